@@ -1,0 +1,207 @@
+"""The contradictions a data set may contain, each found without a Python loop over rows.
+
+Works on tables that `schema` has normalised; says what is wrong, changes nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rlfocal.errors import RecordError
+from rlfocal.records.schema import OPTION_LETTERS
+
+__all__ = ["check_tables"]
+
+SHOWN = 3
+"""How many offending rows a message names; the rest are counted."""
+
+Mask = NDArray[np.bool_]
+
+
+def check_tables(queries: pa.Table, responses: pa.Table) -> None:
+    """Check both tables against themselves and each other.
+
+    Args:
+        queries: normalised queries.
+        responses: normalised responses.
+
+    Raises:
+        RecordError: the first contradiction found.
+    """
+    if queries.num_rows == 0:
+        raise RecordError("queries: no rows; at least one query is needed")
+    if responses.num_rows == 0:
+        raise RecordError("responses: no rows; at least one response is needed")
+    _check_present(queries, "queries", ("query_id", "prompt"))
+    _check_present(responses, "responses", ("query_id", "member"))
+    _check_unique_queries(queries)
+    query_row = _query_rows(queries, responses)
+    _check_unique_responses(responses, query_row)
+    _check_choices(queries)
+    _check_labels(queries)
+    _check_score_range(responses)
+    for name in ("cost_usd", "latency_s"):
+        if name in responses.column_names:
+            _check_not_negative(responses, name)
+    if "choice_scores" in responses.column_names:
+        _check_choice_scores(queries, responses, query_row)
+    _check_measurable(queries, responses)
+
+
+def _mask(array: pa.ChunkedArray) -> Mask:
+    return np.asarray(pc.fill_null(array, False).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _floats(array: pa.ChunkedArray) -> NDArray[np.float64]:
+    return np.asarray(array.to_numpy(), dtype=np.float64)  # null becomes NaN
+
+
+def _offenders(table: pa.Table, wrong: Mask, value: str | None = None) -> str:
+    """Name the first few rows where `wrong` holds, and how many there are."""
+    columns = [c for c in ("query_id", "member", value) if c and c in table.column_names]
+    rows = np.flatnonzero(wrong)
+    first = table.select(columns).take(pa.array(rows[:SHOWN])).to_pylist()
+    named = "; ".join(", ".join(f"{k} {v!r}" for k, v in row.items()) for row in first)
+    return f"{named}; ... ({len(rows)} rows)" if len(rows) > SHOWN else named
+
+
+def _check_present(table: pa.Table, where: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        empty = _mask(table[name].is_null())
+        if name != "prompt":
+            empty |= _mask(pc.equal(table[name], ""))
+        if empty.any():
+            rows = ", ".join(str(r + 1) for r in np.flatnonzero(empty)[:SHOWN])
+            raise RecordError(
+                f"{where}: column '{name}' is empty in {empty.sum()} row(s), first: row {rows}; "
+                "give every row a value"
+            )
+
+
+def _check_unique_queries(queries: pa.Table) -> None:
+    counts = pc.value_counts(queries["query_id"])
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
+    if len(repeated):
+        shown = ", ".join(repr(v) for v in repeated[:SHOWN].to_pylist())
+        raise RecordError(
+            f"queries: query_id occurs more than once: {shown} ({len(repeated)} ids in all); "
+            "keep one row per query"
+        )
+
+
+def _query_rows(queries: pa.Table, responses: pa.Table) -> NDArray[np.int64]:
+    """Row of each response's query; int64[rows of responses]."""
+    found = pc.index_in(responses["query_id"], value_set=queries["query_id"])
+    unknown = _mask(found.is_null())
+    if unknown.any():
+        raise RecordError(
+            f"responses: query_id is not in queries: {_offenders(responses, unknown)}; "
+            "add these queries or remove these responses"
+        )
+    return np.asarray(found.to_numpy(), dtype=np.int64)
+
+
+def _check_unique_responses(responses: pa.Table, query_row: NDArray[np.int64]) -> None:
+    members = pc.unique(responses["member"])
+    member = np.asarray(pc.index_in(responses["member"], value_set=members), dtype=np.int64)
+    pair = query_row * len(members) + member
+    order = np.argsort(pair, kind="stable")
+    repeated = np.zeros(len(pair), dtype=bool)
+    repeated[order[1:]] = np.diff(pair[order]) == 0
+    if repeated.any():
+        raise RecordError(
+            "responses: more than one row for the same query_id and member: "
+            f"{_offenders(responses, repeated)}; keep one (repeated samples of one member belong "
+            "in the column 'samples')"
+        )
+
+
+def _check_choices(queries: pa.Table) -> None:
+    lengths = pc.list_value_length(queries["choices"])
+    wrong = _mask(pc.or_(pc.equal(lengths, 0), pc.greater(lengths, len(OPTION_LETTERS))))
+    if wrong.any():
+        raise RecordError(
+            f"queries: 'choices' needs 1 to {len(OPTION_LETTERS)} options, or null for an open "
+            f"question: {_offenders(queries, wrong, 'choices')[:2000]}"
+        )
+    empty = pc.list_parent_indices(queries["choices"].combine_chunks()).filter(
+        pc.list_flatten(queries["choices"].combine_chunks()).is_null()
+    )
+    if len(empty):
+        wrong = np.isin(np.arange(queries.num_rows), np.asarray(empty))
+        raise RecordError(
+            f"queries: 'choices' holds a null option: {_offenders(queries, wrong)}; "
+            "give every option a text"
+        )
+
+
+def _check_labels(queries: pa.Table) -> None:
+    letters = pa.array(list(OPTION_LETTERS))
+    letter = pc.fill_null(pc.index_in(queries["label"], value_set=letters), len(letters))
+    outside = pc.greater_equal(letter, pc.list_value_length(queries["choices"]))
+    wrong = _mask(pc.and_(outside, queries["label"].is_valid()))
+    if wrong.any():
+        raise RecordError(
+            f"queries: label is not one of the options: {_offenders(queries, wrong, 'label')}; a "
+            "query with choices is labelled by an option's letter: A for the first, B for the next"
+        )
+
+
+def _check_score_range(responses: pa.Table) -> None:
+    values = _floats(responses["score"])
+    wrong = _mask(responses["score"].is_valid()) & ~((values >= 0) & (values <= 1))
+    if wrong.any():
+        raise RecordError(
+            f"responses: score is not a number in [0, 1]: {_offenders(responses, wrong, 'score')}; "
+            "rescale the scores, or leave them null where unknown"
+        )
+
+
+def _check_not_negative(responses: pa.Table, name: str) -> None:
+    values = _floats(responses[name])
+    wrong = _mask(responses[name].is_valid()) & ~((values >= 0) & np.isfinite(values))
+    if wrong.any():
+        raise RecordError(
+            f"responses: {name} is negative or not finite: {_offenders(responses, wrong, name)}; "
+            "leave it null where unknown"
+        )
+
+
+def _check_choice_scores(
+    queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]
+) -> None:
+    scores = responses["choice_scores"].combine_chunks()
+    n_scores = _floats(pc.list_value_length(responses["choice_scores"]))
+    n_choices = _floats(pc.fill_null(pc.list_value_length(queries["choices"]), 0))[query_row]
+    wrong = np.isfinite(n_scores) & (n_scores != n_choices)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise RecordError(
+            f"responses: choice_scores needs one number per option: {_offenders(responses, wrong)} "
+            f"(the first has {int(n_scores[row])} for {int(n_choices[row])} options)"
+        )
+    finite = np.isfinite(_floats(pc.list_flatten(scores)))
+    if not finite.all():
+        parents = np.asarray(pc.list_parent_indices(scores))
+        wrong = np.isin(np.arange(len(scores)), parents[~finite])
+        raise RecordError(
+            "responses: choice_scores holds a value that is not finite: "
+            f"{_offenders(responses, wrong, 'choice_scores')}; leave the whole list null instead"
+        )
+
+
+def _check_measurable(queries: pa.Table, responses: pa.Table) -> None:
+    names = [n for n in ("answer", "score", "choice_scores") if n in responses.column_names]
+    if all(responses[n].null_count == responses.num_rows for n in names):
+        raise RecordError(
+            f"responses: every value of {', '.join(names)} is null: nothing was recorded"
+        )
+    no_label = queries["label"].null_count == queries.num_rows
+    if no_label and responses["score"].null_count == responses.num_rows:
+        raise RecordError(
+            "queries: no query has a label and no response has a score, so nothing can be "
+            "measured; add labels to queries or scores to responses"
+        )
