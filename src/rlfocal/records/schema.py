@@ -94,51 +94,83 @@ class DatasetInfo(BaseModel):
     member_accuracy: dict[str, float] = {}
 
 
-def normalise_queries(table: pa.Table) -> pa.Table:
+def normalise_queries(table: pa.Table, where: str = "queries") -> pa.Table:
     """Give a table of queries exactly the columns and types of `QUERIES`.
+
+    Args:
+        table: any columns; those that `QUERIES` does not name are left out.
+        where: how messages call the table: its file, say.
 
     Raises:
         RecordError: a required column is missing, or a value does not fit its type.
     """
-    result = _normalise(table, QUERIES, "queries")
+    result = _normalise(table, QUERIES, where)
     task = pc.fill_null(result["task"], "all")
     return result.set_column(result.column_names.index("task"), "task", task)
 
 
-def normalise_responses(table: pa.Table) -> pa.Table:
+def normalise_responses(table: pa.Table, where: str = "responses") -> pa.Table:
     """Give a table of responses the columns and types of `RESPONSES`.
+
+    Args:
+        table: any columns; those that `RESPONSES` does not name are left out.
+        where: how messages call the table: its file, say.
 
     Raises:
         RecordError: a required column is missing, or a value does not fit its type.
     """
     if not set(EVIDENCE) & set(table.column_names):
         raise RecordError(
-            f"responses: none of the columns {', '.join(EVIDENCE)} is there; at least one is "
+            f"{where}: none of the columns {', '.join(EVIDENCE)} is there; at least one is "
             f"needed. Columns found: {', '.join(table.column_names) or '(none)'}"
         )
-    return _normalise(table, RESPONSES, "responses")
+    return _normalise(table, RESPONSES, where)
 
 
 def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa.Table:
     arrays: dict[str, Any] = {}
     for name, column in columns.items():
+        if table.column_names.count(name) > 1:
+            raise RecordError(f"{where}: column '{name}' is there more than once; keep one")
         if name in table.column_names:
             arrays[name] = _cast(table[name], column.type, f"{where}: column '{name}'")
         elif column.required:
+            found = ", ".join(table.column_names) or "(none)"
             raise RecordError(
-                f"{where}: column '{name}' is missing ({nearest(name, table.column_names)})"
+                f"{where}: column '{name}' is missing; columns found: {found}"
+                + _renaming(name, table.column_names)
             )
         elif column.filled:
             arrays[name] = pa.nulls(table.num_rows, column.type)
     return pa.table(arrays)
 
 
+def _renaming(name: str, found: list[str]) -> str:
+    hint = nearest(name, found)
+    return f" ({hint.partition(';')[0]})" if hint.startswith("did you mean") else ""
+
+
 def _cast(array: pa.ChunkedArray, target: pa.DataType, where: str) -> pa.ChunkedArray:
+    found = array.type
     try:
-        if pa.types.is_dictionary(array.type):
-            array = array.cast(array.type.value_type)
-        if pa.types.is_boolean(array.type) and pa.types.is_floating(target):
+        if pa.types.is_dictionary(found):
+            array = array.cast(found.value_type)
+        if pa.types.is_boolean(found) and pa.types.is_floating(target):
             array = array.cast(pa.int8())  # a score given as true or false
         return array.cast(target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
-        raise RecordError(f"{where}: expected {target}, found {array.type}: {exc}") from exc
+        raise RecordError(
+            f"{where}: expected {target}, found {_first_misfit(array, target) or found}: {exc}"
+        ) from exc
+
+
+def _first_misfit(array: pa.ChunkedArray, target: pa.DataType) -> str | None:
+    """Describe the first value that cannot be cast; None when single values can."""
+    for row in range(len(array)):
+        try:
+            array.slice(row, 1).cast(target)
+        except pa.ArrowNotImplementedError:
+            return None  # no value of this type can be cast
+        except pa.ArrowInvalid:
+            return f"{str(array[row])[:80]!r} in row {row + 1}"
+    return None

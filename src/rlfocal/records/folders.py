@@ -1,0 +1,177 @@
+"""A data set on disk: a folder of two tables and a description.
+
+Knows names of files and how to replace a folder without losing one; `formats` reads the files.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import pyarrow as pa
+import pydantic
+
+from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.records.dataset import Dataset
+from rlfocal.records.formats import FORMATS, read_table, write_table
+from rlfocal.records.schema import (
+    QUERIES,
+    RESPONSES,
+    DatasetInfo,
+    normalise_queries,
+    normalise_responses,
+)
+
+__all__ = ["check_target", "read_dataset", "write_dataset"]
+
+INFO_FILE = "dataset.json"
+_OURS = {INFO_FILE} | {f"{t}.{f}" for t in ("queries", "responses") for f in FORMATS}
+_log = logging.getLogger(__name__)
+
+
+def read_dataset(path: Path, *, with_text: bool = False) -> Dataset:
+    """Read a data set from its folder.
+
+    Args:
+        path: folder with queries and responses, each as .parquet, .csv or .jsonl, and perhaps a
+            dataset.json.
+        with_text: read the responses' full texts too, which may be far larger than all the rest.
+
+    Returns:
+        The checked data set, named as dataset.json says, else like the folder.
+
+    Raises:
+        RecordError: the folder or a file is missing, damaged or contradicts itself.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        found = "is a file" if path.exists() else "does not exist"
+        raise RecordError(f"{path}: {found}; a data set is a folder with queries and responses")
+    queries_file, responses_file = _find(path, "queries"), _find(path, "responses")
+    info = _read_info(path / INFO_FILE)
+
+    queries = read_table(queries_file, QUERIES, skip=())
+    responses = read_table(responses_file, RESPONSES, skip=() if with_text else ("text",))
+    _report_unknown(queries_file, queries, QUERIES)
+    _report_unknown(responses_file, responses, RESPONSES)
+    queries = normalise_queries(queries, str(queries_file))
+    responses = normalise_responses(responses, str(responses_file))
+    try:
+        return Dataset(info.name or path.resolve().name, queries, responses, info)
+    except RecordError as exc:
+        raise RecordError(f"{path}: {exc}") from exc
+
+
+def check_target(folder: Path, *, overwrite: bool = False) -> None:
+    """Say early whether a data set could be written here, before work is spent on it.
+
+    Args:
+        folder: where the data set would go.
+        overwrite: whether a data set that is there may be replaced.
+
+    Raises:
+        ConfigError: something is there that must not be replaced, or the place is not writable.
+    """
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError(f"{folder}: is a file; name a folder to write to")
+        found = sorted(p.name for p in folder.iterdir()) if folder.exists() else []
+        foreign = [name for name in found if name not in _OURS]
+        if foreign:
+            raise ConfigError(
+                f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new folder"
+            )
+        if found and not overwrite:
+            raise ConfigError(f"{folder}: already holds a data set; name a new folder or overwrite")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent):
+            pass
+    except OSError as exc:
+        raise ConfigError(f"{folder}: cannot be written: {exc}; name another folder") from exc
+
+
+def write_dataset(
+    dataset: Dataset, folder: Path, *, format: str = "parquet", overwrite: bool = False
+) -> None:
+    """Write a data set into a folder, all of it or nothing.
+
+    Everything is written beside the folder first and then renamed into place, so a failure leaves
+    what was stored before.
+
+    Args:
+        dataset: what to write.
+        folder: where to; parents are made.
+        format: one of `formats.FORMATS`.
+        overwrite: replace a data set that is already there.
+
+    Raises:
+        ConfigError: the format is unknown, or the folder cannot or must not be written.
+    """
+    if format not in FORMATS:
+        raise ConfigError(f"unknown format '{format}'; {nearest(format, FORMATS)}")
+    folder = Path(folder).resolve()
+    check_target(folder, overwrite=overwrite)
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            fresh = Path(scratch) / "new"
+            fresh.mkdir()
+            write_table(dataset.queries, fresh / f"queries.{format}")
+            write_table(dataset.responses, fresh / f"responses.{format}")
+            info = dataset.info.model_dump(mode="json", exclude_defaults=True)
+            text = json.dumps(info | {"name": dataset.name}, indent=1, ensure_ascii=False)
+            (fresh / INFO_FILE).write_text(text + "\n", encoding="utf-8")
+            _replace(folder, fresh, Path(f"{scratch}-old"))
+    except OSError as exc:
+        raise ConfigError(f"{folder}: cannot be written: {exc}; name another folder") from exc
+
+
+def _replace(folder: Path, fresh: Path, aside: Path) -> None:
+    """Put `fresh` in the place of `folder`; on failure, put what was there back."""
+    if not folder.exists():
+        fresh.rename(folder)
+        return
+    folder.rename(aside)
+    try:
+        fresh.rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside)
+
+
+def _find(folder: Path, table: str) -> Path:
+    candidates = [folder / f"{table}.{f}" for f in FORMATS]
+    found = [p for p in candidates if p.is_file()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = " and ".join(p.name for p in found)
+        raise RecordError(f"{folder}: holds {names}; keep one of them")
+    there = sorted(p.name for p in folder.iterdir())
+    raise RecordError(
+        f"{folder}: no {' or '.join(p.name for p in candidates)}; "
+        f"files found: {', '.join(there[:10]) or '(none)'}"
+    )
+
+
+def _read_info(path: Path) -> DatasetInfo:
+    if not path.exists():
+        return DatasetInfo()
+    try:
+        return DatasetInfo.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except pydantic.ValidationError as exc:
+        first = exc.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RecordError(f"{path}: {field}: {first['msg']}") from exc
+    except (ValueError, RecursionError, OSError) as exc:
+        raise RecordError(f"{path}: not readable as JSON: {exc}") from exc
+
+
+def _report_unknown(path: Path, table: pa.Table, known: Collection[str]) -> None:
+    unknown = [n for n in table.column_names if n not in known]
+    if unknown:
+        _log.warning("%s: columns without a meaning here are ignored: %s", path, ", ".join(unknown))
