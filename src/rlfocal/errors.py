@@ -6,7 +6,7 @@ RlfocalError
 ├── NotApplicable     this strategy cannot run on this data (the reason is the message)
 └── CheckpointError   a checkpoint is damaged, of another version, or of another pool
 
-Caller mistakes inside Python (a wrong shape, a number out of range) raise `ValueError`, as anywhere.
+Caller mistakes inside Python (a wrong shape, a number out of range) raise `ValueError`.
 Every message names the file, line or field, the value found, and the remedy.
 """
 
@@ -15,7 +15,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["CheckpointError", "ConfigError", "NotApplicable", "RecordError", "RlfocalError", "nearest"]
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "NotApplicable",
+    "RecordError",
+    "RlfocalError",
+    "nearest",
+]
 
 
 class RlfocalError(Exception):
@@ -30,7 +37,7 @@ class RecordError(RlfocalError):
     """A data set cannot be read, or contradicts itself."""
 
 
-class NotApplicable(RlfocalError):  # noqa: N818 - a state of affairs rather than a fault
+class NotApplicable(RlfocalError):
     """A strategy cannot run on this data; the message is the reason."""
 
 
@@ -55,4 +62,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     lowered = {n.lower(): n for n in names}
     close = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.5)
     shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
-    return (f"did you mean '{lowered[close[0]]}'? " if close else "") + f"known: {shown or '(none)'}"
+    return (
+        f"did you mean '{lowered[close[0]]}'? " if close else ""
+    ) + f"known: {shown or '(none)'}"

@@ -1,6 +1,24 @@
-"""What was asked and what came back: data sets, answer extraction, importers."""
+"""What was asked and what came back: data sets, answer extraction, importers, the dense table."""
 
+from rlfocal.records.build import Encode, build_table
+from rlfocal.records.calibration import Calibration
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.schema import DatasetInfo
+from rlfocal.records.synthetic import PoolModel, demo_dataset, simulate
+from rlfocal.records.table import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
-__all__ = ["Dataset", "DatasetInfo"]
+__all__ = [
+    "BoolArray",
+    "Calibration",
+    "CandidateKind",
+    "Dataset",
+    "DatasetInfo",
+    "Encode",
+    "FloatArray",
+    "IntArray",
+    "PoolModel",
+    "ResponseTable",
+    "build_table",
+    "demo_dataset",
+    "simulate",
+]

@@ -1,0 +1,5 @@
+"""Query text → vector. An encoder is stateless, so that training and serving cannot disagree."""
+
+from rlfocal.features.hashing import Encoder, HashingEncoder, encoder
+
+__all__ = ["Encoder", "HashingEncoder", "encoder"]

@@ -1,0 +1,71 @@
+"""Hashed words and word pairs: the default encoder, with nothing to download and nothing to fit.
+
+Source: Weinberger et al. 2009, "Feature hashing for large scale multitask learning"; the hashing
+itself is scikit-learn's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.errors import ConfigError, nearest
+
+__all__ = ["Encoder", "HashingEncoder", "encoder"]
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors; `spec` is what a checkpoint stores to make it again."""
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts → float32[Q, D], rows of length 1 (or 0 for an empty text)."""
+        ...
+
+    @property
+    def spec(self) -> dict[str, str | int]:
+        """Name and settings, JSON-ready."""
+        ...
+
+
+class HashingEncoder:
+    """Signed hashing of words and word pairs, English stop words left out, rows of length 1.
+
+    Args:
+        n_features: D.
+
+    >>> HashingEncoder(64)(["How many apples?", ""]).shape
+    (2, 64)
+    """
+
+    def __init__(self, n_features: int = 256) -> None:
+        self.n_features = n_features
+
+    @property
+    def spec(self) -> dict[str, str | int]:
+        """Name and settings, JSON-ready."""
+        return {"name": "hashing", "n_features": self.n_features}
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Texts → float32[Q, D]."""
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        vectorizer = HashingVectorizer(
+            n_features=self.n_features, ngram_range=(1, 2), stop_words="english", norm="l2"
+        )
+        return np.asarray(vectorizer.transform(list(texts)).toarray(), dtype=np.float32)
+
+
+def encoder(spec: Mapping[str, str | int]) -> Encoder:
+    """Make the encoder that a spec describes.
+
+    Raises:
+        ConfigError: an unknown name.
+    """
+    known = ["hashing"]
+    name = str(spec.get("name"))
+    if name not in known:
+        raise ConfigError(f"unknown encoder '{name}'; {nearest(name, known)}")
+    return HashingEncoder(int(spec["n_features"]))

@@ -1,0 +1,235 @@
+"""`ResponseTable`: recorded answers of a pool as dense arrays, checked once, immutable afterwards.
+
+The table knows queries, members, candidates and what each response was worth. It knows nothing of
+strategies, and it is the only place that holds a query's right answer: strategies see a `View`.
+
+Axes: Q queries, N members, C candidate slots, D features, S samples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.errors import RecordError
+
+__all__ = ["BoolArray", "CandidateKind", "FloatArray", "IntArray", "ResponseTable"]
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+Int16Array = NDArray[np.int16]
+
+_PER_QUERY = (
+    "query_ids", "task", "group", "split", "features", "kind", "exists", "candidate_score",
+    "answer", "support", "option_scores", "samples", "cost", "latency_s",
+)  # fmt: skip
+
+
+class CandidateKind(IntEnum):
+    """What the candidate answers of a query are."""
+
+    OPTIONS = 0
+    """The options of a multiple-choice query: they exist before anybody is asked."""
+    ANSWERS = 1
+    """The distinct answers that members gave to a free-form query."""
+    RESPONSES = 2
+    """One per member: answers cannot be compared, only scores are known."""
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseTable:
+    """What N members answered to Q queries, and what each candidate answer was worth.
+
+    A *candidate* is one possible answer of one query. For multiple choice the candidates are the
+    options; for free-form queries they are the distinct answers that members gave; where nobody
+    gave an answer that could be compared (only scores are known), every response is its own
+    candidate. The order of candidates depends on their texts alone, never on who gave them.
+
+    Raises:
+        RecordError: when the arrays contradict one another; the message says which and where.
+    """
+
+    name: str
+    """Name of the data set."""
+    members: tuple[str, ...]
+    """Names of the N members."""
+    tasks: tuple[str, ...]
+    """Names of the tasks that `task` indexes."""
+    query_ids: NDArray[np.str_]
+    """str[Q]."""
+    task: IntArray
+    """int64[Q], index into `tasks`."""
+    group: IntArray
+    """int64[Q]; queries with the same prompt share a number, and never straddle a fold."""
+    split: NDArray[np.str_]
+    """str[Q]: "train", "test", or "" where the source has no split."""
+    features: FloatArray
+    """float32[Q, D]: the encoded query texts; D = 0 where none were asked for."""
+    candidates: NDArray[np.object_]
+    """object[Q]: tuple of candidate texts (option letters for multiple choice), one per query."""
+    kind: NDArray[np.int8]
+    """int8[Q]: a `CandidateKind`."""
+    exists: BoolArray
+    """bool[Q, C]: True where slot c holds a candidate."""
+    candidate_score: FloatArray
+    """float32[Q, C] in [0, 1]: what candidate c is worth. For rewards and metrics only."""
+    answer: Int16Array
+    """int16[Q, N]: the candidate that member n answered; -1 where it gave no usable answer."""
+    support: FloatArray
+    """float32[Q, N, C]: how strongly member n backs candidate c; rows sum to 1, or are all zero."""
+    cost: FloatArray
+    """float32[Q, N], positive: price of asking member n, in `cost_unit`."""
+    cost_unit: Literal["usd", "call"]
+    """"usd" where every price is known, else "call": each costs 1."""
+    option_scores: FloatArray | None = None
+    """float32[Q, N, C]: raw option scores of unknown scale, NaN where there are none."""
+    samples: Int16Array | None = None
+    """int16[Q, N, S]: candidate of each sample, -1 = unusable, -2 = no such sample."""
+    latency_s: FloatArray | None = None
+    """float32[Q, N], seconds; NaN where unknown."""
+    synthetic: bool = False
+    """True when the answers were drawn from a simulation, not recorded from models."""
+    notes: tuple[str, ...] = ()
+    """What a reader of results should know: missing responses, prices filled in."""
+
+    def __post_init__(self) -> None:
+        self._check()
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    # Sizes ------------------------------------------------------------------------------------
+
+    @property
+    def n_queries(self) -> int:
+        """Q."""
+        return len(self.task)
+
+    @property
+    def n_members(self) -> int:
+        """N."""
+        return len(self.members)
+
+    @property
+    def n_candidates(self) -> int:
+        """C, the number of candidate slots (the largest number of candidates of any query)."""
+        return int(self.exists.shape[1])
+
+    # Derived ----------------------------------------------------------------------------------
+
+    @property
+    def answered(self) -> BoolArray:
+        """bool[Q, N]: True where member n gave a usable answer."""
+        return np.asarray(self.answer >= 0)
+
+    @property
+    def member_score(self) -> FloatArray:
+        """float32[Q, N] in [0, 1]: what member n's answer is worth; 0 for no usable answer."""
+        rows = np.arange(self.n_queries)[:, None]
+        score = self.candidate_score[rows, np.maximum(self.answer, 0)]
+        return np.where(self.answer >= 0, score, np.float32(0)).astype(np.float32)
+
+    @property
+    def failed(self) -> BoolArray:
+        """bool[Q, N]: True where member n's answer scores below one half."""
+        return np.asarray(self.member_score < 0.5)
+
+    @property
+    def is_open(self) -> BoolArray:
+        """bool[Q]: True where a candidate exists only once a member has given it."""
+        return np.asarray(self.kind != CandidateKind.OPTIONS)
+
+    @property
+    def has_graded_support(self) -> bool:
+        """True when some support is neither 0 nor 1: option scores or several samples are known."""
+        return self.option_scores is not None or bool(
+            ((self.support > 0) & (self.support < 1)).any()
+        )
+
+    # Making other tables ----------------------------------------------------------------------
+
+    def take(self, rows: NDArray[np.integer] | BoolArray) -> ResponseTable:
+        """Return the table of the given queries, in the given order.
+
+        Args:
+            rows: int[K] positions, or bool[Q].
+        """
+        changes: dict[str, Any] = {}
+        for name in (*_PER_QUERY, "candidates"):
+            value = getattr(self, name)
+            changes[name] = None if value is None else value[rows]
+        return replace(self, **changes)
+
+    def with_support(self, support: FloatArray) -> ResponseTable:
+        """Return the same table with other supports float32[Q, N, C], such as calibrated ones."""
+        return replace(self, support=support)
+
+    def digest(self) -> str:
+        """Return a sha256 over names, answers and scores: which data a model was trained on."""
+        state = hashlib.sha256()
+        for text in (self.name, *self.members, *self.tasks, *self.query_ids.tolist()):
+            state.update(text.encode() + b"\x00")
+        for array in (self.answer, self.candidate_score, self.cost, self.task):
+            state.update(np.ascontiguousarray(array).tobytes())
+        return state.hexdigest()
+
+    # Checks -----------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        n_queries, n_members, n_slots = self.n_queries, self.n_members, self.n_candidates
+        if n_members < 2:
+            raise RecordError(
+                f"{self.name}: a pool needs at least 2 members, this one has {n_members} "
+                f"({', '.join(self.members)}); choose more with --members or --pool"
+            )
+        _distinct(f"{self.name}: members", self.members)
+        shapes: dict[str, tuple[int, ...]] = {
+            "task": (n_queries,), "group": (n_queries,), "split": (n_queries,),
+            "query_ids": (n_queries,), "candidates": (n_queries,), "kind": (n_queries,),
+            "exists": (n_queries, n_slots), "candidate_score": (n_queries, n_slots),
+            "answer": (n_queries, n_members), "cost": (n_queries, n_members),
+            "support": (n_queries, n_members, n_slots),
+            "option_scores": (n_queries, n_members, n_slots), "latency_s": (n_queries, n_members),
+        }  # fmt: skip
+        for name, shape in shapes.items():
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise RecordError(f"{self.name}: {name} has shape {value.shape}, expected {shape}")
+        self._check_values()
+
+    def _check_values(self) -> None:
+        def refuse(bad: BoolArray, what: str) -> None:
+            if bad.any():
+                row = int(np.flatnonzero(bad.reshape(self.n_queries, -1).any(axis=1))[0])
+                raise RecordError(f"{self.name}: query {self.query_ids[row]!r}: {what}")
+
+        score = self.candidate_score
+        refuse(~((score >= 0) & (score <= 1)), "candidate_score must be finite and in [0, 1]")
+        refuse(~(np.isfinite(self.cost) & (self.cost > 0)), "cost must be finite and positive")
+        refuse((self.answer >= self.n_candidates), "an answer points past the last candidate")
+        rows = np.arange(self.n_queries)[:, None]
+        slot = np.maximum(self.answer, 0)
+        refuse((self.answer >= 0) & ~self.exists[rows, slot], "an answer points to no candidate")
+        total = self.support.sum(axis=2)
+        usable = (self.support >= 0).all(axis=2) & (
+            np.isclose(total, 1, atol=1e-3) | ((total == 0) & (self.answer < 0))
+        )
+        refuse(~usable, "support must be >= 0 and sum to 1, or be all zero for no usable answer")
+        if not np.isfinite(self.features).all():
+            raise RecordError(f"{self.name}: features hold NaN or infinity")
+
+
+def _distinct(what: str, names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise RecordError(f"{what}: {name!r} appears twice")
+        seen.add(name)

@@ -1,0 +1,1 @@
+"""Every way to use a pool, behind one small protocol."""

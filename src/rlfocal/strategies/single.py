@@ -1,0 +1,112 @@
+"""One member, one round: the best single member, the best per task, and a random one."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.protocol import Base, View
+
+__all__ = ["BestSingle", "BestSinglePerTask", "RandomMember", "ask_one", "task_accuracy"]
+
+
+def ask_one(view: View, member: IntArray) -> BoolArray:
+    """bool[B, N]: ask `member` (int64[B]) in the first round, then stop."""
+    n_members = view.asked.shape[1]
+    wanted = member[:, None] == np.arange(n_members)
+    return np.asarray(wanted & (view.n_rounds == 0)[:, None])
+
+
+def task_accuracy(table: ResponseTable, *, pseudo_counts: float = 20.0) -> FloatArray:
+    """Accuracy of each member on each task, drawn towards the member's mean.
+
+    Args:
+        table: labelled training queries.
+        pseudo_counts: how many queries the member's overall mean is worth; keeps a task of few
+            queries from naming a lucky member.
+
+    Returns:
+        float32[T, N] in [0, 1].
+    """
+    score = table.member_score
+    n_tasks = len(table.tasks)
+    total = np.zeros((n_tasks, table.n_members))
+    np.add.at(total, table.task, score)
+    count = np.bincount(table.task, minlength=n_tasks)[:, None]
+    mean = score.mean(axis=0)
+    return np.asarray((total + pseudo_counts * mean) / (count + pseudo_counts), dtype=np.float32)
+
+
+class BestSingle(Base):
+    """Always the member that was most accurate on the training queries."""
+
+    name = "best-single"
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Pick the member; ties go to the cheaper one, then to the first."""
+        score = table.member_score.mean(axis=0, dtype=np.float64)
+        self.member_ = int(np.lexsort((table.cost.mean(axis=0), -score))[0])
+        return self
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask that member, once."""
+        return ask_one(view, np.full(len(view), self.member_))
+
+    def fuse(self, view: View) -> FloatArray:
+        """Its support is the answer."""
+        return np.asarray(view.support[:, self.member_])
+
+
+class BestSinglePerTask(Base):
+    """For each task, the member that was most accurate there on the training queries."""
+
+    name = "best-single-per-task"
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Pick one member a task."""
+        self.member_of_task_ = task_accuracy(table).argmax(axis=1)
+        return self
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask the task's member, once."""
+        return ask_one(view, self.member_of_task_[view.task])
+
+    def fuse(self, view: View) -> FloatArray:
+        """Its support is the answer."""
+        return np.asarray(view.support.sum(axis=1))
+
+
+class RandomMember(Base):
+    """A member drawn uniformly for each query: what choosing without knowing anything gives."""
+
+    name = "random"
+    stochastic: ClassVar[bool] = True
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Draw a key; the choice then depends on the query's place in the stream alone."""
+        self.key_ = int(rng.integers(2**63))
+        self.n_members_ = table.n_members
+        return self
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask one member, once."""
+        return ask_one(view, _hash(view.position, self.key_) % self.n_members_)
+
+    def fuse(self, view: View) -> FloatArray:
+        """Its support is the answer."""
+        return np.asarray(view.support.sum(axis=1))
+
+
+def _hash(position: IntArray, key: int) -> IntArray:
+    """int64[B], non-negative: a draw for each place in the stream, however the stream is batched.
+
+    Source: the SplitMix64 finaliser (Steele et al. 2014, "Fast splittable pseudorandom numbers").
+    """
+    with np.errstate(over="ignore"):
+        z = position.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(key)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    return (z >> np.uint64(1)).astype(np.int64)
