@@ -157,18 +157,33 @@ def _read_jsonl(path: Path, columns: Mapping[str, Column], skip: Collection[str]
             if name in skip:
                 continue
             cells = values.setdefault(name, [])
-            cells.extend([None] * (len(lines) - len(cells)))
-            column = columns.get(name)
-            try:
-                cells.append(None if column is None else _coerce(value, column.type))
-            except (ValueError, OverflowError) as exc:
-                raise RecordError(f"{path}:{number}: column '{name}': {exc}") from exc
+            if len(cells) < len(lines):
+                cells.extend([None] * (len(lines) - len(cells)))
+            cells.append(value)
         lines.append(number)
-    for cells in values.values():
+    arrays = {}
+    for name, cells in values.items():
         cells.extend([None] * (len(lines) - len(cells)))
-    return pa.table(
-        {n: pa.array(c, columns[n].type if n in columns else pa.null()) for n, c in values.items()}
-    )
+        if name in columns:
+            arrays[name] = _array_from_json(cells, columns[name].type, path, name, lines)
+        else:
+            arrays[name] = pa.nulls(len(lines))
+    return pa.table(arrays)
+
+
+def _array_from_json(
+    cells: list[Any], target: pa.DataType, path: Path, name: str, lines: list[int]
+) -> pa.Array:
+    try:
+        return pa.array(cells, target)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        pass  # some value is of another type: convert one by one, which knows the line
+    for index, value in enumerate(cells):
+        try:
+            cells[index] = _coerce(value, target)
+        except (ValueError, OverflowError) as exc:
+            raise RecordError(f"{path}:{lines[index]}: column '{name}': {exc}") from exc
+    return pa.array(cells, target)
 
 
 def _coerce(value: Any, target: pa.DataType) -> Any:

@@ -1,0 +1,77 @@
+r"""From a member's full text to the answer in it: one extractor per kind of answer.
+
+An extractor returns a canonical form, so that equal answers are equal strings and votes add up.
+Every extractor takes linear time on any text, raises on none, and leaves its own canonical forms
+unchanged: `extract(extract(text)) == extract(text)`.
+
+>>> extractor("number").extract("16 - 3 - 4 = 9, and 9 * 2 = 18.\n#### 18.00")
+'18'
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from rlfocal.errors import ConfigError, nearest
+from rlfocal.records.answers.choice import ChoiceExtractor
+from rlfocal.records.answers.dates import DateExtractor
+from rlfocal.records.answers.maths import MathExtractor
+from rlfocal.records.answers.number import NumberExtractor
+from rlfocal.records.answers.text import TextExtractor
+
+__all__ = [
+    "KINDS",
+    "ChoiceExtractor",
+    "DateExtractor",
+    "Extractor",
+    "MathExtractor",
+    "NumberExtractor",
+    "TextExtractor",
+    "extractor",
+]
+
+
+class Extractor(Protocol):
+    """Finds the answer in a text."""
+
+    def extract(self, text: str) -> str | None:
+        """Return the answer's canonical form; None when the text holds no usable answer."""
+        ...
+
+    def equal(self, a: str, b: str) -> bool:
+        """Say whether two answers, canonical or not, mean the same."""
+        ...
+
+
+KINDS: Mapping[str, Callable[..., Extractor]] = {
+    "choice": ChoiceExtractor,
+    "number": NumberExtractor,
+    "math": MathExtractor,
+    "date": DateExtractor,
+    "text": TextExtractor,
+}
+"""The kinds of answer, named as in `dataset.json`."""
+
+
+def extractor(kind: str, **options: Any) -> Extractor:
+    """Make the extractor of a kind.
+
+    Args:
+        kind: one of `KINDS`.
+        options: the extractor's own, such as `n_options` of "choice".
+
+    Raises:
+        ConfigError: the kind or an option is unknown.
+        ValueError: an option is out of range.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"unknown kind of answer '{kind}'; {nearest(kind, KINDS)}")
+    known = inspect.signature(KINDS[kind]).parameters
+    for name in options:
+        if name not in known:
+            raise ConfigError(
+                f"answers of kind '{kind}' have no option '{name}'; {nearest(name, known)}"
+            )
+    return KINDS[kind](**options)
