@@ -1,0 +1,38 @@
+# Everything runs in .venv, which `make install` builds; every other target builds it if need be.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Small networks and two cores: more threads than processes only get in each other's way.
+export OMP_NUM_THREADS := 1
+
+.PHONY: install demo test check format
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "error: $(PYTHON) is older than 3.11; name another: make PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@# On its own and first: a range, or another package's wish for it, may bring a CUDA build.
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/rlfocal bench demo --folds 3 --strategies all --report runs/demo
+	@echo "The report: runs/demo/report.html (the data are synthetic)"
+
+test: install
+	$(BIN)/pytest -n auto --maxprocesses 4
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
