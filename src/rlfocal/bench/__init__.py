@@ -1,0 +1,28 @@
+"""The evaluation protocol: folds and seeds, paired intervals, the leaderboard."""
+
+from rlfocal.bench.catalogue import GROUPS, STRATEGIES, create, resolve
+from rlfocal.bench.files import check_writable
+from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.bench.result import (
+    BenchResult,
+    FrontierPoint,
+    History,
+    LeaderboardRow,
+    Verdict,
+)
+from rlfocal.bench.run import run_bench
+
+__all__ = [
+    "GROUPS",
+    "STRATEGIES",
+    "BenchResult",
+    "EvalProtocol",
+    "FrontierPoint",
+    "History",
+    "LeaderboardRow",
+    "Verdict",
+    "check_writable",
+    "create",
+    "resolve",
+    "run_bench",
+]

@@ -1,0 +1,248 @@
+"""`BenchResult`: a benchmark's figures, with the per-query rows they can be recomputed from.
+
+Knows how to be written and read back; it computes nothing and draws nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rlfocal.bench.files import check_writable, read_json, replace_file
+from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.errors import RecordError
+
+__all__ = [
+    "BEST_SINGLE",
+    "ORACLE",
+    "BenchResult",
+    "FrontierPoint",
+    "History",
+    "LeaderboardRow",
+    "Verdict",
+]
+
+BEST_SINGLE = "best-single"
+"""The strategy that gains are measured against."""
+ORACLE = "oracle"
+"""The bound: it looks at labels."""
+
+Verdict = Literal["better", "worse", "no difference", "reference", "bound"]
+
+_ROWS, _JSON, _TABLE, _HISTORY = "rows.parquet", "bench.json", "leaderboard.md", "history.json"
+_NOISE = 1e-12
+"""Differences below this are rounding, not gains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaderboardRow:
+    """One strategy at its default dial, over all tested queries; seeds are averaged per query."""
+
+    strategy: str
+    accuracy: float
+    """Mean score in [0, 1]."""
+    accuracy_ci: tuple[float, float]
+    """95 % interval over queries."""
+    mean_calls: float
+    mean_cost_usd: float | None
+    """USD a query; None where prices are not known."""
+    mean_rounds: float
+    gain_over_best_single: float
+    """Paired difference in accuracy to the best single member, chosen on training queries."""
+    gain_ci: tuple[float, float]
+    oracle_gap_closed: float | None
+    """(accuracy - best single) / (oracle - best single); None where that gap is zero."""
+    fit_s: float
+    """Median over folds and seeds of the seconds that fitting took."""
+    replay_s: float
+    """Median over folds and seeds of the seconds that replaying the test queries took."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it beats the best single member: only where the interval excludes zero."""
+        if self.strategy == ORACLE:
+            return "bound"
+        if self.strategy == BEST_SINGLE:
+            return "reference"
+        if self.gain_ci[0] > _NOISE:
+            return "better"
+        return "worse" if self.gain_ci[1] < -_NOISE else "no difference"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontierPoint:
+    """One setting of a strategy's dial, over all tested queries."""
+
+    dial: float
+    accuracy: float
+    mean_calls: float
+    mean_cost_usd: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """How one training run went: the learning curve of a strategy in one fold with one seed."""
+
+    strategy: str
+    fold: int
+    seed: int
+    iterations: tuple[Mapping[str, float], ...]
+    """One mapping of measure to value per training iteration."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BenchResult:
+    """What a benchmark found."""
+
+    data: str
+    """Name of the data set."""
+    members: tuple[str, ...]
+    protocol: EvalProtocol
+    tested: Mapping[str, int]
+    """How much was tested: "n_queries", "n_groups" (distinct prompts), "n_folds"."""
+    rows: tuple[LeaderboardRow, ...]
+    """The oracle first, then by falling accuracy."""
+    frontiers: Mapping[str, tuple[FrontierPoint, ...]]
+    """Strategies that have a dial, with their settings, cheapest first."""
+    not_applicable: Mapping[str, str]
+    """Strategies that cannot run on this data, with the reason."""
+    synthetic: bool
+    """True when the answers were simulated; say so wherever a figure is shown."""
+    notes: tuple[str, ...]
+    environment: Mapping[str, str | int]
+    per_query: pa.Table
+    """One row per strategy, dial, fold, seed and query; the columns are in docs/bench.md."""
+    histories: tuple[History, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The bench JSON of docs/bench.md."""
+        return {
+            "data": self.data,
+            "members": list(self.members),
+            "protocol": {**asdict(self.protocol), **self.tested},
+            "rows": [asdict(row) for row in self.rows],
+            "frontiers": {s: [asdict(p) for p in points] for s, points in self.frontiers.items()},
+            "not_applicable": dict(self.not_applicable),
+            "synthetic": self.synthetic,
+            "notes": list(self.notes),
+            "environment": dict(self.environment),
+        }
+
+    def to_markdown(self) -> str:
+        """The leaderboard as a Markdown table, with what a reader must know above it."""
+        lines = [f"# {self.data}", ""]
+        if self.synthetic:
+            lines += ["**Synthetic data: simulated members, not recorded models.**", ""]
+        lines += [self.describe(), "", *_HEADER, *map(_markdown_row, self.rows), ""]
+        lines += [f"- {note}" for note in self.notes]
+        lines += [f"- not applicable: {s}: {reason}" for s, reason in self.not_applicable.items()]
+        return "\n".join(lines).rstrip() + "\n"
+
+    def describe(self) -> str:
+        """One sentence on how the figures were made."""
+        protocol = self.protocol
+        how = (
+            "the data set's own split"
+            if protocol.use_split
+            else f"{protocol.n_folds} grouped, task-stratified folds"
+        )
+        return (
+            f"{len(self.members)} members, {self.tested['n_queries']} tested queries, {how}, "
+            f"{protocol.n_seeds} seed{'s' if protocol.n_seeds > 1 else ''}; everything was fitted "
+            "on training queries only. Brackets: 95 % intervals over queries (paired bootstrap, "
+            f"{protocol.n_resamples} resamples). Gains are over the best single member, chosen on "
+            "training queries."
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write rows.parquet, history.json, leaderboard.md and, last, bench.json.
+
+        Each file appears whole or not at all.
+
+        Raises:
+            ConfigError: the folder cannot be written.
+        """
+        check_writable(folder)
+        histories = json.dumps([asdict(history) for history in self.histories])
+        report = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
+        table = self.to_markdown()
+        replace_file(folder / _ROWS, lambda path: pq.write_table(self.per_query, path))
+        replace_file(folder / _HISTORY, lambda path: path.write_text(histories, "utf-8"))
+        replace_file(folder / _TABLE, lambda path: path.write_text(table, "utf-8"))
+        replace_file(folder / _JSON, lambda path: path.write_text(report, "utf-8"))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            RecordError: a file is missing, damaged or not of a benchmark.
+        """
+        found, histories = read_json(folder / _JSON), read_json(folder / _HISTORY)
+        try:
+            per_query = pq.read_table(folder / _ROWS)
+        except (OSError, pa.ArrowInvalid) as exc:
+            raise RecordError(f"{folder / _ROWS}: cannot be read: {exc}") from exc
+        try:
+            names = {f.name for f in fields(EvalProtocol)}
+            protocol = found["protocol"]
+            return cls(
+                data=found["data"],
+                members=tuple(found["members"]),
+                protocol=EvalProtocol(**{k: v for k, v in protocol.items() if k in names}),
+                tested={k: v for k, v in protocol.items() if k not in names},
+                rows=tuple(_row(row) for row in found["rows"]),
+                frontiers={
+                    name: tuple(FrontierPoint(**point) for point in points)
+                    for name, points in found["frontiers"].items()
+                },
+                not_applicable=found["not_applicable"],
+                synthetic=found["synthetic"],
+                notes=tuple(found["notes"]),
+                environment=found["environment"],
+                per_query=per_query,
+                histories=tuple(
+                    History(**{**history, "iterations": tuple(history["iterations"])})
+                    for history in histories
+                ),
+            )
+        except (KeyError, TypeError, AttributeError) as exc:
+            raise RecordError(f"{folder / _JSON}: not the JSON of a bench: {exc!r}") from exc
+
+
+def _row(row: dict[str, Any]) -> LeaderboardRow:
+    intervals = {name: tuple(row[name]) for name in ("accuracy_ci", "gain_ci")}
+    return LeaderboardRow(**{**row, **intervals})
+
+
+_HEADER = (
+    "| strategy | accuracy % | gain over best single | verdict | calls | USD / 1k | rounds "
+    "| oracle gap closed | fit s | replay s |",
+    "|:--|--:|--:|:--|--:|--:|--:|--:|--:|--:|",
+)
+
+
+def _markdown_row(row: LeaderboardRow) -> str:
+    low, high = (100 * value for value in row.accuracy_ci)
+    gain_low, gain_high = (100 * value for value in row.gain_ci)
+    cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
+    closed = "-" if row.oracle_gap_closed is None else f"{100 * row.oracle_gap_closed:.0f} %"
+    cells = (
+        f"{row.strategy} (bound)" if row.verdict == "bound" else row.strategy,
+        f"{100 * row.accuracy:.1f} [{low:.1f}, {high:.1f}]",
+        f"{100 * row.gain_over_best_single:+.1f} [{gain_low:+.1f}, {gain_high:+.1f}]",
+        row.verdict,
+        f"{row.mean_calls:.2f}",
+        cost,
+        f"{row.mean_rounds:.2f}",
+        closed,
+        f"{row.fit_s:.2f}",
+        f"{row.replay_s:.2f}",
+    )
+    return f"| {' | '.join(cells)} |"

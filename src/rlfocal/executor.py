@@ -1,0 +1,159 @@
+"""Where independent jobs run: here, or in processes of this machine; the results are the same.
+
+Nothing else in rlfocal knows how many machines or processes there are. An executor hands one big
+shared input to every worker once, and runs every job on a single thread, so that neither the
+number of workers nor the order of completion can change a result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Protocol, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from rlfocal.errors import ConfigError, RlfocalError
+
+__all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
+
+S = TypeVar("S")
+J = TypeVar("J")
+R = TypeVar("R")
+
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+"""Read by numerical libraries while they load, so a worker must be born with them."""
+
+
+class Executor(Protocol):
+    """Runs independent jobs; the caller may not depend on where or in which order."""
+
+    def map(
+        self, function: Callable[[S, J], R], jobs: Sequence[J], *, shared: S
+    ) -> Iterator[tuple[int, R]]:
+        """Run `function(shared, job)` for every job.
+
+        Args:
+            function: importable by name (a module's function), with no state of its own.
+            jobs: small inputs, one a job.
+            shared: the big input, handed to each worker once.
+
+        Yields:
+            The index of a job and its result, in order of completion.
+
+        Raises:
+            Exception: whatever a job raised, with a note that names the job; open jobs are dropped.
+        """
+        ...
+
+
+class SerialExecutor:
+    """Runs the jobs here, one after another."""
+
+    def map(
+        self, function: Callable[[S, J], R], jobs: Sequence[J], *, shared: S
+    ) -> Iterator[tuple[int, R]]:
+        """See `Executor.map`."""
+        for index, job in enumerate(jobs):
+            with threadpool_limits(limits=1), _named(job):
+                result = function(shared, job)
+            yield index, result
+
+
+class ProcessExecutor:
+    """Runs the jobs in processes of this machine.
+
+    Workers are started afresh (spawn), so they share no state with this process. Ctrl-C reaches
+    this process alone, which then ends the workers.
+    """
+
+    def __init__(self, n_workers: int) -> None:
+        if n_workers < 1:
+            raise ConfigError(f"jobs must be at least 1, got {n_workers}")
+        self.n_workers = n_workers
+
+    def map(
+        self, function: Callable[[S, J], R], jobs: Sequence[J], *, shared: S
+    ) -> Iterator[tuple[int, R]]:
+        """See `Executor.map`."""
+        if not jobs:
+            return
+        before = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(
+            min(self.n_workers, len(jobs)),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(shared,),
+        )
+        try:
+            with _birth_of_workers():
+                index_of = {pool.submit(_work, function, job): i for i, job in enumerate(jobs)}
+            for future in as_completed(index_of):
+                index = index_of.pop(future)
+                with _named(jobs[index]):
+                    result = future.result()
+                yield index, result
+        except BrokenProcessPool as exc:
+            raise RlfocalError(
+                f"a worker process ended unexpectedly ({len(jobs)} jobs on {self.n_workers} "
+                "workers); most likely memory ran out: use fewer jobs at once"
+            ) from exc
+        except BaseException:
+            for worker in set(multiprocessing.active_children()) - before:
+                worker.terminate()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _named(job: object) -> Iterator[None]:
+    try:
+        yield
+    except Exception as exc:
+        exc.add_note(f"in job: {job}")
+        raise
+
+
+@contextlib.contextmanager
+def _birth_of_workers() -> Iterator[None]:
+    """What workers inherit: one thread each, and Ctrl-C held back (delivered here afterwards)."""
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    hold = hasattr(signal, "pthread_sigmask")
+    if hold:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if hold:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+_given: dict[str, Any] = {}
+"""What this process was given when it was started as a worker."""
+
+
+def _start_worker(shared: object) -> None:
+    threadpool_limits(limits=1)
+    _given["shared"] = shared
+
+
+def _work(function: Callable[[Any, J], R], job: J) -> R:
+    return function(_given["shared"], job)
