@@ -1,0 +1,259 @@
+"""Figures of what strategies did: frontier, selection shares, training curves.
+
+Each function takes plain numbers and returns one plotly figure without text around it. Nothing here
+knows where the numbers came from; names are escaped on the way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from rlfocal.report.labels import escape, short_names
+from rlfocal.report.theme import LIGHT, REFERENCE, styled
+
+__all__ = [
+    "Point",
+    "Run",
+    "efficient",
+    "frontier_figure",
+    "median_curve",
+    "selection_figure",
+    "training_figure",
+]
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of one strategy."""
+
+    strategy: str
+    x: float
+    """Mean calls or mean dollars a query."""
+    accuracy: float
+    """In [0, 1]."""
+    dial: float | None = None
+    """The setting, for a strategy with a dial."""
+    interval: tuple[float, float] | None = None
+    """Interval of the accuracy, where known."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One training run's value of one quantity."""
+
+    strategy: str
+    label: str
+    """Which run: fold and seed."""
+    step: FloatArray
+    """float64[K], increasing."""
+    value: FloatArray
+    """float64[K]."""
+
+
+def efficient(points: Sequence[Point]) -> list[bool]:
+    """Say which points no other beats, being as accurate and cheaper or as cheap and more accurate.
+
+    >>> efficient([Point("a", 1, .5), Point("b", 2, .5), Point("c", 3, .9)])
+    [True, False, True]
+    """
+    x = np.array([p.x for p in points])
+    y = np.array([p.accuracy for p in points])
+    no_worse = (x[None] <= x[:, None]) & (y[None] >= y[:, None])
+    better = (x[None] < x[:, None]) | (y[None] > y[:, None])
+    beaten = (no_worse & better).sum(axis=1)
+    return [count == 0 for count in beaten.tolist()]
+
+
+def frontier_figure(
+    points: Sequence[Point],
+    *,
+    references: Mapping[str, float],
+    x_title: str,
+    named: Collection[str] = (),
+) -> go.Figure:
+    """Draw accuracy against cost: a line for each dialled strategy, a dot for every other one.
+
+    Args:
+        points: all settings of all strategies, references left out.
+        references: accuracy of reference strategies, drawn as lines across.
+        x_title: what x is.
+        named: strategies whose dot is always labelled; the efficient ones are anyway.
+    """
+    figure = go.Figure()
+    for name, accuracy in references.items():
+        figure.add_hline(
+            y=100 * accuracy,
+            line={"color": REFERENCE, "dash": "dot", "width": 1.2},
+            annotation={"text": escape(name), "font": {"color": REFERENCE}, "yshift": -1},
+            annotation_position="top right" if accuracy > 0.5 else "bottom right",
+        )
+    kept = efficient(points)
+    for name in dict.fromkeys(p.strategy for p in points if p.dial is not None):
+        line = sorted((p for p in points if p.strategy == name), key=lambda p: p.x)
+        figure.add_scatter(
+            x=[p.x for p in line],
+            y=[100 * p.accuracy for p in line],
+            customdata=[f"dial {p.dial:g}" for p in line if p.dial is not None],
+            name=escape(name),
+            mode="lines+markers",
+            line={"width": 2},
+            marker={"size": 6},
+            hovertemplate="%{y:.1f} % at %{x:.3~g}<br>%{customdata}",
+        )
+    dots = [(p, k) for p, k in zip(points, kept, strict=True) if p.dial is None]
+    for is_kept, name, marker in (
+        (True, "one setting, efficient", {"size": 10, "symbol": "diamond"}),
+        (False, "one setting, dominated", {"size": 8, "symbol": "circle-open", "color": REFERENCE}),
+    ):
+        shown = [p for p, k in dots if k is is_kept]
+        if shown:
+            figure.add_trace(_dots(shown, name, marker, named=None if is_kept else named))
+    figure.update_xaxes(title_text=x_title, rangemode="tozero")
+    figure.update_yaxes(title_text="accuracy, %")
+    return styled(figure, height_px=470, hovermode="closest")
+
+
+def _dots(
+    points: Sequence[Point], name: str, marker: dict[str, object], *, named: Collection[str] | None
+) -> go.Scatter:
+    """Draw dots; `named` None labels all of them."""
+    labels = [escape(p.strategy) if named is None or p.strategy in named else "" for p in points]
+    top = np.median([p.x for p in points])
+    return go.Scatter(
+        x=[p.x for p in points],
+        y=[100 * p.accuracy for p in points],
+        text=labels,
+        customdata=[escape(p.strategy) for p in points],
+        name=name,
+        mode="markers+text",
+        # Labels point inwards, so that those at the edges stay inside the plot.
+        textposition=["middle left" if p.x > top else "middle right" for p in points],
+        textfont={"size": 11},
+        marker=marker,
+        hovertemplate="%{customdata}<br>%{y:.1f} % at %{x:.3~g}<extra></extra>",
+    )
+
+
+def selection_figure(
+    share: FloatArray, *, members: Sequence[str], tasks: Sequence[str]
+) -> go.Figure:
+    """Draw how often a strategy asks each member, for each task.
+
+    Args:
+        share: float64[N, T] in [0, 1].
+        members: N names.
+        tasks: T names.
+    """
+    return cells_figure(
+        100 * share, rows=members, columns=tasks, title="asked, % of queries", low=0, high=100
+    )
+
+
+def cells_figure(
+    values: FloatArray,
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str,
+    low: float | None = None,
+    high: float | None = None,
+    digits: int = 0,
+) -> go.Figure:
+    """Draw a matrix as coloured cells with their numbers, the first row on top.
+
+    Args:
+        values: float64[R, K]; NaN cells stay empty.
+        rows: R names.
+        columns: K names.
+        title: what the colour means.
+        low: value of the palest colour; None for the least value.
+        high: value of the strongest colour; None for the greatest value.
+        digits: decimals of the numbers.
+    """
+    finite = values[np.isfinite(values)]
+    low = float(finite.min(initial=np.inf)) if low is None else low
+    high = float(finite.max(initial=-np.inf)) if high is None else high
+    full = np.array([[f"{escape(r)}<br>{escape(c)}" for c in columns] for r in rows])
+    figure = go.Figure(
+        go.Heatmap(
+            z=[[None if not np.isfinite(v) else float(v) for v in row] for row in values],
+            x=list(range(len(columns))),
+            y=list(range(len(rows))),
+            customdata=full,
+            coloraxis="coloraxis",
+            texttemplate=f"%{{z:.{digits}f}}" if len(columns) <= 16 else None,
+            textfont={"size": 11},
+            hoverongaps=False,
+            hovertemplate=f"%{{customdata}}<br>%{{z:.{max(digits, 1)}f}}<extra></extra>",
+        )
+    )
+    figure.update_xaxes(showgrid=False, side="bottom", tickangle=-40, **_ticks(columns))
+    figure.update_yaxes(showgrid=False, autorange="reversed", **_ticks(rows))
+    return styled(
+        figure,
+        height_px=150 + 26 * len(rows),
+        coloraxis={
+            "cmin": low if np.isfinite(low) else 0,
+            "cmax": high if np.isfinite(high) else 1,
+            "colorbar": {
+                "orientation": "h", "title": {"text": title, "side": "top"}, "thickness": 10,
+                "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "len": 0.6,
+            },
+        },
+    )  # fmt: skip
+
+
+def _ticks(names: Sequence[str]) -> dict[str, object]:
+    """Ticks by position, because names that look like numbers or repeat would confuse an axis."""
+    return {
+        "tickvals": list(range(len(names))),
+        "ticktext": [escape(name) for name in short_names(names, limit=26)],
+        "zeroline": False,
+    }
+
+
+def median_curve(runs: Sequence[Run]) -> tuple[FloatArray, FloatArray]:
+    """Return the median of runs over the steps that at least half of them reached.
+
+    Runs may stop early and log at different steps, so each is interpolated between its own.
+
+    Returns:
+        float64[K] steps and float64[K] medians.
+    """
+    steps = np.unique(np.concatenate([run.step for run in runs]))
+    values = np.array(
+        [np.interp(steps, run.step, run.value, left=np.nan, right=np.nan) for run in runs]
+    )
+    reached = np.isfinite(values).sum(axis=0) * 2 >= len(runs)
+    median: FloatArray = np.nanmedian(values[:, reached], axis=0)
+    return steps[reached], median
+
+
+def training_figure(runs: Sequence[Run], *, y_title: str) -> go.Figure:
+    """Draw training curves: every run thin, the median of each strategy's runs thick."""
+    figure = go.Figure()
+    for index, name in enumerate(dict.fromkeys(run.strategy for run in runs)):
+        of_name = [run for run in runs if run.strategy == name]
+        hue = {"hue": index % len(LIGHT.hues)}  # lets a page recolour all runs of a strategy alike
+        colour = LIGHT.hues[hue["hue"]]
+        for run in of_name if len(of_name) > 1 else ():
+            figure.add_scatter(
+                x=run.step, y=run.value, mode="lines", opacity=0.4, showlegend=False,
+                line={"width": 1, "color": colour}, legendgroup=name, hoverinfo="skip", meta=hue,
+            )  # fmt: skip
+        step, median = median_curve(of_name)
+        figure.add_scatter(
+            x=step, y=median, mode="lines", line={"width": 2.6, "color": colour},
+            name=escape(name), legendgroup=name, meta=hue,
+            hovertemplate="step %{x}: %{y:.3~g}",
+        )  # fmt: skip
+    figure.update_xaxes(title_text="training step", rangemode="tozero")
+    figure.update_yaxes(title_text=y_title)
+    return styled(figure, height_px=380, hovermode="closest")

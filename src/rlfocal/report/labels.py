@@ -1,0 +1,126 @@
+"""Names and numbers as a reader sees them: short, unambiguous, escaped.
+
+Everything that comes from a data set (member, task and strategy names) passes through here on its
+way to the page. Figures and HTML both read a few tags, so both need escaping.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+__all__ = ["escape", "interval", "money", "number", "percent", "points", "seconds", "short_names"]
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+
+
+def escape(text: str) -> str:
+    """Escape a text for HTML, attributes included; plotly decodes the same entities.
+
+    >>> escape('<b>"x"</b>')
+    '&lt;b&gt;&#34;x&#34;&lt;/b&gt;'
+    """
+    return html.escape(text, quote=False).replace('"', "&#34;").replace("'", "&#39;")
+
+
+def short_names(names: Sequence[str], *, limit: int = 24) -> list[str]:
+    """Shorten names for axes: drop the owner before a slash, cut the middle; stay distinct.
+
+    Args:
+        names: distinct names.
+        limit: most characters of a shortened name, at least 5.
+
+    Returns:
+        As many distinct names, in the same order, not escaped.
+
+    >>> short_names(["meta-llama/Meta-Llama-3-8B", "Qwen/Qwen2-72B-Instruct"], limit=12)
+    ['Meta-L…-3-8B', 'Qwen2-…truct']
+    """
+    bare = [name.rsplit("/", 1)[-1] or name for name in names]
+    if len(set(bare)) < len(names):
+        bare = list(names)
+    cut = [_cut(name, limit) for name in bare]
+    return [b if cut.count(c) > 1 else c for b, c in zip(bare, cut, strict=True)]
+
+
+def _cut(name: str, limit: int) -> str:
+    if len(name) <= limit:
+        return name
+    tail = (limit - 1) // 2
+    return f"{name[: limit - 1 - tail]}…{name[-tail:]}"
+
+
+def _signed(text: str) -> str:
+    return text.replace("-", MINUS)
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Format a number; a dash where there is none.
+
+    >>> number(2.9)
+    '2.90'
+    """
+    return _signed(f"{value:.{digits}f}") if math.isfinite(value) else DASH
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Format a share as per cent, with a narrow space before the sign."""
+    return f"{number(100 * share, digits)}\N{NARROW NO-BREAK SPACE}%" if _real(share) else DASH
+
+
+def points(share: float, digits: int = 1) -> str:
+    """Format a difference of shares in percentage points, with its sign.
+
+    >>> points(0.068)
+    '+6.8'
+    """
+    return _signed(f"{100 * share:+.{digits}f}") if _real(share) else DASH
+
+
+def interval(bounds: tuple[float, float] | None, *, signed: bool = False) -> str:
+    """Format an interval of shares in per cent or percentage points.
+
+    >>> interval((0.0512, 0.084), signed=True)
+    '[+5.1, +8.4]'
+    """
+    if bounds is None or not all(map(_real, bounds)):
+        return ""
+    low, high = (points(b) if signed else number(100 * b, 1) for b in bounds)
+    return f"[{low}, {high}]"
+
+
+def money(usd: float) -> str:
+    """Format US dollars with two significant digits below one cent's worth of precision.
+
+    >>> money(0.00123), money(1.5)
+    ('$0.0012', '$1.50')
+    """
+    if not _real(usd):
+        return DASH
+    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${float(f'{usd:.2g}'):.{_decimals(usd)}f}"
+
+
+def _decimals(value: float) -> int:
+    return max(2, 1 - math.floor(math.log10(abs(value))))
+
+
+def seconds(value: float) -> str:
+    """Format a duration.
+
+    >>> seconds(0.004), seconds(3.21), seconds(200)
+    ('< 0.01 s', '3.2 s', '3 min 20 s')
+    """
+    if not _real(value):
+        return DASH
+    if value < 0.01:
+        return "< 0.01 s"
+    if value < 60:
+        return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
+    whole = round(value)
+    return f"{whole // 60} min {whole % 60} s"
+
+
+def _real(value: float) -> bool:
+    return math.isfinite(value)

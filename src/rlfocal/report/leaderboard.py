@@ -1,0 +1,77 @@
+"""The leaderboard as an HTML table, with accuracy intervals drawn beside the numbers."""
+
+from __future__ import annotations
+
+from rlfocal.bench import BenchResult, LeaderboardRow
+from rlfocal.report.html import Html, table
+from rlfocal.report.labels import interval, money, number, percent, points, seconds
+
+__all__ = ["leaderboard"]
+
+WIDTH_PX, HEIGHT_PX, PAD_PX = 130, 16, 5
+
+_WORDS = {
+    "better": "▲ better",
+    "worse": "▼ worse",
+    "no difference": "no difference",
+    "reference": "reference",
+    "bound": "bound",
+}
+
+
+def leaderboard(result: BenchResult) -> Html:
+    """Make the table of all strategies that ran; dollars only where prices are known."""
+    lows = [min(row.accuracy_ci[0], row.accuracy) for row in result.rows]
+    highs = [max(row.accuracy_ci[1], row.accuracy) for row in result.rows]
+    scale = (min(lows, default=0.0), max(highs, default=1.0))
+    priced = any(row.mean_cost_usd is not None for row in result.rows)
+    head = ["Strategy", "Accuracy, %", "95 % interval", "", "Gain, points", "", "Calls"]
+    head += ["Cost, $"] if priced else []
+    head += ["Rounds", "Oracle gap closed", "Fit"]
+    rows = [_cells(row, scale, priced=priced) for row in result.rows]
+    marks = [row.verdict.replace(" ", "-") for row in result.rows]
+    return table(head, rows, label="Leaderboard", classes="leaderboard", row_classes=marks)
+
+
+def _cells(row: LeaderboardRow, scale: tuple[float, float], *, priced: bool) -> list[str]:
+    compared = row.verdict not in ("reference", "bound")
+    gain = points(row.gain_over_best_single) if compared else ""
+    gain_ci = interval(row.gain_ci, signed=True) if compared else ""
+    cells = [
+        row.strategy,
+        number(100 * row.accuracy, 1),
+        Html(
+            interval_bar(row.accuracy, row.accuracy_ci, scale)
+            + f'<span class="ci">{interval(row.accuracy_ci)}</span>'
+        ),
+        Html(f'<span class="verdict">{_WORDS[row.verdict]}</span>'),
+        gain,
+        Html(f'<span class="ci">{gain_ci}</span>'),
+        number(row.mean_calls, 2),
+    ]
+    if priced:
+        cells.append(money(row.mean_cost_usd) if row.mean_cost_usd is not None else "")
+    closed = row.oracle_gap_closed
+    return [
+        *cells,
+        number(row.mean_rounds, 2),
+        percent(closed, 0) if closed is not None else "",
+        seconds(row.fit_s),
+    ]
+
+
+def interval_bar(value: float, bounds: tuple[float, float], scale: tuple[float, float]) -> Html:
+    """Draw an interval and its centre on a common scale, as inline SVG in the text's colour."""
+    span = max(scale[1] - scale[0], 1e-9)
+
+    def place(share: float) -> float:
+        return round(PAD_PX + (WIDTH_PX - 2 * PAD_PX) * (share - scale[0]) / span, 1)
+
+    middle = HEIGHT_PX / 2
+    return Html(
+        f'<svg class="bar" width="{WIDTH_PX}" height="{HEIGHT_PX}" '
+        f'viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" aria-hidden="true">'
+        f'<line x1="{PAD_PX}" x2="{WIDTH_PX - PAD_PX}" y1="{middle}" y2="{middle}" class="rail"/>'
+        f'<line x1="{place(bounds[0])}" x2="{place(bounds[1])}" y1="{middle}" y2="{middle}"/>'
+        f'<circle cx="{place(value)}" cy="{middle}" r="4"/></svg>'
+    )

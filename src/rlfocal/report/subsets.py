@@ -1,0 +1,132 @@
+"""What focal diversity says about subsets of a pool, beside how well those subsets vote.
+
+A description of the recorded answers, not an evaluation: every query counts, nothing is fitted. The
+pool's subsets of two or more members are all scored when there are few, else a seeded sample in
+which every size is drawn equally often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.diversity.focal import FailureCounts
+from rlfocal.diversity.masks import masks_from_codes
+from rlfocal.records import CandidateKind, ResponseTable
+
+__all__ = ["SubsetScores", "draw_masks", "score_subsets", "vote_accuracy"]
+
+ALL_UP_TO_MEMBERS = 10
+"""Pools of at most this many members have all their subsets scored (at most 1,013)."""
+SAMPLE_SIZE = 2000
+"""Subsets drawn from larger pools; a picture with more dots shows no more."""
+MAX_QUERIES = 3000
+"""Queries (drawn with the same seed) that subsets are scored on, so that a report takes seconds."""
+BLOCK_FLOATS = 2**23
+"""Votes held at once (32 MiB)."""
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SubsetScores:
+    """Focal diversity and vote accuracy of B subsets of a pool."""
+
+    size: NDArray[np.int64]
+    """int64[B], members in the subset, 2 or more."""
+    focal: FloatArray
+    """float64[B] in [0, 1]; higher is more diverse."""
+    vote: FloatArray
+    """float64[B] in [0, 1]: plurality-vote accuracy."""
+    is_sample: bool
+    """True when the pool has more subsets than these."""
+    n_queries: int
+    """Queries they were scored on."""
+
+    def correlations(self) -> dict[int, float]:
+        """Pearson correlation of focal diversity with vote accuracy, one for each size.
+
+        Only sizes with at least 5 subsets and some spread in both have one.
+        """
+        found = {}
+        for size in np.unique(self.size).tolist():
+            focal, vote = self.focal[self.size == size], self.vote[self.size == size]
+            if len(focal) >= 5 and focal.std() > 1e-12 and vote.std() > 1e-12:
+                found[size] = float(np.corrcoef(focal, vote)[0, 1])
+        return found
+
+
+def draw_masks(
+    n_members: int, *, rng: np.random.Generator, n_masks: int = SAMPLE_SIZE
+) -> tuple[BoolArray, bool]:
+    """Choose the subsets to score.
+
+    Args:
+        n_members: size of the pool, N.
+        rng: source of the sample.
+        n_masks: draws for a pool too large to enumerate; repeated draws are merged.
+
+    Returns:
+        bool[B, N] of distinct subsets with 2 or more members, and whether they are a sample.
+    """
+    if n_members <= ALL_UP_TO_MEMBERS:
+        masks = masks_from_codes(np.arange(1 << n_members), n_members)
+        return masks[masks.sum(axis=1) >= 2], False
+    size = rng.integers(2, n_members + 1, size=n_masks)
+    rank = rng.random((n_masks, n_members)).argsort(axis=1).argsort(axis=1)
+    return np.unique(rank < size[:, None], axis=0), True
+
+
+def vote_accuracy(table: ResponseTable, masks: BoolArray) -> FloatArray:
+    """Plurality-vote accuracy of subsets; a tie earns the mean of the tied candidates.
+
+    Args:
+        table: queries whose answers can be compared.
+        masks: bool[B, N].
+
+    Returns:
+        float64[B] in [0, 1].
+    """
+    slots = np.arange(table.n_candidates)
+    vote = (table.answer[:, :, None] == slots).astype(np.float32)  # [Q, N, C]
+    votes_of = np.ascontiguousarray(vote.transpose(1, 0, 2)).reshape(table.n_members, -1)
+    score = np.where(table.exists, table.candidate_score, 0)
+    out = np.empty(len(masks))
+    step = max(1, BLOCK_FLOATS // max(1, votes_of.shape[1]))
+    for at in range(0, len(masks), step):
+        votes = masks[at : at + step].astype(np.float32) @ votes_of
+        votes = votes.reshape(-1, *score.shape)  # [b, Q, C]
+        most = votes.max(axis=2, keepdims=True)
+        tied = (votes == most) & (most > 0)
+        earned = np.einsum("bqc,qc->bq", tied, score)
+        out[at : at + step] = (earned / np.maximum(tied.sum(axis=2), 1)).mean(axis=1)
+    return out
+
+
+def score_subsets(table: ResponseTable, *, rng: np.random.Generator) -> SubsetScores | None:
+    """Score the subsets of a table's pool.
+
+    Args:
+        table: the recorded answers.
+        rng: draws subsets and queries where there are too many.
+
+    Returns:
+        None where no query's answers can be compared.
+    """
+    rows = np.flatnonzero(table.kind != CandidateKind.RESPONSES)
+    if not len(rows):
+        return None
+    if len(rows) > MAX_QUERIES:
+        rows = np.sort(rng.choice(rows, size=MAX_QUERIES, replace=False))
+    part = table.take(rows)
+    masks, is_sample = draw_masks(table.n_members, rng=rng)
+    return SubsetScores(
+        size=masks.sum(axis=1),
+        focal=FailureCounts.from_failed(part.failed).focal(masks),
+        vote=vote_accuracy(part, masks),
+        is_sample=is_sample,
+        n_queries=len(rows),
+    )

@@ -1,0 +1,95 @@
+"""What a benchmark found, in words; "better" stands only where an interval excludes zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlfocal.bench import BenchResult, LeaderboardRow
+from rlfocal.report.labels import interval, number, percent, points
+
+__all__ = ["contenders", "verdict"]
+
+
+def contenders(result: BenchResult) -> list[LeaderboardRow]:
+    """Rows that compete: all but the bound (it sees labels) and the best single member itself."""
+    return [row for row in result.rows if row.verdict not in ("bound", "reference")]
+
+
+def verdict(result: BenchResult) -> list[str]:
+    """Say what a reader should take away, most important first.
+
+    Returns:
+        One to four plain sentences or short paragraphs, not escaped.
+    """
+    rows = contenders(result)
+    base = next((row for row in result.rows if row.verdict == "reference"), None)
+    said = [_headline(result, rows, base)]
+    won = [row for row in rows if row.verdict == "better"]
+    if won:
+        said += _cheapest(won, base)
+        if len(rows) > 2:
+            said.append(
+                f"It was picked as the most accurate of {len(rows)} strategies after the fact, "
+                "so its lead is more likely overstated than understated."
+            )
+    said += _learned(rows)
+    return said
+
+
+def _headline(
+    result: BenchResult, rows: Sequence[LeaderboardRow], base: LeaderboardRow | None
+) -> str:
+    where = f"On these {result.tested['n_queries']:,} queries"
+    if not rows or base is None:
+        return f"{where} there was nothing to compare with the best single member."
+    top = max(rows, key=lambda row: row.accuracy)
+    against = f"the best single member ({percent(base.accuracy)}, chosen on training queries)"
+    gain = f"{points(top.gain_over_best_single)} points"
+    if top.verdict == "better":
+        return (
+            f"{where}, {top.strategy} answered {percent(top.accuracy)} correctly, better than "
+            f"{against} by {gain.lstrip('+')} {interval(top.gain_ci, signed=True)}."
+        )
+    won = [row for row in rows if row.verdict == "better"]
+    if won:
+        return (
+            f"{where}, {top.strategy} was most accurate, but only {_names(won)} can be called "
+            f"better than {against}."
+        )
+    return (
+        f"{where}, no strategy is better than {against}: the most accurate other one, "
+        f"{top.strategy}, differs by {gain} {interval(top.gain_ci, signed=True)}."
+    )
+
+
+def _cheapest(won: Sequence[LeaderboardRow], base: LeaderboardRow | None) -> list[str]:
+    """Name the strategy that gains with the fewest calls, unless it is the most accurate one."""
+    cheap = min(won, key=lambda row: (row.mean_calls, -row.accuracy))
+    top = max(won, key=lambda row: row.accuracy)
+    if base is None or cheap.strategy == top.strategy:
+        return []
+    return [
+        f"With the fewest calls, {number(cheap.mean_calls, 1)} a query instead of "
+        f"{number(top.mean_calls, 1)}, {cheap.strategy} still gains "
+        f"{points(cheap.gain_over_best_single).lstrip('+')} points "
+        f"{interval(cheap.gain_ci, signed=True)}."
+    ]
+
+
+def _learned(rows: Sequence[LeaderboardRow]) -> list[str]:
+    """Put RL-Focal beside the strongest strategy that is not learned by reinforcement."""
+    ours = [row for row in rows if row.strategy.startswith("rl-")]
+    simple = [row for row in rows if not row.strategy.startswith("rl-")]
+    if not ours or not simple:
+        return []
+    mine, rival = (max(group, key=lambda row: row.accuracy) for group in (ours, simple))
+    return [
+        f"RL-Focal: {mine.strategy} reached {percent(mine.accuracy)} with "
+        f"{number(mine.mean_calls, 1)} calls a query; the most accurate other strategy, "
+        f"{rival.strategy}, reached {percent(rival.accuracy)} with {number(rival.mean_calls, 1)}."
+    ]
+
+
+def _names(rows: Sequence[LeaderboardRow]) -> str:
+    names = [row.strategy for row in rows]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
