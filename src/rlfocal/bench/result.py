@@ -105,7 +105,7 @@ class BenchResult:
     members: tuple[str, ...]
     protocol: EvalProtocol
     tested: Mapping[str, int]
-    """How much was tested: "n_queries", "n_groups" (distinct prompts), "n_folds"."""
+    """How much was tested: "n_queries" and "n_groups" (distinct prompts)."""
     rows: tuple[LeaderboardRow, ...]
     """The oracle first, then by falling accuracy."""
     frontiers: Mapping[str, tuple[FrontierPoint, ...]]

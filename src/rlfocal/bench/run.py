@@ -1,15 +1,41 @@
-"""Run every (fold, seed, strategy) job and gather what came out."""
+"""Run every (fold, seed, strategy) job of a benchmark and compute its figures from the rows.
+
+Knows no strategy but two by name: the best single member, which gains are measured against, and
+the oracle, which bounds them. Both are always run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from rlfocal.bench.catalogue import create, resolve
+from rlfocal.bench.environment import environment
+from rlfocal.bench.folds import Partition, partition
+from rlfocal.bench.jobs import BenchInput, Job, JobResult, run_job
 from rlfocal.bench.protocol import EvalProtocol
-from rlfocal.bench.result import BenchResult
+from rlfocal.bench.result import (
+    BEST_SINGLE,
+    ORACLE,
+    BenchResult,
+    FrontierPoint,
+    History,
+    LeaderboardRow,
+)
+from rlfocal.bench.rows import Scores, per_query_rows, scores
+from rlfocal.bench.statistics import bootstrap_means, gap_closed
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
+from rlfocal.strategies.protocol import unmet
 
-__all__ = ["run_bench"]
+__all__ = ["OnProgress", "run_bench"]
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with jobs done, jobs in all, and what was done last."""
+
+_FEW = 30
+"""Fewer distinct prompts than this make percentile intervals too narrow to trust."""
 
 
 def run_bench(
@@ -18,6 +44,161 @@ def run_bench(
     protocol: EvalProtocol,
     *,
     executor: Executor | None = None,
-    on_progress: Callable[[int, int, str], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> BenchResult:
-    raise NotImplementedError((executor, SerialExecutor))
+    """Fit strategies on training queries and measure them on queries that nothing was fitted on.
+
+    Args:
+        table: the recorded answers.
+        strategies: names or groups of the catalogue; `best-single` and `oracle` are added.
+        protocol: folds, seeds, resamples.
+        executor: where the jobs run; None for here, one after another. It changes no figure but
+            the seconds.
+        on_progress: told once before the first job and after every job.
+
+    Returns:
+        The figures and the rows behind them.
+
+    Raises:
+        ConfigError: a name is unknown, something is not installed, or the data set is too small
+            for the protocol; before any job is run.
+        RlfocalError: a strategy failed; the message names strategy, fold and seed.
+    """
+    executor = SerialExecutor() if executor is None else executor
+    names = resolve([*strategies, BEST_SINGLE, ORACLE])
+    part = partition(table, protocol)
+    not_applicable, jobs = _plan(table, names, protocol, len(part.folds))
+    results = _run(table, part, jobs, executor, on_progress)
+    for result in results:
+        if result.not_applicable is not None:
+            not_applicable.setdefault(result.job.strategy, result.not_applicable)
+    results = [result for result in results if result.job.strategy not in not_applicable]
+    per_query = per_query_rows(table, part.folds, results)
+    found = scores(per_query)
+    n_groups = len(np.unique(found.group))
+    return BenchResult(
+        data=table.name,
+        members=table.members,
+        protocol=protocol,
+        tested={"n_queries": len(found.group), "n_groups": n_groups},
+        rows=_leaderboard(found, results, protocol, priced=table.cost_unit == "usd"),
+        frontiers=_frontiers(found, priced=table.cost_unit == "usd"),
+        not_applicable={name: not_applicable[name] for name in names if name in not_applicable},
+        synthetic=table.synthetic,
+        notes=_notes(table, part, n_groups),
+        environment=environment(),
+        per_query=per_query,
+        histories=tuple(
+            History(
+                strategy=result.job.strategy,
+                fold=result.job.fold,
+                seed=result.job.seed,
+                iterations=result.history,
+            )
+            for result in results
+            if result.history
+        ),
+    )
+
+
+def _plan(
+    table: ResponseTable, names: Sequence[str], protocol: EvalProtocol, n_folds: int
+) -> tuple[dict[str, str], list[Job]]:
+    """Sort out what cannot run on this data; the rest becomes jobs, fold by fold."""
+    not_applicable: dict[str, str] = {}
+    seeds: dict[str, tuple[int, ...]] = {}
+    for name in names:
+        strategy = create(name)
+        reason = unmet(strategy, table)
+        if reason is not None:
+            not_applicable[name] = reason
+        else:
+            stochastic = getattr(strategy, "stochastic", False)
+            seeds[name] = protocol.seeds if stochastic else protocol.seeds[:1]
+    jobs = [
+        Job(name, fold, seed) for fold in range(n_folds) for name in seeds for seed in seeds[name]
+    ]
+    return not_applicable, jobs
+
+
+def _run(
+    table: ResponseTable,
+    part: Partition,
+    jobs: list[Job],
+    executor: Executor,
+    on_progress: OnProgress | None,
+) -> list[JobResult]:
+    """Results in the order of the jobs, whatever the order of completion."""
+    if on_progress is not None:
+        on_progress(0, len(jobs), "")
+    done: dict[int, JobResult] = {}
+    for index, result in executor.map(run_job, jobs, shared=BenchInput(table, part.folds)):
+        done[index] = result
+        if on_progress is not None:
+            on_progress(len(done), len(jobs), str(jobs[index]))
+    return [done[index] for index in range(len(jobs))]
+
+
+def _leaderboard(
+    found: Scores, results: Sequence[JobResult], protocol: EvalProtocol, *, priced: bool
+) -> tuple[LeaderboardRow, ...]:
+    columns = [i for i, (_, dial) in enumerate(found.points) if dial is None]
+    names = [found.points[i][0] for i in columns]
+    means = bootstrap_means(found.score[:, columns], found.group, n_resamples=protocol.n_resamples)
+    calls, rounds, cost = (
+        matrix[:, columns].mean(axis=0) for matrix in (found.n_calls, found.n_rounds, found.cost)
+    )
+    baseline, oracle = names.index(BEST_SINGLE), names.index(ORACLE)
+    rows = []
+    for i, name in enumerate(names):
+        accuracy, gain = means.mean(i), means.difference(i, baseline)
+        closed = gap_closed(means, i, baseline=baseline, oracle=oracle)
+        own = [result for result in results if result.job.strategy == name]
+        rows.append(
+            LeaderboardRow(
+                strategy=name,
+                accuracy=accuracy.value,
+                accuracy_ci=accuracy.ci,
+                mean_calls=float(calls[i]),
+                mean_cost_usd=float(cost[i]) if priced else None,
+                mean_rounds=float(rounds[i]),
+                gain_over_best_single=gain.value,
+                gain_ci=gain.ci,
+                oracle_gap_closed=None if closed is None else closed.value,
+                fit_s=float(np.median([result.fit_s for result in own])),
+                replay_s=float(np.median([result.replay_s for result in own])),
+            )
+        )
+    return tuple(sorted(rows, key=lambda row: (row.strategy != ORACLE, -row.accuracy)))
+
+
+def _frontiers(found: Scores, *, priced: bool) -> dict[str, tuple[FrontierPoint, ...]]:
+    """Points by rising calls, then rising dial."""
+    accuracy, calls, cost = (
+        matrix.mean(axis=0) for matrix in (found.score, found.n_calls, found.cost)
+    )
+    frontiers: dict[str, list[FrontierPoint]] = {}
+    for i, (name, dial) in enumerate(found.points):
+        if dial is not None:
+            point = FrontierPoint(
+                dial=dial,
+                accuracy=float(accuracy[i]),
+                mean_calls=float(calls[i]),
+                mean_cost_usd=float(cost[i]) if priced else None,
+            )
+            frontiers.setdefault(name, []).append(point)
+    return {
+        name: tuple(sorted(points, key=lambda point: (point.mean_calls, point.dial)))
+        for name, points in frontiers.items()
+    }
+
+
+def _notes(table: ResponseTable, part: Partition, n_groups: int) -> tuple[str, ...]:
+    notes = [*table.notes, *part.notes]
+    if table.synthetic:
+        notes.insert(0, "synthetic: simulated members, not recorded models")
+    if n_groups < _FEW:
+        notes.append(
+            f"only {n_groups} distinct prompts were tested: intervals are too narrow to trust"
+        )
+    return tuple(notes)

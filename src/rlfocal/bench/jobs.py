@@ -1,0 +1,114 @@
+"""One job of a benchmark: fit one strategy on one fold with one seed, and replay it on the rest.
+
+Runs in any process; depends on its inputs alone, so the order of jobs changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlfocal.bench.catalogue import create
+from rlfocal.bench.folds import Fold
+from rlfocal.errors import NotApplicable, RlfocalError
+from rlfocal.records import Calibration, ResponseTable
+from rlfocal.replay import replay
+from rlfocal.strategies.protocol import Outcome, Reference, Strategy
+
+__all__ = ["BenchInput", "Job", "JobResult", "Point", "run_job"]
+
+
+class Job(NamedTuple):
+    """Which strategy, fold and seed."""
+
+    strategy: str
+    fold: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.strategy}, fold {self.fold}, seed {self.seed}"
+
+
+class Point(NamedTuple):
+    """What a strategy did on the test queries at one setting of its dial; None is the default."""
+
+    dial: float | None
+    outcome: Outcome
+
+
+class JobResult(NamedTuple):
+    """What came out of one job."""
+
+    job: Job
+    points: tuple[Point, ...]
+    fit_s: float
+    replay_s: float
+    """At the default dial."""
+    history: tuple[Mapping[str, float], ...]
+    not_applicable: str | None = None
+    """Why the strategy could not be fitted on this fold; then there are no points."""
+
+
+@dataclass
+class BenchInput:
+    """The big input of all jobs: the table and its folds.
+
+    Keeps the calibrated tables of the fold used last, because jobs come fold by fold.
+    """
+
+    table: ResponseTable
+    folds: tuple[Fold, ...]
+    _last: tuple[int, ResponseTable, ResponseTable] | None = field(default=None, repr=False)
+
+    def fold(self, index: int) -> tuple[ResponseTable, ResponseTable]:
+        """Training and test table of a fold, both calibrated on the training queries."""
+        if self._last is None or self._last[0] != index:
+            train, test = (self.table.take(rows) for rows in self.folds[index])
+            calibration = Calibration.fit(train)
+            self._last = (index, calibration.apply(train), calibration.apply(test))
+        return self._last[1:]
+
+
+def run_job(shared: BenchInput, job: Job) -> JobResult:
+    """Fit on the training queries of the fold, replay on its test queries at every dial.
+
+    Raises:
+        RlfocalError: as the strategy raised it, with the job named in the message.
+    """
+    try:
+        return _run(shared, job)
+    except NotApplicable as exc:
+        return JobResult(job, (), 0.0, 0.0, (), str(exc))
+    except RlfocalError as exc:
+        raise type(exc)(f"{job}: {exc}") from exc
+
+
+def _run(shared: BenchInput, job: Job) -> JobResult:
+    train, test = shared.fold(job.fold)
+    # Keyed by name, not by place in a list: adding a strategy must not change another's numbers.
+    rng = np.random.default_rng([job.seed, job.fold, *job.strategy.encode()])
+    start = time.perf_counter()
+    fitted = create(job.strategy).fit(train, rng=rng)
+    fit_s = time.perf_counter() - start
+    start = time.perf_counter()
+    outcome = _outcome(fitted, test)
+    replay_s = time.perf_counter() - start
+    points = [Point(None, outcome)]
+    dialled: Any = fitted
+    for dial in getattr(fitted, "dials", ()):
+        points.append(Point(float(dial), _outcome(dialled.at(dial), test)))
+    history = tuple(
+        {key: float(value) for key, value in step.items()}
+        for step in getattr(fitted, "history_", ())
+    )
+    return JobResult(job, tuple(points), fit_s, replay_s, history)
+
+
+def _outcome(fitted: Strategy | Reference, test: ResponseTable) -> Outcome:
+    if isinstance(fitted, Reference):
+        return fitted.outcome(test)
+    return replay(fitted, test)

@@ -1,0 +1,207 @@
+"""Per-query rows: what every strategy did on every tested query, as one Arrow table.
+
+Every figure of a benchmark is computed from these rows, so a reader can compute it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rlfocal.bench.folds import Fold
+from rlfocal.bench.jobs import Job, JobResult, Point
+from rlfocal.records import IntArray, ResponseTable
+
+__all__ = ["SCHEMA", "Scores", "per_query_rows", "scores"]
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
+SCHEMA = pa.schema(
+    {
+        "strategy": _TEXT,
+        "dial": pa.float64(),
+        "fold": pa.int16(),
+        "seed": pa.int32(),
+        "query_id": _TEXT,
+        "group": pa.int64(),
+        "task": _TEXT,
+        "answer": pa.string(),
+        "score": pa.float32(),
+        "confidence": pa.float32(),
+        "n_calls": pa.int32(),
+        "n_rounds": pa.int32(),
+        "cost": pa.float32(),
+        "latency_s": pa.float32(),
+        "asked": pa.list_(pa.int16()),
+    }
+)
+"""Columns of the per-query rows; docs/bench.md says what each holds."""
+
+
+def per_query_rows(
+    table: ResponseTable, folds: Sequence[Fold], results: Sequence[JobResult]
+) -> pa.Table:
+    """Lay out the outcomes of all jobs as rows.
+
+    Args:
+        table: the whole table.
+        folds: the folds that the jobs name.
+        results: in the order in which the rows shall stand.
+
+    Returns:
+        A table of `SCHEMA`, with the cost unit in its metadata.
+    """
+    query_ids = pa.array(table.query_ids.tolist(), pa.string())
+    tasks = pa.array(table.tasks, pa.string())
+    batches = [
+        _batch(table, folds[result.job.fold].test, result.job, point, query_ids, tasks)
+        for result in results
+        for point in result.points
+    ]
+    schema = SCHEMA.with_metadata(
+        {"cost_unit": table.cost_unit, "members": "\n".join(table.members)}
+    )
+    return (
+        pa.Table.from_batches(batches, SCHEMA)
+        .replace_schema_metadata(schema.metadata)
+        .unify_dictionaries()
+    )
+
+
+def _batch(
+    table: ResponseTable,
+    rows: IntArray,
+    job: Job,
+    point: Point,
+    query_ids: pa.Array,
+    tasks: pa.Array,
+) -> pa.RecordBatch:
+    n_rows, outcome = len(rows), point.outcome
+    taken = table.candidates[rows]
+    answer = [
+        texts[slot] if slot >= 0 else None
+        for texts, slot in zip(taken, outcome.chosen.tolist(), strict=True)
+    ]
+    _, members = np.nonzero(outcome.asked)
+    ends = np.concatenate([[0], np.cumsum(outcome.asked.sum(axis=1))]).astype(np.int32)
+    dial = pa.nulls(n_rows, pa.float64()) if point.dial is None else pa.array([point.dial] * n_rows)
+    columns = {
+        "strategy": _coded(np.zeros(n_rows, np.int32), pa.array([job.strategy])),
+        "dial": dial,
+        "fold": np.full(n_rows, job.fold, np.int16),
+        "seed": np.full(n_rows, job.seed, np.int32),
+        "query_id": _coded(rows, query_ids),
+        "group": table.group[rows],
+        "task": _coded(table.task[rows], tasks),
+        "answer": pa.array(answer, pa.string()),
+        "score": outcome.score.astype(np.float32),
+        "confidence": outcome.confidence.astype(np.float32),
+        "n_calls": outcome.n_calls.astype(np.int32),
+        "n_rounds": outcome.n_rounds.astype(np.int32),
+        "cost": outcome.cost.astype(np.float32),
+        "latency_s": pa.array(outcome.latency_s.astype(np.float32), from_pandas=True),
+        "asked": pa.ListArray.from_arrays(ends, members.astype(np.int16)),
+    }
+    return pa.RecordBatch.from_arrays(
+        [pa.array(c) if isinstance(c, np.ndarray) else c for c in columns.values()], schema=SCHEMA
+    )
+
+
+def _coded(index: NDArray[np.integer], names: pa.Array) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), names)
+
+
+class Scores(NamedTuple):
+    """The rows as matrices: one line per tested query, one column per operating point.
+
+    Queries keep the order of the rows; several seeds are averaged.
+    """
+
+    points: tuple[tuple[str, float | None], ...]
+    """[P]: strategy and dial."""
+    group: IntArray
+    """int64[Q]: queries with the same number have the same prompt."""
+    score: NDArray[np.float64]
+    """float64[Q, P]."""
+    n_calls: NDArray[np.float64]
+    """float64[Q, P]."""
+    n_rounds: NDArray[np.float64]
+    """float64[Q, P]."""
+    cost: NDArray[np.float64]
+    """float64[Q, P]."""
+
+    def column(self, strategy: str, dial: float | None = None) -> int:
+        """Place of an operating point in the columns.
+
+        Raises:
+            KeyError: it was not benchmarked.
+        """
+        try:
+            return self.points.index((strategy, dial))
+        except ValueError:
+            raise KeyError(
+                f"{strategy} at dial {dial} is not among the benchmarked points"
+            ) from None
+
+
+def scores(per_query: pa.Table) -> Scores:
+    """Turn per-query rows into matrices.
+
+    Args:
+        per_query: rows of a benchmark, each operating point on the same queries.
+
+    Raises:
+        ValueError: an operating point lacks some queries.
+    """
+    query, first = _codes(per_query["query_id"])
+    strategy, strategy_first = _codes(per_query["strategy"])
+    names = per_query["strategy"].take(pa.array(strategy_first)).to_pylist()
+    dial = per_query["dial"].to_numpy()
+    known = ~np.isnan(dial)
+    levels = np.unique(dial[known])
+    level = np.where(known, np.searchsorted(levels, np.where(known, dial, 0)) + 1, 0)
+    code = strategy * (len(levels) + 1) + level
+    used, point = np.unique(code, return_inverse=True)
+    shape = (len(first), len(used))
+    cell = query * shape[1] + point
+    count = np.bincount(cell, minlength=shape[0] * shape[1])
+    if (count == 0).any():
+        raise ValueError("every operating point must cover the same queries")
+
+    def mean(column: str) -> NDArray[np.float64]:
+        values = per_query[column].to_numpy().astype(np.float64)
+        total = np.bincount(cell, values, minlength=len(count))
+        return np.asarray(total / count).reshape(shape)
+
+    return Scores(
+        points=tuple(
+            (names[c // (len(levels) + 1)], _dial(levels, c % (len(levels) + 1)))
+            for c in used.tolist()
+        ),
+        group=per_query["group"].to_numpy()[first],
+        score=mean("score"),
+        n_calls=mean("n_calls"),
+        n_rounds=mean("n_rounds"),
+        cost=mean("cost"),
+    )
+
+
+def _dial(levels: NDArray[np.float64], level: int) -> float | None:
+    return None if level == 0 else float(levels[level - 1])
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[IntArray, IntArray]:
+    """Code of each value, int64[R], by first appearance; and where each is first, int64[K]."""
+    encoded = column.combine_chunks()
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    raw = encoded.indices.to_numpy()
+    _, first, code = np.unique(raw, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[code].astype(np.int64), first[order]

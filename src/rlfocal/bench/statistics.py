@@ -1,0 +1,201 @@
+"""Paired bootstrap over queries: how far a figure could move with other queries of the same kind.
+
+All strategies are resampled together, so what they have in common (hard queries) cancels out of
+their differences. Queries with the same prompt are drawn together. Seeds are averaged before, and
+the fitted strategies are held fixed: intervals say nothing about other training runs.
+
+Source: the percentile bootstrap (Efron, 1979), applied to clusters.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rlfocal.bench.result import BEST_SINGLE
+from rlfocal.bench.rows import Scores, scores
+from rlfocal.records import IntArray
+
+__all__ = [
+    "BootstrapMeans",
+    "Comparison",
+    "Estimate",
+    "accuracy_at",
+    "bootstrap_means",
+    "gap_closed",
+    "mixed_at",
+]
+
+_Floats = NDArray[np.float64]
+
+_SEED = 20250204
+"""Fixes the resamples, so that the same rows give the same intervals."""
+_CHUNK_CELLS = 4_000_000
+"""Cells of the matrix of counts held at once (32 MB)."""
+
+
+class Estimate(NamedTuple):
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def ci(self) -> tuple[float, float]:
+        """The interval."""
+        return self.low, self.high
+
+
+class BootstrapMeans(NamedTuple):
+    """Means of P columns over all queries, and over each resample of them."""
+
+    value: _Floats
+    """float64[P]."""
+    resampled: _Floats
+    """float64[R, P]; rows are the same resamples for every column, so differences are paired."""
+
+    def mean(self, column: int) -> Estimate:
+        """A column's mean."""
+        return _estimate(float(self.value[column]), self.resampled[:, column])
+
+    def difference(self, column: int, baseline: int) -> Estimate:
+        """A column's mean minus another's, paired by query."""
+        return _estimate(
+            float(self.value[column] - self.value[baseline]),
+            self.resampled[:, column] - self.resampled[:, baseline],
+        )
+
+
+def bootstrap_means(values: _Floats, group: IntArray, *, n_resamples: int = 2000) -> BootstrapMeans:
+    """Resample queries with replacement, the queries of a group together.
+
+    Args:
+        values: float64[Q, P].
+        group: int64[Q]; queries with the same number are one cluster.
+        n_resamples: R.
+
+    Returns:
+        Means over queries. With a single group every resample is the data itself, and the
+        intervals have no width.
+    """
+    _, cluster = np.unique(group, return_inverse=True)
+    size = np.bincount(cluster).astype(np.float64)
+    n_clusters = len(size)
+    # Multiples of 2^-40 add up exactly in any order, so that equal columns have equal means.
+    exact = np.rint(values * 2.0**40)
+    total = np.stack([np.bincount(cluster, column) for column in exact.T], axis=1) * 2.0**-40
+    rng = np.random.default_rng(_SEED)
+    resampled = np.empty((n_resamples, values.shape[1]))
+    step = max(1, _CHUNK_CELLS // n_clusters)
+    for start in range(0, n_resamples, step):
+        n_rows = min(step, n_resamples - start)
+        drawn = rng.integers(n_clusters, size=(n_rows, n_clusters), dtype=np.int32)
+        cell = drawn + np.arange(n_rows, dtype=np.int64)[:, None] * n_clusters
+        counts = np.bincount(cell.reshape(-1), minlength=n_rows * n_clusters)
+        weight = counts.reshape(n_rows, n_clusters).astype(np.float64)
+        resampled[start : start + n_rows] = (weight @ total) / (weight @ size)[:, None]
+    return BootstrapMeans(total.sum(axis=0) / size.sum(), resampled)
+
+
+def gap_closed(
+    means: BootstrapMeans, column: int, *, baseline: int, oracle: int
+) -> Estimate | None:
+    """Share of the way from the best single member to the oracle that a strategy goes.
+
+    Returns:
+        (accuracy - best single) / (oracle - best single); below 0 when worse than the best single
+        member. None where the oracle gains nothing. Resamples in which it gains nothing are left
+        out of the interval.
+    """
+    gap = float(means.value[oracle] - means.value[baseline])
+    if gap <= 1e-12:
+        return None
+    gaps = means.resampled[:, oracle] - means.resampled[:, baseline]
+    gains = means.resampled[:, column] - means.resampled[:, baseline]
+    usable = gaps > 1e-12
+    gain = float(means.value[column] - means.value[baseline])
+    return _estimate(gain / gap, gains[usable] / gaps[usable])
+
+
+class Comparison(NamedTuple):
+    """Accuracy of a strategy at a number of calls, and its gain over another one there."""
+
+    accuracy: Estimate
+    gain: Estimate
+
+
+def accuracy_at(
+    per_query: pa.Table,
+    strategy: str,
+    mean_calls: float,
+    *,
+    versus: str = BEST_SINGLE,
+    n_resamples: int = 2000,
+) -> Comparison | None:
+    """Accuracy along a strategy's frontier where it makes so many calls a query on average.
+
+    Both strategies are taken at the same number of calls, so that agreement stopping, say, can be
+    compared with RL-Focal at equal price. `mixed_at` says how the frontier is interpolated.
+
+    Args:
+        per_query: the rows of a benchmark.
+        strategy: which strategy.
+        mean_calls: calls a query, on average.
+        versus: the strategy that the gain is over.
+        n_resamples: bootstrap resamples.
+
+    Returns:
+        None where either strategy cannot do with so few calls.
+
+    Raises:
+        KeyError: a strategy was not benchmarked.
+    """
+    table = scores(per_query)
+    mixed = [mixed_at(table, name, mean_calls) for name in (strategy, versus)]
+    if any(column is None for column in mixed):
+        return None
+    columns = np.stack([column for column in mixed if column is not None], axis=1)
+    means = bootstrap_means(columns, table.group, n_resamples=n_resamples)
+    return Comparison(means.mean(0), means.difference(0, 1))
+
+
+def mixed_at(table: Scores, strategy: str, mean_calls: float) -> _Floats | None:
+    """Expected score of each query when two neighbouring operating points are mixed by a coin.
+
+    The points of a strategy (every dial, and the default) are ordered by their mean calls alone.
+    Points that cost more and score less stay in: leaving them out would choose by test labels and
+    flatter the frontier. Points of equal mean calls are mixed evenly. Between two points the
+    dearer one is taken with the probability that meets `mean_calls`; above the dearest point the
+    calls left over are not made.
+
+    Returns:
+        float64[Q], or None when the cheapest point makes more calls than that.
+
+    Raises:
+        KeyError: the strategy was not benchmarked.
+    """
+    columns = [i for i, (name, _) in enumerate(table.points) if name == strategy]
+    if not columns:
+        raise KeyError(f"{strategy} is not among the benchmarked strategies")
+    calls = table.n_calls[:, columns].mean(axis=0).round(9)
+    levels, level = np.unique(calls, return_inverse=True)
+    if mean_calls < levels[0]:
+        return None
+    share = (level[:, None] == np.arange(len(levels))) / np.bincount(level)
+    score = table.score[:, columns] @ share  # [Q, levels], by rising calls
+    upper = int(np.searchsorted(levels, mean_calls))
+    if upper == len(levels):
+        return np.asarray(score[:, -1])
+    if levels[upper] == mean_calls:
+        return np.asarray(score[:, upper])
+    weight = (mean_calls - levels[upper - 1]) / (levels[upper] - levels[upper - 1])
+    return np.asarray((1 - weight) * score[:, upper - 1] + weight * score[:, upper])
+
+
+def _estimate(value: float, resampled: _Floats) -> Estimate:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
