@@ -56,7 +56,7 @@ def _mask(array: pa.ChunkedArray) -> Mask:
 
 
 def _floats(array: pa.ChunkedArray) -> NDArray[np.float64]:
-    return np.asarray(array.to_numpy(), dtype=np.float64)  # null becomes NaN
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)  # null becomes NaN
 
 
 def _offenders(table: pa.Table, wrong: Mask, value: str | None = None) -> str:

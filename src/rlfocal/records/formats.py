@@ -174,16 +174,25 @@ def _read_jsonl(path: Path, columns: Mapping[str, Column], skip: Collection[str]
 def _array_from_json(
     cells: list[Any], target: pa.DataType, path: Path, name: str, lines: list[int]
 ) -> pa.Array:
-    try:
-        return pa.array(cells, target)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        pass  # some value is of another type: convert one by one, which knows the line
+    if set(map(type, cells)) <= {_json_type(target), type(None)}:
+        try:
+            return pa.array(cells, target)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            pass  # inside a list, say: convert one by one, which is slow but knows the line
     for index, value in enumerate(cells):
         try:
             cells[index] = _coerce(value, target)
         except (ValueError, OverflowError) as exc:
             raise RecordError(f"{path}:{lines[index]}: column '{name}': {exc}") from exc
     return pa.array(cells, target)
+
+
+def _json_type(target: pa.DataType) -> type:
+    if pa.types.is_list(target):
+        return list
+    if pa.types.is_string(target):
+        return str
+    return int if pa.types.is_integer(target) else float
 
 
 def _coerce(value: Any, target: pa.DataType) -> Any:
@@ -208,7 +217,9 @@ def _coerce(value: Any, target: pa.DataType) -> Any:
     if isinstance(value, (str, list, dict)):
         raise ValueError(f"expected a number, found {str(value)[:60]!r}")
     if pa.types.is_integer(target):
-        return pa.scalar(int(value), target).as_py()
+        if value != int(value) or abs(value) >= 2**63:
+            raise ValueError(f"expected a whole number of 64 bits, found {value}")
+        return int(value)
     return float(value)
 
 

@@ -1,6 +1,6 @@
 """A short text, compared as question answering benchmarks do.
 
-Rules: what follows "the answer is" on its line, without the final full stop (BIG-Bench Hard, as in
+Rules: the line that follows "the answer is", without the final full stop (BIG-Bench Hard, as in
 lm-evaluation-harness's bbh tasks), else the whole text; then SQuAD's normaliser (its official
 evaluation script): lower case, no ASCII punctuation, no articles, single spaces.
 
@@ -43,7 +43,7 @@ class TextExtractor:
         for found in _MARK.finditer(text):
             rest = text[found.end() : found.end() + MAX_CHARS + 1]
         if rest is not text:
-            rest = rest.strip(" \t").partition("\n")[0]
+            rest = rest.strip().partition("\n")[0]
         if len(rest) > MAX_CHARS:
             return None
         return self._canonical(rest) or None

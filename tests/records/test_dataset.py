@@ -1,0 +1,255 @@
+"""A data set: what is refused, in which words, and what members, pools and digest are."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlfocal.errors import ConfigError, RecordError
+from rlfocal.records import Dataset, DatasetInfo
+
+QUERIES: dict[str, list[Any]] = {
+    "query_id": ["q1", "q2", "q3"],
+    "task": ["sums", "sums", "names"],
+    "split": ["train", "test", None],
+    "prompt": ["1+1?", "1+2?", "Who?"],
+    "choices": [["1", "2"], ["1", "2", "3"], None],
+    "label": ["B", "C", "ann"],
+}
+RESPONSES: dict[str, list[Any]] = {
+    "query_id": ["q1", "q1", "q2", "q2", "q3"],
+    "member": ["b", "a", "b", "a", "a"],
+    "answer": ["B", "A", None, "C", "ann"],
+    "score": [1.0, 0.0, 0.0, 1.0, 1.0],
+    "choice_scores": [[0.1, 0.9], [2.0, -1.0], None, [0.0, 0.0, 1.0], None],
+    "cost_usd": [0.5, 0.0, None, 0.25, 1.0],
+}
+
+
+def build(
+    queries: dict[str, list[Any]] | None = None,
+    responses: dict[str, list[Any]] | None = None,
+    info: DatasetInfo | None = None,
+) -> Dataset:
+    return Dataset(
+        "tiny",
+        pa.table(QUERIES | (queries or {})),
+        pa.table(RESPONSES | (responses or {})),
+        info or DatasetInfo(),
+    )
+
+
+def changed(table: dict[str, list[Any]], column: str, row: int, value: Any) -> dict[str, list[Any]]:
+    values = list(table[column])
+    values[row] = value
+    return {column: values}
+
+
+def test_columns_are_normalised() -> None:
+    queries = pa.table(
+        {
+            "query_id": pa.array(["q1"], pa.large_string()),
+            "prompt": pa.array(["p"]).dictionary_encode(),
+            "label": ["x"],
+            "extra": [1],
+        }
+    )
+    responses = pa.table(
+        {
+            "query_id": ["q1"],
+            "member": pa.array(["m"]).dictionary_encode(),
+            "score": pa.array([True]),
+            "response_chars": pa.array([7], pa.int16()),
+        }
+    )
+    data = Dataset("d", queries, responses)
+    assert data.queries.column_names == ["query_id", "task", "split", "prompt", "choices", "label"]
+    assert data.queries["task"].to_pylist() == ["all"]
+    assert data.queries.schema.field("query_id").type == pa.string()
+    assert data.queries.schema.field("choices").type == pa.list_(pa.string())
+    assert data.responses.column_names == [
+        "query_id",
+        "member",
+        "answer",
+        "score",
+        "response_chars",
+    ]
+    assert data.responses["score"].to_pylist() == [1.0]
+    assert data.responses.schema.field("response_chars").type == pa.int64()
+
+
+BAD_QUERIES = [
+    (changed(QUERIES, "query_id", 2, "q1"), r"queries: query_id occurs more than once: 'q1' \(1 "),
+    (changed(QUERIES, "query_id", 0, None), "queries: column 'query_id' is empty in 1 row.*row 1"),
+    (changed(QUERIES, "query_id", 0, ""), "queries: column 'query_id' is empty"),
+    (changed(QUERIES, "prompt", 1, None), "queries: column 'prompt' is empty in 1 row.*row 2"),
+    (
+        changed(QUERIES, "label", 0, "C"),
+        "label is not one of the options: query_id 'q1', label 'C'",
+    ),
+    (changed(QUERIES, "label", 0, "2"), "label is not one of the options.*A for the first"),
+    (changed(QUERIES, "label", 1, "b"), "label is not one of the options: query_id 'q2'"),
+    (changed(QUERIES, "choices", 0, []), "1 to 26 options, or null.*'q1'"),
+    (changed(QUERIES, "choices", 0, ["x"] * 27), "1 to 26 options"),
+    (changed(QUERIES, "choices", 1, ["x", None, "y"]), "null option: query_id 'q2'"),
+    ({"query_id": [1, 2, 3]}, "responses: query_id is not in queries.*'q1'.*'q1'.*'q2'.*5 rows"),
+]
+BAD_RESPONSES = [
+    (changed(RESPONSES, "query_id", 0, "q9"), "not in queries: query_id 'q9', member 'b'; add"),
+    (changed(RESPONSES, "query_id", 4, "q1"), "more than one row.*query_id 'q1', member 'a'; keep"),
+    (changed(RESPONSES, "member", 4, None), "responses: column 'member' is empty.*row 5"),
+    (changed(RESPONSES, "score", 4, math.nan), "not a number in.*'q3', member 'a', score nan"),
+    (changed(RESPONSES, "score", 4, 1.5), "score 1.5"),
+    (changed(RESPONSES, "score", 0, -0.1), "score -0.1"),
+    (changed(RESPONSES, "score", 0, math.inf), "score inf"),
+    (changed(RESPONSES, "choice_scores", 0, [0.1]), "one number per option.*has 1 for 2 options"),
+    (changed(RESPONSES, "choice_scores", 4, [0.1]), "one number per option.*has 1 for 0 options"),
+    (changed(RESPONSES, "choice_scores", 0, [0.1, math.nan]), "not finite: query_id 'q1'.*nan"),
+    (changed(RESPONSES, "choice_scores", 0, [0.1, None]), "not finite: query_id 'q1', member 'b'"),
+    (changed(RESPONSES, "cost_usd", 1, -0.5), "cost_usd is negative.*'q1', member 'a'.*-0.5"),
+    (changed(RESPONSES, "cost_usd", 1, math.nan), "cost_usd is negative or not finite"),
+    ({"latency_s": [1.0, 2.0, 3.0, 4.0, math.inf]}, "latency_s is negative or not finite"),
+    (
+        {"answer": [None] * 5, "score": [None] * 5, "choice_scores": [None] * 5},
+        "nothing was recorded",
+    ),
+    ({"score": ["good"] * 5}, "responses: column 'score': expected double, found 'good' in row 1"),
+    ({"choice_scores": ["x"] * 5}, "responses: column 'choice_scores': expected list"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_QUERIES)
+def test_contradictory_queries_are_refused(change: dict[str, list[Any]], message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        build(queries=change)
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_RESPONSES)
+def test_contradictory_responses_are_refused(change: dict[str, list[Any]], message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        build(responses=change)
+
+
+def test_many_offenders_are_counted() -> None:
+    with pytest.raises(RecordError, match=r"score 2.0; \.\.\. \(5 rows\); rescale"):
+        build(responses={"score": [2.0] * 5})
+
+
+def test_data_without_label_and_score_cannot_be_measured() -> None:
+    with pytest.raises(RecordError, match="no query has a label and no response has a score"):
+        build(queries={"label": [None] * 3}, responses={"score": [None] * 5})
+
+
+def test_labels_alone_or_scores_alone_are_enough() -> None:
+    assert build(queries={"label": [None] * 3}).queries["label"].null_count == 3
+    assert build(responses={"score": [None] * 5}).responses["score"].null_count == 5
+
+
+@pytest.mark.parametrize("empty", ["queries", "responses"])
+def test_empty_tables_are_refused(empty: str) -> None:
+    tables = {"queries": pa.table(QUERIES), "responses": pa.table(RESPONSES)}
+    tables[empty] = tables[empty].slice(0, 0)
+    with pytest.raises(RecordError, match=f"{empty}: no rows"):
+        Dataset("tiny", **tables)
+
+
+@pytest.mark.parametrize("column", ["query_id", "prompt"])
+def test_missing_query_column_is_named(column: str) -> None:
+    table = pa.table(QUERIES).rename_columns([c.upper() if c == column else c for c in QUERIES])
+    with pytest.raises(
+        RecordError,
+        match=rf"'{column}' is missing; columns found: .*did you mean '{column.upper()}'",
+    ):
+        Dataset("tiny", table, pa.table(RESPONSES))
+
+
+def test_responses_need_some_evidence() -> None:
+    table = pa.table(RESPONSES).select(["query_id", "member", "cost_usd"])
+    with pytest.raises(RecordError, match="none of the columns answer, score, choice_scores"):
+        Dataset("tiny", pa.table(QUERIES), table)
+
+
+def test_a_column_given_twice_is_refused() -> None:
+    table = pa.table(QUERIES).append_column("label", pa.array(["x", "y", "z"]))
+    with pytest.raises(RecordError, match="'label' is there more than once"):
+        Dataset("tiny", table, pa.table(RESPONSES))
+
+
+def test_members_follow_the_description_and_then_the_alphabet() -> None:
+    assert build().members == ("a", "b")
+    assert build(info=DatasetInfo(pools={"all": ["b", "a"]})).members == ("b", "a")
+    described = DatasetInfo(member_accuracy={"b": 0.9, "gone": 0.5}, pools={"all": ["a", "b"]})
+    assert build(info=described).members == ("b", "a")
+
+
+def test_selecting_members() -> None:
+    info = DatasetInfo(pools={"small": ["b", "a"], "lonely": ["a"], "stale": ["a", "ab"]})
+    data = build(info=info)
+    assert data.select_members() == ("a", "b")
+    assert data.select_members(pool="all") == ("a", "b")
+    assert data.select_members("small") == ("b", "a")
+    assert data.select_members(members=["b", "a"]) == ("b", "a")
+    for arguments, message in [
+        ({"pool": "smal"}, "unknown pool 'smal'; did you mean 'small'"),
+        ({"members": ["a", "bb"]}, "no response of member 'bb'; did you mean 'b'"),
+        ({"members": ["a", "b", "a"]}, "named more than once: a"),
+        ({"members": ["a"]}, r"1 member\(s\) \(a\), but an ensemble needs at least 2"),
+        ({"members": []}, r"0 member\(s\)"),
+        ({"pool": "lonely"}, "pool 'lonely': 1 member"),
+        ({"pool": "stale"}, "pool 'stale': no response of member 'ab'"),
+        ({"pool": "small", "members": ["a", "b"]}, "not both"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            data.select_members(**arguments)
+
+
+def test_digest_ignores_row_order_layout_name_and_text() -> None:
+    data = build(info=DatasetInfo(source="here"))
+    rng = np.random.default_rng(1)
+    queries = pa.table(QUERIES).take(pa.array(rng.permutation(3)))
+    responses = pa.table(RESPONSES | {"text": ["long"] * 5, "samples": [None] * 5})
+    responses = responses.take(pa.array(rng.permutation(5)))
+    chunked = pa.concat_tables([responses.slice(0, 2), responses.slice(2)])
+    large = chunked.set_column(0, "query_id", chunked["query_id"].cast(pa.large_string()))
+    assert Dataset("other", queries, large).digest() == data.digest()
+    assert len(data.digest()) == 64
+
+
+CHANGES = [
+    {"queries": changed(QUERIES, "prompt", 0, "1+1 ?")},
+    {"queries": changed(QUERIES, "split", 2, "")},
+    {"queries": changed(QUERIES, "choices", 0, ["12", ""])},
+    {"queries": changed(QUERIES, "label", 2, None)},
+    {"responses": changed(RESPONSES, "answer", 0, "A")},
+    {"responses": changed(RESPONSES, "answer", 0, None)},
+    {"responses": changed(RESPONSES, "score", 0, 0.5)},
+    {"responses": changed(RESPONSES, "choice_scores", 2, [0.0, 0.0, 0.0])},
+    {"responses": changed(RESPONSES, "choice_scores", 0, [0.9, 0.1])},
+    {"responses": changed(RESPONSES, "cost_usd", 2, 0.0)},
+    {"responses": {"member": ["c", "a", "c", "a", "a"]}},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_digest_sees_every_value(change: dict[str, Any]) -> None:
+    assert build(**change).digest() != build().digest()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    left=st.lists(st.text(max_size=3), min_size=2, max_size=2),
+    right=st.lists(st.text(max_size=3), min_size=2, max_size=2),
+)
+def test_digests_of_different_prompts_differ(left: list[str], right: list[str]) -> None:
+    def digest(prompts: list[str]) -> str:
+        queries = pa.table({"query_id": ["x", "y"], "prompt": prompts})
+        responses = pa.table({"query_id": ["x"], "member": ["m"], "score": [1.0]})
+        return Dataset("d", queries, responses).digest()
+
+    assert (digest(left) == digest(right)) == (left == right)
