@@ -1,0 +1,142 @@
+"""`rlfocal bench`: every way to use a pool, on queries that nothing was fitted on.
+
+Checks what was asked for and every output before any work, then leaves the work to `rlfocal.bench`
+and the page to `rlfocal.report`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rlfocal.bench import BenchResult, LeaderboardRow
+
+__all__ = ["bench"]
+
+
+def bench(
+    data: common.Data,
+    pool: common.Pool = None,
+    members: common.Members = None,
+    strategies: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...", help='Strategies by name; "baselines" and "all" name groups.'
+        ),
+    ] = "baselines",
+    folds: Annotated[int, typer.Option(metavar="K", help="Folds; every query is tested once.")] = 5,
+    split: Annotated[
+        bool, typer.Option("--split", help="Use the data set's own split instead of folds.")
+    ] = False,
+    seeds: Annotated[
+        int, typer.Option(metavar="S", help="Seeds of strategies that learn at random.")
+    ] = 1,
+    jobs: Annotated[int, typer.Option(metavar="J", help="Processes to run in.")] = 1,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help='Write the figures as JSON; "-" prints them.'),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="DIR", help="Write an HTML report and the per-query rows."
+        ),
+    ] = None,
+    features: Annotated[
+        bool, typer.Option(help="Encode the query texts, for strategies that route on them.")
+    ] = True,
+) -> None:
+    """Compare strategies on unseen queries.
+
+    Shows accuracy, calls and cost of each, with intervals.
+    """
+    from rlfocal.bench import EvalProtocol, resolve, run_bench
+    from rlfocal.executor import ProcessExecutor, SerialExecutor
+
+    names = resolve(common.split_names(strategies, "--strategies") or ())
+    protocol = EvalProtocol(n_folds=folds, use_split=split, n_seeds=seeds)
+    if jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+    _check_outputs(json, report)
+    _, table = common.load_table(data, pool, members, with_features=features)
+    with common.progress("bench") as move:
+        result = run_bench(
+            table,
+            names,
+            protocol,
+            executor=ProcessExecutor(jobs) if jobs > 1 else SerialExecutor(),
+            on_progress=move,
+        )
+    if json == _STDOUT:
+        common.print_json(result.to_json())
+    else:
+        _show(result)
+    if json is not None and json != _STDOUT:
+        common.write_json(json, result.to_json())
+    if report is not None:
+        from rlfocal.report import write_report
+
+        result.write(report)
+        with common.waiting("drawing the report"):
+            page = write_report(result, table, report)
+        common.remark(f"report: {page}")
+
+
+_STDOUT = Path("-")
+
+
+def _check_outputs(json: Path | None, report: Path | None) -> None:
+    """Refuse, before any work, an output that could not be written after it."""
+    if json is not None and json != _STDOUT:
+        common.check_output_file(json)
+    if report is None:
+        return
+    from rlfocal.bench import check_writable
+
+    common.require_plotly("--report")
+    check_writable(report)
+
+
+def _show(result: BenchResult) -> None:
+    console = common.output()
+    title = f"{result.data}: {result.describe()}"
+    if result.synthetic:
+        title = f"SYNTHETIC DATA: simulated members, not recorded models.\n{title}"
+    console.print(title)
+    priced = any(row.mean_cost_usd is not None for row in result.rows)
+    table = common.table_of(
+        "strategy", "accuracy %", "95 %", "gain", "95 %", "verdict", "calls",
+        *(["USD / 1k"] if priced else []), "rounds", "gap closed %", "fit s", "replay s",
+    )  # fmt: skip
+    for row in result.rows:
+        table.add_row(*_cells(row, priced=priced))
+    console.print(table)
+    for name, reason in result.not_applicable.items():
+        console.print(f"not applicable: {name}: {reason}")
+    for note in result.notes:
+        console.print(f"note: {note}")
+
+
+def _cells(row: LeaderboardRow, *, priced: bool) -> list[str]:
+    percent = common.percent
+    cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
+    return [
+        row.strategy,
+        percent(row.accuracy),
+        f"{percent(row.accuracy_ci[0])} to {percent(row.accuracy_ci[1])}",
+        percent(row.gain_over_best_single, signed=True),
+        f"{percent(row.gain_ci[0], signed=True)} to {percent(row.gain_ci[1], signed=True)}",
+        row.verdict,
+        f"{row.mean_calls:.2f}",
+        *([cost] if priced else []),
+        f"{row.mean_rounds:.2f}",
+        percent(row.oracle_gap_closed),
+        f"{row.fit_s:.2f}",
+        f"{row.replay_s:.2f}",
+    ]

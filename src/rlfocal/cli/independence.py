@@ -1,0 +1,152 @@
+"""How independently the members of a pool fail, as plain figures.
+
+A description of every recorded answer, not a test: subsets are ranked on the very queries that they
+are scored on, so the top of a list flatters. `rlfocal bench` chooses and tests on different ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rlfocal.diversity import (
+    MEASURES,
+    PAIRWISE,
+    FailureCounts,
+    Objective,
+    best_subsets,
+    pair_counts,
+    weighted_sum,
+)
+from rlfocal.records import BoolArray, ResponseTable
+from rlfocal.strategies.protocol import unmet
+from rlfocal.strategies.static import VoteAccuracy
+from rlfocal.strategies.voting import Plurality, rank_members
+
+__all__ = ["Independence", "Pair", "RankedSubset", "measure_independence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two members under every pairwise measure; higher = more diverse in each."""
+
+    members: tuple[str, str]
+    measures: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedSubset:
+    """An ensemble, and what it is worth."""
+
+    members: tuple[str, ...]
+    focal_diversity: float
+    """In [0, 1]; higher is more diverse."""
+    vote_accuracy: float | None
+    """Accuracy of its plurality vote; None where nothing can be voted on."""
+    mean_accuracy: float
+    """Mean accuracy of its members."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Independence:
+    """What `rlfocal diversity` shows."""
+
+    data: str
+    synthetic: bool
+    n_queries: int
+    members: tuple[str, ...]
+    pool: Mapping[str, float]
+    """Ensemble measure → value of the whole pool; higher = more diverse in each."""
+    pairs: tuple[Pair, ...]
+    """Every pair, least correlated failures first."""
+    subsets: Mapping[str, tuple[RankedSubset, ...]]
+    """Criterion → the best subsets by it, best first."""
+    search: str
+    """"exhaustive" (certain) or "genetic" (the best that were found)."""
+    focal_vote_correlation: Mapping[int, float] | None
+    """Members in a subset → correlation of focal diversity with vote accuracy among such subsets;
+    None where nothing can be voted on."""
+    no_vote: str | None
+    """Why there is no vote."""
+
+
+def measure_independence(
+    table: ResponseTable,
+    *,
+    top: int,
+    size: int | None,
+    correlate: Callable[[ResponseTable], Mapping[int, float] | None],
+    rng: np.random.Generator,
+) -> Independence:
+    """Measure a pool.
+
+    Args:
+        table: the recorded answers of the pool.
+        top: subsets to list for each criterion.
+        size: members in a listed subset; None for any number from 2 on.
+        correlate: finds the correlation of focal diversity with vote accuracy by subset size.
+        rng: drives the search in pools too large to try every subset.
+    """
+    failed = table.failed
+    counts = FailureCounts.from_failed(failed)
+    no_vote = unmet(Plurality(), table)
+    vote = None if no_vote else VoteAccuracy(table, rank_members(table))
+    criteria: dict[str, Objective] = {"focal diversity": counts.focal}
+    if vote is not None:
+        criteria["0.5 focal diversity + 0.5 vote accuracy"] = weighted_sum(
+            (0.5, counts.focal), (0.5, vote)
+        )
+        criteria["vote accuracy"] = vote
+    sizes = (2, table.n_members) if size is None else (size, size)
+    found = {
+        name: best_subsets(objective, table.n_members, sizes=sizes, top=top, rng=rng)
+        for name, objective in criteria.items()
+    }
+    everybody = np.ones((1, table.n_members), dtype=bool)
+    return Independence(
+        data=table.name,
+        synthetic=table.synthetic,
+        n_queries=table.n_queries,
+        members=table.members,
+        pool={name: float(measure(failed, everybody)[0]) for name, measure in MEASURES.items()},
+        pairs=_pairs(table),
+        subsets={
+            name: _described(ranking.masks, table, counts, vote) for name, ranking in found.items()
+        },
+        search=next(iter(found.values())).method,
+        focal_vote_correlation=None if no_vote else correlate(table),
+        no_vote=no_vote,
+    )
+
+
+def _pairs(table: ResponseTable) -> tuple[Pair, ...]:
+    counts = pair_counts(table.failed)
+    matrices = {name: measure(counts) for name, measure in PAIRWISE.items()}
+    first, second = np.triu_indices(table.n_members, 1)
+    order = np.argsort(-matrices["correlation"][first, second], kind="stable")
+    return tuple(
+        Pair(
+            members=(table.members[i], table.members[j]),
+            measures={name: float(matrix[i, j]) for name, matrix in matrices.items()},
+        )
+        for i, j in zip(first[order].tolist(), second[order].tolist(), strict=True)
+    )
+
+
+def _described(
+    masks: BoolArray, table: ResponseTable, counts: FailureCounts, vote: Objective | None
+) -> tuple[RankedSubset, ...]:
+    focal = counts.focal(masks)
+    voted = None if vote is None else vote(masks)
+    accuracy = table.member_score.mean(axis=0, dtype=np.float64)
+    return tuple(
+        RankedSubset(
+            members=tuple(name for name, inside in zip(table.members, mask, strict=True) if inside),
+            focal_diversity=float(focal[row]),
+            vote_accuracy=None if voted is None else float(voted[row]),
+            mean_accuracy=float(accuracy[mask].mean()),
+        )
+        for row, mask in enumerate(masks)
+    )

@@ -1,0 +1,105 @@
+"""`rlfocal inspect`: what a data set holds, how good each member is, what choosing could gain."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlfocal.cli import common
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rlfocal.cli.summary import Summary
+
+__all__ = ["inspect"]
+
+KIND_TITLES = {
+    "options": "multiple choice",
+    "answers": "free-form answers",
+    "responses": "scores only",
+}
+
+
+def inspect(
+    data: common.Data,
+    pool: common.Pool = None,
+    members: common.Members = None,
+    max_tasks: Annotated[
+        int, typer.Option(metavar="T", min=0, help="Tasks to show accuracies of, largest first.")
+    ] = 6,
+    json: common.JsonFlag = False,
+) -> None:
+    """Show what a data set holds.
+
+    Queries, members, their accuracies, and the bounds of choosing among them.
+    """
+    from rlfocal.cli.summary import summarise
+
+    dataset, table = common.load_table(data, pool, members, with_features=False)
+    summary = summarise(dataset, table)
+    if json:
+        common.print_json(asdict(summary))
+        return
+    console = common.output()
+    _show_facts(console, summary)
+    _show_members(console, summary, max_tasks=max_tasks)
+    for note in summary.notes:
+        console.print(f"note: {note}")
+
+
+def _show_facts(console: Console, summary: Summary) -> None:
+    percent = common.percent
+    vote = summary.plurality_accuracy
+    voted = f"not applicable: {summary.plurality_reason}" if vote is None else f"{percent(vote)} %"
+    kinds = ", ".join(f"{KIND_TITLES[kind]} {n:,}" for kind, n in summary.kinds.items())
+    facts = {
+        "data": f"{summary.data} (SYNTHETIC)" if summary.synthetic else summary.data,
+        "source": summary.source,
+        "licence": summary.licence,
+        "queries": f"{summary.n_queries:,} ({kinds})",
+        "labels": f"{summary.n_labelled:,} of {summary.n_queries:,} queries",
+        "repeated": f"{summary.n_repeated:,} queries repeat an earlier prompt",
+        "split": ", ".join(f"{name} {n:,}" for name, n in summary.splits.items()) or "none",
+        "tasks": _counted(summary.tasks),
+        "pools": _counted(summary.pools),
+        "costs": "US dollars" if summary.cost_unit == "usd" else "unknown: every call counts 1",
+        "best single": f"{percent(summary.best_single_accuracy)} %  {summary.best_single}",
+        "plurality": voted,
+        "oracle": f"{percent(summary.oracle_accuracy)} %  (a right answer, if any member gave one)",
+        "no credit": f"{summary.n_without_credit:,} queries that no member scored on",
+    }
+    for name, value in facts.items():
+        if value:
+            console.print(f"{name:<12} {value}")
+
+
+def _counted(sizes: dict[str, int]) -> str:
+    ordered = sorted(sizes, key=lambda name: -sizes[name])
+    return f"{len(sizes)}: " + common.joined([f"{name} {sizes[name]:,}" for name in ordered], 8)
+
+
+def _show_members(console: Console, summary: Summary, *, max_tasks: int) -> None:
+    tasks = list(summary.tasks)
+    shown = sorted(range(len(tasks)), key=lambda t: -summary.tasks[tasks[t]])[:max_tasks]
+    if len(tasks) == 1:
+        shown = []
+    priced = summary.cost_unit == "usd"
+    table = common.table_of(
+        "member", "accuracy %", "missing", "unusable",
+        *(["USD / 1k"] if priced else []), *(tasks[t] for t in shown),
+    )  # fmt: skip
+    for row in sorted(summary.members, key=lambda row: -row.accuracy):
+        table.add_row(
+            row.member,
+            common.percent(row.accuracy),
+            f"{row.n_missing:,}",
+            f"{row.n_unusable:,}",
+            *([f"{1000 * row.mean_cost:.3g}"] if priced else []),
+            *(common.percent(row.accuracy_by_task[t]) for t in shown),
+        )
+    console.print(table)
+    if len(shown) < len(tasks) > 1:
+        console.print(f"{len(tasks) - len(shown)} more tasks: --max-tasks {len(tasks)}, or --json")

@@ -1,0 +1,106 @@
+"""The `rlfocal` command: its verbs, and how an error becomes one line and an exit code.
+
+Knows nothing of what the verbs do. Exit codes: 0 done, 2 the user can mend it (a wrong option, a
+broken file, a place that cannot be written), 130 interrupted. Modules of verbs import nothing heavy
+at their top, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import rlfocal
+from rlfocal.cli.importing import import_lm_eval
+from rlfocal.errors import RlfocalError
+
+__all__ = ["app", "main"]
+
+VERBS = ("inspect", "diversity", "bench", "train", "evaluate", "explain")
+"""Each is a function of its own name in the module of its own name."""
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+class _Verbs(TyperGroup):
+    """Runs a verb and turns what went wrong into a message."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as exc:
+            _say("interrupted")
+            raise typer.Exit(INTERRUPTED) from exc
+        except BrokenPipeError as exc:
+            # Whoever read our output has left; without this the interpreter complains on exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from exc
+        except (RlfocalError, OSError) as exc:
+            if ctx.params["debug"]:
+                raise
+            _say(f"error: {exc}")
+            raise typer.Exit(USER_ERROR) from exc
+
+
+def _say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+app = typer.Typer(
+    name="rlfocal",
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes around help cost 0.2 s at every start
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+importing = typer.Typer(no_args_is_help=True, help="Turn other programs' logs into a data folder.")
+app.add_typer(importing, name="import")
+
+for verb in VERBS:
+    if find_spec(f"rlfocal.cli.{verb}") is not None:
+        app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
+importing.command("lm-eval")(import_lm_eval)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rlfocal {rlfocal.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Make several LLMs answer better than any one of them, at a known cost.
+
+    DATA is a folder of recorded answers, or "demo": a built-in pool, which is synthetic.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Args:
+        args: arguments without the program's name; None for those of this process.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    app(args=args, prog_name="rlfocal")
