@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml
 
 demo: install
 	$(BIN)/rlfocal bench demo --folds 3 --strategies all --report runs/demo
-	@echo "The report: runs/demo/report.html (the data are synthetic)"
+	@echo "Open runs/demo/index.html in a browser. The data are synthetic."
 
 test: install
 	$(BIN)/pytest -n auto --maxprocesses 4

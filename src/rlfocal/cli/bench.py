@@ -105,38 +105,41 @@ def _check_outputs(json: Path | None, report: Path | None) -> None:
 
 def _show(result: BenchResult) -> None:
     console = common.output()
-    title = f"{result.data}: {result.describe()}"
     if result.synthetic:
-        title = f"SYNTHETIC DATA: simulated members, not recorded models.\n{title}"
-    console.print(title)
+        console.print("SYNTHETIC DATA: simulated members, not recorded models.")
     priced = any(row.mean_cost_usd is not None for row in result.rows)
     table = common.table_of(
-        "strategy", "accuracy %", "95 %", "gain", "95 %", "verdict", "calls",
-        *(["USD / 1k"] if priced else []), "rounds", "gap closed %", "fit s", "replay s",
+        result.data, "accuracy %", "gain over best single", "verdict", "calls",
+        *(["USD / 1k"] if priced else []), "rounds", "gap closed %", "fit s",
     )  # fmt: skip
     for row in result.rows:
         table.add_row(*_cells(row, priced=priced))
     console.print(table)
+    console.print(result.describe())
     for name, reason in result.not_applicable.items():
         console.print(f"not applicable: {name}: {reason}")
     for note in result.notes:
         console.print(f"note: {note}")
+    if result.frontiers:
+        names = ", ".join(result.frontiers)
+        console.print(f"Accuracy against cost of {names}: --json FILE or --report DIR")
 
 
 def _cells(row: LeaderboardRow, *, priced: bool) -> list[str]:
-    percent = common.percent
     cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
     return [
         row.strategy,
-        percent(row.accuracy),
-        f"{percent(row.accuracy_ci[0])} to {percent(row.accuracy_ci[1])}",
-        percent(row.gain_over_best_single, signed=True),
-        f"{percent(row.gain_ci[0], signed=True)} to {percent(row.gain_ci[1], signed=True)}",
+        _with_interval(row.accuracy, row.accuracy_ci),
+        _with_interval(row.gain_over_best_single, row.gain_ci, signed=True),
         row.verdict,
         f"{row.mean_calls:.2f}",
         *([cost] if priced else []),
         f"{row.mean_rounds:.2f}",
-        percent(row.oracle_gap_closed),
+        common.percent(row.oracle_gap_closed),
         f"{row.fit_s:.2f}",
-        f"{row.replay_s:.2f}",
     ]
+
+
+def _with_interval(value: float, ends: tuple[float, float], *, signed: bool = False) -> str:
+    low, high = (common.percent(end, signed=signed) for end in ends)
+    return f"{common.percent(value, signed=signed)} [{low}, {high}]"

@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import rlfocal
-from rlfocal.cli.importing import import_lm_eval
+from rlfocal.cli.importing import lm_eval
 from rlfocal.errors import RlfocalError
 
 __all__ = ["app", "main"]
@@ -69,7 +69,7 @@ app.add_typer(importing, name="import")
 for verb in VERBS:
     if find_spec(f"rlfocal.cli.{verb}") is not None:
         app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
-importing.command("lm-eval")(import_lm_eval)
+importing.command("lm-eval")(lm_eval)
 
 
 def _show_version(wanted: bool) -> None:

@@ -108,8 +108,14 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
         plurality_reason=reason,
         oracle_accuracy=float(score.max(axis=1).mean(dtype=np.float64)),
         pools={name: len(members) for name, members in dataset.pools.items()},
-        notes=table.notes,
+        notes=(*table.notes, *_source_notes(dataset)),
     )
+
+
+def _source_notes(dataset: Dataset) -> tuple[str, ...]:
+    """What an importer left in the description."""
+    notes = (dataset.info.model_extra or {}).get("notes", [])
+    return tuple(map(str, notes)) if isinstance(notes, list) else (str(notes),)
 
 
 def _vote(table: ResponseTable) -> tuple[float | None, str | None]:
@@ -117,8 +123,7 @@ def _vote(table: ResponseTable) -> tuple[float | None, str | None]:
     reason = unmet(plurality, table)
     if reason is not None:
         return None, reason
-    # Its only randomness would be none: ties are settled by the members' order.
-    plurality.fit(table, rng=np.random.default_rng(0))
+    plurality.fit(table, rng=np.random.default_rng(0))  # ties follow accuracy: nothing is drawn
     return float(replay(plurality, table).score.mean(dtype=np.float64)), None
 
 
