@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 from collections.abc import Sequence
@@ -269,28 +270,6 @@ def test_one_continuation_is_right_or_wrong_only(tmp_path: Path) -> None:
     assert data.responses["score"].to_pylist() == [1.0]
 
 
-@pytest.mark.parametrize(
-    ("results", "member"),
-    [
-        ({"model_name": "lab/one"}, "lab/one"),
-        ({"config": {"model_args": "pretrained=lab/two,dtype=float16"}}, "lab/two"),
-        ({"config": {"model_args": "pretrained=lab/two,peft=lab/three"}}, "lab/three"),
-        ({"config": {"model_args": {"pretrained": "lab/four"}}}, "lab/four"),
-        ({"config": {}}, "folder/name"),
-        (None, "folder/name"),
-    ],
-)
-def test_member_names(tmp_path: Path, results: dict[str, Any] | None, member: str) -> None:
-    log(tmp_path, "folder__name", GOOD, results=results)
-    assert import_lm_eval([tmp_path], name="x").members == (member,)
-
-
-def test_models_that_share_a_folder_are_told_apart_by_time(tmp_path: Path) -> None:
-    log(tmp_path, "all", GOOD, results={"model_name": "one"})
-    log(tmp_path, "all", WEAK, time=LATER, results={"model_name": "two"})
-    assert import_lm_eval([tmp_path], name="x").members == ("one", "two")
-
-
 def test_the_newest_of_two_runs_is_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log(tmp_path, "m", GOOD, time=LATER)
     log(tmp_path, "m", WEAK, time=TIME)
@@ -300,11 +279,6 @@ def test_the_newest_of_two_runs_is_taken(tmp_path: Path, caplog: pytest.LogCaptu
     note = f"m, arc: two runs; took samples_arc_{LATER}.jsonl, left samples_arc_{TIME}.jsonl"
     assert data.info.model_extra["notes"] == [note]
     assert note in caplog.text
-
-
-def test_a_file_named_twice_counts_once(tmp_path: Path) -> None:
-    file = log(tmp_path, "m", GOOD)
-    assert import_lm_eval([file, tmp_path, file], name="x").responses.num_rows == 2
 
 
 def test_missing_responses_and_other_prompts_are_noted(tmp_path: Path) -> None:
@@ -392,10 +366,8 @@ def test_any_damage_is_a_record_error_or_no_matter(
 ) -> None:
     row = number_row(0, "4", "4", 1.0) if generated else GOOD[0]
     file = log(tmp_path_factory.mktemp("fuzz"), "m", [row | {field: value}])
-    try:
+    with contextlib.suppress(RecordError):  # any other exception fails the test
         assert import_lm_eval([file], name="x").responses.num_rows == 1
-    except RecordError as exc:
-        assert str(exc)
 
 
 def test_more_than_ten_options_keep_their_order(tmp_path: Path) -> None:
@@ -407,13 +379,6 @@ def test_more_than_ten_options_keep_their_order(tmp_path: Path) -> None:
     data = import_lm_eval([tmp_path], name="x")
     assert data.queries["choices"].to_pylist() == [[f"o{i}" for i in range(12)]]
     assert data.responses["answer"].to_pylist() == ["L"]
-
-
-def test_paths_without_samples_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="does not exist"):
-        import_lm_eval([tmp_path / "no"], name="x")
-    with pytest.raises(RecordError, match=r"holds no samples_\*.jsonl; run lm_eval with --log_s"):
-        import_lm_eval([tmp_path], name="x")
 
 
 def test_an_import_can_be_stored_and_read_back(tmp_path: Path) -> None:
