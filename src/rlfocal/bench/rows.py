@@ -169,8 +169,16 @@ def scores(per_query: pa.Table) -> Scores:
     shape = (len(first), len(used))
     cell = query * shape[1] + point
     count = np.bincount(cell, minlength=shape[0] * shape[1])
-    if (count == 0).any():
-        raise ValueError("every operating point must cover the same queries")
+    points = tuple(
+        (names[c // (len(levels) + 1)], _dial(levels, c % (len(levels) + 1))) for c in used.tolist()
+    )
+    covered = (count.reshape(shape) > 0).sum(axis=0)
+    if covered.min() < shape[0]:
+        name, at = points[int(covered.argmin())]
+        raise ValueError(
+            f"{name} at dial {at} covers {covered.min()} of {shape[0]} queries; every operating "
+            "point must cover all, so a strategy's dials must not depend on what it was fitted on"
+        )
 
     def mean(column: str) -> NDArray[np.float64]:
         values = per_query[column].to_numpy().astype(np.float64)
@@ -178,10 +186,7 @@ def scores(per_query: pa.Table) -> Scores:
         return np.asarray(total / count).reshape(shape)
 
     return Scores(
-        points=tuple(
-            (names[c // (len(levels) + 1)], _dial(levels, c % (len(levels) + 1)))
-            for c in used.tolist()
-        ),
+        points=points,
         group=per_query["group"].to_numpy()[first],
         score=mean("score"),
         n_calls=mean("n_calls"),

@@ -85,9 +85,9 @@ def bootstrap_means(values: _Floats, group: IntArray, *, n_resamples: int = 2000
     _, cluster = np.unique(group, return_inverse=True)
     size = np.bincount(cluster).astype(np.float64)
     n_clusters = len(size)
-    # Multiples of 2^-40 add up exactly in any order, so that equal columns have equal means.
-    exact = np.rint(values * 2.0**40)
-    total = np.stack([np.bincount(cluster, column) for column in exact.T], axis=1) * 2.0**-40
+    # Multiples of 2^-30 add up exactly in any order, so that equal columns have equal means.
+    exact = np.rint(values * 2.0**30)
+    total = np.stack([np.bincount(cluster, column) for column in exact.T], axis=1) * 2.0**-30
     rng = np.random.default_rng(_SEED)
     resampled = np.empty((n_resamples, values.shape[1]))
     step = max(1, _CHUNK_CELLS // n_clusters)
