@@ -3,16 +3,15 @@
 `pair_counts` counts, for all pairs at once, the queries that both answer (N11), only the row's
 member answers (N10), only the column's member answers (N01), and both fail (N00). Each measure
 turns these into a symmetric float64[N, N] matrix **oriented so that higher = more diverse**; the
-diagonal is a member paired with its own copy, the least diverse partner it can have. Coefficients in
-[-1, 1] that grow with likeness are negated, so 0 still reads as "no association"; double fault is
-subtracted from 1.
+diagonal is a member paired with its own copy, the least diverse partner it can have. Coefficients
+in [-1, 1] that grow with likeness are negated, so 0 still reads as "no association"; double fault
+is subtracted from 1.
 
 Convention at 0/0: where a coefficient is undefined because a member never fails or always fails,
 members that fail the very same queries count as entirely alike (-1), others as unassociated (0).
 
 Source: Kuncheva & Whitaker, "Measures of diversity in classifier ensembles and their relationship
-with the ensemble accuracy", Machine Learning 51 (2003), where each is given with its
-origin.
+with the ensemble accuracy", Machine Learning 51 (2003), where each is given with its origin.
 """
 
 from __future__ import annotations
