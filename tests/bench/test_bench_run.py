@@ -100,7 +100,7 @@ def test_adding_a_strategy_changes_no_other_figure() -> None:
 
 
 def test_leaderboard_by_hand() -> None:
-    table = make_table()
+    table = make_table(300)
     result = run_bench(table, SINGLE, FAST)
     rows = {row.strategy: row for row in result.rows}
     assert result.rows[0].strategy == "oracle"
@@ -110,7 +110,7 @@ def test_leaderboard_by_hand() -> None:
 
     oracle = table.member_score.max(axis=1).mean()
     best = table.member_score[:, 1].mean()  # leads by 18 points, so in every fold
-    per_task = table.member_score[np.arange(90), table.task].mean()
+    per_task = table.member_score[np.arange(300), table.task].mean()
     assert rows["oracle"].accuracy == pytest.approx(oracle)
     assert rows["best-single"].accuracy == pytest.approx(best)
     assert rows["best-single"].gain_ci == (0, 0)
@@ -122,7 +122,7 @@ def test_leaderboard_by_hand() -> None:
     )
     assert [rows[s].verdict for s in sorted(rows)] == ["reference", "better", "bound", "worse"]
     assert result.synthetic
-    assert result.tested == {"n_queries": 90, "n_groups": 90}
+    assert result.tested == {"n_queries": 300, "n_groups": 300}
 
 
 def test_per_query_rows_say_what_was_asked_answered_and_paid() -> None:
