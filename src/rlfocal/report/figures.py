@@ -13,20 +13,24 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from rlfocal.report.labels import escape, short_names
-from rlfocal.report.theme import LIGHT, REFERENCE, styled
+from rlfocal.report.labels import escape, percent, short_names
+from rlfocal.report.theme import LIGHT, REFERENCE, blank, colour_bar
 
 __all__ = [
     "Point",
     "Run",
+    "cells_figure",
     "efficient",
     "frontier_figure",
     "median_curve",
     "selection_figure",
+    "ticks",
     "training_figure",
 ]
 
 FloatArray = NDArray[np.float64]
+MAX_NUMBERED_COLUMNS = 16
+"""More columns than this leave no room for numbers in the cells."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,6 @@ class Point:
     """In [0, 1]."""
     dial: float | None = None
     """The setting, for a strategy with a dial."""
-    interval: tuple[float, float] | None = None
-    """Interval of the accuracy, where known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +83,13 @@ def frontier_figure(
     """Draw accuracy against cost: a line for each dialled strategy, a dot for every other one.
 
     Args:
-        points: all settings of all strategies, references left out.
-        references: accuracy of reference strategies, drawn as lines across.
+        points: all settings of all strategies, references left out; at least one.
+        references: accuracy of reference strategies, drawn as lines across; one that lies far off
+            is named at the edge instead, so that it does not squeeze everything else.
         x_title: what x is.
         named: strategies whose dot is always labelled; the efficient ones are anyway.
     """
-    figure = go.Figure()
-    for name, accuracy in references.items():
-        figure.add_hline(
-            y=100 * accuracy,
-            line={"color": REFERENCE, "dash": "dot", "width": 1.2},
-            annotation={"text": escape(name), "font": {"color": REFERENCE}, "yshift": -1},
-            annotation_position="top right" if accuracy > 0.5 else "bottom right",
-        )
+    figure = blank(height_px=480, hovermode="closest")
     kept = efficient(points)
     for name in dict.fromkeys(p.strategy for p in points if p.dial is not None):
         line = sorted((p for p in points if p.strategy == name), key=lambda p: p.x)
@@ -115,17 +111,21 @@ def frontier_figure(
         shown = [p for p, k in dots if k is is_kept]
         if shown:
             figure.add_trace(_dots(shown, name, marker, named=None if is_kept else named))
-    figure.update_xaxes(title_text=x_title, rangemode="tozero")
-    figure.update_yaxes(title_text="accuracy, %")
-    return styled(figure, height_px=470, hovermode="closest")
+    low, high = _accuracy_range(points)
+    for name, accuracy in references.items():
+        _add_reference(figure, name, accuracy, low, high)
+    figure.update_xaxes(title_text=x_title, range=[0, 1.06 * max(p.x for p in points)])
+    figure.update_yaxes(title_text="accuracy, %", range=[100 * low, 100 * high])
+    return figure
 
 
 def _dots(
     points: Sequence[Point], name: str, marker: dict[str, object], *, named: Collection[str] | None
 ) -> go.Scatter:
-    """Draw dots; `named` None labels all of them."""
+    """Draw dots; `named` None labels all of them, above; others are labelled below."""
     labels = [escape(p.strategy) if named is None or p.strategy in named else "" for p in points]
-    top = np.median([p.x for p in points])
+    middle = (min(p.x for p in points) + max(p.x for p in points)) / 2
+    side = "top" if named is None else "bottom"
     return go.Scatter(
         x=[p.x for p in points],
         y=[100 * p.accuracy for p in points],
@@ -134,11 +134,32 @@ def _dots(
         name=name,
         mode="markers+text",
         # Labels point inwards, so that those at the edges stay inside the plot.
-        textposition=["middle left" if p.x > top else "middle right" for p in points],
+        textposition=[f"{side} left" if p.x > max(middle, 1) else f"{side} right" for p in points],
         textfont={"size": 11},
         marker=marker,
         hovertemplate="%{customdata}<br>%{y:.1f} % at %{x:.3~g}<extra></extra>",
     )
+
+
+def _accuracy_range(points: Sequence[Point]) -> tuple[float, float]:
+    """Range of the accuracy axis: that of the points and a tenth more on either side."""
+    accuracy = [p.accuracy for p in points]
+    low, high = min(accuracy), max(accuracy)
+    room = max(0.12 * (high - low), 0.005)
+    return low - room, high + room
+
+
+def _add_reference(figure: go.Figure, name: str, accuracy: float, low: float, high: float) -> None:
+    text = f"{escape(name)} {percent(accuracy)}"
+    if low <= accuracy <= high:
+        figure.add_hline(y=100 * accuracy, line={"color": REFERENCE, "dash": "dot", "width": 1.2})
+    else:
+        text += ", above the plot ↑" if accuracy > high else ", below the plot ↓"
+    figure.add_annotation(
+        text=text, font={"color": REFERENCE, "size": 11}, showarrow=False,
+        xref="paper", x=1, xanchor="right",
+        y=100 * min(max(accuracy, low), high), yanchor="top" if accuracy > high else "bottom",
+    )  # fmt: skip
 
 
 def selection_figure(
@@ -152,7 +173,7 @@ def selection_figure(
         tasks: T names.
     """
     return cells_figure(
-        100 * share, rows=members, columns=tasks, title="asked, % of queries", low=0, high=100
+        100 * share, rows=members, columns=tasks, title="asked, % of queries", bounds=(0, 100)
     )
 
 
@@ -162,8 +183,7 @@ def cells_figure(
     rows: Sequence[str],
     columns: Sequence[str],
     title: str,
-    low: float | None = None,
-    high: float | None = None,
+    bounds: tuple[float, float] | None = None,
     digits: int = 0,
 ) -> go.Figure:
     """Draw a matrix as coloured cells with their numbers, the first row on top.
@@ -173,44 +193,33 @@ def cells_figure(
         rows: R names.
         columns: K names.
         title: what the colour means.
-        low: value of the palest colour; None for the least value.
-        high: value of the strongest colour; None for the greatest value.
+        bounds: values of the palest and the strongest colour; None for the least and the greatest.
         digits: decimals of the numbers.
     """
-    finite = values[np.isfinite(values)]
-    low = float(finite.min(initial=np.inf)) if low is None else low
-    high = float(finite.max(initial=-np.inf)) if high is None else high
-    full = np.array([[f"{escape(r)}<br>{escape(c)}" for c in columns] for r in rows])
-    figure = go.Figure(
-        go.Heatmap(
-            z=[[None if not np.isfinite(v) else float(v) for v in row] for row in values],
-            x=list(range(len(columns))),
-            y=list(range(len(rows))),
-            customdata=full,
-            coloraxis="coloraxis",
-            texttemplate=f"%{{z:.{digits}f}}" if len(columns) <= 16 else None,
-            textfont={"size": 11},
-            hoverongaps=False,
-            hovertemplate=f"%{{customdata}}<br>%{{z:.{max(digits, 1)}f}}<extra></extra>",
-        )
-    )
-    figure.update_xaxes(showgrid=False, side="bottom", tickangle=-40, **_ticks(columns))
-    figure.update_yaxes(showgrid=False, autorange="reversed", **_ticks(rows))
-    return styled(
-        figure,
+    if bounds is None:
+        finite = values[np.isfinite(values)]
+        bounds = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    figure = blank(
         height_px=150 + 26 * len(rows),
-        coloraxis={
-            "cmin": low if np.isfinite(low) else 0,
-            "cmax": high if np.isfinite(high) else 1,
-            "colorbar": {
-                "orientation": "h", "title": {"text": title, "side": "top"}, "thickness": 10,
-                "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left", "len": 0.6,
-            },
-        },
-    )  # fmt: skip
+        coloraxis={"cmin": bounds[0], "cmax": bounds[1], "colorbar": colour_bar(title)},
+    )
+    figure.add_heatmap(
+        z=[[float(v) if np.isfinite(v) else None for v in row] for row in values],
+        x=list(range(len(columns))),
+        y=list(range(len(rows))),
+        customdata=[[f"{escape(r)}<br>{escape(c)}" for c in columns] for r in rows],
+        coloraxis="coloraxis",
+        texttemplate=f"%{{z:.{digits}f}}" if len(columns) <= MAX_NUMBERED_COLUMNS else None,
+        textfont={"size": 11},
+        hoverongaps=False,
+        hovertemplate=f"%{{customdata}}<br>%{{z:.{max(digits, 1)}f}}<extra></extra>",
+    )
+    figure.update_xaxes(showgrid=False, side="bottom", tickangle=-40, **ticks(columns))
+    figure.update_yaxes(showgrid=False, autorange="reversed", **ticks(rows))
+    return figure
 
 
-def _ticks(names: Sequence[str]) -> dict[str, object]:
+def ticks(names: Sequence[str]) -> dict[str, object]:
     """Ticks by position, because names that look like numbers or repeat would confuse an axis."""
     return {
         "tickvals": list(range(len(names))),
@@ -238,7 +247,7 @@ def median_curve(runs: Sequence[Run]) -> tuple[FloatArray, FloatArray]:
 
 def training_figure(runs: Sequence[Run], *, y_title: str) -> go.Figure:
     """Draw training curves: every run thin, the median of each strategy's runs thick."""
-    figure = go.Figure()
+    figure = blank(height_px=380, hovermode="closest")
     for index, name in enumerate(dict.fromkeys(run.strategy for run in runs)):
         of_name = [run for run in runs if run.strategy == name]
         hue = {"hue": index % len(LIGHT.hues)}  # lets a page recolour all runs of a strategy alike
@@ -251,9 +260,9 @@ def training_figure(runs: Sequence[Run], *, y_title: str) -> go.Figure:
         step, median = median_curve(of_name)
         figure.add_scatter(
             x=step, y=median, mode="lines", line={"width": 2.6, "color": colour},
-            name=escape(name), legendgroup=name, meta=hue,
+            name=escape(name), legendgroup=name, meta=hue, showlegend=True,
             hovertemplate="step %{x}: %{y:.3~g}",
         )  # fmt: skip
     figure.update_xaxes(title_text="training step", rangemode="tozero")
     figure.update_yaxes(title_text=y_title)
-    return styled(figure, height_px=380, hovermode="closest")
+    return figure

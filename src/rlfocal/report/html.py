@@ -129,7 +129,7 @@ def chart(
         f"</div></div>\n"
         f'<script type="application/json">{payload}</script>\n'
         f"<figcaption>{escape(aid)}</figcaption>\n"
-        f"{details('The same as a table', Html(tables))}</figure>"
+        f"{details('Show the numbers as a table', Html(tables))}</figure>"
     )
 
 

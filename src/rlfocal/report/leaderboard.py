@@ -8,7 +8,7 @@ from rlfocal.report.labels import interval, money, number, percent, points, seco
 
 __all__ = ["leaderboard"]
 
-WIDTH_PX, HEIGHT_PX, PAD_PX = 130, 16, 5
+WIDTH_PX, HEIGHT_PX, PAD_PX = 90, 16, 5
 
 _WORDS = {
     "better": "▲ better",
@@ -21,11 +21,14 @@ _WORDS = {
 
 def leaderboard(result: BenchResult) -> Html:
     """Make the table of all strategies that ran; dollars only where prices are known."""
-    lows = [min(row.accuracy_ci[0], row.accuracy) for row in result.rows]
-    highs = [max(row.accuracy_ci[1], row.accuracy) for row in result.rows]
+    # The oracle is usually so far away that it would squeeze everything else together.
+    drawn = [row for row in result.rows if row.verdict != "bound"]
+    lows = [row.accuracy_ci[0] for row in drawn]
+    highs = [row.accuracy_ci[1] for row in drawn]
     scale = (min(lows, default=0.0), max(highs, default=1.0))
     priced = any(row.mean_cost_usd is not None for row in result.rows)
-    head = ["Strategy", "Accuracy, %", "95 % interval", "", "Gain, points", "", "Calls"]
+    head = ["Strategy", "Accuracy, %", "95 % interval", "Against best single", "Gain, points"]
+    head += ["95 % interval", "Calls"]
     head += ["Cost, $"] if priced else []
     head += ["Rounds", "Oracle gap closed", "Fit"]
     rows = [_cells(row, scale, priced=priced) for row in result.rows]
@@ -37,13 +40,11 @@ def _cells(row: LeaderboardRow, scale: tuple[float, float], *, priced: bool) -> 
     compared = row.verdict not in ("reference", "bound")
     gain = points(row.gain_over_best_single) if compared else ""
     gain_ci = interval(row.gain_ci, signed=True) if compared else ""
+    bar = "" if row.verdict == "bound" else interval_bar(row.accuracy, row.accuracy_ci, scale)
     cells = [
         row.strategy,
         number(100 * row.accuracy, 1),
-        Html(
-            interval_bar(row.accuracy, row.accuracy_ci, scale)
-            + f'<span class="ci">{interval(row.accuracy_ci)}</span>'
-        ),
+        Html(f'{bar}<span class="ci">{interval(row.accuracy_ci)}</span>'),
         Html(f'<span class="verdict">{_WORDS[row.verdict]}</span>'),
         gain,
         Html(f'<span class="ci">{gain_ci}</span>'),

@@ -7,6 +7,7 @@ of script that draw the figures.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -65,6 +66,7 @@ def render(result: BenchResult, table: ResponseTable) -> str:
             "pass the table that the benchmark ran on"
         )
     parts = list(sections(result, table, rng=np.random.default_rng(SEED)))
+    today = datetime.now(UTC).date().isoformat()
     mark = "SYNTHETIC: " if result.synthetic else ""
     themes = {name: template(t).to_plotly_json() for name, t in (("light", LIGHT), ("dark", DARK))}
     return Template(_asset("page.html")).substitute(
@@ -74,7 +76,9 @@ def render(result: BenchResult, table: ResponseTable) -> str:
         contents="\n".join(f'<li><a href="#{s.anchor}">{escape(s.title)}</a></li>' for s in parts),
         facts=_facts(result, table),
         sections="\n".join(_section(part) for part in parts),
-        footer=escape(f"Made by rlfocal {__version__}. This page loads nothing from anywhere."),
+        footer=escape(
+            f"Made by rlfocal {__version__} on {today}. This page loads nothing from anywhere."
+        ),
         style=_asset("report.css"),
         themes=json.dumps(themes, default=_plain),
         plotly=plotly.offline.get_plotlyjs(),
@@ -120,9 +124,10 @@ def _facts(result: BenchResult, table: ResponseTable) -> Html:
         "Members": f"{len(result.members)}: {', '.join(result.members)}",
         "Protocol": f"{how}, {seeds}, {protocol.n_resamples:,} bootstrap resamples",
     }
-    for key in ("date", "rlfocal", "python", "platform"):
-        if key in environment:
-            facts[key.capitalize()] = str(environment[key])
+    if "date" in environment:
+        facts["Run on"] = str(environment["date"])
+    machine = [str(environment[key]) for key in ("platform", "cpu") if key in environment]
+    facts["Environment"] = ", ".join([f"rlfocal {__version__}", *machine])
     rows = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     return Html(f'<dl class="facts">{rows}</dl>')
 

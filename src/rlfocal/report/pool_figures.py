@@ -12,17 +12,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from rlfocal.records import ResponseTable
-from rlfocal.report.figures import cells_figure
-from rlfocal.report.labels import escape, number, short_names
+from rlfocal.report.figures import cells_figure, ticks
+from rlfocal.report.labels import escape, number
 from rlfocal.report.subsets import SubsetScores
-from rlfocal.report.theme import styled
+from rlfocal.report.theme import blank, colour_bar
 
 __all__ = [
     "diversity_figure",
     "focal_figure",
     "focal_sentence",
     "member_figure",
-    "member_task_figure",
     "task_accuracies",
     "wilson",
 ]
@@ -71,36 +70,26 @@ def member_figure(mean: FloatArray, n_queries: int, *, members: Sequence[str]) -
     """
     order = np.argsort(-mean, kind="stable")
     low, high = wilson(mean, n_queries)
-    names = short_names(members, limit=26)
-    figure = go.Figure(
-        go.Scatter(
-            x=100 * mean[order],
-            y=list(range(len(order))),
-            error_x={
-                "type": "data", "symmetric": False, "thickness": 1.5, "width": 0,
-                "array": 100 * (high - mean)[order], "arrayminus": 100 * (mean - low)[order],
-            },
-            mode="markers",
-            marker={"size": 8},
-            customdata=[escape(members[i]) for i in order],
-            hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
-        )
-    )  # fmt: skip
-    figure.update_xaxes(title_text="accuracy, %")
-    figure.update_yaxes(
-        tickvals=list(range(len(order))),
-        ticktext=[escape(names[i]) for i in order],
-        autorange="reversed",
-        zeroline=False,
+    figure = blank(height_px=80 + 24 * len(order), showlegend=False)
+    figure.add_scatter(
+        x=100 * mean[order],
+        y=list(range(len(order))),
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": 100 * (high - mean)[order],
+            "arrayminus": 100 * (mean - low)[order],
+            "thickness": 1.5,
+            "width": 0,
+        },
+        mode="markers",
+        marker={"size": 8},
+        customdata=[escape(members[i]) for i in order],
+        hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
     )
-    return styled(figure, height_px=100 + 24 * len(order), showlegend=False)
-
-
-def member_task_figure(
-    accuracy: FloatArray, *, members: Sequence[str], tasks: Sequence[str]
-) -> go.Figure:
-    """Draw each member's accuracy (float64[N, T]) on each task."""
-    return cells_figure(100 * accuracy, rows=members, columns=tasks, title="accuracy, %")
+    figure.update_xaxes(title_text="accuracy, %")
+    figure.update_yaxes(autorange="reversed", **ticks([members[i] for i in order]))
+    return figure
 
 
 def diversity_figure(values: FloatArray, *, members: Sequence[str], title: str) -> go.Figure:
@@ -117,46 +106,49 @@ def diversity_figure(values: FloatArray, *, members: Sequence[str], title: str) 
 
 def focal_figure(scores: SubsetScores) -> go.Figure:
     """Draw focal diversity against vote accuracy: one dot a subset, coloured by its size."""
-    figure = go.Figure(
-        go.Scatter(
-            x=scores.focal,
-            y=100 * scores.vote,
-            mode="markers",
-            marker={
-                "size": 5,
-                "opacity": 0.75,
-                "color": scores.size,
-                "showscale": True,
-                "colorbar": {
-                    "orientation": "h", "title": {"text": "members in the subset", "side": "top"},
-                    "thickness": 10, "outlinewidth": 0, "len": 0.6,
-                    "y": 1.0, "yanchor": "bottom", "x": 0, "xanchor": "left",
-                },
-            },
-            customdata=scores.size,
-            hovertemplate="%{customdata} members<br>focal diversity %{x:.3f}, vote %{y:.1f} %"
-            "<extra></extra>",
-        )
-    )  # fmt: skip
+    figure = blank(height_px=480, showlegend=False, hovermode="closest")
+    figure.add_scatter(
+        x=scores.focal,
+        y=100 * scores.vote,
+        mode="markers",
+        marker={
+            "size": 5,
+            "opacity": 0.8,
+            "color": scores.size,
+            "showscale": True,
+            "colorbar": colour_bar("members in the subset"),
+        },
+        customdata=scores.size,
+        hovertemplate="%{customdata} members<br>focal diversity %{x:.3f}, vote %{y:.1f} %"
+        "<extra></extra>",
+    )
     figure.update_xaxes(title_text="focal diversity")
     figure.update_yaxes(title_text="accuracy of the plurality vote, %")
-    return styled(figure, height_px=470, showlegend=False, hovermode="closest")
+    return figure
 
 
 def focal_sentence(scores: SubsetScores) -> str:
     """State in words how focal diversity goes with vote accuracy among subsets of one size."""
-    found = scores.correlations()
-    if not found:
+    plain, partial = scores.correlations(), scores.correlations(given_members=True)
+    if not plain:
         return "No size has enough subsets to correlate focal diversity with vote accuracy."
-    listed = ", ".join(f"{size}: {number(r)}" for size, r in found.items())
-    median = float(np.median(list(found.values())))
-    strength = "hardly" if abs(median) < 0.2 else "weakly" if abs(median) < 0.5 else "clearly"
-    if strength == "hardly":
-        gist = "focal diversity says hardly anything about how well a subset votes"
-    else:
-        direction = "better" if median > 0 else "worse"
-        gist = f"more diverse subsets vote {strength} {direction}"
-    return (
-        f"Among subsets of one size, {gist}: the correlation is {number(median)} in the median"
-        f" (by number of members {listed})."
+    r = float(np.median(list(plain.values())))
+    said = (
+        f"Among subsets of one size, {_direction(r)}: the correlation is {number(r)} in the median"
+        " over sizes."
     )
+    if not partial:
+        return said
+    given = float(np.median(list(partial.values())))
+    return (
+        f"{said} Among subsets whose members are also equally accurate on average, "
+        f"{_direction(given)}: the partial correlation is {number(given)}."
+    )
+
+
+def _direction(correlation: float) -> str:
+    """Put a correlation into words; the borders 0.2 and 0.5 are ours."""
+    if abs(correlation) < 0.2:
+        return "focal diversity says hardly anything about how well a subset votes"
+    strength = "somewhat" if abs(correlation) < 0.5 else "clearly"
+    return f"more diverse ones vote {strength} {'more' if correlation > 0 else 'less'} accurately"

@@ -73,7 +73,7 @@ def _points(result: BenchResult, price: Callable[[object], float | None]) -> lis
             settings = [(price(p), p.accuracy, p.dial) for p in result.frontiers[row.strategy]]
             found += [Point(row.strategy, x, y, dial) for x, y, dial in settings if x is not None]
         elif (x := price(row)) is not None:
-            found.append(Point(row.strategy, x, row.accuracy, interval=row.accuracy_ci))
+            found.append(Point(row.strategy, x, row.accuracy))
     return found
 
 
@@ -192,16 +192,18 @@ def _focal(scores: SubsetScores) -> Html:
         f"{scores.n_queries:,} recorded queries; compare dots of one colour, because larger "
         "subsets differ in both for other reasons."
     )
-    found = scores.correlations()
+    plain, partial = scores.correlations(), scores.correlations(given_members=True)
+    nan = float("nan")
     rows = []
     for size in np.unique(scores.size).tolist():
         of_size = scores.size == size
         rows.append([
             str(size), f"{int(of_size.sum()):,}", number(float(scores.focal[of_size].mean()), 3),
             percent(float(scores.vote[of_size].mean())), percent(float(scores.vote[of_size].max())),
-            number(found.get(size, float("nan"))),
+            number(plain.get(size, nan)), number(partial.get(size, nan)),
         ])  # fmt: skip
-    head = ["Members", "Subsets", "Mean focal diversity", "Mean vote", "Best vote", "Correlation"]
+    head = ["Members", "Subsets", "Mean focal diversity", "Mean vote", "Best vote"]
+    head += ["Correlation", "Partial correlation"]
     choice = Choice(
         "focal", pool_figures.focal_figure(scores), table(head, rows, label="Subsets by size")
     )

@@ -27,6 +27,9 @@ MAX_QUERIES = 3000
 BLOCK_FLOATS = 2**23
 """Votes held at once (32 MiB)."""
 
+MIN_SUBSETS = 5
+NO_SPREAD = 1e-9
+
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
 
@@ -41,22 +44,40 @@ class SubsetScores:
     """float64[B] in [0, 1]; higher is more diverse."""
     vote: FloatArray
     """float64[B] in [0, 1]: plurality-vote accuracy."""
+    member_mean: FloatArray
+    """float64[B] in [0, 1]: mean accuracy of the subset's members."""
     is_sample: bool
     """True when the pool has more subsets than these."""
     n_queries: int
     """Queries they were scored on."""
 
-    def correlations(self) -> dict[int, float]:
-        """Pearson correlation of focal diversity with vote accuracy, one for each size.
+    def correlations(self, *, given_members: bool = False) -> dict[int, float]:
+        """Correlate focal diversity with vote accuracy (Pearson), for each size.
 
-        Only sizes with at least 5 subsets and some spread in both have one.
+        Args:
+            given_members: take the members' mean accuracy out of both first: partial correlation.
+
+        Returns:
+            Only sizes with at least 5 subsets and some spread in both.
         """
         found = {}
         for size in np.unique(self.size).tolist():
-            focal, vote = self.focal[self.size == size], self.vote[self.size == size]
-            if len(focal) >= 5 and focal.std() > 1e-12 and vote.std() > 1e-12:
+            of_size = self.size == size
+            focal, vote = self.focal[of_size], self.vote[of_size]
+            if given_members:
+                mean = self.member_mean[of_size]
+                focal, vote = _residual(focal, mean), _residual(vote, mean)
+            if len(focal) >= MIN_SUBSETS and min(focal.std(), vote.std()) > NO_SPREAD:
                 found[size] = float(np.corrcoef(focal, vote)[0, 1])
         return found
+
+
+def _residual(values: FloatArray, on: FloatArray) -> FloatArray:
+    """What a straight line through `on` leaves of `values`."""
+    centred, x = values - values.mean(), on - on.mean()
+    spread = float(x @ x)
+    rest: FloatArray = centred - x * (x @ centred / spread) if spread > NO_SPREAD**2 else centred
+    return rest
 
 
 def draw_masks(
@@ -127,6 +148,7 @@ def score_subsets(table: ResponseTable, *, rng: np.random.Generator) -> SubsetSc
         size=masks.sum(axis=1),
         focal=FailureCounts.from_failed(part.failed).focal(masks),
         vote=vote_accuracy(part, masks),
+        member_mean=masks @ part.member_score.mean(axis=0, dtype=np.float64) / masks.sum(axis=1),
         is_sample=is_sample,
         n_queries=len(rows),
     )

@@ -11,10 +11,11 @@ Source: Okabe & Ito, "Color Universal Design" (2008).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import plotly.graph_objects as go
 
-__all__ = ["DARK", "LIGHT", "REFERENCE", "Theme", "styled", "template"]
+__all__ = ["DARK", "LIGHT", "REFERENCE", "Theme", "blank", "colour_bar", "template"]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Helvetica Neue', sans-serif"
 
@@ -35,7 +36,7 @@ class Theme:
     hues: tuple[str, ...]
     """Categorical colours, in order of use."""
     shades: tuple[str, ...]
-    """Sequential colours from low to high, for filled cells: low ones fade into the ground."""
+    """Sequential colours from low to high, for filled cells: ink is readable on all of them."""
     marks: tuple[str, ...]
     """Sequential colours from low to high, for small marks: all contrast with the ground."""
 
@@ -45,16 +46,16 @@ LIGHT = Theme(
     grid="#e2e6ea",
     ground="#ffffff",
     hues=("#0072b2", "#d55e00", "#009e73", "#b8548c", "#a87400", "#2c86c0", "#5b6670"),
-    shades=("#eef4f9", "#b9d6ea", "#6aabd5", "#2277ad", "#084a78"),
-    marks=("#7db8dd", "#2f86bd", "#0a5a91", "#1c2f5c", "#25123f"),
+    shades=("#f5f8fb", "#cfe2f1", "#9ec7e6", "#57a0d5"),
+    marks=("#d98200", "#cf4a55", "#9b2f86", "#5a2a91", "#221a55"),
 )
 DARK = Theme(
     ink="#d9dfe5",
     grid="#2c343c",
     ground="#15191e",
     hues=("#56b4e9", "#f08a3c", "#2cc295", "#dd8fbd", "#e6a91f", "#8ab4f8", "#a3adb8"),
-    shades=("#1c252e", "#1f4560", "#2a719f", "#56a9dd", "#b5dcf6"),
-    marks=("#2d7fb5", "#56b4e9", "#9cd3f3", "#dcebc0", "#f5e663"),
+    shades=("#1a2027", "#1b374c", "#1d4f74", "#1f6699"),
+    marks=("#8470e0", "#c968b8", "#ef7f78", "#f7b25c", "#f5ec80"),
 )
 
 
@@ -62,6 +63,7 @@ def _scale(colours: tuple[str, ...]) -> list[list[float | str]]:
     return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
 
 
+@lru_cache(maxsize=2)
 def template(theme: Theme) -> go.layout.Template:
     """Return the plotly template of a theme: transparent ground, quiet grid, its colours."""
     axis = {
@@ -70,7 +72,7 @@ def template(theme: Theme) -> go.layout.Template:
         "zerolinecolor": theme.grid,
         "ticks": "",
         "automargin": True,
-        "title": {"standoff": 10},
+        "title": {"standoff": 10, "font": {"size": 13}},
     }
     return go.layout.Template(
         layout={
@@ -78,7 +80,7 @@ def template(theme: Theme) -> go.layout.Template:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "colorway": list(theme.hues),
-            "coloraxis": {"colorscale": _scale(theme.shades), "colorbar": {"outlinewidth": 0}},
+            "coloraxis": {"colorscale": _scale(theme.shades)},
             "xaxis": axis,
             "yaxis": axis,
             "hoverlabel": {
@@ -96,18 +98,34 @@ def template(theme: Theme) -> go.layout.Template:
         },
         data={
             "scatter": [go.Scatter(marker={"colorscale": _scale(theme.marks)})],
-            "heatmap": [go.Heatmap(xgap=1, ygap=1)],
+            "heatmap": [go.Heatmap(xgap=1, ygap=1, textfont={"color": theme.ink})],
         },
     )
 
 
-def styled(figure: go.Figure, *, height_px: int, **layout: object) -> go.Figure:
-    """Give a figure the light template, its height, and tight margins; return it."""
-    figure.update_layout(
-        template=template(LIGHT),
-        height=height_px,
-        margin={"l": 8, "r": 8, "t": 28, "b": 8},
-        dragmode=False,
-        **layout,
+def blank(*, height_px: int, **layout: object) -> go.Figure:
+    """Return an empty figure with the light template, its height, and tight margins."""
+    return go.Figure(
+        layout={
+            "template": template(LIGHT),
+            "height": height_px,
+            "margin": {"l": 8, "r": 8, "t": 10, "b": 8},
+            "dragmode": False,
+            **layout,
+        }
     )
-    return figure
+
+
+def colour_bar(title: str) -> dict[str, object]:
+    """Return a colour bar that lies above the plot, where it fits a phone as well."""
+    return {
+        "orientation": "h",
+        "title": {"text": title, "side": "top", "font": {"size": 13}},
+        "thickness": 10,
+        "outlinewidth": 0,
+        "len": 0.6,
+        "x": 0,
+        "xanchor": "left",
+        "y": 1.0,
+        "yanchor": "bottom",
+    }

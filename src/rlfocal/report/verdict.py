@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlfocal.bench import BenchResult, LeaderboardRow
-from rlfocal.report.labels import interval, number, percent, points
+from rlfocal.report.labels import number, percent, points
 
 __all__ = ["contenders", "verdict"]
 
@@ -26,12 +26,12 @@ def verdict(result: BenchResult) -> list[str]:
     said = [_headline(result, rows, base)]
     won = [row for row in rows if row.verdict == "better"]
     if won:
-        said += _cheapest(won, base)
         if len(rows) > 2:
             said.append(
                 f"It was picked as the most accurate of {len(rows)} strategies after the fact, "
                 "so its lead is more likely overstated than understated."
             )
+        said += _cheapest(won, base)
     said += _learned(rows)
     return said
 
@@ -48,7 +48,7 @@ def _headline(
     if top.verdict == "better":
         return (
             f"{where}, {top.strategy} answered {percent(top.accuracy)} correctly, better than "
-            f"{against} by {gain.lstrip('+')} {interval(top.gain_ci, signed=True)}."
+            f"{against} by {gain.lstrip('+')} {_within(top)}."
         )
     won = [row for row in rows if row.verdict == "better"]
     if won:
@@ -58,7 +58,7 @@ def _headline(
         )
     return (
         f"{where}, no strategy is better than {against}: the most accurate other one, "
-        f"{top.strategy}, differs by {gain} {interval(top.gain_ci, signed=True)}."
+        f"{top.strategy}, differs by {gain} {_within(top)}."
     )
 
 
@@ -72,7 +72,7 @@ def _cheapest(won: Sequence[LeaderboardRow], base: LeaderboardRow | None) -> lis
         f"With the fewest calls, {number(cheap.mean_calls, 1)} a query instead of "
         f"{number(top.mean_calls, 1)}, {cheap.strategy} still gains "
         f"{points(cheap.gain_over_best_single).lstrip('+')} points "
-        f"{interval(cheap.gain_ci, signed=True)}."
+        f"{_within(cheap)}."
     ]
 
 
@@ -88,6 +88,11 @@ def _learned(rows: Sequence[LeaderboardRow]) -> list[str]:
         f"{number(mine.mean_calls, 1)} calls a query; the most accurate other strategy, "
         f"{rival.strategy}, reached {percent(rival.accuracy)} with {number(rival.mean_calls, 1)}."
     ]
+
+
+def _within(row: LeaderboardRow) -> str:
+    low, high = (points(bound) for bound in row.gain_ci)
+    return f"(95 % interval {low} to {high})"
 
 
 def _names(rows: Sequence[LeaderboardRow]) -> str:
