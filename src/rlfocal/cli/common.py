@@ -227,7 +227,9 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[now]}", markup=False),
     )
-    with Progress(*columns, console=output(error=True), transient=True) as bar:
+    console = output(error=True)
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task(what, total=None, now="")
 
         def move(done: int, total: int, now: str) -> None:

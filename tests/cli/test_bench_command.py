@@ -1,0 +1,113 @@
+"""`rlfocal bench` end to end on data small enough to know the answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import MakeFolder, Run
+
+QUICK = ("--no-features", "--folds", "3")
+
+
+def test_json_on_standard_output_is_all_there_is(run: Run, small: Path) -> None:
+    ran = run("bench", small, *QUICK, "--strategies", "plurality,oracle", "--json", "-")
+    found = json.loads(ran.out)
+    assert ran.code == 0
+    assert found["data"] == "small"
+    assert found["members"] == ["ann", "bob", "cyd"]
+    rows = {row["strategy"]: row for row in found["rows"]}
+    assert rows["oracle"]["accuracy"] == 1
+    assert rows["plurality"]["mean_calls"] == 3
+    assert rows["plurality"]["accuracy"] == pytest.approx(9 / 12)
+
+
+def test_table_json_file_and_report_agree(run: Run, small: Path, tmp_path: Path) -> None:
+    figures, report = tmp_path / "out" / "figures.json", tmp_path / "report"
+    ran = run(
+        "bench", small, *QUICK, "--strategies", "plurality", "--json", figures, "--report", report
+    )
+    assert ran.code == 0
+    found = json.loads(figures.read_text())
+    assert json.loads((report / "bench.json").read_text()) == found
+    assert {"rows.parquet", "leaderboard.md", "index.html"} <= {p.name for p in report.iterdir()}
+    assert str(report / "index.html") in ran.err
+    plurality = next(row for row in found["rows"] if row["strategy"] == "plurality")
+    assert f"{100 * plurality['accuracy']:.1f} [" in ran.out
+    assert not list(tmp_path.rglob(".*"))  # nothing half-written is left
+
+
+def test_the_same_command_prints_the_same_figures_whatever_the_jobs(run: Run, small: Path) -> None:
+    def figures(*more: object) -> list[dict[str, object]]:
+        found = json.loads(
+            run(
+                "bench", small, *QUICK, "--strategies", "random,plurality", "--seeds", 2,
+                "--json", "-", *more,
+            ).out
+        )  # fmt: skip
+        return [
+            {k: v for k, v in row.items() if k not in ("fit_s", "replay_s")}
+            for row in found["rows"]
+        ]
+
+    assert figures() == figures("--jobs", 2)
+
+
+def test_scores_alone_select_and_list_votes_as_not_applicable(
+    run: Run, make_folder: MakeFolder
+) -> None:
+    asked = [{"query_id": f"q{q}", "prompt": f"Sum {q}"} for q in range(12)]
+    answered = [
+        {"query_id": f"q{q}", "member": member, "score": float(q % 3 != shift)}
+        for shift, member in enumerate(("ann", "bob"))
+        for q in range(12)
+    ]
+    folder = make_folder(asked, answered)
+    ran = run("bench", folder, *QUICK, "--strategies", "plurality,weighted-vote,random")
+    assert ran.code == 0
+    for name in ("plurality", "weighted-vote"):
+        assert f"not applicable: {name}: only scores are recorded" in ran.out
+    assert "\n random " in ran.out
+
+
+def test_members_that_are_all_equal_gain_nothing(run: Run, make_folder: MakeFolder) -> None:
+    answered = [
+        {"query_id": f"q{q}", "member": member, "answer": "ABCD"[q % 2]}
+        for member in ("ann", "bob", "cyd")
+        for q in range(12)
+    ]
+    folder = make_folder(answered=answered)
+    ran = run("bench", folder, *QUICK, "--strategies", "plurality,weighted-vote", "--json", "-")
+    rows = {row["strategy"]: row for row in json.loads(ran.out)["rows"]}
+    for row in rows.values():
+        assert row["accuracy"] == pytest.approx(0.5)
+        assert row["gain_over_best_single"] == 0
+        assert row["oracle_gap_closed"] is None
+    assert "no difference" in run("bench", folder, *QUICK, "--strategies", "plurality").out
+    assert run("diversity", folder).code == 0
+
+
+def test_a_member_that_never_answers_is_carried_along(run: Run, small: Path) -> None:
+    path = small / "responses.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        if row["member"] == "cyd":
+            row["answer"] = None
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ran = run("bench", small, *QUICK, "--strategies", "plurality,weighted-vote", "--json", "-")
+    assert ran.code == 0
+    rows = {row["strategy"]: row for row in json.loads(ran.out)["rows"]}
+    # ann and bob alone, right on 9 and 8; where they differ, the better in training decides.
+    assert rows["plurality"]["accuracy"] >= 8 / 12
+    found = json.loads(run("inspect", small, "--json").out)
+    assert found["members"][2]["n_unusable"] == 12
+    assert run("diversity", small).code == 0
+
+
+def test_synthetic_data_are_called_so(run: Run) -> None:
+    ran = run("bench", "demo", *QUICK, "--strategies", "plurality")
+    assert ran.out.startswith("SYNTHETIC DATA")
