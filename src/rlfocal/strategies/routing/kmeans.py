@@ -1,0 +1,105 @@
+"""A router that asks whoever did best on the query's cluster of training queries."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.inner import inner_folds, shrunk_mean
+from rlfocal.strategies.protocol import Need
+from rlfocal.strategies.routing.router import Router, best_setting, routed_score
+from rlfocal.strategies.single import task_accuracy
+
+__all__ = ["KMeansRouter"]
+
+_N_FOLDS = 3
+
+
+class KMeansRouter(Router):
+    """Predicts a member's score by its accuracy on the task and its gain in the query's cluster.
+
+    Clusters are k-means of the features alone, so they may cut across tasks. The gain is the mean,
+    over training queries of the cluster, of score minus accuracy on that query's task, drawn
+    towards zero by pseudo-counts. The number of clusters is chosen by inner cross-validation.
+
+    Args:
+        dial: price of a call, see `Router`.
+        sizes: numbers of clusters to choose from; those above Q / 10 are left out.
+        pseudo_counts: how many queries without any gain are added to a cluster.
+
+    Raises:
+        ValueError: an empty or non-positive `sizes`, or negative pseudo-counts.
+    """
+
+    name = "kmeans-router"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES})
+    stochastic: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *,
+        dial: float = 0.0,
+        sizes: tuple[int, ...] = (1, 8, 16, 32, 64),
+        pseudo_counts: float = 20.0,
+    ) -> None:
+        super().__init__(dial=dial)
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"sizes must hold positive integers, got {sizes}")
+        if pseudo_counts < 0:
+            raise ValueError(f"pseudo_counts must be >= 0, got {pseudo_counts}")
+        self.sizes = tuple(sorted(sizes))
+        self.pseudo_counts = pseudo_counts
+
+    def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
+        most = max(1, table.n_queries // 10)
+        sizes = sorted({min(k, most) for k in self.sizes})
+        seed = int(rng.integers(2**31))
+        # Clustering looks at no score, so one clustering serves all inner folds.
+        fits = [_cluster(table.features, k, seed) for k in sizes]
+        best = 0
+        if len(sizes) > 1:
+            best = best_setting(
+                np.stack([self._routed(table, cluster, len(centre)) for centre, cluster in fits])
+            )
+        self.centre_, cluster = fits[best]
+        self.task_accuracy_ = task_accuracy(table)
+        self.gain_ = self._gains(table, cluster, len(self.centre_))
+
+    def predict(self, task: IntArray, features: FloatArray) -> FloatArray:
+        """float32[B, N]: accuracy on the task plus the gain within the nearest cluster."""
+        # The nearest centre: |x|^2 is the same for all of them.
+        score = features @ self.centre_.T - (self.centre_**2).sum(axis=1) / 2
+        predicted = self.task_accuracy_[task] + self.gain_[score.argmax(axis=1)]
+        return np.asarray(np.clip(predicted, 0, 1), dtype=np.float32)
+
+    def _gains(self, table: ResponseTable, cluster: IntArray, n_clusters: int) -> FloatArray:
+        """float32[K, N]: how much better each member does in a cluster than on its tasks."""
+        gain = table.member_score - task_accuracy(table)[table.task]
+        none = np.zeros((n_clusters, table.n_members), dtype=np.float32)
+        return shrunk_mean(gain, cluster, none, pseudo_counts=self.pseudo_counts)
+
+    def _routed(self, table: ResponseTable, cluster: IntArray, n_clusters: int) -> FloatArray:
+        """float32[Q]: what each query earns under a clustering, by inner cross-validation."""
+        fold = inner_folds(table, _N_FOLDS)
+        routed = np.empty(table.n_queries, dtype=np.float32)
+        for i in range(_N_FOLDS):
+            out = fold == i
+            rest = table.take(~out)
+            gain = self._gains(rest, cluster[~out], n_clusters)
+            predicted = task_accuracy(rest)[table.task[out]] + gain[cluster[out]]
+            routed[out] = routed_score(predicted, table.member_score[out])
+        return routed
+
+
+def _cluster(features: FloatArray, n_clusters: int, seed: int) -> tuple[FloatArray, IntArray]:
+    """Centres float32[K, D] and cluster int64[Q] of each row."""
+    from sklearn.cluster import KMeans
+
+    # Fewer distinct texts than clusters would make scikit-learn warn.
+    n_distinct = len(np.unique(features, axis=0)) if len(features) < 50 * n_clusters else n_clusters
+    model = KMeans(min(n_clusters, n_distinct), n_init=1, random_state=seed).fit(features)
+    centre: NDArray[np.float32] = model.cluster_centers_.astype(np.float32)
+    return centre, model.labels_.astype(np.int64)

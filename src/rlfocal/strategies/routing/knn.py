@@ -1,0 +1,141 @@
+"""A router that asks whoever did best on the most similar training queries."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.protocol import Need
+from rlfocal.strategies.routing.router import Router, best_setting, routed_score
+from rlfocal.strategies.single import task_accuracy
+
+__all__ = ["KnnRouter"]
+
+_CHUNK_ROWS = 1024
+"""Queries compared at once with all training queries; bounds memory, changes no result."""
+
+
+class KnnRouter(Router):
+    """Predicts a member's score by its accuracy on the task and its gain on similar queries.
+
+    The gain is the mean, over the k nearest training queries, of score minus accuracy on that
+    query's task, drawn towards zero by pseudo-counts. Where all neighbours are of the query's task,
+    this is their mean score drawn towards the accuracy on the task. Nearness is cosine similarity
+    of the features, plus a bonus for the same task. k is chosen by leaving out one training query
+    (and its repeats) at a time; where no k beats the best member of each task by more than a
+    standard error, k_ = 0 and the router asks that member.
+
+    Args:
+        dial: price of a call, see `Router`.
+        sizes: the k to choose from; those above the number of other training queries are cut to it.
+        task_bonus: added to the similarity of queries of the same task, >= 0.
+        pseudo_counts: how many neighbours without any gain are added.
+        max_tuning_rows: at most this many training queries, evenly spaced, judge k.
+
+    Raises:
+        ValueError: an empty or non-positive `sizes`, or a negative number elsewhere.
+    """
+
+    name = "knn-router"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES})
+
+    def __init__(
+        self,
+        *,
+        dial: float = 0.0,
+        sizes: tuple[int, ...] = (10, 20, 40, 80, 160, 320),
+        task_bonus: float = 0.5,
+        pseudo_counts: float = 20.0,
+        max_tuning_rows: int = 4000,
+    ) -> None:
+        super().__init__(dial=dial)
+        if not sizes or min(sizes) < 1:
+            raise ValueError(f"sizes must hold positive integers, got {sizes}")
+        if task_bonus < 0 or pseudo_counts < 0 or max_tuning_rows < 1:
+            raise ValueError(
+                "task_bonus and pseudo_counts must be >= 0 and max_tuning_rows >= 1, got "
+                f"{task_bonus}, {pseudo_counts}, {max_tuning_rows}"
+            )
+        self.sizes = tuple(sorted(sizes))
+        self.task_bonus = task_bonus
+        self.pseudo_counts = pseudo_counts
+        self.max_tuning_rows = max_tuning_rows
+
+    def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
+        self.n_tasks_ = len(table.tasks)
+        self.key_ = self._keys(table.task, table.features)
+        self.task_accuracy_ = task_accuracy(table)
+        self.gain_ = table.member_score - self.task_accuracy_[table.task]
+        # With one query and its repeats left out, there must still be k others.
+        room = max(1, table.n_queries - int(np.unique(table.group, return_counts=True)[1].max()))
+        sizes = tuple(sorted({min(k, room) for k in self.sizes}))
+        self.k_ = self._best_size(table, sizes)
+
+    def predict(self, task: IntArray, features: FloatArray) -> FloatArray:
+        """float32[B, N]: accuracy on the task plus the gain of the k nearest."""
+        prior = self.task_accuracy_[task]
+        if self.k_ == 0:
+            return prior
+        gain = np.empty_like(prior)
+        for rows in _chunks(np.arange(len(task))):
+            near = self._keys(task[rows], features[rows]) @ self.key_.T
+            gain[rows] = _running_totals(near, self.gain_, (self.k_,))[0]
+        gain /= np.float32(self.k_ + self.pseudo_counts)
+        return np.asarray(np.clip(prior + gain, 0, 1), dtype=np.float32)
+
+    def _best_size(self, table: ResponseTable, sizes: tuple[int, ...]) -> int:
+        """Return the k that would have earned most, judged leaving one out; 0 for none."""
+        n_judges = min(table.n_queries, self.max_tuning_rows)
+        judges = np.linspace(0, table.n_queries - 1, n_judges).astype(np.int64)
+        routed = np.empty((1 + len(sizes), n_judges), dtype=np.float32)
+        for start in range(0, n_judges, _CHUNK_ROWS):
+            rows = judges[start : start + _CHUNK_ROWS]
+            near = self.key_[rows] @ self.key_.T
+            near[table.group[rows][:, None] == table.group] = -np.inf
+            totals = _running_totals(near, self.gain_, sizes)
+            prior = self.task_accuracy_[table.task[rows]]
+            score = table.member_score[rows]
+            block = slice(start, start + len(rows))
+            routed[0, block] = routed_score(prior, score)
+            # The largest k, which is the smoothest, comes first.
+            for i, k in enumerate(reversed(sizes)):
+                predicted = prior + totals[-1 - i] / np.float32(k + self.pseudo_counts)
+                routed[1 + i, block] = routed_score(predicted, score)
+        return (0, *sizes[::-1])[best_setting(routed)]
+
+    def _keys(self, task: IntArray, features: FloatArray) -> FloatArray:
+        """float32[B, D + T]: rows whose dot products are similarity plus task bonus."""
+        length = np.linalg.norm(features, axis=1, keepdims=True)
+        same = (task[:, None] == np.arange(self.n_tasks_)) * np.sqrt(np.float32(self.task_bonus))
+        return np.hstack([features / np.maximum(length, 1e-9), same]).astype(np.float32)
+
+
+def _chunks(rows: IntArray) -> list[IntArray]:
+    return [rows[i : i + _CHUNK_ROWS] for i in range(0, len(rows), _CHUNK_ROWS)]
+
+
+def _running_totals(near: FloatArray, gain: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
+    """Sums of gains over the nearest k, for every k in ascending `sizes`: float32[B, N] each.
+
+    Args:
+        near: float32[B, Q], similarity; -inf for queries that must not count.
+        gain: float32[Q, N].
+        sizes: ascending, at most Q.
+    """
+    most = sizes[-1]
+    if most < near.shape[1]:
+        nearest = np.argpartition(near, -most, axis=1)[:, -most:]
+    else:
+        nearest = np.tile(np.arange(near.shape[1]), (len(near), 1))
+    closeness = np.take_along_axis(near, nearest, axis=1)
+    order = np.argsort(-closeness, axis=1, kind="stable")
+    nearest = np.take_along_axis(nearest, order, axis=1)
+    totals, start = [], 0
+    running = np.zeros((len(near), gain.shape[1]), dtype=np.float32)
+    for k in sizes:
+        running = running + gain[nearest[:, start:k]].sum(axis=1)
+        totals.append(running)
+        start = k
+    return totals

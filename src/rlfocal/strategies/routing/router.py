@@ -1,0 +1,132 @@
+"""What all routers share: ask the member with the best prediction, less the price of its call.
+
+Knows nothing of how scores are predicted; each router does that in its own file.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from copy import copy
+from typing import Self
+
+import numpy as np
+
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.inner import shrunk_mean
+from rlfocal.strategies.protocol import Base, View
+from rlfocal.strategies.single import ask_one
+
+__all__ = ["DIALS", "Router", "best_setting", "routed_score"]
+
+DIALS = (100.0, 30.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.0)
+"""Prices worth showing, the same for every training table, so that folds can be averaged by dial.
+
+Predictions and relative costs differ by at most 1, so 0.005 is as good as free; the high end orders
+members that cost a hundredth of the dearest.
+"""
+
+
+class Router(Base, ABC):
+    """Asks one member: the arg max of predicted score - dial * relative cost.
+
+    The relative cost of a member is its mean training cost on the query's task (drawn towards its
+    mean over all tasks by 20 pseudo-counts) divided by the mean cost of the dearest member. So a
+    dial of 0.1 gives up at most 0.1 of expected score to save the price of the dearest member's
+    call. Ties go to the cheaper member, then to the first.
+
+    Args:
+        dial: price of a call in score per unit of relative cost, >= 0.
+
+    Raises:
+        ValueError: a negative or non-finite dial.
+    """
+
+    def __init__(self, *, dial: float = 0.0) -> None:
+        self.dial = _checked(dial)
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Settings worth showing, cheapest first; only 0 where every call costs the same."""
+        cost = self.relative_cost_
+        return (0.0,) if np.allclose(cost, cost[:, :1], rtol=1e-6) else DIALS
+
+    def at(self, dial: float) -> Self:
+        """Return the same fitted router at another price of a call."""
+        twin = copy(self)
+        twin.dial = _checked(dial)
+        return twin
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Learn to predict scores, and what each member costs on each task."""
+        mean = table.cost.mean(axis=0, dtype=np.float64)
+        prior = np.tile(mean.astype(np.float32), (len(table.tasks), 1))
+        cost = shrunk_mean(table.cost, table.task, prior, pseudo_counts=20.0)
+        self.relative_cost_ = cost / np.float32(mean.max())
+        self._fit_predictor(table, rng)
+        return self
+
+    @abstractmethod
+    def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
+        """Learn what `predict` needs."""
+
+    @abstractmethod
+    def predict(self, task: IntArray, features: FloatArray) -> FloatArray:
+        """Predict every member's score.
+
+        Args:
+            task: int64[B].
+            features: float32[B, D].
+
+        Returns:
+            float32[B, N] in [0, 1].
+        """
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask the best member, once."""
+        if (view.n_rounds > 0).all():
+            return np.zeros_like(view.asked)
+        cost = self.relative_cost_[view.task]
+        utility = self.predict(view.task, view.features) - self.dial * cost
+        best = utility == utility.max(axis=1, keepdims=True)
+        return ask_one(view, np.where(best, cost, np.inf).argmin(axis=1))
+
+    def fuse(self, view: View) -> FloatArray:
+        """Its support is the answer."""
+        return view.support.sum(axis=1)
+
+
+def routed_score(predicted: FloatArray, score: FloatArray) -> FloatArray:
+    """float32[Q]: the score of the member with the highest prediction (both float[Q, N]).
+
+    >>> routed_score(np.array([[0.9, 0.7]]), np.array([[0.2, 0.0]], dtype=np.float32)).tolist()
+    [0.20000000298023224]
+    """
+    return np.asarray(score[np.arange(len(score)), predicted.argmax(axis=1)])
+
+
+def best_setting(routed: FloatArray) -> int:
+    """Choose a setting by what it would have earned, preferring the smoother one in doubt.
+
+    Args:
+        routed: float[S, Q], what each training query earned under each setting, judged out of
+            sample; settings from the smoothest to the most flexible.
+
+    Returns:
+        The setting with the highest mean, if that beats the smoothest one by more than a standard
+        error of the paired difference; else the smoothest. Text says little about who is right, and
+        the best of several noisy settings is often only the luckiest.
+
+    >>> best_setting(np.array([[1.0, 0.0, 1.0, 0.0], [1.0, 1.0, 1.0, 1.0]]))
+    1
+    >>> best_setting(np.array([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 1.0]]))
+    0
+    """
+    best = int(routed.mean(axis=1).argmax())
+    gain = (routed[best] - routed[0]).astype(np.float64)
+    return best if float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5 else 0
+
+
+def _checked(dial: float) -> float:
+    if not (np.isfinite(dial) and dial >= 0):
+        raise ValueError(f"dial must be finite and >= 0, got {dial}")
+    return float(dial)

@@ -1,0 +1,114 @@
+"""Supervised fusion of all answers: a conditional logit over candidates, shared by all candidates.
+
+The logit of a candidate is a weighted sum of its supports, so an option's index carries no meaning.
+`likelihood` holds the arithmetic; this file says what the weights are and chooses how free they are.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+
+from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.strategies.inner import inner_folds
+from rlfocal.strategies.likelihood import Choices, WeightModel, choices_of, evidence
+from rlfocal.strategies.protocol import Base, Need, View
+from rlfocal.strategies.single import task_accuracy
+
+__all__ = ["Stacking"]
+
+_N_FOLDS = 3
+
+
+class Stacking(Base):
+    """Asks all members and fuses them by a conditional logit fitted on training queries.
+
+    logit of candidate c = sum over members n of w[t, n] · support + v[t, n] · log(1 + support/0.01),
+    the second term only where supports are graded (option scores, several samples). For open
+    queries, "none of these" competes with a bias of its own for each task, so that confidence stays
+    honest where no member is right. Nothing asked, or nobody answered: no answer.
+
+    The weights start from log-odds of accuracy (weighted vote with fitted scale and number of
+    alternatives, the latter two free) and deviate per member and per (task, member) under ridge
+    penalties, whose strength inner cross-validation chooses by likelihood. The problem is convex.
+
+    On queries of which only scores are known, candidates share no support: the fit then tends to
+    the best member of each task, paid for by asking everybody. So answers are needed.
+
+    Args:
+        penalties: (per member, per task and member) ridge penalties to choose from, positive.
+
+    Raises:
+        ValueError: empty or non-positive `penalties`.
+    """
+
+    name = "stacking"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+
+    def __init__(
+        self,
+        *,
+        penalties: tuple[tuple[float, float], ...] = (
+            (100.0, 300.0),
+            (10.0, 100.0),
+            (10.0, 30.0),
+            (1.0, 100.0),
+            (1.0, 30.0),
+            (1.0, 10.0),
+        ),  # fmt: skip
+    ) -> None:
+        if not penalties or min(min(pair) for pair in penalties) <= 0:
+            raise ValueError(f"penalties must hold pairs of positive numbers, got {penalties}")
+        self.penalties = penalties
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Choose the penalties, then fit on everything."""
+        self.graded_ = table.has_graded_support
+        choices = choices_of(table, graded=self.graded_)
+        self.penalty_ = self.penalties[0]
+        if len(self.penalties) > 1:
+            self.penalty_ = self.penalties[int(self._losses(table, choices).argmin())]
+        model = self._model(table)
+        theta = model.fit(choices, *self.penalty_)
+        self.weight_, self.none_bias_ = model.weights(theta)
+        return self
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask everybody, once."""
+        return np.asarray(np.broadcast_to((view.n_rounds == 0)[:, None], view.asked.shape))
+
+    def fuse(self, view: View) -> FloatArray:
+        """Probability of each candidate; what is missing to 1 is "none of these"."""
+        signal = evidence(view.support, graded=self.graded_)
+        logit = np.matmul(self.weight_[view.task][:, None, :], signal)[:, 0]
+        logit = np.where(view.available, logit, -np.inf)
+        none = np.where(view.is_open, self.none_bias_[view.task], -np.inf)
+        top = np.maximum(np.maximum(logit.max(axis=1), none), -1e9)[:, None]
+        power = np.exp(logit - top)
+        total = power.sum(axis=1) + np.exp(none - top[:, 0])
+        heard = view.support.any(axis=(1, 2))
+        chance = power / np.where(heard, total, 1)[:, None]
+        return np.asarray(np.where(heard[:, None], chance, 0), dtype=np.float32)
+
+    def _model(self, table: ResponseTable) -> WeightModel:
+        accuracy = np.clip(task_accuracy(table), 0.02, 0.98).astype(np.float64)
+        mean = np.clip(table.member_score.mean(axis=0, dtype=np.float64), 0.02, 0.98)
+        return WeightModel.from_log_odds(_log_odds(mean), _log_odds(accuracy), graded=self.graded_)
+
+    def _losses(self, table: ResponseTable, choices: Choices) -> np.ndarray:
+        """Out-of-fold negative log-likelihood of each setting: float64[S]."""
+        fold = inner_folds(table, _N_FOLDS)
+        loss = np.zeros(len(self.penalties))
+        for i in range(_N_FOLDS):
+            model = self._model(table.take(fold != i))
+            inside, outside = choices.take(fold != i), choices.take(fold == i)
+            theta = None
+            for j, penalty in enumerate(self.penalties):
+                theta = model.fit(inside, *penalty, start=theta)
+                loss[j] += outside.loss(*model.weights(theta))[0]
+        return loss
+
+
+def _log_odds(chance: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(chance / (1 - chance)))
