@@ -255,3 +255,20 @@ def test_unknown_kinds_and_options_name_the_nearest() -> None:
         extractor("nummer")
     with pytest.raises(ConfigError, match="did you mean 'n_options'"):
         extractor("choice", n_option=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        (r"\boxed{1.2.3}", "1.2.3"),
+        (r"\boxed{\frac{x}{2}}", r"\frac{x}{2}"),
+        (r"\boxed{\frac{1}{0}}", r"\frac{1}{0}"),
+        (r"\boxed{0^{-1}}", "0^{-1}"),
+        (r"\boxed{2^{100}}", "2^{100}"),
+        ("\\boxed{" + "7" * 41 + "}", "7" * 41),
+        ("\\boxed{" + "7" * 501 + "}", None),
+        ("\\boxed " + "{", None),
+    ],
+)
+def test_maths_beyond_the_bounds_stays_text(text: str, canonical: str | None) -> None:
+    assert MathExtractor().extract(text) == canonical

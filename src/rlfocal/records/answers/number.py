@@ -52,10 +52,11 @@ class NumberExtractor:
                 return number
         if self.strict:
             return canonical_number(plain.strip())
-        last = None
-        for found in _NUMBERS.finditer(plain):
-            last = canonical_number(found[0]) or last
-        return last
+        for found in reversed(list(_NUMBERS.finditer(plain))):
+            number = canonical_number(found[0])
+            if number is not None:
+                return number
+        return None
 
     def equal(self, a: str, b: str) -> bool:
         """Say whether both are the same number."""
