@@ -188,6 +188,24 @@ def test_dials_make_a_frontier_and_histories_are_kept(register: Callable[[type],
     assert result.histories[0].iterations == ({"accuracy": 0.25}, {"accuracy": 0.5})
 
 
+def test_dials_of_some_folds_only_are_left_out_with_a_note(
+    register: Callable[[type], str],
+) -> None:
+    class Fitful(FirstK):
+        name = "fitful"
+
+        def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+            first = str(table.query_ids[0]) == "synthetic-00000"
+            self.dials = (1.0, 2.5) if first else (1.0, 3.0)
+            return super().fit(table, rng=rng)
+
+    result = run_bench(make_table(), [register(Fitful)], FAST)
+    assert [point.dial for point in result.frontiers["fitful"]] == [1.0]
+    assert set(result.per_query["dial"].to_pylist()) == {None, 1.0}
+    note = "fitful: dials offered in some folds only are left out: 2.5, 3"
+    assert note in result.notes
+
+
 def test_unmet_needs_and_refusals_are_listed_with_their_reason(
     register: Callable[[type], str],
 ) -> None:

@@ -177,7 +177,7 @@ def scores(per_query: pa.Table) -> Scores:
         name, at = points[int(covered.argmin())]
         raise ValueError(
             f"{name} at dial {at} covers {covered.min()} of {shape[0]} queries; every operating "
-            "point must cover all, so a strategy's dials must not depend on what it was fitted on"
+            "point must cover all"
         )
 
     def mean(column: str) -> NDArray[np.float64]:

@@ -73,6 +73,7 @@ def run_bench(
         if result.not_applicable is not None:
             not_applicable.setdefault(result.job.strategy, result.not_applicable)
     results = [result for result in results if result.job.strategy not in not_applicable]
+    results, dropped = _common_dials(results)
     per_query = per_query_rows(table, part.folds, results)
     found = scores(per_query)
     n_groups = len(np.unique(found.group))
@@ -85,7 +86,7 @@ def run_bench(
         frontiers=_frontiers(found, priced=table.cost_unit == "usd"),
         not_applicable={name: not_applicable[name] for name in names if name in not_applicable},
         synthetic=table.synthetic,
-        notes=_notes(table, part, n_groups),
+        notes=(*_notes(table, part, n_groups), *dropped),
         environment=environment(),
         per_query=per_query,
         histories=tuple(
@@ -137,6 +138,35 @@ def _run(
         if on_progress is not None:
             on_progress(len(done), len(jobs), str(jobs[index]))
     return [done[index] for index in range(len(jobs))]
+
+
+def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[str]]:
+    """Keep the dials that a strategy offered in all its jobs, and note which are left out.
+
+    A point of a frontier is measured on every tested query, or it is none.
+    """
+    offered: dict[str, list[set[float]]] = {}
+    for result in results:
+        dials = {point.dial for point in result.points if point.dial is not None}
+        offered.setdefault(result.job.strategy, []).append(dials)
+    common = {name: set.intersection(*of_job) for name, of_job in offered.items()}
+    notes = []
+    for name, of_job in offered.items():
+        partial = sorted(set.union(*of_job) - common[name])
+        if partial:
+            shown = ", ".join(f"{dial:g}" for dial in partial)
+            notes.append(f"{name}: dials offered in some folds only are left out: {shown}")
+    kept = [
+        result._replace(
+            points=tuple(
+                point
+                for point in result.points
+                if point.dial is None or point.dial in common[result.job.strategy]
+            )
+        )
+        for result in results
+    ]
+    return kept, notes
 
 
 def _leaderboard(
