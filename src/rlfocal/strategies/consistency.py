@@ -1,0 +1,139 @@
+"""Self-consistency: one member asked m times, and the majority of its samples.
+
+What m calls buy without any second model, so the least that an ensemble of m calls has to beat.
+It needs several recorded samples per query, which the rounds of a strategy cannot express.
+
+Paper: Wang et al., Self-Consistency Improves Chain of Thought Reasoning, arXiv:2203.11171.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.errors import NotApplicable
+from rlfocal.records import ResponseTable
+from rlfocal.strategies.protocol import Base, Need, Outcome
+
+__all__ = ["SelfConsistency"]
+
+_SIZES = (1, 3, 5, 10, 20)
+
+
+class SelfConsistency(Base):
+    """The member that was most accurate in training, sampled until m samples are usable.
+
+    Every sample drawn counts as a call, unusable ones included; all are drawn in one round. Ties
+    go to the candidate sampled first. A recorded price in dollars covers all samples of a response,
+    so a share of it is charged; where every call costs 1, every sample does.
+
+    Args:
+        n_samples: m; None for as many as the member has.
+    """
+
+    name = "self-consistency"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.SAMPLES})
+
+    def __init__(self, *, n_samples: int | None = None) -> None:
+        if n_samples is not None and n_samples < 1:
+            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+        self.n_samples = n_samples
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Pick the member among those sampled more than once; ties go to the cheaper one.
+
+        Raises:
+            NotApplicable: no member was sampled more than once.
+        """
+        if table.samples is None:
+            raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")
+        recorded = (table.samples != -2).sum(axis=2).max(axis=0)
+        score = np.where(recorded > 1, table.member_score.mean(axis=0, dtype=np.float64), -1)
+        if not (recorded > 1).any():
+            raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")
+        self.member_ = int(np.lexsort((table.cost.mean(axis=0), -score))[0])
+        self.n_recorded_ = int(recorded[self.member_])
+        return self
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Numbers of samples worth showing, cheapest first; at most what was recorded."""
+        return tuple(float(m) for m in _SIZES if m <= self.n_recorded_)
+
+    def at(self, dial: float) -> Self:
+        """Return the same fitted reference with another number of samples.
+
+        Raises:
+            ValueError: fewer than one sample.
+        """
+        if dial < 1:
+            raise ValueError(f"n_samples must be at least 1, got {dial}")
+        other = copy.copy(self)
+        other.n_samples = int(dial)
+        return other
+
+    def outcome(self, table: ResponseTable) -> Outcome:
+        """Take the majority of the first usable samples.
+
+        A query that the member answered without any recorded sample counts as one call.
+        """
+        drawn, n_drawn, n_recorded = self._draw(table)
+        chosen, share = _majority(drawn, table.n_candidates)
+        rows = np.arange(table.n_queries)
+        price = table.cost[:, self.member_].astype(np.float64)
+        price = price * n_drawn / (n_recorded if table.cost_unit == "usd" else 1)
+        latency_s = np.full(table.n_queries, np.nan, dtype=np.float32)
+        if table.latency_s is not None:
+            latency_s = table.latency_s[:, self.member_]
+        asked = np.zeros((table.n_queries, table.n_members), dtype=bool)
+        asked[rows, self.member_] = True
+        return Outcome(
+            chosen=chosen,
+            score=np.where(chosen >= 0, table.candidate_score[rows, np.maximum(chosen, 0)], 0),
+            confidence=share,
+            asked=asked,
+            n_calls=n_drawn,
+            n_rounds=np.ones(table.n_queries, dtype=np.int64),
+            cost=price.astype(np.float32),
+            latency_s=latency_s,
+        )
+
+    def _draw(
+        self, table: ResponseTable
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.int64]]:
+        """Samples int16[Q, S] that vote (-1: none), calls made int64[Q], and calls recorded."""
+        own = table.answer[:, self.member_, None]
+        recorded = own if table.samples is None else table.samples[:, self.member_]
+        # Where no sample is recorded, the answer is the only one.
+        nothing = (recorded == -2).all(axis=1)
+        recorded = recorded.copy()
+        recorded[nothing, 0] = own[nothing, 0]
+        n_usable = np.cumsum(recorded >= 0, axis=1)
+        wanted = recorded.shape[1] if self.n_samples is None else self.n_samples
+        # The sample that completes m is drawn, and none after it.
+        before: NDArray[np.int64] = n_usable - (recorded >= 0)
+        drawn = (before < wanted) & (recorded != -2)
+        votes = np.where(drawn, recorded, np.int16(-1))
+        n_drawn, n_recorded = drawn.sum(axis=1), (recorded != -2).sum(axis=1)
+        return votes, n_drawn, np.maximum(n_recorded, 1)
+
+
+def _majority(
+    samples: NDArray[np.int16], n_candidates: int
+) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """The most frequent candidate of each row (int16[Q], -1: none) and its share (float32[Q])."""
+    n_rows, n_samples = samples.shape
+    rows = np.arange(n_rows)
+    count = np.zeros((n_rows, n_candidates + 1))  # the last slot takes the -1
+    first = np.full((n_rows, n_candidates + 1), n_samples)
+    for place in reversed(range(n_samples)):
+        count[rows, samples[:, place]] += 1
+        first[rows, samples[:, place]] = place
+    count, first = count[:, :-1], first[:, :-1]
+    chosen = (count - first / (n_samples + 1)).argmax(axis=1)
+    votes = count[rows, chosen]
+    share = votes / np.maximum(count.sum(axis=1), 1)
+    return np.where(votes > 0, chosen, -1).astype(np.int16), share.astype(np.float32)

@@ -1,0 +1,197 @@
+"""The best fixed subset: the members whose plain vote was most accurate on the training queries.
+
+One subset for every query, so it adapts to nothing; what it shows is how much of an ensemble's gain
+comes from leaving members out. Candidates for the subset are compared by plurality accuracy alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.diversity.subsets import best_subsets
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.protocol import Base, Need, View
+from rlfocal.strategies.voting import plurality_share, rank_members
+
+__all__ = ["StaticSubset", "VoteAccuracy", "ask_only", "is_enumerable"]
+
+Float64Array = NDArray[np.float64]
+Objective = Callable[[BoolArray], Float64Array]
+
+_MAX_WORK = 6e8
+"""Ensembles times answers of an enumeration: a few seconds on one core."""
+_BLOCK_FLOATS = 2**21
+"""Vote counts held at once while scoring."""
+_BEAM = 4
+"""Subsets of each size that are grown by one member."""
+
+
+def ask_only(view: View, mask: BoolArray) -> BoolArray:
+    """bool[B, N]: ask the members of `mask` (bool[N]) in the first round, then stop."""
+    return np.asarray(mask[None, :] & (view.n_rounds == 0)[:, None])
+
+
+class VoteAccuracy:
+    """Plurality accuracy of a block of ensembles, by one matrix product.
+
+    Votes are counted for the answers that were given, not for all candidates. Ties go to the
+    candidate backed by the best member: one vote of the member of rank r weighs 1 + 2^-(r+1), so
+    that whatever the better members say outweighs everybody below (exact to the 46th member).
+
+    Args:
+        table: labelled queries.
+        order: int64[N], members from the best to the worst.
+    """
+
+    def __init__(self, table: ResponseTable, order: IntArray) -> None:
+        slot = np.arange(table.n_candidates, dtype=np.int16)
+        given = (table.answer[:, :, None] == slot).any(axis=1)
+        query, candidate = np.nonzero(given)
+        rank = np.empty(len(order))
+        rank[order] = np.arange(len(order))
+        weight = 1 + 0.5 ** (rank + 1)
+        backs = table.answer[query] == candidate[:, None]
+        # Few members: float32 has bits enough for the ties, at twice the speed.
+        precision = np.float32 if len(order) <= 18 else np.float64
+        self._votes = np.ascontiguousarray((backs * weight).T, dtype=precision)
+        self._score = table.candidate_score[query, candidate].astype(np.float64)
+        self._starts = np.flatnonzero(np.diff(query, prepend=-1))
+        self._segment = np.repeat(
+            np.arange(len(self._starts)), np.diff(self._starts, append=len(query))
+        )
+        self._n_queries = table.n_queries
+
+    @property
+    def n_answers(self) -> int:
+        """Distinct (query, answer) pairs: the work of scoring one ensemble."""
+        return len(self._score)
+
+    def __call__(self, masks: BoolArray) -> Float64Array:
+        """Score masks bool[B, N]; returns float64[B] in [0, 1]."""
+        out = np.zeros(len(masks))
+        step = max(1, _BLOCK_FLOATS // max(1, self.n_answers))
+        for at in range(0, len(masks), step):
+            votes = masks[at : at + step].astype(self._votes.dtype) @ self._votes
+            if self.n_answers:
+                most = np.maximum.reduceat(votes, self._starts, axis=1)
+                # Nobody in the mask voted: the most is 0, and no answer is no score.
+                wins = (votes == most[:, self._segment]) & (votes > 0)
+                out[at : at + step] = wins @ self._score
+        return out / self._n_queries
+
+
+def is_enumerable(n_members: int, n_answers: int) -> bool:
+    """True when all ensembles of a pool can be scored within a few seconds."""
+    return 2.0**n_members * (n_answers + 1) <= _MAX_WORK
+
+
+class SizedSubset(NamedTuple):
+    """The best subset found of some size."""
+
+    mask: BoolArray
+    accuracy: float
+
+
+def _best_of_each_size(objective: Objective, n_members: int, *, exact: bool) -> list[SizedSubset]:
+    if exact:
+        found = [best_subsets(objective, n_members, sizes=(k, k)) for k in range(1, n_members + 1)]
+        return [SizedSubset(ranking.mask, ranking.score) for ranking in found]
+    grown = _grow(objective, n_members)
+    return [_swap(objective, subset) for subset in grown]
+
+
+def _grow(objective: Objective, n_members: int) -> list[SizedSubset]:
+    """Beam search from single members to the whole pool: the best subset met of each size."""
+    beam = np.zeros((1, n_members), dtype=bool)
+    found = []
+    for _ in range(n_members):
+        wider = (beam[:, None, :] | np.eye(n_members, dtype=bool)).reshape(-1, n_members)
+        wider = np.unique(wider[wider.sum(axis=1) > beam[0].sum()], axis=0)[::-1]
+        accuracy = objective(wider)
+        best = np.argsort(-accuracy.round(12), kind="stable")[:_BEAM]
+        beam = wider[best]
+        found.append(SizedSubset(beam[0], float(accuracy[best[0]])))
+    return found
+
+
+def _swap(objective: Objective, subset: SizedSubset) -> SizedSubset:
+    """Exchange one member for another, once, if that is better."""
+    inside, outside = np.flatnonzero(subset.mask), np.flatnonzero(~subset.mask)
+    if not len(outside):
+        return subset
+    leave, enter = (pick.reshape(-1) for pick in np.meshgrid(inside, outside, indexing="ij"))
+    swapped = np.repeat(subset.mask[None], len(leave), axis=0)
+    rows = np.arange(len(leave))
+    swapped[rows, leave], swapped[rows, enter] = False, True
+    accuracy = objective(swapped)
+    best = int(accuracy.argmax())
+    if accuracy[best] <= subset.accuracy + 1e-12:
+        return subset
+    return SizedSubset(swapped[best], float(accuracy[best]))
+
+
+class StaticSubset(Base):
+    """Always the same members, and their plain vote; ties as in `Plurality`.
+
+    All subsets are tried where that takes seconds (pools of about 12 members and 10,000 queries, or
+    18 and 500); larger pools are searched by growing subsets member by member, best four at a time,
+    and then swapping a member.
+
+    Args:
+        max_size: most members; None for the best of all sizes.
+    """
+
+    name = "static-subset"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+
+    def __init__(self, *, max_size: int | None = None) -> None:
+        if max_size is not None and max_size < 1:
+            raise ValueError(f"max_size must be at least 1, got {max_size}")
+        self.max_size = max_size
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Find, for each size, the best subset of at most that size; ties go to the smaller."""
+        self.order_ = rank_members(table)
+        objective = VoteAccuracy(table, self.order_)
+        exact = is_enumerable(table.n_members, objective.n_answers)
+        self.subsets_: list[SizedSubset] = []
+        for subset in _best_of_each_size(objective, table.n_members, exact=exact):
+            if not self.subsets_ or subset.accuracy > self.subsets_[-1].accuracy + 1e-12:
+                self.subsets_.append(subset)
+        return self
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Sizes at which one more member helped in training, cheapest first."""
+        return tuple(float(subset.mask.sum()) for subset in self.subsets_)
+
+    def at(self, dial: float) -> Self:
+        """Return the same fitted strategy with at most `dial` members.
+
+        Raises:
+            ValueError: fewer than one member.
+        """
+        if dial < 1:
+            raise ValueError(f"max_size must be at least 1, got {dial}")
+        other = copy.copy(self)
+        other.max_size = int(dial)
+        return other
+
+    @property
+    def mask_(self) -> BoolArray:
+        """bool[N]: the members asked."""
+        limit = np.inf if self.max_size is None else self.max_size
+        return next(s.mask for s in reversed(self.subsets_) if s.mask.sum() <= limit)
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask the subset, once."""
+        return ask_only(view, self.mask_)
+
+    def fuse(self, view: View) -> FloatArray:
+        """Each candidate's share of the votes."""
+        return plurality_share(view, self.order_)

@@ -1,0 +1,107 @@
+"""LLM-TOPLA: one subset chosen by focal diversity and accuracy, and a trained weighted fusion.
+
+The forerunner of RL-Focal: the subset is the same for every query, the fusion is learned.
+
+Paper: Tekin et al., LLM-TOPLA: Efficient LLM Ensemble by Maximising Diversity, arXiv:2410.03953.
+
+Departures:
+- The fusion network scores one candidate at a time, shared by all candidates, instead of mapping
+  the concatenated option distributions to option positions. Queries may then differ in their number
+  of options, and for open answers no order of candidates can leak what members not asked would say.
+- It starts as the log-odds weighted vote and is stopped early on held-out queries: trained from
+  scratch on a few hundred labels, a network falls behind a plain vote.
+- Members that fail to answer are told apart from members without preference.
+- Summary fusion, which writes a new text, needs a generator and is not part of this.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import numpy as np
+
+from rlfocal.diversity.focal import FailureCounts
+from rlfocal.diversity.subsets import best_subsets, weighted_sum
+from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.strategies.candidate_mlp import CandidateMlp
+from rlfocal.strategies.protocol import Base, Need, View
+from rlfocal.strategies.static import VoteAccuracy, ask_only, is_enumerable
+from rlfocal.strategies.voting import (
+    fit_vote_weights,
+    rank_members,
+    vote_accuracy,
+    vote_probability,
+)
+
+__all__ = ["LlmTopla"]
+
+
+class LlmTopla(Base):
+    """Static subset by focal score, then weighted fusion.
+
+    The focal score is focal_weight · focal diversity + (1 - focal_weight) · plurality accuracy,
+    both on the training queries. All subsets of two members or more are scored where that takes seconds;
+    larger pools are searched genetically.
+
+    Args:
+        focal_weight: in [0, 1].
+        n_hidden: width of the fusion network's hidden layer.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+
+    name = "topla"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    stochastic: ClassVar[bool] = True
+
+    def __init__(self, *, focal_weight: float = 0.5, n_hidden: int = 16) -> None:
+        if not 0 <= focal_weight <= 1:
+            raise ValueError(f"focal_weight must lie in [0, 1], got {focal_weight}")
+        if n_hidden < 1:
+            raise ValueError(f"n_hidden must be at least 1, got {n_hidden}")
+        self.focal_weight = focal_weight
+        self.n_hidden = n_hidden
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Choose the subset, then train the fusion on its answers."""
+        self.mask_ = self._choose(table, rng)
+        inside = np.flatnonzero(self.mask_)
+        weight = fit_vote_weights(table, vote_accuracy(table))
+        answered = table.answered[:, inside]
+        support = table.support[:, inside] * answered[:, :, None]
+        allowed = np.where(table.is_open[:, None], support.any(axis=1), table.exists)
+        self.scorer_ = CandidateMlp.fit(
+            support,
+            answered,
+            table.candidate_score >= 0.5,
+            allowed=allowed,
+            group=table.group,
+            start=weight.mean(axis=0)[inside],
+            rng=rng,
+            n_hidden=self.n_hidden,
+        )
+        return self
+
+    def _choose(self, table: ResponseTable, rng: np.random.Generator) -> BoolArray:
+        accuracy = VoteAccuracy(table, rank_members(table))
+        focal = FailureCounts.from_failed(table.failed)
+        exact = is_enumerable(table.n_members, accuracy.n_answers)
+        ranking = best_subsets(
+            weighted_sum((self.focal_weight, focal.focal), (1 - self.focal_weight, accuracy)),
+            table.n_members,
+            sizes=(2, table.n_members),
+            method="exhaustive" if exact else "genetic",
+            rng=rng,
+        )
+        return ranking.mask
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask the subset, once."""
+        return ask_only(view, self.mask_)
+
+    def fuse(self, view: View) -> FloatArray:
+        """Softmax of the network's scores."""
+        inside = np.flatnonzero(self.mask_)
+        logit = self.scorer_.logits(view.support[:, inside], view.answered[:, inside])
+        return vote_probability(logit.astype(np.float64), view)
