@@ -5,8 +5,8 @@
 1. All 4,083 ensembles of two or more of N = 12 members over Q = 10,000 queries: brute force against
    counting once and scoring by doubling or by a block of matrix products. Both fast times include
    the counting. Brute force comes in two forms, both plain loops over ensembles with numpy inside:
-   - "per focal member", in the style of the published code: for every ensemble and every focal member, select the
-     queries that it fails, count k on each, and take the two means;
+   - "per focal member", in the style of the published code: for every ensemble and every focal
+     member, select the queries that it fails, count k on each, and take the two means;
    - "k shared": the same, but k is counted once per ensemble. A careful reader's loop.
 2. All 2^20 ensembles of N = 20 members over the same number of queries.
 
