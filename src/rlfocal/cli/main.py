@@ -33,7 +33,15 @@ INTERRUPTED = 130
 class _Verbs(TyperGroup):
     """Runs a verb and turns what went wrong into a message."""
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """The option --help, off by default: to parse "unknown" typer would load pydantic."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
     def invoke(self, ctx: Any) -> Any:
+        """Run the verb; see the module for the exit codes."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as exc:
