@@ -33,15 +33,15 @@ from rlfocal.strategies.voting import (
     vote_probability,
 )
 
-__all__ = ["LlmTopla"]
+__all__ = ["Topla"]
 
 
-class LlmTopla(Base):
+class Topla(Base):
     """Static subset by focal score, then weighted fusion.
 
     The focal score is focal_weight · focal diversity + (1 - focal_weight) · plurality accuracy,
-    both on the training queries. All subsets of two members or more are scored where that takes seconds;
-    larger pools are searched genetically.
+    both on the training queries. All subsets of two members or more are scored where that takes
+    seconds; larger pools are searched genetically.
 
     Args:
         focal_weight: in [0, 1].

@@ -138,7 +138,7 @@ def fit_vote_weights(table: ResponseTable, accuracy: NDArray[np.floating]) -> Fl
     given = votes > 0
     allowed = np.array(np.where(table.is_open[:, None], given, table.exists), dtype=bool)
     allowed[~given.any(axis=1)] = False
-    right = table.candidate_score * allowed.astype(np.float64)
+    right: Float64Array = np.where(allowed, table.candidate_score, 0.0).astype(np.float64)
     rows = np.arange(table.n_queries)
     offsets = np.log(_N_OPTIONS - 1)
     scores = np.zeros(len(offsets))

@@ -1,0 +1,171 @@
+"""No decision may depend on a member not asked, on the query's own label, or on other rows."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rlfocal.records import CandidateKind, ResponseTable
+from rlfocal.replay import replay, reveal
+from rlfocal.strategies.agreement import Agreement
+from rlfocal.strategies.protocol import Strategy, View
+from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter
+from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
+from rlfocal.strategies.stacking import Stacking
+from rlfocal.strategies.static import StaticSubset
+from rlfocal.strategies.topla import Topla
+from rlfocal.strategies.voting import (
+    MeanProbability,
+    Plurality,
+    WeightedVote,
+    WeightedVotePerTask,
+)
+
+STRATEGIES: dict[str, Callable[[], Strategy]] = {
+    "best-single": BestSingle,
+    "best-single-per-task": BestSinglePerTask,
+    "random": RandomMember,
+    "plurality": Plurality,
+    "weighted-vote": WeightedVote,
+    "weighted-vote-per-task": WeightedVotePerTask,
+    "mean-probability": MeanProbability,
+    "static-subset": lambda: StaticSubset(max_size=3),
+    "topla": Topla,
+    "agreement": Agreement,
+    "agreement in pairs": lambda: Agreement(threshold=0.5, members_per_round=2),
+    "agreement, cheapest first": lambda: Agreement(threshold=0.3, order="cost"),
+    "stacking": Stacking,
+    "knn-router": KnnRouter,
+    "logistic-router": LogisticRouter,
+    "kmeans-router": KMeansRouter,
+}
+"""Every strategy, and settings that take another path through the code."""
+
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+every_kind = pytest.mark.parametrize("kind", list(CandidateKind))
+
+
+@functools.cache
+def _fit(name: str, make_table: Callable[..., ResponseTable], kind: CandidateKind) -> Strategy:
+    train = make_table(kind, seed=1, graded=True, n_queries=90)
+    return STRATEGIES[name]().fit(train, rng=np.random.default_rng(5))
+
+
+def _tampered(table: ResponseTable, asked: np.ndarray, rng: np.random.Generator) -> ResponseTable:
+    """Other answers, supports, prices for whoever was not asked, and other labels for all."""
+    answer = rng.integers(-1, table.n_candidates, size=asked.shape).astype(np.int16)
+    one_hot = (answer[:, :, None] == np.arange(table.n_candidates)).astype(np.float32)
+    scores = rng.normal(size=table.support.shape).astype(np.float32)
+    assert table.samples is not None
+    assert table.latency_s is not None
+    samples = np.where(asked[:, :, None], table.samples, np.int16(-1))
+    support = np.where(asked[:, :, None], table.support, one_hot)
+    is_open = table.is_open[:, None]
+    return replace(
+        table,
+        answer=np.where(asked, table.answer, answer),
+        support=support,
+        samples=samples,
+        option_scores=scores,
+        exists=np.where(is_open, True, table.exists),
+        cost=np.where(asked, table.cost, 7.0).astype(np.float32),
+        latency_s=np.where(asked, table.latency_s, 9.0).astype(np.float32),
+        candidate_score=rng.random(table.exists.shape).astype(np.float32),
+    )
+
+
+def _shifted(view: View) -> View:
+    """The same view with one candidate slot more in front, as if somebody unasked had filled it."""
+    wider = np.zeros((*view.support.shape[:2], 1), dtype=np.float32)
+    return replace(
+        view,
+        answer=np.where(view.answer >= 0, view.answer + 1, -1).astype(np.int16),
+        support=np.concatenate([wider, view.support], axis=2),
+        available=np.concatenate([np.zeros((len(view), 1), dtype=bool), view.available], axis=1),
+    )
+
+
+def _rounds(strategy: Strategy, table: ResponseTable) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The (asked, n_rounds) before each round and at the end."""
+    asked = np.zeros((table.n_queries, table.n_members), dtype=bool)
+    n_rounds = np.zeros(table.n_queries, dtype=np.int64)
+    rows = np.arange(table.n_queries)
+    states = [(asked, n_rounds)]
+    while True:
+        wanted = strategy.next_members(reveal(table, rows, asked, n_rounds=n_rounds)) & ~asked
+        if not wanted.any():
+            return states
+        asked, n_rounds = asked | wanted, n_rounds + wanted.any(axis=1)
+        states.append((asked, n_rounds))
+
+
+@every_strategy
+@every_kind
+def test_unasked_members_and_labels_change_no_decision(name, kind, make_table, rng):
+    strategy = _fit(name, make_table, kind)
+    table = make_table(kind, seed=2, graded=True)
+    rows = np.arange(table.n_queries)
+    states = _rounds(strategy, table)
+    assert states[-1][0].any(axis=1).all()
+    for asked, n_rounds in states:
+        view = reveal(table, rows, asked, n_rounds=n_rounds)
+        other = reveal(_tampered(table, asked, rng), rows, asked, n_rounds=n_rounds)
+        assert np.array_equal(strategy.next_members(view), strategy.next_members(other))
+        if asked.any():
+            assert strategy.fuse(view).tobytes() == strategy.fuse(other).tobytes()
+
+
+@every_strategy
+def test_open_answers_of_unasked_members_shift_indices_and_nothing_else(name, make_table):
+    # An open candidate's index counts texts that sort before it, unasked members' texts included.
+    strategy = _fit(name, make_table, CandidateKind.ANSWERS)
+    table = make_table(CandidateKind.ANSWERS, seed=2, graded=True)
+    rows = np.arange(table.n_queries)
+    for asked, n_rounds in _rounds(strategy, table):
+        view = reveal(table, rows, asked, n_rounds=n_rounds)
+        assert np.array_equal(strategy.next_members(view), strategy.next_members(_shifted(view)))
+        if asked.any():
+            fused = strategy.fuse(_shifted(view))
+            np.testing.assert_allclose(fused[:, 1:], strategy.fuse(view), rtol=1e-5, atol=1e-7)
+            assert (np.where(view.available.any(axis=1), fused[:, 0], 0) == 0).all()
+
+
+@every_strategy
+@every_kind
+def test_batches_and_row_order_change_no_result(name, kind, make_table, rng):
+    strategy = _fit(name, make_table, kind)
+    table = make_table(kind, seed=3, graded=True)
+    whole = replay(strategy, table)
+    order = rng.permutation(table.n_queries)
+    permuted = replay(strategy, table.take(order))
+    single = replay(strategy, table, batch_size=1)
+    for field in ("asked", "n_calls", "n_rounds", "chosen", "score"):
+        assert np.array_equal(getattr(single, field), getattr(whole, field)), field
+        if not strategy.stochastic or name == "topla":  # `random` draws by place in the stream
+            assert np.array_equal(getattr(permuted, field), getattr(whole, field)[order]), field
+    # Matrix products may round differently in batches of another size.
+    np.testing.assert_allclose(single.confidence, whole.confidence, rtol=1e-4)
+
+
+@every_strategy
+def test_probabilities_lie_on_available_candidates_and_sum_to_one(name, make_table):
+    for kind in (CandidateKind.OPTIONS, CandidateKind.ANSWERS):
+        strategy = _fit(name, make_table, kind)
+        table = make_table(kind, seed=4, graded=True)
+        asked, n_rounds = _rounds(strategy, table)[-1]
+        view = reveal(table, np.arange(table.n_queries), asked, n_rounds=n_rounds)
+        fused = strategy.fuse(view)
+        assert fused.dtype == np.float32
+        assert (fused[~view.available] == 0).all()
+        assert (fused.sum(axis=1) <= 1 + 1e-5).all()
+
+
+def test_the_list_names_every_strategy_of_the_catalogue():
+    catalogue = pytest.importorskip("rlfocal.bench.catalogue")
+    references = {"oracle", "self-consistency"}
+    learned = {name for name in catalogue.STRATEGIES if name.startswith("rl-")}
+    assert set(catalogue.STRATEGIES) - references - learned <= set(STRATEGIES)
