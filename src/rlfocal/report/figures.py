@@ -142,10 +142,10 @@ def _dots(
 
 
 def _accuracy_range(points: Sequence[Point]) -> tuple[float, float]:
-    """Range of the accuracy axis: that of the points and a tenth more on either side."""
+    """Range of the accuracy axis: that of the points, and room for labels on either side."""
     accuracy = [p.accuracy for p in points]
     low, high = min(accuracy), max(accuracy)
-    room = max(0.12 * (high - low), 0.005)
+    room = max(0.16 * (high - low), 0.005)
     return low - room, high + room
 
 
@@ -156,7 +156,7 @@ def _add_reference(figure: go.Figure, name: str, accuracy: float, low: float, hi
     else:
         text += ", above the plot ↑" if accuracy > high else ", below the plot ↓"
     figure.add_annotation(
-        text=text, font={"color": REFERENCE, "size": 11}, showarrow=False,
+        text=text, font={"size": 11}, showarrow=False,
         xref="paper", x=1, xanchor="right",
         y=100 * min(max(accuracy, low), high), yanchor="top" if accuracy > high else "bottom",
     )  # fmt: skip

@@ -244,7 +244,7 @@ def _training(histories: Sequence[History]) -> Html:
     return chart(
         "curves",
         "Each thin line is one training run (one fold and seed), the thick line the median of a "
-        "strategy's runs; a curve that still rises at its end was stopped early.",
+        "strategy's runs; a curve that still rises at its end had more to learn.",
         choices,
         pick="Show",
     )

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from rlfocal.bench import BenchResult
+from rlfocal.errors import ConfigError
+from rlfocal.records import ResponseTable
+from rlfocal.report import write_report
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "line", "circle"}
+"""Elements without an end tag; those of SVG close themselves."""
+FETCHING = ("src", "href", "action", "poster", "data", "srcset")
+EVIL = '<script>alert("x")</script>'
+
+
+class Page(HTMLParser):
+    """Checks that tags balance; gathers what a browser would load, ids, and visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.visible: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [v or "" for k, v in attrs if k in FETCHING]
+        self.ids += [v or "" for k, v in attrs if k == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes something else at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.visible.append(data)
+
+
+@pytest.fixture(scope="module")
+def page_path(
+    result: BenchResult, table: ResponseTable, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A report in which every kind of name tries to be markup."""
+    members = (EVIL, "<img src=x onerror=alert(1)>", *table.members[2:])
+    tasks = ('"><script>alert(2)</script>', *table.tasks[1:])
+    bad = replace(
+        result,
+        members=members,
+        data="</title><b>demo</b>",
+        notes=("</script><script>alert(3)</script>",),
+        not_applicable={"self-consistency": "<i>no samples</i>"},
+    )
+    folder = tmp_path_factory.mktemp("report") / "made" / "on the way"
+    return write_report(bad, replace(table, members=members, tasks=tasks), folder)
+
+
+@pytest.fixture(scope="module")
+def page(page_path: Path) -> Page:
+    return Page(page_path.read_text(encoding="utf-8"))
+
+
+def test_tags_balance_and_ids_are_unique(page: Page) -> None:
+    assert len(page.ids) == len(set(page.ids))
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("figure") == 7
+
+
+def test_nothing_is_loaded_from_anywhere(page: Page, page_path: Path) -> None:
+    assert set(page.loads) - {"data:,"} == {load for load in page.loads if load.startswith("#")}
+    for link in page.loads:
+        assert link == "data:," or link[1:] in page.ids, f"{link} leads nowhere"
+    text = page_path.read_text(encoding="utf-8")
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_names_from_the_data_are_shown_and_never_run(page: Page, page_path: Path) -> None:
+    # Three blocks of script of our own (plotly, ours), the themes, and one of data for each figure.
+    assert page.tags.count("script") == 3 + page.tags.count("figure")
+    assert "img" not in page.tags
+    assert EVIL in "".join(page.visible)
+    assert "<script>alert" not in page_path.read_text(encoding="utf-8")
+
+
+def test_every_strategy_and_member_is_named(
+    page: Page, result: BenchResult, table: ResponseTable
+) -> None:
+    text = "".join(page.visible)
+    for name in (*(row.strategy for row in result.rows), *table.members[2:], "self-consistency"):
+        assert name in text
+
+
+def test_simulated_answers_are_labelled_in_title_heading_and_banner(
+    page: Page, page_path: Path
+) -> None:
+    text = page_path.read_text(encoding="utf-8")
+    assert re.search(r"<title>SYNTHETIC: ", text)
+    assert re.search(r"<h1>SYNTHETIC: ", text)
+    assert re.search(r'class="banner".*?SYNTHETIC', text)
+
+
+def test_recorded_answers_are_not_called_synthetic(
+    result: BenchResult, table: ResponseTable, tmp_path: Path
+) -> None:
+    recorded = replace(result, synthetic=False, data="recorded", notes=(), histories=())
+    path = write_report(recorded, replace(table, synthetic=False, name="recorded"), tmp_path)
+    text = path.read_text(encoding="utf-8")
+    assert "SYNTHETIC" not in text
+    assert 'id="training"' not in text
+
+
+def test_the_same_result_makes_the_same_page(
+    result: BenchResult, table: ResponseTable, tmp_path: Path
+) -> None:
+    first = write_report(result, table, tmp_path / "a").read_bytes()
+    assert write_report(result, table, tmp_path / "b").read_bytes() == first
+    assert [p.name for p in (tmp_path / "a").iterdir()] == ["index.html"]
+
+
+def test_a_table_of_another_pool_is_refused(
+    result: BenchResult, table: ResponseTable, tmp_path: Path
+) -> None:
+    other = replace(table, members=("x", *table.members[1:]))
+    with pytest.raises(ValueError, match="pass the table that the benchmark ran on"):
+        write_report(result, other, tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    result: BenchResult, table: ResponseTable, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        write_report(result, table, tmp_path / "file")
+
+
+BROWSER_ARGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync",
+    "--disable-component-update", "--no-first-run",
+)  # fmt: skip
+
+
+DRAWN = """[...document.querySelectorAll('[data-chart] .plot')]
+    .map(plot => plot.querySelectorAll('svg.main-svg').length)"""
+INK = "getComputedStyle(document.querySelector('.plot text')).fill"
+OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
+
+
+@pytest.mark.chromium
+def test_the_page_fits_draws_everything_and_stays_silent(page_path: Path, chromium: str) -> None:
+    """At phone and laptop width, light and dark, also when these change under an open page."""
+    from playwright.sync_api import sync_playwright
+
+    said: list[str] = []
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER_ARGS))
+        tab = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="light")
+        tab.on("console", lambda message: said.append(message.text))
+        tab.on("pageerror", lambda error: said.append(str(error)))
+        tab.on("dialog", lambda dialog: said.append(dialog.message))
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(page_path.as_uri())
+        tab.wait_for_selector("html[data-drawn]", timeout=60_000)
+        assert tab.evaluate(OVERFLOW) <= 0, "the page scrolls sideways on a phone"
+        drawn = tab.evaluate(DRAWN)
+        assert len(drawn) == 7
+        assert all(drawn)
+        assert tab.evaluate(INK) == "rgb(29, 37, 44)"
+
+        tab.emulate_media(color_scheme="dark")
+        tab.wait_for_function(f"{INK} === 'rgb(217, 223, 229)'")
+        tab.set_viewport_size({"width": 1280, "height": 800})
+        assert tab.evaluate(OVERFLOW) <= 0, "the page scrolls sideways on a laptop"
+        assert all(tab.evaluate(DRAWN))
+
+        tab.select_option("#pairs select", index=4)
+        tab.wait_for_function(
+            "document.querySelector('#pairs .plot').textContent.includes('double-fault')"
+        )
+        assert tab.locator("#pairs [data-choice]:not([hidden])").count() == 1
+        browser.close()
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
