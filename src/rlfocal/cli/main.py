@@ -54,8 +54,13 @@ class _Verbs(TyperGroup):
         except (RlfocalError, OSError) as exc:
             if ctx.params["debug"]:
                 raise
-            _say(f"error: {exc}")
+            _say(" ".join([f"error: {exc}", *(f"({note})" for note in _notes(exc))]))
             raise typer.Exit(USER_ERROR) from exc
+
+
+def _notes(exc: BaseException) -> list[str]:
+    """What was added on the way up: which job it was."""
+    return getattr(exc, "__notes__", [])
 
 
 def _say(message: str) -> None:

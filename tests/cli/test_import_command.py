@@ -1,0 +1,105 @@
+"""`rlfocal import lm-eval`: logs of two models in, a data folder that inspects out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Run
+
+RIGHT = [1, 0, 2]
+
+
+def sample(doc_id: int, likelihoods: list[float]) -> dict[str, Any]:
+    """A multiple choice sample as version 0.4 logs it."""
+    options = ["iron", "lead", "zinc"]
+    question = f"Which one is number {doc_id}?"
+    best = likelihoods.index(max(likelihoods))
+    return {
+        "doc_id": doc_id,
+        "doc": {"question": question, "choices": options, "answer": RIGHT[doc_id]},
+        "target": str(RIGHT[doc_id]),
+        "arguments": {
+            f"gen_args_{i}": {"arg_0": f"{question}\n", "arg_1": f" {option}"}
+            for i, option in enumerate(options)
+        },
+        "resps": [[[str(x), "False"]] for x in likelihoods],
+        "filtered_resps": [[str(x), "False"] for x in likelihoods],
+        "filter": "none",
+        "metrics": ["acc"],
+        "acc": float(best == RIGHT[doc_id]),
+    }
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    """Model-a is right on all three questions, model-b always says iron and is right on one."""
+    root = tmp_path / "results"
+    for model, chosen in (("model-a", RIGHT), ("model-b", [0, 0, 0])):
+        folder = root / model
+        folder.mkdir(parents=True)
+        rows = [
+            sample(doc_id, [-1.0 if i == best else -3.0 for i in range(3)])
+            for doc_id, best in enumerate(chosen)
+        ]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / "samples_metals_2026-01-02T03-04-05.000001.jsonl").write_text(text)
+    return root
+
+
+def test_logs_become_a_folder_that_can_be_inspected(run: Run, logs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "metals"
+    ran = run("import", "lm-eval", logs, "-o", out)
+    assert (ran.code, ran.out) == (0, "")
+    assert "3 queries, 2 members (model-a, model-b)" in ran.err
+    found = json.loads(run("inspect", out, "--json").out)
+    assert found["data"] == "metals"
+    assert {row["member"]: row["accuracy"] for row in found["members"]} == pytest.approx(
+        {"model-a": 1.0, "model-b": 1 / 3}
+    )
+    assert found["tasks"] == {"metals": 3}
+
+
+def test_a_data_set_is_replaced_only_on_request(run: Run, logs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "metals"
+    assert run("import", "lm-eval", logs, "-o", out, "--name", "first").code == 0
+    ran = run("import", "lm-eval", logs, "-o", out, "--name", "second")
+    assert ran.code == 2
+    assert "already holds a data set" in ran.err
+    assert json.loads(run("inspect", out, "--json").out)["data"] == "first"
+    assert run("import", "lm-eval", logs, "-o", out, "--name", "second", "--overwrite").code == 0
+    assert json.loads(run("inspect", out, "--json").out)["data"] == "second"
+
+
+def test_a_broken_log_is_named_with_its_line_and_nothing_is_written(
+    run: Run, logs: Path, tmp_path: Path
+) -> None:
+    file = next((logs / "model-b").iterdir())
+    file.write_text(file.read_text() + '{"doc_id": 3,\n')
+    ran = run("import", "lm-eval", logs, "-o", tmp_path / "out")
+    assert ran.code == 2
+    assert f"{file}:4:" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_logs_at_all_are_refused(run: Run, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ran = run("import", "lm-eval", empty, "-o", tmp_path / "out")
+    assert ran.code == 2
+    assert str(empty) in ran.err
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_logs_are_read(
+    run: Run, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("kept")
+    ran = run("import", "lm-eval", tmp_path / "nothing", "-o", taken)
+    assert ran.code == 2
+    assert "is a file" in ran.err
+    assert taken.read_text() == "kept"
