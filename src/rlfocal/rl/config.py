@@ -1,0 +1,139 @@
+"""Settings of the two presets. Unknown keys are errors; every field says what it does.
+
+Names follow CleanRL where it has one: clip_coef, ent_coef, vf_coef, gae_lambda, gamma, target_kl.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rlfocal.errors import ConfigError, nearest
+
+__all__ = ["PaperConfig", "PpoConfig", "RlFocalConfig", "read_config"]
+
+C = TypeVar("C", bound="_Config")
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @classmethod
+    def of(cls, values: dict[str, Any], *, source: str) -> Self:
+        """Check a mapping; errors name the key, its value and the remedy.
+
+        Raises:
+            ConfigError: an unknown key (with the nearest known one) or a value out of range.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "extra_forbidden":
+                known = list(cls.model_fields)
+                raise ConfigError(f"{source}: unknown key '{key}'; {nearest(key, known)}") from exc
+            raise ConfigError(f"{source}: {key} = {first['input']!r}: {first['msg']}") from exc
+
+
+class PpoConfig(_Config):
+    """Proximal policy optimisation, as every agent uses it."""
+
+    learning_rate: Positive = 1e-3
+    """Adam's step size at the start; it falls linearly to a tenth."""
+    n_epochs: Count = 3
+    """Passes over each rollout."""
+    minibatch_size: Count = 512
+    """Decisions per gradient step."""
+    clip_coef: Positive = 0.2
+    """The ratio of new to old probability is clipped to 1 ± this."""
+    ent_coef: Annotated[float, Field(ge=0)] = 0.01
+    """Weight of the entropy bonus at the start; it falls linearly to zero."""
+    vf_coef: Positive = 0.5
+    """Weight of the critic's squared error."""
+    gamma: Fraction = 1.0
+    """Discount per round; episodes end, so 1 is the honest value."""
+    gae_lambda: Fraction = 0.95
+    """Decay of generalised advantage estimation."""
+    max_grad_norm: Positive = 0.5
+    """Gradients are scaled down to this norm."""
+    target_kl: Positive | None = 0.03
+    """Stop the epochs of an update when the policy moved further than this; null for never."""
+
+
+class RlFocalConfig(_Config):
+    """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
+
+    ppo: PpoConfig = PpoConfig()
+    """The Decider's and the critic's optimisation."""
+    n_iterations: Count = 150
+    """Rollouts, each followed by an update."""
+    n_episodes: Count = 384
+    """Queries per rollout, drawn from the training queries."""
+    price_min: Positive = 0.001
+    """Least lambda: the price of an average call, as a fraction of a right answer's worth."""
+    price_max: Positive = 0.3
+    """Highest lambda; in training it is drawn log-uniformly between the two."""
+    default_price: Positive = 0.002
+    """The dial when none is given."""
+    validation_share: Fraction = 0.15
+    """Share of the training queries on which the best policy is picked."""
+    validate_every: Count = 10
+    """Iterations between two validations."""
+    patience: Count = 8
+    """Validations without a new best before training stops."""
+    n_folds: Annotated[int, Field(ge=2)] = 3
+    """Inner folds of the cross-fitted Fusion."""
+    fusion_epochs: Count = 60
+    """Most passes over the training queries."""
+    fusion_patience: Count = 6
+    """Epochs without a better out-of-fold likelihood before Fusion's training stops."""
+    hidden: Count = 64
+    """Width of the Decider's and the critic's layers."""
+
+
+class PaperConfig(_Config):
+    """The preset `rl-focal-paper`: one round, the paper's observation, rewards and nets."""
+
+    ppo: PpoConfig = PpoConfig(n_epochs=4, minibatch_size=100, ent_coef=0.02)
+    """Optimisation of both agents and their critics."""
+    n_passes: Count = 12
+    """Passes over the training queries for each of the two stages."""
+    update_every: Count = 100
+    """Queries per update."""
+    n_streams: Count = 20
+    """Streams walked side by side; each sees its own order of the training queries."""
+    window: Count = 500
+    """W: labelled queries that the ensemble score looks back on."""
+    focal_weight: Fraction = 0.5
+    """Share of focal diversity in the ensemble score; the rest is plurality accuracy."""
+    alpha: Annotated[float, Field(ge=0)] = 0.6
+    """Charge for asking the whole pool when the vote is wrong; m of N members cost alpha · m / N."""
+    beta: Annotated[float, Field(ge=0)] = 0.1
+    """The same charge when the vote is right (the released code charges nothing)."""
+    hidden: Count = 128
+    """Width of the Decider's hidden layer."""
+    fusion_hidden: Count = 100
+    """Width of Fusion's two hidden layers."""
+    validation_share: Fraction = 0.15
+    """Share of the training queries on which the best policy is picked."""
+
+
+def read_config(path: Path, kind: type[C]) -> C:
+    """Read a TOML file of settings.
+
+    Raises:
+        ConfigError: the file cannot be read or parsed, a key is unknown, a value out of range.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"{path}: cannot read the configuration: {exc}") from exc
+    return kind.of(values, source=str(path))

@@ -1,0 +1,108 @@
+"""What is known of a pool before a query is answered: accuracies, prices, joint failures, competence.
+
+Everything comes from labelled training queries. Where an agent trains on a query, the competence
+predicted for that query comes from a model that never saw it (out of fold).
+
+Axes: Q queries, N members, T tasks, D features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.single import task_accuracy
+
+__all__ = ["Competence", "PoolStatistics", "inner_folds"]
+
+_RIDGE = np.logspace(0, 4, 9)
+"""Penalties tried; the largest leaves next to nothing of the query text."""
+
+
+@dataclass(frozen=True, eq=False)
+class PoolStatistics:
+    """Statistics of a pool's members on labelled queries."""
+
+    accuracy: FloatArray
+    """float32[N] in [0, 1]."""
+    task_accuracy: FloatArray
+    """float32[T + 1, N]: drawn towards `accuracy`; the last row stands for an unknown task."""
+    relative_cost: FloatArray
+    """float32[N]: mean cost of a call, in units of `unit_cost`."""
+    unit_cost: float
+    """Mean cost of a call over members and queries, in the table's unit."""
+    joint_failure: FloatArray
+    """float32[N, N]: P(column fails | row fails), pulled towards the column's failure rate."""
+
+    @classmethod
+    def of(cls, table: ResponseTable) -> Self:
+        """Measure a table of labelled queries."""
+        failed = table.failed.astype(np.float64)
+        rate = failed.mean(axis=0)
+        both = failed.T @ failed
+        prior = 10.0  # queries' worth of independence, for members that hardly ever fail
+        joint = (both + prior * rate[None, :]) / (failed.sum(axis=0)[:, None] + prior)
+        accuracy = table.member_score.mean(axis=0)
+        unit_cost = float(table.cost.mean())
+        return cls(
+            accuracy=accuracy.astype(np.float32),
+            task_accuracy=np.vstack([task_accuracy(table), accuracy]).astype(np.float32),
+            relative_cost=(table.cost.mean(axis=0) / unit_cost).astype(np.float32),
+            unit_cost=unit_cost,
+            joint_failure=joint.astype(np.float32),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Competence:
+    """How well each member should do on a query, judged by its text: ridge regression per member.
+
+    It predicts the difference from the member's accuracy on the task, so that a heavy penalty
+    leaves the task accuracy, not zero.
+    """
+
+    weight: FloatArray
+    """float32[D, N]."""
+    intercept: FloatArray
+    """float32[N]."""
+
+    @classmethod
+    def fit(cls, table: ResponseTable, statistics: PoolStatistics) -> Self:
+        """Fit on labelled queries; the penalty is picked by leave-one-out error."""
+        n_features = table.features.shape[1]
+        if n_features == 0:
+            zeros = np.zeros((0, table.n_members), dtype=np.float32)
+            return cls(zeros, np.zeros(table.n_members, dtype=np.float32))
+        from sklearn.linear_model import RidgeCV
+
+        gap = table.member_score - statistics.task_accuracy[table.task]
+        model = RidgeCV(alphas=_RIDGE).fit(table.features, gap)
+        return cls(
+            np.asarray(model.coef_, dtype=np.float32).T.copy(),
+            np.asarray(model.intercept_, dtype=np.float32),
+        )
+
+    def predict(self, features: FloatArray) -> FloatArray:
+        """float32[B, D] → float32[B, N]: expected gain over the member's accuracy on the task."""
+        return np.asarray(features @ self.weight + self.intercept, dtype=np.float32)
+
+    @classmethod
+    def out_of_fold(cls, table: ResponseTable, fold: IntArray) -> FloatArray:
+        """float32[Q, N]: predictions for training queries, each from the other folds alone."""
+        out = np.zeros((table.n_queries, table.n_members), dtype=np.float32)
+        for k in np.unique(fold):
+            rest = table.take(fold != k)
+            out[fold == k] = cls.fit(rest, PoolStatistics.of(rest)).predict(table.features[fold == k])
+        return out
+
+
+def inner_folds(table: ResponseTable, n_folds: int, *, rng: np.random.Generator) -> IntArray:
+    """int64[Q]: a fold for each training query; equal prompts share one, tasks are spread evenly."""
+    groups, first, member_of = np.unique(table.group, return_index=True, return_inverse=True)
+    order = np.lexsort((rng.random(len(groups)), table.task[first]))
+    fold = np.empty(len(groups), dtype=np.int64)
+    fold[order] = np.arange(len(groups)) % n_folds
+    return np.asarray(fold[member_of])

@@ -1,0 +1,244 @@
+"""Train the preset `rl-focal`: Fusion by likelihood, then the Decider by MAPPO against it.
+
+The Decider meets only out-of-fold Fusion: the posterior of a training query comes from a net that
+never saw it, so confidence in training is what it will be in use. Training can be stopped at any
+iteration and go on later with the same result, because every iteration draws its randomness from
+(seed, iteration) alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.decider import Critic, Decider
+from rlfocal.rl.environment import PoolEnv
+from rlfocal.rl.fusion import Fusion, fit_fusion
+from rlfocal.rl.mappo import anneal, update
+from rlfocal.rl.observation import Observer
+from rlfocal.rl.rollout import Known, greedy, rollout
+from rlfocal.rl.statistics import Competence, PoolStatistics, inner_folds
+
+__all__ = ["Progress", "Trainer", "TrainingState", "one_thread"]
+
+_VALIDATION_PRICES = 5
+
+
+@dataclass
+class Progress:
+    """One message of a run in progress."""
+
+    phase: str
+    """"fusion" or "decider"."""
+    step: int
+    total: int
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class TrainingState:
+    """Everything that changes in training: what a resumed run needs."""
+
+    iteration: int
+    decider: dict[str, Tensor]
+    critic: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    best: dict[str, Tensor]
+    best_utility: float
+    since_best: int
+    history: list[dict[str, float]]
+
+
+class Trainer:
+    """Fits Fusion when made, then trains the Decider iteration by iteration.
+
+    Args:
+        table: labelled training queries, supports calibrated.
+        config: settings.
+        seed: source of all randomness.
+        on_progress: called after each epoch of Fusion and each iteration of the Decider.
+        fusion: an already fitted Fusion (of the same table, config and seed), to resume with.
+    """
+
+    def __init__(
+        self,
+        table: ResponseTable,
+        config: RlFocalConfig,
+        *,
+        seed: int,
+        on_progress: Callable[[Progress], None] | None = None,
+        fusion: dict[str, Tensor] | None = None,
+    ) -> None:
+        self.table, self.config, self.seed = table, config, seed
+        self._tell = on_progress or (lambda _: None)
+        rng = self._rng(0)
+        self.statistics = PoolStatistics.of(table)
+        self.competence = Competence.fit(table, self.statistics)
+        fold = inner_folds(table, config.n_folds, rng=rng)
+        competence = Competence.out_of_fold(table, fold)
+        self.fusion = self._fusion(competence, fold, rng, fusion)
+        self._known = Known(competence, torch.from_numpy(fold))
+        self._observer = Observer(self.statistics, self.fusion)
+        self._env = PoolEnv(table, unit_cost=self.statistics.unit_cost)
+        n_tasks = len(table.tasks)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**62)))
+            self.decider = Decider(table.n_members, n_tasks, hidden=config.hidden)
+            self._critic = Critic(table.n_members, n_tasks, hidden=config.hidden)
+        self._optimizer = torch.optim.Adam(
+            [*self.decider.parameters(), *self._critic.parameters()],
+            lr=config.ppo.learning_rate, eps=1e-5,
+        )  # fmt: skip
+        shuffled = inner_folds(table, max(2, round(1 / max(config.validation_share, 1e-9))), rng=rng)
+        self._validation = np.flatnonzero(shuffled == 0)
+        self._rows = np.flatnonzero(shuffled != 0)
+        self.iteration, self.history = 0, list[dict[str, float]]()
+        self._best, self._best_utility, self._since_best = _copy(self.decider), -np.inf, 0
+
+    def _rng(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *key])
+
+    def _fusion(
+        self,
+        competence: FloatArray,
+        fold: IntArray,
+        rng: np.random.Generator,
+        fitted: dict[str, Tensor] | None,
+    ) -> Fusion:
+        total = self.config.fusion_epochs if fitted is None else 0
+
+        def on_epoch(epoch: int, nll: float) -> None:
+            self._tell(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
+
+        fusion = fit_fusion(
+            self.table, self.statistics, competence, fold,
+            self.config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
+        )  # fmt: skip
+        if fitted is not None:
+            fusion.load_state_dict(fitted)
+        return fusion
+
+    # Training ---------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """True when every iteration is made, or the policy has stopped getting better."""
+        worn_out = self._since_best >= self.config.patience
+        return self.iteration >= self.config.n_iterations or worn_out
+
+    def train(self, n_iterations: int | None = None) -> None:
+        """Train until done, or for so many iterations."""
+        if self.iteration == 0:
+            self._validate()
+        stop = self.config.n_iterations if n_iterations is None else self.iteration + n_iterations
+        while not self.done and self.iteration < stop:
+            self._iterate()
+
+    def best_decider(self) -> Decider:
+        """The Decider with the best validation utility so far."""
+        decider = Decider(
+            self.table.n_members, len(self.table.tasks), hidden=self.config.hidden
+        )
+        decider.load_state_dict(self._best)
+        return decider.eval()
+
+    def _iterate(self) -> None:
+        config, rng = self.config, self._rng(1, self.iteration)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        rows = rng.choice(self._rows, size=config.n_episodes, replace=True)
+        low, high = np.log(config.price_min), np.log(config.price_max)
+        price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
+        batch, episodes = rollout(
+            self._observer, self.decider, self._critic, self._env, self._known, rows, price,
+            config.ppo, generator=generator,
+        )  # fmt: skip
+        progress = self.iteration / config.n_iterations
+        ent_coef = anneal(self._optimizer, config.ppo, progress=progress)
+        how = update(
+            self.decider, self._critic, self._optimizer, batch, config.ppo,
+            ent_coef=ent_coef, rng=rng,
+        )  # fmt: skip
+        self.iteration += 1
+        figures = {
+            "step": float(self.iteration),
+            "reward": float(episodes.utility.mean()),
+            "accuracy": float(episodes.score.mean()),
+            "mean_calls": float(episodes.n_calls.mean()),
+            "explained_variance": _explained(batch.returns, batch.returns - batch.advantage),
+            **asdict(how),
+        }
+        if self.iteration % config.validate_every == 0 or self.iteration == config.n_iterations:
+            figures |= self._validate()
+        self.history.append(figures)
+        self._tell(Progress("decider", self.iteration, config.n_iterations, figures))
+
+    def _validate(self) -> dict[str, float]:
+        """Utility on held-out queries over the range of prices; keeps the best Decider by value."""
+        config = self.config
+        prices = np.geomspace(config.price_min, config.price_max, _VALIDATION_PRICES)
+        rows = np.tile(self._validation, len(prices))
+        price = np.repeat(prices, len(self._validation)).astype(np.float32)
+        played = greedy(self._observer, self.decider, self._env, self._known, rows, price)
+        utility = float(played.utility.mean())
+        if utility > self._best_utility:
+            self._best, self._best_utility, self._since_best = _copy(self.decider), utility, 0
+        else:
+            self._since_best += 1
+        return {
+            "validation_utility": utility,
+            "validation_accuracy": float(played.score.mean()),
+            "validation_calls": float(played.n_calls.mean()),
+        }
+
+    # Resuming ---------------------------------------------------------------------------------
+
+    def state(self) -> TrainingState:
+        """A copy of everything that changes in training."""
+        return TrainingState(
+            iteration=self.iteration,
+            decider=_copy(self.decider),
+            critic=_copy(self._critic),
+            optimizer=self._optimizer.state_dict(),
+            best=dict(self._best),
+            best_utility=self._best_utility,
+            since_best=self._since_best,
+            history=list(self.history),
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state of the same table, config and seed."""
+        self.iteration, self.history = state.iteration, list(state.history)
+        self.decider.load_state_dict(state.decider)
+        self._critic.load_state_dict(state.critic)
+        self._optimizer.load_state_dict(state.optimizer)
+        self._best, self._best_utility = dict(state.best), state.best_utility
+        self._since_best = state.since_best
+
+
+def _explained(returns: Tensor, value: Tensor) -> float:
+    """Share of the returns' variance that the critic explains; 0 where they do not vary."""
+    variance = float(returns.var())
+    return 1 - float((returns - value).var()) / variance if variance > 0 else 0.0
+
+
+def _copy(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Weights by value: kept by reference, the "best" ones would silently be the last."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+class one_thread:  # noqa: N801 - reads as the statement it stands for
+    """Context in which torch computes on one thread: these nets are too small to share."""
+
+    def __enter__(self) -> None:
+        self._before = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_num_threads(self._before)
