@@ -20,7 +20,7 @@ __all__ = ["Choices", "WeightModel", "choices_of", "evidence"]
 Float64Array = NDArray[np.float64]
 
 _FLOOR = 0.01
-"""Support at which the logarithmic signal has risen by log 2: about what a frequency can resolve."""
+"""Supports well below this say the same as none: about what a frequency can resolve."""
 
 
 def evidence(support: FloatArray, *, graded: bool) -> FloatArray:
@@ -107,7 +107,7 @@ class Choices:
         none_slope = np.bincount(
             self.task, weights=ratio * none_power - self.none_share, minlength=len(none_bias)
         )
-        return float(value), slope, none_slope
+        return float(value), slope, none_slope.astype(np.float64)
 
     def _blocks(self, n_tasks: int) -> list[tuple[int, int, int]]:
         """(task, first query, last query + 1) of every task that has queries."""
@@ -203,10 +203,10 @@ class WeightModel:
         """Penalised negative log-likelihood and its gradient."""
         common, own, special, _, none_special = self._split(theta)
         value, slope, none_slope = choices.loss(*self.weights(theta))
-        value += own_penalty / 2 * (own @ own)
-        value += task_penalty / 2 * ((special**2).sum() + none_special @ none_special)
+        value += own_penalty / 2 * float(own @ own)
+        value += task_penalty / 2 * float((special**2).sum() + none_special @ none_special)
         # A trace of ridge on the common part only keeps it finite on separable data.
-        value += 0.05 * (common @ common)
+        value += 0.05 * float(common @ common)
         gradient = [
             np.einsum("tks,tk->s", self.base, slope) + 0.1 * common,
             slope.sum(axis=0) + own_penalty * own,
@@ -214,7 +214,7 @@ class WeightModel:
             none_slope.sum(keepdims=True),
             none_slope + task_penalty * none_special,
         ]
-        return float(value), np.concatenate(gradient)
+        return value, np.concatenate(gradient)
 
     def fit(
         self,

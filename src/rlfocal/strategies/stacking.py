@@ -1,7 +1,7 @@
 """Supervised fusion of all answers: a conditional logit over candidates, shared by all candidates.
 
-The logit of a candidate is a weighted sum of its supports, so an option's index carries no meaning.
-`likelihood` holds the arithmetic; this file says what the weights are and chooses how free they are.
+The logit of a candidate is a weighted sum of its supports, so an option's index has no meaning.
+`likelihood` holds the arithmetic; this file says what is fitted and chooses how free it is.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ from rlfocal.strategies.single import task_accuracy
 __all__ = ["Stacking"]
 
 _N_FOLDS = 3
+_MIN_TUNING_ROWS = 30
+"""With fewer training queries the first penalties are kept: there is nothing to judge others by."""
+_PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0))
 
 
 class Stacking(Base):
     """Asks all members and fuses them by a conditional logit fitted on training queries.
 
-    logit of candidate c = sum over members n of w[t, n] · support + v[t, n] · log(1 + support/0.01),
-    the second term only where supports are graded (option scores, several samples). For open
-    queries, "none of these" competes with a bias of its own for each task, so that confidence stays
-    honest where no member is right. Nothing asked, or nobody answered: no answer.
+    The logit of candidate c is the sum over members n of w[t, n] · support, plus
+    v[t, n] · log(1 + support / 0.01) where supports are graded (option scores, several samples).
+    For open queries, "none of these" competes with a bias of its own for each task, so that
+    confidence stays honest where no member is right. Where nobody answered, there is no answer.
 
     The weights start from log-odds of accuracy (weighted vote with fitted scale and number of
     alternatives, the latter two free) and deviate per member and per (task, member) under ridge
@@ -37,7 +40,8 @@ class Stacking(Base):
     the best member of each task, paid for by asking everybody. So answers are needed.
 
     Args:
-        penalties: (per member, per task and member) ridge penalties to choose from, positive.
+        penalties: (per member, per task and member) ridge penalties to choose from, positive; the
+            strongest first.
 
     Raises:
         ValueError: empty or non-positive `penalties`.
@@ -49,14 +53,7 @@ class Stacking(Base):
     def __init__(
         self,
         *,
-        penalties: tuple[tuple[float, float], ...] = (
-            (100.0, 300.0),
-            (10.0, 100.0),
-            (10.0, 30.0),
-            (1.0, 100.0),
-            (1.0, 30.0),
-            (1.0, 10.0),
-        ),  # fmt: skip
+        penalties: tuple[tuple[float, float], ...] = _PENALTIES,
     ) -> None:
         if not penalties or min(min(pair) for pair in penalties) <= 0:
             raise ValueError(f"penalties must hold pairs of positive numbers, got {penalties}")
@@ -67,7 +64,7 @@ class Stacking(Base):
         self.graded_ = table.has_graded_support
         choices = choices_of(table, graded=self.graded_)
         self.penalty_ = self.penalties[0]
-        if len(self.penalties) > 1:
+        if len(self.penalties) > 1 and table.n_queries >= _MIN_TUNING_ROWS:
             self.penalty_ = self.penalties[int(self._losses(table, choices).argmin())]
         model = self._model(table)
         theta = model.fit(choices, *self.penalty_)
@@ -87,9 +84,9 @@ class Stacking(Base):
         top = np.maximum(np.maximum(logit.max(axis=1), none), -1e9)[:, None]
         power = np.exp(logit - top)
         total = power.sum(axis=1) + np.exp(none - top[:, 0])
-        heard = view.support.any(axis=(1, 2))
-        chance = power / np.where(heard, total, 1)[:, None]
-        return np.asarray(np.where(heard[:, None], chance, 0), dtype=np.float32)
+        heard = view.answered.any(axis=1, keepdims=True)
+        chance = power / np.where(heard, total[:, None], 1)
+        return np.asarray(np.where(heard, chance, 0), dtype=np.float32)
 
     def _model(self, table: ResponseTable) -> WeightModel:
         accuracy = np.clip(task_accuracy(table), 0.02, 0.98).astype(np.float64)

@@ -15,6 +15,8 @@ __all__ = ["LogisticRouter", "ridge_logistic"]
 Float64Array = NDArray[np.float64]
 
 _N_FOLDS = 3
+_MIN_TUNING_ROWS = 30
+"""With fewer training queries the strongest penalty is kept: there is nothing to judge others by."""
 
 
 class LogisticRouter(Router):
@@ -49,7 +51,7 @@ class LogisticRouter(Router):
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
         penalties = self.penalties if table.features.shape[1] else (np.inf,)
         best = 0
-        if len(penalties) > 1:
+        if len(penalties) > 1 and table.n_queries >= _MIN_TUNING_ROWS:
             best = best_setting(self._routed(table, penalties))
         self.penalty_ = penalties[best]
         self.offset_ = _offsets(table)

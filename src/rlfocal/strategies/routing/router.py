@@ -88,11 +88,12 @@ class Router(Base, ABC):
         cost = self.relative_cost_[view.task]
         utility = self.predict(view.task, view.features) - self.dial * cost
         best = utility == utility.max(axis=1, keepdims=True)
-        return ask_one(view, np.where(best, cost, np.inf).argmin(axis=1))
+        member = np.where(best, cost, np.inf).argmin(axis=1)
+        return ask_one(view, member.astype(np.int64))
 
     def fuse(self, view: View) -> FloatArray:
         """Its support is the answer."""
-        return view.support.sum(axis=1)
+        return np.asarray(view.support.sum(axis=1), dtype=np.float32)
 
 
 def routed_score(predicted: FloatArray, score: FloatArray) -> FloatArray:
@@ -101,7 +102,7 @@ def routed_score(predicted: FloatArray, score: FloatArray) -> FloatArray:
     >>> routed_score(np.array([[0.9, 0.7]]), np.array([[0.2, 0.0]], dtype=np.float32)).tolist()
     [0.20000000298023224]
     """
-    return np.asarray(score[np.arange(len(score)), predicted.argmax(axis=1)])
+    return np.asarray(score[np.arange(len(score)), predicted.argmax(axis=1)], dtype=np.float32)
 
 
 def best_setting(routed: FloatArray) -> int:
@@ -122,8 +123,8 @@ def best_setting(routed: FloatArray) -> int:
     0
     """
     best = int(routed.mean(axis=1).argmax())
-    gain = (routed[best] - routed[0]).astype(np.float64)
-    return best if float(gain.mean()) > float(gain.std()) / len(gain) ** 0.5 else 0
+    gain = np.asarray(routed[best] - routed[0], dtype=np.float64)
+    return best if bool(gain.mean() > gain.std() / np.sqrt(len(gain))) else 0
 
 
 def _checked(dial: float) -> float:

@@ -1,0 +1,53 @@
+"""The default encoder: stateless, of unit length, and rebuilt from its spec."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlfocal.errors import ConfigError
+from rlfocal.features import HashingEncoder, encoder
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.text(max_size=80), min_size=1, max_size=5))
+def test_rows_are_of_unit_length_or_zero_and_do_not_depend_on_their_batch(texts: list[str]) -> None:
+    encode = HashingEncoder(64)
+    together = encode(texts)
+    assert together.shape == (len(texts), 64)
+    assert together.dtype == np.float32
+    length = np.linalg.norm(together, axis=1)
+    assert np.all(np.isclose(length, 1, atol=1e-5) | (length == 0))
+    np.testing.assert_array_equal(together, np.vstack([encode([text]) for text in texts]))
+
+
+def test_texts_that_share_words_are_nearer_than_texts_that_do_not() -> None:
+    cats, more_cats, tax = HashingEncoder()(
+        ["The cat chased a small mouse", "A small mouse fled from the cat", "Quarterly tax returns"]
+    )
+    assert cats @ more_cats > 0.4
+    assert abs(cats @ tax) < 0.2
+
+
+def test_stop_words_case_and_punctuation_do_not_matter() -> None:
+    first, second = HashingEncoder()(["The Apples, and the pears!", "apples pears"])
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_an_empty_text_is_the_zero_vector() -> None:
+    assert not HashingEncoder()([""]).any()
+
+
+def test_a_spec_makes_the_same_encoder_again() -> None:
+    original = HashingEncoder(32)
+    rebuilt = encoder(original.spec)
+    text = ["How many apples are left?"]
+    assert rebuilt.spec == {"name": "hashing", "n_features": 32}
+    np.testing.assert_array_equal(original(text), rebuilt(text))
+
+
+def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="unknown encoder 'hashin'; did you mean 'hashing'"):
+        encoder({"name": "hashin"})
