@@ -74,8 +74,15 @@ class SerialExecutor:
 class ProcessExecutor:
     """Runs the jobs in processes of this machine.
 
-    Workers are started afresh (spawn), so they share no state with this process. Ctrl-C reaches
-    this process alone, which then ends the workers.
+    Workers are started afresh (spawn), so they share no state with this process, and a script that
+    uses them needs the usual `if __name__ == "__main__":`. Ctrl-C reaches this process alone, which
+    then ends the workers.
+
+    Args:
+        n_workers: processes, at least 1; no more are started than there are jobs.
+
+    Raises:
+        ConfigError: fewer than one worker.
     """
 
     def __init__(self, n_workers: int) -> None:

@@ -10,11 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rlfocal.bench import STRATEGIES, BenchResult, EvalProtocol, run_bench
+from rlfocal.bench import GROUPS, STRATEGIES, BenchResult, EvalProtocol, run_bench
 from rlfocal.bench.rows import SCHEMA, scores
 from rlfocal.errors import ConfigError, NotApplicable, RecordError
 from rlfocal.executor import ProcessExecutor, SerialExecutor
-from rlfocal.records import BoolArray, FloatArray, PoolModel, ResponseTable, build_table, simulate
+from rlfocal.records import (
+    BoolArray,
+    CandidateKind,
+    FloatArray,
+    PoolModel,
+    ResponseTable,
+    build_table,
+    simulate,
+)
 from rlfocal.strategies.protocol import Base, Need, View
 
 SINGLE = ("random", "best-single-per-task")
@@ -83,9 +91,10 @@ def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], str]:
 
 def test_results_do_not_depend_on_the_order_or_on_the_process_of_the_jobs() -> None:
     table, protocol = make_table(), dataclasses.replace(FAST, n_seeds=2)
-    serial = run_bench(table, SINGLE, protocol)
+    strategies = (*SINGLE, "plurality", "weighted-vote", "agreement")
+    serial = run_bench(table, strategies, protocol)
     for executor in (ShuffledExecutor(), ProcessExecutor(2)):
-        other = run_bench(table, SINGLE, protocol, executor=executor)
+        other = run_bench(table, strategies, protocol, executor=executor)
         assert other.per_query.equals(serial.per_query)
         assert without_seconds(other) == without_seconds(serial)
 
@@ -323,3 +332,25 @@ def test_fractional_scores_are_averaged() -> None:
     assert result.rows[0].accuracy == pytest.approx(
         table.member_score.max(axis=1).mean(dtype=float), abs=1e-6
     )
+
+
+def degenerate(what: str) -> ResponseTable:
+    table = make_table(24)
+    answer = table.answer.copy()
+    if what == "all members equal":
+        return changed(table, np.repeat(answer[:, :1], 3, axis=1))
+    if what == "nobody ever answers":
+        return changed(table, np.full_like(answer, -1))
+    assert what == "only scores"
+    return dataclasses.replace(table, kind=np.full(24, CandidateKind.RESPONSES, np.int8))
+
+
+@pytest.mark.parametrize("what", ["all members equal", "nobody ever answers", "only scores"])
+def test_every_baseline_ends_on_degenerate_data(what: str) -> None:
+    protocol = EvalProtocol(n_folds=2, n_resamples=100)
+    result = run_bench(degenerate(what), ["baselines"], protocol)
+    shown = {row.strategy for row in result.rows}
+    assert shown | set(result.not_applicable) == set(GROUPS["baselines"])
+    if what == "only scores":
+        assert "plurality" in result.not_applicable
+        assert "best-single" in shown
