@@ -20,7 +20,7 @@ __all__ = ["Stacking"]
 
 _N_FOLDS = 3
 _MIN_TUNING_ROWS = 30
-"""With fewer training queries the first penalties are kept: there is nothing to judge others by."""
+"""With fewer training queries the first penalties are kept: too few to judge the others by."""
 _PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0))
 
 

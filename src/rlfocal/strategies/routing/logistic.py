@@ -16,7 +16,7 @@ Float64Array = NDArray[np.float64]
 
 _N_FOLDS = 3
 _MIN_TUNING_ROWS = 30
-"""With fewer training queries the strongest penalty is kept: there is nothing to judge others by."""
+"""With fewer training queries the strongest penalty is kept: too few to judge the others by."""
 
 
 class LogisticRouter(Router):
