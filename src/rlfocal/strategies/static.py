@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlfocal.diversity.subsets import best_subsets
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.protocol import Base, Need, View
+from rlfocal.strategies.protocol import Base, Labelled, Need, View
 from rlfocal.strategies.voting import plurality_share, rank_members
 
 __all__ = ["StaticSubset", "VoteAccuracy", "ask_only", "is_enumerable"]
@@ -44,27 +44,29 @@ class VoteAccuracy:
     that whatever the better members say outweighs everybody below (exact to the 46th member).
 
     Args:
-        table: labelled queries.
+        labelled: queries with their answers and what these were worth.
         order: int64[N], members from the best to the worst.
     """
 
-    def __init__(self, table: ResponseTable, order: IntArray) -> None:
-        slot = np.arange(table.n_candidates, dtype=np.int16)
-        given = (table.answer[:, :, None] == slot).any(axis=1)
+    def __init__(self, labelled: Labelled, order: IntArray) -> None:
+        answer = labelled.answer
+        slot = np.arange(answer.max(initial=0) + 1, dtype=np.int16)
+        given = (answer[:, :, None] == slot).any(axis=1)
         query, candidate = np.nonzero(given)
         rank = np.empty(len(order))
         rank[order] = np.arange(len(order))
         weight = 1 + 0.5 ** (rank + 1)
-        backs = table.answer[query] == candidate[:, None]
+        backs = answer[query] == candidate[:, None]
         # Few members: float32 has bits enough for the ties, at twice the speed.
         precision = np.float32 if len(order) <= 18 else np.float64
         self._votes = np.ascontiguousarray((backs * weight).T, dtype=precision)
-        self._score = table.candidate_score[query, candidate].astype(np.float64)
+        # Whoever gave an answer was scored for it, so any backer's score is the candidate's.
+        self._score = (backs * np.nan_to_num(labelled.member_score[query])).max(axis=1, initial=0)
         self._starts = np.flatnonzero(np.diff(query, prepend=-1))
         self._segment = np.repeat(
             np.arange(len(self._starts)), np.diff(self._starts, append=len(query))
         )
-        self._n_queries = table.n_queries
+        self._n_queries = len(answer)
 
     @property
     def n_answers(self) -> int:
@@ -101,8 +103,14 @@ def _best_of_each_size(objective: Objective, n_members: int, *, exact: bool) -> 
     if exact:
         found = [best_subsets(objective, n_members, sizes=(k, k)) for k in range(1, n_members + 1)]
         return [SizedSubset(ranking.mask, ranking.score) for ranking in found]
-    grown = _grow(objective, n_members)
-    return [_swap(objective, subset) for subset in grown]
+    found = []
+    best = -1.0
+    for subset in _grow(objective, n_members):
+        # Sizes that do not pay are not worth the search: they will not be used.
+        better = subset.accuracy > best + 1e-12
+        found.append(_swap(objective, subset) if better else subset)
+        best = max(best, found[-1].accuracy)
+    return found
 
 
 def _grow(objective: Objective, n_members: int) -> list[SizedSubset]:

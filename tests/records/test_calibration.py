@@ -1,0 +1,107 @@
+"""Temperatures: recovered where they are known, harmless where there is nothing to learn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rlfocal.records import Calibration, PoolModel, build_table, simulate
+
+
+def _scored(beta, n_queries, rng, *, shift=0.0, probabilities=False):
+    """Options drawn from softmax(beta[t, n] · score), so that beta[t, n] is the right answer."""
+    n_tasks, n_members = np.shape(beta)
+    model = PoolModel(accuracy=np.full((n_tasks, n_members), 0.5).tolist(), n_options=4)
+    table = build_table(simulate(model, n_queries, rng=rng))
+    label = table.candidate_score.argmax(axis=1)
+    scale = np.asarray(beta)[table.task]
+    # Scores around the label such that the posterior of each member alone is the stated softmax.
+    logit = rng.normal(size=(n_queries, n_members, 4)) * 1.5
+    chance = np.exp(logit) / np.exp(logit).sum(axis=2, keepdims=True)
+    drawn = (rng.random((n_queries, n_members, 1)) > chance.cumsum(axis=2)).sum(axis=2)
+    drawn = np.minimum(drawn, 3)
+    # Relabel each member's options so that its draw falls on the label.
+    order = np.argsort(rng.random((n_queries, n_members, 4)), axis=2)
+    rows, cols = np.indices(drawn.shape)
+    at = np.argmax(order == label[:, None, None], axis=2)
+    swap = order[rows, cols, drawn].copy()
+    order[rows, cols, drawn], order[rows, cols, at] = order[rows, cols, at], swap
+    placed = np.empty_like(logit)
+    np.put_along_axis(placed, order, logit, axis=2)
+    scores = chance_of(placed) if probabilities else placed / scale[:, :, None] + shift
+    return replace(
+        table,
+        option_scores=scores.astype(np.float32),
+        answer=scores.argmax(axis=2).astype(np.int16),
+        support=np.eye(4, dtype=np.float32)[scores.argmax(axis=2)],
+    )
+
+
+def chance_of(logit):
+    power = np.exp(logit)
+    return power / power.sum(axis=2, keepdims=True)
+
+
+def test_known_temperatures_are_recovered(rng):
+    beta = np.array([[0.5, 8.0], [2.0, 8.0]])
+    table = _scored(beta, 6000, rng)
+    np.testing.assert_allclose(Calibration.fit(table).beta, beta, rtol=0.15)
+
+
+def test_supports_are_calibrated_and_no_answer_changes(rng):
+    train, test = (_scored([[0.2, 30.0]], 4000, rng) for _ in range(2))
+    out = Calibration.fit(train).apply(test)
+    np.testing.assert_allclose(out.support.sum(axis=2), 1, rtol=1e-5)
+    assert np.array_equal(out.support.argmax(axis=2), test.answer)
+    stated = out.support.max(axis=2).mean(axis=0)
+    np.testing.assert_allclose(stated, test.member_score.mean(axis=0), atol=0.03)
+    assert test.support.max() == 1  # the table given is left as it was
+
+
+def test_log_likelihoods_far_from_zero_are_calibrated_too(rng):
+    table = _scored([[1.0, 1.0]], 4000, rng, shift=-300.0)
+    np.testing.assert_allclose(Calibration.fit(table).beta, 1.0, rtol=0.15)
+
+
+def test_probabilities_enter_by_their_logarithm(rng):
+    calibration = Calibration.fit(_scored([[1.0, 1.0]], 4000, rng, probabilities=True))
+    assert calibration.log_scale.all()
+    np.testing.assert_allclose(calibration.beta, 1.0, rtol=0.15)
+
+
+def test_a_small_task_stays_near_its_member(rng):
+    table = _scored(np.full((2, 2), 2.0), 4000, rng)
+    keep = np.flatnonzero(table.task == 0)
+    few = np.flatnonzero(table.task == 1)[:2]
+    beta = Calibration.fit(table.take(np.concatenate([keep, few]))).beta
+    # Two queries cannot pull it further than one spread of the prior.
+    assert np.abs(np.log(beta[1] / beta[0])).max() < 1
+
+
+def test_tables_without_option_scores_are_left_alone(rng):
+    table = build_table(simulate(PoolModel(accuracy=[[0.6, 0.7]]), 50, rng=rng))
+    calibration = Calibration.fit(table)
+    assert calibration.apply(table) is table
+    assert (calibration.beta == 1).all()
+
+
+def test_members_without_a_full_set_of_scores_keep_their_support(rng):
+    table = _scored([[1.0, 1.0]], 200, rng)
+    scores = table.option_scores.copy()
+    scores[:100, 0] = np.nan
+    scores[0, 1, 2] = np.nan
+    partly = replace(table, option_scores=scores)
+    out = Calibration.fit(partly).apply(partly)
+    assert np.array_equal(out.support[:100, 0], table.support[:100, 0])
+    assert np.array_equal(out.support[0, 1], table.support[0, 1])
+    assert (out.support[1:, 1].max(axis=1) < 1).all()
+
+
+def test_constant_scores_give_even_supports(rng):
+    table = _scored([[1.0, 1.0]], 200, rng)
+    flat = replace(table, option_scores=np.zeros_like(table.option_scores))
+    out = Calibration.fit(flat).apply(flat)
+    assert np.isfinite(out.support).all()
+    assert out.support == pytest.approx(0.25)
