@@ -32,7 +32,7 @@ def test_a_gain_whose_interval_excludes_zero_is_called_better(result: BenchResul
     assert said == [
         "On these 600 queries, stacking answered 90.5\u202f% correctly, better than the best "
         "single member (84.0\u202f%, chosen on training queries) by 6.8 points "
-        "(95 % interval +5.1 to +8.4)."
+        "(95\u00a0% interval +5.1 to +8.4)."
     ]
 
 

@@ -1,4 +1,4 @@
-"""Figures of what strategies did: frontier, selection shares, training curves.
+"""Figures of what strategies did: the frontier, matrices of shares, training curves.
 
 Each function takes plain numbers and returns one plotly figure without text around it. Nothing here
 knows where the numbers came from; names are escaped on the way in.
@@ -23,12 +23,13 @@ __all__ = [
     "efficient",
     "frontier_figure",
     "median_curve",
-    "selection_figure",
     "ticks",
     "training_figure",
 ]
 
 FloatArray = NDArray[np.float64]
+SLANTED_PX = 5
+"""Height that one character of a slanted column name takes."""
 MAX_NUMBERED_COLUMNS = 16
 """More columns than this leave no room for numbers in the cells."""
 
@@ -43,7 +44,7 @@ class Point:
     accuracy: float
     """In [0, 1]."""
     dial: float | None = None
-    """The setting, for a strategy with a dial."""
+    """The setting; None for the default one, or where there is no dial."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,19 +92,20 @@ def frontier_figure(
     """
     figure = blank(height_px=480, hovermode="closest")
     kept = efficient(points)
-    for name in dict.fromkeys(p.strategy for p in points if p.dial is not None):
+    dialled = list(dict.fromkeys(p.strategy for p in points if p.dial is not None))
+    for name in dialled:
         line = sorted((p for p in points if p.strategy == name), key=lambda p: p.x)
         figure.add_scatter(
             x=[p.x for p in line],
             y=[100 * p.accuracy for p in line],
-            customdata=[f"dial {p.dial:g}" for p in line if p.dial is not None],
+            customdata=["as fitted" if p.dial is None else f"dial {p.dial:g}" for p in line],
             name=escape(name),
             mode="lines+markers",
             line={"width": 2},
             marker={"size": 6},
             hovertemplate="%{y:.1f} % at %{x:.3~g}<br>%{customdata}",
         )
-    dots = [(p, k) for p, k in zip(points, kept, strict=True) if p.dial is None]
+    dots = [(p, k) for p, k in zip(points, kept, strict=True) if p.strategy not in dialled]
     for is_kept, name, marker in (
         (True, "one setting, efficient", {"size": 10, "symbol": "diamond"}),
         (False, "one setting, dominated", {"size": 8, "symbol": "circle-open", "color": REFERENCE}),
@@ -123,13 +125,13 @@ def _dots(
     points: Sequence[Point], name: str, marker: dict[str, object], *, named: Collection[str] | None
 ) -> go.Scatter:
     """Draw dots; `named` None labels all of them, above; others are labelled below."""
-    labels = [escape(p.strategy) if named is None or p.strategy in named else "" for p in points]
+    labels = _labels([p for p in points if named is None or p.strategy in named])
     middle = (min(p.x for p in points) + max(p.x for p in points)) / 2
     side = "top" if named is None else "bottom"
     return go.Scatter(
         x=[p.x for p in points],
         y=[100 * p.accuracy for p in points],
-        text=labels,
+        text=[labels.get(p.strategy, "") for p in points],
         customdata=[escape(p.strategy) for p in points],
         name=name,
         mode="markers+text",
@@ -139,6 +141,14 @@ def _dots(
         marker=marker,
         hovertemplate="%{customdata}<br>%{y:.1f} % at %{x:.3~g}<extra></extra>",
     )
+
+
+def _labels(points: Sequence[Point]) -> dict[str, str]:
+    """Label points by strategy; those that would lie on top of each other share the first's."""
+    places: dict[tuple[float, float], list[str]] = {}
+    for p in points:
+        places.setdefault((round(p.x, 2), round(p.accuracy, 3)), []).append(p.strategy)
+    return {names[0]: escape(" = ".join(names)) for names in places.values()}
 
 
 def _accuracy_range(points: Sequence[Point]) -> tuple[float, float]:
@@ -160,21 +170,6 @@ def _add_reference(figure: go.Figure, name: str, accuracy: float, low: float, hi
         xref="paper", x=1, xanchor="right",
         y=100 * min(max(accuracy, low), high), yanchor="top" if accuracy > high else "bottom",
     )  # fmt: skip
-
-
-def selection_figure(
-    share: FloatArray, *, members: Sequence[str], tasks: Sequence[str]
-) -> go.Figure:
-    """Draw how often a strategy asks each member, for each task.
-
-    Args:
-        share: float64[N, T] in [0, 1].
-        members: N names.
-        tasks: T names.
-    """
-    return cells_figure(
-        100 * share, rows=members, columns=tasks, title="asked, % of queries", bounds=(0, 100)
-    )
 
 
 def cells_figure(
@@ -200,7 +195,7 @@ def cells_figure(
         finite = values[np.isfinite(values)]
         bounds = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     figure = blank(
-        height_px=150 + 26 * len(rows),
+        height_px=120 + 26 * len(rows) + SLANTED_PX * max(map(len, short_names(columns, limit=26))),
         coloraxis={"cmin": bounds[0], "cmax": bounds[1], "colorbar": colour_bar(title)},
     )
     figure.add_heatmap(

@@ -133,16 +133,20 @@ def focal_sentence(scores: SubsetScores) -> str:
     if not plain:
         return "No size has enough subsets to correlate focal diversity with vote accuracy."
     r = float(np.median(list(plain.values())))
+    limits = (
+        " Both are measured on the same answers: this describes the pool in hindsight and does not "
+        "show that choosing by diversity would help on new queries."
+    )
     said = (
         f"Among subsets of one size, {_direction(r)}: the correlation is {number(r)} in the median"
         " over sizes."
     )
     if not partial:
-        return said
+        return said + limits
     given = float(np.median(list(partial.values())))
     return (
         f"{said} Among subsets whose members are also equally accurate on average, "
-        f"{_direction(given)}: the partial correlation is {number(given)}."
+        f"{_direction(given)}: the partial correlation is {number(given)}.{limits}"
     )
 
 

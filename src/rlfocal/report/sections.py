@@ -72,7 +72,7 @@ def _points(result: BenchResult, price: Callable[[object], float | None]) -> lis
         if row.strategy in result.frontiers:
             settings = [(price(p), p.accuracy, p.dial) for p in result.frontiers[row.strategy]]
             found += [Point(row.strategy, x, y, dial) for x, y, dial in settings if x is not None]
-        elif (x := price(row)) is not None:
+        if (x := price(row)) is not None:
             found.append(Point(row.strategy, x, row.accuracy))
     return found
 
@@ -91,10 +91,15 @@ def _cost(result: BenchResult) -> Html:
             continue
         figure = figures.frontier_figure(points, references=references, x_title=title, named=named)
         rows = [
-            [p.strategy, "" if p.dial is None else f"{p.dial:g}", shown(p.x), percent(p.accuracy)]
+            [
+                p.strategy,
+                "default" if p.dial is None else f"{p.dial:g}",
+                shown(p.x),
+                percent(p.accuracy),
+            ]
             for p in points
         ]
-        head = ["Strategy", "Dial", label, "Accuracy"]
+        head = ["Strategy", "Setting", label, "Accuracy"]
         choices.append(Choice(title, figure, table(head, rows, label="Accuracy against cost")))
     if not choices:
         return paragraphs(["No strategy but the references ran."])
@@ -211,20 +216,26 @@ def _focal(scores: SubsetScores) -> Html:
 
 
 def _selection(shares: Mapping[str, FloatArray], responses: ResponseTable) -> Html:
-    columns = ["all tasks", *responses.tasks] if len(responses.tasks) > 1 else ["all queries"]
+    title = "asked, % of queries"
+    together = np.array([share[:, -1] for share in shares.values()]).T
+    matrices = {"all, over all tasks": (together, list(shares))}
+    if len(responses.tasks) > 1:
+        tasks = list(responses.tasks)
+        matrices |= {f"{name}, by task": (share[:, :-1], tasks) for name, share in shares.items()}
     choices = []
-    for name, share in shares.items():
-        values = np.roll(share, 1, axis=1)[:, : len(columns)]  # all tasks together come first
-        figure = figures.selection_figure(values, members=responses.members, tasks=columns)
-        numbers = _numbers(100 * values, responses.members, columns, f"{name}: asked, %", digits=1)
+    for name, (share, columns) in matrices.items():
+        figure = figures.cells_figure(
+            100 * share, rows=responses.members, columns=columns, title=title, bounds=(0, 100)
+        )
+        numbers = _numbers(100 * share, responses.members, columns, title, digits=1)
         choices.append(Choice(name, figure, numbers))
     return chart(
         "shares",
-        "On what share of the tested queries the strategy asked each member, at the setting of its "
+        "On what share of the tested queries a strategy asked each member, at the setting of its "
         "leaderboard row; strategies that always ask the same members are not listed.",
         choices,
         pick="Strategy",
-        min_width_px=NAMES_PX + CELL_PX * len(columns),
+        min_width_px=NAMES_PX + CELL_PX * max(len(columns) for _, columns in matrices.values()),
     )
 
 

@@ -92,7 +92,7 @@ def _learned(rows: Sequence[LeaderboardRow]) -> list[str]:
 
 def _within(row: LeaderboardRow) -> str:
     low, high = (points(bound) for bound in row.gain_ci)
-    return f"(95 % interval {low} to {high})"
+    return f"(95\N{NO-BREAK SPACE}% interval {low} to {high})"
 
 
 def _names(rows: Sequence[LeaderboardRow]) -> str:
