@@ -101,9 +101,10 @@ class SizedSubset(NamedTuple):
 
 def _best_of_each_size(objective: Objective, n_members: int, *, exact: bool) -> list[SizedSubset]:
     if exact:
-        found = [best_subsets(objective, n_members, sizes=(k, k)) for k in range(1, n_members + 1)]
-        return [SizedSubset(ranking.mask, ranking.score) for ranking in found]
-    found = []
+        sizes = range(1, n_members + 1)
+        ranked = [best_subsets(objective, n_members, sizes=(k, k)) for k in sizes]
+        return [SizedSubset(ranking.mask, ranking.score) for ranking in ranked]
+    found: list[SizedSubset] = []
     best = -1.0
     for subset in _grow(objective, n_members):
         # Sizes that do not pay are not worth the search: they will not be used.
