@@ -134,19 +134,6 @@ class Scores(NamedTuple):
     cost: NDArray[np.float64]
     """float64[Q, P]."""
 
-    def column(self, strategy: str, dial: float | None = None) -> int:
-        """Place of an operating point in the columns.
-
-        Raises:
-            KeyError: it was not benchmarked.
-        """
-        try:
-            return self.points.index((strategy, dial))
-        except ValueError:
-            raise KeyError(
-                f"{strategy} at dial {dial} is not among the benchmarked points"
-            ) from None
-
 
 def scores(per_query: pa.Table) -> Scores:
     """Turn per-query rows into matrices.
