@@ -50,7 +50,7 @@ class PpoConfig(_Config):
     """Adam's step size at the start; it falls linearly to a tenth."""
     n_epochs: Count = 3
     """Passes over each rollout."""
-    minibatch_size: Count = 512
+    minibatch_size: Count = 1024
     """Decisions per gradient step."""
     clip_coef: Positive = 0.2
     """The ratio of new to old probability is clipped to 1 ± this."""
@@ -75,7 +75,7 @@ class RlFocalConfig(_Config):
     """The Decider's and the critic's optimisation."""
     n_iterations: Count = 150
     """Rollouts, each followed by an update."""
-    n_episodes: Count = 384
+    n_episodes: Count = 256
     """Queries per rollout, drawn from the training queries."""
     price_min: Positive = 0.001
     """Least lambda: the price of an average call, as a fraction of a right answer's worth."""
@@ -95,7 +95,7 @@ class RlFocalConfig(_Config):
     """Most passes over the training queries."""
     fusion_patience: Count = 6
     """Epochs without a better out-of-fold likelihood before Fusion's training stops."""
-    hidden: Count = 64
+    hidden: Count = 32
     """Width of the Decider's and the critic's layers."""
 
 
@@ -115,7 +115,7 @@ class PaperConfig(_Config):
     focal_weight: Fraction = 0.5
     """Share of focal diversity in the ensemble score; the rest is plurality accuracy."""
     alpha: Annotated[float, Field(ge=0)] = 0.6
-    """Charge for asking the whole pool when the vote is wrong; m of N members cost alpha · m / N."""
+    """Charge for asking all N members when the vote is wrong; m of them cost alpha · m / N."""
     beta: Annotated[float, Field(ge=0)] = 0.1
     """The same charge when the vote is right (the released code charges nothing)."""
     hidden: Count = 128

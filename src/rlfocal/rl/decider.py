@@ -121,4 +121,5 @@ class Critic(nn.Module):
         hidden = state.member_score[:, :, None] - 0.5
         member = torch.cat([state.observation.member, hidden], dim=2)
         members, shared = self.body(member, state.observation)
-        return self.head(torch.cat([members.mean(1), shared], dim=1)).squeeze(1)
+        value: Tensor = self.head(torch.cat([members.mean(1), shared], dim=1))
+        return value.squeeze(1)

@@ -83,7 +83,7 @@ class PoolEnv:
                 f"{len(active)} episodes are active, but {len(decision)} decisions and "
                 f"{len(answer)} answers came"
             )
-        if len(decision) and not (0 <= decision.min() and decision.max() <= n_members):
+        if len(decision) and not (decision.min() >= 0 and decision.max() <= n_members):
             raise ValueError(f"decisions must lie in 0..{n_members} ({n_members} = stop)")
         stop = decision == n_members
         row = self.rows[active]

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from rlfocal.records import CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.nets import seeded, weights_of
 from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.protocol import View
 
@@ -112,7 +113,7 @@ class Fusion(nn.Module):
         )
 
     def forward(self, seen: FusionInput) -> Tensor:
-        """float32[E, B, C + 1]: logits of the candidates; the last one stands for "none of these"."""
+        """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""
         n_slots = seen.support.shape[2]
         vote = torch.einsum("ebn,bnc->ebc", self.weights(seen), seen.support)
         vote = vote + torch.einsum("en,bnc->ebc", self.graded, _log_support(seen))
@@ -171,7 +172,7 @@ def _features(vote: Tensor, seen: FusionInput) -> tuple[Tensor, Tensor]:
 
     candidate = torch.stack(
         [vote / 4, lead / 4, each(share), each((backers == 1).float()), each(answered),
-         each(silent), each((seen.support.sum(1) / n_answered))], dim=3
+         each(silent), each(seen.support.sum(1) / n_answered)], dim=3
     )  # fmt: skip
     n_distinct = (backers > 0).sum(1) / n_answered[:, 0]
 
@@ -186,17 +187,17 @@ def _features(vote: Tensor, seen: FusionInput) -> tuple[Tensor, Tensor]:
 
 
 def _nll(logits: Tensor, worth: Tensor) -> Tensor:
-    """float32[E, B]: −log of the probability put on what is right.
+    """float32[E, B]: minus the log of the probability put on what is right.
 
     Args:
         logits: float32[E, B, C + 1].
-        worth: float32[B, C + 1]: score of each candidate; last column, 1 − the best available one.
+        worth: float32[B, C + 1]: score of each candidate; last column, 1 - the best available one.
     """
     return -(torch.log_softmax(logits, dim=2) + torch.log(worth.clamp_min(1e-12))).logsumexp(2)
 
 
 def _start(table: ResponseTable, statistics: PoolStatistics) -> FloatArray:
-    """float32[T + 1, N]: log-odds weights scale · log(p · k / (1 − p)), scale and k by likelihood.
+    """float32[T + 1, N]: log-odds weights scale · log(p · k / (1 - p)), scale and k by likelihood.
 
     k, the number of ways to be wrong, must be fitted: a fixed one costs up to 3.5 points.
     """
@@ -270,10 +271,11 @@ def fit_fusion(
         The nets at their best out-of-fold likelihood.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(rng.integers(2**62)))
-        start = torch.from_numpy(_start(table, statistics))
-        fusion = Fusion(start, table.n_candidates, n_nets=config.n_folds + 1)
+    start = torch.from_numpy(_start(table, statistics))
+    fusion = seeded(
+        int(rng.integers(2**62)),
+        lambda: Fusion(start, table.n_candidates, n_nets=config.n_folds + 1),
+    )
     data = _training_data(table, statistics, competence, fold)
     small = table.n_queries < 4000
     optimizer = torch.optim.AdamW(
@@ -281,23 +283,23 @@ def fit_fusion(
     )
     check = [_subsets(data.order, table.n_queries, generator) for _ in range(2)]
     check.append(torch.ones_like(check[0]))
-    best, best_nll, since = _copy(fusion), _out_of_fold(fusion, data, check), 0
+    best, best_nll, since = weights_of(fusion), _out_of_fold(fusion, data, check), 0
     rows = torch.nonzero(data.labelled)[:, 0]
     for epoch in range(config.fusion_epochs):
         shuffled = rows[torch.randperm(len(rows), generator=generator)]
-        for batch in shuffled.split(256):
+        for batch in torch.split(shuffled, 256):
             seen, worth = data.batch(batch, _subsets(data.order, len(batch), generator))
             nets = torch.arange(fusion.n_nets)[:, None]
             use = (nets != data.fold[batch]).float()
             loss = (_nll(fusion(seen), worth) * use).sum() / len(batch)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         nll = _out_of_fold(fusion, data, check)
         if on_epoch is not None:
             on_epoch(epoch, nll)
         if nll < best_nll - 1e-5:
-            best, best_nll, since = _copy(fusion), nll, 0
+            best, best_nll, since = weights_of(fusion), nll, 0
         else:
             since += 1
             if since >= config.fusion_patience:
@@ -327,7 +329,7 @@ def _training_data(
 
 
 def _subsets(order: Tensor, n_rows: int, generator: torch.Generator) -> Tensor:
-    """bool[B, N], never empty: sizes uniform; half the rows prefer accurate members, half do not."""
+    """bool[B, N], never empty: any size alike; half the rows prefer accurate members."""
     n_members = len(order)
     size = torch.randint(1, n_members + 1, (n_rows, 1), generator=generator)
     noise = torch.rand(n_rows, n_members, generator=generator)
@@ -342,14 +344,9 @@ def _out_of_fold(fusion: Fusion, data: _TrainingData, checks: list[Tensor]) -> f
     total, count = 0.0, 0
     rows = torch.nonzero(data.labelled)[:, 0]
     for asked in checks:
-        for batch in rows.split(2048):
+        for batch in torch.split(rows, 2048):
             seen, worth = data.batch(batch, asked[batch])
             nll = _nll(fusion(seen), worth)
             total += float(nll[data.fold[batch], torch.arange(len(batch))].sum())
             count += len(batch)
     return total / max(count, 1)
-
-
-def _copy(module: nn.Module) -> dict[str, Tensor]:
-    """Weights by value: kept by reference, the "best" ones would silently be the last."""
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}

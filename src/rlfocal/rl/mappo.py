@@ -126,8 +126,10 @@ def update(
     for _ in range(config.n_epochs):
         logs = []
         order = torch.from_numpy(rng.permutation(n_decisions))
-        for chosen in order.split(config.minibatch_size):
-            log_prob, entropy = agent.evaluate(rows_of(batch.observation, chosen), batch.action[chosen])  # type: ignore[operator]
+        for chosen in torch.split(order, config.minibatch_size):
+            log_prob, entropy = agent.evaluate(
+                rows_of(batch.observation, chosen), batch.action[chosen]
+            )  # type: ignore[operator]
             log_ratio = log_prob - batch.log_prob[chosen]
             ratio = log_ratio.exp()
             if first_ratio_error < 0:
@@ -166,6 +168,9 @@ def anneal(optimizer: torch.optim.Optimizer, config: PpoConfig, *, progress: flo
 
 def rows_of(tree: Tree, rows: Tensor) -> Tree:
     """The given rows of every tensor in a (nested) NamedTuple."""
-    if isinstance(tree, Tensor):
-        return tree[rows]
-    return type(tree)(*(rows_of(part, rows) for part in tree))
+    taken: Tree = (
+        tree[rows]
+        if isinstance(tree, Tensor)
+        else type(tree)(*(rows_of(part, rows) for part in tree))
+    )
+    return taken

@@ -1,4 +1,4 @@
-"""Play episodes: the Decider acts, Fusion answers where it stops, the rollout is laid end to end."""
+"""Play episodes: the Decider acts, Fusion answers where it stops; lay the rollout end to end."""
 
 from __future__ import annotations
 
@@ -63,6 +63,12 @@ def rollout(
     """Play B training queries with exploration.
 
     Args:
+        observer: turns views into observations.
+        decider: the acting agent.
+        critic: judges the states met.
+        env: the environment.
+        known: what training knows of its queries.
+        config: gamma and gae_lambda.
         rows: int64[B], the queries.
         price: float32[B], lambda of each.
         generator: samples the actions.

@@ -1,4 +1,4 @@
-"""What is known of a pool before a query is answered: accuracies, prices, joint failures, competence.
+"""What is known of a pool beforehand: accuracies, prices, joint failures, competence.
 
 Everything comes from labelled training queries. Where an agent trains on a query, the competence
 predicted for that query comes from a model that never saw it (out of fold).
@@ -95,12 +95,14 @@ class Competence:
         out = np.zeros((table.n_queries, table.n_members), dtype=np.float32)
         for k in np.unique(fold):
             rest = table.take(fold != k)
-            out[fold == k] = cls.fit(rest, PoolStatistics.of(rest)).predict(table.features[fold == k])
+            out[fold == k] = cls.fit(rest, PoolStatistics.of(rest)).predict(
+                table.features[fold == k]
+            )
         return out
 
 
 def inner_folds(table: ResponseTable, n_folds: int, *, rng: np.random.Generator) -> IntArray:
-    """int64[Q]: a fold for each training query; equal prompts share one, tasks are spread evenly."""
+    """int64[Q]: a fold for each query; equal prompts share one, tasks are spread evenly."""
     groups, first, member_of = np.unique(table.group, return_index=True, return_inverse=True)
     order = np.lexsort((rng.random(len(groups)), table.task[first]))
     fold = np.empty(len(groups), dtype=np.int64)

@@ -13,9 +13,11 @@ from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.fusion import Fusion, fusion_input
+from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
+from rlfocal.rl.progress import Progress
 from rlfocal.rl.statistics import Competence, PoolStatistics
-from rlfocal.rl.trainer import Progress, Trainer, one_thread
+from rlfocal.rl.trainer import Trainer
 from rlfocal.strategies.protocol import Base, View
 
 __all__ = ["RlFocal"]

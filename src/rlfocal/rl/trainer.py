@@ -9,7 +9,7 @@ iteration and go on later with the same result, because every iteration draws it
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,24 +22,15 @@ from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.fusion import Fusion, fit_fusion
 from rlfocal.rl.mappo import anneal, update
+from rlfocal.rl.nets import seeded, weights_of
 from rlfocal.rl.observation import Observer
+from rlfocal.rl.progress import Progress
 from rlfocal.rl.rollout import Known, greedy, rollout
 from rlfocal.rl.statistics import Competence, PoolStatistics, inner_folds
 
-__all__ = ["Progress", "Trainer", "TrainingState", "one_thread"]
+__all__ = ["Trainer", "TrainingState"]
 
 _VALIDATION_PRICES = 5
-
-
-@dataclass
-class Progress:
-    """One message of a run in progress."""
-
-    phase: str
-    """"fusion" or "decider"."""
-    step: int
-    total: int
-    figures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -88,19 +79,22 @@ class Trainer:
         self._observer = Observer(self.statistics, self.fusion)
         self._env = PoolEnv(table, unit_cost=self.statistics.unit_cost)
         n_tasks = len(table.tasks)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(2**62)))
-            self.decider = Decider(table.n_members, n_tasks, hidden=config.hidden)
-            self._critic = Critic(table.n_members, n_tasks, hidden=config.hidden)
+        sizes = (table.n_members, n_tasks)
+        self.decider, self._critic = seeded(
+            int(rng.integers(2**62)),
+            lambda: (Decider(*sizes, hidden=config.hidden), Critic(*sizes, hidden=config.hidden)),
+        )
         self._optimizer = torch.optim.Adam(
             [*self.decider.parameters(), *self._critic.parameters()],
             lr=config.ppo.learning_rate, eps=1e-5,
         )  # fmt: skip
-        shuffled = inner_folds(table, max(2, round(1 / max(config.validation_share, 1e-9))), rng=rng)
+        shuffled = inner_folds(
+            table, max(2, round(1 / max(config.validation_share, 1e-9))), rng=rng
+        )
         self._validation = np.flatnonzero(shuffled == 0)
         self._rows = np.flatnonzero(shuffled != 0)
         self.iteration, self.history = 0, list[dict[str, float]]()
-        self._best, self._best_utility, self._since_best = _copy(self.decider), -np.inf, 0
+        self._best, self._best_utility, self._since_best = weights_of(self.decider), -np.inf, 0
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *key])
@@ -113,13 +107,14 @@ class Trainer:
         fitted: dict[str, Tensor] | None,
     ) -> Fusion:
         total = self.config.fusion_epochs if fitted is None else 0
+        config = self.config.model_copy(update={"fusion_epochs": total})
 
         def on_epoch(epoch: int, nll: float) -> None:
             self._tell(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
 
         fusion = fit_fusion(
             self.table, self.statistics, competence, fold,
-            self.config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
+            config, rng=rng, on_epoch=on_epoch,
         )  # fmt: skip
         if fitted is not None:
             fusion.load_state_dict(fitted)
@@ -143,9 +138,7 @@ class Trainer:
 
     def best_decider(self) -> Decider:
         """The Decider with the best validation utility so far."""
-        decider = Decider(
-            self.table.n_members, len(self.table.tasks), hidden=self.config.hidden
-        )
+        decider = Decider(self.table.n_members, len(self.table.tasks), hidden=self.config.hidden)
         decider.load_state_dict(self._best)
         return decider.eval()
 
@@ -188,7 +181,7 @@ class Trainer:
         played = greedy(self._observer, self.decider, self._env, self._known, rows, price)
         utility = float(played.utility.mean())
         if utility > self._best_utility:
-            self._best, self._best_utility, self._since_best = _copy(self.decider), utility, 0
+            self._best, self._best_utility, self._since_best = weights_of(self.decider), utility, 0
         else:
             self._since_best += 1
         return {
@@ -203,8 +196,8 @@ class Trainer:
         """A copy of everything that changes in training."""
         return TrainingState(
             iteration=self.iteration,
-            decider=_copy(self.decider),
-            critic=_copy(self._critic),
+            decider=weights_of(self.decider),
+            critic=weights_of(self._critic),
             optimizer=self._optimizer.state_dict(),
             best=dict(self._best),
             best_utility=self._best_utility,
@@ -226,19 +219,3 @@ def _explained(returns: Tensor, value: Tensor) -> float:
     """Share of the returns' variance that the critic explains; 0 where they do not vary."""
     variance = float(returns.var())
     return 1 - float((returns - value).var()) / variance if variance > 0 else 0.0
-
-
-def _copy(module: torch.nn.Module) -> dict[str, Tensor]:
-    """Weights by value: kept by reference, the "best" ones would silently be the last."""
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
-
-
-class one_thread:  # noqa: N801 - reads as the statement it stands for
-    """Context in which torch computes on one thread: these nets are too small to share."""
-
-    def __enter__(self) -> None:
-        self._before = torch.get_num_threads()
-        torch.set_num_threads(1)
-
-    def __exit__(self, *_: object) -> None:
-        torch.set_num_threads(self._before)

@@ -17,7 +17,32 @@ from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
-__all__ = ["Base", "Dialled", "Memory", "Need", "Outcome", "Reference", "Strategy", "View", "unmet"]
+__all__ = [
+    "Base",
+    "Dialled",
+    "Labelled",
+    "Memory",
+    "Need",
+    "Outcome",
+    "Reference",
+    "Strategy",
+    "View",
+    "unmet",
+]
+
+
+class Labelled(Protocol):
+    """Answers with what they were worth: a `ResponseTable` or a `Memory`."""
+
+    @property
+    def answer(self) -> NDArray[np.int16]:
+        """int16[Q, N]: candidate of each member's answer, comparable within a row; -1 = none."""
+        ...
+
+    @property
+    def member_score(self) -> FloatArray:
+        """float32[Q, N] in [0, 1]: what that answer was worth."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +56,7 @@ class Memory:
     """int64[W]."""
     answer: NDArray[np.int16]
     """int16[W, N]: candidate of the member's answer, comparable within a row only; -1 = none."""
-    score: FloatArray
+    member_score: FloatArray
     """float32[W, N]: what that answer was worth; NaN where the member was not asked."""
 
     @classmethod
@@ -42,9 +67,9 @@ class Memory:
 
     def accuracy(self) -> FloatArray:
         """float32[N]: mean score of each member over the rows where it was asked; 0.5 if never."""
-        known = ~np.isnan(self.score)
+        known = ~np.isnan(self.member_score)
         count = known.sum(axis=0)
-        total = np.where(known, self.score, 0).sum(axis=0)
+        total = np.where(known, self.member_score, 0).sum(axis=0)
         return np.where(count > 0, total / np.maximum(count, 1), 0.5).astype(np.float32)
 
 

@@ -1,0 +1,1 @@
+"""The agents, their environment and their training; the only package that imports torch."""

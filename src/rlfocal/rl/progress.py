@@ -1,0 +1,21 @@
+"""What a training run says while it goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["Progress"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One message of a run in progress."""
+
+    phase: str
+    """What is being trained: "fusion" or "decider"."""
+    step: int
+    """Steps made, 1-based."""
+    total: int
+    """Steps at most; training may stop earlier."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """Figures of this step, by name."""
