@@ -107,3 +107,16 @@ def test_members_are_drawn_most_accurate_first() -> None:
     figure = pool_figures.member_figure(np.array([0.2, 0.9, 0.5]), 50, members=["a", "b", "c"])
     assert list(figure.layout.yaxis.ticktext) == ["b", "c", "a"]
     assert figure.data[0].x == pytest.approx([90, 50, 20])
+
+
+def test_a_wide_matrix_has_no_numbers_but_still_a_scale() -> None:
+    names = [f"m{i}" for i in range(20)]
+    wide = figures.cells_figure(np.eye(20), rows=names, columns=names, title="t").data[0]
+    assert wide.texttemplate is None
+    assert (wide.zmin, wide.zmax) == (0, 1)
+
+
+def test_dots_on_one_spot_share_a_label() -> None:
+    points = [Point("a", 1.0, 0.8), Point("b", 1.0, 0.8)]
+    dots = figures.frontier_figure(points, references={}, x_title="calls").data[0]
+    assert list(dots.text) == ["a = b", ""]

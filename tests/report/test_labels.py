@@ -64,3 +64,17 @@ def test_a_missing_number_is_a_dash(shown: str) -> None:
 def test_negative_numbers_have_a_minus_sign() -> None:
     assert labels.points(-0.0123) == "\N{MINUS SIGN}1.2"
     assert labels.interval((-0.01, 0.02), signed=True) == "[\N{MINUS SIGN}1.0, +2.0]"
+
+
+@pytest.mark.parametrize(
+    ("duration", "shown"),
+    [
+        (0.004, "< 0.01 s"),
+        (0.25, "0.25 s"),
+        (3.21, "3.2 s"),
+        (59.99, "60.0 s"),
+        (200, "3 min 20 s"),
+    ],
+)
+def test_durations_get_fewer_digits_as_they_grow(duration: float, shown: str) -> None:
+    assert labels.seconds(duration) == shown

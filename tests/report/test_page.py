@@ -5,12 +5,13 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rlfocal.bench import BenchResult
+from rlfocal.bench import BenchResult, EvalProtocol
 from rlfocal.errors import ConfigError
-from rlfocal.records import ResponseTable
-from rlfocal.report import write_report
+from rlfocal.records import CandidateKind, ResponseTable
+from rlfocal.report import render, write_report
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "line", "circle"}
 """Elements without an end tag; those of SVG close themselves."""
@@ -146,6 +147,38 @@ def test_a_folder_that_cannot_be_written_is_refused(
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ConfigError, match="cannot be written"):
         write_report(result, table, tmp_path / "file")
+
+
+def test_dollars_can_be_chosen_where_prices_are_known(
+    result: BenchResult, table: ResponseTable
+) -> None:
+    assert "mean dollars" not in render(result, table)
+    priced = replace(
+        result,
+        rows=tuple(replace(row, mean_cost_usd=0.002 * row.mean_calls) for row in result.rows),
+        frontiers={
+            name: tuple(replace(p, mean_cost_usd=0.002 * p.mean_calls) for p in points)
+            for name, points in result.frontiers.items()
+        },
+    )
+    page = render(priced, table)
+    assert '<option value="1">mean dollars a query</option>' in page
+    assert "$0.0020" in page
+
+
+def test_where_answers_cannot_be_compared_there_is_no_vote_to_show(
+    result: BenchResult, table: ResponseTable
+) -> None:
+    kind = np.full_like(table.kind, CandidateKind.RESPONSES)
+    page = render(result, replace(table, kind=kind))
+    assert 'id="focal"' not in page
+    assert "Answers cannot be compared on this data" in page
+
+
+def test_a_source_split_is_called_so(result: BenchResult, table: ResponseTable) -> None:
+    page = render(replace(result, protocol=EvalProtocol(use_split=True, n_seeds=3)), table)
+    assert "own split, 3 seeds" in page
+    assert "fitted on train, tested on test" in page
 
 
 BROWSER_ARGS = (

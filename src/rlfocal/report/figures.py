@@ -194,6 +194,14 @@ def cells_figure(
     if bounds is None:
         finite = values[np.isfinite(values)]
         bounds = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    has_numbers = len(columns) <= MAX_NUMBERED_COLUMNS
+    colours: dict[str, object] = {
+        "zmin": bounds[0],
+        "zmax": bounds[1],
+        "colorbar": colour_bar(title),
+    }
+    if has_numbers:
+        colours = {"coloraxis": "coloraxis", "texttemplate": f"%{{z:.{digits}f}}"}
     figure = blank(
         height_px=120 + 26 * len(rows) + SLANTED_PX * max(map(len, short_names(columns, limit=26))),
         coloraxis={"cmin": bounds[0], "cmax": bounds[1], "colorbar": colour_bar(title)},
@@ -203,8 +211,7 @@ def cells_figure(
         x=list(range(len(columns))),
         y=list(range(len(rows))),
         customdata=[[f"{escape(r)}<br>{escape(c)}" for c in columns] for r in rows],
-        coloraxis="coloraxis",
-        texttemplate=f"%{{z:.{digits}f}}" if len(columns) <= MAX_NUMBERED_COLUMNS else None,
+        **colours,
         textfont={"size": 11},
         hoverongaps=False,
         hovertemplate=f"%{{customdata}}<br>%{{z:.{max(digits, 1)}f}}<extra></extra>",

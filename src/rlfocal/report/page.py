@@ -80,7 +80,7 @@ def render(result: BenchResult, table: ResponseTable) -> str:
             f"Made by rlfocal {__version__} on {today}. This page loads nothing from anywhere."
         ),
         style=_asset("report.css"),
-        themes=json.dumps(themes, default=_plain),
+        themes=json.dumps(themes),
         plotly=plotly.offline.get_plotlyjs(),
         script=_asset("report.js"),
     )
@@ -88,14 +88,6 @@ def render(result: BenchResult, table: ResponseTable) -> str:
 
 def _asset(name: str) -> str:
     return (resources.files("rlfocal.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _plain(value: object) -> object:
-    """Turn what a plotly template holds into what JSON can hold."""
-    to_json = getattr(value, "to_plotly_json", None)
-    if to_json is None:
-        raise TypeError(f"cannot write {type(value).__name__} as JSON")
-    return to_json()
 
 
 def _banner(result: BenchResult) -> Html:

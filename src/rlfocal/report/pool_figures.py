@@ -88,7 +88,7 @@ def member_figure(mean: FloatArray, n_queries: int, *, members: Sequence[str]) -
         hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
     )
     figure.update_xaxes(title_text="accuracy, %")
-    figure.update_yaxes(autorange="reversed", **ticks([members[i] for i in order]))
+    figure.update_yaxes(range=[len(order) - 0.5, -0.5], **ticks([members[i] for i in order]))
     return figure
 
 

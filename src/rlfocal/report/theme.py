@@ -37,6 +37,8 @@ class Theme:
     """Categorical colours, in order of use."""
     shades: tuple[str, ...]
     """Sequential colours from low to high, for filled cells: ink is readable on all of them."""
+    strong: tuple[str, ...]
+    """Sequential colours for filled cells without numbers, which can use the whole range."""
     marks: tuple[str, ...]
     """Sequential colours from low to high, for small marks: all contrast with the ground."""
 
@@ -47,6 +49,7 @@ LIGHT = Theme(
     ground="#ffffff",
     hues=("#0072b2", "#d55e00", "#009e73", "#b8548c", "#a87400", "#2c86c0", "#5b6670"),
     shades=("#f5f8fb", "#cfe2f1", "#9ec7e6", "#57a0d5"),
+    strong=("#f5f8fb", "#b9d6ea", "#6aabd5", "#2277ad", "#084a78"),
     marks=("#d98200", "#cf4a55", "#9b2f86", "#5a2a91", "#221a55"),
 )
 DARK = Theme(
@@ -55,6 +58,7 @@ DARK = Theme(
     ground="#15191e",
     hues=("#56b4e9", "#f08a3c", "#2cc295", "#dd8fbd", "#e6a91f", "#8ab4f8", "#a3adb8"),
     shades=("#1a2027", "#1b374c", "#1d4f74", "#1f6699"),
+    strong=("#1c252e", "#1f4560", "#2a719f", "#56a9dd", "#b5dcf6"),
     marks=("#8470e0", "#c968b8", "#ef7f78", "#f7b25c", "#f5ec80"),
 )
 
@@ -98,7 +102,14 @@ def template(theme: Theme) -> go.layout.Template:
         },
         data={
             "scatter": [go.Scatter(marker={"colorscale": _scale(theme.marks)})],
-            "heatmap": [go.Heatmap(xgap=1, ygap=1, textfont={"color": theme.ink})],
+            "heatmap": [
+                go.Heatmap(
+                    xgap=1,
+                    ygap=1,
+                    textfont={"color": theme.ink},
+                    colorscale=_scale(theme.strong),
+                )
+            ],
         },
     )
 
