@@ -30,7 +30,7 @@ PUBLIC = {
         pair_counts q_statistic weighted_sum
     """,
     "rlfocal.strategies.protocol": """
-        Base Dialled Memory Need Outcome Reference Strategy View unmet
+        Base Dialled Labelled Memory Need Outcome Reference Strategy View unmet
     """,
     "rlfocal.replay": "replay reveal score_chosen",
     "rlfocal.bench": """
