@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
@@ -80,8 +79,7 @@ importing = typer.Typer(no_args_is_help=True, help="Turn other programs' logs in
 app.add_typer(importing, name="import")
 
 for verb in VERBS:
-    if find_spec(f"rlfocal.cli.{verb}") is not None:
-        app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
+    app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
 importing.command("lm-eval")(lm_eval)
 
 

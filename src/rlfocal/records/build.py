@@ -348,11 +348,6 @@ def _costs(
 
 
 def _groups(queries: pa.Table) -> IntArray:
-    """int64[Q]: the same number for queries with the same prompt and choices."""
-    choices = queries["choices"].to_pylist()
-    keys = [
-        (prompt, tuple(options) if options else ())
-        for prompt, options in zip(queries["prompt"].to_pylist(), choices, strict=True)
-    ]
-    numbers: dict[tuple[str, tuple[str, ...]], int] = {}
-    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+    """int64[Q]: the same number for queries with the same prompt, whatever their choices."""
+    prompts = queries["prompt"].combine_chunks().dictionary_encode()
+    return np.asarray(prompts.indices.to_numpy(), dtype=np.int64)

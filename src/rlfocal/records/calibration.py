@@ -25,8 +25,9 @@ _N_STEPS = 40
 class Calibration:
     """Inverse temperatures: support = softmax(beta[task, member] · score) over the options.
 
-    `beta` float32[T, N], positive; `log_scale` bool[N] says which members' scores look like
-    probabilities and enter by their logarithm. Without option scores it changes nothing.
+    `beta` float32[T + 1, N], positive; the last row serves an unknown task. `log_scale` bool[N]:
+    members whose scores look like probabilities, which enter by their logarithm. Without option
+    scores nothing is changed.
     """
 
     beta: FloatArray
@@ -41,7 +42,7 @@ class Calibration:
         n_tasks, n_members = len(table.tasks), table.n_members
         log_scale = _looks_like_probability(table)
         if table.option_scores is None:
-            return cls(np.ones((n_tasks, n_members), dtype=np.float32), log_scale)
+            return cls(np.ones((n_tasks + 1, n_members), dtype=np.float32), log_scale)
         score, known = _scores(table, log_scale)
         right = table.candidate_score * table.exists
         labelled = known & (right.sum(axis=1) > 0)[:, None]
@@ -58,7 +59,7 @@ class Calibration:
             np.repeat(member, n_tasks, axis=0), member, score, right, labelled, table.exists,
             table.task, sd=_PRIOR_SD,
         )  # fmt: skip
-        return cls(np.exp(theta).astype(np.float32), log_scale)
+        return cls(np.exp(np.vstack([theta, member])).astype(np.float32), log_scale)
 
     def apply(self, table: ResponseTable) -> ResponseTable:
         """Return the table with calibrated supports wherever option scores are known."""

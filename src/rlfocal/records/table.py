@@ -172,6 +172,12 @@ class ResponseTable:
         """Return the same table with other supports float32[Q, N, C], such as calibrated ones."""
         return replace(self, support=support)
 
+    def with_tasks(self, tasks: tuple[str, ...]) -> ResponseTable:
+        """Return the same table with tasks numbered as in `tasks`, and unknown ones len(tasks)."""
+        number = {name: i for i, name in enumerate(tasks)}
+        renumbered = np.array([number.get(name, len(tasks)) for name in self.tasks], dtype=np.int64)
+        return replace(self, tasks=(*tasks, "(unknown)"), task=renumbered[self.task])
+
     def digest(self) -> str:
         """Return a sha256 over names, answers and scores: which data a model was trained on."""
         state = hashlib.sha256()

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rlfocal.records import CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import RlFocalConfig
@@ -118,7 +119,9 @@ class Fusion(nn.Module):
         vote = torch.einsum("ebn,bnc->ebc", self.weights(seen), seen.support)
         vote = vote + torch.einsum("en,bnc->ebc", self.graded, _log_support(seen))
         options = (~seen.is_open)[:, None]
-        vote = vote + self.position[:, seen.task][:, :, :n_slots] * options
+        # Options beyond those seen in training have no bias.
+        bias = functional.pad(self.position, (0, max(0, n_slots - self.position.shape[2])))
+        vote = vote + bias[:, seen.task][:, :, :n_slots] * options
         features, pooled = _features(vote, seen)
         # [E, B, C, F] @ [E, F, H]: the candidates of all queries side by side
         flat = features.flatten(1, 2)

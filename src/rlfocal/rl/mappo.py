@@ -12,7 +12,7 @@ Axes: R rounds, B episodes, K decisions of a rollout laid end to end.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -141,7 +141,7 @@ def update(
             value_loss = 0.5 * (value - batch.returns[chosen]).square().mean()
             loss = policy_loss + config.vf_coef * value_loss - ent_coef * entropy.mean()
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
             optimizer.step()
             with torch.no_grad():
@@ -151,7 +151,15 @@ def update(
                 logs.append(torch.stack([figure.detach() for figure in losses]))
         if config.target_kl is not None and _mean(logs)[3] > config.target_kl:
             break
-    return Diagnostics(*_mean(logs), first_ratio_error=first_ratio_error)
+    last = _mean(logs)
+    return Diagnostics(
+        policy_loss=last[0],
+        value_loss=last[1],
+        entropy=last[2],
+        approx_kl=last[3],
+        clip_fraction=last[4],
+        first_ratio_error=first_ratio_error,
+    )
 
 
 def _mean(logs: list[Tensor]) -> list[float]:
@@ -168,9 +176,6 @@ def anneal(optimizer: torch.optim.Optimizer, config: PpoConfig, *, progress: flo
 
 def rows_of(tree: Tree, rows: Tensor) -> Tree:
     """The given rows of every tensor in a (nested) NamedTuple."""
-    taken: Tree = (
-        tree[rows]
-        if isinstance(tree, Tensor)
-        else type(tree)(*(rows_of(part, rows) for part in tree))
-    )
-    return taken
+    if isinstance(tree, Tensor):
+        return cast(Tree, tree[rows])
+    return cast(Tree, type(tree)(*(rows_of(part, rows) for part in tree)))

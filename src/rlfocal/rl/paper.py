@@ -80,6 +80,11 @@ class RlFocalPaper(Base):
     def _score(self, memory: Memory) -> EnsembleScore:
         return EnsembleScore(memory, self.order_, focal_weight=self.config.focal_weight)
 
+    @property
+    def best_member(self) -> int:
+        """The member that was most accurate in training: what the ensemble has to beat."""
+        return int(self.order_[0])
+
     def next_members(self, view: View) -> BoolArray:
         """Ask the mask that belongs to the query's place in the stream, once."""
         score = self._frozen if view.memory is None else self._score(view.memory)

@@ -72,7 +72,8 @@ class PaperDecider(nn.Module):
         """The likeliest non-empty mask, float32[K, N]."""
         logit = self(inputs)
         best = functional.one_hot(logit.argmax(1), logit.shape[1]).bool()
-        return ((logit > 0) | best).float()
+        mask: Tensor = (logit > 0) | best
+        return mask.float()
 
 
 def _first_yes(chance: Tensor, generator: torch.Generator) -> Tensor:

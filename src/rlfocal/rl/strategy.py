@@ -96,12 +96,21 @@ class RlFocal(Base):
         other.price = dial
         return other
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask one more member, or stop."""
+    @property
+    def best_member(self) -> int:
+        """The member that was most accurate in training: what the ensemble has to beat."""
+        return int(self.statistics_.accuracy.argmax())
+
+    def decide(self, view: View) -> FloatArray:
+        """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
         with one_thread(), torch.inference_mode():
             price = np.full(len(view), self.price, dtype=np.float32)
             seen = self._observer.look(view, price, self.competence_.predict(view.features))
-            action = self.decider_(seen.observation).argmax(1).numpy()
+            return np.asarray(self.decider_(seen.observation).exp().numpy())
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask one more member, or stop."""
+        action = self.decide(view).argmax(axis=1)
         return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
 
     def fuse(self, view: View) -> FloatArray:

@@ -1,0 +1,158 @@
+"""`rlfocal evaluate`: what a checkpoint scores and costs on queries it was not trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from rlfocal.records import ResponseTable
+    from rlfocal.rl.checkpoint import Checkpoint
+    from rlfocal.strategies.protocol import Outcome
+
+__all__ = ["Checkpoint_", "evaluate"]
+
+Checkpoint_ = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="Folder that `rlfocal train` wrote.")
+]
+
+
+def evaluate(
+    checkpoint: Checkpoint_,
+    data: common.Data,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help='Write the figures as JSON; "-" prints them.'),
+    ] = None,
+    include_trained: Annotated[
+        bool,
+        typer.Option(
+            "--include-trained", help="Keep queries it was trained on: the figures flatter it."
+        ),
+    ] = False,
+) -> None:
+    """Evaluate a checkpoint on recorded answers of its pool.
+
+    Queries it was trained on are left out, and the best single member is shown beside it.
+    """
+    from rlfocal.rl.checkpoint import load_checkpoint
+
+    if json is not None and json != _STDOUT:
+        common.check_output_file(json)
+    loaded = load_checkpoint(checkpoint)
+    with common.waiting(f"reading {data}"):
+        table = loaded.table(common.load_dataset(data))
+    seen = loaded.was_trained_on(table)
+    if not include_trained:
+        table = _unseen(table, seen)
+    with common.waiting("replaying"):
+        figures = _figures(loaded, table)
+    figures["queries_left_out"] = 0 if include_trained else int(seen.sum())
+    figures["trained_on_included"] = bool(include_trained and seen.any())
+    if json == _STDOUT:
+        common.print_json(figures)
+        return
+    _show(figures)
+    if json is not None:
+        common.write_json(json, figures)
+
+
+_STDOUT = Path("-")
+
+
+def _unseen(table: ResponseTable, seen: np.ndarray) -> ResponseTable:
+    if seen.all():
+        raise ConfigError(
+            f"{table.name}: all {table.n_queries} queries were used in training, so nothing honest "
+            "can be measured on them; train with --split, use `rlfocal bench`, or give other data "
+            "(--include-trained shows the flattering figures)"
+        )
+    return table.take(~seen) if seen.any() else table
+
+
+def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
+    import numpy as np
+
+    from rlfocal.bench.statistics import bootstrap_means
+    from rlfocal.replay import replay
+
+    strategy, best = loaded.strategy, loaded.strategy.best_member
+    outcome = replay(strategy, table)
+    single = table.member_score[:, best]
+    columns = np.stack([outcome.score, single, outcome.score - single], axis=1)
+    means = bootstrap_means(columns.astype(np.float64), table.group)
+    low, high = np.percentile(means.resampled, [2.5, 97.5], axis=0)
+    intervals = [[float(a), float(b)] for a, b in zip(low, high, strict=True)]
+    value = [float(v) for v in means.value]
+    frontier = []
+    for dial in getattr(strategy, "dials", ()):
+        at = replay(strategy.at(dial), table)  # type: ignore[union-attr]
+        frontier.append({"dial": dial, **_point(at, table)})
+    return {
+        "data": table.name,
+        "synthetic": table.synthetic,
+        "strategy": strategy.name,
+        "n_queries": table.n_queries,
+        **_point(outcome, table),
+        "accuracy_ci": intervals[0],
+        "mean_rounds": float(outcome.n_rounds.mean()),
+        "best_single": table.members[best],
+        "best_single_accuracy": value[1],
+        "gain_over_best_single": value[2],
+        "gain_ci": intervals[2],
+        "frontier": frontier,
+    }
+
+
+def _point(outcome: Outcome, table: ResponseTable) -> dict[str, float | None]:
+    return {
+        "accuracy": float(outcome.score.mean()),
+        "mean_calls": float(outcome.n_calls.mean()),
+        "mean_cost_usd": float(outcome.cost.mean()) if table.cost_unit == "usd" else None,
+    }
+
+
+def _show(figures: dict[str, Any]) -> None:
+    console = common.output()
+    if figures["synthetic"]:
+        console.print("SYNTHETIC DATA: simulated members, not recorded models.")
+    if figures["trained_on_included"]:
+        console.print("These queries include training queries: the figures flatter the checkpoint.")
+    low, high = figures["accuracy_ci"]
+    console.print(
+        f"{figures['strategy']} on {figures['n_queries']} queries of {figures['data']}"
+        f" ({figures['queries_left_out']} training queries left out)"
+    )
+    console.print(
+        f"  accuracy {common.percent(figures['accuracy'])} % "
+        f"[{common.percent(low)}, {common.percent(high)}] "
+        f"with {figures['mean_calls']:.2f} calls in {figures['mean_rounds']:.2f} rounds"
+    )
+    low, high = figures["gain_ci"]
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
+    console.print(
+        f"  against {figures['best_single']} alone "
+        f"({common.percent(figures['best_single_accuracy'])} %): "
+        f"{common.percent(figures['gain_over_best_single'], signed=True)} "
+        f"[{common.percent(low, signed=True)}, {common.percent(high, signed=True)}], {verdict}"
+    )
+    if figures["frontier"]:
+        priced = figures["mean_cost_usd"] is not None
+        table = common.table_of("price of a call", "accuracy %", "calls", *_USD[: int(priced)])
+        for point in figures["frontier"]:
+            cost = [f"{1000 * point['mean_cost_usd']:.3g}"] if priced else []
+            table.add_row(
+                f"{point['dial']:.4f}", common.percent(point["accuracy"]),
+                f"{point['mean_calls']:.2f}", *cost,
+            )  # fmt: skip
+        console.print(table)
+
+
+_USD = ("USD / 1k",)

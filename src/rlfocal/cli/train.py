@@ -1,0 +1,128 @@
+"""`rlfocal train`: learn from recorded answers into a checkpoint; interrupted, it goes on later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from rlfocal.records import ResponseTable
+    from rlfocal.rl.progress import Progress
+
+__all__ = ["train"]
+
+_PRESETS = ("rl-focal", "rl-focal-paper")
+
+
+def train(
+    data: common.Data,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="CHECKPOINT", help="Folder to write.")
+    ],
+    pool: common.Pool = None,
+    members: common.Members = None,
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="rl-focal, or rl-focal-paper: as published.")
+    ] = "rl-focal",
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE.toml", help="Settings that differ from the preset.")
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Train on the data set's own training split only.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="One seed reproduces the run.")] = 0,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a finished checkpoint.")
+    ] = False,
+) -> None:
+    """Train an ensemble on recorded answers.
+
+    Ctrl-C keeps what was learned; the same command goes on from there.
+    """
+    if preset not in _PRESETS:
+        raise ConfigError(f"--preset: unknown preset '{preset}'; {nearest(preset, _PRESETS)}")
+    _require_torch()
+    from rlfocal.files import check_writable
+    from rlfocal.rl.config import PaperConfig, RlFocalConfig, read_config
+
+    kind = RlFocalConfig if preset == "rl-focal" else PaperConfig
+    settings = kind() if config is None else read_config(config, kind)
+    check_writable(output)
+    _refuse_finished(output, overwrite=overwrite)
+    _, table = common.load_table(data, pool, members, with_features=True)
+    table = _training_queries(table, split=split)
+    _train(output, table, settings, seed=seed)
+
+
+def _train(output: Path, table: ResponseTable, settings: object, *, seed: int) -> None:
+    from rlfocal.features import HashingEncoder
+    from rlfocal.rl.config import PaperConfig, RlFocalConfig
+    from rlfocal.rl.session import train_paper, train_rl_focal
+
+    spec = HashingEncoder().spec
+    try:
+        with common.progress("train") as move:
+
+            def tell(message: Progress) -> None:
+                shown = {k: message.figures[k] for k in _SHOWN if k in message.figures}
+                now = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
+                move(message.step, message.total, f"{message.phase}: {now}")
+
+            if isinstance(settings, RlFocalConfig):
+                path = train_rl_focal(
+                    output, table, settings, seed=seed, encoder_spec=spec, on_progress=tell
+                )
+            else:
+                assert isinstance(settings, PaperConfig)
+                path = train_paper(
+                    output, table, settings, seed=seed, encoder_spec=spec, on_progress=tell
+                )
+    except KeyboardInterrupt:
+        if (output / "checkpoint.json").exists():
+            common.remark(f"kept in {output}: usable as it is; the same command goes on from there")
+        raise
+    common.remark(f"checkpoint: {path.parent}")
+
+
+_SHOWN = ("out_of_fold_nll", "reward", "accuracy", "mean_calls")
+
+
+def _require_torch() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise ConfigError("training needs torch: pip install 'rlfocal[train]'")
+
+
+def _refuse_finished(folder: Path, *, overwrite: bool) -> None:
+    from rlfocal.errors import CheckpointError
+    from rlfocal.rl.checkpoint import read_description
+
+    if overwrite or not (folder / "checkpoint.json").exists():
+        return
+    try:
+        finished = read_description(folder).finished
+    except CheckpointError:
+        finished = True
+    if finished:
+        raise ConfigError(
+            f"{folder}: holds a finished checkpoint; name another folder with -o, or replace it "
+            "with --overwrite"
+        )
+
+
+def _training_queries(table: ResponseTable, *, split: bool) -> ResponseTable:
+    if not split:
+        return table
+    rows = table.split == "train"
+    if not rows.any():
+        raise ConfigError(
+            f"{table.name}: --split, but no query belongs to a split named 'train'; fill the "
+            "column `split` of the queries, or leave --split out"
+        )
+    return table.take(rows)

@@ -1,0 +1,256 @@
+"""A trained strategy on disk: one safetensors file of arrays and one JSON file that describes them.
+
+No pickle, so loading runs no code. The JSON names the weights file and holds its sha256; it is
+written last and replaced whole, so a crash leaves the former checkpoint or the new one, never half
+of each. A checkpoint knows its pool and refuses another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+import rlfocal
+from rlfocal.errors import CheckpointError
+from rlfocal.features import encoder
+from rlfocal.files import check_writable, replace_file
+from rlfocal.records import Calibration, Dataset, ResponseTable, build_table
+from rlfocal.rl.paper import RlFocalPaper
+from rlfocal.rl.parts import disassemble, reassemble
+from rlfocal.rl.strategy import RlFocal
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Checkpoint",
+    "Description",
+    "load_checkpoint",
+    "query_hashes",
+    "read_description",
+    "save_checkpoint",
+]
+
+SCHEMA_VERSION = 1
+"""Raised whenever the files change their meaning; other versions are refused."""
+_JSON = "checkpoint.json"
+
+
+class Description(BaseModel):
+    """What checkpoint.json holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int
+    rlfocal_version: str
+    created: str
+    """UTC, ISO 8601."""
+    preset: str
+    """"rl-focal" or "rl-focal-paper"."""
+    config: dict[str, Any]
+    members: list[str]
+    tasks: list[str]
+    encoder: dict[str, str | int] | None
+    cost_unit: str
+    n_candidates: int
+    data_name: str
+    data_digest: str
+    synthetic: bool
+    n_training_queries: int
+    seed: int
+    finished: bool
+    """False where training was interrupted: usable, and resumable."""
+    history: list[dict[str, float]]
+    weights_file: str
+    weights_sha256: str
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained strategy with what is needed to use it on other queries of the same pool."""
+
+    strategy: RlFocal | RlFocalPaper
+    calibration: Calibration
+    description: Description
+    training_queries: NDArray[np.uint64]
+    """uint64[Q], sorted: hashes of the query ids it was trained on."""
+
+    def table(self, dataset: Dataset) -> ResponseTable:
+        """The data set as this checkpoint's pool sees it: its members, tasks, encoder, calibration.
+
+        Raises:
+            CheckpointError: the data lack members of the pool.
+        """
+        wanted = self.description.members
+        lacking = [name for name in wanted if name not in dataset.members]
+        if lacking:
+            raise CheckpointError(
+                f"this checkpoint was trained for another pool: {dataset.name} has no responses of "
+                f"{', '.join(lacking)} (its members: {', '.join(dataset.members)}); train a "
+                "checkpoint for these members, or add the missing responses"
+            )
+        spec = self.description.encoder
+        table = build_table(dataset, members=wanted, encode=None if spec is None else encoder(spec))
+        if table.cost_unit != self.description.cost_unit:
+            raise CheckpointError(
+                f"this checkpoint prices a call in {self.description.cost_unit}, {dataset.name} "
+                f"in {table.cost_unit}; give or remove cost_usd for every response"
+            )
+        return self.calibration.apply(table.with_tasks(tuple(self.description.tasks)))
+
+    def was_trained_on(self, table: ResponseTable) -> NDArray[np.bool_]:
+        """bool[Q]: True where a query of this id was among the training queries."""
+        return np.isin(query_hashes(table), self.training_queries)
+
+
+def query_hashes(table: ResponseTable) -> NDArray[np.uint64]:
+    """uint64[Q]: the first 8 bytes of the sha256 of each query's id."""
+    digests = [hashlib.sha256(text.encode()).digest()[:8] for text in table.query_ids.tolist()]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def save_checkpoint(
+    folder: Path,
+    strategy: RlFocal | RlFocalPaper,
+    table: ResponseTable,
+    calibration: Calibration,
+    *,
+    encoder_spec: Mapping[str, str | int] | None,
+    seed: int,
+    finished: bool = True,
+) -> Path:
+    """Write a checkpoint, replacing an older one in the same folder only when this one is whole.
+
+    Args:
+        folder: made if need be.
+        strategy: fitted.
+        table: the training queries.
+        calibration: fitted on them.
+        encoder_spec: how `table.features` were made; None for no features.
+        seed: the seed of the run.
+        finished: False where training was interrupted.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    check_writable(folder)
+    tensors = disassemble(strategy)
+    tensors["calibration.beta"] = _tensor(calibration.beta)
+    tensors["calibration.log_scale"] = _tensor(calibration.log_scale)
+    # safetensors has no unsigned 64-bit integers that torch can make everywhere: keep the bits.
+    tensors["training_queries"] = _tensor(np.sort(query_hashes(table)).view(np.int64))
+    weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    sha256 = hashlib.sha256(weights).hexdigest()
+    weights_file = f"weights-{sha256[:12]}.safetensors"
+    description = Description(
+        schema_version=SCHEMA_VERSION,
+        rlfocal_version=rlfocal.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        preset=strategy.name,
+        config=strategy.config.model_dump(),
+        members=list(table.members),
+        tasks=list(table.tasks),
+        encoder=None if encoder_spec is None else dict(encoder_spec),
+        cost_unit=table.cost_unit,
+        n_candidates=table.n_candidates,
+        data_name=table.name,
+        data_digest=table.digest(),
+        synthetic=table.synthetic,
+        n_training_queries=table.n_queries,
+        seed=seed,
+        finished=finished,
+        history=strategy.history_,
+        weights_file=weights_file,
+        weights_sha256=sha256,
+    )
+    replace_file(folder / weights_file, lambda fresh: fresh.write_bytes(weights))
+    text = description.model_dump_json(indent=1)
+    replace_file(folder / _JSON, lambda fresh: fresh.write_text(text, encoding="utf-8"))
+    for old in folder.glob("weights-*.safetensors"):
+        if old.name != weights_file:
+            old.unlink()
+    return folder / _JSON
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        CheckpointError: it is missing, damaged, truncated, or of another schema version.
+    """
+    description = read_description(folder)
+    path = folder / description.weights_file
+    if path.parent != folder:
+        raise CheckpointError(f"{folder / _JSON}: weights_file must lie in the same folder")
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise CheckpointError(f"{path}: cannot be read: {exc.strerror}; train again") from exc
+    if hashlib.sha256(data).hexdigest() != description.weights_sha256:
+        raise CheckpointError(
+            f"{path}: damaged or truncated ({len(data)} bytes do not match the recorded sha256); "
+            "copy the checkpoint again, or train again"
+        )
+    try:
+        tensors = load(data)
+        calibration = Calibration(
+            tensors.pop("calibration.beta").numpy(),
+            tensors.pop("calibration.log_scale").numpy(),
+        )
+        queries = tensors.pop("training_queries").numpy().view(np.uint64)
+        strategy = reassemble(
+            description.preset, description.config, tensors,
+            n_members=len(description.members), n_candidates=description.n_candidates,
+        )  # fmt: skip
+    except (SafetensorError, KeyError, RuntimeError) as exc:
+        raise CheckpointError(f"{path}: does not fit {folder / _JSON}: {exc}; train again") from exc
+    strategy.history_ = description.history
+    return Checkpoint(strategy, calibration, description, queries)
+
+
+def read_description(folder: Path) -> Description:
+    """Read and check what describes a checkpoint, without its weights.
+
+    Raises:
+        CheckpointError: it is missing, unreadable, or of another schema version.
+    """
+    path = folder / _JSON
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise CheckpointError(
+            f"{folder}: no checkpoint there ({_JSON} is missing); make one with `rlfocal train`"
+        ) from exc
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"{path}: cannot be read: {exc}; train again") from exc
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if version != SCHEMA_VERSION:
+        raise CheckpointError(
+            f"{path}: schema version {version}, but this rlfocal reads version {SCHEMA_VERSION}; "
+            "train again, or use the rlfocal version that wrote it"
+        )
+    try:
+        return Description(**values)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CheckpointError(f"{path}: {where}: {first['msg']}; train again") from exc
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array).copy())

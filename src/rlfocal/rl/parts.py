@@ -1,0 +1,132 @@
+"""Taking trained strategies apart into named tensors, and putting them together again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rlfocal.errors import CheckpointError, nearest
+from rlfocal.rl.config import PaperConfig, RlFocalConfig
+from rlfocal.rl.decider import Decider
+from rlfocal.rl.fusion import Fusion
+from rlfocal.rl.paper import RlFocalPaper
+from rlfocal.rl.paper_nets import PaperDecider, PaperFusion
+from rlfocal.rl.paper_observation import N_LEADING
+from rlfocal.rl.statistics import Competence, PoolStatistics
+from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.protocol import Memory
+
+__all__ = ["PRESETS", "disassemble", "reassemble"]
+
+PRESETS = (RlFocal.name, RlFocalPaper.name)
+"""Names of the presets that a checkpoint can hold."""
+
+
+def disassemble(strategy: RlFocal | RlFocalPaper) -> dict[str, Tensor]:
+    """Every array that a fitted strategy needs, by name."""
+    if isinstance(strategy, RlFocal):
+        statistics, competence = strategy.statistics_, strategy.competence_
+        arrays = {
+            "statistics.accuracy": statistics.accuracy,
+            "statistics.task_accuracy": statistics.task_accuracy,
+            "statistics.relative_cost": statistics.relative_cost,
+            "statistics.unit_cost": np.array([statistics.unit_cost]),
+            "statistics.joint_failure": statistics.joint_failure,
+            "competence.weight": competence.weight,
+            "competence.intercept": competence.intercept,
+        }
+    else:
+        memory = strategy.memory_
+        arrays = {
+            "memory.task": memory.task,
+            "memory.answer": memory.answer,
+            "memory.member_score": memory.member_score,
+            "order": strategy.order_,
+        }
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    return tensors | _named("decider", strategy.decider_) | _named("fusion", strategy.fusion_)
+
+
+def reassemble(
+    preset: str,
+    config: dict[str, Any],
+    tensors: Mapping[str, Tensor],
+    *,
+    n_members: int,
+    n_candidates: int,
+) -> RlFocal | RlFocalPaper:
+    """Undo `disassemble`.
+
+    Args:
+        preset: a name in `PRESETS`.
+        config: the preset's settings.
+        tensors: what `disassemble` returned.
+        n_members: N.
+        n_candidates: C of the training table.
+
+    Raises:
+        CheckpointError: an unknown preset.
+        ConfigError: settings this version does not know.
+        KeyError, RuntimeError: a tensor is missing or has another shape.
+    """
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    if preset == RlFocal.name:
+        return _rl_focal(config, tensors, arrays, n_members, n_candidates)
+    if preset == RlFocalPaper.name:
+        return _paper(config, tensors, arrays, n_members)
+    raise CheckpointError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
+
+
+def _rl_focal(
+    config: dict[str, Any],
+    tensors: Mapping[str, Tensor],
+    arrays: Mapping[str, NDArray[Any]],
+    n_members: int,
+    n_candidates: int,
+) -> RlFocal:
+    settings = RlFocalConfig.of(config, source="checkpoint")
+    task_accuracy = arrays["statistics.task_accuracy"]
+    statistics = PoolStatistics(
+        accuracy=arrays["statistics.accuracy"],
+        task_accuracy=task_accuracy,
+        relative_cost=arrays["statistics.relative_cost"],
+        unit_cost=float(arrays["statistics.unit_cost"][0]),
+        joint_failure=arrays["statistics.joint_failure"],
+    )
+    competence = Competence(arrays["competence.weight"], arrays["competence.intercept"])
+    start = torch.zeros(len(task_accuracy), n_members)
+    fusion = Fusion(start, n_candidates, n_nets=settings.n_folds + 1)
+    decider = Decider(n_members, len(task_accuracy) - 1, hidden=settings.hidden)
+    _restore(fusion, "fusion", tensors)
+    _restore(decider, "decider", tensors)
+    return RlFocal(settings).assemble(statistics, competence, fusion.eval(), decider.eval())
+
+
+def _paper(
+    config: dict[str, Any],
+    tensors: Mapping[str, Tensor],
+    arrays: Mapping[str, NDArray[Any]],
+    n_members: int,
+) -> RlFocalPaper:
+    settings = PaperConfig.of(config, source="checkpoint")
+    decider = PaperDecider(n_members, hidden=settings.hidden)
+    fusion = PaperFusion(n_members, N_LEADING, hidden=settings.fusion_hidden)
+    _restore(decider, "decider", tensors)
+    _restore(fusion, "fusion", tensors)
+    memory = Memory(arrays["memory.task"], arrays["memory.answer"], arrays["memory.member_score"])
+    return RlFocalPaper(settings).assemble(decider.eval(), fusion.eval(), memory, arrays["order"])
+
+
+def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in module.state_dict().items()}
+
+
+def _restore(module: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:
+    start = f"{prefix}."
+    own = {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
+    module.load_state_dict(own)
