@@ -131,7 +131,7 @@ def test_open_candidates_exist_once_a_member_gave_them():
 
 def test_memory_reaches_every_view():
     memory = Memory.of(_table(), window=2)
-    assert memory.score.tolist() == [[0, 1, 0], [0, 0, 1]]
+    assert memory.member_score.tolist() == [[0, 1, 0], [0, 0, 1]]
     assert memory.accuracy().tolist() == [0, 0.5, 0.5]
     strategy = Scripted(SCRIPT)
     replay(strategy, _table(), memory=memory)
