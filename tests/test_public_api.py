@@ -35,7 +35,7 @@ PUBLIC = {
     "rlfocal.replay": "replay reveal score_chosen",
     "rlfocal.bench": """
         GROUPS STRATEGIES BenchResult EvalProtocol FrontierPoint History LeaderboardRow Verdict
-        check_writable create resolve run_bench
+        create resolve run_bench
     """,
     "rlfocal.report": "render write_report",
 }

@@ -1,6 +1,6 @@
-"""Files of a result: each appears whole or not at all, and a bad place is refused early.
+"""Files that appear whole or not at all, and bad places refused before any work.
 
-Knows no figures.
+Knows nothing of what the files hold.
 """
 
 from __future__ import annotations
@@ -65,4 +65,4 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
-        raise RecordError(f"{path}: cannot be read: {exc}; run the bench again") from exc
+        raise RecordError(f"{path}: cannot be read: {exc}; make it again") from exc

@@ -13,10 +13,10 @@ from rlfocal.bench import (
     FrontierPoint,
     History,
     LeaderboardRow,
-    check_writable,
     run_bench,
 )
 from rlfocal.errors import ConfigError, RecordError
+from rlfocal.files import check_writable
 from rlfocal.records import PoolModel, build_table, simulate
 
 

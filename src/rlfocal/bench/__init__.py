@@ -1,7 +1,6 @@
 """The evaluation protocol: folds and seeds, paired intervals, the leaderboard."""
 
 from rlfocal.bench.catalogue import GROUPS, STRATEGIES, create, resolve
-from rlfocal.bench.files import check_writable
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
     BenchResult,
@@ -21,7 +20,6 @@ __all__ = [
     "History",
     "LeaderboardRow",
     "Verdict",
-    "check_writable",
     "create",
     "resolve",
     "run_bench",

@@ -14,9 +14,9 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rlfocal.bench.files import check_writable, read_json, replace_file
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.errors import RecordError
+from rlfocal.files import check_writable, read_json, replace_file
 
 __all__ = [
     "BEST_SINGLE",

@@ -97,7 +97,7 @@ def _check_outputs(json: Path | None, report: Path | None) -> None:
         common.check_output_file(json)
     if report is None:
         return
-    from rlfocal.bench import check_writable
+    from rlfocal.files import check_writable
 
     common.require_plotly("--report")
     check_writable(report)

@@ -182,7 +182,7 @@ def check_output_file(path: Path) -> None:
     Raises:
         ConfigError: it is a folder, or its folder cannot be written.
     """
-    from rlfocal.bench import check_writable
+    from rlfocal.files import check_writable
 
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder; name a file to write to")
@@ -195,7 +195,7 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         ConfigError: it cannot be written.
     """
-    from rlfocal.bench.files import replace_file
+    from rlfocal.files import replace_file
 
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     replace_file(path, lambda fresh: fresh.write_text(text, encoding="utf-8"))

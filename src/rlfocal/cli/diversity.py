@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +13,7 @@ from rlfocal.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rlfocal.cli.independence import Independence
-    from rlfocal.records import ResponseTable
+    from rlfocal.bench.independence import Independence
 
 __all__ = ["diversity"]
 
@@ -39,29 +37,17 @@ def diversity(
     """
     import numpy as np
 
-    from rlfocal.cli.independence import measure_independence
+    from rlfocal.bench.independence import measure_independence
 
-    common.require_plotly("rlfocal diversity")
     _, table = common.load_table(data, pool, members, with_features=False)
     if size is not None and not 2 <= size <= table.n_members:
         raise ConfigError(f"--size must lie in 2..{table.n_members}, got {size}")
     with common.waiting("scoring subsets"):
-        found = measure_independence(
-            table, top=top, size=size, correlate=_correlate, rng=np.random.default_rng(SEED)
-        )
+        found = measure_independence(table, top=top, size=size, rng=np.random.default_rng(SEED))
     if json:
         common.print_json(asdict(found))
     else:
         _show(found, top=top)
-
-
-def _correlate(table: ResponseTable) -> Mapping[int, float] | None:
-    import numpy as np
-
-    from rlfocal.report.subsets import score_subsets
-
-    scores = score_subsets(table, rng=np.random.default_rng(SEED))
-    return None if scores is None else scores.correlations()
 
 
 def _show(found: Independence, *, top: int) -> None:

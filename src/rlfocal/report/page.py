@@ -16,7 +16,8 @@ import numpy as np
 import plotly.offline
 
 from rlfocal import __version__
-from rlfocal.bench import BenchResult, check_writable
+from rlfocal.bench import BenchResult
+from rlfocal.files import check_writable
 from rlfocal.records import ResponseTable
 from rlfocal.report.html import Html, Section
 from rlfocal.report.labels import escape

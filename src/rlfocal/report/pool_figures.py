@@ -11,10 +11,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from rlfocal.bench.subsets import SubsetScores
 from rlfocal.records import ResponseTable
 from rlfocal.report.figures import cells_figure, ticks
 from rlfocal.report.labels import escape, number
-from rlfocal.report.subsets import SubsetScores
 from rlfocal.report.theme import blank, colour_bar
 
 __all__ = [

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.bench import BenchResult, History
+from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
 from rlfocal.records import ResponseTable
 from rlfocal.report import figures, pool_figures
@@ -20,7 +21,6 @@ from rlfocal.report.html import Choice, Html, Section, chart, details, paragraph
 from rlfocal.report.labels import interval, money, number, percent
 from rlfocal.report.leaderboard import leaderboard
 from rlfocal.report.selection import selection_shares
-from rlfocal.report.subsets import SubsetScores, score_subsets
 from rlfocal.report.verdict import verdict
 
 __all__ = ["sections"]

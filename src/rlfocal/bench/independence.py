@@ -6,11 +6,12 @@ are scored on, so the top of a list flatters. `rlfocal bench` chooses and tests 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from rlfocal.bench.subsets import score_subsets
 from rlfocal.diversity import (
     MEASURES,
     PAIRWISE,
@@ -77,7 +78,6 @@ def measure_independence(
     *,
     top: int,
     size: int | None,
-    correlate: Callable[[ResponseTable], Mapping[int, float] | None],
     rng: np.random.Generator,
 ) -> Independence:
     """Measure a pool.
@@ -86,7 +86,6 @@ def measure_independence(
         table: the recorded answers of the pool.
         top: subsets to list for each criterion.
         size: members in a listed subset; None for any number from 2 on.
-        correlate: finds the correlation of focal diversity with vote accuracy by subset size.
         rng: drives the search in pools too large to try every subset.
     """
     failed = table.failed
@@ -104,6 +103,7 @@ def measure_independence(
         name: best_subsets(objective, table.n_members, sizes=sizes, top=top, rng=rng)
         for name, objective in criteria.items()
     }
+    scores = score_subsets(table, rng=rng)
     everybody = np.ones((1, table.n_members), dtype=bool)
     return Independence(
         data=table.name,
@@ -116,7 +116,7 @@ def measure_independence(
             name: _described(ranking.masks, table, counts, vote) for name, ranking in found.items()
         },
         search=next(iter(found.values())).method,
-        focal_vote_correlation=None if no_vote else correlate(table),
+        focal_vote_correlation=None if scores is None else scores.correlations(),
         no_vote=no_vote,
     )
 

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from rlfocal.diversity.focal import FailureCounts
 from rlfocal.diversity.masks import masks_from_codes
 from rlfocal.records import CandidateKind, ResponseTable
+from rlfocal.strategies.static import VoteAccuracy
+from rlfocal.strategies.voting import rank_members
 
-__all__ = ["SubsetScores", "draw_masks", "score_subsets", "vote_accuracy"]
+__all__ = ["SubsetScores", "draw_masks", "score_subsets"]
 
 ALL_UP_TO_MEMBERS = 10
 """Pools of at most this many members have all their subsets scored (at most 1,013)."""
@@ -24,8 +26,6 @@ SAMPLE_SIZE = 2000
 """Subsets drawn from larger pools; a picture with more dots shows no more."""
 MAX_QUERIES = 3000
 """Queries (drawn with the same seed) that subsets are scored on, so that a report takes seconds."""
-BLOCK_FLOATS = 2**23
-"""Votes held at once (32 MiB)."""
 
 MIN_SUBSETS = 5
 NO_SPREAD = 1e-9
@@ -43,7 +43,7 @@ class SubsetScores:
     focal: FloatArray
     """float64[B] in [0, 1]; higher is more diverse."""
     vote: FloatArray
-    """float64[B] in [0, 1]: plurality-vote accuracy."""
+    """float64[B] in [0, 1]: plurality-vote accuracy; ties go to what the best member backs."""
     member_mean: FloatArray
     """float64[B] in [0, 1]: mean accuracy of the subset's members."""
     is_sample: bool
@@ -101,32 +101,6 @@ def draw_masks(
     return np.unique(rank < size[:, None], axis=0), True
 
 
-def vote_accuracy(table: ResponseTable, masks: BoolArray) -> FloatArray:
-    """Plurality-vote accuracy of subsets; a tie earns the mean of the tied candidates.
-
-    Args:
-        table: queries whose answers can be compared.
-        masks: bool[B, N].
-
-    Returns:
-        float64[B] in [0, 1].
-    """
-    slots = np.arange(table.n_candidates)
-    vote = (table.answer[:, :, None] == slots).astype(np.float32)  # [Q, N, C]
-    votes_of = np.ascontiguousarray(vote.transpose(1, 0, 2)).reshape(table.n_members, -1)
-    score = np.where(table.exists, table.candidate_score, 0)
-    out = np.empty(len(masks))
-    step = max(1, BLOCK_FLOATS // max(1, votes_of.shape[1]))
-    for at in range(0, len(masks), step):
-        votes = masks[at : at + step].astype(np.float32) @ votes_of
-        votes = votes.reshape(-1, *score.shape)  # [b, Q, C]
-        most = votes.max(axis=2, keepdims=True)
-        tied = (votes == most) & (most > 0)
-        earned = np.einsum("bqc,qc->bq", tied, score)
-        out[at : at + step] = (earned / np.maximum(tied.sum(axis=2), 1)).mean(axis=1)
-    return out
-
-
 def score_subsets(table: ResponseTable, *, rng: np.random.Generator) -> SubsetScores | None:
     """Score the subsets of a table's pool.
 
@@ -147,7 +121,7 @@ def score_subsets(table: ResponseTable, *, rng: np.random.Generator) -> SubsetSc
     return SubsetScores(
         size=masks.sum(axis=1),
         focal=FailureCounts.from_failed(part.failed).focal(masks),
-        vote=vote_accuracy(part, masks),
+        vote=VoteAccuracy(part, rank_members(part))(masks),
         member_mean=masks @ part.member_score.mean(axis=0, dtype=np.float64) / masks.sum(axis=1),
         is_sample=is_sample,
         n_queries=len(rows),

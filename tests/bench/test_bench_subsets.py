@@ -3,40 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rlfocal.bench.subsets import SubsetScores, draw_masks, score_subsets
 from rlfocal.records import ResponseTable
-from rlfocal.report.subsets import SubsetScores, draw_masks, score_subsets, vote_accuracy
-
-
-def naive_vote(table: ResponseTable, mask: np.ndarray) -> float:
-    """Plurality by counting, one query at a time; a tie earns the mean of the tied."""
-    earned = []
-    for q in range(table.n_queries):
-        counts: dict[int, int] = {}
-        for n in np.flatnonzero(mask):
-            answer = int(table.answer[q, n])
-            if answer >= 0:
-                counts[answer] = counts.get(answer, 0) + 1
-        top = [c for c, k in counts.items() if k == max(counts.values())]
-        earned.append(np.mean([table.candidate_score[q, c] for c in top]) if top else 0.0)
-    return float(np.mean(earned))
-
-
-def test_vote_accuracy_agrees_with_counting(table: ResponseTable) -> None:
-    part = table.take(np.arange(120))
-    masks, _ = draw_masks(part.n_members, rng=np.random.default_rng(0))
-    masks = masks[::25]
-    expected = [naive_vote(part, mask) for mask in masks]
-    np.testing.assert_allclose(vote_accuracy(part, masks), expected, atol=1e-6)
-
-
-def test_nobody_answering_earns_nothing(table: ResponseTable) -> None:
-    from dataclasses import replace
-
-    silent = replace(
-        table, answer=np.full_like(table.answer, -1), support=np.zeros_like(table.support)
-    )
-    masks = np.ones((1, table.n_members), dtype=bool)
-    assert vote_accuracy(silent, masks).tolist() == [0.0]
 
 
 @pytest.mark.parametrize(("n_members", "n_masks"), [(2, 1), (5, 26), (10, 1013)])
