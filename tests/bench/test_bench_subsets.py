@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rlfocal.bench.subsets import SubsetScores, draw_masks, score_subsets
-from rlfocal.records import ResponseTable
+from rlfocal.records import ResponseTable, build_table, demo_dataset
 
 
 @pytest.mark.parametrize(("n_members", "n_masks"), [(2, 1), (5, 26), (10, 1013)])
@@ -21,6 +21,11 @@ def test_large_pools_are_sampled_over_all_sizes_and_repeatably() -> None:
     assert is_sample
     assert set(masks.sum(axis=1).tolist()) == set(range(2, 29))
     assert np.array_equal(masks, again)
+
+
+@pytest.fixture(scope="module")
+def table() -> ResponseTable:
+    return build_table(demo_dataset(600))
 
 
 def scores(focal: list[float], vote: list[float], member_mean: list[float]) -> SubsetScores:
