@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -34,6 +35,10 @@ _ONE_THREAD = (
     "NUMEXPR_NUM_THREADS",
 )
 """Read by numerical libraries while they load, so a worker must be born with them."""
+
+
+_GRACE_S = 1.0
+"""How long a worker that is told to end may go on writing what it has."""
 
 
 class Executor(Protocol):
@@ -104,7 +109,7 @@ class ProcessExecutor:
             initargs=(shared,),
         )
         try:
-            with _birth_of_workers():
+            with _later_interrupt(), _birth_of_workers():
                 index_of = {pool.submit(_work, function, job): i for i, job in enumerate(jobs)}
             for future in as_completed(index_of):
                 index = index_of.pop(future)
@@ -135,7 +140,7 @@ def _named(job: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _birth_of_workers() -> Iterator[None]:
-    """What workers inherit: one thread each, and Ctrl-C held back (delivered here afterwards)."""
+    """What workers inherit: one thread each, and a mask that keeps Ctrl-C from them."""
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     hold = hasattr(signal, "pthread_sigmask")
@@ -153,6 +158,25 @@ def _birth_of_workers() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+@contextlib.contextmanager
+def _later_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back until the workers are known: one born half-way could not be ended.
+
+    The mask of `_birth_of_workers` is not enough, since any other thread may take the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python runs handlers in the main thread alone
+        return
+    interrupts: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupts:
+        raise KeyboardInterrupt
+
+
 _given: dict[str, Any] = {}
 """What this process was given when it was started as a worker."""
 
@@ -160,7 +184,24 @@ _given: dict[str, Any] = {}
 def _start_worker(shared: object) -> None:
     threadpool_limits(limits=1)
     _given["shared"] = shared
+    signal.signal(signal.SIGTERM, _leave)
 
 
 def _work(function: Callable[[Any, J], R], job: J) -> R:
-    return function(_given["shared"], job)
+    _given["working"] = True
+    try:
+        return function(_given["shared"], job)
+    finally:
+        _given["working"] = False
+
+
+def _leave(*_: object) -> None:
+    """End this worker: its job at once, the process when its last result is surely written.
+
+    A worker killed in the middle of writing a result leaves the parent reading for ever.
+    """
+    timer = threading.Timer(_GRACE_S, os._exit, args=(1,))
+    timer.daemon = True
+    timer.start()
+    if _given.get("working"):
+        raise SystemExit(1)
