@@ -29,8 +29,8 @@ USER_ERROR = 2
 INTERRUPTED = 130
 
 
-class _Verbs(TyperGroup):
-    """Runs a verb and turns what went wrong into a message."""
+class _Group(TyperGroup):
+    """A group whose help is instant."""
 
     def get_help_option(self, ctx: Any) -> Any:
         """The option --help, off by default: to parse "unknown" typer would load pydantic."""
@@ -38,6 +38,10 @@ class _Verbs(TyperGroup):
         if option is not None:
             option.default = False
         return option
+
+
+class _Verbs(_Group):
+    """Runs a verb and turns what went wrong into a message."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; see the module for the exit codes."""
@@ -75,7 +79,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # boxes around help cost 0.2 s at every start
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-importing = typer.Typer(no_args_is_help=True, help="Turn other programs' logs into a data folder.")
+importing = typer.Typer(
+    cls=_Group, no_args_is_help=True, help="Turn other programs' logs into a data folder."
+)
 app.add_typer(importing, name="import")
 
 for verb in VERBS:
