@@ -32,7 +32,7 @@ PUBLIC = {
     "rlfocal.strategies.protocol": """
         Base Dialled Labelled Memory Need Outcome Reference Strategy View unmet
     """,
-    "rlfocal.replay": "replay reveal score_chosen",
+    "rlfocal.replay": "candidates_of replay reveal worth_of",
     "rlfocal.bench": """
         GROUPS STRATEGIES BenchResult EvalProtocol FrontierPoint History LeaderboardRow Verdict
         create resolve run_bench

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from rlfocal.records import CandidateKind, ResponseTable
-from rlfocal.replay import replay, reveal, score_chosen
+from rlfocal.records import CandidateKind, Dataset, ResponseTable, build_table
+from rlfocal.replay import candidates_of, replay, reveal, worth_of
 from rlfocal.strategies.protocol import Memory
 
 # Two options each. Member 0 is right on q0 q1, member 1 on q1 q2 and silent on q3, member 2 on q3.
@@ -145,7 +146,7 @@ def test_memory_counts_only_members_that_were_asked():
 
 
 def test_score_of_no_answer_is_zero():
-    assert score_chosen(_table(), np.array([0, 0, 1, -1])).tolist() == [1, 0, 1, 0]
+    assert _table().score_of(np.array([0, 0, 1, -1])).tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize("script", [[[[]]] * 4, [[[0]], [[0]], [[]], [[0]]]])
@@ -189,4 +190,26 @@ def test_mass_on_a_candidate_that_nobody_gave_is_ignored():
     strategy.fuse = lambda view: np.tile(np.array([0.1, 0.9], dtype=np.float32), (4, 1))
     outcome = replay(strategy, _table(CandidateKind.ANSWERS))
     assert outcome.chosen.tolist() == [0, 1, 0, 0]
-    np.testing.assert_allclose(outcome.confidence, [0.1, 0.9, 0.1, 0.1], rtol=1e-6)
+    # What was revealed comes first in a view, so all four stand in place 0 there.
+    np.testing.assert_allclose(outcome.confidence, [0.1] * 4, rtol=1e-6)
+
+
+def test_what_unasked_members_said_leaves_no_trace_in_a_view():
+    """Built twice from data that differ in an unasked member's answers alone."""
+    views = []
+    for other in ("10", "35", "50"):
+        given = {"a": "20", "b": "40", "c": other}
+        responses = pa.table(
+            {"query_id": ["q"] * 3, "member": list(given), "answer": list(given.values())}
+        )
+        queries = pa.table({"query_id": ["q"], "prompt": ["?"], "label": ["40"]})
+        table = build_table(Dataset("open", queries, responses))
+        asked = np.array([[True, True, False]])
+        views.append(reveal(table, np.array([0]), asked))
+        chosen = candidates_of(table, np.array([0]), asked, views[-1].answer)
+        assert [table.candidates[0][c] for c in chosen[0] if c >= 0] == ["20", "40"]
+        assert worth_of(table, np.array([0]), asked, np.array([1])) == [1]
+    for view in views:
+        assert view.answer.tolist() == [[0, 1, -1]]
+        assert view.support.tolist() == views[0].support.tolist()
+        assert view.available.tolist() == [[True, True, False]]

@@ -11,7 +11,7 @@ import numpy as np
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.protocol import Memory, Outcome, Strategy, View
 
-__all__ = ["replay", "reveal", "score_chosen"]
+__all__ = ["candidates_of", "replay", "reveal", "worth_of"]
 
 
 def reveal(
@@ -25,6 +25,9 @@ def reveal(
 ) -> View:
     """Show a strategy what it has paid for.
 
+    The candidates of an open query are numbered by what has been revealed: an answer that nobody
+    asked gave leaves no gap, since even a gap would tell of it. `candidates_of` leads back.
+
     Args:
         table: the recorded answers.
         rows: int64[B], the queries.
@@ -35,9 +38,16 @@ def reveal(
     """
     answer = table.answer[rows]
     answered = asked & (answer >= 0)
+    answer = np.where(answered, answer, np.int16(-1))
     support = table.support[rows] * answered[:, :, None]
-    backed = support.any(axis=1)
     is_open = table.is_open[rows]
+    available = np.where(is_open[:, None], support.any(axis=1), table.exists[rows])
+    if is_open.any():
+        slot = _slots(available)
+        place = np.argsort(slot, axis=1)
+        answer = np.where(answered, np.take_along_axis(place, np.maximum(answer, 0), axis=1), -1)
+        support = np.take_along_axis(support, slot[:, None, :], axis=2)
+        available = np.take_along_axis(available, slot, axis=1)
     return View(
         position=rows,
         task=table.task[rows],
@@ -45,14 +55,52 @@ def reveal(
         is_open=is_open,
         asked=asked,
         answered=answered,
-        answer=np.where(answered, answer, np.int16(-1)),
+        answer=answer.astype(np.int16),
         support=support,
-        available=np.where(is_open[:, None], backed, table.exists[rows]),
+        available=available,
         spent=(table.cost[rows] * asked).sum(axis=1, dtype=np.float32),
         budget=np.full(len(rows), budget, dtype=np.float32),
         n_rounds=np.zeros(len(rows), dtype=np.int64) if n_rounds is None else n_rounds,
         memory=memory,
     )
+
+
+def _slots(available: BoolArray) -> IntArray:
+    """int64[B, C]: available candidates first, each part in its own (alphabetical) order."""
+    return np.argsort(~available, axis=1, kind="stable")
+
+
+def candidates_of(
+    table: ResponseTable, rows: IntArray, asked: BoolArray, place: np.ndarray
+) -> IntArray:
+    """Translate a view's candidate numbers into the table's.
+
+    Args:
+        table: the recorded answers.
+        rows: int64[B], the queries.
+        asked: bool[B, N], the members asked.
+        place: int[B] or int[B, L], candidates as the view of these numbers them; -1 for none.
+
+    Returns:
+        int64 of the same shape; -1 stays.
+    """
+    available = (table.support[rows] * asked[:, :, None]).any(axis=1)
+    available = np.where(table.is_open[rows, None], available, table.exists[rows])
+    wide = place.reshape(len(rows), -1)
+    found = np.take_along_axis(_slots(available), np.maximum(wide, 0).astype(np.int64), axis=1)
+    return np.where(wide >= 0, found, -1).reshape(place.shape)
+
+
+def worth_of(
+    table: ResponseTable, rows: IntArray, asked: BoolArray, place: np.ndarray
+) -> FloatArray:
+    """What candidates of a view are worth: float32 of the shape of `place`, 0 for -1.
+
+    Args: as of `candidates_of`.
+    """
+    wide = candidates_of(table, rows, asked, place).reshape(len(rows), -1)
+    score = np.take_along_axis(table.candidate_score[rows], np.maximum(wide, 0), axis=1)
+    return np.where(wide >= 0, score, 0).astype(np.float32).reshape(place.shape)
 
 
 def replay(
@@ -109,10 +157,11 @@ def replay(
         view = reveal(
             table, rows, asked[rows], n_rounds=n_rounds[rows], budget=budget, memory=memory
         )
-        chosen[rows], confidence[rows] = _chosen(strategy, view)
+        place, confidence[rows] = _chosen(strategy, view)
+        chosen[rows] = candidates_of(table, rows, asked[rows], place)
     return Outcome(
         chosen=chosen,
-        score=score_chosen(table, chosen),
+        score=table.score_of(chosen),
         confidence=confidence,
         asked=asked,
         n_calls=asked.sum(axis=1),
@@ -120,12 +169,6 @@ def replay(
         cost=(table.cost * asked).sum(axis=1, dtype=np.float32),
         latency_s=latency_s if table.latency_s is not None else np.full_like(latency_s, np.nan),
     )
-
-
-def score_chosen(table: ResponseTable, chosen: np.ndarray) -> FloatArray:
-    """float32[Q]: what the chosen candidates (int[Q], -1 = no answer) are worth."""
-    score = table.candidate_score[np.arange(table.n_queries), np.maximum(chosen, 0)]
-    return np.where(chosen >= 0, score, np.float32(0)).astype(np.float32)
 
 
 def _wanted(strategy: Strategy, view: View) -> BoolArray:

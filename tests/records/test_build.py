@@ -127,7 +127,7 @@ def test_latency_is_unknown_where_not_recorded():
     ]  # fmt: skip
 
 
-def test_equal_prompts_share_a_group_unless_their_choices_differ():
+def test_equal_prompts_share_a_group_whatever_their_choices():
     queries = {
         "query_id": ["a", "b", "c", "d"],
         "prompt": ["p", "p", "p", "q"],
@@ -140,7 +140,7 @@ def test_equal_prompts_share_a_group_unless_their_choices_differ():
         "answer": ["A", "A", "B", "x"] * 2,
     }
     table = build_table(Dataset("groups", pa.table(queries), pa.table(responses)))
-    assert table.group.tolist() == [0, 0, 1, 2]
+    assert table.group.tolist() == [0, 0, 0, 1]
 
 
 def test_texts_become_features():

@@ -74,7 +74,7 @@ def _changed(array, at, value):
         ("candidate_score", (2, 0), 1.5, "candidate_score must be finite"),
         ("cost", (2, 0), 0, "cost must be finite and positive"),
         ("cost", (2, 0), np.inf, "cost must be finite and positive"),
-        ("answer", (2, 0), 4, "past the last candidate"),
+        ("answer", (2, 0), 4, "an answer outside"),
         ("support", (2, 0), 0.9, "support must be >= 0 and sum to 1"),
         ("support", (2, 0), np.nan, "support must be >= 0 and sum to 1"),
         ("support", (2, 0), 0, "support must be >= 0 and sum to 1"),

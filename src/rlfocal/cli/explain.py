@@ -11,8 +11,6 @@ from rlfocal.cli.evaluate import Checkpoint_
 from rlfocal.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from rlfocal.records import ResponseTable
     from rlfocal.rl.checkpoint import Checkpoint
 
@@ -54,7 +52,7 @@ def _trace(
 ) -> dict[str, Any]:
     import numpy as np
 
-    from rlfocal.replay import reveal
+    from rlfocal.replay import candidates_of, reveal
     from rlfocal.rl.strategy import RlFocal
 
     strategy: Any = loaded.strategy
@@ -76,15 +74,16 @@ def _trace(
         asked = asked | wanted
         after = reveal(table, np.array([row]), asked, n_rounds=np.array([len(rounds) + 1]))
         fused = strategy.fuse(after)[0]
+        slots = candidates_of(table, np.array([row]), asked, np.arange(len(fused))[None])[0]
+        named = {names[slots[c]]: float(p) for c, p in enumerate(fused) if p > 0}
         rounds.append(
             {
                 "asked": [_response(table, row, int(n)) for n in np.flatnonzero(wanted[0])],
-                "probabilities": _leading(fused, names),
+                "probabilities": _leading(named),
                 "spent": float(after.spent[0]),
             }
         )
-    best = int(fused.argmax())
-    known = bool(fused[best] > 0)
+    answer = max(named, key=lambda name: named[name], default=None)
     return {
         "query": str(table.query_ids[row]),
         "task": table.tasks[table.task[row]],
@@ -92,9 +91,9 @@ def _trace(
         "price": getattr(strategy, "price", None),
         "trained_on": bool(loaded.was_trained_on(table)[row]),
         "rounds": rounds,
-        "answer": names[best] if known else None,
-        "confidence": float(fused[best]),
-        "score": float(table.candidate_score[row, best]) if known else 0.0,
+        "answer": answer,
+        "confidence": 0.0 if answer is None else min(1.0, named[answer]),
+        "score": 0.0 if answer is None else float(table.candidate_score[row, names.index(answer)]),
         "cost_unit": table.cost_unit,
         "not_asked": [m for m, was in zip(table.members, asked[0], strict=True) if not was],
     }
@@ -110,9 +109,8 @@ def _response(table: ResponseTable, row: int, member: int) -> dict[str, Any]:
     }
 
 
-def _leading(fused: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
-    order = (-fused).argsort(kind="stable")[:_N_SHOWN]
-    return {names[c]: float(fused[c]) for c in order if fused[c] > 0}
+def _leading(named: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(named.items(), key=lambda item: -item[1])[:_N_SHOWN])
 
 
 def _show(trace: dict[str, Any]) -> None:

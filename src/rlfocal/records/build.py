@@ -297,6 +297,12 @@ def _support(
         counts = np.zeros_like(support)
         query, member, place = np.nonzero(samples >= 0)
         np.add.at(counts, (query, member, samples[query, member, place]), 1)
+        # A recorded answer that no sample repeats is one more sample: it must have some support.
+        alone = (answer >= 0) & (
+            np.take_along_axis(counts, np.maximum(answer, 0)[:, :, None], 2)[:, :, 0] == 0
+        )
+        query, member = np.nonzero(alone)
+        counts[query, member, answer[alone]] = 1
         total = counts.sum(axis=2, keepdims=True)
         sampled = (total > 0) & (answer >= 0)[:, :, None]
         support = np.where(sampled, counts / np.maximum(total, 1), support).astype(np.float32)

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -104,7 +105,9 @@ class ResponseTable:
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, np.ndarray):
-                value.flags.writeable = False
+                frozen = value.view()  # the caller's own array stays as writeable as it was
+                frozen.flags.writeable = False
+                object.__setattr__(self, item.name, frozen)
 
     # Sizes ------------------------------------------------------------------------------------
 
@@ -130,12 +133,26 @@ class ResponseTable:
         """bool[Q, N]: True where member n gave a usable answer."""
         return np.asarray(self.answer >= 0)
 
-    @property
+    @cached_property
     def member_score(self) -> FloatArray:
         """float32[Q, N] in [0, 1]: what member n's answer is worth; 0 for no usable answer."""
-        rows = np.arange(self.n_queries)[:, None]
-        score = self.candidate_score[rows, np.maximum(self.answer, 0)]
-        return np.where(self.answer >= 0, score, np.float32(0)).astype(np.float32)
+        score = self.score_of(self.answer)
+        score.flags.writeable = False
+        return score
+
+    def score_of(self, candidate: NDArray[np.integer]) -> FloatArray:
+        """What candidates are worth.
+
+        Args:
+            candidate: int[Q] or int[Q, K]; -1 for no answer, which is worth 0.
+
+        Returns:
+            float32 of the same shape, in [0, 1].
+        """
+        wide = candidate.reshape(self.n_queries, -1).astype(np.int64)
+        score = np.take_along_axis(self.candidate_score, np.maximum(wide, 0), axis=1)
+        worth = np.where(wide >= 0, score, np.float32(0)).astype(np.float32)
+        return np.asarray(worth.reshape(candidate.shape))
 
     @property
     def failed(self) -> BoolArray:
@@ -205,6 +222,8 @@ class ResponseTable:
             "support": (n_queries, n_members, n_slots),
             "option_scores": (n_queries, n_members, n_slots), "latency_s": (n_queries, n_members),
         }  # fmt: skip
+        if self.samples is not None:
+            shapes["samples"] = (n_queries, n_members, self.samples.shape[-1])
         for name, shape in shapes.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:
@@ -217,10 +236,13 @@ class ResponseTable:
                 row = int(np.flatnonzero(bad.reshape(self.n_queries, -1).any(axis=1))[0])
                 raise RecordError(f"{self.name}: query {self.query_ids[row]!r}: {what}")
 
+        tasks = (self.task < 0) | (self.task >= len(self.tasks))
+        refuse(tasks, f"task number outside 0..{len(self.tasks) - 1}")
         score = self.candidate_score
         refuse(~((score >= 0) & (score <= 1)), "candidate_score must be finite and in [0, 1]")
         refuse(~(np.isfinite(self.cost) & (self.cost > 0)), "cost must be finite and positive")
-        refuse((self.answer >= self.n_candidates), "an answer points past the last candidate")
+        beyond = (self.answer < -1) | (self.answer >= self.n_candidates)
+        refuse(beyond, f"an answer outside -1..{self.n_candidates - 1}")
         rows = np.arange(self.n_queries)[:, None]
         slot = np.maximum(self.answer, 0)
         refuse((self.answer >= 0) & ~self.exists[rows, slot], "an answer points to no candidate")
@@ -229,6 +251,7 @@ class ResponseTable:
             np.isclose(total, 1, atol=1e-3) | ((total == 0) & (self.answer < 0))
         )
         refuse(~usable, "support must be >= 0 and sum to 1, or be all zero for no usable answer")
+        refuse((self.support > 0) & ~self.exists[:, None], "support of a slot without a candidate")
         if not np.isfinite(self.features).all():
             raise RecordError(f"{self.name}: features hold NaN or infinity")
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.replay import reveal
+from rlfocal.replay import reveal, worth_of
 from rlfocal.strategies.protocol import View
 
 __all__ = ["PoolEnv", "Step"]
@@ -71,8 +71,8 @@ class PoolEnv:
 
         Args:
             decision: int64[A] in 0..N, the Decider's.
-            answer: int64[A], the candidate Fusion would give now; -1 for none. Read where the
-                Decider stops.
+            answer: int64[A], the candidate Fusion would give now, numbered as in the view; -1 for
+                none. Read where the Decider stops.
 
         Raises:
             ValueError: a decision out of range, or a wrong length.
@@ -87,8 +87,7 @@ class PoolEnv:
             raise ValueError(f"decisions must lie in 0..{n_members} ({n_members} = stop)")
         stop = decision == n_members
         row = self.rows[active]
-        given = stop & (answer >= 0)
-        score = np.where(given, self.table.candidate_score[row, np.maximum(answer, 0)], 0)
+        score = worth_of(self.table, row, self.asked[active], answer)
         member = np.minimum(decision, n_members - 1)
         charge = self.price[active] * self._cost[row, member]
         reward = np.where(stop, score, -charge).astype(np.float32)

@@ -55,6 +55,11 @@ class Leading(NamedTuple):
     inputs: Tensor
     """float32[B, N * L]: supports of the members asked, zeros elsewhere."""
 
+    @property
+    def existing(self) -> IntArray:
+        """int64[B, L]: candidate in each place, -1 where there is none."""
+        return np.where(self.exists, self.place, -1)
+
 
 def leading_candidates(view: View, order: IntArray) -> Leading:
     """Order the candidates of a view; ties go to what the best member (`order`) backs."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.replay import reveal
+from rlfocal.replay import reveal, worth_of
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.mappo import Batch, Diagnostics, anneal, update
 from rlfocal.rl.nets import seeded, weights_of
@@ -164,7 +164,7 @@ class PaperTraining:
         self, fusion: PaperFusion, critic: PaperCritic, rows: IntArray, asked: BoolArray
     ) -> tuple[Batch, FloatArray]:
         leading = leading_candidates(reveal(self.table, rows, asked), self.order)
-        worth = self.table.candidate_score[rows[:, None], leading.place] * leading.exists
+        worth = worth_of(self.table, rows, asked, leading.existing)
         legal = torch.from_numpy(leading.exists)
         legal[:, 0] |= ~legal.any(1)  # nobody answered: one action is left, and it earns -1
         seen = PaperObservation(leading.inputs, legal)
@@ -173,7 +173,7 @@ class PaperTraining:
             action = torch.multinomial(log_prob.exp(), 1, generator=self._generator)[:, 0]
         taken = log_prob.gather(1, action[:, None])[:, 0]
         reward = (2 * worth[np.arange(len(rows)), action.numpy()] - 1).astype(np.float32)
-        state = PaperState(leading.inputs, torch.from_numpy(worth.astype(np.float32)))
+        state = PaperState(leading.inputs, torch.from_numpy(worth))
         return _batch(critic, seen, state, action, taken, reward), reward
 
     def _update(
@@ -194,8 +194,8 @@ class PaperTraining:
         """float32[B]: what the plurality answer of the asked members is worth."""
         view = reveal(self.table, rows, asked)
         share = plurality_share(view, self.order)
-        best, any_vote = share.argmax(axis=1), share.any(axis=1)
-        return np.where(any_vote, self.table.candidate_score[rows, best], 0).astype(np.float32)
+        best = np.where(share.any(axis=1), share.argmax(axis=1), -1)
+        return worth_of(self.table, rows, asked, best)
 
     def _utility(self, masks: BoolArray) -> float:
         """Mean stage-1 reward of greedy masks (bool[V, N]) on the validation queries."""
@@ -209,7 +209,7 @@ class PaperTraining:
         with torch.inference_mode():
             seen = PaperObservation(leading.inputs, torch.from_numpy(leading.exists))
             choice = fusion(seen).argmax(1).numpy()
-        worth = self.table.candidate_score[rows[:, None], leading.place] * leading.exists
+        worth = worth_of(self.table, rows, masks[rows], leading.existing)
         return float(worth[np.arange(len(rows)), choice].mean())
 
     def _log(

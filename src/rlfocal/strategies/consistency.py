@@ -92,7 +92,7 @@ class SelfConsistency(Base):
         asked[rows, self.member_] = True
         return Outcome(
             chosen=chosen,
-            score=np.where(chosen >= 0, table.candidate_score[rows, np.maximum(chosen, 0)], 0),
+            score=table.score_of(chosen),
             confidence=share,
             asked=asked,
             n_calls=n_drawn,
