@@ -62,7 +62,7 @@ def test_the_subset_is_the_best_of_all_and_the_smallest_among_equals(make_table,
     assert fitted.mask_.sum() == sizes[values == values.max()].min()
     for dial in fitted.dials:
         mask = fitted.at(dial).mask_
-        assert mask.sum() == dial
+        assert 1 <= mask.sum() <= dial
         assert accuracy(mask[None])[0].round(9) == values[sizes <= dial].max()
 
 
@@ -70,8 +70,9 @@ def test_replay_asks_the_subset_and_scores_as_promised(make_table, rng):
     table = make_table(seed=4, n_members=6)
     fitted = StaticSubset().fit(table, rng=rng)
     assert isinstance(fitted, Dialled)
-    for subset, dial in zip(fitted.subsets_, fitted.dials, strict=True):
-        outcome = replay(fitted.at(dial), table)
+    assert fitted.dials == (1, 2, 3, 4, 5, 6)
+    for subset in fitted.subsets_:
+        outcome = replay(fitted.at(float(subset.mask.sum())), table)
         assert (outcome.asked == subset.mask).all()
         assert outcome.score.mean() == pytest.approx(subset.accuracy)
 
@@ -84,7 +85,6 @@ def test_search_without_enumeration_comes_within_a_query_of_the_best(make_table,
             patch.setattr(static, "_MAX_WORK", 0)
             searched = StaticSubset().fit(table, rng=rng)
         assert searched.subsets_[-1].accuracy >= exact - 1.01 / 80
-        assert list(searched.dials) == sorted(searched.dials)
 
 
 def test_sizes_below_one_are_refused():

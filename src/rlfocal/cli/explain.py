@@ -59,7 +59,10 @@ def _trace(
     if price is not None:
         if not isinstance(strategy, RlFocal):
             raise ConfigError(f"--price: {strategy.name} has no price of a call")
-        strategy = strategy.at(price)
+        try:
+            strategy = strategy.at(price)
+        except ValueError as exc:
+            raise ConfigError(f"--price: {exc}") from exc
     asked = np.zeros((1, table.n_members), dtype=bool)
     rounds: list[dict[str, Any]] = []
     names = table.candidates[row]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlfocal.cli import common
-from rlfocal.errors import ConfigError, nearest
+from rlfocal.errors import ConfigError, NotApplicable, nearest
 
 if TYPE_CHECKING:
     from rlfocal.records import ResponseTable
@@ -47,8 +47,10 @@ def train(
     if preset not in _PRESETS:
         raise ConfigError(f"--preset: unknown preset '{preset}'; {nearest(preset, _PRESETS)}")
     _require_torch()
+    from rlfocal.bench import create
     from rlfocal.files import check_writable
     from rlfocal.rl.config import PaperConfig, RlFocalConfig, read_config
+    from rlfocal.strategies.protocol import unmet
 
     kind = RlFocalConfig if preset == "rl-focal" else PaperConfig
     settings = kind() if config is None else read_config(config, kind)
@@ -56,6 +58,9 @@ def train(
     _refuse_finished(output, overwrite=overwrite)
     _, table = common.load_table(data, pool, members, with_features=True)
     table = _training_queries(table, split=split)
+    reason = unmet(create(preset), table)
+    if reason is not None:
+        raise NotApplicable(f"{table.name}: {preset} cannot be trained: {reason}")
     _train(output, table, settings, seed=seed)
 
 

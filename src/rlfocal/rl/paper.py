@@ -49,7 +49,7 @@ class RlFocalPaper(Base):
 
     name = "rl-focal-paper"
     stochastic: ClassVar[bool] = True
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.QUERIES})
 
     def __init__(
         self,

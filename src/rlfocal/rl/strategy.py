@@ -18,7 +18,7 @@ from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.trainer import Trainer
-from rlfocal.strategies.protocol import Base, View
+from rlfocal.strategies.protocol import Base, Need, View
 
 __all__ = ["RlFocal"]
 
@@ -35,6 +35,7 @@ class RlFocal(Base):
 
     name = "rl-focal"
     stochastic: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
 
     def __init__(
         self,

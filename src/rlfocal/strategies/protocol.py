@@ -188,6 +188,7 @@ class Need(Enum):
     GRADED_SUPPORT = "no option scores or repeated samples are recorded: it would equal plurality"
     SAMPLES = "no member was sampled more than once per query"
     FEATURES = "the queries have no text to encode"
+    QUERIES = "fewer than 30 queries: too few to learn a policy from and to hold some out"
 
 
 class Base:
@@ -206,6 +207,7 @@ def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
         Need.GRADED_SUPPORT: table.has_graded_support,
         Need.SAMPLES: table.samples is not None,
         Need.FEATURES: table.features.shape[1] > 0,
+        Need.QUERIES: table.n_queries >= 30,
     }
     needs: frozenset[Need] = getattr(strategy, "needs", frozenset())
     return next((need.value for need in Need if need in needs and not has[need]), None)

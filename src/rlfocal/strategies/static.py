@@ -176,8 +176,8 @@ class StaticSubset(Base):
 
     @property
     def dials(self) -> tuple[float, ...]:
-        """Sizes at which one more member helped in training, cheapest first."""
-        return tuple(float(subset.mask.sum()) for subset in self.subsets_)
+        """Every size, cheapest first: the same grid whatever was fitted, so that folds compare."""
+        return tuple(float(size) for size in range(1, len(self.order_) + 1))
 
     def at(self, dial: float) -> Self:
         """Return the same fitted strategy with at most `dial` members.

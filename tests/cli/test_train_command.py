@@ -1,0 +1,209 @@
+"""`train`, `evaluate` and `explain` on data worked out by hand and on what users get wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rlfocal.records import PoolModel, simulate
+from rlfocal.records.folders import write_dataset
+
+SETTINGS = """
+n_iterations = 4
+n_episodes = 32
+fusion_epochs = 2
+validate_every = 2
+hidden = 8
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An expert for each of two tasks."""
+    model = PoolModel(accuracy=[[0.9, 0.4, 0.5], [0.4, 0.9, 0.5]])
+    path = tmp_path_factory.mktemp("data") / "experts"
+    write_dataset(simulate(model, 200, rng=np.random.default_rng(0), name="experts"), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("settings") / "small.toml"
+    path.write_text(SETTINGS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(folder: Path, settings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from rlfocal.cli.main import main
+
+    out = tmp_path_factory.mktemp("checkpoint")
+    with pytest.raises(SystemExit) as left:
+        main(["train", str(folder), "--config", str(settings), "-o", str(out)])
+    assert not left.value.code
+    return out
+
+
+@pytest.fixture
+def unseen(tmp_path: Path) -> Path:
+    model = PoolModel(accuracy=[[0.9, 0.4, 0.5], [0.4, 0.9, 0.5]])
+    dataset = simulate(model, 80, rng=np.random.default_rng(1), name="unseen")
+    write_dataset(dataset, tmp_path / "unseen")
+    return tmp_path / "unseen"
+
+
+def test_evaluate_measures_on_unseen_queries(run: Any, checkpoint: Path, unseen: Path) -> None:
+    ran = run("evaluate", checkpoint, unseen, "--json", "-")
+    figures = json.loads(ran.out)
+    assert ran.code == 0
+    assert (figures["n_queries"], figures["queries_left_out"]) == (80, 0)
+    assert figures["synthetic"]
+    low, high = figures["accuracy_ci"]
+    assert low <= figures["accuracy"] <= high
+    gain = figures["accuracy"] - figures["best_single_accuracy"]
+    assert figures["gain_over_best_single"] == pytest.approx(gain, abs=1e-6)
+    calls = [point["mean_calls"] for point in figures["frontier"]]
+    assert calls[0] == 1
+    assert all(1 <= c <= 3 for c in calls)
+
+
+def test_evaluate_refuses_to_flatter(run: Any, checkpoint: Path, folder: Path) -> None:
+    ran = run("evaluate", checkpoint, folder)
+    assert ran.code == 2
+    assert "all 200 queries were used in training" in ran.err
+    shown = run("evaluate", checkpoint, folder, "--include-trained")
+    assert shown.code == 0
+    assert "the figures flatter the checkpoint" in shown.out
+
+
+def test_explain_tells_the_rounds(run: Any, checkpoint: Path, unseen: Path) -> None:
+    ran = run("explain", checkpoint, unseen, "--query", "unseen-00007", "--json")
+    trace = json.loads(ran.out)
+    asked = [response["member"] for part in trace["rounds"] for response in part["asked"]]
+    assert sorted(asked + trace["not_asked"]) == ["model-1", "model-2", "model-3"]
+    assert trace["rounds"][-1]["spent"] == len(asked)
+    assert trace["answer"] in "ABCD"
+    assert trace["score"] in (0.0, 1.0)
+    dear = json.loads(
+        run(
+            "explain", checkpoint, unseen, "--query", "unseen-00007", "--json", "--price", "0.3"
+        ).out
+    )
+    assert len(dear["rounds"]) == 1
+    text = run("explain", checkpoint, unseen, "--query", "unseen-00007").out
+    assert f"answer: {trace['answer']}" in text
+    assert "round 1" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--query", "unseen-0000"), "no query 'unseen-0000'; did you mean 'unseen-0"),
+        (("--query", "unseen-00001", "--price", "7"), "must lie in"),
+    ],
+)
+def test_explain_answers_mistakes(
+    run: Any, checkpoint: Path, unseen: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ran = run("explain", checkpoint, unseen, *arguments)
+    assert ran.code == 2
+    assert message in ran.err
+
+
+def test_a_checkpoint_of_another_pool_is_refused(
+    run: Any, checkpoint: Path, tmp_path: Path
+) -> None:
+    model = PoolModel(accuracy=[[0.5, 0.5]])
+    write_dataset(simulate(model, 20, rng=np.random.default_rng(1)), tmp_path / "two")
+    ran = run("evaluate", checkpoint, tmp_path / "two")
+    assert ran.code == 2
+    assert "another pool" in ran.err
+    assert "model-3" in ran.err
+
+
+def test_a_truncated_checkpoint_is_refused(run: Any, checkpoint: Path, unseen: Path) -> None:
+    weights = next(checkpoint.glob("weights-*"))
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:1000])
+    try:
+        ran = run("evaluate", checkpoint, unseen)
+    finally:
+        weights.write_bytes(whole)
+    assert ran.code == 2
+    assert "damaged or truncated" in ran.err
+
+
+def test_a_finished_checkpoint_is_not_overwritten_unasked(
+    run: Any, checkpoint: Path, folder: Path, settings: Path
+) -> None:
+    before = (checkpoint / "checkpoint.json").read_bytes()
+    ran = run("train", folder, "-o", checkpoint, "--config", settings)
+    assert ran.code == 2
+    assert "--overwrite" in ran.err
+    assert (checkpoint / "checkpoint.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_iteration = 3", "unknown key 'n_iteration'; did you mean 'n_iterations'?"),
+        ("n_folds = 1", "n_folds = 1"),
+        ("[ppo]\nclip = 1", "ppo.clip"),
+        ("n_folds = ", "cannot read"),
+    ],
+)
+def test_bad_settings_are_refused_before_any_work(
+    run: Any, folder: Path, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+    ran = run("train", folder, "-o", tmp_path / "out", "--config", tmp_path / "bad.toml")
+    assert ran.code == 2
+    assert message in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_names_and_places_are_refused(run: Any, folder: Path, tmp_path: Path) -> None:
+    ran = run("train", folder, "-o", tmp_path / "out", "--preset", "rl-focal-papr")
+    assert "did you mean 'rl-focal-paper'?" in ran.err
+    ran = run("train", folder, "-o", tmp_path / "out", "--split")
+    assert "--split, but no query belongs" in ran.err
+    (tmp_path / "file").write_text("")
+    ran = run("train", folder, "-o", tmp_path / "file")
+    assert ran.code == 2
+    assert "cannot be written" in ran.err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "long.toml").write_text(
+        SETTINGS.replace("n_iterations = 4", "n_iterations = 5000\npatience = 5000")
+    )
+    out = tmp_path / "out"
+    code = "from rlfocal.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "train", str(folder), "-o", str(out)]
+    command += ["--config", str(tmp_path / "long.toml")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 120
+        while not (out / "training.safetensors").exists():
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on from there" in err
+    assert "Traceback" not in err
+    kept = json.loads((out / "checkpoint.json").read_text())
+    assert not kept["finished"]
+    assert len(kept["history"]) >= 10
