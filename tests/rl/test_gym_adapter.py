@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -11,21 +13,32 @@ from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.gym_adapter import PoolGymEnv
 from rlfocal.strategies.voting import WeightedVote
 
+N_MEMBERS = 3
+STOP = N_MEMBERS
+
 
 @pytest.fixture(scope="module")
 def table():
-    model = PoolModel(accuracy=[[0.9, 0.6, 0.4]], cost_usd=[2.0, 1.0, 1.0])
-    return build_table(simulate(model, 100, rng=np.random.default_rng(0)))
+    accuracy = [[0.9, 0.6, 0.4], [0.8, 0.7, 0.5]]
+    model = PoolModel(accuracy=accuracy, cost_usd=[2.0, 1.0, 1.0])
+    return build_table(simulate(model, 100, rng=np.random.default_rng(0)), encode=None)
+
+
+@pytest.fixture(scope="module")
+def vote(table):
+    return WeightedVote().fit(table, rng=np.random.default_rng(0))
 
 
 @pytest.fixture
-def env(table):
-    vote = WeightedVote().fit(table, rng=np.random.default_rng(0))
+def env(table, vote):
     return PoolGymEnv(table, vote.fuse, price=0.04, unit_cost=1.0)
 
 
-def test_gymnasium_finds_no_fault(env):
-    check_env(env, skip_render_check=True)
+@pytest.mark.parametrize("price", [0.04, (0.001, 0.3), (0.001, 1.0), 1.0])
+def test_gymnasium_finds_no_fault(table, vote, price):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(PoolGymEnv(table, vote.fuse, price=price), skip_render_check=True)
 
 
 def test_rewards_by_hand(env, table):
@@ -34,18 +47,95 @@ def test_rewards_by_hand(env, table):
         assert env.step(0)[1] == pytest.approx(-0.08)
         assert env.step(0)[1] == pytest.approx(-0.08)  # again: costs, reveals nothing
         assert env.step(1)[1] == pytest.approx(-0.04)
-        _, reward, terminated, truncated, _ = env.step(3)
+        _, reward, terminated, truncated, _ = env.step(STOP)
         assert (terminated, truncated) == (True, False)
         # The best member outweighs the second.
         assert reward == table.member_score[row, 0]
 
 
-def test_stopping_first_earns_nothing_and_dawdling_is_cut(env):
-    env.reset(seed=1)
-    assert env.step(3)[1:3] == (0.0, True)
+def test_stopping_first_earns_nothing_and_dawdling_is_cut(env, table):
+    for row in range(table.n_queries):
+        env.reset(options={"row": row})
+        assert env.step(STOP)[1:4] == (0.0, True, False)
     env.reset(seed=1)
     ends = [env.step(2)[2:4] for _ in range(6)]
     assert ends == [(False, False)] * 5 + [(False, True)]
+
+
+def test_the_same_actions_earn_what_pool_env_pays(table, vote, rng):
+    """Random actions, illegal ones among them, in both environments, over a range of prices."""
+    gym = PoolGymEnv(table, vote.fuse, price=(0.01, 0.2))
+    gym.reset(seed=0)
+    native = PoolEnv(table, unit_cost=float(table.cost.mean()))
+    prices = set()
+    for _ in range(60):
+        _, info = gym.reset()
+        prices.add(info["price"])
+        view = native.reset(np.array([info["row"]]), np.array([info["price"]]))
+        while True:
+            action = int(rng.integers(N_MEMBERS + 1))
+            best = vote.fuse(view).argmax(1) if view.answered.any() else np.array([-1])
+            paid = native.step(np.array([action]), best)
+            _, reward, terminated, truncated, _ = gym.step(action)
+            assert reward == pytest.approx(float(paid.reward[0]), abs=1e-7)
+            assert terminated == bool(paid.terminated[0])
+            if terminated or truncated:
+                break
+            view = native.view()
+    assert len(prices) == 60
+    assert 0.01 <= min(prices) < 0.02
+    assert 0.1 < max(prices) <= 0.2
+
+
+def test_observation_by_hand(env, table, vote):
+    """Asked, answered, agreement, task, top three, log lambda; members who disagree are shown."""
+    rows = np.flatnonzero((table.task == 1) & (table.answer[:, 0] != table.answer[:, 1]))
+    first, _ = env.reset(options={"row": int(rows[0])})
+    assert first.dtype == np.float32
+    assert first[-1] == pytest.approx(np.log(0.04))
+    assert first[:-1].tolist() == [0] * 9 + [0, 1] + [0] * 3
+    env.step(0)
+    seen, *_ = env.step(1)
+    assert seen[:3].tolist() == seen[3:6].tolist() == [1, 1, 0]
+    assert seen[6:9].tolist() == [1, 0, 0]  # the best member leads, the second disagrees
+    top = seen[11:14]
+    assert top[0] > top[1] >= top[2] > 0
+    repeated, *_ = env.step(1)
+    assert np.array_equal(repeated, seen)
+
+
+def test_the_observation_tells_nothing_of_members_not_asked(table, vote):
+    """Other answers of the third member: the same observations until it is asked."""
+    answer = table.answer
+    one = np.flatnonzero((answer[:, 0] == 0) & (answer[:, 1] == 1) & (table.task == 0))
+    unlike = [r for r in one if answer[r, 2] != answer[one[0], 2]]
+    looks = []
+    for row in (one[0], unlike[0]):
+        env = PoolGymEnv(table, vote.fuse, price=0.04)
+        looks.append([env.reset(options={"row": int(row)})[0], env.step(0)[0], env.step(1)[0]])
+        looks[-1].append(env.step(2)[0])
+    same = [np.array_equal(a, b) for a, b in zip(*looks, strict=True)]
+    assert same == [True, True, True, False]
+
+
+def test_the_seed_alone_decides_the_draws(table, vote):
+    def draws(seed):
+        env = PoolGymEnv(table, vote.fuse, price=(0.01, 0.2))
+        return [env.reset(seed=seed)[1], *(env.reset()[1] for _ in range(5))]
+
+    assert draws(3) == draws(3)
+    assert draws(3) != draws(4)
+
+
+@pytest.mark.parametrize("price", [0.0, 1.5, (0.2, 0.1), float("nan")])
+def test_impossible_prices_are_refused(table, vote, price):
+    with pytest.raises(ValueError, match="price must lie in"):
+        PoolGymEnv(table, vote.fuse, price=price)
+
+
+def test_unknown_rows_are_refused(env):
+    with pytest.raises(ValueError, match=r"row must lie in 0\.\.99, got -1"):
+        env.reset(options={"row": -1})
 
 
 def test_pool_env_refuses_wrong_decisions(table):

@@ -20,19 +20,28 @@ from rlfocal.strategies.protocol import View
 
 __all__ = ["PoolGymEnv"]
 
+_N_TOP = 3
+
 
 class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
     """Ask members one by one, then stop.
 
-    Observation: float32[3 N + T + 5]: asked, answered and agrees with the leading candidate (N
-    each), task one-hot (T), the three highest probabilities, the share asked, and lambda; all in
-    [0, 1]. Action: 0..N-1 asks that member, N stops.
+    Observation: float32[3 N + T + 4]: asked, answered, and agrees with the leading candidate (N
+    each); task one-hot (T); the three highest probabilities; the natural logarithm of lambda. All
+    but the last lie in [0, 1]. Action: 0..N-1 asks that member, N stops.
+
+    An episode that does not stop is truncated after 2 N steps. `info` holds "row", the query, and
+    "price", its lambda.
 
     Args:
         table: recorded answers.
         fuse: a fitted strategy's `fuse`.
-        price: lambda, in [0, 1].
+        price: lambda, the price of an average call, in (0, 1]; or the least and the highest one,
+            between which every episode draws its own, log-uniformly.
         unit_cost: cost that counts as one call; None for the table's mean.
+
+    Raises:
+        ValueError: a price outside (0, 1], or a range upside down.
     """
 
     def __init__(
@@ -40,49 +49,65 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         table: ResponseTable,
         fuse: Callable[[View], FloatArray],
         *,
-        price: float = 0.02,
+        price: float | tuple[float, float] = 0.02,
         unit_cost: float | None = None,
     ) -> None:
-        if not 0 <= price <= 1:
-            raise ValueError(f"price must lie in [0, 1], got {price}")
-        self._table, self._fuse, self._price = table, fuse, price
-        self._env = PoolEnv(table, unit_cost=unit_cost or float(table.cost.mean()))
-        size = 3 * table.n_members + len(table.tasks) + 5
-        self.observation_space = spaces.Box(0.0, 1.0, shape=(size,), dtype=np.float32)
+        low, high = price if isinstance(price, tuple) else (price, price)
+        if not 0 < low <= high <= 1:
+            raise ValueError(f"price must lie in (0, 1], lowest first, got {price}")
+        self._table, self._fuse = table, fuse
+        self._log_price = (np.log(low), np.log(high))
+        unit = float(table.cost.mean()) if unit_cost is None else unit_cost
+        self._env = PoolEnv(table, unit_cost=unit)
+        size = 3 * table.n_members + len(table.tasks) + _N_TOP + 1
+        floor, ceiling = np.zeros(size, dtype=np.float32), np.ones(size, dtype=np.float32)
+        # A margin, so that rounding cannot leave the box; the ceiling 1 stands above every log.
+        floor[-1] = self._log_price[0] - 1e-3
+        self.observation_space = spaces.Box(floor, ceiling, dtype=np.float32)
         self.action_space = spaces.Discrete(table.n_members + 1)
-        self._n_steps = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[FloatArray, dict[str, Any]]:
-        """Draw a query; `options={"row": q}` names one."""
+        """Draw a query and its lambda; `options={"row": q}` names the query.
+
+        Raises:
+            ValueError: no such row.
+        """
         super().reset(seed=seed)
-        drawn = int(self.np_random.integers(self._table.n_queries))
+        n_queries = self._table.n_queries
+        drawn = int(self.np_random.integers(n_queries))
+        log_price = self.np_random.uniform(*self._log_price)
         row = int((options or {}).get("row", drawn))
+        if not 0 <= row < n_queries:
+            raise ValueError(f"row must lie in 0..{n_queries - 1}, got {row}")
+        view = self._env.reset(np.array([row]), np.exp([log_price]).astype(np.float32))
         self._n_steps = 0
-        price = np.array([self._price], dtype=np.float32)
-        view = self._env.reset(np.array([row]), price)
-        return self._look(view), {"row": row}
+        self._info = {"row": row, "price": float(self._env.price[0])}
+        self._look(view)
+        return self._observation, dict(self._info)
 
     def step(self, action: np.int64) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
-        """Ask or stop; an episode that does not stop is truncated after 2 N steps."""
-        before = self._observation
+        """Ask or stop; a stop reveals nothing, so the last observation is returned again."""
         step = self._env.step(np.array([action], dtype=np.int64), np.array([self._best]))
         self._n_steps += 1
         terminated = bool(step.terminated[0])
+        if not terminated:
+            self._look(self._env.view())
         truncated = not terminated and self._n_steps >= 2 * self._table.n_members
-        after = before if terminated else self._look(self._env.view())
-        return after, float(step.reward[0]), terminated, truncated, {}
+        return self._observation, float(step.reward[0]), terminated, truncated, dict(self._info)
 
-    def _look(self, view: View) -> FloatArray:
+    def _look(self, view: View) -> None:
         fused = np.where(view.available, self._fuse(view), 0)[0]
         known = bool(view.answered.any() and fused.max() > 0)
+        # Nobody has answered: there is nothing to give, whatever `fuse` would guess.
         self._best = int(fused.argmax()) if known else -1
-        top = np.sort(fused)[::-1][:3] if known else np.zeros(0)
-        leading = view.answer[0] == self._best if known else np.zeros_like(view.asked[0])
-        self._observation: FloatArray = np.concatenate(
-            [view.asked[0], view.answered[0], leading,
+        top = np.sort(fused)[::-1][:_N_TOP] if known else np.zeros(0)
+        agrees = view.answered[0] & (view.answer[0] == self._best)
+        chances = np.concatenate(
+            [view.asked[0], view.answered[0], agrees,
              np.arange(len(self._table.tasks)) == view.task[0],
-             np.pad(top, (0, 3 - len(top))), [view.asked[0].mean(), self._price]]
-        ).clip(0, 1).astype(np.float32)  # fmt: skip
-        return self._observation
+             np.pad(top, (0, _N_TOP - len(top)))]
+        ).clip(0, 1)  # fmt: skip
+        log_price = np.log(self._env.price)
+        self._observation: FloatArray = np.concatenate([chances, log_price]).astype(np.float32)
