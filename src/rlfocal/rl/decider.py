@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rlfocal.rl.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
-__all__ = ["Critic", "Decider", "GlobalState"]
+__all__ = ["Critic", "Decider", "GlobalState", "likeliest"]
 
 _EMBEDDING = 8
 _ORDER_GAIN = 20.0
@@ -106,6 +106,20 @@ class Decider(nn.Module):
         log_prob = self(observation)
         entropy = -(log_prob.exp() * log_prob.clamp_min(-50)).sum(1)
         return log_prob.gather(1, action[:, None]).squeeze(1), entropy
+
+
+def likeliest(log_prob: Tensor) -> Tensor:
+    """Stop where that is likelier than asking anybody, else ask the likeliest member; int64[B].
+
+    Not the likeliest of the N + 1 actions: members who are alike share the chance of asking, and
+    stopping would win against each of them alone though going on is likelier.
+
+    Args:
+        log_prob: float32[B, N + 1], as of `Decider`.
+    """
+    n_members = log_prob.shape[1] - 1
+    member = log_prob[:, :-1].argmax(1)
+    return torch.where(log_prob[:, -1].exp() > 0.5, n_members, member)
 
 
 class Critic(nn.Module):

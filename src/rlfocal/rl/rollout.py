@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlfocal.records import FloatArray, IntArray
 from rlfocal.rl.config import PpoConfig
-from rlfocal.rl.decider import Critic, Decider, GlobalState
+from rlfocal.rl.decider import Critic, Decider, GlobalState, likeliest
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.mappo import Batch, gae
 from rlfocal.rl.observation import Observation, Observer, Seen
@@ -109,7 +109,7 @@ def greedy(
     rows: IntArray,
     price: FloatArray,
 ) -> Episodes:
-    """Play B training queries by the likeliest action, as a deployed policy does."""
+    """Play B training queries by the likeliest decisions, as a deployed policy does."""
     rounds, rewards = _play(observer, decider, env, known, rows, price, None)
     reward = np.zeros((len(rounds), len(rows)), dtype=np.float32)
     for r, (played, earned) in enumerate(zip(rounds, rewards, strict=True)):
@@ -137,7 +137,7 @@ def _play(
         )
         log_prob = decider(seen.observation)
         if generator is None:
-            action = log_prob.argmax(1)
+            action = likeliest(log_prob)
         else:
             action = torch.multinomial(log_prob.exp(), 1, generator=generator)[:, 0]
         taken = log_prob.gather(1, action[:, None])[:, 0]

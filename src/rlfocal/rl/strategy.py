@@ -11,7 +11,7 @@ import torch
 
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.decider import Decider
+from rlfocal.rl.decider import Decider, likeliest
 from rlfocal.rl.fusion import Fusion, fusion_input
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
@@ -111,7 +111,8 @@ class RlFocal(Base):
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or stop."""
-        action = self.decide(view).argmax(axis=1)
+        chance = torch.from_numpy(self.decide(view))
+        action = likeliest(chance.log()).numpy()
         return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
 
     def fuse(self, view: View) -> FloatArray:
