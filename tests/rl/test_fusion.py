@@ -1,0 +1,121 @@
+"""Fusion starts as the log-odds vote, treats candidates alike, and judges queries it never saw."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
+from rlfocal.replay import reveal
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.fusion import Fusion, FusionInput, fit_fusion, fusion_input
+from rlfocal.rl.nets import seeded
+from rlfocal.rl.statistics import PoolStatistics, inner_folds
+from rlfocal.strategies.protocol import View
+
+CONFIG = RlFocalConfig(fusion_epochs=4, fusion_patience=50)
+
+
+@pytest.fixture(scope="module")
+def table() -> ResponseTable:
+    model = PoolModel(accuracy=[[0.8, 0.6, 0.5, 0.4], [0.4, 0.8, 0.5, 0.6]], shared_distractor=0.3)
+    return build_table(simulate(model, 400, rng=np.random.default_rng(0)))
+
+
+@pytest.fixture
+def view(table: ResponseTable) -> View:
+    asked = np.random.default_rng(1).random((50, 4)) < 0.6
+    return reveal(table, np.arange(50), asked)
+
+
+def random_fusion() -> Fusion:
+    def make() -> Fusion:
+        fusion = Fusion(torch.rand(3, 4), 4, n_nets=3)
+        for name, parameter in fusion.named_parameters():
+            if name != "position":
+                torch.nn.init.normal_(parameter, std=0.3)
+        return fusion
+
+    return seeded(0, make)
+
+
+def seen_of(view: View) -> FusionInput:
+    return fusion_input(view, np.zeros(view.asked.shape, dtype=np.float32))
+
+
+def test_it_starts_as_the_weighted_vote(view: View) -> None:
+    trust = torch.rand(3, 4)
+    fusion = seeded(0, lambda: Fusion(trust, 4, n_nets=2))
+    logit = fusion(seen_of(view))[:, :, :-1].detach().numpy()
+    vote = np.einsum("bn,bnc->bc", trust.numpy()[view.task], view.support)
+    np.testing.assert_allclose(logit[0], vote, atol=1e-5)
+    np.testing.assert_allclose(logit[1], vote, atol=1e-5)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_candidates_are_treated_alike(view: View, is_open: bool) -> None:
+    fusion, order = random_fusion(), np.array([2, 0, 3, 1])
+    available = view.support.any(axis=1) if is_open else view.available
+    view = replace(view, is_open=np.full(50, is_open), available=available)
+    moved = replace(view, support=view.support[:, :, order], available=view.available[:, order])
+    before = fusion.posterior(seen_of(view)).detach()
+    after = fusion.posterior(seen_of(moved)).detach()
+    torch.testing.assert_close(after[:, :-1], before[:, :-1][:, order])
+    torch.testing.assert_close(after[:, -1], before[:, -1])
+    torch.testing.assert_close(before.sum(1), torch.ones(50))
+    assert (before[:, :-1][torch.from_numpy(~view.available)] == 0).all()
+    assert bool((before[:, -1] > 0).all()) is is_open  # options always hold the right one
+
+
+def test_what_was_not_answered_does_not_count(view: View) -> None:
+    fusion = random_fusion()
+    before = fusion.posterior(seen_of(view))
+    competence = np.where(view.answered, 0, 9).astype(np.float32)
+    torch.testing.assert_close(fusion.posterior(fusion_input(view, competence)), before)
+
+
+def fitted(table: ResponseTable, fold: np.ndarray, statistics: PoolStatistics) -> Fusion:
+    nothing = np.zeros(table.answer.shape, dtype=np.float32)
+    return fit_fusion(table, statistics, nothing, fold, CONFIG, rng=np.random.default_rng(0))
+
+
+def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -> None:
+    fold = inner_folds(table, 3, rng=np.random.default_rng(0))
+    statistics = PoolStatistics.of(table)
+    scrambled = table.candidate_score.copy()
+    scrambled[fold == 1] = np.roll(scrambled[fold == 1], 1, axis=1)
+    other = replace(table, candidate_score=scrambled)
+    config = CONFIG.model_copy(update={"fusion_epochs": 1})
+    nothing = np.zeros(table.answer.shape, dtype=np.float32)
+    # The starting weights see every label by design of the test alone: hold them fixed.
+    nets = []
+    for data in (table, other):
+        with pytest.MonkeyPatch.context() as patch:
+            start = np.ones((3, 4), dtype=np.float32)
+            falling = iter([2.0, 1.0, 0.0])
+            patch.setattr("rlfocal.rl.fusion._start", lambda *_, start=start: start)
+            patch.setattr("rlfocal.rl.fusion._out_of_fold", lambda *_, f=falling: next(f))
+            nets.append(
+                fit_fusion(data, statistics, nothing, fold, config, rng=np.random.default_rng(0))
+            )
+    for one, two in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(one[1], two[1])
+    assert not torch.equal(nets[0].trust[0], nets[1].trust[0])
+    assert not torch.equal(nets[0].trust[3], nets[1].trust[3])
+
+
+def test_it_beats_plurality_and_is_calibrated(table: ResponseTable) -> None:
+    model = PoolModel(accuracy=[[0.8, 0.6, 0.5, 0.4], [0.4, 0.8, 0.5, 0.6]], shared_distractor=0.3)
+    new = build_table(simulate(model, 2000, rng=np.random.default_rng(7)))
+    fusion = fitted(
+        table, inner_folds(table, 3, rng=np.random.default_rng(0)), PoolStatistics.of(table)
+    )
+    everybody = reveal(new, np.arange(2000), np.ones((2000, 4), dtype=bool))
+    posterior = fusion.posterior(seen_of(everybody))[:, :-1].detach().numpy()
+    score = new.score_of(posterior.argmax(axis=1))
+    votes = (new.answer[:, :, None] == np.arange(4)).sum(axis=1)
+    assert score.mean() > new.score_of(votes.argmax(axis=1)).mean() + 0.02
+    assert abs(score.mean() - posterior.max(axis=1).mean()) < 0.05
