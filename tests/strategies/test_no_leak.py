@@ -129,7 +129,7 @@ def test_unasked_members_and_labels_change_no_decision(name, kind, make_table, r
 
 @every_strategy
 def test_open_answers_of_unasked_members_shift_indices_and_nothing_else(name, make_table):
-    # `reveal` numbers open candidates by what was revealed; no strategy may care how they are numbered.
+    # However open candidates are numbered, no strategy may care.
     strategy = _fit(name, make_table, CandidateKind.ANSWERS)
     table = make_table(CandidateKind.ANSWERS, seed=2, graded=True)
     rows = np.arange(table.n_queries)
