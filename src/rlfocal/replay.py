@@ -70,6 +70,12 @@ def _slots(available: BoolArray) -> IntArray:
     return np.argsort(~available, axis=1, kind="stable")
 
 
+def _available(table: ResponseTable, rows: IntArray, asked: BoolArray) -> BoolArray:
+    """bool[B, C], in the table's numbers: all options, or the answers given so far."""
+    given = (table.support[rows] * asked[:, :, None]).any(axis=1)
+    return np.where(table.is_open[rows, None], given, table.exists[rows])
+
+
 def candidates_of(
     table: ResponseTable, rows: IntArray, asked: BoolArray, place: np.ndarray
 ) -> IntArray:
@@ -84,8 +90,7 @@ def candidates_of(
     Returns:
         int64 of the same shape; -1 stays.
     """
-    available = (table.support[rows] * asked[:, :, None]).any(axis=1)
-    available = np.where(table.is_open[rows, None], available, table.exists[rows])
+    available = _available(table, rows, asked)
     wide = place.reshape(len(rows), -1)
     found = np.take_along_axis(_slots(available), np.maximum(wide, 0).astype(np.int64), axis=1)
     return np.where(wide >= 0, found, -1).reshape(place.shape)
@@ -94,13 +99,17 @@ def candidates_of(
 def worth_of(
     table: ResponseTable, rows: IntArray, asked: BoolArray, place: np.ndarray
 ) -> FloatArray:
-    """What candidates of a view are worth: float32 of the shape of `place`, 0 for -1.
+    """What candidates of a view are worth: float32 of the shape of `place`.
+
+    Nothing for -1, and nothing for a candidate that nobody asked has given.
 
     Args: as of `candidates_of`.
     """
     wide = candidates_of(table, rows, asked, place).reshape(len(rows), -1)
-    score = np.take_along_axis(table.candidate_score[rows], np.maximum(wide, 0), axis=1)
-    return np.where(wide >= 0, score, 0).astype(np.float32).reshape(place.shape)
+    taken = np.maximum(wide, 0)
+    score = np.take_along_axis(table.candidate_score[rows], taken, axis=1)
+    given = np.take_along_axis(_available(table, rows, asked), taken, axis=1)
+    return np.where((wide >= 0) & given, score, 0).astype(np.float32).reshape(place.shape)
 
 
 def replay(

@@ -148,3 +148,11 @@ def test_pool_env_refuses_wrong_decisions(table):
     step = env.step(np.array([3, 1]), np.array([-1, -1]))
     assert step.terminated.tolist() == [True, False]
     assert env.active.tolist() == [1]
+
+
+def test_an_answer_without_a_call_earns_nothing(table):
+    env = PoolEnv(table, unit_cost=1.0)
+    env.reset(np.arange(50), np.full(50, 0.1))
+    step = env.step(np.full(50, 3), np.zeros(50, dtype=np.int64))
+    assert (step.reward == 0).all()
+    assert step.terminated.all()

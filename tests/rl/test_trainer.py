@@ -42,8 +42,10 @@ def test_stopping_half_way_changes_nothing(table: ResponseTable) -> None:
     whole.train()
     first = Trainer(table, CONFIG, seed=1)
     first.train(3)
+    state = first.state()
+    first.train()  # a state is a copy: going on must not change it
     second = Trainer(table, CONFIG, seed=1, fusion=first.fusion.state_dict())
-    second.restore(first.state())
+    second.restore(state)
     second.train()
     assert second.history == whole.history
     assert same(second.state().decider, whole.state().decider)

@@ -87,7 +87,9 @@ class PoolEnv:
             raise ValueError(f"decisions must lie in 0..{n_members} ({n_members} = stop)")
         stop = decision == n_members
         row = self.rows[active]
-        score = worth_of(self.table, row, self.asked[active], answer)
+        asked = self.asked[active]
+        # An answer without a call would be a blind guess among the options: it earns nothing.
+        score = worth_of(self.table, row, asked, np.where(asked.any(axis=1), answer, -1))
         member = np.minimum(decision, n_members - 1)
         charge = self.price[active] * self._cost[row, member]
         reward = np.where(stop, score, -charge).astype(np.float32)

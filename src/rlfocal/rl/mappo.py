@@ -119,7 +119,9 @@ def update(
         rng: orders the minibatches.
     """
     n_decisions = len(batch.action)
-    advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+    advantage = (batch.advantage - batch.advantage.mean()) / (
+        batch.advantage.std(correction=0) + 1e-8
+    )
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     first_ratio_error = -1.0
     logs: list[Tensor] = []

@@ -8,6 +8,7 @@ iteration and go on later with the same result, because every iteration draws it
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -130,7 +131,7 @@ class Trainer:
 
     def train(self, n_iterations: int | None = None) -> None:
         """Train until done, or for so many iterations."""
-        if self.iteration == 0:
+        if self._best_utility == -np.inf:
             self._validate()
         stop = self.config.n_iterations if n_iterations is None else self.iteration + n_iterations
         while not self.done and self.iteration < stop:
@@ -198,7 +199,7 @@ class Trainer:
             iteration=self.iteration,
             decider=weights_of(self.decider),
             critic=weights_of(self._critic),
-            optimizer=self._optimizer.state_dict(),
+            optimizer=copy.deepcopy(self._optimizer.state_dict()),
             best=dict(self._best),
             best_utility=self._best_utility,
             since_best=self._since_best,
@@ -210,7 +211,7 @@ class Trainer:
         self.iteration, self.history = state.iteration, list(state.history)
         self.decider.load_state_dict(state.decider)
         self._critic.load_state_dict(state.critic)
-        self._optimizer.load_state_dict(state.optimizer)
+        self._optimizer.load_state_dict(copy.deepcopy(state.optimizer))
         self._best, self._best_utility = dict(state.best), state.best_utility
         self._since_best = state.since_best
 
