@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,17 @@ def chromium() -> str:
     if path is None:
         missing("chromium", "no chromium on PATH")
     return str(path)
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let programs started by the test notice Ctrl-C.
+
+    A suite started in the background of a shell ignores it, and what it starts inherits that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

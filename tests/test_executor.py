@@ -70,6 +70,7 @@ def test_fewer_than_one_worker_is_refused() -> None:
         ProcessExecutor(0)
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left processes in /proc")
 def test_ctrl_c_ends_the_workers_quickly_and_quietly(tmp_path: Path) -> None:
     script = tmp_path / "long_jobs.py"

@@ -164,8 +164,9 @@ def _later_interrupt() -> Iterator[None]:
 
     The mask of `_birth_of_workers` is not enough, since any other thread may take the signal.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python runs handlers in the main thread alone
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # handlers run in the main thread alone; whoever handles or ignores Ctrl-C goes on so
         return
     interrupts: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))

@@ -81,6 +81,7 @@ def test_an_interrupt_exits_130_without_a_traceback(
     assert (ran.code, ran.out, ran.err) == (command_line.INTERRUPTED, "", "interrupted\n")
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="finds workers through /proc")
 def test_ctrl_c_in_a_bench_ends_its_workers_too() -> None:
     command = [PROGRAM, "bench", "demo", "--jobs", "2", "--seeds", "500", "--no-features"]

@@ -182,6 +182,7 @@ def test_wrong_names_and_places_are_refused(run: Any, folder: Path, tmp_path: Pa
     assert "cannot be written" in ran.err
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(
     folder: Path, tmp_path: Path
