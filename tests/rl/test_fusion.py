@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import rlfocal.rl.fusion as fusion_module
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.replay import reveal
 from rlfocal.rl.config import RlFocalConfig
@@ -96,8 +97,8 @@ def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -
         with pytest.MonkeyPatch.context() as patch:
             start = np.ones((3, 4), dtype=np.float32)
             falling = iter([2.0, 1.0, 0.0])
-            patch.setattr("rlfocal.rl.fusion._start", lambda *_, start=start: start)
-            patch.setattr("rlfocal.rl.fusion._out_of_fold", lambda *_, f=falling: next(f))
+            patch.setattr(fusion_module, "_start", lambda *_, start=start: start)
+            patch.setattr(fusion_module, "_out_of_fold", lambda *_, f=falling: next(f))
             nets.append(
                 fit_fusion(data, statistics, nothing, fold, config, rng=np.random.default_rng(0))
             )
