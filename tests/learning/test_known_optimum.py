@@ -125,22 +125,19 @@ def test_the_dynamic_program_by_hand():
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
-    ("price", "margin"),
-    [(0.002, 0.01), (0.02, 0.01), (0.04, 0.01), (0.05, 0.01), (0.1, 0.01), (0.25, 0.01),
-     (0.03, 0.025), (0.07, 0.025)],
-)  # fmt: skip
-def test_rl_focal_stops_as_well_as_dynamic_programming(seed, price, margin):
+    "price", [0.002, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.15, 0.25]
+)
+def test_rl_focal_stops_as_well_as_dynamic_programming(seed, price):
     """The optimum asks in the agent's own order: members are exchangeable, so it loses nothing.
 
-    Next to the prices where the optimum changes its number of calls (0.03 and 0.07 are), the
-    agent is still up to two points behind: the wider margins record that.
+    The prices where the optimum changes its number of calls, near 0.03 and 0.07, are among them.
     """
     fitted, test = voters(seed)
     recorder = Recorder(fitted.at(price), test)
     outcome = replay(recorder, test)
     utility = (outcome.score - price * outcome.n_calls).mean()
     score, n_calls = play(best_policy(price)[0], test, recorder.order)
-    assert utility >= (score - price * n_calls).mean() - margin
+    assert utility >= (score - price * n_calls).mean() - 0.01
 
 
 @pytest.mark.parametrize("seed", SEEDS)

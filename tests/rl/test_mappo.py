@@ -1,8 +1,7 @@
-"""MAPPO: advantages against sums written out, and what an update does and does not move."""
+"""MAPPO: what an update does and does not move."""
 
 from __future__ import annotations
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -11,54 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from rlfocal.rl.config import PpoConfig
-from rlfocal.rl.mappo import Batch, anneal, gae, rows_of, update
+from rlfocal.rl.mappo import Batch, anneal, rows_of, update
 from rlfocal.rl.nets import seeded, weights_of
-
-GRID = list(product([0.0, 0.5, 0.9, 1.0], [0.0, 0.3, 0.95, 1.0]))
-
-
-def episodes(rng: np.random.Generator, lengths: list[int]) -> tuple[np.ndarray, ...]:
-    """Rewards, values and who is alive for episodes of these lengths; noise where nobody is."""
-    shape = (max(lengths), len(lengths))
-    alive = np.arange(shape[0])[:, None] < np.array(lengths)
-    reward, value = rng.normal(size=(2, *shape)).astype(np.float32)
-    return np.where(alive, reward, 0).astype(np.float32), value, alive
-
-
-@pytest.mark.parametrize(("gamma", "lam"), GRID)
-def test_gae_is_the_double_sum_of_discounted_errors(gamma, lam, rng):
-    lengths = [1, 5, 3, 2, 5]
-    reward, value, alive = episodes(rng, lengths)
-    value = np.where(alive, value, 0).astype(np.float32)
-    got = gae(reward, value, alive, gamma=gamma, gae_lambda=lam)
-    expected = np.zeros_like(got)
-    for b, length in enumerate(lengths):
-        for t in range(length):
-            for k in range(t, length):
-                following = value[k + 1, b] if k + 1 < length else 0.0
-                delta = reward[k, b] + gamma * following - value[k, b]
-                expected[t, b] += (gamma * lam) ** (k - t) * delta
-    np.testing.assert_allclose(got, expected, atol=1e-5)
-    assert (got[~alive] == 0).all()
-
-
-def test_gae_lambda_one_is_the_return_less_the_value_and_zero_one_step(rng):
-    reward, value, alive = episodes(rng, [4, 4])
-    to_go = reward[::-1].cumsum(axis=0)[::-1]
-    monte_carlo = gae(reward, value, alive, gamma=1.0, gae_lambda=1.0)
-    np.testing.assert_allclose(monte_carlo, to_go - value, atol=1e-5)
-    one_step = gae(reward, value, alive, gamma=0.9, gae_lambda=0.0)
-    following = np.vstack([value[1:], np.zeros((1, 2), dtype=np.float32)])
-    np.testing.assert_allclose(one_step, reward + 0.9 * following - value, atol=1e-5)
-    myopic = gae(reward, value, alive, gamma=0.0, gae_lambda=0.7)
-    np.testing.assert_allclose(myopic, reward - value, atol=1e-6)
-
-
-def test_gae_of_an_episode_ignores_longer_ones_beside_it(rng):
-    reward, value, alive = episodes(rng, [2, 6])
-    both = gae(reward, value, alive, gamma=0.9, gae_lambda=0.9)
-    alone = gae(reward[:2, :1], value[:2, :1], alive[:2, :1], gamma=0.9, gae_lambda=0.9)
-    np.testing.assert_array_equal(both[:2, :1], alone)
 
 
 class Seen(NamedTuple):
@@ -75,7 +28,7 @@ class Actor(nn.Module):
     def evaluate(self, observation: Seen, action: Tensor) -> tuple[Tensor, Tensor]:
         log_prob = torch.log_softmax(self.net(observation.inputs), dim=1)
         entropy = -(log_prob.exp() * log_prob).sum(1)
-        return log_prob.gather(1, action[:, None])[:, 0], entropy
+        return log_prob.gather(1, action.view(len(action), -1)).view_as(action), entropy
 
 
 class Value(nn.Module):
@@ -100,7 +53,12 @@ def made() -> tuple[Actor, Value, Batch]:
         action = torch.multinomial(chance, 1, generator=generator)[:, 0]
         log_prob = actor.evaluate(seen, action)[0]
     advantage = torch.where(action == 0, 1.0, -1.0)
-    return actor, critic, Batch(seen, seen, action, log_prob, advantage, advantage.clone())
+    once = torch.ones(64)
+    batch = Batch(
+        observation=seen, state=seen, reach=once, action=action, log_prob=log_prob, weight=once,
+        advantage=advantage, value=torch.zeros(64), returns=advantage.clone(),
+    )  # fmt: skip
+    return actor, critic, batch
 
 
 def run(
@@ -158,6 +116,43 @@ def test_a_sample_clipped_on_the_binding_side_has_no_policy_gradient(sign):
         assert moved(before, actor) == 0
     else:  # beyond the clip on the other side the gradient pulls back
         assert moved(before, actor) > 1e-3
+
+
+def test_all_actions_by_their_probability_give_the_gradient_of_the_expectation():
+    actor, critic, batch = made()
+    generator = torch.Generator().manual_seed(4)
+    worth = torch.randn(64, 3, generator=generator)
+    every = torch.arange(3).expand(64, 3)
+    with torch.no_grad():
+        log_prob = actor.evaluate(batch.observation, every)[0]
+    chance = torch.softmax(actor.net(batch.observation.inputs), dim=1)
+    centred = worth - (chance * worth).mean(0).sum().detach()
+    scale = (chance.detach() * centred.square()).sum().div(64).sqrt()
+    (chance * worth / scale).sum(1).mean().backward()
+    expected = [p.grad.clone() for p in actor.parameters()]
+    before = [p.detach().clone() for p in actor.parameters()]
+    batch = batch._replace(
+        action=every, log_prob=log_prob, weight=log_prob.exp(), advantage=worth
+    )  # fmt: skip
+    run(actor, critic, batch, n_epochs=1, minibatch_size=64, rate=1e-3, max_grad_norm=1e9)
+    for was, now, gradient in zip(before, actor.parameters(), expected, strict=True):
+        torch.testing.assert_close((now.detach() - was) / 1e-3, gradient, atol=2e-4, rtol=1e-2)
+
+
+def test_what_has_no_weight_changes_nothing():
+    ends = []
+    for junk in (0.0, 100.0):
+        actor, critic, batch = made()
+        keep = torch.arange(64) < 32
+        weight = keep.float()
+        batch = batch._replace(
+            weight=weight, reach=weight, advantage=torch.where(keep, batch.advantage, junk),
+            returns=torch.where(keep, batch.returns, junk),
+        )  # fmt: skip
+        run(actor, critic, batch, ent_coef=0.01)
+        ends.append((weights_of(actor)["net.weight"], weights_of(critic)["net.weight"]))
+    assert torch.equal(ends[0][0], ends[1][0])
+    assert torch.equal(ends[0][1], ends[1][1])
 
 
 def test_gradients_reach_the_agent_and_the_critic_but_no_other_agent():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -50,8 +50,8 @@ class PpoConfig(_Config):
     """Adam's step size at the start; it falls linearly to a tenth."""
     n_epochs: Count = 3
     """Passes over each rollout."""
-    minibatch_size: Count = 1024
-    """Decisions per gradient step."""
+    minibatch_size: Count = 512
+    """States per gradient step."""
     clip_coef: Positive = 0.2
     """The ratio of new to old probability is clipped to 1 ± this."""
     ent_coef: Annotated[float, Field(ge=0)] = 0.01
@@ -71,11 +71,14 @@ class PpoConfig(_Config):
 class RlFocalConfig(_Config):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
-    ppo: PpoConfig = PpoConfig()
+    ppo: PpoConfig = PpoConfig(learning_rate=3e-3)
     """The Decider's and the critic's optimisation."""
+    credit: Literal["counterfactual", "sampled"] = "counterfactual"
+    """Judge stopping and asking on at every state of a path, each by its probability; or only the
+    one that was drawn, as plain GAE does."""
     n_iterations: Count = 150
     """Rollouts, each followed by an update."""
-    n_episodes: Count = 256
+    n_episodes: Count = 512
     """Queries per rollout, drawn from the training queries."""
     price_min: Positive = 0.001
     """Least lambda: the price of an average call, as a fraction of a right answer's worth."""

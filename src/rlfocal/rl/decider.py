@@ -102,10 +102,10 @@ class Decider(nn.Module):
         return every.masked_fill(~observation.legal, -1e9)
 
     def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability float32[B] of given actions int64[B], and entropy float32[B]."""
+        """Log-probability float32[B, A] of actions int64[B, A], and entropy float32[B]."""
         log_prob = self(observation)
         entropy = -(log_prob.exp() * log_prob.clamp_min(-50)).sum(1)
-        return log_prob.gather(1, action[:, None]).squeeze(1), entropy
+        return log_prob.gather(1, action), entropy
 
 
 def likeliest(log_prob: Tensor) -> Tensor:

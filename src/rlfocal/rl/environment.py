@@ -66,6 +66,19 @@ class PoolEnv:
             self.table, self.rows[active], self.asked[active], n_rounds=self.n_rounds[active]
         )
 
+    def stopping_earns(self, answer: IntArray) -> FloatArray:
+        """float32[A]: what every active episode would earn if it stopped now with this answer.
+
+        Training may ask this of states where nobody stops, because a recorded table knows it; an
+        agent that acts never sees it.
+
+        Args:
+            answer: int64[A], as in `step`.
+        """
+        row, asked = self.rows[self.active], self.asked[self.active]
+        # An answer without a call would be a blind guess among the options: it earns nothing.
+        return worth_of(self.table, row, asked, np.where(asked.any(axis=1), answer, -1))
+
     def step(self, decision: IntArray, answer: IntArray) -> Step:
         """Act in every active episode.
 
@@ -86,13 +99,9 @@ class PoolEnv:
         if len(decision) and not (decision.min() >= 0 and decision.max() <= n_members):
             raise ValueError(f"decisions must lie in 0..{n_members} ({n_members} = stop)")
         stop = decision == n_members
-        row = self.rows[active]
-        asked = self.asked[active]
-        # An answer without a call would be a blind guess among the options: it earns nothing.
-        score = worth_of(self.table, row, asked, np.where(asked.any(axis=1), answer, -1))
         member = np.minimum(decision, n_members - 1)
-        charge = self.price[active] * self._cost[row, member]
-        reward = np.where(stop, score, -charge).astype(np.float32)
+        charge = self.price[active] * self._cost[self.rows[active], member]
+        reward = np.where(stop, self.stopping_earns(answer), -charge).astype(np.float32)
         asking = active[~stop]
         self.asked[asking, member[~stop]] = True
         self.n_rounds[asking] += 1

@@ -1,12 +1,16 @@
-"""MAPPO: clipped policy gradients for every agent, advantages from one centralised critic.
+"""MAPPO: clipped policy gradients for every agent, against one centralised critic.
 
 Actors see observations, the critic sees the global state; both are updated on the same rollout.
 Knows neither queries nor members: an agent is anything with `evaluate(observation, action)`.
 
-Sources: Yu et al. 2022, "The surprising effectiveness of PPO in cooperative multi-agent games";
-Schulman et al. 2016 (generalised advantage estimation) and 2017 (PPO).
+At a state, one sampled action may be judged, or several, each weighted by how often the policy that
+made the rollout takes it. Summed over all actions that is the policy gradient without the noise of
+drawing one.
 
-Axes: R rounds, B episodes, K decisions of a rollout laid end to end.
+Sources: Yu et al. 2022, "The surprising effectiveness of PPO in cooperative multi-agent games";
+Schulman et al. 2017 (PPO).
+
+Axes: K states of a rollout laid end to end, A actions judged at each.
 """
 
 from __future__ import annotations
@@ -16,12 +20,11 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rlfocal.rl.config import PpoConfig
 
-__all__ = ["Agent", "Batch", "Diagnostics", "anneal", "gae", "rows_of", "update"]
+__all__ = ["Agent", "Batch", "Diagnostics", "anneal", "rows_of", "update"]
 
 Tree = TypeVar("Tree", bound=Any)
 
@@ -30,23 +33,30 @@ class Agent(Protocol):
     """An actor: a network that can judge actions it took."""
 
     def evaluate(self, observation: Any, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability float32[K] of the actions, and the policy's entropy float32[K]."""
+        """Log-probability of the actions, shaped like `Batch.log_prob`; entropy float32[K]."""
         ...
 
 
 class Batch(NamedTuple):
-    """A rollout's decisions, laid end to end."""
+    """A rollout's states, laid end to end."""
 
     observation: Any
     """NamedTuple of tensors with first axis K: what the actor saw."""
     state: Any
     """The same, for the critic."""
+    reach: Tensor
+    """float32[K] in [0, 1]: how often the state is met; weighs the critic's error and the bonus."""
     action: Tensor
-    """[K, ...]."""
+    """[K, ...]: what `Agent.evaluate` takes."""
     log_prob: Tensor
-    """float32[K]: of the action under the policy that took it; stored, never recomputed."""
+    """float32[K] or [K, A]: of the actions under the policy that made the rollout; stored, never
+    recomputed."""
+    weight: Tensor
+    """Of the same shape: how often an action was taken; `reach` where it was sampled."""
     advantage: Tensor
-    """float32[K]."""
+    """Of the same shape."""
+    value: Tensor
+    """float32[K]: the critic's, when the rollout was made."""
     returns: Tensor
     """float32[K]: the critic's targets."""
 
@@ -61,40 +71,9 @@ class Diagnostics:
     approx_kl: float
     """Mean of (r - 1) - log r over the last epoch (k3 of Schulman's note on estimating KL)."""
     clip_fraction: float
-    """Share of decisions whose ratio left [1 - clip_coef, 1 + clip_coef]."""
+    """Share of actions whose ratio left [1 - clip_coef, 1 + clip_coef]."""
     first_ratio_error: float
     """Largest |ratio - 1| of the first minibatch: 0, or stored log-probabilities are wrong."""
-
-
-def gae(
-    reward: NDArray[np.float32],
-    value: NDArray[np.float32],
-    alive: NDArray[np.bool_],
-    *,
-    gamma: float,
-    gae_lambda: float,
-) -> NDArray[np.float32]:
-    """Generalised advantages of B episodes that end on their own (terminated, never truncated).
-
-    Args:
-        reward: float32[R, B].
-        value: float32[R, B], the critic's, at the state the decision was taken in.
-        alive: bool[R, B], True where a decision was taken; the last True of a column terminates.
-        gamma: discount per round.
-        gae_lambda: decay.
-
-    Returns:
-        float32[R, B]; 0 where no decision was taken.
-    """
-    advantage = np.zeros_like(reward)
-    running = np.zeros(reward.shape[1], dtype=np.float32)
-    next_value = np.zeros(reward.shape[1], dtype=np.float32)
-    for r in range(len(reward) - 1, -1, -1):
-        delta = reward[r] + gamma * next_value - value[r]
-        running = np.where(alive[r], delta + gamma * gae_lambda * running, 0)
-        advantage[r] = running
-        next_value = np.where(alive[r], value[r], 0)
-    return advantage
 
 
 def update(
@@ -118,16 +97,13 @@ def update(
         ent_coef: entropy weight of this update (annealed by the caller).
         rng: orders the minibatches.
     """
-    n_decisions = len(batch.action)
-    advantage = (batch.advantage - batch.advantage.mean()) / (
-        batch.advantage.std(correction=0) + 1e-8
-    )
+    advantage = _normalised(batch.advantage, batch.weight)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     first_ratio_error = -1.0
     logs: list[Tensor] = []
     for _ in range(config.n_epochs):
         logs = []
-        order = torch.from_numpy(rng.permutation(n_decisions))
+        order = torch.from_numpy(rng.permutation(len(batch.action)))
         for chosen in torch.split(order, config.minibatch_size):
             log_prob, entropy = agent.evaluate(
                 rows_of(batch.observation, chosen), batch.action[chosen]
@@ -138,22 +114,24 @@ def update(
                 first_ratio_error = float((ratio.detach() - 1).abs().max())
             clipped = ratio.clamp(1 - config.clip_coef, 1 + config.clip_coef)
             gain = torch.minimum(ratio * advantage[chosen], clipped * advantage[chosen])
-            policy_loss = -gain.mean()
+            weight, reach = batch.weight[chosen], batch.reach[chosen]
+            policy_loss = -_mean(gain, weight)
             value = critic(rows_of(batch.state, chosen))
-            value_loss = 0.5 * (value - batch.returns[chosen]).square().mean()
-            loss = policy_loss + config.vf_coef * value_loss - ent_coef * entropy.mean()
+            value_loss = 0.5 * _mean((value - batch.returns[chosen]).square(), reach)
+            bonus = _mean(entropy, reach)
+            loss = policy_loss + config.vf_coef * value_loss - ent_coef * bonus
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
             optimizer.step()
             with torch.no_grad():
-                approx_kl = ((ratio - 1) - log_ratio).mean()
-                outside = ((ratio - 1).abs() > config.clip_coef).float().mean()
-                losses = [policy_loss, value_loss, entropy.mean(), approx_kl, outside]
+                approx_kl = _mean((ratio - 1) - log_ratio, weight)
+                outside = _mean(((ratio - 1).abs() > config.clip_coef).float(), weight)
+                losses = [policy_loss, value_loss, bonus, approx_kl, outside]
                 logs.append(torch.stack([figure.detach() for figure in losses]))
-        if config.target_kl is not None and _mean(logs)[3] > config.target_kl:
+        if config.target_kl is not None and _average(logs)[3] > config.target_kl:
             break
-    last = _mean(logs)
+    last = _average(logs)
     return Diagnostics(
         policy_loss=last[0],
         value_loss=last[1],
@@ -164,7 +142,16 @@ def update(
     )
 
 
-def _mean(logs: list[Tensor]) -> list[float]:
+def _mean(figure: Tensor, weight: Tensor) -> Tensor:
+    return (figure * weight).sum() / weight.sum().clamp_min(1e-8)
+
+
+def _normalised(advantage: Tensor, weight: Tensor) -> Tensor:
+    centred = advantage - _mean(advantage, weight)
+    return centred / (_mean(centred.square(), weight).sqrt() + 1e-8)
+
+
+def _average(logs: list[Tensor]) -> list[float]:
     figures: list[float] = torch.stack(logs).mean(0).tolist()
     return figures
 

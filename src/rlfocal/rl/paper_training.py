@@ -250,8 +250,12 @@ def _batch(
     """Episodes of one round: the advantage is reward minus value."""
     returns = torch.from_numpy(reward)
     with torch.no_grad():
-        advantage = returns - critic(state)
-    return Batch(seen, state, action, log_prob, advantage, returns)
+        value = critic(state)
+    once = torch.ones_like(returns)
+    return Batch(
+        seen, state, once, action, log_prob, once,
+        advantage=returns - value, value=value, returns=returns,
+    )  # fmt: skip
 
 
 def _adam(config: PaperConfig, *nets: torch.nn.Module) -> torch.optim.Optimizer:

@@ -1,4 +1,8 @@
-"""Play episodes: the Decider acts, Fusion answers where it stops; lay the rollout end to end."""
+"""Play episodes: the Decider acts, Fusion answers where it stops; lay the rollout end to end.
+
+Training walks a path on where the policy would stop with some chance, so that one path says what
+stopping at each of its states would have earned and what asking on would have.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,22 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from rlfocal.records import FloatArray, IntArray
-from rlfocal.rl.config import PpoConfig
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.credit import asking_value
 from rlfocal.rl.decider import Critic, Decider, GlobalState, likeliest
 from rlfocal.rl.environment import PoolEnv
-from rlfocal.rl.mappo import Batch, gae
+from rlfocal.rl.mappo import Batch
 from rlfocal.rl.observation import Observation, Observer, Seen
+from rlfocal.strategies.protocol import View
 
 __all__ = ["Episodes", "Known", "greedy", "rollout"]
+
+
+_LEAST_REACH = 0.01
+"""A path ends where the policy gets further less often than this."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +40,35 @@ class Known:
 
 
 class Episodes(NamedTuple):
-    """What B episodes came to."""
+    """What B episodes came to; in training, on average over where they stop."""
 
     score: FloatArray
     """float32[B]: worth of the answer."""
-    n_calls: IntArray
-    """int64[B]."""
+    n_calls: FloatArray
+    """float32[B]."""
     utility: FloatArray
     """float32[B]: score minus lambda times cost."""
 
 
 class _Round(NamedTuple):
+    """One state of every path that is still going on."""
+
     active: IntArray
     seen: Seen
     action: Tensor
+    """int64[A, 2]: the member asked next, and N for stopping."""
     log_prob: Tensor
+    """float32[A, 2]."""
+    reach: FloatArray
+    """float32[A]: how often the policy gets here along this path."""
+    stop_share: FloatArray
+    """float32[A]: how much of that stops here; 1 where the path ends."""
+    weight: FloatArray
+    """float32[A, 2]: how often each action is taken."""
+    worth: FloatArray
+    """float32[A]: what stopping earns."""
+    charge: FloatArray
+    """float32[A]: what the member asked next costs, in units of worth."""
 
 
 def rollout(
@@ -56,7 +79,7 @@ def rollout(
     known: Known,
     rows: IntArray,
     price: FloatArray,
-    config: PpoConfig,
+    config: RlFocalConfig,
     *,
     generator: torch.Generator,
 ) -> tuple[Batch, Episodes]:
@@ -68,39 +91,104 @@ def rollout(
         critic: judges the states met.
         env: the environment.
         known: what training knows of its queries.
-        config: gamma and gae_lambda.
         rows: int64[B], the queries.
         price: float32[B], lambda of each.
+        config: how credit is given.
         generator: samples the actions.
     """
-    rounds, rewards = _play(observer, decider, env, known, rows, price, generator)
-    n_rounds, n_episodes = len(rounds), len(rows)
-    reward = np.zeros((n_rounds, n_episodes), dtype=np.float32)
-    value, alive = np.zeros_like(reward), np.zeros(reward.shape, dtype=bool)
-    observations = _join([r.seen.observation for r in rounds])
-    owners = [r.active for r in rounds]
-    member_score = torch.from_numpy(env.table.member_score[rows[np.concatenate(owners)]])
-    state = GlobalState(observations, member_score)
+    path = _walk(observer, decider, env, known, rows, price, config, generator)
+    observations = _join([r.seen.observation for r in path])
+    member_score = env.table.member_score[rows[np.concatenate([r.active for r in path])]]
+    state = GlobalState(observations, torch.from_numpy(member_score))
     with torch.no_grad():
-        values = critic(state).numpy()
-    ends = np.cumsum([len(active) for active in owners])[:-1]
-    for r, (active, earned, part) in enumerate(
-        zip(owners, rewards, np.split(values, ends), strict=True)
-    ):
-        reward[r, active], value[r, active], alive[r, active] = earned, part, True
-    advantage = gae(reward, value, alive, gamma=config.gamma, gae_lambda=config.gae_lambda)
-    flat = torch.from_numpy(advantage[alive])
+        value = critic(state).numpy()
+    shape = (len(path), len(rows))
+    alive = np.zeros(shape, dtype=bool)
+    for r, played in enumerate(path):
+        alive[r, played.active] = True
+
+    def grid(figures: list[FloatArray]) -> FloatArray:
+        filled = np.zeros(shape, dtype=np.float32)
+        filled[alive] = np.concatenate(figures)
+        return filled
+
+    worth, share = grid([r.worth for r in path]), grid([r.stop_share for r in path])
+    asking = asking_value(
+        worth=worth, charge=grid([r.charge for r in path]), stop_share=share,
+        value=grid([value]), alive=alive, gamma=config.ppo.gamma,
+        gae_lambda=config.ppo.gae_lambda,
+    )  # fmt: skip
+    outcome = np.stack([asking[alive], worth[alive]], axis=1)
     batch = Batch(
         observation=observations,
         state=state,
-        action=torch.cat([r.action for r in rounds]),
-        log_prob=torch.cat([r.log_prob for r in rounds]),
-        advantage=flat,
-        returns=flat + torch.from_numpy(value[alive]),
+        reach=torch.from_numpy(np.concatenate([r.reach for r in path])),
+        action=torch.cat([r.action for r in path]),
+        log_prob=torch.cat([r.log_prob for r in path]),
+        weight=torch.from_numpy(np.concatenate([r.weight for r in path])),
+        advantage=torch.from_numpy(outcome - value[:, None]),
+        value=torch.from_numpy(value),
+        returns=torch.from_numpy((share * worth + (1 - share) * asking)[alive]),
     )
-    return batch, _episodes(env, reward)
+    return batch, _expected(path, len(rows))
 
 
+@torch.no_grad()
+def _walk(
+    observer: Observer,
+    decider: Decider,
+    env: PoolEnv,
+    known: Known,
+    rows: IntArray,
+    price: FloatArray,
+    config: RlFocalConfig,
+    generator: torch.Generator,
+) -> list[_Round]:
+    """Follow every path until it stops, or hardly ever gets further."""
+    view = env.reset(rows, price)
+    n_members = env.table.n_members
+    reach = np.ones(len(rows), dtype=np.float32)
+    path: list[_Round] = []
+    while len(env.active):
+        active = env.active
+        seen, answer = _look(observer, env, known, view)
+        log_prob = decider(seen.observation)
+        member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
+        share = log_prob[:, -1].exp()
+        if config.credit == "sampled":
+            share = torch.bernoulli(share, generator=generator)
+        stop_share, here = share.numpy(), reach[active]
+        going_on = here * (1 - stop_share)
+        on = going_on > _LEAST_REACH
+        # A path cut short for want of reach says nothing of asking there, so neither is judged.
+        judged = on | (going_on == 0)
+        weight = np.stack([going_on, here * stop_share], axis=1) * judged[:, None]
+        action = torch.cat([member, torch.full_like(member, n_members)], dim=1)
+        worth = env.stopping_earns(answer)
+        step = env.step(np.where(on, member[:, 0].numpy(), n_members), answer)
+        path.append(
+            _Round(
+                active, seen, action, log_prob.gather(1, action), here,
+                np.where(on, stop_share, np.float32(1)), weight, worth,
+                np.where(on, -step.reward, np.float32(0)),
+            )
+        )  # fmt: skip
+        reach[active] = going_on
+        view = env.view()
+    return path
+
+
+def _expected(path: list[_Round], n_episodes: int) -> Episodes:
+    score, n_calls, charged = np.zeros((3, n_episodes), dtype=np.float32)
+    for r in path:
+        going_on = r.reach * (1 - r.stop_share)
+        score[r.active] += r.reach * r.stop_share * r.worth
+        n_calls[r.active] += going_on
+        charged[r.active] += going_on * r.charge
+    return Episodes(score, n_calls, score - charged)
+
+
+@torch.no_grad()
 def greedy(
     observer: Observer,
     decider: Decider,
@@ -110,51 +198,26 @@ def greedy(
     price: FloatArray,
 ) -> Episodes:
     """Play B training queries by the likeliest decisions, as a deployed policy does."""
-    rounds, rewards = _play(observer, decider, env, known, rows, price, None)
-    reward = np.zeros((len(rounds), len(rows)), dtype=np.float32)
-    for r, (played, earned) in enumerate(zip(rounds, rewards, strict=True)):
-        reward[r, played.active] = earned
-    return _episodes(env, reward)
-
-
-@torch.no_grad()
-def _play(
-    observer: Observer,
-    decider: Decider,
-    env: PoolEnv,
-    known: Known,
-    rows: IntArray,
-    price: FloatArray,
-    generator: torch.Generator | None,
-) -> tuple[list[_Round], list[NDArray[np.float32]]]:
     view = env.reset(rows, price)
-    rounds: list[_Round] = []
-    rewards: list[NDArray[np.float32]] = []
+    score, utility = np.zeros((2, len(rows)), dtype=np.float32)
     while len(env.active):
         active = env.active
-        seen = observer.look(
-            view, env.price[active], known.competence[view.position], known.fold[view.position]
-        )
-        log_prob = decider(seen.observation)
-        if generator is None:
-            action = likeliest(log_prob)
-        else:
-            action = torch.multinomial(log_prob.exp(), 1, generator=generator)[:, 0]
-        taken = log_prob.gather(1, action[:, None])[:, 0]
-        rounds.append(_Round(active, seen, action, taken))
-        # The answer Fusion would give: the likeliest candidate; "none" is no answer to give.
-        best = torch.where(seen.observation.confidence > 0, seen.posterior[:, :-1].argmax(1), -1)
-        rewards.append(env.step(action.numpy(), best.numpy()).reward)
+        seen, answer = _look(observer, env, known, view)
+        step = env.step(likeliest(decider(seen.observation)).numpy(), answer)
+        utility[active] += step.reward
+        score[active] += np.where(step.terminated, step.reward, 0)
         view = env.view()
-    return rounds, rewards
+    return Episodes(score, env.n_rounds.astype(np.float32), utility)
+
+
+def _look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Seen, IntArray]:
+    """Observe the active episodes; also int64[A], the answer Fusion would give in each."""
+    rows = view.position
+    seen = observer.look(view, env.price[env.active], known.competence[rows], known.fold[rows])
+    # The likeliest candidate; "none of these" is no answer to give.
+    best = torch.where(seen.observation.confidence > 0, seen.posterior[:, :-1].argmax(1), -1)
+    return seen, best.numpy()
 
 
 def _join(parts: list[Observation]) -> Observation:
     return Observation(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
-
-
-def _episodes(env: PoolEnv, reward: NDArray[np.float32]) -> Episodes:
-    utility = reward.sum(axis=0)
-    # Every reward but the last is a charge; the score is what is left when they are taken back.
-    score = utility + np.where(reward < 0, -reward, 0).sum(axis=0)
-    return Episodes(score, env.n_rounds.copy(), utility)

@@ -31,7 +31,8 @@ from rlfocal.rl.statistics import Competence, PoolStatistics, inner_folds
 
 __all__ = ["Trainer", "TrainingState"]
 
-_VALIDATION_PRICES = 5
+_VALIDATION_EPISODES = 4096
+"""Episodes of a validation: enough that luck does not pick the policy, few beside training."""
 
 
 @dataclass
@@ -94,6 +95,9 @@ class Trainer:
         )
         self._validation = np.flatnonzero(shuffled == 0)
         self._rows = np.flatnonzero(shuffled != 0)
+        # The same queries at the same prices every time, the whole range of prices covered evenly.
+        prices = np.geomspace(config.price_min, config.price_max, _VALIDATION_EPISODES)
+        self._validation_price = rng.permutation(prices).astype(np.float32)
         self.iteration, self.history = 0, list[dict[str, float]]()
         self._best, self._best_utility, self._since_best = weights_of(self.decider), -np.inf, 0
 
@@ -151,7 +155,7 @@ class Trainer:
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
             self._observer, self.decider, self._critic, self._env, self._known, rows, price,
-            config.ppo, generator=generator,
+            config, generator=generator,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
         ent_coef = anneal(self._optimizer, config.ppo, progress=progress)
@@ -165,7 +169,7 @@ class Trainer:
             "reward": float(episodes.utility.mean()),
             "accuracy": float(episodes.score.mean()),
             "mean_calls": float(episodes.n_calls.mean()),
-            "explained_variance": _explained(batch.returns, batch.returns - batch.advantage),
+            "explained_variance": _explained(batch.returns, batch.value),
             **asdict(how),
         }
         if self.iteration % config.validate_every == 0 or self.iteration == config.n_iterations:
@@ -175,11 +179,10 @@ class Trainer:
 
     def _validate(self) -> dict[str, float]:
         """Utility on held-out queries over the range of prices; keeps the best Decider by value."""
-        config = self.config
-        prices = np.geomspace(config.price_min, config.price_max, _VALIDATION_PRICES)
-        rows = np.tile(self._validation, len(prices))
-        price = np.repeat(prices, len(self._validation)).astype(np.float32)
-        played = greedy(self._observer, self.decider, self._env, self._known, rows, price)
+        rows = np.resize(self._validation, _VALIDATION_EPISODES)
+        played = greedy(
+            self._observer, self.decider, self._env, self._known, rows, self._validation_price
+        )
         utility = float(played.utility.mean())
         if utility > self._best_utility:
             self._best, self._best_utility, self._since_best = weights_of(self.decider), utility, 0

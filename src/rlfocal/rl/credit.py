@@ -1,0 +1,62 @@
+"""Credit: what asking and what stopping was worth, at every state of a path.
+
+A path asks one member after another; at each of its states the policy stops with some chance. The
+recorded table knows what stopping would have earned at all of them, so both choices are judged on
+the same query and what they have in common (how hard it is) cancels. Where the share of stopping
+is the draw itself (0 or 1), this is generalised advantage estimation (Schulman et al. 2016); where
+it is the policy's probability, the expectation over stopping is taken exactly, as in tree backup
+(Precup et al. 2000), and only the choice of members is sampled.
+
+Axes: R rounds, B paths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.records import FloatArray
+
+__all__ = ["asking_value"]
+
+
+def asking_value(
+    *,
+    worth: FloatArray,
+    charge: FloatArray,
+    stop_share: FloatArray,
+    value: FloatArray,
+    alive: NDArray[np.bool_],
+    gamma: float,
+    gae_lambda: float,
+) -> FloatArray:
+    """Return of asking the path's next member at each state.
+
+    Args:
+        worth: float32[R, B], what stopping at the state earns.
+        charge: float32[R, B], what asking the path's next member costs.
+        stop_share: float32[R, B] in [0, 1], how much of the path stops at the state; 1 where it
+            ends, and what asking would be worth there is not used.
+        value: float32[R, B], the critic's of the state.
+        alive: bool[R, B], True at the states of the path: the first rounds of each column.
+        gamma: discount per round.
+        gae_lambda: trust in the path's own outcome; 1 - gae_lambda goes to the critic.
+
+    Returns:
+        float32[R, B]; 0 where not alive. The advantage of asking is this minus `value`, that of
+        stopping is `worth` minus `value`.
+
+    >>> column = lambda *numbers: np.array(numbers, dtype=np.float32)[:, None]
+    >>> asking_value(
+    ...     worth=column(0, 1), charge=column(0.25, 0), stop_share=column(0, 1),
+    ...     value=column(0, 0), alive=np.ones((2, 1), bool), gamma=1.0, gae_lambda=1.0,
+    ... )[0].tolist()
+    [0.75]
+    """
+    asking = np.zeros_like(worth)
+    later = np.zeros(worth.shape[1], dtype=np.float32)
+    for r in range(len(worth) - 1, -1, -1):
+        asking[r] = np.where(alive[r], -charge[r] + gamma * later, 0)
+        outcome = stop_share[r] * worth[r] + (1 - stop_share[r]) * asking[r]
+        later = np.where(alive[r], (1 - gae_lambda) * value[r] + gae_lambda * outcome, 0)
+    return asking

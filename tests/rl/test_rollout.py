@@ -1,0 +1,119 @@
+"""Rollouts: weights, credit and the two ways of giving it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from rlfocal.records import PoolModel, build_table, simulate
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.decider import Critic, Decider
+from rlfocal.rl.environment import PoolEnv
+from rlfocal.rl.fusion import Fusion
+from rlfocal.rl.nets import seeded
+from rlfocal.rl.observation import Observer
+from rlfocal.rl.rollout import Known, greedy, rollout
+from rlfocal.rl.statistics import PoolStatistics
+
+N, Q = 4, 200
+WAYS = ["counterfactual", "sampled"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    """Observer, agents, environment and knowledge of a small pool; the Decider stops at random."""
+    model = PoolModel(accuracy=[[0.8, 0.7, 0.6, 0.5]], cost_usd=[1.0, 2.0, 3.0, 4.0])
+    table = build_table(simulate(model, Q, rng=np.random.default_rng(0)), encode=None)
+    statistics = PoolStatistics.of(table)
+    fusion = seeded(0, lambda: Fusion(torch.full((2, N), 1.0), table.n_candidates, n_nets=2))
+    decider, critic = seeded(1, lambda: (Decider(N, 1, hidden=8), Critic(N, 1, hidden=8)))
+    for head in (decider.member_head, decider.stop_head):
+        torch.nn.init.normal_(head.weight, std=0.5)
+    env = PoolEnv(table, unit_cost=statistics.unit_cost)
+    known = Known(np.zeros((Q, N), dtype=np.float32), torch.zeros(Q, dtype=torch.int64))
+    return Observer(statistics, fusion), decider, critic, env, known
+
+
+def roll(world, n_episodes, *, credit, seed=0, price=0.05, **settings):
+    observer, decider, critic, env, known = world
+    rows = np.random.default_rng(0).integers(Q, size=n_episodes)
+    config = RlFocalConfig(credit=credit, **settings)
+    return rollout(
+        observer, decider, critic, env, known, rows,
+        np.full(n_episodes, price, dtype=np.float32), config,
+        generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("credit", WAYS)
+def test_weights_are_what_of_the_reach_asks_and_stops(world, credit):
+    batch, _ = roll(world, 300, credit=credit)
+    whole = batch.weight.sum(1)
+    judged = whole > 0
+    torch.testing.assert_close(whole[judged], batch.reach[judged])
+    assert (batch.reach[~judged] > 0).all()
+    assert (batch.action[:, 1] == N).all()
+    first = batch.observation.shared[:, 6] == 0  # nobody asked yet
+    assert (batch.weight[first] == torch.tensor([1.0, 0.0])).all()
+    if credit == "sampled":
+        assert set(batch.weight.flatten().tolist()) == {0.0, 1.0}
+        assert judged.all()
+    else:
+        torch.testing.assert_close(
+            batch.weight[judged, 1], (batch.reach * batch.log_prob[:, 1].exp())[judged]
+        )
+
+
+def test_stored_log_probabilities_are_the_deciders(world):
+    batch, _ = roll(world, 100, credit="counterfactual")
+    with torch.no_grad():
+        again = world[1].evaluate(batch.observation, batch.action)[0]
+    taken = batch.weight > 0
+    torch.testing.assert_close(again[taken], batch.log_prob[taken])
+
+
+def test_both_ways_expect_the_same_outcome_and_gradient_but_one_is_quieter(world):
+    """The share of a path that stops is exact in one and drawn in the other."""
+
+    def gradient(batch):
+        decider = world[1]
+        decider.zero_grad()
+        log_prob = decider.evaluate(batch.observation, batch.action)[0]
+        (log_prob * batch.weight * batch.advantage).nan_to_num().sum().div(n).backward()
+        return torch.cat([decider.stop_head.weight.grad.flatten(), decider.stop_head.bias.grad])
+
+    n = 500
+    found = {way: [roll(world, n, credit=way, seed=s) for s in range(40)] for way in WAYS}
+    means, noise = {}, {}
+    for way, rolls in found.items():
+        each = torch.stack([gradient(batch) for batch, _ in rolls])
+        means[way], noise[way] = each.mean(0), float(each.std(0).norm())
+    error = float((means["counterfactual"] - means["sampled"]).norm())
+    assert error < 3 * noise["sampled"] / 40**0.5
+    assert noise["counterfactual"] < 0.6 * noise["sampled"]
+    for figure in range(3):
+        both = [np.mean([e[figure].mean() for _, e in found[way]]) for way in WAYS]
+        assert both[0] == pytest.approx(both[1], abs=0.015)
+
+
+def test_utility_is_score_less_charges(world):
+    observer, decider, _, env, known = world
+    rows, price = np.arange(Q), np.full(Q, 0.05, dtype=np.float32)
+    played = greedy(observer, decider, env, known, rows, price)
+    charged = 0.05 * (env.table.cost * env.asked).sum(axis=1) / float(env.table.cost.mean())
+    np.testing.assert_allclose(played.utility, played.score - charged, atol=1e-5)
+    np.testing.assert_array_equal(played.n_calls, env.asked.sum(axis=1))
+
+
+def test_what_stopping_earns_is_what_a_stop_is_paid(world):
+    env = world[3]
+    env.reset(np.arange(Q), np.full(Q, 0.1, dtype=np.float32))
+    answer = np.zeros(Q, dtype=np.int64)
+    assert (env.stopping_earns(answer) == 0).all()  # nobody was asked: a blind guess
+    env.step(np.zeros(Q, dtype=np.int64), answer)
+    worth = env.stopping_earns(env.table.answer[:, 0].astype(np.int64))
+    np.testing.assert_array_equal(worth, env.table.member_score[:, 0])
+    paid = env.step(np.full(Q, N), env.table.answer[:, 0].astype(np.int64))
+    np.testing.assert_array_equal(paid.reward, worth)
+    assert paid.terminated.all()
