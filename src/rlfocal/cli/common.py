@@ -114,10 +114,15 @@ def load_table(
         members: value of --members, names separated by commas.
         with_features: encode the query texts (by hashing words) for strategies that route on them.
 
+    Returns:
+        The data set, and the table; a named pool stands in the table's name too.
+
     Raises:
         ConfigError: an unknown pool or member; the nearest name is suggested.
         RecordError: the data cannot be read or used.
     """
+    from dataclasses import replace
+
     from rlfocal.records import build_table
 
     with waiting(f"reading {data}"):
@@ -128,7 +133,10 @@ def load_table(
             from rlfocal.features import HashingEncoder
 
             encode = HashingEncoder()
-        return dataset, build_table(dataset, members=chosen, encode=encode)
+        table = build_table(dataset, members=chosen, encode=encode)
+        if pool is not None:
+            table = replace(table, name=f"{table.name}, {pool}")
+        return dataset, table
 
 
 def require_plotly(what: str) -> None:

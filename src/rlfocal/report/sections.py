@@ -255,7 +255,8 @@ def _training(histories: Sequence[History]) -> Html:
     return chart(
         "curves",
         "Each thin line is one training run (one fold and seed), the thick line the median of a "
-        "strategy's runs; a curve that still rises at its end had more to learn.",
+        "strategy's runs; a curve that still rises at its end had more to learn. rl-focal-paper "
+        "trains its Fusion after its Decider, so its curve starts anew half-way.",
         choices,
         pick="Show",
     )
