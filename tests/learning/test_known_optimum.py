@@ -12,7 +12,7 @@ import pytest
 
 from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.replay import replay
-from rlfocal.rl.paper import RlFocalPaper
+from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.strategy import RlFocal
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ from rlfocal.records import Calibration, Dataset, PoolModel, ResponseTable, buil
 from rlfocal.replay import replay
 from rlfocal.rl.checkpoint import SCHEMA_VERSION, load_checkpoint, save_checkpoint
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
-from rlfocal.rl.paper import RlFocalPaper
+from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.session import train_rl_focal
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer

@@ -12,7 +12,7 @@ import pytest
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.replay import replay, reveal
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
-from rlfocal.rl.paper import RlFocalPaper
+from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.protocol import Strategy, View

@@ -30,7 +30,7 @@ STRATEGIES: dict[str, str] = {
     "kmeans-router": "rlfocal.strategies.routing:KMeansRouter",
     "agreement": "rlfocal.strategies.agreement:Agreement",
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
-    "rl-focal-paper": "rlfocal.rl.paper:RlFocalPaper",
+    "rl-focal-paper": "rlfocal.rl.paper.strategy:RlFocalPaper",
     "rl-focal": "rlfocal.rl.strategy:RlFocal",
 }
 """Name on the command line → where the class is."""

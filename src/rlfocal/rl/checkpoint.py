@@ -27,7 +27,7 @@ from rlfocal.errors import CheckpointError
 from rlfocal.features import encoder
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import Calibration, Dataset, ResponseTable, build_table
-from rlfocal.rl.paper import RlFocalPaper
+from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.parts import disassemble, reassemble
 from rlfocal.rl.strategy import RlFocal
 

@@ -14,9 +14,9 @@ from rlfocal.errors import CheckpointError, nearest
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.fusion import Fusion
-from rlfocal.rl.paper import RlFocalPaper
-from rlfocal.rl.paper_nets import PaperDecider, PaperFusion
-from rlfocal.rl.paper_observation import N_LEADING
+from rlfocal.rl.paper.nets import PaperDecider, PaperFusion
+from rlfocal.rl.paper.observation import N_LEADING
+from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory

@@ -23,7 +23,7 @@ from rlfocal.records import Calibration, ResponseTable
 from rlfocal.rl.checkpoint import save_checkpoint
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.nets import one_thread
-from rlfocal.rl.paper import RlFocalPaper
+from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer, TrainingState

@@ -12,9 +12,9 @@ from rlfocal.diversity import FailureCounts
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.nets import seeded
-from rlfocal.rl.paper_nets import PaperDecider, PaperObservation
-from rlfocal.rl.paper_observation import EnsembleScore, chain, observe
-from rlfocal.rl.paper_training import PaperTraining
+from rlfocal.rl.paper.nets import PaperDecider, PaperObservation
+from rlfocal.rl.paper.observation import EnsembleScore, chain, observe
+from rlfocal.rl.paper.training import PaperTraining
 from rlfocal.strategies.protocol import Memory
 from rlfocal.strategies.voting import rank_members
 

@@ -27,9 +27,9 @@ import torch
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.nets import one_thread
-from rlfocal.rl.paper_nets import PaperDecider, PaperFusion, PaperObservation
-from rlfocal.rl.paper_observation import EnsembleScore, chain, leading_candidates
-from rlfocal.rl.paper_training import PaperTraining
+from rlfocal.rl.paper.nets import PaperDecider, PaperFusion, PaperObservation
+from rlfocal.rl.paper.observation import EnsembleScore, chain, leading_candidates
+from rlfocal.rl.paper.training import PaperTraining
 from rlfocal.rl.progress import Progress
 from rlfocal.strategies.protocol import Base, Memory, Need, View
 

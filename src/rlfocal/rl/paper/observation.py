@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rlfocal.diversity import FailureCounts
 from rlfocal.records import BoolArray, FloatArray, IntArray
-from rlfocal.rl.paper_nets import PaperDecider
+from rlfocal.rl.paper.nets import PaperDecider
 from rlfocal.strategies.protocol import Memory, View
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import plurality_share

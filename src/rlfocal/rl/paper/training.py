@@ -16,14 +16,14 @@ from rlfocal.replay import reveal, worth_of
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.mappo import Batch, Diagnostics, anneal, update
 from rlfocal.rl.nets import seeded, weights_of
-from rlfocal.rl.paper_nets import (
+from rlfocal.rl.paper.nets import (
     PaperCritic,
     PaperDecider,
     PaperFusion,
     PaperObservation,
     PaperState,
 )
-from rlfocal.rl.paper_observation import (
+from rlfocal.rl.paper.observation import (
     N_LEADING,
     EnsembleScore,
     chain,

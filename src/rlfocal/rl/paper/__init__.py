@@ -1,0 +1,1 @@
+"""The preset `rl-focal-paper`: RL-Focal as published, with the released code's defects repaired."""
