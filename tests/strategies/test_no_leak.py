@@ -15,6 +15,7 @@ from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.agreement import Agreement
+from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, View
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
@@ -43,6 +44,8 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "agreement": Agreement,
     "agreement in pairs": lambda: Agreement(threshold=0.5, members_per_round=2),
     "agreement, cheapest first": lambda: Agreement(threshold=0.3, order="cost"),
+    "agreement-capped": CappedAgreement,
+    "agreement-capped, dear calls": lambda: CappedAgreement(price=0.1),
     "stacking": Stacking,
     "knn-router": KnnRouter,
     "logistic-router": LogisticRouter,

@@ -29,6 +29,7 @@ STRATEGIES: dict[str, str] = {
     "logistic-router": "rlfocal.strategies.routing:LogisticRouter",
     "kmeans-router": "rlfocal.strategies.routing:KMeansRouter",
     "agreement": "rlfocal.strategies.agreement:Agreement",
+    "agreement-capped": "rlfocal.strategies.capped:CappedAgreement",
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
     "rl-focal-paper": "rlfocal.rl.paper.strategy:RlFocalPaper",
     "rl-focal": "rlfocal.rl.strategy:RlFocal",
