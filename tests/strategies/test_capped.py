@@ -153,12 +153,15 @@ def test_a_pool_that_never_answers_is_asked_once_and_says_nothing(make_table, rn
 
 
 def test_one_task_and_two_members(make_table, rng):
-    # Between two members a vote can only follow the better one where both answer.
+    # The second member is worth asking only where the first did not answer.
     table = make_table(seed=6, n_members=2)
     table = replace(table, task=np.zeros_like(table.task), tasks=("all",))
-    fitted = CappedAgreement(price=0.3).fit(table, rng=rng)
-    assert fitted.settings_[1] == 1
-    assert np.array_equal(replay(fitted, table).score, table.member_score[:, 0])
+    outcome = replay(CappedAgreement(price=0.3).fit(table, rng=rng), table)
+    first = int(table.member_score.mean(axis=0).argmax())
+    answered = table.answered[:, first]
+    assert np.array_equal(outcome.n_calls, np.where(answered, 1, 2))
+    expected = np.where(answered, table.member_score[:, first], table.member_score[:, 1 - first])
+    assert np.array_equal(outcome.score, expected)
 
 
 def test_scores_alone_are_not_enough(make_table):
