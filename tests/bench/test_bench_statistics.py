@@ -6,7 +6,13 @@ import pytest
 import scipy.stats
 
 from rlfocal.bench.rows import Scores
-from rlfocal.bench.statistics import accuracy_at, bootstrap_means, gap_closed, mixed_at
+from rlfocal.bench.statistics import (
+    accuracy_at,
+    bootstrap_means,
+    frontier,
+    gap_closed,
+    mixed_at,
+)
 
 
 def correlated(rng: np.random.Generator, n_queries: int, accuracy: list[float]) -> np.ndarray:
@@ -142,6 +148,34 @@ def test_frontier_is_interpolated_in_order_of_calls(
 ) -> None:
     found = mixed_at(FRONTIER, "vote", calls)
     assert (None if found is None else found.tolist()) == expected
+
+
+def test_a_frontier_in_dollars_is_ordered_by_dollars() -> None:
+    cost = np.broadcast_to([3e-8, 1e-8, 2e-8, 2e-8, 1e-8], FRONTIER.score.shape)
+    table = FRONTIER._replace(cost=cost)
+    # By rising cost: 0.5, then 0.9 with the default, then 0.1; far below a millionth of a dollar.
+    assert mixed_at(table, "vote", 0.9e-8, axis="usd") is None
+    found = mixed_at(table, "vote", 1.5e-8, axis="usd")
+    assert found is not None
+    np.testing.assert_allclose(found, [0.25, 0.5, 0.5, 1])
+    dearest = mixed_at(table, "vote", np.inf, axis="usd")
+    assert dearest is not None
+    assert dearest.tolist() == [0, 0, 1, 1]
+
+
+def test_spends_that_differ_by_rounding_are_one_level() -> None:
+    cost = np.broadcast_to([0.3, 0.1, 0.1 + 1e-9, 0.2, 0.1], FRONTIER.score.shape)
+    found = frontier(FRONTIER._replace(cost=cost), "vote", axis="usd")
+    assert found.spend == pytest.approx([0.1, 0.2, 0.3])
+    at = found.at(0.1 - 1e-9)
+    assert at is not None
+    assert at.tolist() == [0.5, 0.5, 0.5, 1]
+
+
+def test_points_that_cost_nothing_are_mixed_evenly() -> None:
+    found = frontier(FRONTIER._replace(cost=np.zeros_like(FRONTIER.score)), "vote", axis="usd")
+    assert found.spend.tolist() == [0]
+    assert found.score[:, 0].tolist() == [0.25, 0.5, 0.75, 1]
 
 
 def test_mixing_unknown_strategies_is_refused() -> None:

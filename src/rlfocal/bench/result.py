@@ -14,7 +14,9 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rlfocal.bench.budgets import AXIS_TITLES, EQUAL_COST, BudgetCell
 from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, judge
 from rlfocal.errors import RecordError
 from rlfocal.files import check_writable, read_json, replace_file
 
@@ -28,16 +30,9 @@ __all__ = [
     "Verdict",
 ]
 
-BEST_SINGLE = "best-single"
-"""The strategy that gains are measured against."""
-ORACLE = "oracle"
-"""The bound: it looks at labels."""
-
 Verdict = Literal["better", "worse", "no difference", "reference", "bound"]
 
 _ROWS, _JSON, _TABLE, _HISTORY = "rows.parquet", "bench.json", "leaderboard.md", "history.json"
-_NOISE = 1e-12
-"""Differences below this are rounding, not gains."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +65,7 @@ class LeaderboardRow:
             return "bound"
         if self.strategy == BEST_SINGLE:
             return "reference"
-        if self.gain_ci[0] > _NOISE:
-            return "better"
-        return "worse" if self.gain_ci[1] < -_NOISE else "no difference"
+        return judge(self.gain_ci)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +112,8 @@ class BenchResult:
     per_query: pa.Table
     """One row per strategy, dial, fold, seed and query; the columns are in docs/bench.md."""
     histories: tuple[History, ...] = ()
+    budgets: tuple[BudgetCell, ...] = ()
+    """Each learned strategy against the best simple one at equal cost."""
 
     def to_json(self) -> dict[str, Any]:
         """The bench JSON of docs/bench.md."""
@@ -128,6 +123,7 @@ class BenchResult:
             "protocol": {**asdict(self.protocol), **self.tested},
             "rows": [asdict(row) for row in self.rows],
             "frontiers": {s: [asdict(p) for p in points] for s, points in self.frontiers.items()},
+            "budgets": [asdict(cell) for cell in self.budgets],
             "not_applicable": dict(self.not_applicable),
             "synthetic": self.synthetic,
             "notes": list(self.notes),
@@ -135,13 +131,18 @@ class BenchResult:
         }
 
     def to_markdown(self) -> str:
-        """The leaderboard as a Markdown table, with what a reader must know above it."""
+        """The leaderboard and what equal cost buys, with what a reader must know beside them."""
         lines = [f"# {self.data}", ""]
         if self.synthetic:
             lines += ["**Synthetic data: simulated members, not recorded models.**", ""]
         lines += [self.describe(), "", *_HEADER, *map(_markdown_row, self.rows), ""]
         lines += [f"- {note}" for note in self.notes]
         lines += [f"- not applicable: {s}: {reason}" for s, reason in self.not_applicable.items()]
+        if self.budgets:
+            lines += ["", "## At equal cost", "", EQUAL_COST]
+        for axis, cells in self.cells().items():
+            lines += ["", f"Budgets are {self.axis_title(axis)}.", "", *_CELL_HEADER]
+            lines += [_markdown_cell(cell, self.budget_label(cell)) for cell in cells]
         return "\n".join(lines).rstrip() + "\n"
 
     def describe(self) -> str:
@@ -159,6 +160,30 @@ class BenchResult:
             f"{protocol.n_resamples} resamples). Gains are over the best single member, chosen on "
             "training queries."
         )
+
+    def cells(self) -> dict[Axis, tuple[BudgetCell, ...]]:
+        """The comparisons at equal cost by axis; without the axes that have none."""
+        by_axis = {
+            axis: tuple(cell for cell in self.budgets if cell.axis == axis) for axis in AXIS_TITLES
+        }
+        return {axis: cells for axis, cells in by_axis.items() if cells}
+
+    def axis_title(self, axis: Axis) -> str:
+        """What a budget on this axis means."""
+        unit = self._usd_of_best_single()
+        if axis == "calls" or unit is None:
+            return AXIS_TITLES[axis]
+        return f"{AXIS_TITLES[axis]} ({1000 * unit:.3g} USD / 1k queries)"
+
+    def budget_label(self, cell: BudgetCell) -> str:
+        """A budget in the words of `axis_title`: "1.5" calls, "0.25" times best single, "all"."""
+        if cell.budget is None:
+            return "all"
+        unit = self._usd_of_best_single() if cell.axis == "usd" else None
+        return f"{cell.budget / (unit or 1.0):.4g}"
+
+    def _usd_of_best_single(self) -> float | None:
+        return next((row.mean_cost_usd for row in self.rows if row.strategy == BEST_SINGLE), None)
 
     def write(self, folder: Path) -> None:
         """Write rows.parquet, history.json, leaderboard.md and, last, bench.json.
@@ -179,7 +204,7 @@ class BenchResult:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what `write` wrote.
+        """Read what `write` wrote; results older than `budgets` have none.
 
         Raises:
             RecordError: a file is missing, damaged or not of a benchmark.
@@ -202,6 +227,7 @@ class BenchResult:
                     name: tuple(FrontierPoint(**point) for point in points)
                     for name, points in found["frontiers"].items()
                 },
+                budgets=tuple(_cell(cell) for cell in found.get("budgets", ())),
                 not_applicable=found["not_applicable"],
                 synthetic=found["synthetic"],
                 notes=tuple(found["notes"]),
@@ -219,6 +245,33 @@ class BenchResult:
 def _row(row: dict[str, Any]) -> LeaderboardRow:
     intervals = {name: tuple(row[name]) for name in ("accuracy_ci", "gain_ci")}
     return LeaderboardRow(**{**row, **intervals})
+
+
+def _cell(cell: dict[str, Any]) -> BudgetCell:
+    intervals = {name: tuple(cell[name]) for name in ("accuracy_ci", "difference_ci")}
+    return BudgetCell(**{**cell, **intervals})
+
+
+_CELL_HEADER = (
+    "| strategy | budget | accuracy % | best simple strategy | its accuracy % | difference "
+    "| verdict |",
+    "|:--|--:|--:|:--|--:|--:|:--|",
+)
+
+
+def _markdown_cell(cell: BudgetCell, budget: str) -> str:
+    low, high = (100 * end for end in cell.accuracy_ci)
+    less, more = (100 * end for end in cell.difference_ci)
+    shown = (
+        cell.strategy,
+        budget,
+        f"{100 * cell.accuracy:.1f} [{low:.1f}, {high:.1f}]",
+        cell.rival,
+        f"{100 * cell.rival_accuracy:.1f}",
+        f"{100 * cell.difference:+.1f} [{less:+.1f}, {more:+.1f}]",
+        cell.verdict,
+    )
+    return f"| {' | '.join(shown)} |"
 
 
 _HEADER = (

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from rlfocal.bench.budgets import BUDGETS, check_budgets, equal_cost
 from rlfocal.bench.catalogue import create, resolve
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Partition, partition
@@ -43,6 +44,7 @@ def run_bench(
     strategies: Sequence[str],
     protocol: EvalProtocol,
     *,
+    budgets: Sequence[float] = BUDGETS,
     executor: Executor | None = None,
     on_progress: OnProgress | None = None,
 ) -> BenchResult:
@@ -52,6 +54,7 @@ def run_bench(
         table: the recorded answers.
         strategies: names or groups of the catalogue; `best-single` and `oracle` are added.
         protocol: folds, seeds, resamples.
+        budgets: mean calls a query at which learned strategies are compared with simple ones.
         executor: where the jobs run; None for here, one after another. It changes no figure but
             the seconds.
         on_progress: told once before the first job and after every job.
@@ -60,11 +63,12 @@ def run_bench(
         The figures and the rows behind them.
 
     Raises:
-        ConfigError: a name is unknown, something is not installed, or the data set is too small
-            for the protocol; before any job is run.
+        ConfigError: a name is unknown, a budget is no number of calls, something is not
+            installed, or the data set is too small for the protocol; before any job is run.
         RlfocalError: a strategy failed; the message names strategy, fold and seed.
     """
     executor = SerialExecutor() if executor is None else executor
+    limits = check_budgets(budgets)
     names = resolve([*strategies, BEST_SINGLE, ORACLE])
     part = partition(table, protocol)
     not_applicable, jobs = _plan(table, names, protocol, len(part.folds))
@@ -75,15 +79,15 @@ def run_bench(
     results = [result for result in results if result.job.strategy not in not_applicable]
     results, dropped = _common_dials(results)
     per_query = per_query_rows(table, part.folds, results)
-    found = scores(per_query)
+    found, priced = scores(per_query), table.cost_unit == "usd"
     n_groups = len(np.unique(found.group))
     return BenchResult(
         data=table.name,
         members=table.members,
         protocol=protocol,
         tested={"n_queries": len(found.group), "n_groups": n_groups},
-        rows=_leaderboard(found, results, protocol, priced=table.cost_unit == "usd"),
-        frontiers=_frontiers(found, priced=table.cost_unit == "usd"),
+        rows=_leaderboard(found, results, protocol, priced=priced),
+        frontiers=_frontiers(found, priced=priced),
         not_applicable={name: not_applicable[name] for name in names if name in not_applicable},
         synthetic=table.synthetic,
         notes=(*_notes(table, part, n_groups), *dropped),
@@ -99,6 +103,7 @@ def run_bench(
             for result in results
             if result.history
         ),
+        budgets=equal_cost(found, limits, priced=priced, n_resamples=protocol.n_resamples),
     )
 
 

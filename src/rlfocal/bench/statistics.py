@@ -9,27 +9,47 @@ Source: the percentile bootstrap (Efron, 1979), applied to clusters.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlfocal.bench.result import BEST_SINGLE
 from rlfocal.bench.rows import Scores, scores
 from rlfocal.records import IntArray
 
 __all__ = [
+    "BEST_SINGLE",
+    "ORACLE",
+    "Axis",
     "BootstrapMeans",
     "Comparison",
     "Estimate",
+    "Frontier",
+    "Judgement",
     "accuracy_at",
     "bootstrap_means",
+    "frontier",
     "gap_closed",
+    "judge",
     "mixed_at",
 ]
 
 _Floats = NDArray[np.float64]
+
+BEST_SINGLE = "best-single"
+"""The strategy that gains are measured against."""
+ORACLE = "oracle"
+"""The bound: it looks at labels."""
+
+Axis = Literal["calls", "usd"]
+"""What is spent: calls, or US dollars where the data set prices every member."""
+Judgement = Literal["better", "worse", "no difference"]
+
+_NOISE = 1e-12
+"""Differences below this are rounding, not gains."""
+_SAME_SPEND = 1e-7
+"""Spends closer than this share of the greatest are one: costs are recorded as float32."""
 
 _SEED = 20250204
 """Fixes the resamples, so that the same rows give the same intervals."""
@@ -48,6 +68,17 @@ class Estimate(NamedTuple):
     def ci(self) -> tuple[float, float]:
         """The interval."""
         return self.low, self.high
+
+
+def judge(ci: tuple[float, float]) -> Judgement:
+    """Say whether a difference is one: only where its interval excludes zero.
+
+    >>> judge((0.01, 0.02)), judge((0.0, 0.02)), judge((-0.02, -0.01))
+    ('better', 'no difference', 'worse')
+    """
+    if ci[0] > _NOISE:
+        return "better"
+    return "worse" if ci[1] < -_NOISE else "no difference"
 
 
 class BootstrapMeans(NamedTuple):
@@ -112,11 +143,11 @@ def gap_closed(
         out of the interval.
     """
     gap = float(means.value[oracle] - means.value[baseline])
-    if gap <= 1e-12:
+    if gap <= _NOISE:
         return None
     gaps = means.resampled[:, oracle] - means.resampled[:, baseline]
     gains = means.resampled[:, column] - means.resampled[:, baseline]
-    usable = gaps > 1e-12
+    usable = gaps > _NOISE
     gain = float(means.value[column] - means.value[baseline])
     return _estimate(gain / gap, gains[usable] / gaps[usable])
 
@@ -163,17 +194,34 @@ def accuracy_at(
     return Comparison(means.mean(0), means.difference(0, 1))
 
 
-def mixed_at(table: Scores, strategy: str, mean_calls: float) -> _Floats | None:
-    """Expected score of each query when two neighbouring operating points are mixed by a coin.
+class Frontier(NamedTuple):
+    """The operating points of one strategy by rising spend; points of equal spend are mixed."""
 
-    The points of a strategy (every dial, and the default) are ordered by their mean calls alone.
-    Points that cost more and score less stay in: leaving them out would choose by test labels and
-    flatter the frontier. Points of equal mean calls are mixed evenly. Between two points the
-    dearer one is taken with the probability that meets `mean_calls`; above the dearest point the
-    calls left over are not made.
+    spend: _Floats
+    """float64[L], rising: mean calls or USD a query."""
+    score: _Floats
+    """float64[Q, L]: expected score of each query."""
 
-    Returns:
-        float64[Q], or None when the cheapest point makes more calls than that.
+    def at(self, budget: float) -> _Floats | None:
+        """Expected score of each query, float64[Q], at a mean spend; `mixed_at` says how."""
+        tolerance = _SAME_SPEND * self.spend[-1]
+        if budget < self.spend[0] - tolerance:
+            return None
+        upper = int(np.searchsorted(self.spend, budget - tolerance))
+        if upper == len(self.spend):
+            return self.score[:, -1]
+        if upper == 0 or self.spend[upper] <= budget + tolerance:
+            return self.score[:, upper]
+        low, high = self.spend[upper - 1], self.spend[upper]
+        weight = (budget - low) / (high - low)
+        return np.asarray((1 - weight) * self.score[:, upper - 1] + weight * self.score[:, upper])
+
+
+def frontier(table: Scores, strategy: str, *, axis: Axis = "calls") -> Frontier:
+    """Order the operating points of a strategy (every dial, and the default) by what they spend.
+
+    Points that spend more and score less stay in: leaving them out would choose by test labels and
+    flatter the frontier. Points of equal mean spend are mixed evenly.
 
     Raises:
         KeyError: the strategy was not benchmarked.
@@ -181,19 +229,36 @@ def mixed_at(table: Scores, strategy: str, mean_calls: float) -> _Floats | None:
     columns = [i for i, (name, _) in enumerate(table.points) if name == strategy]
     if not columns:
         raise KeyError(f"{strategy} is not among the benchmarked strategies")
-    calls = table.n_calls[:, columns].mean(axis=0).round(9)
-    levels, level = np.unique(calls, return_inverse=True)
-    if mean_calls < levels[0]:
-        return None
-    share = (level[:, None] == np.arange(len(levels))) / np.bincount(level)
-    score = table.score[:, columns] @ share  # [Q, levels], by rising calls
-    upper = int(np.searchsorted(levels, mean_calls))
-    if upper == len(levels):
-        return np.asarray(score[:, -1])
-    if levels[upper] == mean_calls:
-        return np.asarray(score[:, upper])
-    weight = (mean_calls - levels[upper - 1]) / (levels[upper] - levels[upper - 1])
-    return np.asarray((1 - weight) * score[:, upper - 1] + weight * score[:, upper])
+    spent = (table.n_calls if axis == "calls" else table.cost)[:, columns].mean(axis=0)
+    order = np.argsort(spent, kind="stable")
+    spent = spent[order]
+    starts = np.concatenate([[True], np.diff(spent) > _SAME_SPEND * spent[-1]])  # [points]
+    level = np.cumsum(starts) - 1
+    share = (level[:, None] == np.arange(level[-1] + 1)) / np.bincount(level)  # [points, L]
+    return Frontier(spent[starts], table.score[:, columns][:, order] @ share)
+
+
+def mixed_at(
+    table: Scores, strategy: str, budget: float, *, axis: Axis = "calls"
+) -> _Floats | None:
+    """Expected score of each query when two neighbouring operating points are mixed by a coin.
+
+    The points are those of `frontier`. Between two of them the dearer one is taken with the
+    probability that meets the budget; above the dearest point the calls left over are not made.
+
+    Args:
+        table: scores of a benchmark.
+        strategy: which strategy.
+        budget: mean spend a query: calls, or USD.
+        axis: what is spent.
+
+    Returns:
+        float64[Q], or None when the cheapest point spends more than that.
+
+    Raises:
+        KeyError: the strategy was not benchmarked.
+    """
+    return frontier(table, strategy, axis=axis).at(budget)
 
 
 def _estimate(value: float, resampled: _Floats) -> Estimate:
