@@ -111,3 +111,44 @@ def test_a_member_that_never_answers_is_carried_along(run: Run, small: Path) -> 
 def test_synthetic_data_are_called_so(run: Run) -> None:
     ran = run("bench", "demo", *QUICK, "--strategies", "plurality")
     assert ran.out.startswith("SYNTHETIC DATA")
+
+
+def test_learned_strategies_are_shown_at_equal_cost(
+    run: Run, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlfocal.bench import STRATEGIES
+
+    # A learned strategy of the quickest kind: what is looked at is how it is compared and shown.
+    monkeypatch.setitem(STRATEGIES, "rl-focal", "rlfocal.strategies.agreement:Agreement")
+    command = ("bench", small, *QUICK, "--strategies", "plurality,rl-focal")
+    found = json.loads(run(*command, "--budgets", "2, 1.5", "--json", "-").out)["budgets"]
+    assert [(c["strategy"], c["budget"]) for c in found] == [
+        ("rl-focal", 1.5), ("rl-focal", 2), ("rl-focal", None),
+    ]  # fmt: skip
+    default = json.loads(run(*command, "--json", "-").out)["budgets"]
+    assert [cell["budget"] for cell in default] == [1.5, 2, 3, 4, None]
+    said = run(*command, "--budgets", "1.5").out
+    assert "At equal cost: mean calls a query" in said
+    (line, end) = [text.split() for text in said.splitlines() if text.startswith(" rl-focal")][-2:]
+    assert line[1:4] == ["1.5", f"{100 * found[0]['accuracy']:.1f}", found[0]["rival"]]
+    assert end[1] == "all"
+    assert "with hindsight" in said
+    assert "At equal cost" not in run("bench", small, *QUICK, "--strategies", "plurality").out
+
+
+@pytest.mark.parametrize(
+    ("budgets", "said"),
+    [
+        ("2,many", "--budgets: 'many' is not a number of calls"),
+        ("0.5", "--budgets: a budget must be a finite number of mean calls of at least 1, got 0.5"),
+        ("nan", "got nan"),
+        (",", "--budgets: no name given"),
+    ],
+)
+def test_bad_budgets_are_refused_before_the_data_are_read(
+    run: Run, tmp_path: Path, budgets: str, said: str
+) -> None:
+    ran = run("bench", tmp_path / "nowhere", "--budgets", budgets)
+    assert ran.code != 0
+    assert said in ran.err
+    assert "nowhere" not in ran.err

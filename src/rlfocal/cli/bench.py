@@ -37,6 +37,14 @@ def bench(
     seeds: Annotated[
         int, typer.Option(metavar="S", help="Seeds of strategies that learn at random.")
     ] = 1,
+    budgets: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="Mean calls a query at which learned strategies are compared with simple ones; "
+            '"all" is always added.',
+        ),
+    ] = "1.5,2,3,4",
     jobs: Annotated[int, typer.Option(metavar="J", help="Processes to run in.")] = 1,
     json: Annotated[
         Path | None,
@@ -61,6 +69,7 @@ def bench(
 
     names = resolve(common.split_names(strategies, "--strategies") or ())
     protocol = EvalProtocol(n_folds=folds, use_split=split, n_seeds=seeds)
+    limits = _budgets(budgets)
     if jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")
     _check_outputs(json, report)
@@ -70,6 +79,7 @@ def bench(
             table,
             names,
             protocol,
+            budgets=limits,
             executor=ProcessExecutor(jobs) if jobs > 1 else SerialExecutor(),
             on_progress=move,
         )
@@ -89,6 +99,29 @@ def bench(
 
 
 _STDOUT = Path("-")
+
+
+def _budgets(text: str) -> tuple[float, ...]:
+    """Read numbers of calls.
+
+    Raises:
+        ConfigError: one is not a number, or below the one call that every query takes.
+    """
+    from rlfocal.bench.budgets import check_budgets
+
+    found = []
+    for part in common.split_names(text, "--budgets") or ():
+        try:
+            found.append(float(part))
+        except ValueError:
+            raise ConfigError(
+                f"--budgets: '{part}' is not a number of calls; separate numbers by commas, "
+                'as in 1.5,2,3 ("all", no limit, is always added)'
+            ) from None
+    try:
+        return check_budgets(found)
+    except ConfigError as exc:
+        raise ConfigError(f"--budgets: {exc}") from exc
 
 
 def _check_outputs(json: Path | None, report: Path | None) -> None:
@@ -116,6 +149,7 @@ def _show(result: BenchResult) -> None:
         table.add_row(*_cells(row, priced=priced))
     console.print(table)
     console.print(result.describe())
+    _show_equal_cost(result)
     for name, reason in result.not_applicable.items():
         console.print(f"not applicable: {name}: {reason}")
     for note in result.notes:
@@ -123,6 +157,34 @@ def _show(result: BenchResult) -> None:
     if result.frontiers:
         names = ", ".join(result.frontiers)
         console.print(f"Accuracy against cost of {names}: --json FILE or --report DIR")
+
+
+def _show_equal_cost(result: BenchResult) -> None:
+    """Show what equal cost buys, under the leaderboard; nothing without a learned strategy."""
+    from rlfocal.bench.budgets import EQUAL_COST
+
+    console = common.output()
+    for axis, cells in result.cells().items():
+        table = common.table_of(
+            "learned", "budget", "accuracy %", "best simple", "accuracy %", "difference", "verdict",
+            title=f"At equal cost: {result.axis_title(axis)}",
+        )  # fmt: skip
+        for column in (3, 6):
+            table.columns[column].justify = "left"
+        for cell in cells:
+            table.add_row(
+                cell.strategy,
+                result.budget_label(cell),
+                common.percent(cell.accuracy),
+                cell.rival,
+                common.percent(cell.rival_accuracy),
+                _with_interval(cell.difference, cell.difference_ci, signed=True),
+                cell.verdict,
+                end_section=cell.budget is None,
+            )
+        console.print(table)
+    if result.budgets:
+        console.print(EQUAL_COST)
 
 
 def _cells(row: LeaderboardRow, *, priced: bool) -> list[str]:
