@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rlfocal.bench import BenchResult, EvalProtocol
+from rlfocal.bench.budgets import BudgetCell
 from rlfocal.errors import ConfigError
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.report import render, write_report
@@ -64,6 +65,20 @@ def page_path(
         data="</title><b>demo</b>",
         notes=("</script><script>alert(3)</script>",),
         not_applicable={"self-consistency": "<i>no samples</i>"},
+        budgets=(
+            BudgetCell(
+                strategy="rl-focal",
+                axis="calls",
+                budget=1.5,
+                accuracy=0.57,
+                accuracy_ci=(0.55, 0.59),
+                rival="<u>rival</u>",
+                rival_accuracy=0.56,
+                difference=0.01,
+                difference_ci=(-0.01, 0.03),
+                verdict="no difference",
+            ),
+        ),
     )
     folder = tmp_path_factory.mktemp("report") / "made" / "on the way"
     return write_report(bad, replace(table, members=members, tasks=tasks), folder)
@@ -95,6 +110,7 @@ def test_names_from_the_data_are_shown_and_never_run(page: Page, page_path: Path
     assert page.tags.count("script") == 3 + page.tags.count("figure")
     assert "img" not in page.tags
     assert EVIL in "".join(page.visible)
+    assert "<u>rival</u>" in "".join(page.visible)
     assert "<script>alert" not in page_path.read_text(encoding="utf-8")
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from rlfocal.bench import BenchResult, LeaderboardRow
+from rlfocal.bench import BenchResult, LeaderboardRow, Verdict
 from rlfocal.report.html import Html, table
 from rlfocal.report.labels import interval, money, number, percent, points, seconds
 
-__all__ = ["leaderboard"]
+__all__ = ["leaderboard", "verdict_word"]
 
 WIDTH_PX, HEIGHT_PX, PAD_PX = 90, 16, 5
 
-_WORDS = {
+_WORDS: dict[Verdict, str] = {
     "better": "▲ better",
     "worse": "▼ worse",
     "no difference": "no difference",
@@ -45,7 +45,7 @@ def _cells(row: LeaderboardRow, scale: tuple[float, float], *, priced: bool) -> 
         row.strategy,
         number(100 * row.accuracy, 1),
         Html(f'{bar}<span class="ci">{interval(row.accuracy_ci)}</span>'),
-        Html(f'<span class="verdict">{_WORDS[row.verdict]}</span>'),
+        verdict_word(row.verdict),
         gain,
         Html(f'<span class="ci">{gain_ci}</span>'),
         number(row.mean_calls, 2),
@@ -59,6 +59,11 @@ def _cells(row: LeaderboardRow, scale: tuple[float, float], *, priced: bool) -> 
         percent(closed, 0) if closed is not None else "",
         seconds(row.fit_s),
     ]
+
+
+def verdict_word(verdict: Verdict) -> Html:
+    """Show a verdict; the class of its row gives it its colour."""
+    return Html(f'<span class="verdict">{_WORDS[verdict]}</span>')
 
 
 def interval_bar(value: float, bounds: tuple[float, float], scale: tuple[float, float]) -> Html:

@@ -16,6 +16,7 @@ from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
 from rlfocal.records import ResponseTable
 from rlfocal.report import figures, pool_figures
+from rlfocal.report.equal_cost import equal_cost
 from rlfocal.report.figures import Point, Run
 from rlfocal.report.html import Choice, Html, Section, chart, details, paragraphs, table
 from rlfocal.report.labels import interval, money, number, percent
@@ -37,6 +38,8 @@ def sections(
     """Yield the sections in reading order; those with nothing to show are left out."""
     yield Section("finding", "Finding", paragraphs(verdict(result), first_class="lead"))
     yield Section("leaderboard", "Leaderboard", _leaderboard(result))
+    if result.budgets:
+        yield Section("equal-cost", "At equal cost", equal_cost(result))
     yield Section("cost", "Accuracy against cost", _cost(result))
     yield Section("members", "Members", _members(responses))
     yield Section("diversity", "Diversity", _diversity(responses, rng))

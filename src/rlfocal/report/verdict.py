@@ -19,7 +19,7 @@ def verdict(result: BenchResult) -> list[str]:
     """Say what a reader should take away, most important first.
 
     Returns:
-        One to four plain sentences or short paragraphs, not escaped.
+        Some plain sentences or short paragraphs, not escaped.
     """
     rows = contenders(result)
     base = next((row for row in result.rows if row.verdict == "reference"), None)
@@ -33,6 +33,7 @@ def verdict(result: BenchResult) -> list[str]:
             )
         said += _cheapest(won, base)
     said += _learned(rows)
+    said += _equal_cost(result)
     return said
 
 
@@ -88,6 +89,28 @@ def _learned(rows: Sequence[LeaderboardRow]) -> list[str]:
         f"{number(mine.mean_calls, 1)} calls a query; the most accurate other strategy, "
         f"{rival.strategy}, reached {percent(rival.accuracy)} with {number(rival.mean_calls, 1)}."
     ]
+
+
+def _equal_cost(result: BenchResult) -> list[str]:
+    """Say at how many budgets of calls a learned strategy is ahead; one sentence for each."""
+    cells = result.cells().get("calls", ())
+    said = []
+    for strategy in dict.fromkeys(cell.strategy for cell in cells):
+        own = [cell for cell in cells if cell.strategy == strategy]
+        better, worse = (
+            [result.budget_label(cell) for cell in own if cell.verdict == verdict]
+            for verdict in ("better", "worse")
+        )
+        said.append(
+            f"At equal mean calls, {strategy} is better than the best simple strategy at "
+            f"{len(better)} of {len(own)} budgets{_listed(better)} and worse at "
+            f"{len(worse)}{_listed(worse)}; that one is chosen with hindsight at each budget."
+        )
+    return said
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return f" ({', '.join(labels)})" if labels else ""
 
 
 def _within(row: LeaderboardRow) -> str:
