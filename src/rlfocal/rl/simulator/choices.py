@@ -140,7 +140,7 @@ def _silence(spec: PoolSpec, difficulty: NDArray[np.float64]) -> NDArray[np.floa
     """float64[Q, N]: chance of no usable answer; twice as high one deviation up in difficulty."""
     harder = difficulty - difficulty.mean()
     weight = np.exp(np.log(2) * np.clip(harder / (harder.std() + 1e-9), -3, 3))
-    return np.minimum(spec.abstain * (weight / weight.mean())[:, None], 0.9)
+    return np.asarray(np.minimum(spec.abstain * (weight / weight.mean())[:, None], 0.9))
 
 
 def _offsets(logit: FloatArray, usable: BoolArray, spec: PoolSpec) -> FloatArray:

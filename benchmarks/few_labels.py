@@ -1,0 +1,180 @@
+"""What a prior is worth when labels are few: rl-focal-prior against simple rivals on real pools.
+
+    .venv/bin/python benchmarks/few_labels.py ../shared/data/gsm8k --pool mid8 --labels 25 100
+
+Draws n labelled queries, fits every strategy on those alone, and replays all on the rest; a prompt
+never stands on both sides. Accuracy at b calls is read off each strategy's frontier (mixing its two
+nearest dials); "all" is every member asked. Differences are prior minus rival, in points, averaged
+over draws, with the standard error over draws in brackets: it says how far the draw of labels
+matters, not how far another pool would differ.
+
+With no labels a rival that needs some is left out; the order of members is then the recorded one.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from rlfocal.bench.catalogue import STRATEGIES, create
+from rlfocal.records import Calibration, ResponseTable, build_table
+from rlfocal.records.folders import read_dataset
+from rlfocal.replay import replay
+from rlfocal.rl.prior.strategy import RlFocalPrior
+from rlfocal.rl.prior.weights import load_prior
+from rlfocal.strategies.protocol import Dialled, Strategy
+
+CALLS = (1.5, 2.0, 3.0, 4.0)
+COLUMNS = (*(f"@{b:g}" for b in CALLS), "all")
+
+
+def sides(
+    table: ResponseTable, n_labels: int, most: int, rng: np.random.Generator
+) -> tuple[ResponseTable, ResponseTable]:
+    """Labelled queries, and at most `most` test queries with other prompts than theirs."""
+    order = rng.permutation(table.n_queries)
+    labelled = order[:n_labels]
+    rest = order[n_labels:]
+    rest = rest[~np.isin(table.group[rest], table.group[labelled])][:most]
+    train, test = table.take(np.sort(labelled)), table.take(np.sort(rest))
+    if n_labels and table.option_scores is not None:
+        calibration = Calibration.fit(train)
+        train, test = calibration.apply(train), calibration.apply(test)
+    return train, test
+
+
+def frontier(strategy: Strategy, test: ResponseTable) -> dict[str, float]:
+    """Accuracy at each number of calls; NaN beyond what the strategy ever asks."""
+    points: list[tuple[float, float]] = []
+    settings: list[Strategy] = [strategy]
+    if isinstance(strategy, Dialled):
+        settings = [strategy.at(dial) for dial in strategy.dials]
+    for setting in settings:
+        outcome = replay(setting, test)
+        points.append((float(outcome.n_calls.mean()), float(outcome.score.mean())))
+    calls, score = np.array(sorted(points)).T
+    out = {}
+    for b in CALLS:
+        reachable = calls[0] - 1e-9 <= b
+        # Past its dearest setting a strategy keeps that accuracy: it need not ask more.
+        out[f"@{b:g}"] = float(np.interp(b, calls, score)) if reachable else float("nan")
+    out["all"] = everyone(strategy, test)
+    return out
+
+
+class AskAll:
+    """A strategy's fusion with every member asked."""
+
+    name = "all"
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy = strategy
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> AskAll:
+        """Nothing to fit."""
+        return self
+
+    def next_members(self, view):  # type: ignore[no-untyped-def]
+        """Everybody, once."""
+        return ~view.asked & (view.n_rounds == 0)[:, None]
+
+    def fuse(self, view):  # type: ignore[no-untyped-def]
+        """As the strategy does."""
+        return self._strategy.fuse(view)
+
+
+def everyone(strategy: Strategy, test: ResponseTable) -> float:
+    """Accuracy with all members asked."""
+    return float(replay(AskAll(strategy), test).score.mean())
+
+
+def rivals(weights: Path | None) -> dict[str, Callable[[], Strategy]]:
+    """The prior, and what it has to beat."""
+
+    def made(name: str) -> Callable[[], Strategy]:
+        return lambda: create(name)  # type: ignore[return-value]
+
+    names = ["agreement", "agreement-capped", "weighted-vote", "plurality"]
+    prior = None if weights is None else load_prior(weights)
+    found: dict[str, Callable[[], Strategy]] = {"prior": lambda: RlFocalPrior(prior)}
+    return found | {name: made(name) for name in names if name in STRATEGIES}
+
+
+def measure(
+    table: ResponseTable, n_labels: int, draws: int, most: int, seed: int, weights: Path | None
+) -> dict[str, np.ndarray]:
+    """float64[draws, columns] of accuracies per strategy."""
+    figures: dict[str, list[list[float]]] = {}
+    for draw in range(draws):
+        rng = np.random.default_rng([seed, n_labels, draw])
+        train, test = sides(table, n_labels, most, rng)
+        for name, make in rivals(weights).items():
+            if n_labels == 0 and name not in ("prior", "plurality"):
+                continue
+            fitted = make().fit(train, rng=np.random.default_rng([seed, draw]))
+            row = frontier(fitted, test)
+            figures.setdefault(name, []).append([row[column] for column in COLUMNS])
+    return {name: np.array(rows) for name, rows in figures.items()}
+
+
+def show(title: str, found: dict[str, np.ndarray]) -> None:
+    """Print accuracies of the prior and its differences from the others."""
+    prior = found["prior"]
+    print(f"\n{title}")
+    print(f"{'':<26}" + "".join(f"{column:>15}" for column in COLUMNS))
+    print(f"{'prior, accuracy':<26}" + "".join(f"{v:>15.3f}" for v in prior.mean(axis=0)))
+    for name, rows in found.items():
+        if name == "prior":
+            continue
+        gap = 100 * (prior - rows)
+        error = gap.std(axis=0, ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else gap[0] * np.nan
+        cells = [
+            f"{'-':>15}" if np.isnan(g) else f"{g:>+8.2f} ({e:.2f})"
+            for g, e in zip(gap.mean(axis=0), error, strict=True)
+        ]
+        print(f"{'minus ' + name:<26}" + "".join(f"{cell:>15}" for cell in cells))
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="+", help="folders of recorded data sets")
+    parser.add_argument("--labels", type=int, nargs="+", default=[0, 25, 50, 100, 500])
+    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--pool", action="append", help="named pools; all members where absent")
+    parser.add_argument("--most-tests", type=int, default=3000, help="test queries per draw")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", type=Path, help="folder of another prior")
+    parser.add_argument("--json", type=Path, help="also write the accuracies there")
+    args = parser.parse_args()
+    everything: dict[str, dict[str, list[list[float]]]] = {}
+    for folder in args.data:
+        dataset = read_dataset(folder)
+        for pool in args.pool or [None]:
+            if pool is not None and pool not in dataset.info.pools:
+                continue
+            table = build_table(dataset, members=None if pool is None else dataset.info.pools[pool])
+            for n in args.labels:
+                if n >= table.n_queries:
+                    continue
+                title = f"{folder.name} {pool or 'all'}, {table.n_members} members, {n} labels"
+                found = measure(table, n, args.draws, args.most_tests, args.seed, args.weights)
+                show(title, found)
+                everything[title] = {k: v.tolist() for k, v in found.items()}
+    if args.json is not None:
+        args.json.write_text(json.dumps(everything), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""The prior's Decider and its critic: one net for every pool, equivariant over members.
+
+The Decider starts as a sound rule and learns corrections to it: members in order of expected score
+minus price, and a stop where the posterior passes a threshold that falls with the price of the next
+call. Nothing in it belongs to one member, task or pool; all it knows of them are statistics.
+
+Axes: K states, N members, H hidden units.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rlfocal.rl.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
+
+__all__ = ["Critic", "Decider", "GlobalState"]
+
+_ORDER_GAIN = 20.0
+_STOP_GAIN = 10.0
+_GAIN_PER_CALL = 0.25
+"""Start: another call turns about a quarter of the remaining doubt into right answers."""
+
+
+class GlobalState(NamedTuple):
+    """What the centralised critic sees, in training only."""
+
+    observation: Observation
+    member_score: Tensor
+    """float32[K, N] in [0, 1]: what each member's answer is worth, asked or not."""
+    worth: Tensor
+    """float32[K]: what stopping now would earn."""
+
+
+class _Body(nn.Module):
+    def __init__(self, n_member: int, n_shared: int, hidden: int) -> None:
+        super().__init__()
+        self.member_in = nn.Linear(n_member, hidden)
+        self.shared_in = nn.Linear(n_shared, hidden)
+        self.member_mix = nn.Linear(hidden, hidden)
+        self.pool_mix = nn.Linear(3 * hidden, hidden)
+        self.shared_mix = nn.Linear(4 * hidden, hidden)
+        self.shared_out = nn.Linear(hidden, hidden)
+
+    def forward(self, member: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns float32[K, N, H] per member and float32[K, H] shared."""
+        shared = self.shared_in(shared)
+        hidden = torch.relu(self.member_in(member) + shared[:, None])
+        asked = member[:, :, :1]
+        n_asked, left = asked.sum(1), 1 - asked
+        n_left = left.sum(1)
+        pool = torch.cat(
+            [
+                (hidden * asked).sum(1) / n_asked.clamp_min(1),
+                (hidden * left).sum(1) / n_left.clamp_min(1),
+                (hidden * left).amax(1),
+            ], dim=1,
+        )  # fmt: skip
+        mixed = torch.relu(self.member_mix(hidden) + self.pool_mix(pool)[:, None])
+        shared = torch.relu(self.shared_mix(torch.cat([torch.relu(shared), pool], dim=1)))
+        return mixed, torch.relu(self.shared_out(shared))
+
+
+class Decider(nn.Module):
+    """The acting agent.
+
+    Args:
+        hidden: H.
+    """
+
+    def __init__(self, *, hidden: int = 56) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.body = _Body(N_MEMBER_FEATURES, N_SHARED_FEATURES, hidden)
+        self.member_head = nn.Linear(hidden, 1)
+        self.stop_head = nn.Linear(hidden, 1)
+        for head in (self.member_head, self.stop_head):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, observation: Observation) -> Tensor:
+        """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
+        members, shared = self.body(observation.member, observation.shared)
+        score = _ORDER_GAIN * observation.preference + self.member_head(members).squeeze(2)
+        open_to = observation.legal[:, :-1]
+        which = torch.log_softmax(score.masked_fill(~open_to, -1e9), dim=1)
+        threshold = 1 - (observation.next_price / _GAIN_PER_CALL).clamp(max=1)
+        stop = _STOP_GAIN * (observation.confidence - threshold) + self.stop_head(shared).squeeze(1)
+        stop = torch.where(observation.legal[:, -1], stop, -1e9)
+        stop = torch.where(open_to.any(1), stop, 1e9)
+        which = which + functional.logsigmoid(-stop)[:, None]
+        every = torch.cat([which, functional.logsigmoid(stop)[:, None]], dim=1)
+        return every.masked_fill(~observation.legal, -1e9)
+
+    def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability float32[K, A] of actions int64[K, A], and entropy float32[K]."""
+        log_prob = self(observation)
+        entropy = -(log_prob.exp() * log_prob.clamp_min(-50)).sum(1)
+        return log_prob.gather(1, action), entropy
+
+
+class Critic(nn.Module):
+    """Centralised value of a state: it also sees what the members' answers are worth."""
+
+    def __init__(self, *, hidden: int = 56) -> None:
+        super().__init__()
+        self.body = _Body(N_MEMBER_FEATURES + 1, N_SHARED_FEATURES + 1, hidden)
+        self.head = nn.Linear(2 * hidden, 1)
+
+    def forward(self, state: GlobalState) -> Tensor:
+        """float32[K]: expected return."""
+        seen = state.observation
+        member = torch.cat([seen.member, state.member_score[:, :, None] - 0.5], dim=2)
+        shared = torch.cat([seen.shared, state.worth[:, None] - 0.5], dim=1)
+        members, shared = self.body(member, shared)
+        value: Tensor = self.head(torch.cat([members.mean(1), shared], dim=1))
+        return value.squeeze(1)

@@ -1,0 +1,196 @@
+"""A pool in figures: counts of labelled answers, and the members' shrunk statistics from them.
+
+Counts add up, so fitted queries and a window of recent ones combine; every rate is drawn towards
+what is likely without labels, so a pool without any has statistics too. Nothing here names a
+member, a candidate or a task: statistics move with what they belong to.
+
+Axes: Q queries, N members, T tasks, F features per member, K features per pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.records import BoolArray, FloatArray, IntArray
+
+__all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics"]
+
+Floats = NDArray[np.float64]
+
+N_MEMBER_STATISTICS = 14
+N_PAIR_STATISTICS = 6
+
+_MEMBER = 4.0
+"""Queries that the pool's mean accuracy is worth to a member's."""
+_TASK = 20.0
+"""Queries that a member's accuracy is worth to its accuracy on a task."""
+_PAIR = 5.0
+"""Queries that independence is worth to a pair's rates."""
+_LEVEL, _LEVEL_WORTH = 0.6, 2.0
+"""Mean accuracy of a pool nobody has labels of, and how many queries' worth of belief."""
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Sums over labelled queries."""
+
+    known: Floats
+    """float64[T + 1, N]: queries of a task with a score of the member; the last row all tasks."""
+    right: Floats
+    """float64[T + 1, N]: sum of those scores."""
+    answered: Floats
+    """float64[N]: usable answers among them."""
+    both: Floats
+    """float64[N, N]: queries that both answered."""
+    agree: Floats
+    """float64[N, N]: with the same answer."""
+    agree_right: Floats
+    """float64[N, N]: what that answer was worth."""
+    both_wrong: Floats
+    """float64[N, N]: queries that both answered wrongly."""
+
+    @classmethod
+    def none(cls, n_tasks: int, n_members: int) -> Self:
+        """No labelled queries."""
+        by_task, pairs = np.zeros((n_tasks + 1, n_members)), np.zeros((n_members, n_members))
+        return cls(by_task, by_task, np.zeros(n_members), pairs, pairs, pairs, pairs)
+
+    @classmethod
+    def of(
+        cls,
+        answer: NDArray[np.int16],
+        score: FloatArray,
+        task: IntArray,
+        n_tasks: int,
+        *,
+        comparable: BoolArray | None = None,
+    ) -> Self:
+        """Count.
+
+        Args:
+            answer: int16[Q, N], comparable within a row; -1 = none.
+            score: float32[Q, N] in [0, 1]; NaN where the member was not asked.
+            task: int64[Q]; numbers outside 0..T-1 count under no task.
+            n_tasks: T.
+            comparable: bool[Q], whether answers can be compared at all; None for everywhere.
+        """
+        n_members = answer.shape[1]
+        made = cls.none(n_tasks, n_members)
+        asked = ~np.isnan(score)
+        worth = np.where(asked, score, 0.0).astype(np.float64)
+        known, right = made.known.copy(), made.right.copy()
+        in_range = (task >= 0) & (task < n_tasks)
+        np.add.at(known, task[in_range], asked[in_range].astype(np.float64))
+        np.add.at(right, task[in_range], worth[in_range])
+        known[-1], right[-1] = asked.sum(axis=0), worth.sum(axis=0)
+        usable = given = asked & (answer >= 0)
+        if comparable is not None:
+            given = usable & comparable[:, None]
+        flag = given.astype(np.float32)
+        bad = flag * (1 - worth.astype(np.float32))
+        agree, agree_right = np.zeros((2, n_members, n_members))
+        for n in range(n_members):
+            same = ((answer == answer[:, n : n + 1]) & given & given[:, n : n + 1]).astype(
+                np.float32
+            )
+            agree[n] = same.sum(axis=0)
+            agree_right[n] = worth[:, n].astype(np.float32) @ same
+        both = (flag.T @ flag).astype(np.float64)
+        wrong = (bad.T @ bad).astype(np.float64)
+        return cls(
+            known, right, given.sum(axis=0).astype(np.float64), both, agree, agree_right, wrong
+        )
+
+    def plus(self, other: Counts, *, weight: float = 1.0) -> Counts:
+        """These counts, and others of the same pool at a weight."""
+        mine, theirs = self.__dict__, other.__dict__
+        return Counts(**{name: value + weight * theirs[name] for name, value in mine.items()})
+
+    @property
+    def n_labels(self) -> float:
+        """Labelled queries behind the best known member."""
+        return float(self.known[-1].max(initial=0.0))
+
+
+def _logit(chance: Floats) -> Floats:
+    bounded = np.clip(chance, 0.005, 0.995)
+    return np.asarray(np.log(bounded / (1 - bounded)))
+
+
+class Statistics(NamedTuple):
+    """What nets read of a pool."""
+
+    member: FloatArray
+    """float32[N, F]."""
+    pair: FloatArray
+    """float32[N, N, K]; symmetric up to what an answer both gave was worth."""
+    log_odds: FloatArray
+    """float32[T + 1, N]: of the members' accuracy on each task; the last row any other task."""
+    relative_cost: FloatArray
+    """float32[N]: mean price of a call, in units of the pool's mean."""
+    n_labels: float
+
+    @classmethod
+    def of(cls, counts: Counts, relative_cost: FloatArray) -> Self:
+        """Shrink counts into statistics.
+
+        Args:
+            counts: of labelled queries, none at all included.
+            relative_cost: float32[N], positive, mean 1.
+        """
+        known, right = counts.known[-1], counts.right[-1]
+        n_members = len(known)
+        # One query seen by all members says little more of the pool's level than by one.
+        width = max(1.0, n_members / 3)
+        level = (right.sum() / width + _LEVEL * _LEVEL_WORTH) / (known.sum() / width + _LEVEL_WORTH)
+        accuracy = (right + _MEMBER * level) / (known + _MEMBER)
+        by_task = (counts.right[:-1] + _TASK * accuracy) / (counts.known[:-1] + _TASK)
+        log_odds = _logit(np.vstack([by_task, accuracy]))
+        answered = (counts.answered + 0.98 * _PAIR) / (known + _PAIR)
+        pair = _pairs(counts, accuracy)
+        off = ~np.eye(n_members, dtype=bool)
+        count = max(1, n_members - 1)
+        mean = (pair * off[:, :, None]).sum(axis=1) / count
+        most = np.where(off[:, :, None], pair, -9.0).max(axis=1)
+        n_labels = counts.n_labels
+        member = np.column_stack(
+            [
+                _logit(accuracy) / 2,
+                _logit(accuracy) - _logit(np.array(level)),
+                _logit(accuracy) - _logit(accuracy).max(),
+                4 * np.sqrt(accuracy * (1 - accuracy) / (known + _MEMBER)),
+                4 * (1 - answered),
+                np.log(relative_cost),
+                np.full(n_members, np.log1p(n_labels) / 4),
+                np.full(n_members, _logit(np.array(level)) / 2),
+                np.full(n_members, np.log(n_members) / 3),
+                mean[:, 0], mean[:, 1], mean[:, 3], most[:, 0], most[:, 3],
+            ]
+        )  # fmt: skip
+        return cls(
+            member.astype(np.float32), pair.astype(np.float32), log_odds.astype(np.float32),
+            relative_cost.astype(np.float32), n_labels,
+        )  # fmt: skip
+
+
+def _pairs(counts: Counts, accuracy: Floats) -> Floats:
+    """float64[N, N, K] around what independent members would show."""
+    off = ~np.eye(len(accuracy), dtype=bool)
+    same_wrong = np.maximum(counts.agree - counts.agree_right, 0)
+    rate = ((same_wrong * off).sum() / 4 + 0.3 * 20) / ((counts.both_wrong * off).sum() / 4 + 20)
+    hit = accuracy[:, None] * accuracy[None, :]
+    miss = (1 - accuracy[:, None]) * (1 - accuracy[None, :]) * rate
+    agree = (counts.agree + _PAIR * (hit + miss)) / (counts.both + _PAIR)
+    right = (counts.agree_right + _PAIR * hit / (hit + miss)) / (counts.agree + _PAIR)
+    alike = (same_wrong + _PAIR * rate) / (counts.both_wrong + _PAIR)
+    better = _logit(np.maximum(accuracy[:, None], accuracy[None, :]))
+    return np.stack(
+        [
+            2 * agree - 1, _logit(right) / 2, (_logit(right) - better) / 2, 2 * alike - 1,
+            2 * (agree - hit - miss), np.log1p(counts.both) / 4,
+        ], axis=2,
+    )  # fmt: skip

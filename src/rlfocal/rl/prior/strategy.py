@@ -1,0 +1,203 @@
+"""`rl-focal-prior`: the shipped prior on a pool of its own; fitting it counts, and trains nothing.
+
+It works from the first query on: without labels its statistics are those of any pool, and every
+labelled query, fitted or remembered, sharpens them.
+
+Where a task's answers cannot be compared there is nothing to fuse; there it asks the one member
+with the best accuracy on the task less its price.
+
+Axes: B queries, N members, T tasks, C candidates.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+
+from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
+from rlfocal.rl.decider import likeliest
+from rlfocal.rl.nets import one_thread
+from rlfocal.rl.prior.fusion import Fused, Pooled, Pools, Queries
+from rlfocal.rl.prior.observation import observe
+from rlfocal.rl.prior.statistics import Counts, Statistics
+from rlfocal.rl.prior.weights import Prior, shipped_prior
+from rlfocal.strategies.protocol import Base, Memory, View
+
+__all__ = ["RlFocalPrior"]
+
+_ROWS = 512
+"""Queries judged at once: bounds memory."""
+
+
+class _Known(NamedTuple):
+    """A pool's statistics as the nets read them."""
+
+    statistics: Statistics
+    pools: Pools
+    pooled: Pooled
+
+
+class RlFocalPrior(Base):
+    """Decider and Fusion learned from simulated pools, told about this one by statistics alone.
+
+    Its dial is lambda, the price of an average call as a fraction of what a right answer is worth.
+
+    Args:
+        prior: trained agents; None for those inside the package.
+        price: lambda.
+    """
+
+    name = "rl-focal-prior"
+
+    def __init__(self, prior: Prior | None = None, *, price: float = 0.005) -> None:
+        self.prior = prior or shipped_prior()
+        self.price = price
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Count labelled queries; there may be none."""
+        n_tasks, n_members = len(table.tasks), table.n_members
+        self.relative_cost_ = np.ones(n_members, dtype=np.float32)
+        self.adds_up_ = np.ones(n_tasks + 1, dtype=bool)
+        self.counts_ = Counts.none(n_tasks, n_members)
+        if table.n_queries:
+            mean = table.cost.mean(axis=0)
+            self.relative_cost_ = (mean / mean.mean()).astype(np.float32)
+            comparable = table.kind != CandidateKind.RESPONSES
+            seen = np.bincount(table.task, minlength=n_tasks) > 0
+            adds_up = np.bincount(table.task[comparable], minlength=n_tasks) > 0
+            self.adds_up_ = np.append(adds_up | ~seen, comparable.any())
+            self.counts_ = self._count(table.task, table.answer, table.member_score)
+        self._known = self._know(self.counts_)
+        self._remembered: tuple[Memory, _Known] | None = None
+        return self
+
+    def _count(self, task: np.ndarray, answer: np.ndarray, score: FloatArray) -> Counts:
+        """Counts of labelled queries; answers that cannot be compared say nothing of pairs."""
+        n_tasks = len(self.adds_up_) - 1
+        place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
+        return Counts.of(answer, score, place, n_tasks, comparable=self.adds_up_[place])
+
+    def _know(self, counts: Counts) -> _Known:
+        statistics = Statistics.of(counts, self.relative_cost_)
+        pools = Pools(
+            torch.from_numpy(statistics.member)[None], torch.from_numpy(statistics.pair)[None]
+        )
+        with one_thread(), torch.inference_mode():
+            return _Known(statistics, pools, self.prior.fusion.pool(pools))
+
+    def _known_from(self, memory: Memory | None) -> _Known:
+        """The statistics, with what is remembered.
+
+        Fitted counts weigh no more than the memory: the pool may have changed since.
+        """
+        if memory is None or not len(memory.task):
+            return self._known
+        if self._remembered is None or self._remembered[0] is not memory:
+            recent = self._count(memory.task, memory.answer, memory.member_score)
+            weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
+            self._remembered = (memory, self._know(recent.plus(self.counts_, weight=weight)))
+        return self._remembered[1]
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Prices from dear to cheap, so from few calls to many."""
+        card = self.prior.card
+        return tuple(float(p) for p in np.geomspace(card.price_max, card.price_min, 12))
+
+    def at(self, dial: float) -> Self:
+        """The same fitted strategy at another price.
+
+        Raises:
+            ValueError: a price outside the range that the prior was trained for.
+        """
+        low, high = self.prior.card.price_min, self.prior.card.price_max
+        if not low * 0.999 <= dial <= high * 1.001:
+            raise ValueError(
+                f"{self.name}: the price of a call must lie in [{low}, {high}], got {dial}"
+            )
+        other = copy.copy(self)
+        other.price = dial
+        return other
+
+    def decide(self, view: View) -> FloatArray:
+        """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
+        known = self._known_from(view.memory)
+        chance = self._select(view, known)
+        rows = np.flatnonzero(self._comparable(view))
+        with one_thread(), torch.inference_mode():
+            for block in _blocks(rows):
+                seen, fused = self._judge(view, block, known)
+                price = torch.full(seen.is_open.shape, self.price)
+                cost = torch.from_numpy(known.statistics.relative_cost)[None]
+                observation = observe(known.pools, cost, seen, fused, price)
+                chance[block] = self.prior.decider(observation).exp().numpy()
+        return chance
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask one more member, or stop."""
+        chance = torch.from_numpy(self.decide(view))
+        action = likeliest(chance.clamp_min(1e-30).log()).numpy()
+        return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
+
+    def fuse(self, view: View) -> FloatArray:
+        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        known = self._known_from(view.memory)
+        posterior = self._believe(view, known)
+        rows = np.flatnonzero(self._comparable(view))
+        with one_thread(), torch.inference_mode():
+            for block in _blocks(rows):
+                _, fused = self._judge(view, block, known)
+                posterior[block] = torch.softmax(fused.logit[0], dim=1)[:, :-1].numpy()
+        return np.asarray(posterior * (view.available & view.answered.any(axis=1, keepdims=True)))
+
+    # Parts ------------------------------------------------------------------------------------
+
+    def _place(self, view: View) -> np.ndarray:
+        """int64[B] in 0..T: the task, T where it is unknown."""
+        n_tasks = len(self.adds_up_) - 1
+        return np.where((view.task >= 0) & (view.task < n_tasks), view.task, n_tasks)
+
+    def _comparable(self, view: View) -> BoolArray:
+        return np.asarray(self.adds_up_[self._place(view)])
+
+    def _judge(self, view: View, rows: np.ndarray, known: _Known) -> tuple[Queries, Fused]:
+        """Rows of a view as queries of one pool, and what Fusion makes of them."""
+        log_odds = known.statistics.log_odds[self._place(view)[rows]]
+        seen = Queries(
+            *(
+                torch.from_numpy(np.ascontiguousarray(array))[None]
+                for array in (
+                    log_odds, view.is_open[rows], view.asked[rows], view.answered[rows],
+                    view.support[rows], view.available[rows],
+                )
+            )
+        )  # fmt: skip
+        return seen, self.prior.fusion(known.pooled, seen)
+
+    def _select(self, view: View, known: _Known) -> FloatArray:
+        """float32[B, N + 1]: ask the one member worth most, then stop."""
+        n_members = view.asked.shape[1]
+        worth = _chance(known, self._place(view)) - self.price * known.statistics.relative_cost
+        begun = view.asked.any(axis=1)
+        chosen = np.where(begun, n_members, worth.argmax(axis=1))
+        return np.asarray(chosen[:, None] == np.arange(n_members + 1), dtype=np.float32)
+
+    def _believe(self, view: View, known: _Known) -> FloatArray:
+        """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
+        chance = np.where(view.answered, _chance(known, self._place(view)), 0.0)
+        best = chance.argmax(axis=1)
+        rows = np.arange(len(view))
+        posterior = view.support[rows, best] * chance[rows, best][:, None]
+        return np.asarray(posterior, dtype=np.float32)
+
+
+def _chance(known: _Known, place: np.ndarray) -> np.ndarray:
+    """float32[B, N]: each member's accuracy on the query's task."""
+    return np.asarray(1 / (1 + np.exp(-known.statistics.log_odds[place])))
+
+
+def _blocks(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]

@@ -1,0 +1,130 @@
+"""The prior on disk: one safetensors file of weights and a JSON card that says how they came about.
+
+The card names the sha256 of the weights and is checked when they are loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from rlfocal.errors import CheckpointError
+from rlfocal.files import check_writable, replace_file
+from rlfocal.rl.prior.decider import Decider
+from rlfocal.rl.prior.fusion import Fusion
+
+__all__ = ["SHIPPED", "Card", "Prior", "load_prior", "read_card", "save_prior", "shipped_prior"]
+
+SHIPPED = Path(__file__).parent / "weights"
+"""Folder of the weights inside the package."""
+_CARD, _WEIGHTS = "card.json", "prior.safetensors"
+
+
+class Card(BaseModel):
+    """What card.json holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = "rl-focal-prior"
+    recipe: str
+    seed: int
+    minutes: float
+    """Wall-clock training time; with another machine the same seed makes other weights."""
+    simulator_version: int
+    created: str
+    """UTC, ISO 8601."""
+    machine: str
+    price_min: float
+    price_max: float
+    fusion_hidden: int
+    decider_hidden: int
+    n_parameters: dict[str, int]
+    validation: dict[str, dict[str, float]]
+    """On held-out simulated pools."""
+    limits: list[str]
+    weights_file: str = _WEIGHTS
+    weights_sha256: str = ""
+
+
+class Prior(NamedTuple):
+    """The trained agents with their card."""
+
+    fusion: Fusion
+    decider: Decider
+    card: Card
+
+
+def save_prior(folder: Path, prior: Prior) -> Path:
+    """Write weights and card; the card comes last, so that it never names other weights.
+
+    Raises:
+        ConfigError: the folder cannot be written.
+    """
+    check_writable(folder)
+    data = save(_named("fusion", prior.fusion) | _named("decider", prior.decider))
+    card = prior.card.model_copy(update={"weights_sha256": hashlib.sha256(data).hexdigest()})
+    text = json.dumps(card.model_dump(mode="json"), indent=1) + "\n"
+    replace_file(folder / _WEIGHTS, lambda path: path.write_bytes(data))
+    replace_file(folder / _CARD, lambda path: path.write_text(text, encoding="utf-8"))
+    return folder / _CARD
+
+
+def read_card(folder: Path) -> Card:
+    """Read the card of a prior.
+
+    Raises:
+        CheckpointError: it is missing or damaged.
+    """
+    path = folder / _CARD
+    try:
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+        return Card.model_validate(raw)
+    except (OSError, ValueError, ValidationError) as exc:
+        raise CheckpointError(f"{path}: not a readable card of a prior: {exc}") from exc
+
+
+def load_prior(folder: Path) -> Prior:
+    """Load a prior that `save_prior` wrote.
+
+    Raises:
+        CheckpointError: files are missing, damaged, or do not belong together.
+    """
+    card = read_card(folder)
+    path = folder / card.weights_file
+    try:
+        data = path.read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if found != card.weights_sha256:
+            raise CheckpointError(
+                f"{path}: its sha256 is {found}, the card names {card.weights_sha256}; "
+                "train the prior again or restore both files"
+            )
+        tensors = load(data)
+        fusion = Fusion(hidden=card.fusion_hidden)
+        decider = Decider(hidden=card.decider_hidden)
+        for prefix, module in (("fusion", fusion), ("decider", decider)):
+            start = f"{prefix}."
+            module.load_state_dict(
+                {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
+            )
+    except (OSError, SafetensorError, RuntimeError) as exc:
+        raise CheckpointError(f"{path}: not the weights of a prior: {exc}") from exc
+    return Prior(fusion.eval().requires_grad_(False), decider.eval().requires_grad_(False), card)
+
+
+@cache
+def shipped_prior() -> Prior:
+    """The prior inside the package."""
+    return load_prior(SHIPPED)
+
+
+def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {f"{prefix}.{k}": v.detach().contiguous() for k, v in module.state_dict().items()}
