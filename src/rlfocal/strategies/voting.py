@@ -12,7 +12,7 @@ queries, and with it a scale that undoes the overconfidence which correlated err
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,13 @@ from rlfocal.strategies.single import task_accuracy
 __all__ = [
     "MeanProbability",
     "Plurality",
+    "VoteScale",
     "WeightedVote",
     "WeightedVotePerTask",
     "ask_all",
+    "fit_vote_scale",
     "fit_vote_weights",
+    "log_odds",
     "rank_members",
     "tally",
     "vote_accuracy",
@@ -118,6 +121,23 @@ def vote_accuracy(table: ResponseTable) -> Float64Array:
     return np.asarray((right + 1) / (table.answered.sum(axis=0) + 2))
 
 
+class VoteScale(NamedTuple):
+    """The two fitted parameters that turn chances of being right into votes."""
+
+    offset: float
+    """log(K - 1)."""
+    scale: float
+    """Factor on all weights, > 0."""
+
+    def weights(self, chance: NDArray[np.floating]) -> Float64Array:
+        """float64 of the same shape: scale · log(p (K-1) / (1-p)) for chances p.
+
+        >>> VoteScale(np.log(4 - 1), 1.0).weights(np.array([0.25, 0.5])).round(3).tolist()
+        [0.0, 1.099]
+        """
+        return np.asarray(self.scale * (log_odds(chance) + self.offset))
+
+
 def fit_vote_weights(table: ResponseTable, accuracy: NDArray[np.floating]) -> Float64Array:
     """Turn accuracies into log-odds weights, with K and the scale fitted on training queries.
 
@@ -126,15 +146,29 @@ def fit_vote_weights(table: ResponseTable, accuracy: NDArray[np.floating]) -> Fl
         accuracy: float[N], or float[T, N] for weights that depend on the task.
 
     Returns:
-        float64[T, N]: scale · log(p (K-1) / (1-p)). K is the grid's value with the best vote
-        accuracy, ties going to the larger likelihood; the scale has the largest likelihood.
+        float64[T, N]: scale · log(p (K-1) / (1-p)), see `fit_vote_scale`.
     """
-    by_task = np.broadcast_to(accuracy, (len(table.tasks), table.n_members)).astype(np.float64)
-    by_task = np.clip(by_task, 0.005, 0.995)
-    log_odds = np.log(by_task / (1 - by_task))
-    n_slots = table.n_candidates
-    backing = tally(table.answer, log_odds[table.task], n_slots)
-    votes = tally(table.answer, np.ones(table.n_members), n_slots)
+    by_task = np.broadcast_to(accuracy, (len(table.tasks), table.n_members))
+    return fit_vote_scale(table, by_task[table.task]).weights(by_task)
+
+
+def fit_vote_scale(
+    table: ResponseTable, chance: NDArray[np.floating], *, asked: BoolArray | None = None
+) -> VoteScale:
+    """Fit K and the scale of log-odds weights on training queries.
+
+    Args:
+        table: labelled training queries.
+        chance: float[Q, N], how likely each member's answer to each query is right.
+        asked: bool[Q, N], whose votes count; None for everybody's.
+
+    Returns:
+        K is the grid's value with the best vote accuracy, ties going to the larger likelihood; the
+        scale has the largest likelihood.
+    """
+    answer = table.answer if asked is None else np.where(asked, table.answer, np.int16(-1))
+    backing = tally(answer, log_odds(chance), table.n_candidates)
+    votes = tally(answer, np.ones(table.n_members), table.n_candidates)
     given = votes > 0
     allowed = np.array(np.where(table.is_open[:, None], given, table.exists), dtype=bool)
     allowed[~given.any(axis=1)] = False
@@ -148,7 +182,13 @@ def fit_vote_weights(table: ResponseTable, accuracy: NDArray[np.floating]) -> Fl
     tied = offsets[scores >= scores.max() - 1e-12]
     fits = [_fit_scale(backing + offset * votes, allowed, right) for offset in tied]
     best = int(np.argmax([likelihood for _, likelihood in fits]))
-    return np.asarray(fits[best][0] * (log_odds + tied[best]))
+    return VoteScale(float(tied[best]), fits[best][0])
+
+
+def log_odds(chance: NDArray[np.floating]) -> Float64Array:
+    """float64 of the same shape: log(p / (1-p)), of chances kept within [0.005, 0.995]."""
+    clipped = np.clip(np.asarray(chance, dtype=np.float64), 0.005, 0.995)
+    return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def _fit_scale(logit: Float64Array, allowed: BoolArray, right: Float64Array) -> tuple[float, float]:
