@@ -17,7 +17,7 @@ from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, View
-from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter
+from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
 from rlfocal.strategies.stacking import Stacking
 from rlfocal.strategies.static import StaticSubset
@@ -50,6 +50,8 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "knn-router": KnnRouter,
     "logistic-router": LogisticRouter,
     "kmeans-router": KMeansRouter,
+    "routed-vote": RoutedVote,
+    "routed-vote, three calls": lambda: RoutedVote(n_calls=3),
     "rl-focal": lambda: RlFocal(TINY),
     "rl-focal, dear calls": lambda: RlFocal(TINY.model_copy(update={"default_price": 0.1})),
     "rl-focal-paper": lambda: RlFocalPaper(PaperConfig(n_passes=2, update_every=30)),

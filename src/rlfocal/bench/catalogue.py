@@ -28,6 +28,7 @@ STRATEGIES: dict[str, str] = {
     "knn-router": "rlfocal.strategies.routing:KnnRouter",
     "logistic-router": "rlfocal.strategies.routing:LogisticRouter",
     "kmeans-router": "rlfocal.strategies.routing:KMeansRouter",
+    "routed-vote": "rlfocal.strategies.routing:RoutedVote",
     "agreement": "rlfocal.strategies.agreement:Agreement",
     "agreement-capped": "rlfocal.strategies.capped:CappedAgreement",
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",

@@ -1,0 +1,172 @@
+"""The routed vote: ask the k members most likely to be right on this query, and let them vote.
+
+Between a router (k = 1) and the weighted vote (k = N): whom to ask and how much a vote weighs both
+follow from each member's predicted chance. One round, so nothing depends on what others answered.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.protocol import Base, Need, View
+from rlfocal.strategies.routing.chances import choose_predictor
+from rlfocal.strategies.sizes import pool_sizes
+from rlfocal.strategies.voting import (
+    fit_vote_scale,
+    log_odds,
+    tally,
+    vote_accuracy,
+    vote_probability,
+)
+
+__all__ = ["RoutedVote", "most_promising"]
+
+Float64Array = NDArray[np.float64]
+
+
+def most_promising(chance: FloatArray, cost: FloatArray, n_calls: int) -> BoolArray:
+    """Pick the members with the highest chances; ties go to the cheaper, then to the first.
+
+    Args:
+        chance: float[B, N].
+        cost: float[B, N], in any unit.
+        n_calls: how many to pick.
+
+    Returns:
+        bool[B, N].
+
+    >>> most_promising(np.array([[0.5, 0.7, 0.5]]), np.array([[2.0, 9.0, 1.0]]), 2).tolist()
+    [[False, True, True]]
+    """
+    order = np.lexsort((cost, -chance), axis=-1)
+    picked = np.zeros(chance.shape, dtype=bool)
+    np.put_along_axis(picked, order[:, :n_calls], values=True, axis=1)
+    return picked
+
+
+class RoutedVote(Base):
+    """Asks the k most promising members at once and fuses their votes by log-odds weights.
+
+    Chances are predicted from task and text by whichever predictor `choose_predictor` prefers;
+    where text does not help they are accuracies on the task. A vote weighs scale · log(p (K-1) /
+    (1-p)), p being the chance that an answer, once given, is right: the predicted chance with its
+    log-odds raised by what failing to answer costs the member on average. K and scale are fitted
+    for each k, on predictions out of fold where text is used. An option that nobody asked named
+    cannot win.
+
+    Args:
+        n_calls: k; None for the smallest k whose cross-validated accuracy on the training queries
+            is within a standard error (of the paired difference) of the best.
+
+    Raises:
+        ValueError: fewer than one call; `at` and `fit`: more calls than members.
+    """
+
+    name = "routed-vote"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+
+    def __init__(self, *, n_calls: int | None = None) -> None:
+        if n_calls is not None and n_calls < 1:
+            raise ValueError(f"n_calls must be at least 1, got {n_calls}")
+        self.n_calls = n_calls
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Choose the predictor, fit K and the scale for each k, and choose k."""
+        self.n_members_ = table.n_members
+        predictor = choose_predictor(table, rng=rng)
+        self.router_ = predictor.router
+        mean = table.member_score.mean(axis=0, dtype=np.float64)
+        self.shift_ = log_odds(vote_accuracy(table)) - log_odds(mean)
+        unseen = predictor.out_of_fold
+        # Accuracies on the task hardly overfit; as in weighted votes, they may be the queries' own.
+        seen = unseen if predictor.uses_text else self.router_.predict(table.task, table.features)
+        cost = self.router_.relative_cost_[table.task]
+        self.sizes_ = pool_sizes(table.n_members)
+        score = np.empty((len(self.sizes_), table.n_queries))
+        self.scales_ = []
+        for i, size in enumerate(self.sizes_):
+            asked = most_promising(seen, cost, size)
+            scale = fit_vote_scale(table, self._given_answer(seen), asked=asked)
+            self.scales_.append(scale)
+            asked = most_promising(unseen, cost, size)
+            score[i] = _vote_score(table, scale.weights(self._given_answer(unseen)), asked)
+        self.default_ = self.sizes_[_smallest_good(score)]
+        if self.n_calls is not None:
+            self._check(self.n_calls)
+        return self
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Numbers of calls, from 1 to N: all of them in pools of at most 12."""
+        return tuple(float(size) for size in self.sizes_)
+
+    def at(self, dial: float) -> Self:
+        """Return the same fitted strategy with another number of calls.
+
+        Raises:
+            ValueError: fewer calls than one or more than there are members.
+        """
+        self._check(dial)
+        other = copy.copy(self)
+        other.n_calls = int(dial)
+        return other
+
+    @property
+    def n_calls_(self) -> int:
+        """How many members are asked."""
+        return self.default_ if self.n_calls is None else self.n_calls
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask the k most promising members, once."""
+        first = view.n_rounds == 0
+        if not first.any():
+            return np.zeros_like(view.asked)
+        chance = self.router_.predict(view.task, view.features)
+        picked = most_promising(chance, self.router_.relative_cost_[view.task], self.n_calls_)
+        return np.asarray(picked & first[:, None])
+
+    def fuse(self, view: View) -> FloatArray:
+        """Softmax of the weighted votes, of those candidates that somebody named."""
+        chance = self._given_answer(self.router_.predict(view.task, view.features))
+        # A number of calls that was not tried borrows from the next one that was.
+        scale = self.scales_[int(np.searchsorted(self.sizes_, self.n_calls_))]
+        n_slots = view.available.shape[1]
+        votes = tally(view.answer, scale.weights(chance), n_slots)
+        named = tally(view.answer, np.ones(self.n_members_), n_slots) > 0
+        return np.where(named, vote_probability(votes, view), np.float32(0))
+
+    def _given_answer(self, chance: FloatArray) -> Float64Array:
+        """float64[B, N]: chance that the answer of a member that gave one is right."""
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * (log_odds(chance) + self.shift_))))
+
+    def _check(self, n_calls: float) -> None:
+        if not 1 <= n_calls <= self.n_members_:
+            raise ValueError(f"n_calls must lie in [1, {self.n_members_}], got {n_calls}")
+
+
+def _vote_score(table: ResponseTable, weight: Float64Array, asked: BoolArray) -> Float64Array:
+    """float64[Q]: worth of the named candidate with the most votes; 0 where nobody answered."""
+    answer = np.where(asked, table.answer, np.int16(-1))
+    named = tally(answer, np.ones(table.n_members), table.n_candidates) > 0
+    votes = np.where(named, tally(answer, weight, table.n_candidates), -np.inf)
+    chosen: IntArray = np.where(named.any(axis=1), votes.argmax(axis=1), -1)
+    return table.score_of(chosen).astype(np.float64)
+
+
+def _smallest_good(score: Float64Array) -> int:
+    """Index of the first setting that is within a standard error of the best.
+
+    Args:
+        score: float64[S, Q], what each query earned under each setting, settings from the cheapest.
+
+    >>> _smallest_good(np.array([[0, 0, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 0, 1, 1]]))
+    1
+    """
+    lost = score[score.mean(axis=1).argmax()] - score
+    noise = lost.std(axis=1) / np.sqrt(score.shape[1])
+    return int((lost.mean(axis=1) <= noise + 1e-12).argmax())
