@@ -59,6 +59,9 @@ class RoutedVote(Base):
     for each k, on predictions out of fold where text is used. An option that nobody asked named
     cannot win.
 
+    As in all votes, a member backs the candidate it answered. Where supports are graded, routers
+    take the candidate of the largest calibrated support instead, so k = 1 may answer otherwise.
+
     Args:
         n_calls: k; None for the smallest k whose cross-validated accuracy on the training queries
             is within a standard error (of the paired difference) of the best.
