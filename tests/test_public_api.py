@@ -18,7 +18,7 @@ PUBLIC = {
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
     "rlfocal.records": """
         BoolArray Calibration CandidateKind Dataset DatasetInfo Encode FloatArray IntArray PoolModel
-        ResponseTable build_table demo_dataset simulate
+        ResponseTable build_table calibrate demo_dataset simulate
     """,
     "rlfocal.records.folders": "check_target read_dataset write_dataset",
     "rlfocal.records.importers": "IMPORTERS Importer import_lm_eval",
@@ -34,7 +34,7 @@ PUBLIC = {
     """,
     "rlfocal.replay": "candidates_of replay reveal worth_of",
     "rlfocal.bench": """
-        GROUPS STRATEGIES BenchResult EvalProtocol FrontierPoint History LeaderboardRow Verdict
+        GROUPS STRATEGIES BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow Verdict
         create resolve run_bench
     """,
     "rlfocal.report": "render write_report",

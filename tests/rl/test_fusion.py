@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-import rlfocal.rl.fusion as fusion_module
+import rlfocal.rl.fusion.start as start_module
+import rlfocal.rl.fusion.training as training
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.replay import reveal
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.fusion import Fusion, FusionInput, fit_fusion, fusion_input
+from rlfocal.rl.fusion.start import FusionStart, fit_start
 from rlfocal.rl.nets import seeded
 from rlfocal.rl.statistics import PoolStatistics, inner_folds
+from rlfocal.strategies.likelihood import evidence
 from rlfocal.strategies.protocol import View
 
 CONFIG = RlFocalConfig(fusion_epochs=4, fusion_patience=50)
@@ -34,7 +37,7 @@ def view(table: ResponseTable) -> View:
 
 def random_fusion() -> Fusion:
     def make() -> Fusion:
-        fusion = Fusion(torch.rand(3, 4), 4, n_nets=3)
+        fusion = Fusion(torch.rand(3, 3, 4), torch.rand(3, 3), n_members=4, n_candidates=4)
         for name, parameter in fusion.named_parameters():
             if name != "position":
                 torch.nn.init.normal_(parameter, std=0.3)
@@ -47,13 +50,45 @@ def seen_of(view: View) -> FusionInput:
     return fusion_input(view, np.zeros(view.asked.shape, dtype=np.float32))
 
 
-def test_it_starts_as_the_weighted_vote(view: View) -> None:
-    trust = torch.rand(3, 4)
-    fusion = seeded(0, lambda: Fusion(trust, 4, n_nets=2))
-    logit = fusion(seen_of(view))[:, :, :-1].detach().numpy()
-    vote = np.einsum("bn,bnc->bc", trust.numpy()[view.task], view.support)
-    np.testing.assert_allclose(logit[0], vote, atol=1e-5)
-    np.testing.assert_allclose(logit[1], vote, atol=1e-5)
+@pytest.mark.parametrize("graded", [False, True])
+def test_it_starts_as_the_conditional_logit(view: View, graded: bool) -> None:
+    weight, none = torch.rand(2, 3, 8 if graded else 4), torch.rand(2, 3)
+    fusion = seeded(0, lambda: Fusion(weight, none, n_members=4, n_candidates=4))
+    view = replace(view, support=view.support * 0.7, is_open=np.full(50, True))
+    logit = fusion(seen_of(view)).detach().numpy()
+    signal = evidence(view.support, graded=graded)
+    for net in (0, 1):
+        vote = np.einsum("bk,bkc->bc", weight[net].numpy()[view.task], signal)
+        vote = np.where(view.available, vote, -1e9)
+        np.testing.assert_allclose(logit[net, :, :-1], vote, atol=1e-5)
+        np.testing.assert_allclose(logit[net, :, -1], none[net].numpy()[view.task], atol=1e-6)
+
+
+def test_an_unknown_task_has_no_weights_of_its_own(view: View) -> None:
+    fusion = random_fusion()
+    unknown = seen_of(replace(view, task=np.full(50, 2)))
+    before = fusion.vote_weights(unknown)
+    with torch.no_grad():
+        fusion.task_trust.add_(5.0)
+    torch.testing.assert_close(fusion.vote_weights(unknown), before)
+    assert not torch.equal(fusion.vote_weights(seen_of(view)), before)
+
+
+def test_the_start_is_convex_and_judged_out_of_fold(table: ResponseTable) -> None:
+    """Net e does not depend on labels of fold e; nets of unequal data differ."""
+    fold = inner_folds(table, 3, rng=np.random.default_rng(0))
+    scrambled = table.candidate_score.copy()
+    scrambled[fold == 1] = np.roll(scrambled[fold == 1], 1, axis=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(start_module, "PENALTIES", start_module.PENALTIES[1:2])
+        patch.setattr(start_module, "random_subsets", lambda _, n, __: torch.ones(n, 4) > 0)
+        starts = [
+            fit_start(data, fold, 3, generator=torch.Generator().manual_seed(0))
+            for data in (table, replace(table, candidate_score=scrambled))
+        ]
+    assert torch.equal(starts[0].weight[1], starts[1].weight[1])
+    for net in (0, 2, 3):
+        assert not torch.allclose(starts[0].weight[net], starts[1].weight[net], atol=0.1)
 
 
 @pytest.mark.parametrize("is_open", [True, False])
@@ -91,14 +126,14 @@ def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -
     other = replace(table, candidate_score=scrambled)
     config = CONFIG.model_copy(update={"fusion_epochs": 1})
     nothing = np.zeros(table.answer.shape, dtype=np.float32)
-    # The starting weights see every label by design of the test alone: hold them fixed.
+    start = FusionStart(torch.ones(4, 3, 4), torch.zeros(4, 3))
     nets = []
     for data in (table, other):
         with pytest.MonkeyPatch.context() as patch:
-            start = np.ones((3, 4), dtype=np.float32)
             falling = iter([2.0, 1.0, 0.0])
-            patch.setattr(fusion_module, "_start", lambda *_, start=start: start)
-            patch.setattr(fusion_module, "_out_of_fold", lambda *_, f=falling: next(f))
+            patch.setattr(training, "fit_start", lambda *_, **__: start)
+            patch.setattr(training, "random_subsets", lambda _, n, __: torch.ones(n, 4) > 0)
+            patch.setattr(training, "_out_of_fold", lambda *_, f=falling: next(f))
             nets.append(
                 fit_fusion(data, statistics, nothing, fold, config, rng=np.random.default_rng(0))
             )

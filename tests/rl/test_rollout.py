@@ -26,7 +26,12 @@ def world():
     model = PoolModel(accuracy=[[0.8, 0.7, 0.6, 0.5]], cost_usd=[1.0, 2.0, 3.0, 4.0])
     table = build_table(simulate(model, Q, rng=np.random.default_rng(0)), encode=None)
     statistics = PoolStatistics.of(table)
-    fusion = seeded(0, lambda: Fusion(torch.full((2, N), 1.0), table.n_candidates, n_nets=2))
+    fusion = seeded(
+        0,
+        lambda: Fusion(
+            torch.ones(2, 2, N), torch.zeros(2, 2), n_members=N, n_candidates=table.n_candidates
+        ),
+    )
     decider, critic = seeded(1, lambda: (Decider(N, 1, hidden=8), Critic(N, 1, hidden=8)))
     for head in (decider.member_head, decider.stop_head):
         torch.nn.init.normal_(head.weight, std=0.5)

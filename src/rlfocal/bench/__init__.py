@@ -1,5 +1,6 @@
 """The evaluation protocol: folds and seeds, paired intervals, the leaderboard."""
 
+from rlfocal.bench.budgets import BudgetCell
 from rlfocal.bench.catalogue import GROUPS, STRATEGIES, create, resolve
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
@@ -15,6 +16,7 @@ __all__ = [
     "GROUPS",
     "STRATEGIES",
     "BenchResult",
+    "BudgetCell",
     "EvalProtocol",
     "FrontierPoint",
     "History",

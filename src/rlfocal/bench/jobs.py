@@ -15,7 +15,7 @@ import numpy as np
 from rlfocal.bench.catalogue import create
 from rlfocal.bench.folds import Fold
 from rlfocal.errors import NotApplicable, RlfocalError
-from rlfocal.records import Calibration, ResponseTable
+from rlfocal.records import ResponseTable, calibrate
 from rlfocal.replay import replay
 from rlfocal.strategies.protocol import Outcome, Reference, Strategy
 
@@ -68,8 +68,8 @@ class BenchInput:
         """Training and test table of a fold, both calibrated on the training queries."""
         if self._last is None or self._last[0] != index:
             train, test = (self.table.take(rows) for rows in self.folds[index])
-            calibration = Calibration.fit(train)
-            self._last = (index, calibration.apply(train), calibration.apply(test))
+            calibration, train = calibrate(train)
+            self._last = (index, train, calibration.apply(test))
         return self._last[1:]
 
 

@@ -1,7 +1,7 @@
 """What was asked and what came back: data sets, answer extraction, importers, the dense table."""
 
 from rlfocal.records.build import Encode, build_table
-from rlfocal.records.calibration import Calibration
+from rlfocal.records.calibration import Calibration, calibrate
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.schema import DatasetInfo
 from rlfocal.records.synthetic import PoolModel, demo_dataset, simulate
@@ -19,6 +19,7 @@ __all__ = [
     "PoolModel",
     "ResponseTable",
     "build_table",
+    "calibrate",
     "demo_dataset",
     "simulate",
 ]

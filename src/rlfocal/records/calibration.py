@@ -1,8 +1,14 @@
-"""Option scores of unknown scale become calibrated supports: one temperature per task and member.
+"""Option scores of unknown scale become calibrated supports.
 
 Log-likelihoods, logits, probabilities and min-max scaled scores all rank the options, but none says
-how sure a member is. A temperature fitted on labelled training queries does, and changes no answer.
-Fitted on training queries only; a checkpoint carries it.
+how sure a member is, and members have habits: one says "yes" too often, one prefers the first
+option. A temperature and a bias per option, for each task and member, undo both. Recorded answers
+stay as they are; supports may come to favour another option, and are more often right.
+
+Fitted on labelled training queries only; a checkpoint carries it. What learns from supports must
+not meet supports that were calibrated on the same labels: `calibrate` gives it out-of-fold ones.
+
+Axes: Q queries, N members, C options, T tasks.
 """
 
 from __future__ import annotations
@@ -12,37 +18,45 @@ from typing import Self
 
 import numpy as np
 
+from rlfocal.records.inner import inner_folds
 from rlfocal.records.table import BoolArray, CandidateKind, FloatArray, ResponseTable
 
-__all__ = ["Calibration"]
+__all__ = ["Calibration", "calibrate"]
 
 _PRIOR_SD = 1.0
 """Spread of a task's log temperature around its member's: what keeps small tasks in check."""
+_BIAS_SD = 1.0
+"""Spread of a bias, in units of log-probability: the prior of having no habits."""
 _N_STEPS = 40
+_N_FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Inverse temperatures: support = softmax(beta[task, member] · score) over the options.
+    """support = softmax(beta[task, member] · score + bias[task, member, option]).
 
-    `beta` float32[T + 1, N], positive; the last row serves an unknown task. `log_scale` bool[N]:
-    members whose scores look like probabilities, which enter by their logarithm. Without option
-    scores nothing is changed.
+    `beta` float32[T + 1, N], positive; `bias` float32[T + 1, N, C]. The last row serves an unknown
+    task: the member's overall temperature, no bias. `log_scale` bool[N]: members whose scores look
+    like probabilities, which enter by their logarithm. Without option scores nothing is changed.
     """
 
     beta: FloatArray
+    bias: FloatArray
     log_scale: BoolArray
 
     @classmethod
     def fit(cls, table: ResponseTable) -> Self:
         """Fit by penalised maximum likelihood of the right option.
 
-        Each member's overall temperature comes first; each (task, member) is then drawn towards it.
+        Each member's overall temperature comes first; each (task, member) is then drawn towards it,
+        and its biases towards zero.
         """
         n_tasks, n_members = len(table.tasks), table.n_members
         log_scale = _looks_like_probability(table)
         if table.option_scores is None:
-            return cls(np.ones((n_tasks + 1, n_members), dtype=np.float32), log_scale)
+            shape = (n_tasks + 1, n_members)
+            ones, zeros = np.ones(shape), np.zeros((*shape, table.n_candidates))
+            return cls(ones.astype(np.float32), zeros.astype(np.float32), log_scale)
         score, known = _scores(table, log_scale)
         right = table.candidate_score * table.exists
         labelled = known & (right.sum(axis=1) > 0)[:, None]
@@ -55,20 +69,46 @@ class Calibration:
         member = _newton(
             start[None, :], start[None, :], score, right, labelled, table.exists, everything, sd=5.0
         )
-        theta = _newton(
-            np.repeat(member, n_tasks, axis=0), member, score, right, labelled, table.exists,
-            table.task, sd=_PRIOR_SD,
-        )  # fmt: skip
-        return cls(np.exp(np.vstack([theta, member])).astype(np.float32), log_scale)
+        theta = np.vstack([np.repeat(member, n_tasks, axis=0), member])
+        bias = np.zeros((n_tasks + 1, n_members, table.n_candidates))
+        for t in np.unique(table.task).tolist():
+            rows = table.task == t
+            theta[t], bias[t] = _with_bias(
+                member[0], score[rows], right[rows], labelled[rows], table.exists[rows]
+            )
+        return cls(np.exp(theta).astype(np.float32), bias.astype(np.float32), log_scale)
 
     def apply(self, table: ResponseTable) -> ResponseTable:
         """Return the table with calibrated supports wherever option scores are known."""
         if table.option_scores is None:
             return table
         score, known = _scores(table, self.log_scale)
-        support = _softmax(self.beta[table.task][:, :, None] * score, table.exists)
+        # Options beyond those seen in training have no bias.
+        n_slots = min(table.n_candidates, self.bias.shape[2])
+        logit = self.beta[table.task][:, :, None] * score
+        logit[:, :, :n_slots] += self.bias[table.task][:, :, :n_slots]
+        support = _softmax(logit, table.exists)
         use = known & table.answered
         return table.with_support(np.where(use[:, :, None], support, table.support))
+
+
+def calibrate(table: ResponseTable) -> tuple[Calibration, ResponseTable]:
+    """Calibrate a training table.
+
+    Returns:
+        The calibration fitted on all its queries, for other tables; and the table itself, where
+        every support comes from a calibration that did not see the query's label.
+    """
+    calibration = Calibration.fit(table)
+    if table.option_scores is None:
+        return calibration, table
+    fold = inner_folds(table, _N_FOLDS)
+    support = table.support.copy()
+    for k in range(_N_FOLDS):
+        if (fold == k).any() and (fold != k).any():
+            fitted = Calibration.fit(table.take(fold != k))
+            support[fold == k] = fitted.apply(table.take(fold == k)).support
+    return calibration, table.with_support(support)
 
 
 def _std(values: np.ndarray) -> float:
@@ -138,3 +178,40 @@ def _newton(
         if np.abs(step).max() < 1e-5:
             break
     return theta
+
+
+def _with_bias(
+    prior: np.ndarray, score: FloatArray, right: FloatArray, labelled: BoolArray, exists: BoolArray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fit one task by penalised likelihood: theta = log beta float64[N], bias float64[N, C].
+
+    Args:
+        prior: float64[N], the members' overall theta.
+        score: float32[Q, N, C].
+        right: float32[Q, C], each row's share of the label.
+        labelled: bool[Q, N].
+        exists: bool[Q, C].
+    """
+    from scipy.optimize import minimize
+
+    n_members, n_slots = score.shape[1:]
+    targets = right[:, None].astype(np.float64)
+
+    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        theta, bias = flat[:n_members], flat[n_members:].reshape(n_members, n_slots)
+        beta = np.exp(theta)
+        logit = np.where(exists[:, None, :], beta[:, None] * score + bias, -np.inf)
+        top = logit.max(axis=2, keepdims=True)
+        power = np.exp(logit - top)
+        total = power.sum(axis=2, keepdims=True)
+        log_chance = np.where(exists[:, None, :], logit - top - np.log(total), 0)
+        gap = np.where(labelled[:, :, None], power / total - targets, 0)
+        value = -(log_chance * targets * labelled[:, :, None]).sum()
+        value += ((theta - prior) ** 2).sum() / (2 * _PRIOR_SD**2)
+        value += (bias**2).sum() / (2 * _BIAS_SD**2)
+        slope = np.einsum("qnc,qnc->n", gap, score) * beta + (theta - prior) / _PRIOR_SD**2
+        return float(value), np.append(slope, gap.sum(axis=0) + bias / _BIAS_SD**2)
+
+    start = np.append(prior, np.zeros(n_members * n_slots))
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
+    return found[:n_members], found[n_members:].reshape(n_members, n_slots)

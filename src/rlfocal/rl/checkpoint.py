@@ -41,7 +41,7 @@ __all__ = [
     "save_checkpoint",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever the files change their meaning; other versions are refused."""
 _JSON = "checkpoint.json"
 
@@ -149,6 +149,7 @@ def save_checkpoint(
     check_writable(folder)
     tensors = disassemble(strategy)
     tensors["calibration.beta"] = _tensor(calibration.beta)
+    tensors["calibration.bias"] = _tensor(calibration.bias)
     tensors["calibration.log_scale"] = _tensor(calibration.log_scale)
     # safetensors has no unsigned 64-bit integers that torch can make everywhere: keep the bits.
     tensors["training_queries"] = _tensor(np.sort(query_hashes(table)).view(np.int64))
@@ -208,6 +209,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         tensors = load(data)
         calibration = Calibration(
             tensors.pop("calibration.beta").numpy(),
+            tensors.pop("calibration.bias").numpy(),
             tensors.pop("calibration.log_scale").numpy(),
         )
         queries = tensors.pop("training_queries").numpy().view(np.uint64)

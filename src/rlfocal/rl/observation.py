@@ -115,7 +115,7 @@ class Observer:
             asked, seen.answered.float(), backing[:, :, 0], backing[:, :, 1],
             everywhere(4 * (accuracy - accuracy.mean())), 4 * (expected - accuracy),
             everywhere(torch.from_numpy(np.log(statistics.relative_cost))),
-            self.fusion.weights(seen).mean(0) / 4,
+            self.fusion.vote_weights(seen).mean(0) / 4,
             4 * shared_failure(asked), 4 * shared_failure(leaders),
         ]  # fmt: skip
         return torch.stack(features, dim=2)

@@ -99,8 +99,10 @@ def _rl_focal(
         joint_failure=arrays["statistics.joint_failure"],
     )
     competence = Competence(arrays["competence.weight"], arrays["competence.intercept"])
-    start = torch.zeros(len(task_accuracy), n_members)
-    fusion = Fusion(start, n_candidates, n_nets=settings.n_folds + 1)
+    fusion = Fusion(
+        tensors["fusion.weight"], tensors["fusion.none_bias"],
+        n_members=n_members, n_candidates=n_candidates,
+    )  # fmt: skip
     decider = Decider(n_members, len(task_accuracy) - 1, hidden=settings.hidden)
     _restore(fusion, "fusion", tensors)
     _restore(decider, "decider", tensors)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rlfocal.errors import CheckpointError
 from rlfocal.files import check_writable, replace_file
-from rlfocal.records import Calibration, ResponseTable
+from rlfocal.records import ResponseTable, calibrate
 from rlfocal.rl.checkpoint import save_checkpoint
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.nets import one_thread
@@ -59,9 +59,9 @@ def train_paper(
         on_progress: called after each update.
     """
     check_writable(folder)
-    calibration = Calibration.fit(table)
+    calibration, calibrated = calibrate(table)
     strategy = RlFocalPaper(config, on_progress=on_progress)
-    strategy.fit(calibration.apply(table), rng=np.random.default_rng(seed))
+    strategy.fit(calibrated, rng=np.random.default_rng(seed))
     return save_checkpoint(
         folder, strategy, table, calibration, encoder_spec=encoder_spec, seed=seed
     )
@@ -93,10 +93,10 @@ def train_rl_focal(
     check_writable(folder)
     key = _key(table, config, seed)
     resumed = _read(folder / _STATE, key)
-    calibration = Calibration.fit(table)
+    calibration, calibrated = calibrate(table)
     with one_thread():
         trainer = Trainer(
-            calibration.apply(table), config, seed=seed, on_progress=on_progress,
+            calibrated, config, seed=seed, on_progress=on_progress,
             fusion=None if resumed is None else resumed[0],
         )  # fmt: skip
         if resumed is not None:

@@ -8,6 +8,7 @@ Axes: P existing candidates of all queries, K = N or 2N signals, T tasks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
-__all__ = ["Choices", "WeightModel", "choices_of", "evidence"]
+__all__ = ["FLOOR", "PENALTIES", "Choices", "WeightModel", "choices_of", "cross_fit", "evidence"]
 
 Float64Array = NDArray[np.float64]
 
-_FLOOR = 0.01
+FLOOR = 0.01
 """Supports well below this say the same as none: about what a frequency can resolve."""
+
+PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0))
+"""(per member, per task and member) ridge penalties worth choosing from, the strongest first."""
 
 
 def evidence(support: FloatArray, *, graded: bool) -> FloatArray:
@@ -30,7 +34,7 @@ def evidence(support: FloatArray, *, graded: bool) -> FloatArray:
     """
     if not graded:
         return support
-    logged = np.log1p(support / np.float32(_FLOOR)) / np.float32(np.log1p(1 / _FLOOR))
+    logged = np.log1p(support / np.float32(FLOOR)) / np.float32(np.log1p(1 / FLOOR))
     return np.concatenate([support, logged], axis=1)
 
 
@@ -117,8 +121,13 @@ class Choices:
         ]
 
 
-def choices_of(table: ResponseTable, *, graded: bool) -> Choices:
-    """Lay out a table of labelled queries, all members asked.
+def choices_of(table: ResponseTable, *, graded: bool, asked: BoolArray | None = None) -> Choices:
+    """Lay out a table of labelled queries.
+
+    Args:
+        table: labelled queries.
+        graded: take logarithms of supports as signals too.
+        asked: bool[Q, N], the members whose answers are known; None for all.
 
     Several right candidates share a label in proportion to their scores; scores that sum to less
     than 1 on an open query leave the rest to "none of these".
@@ -126,6 +135,8 @@ def choices_of(table: ResponseTable, *, graded: bool) -> Choices:
     order = np.argsort(table.task, kind="stable")
     is_open = table.is_open[order]
     support = table.support[order]
+    if asked is not None:
+        support = support * asked[order][:, :, None]
     usable = np.where(is_open[:, None], support.any(axis=1), table.exists[order])
     # A query without candidates has nothing to choose from.
     filled = usable.any(axis=1)
@@ -238,3 +249,33 @@ class WeightModel:
             options={"maxiter": 200, "ftol": 1e-8},
         )
         return np.asarray(result.x)
+
+
+def cross_fit(
+    choices: Choices,
+    fold: IntArray,
+    models: Sequence[WeightModel],
+    penalties: Sequence[tuple[float, float]],
+) -> tuple[int, list[Float64Array]]:
+    """Fit without each fold in turn, and choose the penalties by out-of-fold likelihood.
+
+    Args:
+        choices: the labelled queries.
+        fold: int64[Q] in [0, F), by row of the table.
+        models: F models, each with log-odds measured without its fold.
+        penalties: S pairs (per member, per task and member), the strongest first.
+
+    Returns:
+        The best setting, and the parameters of each model under it.
+    """
+    loss, found = np.zeros(len(penalties)), list[list[Float64Array]]()
+    for k, model in enumerate(models):
+        inside, outside = choices.take(fold != k), choices.take(fold == k)
+        theta, path = None, list[Float64Array]()
+        for j, penalty in enumerate(penalties):
+            theta = model.fit(inside, *penalty, start=theta)
+            loss[j] += outside.loss(*model.weights(theta))[0]
+            path.append(theta)
+        found.append(path)
+    best = int(loss.argmin())
+    return best, [path[best] for path in found]

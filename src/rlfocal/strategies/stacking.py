@@ -12,7 +12,7 @@ import numpy as np
 
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.inner import inner_folds
-from rlfocal.strategies.likelihood import Choices, WeightModel, choices_of, evidence
+from rlfocal.strategies.likelihood import PENALTIES, WeightModel, choices_of, cross_fit, evidence
 from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.single import task_accuracy
 
@@ -21,7 +21,6 @@ __all__ = ["Stacking"]
 _N_FOLDS = 3
 _MIN_TUNING_ROWS = 30
 """With fewer training queries the first penalties are kept: too few to judge the others by."""
-_PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0))
 
 
 class Stacking(Base):
@@ -53,7 +52,7 @@ class Stacking(Base):
     def __init__(
         self,
         *,
-        penalties: tuple[tuple[float, float], ...] = _PENALTIES,
+        penalties: tuple[tuple[float, float], ...] = PENALTIES,
     ) -> None:
         if not penalties or min(min(pair) for pair in penalties) <= 0:
             raise ValueError(f"penalties must hold pairs of positive numbers, got {penalties}")
@@ -65,7 +64,9 @@ class Stacking(Base):
         choices = choices_of(table, graded=self.graded_)
         self.penalty_ = self.penalties[0]
         if len(self.penalties) > 1 and table.n_queries >= _MIN_TUNING_ROWS:
-            self.penalty_ = self.penalties[int(self._losses(table, choices).argmin())]
+            fold = inner_folds(table, _N_FOLDS)
+            models = [self._model(table.take(fold != k)) for k in range(_N_FOLDS)]
+            self.penalty_ = self.penalties[cross_fit(choices, fold, models, self.penalties)[0]]
         model = self._model(table)
         theta = model.fit(choices, *self.penalty_)
         self.weight_, self.none_bias_ = model.weights(theta)
@@ -92,19 +93,6 @@ class Stacking(Base):
         accuracy = np.clip(task_accuracy(table), 0.02, 0.98).astype(np.float64)
         mean = np.clip(table.member_score.mean(axis=0, dtype=np.float64), 0.02, 0.98)
         return WeightModel.from_log_odds(_log_odds(mean), _log_odds(accuracy), graded=self.graded_)
-
-    def _losses(self, table: ResponseTable, choices: Choices) -> np.ndarray:
-        """Out-of-fold negative log-likelihood of each setting: float64[S]."""
-        fold = inner_folds(table, _N_FOLDS)
-        loss = np.zeros(len(self.penalties))
-        for i in range(_N_FOLDS):
-            model = self._model(table.take(fold != i))
-            inside, outside = choices.take(fold != i), choices.take(fold == i)
-            theta = None
-            for j, penalty in enumerate(self.penalties):
-                theta = model.fit(inside, *penalty, start=theta)
-                loss[j] += outside.loss(*model.weights(theta))[0]
-        return loss
 
 
 def _log_odds(chance: np.ndarray) -> np.ndarray:

@@ -1,0 +1,198 @@
+"""Fusion: from the asked members' answers to the probability of each candidate, or of none of them.
+
+It starts as a conditional logit on supports (`start.py`) and adds what small networks learn: trust
+that depends on the query, how far few votes count less than many, and corrections shared across
+candidates; all of them start at zero. E nets are held side by side: training queries are judged by
+the net that did not see them, new ones by the mean of all.
+
+An option's index carries no meaning but for a small bias per (task, position) of multiple choice,
+which absorbs a pool's habit of over-using an option.
+
+Axes: E nets, B queries, N members, C candidates, T tasks (index T: unknown).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rlfocal.records import FloatArray
+from rlfocal.strategies.likelihood import FLOOR
+from rlfocal.strategies.protocol import View
+
+__all__ = ["Fusion", "FusionInput", "fusion_input"]
+
+_N_CANDIDATE_FEATURES = 7
+_N_POOLED_FEATURES = 6
+_HIDDEN = 16
+_PRIOR_SD = 0.3
+"""Spread of weights and biases around the convex start, in units of log-odds."""
+
+
+class FusionInput(NamedTuple):
+    """The part of a `View` that Fusion reads, as tensors, and the members' predicted competence."""
+
+    task: Tensor
+    """int64[B], T for an unknown task."""
+    is_open: Tensor
+    """bool[B]."""
+    asked: Tensor
+    """bool[B, N]."""
+    answered: Tensor
+    """bool[B, N]."""
+    support: Tensor
+    """float32[B, N, C]."""
+    available: Tensor
+    """bool[B, C]."""
+    competence: Tensor
+    """float32[B, N]: expected gain over the member's accuracy on the task."""
+
+
+def fusion_input(view: View, competence: FloatArray) -> FusionInput:
+    """Take from a view what Fusion reads."""
+    return FusionInput(
+        task=torch.from_numpy(view.task),
+        is_open=torch.from_numpy(view.is_open),
+        asked=torch.from_numpy(view.asked),
+        answered=torch.from_numpy(view.answered),
+        support=torch.from_numpy(view.support),
+        available=torch.from_numpy(view.available),
+        competence=torch.from_numpy(competence),
+    )
+
+
+class Fusion(nn.Module):
+    """E cross-fitted nets as one module.
+
+    Args:
+        weight: float32[E, T + 1, K], what supports count at the start, task T being unknown; K = N,
+            or 2 N where the second half weighs the logarithms of graded supports.
+        none_bias: float32[E, T + 1], the logit of "none of these".
+        n_members: N.
+        n_candidates: C, the number of option positions with a bias of their own.
+    """
+
+    weight: Tensor
+    none_bias: Tensor
+
+    def __init__(
+        self, weight: Tensor, none_bias: Tensor, *, n_members: int, n_candidates: int
+    ) -> None:
+        super().__init__()
+        self.n_nets, n_tasks, n_signals = weight.shape
+        n_nets = self.n_nets
+        self.register_buffer("weight", weight)
+        self.register_buffer("none_bias", none_bias)
+        self.graded = n_signals == 2 * n_members
+        self.trust = nn.Parameter(torch.zeros(n_nets, 1, n_signals))
+        self.task_trust = nn.Parameter(torch.zeros(n_nets, n_tasks, n_signals))
+        self.position = nn.Parameter(torch.zeros(n_nets, n_tasks, n_candidates))
+        self.query_trust = nn.Parameter(torch.zeros(n_nets, 1, 1))
+        self.size = nn.Parameter(torch.zeros(n_nets, 2))
+        self.candidate_in = nn.Parameter(
+            torch.randn(n_nets, _N_CANDIDATE_FEATURES, _HIDDEN) / _N_CANDIDATE_FEATURES**0.5
+        )
+        self.candidate_bias = nn.Parameter(torch.zeros(n_nets, 1, _HIDDEN))
+        self.candidate_out = nn.Parameter(torch.zeros(n_nets, _HIDDEN, 1))
+        self.none_in = nn.Parameter(
+            torch.randn(n_nets, _N_POOLED_FEATURES, _HIDDEN) / _N_POOLED_FEATURES**0.5
+        )
+        self.none_bias_in = nn.Parameter(torch.zeros(n_nets, 1, _HIDDEN))
+        self.none_out = nn.Parameter(torch.zeros(n_nets, _HIDDEN, 1))
+
+    def _weights(self, task: Tensor) -> Tensor:
+        """float32[E, B, K]: an unknown task has no weights of its own."""
+        known = (task < self.weight.shape[1] - 1)[:, None]
+        return self.weight[:, task] + self.trust + self.task_trust[:, task] * known
+
+    def vote_weights(self, seen: FusionInput) -> Tensor:
+        """float32[E, B, N]: what each member's vote counts if it backs one candidate alone."""
+        weight = self._weights(seen.task)
+        if self.graded:
+            first, second = weight.chunk(2, dim=2)
+            weight = first + second
+        return weight + self.query_trust * seen.competence
+
+    def forward(self, seen: FusionInput) -> Tensor:
+        """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""
+        signal = _evidence(seen.support) if self.graded else seen.support
+        vote = torch.einsum("ebk,bkc->ebc", self._weights(seen.task), signal)
+        vote = vote + self.query_trust * torch.einsum("bn,bnc->bc", seen.competence, seen.support)
+        n_slots = min(vote.shape[2], self.position.shape[2])
+        # Options beyond those seen in training have no bias.
+        bias = functional.pad(self.position[:, :, :n_slots], (0, vote.shape[2] - n_slots))
+        vote = vote + bias[:, seen.task] * ~seen.is_open[:, None]
+        share = (seen.answered.sum(1) / seen.answered.shape[1])[None, :, None]
+        size = torch.stack([1 - share, (1 - share).square()])  # nothing where all have answered
+        vote = vote * torch.einsum("es,sxbc->ebc", self.size, size).clamp(-2, 2).exp()
+        features, pooled = _features(vote, seen)
+        # [E, B, C, F] @ [E, F, H]: the candidates of all queries side by side
+        flat = features.flatten(1, 2)
+        hidden = torch.relu(torch.bmm(flat, self.candidate_in) + self.candidate_bias)
+        logit = vote + torch.bmm(hidden, self.candidate_out).view_as(vote)
+        logit = logit.masked_fill(~seen.available, -1e9)
+        hidden = torch.relu(torch.bmm(pooled, self.none_in) + self.none_bias_in)
+        none = self.none_bias[:, seen.task] + torch.bmm(hidden, self.none_out).squeeze(2)
+        none = none.masked_fill(~seen.is_open, -1e9)
+        return torch.cat([logit, none[:, :, None]], dim=2)
+
+    def log_prior(self) -> Tensor:
+        """float32[E]: log density, up to a constant, of what departs from the convex start."""
+        free = (self.trust, self.task_trust, self.position)
+        total = torch.stack([part.square().sum((1, 2)) for part in free]).sum(0)
+        return -total / (2 * _PRIOR_SD**2)
+
+    def posterior(self, seen: FusionInput, fold: Tensor | None = None) -> Tensor:
+        """float32[B, C + 1]: probability of each candidate, the last one of none of them.
+
+        Args:
+            seen: what has been revealed.
+            fold: int64[B], the fold of each training query, judged by the net that left it out;
+                None for new queries, judged by the mean of all nets.
+        """
+        logits = self(seen)
+        chosen = logits.mean(0) if fold is None else logits[fold, torch.arange(len(fold))]
+        # An open query of which nothing is known yet has no candidate: everything is "none".
+        return torch.softmax(chosen, dim=1)
+
+
+def _evidence(support: Tensor) -> Tensor:
+    """float32[B, 2 N, C]: supports and their logarithms, as `likelihood.evidence` has them."""
+    return torch.cat([support, torch.log1p(support / FLOOR) / np.log1p(1 / FLOOR)], dim=1)
+
+
+def _features(vote: Tensor, seen: FusionInput) -> tuple[Tensor, Tensor]:
+    """Candidate features float32[E, B, C, F] and pooled ones float32[E, B, F']."""
+    n_members = seen.asked.shape[1]
+    n_answered = seen.answered.sum(1).clamp_min(1)[:, None]
+    backers = (seen.support > 0.5).sum(1)
+    share = backers / n_answered
+    masked = vote.masked_fill(~seen.available, -1e9)
+    top = masked.topk(min(2, vote.shape[2]), dim=2).values.clamp_min(-20)
+    best = top[:, :, :1]
+    second = top[:, :, 1:2] if top.shape[2] > 1 else torch.full_like(best, -20.0)
+    lead = (vote - torch.where(vote >= best, second, best)).clamp(-20, 20)
+    answered = (seen.answered.sum(1) / n_members)[:, None].expand_as(share)
+    silent = ((seen.asked & ~seen.answered).sum(1) / n_members)[:, None].expand_as(share)
+
+    def each(value: Tensor) -> Tensor:
+        return value.expand_as(vote)
+
+    candidate = torch.stack(
+        [vote / 4, lead / 4, each(share), each((backers == 1).float()), each(answered),
+         each(silent), each(seen.support.sum(1) / n_answered)], dim=3
+    )  # fmt: skip
+    n_distinct = (backers > 0).sum(1) / n_answered[:, 0]
+
+    def pooled(value: Tensor) -> Tensor:
+        return value.expand_as(best[:, :, 0])
+
+    summary = torch.stack(
+        [best[:, :, 0] / 4, second[:, :, 0].clamp_min(-8) / 4, pooled(share.amax(1)),
+         pooled(n_distinct), pooled(answered[:, 0]), pooled(silent[:, 0])], dim=2
+    )  # fmt: skip
+    return candidate, summary

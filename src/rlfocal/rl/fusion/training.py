@@ -1,0 +1,161 @@
+"""Train Fusion: the convex start first, then its small networks by likelihood on random subsets.
+
+E nets are trained side by side on the same batches: net e < E - 1 never sees fold e, the last one
+sees everything. What the networks add is kept only as far as the out-of-fold likelihood confirms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlfocal.records import CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.fusion.net import Fusion, FusionInput
+from rlfocal.rl.fusion.start import fit_start, random_subsets
+from rlfocal.rl.nets import seeded, weights_of
+from rlfocal.rl.statistics import PoolStatistics
+
+__all__ = ["fit_fusion"]
+
+
+def _nll(logits: Tensor, worth: Tensor) -> Tensor:
+    """float32[E, B]: minus the log of the probability put on what is right.
+
+    Args:
+        logits: float32[E, B, C + 1].
+        worth: float32[B, C + 1]: score of each candidate; last column, 1 - the best available one.
+    """
+    return -(torch.log_softmax(logits, dim=2) + torch.log(worth.clamp_min(1e-12))).logsumexp(2)
+
+
+@dataclass(frozen=True)
+class _TrainingData:
+    """Everything about the training queries that a step of Fusion's training reads."""
+
+    everything: FusionInput
+    worth: Tensor
+    labelled: Tensor
+    fold: Tensor
+    order: Tensor
+    """float32[N]: members' accuracies, so that subsets like those that will be asked come often."""
+
+    def batch(self, rows: Tensor, asked: Tensor) -> tuple[FusionInput, Tensor]:
+        """Queries `rows` with only the members `asked` (bool[B, N]) revealed."""
+        full = self.everything
+        answered = full.answered[rows] & asked
+        support = full.support[rows] * answered[:, :, None]
+        is_open = full.is_open[rows]
+        available = torch.where(is_open[:, None], support.any(1), full.available[rows])
+        seen = FusionInput(
+            full.task[rows], is_open, asked, answered, support, available, full.competence[rows]
+        )
+        worth = self.worth[rows] * available
+        none = (1 - worth.amax(1, keepdim=True)) * is_open[:, None]
+        return seen, torch.cat([worth, none], dim=1)
+
+
+def fit_fusion(
+    table: ResponseTable,
+    statistics: PoolStatistics,
+    competence: FloatArray,
+    fold: IntArray,
+    config: RlFocalConfig,
+    *,
+    rng: np.random.Generator,
+    on_epoch: Callable[[int, float], None] | None = None,
+) -> Fusion:
+    """Train Fusion by maximum likelihood on random subsets of the members.
+
+    Args:
+        table: labelled training queries.
+        statistics: of those queries.
+        competence: float32[Q, N], out of fold.
+        fold: int64[Q] in [0, n_folds).
+        config: settings.
+        rng: source of all randomness.
+        on_epoch: called with the epoch and the out-of-fold likelihood loss.
+
+    Returns:
+        The nets at their best out-of-fold likelihood.
+    """
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    start = fit_start(table, fold, config.n_folds, generator=generator)
+    fusion = seeded(
+        int(rng.integers(2**62)),
+        lambda: Fusion(
+            start.weight,
+            start.none_bias,
+            n_members=table.n_members,
+            n_candidates=table.n_candidates,
+        ),
+    )  # fmt: skip
+    data = _training_data(table, statistics, competence, fold)
+    small = table.n_queries < 4000
+    optimizer = torch.optim.AdamW(
+        fusion.parameters(), lr=1.5e-3 if small else 3e-3, weight_decay=0.1 if small else 0.01
+    )
+    check = [random_subsets(data.order, table.n_queries, generator) for _ in range(2)]
+    check.append(torch.ones_like(check[0]))
+    best, best_nll, since = weights_of(fusion), _out_of_fold(fusion, data, check), 0
+    rows = torch.nonzero(data.labelled)[:, 0]
+    for epoch in range(config.fusion_epochs):
+        shuffled = rows[torch.randperm(len(rows), generator=generator)]
+        for batch in torch.split(shuffled, 256):
+            seen, worth = data.batch(batch, random_subsets(data.order, len(batch), generator))
+            nets = torch.arange(fusion.n_nets)[:, None]
+            use = (nets != data.fold[batch]).float()
+            loss = (_nll(fusion(seen), worth) * use).sum() / len(batch)
+            loss = loss - fusion.log_prior().sum() / len(rows)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        nll = _out_of_fold(fusion, data, check)
+        if on_epoch is not None:
+            on_epoch(epoch, nll)
+        if nll < best_nll - 1e-5:
+            best, best_nll, since = weights_of(fusion), nll, 0
+        else:
+            since += 1
+            if since >= config.fusion_patience:
+                break
+    fusion.load_state_dict(best)
+    return fusion.eval()
+
+
+def _training_data(
+    table: ResponseTable, statistics: PoolStatistics, competence: FloatArray, fold: IntArray
+) -> _TrainingData:
+    worth = torch.from_numpy(table.candidate_score * table.exists)
+    is_open = torch.from_numpy(table.kind != CandidateKind.OPTIONS)
+    everything = FusionInput(
+        task=torch.from_numpy(table.task.copy()),
+        is_open=is_open,
+        asked=torch.ones(table.answer.shape, dtype=torch.bool),
+        answered=torch.from_numpy(table.answered),
+        support=torch.from_numpy(table.support.copy()),
+        available=torch.from_numpy(table.exists.copy()),
+        competence=torch.from_numpy(competence),
+    )
+    # A multiple-choice query without a right option teaches nothing; an open one teaches "none".
+    labelled = is_open | (worth.amax(1) > 0)
+    order = torch.from_numpy(statistics.accuracy)
+    return _TrainingData(everything, worth, labelled, torch.from_numpy(fold), order)
+
+
+@torch.inference_mode()
+def _out_of_fold(fusion: Fusion, data: _TrainingData, checks: list[Tensor]) -> float:
+    """Mean loss of every labelled query under the net that left it out."""
+    total, count = 0.0, 0
+    rows = torch.nonzero(data.labelled)[:, 0]
+    for asked in checks:
+        for batch in torch.split(rows, 2048):
+            seen, worth = data.batch(batch, asked[batch])
+            nll = _nll(fusion(seen), worth)
+            total += float(nll[data.fold[batch], torch.arange(len(batch))].sum())
+            count += len(batch)
+    return total / max(count, 1)
