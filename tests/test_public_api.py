@@ -34,8 +34,8 @@ PUBLIC = {
     """,
     "rlfocal.replay": "candidates_of replay reveal worth_of",
     "rlfocal.bench": """
-        GROUPS STRATEGIES BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow Verdict
-        create resolve run_bench
+        GROUPS STRATEGIES BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow
+        Verdict create resolve run_bench
     """,
     "rlfocal.report": "render write_report",
 }
