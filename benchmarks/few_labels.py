@@ -8,7 +8,7 @@ nearest dials); "all" is every member asked. Differences are prior minus rival, 
 over draws, with the standard error over draws in brackets: it says how far the draw of labels
 matters, not how far another pool would differ.
 
-With no labels a rival that needs some is left out; the order of members is then the recorded one.
+With no labels only a plain vote is left to compare with.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rlfocal.bench.catalogue import STRATEGIES, create
-from rlfocal.records import Calibration, ResponseTable, build_table
+from rlfocal.records import BoolArray, Calibration, FloatArray, ResponseTable, build_table
 from rlfocal.records.folders import read_dataset
 from rlfocal.replay import replay
 from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.prior.weights import load_prior
-from rlfocal.strategies.protocol import Dialled, Strategy
+from rlfocal.strategies.protocol import Dialled, Strategy, View
 
 CALLS = (1.5, 2.0, 3.0, 4.0)
 COLUMNS = (*(f"@{b:g}" for b in CALLS), "all")
@@ -45,11 +47,24 @@ def sides(
     labelled = order[:n_labels]
     rest = order[n_labels:]
     rest = rest[~np.isin(table.group[rest], table.group[labelled])][:most]
+    table = shuffled(table, rng)
     train, test = table.take(np.sort(labelled)), table.take(np.sort(rest))
     if n_labels and table.option_scores is not None:
         calibration = Calibration.fit(train)
         train, test = calibration.apply(train), calibration.apply(test)
     return train, test
+
+
+def shuffled(table: ResponseTable, rng: np.random.Generator) -> ResponseTable:
+    """Members in random order: a recorded order may go by accuracy, which would be a hint."""
+    order = rng.permutation(table.n_members)
+    changes: dict[str, Any] = {"members": tuple(table.members[n] for n in order)}
+    for name in ("answer", "support", "option_scores", "samples", "latency_s"):
+        value = getattr(table, name)
+        changes[name] = None if value is None else value[:, order]
+    # Strategies are compared at equal calls, so every call costs the same.
+    cost = np.ones_like(table.cost)
+    return replace(table, **changes, cost=cost, cost_unit="call")
 
 
 def frontier(strategy: Strategy, test: ResponseTable) -> dict[str, float]:
@@ -83,13 +98,32 @@ class AskAll:
         """Nothing to fit."""
         return self
 
-    def next_members(self, view):  # type: ignore[no-untyped-def]
+    def next_members(self, view: View) -> BoolArray:
         """Everybody, once."""
-        return ~view.asked & (view.n_rounds == 0)[:, None]
+        return np.asarray(~view.asked & (view.n_rounds == 0)[:, None])
 
-    def fuse(self, view):  # type: ignore[no-untyped-def]
+    def fuse(self, view: View) -> FloatArray:
         """As the strategy does."""
         return self._strategy.fuse(view)
+
+
+class BareVote:
+    """Plurality as it is without labels: ties go to the first candidate."""
+
+    name = "plurality"
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> BareVote:
+        """Nothing to fit."""
+        return self
+
+    def next_members(self, view: View) -> BoolArray:
+        """Everybody, once."""
+        return np.asarray(~view.asked & (view.n_rounds == 0)[:, None])
+
+    def fuse(self, view: View) -> FloatArray:
+        """Shares of votes."""
+        votes = (view.answer[:, :, None] == np.arange(view.available.shape[1])).sum(axis=1)
+        return np.asarray(votes / np.maximum(votes.sum(axis=1, keepdims=True), 1), np.float32)
 
 
 def everyone(strategy: Strategy, test: ResponseTable) -> float:
@@ -120,6 +154,8 @@ def measure(
         for name, make in rivals(weights).items():
             if n_labels == 0 and name not in ("prior", "plurality"):
                 continue
+            if n_labels == 0 and name == "plurality":
+                make = BareVote
             fitted = make().fit(train, rng=np.random.default_rng([seed, draw]))
             row = frontier(fitted, test)
             figures.setdefault(name, []).append([row[column] for column in COLUMNS])

@@ -96,10 +96,12 @@ def draw_scene(
         spec = draw_pool(rng, n_members=n_members, is_open=is_open, graded=graded)
         n_stream = max(labels) + _CONTEXTS * n_queries
         pool = draw_answers(spec, n_stream, rng=rng, n_graded=_CONTEXTS * n_queries)
-        parts += [
-            _part(pool, n, max(labels), i * n_queries, n_queries, len(spec.task_share))
-            for i, n in enumerate(labels)
-        ]
+        n_tasks = len(spec.task_share)
+        for i, n in enumerate(labels):
+            part = _part(pool, n, max(labels), i * n_queries, n_queries, n_tasks)
+            if spec.graded == "scores":
+                part = part._replace(support=_miscalibrated(part, n, n_tasks, rng))
+            parts.append(part)
     return _stack(parts, is_open=is_open)
 
 
@@ -133,6 +135,27 @@ def _part(
         pool.support[offset : offset + n_queries], pool.exists[rows], pool.worth[rows],
         score[rows], pool.cost[rows] / np.float32(unit),
     )  # fmt: skip
+
+
+def _miscalibrated(
+    part: _Part, n_labels: int, n_tasks: int, rng: np.random.Generator
+) -> np.ndarray:
+    """float32[B, N, C]: supports as a calibration on few labels leaves them.
+
+    Temperatures are off by task and member, the more so the fewer labels a task had, and rather
+    towards too much confidence; without labels there is nothing to calibrate on.
+    """
+    if not n_labels:
+        one_hot = part.answer[:, :, None] == np.arange(part.support.shape[2])
+        return np.asarray(one_hot, dtype=np.float32)
+    spread = rng.uniform(0.2, 1.5) / np.sqrt(1 + n_labels / (6 * n_tasks))
+    shape = (n_tasks, part.answer.shape[1])
+    off = spread * (
+        rng.standard_normal(shape) + rng.standard_normal(shape[1]) + rng.uniform(0, 1.5)
+    )
+    power = part.support ** np.exp(off)[part.task][:, :, None]
+    total = power.sum(axis=2, keepdims=True)
+    return np.asarray(power / np.maximum(total, 1e-9), dtype=np.float32)
 
 
 def _stack(parts: list[_Part], *, is_open: bool) -> Scene:

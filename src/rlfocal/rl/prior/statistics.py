@@ -21,11 +21,16 @@ __all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics"]
 
 Floats = NDArray[np.float64]
 
-N_MEMBER_STATISTICS = 14
+N_MEMBER_STATISTICS = 15
 N_PAIR_STATISTICS = 6
 
-_MEMBER = 4.0
-"""Queries that the pool's mean accuracy is worth to a member's."""
+_SPREAD, _SPREAD_WORTH = 0.1, 2.0
+"""Members' accuracies spread so far in a pool nobody has labels of, and how many members' worth of
+belief that is."""
+_LEAST, _MOST = 2.0, 400.0
+"""Bounds of how many queries the pool's mean accuracy is worth to a member's."""
+_TASK_LEVEL = 5.0
+"""Queries that the pool's mean accuracy is worth to a task's."""
 _TASK = 20.0
 """Queries that a member's accuracy is worth to its accuracy on a task."""
 _PAIR = 5.0
@@ -52,12 +57,14 @@ class Counts:
     """float64[N, N]: what that answer was worth."""
     both_wrong: Floats
     """float64[N, N]: queries that both answered wrongly."""
+    both_right: Floats
+    """float64[N, N]: sum of the product of both scores."""
 
     @classmethod
     def none(cls, n_tasks: int, n_members: int) -> Self:
         """No labelled queries."""
         by_task, pairs = np.zeros((n_tasks + 1, n_members)), np.zeros((n_members, n_members))
-        return cls(by_task, by_task, np.zeros(n_members), pairs, pairs, pairs, pairs)
+        return cls(by_task, by_task, np.zeros(n_members), pairs, pairs, pairs, pairs, pairs)
 
     @classmethod
     def of(
@@ -101,9 +108,8 @@ class Counts:
             agree_right[n] = worth[:, n].astype(np.float32) @ same
         both = (flag.T @ flag).astype(np.float64)
         wrong = (bad.T @ bad).astype(np.float64)
-        return cls(
-            known, right, given.sum(axis=0).astype(np.float64), both, agree, agree_right, wrong
-        )
+        answered = usable.sum(axis=0).astype(np.float64)
+        return cls(known, right, answered, both, agree, agree_right, wrong, worth.T @ worth)
 
     def plus(self, other: Counts, *, weight: float = 1.0) -> Counts:
         """These counts, and others of the same pool at a weight."""
@@ -142,14 +148,12 @@ class Statistics(NamedTuple):
             counts: of labelled queries, none at all included.
             relative_cost: float32[N], positive, mean 1.
         """
-        known, right = counts.known[-1], counts.right[-1]
+        known = counts.known[-1]
         n_members = len(known)
-        # One query seen by all members says little more of the pool's level than by one.
-        width = max(1.0, n_members / 3)
-        level = (right.sum() / width + _LEVEL * _LEVEL_WORTH) / (known.sum() / width + _LEVEL_WORTH)
-        accuracy = (right + _MEMBER * level) / (known + _MEMBER)
-        by_task = (counts.right[:-1] + _TASK * accuracy) / (counts.known[:-1] + _TASK)
-        log_odds = _logit(np.vstack([by_task, accuracy]))
+        level = _level(counts.known[-1:], counts.right[-1:], _LEVEL, _LEVEL_WORTH)[0]
+        worth = _worth_of_level(counts, level)
+        accuracy = (counts.right[-1] + worth * level) / (known + worth)
+        log_odds = _by_task(counts, accuracy, level)
         answered = (counts.answered + 0.98 * _PAIR) / (known + _PAIR)
         pair = _pairs(counts, accuracy)
         off = ~np.eye(n_members, dtype=bool)
@@ -162,19 +166,66 @@ class Statistics(NamedTuple):
                 _logit(accuracy) / 2,
                 _logit(accuracy) - _logit(np.array(level)),
                 _logit(accuracy) - _logit(accuracy).max(),
-                4 * np.sqrt(accuracy * (1 - accuracy) / (known + _MEMBER)),
+                4 * np.sqrt(accuracy * (1 - accuracy) / (known + worth)),
                 4 * (1 - answered),
                 np.log(relative_cost),
                 np.full(n_members, np.log1p(n_labels) / 4),
                 np.full(n_members, _logit(np.array(level)) / 2),
                 np.full(n_members, np.log(n_members) / 3),
                 mean[:, 0], mean[:, 1], mean[:, 3], most[:, 0], most[:, 3],
+                np.full(n_members, np.log(worth) / 4),
             ]
         )  # fmt: skip
         return cls(
             member.astype(np.float32), pair.astype(np.float32), log_odds.astype(np.float32),
             relative_cost.astype(np.float32), n_labels,
         )  # fmt: skip
+
+
+def _level(known: Floats, right: Floats, centre: float, worth: float) -> Floats:
+    """float64[R]: mean accuracy of the pool in each row of float64[R, N], drawn to `centre`.
+
+    One query seen by all members says little more of it than seen by one.
+    """
+    width = max(1.0, known.shape[1] / 3)
+    total, count = right.sum(axis=1) / width, known.sum(axis=1) / width
+    return np.asarray((total + centre * worth) / (count + worth))
+
+
+def _worth_of_level(counts: Counts, level: float) -> float:
+    """How many queries the pool's level is worth to a member's accuracy (empirical Bayes).
+
+    The members' observed accuracies spread by what they differ in and by the luck of the draw; the
+    latter is smaller the more they are right on the same queries.
+    """
+    known, n_members = counts.known[-1], len(counts.known[-1])
+    luck_one = max(level * (1 - level), 0.02)
+    spread, shared = 0.0, 0.3
+    n_labels = known.mean()
+    if n_labels > 1:
+        observed = counts.right[-1] / np.maximum(known, 1)
+        off = ~np.eye(n_members, dtype=bool)
+        joint = counts.both_right / np.maximum(np.minimum(known[:, None], known[None, :]), 1)
+        covariance = (joint - observed[:, None] * observed[None, :])[off].mean()
+        shared = float((covariance * n_labels + 0.3 * luck_one * 20) / luck_one / (n_labels + 20))
+        luck = luck_one * (1 - np.clip(shared, 0, 0.95)) / n_labels
+        spread = float(observed.var(ddof=1) - luck)
+    freedom = n_members - 1 if n_labels > 1 else 0
+    variance = (freedom * spread + _SPREAD_WORTH * _SPREAD**2) / (freedom + _SPREAD_WORTH)
+    worth = luck_one * (1 - np.clip(shared, 0, 0.95)) / max(variance, 1e-6)
+    return float(np.clip(worth, _LEAST, _MOST))
+
+
+def _by_task(counts: Counts, accuracy: Floats, level: float) -> Floats:
+    """float64[T + 1, N]: log-odds of accuracies by task; the last row is of any other task.
+
+    A task is as hard for all as it is for the pool, until a member's own answers say otherwise.
+    """
+    tasks = _level(counts.known[:-1], counts.right[:-1], level, _TASK_LEVEL)
+    harder = (_logit(tasks) - _logit(np.array(level)))[:, None]
+    expected = 1 / (1 + np.exp(-(_logit(accuracy) + harder)))
+    by_task = (counts.right[:-1] + _TASK * expected) / (counts.known[:-1] + _TASK)
+    return _logit(np.vstack([by_task, accuracy]))
 
 
 def _pairs(counts: Counts, accuracy: Floats) -> Floats:
