@@ -10,10 +10,11 @@ from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
+from rlfocal.rl.foundation import Known
 from rlfocal.rl.fusion import Fusion
 from rlfocal.rl.nets import seeded
 from rlfocal.rl.observation import Observer
-from rlfocal.rl.rollout import Known, greedy, rollout
+from rlfocal.rl.rollout import greedy, rollout
 from rlfocal.rl.statistics import PoolStatistics
 
 N, Q = 4, 200

@@ -44,7 +44,7 @@ def test_stopping_half_way_changes_nothing(table: ResponseTable) -> None:
     first.train(3)
     state = first.state()
     first.train()  # a state is a copy: going on must not change it
-    second = Trainer(table, CONFIG, seed=1, fusion=first.fusion.state_dict())
+    second = Trainer(table, CONFIG, seed=1, fusion=first.foundation.fusion.state_dict())
     second.restore(state)
     second.train()
     assert second.history == whole.history

@@ -33,6 +33,7 @@ STRATEGIES: dict[str, str] = {
     "agreement-capped": "rlfocal.strategies.capped:CappedAgreement",
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
     "rl-focal-paper": "rlfocal.rl.paper.strategy:RlFocalPaper",
+    "posterior-threshold": "rlfocal.rl.threshold:PosteriorThreshold",
     "rl-focal": "rlfocal.rl.strategy:RlFocal",
 }
 """Name on the command line → where the class is."""

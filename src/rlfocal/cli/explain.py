@@ -92,6 +92,8 @@ def _trace(
         "task": table.tasks[table.task[row]],
         "strategy": strategy.name,
         "price": getattr(strategy, "price", None),
+        "acting": strategy.verdict.chosen if isinstance(strategy, RlFocal) else None,
+        "why": strategy.verdict.explain() if isinstance(strategy, RlFocal) else None,
         "trained_on": bool(loaded.was_trained_on(table)[row]),
         "rounds": rounds,
         "answer": answer,
@@ -120,6 +122,8 @@ def _show(trace: dict[str, Any]) -> None:
     console = common.output()
     price = "" if trace["price"] is None else f", price of a call {trace['price']:g}"
     console.print(f"query {trace['query']} (task {trace['task']}), {trace['strategy']}{price}")
+    if trace["why"] is not None:
+        console.print(trace["why"])
     if trace["trained_on"]:
         console.print("the checkpoint was trained on this query")
     for number, part in enumerate(trace["rounds"], start=1):

@@ -71,6 +71,8 @@ class Description(BaseModel):
     finished: bool
     """False where training was interrupted: usable, and resumable."""
     history: list[dict[str, float]]
+    fallback: list[dict[str, str | float]]
+    """Who acts at each price, and on what evidence; empty for rl-focal-paper."""
     weights_file: str
     weights_sha256: str
 
@@ -174,6 +176,7 @@ def save_checkpoint(
         seed=seed,
         finished=finished,
         history=strategy.history_,
+        fallback=_verdicts(strategy),
         weights_file=weights_file,
         weights_sha256=sha256,
     )
@@ -184,6 +187,12 @@ def save_checkpoint(
         if old.name != weights_file:
             old.unlink()
     return folder / _JSON
+
+
+def _verdicts(strategy: RlFocal | RlFocalPaper) -> list[dict[str, str | float]]:
+    if isinstance(strategy, RlFocalPaper):
+        return []
+    return [verdict._asdict() for verdict in strategy.fallback_.verdicts]
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

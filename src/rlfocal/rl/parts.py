@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from rlfocal.errors import CheckpointError, nearest
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.decider import Decider
+from rlfocal.rl.foundation import Foundation, Known
 from rlfocal.rl.fusion import Fusion
 from rlfocal.rl.paper.nets import PaperDecider, PaperFusion
 from rlfocal.rl.paper.observation import N_LEADING
 from rlfocal.rl.paper.strategy import RlFocalPaper
+from rlfocal.rl.rivals import pack, unpack
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory
@@ -30,7 +32,8 @@ PRESETS = (RlFocal.name, RlFocalPaper.name)
 def disassemble(strategy: RlFocal | RlFocalPaper) -> dict[str, Tensor]:
     """Every array that a fitted strategy needs, by name."""
     if isinstance(strategy, RlFocal):
-        statistics, competence = strategy.statistics_, strategy.competence_
+        foundation = strategy.foundation_
+        statistics, competence = foundation.statistics, foundation.competence
         arrays = {
             "statistics.accuracy": statistics.accuracy,
             "statistics.task_accuracy": statistics.task_accuracy,
@@ -39,7 +42,9 @@ def disassemble(strategy: RlFocal | RlFocalPaper) -> dict[str, Tensor]:
             "statistics.joint_failure": statistics.joint_failure,
             "competence.weight": competence.weight,
             "competence.intercept": competence.intercept,
+            **pack(strategy.fallback_),
         }
+        fusion: nn.Module = foundation.fusion
     else:
         memory = strategy.memory_
         arrays = {
@@ -48,8 +53,9 @@ def disassemble(strategy: RlFocal | RlFocalPaper) -> dict[str, Tensor]:
             "memory.member_score": memory.member_score,
             "order": strategy.order_,
         }
+        fusion = strategy.fusion_
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-    return tensors | _named("decider", strategy.decider_) | _named("fusion", strategy.fusion_)
+    return tensors | _named("decider", strategy.decider_) | _named("fusion", fusion)
 
 
 def reassemble(
@@ -106,7 +112,10 @@ def _rl_focal(
     decider = Decider(n_members, len(task_accuracy) - 1, hidden=settings.hidden)
     _restore(fusion, "fusion", tensors)
     _restore(decider, "decider", tensors)
-    return RlFocal(settings).assemble(statistics, competence, fusion.eval(), decider.eval())
+    nobody = Known(np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64))
+    foundation = Foundation(statistics, competence, fusion.eval(), nobody)
+    fallback = unpack(arrays, foundation, settings)
+    return RlFocal(settings).assemble(foundation, decider.eval(), fallback)
 
 
 def _paper(

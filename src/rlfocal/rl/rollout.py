@@ -6,7 +6,6 @@ stopping at each of its states would have earned and what asking on would have.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,25 +17,16 @@ from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.credit import asking_value
 from rlfocal.rl.decider import Critic, Decider, GlobalState, likeliest
 from rlfocal.rl.environment import PoolEnv
+from rlfocal.rl.foundation import Known
 from rlfocal.rl.mappo import Batch
 from rlfocal.rl.observation import Observation, Observer, Seen
 from rlfocal.strategies.protocol import View
 
-__all__ = ["Episodes", "Known", "greedy", "rollout"]
+__all__ = ["Episodes", "greedy", "look", "rollout"]
 
 
 _LEAST_REACH = 0.01
 """A path ends where the policy gets further less often than this."""
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """What training knows of its queries beside the table."""
-
-    competence: FloatArray
-    """float32[Q, N], out of fold."""
-    fold: Tensor
-    """int64[Q]: the Fusion net that never saw the query."""
 
 
 class Episodes(NamedTuple):
@@ -151,7 +141,7 @@ def _walk(
     path: list[_Round] = []
     while len(env.active):
         active = env.active
-        seen, answer = _look(observer, env, known, view)
+        seen, answer = look(observer, env, known, view)
         log_prob = decider(seen.observation)
         member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
         share = log_prob[:, -1].exp()
@@ -202,7 +192,7 @@ def greedy(
     score, utility = np.zeros((2, len(rows)), dtype=np.float32)
     while len(env.active):
         active = env.active
-        seen, answer = _look(observer, env, known, view)
+        seen, answer = look(observer, env, known, view)
         step = env.step(likeliest(decider(seen.observation)).numpy(), answer)
         utility[active] += step.reward
         score[active] += np.where(step.terminated, step.reward, 0)
@@ -210,7 +200,7 @@ def greedy(
     return Episodes(score, env.n_rounds.astype(np.float32), utility)
 
 
-def _look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Seen, IntArray]:
+def look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Seen, IntArray]:
     """Observe the active episodes; also int64[A], the answer Fusion would give in each."""
     rows = view.position
     seen = observer.look(view, env.price[env.active], known.competence[rows], known.fold[rows])

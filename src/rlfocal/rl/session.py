@@ -135,7 +135,7 @@ def _write(path: Path, trainer: Trainer, key: str) -> None:
     state = trainer.state()
     groups: dict[str, Mapping[str, Tensor]] = {
         "decider": state.decider, "critic": state.critic, "best": state.best,
-        "fusion": trainer.fusion.state_dict(),
+        "fusion": trainer.foundation.fusion.state_dict(),
     }  # fmt: skip
     tensors = {f"{group}/{name}": t for group, part in groups.items() for name, t in part.items()}
     for index, moments in state.optimizer["state"].items():

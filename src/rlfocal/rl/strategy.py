@@ -12,13 +12,15 @@ import torch
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider, likeliest
-from rlfocal.rl.fusion import Fusion, fusion_input
+from rlfocal.rl.fallback import Fallback, Verdict, fit_fallback
+from rlfocal.rl.foundation import Foundation
+from rlfocal.rl.fusion import fusion_input
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
-from rlfocal.rl.statistics import Competence, PoolStatistics
+from rlfocal.rl.threshold import prices_of
 from rlfocal.rl.trainer import Trainer
-from rlfocal.strategies.protocol import Base, Need, View
+from rlfocal.strategies.protocol import Base, Need, Strategy, View
 
 __all__ = ["RlFocal"]
 
@@ -46,6 +48,7 @@ class RlFocal(Base):
         self.config = config or RlFocalConfig()
         self.price = self.config.default_price
         self._on_progress = on_progress
+        self._acting: Strategy | None = None
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train on labelled queries."""
@@ -57,30 +60,25 @@ class RlFocal(Base):
         return self.adopt(trainer)
 
     def adopt(self, trainer: Trainer) -> Self:
-        """Take over what a trainer has learned so far."""
+        """Take over what a trainer has learned so far, and judge it against simple rivals."""
         self.history_ = trainer.history
-        return self.assemble(
-            trainer.statistics, trainer.competence, trainer.fusion, trainer.best_decider()
-        )
+        decider = trainer.best_decider()
+        fallback = fit_fallback(
+            trainer.foundation, decider, trainer.table, self.dials,
+            price_min=self.config.price_min, rng=np.random.default_rng(trainer.seed),
+        )  # fmt: skip
+        return self.assemble(trainer.foundation, decider, fallback)
 
-    def assemble(
-        self,
-        statistics: PoolStatistics,
-        competence: Competence,
-        fusion: Fusion,
-        decider: Decider,
-    ) -> Self:
+    def assemble(self, foundation: Foundation, decider: Decider, fallback: Fallback) -> Self:
         """Put the strategy together from its trained parts, as a checkpoint does."""
-        self.statistics_, self.competence_ = statistics, competence
-        self.fusion_, self.decider_ = fusion, decider
-        self._observer = Observer(statistics, fusion)
-        return self
+        self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
+        self._observer = Observer(foundation.statistics, foundation.fusion)
+        return self.at(self.price)
 
     @property
     def dials(self) -> tuple[float, ...]:
-        """Prices from dear to cheap, so from few calls to many."""
-        low, high = self.config.price_min, self.config.price_max
-        return tuple(float(p) for p in np.geomspace(high, low, 12))
+        """Prices from dear to cheap, so from few calls to many; at 0 no call is spared."""
+        return prices_of(self.config)
 
     def at(self, dial: float) -> Self:
         """The same fitted strategy at another price.
@@ -89,35 +87,51 @@ class RlFocal(Base):
             ValueError: a price outside the range that it was trained for.
         """
         low, high = self.config.price_min, self.config.price_max
-        if not low * 0.999 <= dial <= high * 1.001:
+        if dial != 0 and not low * 0.999 <= dial <= high * 1.001:
             raise ValueError(
-                f"{self.name}: the price of a call must lie in [{low}, {high}], got {dial}"
+                f"{self.name}: the price of a call must lie in [{low}, {high}] or be 0, got {dial}"
             )
         other = copy.copy(self)
         other.price = dial
+        other._acting = self.fallback_.at(dial)
         return other
 
     @property
     def best_member(self) -> int:
         """The member that was most accurate in training: what the ensemble has to beat."""
-        return int(self.statistics_.accuracy.argmax())
+        return int(self.foundation_.statistics.accuracy.argmax())
+
+    @property
+    def verdict(self) -> Verdict:
+        """Who acts at this price, the learned policy or a rival, and why."""
+        return self.fallback_.verdict(self.price)
 
     def decide(self, view: View) -> FloatArray:
         """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
+        if self._acting is not None:
+            wanted = self._acting.next_members(view) & ~view.asked
+            chance = wanted / np.maximum(wanted.sum(axis=1, keepdims=True), 1)
+            return np.hstack([chance, ~wanted.any(axis=1, keepdims=True)]).astype(np.float32)
         with one_thread(), torch.inference_mode():
-            price = np.full(len(view), self.price, dtype=np.float32)
-            seen = self._observer.look(view, price, self.competence_.predict(view.features))
+            least = max(self.price, self.config.price_min)
+            price = np.full(len(view), least, dtype=np.float32)
+            competence = self.foundation_.competence.predict(view.features)
+            seen = self._observer.look(view, price, competence)
             return np.asarray(self.decider_(seen.observation).exp().numpy())
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or stop."""
+        if self._acting is not None:
+            return self._acting.next_members(view)
         chance = torch.from_numpy(self.decide(view))
         action = likeliest(chance.log()).numpy()
         return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        if self._acting is not None:
+            return self._acting.fuse(view)
         with one_thread(), torch.inference_mode():
-            seen = fusion_input(view, self.competence_.predict(view.features))
-            posterior = self.fusion_.posterior(seen)[:, :-1].numpy()
+            seen = fusion_input(view, self.foundation_.competence.predict(view.features))
+            posterior = self.foundation_.fusion.posterior(seen)[:, :-1].numpy()
         return np.asarray(posterior * view.available)

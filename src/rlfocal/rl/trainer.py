@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.records import ResponseTable
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
-from rlfocal.rl.fusion import Fusion, fit_fusion
+from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.mappo import anneal, update
 from rlfocal.rl.nets import seeded, weights_of
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
-from rlfocal.rl.rollout import Known, greedy, rollout
-from rlfocal.rl.statistics import Competence, PoolStatistics, inner_folds
+from rlfocal.rl.rollout import greedy, rollout
+from rlfocal.rl.statistics import inner_folds
 
 __all__ = ["Trainer", "TrainingState"]
 
@@ -72,14 +72,11 @@ class Trainer:
         self.table, self.config, self.seed = table, config, seed
         self._tell = on_progress or (lambda _: None)
         rng = self._rng(0)
-        self.statistics = PoolStatistics.of(table)
-        self.competence = Competence.fit(table, self.statistics)
-        fold = inner_folds(table, config.n_folds, rng=rng)
-        competence = Competence.out_of_fold(table, fold)
-        self.fusion = self._fusion(competence, fold, rng, fusion)
-        self._known = Known(competence, torch.from_numpy(fold))
-        self._observer = Observer(self.statistics, self.fusion)
-        self._env = PoolEnv(table, unit_cost=self.statistics.unit_cost)
+        self.foundation = Foundation.fit(
+            table, config, rng=rng, on_progress=on_progress, fitted=fusion
+        )
+        self._observer = Observer(self.foundation.statistics, self.foundation.fusion)
+        self._env = PoolEnv(table, unit_cost=self.foundation.statistics.unit_cost)
         n_tasks = len(table.tasks)
         sizes = (table.n_members, n_tasks)
         self.decider, self._critic = seeded(
@@ -103,27 +100,6 @@ class Trainer:
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *key])
-
-    def _fusion(
-        self,
-        competence: FloatArray,
-        fold: IntArray,
-        rng: np.random.Generator,
-        fitted: dict[str, Tensor] | None,
-    ) -> Fusion:
-        total = self.config.fusion_epochs if fitted is None else 0
-        config = self.config.model_copy(update={"fusion_epochs": total})
-
-        def on_epoch(epoch: int, nll: float) -> None:
-            self._tell(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
-
-        fusion = fit_fusion(
-            self.table, self.statistics, competence, fold,
-            config, rng=rng, on_epoch=on_epoch,
-        )  # fmt: skip
-        if fitted is not None:
-            fusion.load_state_dict(fitted)
-        return fusion
 
     # Training ---------------------------------------------------------------------------------
 
@@ -154,8 +130,8 @@ class Trainer:
         low, high = np.log(config.price_min), np.log(config.price_max)
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
-            self._observer, self.decider, self._critic, self._env, self._known, rows, price,
-            config, generator=generator,
+            self._observer, self.decider, self._critic, self._env, self.foundation.known,
+            rows, price, config, generator=generator,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
         ent_coef = anneal(self._optimizer, config.ppo, progress=progress)
@@ -181,7 +157,12 @@ class Trainer:
         """Utility on held-out queries over the range of prices; keeps the best Decider by value."""
         rows = np.resize(self._validation, _VALIDATION_EPISODES)
         played = greedy(
-            self._observer, self.decider, self._env, self._known, rows, self._validation_price
+            self._observer,
+            self.decider,
+            self._env,
+            self.foundation.known,
+            rows,
+            self._validation_price,
         )
         utility = float(played.utility.mean())
         if utility > self._best_utility:

@@ -1,0 +1,64 @@
+"""Ask everybody at once and let Fusion decide: what is left to do when calls cost nothing."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import torch
+
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.replay import reveal, worth_of
+from rlfocal.rl.foundation import Foundation
+from rlfocal.rl.fusion import fusion_input
+from rlfocal.rl.nets import one_thread
+from rlfocal.strategies.protocol import Base, View
+from rlfocal.strategies.voting import ask_all
+
+__all__ = ["Everybody"]
+
+_ROWS = 1024
+"""Queries fused at once; bounds memory, changes no result."""
+
+
+class Everybody(Base):
+    """One round of all members, fused by the posterior of a trained Fusion.
+
+    Args:
+        foundation: fitted.
+    """
+
+    name = "everybody"
+
+    def __init__(self, foundation: Foundation) -> None:
+        self._foundation = foundation
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Nothing of its own to learn."""
+        return self
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask everybody, once."""
+        return ask_all(view)
+
+    def fuse(self, view: View) -> FloatArray:
+        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        with one_thread(), torch.inference_mode():
+            seen = fusion_input(view, self._foundation.competence.predict(view.features))
+            posterior = self._foundation.fusion.posterior(seen)[:, :-1].numpy()
+        return np.asarray(posterior * view.available)
+
+    def out_of_fold(self, table: ResponseTable, rows: IntArray) -> FloatArray:
+        """float32[Q]: what the answers to training queries are worth, each judged out of fold."""
+        known, parts = self._foundation.known, []
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            asked = np.ones((len(part), table.n_members), dtype=bool)
+            view = reveal(table, part, asked)
+            with one_thread(), torch.inference_mode():
+                seen = fusion_input(view, known.competence[part])
+                posterior = self._foundation.fusion.posterior(seen, known.fold[part])[:, :-1]
+            chance = posterior.numpy() * view.available
+            best = np.where(chance.any(axis=1), chance.argmax(axis=1), -1)
+            parts.append(worth_of(table, part, asked, best))
+        return np.concatenate(parts)

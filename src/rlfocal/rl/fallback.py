@@ -1,0 +1,215 @@
+"""Never worse: at each price, what learned is kept only where it has earned its place.
+
+The learned policy and simple rivals are judged on training queries out of fold: rivals are fitted
+without the query's inner fold, Fusion's posterior comes from the net that left it out. The Decider
+itself did see most of these queries, so its figure flatters a little; a rival whose lead exceeds
+its standard error acts in the policy's place. Where calls cost nothing, everybody is asked, unless
+one member alone does better.
+
+Axes: P prices, Q queries.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.replay import replay
+from rlfocal.rl.decider import Decider
+from rlfocal.rl.environment import PoolEnv
+from rlfocal.rl.everybody import Everybody
+from rlfocal.rl.foundation import Foundation
+from rlfocal.rl.observation import Observer
+from rlfocal.rl.rollout import greedy
+from rlfocal.rl.threshold import PosteriorThreshold, fit_thresholds, walk_prices
+from rlfocal.strategies.capped import CappedAgreement
+from rlfocal.strategies.protocol import Strategy, unmet
+from rlfocal.strategies.single import BestSingle, BestSinglePerTask
+
+__all__ = ["LEARNED", "Fallback", "Verdict", "fit_fallback"]
+
+LEARNED = "learned"
+"""Name of the Decider's own policy among the rivals."""
+SIMPLE: tuple[type[Any], ...] = (BestSingle, BestSinglePerTask, CappedAgreement)
+"""Rivals that know nothing of Fusion."""
+_ALONE = (BestSingle.name, BestSinglePerTask.name)
+_MOST_ROWS = 3000
+"""Training queries that judge; more would settle nothing that these leave open."""
+
+
+class Verdict(NamedTuple):
+    """Who acts at one price, and on what evidence."""
+
+    price: float
+    chosen: str
+    """Who acts: "learned", "everybody", or the name of a simple strategy."""
+    incumbent: str
+    """Who acts without evidence: "learned", or "everybody" where calls cost nothing."""
+    utility: float
+    """Mean out-of-fold utility of the incumbent: score less price times cost."""
+    rival: str
+    """The best of the others."""
+    rival_utility: float
+    standard_error: float
+    """Of the paired difference between the two."""
+
+    def explain(self) -> str:
+        """One sentence for people."""
+        gap = 100 * (self.rival_utility - self.utility)
+        found = f"{gap:+.1f} ± {100 * self.standard_error:.1f} points of utility out of fold"
+        if self.chosen == self.incumbent:
+            return f"{self.chosen} acts; {self.rival} in its place: {found}"
+        return f"{self.chosen} acts in place of {self.incumbent}: {found}"
+
+
+class Fallback(NamedTuple):
+    """The verdicts and the rivals fitted on all training queries."""
+
+    verdicts: tuple[Verdict, ...]
+    """One for each price."""
+    rivals: dict[str, Strategy]
+
+    def at(self, price: float) -> Strategy | None:
+        """Who acts in the learned policy's place at the nearest price; None for nobody."""
+        chosen = self.verdict(price).chosen
+        if chosen == LEARNED:
+            return None
+        found: Strategy = _priced(self.rivals[chosen], price)
+        return found
+
+    def verdict(self, price: float) -> Verdict:
+        """The verdict at the nearest price; 0 is only near itself."""
+        if price == 0:
+            return next(v for v in self.verdicts if v.price == 0)
+        positive = [v for v in self.verdicts if v.price > 0]
+        return min(positive, key=lambda v: abs(float(np.log(v.price / price))))
+
+
+class _Judged(NamedTuple):
+    score: FloatArray
+    """float32[P, Q]."""
+    cost: FloatArray
+    """float32[P, Q], in average calls."""
+
+    def utility(self, prices: FloatArray) -> FloatArray:
+        return np.asarray(self.score - prices[:, None] * self.cost)
+
+
+def fit_fallback(
+    foundation: Foundation,
+    decider: Decider,
+    table: ResponseTable,
+    prices: tuple[float, ...],
+    *,
+    price_min: float,
+    rng: np.random.Generator,
+) -> Fallback:
+    """Judge every policy at every price.
+
+    Args:
+        foundation: fitted on the table.
+        decider: trained against it.
+        table: the training queries.
+        prices: lambda, ending with 0.
+        price_min: least price that the Decider was trained for; it stands in for 0.
+        rng: picks the queries that judge and seeds what is stochastic.
+    """
+    rows = np.sort(rng.permutation(table.n_queries)[:_MOST_ROWS])
+    grid = np.array(prices, dtype=np.float32)
+    walks = walk_prices(foundation, table, rows, prices)
+    threshold = fit_thresholds(walks, prices)
+    outcomes = [w.outcome(float(t)) for w, t in zip(walks, threshold, strict=True)]
+    judged = {
+        PosteriorThreshold.name: _Judged(*(np.stack(part) for part in zip(*outcomes, strict=True)))
+    }
+    everybody = Everybody(foundation)
+    whole = table.cost[rows].sum(axis=1) / np.float32(foundation.statistics.unit_cost)
+    shape = (len(prices), len(rows))
+    judged[Everybody.name] = _Judged(
+        np.broadcast_to(everybody.out_of_fold(table, rows), shape), np.broadcast_to(whole, shape)
+    )
+    rivals: dict[str, Strategy] = {
+        Everybody.name: everybody,
+        PosteriorThreshold.name: PosteriorThreshold().assemble(foundation, threshold),
+    }
+    for kind in SIMPLE:
+        if unmet(kind(), table) is None:
+            judged[kind.name] = _out_of_fold(kind, foundation, table, rows, prices)
+            rivals[kind.name] = kind().fit(table, rng=rng)
+    judged[LEARNED] = _learned(foundation, decider, table, rows, np.maximum(grid, price_min))
+    return Fallback(tuple(_verdict(judged, p, grid) for p in range(len(prices))), rivals)
+
+
+def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
+    """Keep what should act at a price unless another did better by a standard error.
+
+    Where calls cost nothing, only a member that is better alone stands against everybody: a way to
+    spare calls that seems to gain accuracy as well is most often the luckiest of several.
+    """
+    incumbent = LEARNED
+    if prices[p] == 0:
+        incumbent = Everybody.name
+        judged = {name: judged[name] for name in (Everybody.name, *_ALONE)}
+    utility = {name: found.utility(prices)[p].astype(np.float64) for name, found in judged.items()}
+    means = {name: float(found.mean()) for name, found in utility.items() if name != incumbent}
+    rival = max(means, key=means.__getitem__)
+    gap = utility[rival] - utility[incumbent]
+    error = float(gap.std() / np.sqrt(len(gap)))
+    return Verdict(
+        price=float(prices[p]),
+        chosen=rival if gap.mean() > error else incumbent,
+        incumbent=incumbent,
+        utility=float(utility[incumbent].mean()),
+        rival=rival,
+        rival_utility=means[rival],
+        standard_error=error,
+    )
+
+
+def _learned(
+    foundation: Foundation,
+    decider: Decider,
+    table: ResponseTable,
+    rows: IntArray,
+    prices: FloatArray,
+) -> _Judged:
+    env = PoolEnv(table, unit_cost=foundation.statistics.unit_cost)
+    observer = Observer(foundation.statistics, foundation.fusion)
+    scores, costs = [], []
+    for price in prices:
+        lam = np.full(len(rows), price, dtype=np.float32)
+        played = greedy(observer, decider, env, foundation.known, rows, lam)
+        scores.append(played.score)
+        costs.append((played.score - played.utility) / price)
+    return _Judged(np.stack(scores), np.stack(costs))
+
+
+def _out_of_fold(
+    kind: type[Any],
+    foundation: Foundation,
+    table: ResponseTable,
+    rows: IntArray,
+    prices: tuple[float, ...],
+) -> _Judged:
+    """A rival on every query that judges, fitted without the query's fold."""
+    fold = foundation.known.fold.numpy()
+    score = np.zeros((len(prices), len(rows)), dtype=np.float32)
+    cost = np.zeros_like(score)
+    for k in np.unique(fold[rows]):
+        fitted = kind().fit(table.take(fold != k), rng=np.random.default_rng(0))
+        here = fold[rows] == k
+        test = table.take(rows[here])
+        for p, price in enumerate(prices):
+            outcome = replay(_priced(fitted, price), test)
+            score[p, here] = outcome.score
+            cost[p, here] = outcome.cost / np.float32(foundation.statistics.unit_cost)
+    return _Judged(score, cost)
+
+
+def _priced(strategy: Any, price: float) -> Any:
+    """The strategy at a price, where prices mean anything to it."""
+    if isinstance(strategy, CappedAgreement):
+        return strategy.at(max(price, min(strategy.dials)))
+    return strategy.at(price) if hasattr(strategy, "at") else strategy

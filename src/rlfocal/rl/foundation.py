@@ -1,0 +1,81 @@
+"""What every learned policy of a pool stands on: statistics, predicted competence, Fusion.
+
+Fitted once on the training queries and shared by the Decider, by stopping on a threshold and by the
+comparison of policies. Training queries are always judged out of fold, through `known`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlfocal.records import FloatArray, ResponseTable
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.fusion import Fusion, fit_fusion
+from rlfocal.rl.progress import Progress
+from rlfocal.rl.statistics import Competence, PoolStatistics, inner_folds
+
+__all__ = ["Foundation", "Known"]
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What training knows of its queries beside the table."""
+
+    competence: FloatArray
+    """float32[Q, N], out of fold."""
+    fold: Tensor
+    """int64[Q]: the Fusion net that never saw the query."""
+
+
+@dataclass(frozen=True, eq=False)
+class Foundation:
+    """Fitted on labelled queries."""
+
+    statistics: PoolStatistics
+    competence: Competence
+    fusion: Fusion
+    known: Known
+
+    @classmethod
+    def fit(
+        cls,
+        table: ResponseTable,
+        config: RlFocalConfig,
+        *,
+        rng: np.random.Generator,
+        on_progress: Callable[[Progress], None] | None = None,
+        fitted: dict[str, Tensor] | None = None,
+    ) -> Self:
+        """Measure, predict, and train Fusion.
+
+        Args:
+            table: labelled training queries, supports calibrated out of fold.
+            config: settings.
+            rng: source of all randomness.
+            on_progress: called after each epoch of Fusion.
+            fitted: weights of a Fusion trained before on the same table with the same settings and
+                randomness, to go on with.
+        """
+        statistics = PoolStatistics.of(table)
+        fold = inner_folds(table, config.n_folds, rng=rng)
+        competence = Competence.out_of_fold(table, fold)
+        total = config.fusion_epochs if fitted is None else 0
+
+        def on_epoch(epoch: int, nll: float) -> None:
+            if on_progress is not None:
+                on_progress(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
+
+        fusion = fit_fusion(
+            table, statistics, competence, fold,
+            config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
+        )  # fmt: skip
+        if fitted is not None:
+            fusion.load_state_dict(fitted)
+        known = Known(competence, torch.from_numpy(fold))
+        return cls(statistics, Competence.fit(table, statistics), fusion, known)

@@ -1,0 +1,186 @@
+"""`posterior-threshold`: ask in order of expected score, stop once Fusion is sure enough.
+
+The strongest simple use of Fusion, and the bar for reinforcement learning: the same posterior, the
+same order that the Decider starts from, and one number per price in place of a learned stop. The
+thresholds are those that earned most on training queries, judged by out-of-fold Fusion.
+
+Axes: K calls, Q queries, P prices.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.environment import PoolEnv
+from rlfocal.rl.foundation import Foundation
+from rlfocal.rl.fusion import fusion_input
+from rlfocal.rl.nets import one_thread
+from rlfocal.rl.observation import Observation, Observer
+from rlfocal.rl.rollout import look
+from rlfocal.strategies.protocol import Base, Need, View
+
+__all__ = ["PosteriorThreshold", "Walk", "fit_thresholds", "nearest_price", "prices_of", "walk"]
+
+_THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
+"""Stop at once, ever later, never."""
+_MOST_CALLS = 16
+"""A walk ends here: in larger pools nobody waits for more calls one after another."""
+
+
+class Walk(NamedTuple):
+    """Q queries followed in the order of expected score, whatever the posterior says."""
+
+    confidence: FloatArray
+    """float32[K, Q] after 1, 2, ... calls."""
+    worth: FloatArray
+    """float32[K, Q]: score of the answer."""
+    cost: FloatArray
+    """float32[K, Q]: of the calls so far, in average calls."""
+
+    def stops(self, threshold: float) -> IntArray:
+        """int64[Q]: after how many calls, less one, each query stops."""
+        sure = self.confidence >= threshold
+        sure[-1] = True
+        return np.asarray(sure.argmax(axis=0))
+
+    def outcome(self, threshold: float) -> tuple[FloatArray, FloatArray]:
+        """Score and cost of each query: float32[Q] both."""
+        at = self.stops(threshold), np.arange(self.worth.shape[1])
+        return self.worth[at], self.cost[at]
+
+
+def prices_of(config: RlFocalConfig) -> tuple[float, ...]:
+    """Dials worth showing, from dear to cheap; the last one, 0, spares no call."""
+    grid = np.geomspace(config.price_max, config.price_min, 12)
+    return (*(float(price) for price in grid), 0.0)
+
+
+def nearest_price(prices: tuple[float, ...], price: float) -> int:
+    """Place of the price nearest by ratio; 0 is only near itself."""
+    if price == 0:
+        return prices.index(0.0)
+    ratios = [abs(np.log(p / price)) if p > 0 else np.inf for p in prices]
+    return int(np.argmin(ratios))
+
+
+def next_in_order(observation: Observation) -> torch.Tensor:
+    """int64[B]: the member not asked yet with the best expected score less price; N for none."""
+    open_to = observation.legal[:, :-1]
+    best = observation.preference.masked_fill(~open_to, -torch.inf).argmax(1)
+    return torch.where(open_to.any(1), best, open_to.shape[1])
+
+
+def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: float) -> Walk:
+    """Follow training queries, judged out of fold.
+
+    Args:
+        foundation: fitted on the table.
+        table: the training queries.
+        rows: int64[Q], which of them.
+        price: lambda, which orders members by expected score less price.
+    """
+    env = PoolEnv(table, unit_cost=foundation.statistics.unit_cost)
+    observer = Observer(foundation.statistics, foundation.fusion)
+    view = env.reset(rows, np.full(len(rows), price, dtype=np.float32))
+    confidence, worth, cost = [], [], []
+    for _ in range(min(table.n_members, _MOST_CALLS)):
+        seen, answer = look(observer, env, foundation.known, view)
+        env.step(next_in_order(seen.observation).numpy(), answer)
+        view = env.view()
+        seen, answer = look(observer, env, foundation.known, view)
+        confidence.append(seen.observation.confidence.numpy())
+        worth.append(env.stopping_earns(answer))
+        cost.append(view.spent / np.float32(foundation.statistics.unit_cost))
+    return Walk(np.stack(confidence), np.stack(worth), np.stack(cost))
+
+
+def fit_thresholds(walks: list[Walk], prices: tuple[float, ...]) -> FloatArray:
+    """float32[P]: the threshold with the highest mean utility at each price; ties go to the lower.
+
+    Args:
+        walks: one for each price.
+        prices: lambda.
+    """
+    best = []
+    for walked, price in zip(walks, prices, strict=True):
+        outcomes = [walked.outcome(threshold) for threshold in _THRESHOLDS]
+        utility = [float(score.mean() - price * cost.mean()) for score, cost in outcomes]
+        best.append(_THRESHOLDS[int(np.argmax(utility))])
+    return np.array(best, dtype=np.float32)
+
+
+class PosteriorThreshold(Base):
+    """Stops where the leading candidate's posterior passes a threshold that belongs to the price.
+
+    Args:
+        config: settings, shared with `rl-focal`.
+    """
+
+    name = "posterior-threshold"
+    stochastic: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
+
+    def __init__(self, config: RlFocalConfig | None = None) -> None:
+        self.config = config or RlFocalConfig()
+        self.price = self.config.default_price
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Train Fusion, then pick the thresholds."""
+        with one_thread():
+            foundation = Foundation.fit(table, self.config, rng=rng)
+            walks = walk_prices(foundation, table, np.arange(table.n_queries), self.dials)
+        return self.assemble(foundation, fit_thresholds(walks, self.dials))
+
+    def assemble(self, foundation: Foundation, threshold: FloatArray) -> Self:
+        """Put the strategy together from its trained parts."""
+        self.threshold_, self._foundation = threshold, foundation
+        self._observer = Observer(foundation.statistics, foundation.fusion)
+        return self
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Prices from dear to cheap."""
+        return prices_of(self.config)
+
+    def at(self, dial: float) -> Self:
+        """Return the same fitted strategy at another price (the nearest one it was fitted for)."""
+        other = copy.copy(self)
+        other.price = dial
+        return other
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask one more member, or stop."""
+        index = nearest_price(self.dials, self.price)
+        with one_thread(), torch.inference_mode():
+            price = np.full(len(view), self.dials[index], dtype=np.float32)
+            competence = self._foundation.competence.predict(view.features)
+            seen = self._observer.look(view, price, competence).observation
+            member = next_in_order(seen).numpy()
+            sure = seen.confidence.numpy() >= self.threshold_[index]
+        n_asked = view.asked.sum(axis=1)
+        stop = (sure & (n_asked > 0)) | (n_asked >= _MOST_CALLS)
+        wanted = member[:, None] == np.arange(view.asked.shape[1])
+        return np.asarray(wanted & ~stop[:, None])
+
+    def fuse(self, view: View) -> FloatArray:
+        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        with one_thread(), torch.inference_mode():
+            seen = fusion_input(view, self._foundation.competence.predict(view.features))
+            posterior = self._foundation.fusion.posterior(seen)[:, :-1].numpy()
+        return np.asarray(posterior * view.available)
+
+
+def walk_prices(
+    foundation: Foundation, table: ResponseTable, rows: IntArray, prices: tuple[float, ...]
+) -> list[Walk]:
+    """One walk for each price; where all calls cost the same, the order never changes."""
+    cost = foundation.statistics.relative_cost
+    if np.allclose(cost, cost[0], rtol=1e-6):
+        return [walk(foundation, table, rows, 0.0)] * len(prices)
+    return [walk(foundation, table, rows, price) for price in prices]

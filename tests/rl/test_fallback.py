@@ -1,0 +1,148 @@
+"""Never worse: rivals take over where the evidence says so, and survive a checkpoint."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
+from rlfocal.replay import replay
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.everybody import Everybody
+from rlfocal.rl.fallback import LEARNED, Fallback, Verdict, _Judged, _verdict
+from rlfocal.rl.rivals import pack, unpack
+from rlfocal.rl.strategy import RlFocal
+from rlfocal.rl.threshold import PosteriorThreshold, Walk, fit_thresholds, nearest_price
+from rlfocal.strategies.single import BestSingle, BestSinglePerTask
+
+CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, fusion_epochs=3, hidden=8)
+
+
+def table_of(accuracy: list[list[float]], n_queries: int, seed: int = 0) -> ResponseTable:
+    model = PoolModel(accuracy=accuracy, n_options=4)
+    return build_table(simulate(model, n_queries, rng=np.random.default_rng(seed)), encode=None)
+
+
+@pytest.fixture(scope="module")
+def table() -> ResponseTable:
+    return table_of([[0.8, 0.7, 0.6, 0.5], [0.5, 0.6, 0.7, 0.8]], 400)
+
+
+@pytest.fixture(scope="module")
+def fitted(table: ResponseTable) -> RlFocal:
+    return RlFocal(CONFIG).fit(table, rng=np.random.default_rng(0))
+
+
+def judged(score: list[float], cost: float = 1.0) -> _Judged:
+    rows = np.array([score], dtype=np.float32)
+    return _Judged(np.repeat(rows, 2, axis=0), np.full((2, rows.shape[1]), cost, dtype=np.float32))
+
+
+def test_a_rival_must_win_by_a_standard_error() -> None:
+    prices = np.array([0.1, 0.0], dtype=np.float32)
+    found = {
+        LEARNED: judged([1, 0, 1, 0]), "a": judged([1, 0, 1, 1]), "b": judged([0, 0, 0, 0]),
+        Everybody.name: judged([1, 1, 1, 0], 4), BestSingle.name: judged([1, 1, 1, 1]),
+        BestSinglePerTask.name: judged([0, 1, 1, 0]),
+    }  # fmt: skip
+    del found[BestSingle.name]
+    verdict = _verdict(found | {BestSingle.name: judged([0, 0, 0, 0])}, 0, prices)
+    # a leads by 1 / 4, and so does its standard deviation, sqrt(3) / 4, over sqrt(4) queries.
+    assert (verdict.chosen, verdict.rival, verdict.incumbent) == ("a", "a", LEARNED)
+    assert verdict.rival_utility - verdict.utility == pytest.approx(0.25)
+    assert verdict.standard_error == pytest.approx(3**0.5 / 8)
+    found["a"] = judged([0, 0, 1, 1])
+    close = _verdict(found | {BestSingle.name: judged([0, 0, 0, 0])}, 0, prices)
+    assert (close.chosen, close.rival_utility - close.utility) == (LEARNED, pytest.approx(0))
+
+
+def test_without_a_price_only_one_member_alone_stands_against_everybody() -> None:
+    prices = np.array([0.1, 0.0], dtype=np.float32)
+    found = {
+        LEARNED: judged([1, 1, 1, 1]), Everybody.name: judged([1, 0, 1, 0], 4),
+        BestSingle.name: judged([1, 0, 1, 0]), BestSinglePerTask.name: judged([1, 0, 0, 0]),
+    }  # fmt: skip
+    assert _verdict(found, 1, prices).chosen == Everybody.name
+    found[BestSinglePerTask.name] = judged([1, 1, 1, 1])
+    verdict = _verdict(found, 1, prices)
+    assert verdict.chosen == BestSinglePerTask.name
+    assert "acts in place of everybody: +50.0" in verdict.explain()
+
+
+def test_thresholds_maximise_utility_like_a_naive_loop(rng: np.random.Generator) -> None:
+    walked = Walk(*(rng.random((5, 40)).astype(np.float32) for _ in range(2)), np.tile(
+        np.arange(1, 6, dtype=np.float32)[:, None], (1, 40)
+    ))  # fmt: skip
+    for price in (0.0, 0.02, 0.3):
+        best = -np.inf
+        for threshold in np.unique(np.append(walked.confidence, [0.0, 2.0])):
+            total = 0.0
+            for q in range(40):
+                sure = np.flatnonzero(walked.confidence[:, q] >= threshold)
+                k = sure[0] if len(sure) else 4
+                total += walked.worth[k, q] - price * walked.cost[k, q]
+            best = max(best, total / 40)
+        score, cost = walked.outcome(float(fit_thresholds([walked], (price,))[0]))
+        # The grid of thresholds is coarser than all confidences met.
+        assert best - 0.05 <= (score - price * cost).mean() <= best + 1e-6
+
+
+def test_the_nearest_price_is_nearest_by_ratio_and_zero_stands_alone() -> None:
+    prices = (0.3, 0.03, 0.003, 0.0)
+    assert [nearest_price(prices, p) for p in (0.2, 0.1, 0.09, 0.001, 0.0)] == [0, 0, 1, 2, 3]
+
+
+def test_at_price_zero_everybody_is_asked_at_once(fitted: RlFocal, table: ResponseTable) -> None:
+    outcome = replay(fitted.at(0.0), table)
+    assert (outcome.n_calls == 4).all()
+    assert (outcome.n_rounds == 1).all()
+
+
+def test_a_dominant_member_acts_alone(table: ResponseTable) -> None:
+    pool = table_of([[0.95, 0.3, 0.3, 0.3]], 400)
+    found = RlFocal(CONFIG).fit(pool, rng=np.random.default_rng(0))
+    for price in (0.0, 0.01, 0.3):
+        outcome = replay(found.at(price), pool)
+        assert outcome.score.mean() >= pool.member_score[:, 0].mean() - 0.01
+
+
+def test_a_rival_in_the_policys_place_is_replayed_exactly(
+    fitted: RlFocal, table: ResponseTable
+) -> None:
+    rival = fitted.fallback_.rivals[BestSinglePerTask.name]
+    verdicts = tuple(v._replace(chosen=BestSinglePerTask.name) for v in fitted.fallback_.verdicts)
+    acting = RlFocal(CONFIG).assemble(
+        fitted.foundation_, fitted.decider_, Fallback(verdicts, fitted.fallback_.rivals)
+    )
+    one, two = replay(acting.at(0.02), table), replay(rival, table)
+    assert np.array_equal(one.asked, two.asked)
+    assert np.array_equal(one.chosen, two.chosen)
+    assert acting.verdict.chosen == BestSinglePerTask.name
+
+
+def test_arrays_hold_all_of_a_fallback(fitted: RlFocal, table: ResponseTable) -> None:
+    again = unpack(pack(fitted.fallback_), fitted.foundation_, CONFIG)
+    for one, two in zip(again.verdicts, fitted.fallback_.verdicts, strict=True):
+        assert one[1:3] == two[1:3]
+        assert one.rival == two.rival
+        for figure in ("utility", "rival_utility", "standard_error"):
+            assert getattr(one, figure) == pytest.approx(getattr(two, figure))
+    assert set(again.rivals) == set(fitted.fallback_.rivals)
+    for name, rival in again.rivals.items():
+        one, two = (replay(r, table) for r in (rival, fitted.fallback_.rivals[name]))
+        assert np.array_equal(one.asked, two.asked)
+        assert np.array_equal(one.score, two.score)
+
+
+def test_posterior_threshold_asks_less_where_calls_are_dearer(table: ResponseTable) -> None:
+    strategy = PosteriorThreshold(CONFIG).fit(table, rng=np.random.default_rng(0))
+    calls = [replay(strategy.at(price), table).n_calls.mean() for price in (0.3, 0.02, 0.001)]
+    assert calls == sorted(calls)
+    assert calls[0] < calls[-1]
+
+
+def test_verdicts_explain_themselves() -> None:
+    kept = Verdict(0.1, LEARNED, LEARNED, 0.8, "best-single", 0.79, 0.02)
+    assert kept.explain() == (
+        "learned acts; best-single in its place: -1.0 ± 2.0 points of utility out of fold"
+    )
