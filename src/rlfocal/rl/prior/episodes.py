@@ -59,11 +59,27 @@ class _Look(NamedTuple):
 
 
 class _Table:
-    """A scene with its prices and the pools' part of Fusion."""
+    """A scene with its prices and the pools' part of Fusion.
 
-    def __init__(self, scene: Scene, fusion: Fusion, price: Tensor) -> None:
+    Args:
+        scene: pools and queries.
+        fusion: frozen.
+        price: float32[P, B], lambda.
+        expected: in training, an answer is worth what Fusion would believe of it with everybody
+            asked. That is its expected score given all answers, without the luck of this query's
+            label, which no policy could know; where another call changes the answer, the
+            difference is judged with a fraction of the noise.
+    """
+
+    def __init__(
+        self, scene: Scene, fusion: Fusion, price: Tensor, *, expected: bool = False
+    ) -> None:
         self.scene, self.fusion, self.price = scene, fusion, price
         self.pooled = fusion.pool(scene.pools)
+        self.worth = scene.worth
+        if expected:
+            everybody = scene.reveal(torch.ones_like(scene.answered))
+            self.worth = fusion.posterior(self.pooled, everybody)[..., :-1]
         self.charge = (price[..., None] * scene.charge).flatten(0, 1)
 
     def look(self, asked: Tensor) -> _Look:
@@ -72,7 +88,7 @@ class _Table:
         fused = self.fusion(self.pooled, seen)
         # The likeliest candidate there is; "none of these" is no answer to give.
         best = fused.logit[..., :-1].argmax(2, keepdim=True)
-        worth = (scene.worth * seen.available).gather(2, best)[..., 0] * asked.any(2)
+        worth = (self.worth * seen.available).gather(2, best)[..., 0] * asked.any(2)
         observation = observe(scene.pools, scene.relative_cost, seen, fused, self.price)
         return _Look(observation, worth.flatten())
 
@@ -81,7 +97,7 @@ class _Table:
 def _walk(
     decider: Decider, fusion: Fusion, scene: Scene, price: Tensor, generator: torch.Generator
 ) -> list[_Round]:
-    table = _Table(scene, fusion, price)
+    table = _Table(scene, fusion, price, expected=True)
     shape = scene.answered.shape
     n_members = shape[2]
     asked = torch.zeros(shape, dtype=torch.bool)

@@ -24,9 +24,8 @@ PRICE_MIN, PRICE_MAX = 0.001, 0.3
 """Range of lambda, log-uniform: the price of an average call in units of a right answer."""
 
 _PPO = PpoConfig(learning_rate=1.5e-3, minibatch_size=1024, target_kl=0.05)
-_N_STATES = 6000
-"""About so many states per rollout: small pools get more queries, large ones fewer."""
 _AVERAGE = 0.97
+"""The weights kept are an exponential average over iterations."""
 
 
 def train_decider(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.rl.prior.fusion import Pools, Queries
-from rlfocal.rl.prior.statistics import Counts, Statistics
+from rlfocal.rl.prior.statistics import Counts, Statistics, tempered
 from rlfocal.rl.simulator import SimulatedPool, draw_answers, draw_pool
 from rlfocal.rl.simulator.ranges import draw_size
 
@@ -142,20 +142,18 @@ def _miscalibrated(
 ) -> np.ndarray:
     """float32[B, N, C]: supports as a calibration on few labels leaves them.
 
-    Temperatures are off by task and member, the more so the fewer labels a task had, and rather
-    towards too much confidence; without labels there is nothing to calibrate on.
+    Temperatures are off by task and member and options by task and place, the more so the fewer
+    labels a task had, and rather towards too much confidence.
     """
-    if not n_labels:
-        one_hot = part.answer[:, :, None] == np.arange(part.support.shape[2])
-        return np.asarray(one_hot, dtype=np.float32)
     spread = rng.uniform(0.2, 1.5) / np.sqrt(1 + n_labels / (6 * n_tasks))
     shape = (n_tasks, part.answer.shape[1])
-    off = spread * (
-        rng.standard_normal(shape) + rng.standard_normal(shape[1]) + rng.uniform(0, 1.5)
-    )
-    power = part.support ** np.exp(off)[part.task][:, :, None]
+    off = rng.standard_normal(shape) + rng.standard_normal(shape[1]) + rng.uniform(0, 1.5)
+    taste = rng.uniform(0, 1) * rng.standard_normal((n_tasks, part.support.shape[2]))
+    top = part.support.max(axis=2, keepdims=True)
+    power = (part.support / np.maximum(top, 1e-9)) ** np.exp(spread * off)[part.task][:, :, None]
+    power = power * np.exp(spread * taste)[part.task][:, None, :]
     total = power.sum(axis=2, keepdims=True)
-    return np.asarray(power / np.maximum(total, 1e-9), dtype=np.float32)
+    return tempered(power / np.maximum(total, 1e-9), part.answer, n_labels)
 
 
 def _stack(parts: list[_Part], *, is_open: bool) -> Scene:

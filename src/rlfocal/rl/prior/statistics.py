@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray
 
-__all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics"]
+__all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics", "tempered"]
 
 Floats = NDArray[np.float64]
 
 N_MEMBER_STATISTICS = 15
 N_PAIR_STATISTICS = 6
 
+_CALIBRATED = 150.0
+"""Labels that make option scores half trusted."""
 _SPREAD, _SPREAD_WORTH = 0.1, 2.0
 """Members' accuracies spread so far in a pool nobody has labels of, and how many members' worth of
 belief that is."""
@@ -180,6 +182,19 @@ class Statistics(NamedTuple):
             member.astype(np.float32), pair.astype(np.float32), log_odds.astype(np.float32),
             relative_cost.astype(np.float32), n_labels,
         )  # fmt: skip
+
+
+def tempered(support: FloatArray, answer: NDArray[np.int16], n_labels: float) -> FloatArray:
+    """Options' supports, trusted as far as labels can have calibrated them; else the answer alone.
+
+    Args:
+        support: float32[B, N, C].
+        answer: int16[B, N], -1 for none.
+        n_labels: labelled queries of the pool.
+    """
+    trust = np.float32(n_labels / (n_labels + _CALIBRATED))
+    one_hot = (answer[:, :, None] == np.arange(support.shape[2])).astype(np.float32)
+    return np.asarray(one_hot + trust * (support - one_hot), dtype=np.float32)
 
 
 def _level(known: Floats, right: Floats, centre: float, worth: float) -> Floats:

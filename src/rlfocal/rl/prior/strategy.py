@@ -22,7 +22,7 @@ from rlfocal.rl.decider import likeliest
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.rl.prior.observation import observe
-from rlfocal.rl.prior.statistics import Counts, Statistics
+from rlfocal.rl.prior.statistics import Counts, Statistics, tempered
 from rlfocal.rl.prior.weights import Prior, shipped_prior
 from rlfocal.strategies.protocol import Base, Memory, View
 
@@ -68,7 +68,7 @@ class RlFocalPrior(Base):
             comparable = table.kind != CandidateKind.RESPONSES
             seen = np.bincount(table.task, minlength=n_tasks) > 0
             adds_up = np.bincount(table.task[comparable], minlength=n_tasks) > 0
-            self.adds_up_ = np.append(adds_up | ~seen, comparable.any())
+            self.adds_up_ = np.append(np.where(seen, adds_up, comparable.any()), comparable.any())
             self.counts_ = self._count(table.task, table.answer, table.member_score)
         self._known = self._know(self.counts_)
         self._remembered: tuple[Memory, _Known] | None = None
@@ -166,12 +166,15 @@ class RlFocalPrior(Base):
     def _judge(self, view: View, rows: np.ndarray, known: _Known) -> tuple[Queries, Fused]:
         """Rows of a view as queries of one pool, and what Fusion makes of them."""
         log_odds = known.statistics.log_odds[self._place(view)[rows]]
+        support = view.support[rows]
+        plain = tempered(support, view.answer[rows], known.statistics.n_labels)
+        support = np.where(view.is_open[rows, None, None], support, plain)
         seen = Queries(
             *(
                 torch.from_numpy(np.ascontiguousarray(array))[None]
                 for array in (
                     log_odds, view.is_open[rows], view.asked[rows], view.answered[rows],
-                    view.support[rows], view.available[rows],
+                    support, view.available[rows],
                 )
             )
         )  # fmt: skip

@@ -28,7 +28,7 @@ from rlfocal.rl.simulator import VERSION
 
 __all__ = ["main", "train_prior"]
 
-_FUSION_SHARE = 0.45
+_FUSION_SHARE = 0.42
 _EVERY = 100
 _LIMITS = [
     "learned from simulated pools only; no recorded or live answer was used in training",
@@ -74,7 +74,8 @@ def train_prior(
     card = Card(
         recipe=(
             "Fusion by maximum likelihood on random subsets of members, AdamW, averaged weights; "
-            "Decider by MAPPO with counterfactual credit against the frozen Fusion, privileged "
+            "Decider by MAPPO with counterfactual credit against the frozen Fusion, answers worth "
+            "what Fusion believes with everybody asked, privileged "
             "critic, averaged weights; pools of rlfocal.rl.simulator, each met once"
         ),
         seed=seed,
