@@ -58,6 +58,8 @@ class Observer:
 
     statistics: PoolStatistics
     fusion: Fusion
+    shift: FloatArray | None = None
+    """float32[N]: how far the weight of each member's votes has moved since training."""
 
     @torch.inference_mode()
     def look(
@@ -71,7 +73,7 @@ class Observer:
             competence: float32[B, N], expected gain over the accuracy on the task.
             fold: int64[B] for training queries (their Fusion must not have seen them), else None.
         """
-        seen = fusion_input(view, competence)
+        seen = fusion_input(view, competence, self.shift)
         posterior = self.fusion.posterior(seen, fold)
         expected = self.statistics.task_accuracy[view.task] + competence
         priced = expected - price[:, None] * self.statistics.relative_cost

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.rl.adaptation import adapted
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider, likeliest
 from rlfocal.rl.fallback import Fallback, Verdict, fit_fallback
@@ -20,7 +21,7 @@ from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.threshold import prices_of
 from rlfocal.rl.trainer import Trainer
-from rlfocal.strategies.protocol import Base, Need, Strategy, View
+from rlfocal.strategies.protocol import Base, Memory, Need, Strategy, View
 
 __all__ = ["RlFocal"]
 
@@ -49,6 +50,7 @@ class RlFocal(Base):
         self.price = self.config.default_price
         self._on_progress = on_progress
         self._acting: Strategy | None = None
+        self._recent: tuple[Memory, Observer] | None = None
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train on labelled queries."""
@@ -108,30 +110,48 @@ class RlFocal(Base):
 
     def decide(self, view: View) -> FloatArray:
         """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
-        if self._acting is not None:
-            wanted = self._acting.next_members(view) & ~view.asked
+        rival = self._in_place(view)
+        if rival is not None:
+            wanted = rival.next_members(view) & ~view.asked
             chance = wanted / np.maximum(wanted.sum(axis=1, keepdims=True), 1)
             return np.hstack([chance, ~wanted.any(axis=1, keepdims=True)]).astype(np.float32)
         with one_thread(), torch.inference_mode():
             least = max(self.price, self.config.price_min)
             price = np.full(len(view), least, dtype=np.float32)
             competence = self.foundation_.competence.predict(view.features)
-            seen = self._observer.look(view, price, competence)
+            seen = self._eyes(view).look(view, price, competence)
             return np.asarray(self.decider_(seen.observation).exp().numpy())
+
+    def _in_place(self, view: View) -> Strategy | None:
+        """The rival that acts; with recent labels the agents act, since a rival cannot follow."""
+        if view.memory is None or self.price == 0:
+            return self._acting
+        return None
+
+    def _eyes(self, view: View) -> Observer:
+        """The observer in training, or one that follows the labelled queries remembered lately."""
+        if view.memory is None:
+            return self._observer
+        if self._recent is None or self._recent[0] is not view.memory:
+            self._recent = (view.memory, adapted(self.foundation_, view.memory))
+        return self._recent[1]
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or stop."""
-        if self._acting is not None:
-            return self._acting.next_members(view)
+        rival = self._in_place(view)
+        if rival is not None:
+            return rival.next_members(view)
         chance = torch.from_numpy(self.decide(view))
         action = likeliest(chance.log()).numpy()
         return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        if self._acting is not None:
-            return self._acting.fuse(view)
+        rival = self._in_place(view)
+        if rival is not None and view.memory is None:
+            return rival.fuse(view)
         with one_thread(), torch.inference_mode():
-            seen = fusion_input(view, self.foundation_.competence.predict(view.features))
+            competence = self.foundation_.competence.predict(view.features)
+            seen = fusion_input(view, competence, self._eyes(view).shift)
             posterior = self.foundation_.fusion.posterior(seen)[:, :-1].numpy()
         return np.asarray(posterior * view.available)

@@ -50,10 +50,16 @@ class FusionInput(NamedTuple):
     """bool[B, C]."""
     competence: Tensor
     """float32[B, N]: expected gain over the member's accuracy on the task."""
+    shift: Tensor
+    """float32[N]: how far recent labelled queries move the weight of each member's votes."""
 
 
-def fusion_input(view: View, competence: FloatArray) -> FusionInput:
-    """Take from a view what Fusion reads."""
+def fusion_input(
+    view: View, competence: FloatArray, shift: FloatArray | None = None
+) -> FusionInput:
+    """Take from a view what Fusion reads; `shift` is none where nothing has moved."""
+    if shift is None:
+        shift = np.zeros(view.asked.shape[1], dtype=np.float32)
     return FusionInput(
         task=torch.from_numpy(view.task),
         is_open=torch.from_numpy(view.is_open),
@@ -62,6 +68,7 @@ def fusion_input(view: View, competence: FloatArray) -> FusionInput:
         support=torch.from_numpy(view.support),
         available=torch.from_numpy(view.available),
         competence=torch.from_numpy(competence),
+        shift=torch.from_numpy(shift),
     )
 
 
@@ -115,13 +122,22 @@ class Fusion(nn.Module):
         if self.graded:
             first, second = weight.chunk(2, dim=2)
             weight = first + second
-        return weight + self.query_trust * seen.competence
+        return weight + self.query_trust * seen.competence + seen.shift
+
+    def start_weights(self) -> FloatArray:
+        """float32[E, T + 1, N]: as `vote_weights`, before any query is known."""
+        weight = (self.weight + self.trust + self.task_trust).detach()
+        if self.graded:
+            first, second = weight.chunk(2, dim=2)
+            weight = first + second
+        return np.asarray(weight.numpy())
 
     def forward(self, seen: FusionInput) -> Tensor:
         """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""
         signal = _evidence(seen.support) if self.graded else seen.support
         vote = torch.einsum("ebk,bkc->ebc", self._weights(seen.task), signal)
         vote = vote + self.query_trust * torch.einsum("bn,bnc->bc", seen.competence, seen.support)
+        vote = vote + torch.einsum("n,bnc->bc", seen.shift, seen.support)
         n_slots = min(vote.shape[2], self.position.shape[2])
         # Options beyond those seen in training have no bias.
         bias = functional.pad(self.position[:, :, :n_slots], (0, vote.shape[2] - n_slots))

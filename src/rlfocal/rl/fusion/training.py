@@ -52,8 +52,9 @@ class _TrainingData:
         is_open = full.is_open[rows]
         available = torch.where(is_open[:, None], support.any(1), full.available[rows])
         seen = FusionInput(
-            full.task[rows], is_open, asked, answered, support, available, full.competence[rows]
-        )
+            full.task[rows], is_open, asked, answered, support, available, full.competence[rows],
+            full.shift,
+        )  # fmt: skip
         worth = self.worth[rows] * available
         none = (1 - worth.amax(1, keepdim=True)) * is_open[:, None]
         return seen, torch.cat([worth, none], dim=1)
@@ -140,6 +141,7 @@ def _training_data(
         support=torch.from_numpy(table.support.copy()),
         available=torch.from_numpy(table.exists.copy()),
         competence=torch.from_numpy(competence),
+        shift=torch.zeros(table.n_members),
     )
     # A multiple-choice query without a right option teaches nothing; an open one teaches "none".
     labelled = is_open | (worth.amax(1) > 0)
