@@ -6,6 +6,7 @@ and the page to `rlfocal.report`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,15 @@ from rlfocal.cli import common
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rlfocal.bench import BenchResult, LeaderboardRow
+    from rlfocal.bench import BenchResult, EvalProtocol, LeaderboardRow
+    from rlfocal.bench.scenarios import Adapted, Figure, ScenarioResult, ScenarioRow
+    from rlfocal.records import ResponseTable
 
 __all__ = ["bench"]
+
+_STDOUT = Path("-")
+_BUDGETS = "1.5,2,3,4"
+_N_FOLDS = 5
 
 
 def bench(
@@ -25,12 +32,21 @@ def bench(
     pool: common.Pool = None,
     members: common.Members = None,
     strategies: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="A,B,...", help='Strategies by name; "baselines" and "all" name groups.'
+            metavar="A,B,...",
+            help='Strategies by name; "baselines" and "all" name groups.',
+            show_default="baselines; with --scenario a choice of six",
         ),
-    ] = "baselines",
-    folds: Annotated[int, typer.Option(metavar="K", help="Folds; every query is tested once.")] = 5,
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Folds; every query is tested once.",
+            show_default="5; with --scenario the first of 5",
+        ),
+    ] = None,
     split: Annotated[
         bool, typer.Option("--split", help="Use the data set's own split instead of folds.")
     ] = False,
@@ -44,7 +60,15 @@ def bench(
             help="Mean calls a query at which learned strategies are compared with simple ones; "
             '"all" is always added.',
         ),
-    ] = "1.5,2,3,4",
+    ] = _BUDGETS,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Instead of the leaderboard: play changes of the pool, the tasks or the labels "
+            'over a stream of queries, and show what adapting wins back; "all" names every one.',
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(metavar="J", help="Processes to run in.")] = 1,
     json: Annotated[
         Path | None,
@@ -67,12 +91,28 @@ def bench(
     from rlfocal.bench import EvalProtocol, resolve, run_bench
     from rlfocal.executor import ProcessExecutor, SerialExecutor
 
-    names = resolve(common.split_names(strategies, "--strategies") or ())
-    protocol = EvalProtocol(n_folds=folds, use_split=split, n_seeds=seeds)
+    wanted = common.split_names(strategies, "--strategies")
+    protocol = EvalProtocol(
+        n_folds=_N_FOLDS if folds is None else folds, use_split=split, n_seeds=seeds
+    )
     limits = _budgets(budgets)
     if jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+    if scenario is not None and (report is not None or budgets != _BUDGETS):
+        raise ConfigError("--scenario knows neither --report nor --budgets; use --json FILE")
     _check_outputs(json, report)
+    if scenario is not None:
+        _play(
+            lambda: common.load_table(data, pool, members, with_features=features)[1],
+            common.split_names(scenario, "--scenario") or (),
+            wanted,
+            protocol,
+            every_fold=folds is not None,
+            jobs=jobs,
+            json=json,
+        )
+        return
+    names = resolve(wanted or ("baselines",))
     _, table = common.load_table(data, pool, members, with_features=features)
     with common.progress("bench") as move:
         result = run_bench(
@@ -98,7 +138,40 @@ def bench(
         common.remark(f"report: {page}")
 
 
-_STDOUT = Path("-")
+def _play(
+    load: Callable[[], ResponseTable],
+    scenarios: tuple[str, ...],
+    strategies: tuple[str, ...] | None,
+    protocol: EvalProtocol,
+    *,
+    every_fold: bool,
+    jobs: int,
+    json: Path | None,
+) -> None:
+    """Run scenarios and show them; names are checked before the data are read."""
+    from rlfocal.bench import resolve
+    from rlfocal.bench.scenarios import DEFAULT_STRATEGIES, resolve_scenarios, run_scenarios
+    from rlfocal.executor import ProcessExecutor, SerialExecutor
+
+    resolve_scenarios(scenarios)
+    names = resolve(strategies or DEFAULT_STRATEGIES)
+    table = load()
+    with common.progress("scenarios") as move:
+        result = run_scenarios(
+            table,
+            scenarios,
+            protocol,
+            strategies=names,
+            every_fold=every_fold,
+            executor=ProcessExecutor(jobs) if jobs > 1 else SerialExecutor(),
+            on_progress=move,
+        )
+    if json == _STDOUT:
+        common.print_json(result.to_json())
+    else:
+        _show_scenarios(result)
+    if json is not None and json != _STDOUT:
+        common.write_json(json, result.to_json())
 
 
 def _budgets(text: str) -> tuple[float, ...]:
@@ -205,3 +278,60 @@ def _cells(row: LeaderboardRow, *, priced: bool) -> list[str]:
 def _with_interval(value: float, ends: tuple[float, float], *, signed: bool = False) -> str:
     low, high = (common.percent(end, signed=signed) for end in ends)
     return f"{common.percent(value, signed=signed)} [{low}, {high}]"
+
+
+def _show_scenarios(result: ScenarioResult) -> None:
+    console = common.output()
+    if result.synthetic:
+        console.print("SYNTHETIC DATA: simulated members, not recorded models.")
+    for name, description in result.descriptions.items():
+        rows = result.of(name)
+        if not rows:
+            continue
+        console.print(f"{result.data}: {name}. {description}")
+        table = common.table_of(
+            "strategy", "before", "unchanged", "frozen", "lost",
+            "memory", "gain", "won back %", "refit", "gain", "won back %", "calls",
+        )  # fmt: skip
+        for row in rows:
+            table.add_row(*_scenario_cells(row))
+        console.print(table)
+    console.print(result.describe())
+    for name, reason in result.not_applicable.items():
+        console.print(f"not applicable: {name}: {reason}")
+    for note in result.notes:
+        console.print(f"note: {note}")
+
+
+def _scenario_cells(row: ScenarioRow) -> list[str]:
+    ways = {way.way: way for way in row.adapted}
+    memory, refit = ways.get("memory", ways.get("windowed")), ways.get("refit")
+    calls = f"{row.mean_calls:.2f}"
+    if memory is not None:
+        calls += f" / {memory.mean_calls:.2f}"
+    return [
+        row.strategy,
+        common.percent(None if row.before is None else row.before.value),
+        common.percent(row.unchanged.value),
+        common.percent(row.frozen.value),
+        _with_interval(row.lost.value, row.lost.ci, signed=True),
+        *_adapted_cells(memory),
+        *_adapted_cells(refit),
+        calls,
+    ]
+
+
+def _adapted_cells(way: Adapted | None) -> list[str]:
+    """Accuracy, gain over the frozen policy, share won back (first window / later)."""
+    if way is None:
+        return ["-", "-", "-"]
+
+    def share(figure: Figure | None) -> str:
+        return "-" if figure is None else f"{100 * figure.value:.0f}"
+
+    mark = "*" if way.way == "windowed" else ""
+    return [
+        common.percent(way.after.value) + mark,
+        _with_interval(way.gain.value, way.gain.ci, signed=True),
+        f"{share(way.won_back)} / {share(way.won_back_later)}",
+    ]

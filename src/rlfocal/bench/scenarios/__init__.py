@@ -1,0 +1,20 @@
+"""Adaptation and robustness: what happens when what was learned stops being true."""
+
+from rlfocal.bench.scenarios.catalogue import SCENARIOS, Case, Scenario, resolve_scenarios
+from rlfocal.bench.scenarios.result import Adapted, Figure, ScenarioResult, ScenarioRow
+from rlfocal.bench.scenarios.run import DEFAULT_STRATEGIES, run_scenarios
+from rlfocal.bench.scenarios.stream import StreamSettings
+
+__all__ = [
+    "DEFAULT_STRATEGIES",
+    "SCENARIOS",
+    "Adapted",
+    "Case",
+    "Figure",
+    "Scenario",
+    "ScenarioResult",
+    "ScenarioRow",
+    "StreamSettings",
+    "resolve_scenarios",
+    "run_scenarios",
+]

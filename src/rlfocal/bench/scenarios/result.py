@@ -1,0 +1,238 @@
+"""The figures of scenarios: what was lost, and how much of it adapting wins back.
+
+Knows traces (scores per query) and turns them into means with paired intervals; nothing of tables
+and strategies.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.bench.scenarios.jobs import CALM, FROZEN, MEMORY, REFIT, WINDOW, Trace
+from rlfocal.bench.scenarios.stream import StreamSettings
+from rlfocal.bench.statistics import (
+    BootstrapMeans,
+    Estimate,
+    Judgement,
+    bootstrap_means,
+    gap_closed,
+    judge,
+)
+from rlfocal.records import IntArray
+
+__all__ = ["Adapted", "Figure", "ScenarioResult", "ScenarioRow", "scenario_row"]
+
+_Floats = NDArray[np.float64]
+_WAYS = (MEMORY, WINDOW, REFIT)
+
+
+class Figure(NamedTuple):
+    """A figure and its 95 % interval."""
+
+    value: float
+    ci: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapted:
+    """What one way of adapting earns on the queries from the change on."""
+
+    way: str
+    """"memory" (the policy reads the window), "windowed" (fitted on the window) or "refit"."""
+    before: Figure | None
+    """Accuracy before the change; None where the first query is touched already."""
+    after: Figure
+    """Accuracy from the change on."""
+    gain: Figure
+    """`after` minus that of the frozen policy, paired by query."""
+    verdict: Judgement
+    """"better" or "worse" only where the interval of the gain excludes zero."""
+    won_back: Figure | None
+    """Share of the lost accuracy won back within the first W queries from the change on; None where
+    none was lost there for certain."""
+    won_back_later: Figure | None
+    """The same, of all later queries."""
+    mean_calls: float
+    """From the change on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioRow:
+    """One strategy under one scenario."""
+
+    scenario: str
+    strategy: str
+    n_before: int
+    """Queries before the change."""
+    n_after: int
+    """Queries from the change on; everything but `before` is about these."""
+    before: Figure | None
+    """Accuracy of the frozen policy before the change."""
+    unchanged: Figure
+    """What the policy would have scored on the same queries without the scenario."""
+    frozen: Figure
+    """Accuracy of the frozen policy, without any memory."""
+    lost: Figure
+    """`unchanged` minus `frozen`, paired by query."""
+    mean_calls_unchanged: float
+    mean_calls: float
+    """Of the frozen policy, from the change on."""
+    adapted: tuple[Adapted, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioResult:
+    """All rows, and how they came about."""
+
+    data: str
+    members: tuple[str, ...]
+    folds: str
+    """Which folds were streamed, in words."""
+    n_streams: int
+    n_queries: int
+    """Queries of all streams together."""
+    seeds: tuple[int, ...]
+    n_resamples: int
+    settings: StreamSettings
+    descriptions: Mapping[str, str]
+    """Scenario -> sentence, in the order in which they were asked for."""
+    rows: tuple[ScenarioRow, ...]
+    not_applicable: Mapping[str, str]
+    """Strategy or scenario -> reason."""
+    synthetic: bool
+    notes: tuple[str, ...]
+    environment: Mapping[str, Any]
+
+    def of(self, scenario: str) -> tuple[ScenarioRow, ...]:
+        """The rows of one scenario."""
+        return tuple(row for row in self.rows if row.scenario == scenario)
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as plain values; docs/bench.md describes them."""
+        out = dataclasses.asdict(self)
+        out["rows"] = [_plain(row) for row in self.rows]
+        return out
+
+    def describe(self) -> str:
+        """How to read the tables."""
+        settings = self.settings
+        return (
+            f"{len(self.members)} members, {self.folds}: {self.n_queries} queries streamed in "
+            f"blocks of {settings.block}, labelled once answered. Figures are of the queries from "
+            f"the change on, except 'before'. unchanged: the policy without the scenario. memory: "
+            f"with what all members answered to the latest {settings.window} labelled queries (* "
+            f"fitted on them alone). refit: fitted anew every {settings.refit_every} queries. won "
+            f"back: share of the lost accuracy, in the first {settings.window} queries / later. "
+            f"Brackets: 95 % intervals over queries (paired bootstrap, {self.n_resamples} "
+            "resamples)."
+        )
+
+
+def _plain(row: ScenarioRow) -> dict[str, Any]:
+    def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for name, value in values.items():
+            out[name] = value.value if isinstance(value, Figure) else value
+            if isinstance(value, Figure):
+                out[f"{name}_ci"] = list(value.ci)
+        return out
+
+    fields = {item.name: getattr(row, item.name) for item in dataclasses.fields(row)}
+    adapted = [
+        flat({item.name: getattr(way, item.name) for item in dataclasses.fields(way)})
+        for way in row.adapted
+    ]
+    return {**flat(fields), "adapted": adapted}
+
+
+def scenario_row(
+    strategy: str, traces: Sequence[Sequence[Trace]], *, window: int, n_resamples: int
+) -> ScenarioRow:
+    """Compute the figures of one strategy under one scenario.
+
+    Args:
+        strategy: its name.
+        traces: [fold][seed], all of the same scenario; seeds are averaged, folds pooled.
+        window: W, the queries from the change on that count as the first ones.
+        n_resamples: bootstrap resamples behind every interval.
+    """
+    names = [name for name in (CALM, FROZEN, *_WAYS) if name in traces[0][0].score]
+    score = _pooled(traces, names, "score")
+    calls = _pooled(traces, names, "n_calls")
+    group = np.concatenate([of_fold[0].group for of_fold in traces])
+    since = np.concatenate(
+        [np.arange(len(of_fold[0].group)) - of_fold[0].change_at for of_fold in traces]
+    )
+
+    def means(rows: NDArray[np.bool_]) -> BootstrapMeans | None:
+        if not rows.any():
+            return None
+        return bootstrap_means(score[rows], group[rows], n_resamples=n_resamples)
+
+    early = means(since < 0)
+    after = means(since >= 0)
+    assert after is not None, "a scenario touches at least the last query"
+    first, later = means((since >= 0) & (since < window)), means(since >= window)
+    mean_calls = calls[since >= 0].mean(axis=0)
+    calm, frozen = names.index(CALM), names.index(FROZEN)
+    adapted = []
+    for i, name in enumerate(names):
+        if name in _WAYS:
+            gain = _figure(after.difference(i, frozen))
+            adapted.append(
+                Adapted(
+                    way=name,
+                    before=None if early is None else _figure(early.mean(i)),
+                    after=_figure(after.mean(i)),
+                    gain=gain,
+                    verdict=judge(gain.ci),
+                    won_back=_won_back(first, i, frozen=frozen, calm=calm),
+                    won_back_later=_won_back(later, i, frozen=frozen, calm=calm),
+                    mean_calls=float(mean_calls[i]),
+                )
+            )
+    return ScenarioRow(
+        scenario=traces[0][0].scenario,
+        strategy=strategy,
+        n_before=int((since < 0).sum()),
+        n_after=int((since >= 0).sum()),
+        before=None if early is None else _figure(early.mean(frozen)),
+        unchanged=_figure(after.mean(calm)),
+        frozen=_figure(after.mean(frozen)),
+        lost=_figure(after.difference(calm, frozen)),
+        mean_calls_unchanged=float(mean_calls[calm]),
+        mean_calls=float(mean_calls[frozen]),
+        adapted=tuple(adapted),
+    )
+
+
+def _won_back(
+    means: BootstrapMeans | None, column: int, *, frozen: int, calm: int
+) -> Figure | None:
+    """A share of a loss that may be none would be noise over noise, so it is not given."""
+    if means is None or judge(means.difference(calm, frozen).ci) != "better":
+        return None
+    share = gap_closed(means, column, baseline=frozen, oracle=calm)
+    return None if share is None else _figure(share)
+
+
+def _figure(estimate: Estimate) -> Figure:
+    return Figure(estimate.value, estimate.ci)
+
+
+def _pooled(traces: Sequence[Sequence[Trace]], names: Sequence[str], what: str) -> _Floats:
+    """float64[Q, variants]: the mean over seeds, fold after fold."""
+
+    def matrix(trace: Trace) -> _Floats:
+        values: Mapping[str, NDArray[np.float32] | IntArray] = getattr(trace, what)
+        return np.stack([values[name] for name in names], axis=1).astype(np.float64)
+
+    return np.concatenate(
+        [np.mean([matrix(trace) for trace in of_fold], axis=0) for of_fold in traces]
+    )

@@ -1,0 +1,157 @@
+"""Run strategies through scenarios: make the streams, run the jobs, compute the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlfocal.bench.catalogue import create, resolve
+from rlfocal.bench.environment import environment
+from rlfocal.bench.folds import Fold, partition
+from rlfocal.bench.jobs import Job
+from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.bench.run import OnProgress
+from rlfocal.bench.scenarios.catalogue import Scenario, resolve_scenarios
+from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, Trace, run_job
+from rlfocal.bench.scenarios.result import ScenarioResult, ScenarioRow, scenario_row
+from rlfocal.bench.scenarios.stream import StreamSettings
+from rlfocal.errors import ConfigError
+from rlfocal.executor import Executor, SerialExecutor
+from rlfocal.records import ResponseTable
+from rlfocal.strategies.protocol import unmet
+
+__all__ = ["DEFAULT_STRATEGIES", "run_scenarios"]
+
+DEFAULT_STRATEGIES = (
+    "best-single", "plurality", "weighted-vote", "agreement", "stacking", "rl-focal",
+)  # fmt: skip
+"""Run unless others are asked for."""
+_LEAST = 4
+"""Queries of a stream: fewer leave nothing before or after the middle to speak of."""
+
+
+def run_scenarios(
+    table: ResponseTable,
+    scenarios: Sequence[str],
+    protocol: EvalProtocol,
+    *,
+    strategies: Sequence[str] = DEFAULT_STRATEGIES,
+    every_fold: bool = False,
+    settings: StreamSettings | None = None,
+    executor: Executor | None = None,
+    on_progress: OnProgress | None = None,
+) -> ScenarioResult:
+    """Measure what changes of the pool, the tasks or the labels cost, and what adapting wins back.
+
+    Args:
+        table: the recorded answers.
+        scenarios: names, or "all".
+        strategies: names or groups of the catalogue.
+        protocol: folds, seeds, resamples; the split is the only fold where it is used.
+        every_fold: stream every fold instead of the first alone.
+        settings: blocks and windows; None for the defaults.
+        executor: where the jobs run; None for here. It changes no figure.
+        on_progress: told once before the first job and after every job.
+
+    Raises:
+        ConfigError: a name is unknown, something is not installed, or the data set is too small;
+            before any job is run.
+        RlfocalError: a strategy failed; the message names strategy, fold and seed.
+    """
+    executor = SerialExecutor() if executor is None else executor
+    settings = StreamSettings() if settings is None else settings
+    chosen, names = resolve_scenarios(scenarios), resolve(strategies)
+    part = partition(table, protocol)
+    folds = part.folds if every_fold else part.folds[:1]
+    _check_size(table, folds)
+    jobs, not_applicable = _plan(table, names, protocol, len(folds))
+    shared = ScenarioInput(table, folds, chosen, settings, protocol.fold_seed)
+    if on_progress is not None:
+        on_progress(0, len(jobs), "")
+    done: dict[int, JobTraces] = {}
+    for index, found in executor.map(run_job, jobs, shared=shared):
+        done[index] = found
+        if on_progress is not None:
+            on_progress(len(done), len(jobs), str(jobs[index]))
+    results = [done[index] for index in range(len(jobs))]
+    for result in results:
+        for name, reason in result.not_applicable.items():
+            not_applicable.setdefault(name or result.job.strategy, reason)
+    return ScenarioResult(
+        data=table.name,
+        members=table.members,
+        folds=_which(protocol, len(folds)),
+        n_streams=len(folds),
+        n_queries=sum(len(fold.test) for fold in folds),
+        seeds=protocol.seeds,
+        n_resamples=protocol.n_resamples,
+        settings=settings,
+        descriptions={scenario.name: scenario.description for scenario in chosen},
+        rows=_rows(results, chosen, names, not_applicable, settings, protocol),
+        not_applicable=not_applicable,
+        synthetic=table.synthetic,
+        notes=(*table.notes, *part.notes),
+        environment=environment(),
+    )
+
+
+def _check_size(table: ResponseTable, folds: Sequence[Fold]) -> None:
+    smallest = min(len(fold.test) for fold in folds)
+    if smallest < _LEAST:
+        raise ConfigError(
+            f"{table.name}: a stream needs at least {_LEAST} test queries, a fold has {smallest}; "
+            "use fewer folds"
+        )
+
+
+def _which(protocol: EvalProtocol, n_streams: int) -> str:
+    if protocol.use_split:
+        return "the data set's own split"
+    if n_streams == 1:
+        return f"the first of {protocol.n_folds} folds, fitted on the others"
+    return f"each of {n_streams} folds, fitted on the others"
+
+
+def _plan(
+    table: ResponseTable, names: Sequence[str], protocol: EvalProtocol, n_folds: int
+) -> tuple[list[Job], dict[str, str]]:
+    not_applicable: dict[str, str] = {}
+    seeds: dict[str, tuple[int, ...]] = {}
+    for name in names:
+        strategy = create(name)
+        reason = unmet(strategy, table)
+        if reason is not None:
+            not_applicable[name] = reason
+        else:
+            stochastic = getattr(strategy, "stochastic", False)
+            seeds[name] = protocol.seeds if stochastic else protocol.seeds[:1]
+    jobs = [
+        Job(name, fold, seed) for fold in range(n_folds) for name in seeds for seed in seeds[name]
+    ]
+    return jobs, not_applicable
+
+
+def _rows(
+    results: Sequence[JobTraces],
+    scenarios: Sequence[Scenario],
+    names: Sequence[str],
+    not_applicable: dict[str, str],
+    settings: StreamSettings,
+    protocol: EvalProtocol,
+) -> tuple[ScenarioRow, ...]:
+    """Rows by scenario, then by strategy, in the orders asked for."""
+    found: dict[tuple[str, str], dict[int, list[Trace]]] = {}
+    for result in results:
+        for trace in result.traces:
+            of_fold = found.setdefault((trace.scenario, result.job.strategy), {})
+            of_fold.setdefault(result.job.fold, []).append(trace)
+    return tuple(
+        scenario_row(
+            name,
+            list(found[scenario.name, name].values()),
+            window=settings.window,
+            n_resamples=protocol.n_resamples,
+        )
+        for scenario in scenarios
+        for name in names
+        if (scenario.name, name) in found and not {scenario.name, name} & set(not_applicable)
+    )

@@ -1,0 +1,128 @@
+"""Walk a stream in blocks, with what an adapting policy may know at the start of each block.
+
+Labels arrive block by block: a block is answered before any of its labels is seen. The window holds
+what *every* member answered to the latest labelled queries, so it assumes that those queries were
+put to everybody, whomever the policy asked; the calls for that are not counted.
+
+Axes: Q queries of the stream, N members, W queries of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from rlfocal.bench.scenarios.edits import joined
+from rlfocal.records import ResponseTable
+from rlfocal.replay import replay
+from rlfocal.strategies.protocol import Memory, Outcome, Strategy
+
+__all__ = ["Fit", "History", "StreamSettings", "walk_refit", "walk_windowed", "walk_with_memory"]
+
+Fit = Callable[[ResponseTable, int], Strategy]
+"""Fits a fresh strategy on labelled queries; the number says at which position of the stream."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings:
+    """How labels arrive and how much of them is kept; all numbers count queries, at least 1.
+
+    Raises:
+        ValueError: a number below 1.
+    """
+
+    block: int = 25
+    """Labels arrive after so many queries."""
+    window: int = 100
+    """W: labelled queries that are remembered."""
+    refit_every: int = 100
+    """A cheap strategy is fitted anew after so many labelled queries."""
+
+    def __post_init__(self) -> None:
+        for name in ("block", "window", "refit_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+class History:
+    """The labelled queries behind each position of a stream: training ones, then the stream's own.
+
+    Args:
+        train: training queries, in any order that is not sorted by task.
+        stream: the stream.
+    """
+
+    def __init__(self, train: ResponseTable, stream: ResponseTable) -> None:
+        self.n_train = train.n_queries
+        self._table = joined(train, stream)
+
+    def latest(self, position: int, window: int) -> ResponseTable:
+        """The latest `window` labelled queries before `position`; fewer where there are no more."""
+        end = self.n_train + position
+        return self._table.take(np.arange(max(0, end - window), end))
+
+
+def walk_with_memory(
+    policy: Strategy, stream: ResponseTable, history: History, settings: StreamSettings
+) -> Outcome:
+    """Let a frozen policy answer a stream while the memory that it is shown slides."""
+
+    def step(position: int) -> tuple[Strategy, Memory]:
+        latest = history.latest(position, settings.window)
+        return policy, Memory.of(latest, settings.window)
+
+    return _walk(stream, settings.block, step)
+
+
+def walk_windowed(
+    fit: Fit, stream: ResponseTable, history: History, settings: StreamSettings
+) -> Outcome:
+    """Fit a strategy on the window alone, anew for every block."""
+
+    def step(position: int) -> tuple[Strategy, None]:
+        return fit(history.latest(position, settings.window), position), None
+
+    return _walk(stream, settings.block, step)
+
+
+def walk_refit(
+    policy: Strategy, fit: Fit, stream: ResponseTable, history: History, settings: StreamSettings
+) -> Outcome:
+    """Fit a strategy anew every so often, on the latest of training and stream queries.
+
+    As many queries are kept as there were training ones: each new one drives an old one out.
+
+    Args:
+        policy: fitted on the training queries; acts until the first new fit.
+        fit: fits its successors.
+        stream: the stream.
+        history: training and stream.
+        settings: how often, and the size of the blocks.
+    """
+    acting, since = policy, 0
+
+    def step(position: int) -> tuple[Strategy, None]:
+        nonlocal acting, since
+        if position - since >= settings.refit_every:
+            acting, since = fit(history.latest(position, history.n_train), position), position
+        return acting, None
+
+    return _walk(stream, settings.block, step)
+
+
+def _walk(
+    stream: ResponseTable, block: int, step: Callable[[int], tuple[Strategy, Memory | None]]
+) -> Outcome:
+    parts = []
+    for position in range(0, stream.n_queries, block):
+        strategy, memory = step(position)
+        rows = np.arange(position, min(position + block, stream.n_queries))
+        parts.append(replay(strategy, stream.take(rows), memory=memory))
+    whole: dict[str, Any] = {
+        item.name: np.concatenate([getattr(part, item.name) for part in parts])
+        for item in fields(Outcome)
+    }
+    return Outcome(**whole)
