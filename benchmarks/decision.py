@@ -1,0 +1,191 @@
+"""How long one decision takes: whom to ask next and the fused answer, beside plurality's.
+
+    OMP_NUM_THREADS=1 python benchmarks/decision.py [--json] [--seed S] [--calls C]
+
+For pools of 8, 32 and 128 members, each call shows a strategy a query of which two members have
+answered, and asks it for `next_members` and `fuse`: one query at a time (wall time per call, each
+on another query), and 1,024 together (queries per second of processor time, median). `rl-focal` is
+the learned policy itself, never a rival in its place; its nets have the default sizes but little
+training, which changes no time. Building the view and encoding the query's text are not timed: they
+are the caller's.
+
+Exit status 1 where a promise is missed: a median below 1 ms for 8 members and below 5 ms for 128.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one thread for both sides
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from training import machine, synthetic_pool, versions
+
+from rlfocal.records import ResponseTable
+from rlfocal.replay import reveal
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.fallback import LEARNED, Fallback, Verdict
+from rlfocal.rl.strategy import RlFocal
+from rlfocal.rl.trainer import Trainer
+from rlfocal.strategies.protocol import Strategy, View
+from rlfocal.strategies.voting import Plurality
+
+N_QUERIES, N_TASKS = 1_024, 4
+N_MEMBERS = (8, 32, 128)
+N_ANSWERED = 2
+N_BATCHES = 15
+PROMISES_MS = {8: 1.0, 128: 5.0}
+CONFIG = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy on one pool."""
+
+    n_members: int
+    strategy: str
+    median_ms: float
+    p95_ms: float
+    p95_processor_ms: float
+    """The same in processor time: without the waits for a core of a busy machine."""
+    next_members_ms: float
+    """Median of the first half of the call: whom to ask next."""
+    queries_per_s: float
+    """In batches of 1,024."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One run."""
+
+    machine: str
+    load: float
+    """Processes that wanted a core in the last minute, when the run ended."""
+    versions: str
+    seed: int
+    calls: int
+    rows: list[Row]
+
+    def missed(self) -> list[str]:
+        """The promises that do not hold."""
+        return [
+            f"N = {row.n_members} below {PROMISES_MS[row.n_members]:.0f} ms"
+            for row in self.rows
+            if row.strategy == RlFocal.name
+            and row.n_members in PROMISES_MS
+            and row.median_ms >= PROMISES_MS[row.n_members]
+        ]
+
+
+def learned(table: ResponseTable, seed: int) -> RlFocal:
+    """`rl-focal` after a little training, acting by itself at every price."""
+    trainer = Trainer(table, CONFIG, seed=seed)
+    trainer.train()
+    alone = [
+        Verdict(price, LEARNED, LEARNED, 0.0, LEARNED, 0.0, 0.0)
+        for price in (CONFIG.default_price, 0.0)
+    ]
+    fallback = Fallback(tuple(alone), {})
+    return RlFocal(CONFIG).assemble(trainer.foundation, trainer.best_decider(), fallback)
+
+
+def view_of(table: ResponseTable, rows: np.ndarray) -> View:
+    """These queries, with the first two members asked one after the other."""
+    asked = np.zeros((len(rows), table.n_members), dtype=bool)
+    asked[:, :N_ANSWERED] = True
+    return reveal(table, rows, asked, n_rounds=np.full(len(rows), N_ANSWERED))
+
+
+def measure_row(strategy: Strategy, table: ResponseTable, calls: int) -> Row:
+    """Time a fitted strategy; the first tenth of the calls warms up."""
+    views = [view_of(table, np.array([q])) for q in range(min(calls, table.n_queries))]
+    halves, processor_s = [], []
+    for call in range(-(calls // 10), calls):
+        view = views[call % len(views)]
+        before, start = time.process_time(), time.perf_counter()
+        strategy.next_members(view)
+        half = time.perf_counter()
+        strategy.fuse(view)
+        halves.append((half - start, time.perf_counter() - half))
+        processor_s.append(time.process_time() - before)
+    both = np.array(halves[calls // 10 :]) * 1e3
+    everything = view_of(table, np.arange(table.n_queries))
+    rates = []
+    for _ in range(N_BATCHES):
+        start = time.process_time()
+        strategy.next_members(everything)
+        strategy.fuse(everything)
+        rates.append(len(everything) / (time.process_time() - start))
+    return Row(
+        n_members=table.n_members,
+        strategy=strategy.name,
+        median_ms=float(np.median(both.sum(axis=1))),
+        p95_ms=float(np.quantile(both.sum(axis=1), 0.95)),
+        p95_processor_ms=float(np.quantile(processor_s[calls // 10 :], 0.95) * 1e3),
+        next_members_ms=float(np.median(both[:, 0])),
+        queries_per_s=statistics.median(rates),
+    )
+
+
+def measure(seed: int, calls: int) -> Measured:
+    """Run everything."""
+    rows = []
+    for n_members in N_MEMBERS:
+        table = synthetic_pool(seed, N_QUERIES, n_members, N_TASKS)
+        rng = np.random.default_rng(seed)
+        for strategy in (learned(table, seed), Plurality().fit(table, rng=rng)):
+            rows.append(measure_row(strategy, table, calls))
+    return Measured(
+        machine=machine(),
+        load=os.getloadavg()[0],
+        versions=versions(),
+        seed=seed,
+        calls=calls,
+        rows=rows,
+    )
+
+
+def table_of(found: Measured) -> str:
+    """The measurements as lines a reader can take in."""
+    return "\n".join(
+        [
+            f"{found.machine}, load {found.load:.1f}; {found.versions}; seed {found.seed}",
+            f"one query, {N_ANSWERED} members have answered: {found.calls} calls of next_members "
+            f"and fuse; batches of {N_QUERIES:,}: median of {N_BATCHES}",
+            "",
+            f"{'N':>5}  {'strategy':<12}{'median ms':>11}{'p95 ms':>9}{'p95 processor':>15}"
+            f"{'next_members ms':>17}{'queries/s in batch':>20}",
+            *(
+                f"{row.n_members:>5}  {row.strategy:<12}{row.median_ms:>11.3f}{row.p95_ms:>9.3f}"
+                f"{row.p95_processor_ms:>15.3f}{row.next_members_ms:>17.3f}"
+                f"{row.queries_per_s:>20,.0f}"
+                for row in found.rows
+            ),
+        ]
+    )
+
+
+def main() -> int:
+    """Measure, print, and say by the exit status whether the promises hold."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--calls", type=int, default=1_000)
+    args = parser.parse_args()
+    found = measure(args.seed, args.calls)
+    print(json.dumps(asdict(found), indent=2) if args.json else table_of(found))
+    if found.missed():
+        print("missed: " + "; ".join(found.missed()), file=sys.stderr)
+    return 1 if found.missed() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
