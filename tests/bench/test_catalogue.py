@@ -11,7 +11,8 @@ from rlfocal.strategies.single import RandomMember
 
 def test_groups_are_all_strategies_and_those_without_reinforcement_learning() -> None:
     assert resolve(["all"]) == tuple(STRATEGIES)
-    assert set(GROUPS["all"]) - set(GROUPS["baselines"]) == {"rl-focal", "rl-focal-paper"}
+    learned = {"rl-focal", "rl-focal-paper", "rl-focal-prior"}
+    assert set(GROUPS["all"]) - set(GROUPS["baselines"]) == learned
 
 
 def test_names_keep_their_order_and_count_once() -> None:

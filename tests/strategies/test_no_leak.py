@@ -13,6 +13,7 @@ from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.replay import replay, reveal
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.paper.strategy import RlFocalPaper
+from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
@@ -54,6 +55,8 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "routed-vote, three calls": lambda: RoutedVote(n_calls=3),
     "rl-focal": lambda: RlFocal(TINY),
     "rl-focal, dear calls": lambda: RlFocal(TINY.model_copy(update={"default_price": 0.1})),
+    "rl-focal-prior": RlFocalPrior,
+    "rl-focal-prior, dear calls": lambda: RlFocalPrior(price=0.1),
     "rl-focal-paper": lambda: RlFocalPaper(PaperConfig(n_passes=2, update_every=30)),
 }
 """Every strategy, and settings that take another path through the code."""

@@ -34,6 +34,7 @@ STRATEGIES: dict[str, str] = {
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
     "rl-focal-paper": "rlfocal.rl.paper.strategy:RlFocalPaper",
     "posterior-threshold": "rlfocal.rl.threshold:PosteriorThreshold",
+    "rl-focal-prior": "rlfocal.rl.prior.strategy:RlFocalPrior",
     "rl-focal": "rlfocal.rl.strategy:RlFocal",
 }
 """Name on the command line → where the class is."""
