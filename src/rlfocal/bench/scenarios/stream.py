@@ -10,15 +10,15 @@ Axes: Q queries of the stream, N members, W queries of the window.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 
 from rlfocal.bench.scenarios.edits import joined
-from rlfocal.records import ResponseTable
+from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.replay import replay
-from rlfocal.strategies.protocol import Memory, Outcome, Strategy
+from rlfocal.strategies.protocol import Memory, Outcome, Strategy, View
 
 __all__ = ["Fit", "History", "StreamSettings", "walk_refit", "walk_windowed", "walk_with_memory"]
 
@@ -120,9 +120,30 @@ def _walk(
     for position in range(0, stream.n_queries, block):
         strategy, memory = step(position)
         rows = np.arange(position, min(position + block, stream.n_queries))
-        parts.append(replay(strategy, stream.take(rows), memory=memory))
+        placed = _Placed(strategy, position)
+        parts.append(replay(placed, stream.take(rows), memory=memory))
     whole: dict[str, Any] = {
         item.name: np.concatenate([getattr(part, item.name) for part in parts])
         for item in fields(Outcome)
     }
     return Outcome(**whole)
+
+
+class _Placed:
+    """A fitted strategy that sees queries at their places in the stream, not in their block."""
+
+    def __init__(self, strategy: Strategy, first: int) -> None:
+        self.name = strategy.name
+        self._strategy, self._first = strategy, first
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        raise AssertionError("fitted already")
+
+    def next_members(self, view: View) -> BoolArray:
+        return self._strategy.next_members(self._moved(view))
+
+    def fuse(self, view: View) -> FloatArray:
+        return self._strategy.fuse(self._moved(view))
+
+    def _moved(self, view: View) -> View:
+        return replace(view, position=view.position + self._first)
