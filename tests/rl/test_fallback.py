@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,7 +58,7 @@ def test_a_rival_must_win_by_a_standard_error() -> None:
     assert (close.chosen, close.rival_utility - close.utility) == (LEARNED, pytest.approx(0))
 
 
-def test_without_a_price_only_one_member_alone_stands_against_everybody() -> None:
+def test_without_a_price_ways_to_spare_calls_do_not_stand_against_everybody() -> None:
     prices = np.array([0.1, 0.0], dtype=np.float32)
     found = {
         LEARNED: judged([1, 1, 1, 1]), Everybody.name: judged([1, 0, 1, 0], 4),
@@ -132,6 +134,14 @@ def test_arrays_hold_all_of_a_fallback(fitted: RlFocal, table: ResponseTable) ->
         one, two = (replay(r, table) for r in (rival, fitted.fallback_.rivals[name]))
         assert np.array_equal(one.asked, two.asked)
         assert np.array_equal(one.score, two.score)
+
+
+def test_every_rival_can_act_on_an_unknown_task(fitted: RlFocal, table: ResponseTable) -> None:
+    unknown = table.with_tasks(table.tasks[:1])
+    assert (unknown.task == 1).any()
+    unknown = replace(unknown, tasks=(*table.tasks, "(unknown)"), task=unknown.task * 2)
+    for name, rival in fitted.fallback_.rivals.items():
+        assert replay(rival, unknown).score.mean() > 0.4, name
 
 
 def test_posterior_threshold_asks_less_where_calls_are_dearer(table: ResponseTable) -> None:

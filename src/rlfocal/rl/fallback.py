@@ -4,7 +4,7 @@ The learned policy and simple rivals are judged on training queries out of fold:
 without the query's inner fold, Fusion's posterior comes from the net that left it out. The Decider
 itself did see most of these queries, so its figure flatters a little; a rival whose lead exceeds
 its standard error acts in the policy's place. Where calls cost nothing, everybody is asked, unless
-one member alone does better.
+one member alone, or stacking, does better.
 
 Axes: P prices, Q queries.
 """
@@ -27,14 +27,16 @@ from rlfocal.rl.threshold import PosteriorThreshold, fit_thresholds, walk_prices
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, unmet
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
+from rlfocal.strategies.stacking import Stacking
 
 __all__ = ["LEARNED", "Fallback", "Verdict", "fit_fallback"]
 
 LEARNED = "learned"
 """Name of the Decider's own policy among the rivals."""
-SIMPLE: tuple[type[Any], ...] = (BestSingle, BestSinglePerTask, CappedAgreement)
+SIMPLE: tuple[type[Any], ...] = (BestSingle, BestSinglePerTask, CappedAgreement, Stacking)
 """Rivals that know nothing of Fusion."""
-_ALONE = (BestSingle.name, BestSinglePerTask.name)
+_SPARES_NOTHING = (BestSingle.name, BestSinglePerTask.name, Stacking.name)
+"""Rivals where calls cost nothing."""
 _MOST_ROWS = 3000
 """Training queries that judge; more would settle nothing that these leave open."""
 
@@ -134,10 +136,11 @@ def fit_fallback(
         Everybody.name: everybody,
         PosteriorThreshold.name: PosteriorThreshold().assemble(foundation, threshold),
     }
+    # Rivals that act must know what to do on a task that training did not have.
     for kind in SIMPLE:
         if unmet(kind(), table) is None:
             judged[kind.name] = _out_of_fold(kind, foundation, table, rows, prices)
-            rivals[kind.name] = kind().fit(table, rng=rng)
+            rivals[kind.name] = kind().fit(table.with_tasks(table.tasks), rng=rng)
     judged[LEARNED] = _learned(foundation, decider, table, rows, np.maximum(grid, price_min))
     return Fallback(tuple(_verdict(judged, p, grid) for p in range(len(prices))), rivals)
 
@@ -145,13 +148,16 @@ def fit_fallback(
 def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
     """Keep what should act at a price unless another did better by a standard error.
 
-    Where calls cost nothing, only a member that is better alone stands against everybody: a way to
-    spare calls that seems to gain accuracy as well is most often the luckiest of several.
+    Where calls cost nothing, only a member that is better alone and another way to fuse all stand
+    against everybody: a way to spare calls that seems to gain accuracy as well is most often the
+    luckiest of several.
     """
     incumbent = LEARNED
     if prices[p] == 0:
         incumbent = Everybody.name
-        judged = {name: judged[name] for name in (Everybody.name, *_ALONE)}
+        judged = {
+            name: judged[name] for name in (Everybody.name, *_SPARES_NOTHING) if name in judged
+        }
     utility = {name: found.utility(prices)[p].astype(np.float64) for name, found in judged.items()}
     means = {name: float(found.mean()) for name, found in utility.items() if name != incumbent}
     rival = max(means, key=means.__getitem__)

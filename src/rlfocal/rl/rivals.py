@@ -20,12 +20,13 @@ from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement, StoppingGrid
 from rlfocal.strategies.protocol import Strategy
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
+from rlfocal.strategies.stacking import Stacking
 
 __all__ = ["pack", "unpack"]
 
 _NAMES = (
     LEARNED, Everybody.name, PosteriorThreshold.name, BestSingle.name, BestSinglePerTask.name,
-    CappedAgreement.name,
+    CappedAgreement.name, Stacking.name,
 )  # fmt: skip
 """Who can act; verdicts are stored by place in this list."""
 Arrays = dict[str, NDArray[Any]]
@@ -82,6 +83,11 @@ def _state(rival: Any) -> Arrays:
         return {"member": np.array(rival.member_)}
     if isinstance(rival, BestSinglePerTask):
         return {"member_of_task": rival.member_of_task_}
+    if isinstance(rival, Stacking):
+        return {
+            "weight": rival.weight_, "none_bias": rival.none_bias_,
+            "graded": np.array(rival.graded_),
+        }  # fmt: skip
     agreement, grid = rival.agreement_, rival.grid_
     return {
         "order": agreement.order_, "weight": agreement.weight_, "adds_up": agreement.adds_up_,
@@ -101,6 +107,11 @@ def _restored(name: str, state: Arrays, foundation: Foundation, config: RlFocalC
         per_task = BestSinglePerTask()
         per_task.member_of_task_ = state["member_of_task"]
         return per_task
+    if name == Stacking.name:
+        stacking = Stacking()
+        stacking.weight_, stacking.none_bias_ = state["weight"], state["none_bias"]
+        stacking.graded_ = bool(state["graded"])
+        return stacking
     agreement = Agreement()
     agreement.order_, agreement.weight_ = state["order"], state["weight"]
     agreement.adds_up_ = state["adds_up"]
