@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -34,6 +35,7 @@ from rlfocal.bench.scenarios.stream import (
     walk_windowed,
     walk_with_memory,
 )
+from rlfocal.cli.main import main
 from rlfocal.errors import ConfigError, NotApplicable, RecordError
 from rlfocal.executor import ProcessExecutor
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
@@ -559,3 +561,55 @@ def test_scores_alone_leave_votes_out() -> None:
 def test_too_small_a_stream_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 4 test queries, a fold has 3"):
         run_scenarios(random_table(6), ["steady"], FAST, strategies=["plurality"])
+
+
+# The command --------------------------------------------------------------------------------------
+
+COMMAND = ("bench", "demo", "--no-features", "--strategies", "best-single,weighted-vote,plurality")
+
+
+def command(*words: str) -> object:
+    with pytest.raises(SystemExit) as left:
+        main([*COMMAND, *words])
+    return left.value.code
+
+
+def test_the_command_shows_a_table_and_writes_the_same_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "figures.json"
+    assert not command("--scenario", "replaced,steady", "--json", str(file))
+    shown = capsys.readouterr().out
+    found = json.loads(file.read_text())
+    assert [row["scenario"] for row in found["rows"]] == ["replaced"] * 3 + ["steady"] * 3
+    assert "SYNTHETIC DATA" in shown
+    assert "answers in the name of the most accurate" in shown
+    assert "the first of 5 folds" in shown
+    vote = found["rows"][1]
+    assert f"{100 * vote['frozen']:.1f}" in shown
+    assert f"{100 * vote['adapted'][0]['after']:.1f}*" in shown
+
+
+def test_the_command_streams_every_fold_that_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert not command("--scenario", "failed-1", "--folds", "2", "--json", "-")
+    found = json.loads(capsys.readouterr().out)
+    assert found["n_streams"] == 2
+    assert found["folds"] == "each of 2 folds, fitted on the others"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--scenario", "replace"), "did you mean 'replaced'?"),
+        (("--scenario", ","), "no name given"),
+        (("--scenario", "steady", "--budgets", "2"), "neither --report nor --budgets"),
+        (("--scenario", "steady", "--report", "page"), "neither --report nor --budgets"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_do(
+    words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(*words)
+    assert message in capsys.readouterr().err
