@@ -77,5 +77,6 @@ class Foundation:
         )  # fmt: skip
         if fitted is not None:
             fusion.load_state_dict(fitted)
+            fusion.eval()
         known = Known(competence, torch.from_numpy(fold))
         return cls(statistics, Competence.fit(table, statistics), fusion, known)

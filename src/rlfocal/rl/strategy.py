@@ -13,6 +13,7 @@ from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.rl.adaptation import adapted
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider, likeliest
+from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import Fallback, Verdict, fit_fallback
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.fusion import fusion_input
@@ -51,6 +52,7 @@ class RlFocal(Base):
         self._on_progress = on_progress
         self._acting: Strategy | None = None
         self._recent: tuple[Memory, Observer] | None = None
+        self._last: tuple[View, torch.Tensor] | None = None
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train on labelled queries."""
@@ -120,13 +122,14 @@ class RlFocal(Base):
             price = np.full(len(view), least, dtype=np.float32)
             competence = self.foundation_.competence.predict(view.features)
             seen = self._eyes(view).look(view, price, competence)
+            self._last = (view, seen.posterior)
             return np.asarray(self.decider_(seen.observation).exp().numpy())
 
     def _in_place(self, view: View) -> Strategy | None:
         """The rival that acts; with recent labels the agents act, since a rival cannot follow."""
-        if view.memory is None or self.price == 0:
+        if view.memory is None:
             return self._acting
-        return None
+        return self.fallback_.rivals[Everybody.name] if self.price == 0 else None
 
     def _eyes(self, view: View) -> Observer:
         """The observer in training, or one that follows the labelled queries remembered lately."""
@@ -150,6 +153,8 @@ class RlFocal(Base):
         rival = self._in_place(view)
         if rival is not None and view.memory is None:
             return rival.fuse(view)
+        if self._last is not None and self._last[0] is view:  # just looked at, to decide
+            return np.asarray(self._last[1][:, :-1].numpy() * view.available)
         with one_thread(), torch.inference_mode():
             competence = self.foundation_.competence.predict(view.features)
             seen = fusion_input(view, competence, self._eyes(view).shift)

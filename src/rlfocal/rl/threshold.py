@@ -89,8 +89,8 @@ def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: fl
     observer = Observer(foundation.statistics, foundation.fusion)
     view = env.reset(rows, np.full(len(rows), price, dtype=np.float32))
     confidence, worth, cost = [], [], []
+    seen, answer = look(observer, env, foundation.known, view)
     for _ in range(min(table.n_members, _MOST_CALLS)):
-        seen, answer = look(observer, env, foundation.known, view)
         env.step(next_in_order(seen.observation).numpy(), answer)
         view = env.view()
         seen, answer = look(observer, env, foundation.known, view)

@@ -13,7 +13,7 @@ Axes: E nets, B queries, N members, C candidates, T tasks (index T: unknown).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -91,6 +91,7 @@ class Fusion(nn.Module):
     ) -> None:
         super().__init__()
         self.n_nets, n_tasks, n_signals = weight.shape
+        self._fixed: Tensor | None = None
         n_nets = self.n_nets
         self.register_buffer("weight", weight)
         self.register_buffer("none_bias", none_bias)
@@ -111,10 +112,22 @@ class Fusion(nn.Module):
         self.none_bias_in = nn.Parameter(torch.zeros(n_nets, 1, _HIDDEN))
         self.none_out = nn.Parameter(torch.zeros(n_nets, _HIDDEN, 1))
 
+    def train(self, mode: bool = True) -> Self:
+        """Learn on, or stand still: then the weights of tasks are added up once for all."""
+        self._fixed = None
+        super().train(mode)
+        if not mode:
+            self._fixed = self._by_task().detach()
+        return self
+
+    def _by_task(self) -> Tensor:
+        """float32[E, T + 1, K]: an unknown task has no weights of its own."""
+        known = torch.arange(self.weight.shape[1]) < self.weight.shape[1] - 1
+        return self.weight + self.trust + self.task_trust * known[:, None]
+
     def _weights(self, task: Tensor) -> Tensor:
-        """float32[E, B, K]: an unknown task has no weights of its own."""
-        known = (task < self.weight.shape[1] - 1)[:, None]
-        return self.weight[:, task] + self.trust + self.task_trust[:, task] * known
+        """float32[E, B, K]."""
+        return (self._by_task() if self._fixed is None else self._fixed)[:, task]
 
     def vote_weights(self, seen: FusionInput) -> Tensor:
         """float32[E, B, N]: what each member's vote counts if it backs one candidate alone."""
@@ -126,7 +139,7 @@ class Fusion(nn.Module):
 
     def start_weights(self) -> FloatArray:
         """float32[E, T + 1, N]: as `vote_weights`, before any query is known."""
-        weight = (self.weight + self.trust + self.task_trust).detach()
+        weight = self._by_task().detach()
         if self.graded:
             first, second = weight.chunk(2, dim=2)
             weight = first + second
