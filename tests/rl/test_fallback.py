@@ -14,7 +14,7 @@ from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED, Fallback, Verdict, _Judged, _verdict
 from rlfocal.rl.rivals import pack, unpack
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.rl.threshold import PosteriorThreshold, Walk, fit_thresholds, nearest_price
+from rlfocal.rl.threshold import Curve, PosteriorThreshold, Walk, nearest_price
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
 
 CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, fusion_epochs=3, hidden=8)
@@ -84,7 +84,7 @@ def test_thresholds_maximise_utility_like_a_naive_loop(rng: np.random.Generator)
                 k = sure[0] if len(sure) else 4
                 total += walked.worth[k, q] - price * walked.cost[k, q]
             best = max(best, total / 40)
-        score, cost = walked.outcome(float(fit_thresholds([walked], (price,))[0]))
+        score, cost = walked.outcome(Curve.of([walked]).best(0, price))
         # The grid of thresholds is coarser than all confidences met.
         assert best - 0.05 <= (score - price * cost).mean() <= best + 1e-6
 
@@ -156,3 +156,12 @@ def test_verdicts_explain_themselves() -> None:
     assert kept.explain() == (
         "learned acts; best-single in its place: -1.0 ± 2.0 points of utility out of fold"
     )
+
+
+def test_between_prices_that_disagree_the_incumbent_acts(fitted: RlFocal) -> None:
+    first, *rest = fitted.fallback_.verdicts
+    rest = [v._replace(chosen=v.incumbent) for v in rest]
+    fallback = Fallback((first._replace(chosen="best-single"), *rest), fitted.fallback_.rivals)
+    assert fallback.verdict(first.price).chosen == "best-single"
+    assert fallback.verdict(0.95 * first.price).chosen == LEARNED
+    assert fallback.at(0.95 * first.price) is None

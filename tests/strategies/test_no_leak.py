@@ -15,6 +15,7 @@ from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.strategy import RlFocal
+from rlfocal.rl.threshold import PosteriorThreshold
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, View
@@ -55,6 +56,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "routed-vote, three calls": lambda: RoutedVote(n_calls=3),
     "rl-focal": lambda: RlFocal(TINY),
     "rl-focal, dear calls": lambda: RlFocal(TINY.model_copy(update={"default_price": 0.1})),
+    "posterior-threshold": lambda: PosteriorThreshold(TINY),
     "rl-focal-prior": RlFocalPrior,
     "rl-focal-prior, dear calls": lambda: RlFocalPrior(price=0.1),
     "rl-focal-paper": lambda: RlFocalPaper(PaperConfig(n_passes=2, update_every=30)),

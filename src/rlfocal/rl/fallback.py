@@ -23,7 +23,7 @@ from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.rollout import greedy
-from rlfocal.rl.threshold import PosteriorThreshold, fit_thresholds, walk_prices
+from rlfocal.rl.threshold import Curve, PosteriorThreshold, walk_prices
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, unmet
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
@@ -74,7 +74,7 @@ class Fallback(NamedTuple):
     rivals: dict[str, Strategy]
 
     def at(self, price: float) -> Strategy | None:
-        """Who acts in the learned policy's place at the nearest price; None for nobody."""
+        """Who acts in the learned policy's place at a price; None for nobody."""
         chosen = self.verdict(price).chosen
         if chosen == LEARNED:
             return None
@@ -82,11 +82,19 @@ class Fallback(NamedTuple):
         return found
 
     def verdict(self, price: float) -> Verdict:
-        """The verdict at the nearest price; 0 is only near itself."""
+        """The verdict at the nearest price; 0 is only near itself.
+
+        Between two prices that disagree nobody acts in the incumbent's place.
+        """
         if price == 0:
             return next(v for v in self.verdicts if v.price == 0)
         positive = [v for v in self.verdicts if v.price > 0]
-        return min(positive, key=lambda v: abs(float(np.log(v.price / price))))
+        near = sorted(positive, key=lambda v: abs(float(np.log(v.price / price))))
+        nearest, other = near[0], near[1]
+        exact = abs(float(np.log(nearest.price / price))) < 1e-3
+        if exact or nearest.chosen == other.chosen:
+            return nearest
+        return nearest._replace(chosen=nearest.incumbent)
 
 
 class _Judged(NamedTuple):
@@ -121,8 +129,8 @@ def fit_fallback(
     rows = np.sort(rng.permutation(table.n_queries)[:_MOST_ROWS])
     grid = np.array(prices, dtype=np.float32)
     walks = walk_prices(foundation, table, rows, prices)
-    threshold = fit_thresholds(walks, prices)
-    outcomes = [w.outcome(float(t)) for w, t in zip(walks, threshold, strict=True)]
+    curve = Curve.of(walks)
+    outcomes = [w.outcome(curve.best(p, prices[p])) for p, w in enumerate(walks)]
     judged = {
         PosteriorThreshold.name: _Judged(*(np.stack(part) for part in zip(*outcomes, strict=True)))
     }
@@ -134,7 +142,7 @@ def fit_fallback(
     )
     rivals: dict[str, Strategy] = {
         Everybody.name: everybody,
-        PosteriorThreshold.name: PosteriorThreshold().assemble(foundation, threshold),
+        PosteriorThreshold.name: PosteriorThreshold().assemble(foundation, curve),
     }
     # Rivals that act must know what to do on a task that training did not have.
     for kind in SIMPLE:

@@ -15,7 +15,7 @@ from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED, Fallback, Verdict
 from rlfocal.rl.foundation import Foundation
-from rlfocal.rl.threshold import PosteriorThreshold, prices_of
+from rlfocal.rl.threshold import Curve, PosteriorThreshold, prices_of
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement, StoppingGrid
 from rlfocal.strategies.protocol import Strategy
@@ -78,7 +78,7 @@ def _state(rival: Any) -> Arrays:
     if isinstance(rival, Everybody):
         return {}
     if isinstance(rival, PosteriorThreshold):
-        return {"threshold": rival.threshold_}
+        return {"score": rival.curve_.score, "cost": rival.curve_.cost}
     if isinstance(rival, BestSingle):
         return {"member": np.array(rival.member_)}
     if isinstance(rival, BestSinglePerTask):
@@ -98,7 +98,7 @@ def _state(rival: Any) -> Arrays:
 
 def _restored(name: str, state: Arrays, foundation: Foundation, config: RlFocalConfig) -> Strategy:
     if name == PosteriorThreshold.name:
-        return PosteriorThreshold(config).assemble(foundation, state["threshold"])
+        return PosteriorThreshold(config).assemble(foundation, Curve(state["score"], state["cost"]))
     if name == BestSingle.name:
         single = BestSingle()
         single.member_ = int(state["member"])

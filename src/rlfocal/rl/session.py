@@ -135,6 +135,7 @@ def _write(path: Path, trainer: Trainer, key: str) -> None:
     state = trainer.state()
     groups: dict[str, Mapping[str, Tensor]] = {
         "decider": state.decider, "critic": state.critic, "best": state.best,
+        "averaged": state.averaged,
         "fusion": trainer.foundation.fusion.state_dict(),
     }  # fmt: skip
     tensors = {f"{group}/{name}": t for group, part in groups.items() for name, t in part.items()}
@@ -182,6 +183,7 @@ def _read(path: Path, key: str) -> tuple[dict[str, Tensor], TrainingState] | Non
         decider=group("decider"),
         critic=group("critic"),
         optimizer={"state": moments, "param_groups": rest["param_groups"]},
+        averaged=group("averaged"),
         best=group("best"),
         best_utility=rest["best_utility"],
         since_best=rest["since_best"],

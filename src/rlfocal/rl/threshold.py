@@ -25,9 +25,9 @@ from rlfocal.rl.observation import Observation, Observer
 from rlfocal.rl.rollout import look
 from rlfocal.strategies.protocol import Base, Need, View
 
-__all__ = ["PosteriorThreshold", "Walk", "fit_thresholds", "nearest_price", "prices_of", "walk"]
+__all__ = ["Curve", "PosteriorThreshold", "Walk", "nearest_price", "prices_of", "walk"]
 
-_THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
+THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
 """Stop at once, ever later, never."""
 _MOST_CALLS = 16
 """A walk ends here: in larger pools nobody waits for more calls one after another."""
@@ -100,19 +100,29 @@ def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: fl
     return Walk(np.stack(confidence), np.stack(worth), np.stack(cost))
 
 
-def fit_thresholds(walks: list[Walk], prices: tuple[float, ...]) -> FloatArray:
-    """float32[P]: the threshold with the highest mean utility at each price; ties go to the lower.
+class Curve(NamedTuple):
+    """What every threshold earned and cost on training queries, for each of P prices' orders."""
 
-    Args:
-        walks: one for each price.
-        prices: lambda.
-    """
-    best = []
-    for walked, price in zip(walks, prices, strict=True):
-        outcomes = [walked.outcome(threshold) for threshold in _THRESHOLDS]
-        utility = [float(score.mean() - price * cost.mean()) for score, cost in outcomes]
-        best.append(_THRESHOLDS[int(np.argmax(utility))])
-    return np.array(best, dtype=np.float32)
+    score: FloatArray
+    """float32[P, T]: mean score."""
+    cost: FloatArray
+    """float32[P, T]: mean cost of a query, in average calls."""
+
+    @classmethod
+    def of(cls, walks: list[Walk]) -> Self:
+        """Measure walks, one for each price."""
+        means = [[tuple(x.mean() for x in w.outcome(t)) for t in THRESHOLDS] for w in walks]
+        score, cost = np.moveaxis(np.array(means, dtype=np.float32), 2, 0)
+        return cls(score, cost)
+
+    def best(self, index: int, price: float) -> float:
+        """The threshold with the highest mean utility at a price; ties go to the lower.
+
+        Args:
+            index: of the order of members: the place of the nearest price.
+            price: lambda.
+        """
+        return float(THRESHOLDS[int((self.score[index] - price * self.cost[index]).argmax())])
 
 
 class PosteriorThreshold(Base):
@@ -135,11 +145,11 @@ class PosteriorThreshold(Base):
         with one_thread():
             foundation = Foundation.fit(table, self.config, rng=rng)
             walks = walk_prices(foundation, table, np.arange(table.n_queries), self.dials)
-        return self.assemble(foundation, fit_thresholds(walks, self.dials))
+        return self.assemble(foundation, Curve.of(walks))
 
-    def assemble(self, foundation: Foundation, threshold: FloatArray) -> Self:
+    def assemble(self, foundation: Foundation, curve: Curve) -> Self:
         """Put the strategy together from its trained parts."""
-        self.threshold_, self._foundation = threshold, foundation
+        self.curve_, self._foundation = curve, foundation
         self._observer = Observer(foundation.statistics, foundation.fusion)
         return self
 
@@ -149,7 +159,7 @@ class PosteriorThreshold(Base):
         return prices_of(self.config)
 
     def at(self, dial: float) -> Self:
-        """Return the same fitted strategy at another price (the nearest one it was fitted for)."""
+        """Return the same fitted strategy at another price."""
         other = copy.copy(self)
         other.price = dial
         return other
@@ -162,7 +172,7 @@ class PosteriorThreshold(Base):
             competence = self._foundation.competence.predict(view.features)
             seen = self._observer.look(view, price, competence).observation
             member = next_in_order(seen).numpy()
-            sure = seen.confidence.numpy() >= self.threshold_[index]
+            sure = seen.confidence.numpy() >= self.curve_.best(index, self.price)
         n_asked = view.asked.sum(axis=1)
         stop = (sure & (n_asked > 0)) | (n_asked >= _MOST_CALLS)
         wanted = member[:, None] == np.arange(view.asked.shape[1])

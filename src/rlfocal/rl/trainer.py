@@ -31,6 +31,8 @@ from rlfocal.rl.statistics import inner_folds
 
 __all__ = ["Trainer", "TrainingState"]
 
+_DECAY = 0.9
+"""Of the running mean of the Decider's weights, per iteration."""
 _VALIDATION_EPISODES = 4096
 """Episodes of a validation: enough that luck does not pick the policy, few beside training."""
 
@@ -43,6 +45,7 @@ class TrainingState:
     decider: dict[str, Tensor]
     critic: dict[str, Tensor]
     optimizer: dict[str, Any]
+    averaged: dict[str, Tensor]
     best: dict[str, Tensor]
     best_utility: float
     since_best: int
@@ -96,6 +99,9 @@ class Trainer:
         prices = np.geomspace(config.price_min, config.price_max, _VALIDATION_EPISODES)
         self._validation_price = rng.permutation(prices).astype(np.float32)
         self.iteration, self.history = 0, list[dict[str, float]]()
+        # What is validated and kept is a running mean of the weights: single iterations are noisy
+        # where the best number of calls changes with the price.
+        self._averaged = copy.deepcopy(self.decider).eval()
         self._best, self._best_utility, self._since_best = weights_of(self.decider), -np.inf, 0
 
     def _rng(self, *key: int) -> np.random.Generator:
@@ -140,6 +146,7 @@ class Trainer:
             ent_coef=ent_coef, rng=rng,
         )  # fmt: skip
         self.iteration += 1
+        self._average()
         figures = {
             "step": float(self.iteration),
             "reward": float(episodes.utility.mean()),
@@ -153,12 +160,20 @@ class Trainer:
         self.history.append(figures)
         self._tell(Progress("decider", self.iteration, config.n_iterations, figures))
 
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the running mean towards the weights just reached."""
+        # Early on the mean is over everything so far, later over about 1 / (1 - decay) iterations.
+        decay = min(_DECAY, 1 - 1 / self.iteration)
+        for mean, now in zip(self._averaged.parameters(), self.decider.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
+
     def _validate(self) -> dict[str, float]:
         """Utility on held-out queries over the range of prices; keeps the best Decider by value."""
         rows = np.resize(self._validation, _VALIDATION_EPISODES)
         played = greedy(
             self._observer,
-            self.decider,
+            self._averaged,
             self._env,
             self.foundation.known,
             rows,
@@ -166,7 +181,8 @@ class Trainer:
         )
         utility = float(played.utility.mean())
         if utility > self._best_utility:
-            self._best, self._best_utility, self._since_best = weights_of(self.decider), utility, 0
+            self._best, self._best_utility = weights_of(self._averaged), utility
+            self._since_best = 0
         else:
             self._since_best += 1
         return {
@@ -184,6 +200,7 @@ class Trainer:
             decider=weights_of(self.decider),
             critic=weights_of(self._critic),
             optimizer=copy.deepcopy(self._optimizer.state_dict()),
+            averaged=weights_of(self._averaged),
             best=dict(self._best),
             best_utility=self._best_utility,
             since_best=self._since_best,
@@ -196,6 +213,7 @@ class Trainer:
         self.decider.load_state_dict(state.decider)
         self._critic.load_state_dict(state.critic)
         self._optimizer.load_state_dict(copy.deepcopy(state.optimizer))
+        self._averaged.load_state_dict(state.averaged)
         self._best, self._best_utility = dict(state.best), state.best_utility
         self._since_best = state.since_best
 
