@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from rlfocal.rl.decider import likeliest
+from rlfocal.rl.policy import likeliest
 
 
 def test_members_who_are_alike_do_not_make_it_stop():

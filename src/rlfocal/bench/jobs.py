@@ -6,7 +6,7 @@ Runs in any process; depends on its inputs alone, so the order of jobs changes n
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -14,12 +14,13 @@ import numpy as np
 
 from rlfocal.bench.catalogue import create
 from rlfocal.bench.folds import Fold
+from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.errors import NotApplicable, RlfocalError
 from rlfocal.records import ResponseTable, calibrate
 from rlfocal.replay import replay
-from rlfocal.strategies.protocol import Outcome, Reference, Strategy
+from rlfocal.strategies.protocol import Outcome, Reference, Strategy, unmet
 
-__all__ = ["BenchInput", "Job", "JobResult", "Point", "run_job"]
+__all__ = ["BenchInput", "Job", "JobResult", "Point", "plan_jobs", "run_job"]
 
 
 class Job(NamedTuple):
@@ -31,6 +32,26 @@ class Job(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.strategy}, fold {self.fold}, seed {self.seed}"
+
+
+def plan_jobs(
+    table: ResponseTable, names: Sequence[str], protocol: EvalProtocol, n_folds: int
+) -> tuple[dict[str, str], list[Job]]:
+    """Sort out what cannot run on this data; the rest becomes jobs, fold by fold."""
+    not_applicable: dict[str, str] = {}
+    seeds: dict[str, tuple[int, ...]] = {}
+    for name in names:
+        strategy = create(name)
+        reason = unmet(strategy, table)
+        if reason is not None:
+            not_applicable[name] = reason
+        else:
+            stochastic = getattr(strategy, "stochastic", False)
+            seeds[name] = protocol.seeds if stochastic else protocol.seeds[:1]
+    jobs = [
+        Job(name, fold, seed) for fold in range(n_folds) for name in seeds for seed in seeds[name]
+    ]
+    return not_applicable, jobs
 
 
 class Point(NamedTuple):

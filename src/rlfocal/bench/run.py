@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rlfocal.bench.budgets import BUDGETS, check_budgets, equal_cost
-from rlfocal.bench.catalogue import create, resolve
+from rlfocal.bench.catalogue import resolve
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Partition, partition
-from rlfocal.bench.jobs import BenchInput, Job, JobResult, run_job
+from rlfocal.bench.jobs import BenchInput, Job, JobResult, plan_jobs, run_job
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
     BEST_SINGLE,
@@ -28,7 +28,6 @@ from rlfocal.bench.rows import Scores, per_query_rows, scores
 from rlfocal.bench.statistics import bootstrap_means, gap_closed
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
-from rlfocal.strategies.protocol import unmet
 
 __all__ = ["OnProgress", "run_bench"]
 
@@ -71,7 +70,7 @@ def run_bench(
     limits = check_budgets(budgets)
     names = resolve([*strategies, BEST_SINGLE, ORACLE])
     part = partition(table, protocol)
-    not_applicable, jobs = _plan(table, names, protocol, len(part.folds))
+    not_applicable, jobs = plan_jobs(table, names, protocol, len(part.folds))
     results = _run(table, part, jobs, executor, on_progress)
     for result in results:
         if result.not_applicable is not None:
@@ -105,26 +104,6 @@ def run_bench(
         ),
         budgets=equal_cost(found, limits, priced=priced, n_resamples=protocol.n_resamples),
     )
-
-
-def _plan(
-    table: ResponseTable, names: Sequence[str], protocol: EvalProtocol, n_folds: int
-) -> tuple[dict[str, str], list[Job]]:
-    """Sort out what cannot run on this data; the rest becomes jobs, fold by fold."""
-    not_applicable: dict[str, str] = {}
-    seeds: dict[str, tuple[int, ...]] = {}
-    for name in names:
-        strategy = create(name)
-        reason = unmet(strategy, table)
-        if reason is not None:
-            not_applicable[name] = reason
-        else:
-            stochastic = getattr(strategy, "stochastic", False)
-            seeds[name] = protocol.seeds if stochastic else protocol.seeds[:1]
-    jobs = [
-        Job(name, fold, seed) for fold in range(n_folds) for name in seeds for seed in seeds[name]
-    ]
-    return not_applicable, jobs
 
 
 def _run(

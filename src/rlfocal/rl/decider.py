@@ -14,18 +14,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from rlfocal.rl.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
+from rlfocal.rl.policy import action_log_prob, taken
 
-__all__ = ["Critic", "Decider", "GlobalState", "likeliest"]
+__all__ = ["Critic", "Decider", "GlobalState"]
 
 _EMBEDDING = 8
-_ORDER_GAIN = 20.0
-"""Start: five points of expected accuracy make a member e times as likely to be asked first."""
-_STOP_GAIN = 10.0
-_GAIN_PER_CALL = 0.25
-"""Start: another call turns about a quarter of the remaining doubt into right answers."""
 
 
 class GlobalState(NamedTuple):
@@ -89,37 +84,16 @@ class Decider(nn.Module):
     def forward(self, observation: Observation) -> Tensor:
         """float32[B, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
         members, shared = self.body(observation.member, observation)
-        score = _ORDER_GAIN * observation.preference + self.member_head(members).squeeze(2)
-        open_to = observation.legal[:, :-1]
-        # A query with everybody asked has no legal member: its row is never used, only kept finite.
-        which = torch.log_softmax(score.masked_fill(~open_to, -1e9), dim=1)
-        threshold = 1 - (observation.price / _GAIN_PER_CALL).clamp(max=1)
-        stop = _STOP_GAIN * (observation.confidence - threshold) + self.stop_head(shared).squeeze(1)
-        stop = torch.where(observation.legal[:, -1], stop, -1e9)
-        stop = torch.where(open_to.any(1), stop, 1e9)
-        which = which + functional.logsigmoid(-stop)[:, None]
-        every = torch.cat([which, functional.logsigmoid(stop)[:, None]], dim=1)
-        return every.masked_fill(~observation.legal, -1e9)
+        return action_log_prob(
+            preference=observation.preference, confidence=observation.confidence,
+            price=observation.price, legal=observation.legal,
+            member_logit=self.member_head(members).squeeze(2),
+            stop_logit=self.stop_head(shared).squeeze(1),
+        )  # fmt: skip
 
     def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability float32[B, A] of actions int64[B, A], and entropy float32[B]."""
-        log_prob = self(observation)
-        entropy = -(log_prob.exp() * log_prob.clamp_min(-50)).sum(1)
-        return log_prob.gather(1, action), entropy
-
-
-def likeliest(log_prob: Tensor) -> Tensor:
-    """Stop where that is likelier than asking anybody, else ask the likeliest member; int64[B].
-
-    Not the likeliest of the N + 1 actions: members who are alike share the chance of asking, and
-    stopping would win against each of them alone though going on is likelier.
-
-    Args:
-        log_prob: float32[B, N + 1], as of `Decider`.
-    """
-    n_members = log_prob.shape[1] - 1
-    member = log_prob[:, :-1].argmax(1)
-    return torch.where(log_prob[:, -1].exp() > 0.5, n_members, member)
+        return taken(self(observation), action)
 
 
 class Critic(nn.Module):

@@ -15,11 +15,12 @@ from torch import Tensor
 from rlfocal.records import FloatArray, IntArray
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.credit import asking_value
-from rlfocal.rl.decider import Critic, Decider, GlobalState, likeliest
+from rlfocal.rl.decider import Critic, Decider, GlobalState
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Known
 from rlfocal.rl.mappo import Batch
 from rlfocal.rl.observation import Observation, Observer, Seen
+from rlfocal.rl.policy import likeliest
 from rlfocal.strategies.protocol import View
 
 __all__ = ["Episodes", "greedy", "look", "rollout"]

@@ -12,13 +12,14 @@ import torch
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.rl.adaptation import adapted
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.decider import Decider, likeliest
+from rlfocal.rl.decider import Decider
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import Fallback, Verdict, fit_fallback
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.fusion import fusion_input
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
+from rlfocal.rl.policy import likeliest
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.threshold import prices_of
 from rlfocal.rl.trainer import Trainer

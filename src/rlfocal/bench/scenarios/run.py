@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlfocal.bench.catalogue import create, resolve
+from rlfocal.bench.catalogue import resolve
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Fold, partition
-from rlfocal.bench.jobs import Job
+from rlfocal.bench.jobs import plan_jobs
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.run import OnProgress
 from rlfocal.bench.scenarios.catalogue import Scenario, resolve_scenarios
@@ -17,7 +17,6 @@ from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
-from rlfocal.strategies.protocol import unmet
 
 __all__ = ["DEFAULT_STRATEGIES", "run_scenarios"]
 
@@ -63,7 +62,7 @@ def run_scenarios(
     part = partition(table, protocol)
     folds = part.folds if every_fold else part.folds[:1]
     _check_size(table, folds)
-    jobs, not_applicable = _plan(table, names, protocol, len(folds))
+    not_applicable, jobs = plan_jobs(table, names, protocol, len(folds))
     shared = ScenarioInput(table, folds, chosen, settings, protocol.fold_seed)
     if on_progress is not None:
         on_progress(0, len(jobs), "")
@@ -109,25 +108,6 @@ def _which(protocol: EvalProtocol, n_streams: int) -> str:
     if n_streams == 1:
         return f"the first of {protocol.n_folds} folds, fitted on the others"
     return f"each of {n_streams} folds, fitted on the others"
-
-
-def _plan(
-    table: ResponseTable, names: Sequence[str], protocol: EvalProtocol, n_folds: int
-) -> tuple[list[Job], dict[str, str]]:
-    not_applicable: dict[str, str] = {}
-    seeds: dict[str, tuple[int, ...]] = {}
-    for name in names:
-        strategy = create(name)
-        reason = unmet(strategy, table)
-        if reason is not None:
-            not_applicable[name] = reason
-        else:
-            stochastic = getattr(strategy, "stochastic", False)
-            seeds[name] = protocol.seeds if stochastic else protocol.seeds[:1]
-    jobs = [
-        Job(name, fold, seed) for fold in range(n_folds) for name in seeds for seed in seeds[name]
-    ]
-    return jobs, not_applicable
 
 
 def _rows(

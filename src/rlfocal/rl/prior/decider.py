@@ -13,16 +13,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from rlfocal.rl.policy import action_log_prob, taken
 from rlfocal.rl.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
 __all__ = ["Critic", "Decider", "GlobalState"]
-
-_ORDER_GAIN = 20.0
-_STOP_GAIN = 10.0
-_GAIN_PER_CALL = 0.25
-"""Start: another call turns about a quarter of the remaining doubt into right answers."""
 
 
 class GlobalState(NamedTuple):
@@ -84,22 +79,16 @@ class Decider(nn.Module):
     def forward(self, observation: Observation) -> Tensor:
         """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
         members, shared = self.body(observation.member, observation.shared)
-        score = _ORDER_GAIN * observation.preference + self.member_head(members).squeeze(2)
-        open_to = observation.legal[:, :-1]
-        which = torch.log_softmax(score.masked_fill(~open_to, -1e9), dim=1)
-        threshold = 1 - (observation.next_price / _GAIN_PER_CALL).clamp(max=1)
-        stop = _STOP_GAIN * (observation.confidence - threshold) + self.stop_head(shared).squeeze(1)
-        stop = torch.where(observation.legal[:, -1], stop, -1e9)
-        stop = torch.where(open_to.any(1), stop, 1e9)
-        which = which + functional.logsigmoid(-stop)[:, None]
-        every = torch.cat([which, functional.logsigmoid(stop)[:, None]], dim=1)
-        return every.masked_fill(~observation.legal, -1e9)
+        return action_log_prob(
+            preference=observation.preference, confidence=observation.confidence,
+            price=observation.next_price, legal=observation.legal,
+            member_logit=self.member_head(members).squeeze(2),
+            stop_logit=self.stop_head(shared).squeeze(1),
+        )  # fmt: skip
 
     def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability float32[K, A] of actions int64[K, A], and entropy float32[K]."""
-        log_prob = self(observation)
-        entropy = -(log_prob.exp() * log_prob.clamp_min(-50)).sum(1)
-        return log_prob.gather(1, action), entropy
+        return taken(self(observation), action)
 
 
 class Critic(nn.Module):

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from rlfocal.records import FloatArray
 from rlfocal.rl.credit import asking_value
-from rlfocal.rl.decider import likeliest
 from rlfocal.rl.mappo import Batch, rows_of
+from rlfocal.rl.policy import likeliest
 from rlfocal.rl.prior.decider import Critic, Decider, GlobalState
 from rlfocal.rl.prior.fusion import Fusion
 from rlfocal.rl.prior.observation import Observation, observe

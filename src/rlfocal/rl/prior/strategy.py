@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
-from rlfocal.rl.decider import likeliest
 from rlfocal.rl.nets import one_thread
+from rlfocal.rl.policy import likeliest
 from rlfocal.rl.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.rl.prior.observation import observe
 from rlfocal.rl.prior.statistics import Counts, Statistics, tempered

@@ -1,0 +1,76 @@
+"""The decision both Deciders share: stop or ask, then whom; log-probabilities over N + 1 actions.
+
+It starts as a sound rule, to which heads add what they learn: members in order of preference, and a
+stop where the posterior passes a threshold that falls with the price of a call.
+
+Axes: B queries, N members.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["action_log_prob", "likeliest", "taken"]
+
+_ORDER_GAIN = 20.0
+"""Start: five points of expected accuracy make a member e times as likely to be asked first."""
+_STOP_GAIN = 10.0
+_GAIN_PER_CALL = 0.25
+"""Start: another call turns about a quarter of the remaining doubt into right answers."""
+
+
+def action_log_prob(
+    *,
+    preference: Tensor,
+    confidence: Tensor,
+    price: Tensor,
+    legal: Tensor,
+    member_logit: Tensor,
+    stop_logit: Tensor,
+) -> Tensor:
+    """Log-probabilities of asking each member, and of stopping (last).
+
+    Args:
+        preference: float32[B, N], expected score of each member's answer minus its price.
+        confidence: float32[B], posterior of the leading candidate.
+        price: float32[B], of the next call.
+        legal: bool[B, N + 1], members not asked yet; stopping, once somebody has been.
+        member_logit: float32[B, N], learned correction to the order.
+        stop_logit: float32[B], learned correction to the stop.
+
+    Returns:
+        float32[B, N + 1].
+    """
+    score = _ORDER_GAIN * preference + member_logit
+    open_to = legal[:, :-1]
+    # A query with everybody asked has no legal member: its row is never used, only kept finite.
+    which = torch.log_softmax(score.masked_fill(~open_to, -1e9), dim=1)
+    threshold = 1 - (price / _GAIN_PER_CALL).clamp(max=1)
+    stop = _STOP_GAIN * (confidence - threshold) + stop_logit
+    stop = torch.where(legal[:, -1], stop, -1e9)
+    stop = torch.where(open_to.any(1), stop, 1e9)
+    which = which + functional.logsigmoid(-stop)[:, None]
+    every = torch.cat([which, functional.logsigmoid(stop)[:, None]], dim=1)
+    return every.masked_fill(~legal, -1e9)
+
+
+def taken(log_prob: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability float32[B, A] of actions int64[B, A], and the policy's entropy float32[B]."""
+    entropy = -(log_prob.exp() * log_prob.clamp_min(-50)).sum(1)
+    return log_prob.gather(1, action), entropy
+
+
+def likeliest(log_prob: Tensor) -> Tensor:
+    """Stop where that is likelier than asking anybody, else ask the likeliest member; int64[B].
+
+    Not the likeliest of the N + 1 actions: members who are alike share the chance of asking, and
+    stopping would win against each of them alone though going on is likelier.
+
+    Args:
+        log_prob: float32[B, N + 1], as of `action_log_prob`.
+    """
+    n_members = log_prob.shape[1] - 1
+    member = log_prob[:, :-1].argmax(1)
+    return torch.where(log_prob[:, -1].exp() > 0.5, n_members, member)
