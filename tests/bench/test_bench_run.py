@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from rlfocal.bench import GROUPS, STRATEGIES, BenchResult, EvalProtocol, run_bench
+from rlfocal.bench.jobs import Job, JobResult
 from rlfocal.bench.rows import SCHEMA, scores
+from rlfocal.bench.run import _stand_ins
 from rlfocal.errors import ConfigError, NotApplicable, RecordError
 from rlfocal.executor import ProcessExecutor, SerialExecutor
 from rlfocal.records import (
@@ -354,3 +356,12 @@ def test_every_baseline_ends_on_degenerate_data(what: str) -> None:
     if what == "only scores":
         assert "plurality" in result.not_applicable
         assert "best-single" in shown
+
+
+def test_stand_ins_are_noted() -> None:
+    def fitted(fold: int, acting: str | None) -> JobResult:
+        return JobResult(Job("rl-focal", fold, 0), (), 0.0, 0.0, (), acting=acting)
+
+    assert _stand_ins([fitted(0, "learned"), fitted(1, None)]) == []
+    (note,) = _stand_ins([fitted(0, "learned"), fitted(1, "best-single"), fitted(2, "best-single")])
+    assert note.startswith("rl-focal: at its default dial 2 of 3 fits let best-single act")

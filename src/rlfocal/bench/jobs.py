@@ -72,6 +72,8 @@ class JobResult(NamedTuple):
     history: tuple[Mapping[str, float], ...]
     not_applicable: str | None = None
     """Why the strategy could not be fitted on this fold; then there are no points."""
+    acting: str | None = None
+    """Who decides at the default dial, where a strategy may leave that to another one."""
 
 
 @dataclass
@@ -126,7 +128,9 @@ def _run(shared: BenchInput, job: Job) -> JobResult:
         {key: float(value) for key, value in step.items()}
         for step in getattr(fitted, "history_", ())
     )
-    return JobResult(job, tuple(points), fit_s, replay_s, history)
+    verdict = getattr(fitted, "verdict", None)
+    acting = None if verdict is None else str(verdict.chosen)
+    return JobResult(job, tuple(points), fit_s, replay_s, history, acting=acting)
 
 
 def _outcome(fitted: Strategy | Reference, test: ResponseTable) -> Outcome:

@@ -6,6 +6,7 @@ the oracle, which bounds them. Both are always run.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -89,7 +90,7 @@ def run_bench(
         frontiers=_frontiers(found, priced=priced),
         not_applicable={name: not_applicable[name] for name in names if name in not_applicable},
         synthetic=table.synthetic,
-        notes=(*_notes(table, part, n_groups), *dropped),
+        notes=(*_notes(table, part, n_groups), *dropped, *_stand_ins(results)),
         environment=environment(),
         per_query=per_query,
         histories=tuple(
@@ -151,6 +152,21 @@ def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[s
         for result in results
     ]
     return kept, notes
+
+
+def _stand_ins(results: Sequence[JobResult]) -> list[str]:
+    """Say where a strategy left its default dial to another one."""
+    acting: dict[str, Counter[str]] = {}
+    for result in results:
+        if result.acting is not None:
+            acting.setdefault(result.job.strategy, Counter())[result.acting] += 1
+    return [
+        f"{name}: at its default dial {count} of {found.total()} fits let {who} act, because that "
+        "did better out of fold"
+        for name, found in acting.items()
+        for who, count in sorted(found.items())
+        if who != "learned"
+    ]
 
 
 def _leaderboard(
