@@ -165,3 +165,18 @@ def test_between_prices_that_disagree_the_incumbent_acts(fitted: RlFocal) -> Non
     assert fallback.verdict(first.price).chosen == "best-single"
     assert fallback.verdict(0.95 * first.price).chosen == LEARNED
     assert fallback.at(0.95 * first.price) is None
+
+
+def test_other_prices_than_by_default_are_judged_and_restored(table: ResponseTable) -> None:
+    config = CONFIG.model_copy(
+        update={"price_min": 0.01, "price_max": 0.6, "default_price": 0.05, "n_iterations": 1}
+    )
+    found = RlFocal(config).fit(table, rng=np.random.default_rng(0))
+    assert [v.price for v in found.fallback_.verdicts] == pytest.approx(found.dials)
+    assert max(found.dials) == pytest.approx(0.6)
+    again = unpack(pack(found.fallback_), found.foundation_, config)
+    for name in found.fallback_.rivals:
+        one, two = (f.rivals[name] for f in (found.fallback_, again))
+        assert np.array_equal(replay(one, table).asked, replay(two, table).asked)
+    for price in found.dials:
+        replay(found.at(price), table)

@@ -17,13 +17,14 @@ import numpy as np
 
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.replay import replay
+from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.rollout import greedy
-from rlfocal.rl.threshold import Curve, PosteriorThreshold, walk_prices
+from rlfocal.rl.threshold import Curve, PosteriorThreshold, prices_of, walk_prices
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, unmet
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
@@ -111,9 +112,8 @@ def fit_fallback(
     foundation: Foundation,
     decider: Decider,
     table: ResponseTable,
-    prices: tuple[float, ...],
+    config: RlFocalConfig,
     *,
-    price_min: float,
     rng: np.random.Generator,
 ) -> Fallback:
     """Judge every policy at every price.
@@ -122,11 +122,11 @@ def fit_fallback(
         foundation: fitted on the table.
         decider: trained against it.
         table: the training queries.
-        prices: lambda, ending with 0.
-        price_min: least price that the Decider was trained for; it stands in for 0.
+        config: says which prices there are; the least one stands in for 0 with the Decider.
         rng: picks the queries that judge and seeds what is stochastic.
     """
     rows = np.sort(rng.permutation(table.n_queries)[:_MOST_ROWS])
+    prices = prices_of(config)
     grid = np.array(prices, dtype=np.float32)
     walks = walk_prices(foundation, table, rows, prices)
     curve = Curve.of(walks)
@@ -142,14 +142,14 @@ def fit_fallback(
     )
     rivals: dict[str, Strategy] = {
         Everybody.name: everybody,
-        PosteriorThreshold.name: PosteriorThreshold().assemble(foundation, curve),
+        PosteriorThreshold.name: PosteriorThreshold(config).assemble(foundation, curve),
     }
-    # Rivals that act must know what to do on a task that training did not have.
     for kind in SIMPLE:
         if unmet(kind(), table) is None:
             judged[kind.name] = _out_of_fold(kind, foundation, table, rows, prices)
+            # One more task than there is, so that it knows what to do on an unknown one.
             rivals[kind.name] = kind().fit(table.with_tasks(table.tasks), rng=rng)
-    judged[LEARNED] = _learned(foundation, decider, table, rows, np.maximum(grid, price_min))
+    judged[LEARNED] = _learned(foundation, decider, table, rows, np.maximum(grid, config.price_min))
     return Fallback(tuple(_verdict(judged, p, grid) for p in range(len(prices))), rivals)
 
 
@@ -225,5 +225,5 @@ def _out_of_fold(
 def _priced(strategy: Any, price: float) -> Any:
     """The strategy at a price, where prices mean anything to it."""
     if isinstance(strategy, CappedAgreement):
-        return strategy.at(max(price, min(strategy.dials)))
+        return strategy.at(min(max(price, min(strategy.dials)), max(strategy.dials)))
     return strategy.at(price) if hasattr(strategy, "at") else strategy

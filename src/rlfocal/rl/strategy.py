@@ -69,8 +69,8 @@ class RlFocal(Base):
         self.history_ = trainer.history
         decider = trainer.best_decider()
         fallback = fit_fallback(
-            trainer.foundation, decider, trainer.table, self.dials,
-            price_min=self.config.price_min, rng=np.random.default_rng(trainer.seed),
+            trainer.foundation, decider, trainer.table, self.config,
+            rng=np.random.default_rng(trainer.seed),
         )  # fmt: skip
         return self.assemble(trainer.foundation, decider, fallback)
 
