@@ -1,6 +1,6 @@
 """A trained strategy on disk: one safetensors file of arrays and one JSON file that describes them.
 
-No pickle, so loading runs no code. The JSON names the weights file and holds its sha256; it is
+Loading it runs no code. The JSON names the weights file and holds its sha256; it is
 written last and replaced whole, so a crash leaves the former checkpoint or the new one, never half
 of each. A checkpoint knows its pool and refuses another.
 """
