@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay
+from rlfocal.replay import replay, reveal
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED, Fallback, Verdict, _Judged, _verdict
@@ -180,3 +180,13 @@ def test_other_prices_than_by_default_are_judged_and_restored(table: ResponseTab
         assert np.array_equal(replay(one, table).asked, replay(two, table).asked)
     for price in found.dials:
         replay(found.at(price), table)
+
+
+def test_nothing_that_a_former_fit_saw_survives(fitted: RlFocal, table: ResponseTable) -> None:
+    other = table_of([[0.3, 0.9, 0.3, 0.3], [0.3, 0.9, 0.3, 0.3]], 200, seed=3)
+    fresh = RlFocal(CONFIG).fit(other, rng=np.random.default_rng(1))
+    view = reveal(table, np.arange(20), np.ones((20, 4), dtype=bool))
+    used = RlFocal(CONFIG).assemble(fitted.foundation_, fitted.decider_, fitted.fallback_)
+    used.decide(view)
+    used.assemble(fresh.foundation_, fresh.decider_, fresh.fallback_)
+    np.testing.assert_array_equal(used.fuse(view), fresh.fuse(view))

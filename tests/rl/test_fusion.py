@@ -11,12 +11,13 @@ import torch
 import rlfocal.rl.fusion.start as start_module
 import rlfocal.rl.fusion.training as training
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
+from rlfocal.records.inner import inner_folds
 from rlfocal.replay import reveal
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.fusion import Fusion, FusionInput, fit_fusion, fusion_input
 from rlfocal.rl.fusion.start import FusionStart, fit_start
 from rlfocal.rl.nets import seeded
-from rlfocal.rl.statistics import PoolStatistics, inner_folds
+from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.likelihood import evidence
 from rlfocal.strategies.protocol import View
 

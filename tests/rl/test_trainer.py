@@ -11,8 +11,9 @@ import torch
 from rlfocal.errors import ConfigError
 from rlfocal.features import HashingEncoder
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
+from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import PpoConfig, RlFocalConfig, read_config
-from rlfocal.rl.statistics import Competence, PoolStatistics, inner_folds
+from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.trainer import Trainer
 
 CONFIG = RlFocalConfig(n_iterations=6, n_episodes=32, fusion_epochs=2, validate_every=2, hidden=8)

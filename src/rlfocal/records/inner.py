@@ -9,12 +9,15 @@ from rlfocal.records.table import IntArray, ResponseTable
 __all__ = ["inner_folds"]
 
 
-def inner_folds(table: ResponseTable, n_folds: int) -> IntArray:
+def inner_folds(
+    table: ResponseTable, n_folds: int, *, rng: np.random.Generator | None = None
+) -> IntArray:
     """Give each training query an inner fold; equal prompts share one, tasks are spread evenly.
 
     Args:
         table: training queries.
         n_folds: at least 2.
+        rng: shuffles the prompts of each task; None keeps their order, for what has no randomness.
 
     Returns:
         int64[Q] in [0, n_folds).
@@ -22,5 +25,6 @@ def inner_folds(table: ResponseTable, n_folds: int) -> IntArray:
     _, first, inverse = np.unique(table.group, return_index=True, return_inverse=True)
     # Dealing groups out in order of task gives every fold its share of every task.
     place = np.empty(len(first), dtype=np.int64)
-    place[np.argsort(table.task[first], kind="stable")] = np.arange(len(first))
+    key = np.arange(len(first)) if rng is None else rng.random(len(first))
+    place[np.lexsort((key, table.task[first]))] = np.arange(len(first))
     return np.asarray(place[inverse] % n_folds, dtype=np.int64)

@@ -43,10 +43,7 @@ class Everybody(Base):
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        with one_thread(), torch.inference_mode():
-            seen = fusion_input(view, self._foundation.competence.predict(view.features))
-            posterior = self._foundation.fusion.posterior(seen)[:, :-1].numpy()
-        return np.asarray(posterior * view.available)
+        return self._foundation.fuse(view)
 
     def out_of_fold(self, table: ResponseTable, rows: IntArray) -> FloatArray:
         """float32[Q]: what the answers to training queries are worth, each judged out of fold."""

@@ -15,10 +15,13 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import FloatArray, ResponseTable
+from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.fusion import Fusion, fit_fusion
+from rlfocal.rl.fusion import Fusion, fit_fusion, fusion_input
+from rlfocal.rl.nets import one_thread
 from rlfocal.rl.progress import Progress
-from rlfocal.rl.statistics import Competence, PoolStatistics, inner_folds
+from rlfocal.rl.statistics import Competence, PoolStatistics
+from rlfocal.strategies.protocol import View
 
 __all__ = ["Foundation", "Known"]
 
@@ -41,6 +44,18 @@ class Foundation:
     competence: Competence
     fusion: Fusion
     known: Known
+
+    def fuse(self, view: View, shift: FloatArray | None = None) -> FloatArray:
+        """float32[B, C]: the posterior of what exists; "none of these" is missing from the sum.
+
+        Args:
+            view: what has been revealed.
+            shift: float32[N], how far the weight of members' votes has moved; None for not at all.
+        """
+        with one_thread(), torch.inference_mode():
+            seen = fusion_input(view, self.competence.predict(view.features), shift)
+            posterior = self.fusion.posterior(seen)[:, :-1].numpy()
+        return np.asarray(posterior * view.available)
 
     @classmethod
     def fit(

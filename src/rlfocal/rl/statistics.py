@@ -16,7 +16,7 @@ import numpy as np
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import task_accuracy
 
-__all__ = ["Competence", "PoolStatistics", "inner_folds"]
+__all__ = ["Competence", "PoolStatistics"]
 
 _RIDGE = np.logspace(0, 4, 9)
 """Penalties tried; the largest leaves next to nothing of the query text."""
@@ -99,12 +99,3 @@ class Competence:
                 table.features[fold == k]
             )
         return out
-
-
-def inner_folds(table: ResponseTable, n_folds: int, *, rng: np.random.Generator) -> IntArray:
-    """int64[Q]: a fold for each query; equal prompts share one, tasks are spread evenly."""
-    groups, first, member_of = np.unique(table.group, return_index=True, return_inverse=True)
-    order = np.lexsort((rng.random(len(groups)), table.task[first]))
-    fold = np.empty(len(groups), dtype=np.int64)
-    fold[order] = np.arange(len(groups)) % n_folds
-    return np.asarray(fold[member_of])

@@ -16,7 +16,6 @@ from rlfocal.rl.decider import Decider
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import Fallback, Verdict, fit_fallback
 from rlfocal.rl.foundation import Foundation
-from rlfocal.rl.fusion import fusion_input
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.policy import likeliest
@@ -78,6 +77,7 @@ class RlFocal(Base):
         """Put the strategy together from its trained parts, as a checkpoint does."""
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
         self._observer = Observer(foundation.statistics, foundation.fusion)
+        self._recent = self._last = None  # what a former fit saw is void
         return self.at(self.price)
 
     @property
@@ -156,8 +156,4 @@ class RlFocal(Base):
             return rival.fuse(view)
         if self._last is not None and self._last[0] is view:  # just looked at, to decide
             return np.asarray(self._last[1][:, :-1].numpy() * view.available)
-        with one_thread(), torch.inference_mode():
-            competence = self.foundation_.competence.predict(view.features)
-            seen = fusion_input(view, competence, self._eyes(view).shift)
-            posterior = self.foundation_.fusion.posterior(seen)[:, :-1].numpy()
-        return np.asarray(posterior * view.available)
+        return self.foundation_.fuse(view, self._eyes(view).shift)

@@ -19,7 +19,6 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation
-from rlfocal.rl.fusion import fusion_input
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observation, Observer
 from rlfocal.rl.rollout import look
@@ -180,10 +179,7 @@ class PosteriorThreshold(Base):
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        with one_thread(), torch.inference_mode():
-            seen = fusion_input(view, self._foundation.competence.predict(view.features))
-            posterior = self._foundation.fusion.posterior(seen)[:, :-1].numpy()
-        return np.asarray(posterior * view.available)
+        return self._foundation.fuse(view)
 
 
 def walk_prices(

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import ResponseTable
+from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
@@ -27,7 +28,6 @@ from rlfocal.rl.nets import seeded, weights_of
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.rollout import greedy, rollout
-from rlfocal.rl.statistics import inner_folds
 
 __all__ = ["Trainer", "TrainingState"]
 

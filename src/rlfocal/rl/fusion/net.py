@@ -131,19 +131,19 @@ class Fusion(nn.Module):
 
     def vote_weights(self, seen: FusionInput) -> Tensor:
         """float32[E, B, N]: what each member's vote counts if it backs one candidate alone."""
-        weight = self._weights(seen.task)
-        if self.graded:
-            first, second = weight.chunk(2, dim=2)
-            weight = first + second
+        weight = self._per_member(self._weights(seen.task))
         return weight + self.query_trust * seen.competence + seen.shift
 
     def start_weights(self) -> FloatArray:
         """float32[E, T + 1, N]: as `vote_weights`, before any query is known."""
-        weight = self._by_task().detach()
-        if self.graded:
-            first, second = weight.chunk(2, dim=2)
-            weight = first + second
-        return np.asarray(weight.numpy())
+        return np.asarray(self._per_member(self._by_task().detach()).numpy())
+
+    def _per_member(self, weight: Tensor) -> Tensor:
+        """[..., K] → [..., N]: what a support of 1 counts, its logarithm included."""
+        if not self.graded:
+            return weight
+        first, second = weight.chunk(2, dim=-1)
+        return first + second
 
     def forward(self, seen: FusionInput) -> Tensor:
         """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""

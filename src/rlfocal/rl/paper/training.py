@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.records.inner import inner_folds
 from rlfocal.replay import reveal, worth_of
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.mappo import Batch, Diagnostics, anneal, update
@@ -31,7 +32,6 @@ from rlfocal.rl.paper.observation import (
     observe,
 )
 from rlfocal.rl.progress import Progress
-from rlfocal.rl.statistics import inner_folds
 from rlfocal.strategies.protocol import Memory
 from rlfocal.strategies.voting import plurality_share, rank_members
 
