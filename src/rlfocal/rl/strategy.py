@@ -78,7 +78,8 @@ class RlFocal(Base):
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
         self._observer = Observer(foundation.statistics, foundation.fusion)
         self._recent = self._last = None  # what a former fit saw is void
-        return self.at(self.price)
+        self._acting = fallback.at(self.price)
+        return self
 
     @property
     def dials(self) -> tuple[float, ...]:
