@@ -9,12 +9,14 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from rlfocal.records import PoolModel, build_table, simulate
+from rlfocal.rl.config import Rounds
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.gym_adapter import PoolGymEnv
 from rlfocal.strategies.voting import WeightedVote
 
 N_MEMBERS = 3
 STOP = N_MEMBERS
+WAYS = [None, Rounds(0.05), Rounds(0.0, 1), Rounds(0.05, 2)]
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +36,13 @@ def env(table, vote):
     return PoolGymEnv(table, vote.fuse, price=0.04, unit_cost=1.0)
 
 
+@pytest.mark.parametrize("rounds", WAYS)
 @pytest.mark.parametrize("price", [0.04, (0.001, 0.3), (0.001, 1.0), 1.0])
-def test_gymnasium_finds_no_fault(table, vote, price):
+def test_gymnasium_finds_no_fault(table, vote, price, rounds):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(PoolGymEnv(table, vote.fuse, price=price), skip_render_check=True)
+        env = PoolGymEnv(table, vote.fuse, price=price, rounds=rounds)
+        check_env(env, skip_render_check=True)
 
 
 def test_rewards_by_hand(env, table):
@@ -62,11 +66,12 @@ def test_stopping_first_earns_nothing_and_dawdling_is_cut(env, table):
     assert ends == [(False, False)] * 5 + [(False, True)]
 
 
-def test_the_same_actions_earn_what_pool_env_pays(table, vote, rng):
+@pytest.mark.parametrize("rounds", WAYS)
+def test_the_same_actions_earn_what_pool_env_pays(table, vote, rng, rounds):
     """Random actions, illegal ones among them, in both environments, over a range of prices."""
-    gym = PoolGymEnv(table, vote.fuse, price=(0.01, 0.2))
+    gym = PoolGymEnv(table, vote.fuse, price=(0.01, 0.2), rounds=rounds)
     gym.reset(seed=0)
-    native = PoolEnv(table, unit_cost=float(table.cost.mean()))
+    native = PoolEnv(table, unit_cost=float(table.cost.mean()), rounds=rounds)
     prices = set()
     for _ in range(60):
         _, info = gym.reset()
@@ -74,6 +79,8 @@ def test_the_same_actions_earn_what_pool_env_pays(table, vote, rng):
         view = native.reset(np.array([info["row"]]), np.array([info["price"]]))
         while True:
             action = int(rng.integers(N_MEMBERS + 1))
+            if native.ends()[0]:
+                view = native.last_view(np.array([0]))
             best = vote.fuse(view).argmax(1) if view.answered.any() else np.array([-1])
             paid = native.step(np.array([action]), best)
             _, reward, terminated, truncated, _ = gym.step(action)
@@ -102,6 +109,24 @@ def test_observation_by_hand(env, table, vote):
     assert top[0] > top[1] >= top[2] > 0
     repeated, *_ = env.step(1)
     assert np.array_equal(repeated, seen)
+
+
+def test_pending_members_and_rounds_left_come_first(table, vote):
+    row = int(np.flatnonzero(table.answer[:, 0] != table.answer[:, 1])[0])
+    env = PoolGymEnv(table, vote.fuse, price=0.04, unit_cost=1.0, rounds=Rounds(0.5, 2))
+    first, _ = env.reset(options={"row": row})
+    assert first[: N_MEMBERS + 1].tolist() == [0, 0, 0, 1]
+    seen, reward, *_ = env.step(1)
+    assert reward == pytest.approx(-0.54)
+    assert seen[: N_MEMBERS + 1].tolist() == [0, 1, 0, 1]
+    assert (seen[N_MEMBERS + 1 :] == first[N_MEMBERS + 1 :]).all()  # nothing is revealed
+    seen, reward, terminated, *_ = env.step(STOP)
+    assert (reward, terminated) == (0, False)
+    assert seen[: 2 * N_MEMBERS + 1].tolist() == [0, 0, 0, 0.5, 0, 1, 0]
+    env.step(0)
+    _, reward, terminated, *_ = env.step(STOP)
+    # The best member outweighs the second: the answer is fused from what the last round brings.
+    assert (reward, terminated) == (table.member_score[row, 0], True)
 
 
 def test_the_observation_tells_nothing_of_members_not_asked(table, vote):

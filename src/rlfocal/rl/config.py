@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlfocal.errors import ConfigError, nearest
 
-__all__ = ["PaperConfig", "PpoConfig", "RlFocalConfig", "read_config"]
+__all__ = ["PaperConfig", "PpoConfig", "RlFocalConfig", "Rounds", "read_config"]
 
 C = TypeVar("C", bound="_Config")
 
@@ -68,6 +68,15 @@ class PpoConfig(_Config):
     """Stop the epochs of an update when the policy moved further than this; null for never."""
 
 
+class Rounds(NamedTuple):
+    """How choices are gathered: the members of a round are asked at once and answer together."""
+
+    price: float = 0.0
+    """mu: what a round costs, as a fraction of a right answer's worth."""
+    most: int | None = None
+    """Most rounds of a query; None for no limit."""
+
+
 class RlFocalConfig(_Config):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
@@ -86,6 +95,10 @@ class RlFocalConfig(_Config):
     """Highest lambda; in training it is drawn log-uniformly between the two."""
     default_price: Positive = 0.002
     """The dial when none is given."""
+    round_price: Annotated[float, Field(ge=0)] = 0.0
+    """mu: the price of a round, whoever is asked in it, as a fraction of a right answer's worth."""
+    max_rounds: Count | None = None
+    """Most rounds of a query: 1 chooses a whole ensemble at once; null for no limit."""
     validation_share: Fraction = 0.15
     """Share of the training queries on which the best policy is picked."""
     validate_every: Count = 10
@@ -100,6 +113,16 @@ class RlFocalConfig(_Config):
     """Epochs without a better out-of-fold likelihood before Fusion's training stops."""
     hidden: Count = 32
     """Width of the Decider's and the critic's layers."""
+
+    @property
+    def rounds(self) -> Rounds | None:
+        """How choices are gathered into rounds; None where each is sent at once.
+
+        Without a price or a limit of rounds nothing is gained by asking before an answer is known.
+        """
+        if self.round_price == 0 and self.max_rounds is None:
+            return None
+        return Rounds(self.round_price, self.max_rounds)
 
 
 class PaperConfig(_Config):

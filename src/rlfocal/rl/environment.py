@@ -1,10 +1,15 @@
 """The environment: many queries of a recorded pool side by side, one decision per step and query.
 
-Two agents act: the Decider asks one more member or stops; where it stops, Fusion's answer is final.
-What they see comes through `replay.reveal` alone, the same function that evaluation uses.
+Two agents act: the Decider chooses one more member or has enough; where it stops, Fusion's answer
+is final. What they see comes through `replay.reveal` alone, the same function that evaluation uses.
 
-Decisions are numbered 0..N-1 (ask that member) and N (stop). Asking costs price · cost; stopping
-earns the score of the answer given. Asking a member again costs again and reveals nothing new.
+Decisions are numbered 0..N-1 (that member) and N (enough). A member costs price · cost; stopping
+earns the score of the answer given. Choosing a member again costs again and reveals nothing new.
+
+By default a chosen member is asked at once and "enough" stops. Where choices are gathered into
+rounds, chosen members are pending: the first of a round also costs the price of the round, and
+"enough" asks all of them together. With nobody pending it stops. The last round that is allowed
+ends the episode: the answer is then fused from what it brings.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import numpy as np
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.replay import reveal, worth_of
+from rlfocal.rl.config import Rounds
 from rlfocal.strategies.protocol import View
 
 __all__ = ["PoolEnv", "Step"]
@@ -35,10 +41,13 @@ class PoolEnv:
     Args:
         table: recorded answers.
         unit_cost: cost that counts as one call, in the table's unit (the pool's mean cost).
+        rounds: how choices are gathered into rounds; None asks every chosen member at once.
     """
 
-    def __init__(self, table: ResponseTable, *, unit_cost: float) -> None:
-        self.table = table
+    def __init__(
+        self, table: ResponseTable, *, unit_cost: float, rounds: Rounds | None = None
+    ) -> None:
+        self.table, self.rounds = table, rounds
         self._cost = table.cost / np.float32(unit_cost)
         self.active: IntArray = np.zeros(0, dtype=np.int64)
         """int64[A]: which of the B episodes go on."""
@@ -55,27 +64,49 @@ class PoolEnv:
         """
         self.rows, self.price = rows, price.astype(np.float32)
         self.asked = np.zeros((len(rows), self.table.n_members), dtype=bool)
+        self.pending = np.zeros_like(self.asked)
         self.n_rounds = np.zeros(len(rows), dtype=np.int64)
         self.active = np.arange(len(rows))
         return self.view()
 
     def view(self) -> View:
         """What the active episodes have revealed."""
-        active = self.active
+        return self._revealed(self.active, self.asked)
+
+    def last_view(self, which: IntArray) -> View:
+        """What these of the active episodes would have revealed with their pending members asked.
+
+        Fusion answers from it where asking them ends the episode.
+
+        Args:
+            which: int64[K], places among the active episodes.
+        """
+        return self._revealed(self.active[which], self.asked | self.pending)
+
+    def _revealed(self, episodes: IntArray, asked: BoolArray) -> View:
         return reveal(
-            self.table, self.rows[active], self.asked[active], n_rounds=self.n_rounds[active]
+            self.table, self.rows[episodes], asked[episodes], n_rounds=self.n_rounds[episodes]
         )
 
-    def stopping_earns(self, answer: IntArray) -> FloatArray:
-        """float32[A]: what every active episode would earn if it stopped now with this answer.
+    def ends(self) -> BoolArray:
+        """bool[A]: where having enough ends the episode: nobody is pending, or rounds run out."""
+        active = self.active
+        if self.rounds is None:
+            return np.ones(len(active), dtype=bool)
+        last = self.rounds.most is not None and self.n_rounds[active] + 1 >= self.rounds.most
+        return np.asarray(last | ~self.pending[active].any(axis=1))
 
-        Training may ask this of states where nobody stops, because a recorded table knows it; an
-        agent that acts never sees it.
+    def stopping_earns(self, answer: IntArray) -> FloatArray:
+        """float32[A]: what every active episode would earn if it ended now with this answer.
+
+        Whoever is pending is asked before. Training may ask this of states where nobody stops,
+        because a recorded table knows it; an agent that acts never sees it.
 
         Args:
             answer: int64[A], as in `step`.
         """
-        row, asked = self.rows[self.active], self.asked[self.active]
+        row = self.rows[self.active]
+        asked = self.asked[self.active] | self.pending[self.active]
         # An answer without a call would be a blind guess among the options: it earns nothing.
         return worth_of(self.table, row, asked, np.where(asked.any(axis=1), answer, -1))
 
@@ -84,8 +115,9 @@ class PoolEnv:
 
         Args:
             decision: int64[A] in 0..N, the Decider's.
-            answer: int64[A], the candidate Fusion would give now, numbered as in the view; -1 for
-                none. Read where the Decider stops.
+            answer: int64[A], the candidate Fusion would give if the episode ended now; -1 for none.
+                Numbered as in the view, where members are pending as in `last_view`. Read where
+                the Decider has enough and `ends`.
 
         Raises:
             ValueError: a decision out of range, or a wrong length.
@@ -97,13 +129,28 @@ class PoolEnv:
                 f"{len(answer)} answers came"
             )
         if len(decision) and not (decision.min() >= 0 and decision.max() <= n_members):
-            raise ValueError(f"decisions must lie in 0..{n_members} ({n_members} = stop)")
-        stop = decision == n_members
+            raise ValueError(f"decisions must lie in 0..{n_members} ({n_members} = enough)")
+        enough = decision == n_members
+        stop = enough & self.ends()
         member = np.minimum(decision, n_members - 1)
         charge = self.price[active] * self._cost[self.rows[active], member]
-        reward = np.where(stop, self.stopping_earns(answer), -charge).astype(np.float32)
-        asking = active[~stop]
-        self.asked[asking, member[~stop]] = True
-        self.n_rounds[asking] += 1
-        self.active = asking
+        if self.rounds is not None:
+            charge = charge + self.rounds.price * ~self.pending[active].any(axis=1)
+        earned = np.where(stop, self.stopping_earns(answer), 0)
+        reward = np.where(enough, earned, -charge).astype(np.float32)
+        choosing = active[~enough], member[~enough]
+        if self.rounds is None:
+            self.asked[choosing] = True
+            self.n_rounds[choosing[0]] += 1
+        else:
+            self.pending[choosing] = True
+            self._send(active[enough])
+        self.active = active[~stop]
         return Step(reward, stop)
+
+    def _send(self, episodes: IntArray) -> None:
+        """Ask everybody pending, in one round; nothing where nobody is."""
+        pending = self.pending[episodes]
+        self.asked[episodes] |= pending
+        self.n_rounds[episodes] += pending.any(axis=1)
+        self.pending[episodes] = False

@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rlfocal.records import FloatArray, ResponseTable
+from rlfocal.rl.config import Rounds
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.strategies.protocol import View
 
@@ -24,14 +25,18 @@ _N_TOP = 3
 
 
 class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
-    """Ask members one by one, then stop.
+    """Ask members one by one, or several in a round, then stop.
 
     Observation: float32[3 N + T + 4]: asked, answered, and agrees with the leading candidate (N
     each); task one-hot (T); the three highest probabilities; the natural logarithm of lambda. All
     but the last lie in [0, 1]. Action: 0..N-1 asks that member, N stops.
 
-    An episode that does not stop is truncated after 2 N steps. `info` holds "row", the query, and
-    "price", its lambda.
+    With `rounds`, 0..N-1 makes that member pending and N asks everybody pending; it stops where
+    nobody is, or after the last round allowed. The observation is float32[4 N + T + 5]: first come
+    pending (N) and the share of rounds left (1 without a limit).
+
+    An episode that does not stop is truncated after 2 N steps, or 3 N with `rounds`. `info` holds
+    "row", the query, and "price", its lambda.
 
     Args:
         table: recorded answers.
@@ -39,6 +44,7 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         price: lambda, the price of an average call, in (0, 1]; or the least and the highest one,
             between which every episode draws its own, log-uniformly.
         unit_cost: cost that counts as one call; None for the table's mean.
+        rounds: how choices are gathered into rounds; None asks every chosen member at once.
 
     Raises:
         ValueError: a price outside (0, 1], or a range upside down.
@@ -51,6 +57,7 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         *,
         price: float | tuple[float, float] = 0.02,
         unit_cost: float | None = None,
+        rounds: Rounds | None = None,
     ) -> None:
         low, high = price if isinstance(price, tuple) else (price, price)
         if not 0 < low <= high <= 1:
@@ -58,8 +65,10 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         self._table, self._fuse = table, fuse
         self._log_price = (np.log(low), np.log(high))
         unit = float(table.cost.mean()) if unit_cost is None else unit_cost
-        self._env = PoolEnv(table, unit_cost=unit)
+        self._env = PoolEnv(table, unit_cost=unit, rounds=rounds)
+        self._most_steps = (2 if rounds is None else 3) * table.n_members
         size = 3 * table.n_members + len(table.tasks) + _N_TOP + 1
+        size += 0 if rounds is None else table.n_members + 1
         floor, ceiling = np.zeros(size, dtype=np.float32), np.ones(size, dtype=np.float32)
         # A margin, so that rounding cannot leave the box; the ceiling 1 stands above every log.
         floor[-1] = self._log_price[0] - 1e-3
@@ -88,26 +97,40 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         return self._observation, dict(self._info)
 
     def step(self, action: np.int64) -> tuple[FloatArray, float, bool, bool, dict[str, Any]]:
-        """Ask or stop; a stop reveals nothing, so the last observation is returned again."""
-        step = self._env.step(np.array([action], dtype=np.int64), np.array([self._best]))
+        """Ask or stop; where that ends the episode, the last observation is returned again."""
+        best = self._best
+        if action == self._table.n_members and self._env.pending[0].any() and self._env.ends()[0]:
+            _, best = self._fused(self._env.last_view(np.array([0])))
+        step = self._env.step(np.array([action], dtype=np.int64), np.array([best]))
         self._n_steps += 1
         terminated = bool(step.terminated[0])
         if not terminated:
             self._look(self._env.view())
-        truncated = not terminated and self._n_steps >= 2 * self._table.n_members
+        truncated = not terminated and self._n_steps >= self._most_steps
         return self._observation, float(step.reward[0]), terminated, truncated, dict(self._info)
 
-    def _look(self, view: View) -> None:
+    def _fused(self, view: View) -> tuple[FloatArray, int]:
+        """float32[C], and the candidate that leads; zeros and -1 where nobody has answered."""
         fused = np.where(view.available, self._fuse(view), 0)[0]
-        known = bool(view.answered.any() and fused.max() > 0)
         # Nobody has answered: there is nothing to give, whatever `fuse` would guess.
-        self._best = int(fused.argmax()) if known else -1
-        top = np.sort(fused)[::-1][:_N_TOP] if known else np.zeros(0)
+        known = bool(view.answered.any() and fused.max() > 0)
+        return (fused, int(fused.argmax())) if known else (np.zeros_like(fused), -1)
+
+    def _look(self, view: View) -> None:
+        fused, self._best = self._fused(view)
+        top = np.sort(fused)[::-1][:_N_TOP]
         agrees = view.answered[0] & (view.answer[0] == self._best)
         chances = np.concatenate(
-            [view.asked[0], view.answered[0], agrees,
+            [*self._gathered(), view.asked[0], view.answered[0], agrees,
              np.arange(len(self._table.tasks)) == view.task[0],
              np.pad(top, (0, _N_TOP - len(top)))]
         ).clip(0, 1)  # fmt: skip
         log_price = np.log(self._env.price)
         self._observation: FloatArray = np.concatenate([chances, log_price]).astype(np.float32)
+
+    def _gathered(self) -> list[FloatArray]:
+        rounds = self._env.rounds
+        if rounds is None:
+            return []
+        left = 1.0 if rounds.most is None else 1 - self._env.n_rounds[0] / rounds.most
+        return [self._env.pending[0].astype(np.float32), np.array([left], dtype=np.float32)]
