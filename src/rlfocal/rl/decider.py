@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from rlfocal.rl.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 from rlfocal.rl.policy import action_log_prob, taken
@@ -42,25 +43,29 @@ class _Body(nn.Module):
             nn.init.normal_(embedding.weight, std=0.1)
         self.member_in = nn.Linear(n_member_features + _EMBEDDING, hidden)
         self.shared_in = nn.Linear(N_SHARED_FEATURES + _EMBEDDING, hidden)
-        self.member_mix = nn.Linear(hidden, hidden)
-        self.pool_mix = nn.Linear(2 * hidden, hidden)
         self.shared_out = nn.Linear(3 * hidden, hidden)
 
-    def forward(self, member: Tensor, observation: Observation) -> tuple[Tensor, Tensor]:
-        """Returns float32[B, N, H] per member and float32[B, H] shared."""
-        n_rows, n_members = member.shape[:2]
-        names = self.member_embedding.weight.expand(n_rows, n_members, _EMBEDDING)
+    def forward(self, member: Tensor, observation: Observation) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns float32[B, N, H] per member, their pool float32[B, 2 H] and float32[B, H] shared.
+
+        The pool is the mean of the members asked and of those not asked.
+        """
         shared = torch.cat([observation.shared, self.task_embedding(observation.task)], dim=1)
         shared = self.shared_in(shared)
-        hidden = torch.relu(self.member_in(torch.cat([member, names], dim=2)) + shared[:, None])
-        asked = member[:, :, :1]
-        n_asked = asked.sum(1)
-        pool = torch.cat(
-            [(hidden * asked).sum(1) / n_asked.clamp_min(1),
-             (hidden * (1 - asked)).sum(1) / (n_members - n_asked).clamp_min(1)], dim=1
-        )  # fmt: skip
-        mixed = torch.relu(self.member_mix(hidden) + self.pool_mix(pool)[:, None])
-        return mixed, torch.relu(self.shared_out(torch.cat([torch.relu(shared), pool], dim=1)))
+        # A member's name counts the same in every row: it is added, not repeated row by row.
+        weight, n_features = self.member_in.weight, member.shape[2]
+        of_features, of_name = weight[:, :n_features], weight[:, n_features:]
+        name = functional.linear(self.member_embedding.weight, of_name, self.member_in.bias)
+        hidden = functional.linear(member, of_features).add_(name).add_(shared[:, None]).relu_()
+        pool = torch.bmm(_shares(member[:, :, 0]), hidden).flatten(1)
+        out = self.shared_out(torch.cat([torch.relu(shared), pool], dim=1))
+        return hidden, pool, torch.relu(out)
+
+
+def _shares(asked: Tensor) -> Tensor:
+    """float32[B, N], 1 where asked → float32[B, 2, N]: shares in the two means of a pool."""
+    both = torch.stack([asked, 1 - asked], dim=1)
+    return both / both.sum(2, keepdim=True).clamp_min(1)
 
 
 class Decider(nn.Module):
@@ -75,6 +80,8 @@ class Decider(nn.Module):
     def __init__(self, n_members: int, n_tasks: int, *, hidden: int) -> None:
         super().__init__()
         self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES, hidden)
+        self.member_mix = nn.Linear(hidden, hidden)
+        self.pool_mix = nn.Linear(2 * hidden, hidden)
         self.member_head = nn.Linear(hidden, 1)
         self.stop_head = nn.Linear(hidden, 1)
         for head in (self.member_head, self.stop_head):
@@ -83,7 +90,8 @@ class Decider(nn.Module):
 
     def forward(self, observation: Observation) -> Tensor:
         """float32[B, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
-        members, shared = self.body(observation.member, observation)
+        hidden, pool, shared = self.body(observation.member, observation)
+        members = self.member_mix(hidden).add_(self.pool_mix(pool)[:, None]).relu_()
         return action_log_prob(
             preference=observation.preference, confidence=observation.confidence,
             price=observation.price, legal=observation.legal,
@@ -97,17 +105,19 @@ class Decider(nn.Module):
 
 
 class Critic(nn.Module):
-    """Centralised value of a state: it also sees what unasked members would say is worth."""
+    """Centralised value of a state: it also sees what unasked members would say is worth.
+
+    One number for all members together: it needs no second layer for each of them.
+    """
 
     def __init__(self, n_members: int, n_tasks: int, *, hidden: int) -> None:
         super().__init__()
         self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES + 1, hidden)
-        self.head = nn.Linear(2 * hidden, 1)
+        self.head = nn.Linear(hidden, 1)
 
     def forward(self, state: GlobalState) -> Tensor:
         """float32[B]: expected return."""
         hidden = state.member_score[:, :, None] - 0.5
         member = torch.cat([state.observation.member, hidden], dim=2)
-        members, shared = self.body(member, state.observation)
-        value: Tensor = self.head(torch.cat([members.mean(1), shared], dim=1))
+        value: Tensor = self.head(self.body(member, state.observation)[2])
         return value.squeeze(1)

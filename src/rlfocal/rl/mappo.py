@@ -97,36 +97,34 @@ def update(
         ent_coef: entropy weight of this update (annealed by the caller).
         rng: orders the minibatches.
     """
-    advantage = _normalised(batch.advantage, batch.weight)
+    batch = batch._replace(advantage=_normalised(batch.advantage, batch.weight))
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     first_ratio_error = -1.0
     logs: list[Tensor] = []
     for _ in range(config.n_epochs):
         logs = []
         order = torch.from_numpy(rng.permutation(len(batch.action)))
-        for chosen in torch.split(order, config.minibatch_size):
-            log_prob, entropy = agent.evaluate(
-                rows_of(batch.observation, chosen), batch.action[chosen]
-            )  # type: ignore[operator]
-            log_ratio = log_prob - batch.log_prob[chosen]
+        mixed = _reordered(batch, order, {})
+        for start in range(0, len(order), config.minibatch_size):
+            part = rows_of(mixed, slice(start, start + config.minibatch_size))
+            log_prob, entropy = agent.evaluate(part.observation, part.action)  # type: ignore[operator]
+            log_ratio = log_prob - part.log_prob
             ratio = log_ratio.exp()
             if first_ratio_error < 0:
                 first_ratio_error = float((ratio.detach() - 1).abs().max())
             clipped = ratio.clamp(1 - config.clip_coef, 1 + config.clip_coef)
-            gain = torch.minimum(ratio * advantage[chosen], clipped * advantage[chosen])
-            weight, reach = batch.weight[chosen], batch.reach[chosen]
-            policy_loss = -_mean(gain, weight)
-            value = critic(rows_of(batch.state, chosen))
-            value_loss = 0.5 * _mean((value - batch.returns[chosen]).square(), reach)
-            bonus = _mean(entropy, reach)
+            gain = torch.minimum(ratio * part.advantage, clipped * part.advantage)
+            policy_loss = -_mean(gain, part.weight)
+            value_loss = 0.5 * _mean((critic(part.state) - part.returns).square(), part.reach)
+            bonus = _mean(entropy, part.reach)
             loss = policy_loss + config.vf_coef * value_loss - ent_coef * bonus
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
             optimizer.step()
             with torch.no_grad():
-                approx_kl = _mean((ratio - 1) - log_ratio, weight)
-                outside = _mean(((ratio - 1).abs() > config.clip_coef).float(), weight)
+                approx_kl = _mean((ratio - 1) - log_ratio, part.weight)
+                outside = _mean(((ratio - 1).abs() > config.clip_coef).float(), part.weight)
                 losses = [policy_loss, value_loss, bonus, approx_kl, outside]
                 logs.append(torch.stack([figure.detach() for figure in losses]))
         if config.target_kl is not None and _average(logs)[3] > config.target_kl:
@@ -163,8 +161,20 @@ def anneal(optimizer: torch.optim.Optimizer, config: PpoConfig, *, progress: flo
     return config.ent_coef * (1 - progress)
 
 
-def rows_of(tree: Tree, rows: Tensor) -> Tree:
-    """The given rows of every tensor in a (nested) NamedTuple."""
+def rows_of(tree: Tree, rows: Tensor | slice) -> Tree:
+    """The given rows of every tensor in a (nested) NamedTuple; of a slice, without a copy."""
     if isinstance(tree, Tensor):
         return cast(Tree, tree[rows])
     return cast(Tree, type(tree)(*(rows_of(part, rows) for part in tree)))
+
+
+def _reordered(tree: Tree, order: Tensor, done: dict[int, Tensor]) -> Tree:
+    """As `rows_of`; a tensor that stands in several places, as an observation does, is copied once.
+
+    Once an epoch, so that minibatches are slices: taking rows costs as much as a layer.
+    """
+    if isinstance(tree, Tensor):
+        if id(tree) not in done:
+            done[id(tree)] = tree[order]
+        return cast(Tree, done[id(tree)])
+    return cast(Tree, type(tree)(*(_reordered(part, order, done) for part in tree)))

@@ -88,7 +88,7 @@ class Trainer:
         )
         self._optimizer = torch.optim.Adam(
             [*self.decider.parameters(), *self._critic.parameters()],
-            lr=config.ppo.learning_rate, eps=1e-5,
+            lr=config.ppo.learning_rate, eps=1e-5, fused=True,
         )  # fmt: skip
         shuffled = inner_folds(
             table, max(2, round(1 / max(config.validation_share, 1e-9))), rng=rng
