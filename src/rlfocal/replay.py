@@ -110,8 +110,13 @@ def candidates_of(
     Returns:
         int64 of the same shape; -1 stays.
     """
-    wide = _named(_available(table, rows, asked), place.reshape(len(rows), -1))
+    wide = _named(_available(table, rows, asked), _wide(place))
     return wide.reshape(place.shape)
+
+
+def _wide(place: np.ndarray) -> np.ndarray:
+    """int[B] or int[B, L] → int[B, L]; no rows at all are well, too."""
+    return place if place.ndim == 2 else place[:, None]
 
 
 def _named(seen: tuple[BoolArray, bool], place: np.ndarray) -> IntArray:
@@ -134,7 +139,7 @@ def worth_of(
     Args: as of `candidates_of`.
     """
     seen = _available(table, rows, asked)
-    wide = _named(seen, place.reshape(len(rows), -1))
+    wide = _named(seen, _wide(place))
     taken = np.maximum(wide, 0)
     score = table.candidate_score[rows[:, None], taken]
     given = np.take_along_axis(seen[0], taken, axis=1)

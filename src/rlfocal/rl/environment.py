@@ -105,10 +105,15 @@ class PoolEnv:
         Args:
             answer: int64[A], as in `step`.
         """
-        row = self.rows[self.active]
-        asked = self.asked[self.active] | self.pending[self.active]
+        return self._earns(self.active, answer)
+
+    def _earns(self, episodes: IntArray, answer: IntArray) -> FloatArray:
+        asked = self.asked[episodes]
+        if self.rounds is not None:
+            asked = asked | self.pending[episodes]
         # An answer without a call would be a blind guess among the options: it earns nothing.
-        return worth_of(self.table, row, asked, np.where(asked.any(axis=1), answer, -1))
+        given = np.where(asked.any(axis=1), answer, -1)
+        return worth_of(self.table, self.rows[episodes], asked, given)
 
     def step(self, decision: IntArray, answer: IntArray) -> Step:
         """Act in every active episode.
@@ -136,8 +141,8 @@ class PoolEnv:
         charge = self.price[active] * self._cost[self.rows[active], member]
         if self.rounds is not None:
             charge = charge + self.rounds.price * ~self.pending[active].any(axis=1)
-        earned = np.where(stop, self.stopping_earns(answer), 0)
-        reward = np.where(enough, earned, -charge).astype(np.float32)
+        reward = np.where(enough, np.float32(0), -charge).astype(np.float32)
+        reward[stop] = self._earns(active[stop], answer[stop])
         choosing = active[~enough], member[~enough]
         if self.rounds is None:
             self.asked[choosing] = True

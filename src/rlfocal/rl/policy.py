@@ -8,6 +8,8 @@ Axes: B queries, N members.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -19,6 +21,7 @@ _ORDER_GAIN = 20.0
 _STOP_GAIN = 10.0
 _GAIN_PER_CALL = 0.25
 """Start: another call turns about a quarter of the remaining doubt into right answers."""
+_EVEN = math.log(0.5)
 
 
 def action_log_prob(
@@ -73,4 +76,4 @@ def likeliest(log_prob: Tensor) -> Tensor:
     """
     n_members = log_prob.shape[1] - 1
     member = log_prob[:, :-1].argmax(1)
-    return torch.where(log_prob[:, -1].exp() > 0.5, n_members, member)
+    return torch.where(log_prob[:, -1] > _EVEN, n_members, member)
