@@ -7,7 +7,9 @@ Axes: B queries, N members, F features per member, G shared features.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -74,14 +76,14 @@ class Observer:
             fold: int64[B] for training queries (their Fusion must not have seen them), else None.
         """
         seen = fusion_input(view, competence, self.shift)
-        posterior = self.fusion.posterior(seen, fold)
+        posterior, weights = self._fused(seen, fold)
         expected = self.statistics.task_accuracy[view.task] + competence
         priced = expected - price[:, None] * self.statistics.relative_cost
         candidates, none = posterior[:, :-1], posterior[:, -1:]
         leading = _leading(candidates)
         asked = seen.asked
         observation = Observation(
-            member=self._member_features(view, seen, leading.place, torch.from_numpy(expected)),
+            member=self._member_features(seen, leading.place, torch.from_numpy(expected), weights),
             shared=self._shared_features(view, seen, leading.value, none, price),
             task=seen.task,
             preference=torch.from_numpy(priced.astype(np.float32)),
@@ -91,34 +93,53 @@ class Observer:
         )
         return Seen(observation, posterior)
 
+    def _fused(self, seen: FusionInput, fold: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Posterior float32[B, C + 1], and what members' votes weigh, float32[B, N]."""
+        if fold is None:
+            return self.fusion.posterior(seen), self.fusion.vote_weights(seen).mean(0)
+        n_rows, n_members, n_candidates = seen.support.shape
+        posterior = torch.empty(n_rows, n_candidates + 1)
+        weights = torch.empty(n_rows, n_members)
+        for net, single in enumerate(self._alone):
+            rows = torch.nonzero(fold == net)[:, 0]
+            if len(rows):
+                part = _rows_of(seen, rows)
+                posterior[rows] = single.posterior(part)
+                weights[rows] = single.vote_weights(part)[0]
+        return posterior, weights
+
+    @cached_property
+    def _alone(self) -> list[Fusion]:
+        """Each net of Fusion by itself: a training query is judged by one, so only one computes."""
+        return [_alone(self.fusion, net) for net in range(self.fusion.n_nets)]
+
+    @cached_property
+    def _known(self) -> _Known:
+        statistics = self.statistics
+        accuracy = torch.from_numpy(statistics.accuracy)
+        return _Known(
+            joint_failure=4 * (torch.from_numpy(statistics.joint_failure) - (1 - accuracy)),
+            accuracy=accuracy,
+            plain=torch.stack(
+                [4 * (accuracy - accuracy.mean()), torch.from_numpy(statistics.relative_cost).log()]
+            ),
+        )
+
     def _member_features(
-        self, view: View, seen: FusionInput, place: Tensor, expected: Tensor
+        self, seen: FusionInput, place: Tensor, expected: Tensor, weights: Tensor
     ) -> Tensor:
         """float32[B, N, F]."""
-        statistics = self.statistics
-        asked = seen.asked.float()
+        known, asked = self._known, seen.asked.float()
         backing = torch.gather(
-            seen.support, 2, place[:, None, :].expand(-1, seen.support.shape[1], -1)
+            seen.support, 2, place[:, None, :2].expand(-1, seen.support.shape[1], -1)
         )
-        joint = torch.from_numpy(statistics.joint_failure)
-        rate = 1 - torch.from_numpy(statistics.accuracy)
-        accuracy = 1 - rate
-        leaders = (backing[:, :, 0] > 0.5).float()
-
-        def shared_failure(members: Tensor) -> Tensor:
-            # Marginal diversity: how much more often n fails when those members fail; 0 for none.
-            count = members.sum(1, keepdim=True)
-            return torch.where(count > 0, members @ joint / count.clamp_min(1) - rate, 0.0)
-
-        def everywhere(value: Tensor) -> Tensor:
-            return value.expand_as(asked)
-
+        # Marginal diversity: how much more often n fails when those members fail; 0 for none.
+        groups = torch.stack([asked, (backing[:, :, 0] > 0.5).float()])
+        shared = groups @ known.joint_failure / groups.sum(2, keepdim=True).clamp_min(1)
+        level, price = known.plain[:, None].expand(2, *asked.shape)
         features = [
             asked, seen.answered.float(), backing[:, :, 0], backing[:, :, 1],
-            everywhere(4 * (accuracy - accuracy.mean())), 4 * (expected - accuracy),
-            everywhere(torch.from_numpy(np.log(statistics.relative_cost))),
-            self.fusion.vote_weights(seen).mean(0) / 4,
-            4 * shared_failure(asked), 4 * shared_failure(leaders),
+            level, 4 * (expected - known.accuracy), price, weights / 4, shared[0], shared[1],
         ]  # fmt: skip
         return torch.stack(features, dim=2)
 
@@ -140,6 +161,31 @@ class Observer:
              share_answered, n_distinct, spent, torch.log(lam.clamp_min(1e-5)) / 4, 4 * lam,
              seen.is_open.float()[:, None]], dim=1
         )  # fmt: skip
+
+
+class _Known(NamedTuple):
+    """What features of members never change."""
+
+    joint_failure: Tensor
+    """float32[N, N]: how much more often the column fails where the row fails, times four."""
+    accuracy: Tensor
+    """float32[N]."""
+    plain: Tensor
+    """float32[2, N]: accuracy against the pool's, and the logarithm of the price."""
+
+
+def _rows_of(seen: FusionInput, rows: Tensor) -> FusionInput:
+    of_members = seen.shift  # the same for every row
+    return FusionInput(*(part if part is of_members else part[rows] for part in seen))
+
+
+def _alone(fusion: Fusion, net: int) -> Fusion:
+    """One of the nets side by side: every weight has them along its first axis."""
+    single = copy.deepcopy(fusion)
+    single.n_nets = 1
+    for weight in (*single.parameters(), *single.buffers()):
+        weight.data = weight.data[net : net + 1].clone()
+    return single.eval()
 
 
 class _Leading(NamedTuple):
