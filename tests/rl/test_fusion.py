@@ -14,10 +14,9 @@ from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.inner import inner_folds
 from rlfocal.replay import reveal
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.fusion import Fusion, FusionInput, fit_fusion, fusion_input
-from rlfocal.rl.fusion.start import FusionStart, fit_start
+from rlfocal.rl.fusion import Fusion, FusionInput, Hints, fit_fusion, fusion_input
+from rlfocal.rl.fusion.start import FusionStart, Lesson, fit_start
 from rlfocal.rl.nets import seeded
-from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.likelihood import evidence
 from rlfocal.strategies.protocol import View
 
@@ -38,7 +37,9 @@ def view(table: ResponseTable) -> View:
 
 def random_fusion() -> Fusion:
     def make() -> Fusion:
-        fusion = Fusion(torch.rand(3, 3, 4), torch.rand(3, 3), n_members=4, n_candidates=4)
+        fusion = Fusion(
+            torch.rand(3, 3, 5), torch.rand(3, 3), torch.rand(3, 3, 5, 4), n_candidates=4
+        )
         for name, parameter in fusion.named_parameters():
             if name != "position":
                 torch.nn.init.normal_(parameter, std=0.3)
@@ -48,18 +49,30 @@ def random_fusion() -> Fusion:
 
 
 def seen_of(view: View) -> FusionInput:
-    return fusion_input(view, np.zeros(view.asked.shape, dtype=np.float32))
+    return fusion_input(view, np.zeros(view.asked.shape, dtype=np.float32), hint_of(view))
+
+
+def hint_of(view: View) -> np.ndarray:
+    """An opinion that moves with the candidates."""
+    return np.asarray(view.support.sum(axis=1) ** 2, dtype=np.float32)
 
 
 @pytest.mark.parametrize("graded", [False, True])
-def test_it_starts_as_the_conditional_logit(view: View, graded: bool) -> None:
-    weight, none = torch.rand(2, 3, 8 if graded else 4), torch.rand(2, 3)
-    fusion = seeded(0, lambda: Fusion(weight, none, n_members=4, n_candidates=4))
+@pytest.mark.parametrize("hinted", [False, True])
+def test_it_starts_as_the_conditional_logit(view: View, graded: bool, hinted: bool) -> None:
+    n_signals = (8 if graded else 4) + hinted
+    weight, none = torch.rand(2, 3, n_signals), torch.rand(2, 3)
+    company = torch.rand(2, 3, n_signals, 4)
+    fusion = seeded(0, lambda: Fusion(weight, none, company, n_candidates=4))
     view = replace(view, support=view.support * 0.7, is_open=np.full(50, True))
     logit = fusion(seen_of(view)).detach().numpy()
     signal = evidence(view.support, graded=graded)
+    if hinted:
+        signal = np.concatenate([signal, hint_of(view)[:, None]], axis=1)
     for net in (0, 1):
-        vote = np.einsum("bk,bkc->bc", weight[net].numpy()[view.task], signal)
+        weights = weight[net].numpy()[view.task]
+        weights += np.einsum("bkn,bn->bk", company[net].numpy()[view.task], ~view.answered)
+        vote = np.einsum("bk,bkc->bc", weights, signal)
         vote = np.where(view.available, vote, -1e9)
         np.testing.assert_allclose(logit[net, :, :-1], vote, atol=1e-5)
         np.testing.assert_allclose(logit[net, :, -1], none[net].numpy()[view.task], atol=1e-6)
@@ -82,9 +95,9 @@ def test_the_start_is_convex_and_judged_out_of_fold(table: ResponseTable) -> Non
     scrambled[fold == 1] = np.roll(scrambled[fold == 1], 1, axis=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(start_module, "PENALTIES", start_module.PENALTIES[1:2])
-        patch.setattr(start_module, "random_subsets", lambda _, n, __: torch.ones(n, 4) > 0)
+        lessons = [Lesson(torch.ones(400, 4) > 0, torch.zeros(400, table.n_candidates))]
         starts = [
-            fit_start(data, fold, 3, generator=torch.Generator().manual_seed(0))
+            fit_start(data, fold, 3, lessons, hinted=False)
             for data in (table, replace(table, candidate_score=scrambled))
         ]
     assert torch.equal(starts[0].weight[1], starts[1].weight[1])
@@ -111,32 +124,33 @@ def test_what_was_not_answered_does_not_count(view: View) -> None:
     fusion = random_fusion()
     before = fusion.posterior(seen_of(view))
     competence = np.where(view.answered, 0, 9).astype(np.float32)
-    torch.testing.assert_close(fusion.posterior(fusion_input(view, competence)), before)
+    after = fusion.posterior(fusion_input(view, competence, hint_of(view)))
+    torch.testing.assert_close(after, before)
 
 
-def fitted(table: ResponseTable, fold: np.ndarray, statistics: PoolStatistics) -> Fusion:
+def fitted(table: ResponseTable, fold: np.ndarray) -> Fusion:
     nothing = np.zeros(table.answer.shape, dtype=np.float32)
-    return fit_fusion(table, statistics, nothing, fold, CONFIG, rng=np.random.default_rng(0))
+    return fit_fusion(table, nothing, fold, Hints(), CONFIG, rng=np.random.default_rng(0))
 
 
 def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -> None:
     fold = inner_folds(table, 3, rng=np.random.default_rng(0))
-    statistics = PoolStatistics.of(table)
     scrambled = table.candidate_score.copy()
     scrambled[fold == 1] = np.roll(scrambled[fold == 1], 1, axis=1)
     other = replace(table, candidate_score=scrambled)
     config = CONFIG.model_copy(update={"fusion_epochs": 1})
     nothing = np.zeros(table.answer.shape, dtype=np.float32)
-    start = FusionStart(torch.ones(4, 3, 4), torch.zeros(4, 3))
+    start = FusionStart(torch.ones(4, 3, 4), torch.zeros(4, 3), torch.zeros(4, 3, 4, 4))
+    lessons = [Lesson(torch.ones(400, 4) > 0, torch.zeros(400, table.n_candidates))] * 2
     nets = []
     for data in (table, other):
         with pytest.MonkeyPatch.context() as patch:
             falling = iter([2.0, 1.0, 0.0])
             patch.setattr(training, "fit_start", lambda *_, **__: start)
-            patch.setattr(training, "random_subsets", lambda _, n, __: torch.ones(n, 4) > 0)
+            patch.setattr(training, "draw_lessons", lambda *_, **__: lessons)
             patch.setattr(training, "_out_of_fold", lambda *_, f=falling: next(f))
             nets.append(
-                fit_fusion(data, statistics, nothing, fold, config, rng=np.random.default_rng(0))
+                fit_fusion(data, nothing, fold, Hints(), config, rng=np.random.default_rng(0))
             )
     for one, two in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(one[1], two[1])
@@ -147,9 +161,7 @@ def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -
 def test_it_beats_plurality_and_is_calibrated(table: ResponseTable) -> None:
     model = PoolModel(accuracy=[[0.8, 0.6, 0.5, 0.4], [0.4, 0.8, 0.5, 0.6]], shared_distractor=0.3)
     new = build_table(simulate(model, 2000, rng=np.random.default_rng(7)))
-    fusion = fitted(
-        table, inner_folds(table, 3, rng=np.random.default_rng(0)), PoolStatistics.of(table)
-    )
+    fusion = fitted(table, inner_folds(table, 3, rng=np.random.default_rng(0)))
     everybody = reveal(new, np.arange(2000), np.ones((2000, 4), dtype=bool))
     posterior = fusion.posterior(seen_of(everybody))[:, :-1].detach().numpy()
     score = new.score_of(posterior.argmax(axis=1))

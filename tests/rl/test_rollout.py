@@ -11,7 +11,7 @@ from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Known
-from rlfocal.rl.fusion import Fusion
+from rlfocal.rl.fusion import Fusion, Hints
 from rlfocal.rl.nets import seeded
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.rollout import greedy, rollout
@@ -30,7 +30,10 @@ def world():
     fusion = seeded(
         0,
         lambda: Fusion(
-            torch.ones(2, 2, N), torch.zeros(2, 2), n_members=N, n_candidates=table.n_candidates
+            torch.ones(2, 2, N),
+            torch.zeros(2, 2),
+            torch.zeros(2, 2, N, N),
+            n_candidates=table.n_candidates,
         ),
     )
     decider, critic = seeded(1, lambda: (Decider(N, 1, hidden=8), Critic(N, 1, hidden=8)))
@@ -38,7 +41,7 @@ def world():
         torch.nn.init.normal_(head.weight, std=0.5)
     env = PoolEnv(table, unit_cost=statistics.unit_cost)
     known = Known(np.zeros((Q, N), dtype=np.float32), torch.zeros(Q, dtype=torch.int64))
-    return Observer(statistics, fusion), decider, critic, env, known
+    return Observer(statistics, fusion, Hints()), decider, critic, env, known
 
 
 def roll(world, n_episodes, *, credit, seed=0, price=0.05, **settings):

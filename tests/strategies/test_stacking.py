@@ -9,7 +9,7 @@ import pytest
 
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.replay import replay, reveal
-from rlfocal.strategies.likelihood import Choices, WeightModel, choices_of, evidence
+from rlfocal.strategies.likelihood import Choices, WeightModel, Weights, choices_of, evidence
 from rlfocal.strategies.protocol import Need, unmet
 from rlfocal.strategies.stacking import Stacking
 
@@ -56,15 +56,22 @@ def blurred(table: ResponseTable, seed: int = 1) -> ResponseTable:
 
 @pytest.mark.parametrize("graded", [False, True])
 @pytest.mark.parametrize("open_queries", [False, True])
-def test_gradient_agrees_with_finite_differences(graded: bool, open_queries: bool) -> None:
+@pytest.mark.parametrize("rich", [False, True])
+def test_gradient_agrees_with_finite_differences(
+    graded: bool, open_queries: bool, rich: bool
+) -> None:
+    """Rich: weights depend on who is absent, and a hint is one more signal."""
     table = pool(PoolModel(accuracy=[[0.7, 0.5, 0.4], [0.3, 0.6, 0.5]], n_options=3), 60)
     table = blurred(table) if graded else table
     table = as_open(table) if open_queries else table
-    choices = choices_of(table, graded=graded)
+    asked = seeded(6).random((60, 3)) < 0.7
+    hint = seeded(7).standard_normal((60, table.n_candidates)).astype(np.float32)
+    choices = choices_of(table, graded=graded, asked=asked, hint=hint if rich else None)
     log_odds = seeded(1).standard_normal((2, 3))
-    model = WeightModel.from_log_odds(log_odds.mean(axis=0), log_odds, graded=graded)
-    n_tasks, n_signals, n_common = model.sizes
-    size = n_common + n_signals * (1 + n_tasks) + 1 + n_tasks
+    model = WeightModel.from_log_odds(
+        log_odds.mean(axis=0), log_odds, graded=graded, company=rich, hinted=rich
+    )
+    size = len(model.centre)
     theta = 0.5 * seeded(2).standard_normal(size)
     _, gradient = model.objective(theta, choices, 2.0, 3.0)
     step = 2e-2
@@ -77,18 +84,29 @@ def test_gradient_agrees_with_finite_differences(graded: bool, open_queries: boo
         assert gradient[i] == pytest.approx(rise / (2 * step), rel=1e-2, abs=2e-2)
 
 
-def naive_loss(table: ResponseTable, weight: np.ndarray, none_bias: np.ndarray) -> float:
-    total = 0.0
+def naive_loss(
+    table: ResponseTable, weights: Weights, asked: np.ndarray, hint: np.ndarray
+) -> float:
+    total, none_bias = 0.0, weights.none_bias
+    support = table.support * asked[:, :, None]
     for q in range(table.n_queries):
         t, is_open = int(table.task[q]), bool(table.is_open[q])
         slots = [
             c
             for c in range(table.n_candidates)
-            if (table.support[q, :, c].any() if is_open else table.exists[q, c])
+            if (support[q, :, c].any() if is_open else table.exists[q, c])
         ]
         if not slots:
             continue
-        logits = [sum(weight[t, n] * table.support[q, n, c] for n in range(3)) for c in slots]
+        weight = list(weights.weight[t])
+        for k in range(4):
+            for n in range(3):
+                if not asked[q, n] or table.answer[q, n] < 0:
+                    weight[k] += weights.company[t, k, n]
+        logits = [
+            sum(weight[n] * support[q, n, c] for n in range(3)) + weight[3] * hint[q, c]
+            for c in slots
+        ]
         score = [float(table.candidate_score[q, c]) for c in slots]
         rest = max(0.0, 1 - sum(score)) if is_open else 0.0
         share = [s / (max(1, sum(score)) if is_open else sum(score)) for s in score]
@@ -103,21 +121,41 @@ def naive_loss(table: ResponseTable, weight: np.ndarray, none_bias: np.ndarray) 
 def test_likelihood_agrees_with_naive_loops(open_queries: bool) -> None:
     table = pool(PoolModel(accuracy=[[0.7, 0.5, 0.4], [0.3, 0.6, 0.5]], n_options=4), 50)
     table = as_open(table) if open_queries else table
-    weight, none_bias = seeded(3).standard_normal((2, 3)), seeded(4).standard_normal(2)
-    value = choices_of(table, graded=False).loss(weight, none_bias)[0]
-    assert value == pytest.approx(naive_loss(table, weight, none_bias), rel=1e-5)
+    draw = seeded(3).standard_normal
+    weights = Weights(draw((2, 4)), draw(2), draw((2, 4, 3)))
+    asked = seeded(4).random((50, 3)) < 0.6
+    hint = draw((50, table.n_candidates)).astype(np.float32)
+    value = choices_of(table, graded=False, asked=asked, hint=hint).loss(weights)[0]
+    assert value == pytest.approx(naive_loss(table, weights, asked, hint), rel=1e-5)
+
+
+def test_a_pair_that_always_agrees_counts_once_together_and_once_apart() -> None:
+    """Two members give the same answer throughout, a third its own; all are right on 70 %."""
+    table = pool(PoolModel(accuracy=[[0.7, 0.7, 0.7]], n_options=3), 3000)
+    answer, support = table.answer.copy(), table.support.copy()
+    answer[:, 1], support[:, 1] = answer[:, 0], support[:, 0]
+    table = replace(table, answer=answer, support=support)
+    log_odds = np.zeros((1, 3))
+    model = WeightModel.from_log_odds(log_odds[0], log_odds, graded=False, company=True)
+    asked = seeded(1).random((3000, 3)) < 0.6
+    theta = model.fit(choices_of(table, graded=False, asked=asked), 1.0, 1.0)
+    weight, _, company = model.weights(theta)
+    together = weight[0, 0] + weight[0, 1]
+    alone = [weight[0, n] + company[0, n, 1 - n] for n in (0, 1)]
+    assert together == pytest.approx(weight[0, 2], abs=0.2)
+    for one in alone:
+        assert one == pytest.approx(weight[0, 2], abs=0.2)
 
 
 def test_parts_of_the_choices_add_up_to_the_whole() -> None:
     table = as_open(pool(PoolModel(accuracy=[[0.7, 0.5], [0.3, 0.6]]), 40))
     choices: Choices = choices_of(table, graded=False)
-    weight, none_bias = seeded(3).standard_normal((2, 2)), seeded(4).standard_normal(2)
+    draw = seeded(3).standard_normal
+    weights = Weights(draw((2, 2)), draw(2), np.zeros((2, 2, 0)))
     wanted = seeded(5).random(40) < 0.4
     parts = [choices.take(wanted), choices.take(~wanted)]
-    assert sum(p.loss(weight, none_bias)[0] for p in parts) == pytest.approx(
-        choices.loss(weight, none_bias)[0]
-    )
-    assert choices.take(np.zeros(40, dtype=bool)).loss(weight, none_bias)[0] == 0
+    assert sum(p.loss(weights)[0] for p in parts) == pytest.approx(choices.loss(weights)[0])
+    assert choices.take(np.zeros(40, dtype=bool)).loss(weights)[0] == 0
 
 
 def test_a_dominant_member_is_believed_against_the_vote() -> None:

@@ -49,7 +49,7 @@ def adapted(foundation: Foundation, memory: Memory) -> Observer:
     )
     weight = foundation.fusion.start_weights().mean(axis=(0, 1))
     trust = (_slope(statistics.accuracy, weight) * shift).astype(np.float32)
-    return Observer(moved, foundation.fusion, trust)
+    return Observer(moved, foundation.fusion, foundation.hints, trust)
 
 
 def log_odds_shift(task_accuracy: FloatArray, memory: Memory) -> Float64Array:

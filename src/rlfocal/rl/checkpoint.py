@@ -41,7 +41,7 @@ __all__ = [
     "save_checkpoint",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raised whenever the files change their meaning; other versions are refused."""
 _JSON = "checkpoint.json"
 

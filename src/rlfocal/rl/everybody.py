@@ -53,8 +53,10 @@ class Everybody(Base):
             asked = np.ones((len(part), table.n_members), dtype=bool)
             view = reveal(table, part, asked)
             with one_thread(), torch.inference_mode():
-                seen = fusion_input(view, known.competence[part])
-                posterior = self._foundation.fusion.posterior(seen, known.fold[part])[:, :-1]
+                fold = known.fold[part]
+                hint = self._foundation.hints.of(view, fold.numpy())
+                seen = fusion_input(view, known.competence[part], hint)
+                posterior = self._foundation.fusion.posterior(seen, fold)[:, :-1]
             chance = posterior.numpy() * view.available
             best = np.where(chance.any(axis=1), chance.argmax(axis=1), -1)
             parts.append(worth_of(table, part, asked, best))

@@ -22,7 +22,6 @@ from rlfocal.rl.decider import Decider
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.foundation import Foundation
-from rlfocal.rl.observation import Observer
 from rlfocal.rl.rollout import greedy
 from rlfocal.rl.threshold import Curve, PosteriorThreshold, prices_of, walk_prices
 from rlfocal.strategies.capped import CappedAgreement
@@ -190,11 +189,10 @@ def _learned(
     prices: FloatArray,
 ) -> _Judged:
     env = PoolEnv(table, unit_cost=foundation.statistics.unit_cost)
-    observer = Observer(foundation.statistics, foundation.fusion)
     scores, costs = [], []
     for price in prices:
         lam = np.full(len(rows), price, dtype=np.float32)
-        played = greedy(observer, decider, env, foundation.known, rows, lam)
+        played = greedy(foundation.observer, decider, env, foundation.known, rows, lam)
         scores.append(played.score)
         costs.append((played.score - played.utility) / price)
     return _Judged(np.stack(scores), np.stack(costs))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -17,8 +18,9 @@ from torch import Tensor
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.fusion import Fusion, fit_fusion, fusion_input
+from rlfocal.rl.fusion import Fusion, Hints, fit_fusion, fusion_input
 from rlfocal.rl.nets import one_thread
+from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.strategies.protocol import View
@@ -43,7 +45,13 @@ class Foundation:
     statistics: PoolStatistics
     competence: Competence
     fusion: Fusion
+    hints: Hints
     known: Known
+
+    @cached_property
+    def observer(self) -> Observer:
+        """What turns views into observations, with the statistics of training."""
+        return Observer(self.statistics, self.fusion, self.hints)
 
     def fuse(self, view: View, shift: FloatArray | None = None) -> FloatArray:
         """float32[B, C]: the posterior of what exists; "none of these" is missing from the sum.
@@ -53,7 +61,8 @@ class Foundation:
             shift: float32[N], how far the weight of members' votes has moved; None for not at all.
         """
         with one_thread(), torch.inference_mode():
-            seen = fusion_input(view, self.competence.predict(view.features), shift)
+            competence = self.competence.predict(view.features)
+            seen = fusion_input(view, competence, self.hints.of(view), shift)
             posterior = self.fusion.posterior(seen)[:, :-1].numpy()
         return np.asarray(posterior * view.available)
 
@@ -80,6 +89,7 @@ class Foundation:
         statistics = PoolStatistics.of(table)
         fold = inner_folds(table, config.n_folds, rng=rng)
         competence = Competence.out_of_fold(table, fold)
+        hints = Hints.fit(table, fold, config.n_folds)
         total = config.fusion_epochs if fitted is None else 0
 
         def on_epoch(epoch: int, nll: float) -> None:
@@ -87,11 +97,11 @@ class Foundation:
                 on_progress(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
 
         fusion = fit_fusion(
-            table, statistics, competence, fold,
+            table, competence, fold, hints,
             config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
         )  # fmt: skip
         if fitted is not None:
             fusion.load_state_dict(fitted)
             fusion.eval()
         known = Known(competence, torch.from_numpy(fold))
-        return cls(statistics, Competence.fit(table, statistics), fusion, known)
+        return cls(statistics, Competence.fit(table, statistics), fusion, hints, known)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import FloatArray
-from rlfocal.rl.fusion import Fusion, FusionInput, fusion_input
+from rlfocal.rl.fusion import Fusion, FusionInput, Hints, fusion_input
 from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.protocol import View
 
@@ -56,10 +56,11 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Observer:
-    """Turns views into observations with the help of the pool's statistics and of Fusion."""
+    """Turns views into observations by the pool's statistics, Fusion and its hints."""
 
     statistics: PoolStatistics
     fusion: Fusion
+    hints: Hints
     shift: FloatArray | None = None
     """float32[N]: how far the weight of each member's votes has moved since training."""
 
@@ -75,7 +76,8 @@ class Observer:
             competence: float32[B, N], expected gain over the accuracy on the task.
             fold: int64[B] for training queries (their Fusion must not have seen them), else None.
         """
-        seen = fusion_input(view, competence, self.shift)
+        hint = self.hints.of(view, None if fold is None else fold.numpy())
+        seen = fusion_input(view, competence, hint, self.shift)
         posterior, weights = self._fused(seen, fold)
         expected = self.statistics.task_accuracy[view.task] + competence
         priced = expected - price[:, None] * self.statistics.relative_cost

@@ -14,10 +14,11 @@ from rlfocal.errors import CheckpointError, nearest
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.foundation import Foundation, Known
-from rlfocal.rl.fusion import Fusion
+from rlfocal.rl.fusion import Fusion, Hints
 from rlfocal.rl.paper.nets import PaperDecider, PaperFusion
 from rlfocal.rl.paper.observation import N_LEADING
 from rlfocal.rl.paper.strategy import RlFocalPaper
+from rlfocal.rl.prior.packing import pack_prior, unpack_prior
 from rlfocal.rl.rivals import pack, unpack
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.strategy import RlFocal
@@ -44,6 +45,9 @@ def disassemble(strategy: RlFocal | RlFocalPaper) -> dict[str, Tensor]:
             "competence.intercept": competence.intercept,
             **pack(strategy.fallback_),
         }
+        if foundation.hints:
+            packed = pack_prior(foundation.hints.pools[-1])
+            arrays |= {f"prior.{name}": array for name, array in packed.items()}
         fusion: nn.Module = foundation.fusion
     else:
         memory = strategy.memory_
@@ -106,14 +110,18 @@ def _rl_focal(
     )
     competence = Competence(arrays["competence.weight"], arrays["competence.intercept"])
     fusion = Fusion(
-        tensors["fusion.weight"], tensors["fusion.none_bias"],
-        n_members=n_members, n_candidates=n_candidates,
+        tensors["fusion.weight"], tensors["fusion.none_bias"], tensors["fusion.company"],
+        n_candidates=n_candidates,
     )  # fmt: skip
     decider = Decider(n_members, len(task_accuracy) - 1, hidden=settings.hidden)
     _restore(fusion, "fusion", tensors)
     _restore(decider, "decider", tensors)
     nobody = Known(np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64))
-    foundation = Foundation(statistics, competence, fusion.eval(), nobody)
+    packed = {
+        name.removeprefix("prior."): a for name, a in arrays.items() if name.startswith("prior.")
+    }
+    hints = Hints((unpack_prior(packed),)) if packed else Hints()
+    foundation = Foundation(statistics, competence, fusion.eval(), hints, nobody)
     fallback = unpack(arrays, foundation, settings)
     return RlFocal(settings).assemble(foundation, decider.eval(), fallback)
 

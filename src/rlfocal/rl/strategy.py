@@ -76,7 +76,6 @@ class RlFocal(Base):
     def assemble(self, foundation: Foundation, decider: Decider, fallback: Fallback) -> Self:
         """Put the strategy together from its trained parts, as a checkpoint does."""
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
-        self._observer = Observer(foundation.statistics, foundation.fusion)
         self._recent = self._last = None  # what a former fit saw is void
         self._acting = fallback.at(self.price)
         return self
@@ -136,7 +135,7 @@ class RlFocal(Base):
     def _eyes(self, view: View) -> Observer:
         """The observer in training, or one that follows the labelled queries remembered lately."""
         if view.memory is None:
-            return self._observer
+            return self.foundation_.observer
         if self._recent is None or self._recent[0] is not view.memory:
             self._recent = (view.memory, adapted(self.foundation_, view.memory))
         return self._recent[1]

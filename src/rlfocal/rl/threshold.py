@@ -20,7 +20,7 @@ from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.nets import one_thread
-from rlfocal.rl.observation import Observation, Observer
+from rlfocal.rl.observation import Observation
 from rlfocal.rl.rollout import look
 from rlfocal.strategies.protocol import Base, Need, View
 
@@ -85,14 +85,13 @@ def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: fl
         price: lambda, which orders members by expected score less price.
     """
     env = PoolEnv(table, unit_cost=foundation.statistics.unit_cost)
-    observer = Observer(foundation.statistics, foundation.fusion)
     view = env.reset(rows, np.full(len(rows), price, dtype=np.float32))
     confidence, worth, cost = [], [], []
-    seen, answer = look(observer, env, foundation.known, view)
+    seen, answer = look(foundation.observer, env, foundation.known, view)
     for _ in range(min(table.n_members, _MOST_CALLS)):
         env.step(next_in_order(seen.observation).numpy(), answer)
         view = env.view()
-        seen, answer = look(observer, env, foundation.known, view)
+        seen, answer = look(foundation.observer, env, foundation.known, view)
         confidence.append(seen.observation.confidence.numpy())
         worth.append(env.stopping_earns(answer))
         cost.append(view.spent / np.float32(foundation.statistics.unit_cost))
@@ -149,7 +148,6 @@ class PosteriorThreshold(Base):
     def assemble(self, foundation: Foundation, curve: Curve) -> Self:
         """Put the strategy together from its trained parts."""
         self.curve_, self._foundation = curve, foundation
-        self._observer = Observer(foundation.statistics, foundation.fusion)
         return self
 
     @property
@@ -169,7 +167,7 @@ class PosteriorThreshold(Base):
         with one_thread(), torch.inference_mode():
             price = np.full(len(view), self.dials[index], dtype=np.float32)
             competence = self._foundation.competence.predict(view.features)
-            seen = self._observer.look(view, price, competence).observation
+            seen = self._foundation.observer.look(view, price, competence).observation
             member = next_in_order(seen).numpy()
             sure = seen.confidence.numpy() >= self.curve_.best(index, self.price)
         n_asked = view.asked.sum(axis=1)

@@ -25,7 +25,6 @@ from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.mappo import anneal, update
 from rlfocal.rl.nets import seeded, weights_of
-from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.rollout import greedy, rollout
 
@@ -78,7 +77,6 @@ class Trainer:
         self.foundation = Foundation.fit(
             table, config, rng=rng, on_progress=on_progress, fitted=fusion
         )
-        self._observer = Observer(self.foundation.statistics, self.foundation.fusion)
         self._env = PoolEnv(table, unit_cost=self.foundation.statistics.unit_cost)
         n_tasks = len(table.tasks)
         sizes = (table.n_members, n_tasks)
@@ -136,7 +134,7 @@ class Trainer:
         low, high = np.log(config.price_min), np.log(config.price_max)
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
-            self._observer, self.decider, self._critic, self._env, self.foundation.known,
+            self.foundation.observer, self.decider, self._critic, self._env, self.foundation.known,
             rows, price, config, generator=generator,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
@@ -172,7 +170,7 @@ class Trainer:
         """Utility on held-out queries over the range of prices; keeps the best Decider by value."""
         rows = np.resize(self._validation, _VALIDATION_EPISODES)
         played = greedy(
-            self._observer,
+            self.foundation.observer,
             self._averaged,
             self._env,
             self.foundation.known,

@@ -3,27 +3,35 @@
 Candidates are kept as one flat list, grouped by query and sorted by task, so that a task's logits
 are one matrix-vector product and nothing is spent on empty slots. Knows nothing of rounds.
 
-Axes: P existing candidates of all queries, K = N or 2N signals, T tasks.
+A member's vote counts for more where those it usually agrees with are missing: weights may depend,
+linearly, on who is absent. So one convex fit serves every subset of the members.
+
+Axes: P existing candidates of all queries, K = N or 2N signals, N members, T tasks.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
-__all__ = ["FLOOR", "PENALTIES", "Choices", "WeightModel", "choices_of", "cross_fit", "evidence"]
+__all__ = [
+    "FLOOR", "PENALTIES", "Choices", "WeightModel", "Weights", "choices_of", "cross_fit",
+    "evidence",
+]  # fmt: skip
 
 Float64Array = NDArray[np.float64]
 
 FLOOR = 0.01
 """Supports well below this say the same as none: about what a frequency can resolve."""
 
-PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0))
+PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0), (0.1, 0.3))
 """(per member, per task and member) ridge penalties worth choosing from, the strongest first."""
 
 
@@ -38,13 +46,26 @@ def evidence(support: FloatArray, *, graded: bool) -> FloatArray:
     return np.concatenate([support, logged], axis=1)
 
 
+class Weights(NamedTuple):
+    """What a conditional logit has learned; `loss` returns gradients in the same shape."""
+
+    weight: Float64Array
+    """float64[T, K]: what signals count on a task where everybody has answered."""
+    none_bias: Float64Array
+    """float64[T]: logit of "none of these" for open queries."""
+    company: Float64Array
+    """float64[T, K, N]: how much more signal k counts where member n is absent; N = 0 for no such
+    dependence."""
+
+
 @dataclass(frozen=True, eq=False)
 class Choices:
     """Labelled queries as the likelihood needs them; queries sorted by task.
 
     `signal` float32[P, K]; `share` float64[P]: what the query's label gives the candidate;
     `start` int64[Q]: where each query's candidates begin; `task` int64[Q], ascending;
-    `is_open` bool[Q]; `none_share` float64[Q]; `row` int64[Q]: the query's row in the table.
+    `is_open` bool[Q]; `none_share` float64[Q]; `row` int64[Q]: the query's row in the table;
+    `absent` float32[Q, N]: 1 where a member's answer is not known.
     Shares of a query (and its "none", if it is open) sum to 1, or to 0 where it has no label.
     """
 
@@ -55,6 +76,7 @@ class Choices:
     is_open: BoolArray
     none_share: Float64Array
     row: IntArray
+    absent: FloatArray
 
     def take(self, wanted: BoolArray) -> Choices:
         """Keep the queries of the table's rows for which `wanted` (bool[Q]) is True."""
@@ -71,31 +93,28 @@ class Choices:
             is_open=self.is_open[keep],
             none_share=self.none_share[keep],
             row=rank[keep],
+            absent=self.absent[keep],
         )
 
-    def loss(
-        self, weight: Float64Array, none_bias: Float64Array
-    ) -> tuple[float, Float64Array, Float64Array]:
-        """Negative log-likelihood and its gradients.
-
-        Args:
-            weight: float64[T, K].
-            none_bias: float64[T].
-
-        Returns:
-            The loss, d loss / d weight float64[T, K], d loss / d none_bias float64[T].
-        """
+    def loss(self, weights: Weights) -> tuple[float, Weights]:
+        """Negative log-likelihood and its gradients."""
+        weight, none_bias, company = weights
         if not len(self.start):
-            return 0.0, np.zeros_like(weight), np.zeros_like(none_bias)
+            return 0.0, Weights(*(np.zeros_like(part) for part in weights))
         ends = np.append(self.start, len(self.share))
         blocks = self._blocks(len(weight))
         logit = np.empty(len(self.share))
         for t, first, last in blocks:
             part = slice(ends[first], ends[last])
             logit[part] = self.signal[part] @ weight[t].astype(np.float32)
+        length = np.diff(ends)
+        if company.size:
+            more = np.empty((len(self.start), weight.shape[1]), dtype=np.float32)
+            for t, first, last in blocks:
+                more[first:last] = self.absent[first:last] @ company[t].T.astype(np.float32)
+            logit += np.einsum("pk,pk->p", self.signal, np.repeat(more, length, axis=0))
         none = np.where(self.is_open, none_bias[self.task], -np.inf)
         top = np.maximum(np.maximum.reduceat(logit, self.start), none)
-        length = np.diff(ends)
         power = np.exp(logit - np.repeat(top, length))
         none_power = np.exp(none - top)
         total = np.add.reduceat(power, self.start) + none_power
@@ -111,7 +130,12 @@ class Choices:
         none_slope = np.bincount(
             self.task, weights=ratio * none_power - self.none_share, minlength=len(none_bias)
         )
-        return float(value), slope, none_slope.astype(np.float64)
+        company_slope = np.zeros_like(company)
+        if company.size:
+            pull = np.add.reduceat(gap[:, None] * self.signal, self.start, axis=0)
+            for t, first, last in blocks:
+                company_slope[t] = pull[first:last].T @ self.absent[first:last]
+        return float(value), Weights(slope, none_slope.astype(np.float64), company_slope)
 
     def _blocks(self, n_tasks: int) -> list[tuple[int, int, int]]:
         """(task, first query, last query + 1) of every task that has queries."""
@@ -121,13 +145,20 @@ class Choices:
         ]
 
 
-def choices_of(table: ResponseTable, *, graded: bool, asked: BoolArray | None = None) -> Choices:
+def choices_of(
+    table: ResponseTable,
+    *,
+    graded: bool,
+    asked: BoolArray | None = None,
+    hint: FloatArray | None = None,
+) -> Choices:
     """Lay out a table of labelled queries.
 
     Args:
         table: labelled queries.
         graded: take logarithms of supports as signals too.
         asked: bool[Q, N], the members whose answers are known; None for all.
+        hint: float32[Q, C], one more signal of each candidate, the last; None for no such.
 
     Several right candidates share a label in proportion to their scores; scores that sum to less
     than 1 on an open query leave the rest to "none of these".
@@ -146,12 +177,15 @@ def choices_of(table: ResponseTable, *, graded: bool, asked: BoolArray | None = 
         support[filled],
         usable[filled],
     )
+    known = table.answered if asked is None else table.answered & asked
     score = np.where(usable, table.candidate_score[order], 0).astype(np.float64)
     total = score.sum(axis=1)
     share = score / np.where(is_open, np.maximum(total, 1), np.maximum(total, 1e-9))[:, None]
     length = usable.sum(axis=1)
     query, slot = np.nonzero(usable)
     signal = evidence(support, graded=graded)[query, :, slot]
+    if hint is not None:
+        signal = np.hstack([signal, hint[order][query, slot][:, None]])
     return Choices(
         signal=np.ascontiguousarray(signal, dtype=np.float32),
         share=share[query, slot],
@@ -160,6 +194,7 @@ def choices_of(table: ResponseTable, *, graded: bool, asked: BoolArray | None = 
         is_open=is_open,
         none_share=np.where(is_open, np.maximum(0, 1 - total), 0.0),
         row=order,
+        absent=(~known[order]).astype(np.float32),
     )
 
 
@@ -168,14 +203,26 @@ class WeightModel:
     """Weights as a common direction plus penalised deviations.
 
     weight[t] = base[t] @ common + own + special[t], with base float64[T, K, S] fixed; parameters
-    are flat: common [S], own [K], special [T, K], none [1], none_special [T].
+    are flat: common [S], own [K], special [T, K], none [1], none_special [T], company [K, A] and
+    its own departures on tasks [T, K, A].
     """
 
     base: Float64Array
+    n_absent: int = 0
+    """A: N where weights depend on who is absent, else 0."""
+    hinted: bool = False
+    """True where the last signal is a ready-made logit: then everything is drawn towards it alone,
+    counting 1, rather than towards log-odds."""
 
     @classmethod
     def from_log_odds(
-        cls, member: Float64Array, task: Float64Array, *, graded: bool
+        cls,
+        member: Float64Array,
+        task: Float64Array,
+        *,
+        graded: bool,
+        company: bool = False,
+        hinted: bool = False,
     ) -> WeightModel:
         """Let weights be free multiples of 1, of log-odds, and of a task's departure from them.
 
@@ -183,49 +230,70 @@ class WeightModel:
             member: float64[N], log-odds of each member's accuracy.
             task: float64[T, N], log-odds on each task.
             graded: the logarithmic signals get multiples of their own.
+            company: let weights depend on who is absent.
+            hinted: whether the signals end with a hint.
         """
         overall = np.broadcast_to(member, task.shape)
         base = np.stack([np.ones_like(task), overall, task - member], axis=2)
         if graded:
             none = np.zeros_like(base)
             base = np.block([[base, none], [none, base]])
-        return cls(base)
+        if hinted:
+            base = np.pad(base, ((0, 0), (0, 1), (0, 0)))
+        return cls(base, len(member) if company else 0, hinted)
 
     @property
-    def sizes(self) -> tuple[int, int, int]:
-        """(T, K, S)."""
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the parts of the parameters, in order."""
         n_tasks, n_signals, n_common = self.base.shape
-        return n_tasks, n_signals, n_common
+        return (
+            (n_common,), (n_signals,), (n_tasks, n_signals), (1,), (n_tasks,),
+            (n_signals, self.n_absent), (n_tasks, n_signals, self.n_absent),
+        )  # fmt: skip
 
-    def weights(self, theta: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return weight float64[T, K] and none_bias float64[T]."""
-        common, own, special, none, none_special = self._split(theta)
-        return self.base @ common + own + special, none + none_special
+    @property
+    def centre(self) -> Float64Array:
+        """What the parameters are drawn towards, and where a fit starts."""
+        parts = [np.zeros(shape) for shape in self.shapes]
+        if self.hinted:
+            parts[1][-1] = 1.0
+        return np.concatenate([part.reshape(-1) for part in parts])
+
+    def weights(self, theta: Float64Array) -> Weights:
+        """From flat parameters to weights."""
+        common, own, special, none, none_special, company, apart = self._split(theta)
+        return Weights(self.base @ common + own + special, none + none_special, company + apart)
 
     def _split(self, theta: Float64Array) -> tuple[Float64Array, ...]:
-        n_tasks, n_signals, n_common = self.sizes
-        ends = np.cumsum([n_common, n_signals, n_tasks * n_signals, 1])
-        common, own, special, none, none_special = np.split(theta, ends)
-        return common, own, special.reshape(n_tasks, n_signals), none, none_special
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
+        parts = np.split(theta, ends[:-1])
+        return tuple(part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
+
+    def _ridge(self, own: float, task: float) -> Float64Array:
+        """The penalty of each parameter."""
+        # Without a hint a trace on the common part only keeps it finite on separable data.
+        common, none = (own, own) if self.hinted else (0.1, 0.0)
+        strengths = (common, own, task, none, task, own, task)
+        sizes = [math.prod(shape) for shape in self.shapes]
+        return np.repeat(strengths, sizes)
 
     def objective(
         self, theta: Float64Array, choices: Choices, own_penalty: float, task_penalty: float
     ) -> tuple[float, Float64Array]:
         """Penalised negative log-likelihood and its gradient."""
-        common, own, special, _, none_special = self._split(theta)
-        value, slope, none_slope = choices.loss(*self.weights(theta))
-        value += own_penalty / 2 * float(own @ own)
-        value += task_penalty / 2 * float((special**2).sum() + none_special @ none_special)
-        # A trace of ridge on the common part only keeps it finite on separable data.
-        value += 0.05 * float(common @ common)
+        value, slope = choices.loss(self.weights(theta))
         gradient = [
-            np.einsum("tks,tk->s", self.base, slope) + 0.1 * common,
-            slope.sum(axis=0) + own_penalty * own,
-            (slope + task_penalty * special).reshape(-1),
-            none_slope.sum(keepdims=True),
-            none_slope + task_penalty * none_special,
+            np.einsum("tks,tk->s", self.base, slope.weight),
+            slope.weight.sum(axis=0),
+            slope.weight,
+            slope.none_bias.sum(keepdims=True),
+            slope.none_bias,
+            slope.company.sum(axis=0),
+            slope.company,
         ]
-        return value, np.concatenate(gradient)
+        ridge, away = self._ridge(own_penalty, task_penalty), theta - self.centre
+        value += float(ridge @ away**2) / 2
+        return value, np.concatenate([part.reshape(-1) for part in gradient]) + ridge * away
 
     def fit(
         self,
@@ -238,11 +306,9 @@ class WeightModel:
         """Minimise the objective; returns theta."""
         from scipy.optimize import minimize
 
-        n_tasks, n_signals, n_common = self.sizes
-        size = n_common + n_signals * (1 + n_tasks) + 1 + n_tasks
         result = minimize(
             self.objective,
-            np.zeros(size) if start is None else start,
+            self.centre if start is None else start,
             args=(choices, own_penalty, task_penalty),
             jac=True,
             method="L-BFGS-B",
@@ -263,19 +329,26 @@ def cross_fit(
         choices: the labelled queries.
         fold: int64[Q] in [0, F), by row of the table.
         models: F models, each with log-odds measured without its fold.
-        penalties: S pairs (per member, per task and member), the strongest first.
+        penalties: S pairs (per member, per task and member), the strongest first; weaker ones are
+            not tried once the likelihood falls.
 
     Returns:
         The best setting, and the parameters of each model under it.
     """
-    loss, found = np.zeros(len(penalties)), list[list[Float64Array]]()
-    for k, model in enumerate(models):
-        inside, outside = choices.take(fold != k), choices.take(fold == k)
-        theta, path = None, list[Float64Array]()
-        for j, penalty in enumerate(penalties):
-            theta = model.fit(inside, *penalty, start=theta)
-            loss[j] += outside.loss(*model.weights(theta))[0]
-            path.append(theta)
-        found.append(path)
-    best = int(loss.argmin())
-    return best, [path[best] for path in found]
+    parts = [(choices.take(fold != k), choices.take(fold == k)) for k in range(len(models))]
+    best, best_loss, found = 0, math.inf, list[Float64Array]()
+    thetas: list[Float64Array | None] = [None] * len(models)
+    for j, penalty in enumerate(penalties):
+        fits = [
+            model.fit(inside, *penalty, start=theta)
+            for model, (inside, _), theta in zip(models, parts, thetas, strict=True)
+        ]
+        loss = sum(
+            outside.loss(model.weights(theta))[0]
+            for model, (_, outside), theta in zip(models, parts, fits, strict=True)
+        )
+        if loss >= best_loss:
+            break
+        best, best_loss, found = j, loss, fits
+        thetas = list(fits)
+    return best, found

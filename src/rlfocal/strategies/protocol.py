@@ -8,7 +8,7 @@ Axes: B queries of one batch, N members, C candidate slots, D features, W rememb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import ClassVar, Protocol, Self, runtime_checkable
 
@@ -110,6 +110,11 @@ class View:
     def __len__(self) -> int:
         """B."""
         return len(self.position)
+
+    def take(self, rows: IntArray) -> Self:
+        """Return the view of some of its queries."""
+        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "memory"}
+        return replace(self, **arrays)
 
 
 @runtime_checkable

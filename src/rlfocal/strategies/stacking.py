@@ -69,7 +69,7 @@ class Stacking(Base):
             self.penalty_ = self.penalties[cross_fit(choices, fold, models, self.penalties)[0]]
         model = self._model(table)
         theta = model.fit(choices, *self.penalty_)
-        self.weight_, self.none_bias_ = model.weights(theta)
+        self.weight_, self.none_bias_, _ = model.weights(theta)
         return self
 
     def next_members(self, view: View) -> BoolArray:

@@ -1,9 +1,9 @@
-"""Fusion: from the asked members' answers to the probability of each candidate, or of none of them.
+"""Fusion: from the asked members' answers to the probability of each candidate, or of none.
 
-It starts as a conditional logit on supports (`start.py`) and adds what small networks learn: trust
-that depends on the query, how far few votes count less than many, and corrections shared across
-candidates; all of them start at zero. E nets are held side by side: training queries are judged by
-the net that did not see them, new ones by the mean of all.
+It starts as a conditional logit on supports and hints (`start.py`) and adds what small networks
+learn: trust that depends on the query, how far few votes count less than many, and corrections
+shared across candidates; all of them start at zero. E nets are held side by side: training queries
+are judged by the net that did not see them, new ones by the mean of all.
 
 An option's index carries no meaning but for a small bias per (task, position) of multiple choice,
 which absorbs a pool's habit of over-using an option.
@@ -50,12 +50,14 @@ class FusionInput(NamedTuple):
     """bool[B, C]."""
     competence: Tensor
     """float32[B, N]: expected gain over the member's accuracy on the task."""
+    hint: Tensor
+    """float32[B, C]: the prior's opinion; zeros where Fusion does without."""
     shift: Tensor
     """float32[N]: how far recent labelled queries move the weight of each member's votes."""
 
 
 def fusion_input(
-    view: View, competence: FloatArray, shift: FloatArray | None = None
+    view: View, competence: FloatArray, hint: FloatArray, shift: FloatArray | None = None
 ) -> FusionInput:
     """Take from a view what Fusion reads; `shift` is none where nothing has moved."""
     if shift is None:
@@ -68,6 +70,7 @@ def fusion_input(
         support=torch.from_numpy(view.support),
         available=torch.from_numpy(view.available),
         competence=torch.from_numpy(competence),
+        hint=torch.from_numpy(hint),
         shift=torch.from_numpy(shift),
     )
 
@@ -76,18 +79,20 @@ class Fusion(nn.Module):
     """E cross-fitted nets as one module.
 
     Args:
-        weight: float32[E, T + 1, K], what supports count at the start, task T being unknown; K = N,
-            or 2 N where the second half weighs the logarithms of graded supports.
+        weight: float32[E, T + 1, K], what signals count at the start, task T being unknown; the
+            signals are N supports, N logarithms of them where they are graded, and the hint where
+            there are any.
         none_bias: float32[E, T + 1], the logit of "none of these".
-        n_members: N.
+        company: float32[E, T + 1, K, N], how much more a signal counts where a member is absent.
         n_candidates: C, the number of option positions with a bias of their own.
     """
 
     weight: Tensor
     none_bias: Tensor
+    company: Tensor
 
     def __init__(
-        self, weight: Tensor, none_bias: Tensor, *, n_members: int, n_candidates: int
+        self, weight: Tensor, none_bias: Tensor, company: Tensor, *, n_candidates: int
     ) -> None:
         super().__init__()
         self.n_nets, n_tasks, n_signals = weight.shape
@@ -95,7 +100,10 @@ class Fusion(nn.Module):
         n_nets = self.n_nets
         self.register_buffer("weight", weight)
         self.register_buffer("none_bias", none_bias)
-        self.graded = n_signals == 2 * n_members
+        self.register_buffer("company", company)
+        self.n_members = company.shape[3]
+        self.graded = n_signals >= 2 * self.n_members
+        self.hinted = n_signals % self.n_members == 1
         self.trust = nn.Parameter(torch.zeros(n_nets, 1, n_signals))
         self.task_trust = nn.Parameter(torch.zeros(n_nets, n_tasks, n_signals))
         self.position = nn.Parameter(torch.zeros(n_nets, n_tasks, n_candidates))
@@ -125,30 +133,36 @@ class Fusion(nn.Module):
         known = torch.arange(self.weight.shape[1]) < self.weight.shape[1] - 1
         return self.weight + self.trust + self.task_trust * known[:, None]
 
-    def _weights(self, task: Tensor) -> Tensor:
+    def _weights(self, seen: FusionInput) -> Tensor:
         """float32[E, B, K]."""
-        return (self._by_task() if self._fixed is None else self._fixed)[:, task]
+        by_task = self._by_task() if self._fixed is None else self._fixed
+        absent = (~seen.answered).float()
+        return by_task[:, seen.task] + torch.einsum(
+            "ebkn,bn->ebk", self.company[:, seen.task], absent
+        )
 
     def vote_weights(self, seen: FusionInput) -> Tensor:
-        """float32[E, B, N]: what each member's vote counts if it backs one candidate alone."""
-        weight = self._per_member(self._weights(seen.task))
+        """float32[E, B, N]: what each member's vote counts in the company of those who answered."""
+        weight = self._per_member(self._weights(seen))
         return weight + self.query_trust * seen.competence + seen.shift
 
     def start_weights(self) -> FloatArray:
-        """float32[E, T + 1, N]: as `vote_weights`, before any query is known."""
+        """float32[E, T + 1, N]: what each member's vote counts where everybody has answered."""
         return np.asarray(self._per_member(self._by_task().detach()).numpy())
 
     def _per_member(self, weight: Tensor) -> Tensor:
         """[..., K] → [..., N]: what a support of 1 counts, its logarithm included."""
+        first = weight[..., : self.n_members]
         if not self.graded:
-            return weight
-        first, second = weight.chunk(2, dim=-1)
-        return first + second
+            return first
+        return first + weight[..., self.n_members : 2 * self.n_members]
 
     def forward(self, seen: FusionInput) -> Tensor:
         """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""
         signal = _evidence(seen.support) if self.graded else seen.support
-        vote = torch.einsum("ebk,bkc->ebc", self._weights(seen.task), signal)
+        if self.hinted:
+            signal = torch.cat([signal, seen.hint[:, None]], dim=1)
+        vote = torch.einsum("ebk,bkc->ebc", self._weights(seen), signal)
         vote = vote + self.query_trust * torch.einsum("bn,bnc->bc", seen.competence, seen.support)
         vote = vote + torch.einsum("n,bnc->bc", seen.shift, seen.support)
         n_slots = min(vote.shape[2], self.position.shape[2])

@@ -1,39 +1,71 @@
 """Where Fusion starts: a conditional logit fitted on all members and on random subsets of them.
 
-The same convex problem as `strategies.stacking`, fitted for every inner fold on the others and once
-on everything; the penalties are chosen by out-of-fold likelihood. So Fusion is no worse than
-stacking before its networks learn anything, and it knows subsets too.
+The same convex problem as `strategies.stacking`, with weights that depend on who is absent and,
+where labels are few, with the prior's opinion as one more signal; fitted for every inner fold on
+the others and once on everything. The penalties are chosen by out-of-fold likelihood: from the
+prior alone, or plain log-odds, up to weights of each member on each task in each company.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.records import IntArray, ResponseTable
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.rl.fusion.hints import Hints
 from rlfocal.strategies.likelihood import PENALTIES, WeightModel, choices_of, cross_fit
 from rlfocal.strategies.single import task_accuracy
 
-__all__ = ["FusionStart", "fit_start", "random_subsets"]
+__all__ = ["FusionStart", "Lesson", "draw_lessons", "fit_start", "random_subsets"]
 
-_N_SUBSETS = 2
-"""Random subsets of members per query, beside all of them."""
+_N_COPIES = 5
+"""Lessons that the start is fitted on."""
+
+
+class Lesson(NamedTuple):
+    """The training queries with some of their members revealed."""
+
+    asked: Tensor
+    """bool[Q, N]."""
+    hint: Tensor
+    """float32[Q, C], from a prior that does not know the query's fold; zeros without a prior."""
 
 
 class FusionStart(NamedTuple):
-    """Weights of E nets; task T stands for an unknown task; K = 2 N where supports are graded."""
+    """Weights of E nets; task T stands for an unknown task.
+
+    K = N, or 2 N where supports are graded, and one more where there are hints.
+    """
 
     weight: Tensor
     """float32[E, T + 1, K]."""
     none_bias: Tensor
     """float32[E, T + 1]: logit of "none of these" for open queries."""
+    company: Tensor
+    """float32[E, T + 1, K, N]: how much more a signal counts where a member is absent."""
+
+
+def draw_lessons(
+    table: ResponseTable, fold: IntArray, hints: Hints, n: int, *, generator: torch.Generator
+) -> list[Lesson]:
+    """Reveal all members, and n - 1 times random subsets of them."""
+    order = torch.from_numpy(table.member_score.mean(axis=0))
+    masks = [torch.ones(table.n_queries, table.n_members, dtype=torch.bool)]
+    masks += [random_subsets(order, table.n_queries, generator) for _ in range(n - 1)]
+    return [Lesson(m, torch.from_numpy(hints.of_table(table, m.numpy(), fold))) for m in masks]
 
 
 def fit_start(
-    table: ResponseTable, fold: IntArray, n_folds: int, *, generator: torch.Generator
+    table: ResponseTable,
+    fold: IntArray,
+    n_folds: int,
+    lessons: Sequence[Lesson],
+    *,
+    hinted: bool,
 ) -> FusionStart:
     """Fit E = n_folds + 1 conditional logits.
 
@@ -41,31 +73,34 @@ def fit_start(
         table: labelled training queries.
         fold: int64[Q] in [0, n_folds).
         n_folds: net e < n_folds is fitted without fold e, the last one on everything.
-        generator: draws the subsets.
+        lessons: of these queries, the first with all members.
+        hinted: whether the lessons' hints are to be used.
     """
-    n_queries, graded = table.n_queries, table.has_graded_support
-    order = torch.from_numpy(table.member_score.mean(axis=0))
-    masks = [torch.ones(n_queries, table.n_members, dtype=torch.bool)]
-    masks += [random_subsets(order, n_queries, generator) for _ in range(_N_SUBSETS)]
-    copies = table.take(np.tile(np.arange(n_queries), len(masks)))
-    choices = choices_of(copies, graded=graded, asked=torch.cat(masks).numpy())
-    models = [_model(table.take(fold != k), graded=graded) for k in range(n_folds)]
+    lessons = lessons[:_N_COPIES]
+    graded = table.has_graded_support
+    copies = table.take(np.tile(np.arange(table.n_queries), len(lessons)))
+    hint: FloatArray | None = None
+    if hinted:
+        hint = torch.cat([lesson.hint for lesson in lessons]).numpy()
+    asked = torch.cat([lesson.asked for lesson in lessons]).numpy()
+    choices = choices_of(copies, graded=graded, asked=asked, hint=hint)
+
+    def model(rows: ResponseTable) -> WeightModel:
+        """Log-odds of accuracy, the unknown task last."""
+        accuracy = rows.member_score.mean(axis=0, dtype=np.float64)
+        by_task = np.vstack([task_accuracy(rows), accuracy]).astype(np.float64)
+        odds = [np.log(p / (1 - p)) for p in (np.clip(x, 0.02, 0.98) for x in (accuracy, by_task))]
+        return WeightModel.from_log_odds(*odds, graded=graded, company=True, hinted=hinted)
+
+    models = [model(table.take(fold != k)) for k in range(n_folds)]
     # A query counts once, however many of its subsets are fitted.
-    penalties = [(len(masks) * own, len(masks) * task) for own, task in PENALTIES]
-    best, thetas = cross_fit(choices, np.tile(fold, len(masks)), models, penalties)
-    models.append(_model(table, graded=graded))
+    penalties = [(len(lessons) * own, len(lessons) * task) for own, task in PENALTIES]
+    best, thetas = cross_fit(choices, np.tile(fold, len(lessons)), models, penalties)
+    models.append(model(table))
     thetas.append(models[-1].fit(choices, *penalties[best], start=thetas[0]))
     fitted = [model.weights(theta) for model, theta in zip(models, thetas, strict=True)]
-    weight, none_bias = (np.stack(parts).astype(np.float32) for parts in zip(*fitted, strict=True))
-    return FusionStart(torch.from_numpy(weight), torch.from_numpy(none_bias))
-
-
-def _model(table: ResponseTable, *, graded: bool) -> WeightModel:
-    """Log-odds of accuracy, the unknown task last."""
-    accuracy = table.member_score.mean(axis=0, dtype=np.float64)
-    by_task = np.vstack([task_accuracy(table), accuracy]).astype(np.float64)
-    odds = [np.log(p / (1 - p)) for p in (np.clip(x, 0.02, 0.98) for x in (accuracy, by_task))]
-    return WeightModel.from_log_odds(*odds, graded=graded)
+    stacked = (np.stack(parts).astype(np.float32) for parts in zip(*fitted, strict=True))
+    return FusionStart(*(torch.from_numpy(part) for part in stacked))
 
 
 def random_subsets(order: Tensor, n_rows: int, generator: torch.Generator) -> Tensor:

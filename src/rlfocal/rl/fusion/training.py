@@ -15,12 +15,15 @@ from torch import Tensor
 
 from rlfocal.records import CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.fusion.hints import Hints
 from rlfocal.rl.fusion.net import Fusion, FusionInput
-from rlfocal.rl.fusion.start import fit_start, random_subsets
+from rlfocal.rl.fusion.start import Lesson, draw_lessons, fit_start
 from rlfocal.rl.nets import seeded, weights_of
-from rlfocal.rl.statistics import PoolStatistics
 
 __all__ = ["fit_fusion"]
+
+_N_LESSONS = 16
+"""Ways to reveal each training query: all members, and random subsets that epochs take in turn."""
 
 
 def _nll(logits: Tensor, worth: Tensor) -> Tensor:
@@ -41,19 +44,17 @@ class _TrainingData:
     worth: Tensor
     labelled: Tensor
     fold: Tensor
-    order: Tensor
-    """float32[N]: members' accuracies, so that subsets like those that will be asked come often."""
 
-    def batch(self, rows: Tensor, asked: Tensor) -> tuple[FusionInput, Tensor]:
-        """Queries `rows` with only the members `asked` (bool[B, N]) revealed."""
-        full = self.everything
+    def batch(self, rows: Tensor, lesson: Lesson) -> tuple[FusionInput, Tensor]:
+        """Queries `rows` with only the members of the lesson revealed."""
+        full, asked = self.everything, lesson.asked[rows]
         answered = full.answered[rows] & asked
         support = full.support[rows] * answered[:, :, None]
         is_open = full.is_open[rows]
         available = torch.where(is_open[:, None], support.any(1), full.available[rows])
         seen = FusionInput(
             full.task[rows], is_open, asked, answered, support, available, full.competence[rows],
-            full.shift,
+            lesson.hint[rows], full.shift,
         )  # fmt: skip
         worth = self.worth[rows] * available
         none = (1 - worth.amax(1, keepdim=True)) * is_open[:, None]
@@ -62,9 +63,9 @@ class _TrainingData:
 
 def fit_fusion(
     table: ResponseTable,
-    statistics: PoolStatistics,
     competence: FloatArray,
     fold: IntArray,
+    hints: Hints,
     config: RlFocalConfig,
     *,
     rng: np.random.Generator,
@@ -74,9 +75,9 @@ def fit_fusion(
 
     Args:
         table: labelled training queries.
-        statistics: of those queries.
         competence: float32[Q, N], out of fold.
         fold: int64[Q] in [0, n_folds).
+        hints: the prior on this pool, or none.
         config: settings.
         rng: source of all randomness.
         on_epoch: called with the epoch and the out-of-fold likelihood loss.
@@ -85,29 +86,25 @@ def fit_fusion(
         The nets at their best out-of-fold likelihood.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    start = fit_start(table, fold, config.n_folds, generator=generator)
+    lessons = draw_lessons(table, fold, hints, _N_LESSONS, generator=generator)
+    exam = [lessons[0], *draw_lessons(table, fold, hints, 3, generator=generator)[1:]]
+    start = fit_start(table, fold, config.n_folds, lessons, hinted=bool(hints))
     fusion = seeded(
         int(rng.integers(2**62)),
-        lambda: Fusion(
-            start.weight,
-            start.none_bias,
-            n_members=table.n_members,
-            n_candidates=table.n_candidates,
-        ),
-    )  # fmt: skip
-    data = _training_data(table, statistics, competence, fold)
+        lambda: Fusion(*start, n_candidates=table.n_candidates),
+    )
+    data = _training_data(table, competence, fold)
     small = table.n_queries < 4000
     optimizer = torch.optim.AdamW(
         fusion.parameters(), lr=1.5e-3 if small else 3e-3, weight_decay=0.1 if small else 0.01
     )
-    check = [random_subsets(data.order, table.n_queries, generator) for _ in range(2)]
-    check.append(torch.ones_like(check[0]))
-    best, best_nll, since = weights_of(fusion), _out_of_fold(fusion, data, check), 0
+    best, best_nll, since = weights_of(fusion), _out_of_fold(fusion, data, exam), 0
     rows = torch.nonzero(data.labelled)[:, 0]
     for epoch in range(config.fusion_epochs):
         shuffled = rows[torch.randperm(len(rows), generator=generator)]
+        lesson = lessons[1 + epoch % (len(lessons) - 1)]
         for batch in torch.split(shuffled, 256):
-            seen, worth = data.batch(batch, random_subsets(data.order, len(batch), generator))
+            seen, worth = data.batch(batch, lesson)
             nets = torch.arange(fusion.n_nets)[:, None]
             use = (nets != data.fold[batch]).float()
             loss = (_nll(fusion(seen), worth) * use).sum() / len(batch)
@@ -115,7 +112,7 @@ def fit_fusion(
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        nll = _out_of_fold(fusion, data, check)
+        nll = _out_of_fold(fusion, data, exam)
         if on_epoch is not None:
             on_epoch(epoch, nll)
         if nll < best_nll - 1e-5:
@@ -128,9 +125,7 @@ def fit_fusion(
     return fusion.eval()
 
 
-def _training_data(
-    table: ResponseTable, statistics: PoolStatistics, competence: FloatArray, fold: IntArray
-) -> _TrainingData:
+def _training_data(table: ResponseTable, competence: FloatArray, fold: IntArray) -> _TrainingData:
     worth = torch.from_numpy(table.candidate_score * table.exists)
     is_open = torch.from_numpy(table.kind != CandidateKind.OPTIONS)
     everything = FusionInput(
@@ -141,22 +136,22 @@ def _training_data(
         support=torch.from_numpy(table.support.copy()),
         available=torch.from_numpy(table.exists.copy()),
         competence=torch.from_numpy(competence),
+        hint=torch.zeros(worth.shape),
         shift=torch.zeros(table.n_members),
     )
     # A multiple-choice query without a right option teaches nothing; an open one teaches "none".
     labelled = is_open | (worth.amax(1) > 0)
-    order = torch.from_numpy(statistics.accuracy)
-    return _TrainingData(everything, worth, labelled, torch.from_numpy(fold), order)
+    return _TrainingData(everything, worth, labelled, torch.from_numpy(fold))
 
 
 @torch.inference_mode()
-def _out_of_fold(fusion: Fusion, data: _TrainingData, checks: list[Tensor]) -> float:
+def _out_of_fold(fusion: Fusion, data: _TrainingData, exam: list[Lesson]) -> float:
     """Mean loss of every labelled query under the net that left it out."""
     total, count = 0.0, 0
     rows = torch.nonzero(data.labelled)[:, 0]
-    for asked in checks:
+    for lesson in exam:
         for batch in torch.split(rows, 2048):
-            seen, worth = data.batch(batch, asked[batch])
+            seen, worth = data.batch(batch, lesson)
             nll = _nll(fusion(seen), worth)
             total += float(nll[data.fold[batch], torch.arange(len(batch))].sum())
             count += len(batch)

@@ -59,26 +59,31 @@ class RlFocalPrior(Base):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Count labelled queries; there may be none."""
         n_tasks, n_members = len(table.tasks), table.n_members
-        self.relative_cost_ = np.ones(n_members, dtype=np.float32)
-        self.adds_up_ = np.ones(n_tasks + 1, dtype=bool)
-        self.counts_ = Counts.none(n_tasks, n_members)
+        relative_cost = np.ones(n_members, dtype=np.float32)
+        adds_up = np.ones(n_tasks + 1, dtype=bool)
+        counts = Counts.none(n_tasks, n_members)
         if table.n_queries:
             mean = table.cost.mean(axis=0)
-            self.relative_cost_ = (mean / mean.mean()).astype(np.float32)
+            relative_cost = (mean / mean.mean()).astype(np.float32)
             comparable = table.kind != CandidateKind.RESPONSES
             seen = np.bincount(table.task, minlength=n_tasks) > 0
             adds_up = np.bincount(table.task[comparable], minlength=n_tasks) > 0
-            self.adds_up_ = np.append(np.where(seen, adds_up, comparable.any()), comparable.any())
-            self.counts_ = self._count(table.task, table.answer, table.member_score)
-        self._known = self._know(self.counts_)
+            adds_up = np.append(np.where(seen, adds_up, comparable.any()), comparable.any())
+            counts = _count(table.task, table.answer, table.member_score, adds_up)
+        return self.assemble(counts, relative_cost, adds_up)
+
+    def assemble(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
+        """Put the strategy together from what fitting counts, as a checkpoint does.
+
+        Args:
+            counts: of labelled queries.
+            relative_cost: float32[N], of a call to each member, in average calls.
+            adds_up: bool[T + 1], whether answers on a task can be compared.
+        """
+        self.counts_, self.relative_cost_, self.adds_up_ = counts, relative_cost, adds_up
+        self._known = self._know(counts)
         self._remembered: tuple[Memory, _Known] | None = None
         return self
-
-    def _count(self, task: np.ndarray, answer: np.ndarray, score: FloatArray) -> Counts:
-        """Counts of labelled queries; answers that cannot be compared say nothing of pairs."""
-        n_tasks = len(self.adds_up_) - 1
-        place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
-        return Counts.of(answer, score, place, n_tasks, comparable=self.adds_up_[place])
 
     def _know(self, counts: Counts) -> _Known:
         statistics = Statistics.of(counts, self.relative_cost_)
@@ -96,7 +101,7 @@ class RlFocalPrior(Base):
         if memory is None or not len(memory.task):
             return self._known
         if self._remembered is None or self._remembered[0] is not memory:
-            recent = self._count(memory.task, memory.answer, memory.member_score)
+            recent = _count(memory.task, memory.answer, memory.member_score, self.adds_up_)
             weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
             self._remembered = (memory, self._know(recent.plus(self.counts_, weight=weight)))
         return self._remembered[1]
@@ -195,6 +200,13 @@ class RlFocalPrior(Base):
         rows = np.arange(len(view))
         posterior = view.support[rows, best] * chance[rows, best][:, None]
         return np.asarray(posterior, dtype=np.float32)
+
+
+def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: BoolArray) -> Counts:
+    """Counts of labelled queries; answers that cannot be compared say nothing of pairs."""
+    n_tasks = len(adds_up) - 1
+    place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
+    return Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])
 
 
 def _chance(known: _Known, place: np.ndarray) -> np.ndarray:

@@ -1,0 +1,101 @@
+"""Hints: what the prior, learned from simulated pools, makes of a pool's answers.
+
+A pool's labels enter the prior as statistics only, so it is right from few labels on; Fusion
+takes its opinion as one more signal and learns how far to follow it. Above some thousands of
+labels a pool's own weights know as much, and the prior is left out, for speed.
+
+Axes: B queries, N members, C candidates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.replay import candidates_of, reveal
+from rlfocal.rl.prior.strategy import RlFocalPrior
+from rlfocal.strategies.protocol import View
+
+__all__ = ["Hints"]
+
+_MOST_LABELS = 4000
+"""Labelled queries from which on a pool does without hints."""
+_FLOOR = 1e-4
+"""Least probability whose logarithm is taken."""
+_ROWS = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Hints:
+    """The prior on one pool.
+
+    `pools` are E of them: number e knows the statistics of all inner folds but fold e, the last one
+    those of all; a pool that has been loaded holds the last one alone. Empty for no hints.
+    """
+
+    pools: tuple[RlFocalPrior, ...] = ()
+
+    @classmethod
+    def fit(cls, table: ResponseTable, fold: IntArray, n_folds: int) -> Self:
+        """Count labelled queries, with each fold left out in turn and once with all of them.
+
+        Args:
+            table: labelled training queries.
+            fold: int64[Q] in [0, n_folds).
+            n_folds: number of inner folds.
+        """
+        if table.n_queries >= _MOST_LABELS:
+            return cls()
+        rng = np.random.default_rng(0)  # the prior draws nothing
+        parts = [table.take(fold != k) for k in range(n_folds)]
+        return cls(tuple(RlFocalPrior().fit(part, rng=rng) for part in (*parts, table)))
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.pools)
+
+    def of(self, view: View, fold: IntArray | None = None) -> FloatArray:
+        """float32[B, C]: log-odds of each candidate against "none of these", or the likeliest.
+
+        Args:
+            view: what has been revealed.
+            fold: int64[B], the inner fold of each training query; None for new queries.
+        """
+        hint = np.zeros(view.available.shape, dtype=np.float32)
+        if not self.pools:
+            return hint
+        if fold is None:
+            return self._of(view, self.pools[-1])
+        for k in np.unique(fold):
+            rows = np.flatnonzero(fold == k)
+            hint[rows] = self._of(view.take(rows), self.pools[k])
+        return hint
+
+    def of_table(self, table: ResponseTable, asked: np.ndarray, fold: IntArray) -> FloatArray:
+        """float32[Q, C]: of training queries with some members revealed, in the table's numbers.
+
+        Args:
+            table: the queries.
+            asked: bool[Q, N].
+            fold: int64[Q].
+        """
+        hint = np.zeros(table.exists.shape, dtype=np.float32)
+        if not self.pools:
+            return hint
+        for start in range(0, table.n_queries, _ROWS):
+            rows = np.arange(start, min(start + _ROWS, table.n_queries))
+            seen = self.of(reveal(table, rows, asked[rows]), fold[rows])
+            places = np.broadcast_to(np.arange(seen.shape[1]), seen.shape)
+            number = candidates_of(table, rows, asked[rows], places)
+            np.put_along_axis(hint[rows[0] : rows[-1] + 1], number, seen, axis=1)
+        return hint
+
+    def _of(self, view: View, pool: RlFocalPrior) -> FloatArray:
+        posterior = pool.fuse(view)
+        log = np.log(np.maximum(posterior, _FLOOR))
+        none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
+        against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
+        return np.asarray(log - against, dtype=np.float32)

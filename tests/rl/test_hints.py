@@ -1,0 +1,89 @@
+"""Hints: the prior's opinion on a pool, never from the labels of the query's own fold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
+from rlfocal.records.inner import inner_folds
+from rlfocal.replay import reveal
+from rlfocal.rl.fusion import Hints
+from rlfocal.rl.fusion import hints as module
+from rlfocal.rl.prior.packing import pack_prior, unpack_prior
+from rlfocal.rl.prior.strategy import RlFocalPrior
+
+MODEL = PoolModel(accuracy=[[0.8, 0.6, 0.5], [0.4, 0.8, 0.5]])
+
+
+@pytest.fixture(scope="module")
+def table() -> ResponseTable:
+    """Free-form: the answers that members gave are the candidates."""
+    choices = build_table(simulate(MODEL, 200, rng=np.random.default_rng(0)))
+    kind = np.full(200, CandidateKind.ANSWERS, dtype=np.int8)
+    return replace(choices, kind=kind, exists=choices.support.any(axis=1))
+
+
+@pytest.fixture(scope="module")
+def fold(table: ResponseTable) -> np.ndarray:
+    return inner_folds(table, 3, rng=np.random.default_rng(0))
+
+
+def test_a_hint_is_the_log_odds_of_the_priors_posterior(
+    table: ResponseTable, fold: np.ndarray
+) -> None:
+    hints = Hints.fit(table, fold, 3)
+    view = reveal(table, np.arange(200), np.ones((200, 3), dtype=bool))
+    posterior = RlFocalPrior().fit(table, rng=np.random.default_rng(0)).fuse(view)
+    none = 1 - posterior.sum(axis=1, keepdims=True)
+    seen = view.available & (posterior > 1e-3)
+    expected = np.log(np.maximum(posterior, 1e-4)) - np.log(none)
+    np.testing.assert_allclose(hints.of(view)[seen], expected[seen], rtol=1e-3, atol=1e-3)
+
+
+def test_labels_of_its_own_fold_do_not_reach_a_query(
+    table: ResponseTable, fold: np.ndarray
+) -> None:
+    scrambled = table.candidate_score.copy()
+    scrambled[fold == 1] = 0
+    other = replace(table, candidate_score=scrambled)
+    view = reveal(table, np.arange(200), np.ones((200, 3), dtype=bool))
+    before, after = (Hints.fit(t, fold, 3).of(view, fold) for t in (table, other))
+    np.testing.assert_array_equal(before[fold == 1], after[fold == 1])
+    assert not np.allclose(before[fold == 0], after[fold == 0], atol=0.05)
+
+
+def test_hints_of_a_table_stand_under_its_own_candidates(
+    table: ResponseTable, fold: np.ndarray
+) -> None:
+    hints = Hints.fit(table, fold, 3)
+    everybody = np.ones((200, 3), dtype=bool)
+    whole = hints.of_table(table, everybody, fold)
+    asked = everybody.copy()
+    asked[:, 0] = False  # leaves gaps in the numbers of open candidates
+    part = hints.of_table(table, asked, fold)
+    rows = np.arange(200)
+    for hint, member in ((whole, 0), (part, 1)):
+        given = np.maximum(table.answer[:, member], 0)
+        floor = hint.min(axis=1)
+        assert (hint[rows, given] > floor)[table.answer[:, member] >= 0].mean() > 0.95
+
+
+def test_large_pools_do_without(table: ResponseTable, fold: np.ndarray) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_MOST_LABELS", 200)
+        hints = Hints.fit(table, fold, 3)
+    assert not hints
+    view = reveal(table, np.arange(5), np.ones((5, 3), dtype=bool))
+    assert not hints.of(view).any()
+
+
+def test_a_prior_survives_packing(table: ResponseTable) -> None:
+    strategy = RlFocalPrior().fit(table, rng=np.random.default_rng(0))
+    again = unpack_prior(pack_prior(strategy))
+    view = reveal(table, np.arange(200), np.random.default_rng(1).random((200, 3)) < 0.6)
+    np.testing.assert_array_equal(again.fuse(view), strategy.fuse(view))
+    np.testing.assert_array_equal(again.decide(view), strategy.decide(view))
+    assert again.dials == strategy.dials
