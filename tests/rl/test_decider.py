@@ -9,6 +9,7 @@ import torch
 from rlfocal.rl.decider import Critic, Decider, GlobalState
 from rlfocal.rl.nets import seeded
 from rlfocal.rl.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
+from rlfocal.rl.policy import action_log_prob, logits_of, rule
 
 B, N, T = 6, 4, 2
 
@@ -17,13 +18,15 @@ def observed(asked: torch.Tensor, *, price: float = 0.02, seed: int = 0) -> Obse
     generator = torch.Generator().manual_seed(seed)
     member = torch.randn(B, N, N_MEMBER_FEATURES, generator=generator)
     member[:, :, 0] = asked.float()
+    preference = torch.rand(B, N, generator=generator)
+    confidence = torch.rand(B, generator=generator)
     return Observation(
         member=member,
         shared=torch.randn(B, N_SHARED_FEATURES, generator=generator),
         task=torch.randint(T + 1, (B,), generator=generator),
-        preference=torch.rand(B, N, generator=generator),
-        confidence=torch.rand(B, generator=generator),
-        price=torch.full((B,), price),
+        preference=preference,
+        confidence=confidence,
+        start=rule(preference, confidence, torch.full((B,), price)),
         legal=torch.cat([~asked, asked.any(1, keepdim=True)], dim=1),
     )
 
@@ -65,6 +68,7 @@ def test_what_belongs_to_a_member_moves_with_it(decider: Decider) -> None:
     moved = observation._replace(
         member=observation.member[:, order],
         preference=observation.preference[:, order],
+        start=torch.cat([observation.start[:, :-1][:, order], observation.start[:, -1:]], 1),
         legal=torch.cat([observation.legal[:, :-1][:, order], observation.legal[:, -1:]], 1),
     )
     before = decider(observation)
@@ -88,6 +92,14 @@ def test_it_starts_by_preference_and_stops_later_at_a_lower_price() -> None:
     stops = [fresh(observed(asked, price=p))[:, -1] for p in (0.001, 0.02, 0.2)]
     assert (stops[0] < stops[1]).all()
     assert (stops[1] < stops[2]).all()
+
+
+def test_logits_and_log_probabilities_lead_to_each_other() -> None:
+    observation = observed(some_asked())
+    none = torch.zeros(B, N + 1)
+    before = action_log_prob(start=observation.start, legal=observation.legal, logit=none)
+    again = action_log_prob(start=logits_of(before), legal=observation.legal, logit=none)
+    torch.testing.assert_close(again.exp(), before.exp(), atol=1e-5, rtol=1e-4)
 
 
 def test_only_the_critic_depends_on_hidden_scores() -> None:

@@ -17,7 +17,7 @@ from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.threshold import Curve, PosteriorThreshold, Walk, nearest_price
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
 
-CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, fusion_epochs=3, hidden=8)
+CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, fusion_epochs=3, hidden=8, learn_from=1)
 
 
 def table_of(accuracy: list[list[float]], n_queries: int, seed: int = 0) -> ResponseTable:
@@ -35,27 +35,27 @@ def fitted(table: ResponseTable) -> RlFocal:
     return RlFocal(CONFIG).fit(table, rng=np.random.default_rng(0))
 
 
-def judged(score: list[float], cost: float = 1.0) -> _Judged:
-    rows = np.array([score], dtype=np.float32)
+def judged(score: list[float], cost: float = 1.0, times: int = 1) -> _Judged:
+    rows = np.array([score * times], dtype=np.float32)
     return _Judged(np.repeat(rows, 2, axis=0), np.full((2, rows.shape[1]), cost, dtype=np.float32))
 
 
-def test_a_rival_must_win_by_a_standard_error() -> None:
+@pytest.mark.parametrize(("times", "chosen"), [(1, LEARNED), (4, "a")])
+def test_a_rival_must_win_significantly(times: int, chosen: str) -> None:
     prices = np.array([0.1, 0.0], dtype=np.float32)
     found = {
-        LEARNED: judged([1, 0, 1, 0]), "a": judged([1, 0, 1, 1]), "b": judged([0, 0, 0, 0]),
-        Everybody.name: judged([1, 1, 1, 0], 4), BestSingle.name: judged([1, 1, 1, 1]),
-        BestSinglePerTask.name: judged([0, 1, 1, 0]),
+        LEARNED: judged([1, 0, 1, 0], times=times), "a": judged([1, 0, 1, 1], times=times),
+        "b": judged([0, 0, 0, 0], times=times), Everybody.name: judged([1, 1, 1, 0], 4, times),
+        BestSinglePerTask.name: judged([0, 1, 1, 0], times=times),
     }  # fmt: skip
-    del found[BestSingle.name]
-    verdict = _verdict(found | {BestSingle.name: judged([0, 0, 0, 0])}, 0, prices)
-    # a leads by 1 / 4, and so does its standard deviation, sqrt(3) / 4, over sqrt(4) queries.
-    assert (verdict.chosen, verdict.rival, verdict.incumbent) == ("a", "a", LEARNED)
+    verdict = _verdict(found, 0, prices)
+    # a leads by 1 / 4; its standard deviation is sqrt(3) / 4, over the square root of the queries.
+    assert (verdict.chosen, verdict.rival, verdict.incumbent) == (chosen, "a", LEARNED)
     assert verdict.rival_utility - verdict.utility == pytest.approx(0.25)
-    assert verdict.standard_error == pytest.approx(3**0.5 / 8)
-    found["a"] = judged([0, 0, 1, 1])
-    close = _verdict(found | {BestSingle.name: judged([0, 0, 0, 0])}, 0, prices)
-    assert (close.chosen, close.rival_utility - close.utility) == (LEARNED, pytest.approx(0))
+    assert verdict.standard_error == pytest.approx(3**0.5 / 4 / (4 * times) ** 0.5)
+    found["a"] = judged([0, 0, 1, 1], times=times)
+    level = _verdict(found, 0, prices)
+    assert (level.chosen, level.rival_utility - level.utility) == (LEARNED, pytest.approx(0))
 
 
 def test_without_a_price_ways_to_spare_calls_do_not_stand_against_everybody() -> None:

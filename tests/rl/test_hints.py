@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.inner import inner_folds
 from rlfocal.replay import reveal
 from rlfocal.rl.fusion import Hints
 from rlfocal.rl.fusion import hints as module
+from rlfocal.rl.policy import action_log_prob
 from rlfocal.rl.prior.packing import pack_prior, unpack_prior
 from rlfocal.rl.prior.strategy import RlFocalPrior
 
@@ -40,7 +42,7 @@ def test_a_hint_is_the_log_odds_of_the_priors_posterior(
     none = 1 - posterior.sum(axis=1, keepdims=True)
     seen = view.available & (posterior > 1e-3)
     expected = np.log(np.maximum(posterior, 1e-4)) - np.log(none)
-    np.testing.assert_allclose(hints.of(view)[seen], expected[seen], rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(hints.of(view).hint[seen], expected[seen], rtol=1e-3, atol=1e-3)
 
 
 def test_labels_of_its_own_fold_do_not_reach_a_query(
@@ -50,7 +52,7 @@ def test_labels_of_its_own_fold_do_not_reach_a_query(
     scrambled[fold == 1] = 0
     other = replace(table, candidate_score=scrambled)
     view = reveal(table, np.arange(200), np.ones((200, 3), dtype=bool))
-    before, after = (Hints.fit(t, fold, 3).of(view, fold) for t in (table, other))
+    before, after = (Hints.fit(t, fold, 3).of(view, fold).hint for t in (table, other))
     np.testing.assert_array_equal(before[fold == 1], after[fold == 1])
     assert not np.allclose(before[fold == 0], after[fold == 0], atol=0.05)
 
@@ -71,13 +73,33 @@ def test_hints_of_a_table_stand_under_its_own_candidates(
         assert (hint[rows, given] > floor)[table.answer[:, member] >= 0].mean() > 0.95
 
 
+def test_the_decision_is_the_priors_at_each_querys_price(
+    table: ResponseTable, fold: np.ndarray
+) -> None:
+    hints = Hints.fit(table, fold, 3)
+    asked = np.random.default_rng(1).random((200, 3)) < 0.5
+    view = reveal(table, np.arange(200), asked)
+    price = np.where(np.arange(200) % 2, 0.01, 0.1).astype(np.float32)
+    start = hints.of(view, price=price).start
+    assert start is not None
+    legal = torch.from_numpy(np.hstack([~asked, asked.any(axis=1, keepdims=True)]))
+    found = action_log_prob(start=start, legal=legal, logit=torch.zeros_like(start)).exp().numpy()
+    prior = RlFocalPrior().fit(table, rng=np.random.default_rng(0))
+    usable = ~asked.all(axis=1)
+    for odd, lam in ((0, 0.1), (1, 0.01)):
+        rows = usable & (np.arange(200) % 2 == odd)
+        expected = prior.at(lam).decide(view)
+        np.testing.assert_allclose(found[rows], expected[rows], atol=1e-4)
+    assert hints.of(view).start is None
+
+
 def test_large_pools_do_without(table: ResponseTable, fold: np.ndarray) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_MOST_LABELS", 200)
         hints = Hints.fit(table, fold, 3)
     assert not hints
     view = reveal(table, np.arange(5), np.ones((5, 3), dtype=bool))
-    assert not hints.of(view).any()
+    assert not hints.of(view).hint.any()
 
 
 def test_a_prior_survives_packing(table: ResponseTable) -> None:

@@ -80,14 +80,14 @@ class Rounds(NamedTuple):
 class RlFocalConfig(_Config):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
-    ppo: PpoConfig = PpoConfig(learning_rate=3e-3)
+    ppo: PpoConfig = PpoConfig(learning_rate=5e-3, n_epochs=1)
     """The Decider's and the critic's optimisation."""
     credit: Literal["counterfactual", "sampled"] = "counterfactual"
     """Judge stopping and asking on at every state of a path, each by its probability; or only the
     one that was drawn, as plain GAE does."""
-    n_iterations: Count = 150
+    n_iterations: Count = 100
     """Rollouts, each followed by an update."""
-    n_episodes: Count = 512
+    n_episodes: Count = 1024
     """Queries per rollout, drawn from the training queries."""
     price_min: Positive = 0.001
     """Least lambda: the price of an average call, as a fraction of a right answer's worth."""
@@ -101,10 +101,12 @@ class RlFocalConfig(_Config):
     """Most rounds of a query: 1 chooses a whole ensemble at once; null for no limit."""
     validation_share: Fraction = 0.15
     """Share of the training queries on which the best policy is picked."""
-    validate_every: Count = 10
+    validate_every: Count = 5
     """Iterations between two validations."""
     patience: Count = 8
     """Validations without a new best before training stops."""
+    learn_from: Count = 500
+    """Labelled queries from which on the Decider trains; with fewer it acts as the prior does."""
     n_folds: Annotated[int, Field(ge=2)] = 3
     """Inner folds of the cross-fitted Fusion."""
     fusion_epochs: Count = 60

@@ -92,12 +92,8 @@ class Decider(nn.Module):
         """float32[B, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
         hidden, pool, shared = self.body(observation.member, observation)
         members = self.member_mix(hidden).add_(self.pool_mix(pool)[:, None]).relu_()
-        return action_log_prob(
-            preference=observation.preference, confidence=observation.confidence,
-            price=observation.price, legal=observation.legal,
-            member_logit=self.member_head(members).squeeze(2),
-            stop_logit=self.stop_head(shared).squeeze(1),
-        )  # fmt: skip
+        logit = torch.cat([self.member_head(members).squeeze(2), self.stop_head(shared)], dim=1)
+        return action_log_prob(start=observation.start, legal=observation.legal, logit=logit)
 
     def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability float32[B, A] of actions int64[B, A], and entropy float32[B]."""

@@ -54,7 +54,7 @@ class Everybody(Base):
             view = reveal(table, part, asked)
             with one_thread(), torch.inference_mode():
                 fold = known.fold[part]
-                hint = self._foundation.hints.of(view, fold.numpy())
+                hint = self._foundation.hints.of(view, fold.numpy()).hint
                 seen = fusion_input(view, known.competence[part], hint)
                 posterior = self._foundation.fusion.posterior(seen, fold)[:, :-1]
             chance = posterior.numpy() * view.available

@@ -1,10 +1,11 @@
 """Never worse: at each price, what learned is kept only where it has earned its place.
 
 The learned policy and simple rivals are judged on training queries out of fold: rivals are fitted
-without the query's inner fold, Fusion's posterior comes from the net that left it out. The Decider
-itself did see most of these queries, so its figure flatters a little; a rival whose lead exceeds
-its standard error acts in the policy's place. Where calls cost nothing, everybody is asked, unless
-one member alone, or stacking, does better.
+without the query's inner fold, thresholds are chosen on the other folds, and Fusion's posterior
+comes from the net that left the query out. The Decider itself did see most of these queries, so its
+figure flatters a little. A rival acts in the policy's place where its lead is significant
+(one-sided, 95 %): with few labels, the luckiest of several leads by a standard error too often.
+Where calls cost nothing, everybody is asked, unless one member alone, or stacking, does better.
 
 Axes: P prices, Q queries.
 """
@@ -23,7 +24,7 @@ from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.rollout import greedy
-from rlfocal.rl.threshold import Curve, PosteriorThreshold, prices_of, walk_prices
+from rlfocal.rl.threshold import Curve, PosteriorThreshold, Walk, prices_of, walk_prices
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, unmet
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
@@ -37,6 +38,8 @@ SIMPLE: tuple[type[Any], ...] = (BestSingle, BestSinglePerTask, CappedAgreement,
 """Rivals that know nothing of Fusion."""
 _SPARES_NOTHING = (BestSingle.name, BestSinglePerTask.name, Stacking.name)
 """Rivals where calls cost nothing."""
+_SURE = 1.645
+"""Standard errors by which a rival must lead: one-sided 95 %."""
 _MOST_ROWS = 3000
 """Training queries that judge; more would settle nothing that these leave open."""
 
@@ -128,11 +131,8 @@ def fit_fallback(
     prices = prices_of(config)
     grid = np.array(prices, dtype=np.float32)
     walks = walk_prices(foundation, table, rows, prices)
-    curve = Curve.of(walks)
-    outcomes = [w.outcome(curve.best(p, prices[p])) for p, w in enumerate(walks)]
-    judged = {
-        PosteriorThreshold.name: _Judged(*(np.stack(part) for part in zip(*outcomes, strict=True)))
-    }
+    fold = foundation.known.fold.numpy()[rows]
+    judged = {PosteriorThreshold.name: _thresholds(walks, fold, prices)}
     everybody = Everybody(foundation)
     whole = table.cost[rows].sum(axis=1) / np.float32(foundation.statistics.unit_cost)
     shape = (len(prices), len(rows))
@@ -141,7 +141,7 @@ def fit_fallback(
     )
     rivals: dict[str, Strategy] = {
         Everybody.name: everybody,
-        PosteriorThreshold.name: PosteriorThreshold(config).assemble(foundation, curve),
+        PosteriorThreshold.name: PosteriorThreshold(config).assemble(foundation, Curve.of(walks)),
     }
     for kind in SIMPLE:
         if unmet(kind(), table) is None:
@@ -152,8 +152,20 @@ def fit_fallback(
     return Fallback(tuple(_verdict(judged, p, grid) for p in range(len(prices))), rivals)
 
 
+def _thresholds(walks: list[Walk], fold: IntArray, prices: tuple[float, ...]) -> _Judged:
+    """Stopping on a threshold, chosen for each inner fold on the others."""
+    score = np.zeros((len(prices), len(fold)), dtype=np.float32)
+    cost = np.zeros_like(score)
+    for k in np.unique(fold):
+        here = fold == k
+        curve = Curve.of([w.take(~here) for w in walks])
+        for p, walked in enumerate(walks):
+            score[p, here], cost[p, here] = walked.take(here).outcome(curve.best(p, prices[p]))
+    return _Judged(score, cost)
+
+
 def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
-    """Keep what should act at a price unless another did better by a standard error.
+    """Keep what should act at a price unless another did significantly better.
 
     Where calls cost nothing, only a member that is better alone and another way to fuse all stand
     against everybody: a way to spare calls that seems to gain accuracy as well is most often the
@@ -172,7 +184,7 @@ def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
     error = float(gap.std() / np.sqrt(len(gap)))
     return Verdict(
         price=float(prices[p]),
-        chosen=rival if gap.mean() > error else incumbent,
+        chosen=rival if gap.mean() > _SURE * error else incumbent,
         incumbent=incumbent,
         utility=float(utility[incumbent].mean()),
         rival=rival,

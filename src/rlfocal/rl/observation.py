@@ -18,6 +18,7 @@ from torch import Tensor
 
 from rlfocal.records import FloatArray
 from rlfocal.rl.fusion import Fusion, FusionInput, Hints, fusion_input
+from rlfocal.rl.policy import rule
 from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.protocol import View
 
@@ -40,8 +41,8 @@ class Observation(NamedTuple):
     """float32[B, N]: expected score of each member's answer minus its price."""
     confidence: Tensor
     """float32[B]: posterior of the leading candidate."""
-    price: Tensor
-    """float32[B]: lambda."""
+    start: Tensor
+    """float32[B, N + 1]: logits of what to do unless learned otherwise."""
     legal: Tensor
     """bool[B, N + 1]: members not asked yet; stopping, once somebody has been."""
 
@@ -76,21 +77,25 @@ class Observer:
             competence: float32[B, N], expected gain over the accuracy on the task.
             fold: int64[B] for training queries (their Fusion must not have seen them), else None.
         """
-        hint = self.hints.of(view, None if fold is None else fold.numpy())
-        seen = fusion_input(view, competence, hint, self.shift)
+        opinion = self.hints.of(view, None if fold is None else fold.numpy(), price=price)
+        seen = fusion_input(view, competence, opinion.hint, self.shift)
         posterior, weights = self._fused(seen, fold)
         expected = self.statistics.task_accuracy[view.task] + competence
         priced = expected - price[:, None] * self.statistics.relative_cost
         candidates, none = posterior[:, :-1], posterior[:, -1:]
         leading = _leading(candidates)
         asked = seen.asked
+        preference = torch.from_numpy(priced.astype(np.float32))
+        start = opinion.start
+        if start is None:
+            start = rule(preference, leading.value[:, 0], torch.from_numpy(price))
         observation = Observation(
             member=self._member_features(seen, leading.place, torch.from_numpy(expected), weights),
             shared=self._shared_features(view, seen, leading.value, none, price),
             task=seen.task,
-            preference=torch.from_numpy(priced.astype(np.float32)),
+            preference=preference,
             confidence=leading.value[:, 0],
-            price=torch.from_numpy(price.astype(np.float32)),
+            start=start,
             legal=torch.cat([~asked, asked.any(1, keepdim=True)], dim=1),
         )
         return Seen(observation, posterior)

@@ -1,7 +1,8 @@
 """The decision both Deciders share: stop or ask, then whom; log-probabilities over N + 1 actions.
 
 It starts as a sound rule, to which heads add what they learn: members in order of preference, and a
-stop where the posterior passes a threshold that falls with the price of a call.
+stop where the posterior passes a threshold that falls with the price of a call. Where labels are
+few, what the prior learned takes the rule's place.
 
 Axes: B queries, N members.
 """
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["action_log_prob", "likeliest", "taken"]
+__all__ = ["action_log_prob", "likeliest", "logits_of", "rule", "taken"]
 
 _ORDER_GAIN = 20.0
 """Start: five points of expected accuracy make a member e times as likely to be asked first."""
@@ -24,34 +25,42 @@ _GAIN_PER_CALL = 0.25
 _EVEN = math.log(0.5)
 
 
-def action_log_prob(
-    *,
-    preference: Tensor,
-    confidence: Tensor,
-    price: Tensor,
-    legal: Tensor,
-    member_logit: Tensor,
-    stop_logit: Tensor,
-) -> Tensor:
-    """Log-probabilities of asking each member, and of stopping (last).
+def rule(preference: Tensor, confidence: Tensor, price: Tensor) -> Tensor:
+    """float32[B, N + 1]: logits to start from: of asking each member, and of stopping (last).
 
     Args:
         preference: float32[B, N], expected score of each member's answer minus its price.
         confidence: float32[B], posterior of the leading candidate.
         price: float32[B], of the next call.
+    """
+    threshold = 1 - (price / _GAIN_PER_CALL).clamp(max=1)
+    stop = _STOP_GAIN * (confidence - threshold)
+    return torch.cat([_ORDER_GAIN * preference, stop[:, None]], dim=1)
+
+
+def logits_of(log_prob: Tensor) -> Tensor:
+    """float32[B, N + 1]: logits that `action_log_prob` turns into these log-probabilities again."""
+    stop = log_prob[:, -1:].clamp_max(-1e-6)
+    return torch.cat([log_prob[:, :-1], stop - torch.log1p(-stop.exp())], dim=1).clamp(-30, 30)
+
+
+def action_log_prob(*, start: Tensor, legal: Tensor, logit: Tensor) -> Tensor:
+    """Log-probabilities of asking each member, and of stopping (last).
+
+    Args:
+        start: float32[B, N + 1], what to do unless learned otherwise: logits of the members
+            against each other, and of stopping against going on.
         legal: bool[B, N + 1], members not asked yet; stopping, once somebody has been.
-        member_logit: float32[B, N], learned correction to the order.
-        stop_logit: float32[B], learned correction to the stop.
+        logit: float32[B, N + 1], learned correction.
 
     Returns:
         float32[B, N + 1].
     """
-    score = _ORDER_GAIN * preference + member_logit
+    logit = start + logit
+    score, stop = logit[:, :-1], logit[:, -1]
     open_to = legal[:, :-1]
     # A query with everybody asked has no legal member: its row is never used, only kept finite.
     which = torch.log_softmax(score.masked_fill(~open_to, -1e9), dim=1)
-    threshold = 1 - (price / _GAIN_PER_CALL).clamp(max=1)
-    stop = _STOP_GAIN * (confidence - threshold) + stop_logit
     stop = torch.where(legal[:, -1], stop, -1e9)
     stop = torch.where(open_to.any(1), stop, 1e9)
     which = which + functional.logsigmoid(-stop)[:, None]

@@ -42,6 +42,10 @@ class Walk(NamedTuple):
     cost: FloatArray
     """float32[K, Q]: of the calls so far, in average calls."""
 
+    def take(self, rows: BoolArray) -> Walk:
+        """Keep some of the queries."""
+        return Walk(*(part[:, rows] for part in self))
+
     def stops(self, threshold: float) -> IntArray:
         """int64[Q]: after how many calls, less one, each query stops."""
         sure = self.confidence >= threshold

@@ -110,6 +110,8 @@ class Trainer:
     @property
     def done(self) -> bool:
         """True when every iteration is made, or the policy has stopped getting better."""
+        if self.table.n_queries < self.config.learn_from:
+            return True
         worn_out = self._since_best >= self.config.patience
         return self.iteration >= self.config.n_iterations or worn_out
 

@@ -1,8 +1,9 @@
 """Hints: what the prior, learned from simulated pools, makes of a pool's answers.
 
-A pool's labels enter the prior as statistics only, so it is right from few labels on; Fusion
-takes its opinion as one more signal and learns how far to follow it. Above some thousands of
-labels a pool's own weights know as much, and the prior is left out, for speed.
+A pool's labels enter the prior as statistics only, so it is right from few labels on. Fusion takes
+its opinion as one more signal and learns how far to follow it; the Decider starts from its
+decision. Above some thousands of labels a pool's own agents know as much, and the prior is left
+out, for speed.
 
 Axes: B queries, N members, C candidates.
 """
@@ -10,22 +11,34 @@ Axes: B queries, N members, C candidates.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.replay import candidates_of, reveal
+from rlfocal.rl.policy import logits_of
 from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.strategies.protocol import View
 
-__all__ = ["Hints"]
+__all__ = ["Hints", "Opinion"]
 
 _MOST_LABELS = 4000
 """Labelled queries from which on a pool does without hints."""
 _FLOOR = 1e-4
 """Least probability whose logarithm is taken."""
 _ROWS = 8192
+
+
+class Opinion(NamedTuple):
+    """What the prior makes of B queries."""
+
+    hint: FloatArray
+    """float32[B, C]: log-odds of each candidate against "none of these", or the likeliest one."""
+    start: Tensor | None
+    """float32[B, N + 1]: logits of its decision; None where there is no prior."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,22 +70,29 @@ class Hints:
         """Whether there are any."""
         return bool(self.pools)
 
-    def of(self, view: View, fold: IntArray | None = None) -> FloatArray:
-        """float32[B, C]: log-odds of each candidate against "none of these", or the likeliest.
+    def of(
+        self, view: View, fold: IntArray | None = None, *, price: FloatArray | None = None
+    ) -> Opinion:
+        """What the prior makes of queries.
 
         Args:
             view: what has been revealed.
             fold: int64[B], the inner fold of each training query; None for new queries.
+            price: float32[B], lambda; None where only the answer is asked for.
         """
         hint = np.zeros(view.available.shape, dtype=np.float32)
         if not self.pools:
-            return hint
+            return Opinion(hint, None)
         if fold is None:
-            return self._of(view, self.pools[-1])
+            return self._of(view, self.pools[-1], price)
+        start = None if price is None else torch.zeros(len(view), view.asked.shape[1] + 1)
         for k in np.unique(fold):
             rows = np.flatnonzero(fold == k)
-            hint[rows] = self._of(view.take(rows), self.pools[k])
-        return hint
+            part = self._of(view.take(rows), self.pools[k], None if price is None else price[rows])
+            hint[rows] = part.hint
+            if start is not None and part.start is not None:
+                start[torch.from_numpy(rows)] = part.start
+        return Opinion(hint, start)
 
     def of_table(self, table: ResponseTable, asked: np.ndarray, fold: IntArray) -> FloatArray:
         """float32[Q, C]: of training queries with some members revealed, in the table's numbers.
@@ -87,15 +107,16 @@ class Hints:
             return hint
         for start in range(0, table.n_queries, _ROWS):
             rows = np.arange(start, min(start + _ROWS, table.n_queries))
-            seen = self.of(reveal(table, rows, asked[rows]), fold[rows])
+            seen = self.of(reveal(table, rows, asked[rows]), fold[rows]).hint
             places = np.broadcast_to(np.arange(seen.shape[1]), seen.shape)
             number = candidates_of(table, rows, asked[rows], places)
             np.put_along_axis(hint[rows[0] : rows[-1] + 1], number, seen, axis=1)
         return hint
 
-    def _of(self, view: View, pool: RlFocalPrior) -> FloatArray:
-        posterior = pool.fuse(view)
+    def _of(self, view: View, pool: RlFocalPrior, price: FloatArray | None) -> Opinion:
+        posterior, decision = pool.consider(view, price)
         log = np.log(np.maximum(posterior, _FLOOR))
         none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
         against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
-        return np.asarray(log - against, dtype=np.float32)
+        hint = np.asarray(log - against, dtype=np.float32)
+        return Opinion(hint, None if decision is None else logits_of(decision))

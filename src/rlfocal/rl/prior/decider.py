@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rlfocal.rl.policy import action_log_prob, taken
+from rlfocal.rl.policy import action_log_prob, rule, taken
 from rlfocal.rl.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
 __all__ = ["Critic", "Decider", "GlobalState"]
@@ -79,12 +79,9 @@ class Decider(nn.Module):
     def forward(self, observation: Observation) -> Tensor:
         """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
         members, shared = self.body(observation.member, observation.shared)
-        return action_log_prob(
-            preference=observation.preference, confidence=observation.confidence,
-            price=observation.next_price, legal=observation.legal,
-            member_logit=self.member_head(members).squeeze(2),
-            stop_logit=self.stop_head(shared).squeeze(1),
-        )  # fmt: skip
+        start = rule(observation.preference, observation.confidence, observation.next_price)
+        logit = torch.cat([self.member_head(members).squeeze(2), self.stop_head(shared)], dim=1)
+        return action_log_prob(start=start, legal=observation.legal, logit=logit)
 
     def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability float32[K, A] of actions int64[K, A], and entropy float32[K]."""

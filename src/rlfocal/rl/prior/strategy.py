@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
 from rlfocal.rl.nets import one_thread
@@ -129,34 +130,47 @@ class RlFocalPrior(Base):
 
     def decide(self, view: View) -> FloatArray:
         """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
+        _, log_prob = self.consider(view, np.full(len(view), self.price, dtype=np.float32))
+        assert log_prob is not None
+        return np.asarray(log_prob.exp().numpy())
+
+    def next_members(self, view: View) -> BoolArray:
+        """Ask one more member, or stop."""
+        _, log_prob = self.consider(view, np.full(len(view), self.price, dtype=np.float32))
+        assert log_prob is not None
+        return np.asarray(likeliest(log_prob).numpy()[:, None] == np.arange(view.asked.shape[1]))
+
+    def fuse(self, view: View) -> FloatArray:
+        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        return self.consider(view, None)[0]
+
+    def consider(self, view: View, price: FloatArray | None) -> tuple[FloatArray, Tensor | None]:
+        """Judge queries.
+
+        Args:
+            view: what has been revealed.
+            price: float32[B], lambda of each query; None where no decision is asked for.
+
+        Returns:
+            The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
+            member next and of stopping (last), or None.
+        """
         known = self._known_from(view.memory)
-        chance = self._select(view, known)
+        posterior = self._believe(view, known)
+        log_prob = None if price is None else self._select(view, known, price)
         rows = np.flatnonzero(self._comparable(view))
         with one_thread(), torch.inference_mode():
             for block in _blocks(rows):
                 seen, fused = self._judge(view, block, known)
-                price = torch.full(seen.is_open.shape, self.price)
-                cost = torch.from_numpy(known.statistics.relative_cost)[None]
-                observation = observe(known.pools, cost, seen, fused, price)
-                chance[block] = self.prior.decider(observation).exp().numpy()
-        return chance
-
-    def next_members(self, view: View) -> BoolArray:
-        """Ask one more member, or stop."""
-        chance = torch.from_numpy(self.decide(view))
-        action = likeliest(chance.clamp_min(1e-30).log()).numpy()
-        return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
-
-    def fuse(self, view: View) -> FloatArray:
-        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        known = self._known_from(view.memory)
-        posterior = self._believe(view, known)
-        rows = np.flatnonzero(self._comparable(view))
-        with one_thread(), torch.inference_mode():
-            for block in _blocks(rows):
-                _, fused = self._judge(view, block, known)
                 posterior[block] = torch.softmax(fused.logit[0], dim=1)[:, :-1].numpy()
-        return np.asarray(posterior * (view.available & view.answered.any(axis=1, keepdims=True)))
+                if price is None or log_prob is None:
+                    continue
+                lam = torch.from_numpy(price[block])[None]
+                cost = torch.from_numpy(known.statistics.relative_cost)[None]
+                observation = observe(known.pools, cost, seen, fused, lam)
+                log_prob[torch.from_numpy(block)] = self.prior.decider(observation)
+        posterior = posterior * (view.available & view.answered.any(axis=1, keepdims=True))
+        return posterior, log_prob
 
     # Parts ------------------------------------------------------------------------------------
 
@@ -185,13 +199,15 @@ class RlFocalPrior(Base):
         )  # fmt: skip
         return seen, self.prior.fusion(known.pooled, seen)
 
-    def _select(self, view: View, known: _Known) -> FloatArray:
-        """float32[B, N + 1]: ask the one member worth most, then stop."""
+    def _select(self, view: View, known: _Known, price: FloatArray) -> Tensor:
+        """float32[B, N + 1]: log-probabilities; ask the one member worth most, then stop."""
         n_members = view.asked.shape[1]
-        worth = _chance(known, self._place(view)) - self.price * known.statistics.relative_cost
+        cost = price[:, None] * known.statistics.relative_cost
+        worth = _chance(known, self._place(view)) - cost
         begun = view.asked.any(axis=1)
         chosen = np.where(begun, n_members, worth.argmax(axis=1))
-        return np.asarray(chosen[:, None] == np.arange(n_members + 1), dtype=np.float32)
+        taken = torch.from_numpy(chosen[:, None] == np.arange(n_members + 1))
+        return torch.where(taken, 0.0, -1e9)
 
     def _believe(self, view: View, known: _Known) -> FloatArray:
         """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
