@@ -21,6 +21,7 @@ SETTINGS = """
 n_iterations = 4
 n_episodes = 32
 fusion_epochs = 2
+learn_from = 1
 validate_every = 2
 hidden = 8
 """

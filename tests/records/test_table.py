@@ -105,3 +105,36 @@ def test_features_must_be_finite(table):
 def test_members_must_differ(table):
     with pytest.raises(RecordError, match="'a' appears twice"):
         replace(table, members=("a", "b", "a"))
+
+
+def priced_table(**changes: object) -> ResponseTable:
+    model = PoolModel(accuracy=[[0.7, 0.5, 0.4]], cost_usd=[0.1, 0.2, 0.3])
+    table = build_table(simulate(model, 10, rng=np.random.default_rng(0)))
+    return replace(table, **changes)
+
+
+def test_costs_can_be_calls_or_seconds_instead_of_dollars() -> None:
+    latency = np.linspace(0.1, 3, 30, dtype=np.float32).reshape(10, 3)
+    table = priced_table(latency_s=latency)
+    assert table.cost_unit == "usd"
+    assert table.priced_in("usd") is table
+    assert (table.priced_in("call").cost == 1).all()
+    assert table.priced_in("call").cost_unit == "call"
+    np.testing.assert_array_equal(table.priced_in("second").cost, latency)
+
+
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        ("second", "latency_s is not known of every response"),
+        ("euro", "unknown cost 'euro'; choose from usd, call, second"),
+    ],
+)
+def test_costs_that_are_not_known_are_refused(unit: str, message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        priced_table().priced_in(unit)
+
+
+def test_dollars_do_not_come_back_from_calls() -> None:
+    with pytest.raises(RecordError, match="costs in USD are not known"):
+        priced_table().priced_in("call").priced_in("usd")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,13 +85,18 @@ def test_another_pool_is_refused_and_members_may_stand_in_any_order(
         loaded.table(narrow)
 
 
-def test_other_prices_are_refused(
+def test_data_are_priced_as_in_training(
     tmp_path: Path, strategy: RlFocal | RlFocalPaper, table: ResponseTable
 ) -> None:
+    """A checkpoint that counts calls does so on priced data; one that needs prices says so."""
     loaded = load_checkpoint(saved(tmp_path, strategy, table))
     model = PoolModel(accuracy=[[0.5] * 3], cost_usd=[0.1, 0.2, 0.3])
-    with pytest.raises(CheckpointError, match="in call, synthetic in usd"):
-        loaded.table(simulate(model, 40, rng=np.random.default_rng(2)))
+    priced = simulate(model, 40, rng=np.random.default_rng(2))
+    assert (loaded.table(priced).cost == 1).all()
+    dear = replace(loaded, description=loaded.description.model_copy(update={"cost_unit": "usd"}))
+    unpriced = simulate(replace(model, cost_usd=None), 40, rng=np.random.default_rng(2))
+    with pytest.raises(CheckpointError, match="prices a call in usd: .* record cost_usd"):
+        dear.table(unpriced)
 
 
 def test_unknown_tasks_are_answered(

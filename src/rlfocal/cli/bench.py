@@ -39,6 +39,7 @@ def bench(
             show_default="baselines; with --scenario a choice of six",
         ),
     ] = None,
+    cost: common.Cost = None,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -103,7 +104,7 @@ def bench(
     _check_outputs(json, report)
     if scenario is not None:
         _play(
-            lambda: common.load_table(data, pool, members, with_features=features)[1],
+            lambda: common.load_table(data, pool, members, with_features=features, cost=cost)[1],
             common.split_names(scenario, "--scenario") or (),
             wanted,
             protocol,
@@ -113,7 +114,7 @@ def bench(
         )
         return
     names = resolve(wanted or ("baselines",))
-    _, table = common.load_table(data, pool, members, with_features=features)
+    _, table = common.load_table(data, pool, members, with_features=features, cost=cost)
     with common.progress("bench") as move:
         result = run_bench(
             table,

@@ -65,6 +65,15 @@ Members = Annotated[
     str | None,
     typer.Option("--members", metavar="A,B,...", help="Use these members only."),
 ]
+Cost = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        metavar="UNIT",
+        help='What asking costs: "usd", "call" (each 1) or "second" (its latency).',
+        show_default="usd where every price is known, else call",
+    ),
+]
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")
 ]
@@ -104,7 +113,12 @@ def load_dataset(data: str) -> Dataset:
 
 
 def load_table(
-    data: str, pool: str | None, members: str | None, *, with_features: bool
+    data: str,
+    pool: str | None,
+    members: str | None,
+    *,
+    with_features: bool,
+    cost: str | None = None,
 ) -> tuple[Dataset, ResponseTable]:
     """Load data and build the table of the chosen members.
 
@@ -113,6 +127,7 @@ def load_table(
         pool: value of --pool.
         members: value of --members, names separated by commas.
         with_features: encode the query texts (by hashing words) for strategies that route on them.
+        cost: value of --cost; None for dollars where they are known.
 
     Returns:
         The data set, and the table; a named pool stands in the table's name too.
@@ -136,6 +151,8 @@ def load_table(
         table = build_table(dataset, members=chosen, encode=encode)
         if pool is not None:
             table = replace(table, name=f"{table.name}, {pool}")
+        if cost is not None:
+            table = table.priced_in(cost)
         return dataset, table
 
 

@@ -32,6 +32,7 @@ def train(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Settings that differ from the preset.")
     ] = None,
+    cost: common.Cost = None,
     split: Annotated[
         bool, typer.Option("--split", help="Train on the data set's own training split only.")
     ] = False,
@@ -56,7 +57,7 @@ def train(
     settings = kind() if config is None else read_config(config, kind)
     check_writable(output)
     _refuse_finished(output, overwrite=overwrite)
-    _, table = common.load_table(data, pool, members, with_features=True)
+    _, table = common.load_table(data, pool, members, with_features=True, cost=cost)
     table = _training_queries(table, split=split)
     reason = unmet(create(preset), table)
     if reason is not None:

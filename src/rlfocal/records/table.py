@@ -13,19 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
 
-__all__ = ["BoolArray", "CandidateKind", "FloatArray", "IntArray", "ResponseTable"]
+__all__ = ["BoolArray", "CandidateKind", "CostUnit", "FloatArray", "IntArray", "ResponseTable"]
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 Int16Array = NDArray[np.int16]
+CostUnit = Literal["usd", "call", "second"]
+"""What a call costs: its price, 1, or the time it takes."""
 
 _PER_QUERY = (
     "query_ids", "task", "group", "split", "features", "kind", "exists", "candidate_score",
@@ -87,8 +89,8 @@ class ResponseTable:
     """float32[Q, N, C]: how strongly member n backs candidate c; rows sum to 1, or are all zero."""
     cost: FloatArray
     """float32[Q, N], positive: price of asking member n, in `cost_unit`."""
-    cost_unit: Literal["usd", "call"]
-    """"usd" where every price is known, else "call": each costs 1."""
+    cost_unit: CostUnit
+    """"usd" where every price is known, else "call": each costs 1. See `priced_in`."""
     option_scores: FloatArray | None = None
     """float32[Q, N, C]: raw option scores of unknown scale, NaN where there are none."""
     samples: Int16Array | None = None
@@ -188,6 +190,35 @@ class ResponseTable:
     def with_support(self, support: FloatArray) -> ResponseTable:
         """Return the same table with other supports float32[Q, N, C], such as calibrated ones."""
         return replace(self, support=support)
+
+    def priced_in(self, unit: str) -> ResponseTable:
+        """Return the same table with costs in another unit.
+
+        Args:
+            unit: "call" (each costs 1), "second" (each costs its latency), or "usd".
+
+        Raises:
+            RecordError: another unit, or costs in it are not known of every response.
+        """
+        if unit not in get_args(CostUnit):
+            known = ", ".join(get_args(CostUnit))
+            raise RecordError(f"{self.name}: unknown cost '{unit}'; choose from {known}")
+        if unit == self.cost_unit:
+            return self
+        if unit == "usd":
+            raise RecordError(
+                f"{self.name}: costs in USD are not known of every member; record cost_usd, or "
+                "let a call cost 1 (cost 'call')"
+            )
+        if unit == "call":
+            return replace(self, cost=np.ones_like(self.cost), cost_unit="call")
+        latency = self.latency_s
+        if latency is None or not (latency > 0).all():
+            raise RecordError(
+                f"{self.name}: latency_s is not known of every response; record it, or let a call "
+                "cost 1 (cost 'call')"
+            )
+        return replace(self, cost=latency, cost_unit="second")
 
     def with_tasks(self, tasks: tuple[str, ...]) -> ResponseTable:
         """Return the same table with tasks numbered as in `tasks`, and unknown ones len(tasks)."""

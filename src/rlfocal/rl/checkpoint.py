@@ -23,7 +23,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 import rlfocal
-from rlfocal.errors import CheckpointError
+from rlfocal.errors import CheckpointError, RecordError
 from rlfocal.features import encoder
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import Calibration, Dataset, ResponseTable, build_table
@@ -103,11 +103,12 @@ class Checkpoint:
             )
         spec = self.description.encoder
         table = build_table(dataset, members=wanted, encode=None if spec is None else encoder(spec))
-        if table.cost_unit != self.description.cost_unit:
+        try:
+            table = table.priced_in(self.description.cost_unit)
+        except RecordError as exc:
             raise CheckpointError(
-                f"this checkpoint prices a call in {self.description.cost_unit}, {dataset.name} "
-                f"in {table.cost_unit}; give or remove cost_usd for every response"
-            )
+                f"this checkpoint prices a call in {self.description.cost_unit}: {exc}"
+            ) from exc
         return self.calibration.apply(table.with_tasks(tuple(self.description.tasks)))
 
     def was_trained_on(self, table: ResponseTable) -> NDArray[np.bool_]:
