@@ -209,3 +209,38 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(
     kept = json.loads((out / "checkpoint.json").read_text())
     assert not kept["finished"]
     assert len(kept["history"]) >= 10
+
+
+def test_zero_shot_uses_no_label(folder: Path, tmp_path: Path) -> None:
+    """Every query stays unseen, and other labels make the same checkpoint but for its name."""
+    from rlfocal.cli.main import main
+
+    dataset = simulate(
+        PoolModel(accuracy=[[0.2, 0.3, 0.4]] * 2), 200, rng=np.random.default_rng(5), name="other"
+    )
+    write_dataset(dataset, tmp_path / "other")
+    digests = []
+    for data in (folder, tmp_path / "other"):
+        out = tmp_path / f"{data.name}-checkpoint"
+        with pytest.raises(SystemExit) as left:
+            main(["train", str(data), "--preset", "rl-focal-prior", "--zero-shot", "-o", str(out)])
+        assert not left.value.code
+        kept = json.loads((out / "checkpoint.json").read_text())
+        assert (kept["n_training_queries"], kept["config"]["zero_shot"]) == (0, True)
+        digests.append(kept["weights_sha256"])
+    assert digests[0] == digests[1]
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", str(tmp_path / "experts-checkpoint"), str(folder)])
+    assert not left.value.code
+
+
+def test_zero_shot_is_refused_where_labels_teach(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rlfocal.cli.main import main
+
+    with pytest.raises(SystemExit) as left:
+        main(["train", str(folder), "--zero-shot", "-o", str(tmp_path / "out")])
+    assert left.value.code == 2
+    assert "choose --preset rl-focal-prior" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -95,7 +95,7 @@ def test_data_are_priced_as_in_training(
     assert (loaded.table(priced).cost == 1).all()
     dear = replace(loaded, description=loaded.description.model_copy(update={"cost_unit": "usd"}))
     unpriced = simulate(replace(model, cost_usd=None), 40, rng=np.random.default_rng(2))
-    with pytest.raises(CheckpointError, match="prices a call in usd: .* record cost_usd"):
+    with pytest.raises(CheckpointError, match="prices a call in usd"):
         dear.table(unpriced)
 
 

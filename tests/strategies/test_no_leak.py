@@ -60,7 +60,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "rl-focal, dear calls": lambda: RlFocal(TINY.model_copy(update={"default_price": 0.1})),
     "posterior-threshold": lambda: PosteriorThreshold(TINY),
     "rl-focal-prior": RlFocalPrior,
-    "rl-focal-prior, dear calls": lambda: RlFocalPrior(price=0.1),
+    "rl-focal-prior, dear calls": lambda: RlFocalPrior().at(0.1),
     "rl-focal-paper": lambda: RlFocalPaper(PaperConfig(n_passes=2, update_every=30)),
 }
 """Every strategy, and settings that take another path through the code."""

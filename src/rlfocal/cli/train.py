@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_PRESETS = ("rl-focal", "rl-focal-paper")
+_PRESETS = ("rl-focal", "rl-focal-paper", "rl-focal-prior")
 
 
 def train(
@@ -27,12 +27,20 @@ def train(
     pool: common.Pool = None,
     members: common.Members = None,
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="rl-focal, or rl-focal-paper: as published.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="rl-focal; rl-focal-paper: as published; rl-focal-prior: labels are only counted.",
+        ),
     ] = "rl-focal",
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Settings that differ from the preset.")
     ] = None,
     cost: common.Cost = None,
+    zero_shot: Annotated[
+        bool,
+        typer.Option("--zero-shot", help="rl-focal-prior without labels: know the names only."),
+    ] = False,
     split: Annotated[
         bool, typer.Option("--split", help="Train on the data set's own training split only.")
     ] = False,
@@ -50,11 +58,21 @@ def train(
     _require_torch()
     from rlfocal.bench import create
     from rlfocal.files import check_writable
-    from rlfocal.rl.config import PaperConfig, RlFocalConfig, read_config
+    from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig, read_config
     from rlfocal.strategies.protocol import unmet
 
-    kind = RlFocalConfig if preset == "rl-focal" else PaperConfig
+    kinds: dict[str, type[RlFocalConfig] | type[PaperConfig] | type[PriorConfig]] = {
+        "rl-focal": RlFocalConfig, "rl-focal-paper": PaperConfig, "rl-focal-prior": PriorConfig,
+    }  # fmt: skip
+    kind = kinds[preset]
+    settings: RlFocalConfig | PaperConfig | PriorConfig
     settings = kind() if config is None else read_config(config, kind)
+    if zero_shot:
+        if not isinstance(settings, PriorConfig):
+            raise ConfigError(
+                f"--zero-shot: {preset} learns from labels; choose --preset rl-focal-prior with it"
+            )
+        settings = settings.model_copy(update={"zero_shot": True})
     check_writable(output)
     _refuse_finished(output, overwrite=overwrite)
     _, table = common.load_table(data, pool, members, with_features=True, cost=cost)
@@ -67,8 +85,8 @@ def train(
 
 def _train(output: Path, table: ResponseTable, settings: object, *, seed: int) -> None:
     from rlfocal.features import HashingEncoder
-    from rlfocal.rl.config import PaperConfig, RlFocalConfig
-    from rlfocal.rl.session import train_paper, train_rl_focal
+    from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
+    from rlfocal.rl.session import count_prior, train_paper, train_rl_focal
 
     spec = HashingEncoder().spec
     try:
@@ -79,7 +97,9 @@ def _train(output: Path, table: ResponseTable, settings: object, *, seed: int) -
                 now = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
                 move(message.step, message.total, f"{message.phase}: {now}")
 
-            if isinstance(settings, RlFocalConfig):
+            if isinstance(settings, PriorConfig):
+                path = count_prior(output, table, settings, seed=seed, encoder_spec=spec)
+            elif isinstance(settings, RlFocalConfig):
                 path = train_rl_focal(
                     output, table, settings, seed=seed, encoder_spec=spec, on_progress=tell
                 )

@@ -27,8 +27,7 @@ from rlfocal.errors import CheckpointError, RecordError
 from rlfocal.features import encoder
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import Calibration, Dataset, ResponseTable, build_table
-from rlfocal.rl.paper.strategy import RlFocalPaper
-from rlfocal.rl.parts import disassemble, reassemble
+from rlfocal.rl.parts import Trained, disassemble, reassemble
 from rlfocal.rl.strategy import RlFocal
 
 __all__ = [
@@ -56,7 +55,7 @@ class Description(BaseModel):
     created: str
     """UTC, ISO 8601."""
     preset: str
-    """"rl-focal" or "rl-focal-paper"."""
+    """"rl-focal", "rl-focal-paper" or "rl-focal-prior"."""
     config: dict[str, Any]
     members: list[str]
     tasks: list[str]
@@ -81,7 +80,7 @@ class Description(BaseModel):
 class Checkpoint:
     """A trained strategy with what is needed to use it on other queries of the same pool."""
 
-    strategy: RlFocal | RlFocalPaper
+    strategy: Trained
     calibration: Calibration
     description: Description
     training_queries: NDArray[np.uint64]
@@ -124,7 +123,7 @@ def query_hashes(table: ResponseTable) -> NDArray[np.uint64]:
 
 def save_checkpoint(
     folder: Path,
-    strategy: RlFocal | RlFocalPaper,
+    strategy: Trained,
     table: ResponseTable,
     calibration: Calibration,
     *,
@@ -190,8 +189,8 @@ def save_checkpoint(
     return folder / _JSON
 
 
-def _verdicts(strategy: RlFocal | RlFocalPaper) -> list[dict[str, str | float]]:
-    if isinstance(strategy, RlFocalPaper):
+def _verdicts(strategy: Trained) -> list[dict[str, str | float]]:
+    if not isinstance(strategy, RlFocal):
         return []
     return [verdict._asdict() for verdict in strategy.fallback_.verdicts]
 

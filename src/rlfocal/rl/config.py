@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlfocal.errors import ConfigError, nearest
 
-__all__ = ["PaperConfig", "PpoConfig", "RlFocalConfig", "Rounds", "read_config"]
+__all__ = ["PaperConfig", "PpoConfig", "PriorConfig", "RlFocalConfig", "Rounds", "read_config"]
 
 C = TypeVar("C", bound="_Config")
 
@@ -85,6 +85,19 @@ class RlFocalConfig(_Config):
     credit: Literal["counterfactual", "sampled"] = "counterfactual"
     """Judge stopping and asking on at every state of a path, each by its probability; or only the
     one that was drawn, as plain GAE does."""
+    focal: Literal["observation", "shaping", "none"] = "observation"
+    """What focal diversity is for: members are observed with how often they fail where those asked
+    do; or it shapes the reward instead, which leaves the best policy as it is; or nothing."""
+    focal_coef: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of focal diversity in the shaped reward, against a right answer's worth."""
+    query_text: bool = True
+    """Whether competence is predicted from the text of a query; else members are as good on it as
+    on its task."""
+    task_known: bool = True
+    """Whether a query's task is known; else all are taken to be of one, in training and in use."""
+    central_critic: bool = True
+    """Whether the critic sees what members not asked would have said is worth; else it sees what
+    the Decider sees."""
     n_iterations: Count = 100
     """Rollouts, each followed by an update."""
     n_episodes: Count = 1024
@@ -125,6 +138,15 @@ class RlFocalConfig(_Config):
         if self.round_price == 0 and self.max_rounds is None:
             return None
         return Rounds(self.round_price, self.max_rounds)
+
+
+class PriorConfig(_Config):
+    """The preset `rl-focal-prior`: learned from simulated pools; nothing is trained on this one."""
+
+    default_price: Positive = 0.005
+    """The dial when none is given: lambda, as in `rl-focal`."""
+    zero_shot: bool = False
+    """Use no label at all: the statistics are those of any pool until labelled queries come in."""
 
 
 class PaperConfig(_Config):

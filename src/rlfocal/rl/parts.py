@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from rlfocal.errors import CheckpointError, nearest
-from rlfocal.rl.config import PaperConfig, RlFocalConfig
+from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.foundation import Foundation, Known
 from rlfocal.rl.fusion import Fusion, Hints
@@ -19,19 +19,23 @@ from rlfocal.rl.paper.nets import PaperDecider, PaperFusion
 from rlfocal.rl.paper.observation import N_LEADING
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.prior.packing import pack_prior, unpack_prior
+from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.rivals import pack, unpack
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory
 
-__all__ = ["PRESETS", "disassemble", "reassemble"]
+__all__ = ["PRESETS", "Trained", "disassemble", "reassemble"]
 
-PRESETS = (RlFocal.name, RlFocalPaper.name)
-"""Names of the presets that a checkpoint can hold."""
+PRESETS = (RlFocal.name, RlFocalPaper.name, RlFocalPrior.name)
+Trained = RlFocal | RlFocalPaper | RlFocalPrior
+"""Names of the presets that a checkpoint can hold, and what they make."""
 
 
-def disassemble(strategy: RlFocal | RlFocalPaper) -> dict[str, Tensor]:
+def disassemble(strategy: Trained) -> dict[str, Tensor]:
     """Every array that a fitted strategy needs, by name."""
+    if isinstance(strategy, RlFocalPrior):
+        return _tensors(pack_prior(strategy))
     if isinstance(strategy, RlFocal):
         foundation = strategy.foundation_
         statistics, competence = foundation.statistics, foundation.competence
@@ -58,8 +62,7 @@ def disassemble(strategy: RlFocal | RlFocalPaper) -> dict[str, Tensor]:
             "order": strategy.order_,
         }
         fusion = strategy.fusion_
-    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
-    return tensors | _named("decider", strategy.decider_) | _named("fusion", fusion)
+    return _tensors(arrays) | _named("decider", strategy.decider_) | _named("fusion", fusion)
 
 
 def reassemble(
@@ -69,7 +72,7 @@ def reassemble(
     *,
     n_members: int,
     n_candidates: int,
-) -> RlFocal | RlFocalPaper:
+) -> Trained:
     """Undo `disassemble`.
 
     Args:
@@ -89,6 +92,8 @@ def reassemble(
         return _rl_focal(config, tensors, arrays, n_members, n_candidates)
     if preset == RlFocalPaper.name:
         return _paper(config, tensors, arrays, n_members)
+    if preset == RlFocalPrior.name:
+        return unpack_prior(arrays, PriorConfig.of(config, source="checkpoint"))
     raise CheckpointError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
 
 
@@ -113,7 +118,10 @@ def _rl_focal(
         tensors["fusion.weight"], tensors["fusion.none_bias"], tensors["fusion.company"],
         n_candidates=n_candidates,
     )  # fmt: skip
-    decider = Decider(n_members, len(task_accuracy) - 1, hidden=settings.hidden)
+    decider = Decider(
+        n_members, len(task_accuracy) - 1, hidden=settings.hidden,
+        focal=settings.focal == "observation",
+    )  # fmt: skip
     _restore(fusion, "fusion", tensors)
     _restore(decider, "decider", tensors)
     nobody = Known(np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64))
@@ -139,6 +147,10 @@ def _paper(
     _restore(fusion, "fusion", tensors)
     memory = Memory(arrays["memory.task"], arrays["memory.answer"], arrays["memory.member_score"])
     return RlFocalPaper(settings).assemble(decider.eval(), fusion.eval(), memory, arrays["order"])
+
+
+def _tensors(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
 
 
 def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:

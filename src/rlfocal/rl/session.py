@@ -21,14 +21,15 @@ from rlfocal.errors import CheckpointError
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import ResponseTable, calibrate
 from rlfocal.rl.checkpoint import save_checkpoint
-from rlfocal.rl.config import PaperConfig, RlFocalConfig
+from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.paper.strategy import RlFocalPaper
+from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer, TrainingState
 
-__all__ = ["train_paper", "train_rl_focal"]
+__all__ = ["count_prior", "train_paper", "train_rl_focal"]
 
 _STATE = "training.safetensors"
 _SAVE_EVERY = 10
@@ -62,6 +63,33 @@ def train_paper(
     calibration, calibrated = calibrate(table)
     strategy = RlFocalPaper(config, on_progress=on_progress)
     strategy.fit(calibrated, rng=np.random.default_rng(seed))
+    return save_checkpoint(
+        folder, strategy, table, calibration, encoder_spec=encoder_spec, seed=seed
+    )
+
+
+def count_prior(
+    folder: Path,
+    table: ResponseTable,
+    config: PriorConfig,
+    *,
+    seed: int,
+    encoder_spec: Mapping[str, str | int] | None,
+) -> Path:
+    """Tell the prior of a pool by its labelled queries, or of its members alone, and write it.
+
+    Args:
+        folder: where the checkpoint goes.
+        table: labelled queries, supports not yet calibrated; zero-shot, none of them is used.
+        config: settings.
+        seed: for the record; the prior draws nothing.
+        encoder_spec: how `table.features` were made.
+    """
+    check_writable(folder)
+    if config.zero_shot:
+        table = table.take(np.zeros(0, dtype=np.int64))
+    calibration, calibrated = calibrate(table)
+    strategy = RlFocalPrior(config=config).fit(calibrated, rng=np.random.default_rng(seed))
     return save_checkpoint(
         folder, strategy, table, calibration, encoder_spec=encoder_spec, seed=seed
     )

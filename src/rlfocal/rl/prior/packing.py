@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rlfocal.rl.config import PriorConfig
 from rlfocal.rl.prior.decider import Decider
 from rlfocal.rl.prior.fusion import Fusion
 from rlfocal.rl.prior.statistics import Counts
@@ -40,7 +41,7 @@ def pack_prior(strategy: RlFocalPrior) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def unpack_prior(arrays: Arrays) -> RlFocalPrior:
+def unpack_prior(arrays: Arrays, config: PriorConfig | None = None) -> RlFocalPrior:
     """Undo `pack_prior`.
 
     Raises:
@@ -61,4 +62,4 @@ def unpack_prior(arrays: Arrays) -> RlFocalPrior:
         fusion.eval().requires_grad_(False), decider.eval().requires_grad_(False), card
     )  # fmt: skip
     counts = Counts(**{f.name: arrays[f"counts.{f.name}"] for f in fields(Counts)})
-    return RlFocalPrior(prior).assemble(counts, arrays["relative_cost"], arrays["adds_up"])
+    return RlFocalPrior(prior, config).assemble(counts, arrays["relative_cost"], arrays["adds_up"])

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
+from rlfocal.rl.config import PriorConfig
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.policy import likeliest
 from rlfocal.rl.prior.fusion import Fused, Pooled, Pools, Queries
@@ -48,17 +49,19 @@ class RlFocalPrior(Base):
 
     Args:
         prior: trained agents; None for those inside the package.
-        price: lambda.
+        config: settings; None for the defaults.
     """
 
     name = "rl-focal-prior"
 
-    def __init__(self, prior: Prior | None = None, *, price: float = 0.005) -> None:
+    def __init__(self, prior: Prior | None = None, config: PriorConfig | None = None) -> None:
         self.prior = prior or shipped_prior()
-        self.price = price
+        self.config = config or PriorConfig()
+        self.price = self.config.default_price
+        self.history_ = list[dict[str, float]]()
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Count labelled queries; there may be none."""
+        """Count labelled queries; there may be none, and zero-shot none are counted."""
         n_tasks, n_members = len(table.tasks), table.n_members
         relative_cost = np.ones(n_members, dtype=np.float32)
         adds_up = np.ones(n_tasks + 1, dtype=bool)
@@ -70,7 +73,8 @@ class RlFocalPrior(Base):
             seen = np.bincount(table.task, minlength=n_tasks) > 0
             adds_up = np.bincount(table.task[comparable], minlength=n_tasks) > 0
             adds_up = np.append(np.where(seen, adds_up, comparable.any()), comparable.any())
-            counts = _count(table.task, table.answer, table.member_score, adds_up)
+            if not self.config.zero_shot:
+                counts = _count(table.task, table.answer, table.member_score, adds_up)
         return self.assemble(counts, relative_cost, adds_up)
 
     def assemble(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
@@ -112,6 +116,11 @@ class RlFocalPrior(Base):
         """Prices from dear to cheap, so from few calls to many."""
         card = self.prior.card
         return tuple(float(p) for p in np.geomspace(card.price_max, card.price_min, 12))
+
+    @property
+    def best_member(self) -> int:
+        """The member with the best statistics: what the ensemble has to beat."""
+        return int(self._known.statistics.log_odds[-1].argmax())
 
     def at(self, dial: float) -> Self:
         """The same fitted strategy at another price.
