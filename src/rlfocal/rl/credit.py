@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rlfocal.records import FloatArray
 
-__all__ = ["asking_value"]
+__all__ = ["asking_value", "shaped"]
 
 
 def asking_value(
@@ -60,3 +60,25 @@ def asking_value(
         outcome = stop_share[r] * worth[r] + (1 - stop_share[r]) * asking[r]
         later = np.where(alive[r], (1 - gae_lambda) * value[r] + gae_lambda * outcome, 0)
     return asking
+
+
+def shaped(
+    worth: FloatArray, charge: FloatArray, potential: FloatArray, *, gamma: float
+) -> tuple[FloatArray, FloatArray]:
+    """Reward a rising potential along every path; at the end it is paid back.
+
+    What a whole path earns is changed by the potential of its first state alone, so the best policy
+    stays the best (Ng, Harada and Russell, 1999).
+
+    Args:
+        worth: float32[R, B], what stopping at the state earns.
+        charge: float32[R, B], what asking the path's next member costs.
+        potential: float32[R, B], of the state; 0 where not alive.
+        gamma: discount per round.
+
+    Returns:
+        `worth` and `charge`, shaped.
+    """
+    later = np.concatenate([potential[1:], np.zeros_like(potential[:1])])
+    rise = np.asarray(gamma * later - potential, dtype=np.float32)
+    return worth - potential, charge - rise

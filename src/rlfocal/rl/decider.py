@@ -16,7 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlfocal.rl.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
+from rlfocal.rl.observation import (
+    FOCAL_FEATURES,
+    N_MEMBER_FEATURES,
+    N_SHARED_FEATURES,
+    Observation,
+)
 from rlfocal.rl.policy import action_log_prob, taken
 
 __all__ = ["Critic", "Decider", "GlobalState"]
@@ -35,8 +40,15 @@ class GlobalState(NamedTuple):
 class _Body(nn.Module):
     """Members float32[B, N, F] and shared features float32[B, G] → hidden ones, equivariant."""
 
-    def __init__(self, n_members: int, n_tasks: int, n_member_features: int, hidden: int) -> None:
+    used: Tensor
+
+    def __init__(
+        self, n_members: int, n_tasks: int, n_member_features: int, hidden: int, *, focal: bool
+    ) -> None:
         super().__init__()
+        used = torch.ones(n_member_features)
+        used[list(FOCAL_FEATURES)] = float(focal)
+        self.register_buffer("used", used, persistent=False)
         self.member_embedding = nn.Embedding(n_members, _EMBEDDING)
         self.task_embedding = nn.Embedding(n_tasks + 1, _EMBEDDING)
         for embedding in (self.member_embedding, self.task_embedding):
@@ -54,7 +66,7 @@ class _Body(nn.Module):
         shared = self.shared_in(shared)
         # A member's name counts the same in every row: it is added, not repeated row by row.
         weight, n_features = self.member_in.weight, member.shape[2]
-        of_features, of_name = weight[:, :n_features], weight[:, n_features:]
+        of_features, of_name = weight[:, :n_features] * self.used, weight[:, n_features:]
         name = functional.linear(self.member_embedding.weight, of_name, self.member_in.bias)
         hidden = functional.linear(member, of_features).add_(name).add_(shared[:, None]).relu_()
         pool = torch.bmm(_shares(member[:, :, 0]), hidden).flatten(1)
@@ -75,11 +87,12 @@ class Decider(nn.Module):
         n_members: N.
         n_tasks: T; index T stands for an unknown task.
         hidden: H.
+        focal: whether it sees how often members fail together.
     """
 
-    def __init__(self, n_members: int, n_tasks: int, *, hidden: int) -> None:
+    def __init__(self, n_members: int, n_tasks: int, *, hidden: int, focal: bool = True) -> None:
         super().__init__()
-        self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES, hidden)
+        self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES, hidden, focal=focal)
         self.member_mix = nn.Linear(hidden, hidden)
         self.pool_mix = nn.Linear(2 * hidden, hidden)
         self.member_head = nn.Linear(hidden, 1)
@@ -106,9 +119,9 @@ class Critic(nn.Module):
     One number for all members together: it needs no second layer for each of them.
     """
 
-    def __init__(self, n_members: int, n_tasks: int, *, hidden: int) -> None:
+    def __init__(self, n_members: int, n_tasks: int, *, hidden: int, focal: bool = True) -> None:
         super().__init__()
-        self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES + 1, hidden)
+        self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES + 1, hidden, focal=focal)
         self.head = nn.Linear(hidden, 1)
 
     def forward(self, state: GlobalState) -> Tensor:

@@ -22,9 +22,18 @@ from rlfocal.rl.policy import rule
 from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.protocol import View
 
-__all__ = ["N_MEMBER_FEATURES", "N_SHARED_FEATURES", "Observation", "Observer", "Seen"]
+__all__ = [
+    "FOCAL_FEATURES",
+    "N_MEMBER_FEATURES",
+    "N_SHARED_FEATURES",
+    "Observation",
+    "Observer",
+    "Seen",
+]
 
 N_MEMBER_FEATURES = 10
+FOCAL_FEATURES = (8, 9)
+"""Which of them say how often a member fails where those asked, or the leaders' backers, fail."""
 N_SHARED_FEATURES = 13
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rlfocal.records import FloatArray, IntArray
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.credit import asking_value
+from rlfocal.rl.credit import asking_value, shaped
 from rlfocal.rl.decider import Critic, Decider, GlobalState
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Known
@@ -90,6 +90,8 @@ def rollout(
     path = _walk(observer, decider, env, known, rows, price, config, generator)
     observations = _join([r.seen.observation for r in path])
     member_score = env.table.member_score[rows[np.concatenate([r.active for r in path])]]
+    if not config.central_critic:
+        member_score = np.zeros_like(member_score)
     state = GlobalState(observations, torch.from_numpy(member_score))
     with torch.no_grad():
         value = critic(state).numpy()
@@ -104,8 +106,13 @@ def rollout(
         return filled
 
     worth, share = grid([r.worth for r in path]), grid([r.stop_share for r in path])
+    charge = grid([r.charge for r in path])
+    if config.focal == "shaping":
+        chosen = [~r.seen.observation.legal[:, :-1].numpy() for r in path]
+        potential = grid([observer.statistics.independence(asked) for asked in chosen])
+        worth, charge = shaped(worth, charge, config.focal_coef * potential, gamma=config.ppo.gamma)
     asking = asking_value(
-        worth=worth, charge=grid([r.charge for r in path]), stop_share=share,
+        worth=worth, charge=charge, stop_share=share,
         value=grid([value]), alive=alive, gamma=config.ppo.gamma,
         gae_lambda=config.ppo.gae_lambda,
     )  # fmt: skip

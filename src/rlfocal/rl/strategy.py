@@ -11,6 +11,7 @@ import torch
 
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.rl.adaptation import adapted
+from rlfocal.rl.blinded import view_seen
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.everybody import Everybody
@@ -52,6 +53,7 @@ class RlFocal(Base):
         self._on_progress = on_progress
         self._acting: Strategy | None = None
         self._recent: tuple[Memory, Observer] | None = None
+        self._given: tuple[View, View] | None = None
         self._last: tuple[View, torch.Tensor] | None = None
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
@@ -76,7 +78,7 @@ class RlFocal(Base):
     def assemble(self, foundation: Foundation, decider: Decider, fallback: Fallback) -> Self:
         """Put the strategy together from its trained parts, as a checkpoint does."""
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
-        self._recent = self._last = None  # what a former fit saw is void
+        self._recent = self._given = self._last = None  # what a former fit saw is void
         self._acting = fallback.at(self.price)
         return self
 
@@ -113,6 +115,9 @@ class RlFocal(Base):
 
     def decide(self, view: View) -> FloatArray:
         """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
+        return self._decide(self._seen(view))
+
+    def _decide(self, view: View) -> FloatArray:
         rival = self._in_place(view)
         if rival is not None:
             wanted = rival.next_members(view) & ~view.asked
@@ -125,6 +130,12 @@ class RlFocal(Base):
             seen = self._eyes(view).look(view, price, competence)
             self._last = (view, seen.posterior)
             return np.asarray(self.decider_(seen.observation).exp().numpy())
+
+    def _seen(self, view: View) -> View:
+        """What the settings let the strategy know of a view; the same object for the same view."""
+        if self._given is None or self._given[0] is not view:
+            self._given = (view, view_seen(view, self.config))
+        return self._given[1]
 
     def _in_place(self, view: View) -> Strategy | None:
         """The rival that acts; with recent labels the agents act, since a rival cannot follow."""
@@ -142,15 +153,17 @@ class RlFocal(Base):
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or stop."""
+        view = self._seen(view)
         rival = self._in_place(view)
         if rival is not None:
             return rival.next_members(view)
-        chance = torch.from_numpy(self.decide(view))
+        chance = torch.from_numpy(self._decide(view))
         action = likeliest(chance.log()).numpy()
         return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        view = self._seen(view)
         rival = self._in_place(view)
         if rival is not None and view.memory is None:
             return rival.fuse(view)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.rl.blinded import table_seen, view_seen
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation
@@ -144,6 +145,7 @@ class PosteriorThreshold(Base):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train Fusion, then pick the thresholds."""
+        table = table_seen(table, self.config)
         with one_thread():
             foundation = Foundation.fit(table, self.config, rng=rng)
             walks = walk_prices(foundation, table, np.arange(table.n_queries), self.dials)
@@ -167,6 +169,7 @@ class PosteriorThreshold(Base):
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or stop."""
+        view = view_seen(view, self.config)
         index = nearest_price(self.dials, self.price)
         with one_thread(), torch.inference_mode():
             price = np.full(len(view), self.dials[index], dtype=np.float32)
@@ -181,7 +184,7 @@ class PosteriorThreshold(Base):
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        return self._foundation.fuse(view)
+        return self._foundation.fuse(view_seen(view, self.config))
 
 
 def walk_prices(

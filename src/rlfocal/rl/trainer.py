@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rlfocal.records import ResponseTable
 from rlfocal.records.inner import inner_folds
+from rlfocal.rl.blinded import table_seen
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
@@ -29,6 +30,8 @@ from rlfocal.rl.progress import Progress
 from rlfocal.rl.rollout import greedy, rollout
 
 __all__ = ["Trainer", "TrainingState"]
+
+Net = TypeVar("Net", Decider, Critic)
 
 _DECAY = 0.9
 """Of the running mean of the Decider's weights, per iteration."""
@@ -71,6 +74,7 @@ class Trainer:
         on_progress: Callable[[Progress], None] | None = None,
         fusion: dict[str, Tensor] | None = None,
     ) -> None:
+        table = table_seen(table, config)
         self.table, self.config, self.seed = table, config, seed
         self._tell = on_progress or (lambda _: None)
         rng = self._rng(0)
@@ -78,11 +82,8 @@ class Trainer:
             table, config, rng=rng, on_progress=on_progress, fitted=fusion
         )
         self._env = PoolEnv(table, unit_cost=self.foundation.statistics.unit_cost)
-        n_tasks = len(table.tasks)
-        sizes = (table.n_members, n_tasks)
         self.decider, self._critic = seeded(
-            int(rng.integers(2**62)),
-            lambda: (Decider(*sizes, hidden=config.hidden), Critic(*sizes, hidden=config.hidden)),
+            int(rng.integers(2**62)), lambda: (self._made(Decider), self._made(Critic))
         )
         self._optimizer = torch.optim.Adam(
             [*self.decider.parameters(), *self._critic.parameters()],
@@ -101,6 +102,10 @@ class Trainer:
         # where the best number of calls changes with the price.
         self._averaged = copy.deepcopy(self.decider).eval()
         self._best, self._best_utility, self._since_best = weights_of(self.decider), -np.inf, 0
+
+    def _made(self, kind: type[Net]) -> Net:
+        config, sizes = self.config, (self.table.n_members, len(self.table.tasks))
+        return kind(*sizes, hidden=config.hidden, focal=config.focal == "observation")
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *key])
@@ -125,7 +130,7 @@ class Trainer:
 
     def best_decider(self) -> Decider:
         """The Decider with the best validation utility so far."""
-        decider = Decider(self.table.n_members, len(self.table.tasks), hidden=self.config.hidden)
+        decider = self._made(Decider)
         decider.load_state_dict(self._best)
         return decider.eval()
 

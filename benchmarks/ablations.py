@@ -1,0 +1,186 @@
+"""What each part of rl-focal is worth: one setting changed at a time, at equal numbers of calls.
+
+    OMP_NUM_THREADS=1 python benchmarks/ablations.py ../shared/data/gsm8k --pool mid8 \
+        --folds 1 --seeds 2 --jobs 2 [--json FILE]
+
+Fits `rl-focal` with its default settings and with each setting of `VARIANTS` changed, beside
+`posterior-threshold`, on the first folds of the benchmark's partition, and replays all of them on
+the queries left out. Accuracy at b calls is read off each frontier (mixing its two nearest dials);
+the difference is to the default, paired by query, with its 95 % bootstrap interval over queries.
+All variants draw from the same generators, and seeds are averaged; no interval covers the luck of
+other training runs, so a small difference is to be believed only if it holds on several pools.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+from rlfocal.bench import jobs
+from rlfocal.bench.budgets import BUDGETS
+from rlfocal.bench.folds import partition
+from rlfocal.bench.jobs import BenchInput, Job, JobResult, run_job
+from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.bench.rows import per_query_rows
+from rlfocal.bench.statistics import accuracy_at, judge
+from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor
+from rlfocal.features import HashingEncoder
+from rlfocal.records import ResponseTable, build_table
+from rlfocal.records.folders import read_dataset
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.strategy import RlFocal
+
+DEFAULT, THRESHOLD = "rl-focal", "posterior-threshold"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "credit sampled": {"credit": "sampled"},
+    "focal shaping": {"focal": "shaping"},
+    "focal none": {"focal": "none"},
+    "no query text": {"query_text": False},
+    "task unknown": {"task_known": False},
+    "no central critic": {"central_critic": False},
+}
+"""What is changed from the default settings."""
+
+
+class Case(NamedTuple):
+    """One fit."""
+
+    name: str
+    """Of a variant, or of a strategy as it is."""
+    settings: dict[str, Any] | None
+    """Changes of `rl-focal`'s settings; None for a strategy of the catalogue as it is."""
+    fold: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, fold {self.fold}, seed {self.seed}"
+
+
+def run_case(shared: BenchInput, case: Case) -> JobResult:
+    """Fit and replay as the benchmark does; a variant draws what the default would draw."""
+    if case.settings is None:
+        return run_job(shared, Job(case.name, case.fold, case.seed))
+    config = RlFocalConfig.of(case.settings, source=case.name)
+    with mock.patch.object(jobs, "create", return_value=RlFocal(config)):
+        result = run_job(shared, Job(DEFAULT, case.fold, case.seed))
+    return result._replace(job=Job(case.name, case.fold, case.seed))
+
+
+def measure(
+    table: ResponseTable,
+    *,
+    n_folds: int,
+    n_seeds: int,
+    changes: dict[str, dict[str, Any]],
+    executor: Executor,
+) -> dict[str, Any]:
+    """Accuracy of every variant at each budget, and its difference from the default.
+
+    Args:
+        table: recorded answers.
+        n_folds: how many of the partition's five folds are tested.
+        n_seeds: fits per fold.
+        changes: settings changed, by the name of the variant.
+        executor: where the fits run.
+    """
+    part = partition(table, EvalProtocol())
+    settings: dict[str, dict[str, Any] | None] = {DEFAULT: {}, THRESHOLD: None, **changes}
+    cases = [
+        Case(name, changed, fold, seed)
+        for fold in range(n_folds)
+        for seed in range(n_seeds)
+        for name, changed in settings.items()
+    ]
+    done: dict[int, JobResult] = {}
+    for index, result in executor.map(run_case, cases, shared=BenchInput(table, part.folds)):
+        done[index] = result
+        print(f"{len(done)}/{len(cases)} {cases[index]}", file=sys.stderr)
+    results = [done[index] for index in range(len(cases))]
+    rows = per_query_rows(table, part.folds, results)
+    found: dict[str, Any] = {}
+    for name in settings:
+        own = [result for result in results if result.job.strategy == name]
+        at = {b: accuracy_at(rows, name, b, versus=DEFAULT) for b in BUDGETS}
+        found[name] = {
+            "settings": settings[name],
+            "fit_s": sum(result.fit_s for result in own) / len(own),
+            "acting": sorted({str(result.acting) for result in own}),
+            "at": [
+                {
+                    "n_calls": b, "accuracy": there.accuracy.value,
+                    "difference": there.gain.value, "difference_ci": list(there.gain.ci),
+                    "verdict": judge(there.gain.ci),
+                }
+                for b, there in at.items() if there is not None
+            ],
+        }  # fmt: skip
+    return found
+
+
+def lines_of(title: str, found: dict[str, Any]) -> list[str]:
+    """One pool as text: accuracy in percent, differences in points."""
+    head = f"{'':<22}" + "".join(f"{f'@{b:g}':>28}" for b in BUDGETS) + f"{'fit s':>8}"
+    lines = ["", title, head]
+    for name, figures in found.items():
+        at = {cell["n_calls"]: cell for cell in figures["at"]}
+        cells = [_shown(at.get(b), is_default=name == DEFAULT) for b in BUDGETS]
+        line = "".join(f"{cell:>28}" for cell in cells)
+        lines.append(f"{name:<22}{line}{figures['fit_s']:>8.0f}")
+    return lines
+
+
+def _shown(cell: dict[str, Any] | None, *, is_default: bool) -> str:
+    if cell is None:
+        return "-"
+    accuracy = f"{100 * cell['accuracy']:.1f}"
+    if is_default:
+        return accuracy
+    low, high = (100 * end for end in cell["difference_ci"])
+    return f"{accuracy} {100 * cell['difference']:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="+", help="folders of recorded data sets")
+    parser.add_argument("--pool", action="append", help="named pools; all members where absent")
+    parser.add_argument("--only", action="append", choices=VARIANTS, help="these variants alone")
+    parser.add_argument("--folds", type=int, default=1, help="of five; the first ones are tested")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    given = parser.parse_args()
+    executor = SerialExecutor() if given.jobs == 1 else ProcessExecutor(given.jobs)
+    changes = {name: VARIANTS[name] for name in given.only or VARIANTS}
+    everything: dict[str, Any] = {}
+    for folder in given.data:
+        dataset = read_dataset(folder)
+        for pool in given.pool or [None]:
+            if pool is not None and pool not in dataset.info.pools:
+                continue
+            members = dataset.select_members(pool)
+            table = build_table(dataset, members=members, encode=HashingEncoder())
+            title = (
+                f"{folder.name} {pool or 'all'}: {table.n_queries} queries, {len(members)} members"
+            )
+            found = measure(
+                table, n_folds=given.folds, n_seeds=given.seeds, changes=changes,
+                executor=executor,
+            )  # fmt: skip
+            print("\n".join(lines_of(title, found)), flush=True)
+            everything[title] = found
+    if given.json is not None:
+        given.json.write_text(json.dumps(everything, indent=2), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

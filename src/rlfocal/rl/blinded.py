@@ -1,0 +1,38 @@
+"""Hide from agents, in training and in acting alike, what a setting says they shall do without.
+
+Whatever is fitted or decides behind these two functions cannot know what they leave out: not the
+agents, not the rivals that act in their place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rlfocal.records import ResponseTable
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.strategies.protocol import View
+
+__all__ = ["table_seen", "view_seen"]
+
+
+def table_seen(table: ResponseTable, config: RlFocalConfig) -> ResponseTable:
+    """A table of training queries as the agents may see it: the same one by default."""
+    if not config.query_text:
+        table = replace(table, features=np.zeros((table.n_queries, 0), dtype=np.float32))
+    if not config.task_known:
+        table = replace(table, tasks=("unknown",), task=np.zeros_like(table.task))
+    return table
+
+
+def view_seen(view: View, config: RlFocalConfig) -> View:
+    """A view as the agents may see it: the same one by default."""
+    if not config.query_text:
+        view = replace(view, features=np.zeros((len(view), 0), dtype=np.float32))
+    if not config.task_known:
+        memory = view.memory
+        if memory is not None:
+            memory = replace(memory, task=np.zeros_like(memory.task))
+        view = replace(view, task=np.zeros_like(view.task), memory=memory)
+    return view
