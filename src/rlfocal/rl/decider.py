@@ -1,4 +1,4 @@
-"""The Decider: whom to ask next, or to stop. The critic, in training only, also sees who is right.
+"""The Decider: whom to ask next, or enough. The critic, in training only, also sees who is right.
 
 Both share one shape of network, equivariant over members: what belongs to a member (its embedding
 too) moves with it. The Decider starts as a sound rule and learns corrections to it: members in
@@ -16,12 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlfocal.rl.observation import (
-    FOCAL_FEATURES,
-    N_MEMBER_FEATURES,
-    N_SHARED_FEATURES,
-    Observation,
-)
+from rlfocal.rl.observation import FOCAL_FEATURES, Observation, feature_counts
 from rlfocal.rl.policy import action_log_prob, taken
 
 __all__ = ["Critic", "Decider", "GlobalState"]
@@ -43,18 +38,18 @@ class _Body(nn.Module):
     used: Tensor
 
     def __init__(
-        self, n_members: int, n_tasks: int, n_member_features: int, hidden: int, *, focal: bool
+        self, n_members: int, n_tasks: int, n_features: tuple[int, int], hidden: int, *, focal: bool
     ) -> None:
         super().__init__()
-        used = torch.ones(n_member_features)
+        used = torch.ones(n_features[0])
         used[list(FOCAL_FEATURES)] = float(focal)
         self.register_buffer("used", used, persistent=False)
         self.member_embedding = nn.Embedding(n_members, _EMBEDDING)
         self.task_embedding = nn.Embedding(n_tasks + 1, _EMBEDDING)
         for embedding in (self.member_embedding, self.task_embedding):
             nn.init.normal_(embedding.weight, std=0.1)
-        self.member_in = nn.Linear(n_member_features + _EMBEDDING, hidden)
-        self.shared_in = nn.Linear(N_SHARED_FEATURES + _EMBEDDING, hidden)
+        self.member_in = nn.Linear(n_features[0] + _EMBEDDING, hidden)
+        self.shared_in = nn.Linear(n_features[1] + _EMBEDDING, hidden)
         self.shared_out = nn.Linear(3 * hidden, hidden)
 
     def forward(self, member: Tensor, observation: Observation) -> tuple[Tensor, Tensor, Tensor]:
@@ -88,11 +83,21 @@ class Decider(nn.Module):
         n_tasks: T; index T stands for an unknown task.
         hidden: H.
         focal: whether it sees how often members fail together.
+        gathered: whether choices are gathered into rounds, so that there is more to see.
     """
 
-    def __init__(self, n_members: int, n_tasks: int, *, hidden: int, focal: bool = True) -> None:
+    def __init__(
+        self,
+        n_members: int,
+        n_tasks: int,
+        *,
+        hidden: int,
+        focal: bool = True,
+        gathered: bool = False,
+    ) -> None:
         super().__init__()
-        self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES, hidden, focal=focal)
+        counts = feature_counts(gathered=gathered)
+        self.body = _Body(n_members, n_tasks, counts, hidden, focal=focal)
         self.member_mix = nn.Linear(hidden, hidden)
         self.pool_mix = nn.Linear(2 * hidden, hidden)
         self.member_head = nn.Linear(hidden, 1)
@@ -102,7 +107,7 @@ class Decider(nn.Module):
             nn.init.zeros_(head.bias)
 
     def forward(self, observation: Observation) -> Tensor:
-        """float32[B, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
+        """float32[B, N + 1]: log-probabilities of choosing each member, and of enough (last)."""
         hidden, pool, shared = self.body(observation.member, observation)
         members = self.member_mix(hidden).add_(self.pool_mix(pool)[:, None]).relu_()
         logit = torch.cat([self.member_head(members).squeeze(2), self.stop_head(shared)], dim=1)
@@ -119,9 +124,18 @@ class Critic(nn.Module):
     One number for all members together: it needs no second layer for each of them.
     """
 
-    def __init__(self, n_members: int, n_tasks: int, *, hidden: int, focal: bool = True) -> None:
+    def __init__(
+        self,
+        n_members: int,
+        n_tasks: int,
+        *,
+        hidden: int,
+        focal: bool = True,
+        gathered: bool = False,
+    ) -> None:
         super().__init__()
-        self.body = _Body(n_members, n_tasks, N_MEMBER_FEATURES + 1, hidden, focal=focal)
+        of_member, shared = feature_counts(gathered=gathered)
+        self.body = _Body(n_members, n_tasks, (of_member + 1, shared), hidden, focal=focal)
         self.head = nn.Linear(hidden, 1)
 
     def forward(self, state: GlobalState) -> Tensor:

@@ -96,6 +96,24 @@ class PoolEnv:
         last = self.rounds.most is not None and self.n_rounds[active] + 1 >= self.rounds.most
         return np.asarray(last | ~self.pending[active].any(axis=1))
 
+    def fork(self, which: IntArray) -> IntArray:
+        """Let copies of some episodes go on beside them, for training to compare what follows.
+
+        Args:
+            which: int64[K], places among the active episodes.
+
+        Returns:
+            int64[K], the copies; they come last among the active episodes.
+        """
+        n_before, copied = len(self.rows), self.active[which]
+        copies = np.arange(n_before, n_before + len(copied))
+        if len(copied):
+            for name in ("rows", "price", "asked", "pending", "n_rounds"):
+                every = getattr(self, name)
+                setattr(self, name, np.concatenate([every, every[copied]]))
+            self.active = np.concatenate([self.active, copies])
+        return copies
+
     def stopping_earns(self, answer: IntArray) -> FloatArray:
         """float32[A]: what every active episode would earn if it ended now with this answer.
 

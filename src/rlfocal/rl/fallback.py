@@ -7,6 +7,9 @@ figure flatters a little. A rival acts in the policy's place where its lead is s
 (one-sided, 95 %): with few labels, the luckiest of several leads by a standard error too often.
 Where calls cost nothing, everybody is asked, unless one member alone, or stacking, does better.
 
+Where rounds have a price, everybody pays it; a rival that asks one after another then acts at the
+price of a call and a round. Where rounds have a limit, such rivals do not stand.
+
 Axes: P prices, Q queries.
 """
 
@@ -18,13 +21,20 @@ import numpy as np
 
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.replay import replay
-from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.rollout import greedy
-from rlfocal.rl.threshold import Curve, PosteriorThreshold, Walk, prices_of, walk_prices
+from rlfocal.rl.threshold import (
+    Curve,
+    PosteriorThreshold,
+    Walk,
+    nearest_price,
+    prices_of,
+    walk_prices,
+)
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Strategy, unmet
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
@@ -40,6 +50,8 @@ _SPARES_NOTHING = (BestSingle.name, BestSinglePerTask.name, Stacking.name)
 """Rivals where calls cost nothing."""
 _SURE = 1.645
 """Standard errors by which a rival must lead: one-sided 95 %."""
+_ONE_BY_ONE = (PosteriorThreshold.name, CappedAgreement.name)
+"""Rivals that ask one member a round."""
 _MOST_ROWS = 3000
 """Training queries that judge; more would settle nothing that these leave open."""
 
@@ -53,7 +65,7 @@ class Verdict(NamedTuple):
     incumbent: str
     """Who acts without evidence: "learned", or "everybody" where calls cost nothing."""
     utility: float
-    """Mean out-of-fold utility of the incumbent: score less price times cost."""
+    """Mean out-of-fold utility of the incumbent: score less price times cost, less rounds."""
     rival: str
     """The best of the others."""
     rival_utility: float
@@ -75,13 +87,15 @@ class Fallback(NamedTuple):
     verdicts: tuple[Verdict, ...]
     """One for each price."""
     rivals: dict[str, Strategy]
+    round_price: float = 0.0
+    """mu."""
 
     def at(self, price: float) -> Strategy | None:
         """Who acts in the learned policy's place at a price; None for nobody."""
         chosen = self.verdict(price).chosen
         if chosen == LEARNED:
             return None
-        found: Strategy = _priced(self.rivals[chosen], price)
+        found: Strategy = _priced(self.rivals[chosen], price, self.round_price)
         return found
 
     def verdict(self, price: float) -> Verdict:
@@ -105,9 +119,11 @@ class _Judged(NamedTuple):
     """float32[P, Q]."""
     cost: FloatArray
     """float32[P, Q], in average calls."""
+    charged: FloatArray | float = 0.0
+    """float32[P, Q]: mu times rounds."""
 
     def utility(self, prices: FloatArray) -> FloatArray:
-        return np.asarray(self.score - prices[:, None] * self.cost)
+        return np.asarray(self.score - prices[:, None] * self.cost - self.charged)
 
 
 def fit_fallback(
@@ -130,38 +146,48 @@ def fit_fallback(
     rows = np.sort(rng.permutation(table.n_queries)[:_MOST_ROWS])
     prices = prices_of(config)
     grid = np.array(prices, dtype=np.float32)
-    walks = walk_prices(foundation, table, rows, prices)
-    fold = foundation.known.fold.numpy()[rows]
-    judged = {PosteriorThreshold.name: _thresholds(walks, fold, prices)}
+    mu = config.round_price
     everybody = Everybody(foundation)
     whole = table.cost[rows].sum(axis=1) / np.float32(foundation.statistics.unit_cost)
     shape = (len(prices), len(rows))
-    judged[Everybody.name] = _Judged(
-        np.broadcast_to(everybody.out_of_fold(table, rows), shape), np.broadcast_to(whole, shape)
-    )
-    rivals: dict[str, Strategy] = {
-        Everybody.name: everybody,
-        PosteriorThreshold.name: PosteriorThreshold(config).assemble(foundation, Curve.of(walks)),
+    alone = everybody.out_of_fold(table, rows)
+    judged = {
+        Everybody.name: _Judged(np.broadcast_to(alone, shape), np.broadcast_to(whole, shape), mu)
     }
+    rivals: dict[str, Strategy] = {Everybody.name: everybody}
+    one_by_one = config.max_rounds is None or config.max_rounds >= table.n_members
+    if one_by_one:
+        walks = walk_prices(foundation, table, rows, prices)
+        fold = foundation.known.fold.numpy()[rows]
+        judged[PosteriorThreshold.name] = _thresholds(walks, fold, prices, mu)
+        threshold = PosteriorThreshold(config).assemble(foundation, Curve.of(walks))
+        rivals[PosteriorThreshold.name] = threshold
     for kind in SIMPLE:
-        if unmet(kind(), table) is None:
-            judged[kind.name] = _out_of_fold(kind, foundation, table, rows, prices)
+        if unmet(kind(), table) is None and (one_by_one or kind.name not in _ONE_BY_ONE):
+            judged[kind.name] = _out_of_fold(kind, foundation, table, rows, prices, mu)
             # One more task than there is, so that it knows what to do on an unknown one.
             rivals[kind.name] = kind().fit(table.with_tasks(table.tasks), rng=rng)
-    judged[LEARNED] = _learned(foundation, decider, table, rows, np.maximum(grid, config.price_min))
-    return Fallback(tuple(_verdict(judged, p, grid) for p in range(len(prices))), rivals)
+    least = np.maximum(grid, config.price_min)
+    judged[LEARNED] = _learned(foundation, decider, table, rows, least, config.rounds)
+    return Fallback(tuple(_verdict(judged, p, grid) for p in range(len(prices))), rivals, mu)
 
 
-def _thresholds(walks: list[Walk], fold: IntArray, prices: tuple[float, ...]) -> _Judged:
-    """Stopping on a threshold, chosen for each inner fold on the others."""
+def _thresholds(
+    walks: list[Walk], fold: IntArray, prices: tuple[float, ...], round_price: float
+) -> _Judged:
+    """Stopping on a threshold, chosen for each inner fold on the others; each call is a round."""
     score = np.zeros((len(prices), len(fold)), dtype=np.float32)
-    cost = np.zeros_like(score)
+    cost, charged = np.zeros_like(score), np.zeros_like(score)
     for k in np.unique(fold):
         here = fold == k
         curve = Curve.of([w.take(~here) for w in walks])
-        for p, walked in enumerate(walks):
-            score[p, here], cost[p, here] = walked.take(here).outcome(curve.best(p, prices[p]))
-    return _Judged(score, cost)
+        for p, price in enumerate(prices):
+            dial = _dial(price, round_price)
+            order = nearest_price(prices, dial)
+            walked, threshold = walks[order].take(here), curve.best(order, dial)
+            score[p, here], cost[p, here] = walked.outcome(threshold)
+            charged[p, here] = round_price * (walked.stops(threshold) + 1)
+    return _Judged(score, cost, charged)
 
 
 def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
@@ -199,15 +225,19 @@ def _learned(
     table: ResponseTable,
     rows: IntArray,
     prices: FloatArray,
+    rounds: Rounds | None,
 ) -> _Judged:
-    env = PoolEnv(table, unit_cost=foundation.statistics.unit_cost)
-    scores, costs = [], []
+    env = PoolEnv(table, unit_cost=foundation.statistics.unit_cost, rounds=rounds)
+    eyes, mu = foundation.eyes(rounds), np.float32(0 if rounds is None else rounds.price)
+    scores, costs, charges = [], [], []
     for price in prices:
         lam = np.full(len(rows), price, dtype=np.float32)
-        played = greedy(foundation.observer, decider, env, foundation.known, rows, lam)
+        played = greedy(eyes, decider, env, foundation.known, rows, lam)
+        charged = mu * played.n_rounds
         scores.append(played.score)
-        costs.append((played.score - played.utility) / price)
-    return _Judged(np.stack(scores), np.stack(costs))
+        costs.append((played.score - played.utility - charged) / price)
+        charges.append(charged)
+    return _Judged(np.stack(scores), np.stack(costs), np.stack(charges))
 
 
 def _out_of_fold(
@@ -216,24 +246,33 @@ def _out_of_fold(
     table: ResponseTable,
     rows: IntArray,
     prices: tuple[float, ...],
+    round_price: float,
 ) -> _Judged:
     """A rival on every query that judges, fitted without the query's fold."""
     fold = foundation.known.fold.numpy()
     score = np.zeros((len(prices), len(rows)), dtype=np.float32)
-    cost = np.zeros_like(score)
+    cost, charged = np.zeros_like(score), np.zeros_like(score)
     for k in np.unique(fold[rows]):
         fitted = kind().fit(table.take(fold != k), rng=np.random.default_rng(0))
         here = fold[rows] == k
         test = table.take(rows[here])
         for p, price in enumerate(prices):
-            outcome = replay(_priced(fitted, price), test)
+            outcome = replay(_priced(fitted, price, round_price), test)
             score[p, here] = outcome.score
             cost[p, here] = outcome.cost / np.float32(foundation.statistics.unit_cost)
-    return _Judged(score, cost)
+            charged[p, here] = round_price * outcome.n_rounds
+    return _Judged(score, cost, charged)
 
 
-def _priced(strategy: Any, price: float) -> Any:
+def _dial(price: float, round_price: float) -> float:
+    """The price at which one after another is asked; at 0 no call is spared, whatever it takes."""
+    return price + round_price if price > 0 else price
+
+
+def _priced(strategy: Any, price: float, round_price: float) -> Any:
     """The strategy at a price, where prices mean anything to it."""
+    if strategy.name in _ONE_BY_ONE:
+        price = _dial(price, round_price)
     if isinstance(strategy, CappedAgreement):
         return strategy.at(min(max(price, min(strategy.dials)), max(strategy.dials)))
     return strategy.at(price) if hasattr(strategy, "at") else strategy

@@ -7,7 +7,7 @@ comparison of policies. Training queries are always judged out of fold, through 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.inner import inner_folds
-from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.fusion import Fusion, Hints, fit_fusion, fusion_input
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
@@ -52,6 +52,10 @@ class Foundation:
     def observer(self) -> Observer:
         """What turns views into observations, with the statistics of training."""
         return Observer(self.statistics, self.fusion, self.hints)
+
+    def eyes(self, rounds: Rounds | None) -> Observer:
+        """The same for a policy that gathers its choices into rounds."""
+        return self.observer if rounds is None else replace(self.observer, rounds=rounds)
 
     def fuse(self, view: View, shift: FloatArray | None = None) -> FloatArray:
         """float32[B, C]: the posterior of what exists; "none of these" is missing from the sum.

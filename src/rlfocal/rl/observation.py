@@ -16,9 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.records import FloatArray
+from rlfocal.records import BoolArray, FloatArray
+from rlfocal.rl.config import Rounds
 from rlfocal.rl.fusion import Fusion, FusionInput, Hints, fusion_input
-from rlfocal.rl.policy import rule
+from rlfocal.rl.policy import promised, rule
 from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.protocol import View
 
@@ -29,12 +30,18 @@ __all__ = [
     "Observation",
     "Observer",
     "Seen",
+    "feature_counts",
 ]
 
 N_MEMBER_FEATURES = 10
 FOCAL_FEATURES = (8, 9)
 """Which of them say how often a member fails where those asked, or the leaders' backers, fail."""
 N_SHARED_FEATURES = 13
+
+
+def feature_counts(*, gathered: bool) -> tuple[int, int]:
+    """F and G; more is to be seen where choices are gathered into rounds."""
+    return N_MEMBER_FEATURES + gathered, N_SHARED_FEATURES + 2 * gathered
 
 
 class Observation(NamedTuple):
@@ -53,7 +60,7 @@ class Observation(NamedTuple):
     start: Tensor
     """float32[B, N + 1]: logits of what to do unless learned otherwise."""
     legal: Tensor
-    """bool[B, N + 1]: members not asked yet; stopping, once somebody has been."""
+    """bool[B, N + 1]: members not chosen yet; having enough, once somebody has been."""
 
 
 class Seen(NamedTuple):
@@ -73,10 +80,17 @@ class Observer:
     hints: Hints
     shift: FloatArray | None = None
     """float32[N]: how far the weight of each member's votes has moved since training."""
+    rounds: Rounds | None = None
+    """How choices are gathered into rounds; None where each is sent at once."""
 
     @torch.inference_mode()
     def look(
-        self, view: View, price: FloatArray, competence: FloatArray, fold: Tensor | None = None
+        self,
+        view: View,
+        price: FloatArray,
+        competence: FloatArray,
+        fold: Tensor | None = None,
+        pending: BoolArray | None = None,
     ) -> Seen:
         """Observe.
 
@@ -85,29 +99,42 @@ class Observer:
             price: float32[B], lambda.
             competence: float32[B, N], expected gain over the accuracy on the task.
             fold: int64[B] for training queries (their Fusion must not have seen them), else None.
+            pending: bool[B, N], members chosen for the round to come; None for nobody.
         """
-        opinion = self.hints.of(view, None if fold is None else fold.numpy(), price=price)
+        # The prior asks one after another: of rounds it knows nothing.
+        asking = price if self.rounds is None else None
+        opinion = self.hints.of(view, None if fold is None else fold.numpy(), price=asking)
         seen = fusion_input(view, competence, opinion.hint, self.shift)
         posterior, weights = self._fused(seen, fold)
         expected = self.statistics.task_accuracy[view.task] + competence
         priced = expected - price[:, None] * self.statistics.relative_cost
         candidates, none = posterior[:, :-1], posterior[:, -1:]
         leading = _leading(candidates)
-        asked = seen.asked
+        chosen = seen.asked if pending is None else seen.asked | torch.from_numpy(pending)
+        believed = torch.from_numpy(expected)
         preference = torch.from_numpy(priced.astype(np.float32))
         start = opinion.start
         if start is None:
             start = rule(preference, leading.value[:, 0], torch.from_numpy(price))
         observation = Observation(
-            member=self._member_features(seen, leading.place, torch.from_numpy(expected), weights),
+            member=self._member_features(seen, chosen, leading.place, believed, weights),
             shared=self._shared_features(view, seen, leading.value, none, price),
             task=seen.task,
             preference=preference,
             confidence=leading.value[:, 0],
             start=start,
-            legal=torch.cat([~asked, asked.any(1, keepdim=True)], dim=1),
+            legal=torch.cat([~chosen, chosen.any(1, keepdim=True)], dim=1),
         )
+        if self.rounds is not None:
+            pending_now = chosen & ~seen.asked
+            observation = _gathered(observation, self.rounds, view, price, pending_now, believed)
         return Seen(observation, posterior)
+
+    @torch.inference_mode()
+    def posterior(self, view: View, competence: FloatArray, fold: Tensor) -> Tensor:
+        """float32[B, C + 1]: Fusion's alone, of training queries; arguments as of `look`."""
+        hint = self.hints.of(view, fold.numpy()).hint
+        return self._fused(fusion_input(view, competence, hint, self.shift), fold)[0]
 
     def _fused(self, seen: FusionInput, fold: Tensor | None) -> tuple[Tensor, Tensor]:
         """Posterior float32[B, C + 1], and what members' votes weigh, float32[B, N]."""
@@ -142,10 +169,10 @@ class Observer:
         )
 
     def _member_features(
-        self, seen: FusionInput, place: Tensor, expected: Tensor, weights: Tensor
+        self, seen: FusionInput, chosen: Tensor, place: Tensor, expected: Tensor, weights: Tensor
     ) -> Tensor:
         """float32[B, N, F]."""
-        known, asked = self._known, seen.asked.float()
+        known, asked = self._known, chosen.float()
         backing = torch.gather(
             seen.support, 2, place[:, None, :2].expand(-1, seen.support.shape[1], -1)
         )
@@ -177,6 +204,35 @@ class Observer:
              share_answered, n_distinct, spent, torch.log(lam.clamp_min(1e-5)) / 4, 4 * lam,
              seen.is_open.float()[:, None]], dim=1
         )  # fmt: skip
+
+
+def _gathered(
+    observation: Observation,
+    rounds: Rounds,
+    view: View,
+    price: FloatArray,
+    pending: Tensor,
+    expected: Tensor,
+) -> Observation:
+    """What else is to be seen, paid and allowed where choices are gathered into rounds."""
+    share_pending = pending.float().mean(1, keepdim=True)
+    hurry = torch.zeros_like(share_pending)  # 1 in the last round, 1 / 2 with two left
+    legal = observation.legal
+    if rounds.most is not None:
+        left = torch.from_numpy(rounds.most - view.n_rounds)[:, None]
+        hurry = 1 / left.clamp_min(1).float()
+        legal = torch.cat([legal[:, :-1] & (left > 0), legal[:, -1:]], dim=1)
+    return observation._replace(
+        member=torch.cat([observation.member, pending.float()[:, :, None]], dim=2),
+        shared=torch.cat([observation.shared, share_pending, hurry], dim=1),
+        start=rule(
+            observation.preference,
+            promised(observation.confidence, expected, pending),
+            # The first of a round pays for the round.
+            torch.from_numpy(price) + rounds.price * ~pending.any(1),
+        ),
+        legal=legal,
+    )
 
 
 class _Known(NamedTuple):

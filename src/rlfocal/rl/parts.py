@@ -120,7 +120,7 @@ def _rl_focal(
     )  # fmt: skip
     decider = Decider(
         n_members, len(task_accuracy) - 1, hidden=settings.hidden,
-        focal=settings.focal == "observation",
+        focal=settings.focal == "observation", gathered=settings.rounds is not None,
     )  # fmt: skip
     _restore(fusion, "fusion", tensors)
     _restore(decider, "decider", tensors)

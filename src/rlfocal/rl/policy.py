@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["action_log_prob", "likeliest", "logits_of", "rule", "taken"]
+__all__ = ["action_log_prob", "likeliest", "logits_of", "promised", "rule", "taken"]
 
 _ORDER_GAIN = 20.0
 """Start: five points of expected accuracy make a member e times as likely to be asked first."""
@@ -36,6 +36,22 @@ def rule(preference: Tensor, confidence: Tensor, price: Tensor) -> Tensor:
     threshold = 1 - (price / _GAIN_PER_CALL).clamp(max=1)
     stop = _STOP_GAIN * (confidence - threshold)
     return torch.cat([_ORDER_GAIN * preference, stop[:, None]], dim=1)
+
+
+def promised(confidence: Tensor, expected: Tensor, pending: Tensor) -> Tensor:
+    """float32[B]: the confidence that `rule` goes by where members are pending.
+
+    The best of them alone may be relied on; each further one takes its share of the doubt away.
+
+    Args:
+        confidence: float32[B], posterior of the leading candidate.
+        expected: float32[B, N], expected score of each member's answer.
+        pending: bool[B, N], members chosen whose answers are still to come.
+    """
+    n_pending = pending.sum(1)
+    best = torch.maximum(confidence, (expected * pending).amax(1))
+    doubt = (1 - best) * (1 - _GAIN_PER_CALL) ** (n_pending - 1)
+    return torch.where(n_pending > 0, 1 - doubt, confidence)
 
 
 def logits_of(log_prob: Tensor) -> Tensor:

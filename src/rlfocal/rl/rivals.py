@@ -71,7 +71,7 @@ def unpack(arrays: Mapping[str, NDArray[Any]], foundation: Foundation, config: R
         state = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
         if state:
             rivals[name] = _restored(name, state, foundation, config)
-    return Fallback(verdicts, rivals)
+    return Fallback(verdicts, rivals, config.round_price)
 
 
 def _state(rival: Any) -> Arrays:

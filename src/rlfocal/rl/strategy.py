@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -31,7 +32,8 @@ __all__ = ["RlFocal"]
 class RlFocal(Base):
     """The Decider asks one member at a time until it stops; Fusion gives the posterior.
 
-    Its dial is lambda, the price of an average call as a fraction of what a right answer is worth.
+    Where rounds have a price or a limit, it asks several at a time. Its dial is lambda, the price
+    of an average call as a fraction of what a right answer is worth.
 
     Args:
         config: settings; None for the defaults.
@@ -78,6 +80,7 @@ class RlFocal(Base):
     def assemble(self, foundation: Foundation, decider: Decider, fallback: Fallback) -> Self:
         """Put the strategy together from its trained parts, as a checkpoint does."""
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
+        self._observer = foundation.eyes(self.config.rounds)
         self._recent = self._given = self._last = None  # what a former fit saw is void
         self._acting = fallback.at(self.price)
         return self
@@ -113,11 +116,16 @@ class RlFocal(Base):
         """Who acts at this price, the learned policy or a rival, and why."""
         return self.fallback_.verdict(self.price)
 
-    def decide(self, view: View) -> FloatArray:
-        """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
-        return self._decide(self._seen(view))
+    def decide(self, view: View, pending: BoolArray | None = None) -> FloatArray:
+        """float32[B, N + 1]: probability of choosing each member next, and of enough (last).
 
-    def _decide(self, view: View) -> FloatArray:
+        Args:
+            view: what has been revealed.
+            pending: bool[B, N], members chosen already for the round to come; None for nobody.
+        """
+        return self._decide(self._seen(view), pending)
+
+    def _decide(self, view: View, pending: BoolArray | None = None) -> FloatArray:
         rival = self._in_place(view)
         if rival is not None:
             wanted = rival.next_members(view) & ~view.asked
@@ -127,7 +135,7 @@ class RlFocal(Base):
             least = max(self.price, self.config.price_min)
             price = np.full(len(view), least, dtype=np.float32)
             competence = self.foundation_.competence.predict(view.features)
-            seen = self._eyes(view).look(view, price, competence)
+            seen = self._eyes(view).look(view, price, competence, pending=pending)
             self._last = (view, seen.posterior)
             return np.asarray(self.decider_(seen.observation).exp().numpy())
 
@@ -146,18 +154,28 @@ class RlFocal(Base):
     def _eyes(self, view: View) -> Observer:
         """The observer in training, or one that follows the labelled queries remembered lately."""
         if view.memory is None:
-            return self.foundation_.observer
+            return self._observer
         if self._recent is None or self._recent[0] is not view.memory:
-            self._recent = (view.memory, adapted(self.foundation_, view.memory))
+            eyes = adapted(self.foundation_, view.memory)
+            self._recent = (view.memory, replace(eyes, rounds=self.config.rounds))
         return self._recent[1]
 
     def next_members(self, view: View) -> BoolArray:
-        """Ask one more member, or stop."""
+        """Ask one more member, or a round of them, or stop."""
         view = self._seen(view)
         rival = self._in_place(view)
         if rival is not None:
             return rival.next_members(view)
-        chance = torch.from_numpy(self._decide(view))
+        more = wanted = self._choose(view, None)
+        while self.config.rounds is not None and more.any():
+            # A query that had enough has so again: nothing that is seen of it has changed.
+            more = self._choose(view, wanted)
+            wanted = wanted | more
+        return wanted
+
+    def _choose(self, view: View, pending: BoolArray | None) -> BoolArray:
+        """bool[B, N]: the next member; nobody where the Decider has enough."""
+        chance = torch.from_numpy(self._decide(view, pending))
         action = likeliest(chance.log()).numpy()
         return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
 

@@ -81,7 +81,9 @@ class Trainer:
         self.foundation = Foundation.fit(
             table, config, rng=rng, on_progress=on_progress, fitted=fusion
         )
-        self._env = PoolEnv(table, unit_cost=self.foundation.statistics.unit_cost)
+        self._observer = self.foundation.eyes(config.rounds)
+        unit_cost = self.foundation.statistics.unit_cost
+        self._env = PoolEnv(table, unit_cost=unit_cost, rounds=config.rounds)
         self.decider, self._critic = seeded(
             int(rng.integers(2**62)), lambda: (self._made(Decider), self._made(Critic))
         )
@@ -105,7 +107,8 @@ class Trainer:
 
     def _made(self, kind: type[Net]) -> Net:
         config, sizes = self.config, (self.table.n_members, len(self.table.tasks))
-        return kind(*sizes, hidden=config.hidden, focal=config.focal == "observation")
+        focal, gathered = config.focal == "observation", config.rounds is not None
+        return kind(*sizes, hidden=config.hidden, focal=focal, gathered=gathered)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *key])
@@ -141,7 +144,7 @@ class Trainer:
         low, high = np.log(config.price_min), np.log(config.price_max)
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
-            self.foundation.observer, self.decider, self._critic, self._env, self.foundation.known,
+            self._observer, self.decider, self._critic, self._env, self.foundation.known,
             rows, price, config, generator=generator,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
@@ -157,6 +160,7 @@ class Trainer:
             "reward": float(episodes.utility.mean()),
             "accuracy": float(episodes.score.mean()),
             "mean_calls": float(episodes.n_calls.mean()),
+            "mean_rounds": float(episodes.n_rounds.mean()),
             "explained_variance": _explained(batch.returns, batch.value),
             **asdict(how),
         }
@@ -177,7 +181,7 @@ class Trainer:
         """Utility on held-out queries over the range of prices; keeps the best Decider by value."""
         rows = np.resize(self._validation, _VALIDATION_EPISODES)
         played = greedy(
-            self.foundation.observer,
+            self._observer,
             self._averaged,
             self._env,
             self.foundation.known,

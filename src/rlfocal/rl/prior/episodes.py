@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import FloatArray
-from rlfocal.rl.credit import asking_value
+from rlfocal.rl.credit import credit
 from rlfocal.rl.mappo import Batch, rows_of
 from rlfocal.rl.policy import likeliest
 from rlfocal.rl.prior.decider import Critic, Decider, GlobalState
@@ -165,10 +165,10 @@ def rollout(
 
     share = torch.cat([r.stop_share for r in path])
     charge, reach = torch.cat([r.charge for r in path]), torch.cat([r.reach for r in path])
-    asking = asking_value(
+    asking = credit(
         worth=grid(state.worth), charge=grid(charge), stop_share=grid(share), value=grid(value),
         alive=alive, gamma=1.0, gae_lambda=_GAE_LAMBDA,
-    )  # fmt: skip
+    ).asking  # fmt: skip
     going = torch.from_numpy(asking[alive])
     outcome = torch.stack([going, state.worth], dim=1)
     batch = Batch(
