@@ -15,7 +15,7 @@ from rlfocal.records import Calibration, PoolModel, ResponseTable, build_table, 
 from rlfocal.replay import reveal
 from rlfocal.rl.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.credit import asking_value, shaped
+from rlfocal.rl.credit import credit, shaped
 from rlfocal.rl.decider import Critic, Decider, GlobalState
 from rlfocal.rl.observation import FOCAL_FEATURES
 from rlfocal.rl.rollout import rollout
@@ -179,9 +179,9 @@ def test_shaped_returns_telescope(gamma):
         "stop_share": share, "value": np.zeros_like(worth), "alive": alive, "gamma": gamma,
         "gae_lambda": 1.0,
     }  # fmt: skip
-    plain = asking_value(worth=worth, charge=charge, **settings)
+    plain = credit(worth=worth, charge=charge, **settings).asking
     new_worth, new_charge = shaped(worth, charge, potential, gamma=gamma)
-    moved = asking_value(worth=new_worth, charge=new_charge, **settings)
+    moved = credit(worth=new_worth, charge=new_charge, **settings).asking
     goes_on = alive & (share < 1)
     np.testing.assert_allclose(moved[goes_on], (plain - potential)[goes_on], atol=1e-5)
     np.testing.assert_allclose(new_worth[alive], (worth - potential)[alive], atol=1e-6)

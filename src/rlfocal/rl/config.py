@@ -59,7 +59,7 @@ class PpoConfig(_Config):
     vf_coef: Positive = 0.5
     """Weight of the critic's squared error."""
     gamma: Fraction = 1.0
-    """Discount per round; episodes end, so 1 is the honest value."""
+    """Discount per decision; episodes end, so 1 is the honest value."""
     gae_lambda: Fraction = 0.95
     """Decay of generalised advantage estimation."""
     max_grad_norm: Positive = 0.5
