@@ -1,33 +1,49 @@
 """Let a frozen policy follow drift: what recent labelled queries say of members shifts their trust.
 
-No weight is trained. A window of labelled queries gives every member a recent accuracy; where it
-departs from the one in training by more than luck explains, the member's statistics and the weight
-of its votes move by the difference in log-odds. Without drift next to nothing moves.
+No weight of a net is trained. Three things are read from a window of labelled queries:
 
-Axes: N members, W remembered queries.
+- *Who changed, when and how far.* Each member either was as good as in training all along, or
+  became better or worse at some query of the window; the posterior over both is exact. Where
+  nothing changed it says so, and where something did, labels from before it no longer count.
+- *What the votes of those who changed are worth* beside those of the others. An accuracy alone
+  does not tell that two members now err together: a conditional logit on the answers does. It
+  starts from Fusion's weights, moved as the accuracies moved, and is held near them.
+- *Whether votes should be weighed anew although nobody's accuracy changed*, as when one member
+  repeats another. All weights are refitted as far as the evidence of the window supports that.
+
+Axes: N members, W remembered queries, R of them that say something of votes, T tasks.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.records import FloatArray
+from rlfocal.diversity.window import find_drift
+from rlfocal.records import BoolArray, FloatArray
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.protocol import Memory
 
-__all__ = ["adapted", "log_odds_shift"]
+__all__ = ["adapted"]
 
-_PSEUDO_COUNTS = 10.0
-"""Queries' worth of the accuracy in training that is mixed into the window's."""
-_DOUBT = 2.0
-"""A departure of z standard errors counts z² / (z² + this) of itself."""
+_LEAST = 0.02
+"""Accuracies are taken to lie between this and 1 - this: who never answered may be good now."""
+_PSEUDO_COUNTS = 20.0
+"""Failures' worth of the joint failures in training that are mixed into the window's."""
 _PRIOR_SLOPE = 0.6
 """What a point of log-odds is worth in a vote where a pool's own weights do not say."""
+_CHANGED_PENALTY, _PENALTY = 5.0, 10.0
+"""Ridge penalty on the vote weights of a member that has changed, and on those of all members."""
+_ODDS = 0.2
+"""That votes should be weighed anew, before the window has been looked at."""
+_UNLIKELY = 0.05
+"""A change less likely than this is none."""
+_STEPS = 6
 
 Float64Array = NDArray[np.float64]
 
@@ -39,71 +55,146 @@ def adapted(foundation: Foundation, memory: Memory) -> Observer:
         foundation: fitted on training queries.
         memory: recent labelled queries.
     """
-    statistics = foundation.statistics
-    shift = log_odds_shift(statistics.task_accuracy, memory)
+    statistics, fusion = foundation.statistics, foundation.fusion
+    # Other tasks than before are no drift: what was to be expected is the accuracy on each task.
+    drift = find_drift(memory.member_score, statistics.task_accuracy[memory.task])
+    current = np.prod(1 - drift.since, axis=1)
     moved = replace(
         statistics,
-        accuracy=_moved(statistics.accuracy, shift),
-        task_accuracy=_moved(statistics.task_accuracy, shift),
-        joint_failure=_joint_failure(statistics, memory),
+        accuracy=_moved(statistics.accuracy, drift.shift),
+        task_accuracy=_moved(statistics.task_accuracy, drift.shift),
+        joint_failure=_joint_failure(statistics, memory, current),
     )
-    weight = foundation.fusion.start_weights().mean(axis=(0, 1))
-    trust = (_slope(statistics.accuracy, weight) * shift).astype(np.float32)
-    return Observer(moved, foundation.fusion, foundation.hints, trust)
+    weight = fusion.start_weights().mean(axis=0, dtype=np.float64)
+    trust = _slope(statistics.accuracy, weight.mean(axis=0)) * drift.shift
+    if not fusion.hinted:  # else Fusion leans on the prior, which counts the memory by itself
+        votes = _Votes.of(memory, weight, current)
+        trust = _refitted(votes, trust, drift.chance, graded=fusion.graded)
+    return Observer(moved, fusion, foundation.hints, trust.astype(np.float32))
 
 
-def log_odds_shift(task_accuracy: FloatArray, memory: Memory) -> Float64Array:
-    """float64[N]: how far each member's log-odds of being right have moved since training.
+class _Votes(NamedTuple):
+    """Remembered queries on which members disagree and somebody is right.
 
-    What was to be expected is the accuracy in training on the very tasks that are remembered: other
-    tasks than before are no drift.
-
-    Args:
-        task_accuracy: float32[T + 1, N].
-        memory: recent labelled queries; their tasks lie in 0..T.
-
-    >>> memory = Memory(
-    ...     task=np.zeros(100, dtype=np.int64), answer=np.zeros((100, 2), dtype=np.int16),
-    ...     member_score=np.tile(np.array([[0.0, 0.5]], dtype=np.float32), (100, 1)),
-    ... )
-    >>> log_odds_shift(np.array([[0.8, 0.5]], dtype=np.float32), memory).round(1).tolist()
-    [-3.9, 0.0]
+    A candidate stands in the slot of the first member that gave it, so there are N slots.
     """
-    known = ~np.isnan(memory.member_score)
-    count = known.sum(axis=0)
-    total = np.where(known, memory.member_score, 0).sum(axis=0, dtype=np.float64)
-    expected = np.where(known, task_accuracy[memory.task], 0).sum(axis=0, dtype=np.float64)
-    before = np.clip(expected / np.maximum(count, 1), 0.01, 0.99)
-    recent = (total + _PSEUDO_COUNTS * before) / (count + _PSEUDO_COUNTS)
-    recent = np.clip(recent, 0.01, 0.99)
-    error = np.sqrt(before * (1 - before) / np.maximum(count, 1))
-    z_squared = ((total / np.maximum(count, 1) - before) / error) ** 2
-    sure = np.where(count > 0, z_squared / (z_squared + _DOUBT), 0)
-    return np.asarray(sure * (_logit(recent) - _logit(before)))
+
+    signal: Float64Array
+    """float64[R, N, N]: 1 where the last axis' member gave the candidate."""
+    exists: BoolArray
+    """bool[R, N]."""
+    share: Float64Array
+    """float64[R, N]: what the label gives the candidate; rows sum to 1."""
+    start: Float64Array
+    """float64[R, N]: logits by the weights in training."""
+    current: Float64Array
+    """float64[R]: chance that the query is of the pool as it is now."""
+
+    @classmethod
+    def of(cls, memory: Memory, weight: Float64Array, current: Float64Array) -> _Votes:
+        """Lay a memory out.
+
+        Args:
+            memory: recent labelled queries.
+            weight: float64[T + 1, N], of the members' votes in training.
+            current: float64[W], what each query counts.
+        """
+        given = ~np.isnan(memory.member_score) & (memory.answer >= 0)
+        same = (memory.answer[:, :, None] == memory.answer[:, None, :]) & given[:, None, :]
+        slot = np.where(given, same.argmax(axis=2), -1)
+        signal = slot[:, None, :] == np.arange(given.shape[1])[:, None]
+        exists = signal.any(axis=2)
+        score = np.where(exists, memory.member_score, 0).astype(np.float64)
+        use = (score.sum(axis=1) > 0) & (exists.sum(axis=1) > 1)
+        signal, exists, score = signal[use].astype(np.float64), exists[use], score[use]
+        return cls(
+            signal=signal,
+            exists=exists,
+            share=score / score.sum(axis=1, keepdims=True),
+            start=(signal @ weight[memory.task[use], :, None])[:, :, 0],
+            current=current[use],
+        )
+
+    def judge(self, shift: Float64Array) -> tuple[float, Float64Array]:
+        """Log-likelihood of the labels, and posteriors float64[R, N], with weights so moved."""
+        logit = np.where(self.exists, self.start + self.signal @ shift, -np.inf)
+        logit = logit - logit.max(axis=1, keepdims=True)
+        log_total = np.log(np.exp(logit).sum(axis=1, keepdims=True))
+        log_chance = np.where(self.exists, logit - log_total, 0)
+        value = (self.share * log_chance).sum(axis=1) @ self.current
+        return float(value), np.exp(logit - log_total)
+
+    def fit(self, centre: Float64Array, penalty: Float64Array) -> tuple[Float64Array, float]:
+        """The likeliest shift under a normal prior, and how far the evidence prefers it.
+
+        Args:
+            centre: float64[N], mean of the prior.
+            penalty: float64[N], its precision.
+
+        Returns:
+            The shift float64[N], and the logarithm of the Bayes factor over `centre` (Laplace).
+        """
+        shift, flat = centre, self.signal.reshape(-1, len(centre))
+        for _ in range(_STEPS):
+            _, chance = self.judge(shift)
+            expected = (chance[:, None, :] @ self.signal)[:, 0]
+            each = (self.current[:, None] * chance).reshape(-1, 1)
+            curvature = flat.T @ (each * flat) - (self.current[:, None] * expected).T @ expected
+            curvature[np.diag_indices_from(curvature)] += penalty
+            gap = (self.current[:, None] * (self.share - chance)).reshape(-1)
+            step = np.linalg.solve(curvature, gap @ flat - penalty * (shift - centre))
+            shift = shift + step * min(1.0, 2 / max(np.abs(step).max(), 1e-9))
+            if np.abs(step).max() < 1e-3:
+                break
+        gain = self.judge(shift)[0] - self.judge(centre)[0]
+        gain -= float(penalty @ (shift - centre) ** 2) / 2
+        occam = float(np.log(penalty).sum() - np.linalg.slogdet(curvature)[1]) / 2
+        return shift, gain + occam
+
+
+def _refitted(
+    votes: _Votes, trust: Float64Array, chance: Float64Array, *, graded: bool
+) -> Float64Array:
+    """float64[N]: shifts of vote weights that fit the window, where it says that some are due."""
+    if not len(votes.signal):
+        return trust
+    if chance.max() >= _UNLIKELY:
+        trust, _ = votes.fit(trust, _CHANGED_PENALTY / np.maximum(chance, 0.01) ** 2)
+    if graded:
+        # Supports say more than answers, and only answers are remembered: how well the weights
+        # would have done without any change cannot be judged from them.
+        return trust
+    fitted, evidence = votes.fit(trust, np.full(len(trust), _PENALTY))
+    due = float(_chance(np.array(evidence + np.log(_ODDS))))
+    return np.asarray(due * fitted + (1 - due) * trust)
 
 
 def _moved(accuracy: FloatArray, shift: Float64Array) -> FloatArray:
-    logit = _logit(np.clip(accuracy.astype(np.float64), 0.001, 0.999)) + shift
-    return np.asarray(1 / (1 + np.exp(-logit)), dtype=np.float32)
+    logit = _logit(np.clip(accuracy.astype(np.float64), _LEAST, 1 - _LEAST))
+    moved = accuracy + _chance(logit + shift) - _chance(logit)
+    return np.clip(moved, 0, 1).astype(np.float32)
 
 
 def _logit(chance: Float64Array) -> Float64Array:
     return np.asarray(np.log(chance / (1 - chance)))
 
 
-def _joint_failure(statistics: PoolStatistics, memory: Memory) -> FloatArray:
-    """The window's failures, with those of training as the prior."""
+def _chance(logit: Float64Array) -> Float64Array:
+    return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def _joint_failure(statistics: PoolStatistics, memory: Memory, current: Float64Array) -> FloatArray:
+    """The window's failures since the last change, with those of training as the prior."""
     failed = np.where(np.isnan(memory.member_score), False, memory.member_score < 0.5)
-    counts = failed.astype(np.float64)
-    both = counts.T @ counts
-    prior = 2 * _PSEUDO_COUNTS
-    joint = (both + prior * statistics.joint_failure) / (counts.sum(axis=0)[:, None] + prior)
-    return np.asarray(joint, dtype=np.float32)
+    counts = failed * current[:, None]
+    both = counts.T @ failed
+    joint = both + _PSEUDO_COUNTS * statistics.joint_failure
+    return np.asarray(joint / (counts.sum(axis=0)[:, None] + _PSEUDO_COUNTS), dtype=np.float32)
 
 
-def _slope(accuracy: FloatArray, weight: FloatArray) -> float:
+def _slope(accuracy: FloatArray, weight: Float64Array) -> float:
     """What a point of log-odds is worth in this pool's votes: least squares over its members."""
-    odds = _logit(np.clip(accuracy.astype(np.float64), 0.02, 0.98))
+    odds = _logit(np.clip(accuracy.astype(np.float64), _LEAST, 1 - _LEAST))
     centred = odds - odds.mean()
     along = float(centred @ (weight - weight.mean())) + _PRIOR_SLOPE
     return float(np.clip(along / (float(centred @ centred) + 1), 0.2, 1.5))
