@@ -236,7 +236,8 @@ def test_a_scenario_leaves_what_comes_before_its_change_alone(name: str) -> None
     again = SCENARIOS[name].build(train, stream, generator())
     np.testing.assert_array_equal(again.stream.answer, case.stream.answer)
     np.testing.assert_array_equal(again.train.candidate_score, case.train.candidate_score)
-    assert case.change_at == (0 if name.startswith(("failed", "random", "label")) else 30)
+    at_once = name.startswith(("failed", "random", "label", "member"))
+    assert case.change_at == (0 if at_once else 30)
     assert SCENARIOS[name].description.endswith(".")
 
 
@@ -249,10 +250,13 @@ def test_a_scenario_leaves_what_comes_before_its_change_alone(name: str) -> None
         ("failed-3", [1, 0, 3]),
         ("random-member", [1]),
         ("colluding", [1, 0]),
+        ("colluding-always", [1, 0]),
+        ("copied", [0, 3]),
         ("degrading", [1]),
         ("improving", [2]),
         ("replaced", [1]),
         ("task-shift", []),
+        ("member-added-25", []),
         ("label-noise-10", []),
     ],
 )
@@ -339,7 +343,9 @@ WALKS: dict[str, Callable[[ResponseTable, ResponseTable], Outcome]] = {
     "memory": lambda t, s: walk_with_memory(Follower(), s, History(t, s), SMALL),
     "windowed": lambda t, s: walk_windowed(fit_vote, s, History(t, s), SMALL),
     "windowed single": lambda t, s: walk_windowed(fit_single, s, History(t, s), SMALL),
-    "refit": lambda t, s: walk_refit(fit_single(t, 0), fit_single, s, History(t, s), SMALL),
+    "refit": lambda t, s: walk_refit(
+        fit_single(t, 0), fit_single, s, History(t, s), SMALL, [10, 20, 30, 40]
+    ),
 }
 
 
@@ -367,8 +373,9 @@ def test_refits_keep_as_many_queries_as_training_had() -> None:
         return fit_single(table, position)
 
     train, stream = random_table(30), random_table(50, seed=1)
-    walk_refit(fit_single(train, 0), fit, stream, History(train, stream), SMALL)
-    assert sizes == [(10, 30), (20, 30), (30, 30), (40, 30)]
+    policy, history = fit_single(train, 0), History(train, stream)
+    walk_refit(policy, fit, stream, history, SMALL, [10, 22, 23, 200])
+    assert sizes == [(10, 30), (25, 30)]  # as soon as a block begins; what is overdue once
 
 
 def test_a_windowed_vote_notices_that_the_best_member_degrades() -> None:
@@ -391,7 +398,7 @@ def test_blocks_hide_no_place_in_the_stream() -> None:
     np.testing.assert_array_equal(walked.asked, replay(policy, stream).asked)
 
 
-@pytest.mark.parametrize("name", ["block", "window", "refit_every"])
+@pytest.mark.parametrize("name", ["block", "window", "refit_every", "orders"])
 def test_stream_settings_are_checked(name: str) -> None:
     wrong: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
@@ -405,7 +412,7 @@ def trace(score: dict[str, list[float]], change_at: int) -> Trace:
     values = {name: np.array(row, dtype=np.float32) for name, row in score.items()}
     size = len(next(iter(values.values())))
     calls = {name: np.full(size, 2 if name == "memory" else 1) for name in values}
-    return Trace("degrading", change_at, np.arange(size), values, calls)
+    return Trace("degrading", 0, change_at, np.arange(size), values, calls)
 
 
 def test_figures_are_those_worked_by_hand() -> None:
@@ -460,7 +467,8 @@ def play(*scenarios: str, **options: Any) -> ScenarioResult:
 
 
 def test_every_scenario_gives_a_row_for_every_strategy() -> None:
-    result = play("all", strategies=["best-single", "plurality", "weighted-vote", "agreement"])
+    names = ["best-single", "plurality", "weighted-vote", "agreement"]
+    result = run_scenarios(random_table(240), ["all"], FAST, settings=SMALL, strategies=names)
     assert list(result.descriptions) == list(SCENARIOS)
     assert len(result.rows) == 4 * len(SCENARIOS)
     assert not result.not_applicable
@@ -472,8 +480,10 @@ def test_every_scenario_gives_a_row_for_every_strategy() -> None:
     assert set(ways) == {"windowed", "refit"}
     assert ways["windowed"].verdict == "better"
     found = json.loads(json.dumps(result.to_json(), allow_nan=False))
-    assert found["n_queries"] == 80
-    assert found["settings"] == {"block": 5, "window": 20, "refit_every": 10}
+    assert found["n_queries"] == 120
+    assert found["settings"] == {
+        "block": 5, "window": 20, "refit_every": 10, "orders": 1, "retrain": False,
+    }  # fmt: skip
     assert set(found["rows"][0]) >= {"before", "before_ci", "lost", "lost_ci", "adapted"}
     assert "the first of 2 folds" in result.describe()
 

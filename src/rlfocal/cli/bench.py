@@ -70,6 +70,21 @@ def bench(
             'over a stream of queries, and show what adapting wins back; "all" names every one.',
         ),
     ] = None,
+    orders: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="With --scenario: streams of each fold, each in an order of its own.",
+            show_default="1",
+        ),
+    ] = None,
+    retrain: Annotated[
+        bool,
+        typer.Option(
+            "--retrain",
+            help="With --scenario: train anew, for comparison, what takes long to train, too.",
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option(metavar="J", help="Processes to run in.")] = 1,
     json: Annotated[
         Path | None,
@@ -101,6 +116,10 @@ def bench(
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")
     if scenario is not None and (report is not None or budgets != _BUDGETS):
         raise ConfigError("--scenario knows neither --report nor --budgets; use --json FILE")
+    if scenario is None and (orders is not None or retrain):
+        raise ConfigError("--orders and --retrain go with --scenario alone")
+    if orders is not None and orders < 1:
+        raise ConfigError(f"--orders must be at least 1, got {orders}")
     _check_outputs(json, report)
     if scenario is not None:
         _play(
@@ -109,6 +128,8 @@ def bench(
             wanted,
             protocol,
             every_fold=folds is not None,
+            orders=orders or 1,
+            retrain=retrain,
             jobs=jobs,
             json=json,
         )
@@ -146,12 +167,19 @@ def _play(
     protocol: EvalProtocol,
     *,
     every_fold: bool,
+    orders: int,
+    retrain: bool,
     jobs: int,
     json: Path | None,
 ) -> None:
     """Run scenarios and show them; names are checked before the data are read."""
     from rlfocal.bench import resolve
-    from rlfocal.bench.scenarios import DEFAULT_STRATEGIES, resolve_scenarios, run_scenarios
+    from rlfocal.bench.scenarios import (
+        DEFAULT_STRATEGIES,
+        StreamSettings,
+        resolve_scenarios,
+        run_scenarios,
+    )
     from rlfocal.executor import ProcessExecutor, SerialExecutor
 
     resolve_scenarios(scenarios)
@@ -164,6 +192,7 @@ def _play(
             protocol,
             strategies=names,
             every_fold=every_fold,
+            settings=StreamSettings(orders=orders, retrain=retrain),
             executor=ProcessExecutor(jobs) if jobs > 1 else SerialExecutor(),
             on_progress=move,
         )
@@ -291,8 +320,8 @@ def _show_scenarios(result: ScenarioResult) -> None:
             continue
         console.print(f"{result.data}: {name}. {description}")
         table = common.table_of(
-            "strategy", "before", "unchanged", "frozen", "lost",
-            "memory", "gain", "won back %", "refit", "gain", "won back %", "calls",
+            "strategy", "before", "unchanged", "frozen", "lost", "retrained",
+            "memory", "gain", "won back %", "attained %", "refit", "gain", "calls",
         )  # fmt: skip
         for row in rows:
             table.add_row(*_scenario_cells(row))
@@ -316,16 +345,17 @@ def _scenario_cells(row: ScenarioRow) -> list[str]:
         common.percent(row.unchanged.value),
         common.percent(row.frozen.value),
         _with_interval(row.lost.value, row.lost.ci, signed=True),
+        common.percent(None if row.retrained is None else row.retrained.value),
         *_adapted_cells(memory),
-        *_adapted_cells(refit),
+        *_adapted_cells(refit)[:2],
         calls,
     ]
 
 
 def _adapted_cells(way: Adapted | None) -> list[str]:
-    """Accuracy, gain over the frozen policy, share won back (first window / later)."""
+    """Accuracy, gain over the frozen policy, and shares of the first window / of later queries."""
     if way is None:
-        return ["-", "-", "-"]
+        return ["-", "-", "-", "-"]
 
     def share(figure: Figure | None) -> str:
         return "-" if figure is None else f"{100 * figure.value:.0f}"
@@ -335,4 +365,5 @@ def _adapted_cells(way: Adapted | None) -> list[str]:
         common.percent(way.after.value) + mark,
         _with_interval(way.gain.value, way.gain.ci, signed=True),
         f"{share(way.won_back)} / {share(way.won_back_later)}",
+        f"{share(way.attained)} / {share(way.attained_later)}",
     ]

@@ -25,6 +25,17 @@ IMPROVED_SHARE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
+class Added:
+    """A member that nothing was fitted with: in training it never answers."""
+
+    member: int
+    labelled: IntArray
+    """int64[k]: training queries that it was put to, before the stream begins."""
+    without: ResponseTable
+    """The stream as a policy meets it that does not know the member."""
+
+
+@dataclass(frozen=True, eq=False)
 class Case:
     """A stream under a scenario, beside the same stream without it."""
 
@@ -36,6 +47,11 @@ class Case:
     """The queries of `stream`, in its order, unchanged."""
     change_at: int
     """Position in the stream of the first query that the scenario touches."""
+    hindsight: ResponseTable | None = None
+    """Training queries as they would have been, had the change been there all along; None where
+    `calm` is what a policy fitted on them would meet already, or nothing changes."""
+    added: Added | None = None
+    """The member that training lacks, if there is one."""
 
 
 Build = Callable[[ResponseTable, ResponseTable, np.random.Generator], Case]
@@ -61,41 +77,77 @@ def _steady(train: ResponseTable, stream: ResponseTable, rng: np.random.Generato
     return Case(train, stream, stream, stream.n_queries // 2)
 
 
-def _failed(
-    train: ResponseTable, stream: ResponseTable, rng: np.random.Generator, *, k: int
-) -> Case:
-    if k >= train.n_members:
-        raise NotApplicable(f"{k} failed members leave none of {train.n_members} to ask")
-    return Case(train, edits.fail(stream, _ranked(train)[:k].tolist()), stream, 0)
+Edit = Callable[[ResponseTable, IntArray, int, np.random.Generator], ResponseTable]
+"""(table, members by accuracy, first query, generator) -> the table with changed answers."""
 
 
-def _random_member(
+def _edited(
     train: ResponseTable,
     stream: ResponseTable,
     rng: np.random.Generator,
     *,
-    from_middle: bool,
+    edit: Edit,
+    from_middle: bool = True,
 ) -> Case:
-    start = stream.n_queries // 2 if from_middle else 0
-    best = int(_ranked(train)[0])
-    return Case(train, edits.answer_at_random(stream, best, start=start, rng=rng), stream, start)
+    """Change what members answer: in the stream from some query on, in hindsight everywhere."""
+    ranked, start = _ranked(train), stream.n_queries // 2 if from_middle else 0
+    changed = edit(stream, ranked, start, rng)
+    return Case(train, changed, stream, start, hindsight=edit(train, ranked, 0, rng))
 
 
-def _colluding(train: ResponseTable, stream: ResponseTable, rng: np.random.Generator) -> Case:
-    start, pair = stream.n_queries // 2, _ranked(train)[:2].tolist()
-    changed = edits.collude(stream, pair, start=start, share=COLLUDING_SHARE, rng=rng)
-    return Case(train, changed, stream, start)
+def _fail(
+    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator, *, k: int
+) -> ResponseTable:
+    if k >= table.n_members:
+        raise NotApplicable(f"{k} failed members leave none of {table.n_members} to ask")
+    return edits.fail(table, ranked[:k].tolist(), start=start)
 
 
-def _improving(train: ResponseTable, stream: ResponseTable, rng: np.random.Generator) -> Case:
-    start, weakest = stream.n_queries // 2, int(_ranked(train)[-1])
-    changed = edits.improve(stream, weakest, start=start, share=IMPROVED_SHARE, rng=rng)
-    return Case(train, changed, stream, start)
+def _at_random(
+    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator
+) -> ResponseTable:
+    return edits.answer_at_random(table, int(ranked[0]), start=start, rng=rng)
 
 
-def _replaced(train: ResponseTable, stream: ResponseTable, rng: np.random.Generator) -> Case:
-    start, ranked = stream.n_queries // 2, _ranked(train).tolist()
-    return Case(train, edits.stand_in(stream, ranked[0], ranked[-1], start=start), stream, start)
+def _collude(
+    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator, *, share: float
+) -> ResponseTable:
+    return edits.collude(table, ranked[:2].tolist(), start=start, share=share, rng=rng)
+
+
+def _copy(
+    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator
+) -> ResponseTable:
+    if table.n_members < 3:
+        raise NotApplicable("of two members, one that repeats the other leaves no choice")
+    for member in ranked[1:3].tolist():
+        table = edits.stand_in(table, member, int(ranked[0]), start=start)
+    return table
+
+
+def _improve(
+    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator
+) -> ResponseTable:
+    return edits.improve(table, int(ranked[-1]), start=start, share=IMPROVED_SHARE, rng=rng)
+
+
+def _replace(
+    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator
+) -> ResponseTable:
+    return edits.stand_in(table, int(ranked[0]), int(ranked[-1]), start=start)
+
+
+def _added(
+    train: ResponseTable, stream: ResponseTable, rng: np.random.Generator, *, k: int
+) -> Case:
+    if train.n_members < 3:
+        raise NotApplicable("a pool of two is none before the second member is added")
+    if train.n_queries < k:
+        raise NotApplicable(f"{train.n_queries} training queries are fewer than the {k} labelled")
+    newest = int(_ranked(train)[0])
+    labelled = rng.permutation(train.n_queries)[:k]
+    added = Added(newest, labelled, edits.fail(stream, [newest]))
+    return Case(edits.fail(train, [newest]), stream, stream, 0, added=added)
 
 
 def _task_shift(train: ResponseTable, stream: ResponseTable, rng: np.random.Generator) -> Case:
@@ -120,13 +172,14 @@ def _label_noise(
 
 
 _PERCENT = (10, 20, 30)
+_LABELLED = (25, 100)
 _ALL = (
     Scenario("steady", "Nothing changes: what following a window costs when all is well.", _steady),
     *(
         Scenario(
             f"failed-{k}",
             f"The {who} no usable answer, at the usual price.",
-            partial(_failed, k=k),
+            partial(_edited, edit=partial(_fail, k=k), from_middle=False),
         )
         for k, who in (
             (1, "most accurate member gives"),
@@ -137,34 +190,53 @@ _ALL = (
     Scenario(
         "random-member",
         "The most accurate member answers at random.",
-        partial(_random_member, from_middle=False),
+        partial(_edited, edit=_at_random, from_middle=False),
     ),
     Scenario(
         "colluding",
         "From the middle on the two most accurate members give the same wrong answer to "
         f"{COLLUDING_SHARE:.0%} of the queries.",
-        _colluding,
+        partial(_edited, edit=partial(_collude, share=COLLUDING_SHARE)),
+    ),
+    Scenario(
+        "colluding-always",
+        "From the middle on the two most accurate members give the same wrong answer to all.",
+        partial(_edited, edit=partial(_collude, share=1.0)),
+    ),
+    Scenario(
+        "copied",
+        "From the middle on the second and the third most accurate member repeat the first.",
+        partial(_edited, edit=_copy),
     ),
     Scenario(
         "degrading",
         "From the middle on the most accurate member answers at random.",
-        partial(_random_member, from_middle=True),
+        partial(_edited, edit=_at_random),
     ),
     Scenario(
         "improving",
         "From the middle on the least accurate member gets "
         f"{IMPROVED_SHARE:.0%} of what it would fail right.",
-        _improving,
+        partial(_edited, edit=_improve),
     ),
     Scenario(
         "replaced",
         "From the middle on the least accurate member answers in the name of the most accurate.",
-        _replaced,
+        partial(_edited, edit=_replace),
     ),
     Scenario(
         "task-shift",
         "The second half of the stream is of tasks that neither its first half nor training has.",
         _task_shift,
+    ),
+    *(
+        Scenario(
+            f"member-added-{k}",
+            "The most accurate member is missing in training, and joins for the stream with "
+            f"{k} labelled answers.",
+            partial(_added, k=k),
+        )
+        for k in _LABELLED
     ),
     *(
         Scenario(

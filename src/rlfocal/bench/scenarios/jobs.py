@@ -1,4 +1,4 @@
-"""One job: fit one strategy on one fold with one seed, and walk every scenario's stream with it.
+"""One job: fit one strategy on one fold with one seed, and walk every scenario's streams with it.
 
 Fitting comes as in the benchmark proper, from the same queries and random numbers, so a frozen
 policy on an unchanged stream scores what the leaderboard says of the fold. Depends on its inputs
@@ -17,6 +17,7 @@ from rlfocal.bench.catalogue import create
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.jobs import Job
 from rlfocal.bench.scenarios.catalogue import Case, Scenario
+from rlfocal.bench.scenarios.edits import joined
 from rlfocal.bench.scenarios.stream import (
     Fit,
     History,
@@ -34,7 +35,10 @@ __all__ = ["WINDOWED", "JobTraces", "ScenarioInput", "Trace", "is_cheap", "reads
 
 WINDOWED = frozenset({"best-single", "weighted-vote", "agreement"})
 """Simple strategies with few enough parameters to be fitted on the window alone."""
-CALM, FROZEN, MEMORY, WINDOW, REFIT = "unchanged", "frozen", "memory", "windowed", "refit"
+CALM, FROZEN, RETRAINED = "unchanged", "frozen", "retrained"
+MEMORY, WINDOW, REFIT = "memory", "windowed", "refit"
+_LEAST = 30
+"""Labelled queries that a strategy is fitted anew on at the least."""
 
 
 def reads_memory(strategy: str) -> bool:
@@ -51,6 +55,8 @@ class Trace(NamedTuple):
     """What the variants of one strategy did on one stream under one scenario."""
 
     scenario: str
+    order: int
+    """Which of the orders of the fold's queries."""
     change_at: int
     """Position of the first query that the scenario touches."""
     group: IntArray
@@ -87,17 +93,19 @@ class ScenarioInput:
     scenarios: tuple[Scenario, ...]
     settings: StreamSettings
     fold_seed: int
-    _last: tuple[int, ResponseTable, ResponseTable, Prepared] | None = field(
-        default=None, repr=False
-    )
+    _last: tuple[int, ResponseTable, Prepared] | None = field(default=None, repr=False)
 
-    def fold(self, index: int) -> tuple[ResponseTable, ResponseTable, Prepared]:
-        """Training table, stream (shuffled test queries), and the training table prepared."""
+    def fold(self, index: int) -> tuple[ResponseTable, Prepared]:
+        """Training table, and the same prepared."""
         if self._last is None or self._last[0] != index:
             train = self.table.take(self.folds[index].train)
-            order = self.rng(index, "stream").permutation(self.folds[index].test)
-            self._last = (index, train, self.table.take(order), _prepared(train))
+            self._last = (index, train, _prepared(train))
         return self._last[1:]
+
+    def stream(self, fold: int, order: int) -> ResponseTable:
+        """The test queries of a fold in one of their random orders."""
+        rng = self.rng(fold, f"stream {order}" if order else "stream")
+        return self.table.take(rng.permutation(self.folds[fold].test))
 
     def rng(self, fold: int, purpose: str) -> np.random.Generator:
         """The same numbers for every strategy and seed, so that all meet the same stream."""
@@ -123,51 +131,97 @@ def run_job(shared: ScenarioInput, job: Job) -> JobTraces:
 
 
 def _run(shared: ScenarioInput, job: Job) -> JobTraces:
-    raw_train, raw_stream, ready = shared.fold(job.fold)
-    policy = _fit(job, ready.train)
+    raw_train, ready = shared.fold(job.fold)
+    known = _Actors(_fit(job, ready.train), ready, None)
     traces, refused = [], {}
     for scenario in shared.scenarios:
-        rng = shared.rng(job.fold, scenario.name)
-        try:
-            case = scenario.build(raw_train, raw_stream, rng)
-        except NotApplicable as exc:
-            refused[scenario.name] = str(exc)
-            continue
-        calm = replay(policy, ready.calibration.apply(case.calm))
-        if case.train is raw_train:
-            outcomes = _walks(shared, job, policy, ready, case)
-        else:
-            changed = _prepared(case.train)
-            outcomes = _walks(shared, job, _fit(job, changed.train), changed, case)
-        outcomes[CALM] = calm
-        traces.append(
-            Trace(
-                scenario.name,
-                case.change_at,
-                case.stream.group,
-                {name: outcome.score for name, outcome in outcomes.items()},
-                {name: outcome.n_calls for name, outcome in outcomes.items()},
+        actors = None
+        for order in range(shared.settings.orders):
+            # The same numbers for every order: what is done to training queries never differs.
+            rng = shared.rng(job.fold, scenario.name)
+            try:
+                case = scenario.build(raw_train, shared.stream(job.fold, order), rng)
+            except NotApplicable as exc:
+                refused[scenario.name] = str(exc)
+                break
+            if actors is None:
+                actors = _actors(shared, job, raw_train, known, case)
+            outcomes = _walks(shared, job, actors, case)
+            outcomes[CALM] = replay(known.policy, ready.calibration.apply(case.calm))
+            traces.append(
+                Trace(
+                    scenario.name,
+                    order,
+                    case.change_at,
+                    case.stream.group,
+                    {name: outcome.score for name, outcome in outcomes.items()},
+                    {name: outcome.n_calls for name, outcome in outcomes.items()},
+                )
             )
-        )
     return JobTraces(job, tuple(traces), refused)
 
 
-def _walks(
-    shared: ScenarioInput, job: Job, policy: Strategy, ready: Prepared, case: Case
-) -> dict[str, Outcome]:
+class _Actors(NamedTuple):
+    """Who acts in one scenario."""
+
+    policy: Strategy
+    ready: Prepared
+    """What it was fitted on."""
+    retrained: tuple[Strategy, Calibration] | None
+    """Fitted as if the change had always been there, where that is asked for."""
+
+
+def _actors(
+    shared: ScenarioInput, job: Job, raw_train: ResponseTable, known: _Actors, case: Case
+) -> _Actors:
+    if case.train is not raw_train:
+        changed = _prepared(case.train)
+        known = _Actors(_fit(job, changed.train), changed, None)
+    if case.hindsight is None or not _refits(shared, job):
+        return known
+    table = _prepared(case.hindsight)
+    return known._replace(retrained=(_fit(job, table.train), table.calibration))
+
+
+def _refits(shared: ScenarioInput, job: Job) -> bool:
+    return is_cheap(job.strategy) or shared.settings.retrain
+
+
+def _walks(shared: ScenarioInput, job: Job, actors: _Actors, case: Case) -> dict[str, Outcome]:
+    settings, policy, apply = shared.settings, actors.policy, actors.ready.calibration.apply
+    stream, history = apply(case.stream), _history(shared, job, actors.ready, case)
+    without = stream if case.added is None else apply(case.added.without)
+    outcomes = {FROZEN: replay(policy, without)}
+    if actors.retrained is not None:
+        retrained, calibration = actors.retrained
+        outcomes[RETRAINED] = replay(retrained, calibration.apply(case.stream))
+    if reads_memory(job.strategy):
+        outcomes[MEMORY] = walk_with_memory(policy, stream, history, settings)
+    if job.strategy in WINDOWED:
+        outcomes[WINDOW] = walk_windowed(_fitter(job), stream, history, settings)
+    if _refits(shared, job):
+        points = list(range(settings.refit_every, stream.n_queries, settings.refit_every))
+        if not is_cheap(job.strategy):  # once, when as many queries of the new kind are labelled
+            points = [case.change_at + settings.refit_every]
+        if case.added is not None and len(case.added.labelled) >= _LEAST:
+            points.insert(0, 0)
+        outcomes[REFIT] = walk_refit(policy, _fitter(job), stream, history, settings, points)
+    return outcomes
+
+
+def _history(shared: ScenarioInput, job: Job, ready: Prepared, case: Case) -> History:
+    """Training queries, then the stream; those that an added member was put to come last."""
     stream = ready.calibration.apply(case.stream)
     # Shuffled, or the window before the first block could be of the last task alone.
     order = shared.rng(job.fold, "history").permutation(ready.train.n_queries)
-    history = History(ready.train.take(order), stream)
-    outcomes = {FROZEN: replay(policy, stream)}
-    if reads_memory(job.strategy):
-        outcomes[MEMORY] = walk_with_memory(policy, stream, history, shared.settings)
-    if job.strategy in WINDOWED:
-        outcomes[WINDOW] = walk_windowed(_fitter(job), stream, history, shared.settings)
-    if is_cheap(job.strategy):
-        fit = _fitter(job)
-        outcomes[REFIT] = walk_refit(policy, fit, stream, history, shared.settings)
-    return outcomes
+    if case.added is None:
+        return History(ready.train.take(order), stream)
+    raw_train, _ = shared.fold(job.fold)
+    rows = case.added.labelled
+    early = order[~np.isin(order, rows)]
+    labelled = ready.calibration.apply(raw_train.take(rows))
+    train = joined(ready.train.take(early), labelled)
+    return History(train, stream, absent=case.added.member, since=len(early))
 
 
 def _fitter(job: Job) -> Fit:

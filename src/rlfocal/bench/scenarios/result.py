@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.bench.scenarios.jobs import CALM, FROZEN, MEMORY, REFIT, WINDOW, Trace
+from rlfocal.bench.scenarios.jobs import CALM, FROZEN, MEMORY, REFIT, RETRAINED, WINDOW, Trace
 from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.bench.statistics import (
     BootstrapMeans,
@@ -44,7 +44,7 @@ class Adapted:
     """What one way of adapting earns on the queries from the change on."""
 
     way: str
-    """"memory" (the policy reads the window), "windowed" (fitted on the window) or "refit"."""
+    """"memory" (the policy reads the window), "windowed" (fitted on the window), or "refit"."""
     before: Figure | None
     """Accuracy before the change; None where the first query is touched already."""
     after: Figure
@@ -57,6 +57,11 @@ class Adapted:
     """Share of the lost accuracy won back within the first W queries from the change on; None where
     none was lost there for certain."""
     won_back_later: Figure | None
+    """The same, of all later queries."""
+    attained: Figure | None
+    """What is won within the first W queries from the change on, as a share of what being retrained
+    wins there; None where that is nothing for certain, or nothing was retrained."""
+    attained_later: Figure | None
     """The same, of all later queries."""
     mean_calls: float
     """From the change on."""
@@ -80,6 +85,9 @@ class ScenarioRow:
     """Accuracy of the frozen policy, without any memory."""
     lost: Figure
     """`unchanged` minus `frozen`, paired by query."""
+    retrained: Figure | None
+    """Accuracy of the strategy fitted on training queries with the change in them; None where that
+    was not done, or is what `unchanged` is."""
     mean_calls_unchanged: float
     mean_calls: float
     """Of the frozen policy, from the change on."""
@@ -96,7 +104,7 @@ class ScenarioResult:
     """Which folds were streamed, in words."""
     n_streams: int
     n_queries: int
-    """Queries of all streams together."""
+    """Queries of all streams together; one that stands in several of them counts each time."""
     seeds: tuple[int, ...]
     n_resamples: int
     settings: StreamSettings
@@ -119,18 +127,24 @@ class ScenarioResult:
         out["rows"] = [_plain(row) for row in self.rows]
         return out
 
+    def _orders(self) -> str:
+        orders = self.settings.orders
+        return f", in {orders} random orders" if orders > 1 else ""
+
     def describe(self) -> str:
         """How to read the tables."""
         settings = self.settings
         return (
-            f"{len(self.members)} members, {self.folds}: {self.n_queries} queries streamed in "
-            f"blocks of {settings.block}, labelled once answered. Figures are of the queries from "
-            f"the change on, except 'before'. unchanged: the policy without the scenario. memory: "
-            f"with what all members answered to the latest {settings.window} labelled queries (* "
-            f"fitted on them alone). refit: fitted anew every {settings.refit_every} queries. won "
-            f"back: share of the lost accuracy, in the first {settings.window} queries / later. "
-            f"Brackets: 95 % intervals over queries (paired bootstrap, {self.n_resamples} "
-            "resamples)."
+            f"{len(self.members)} members, {self.folds}{self._orders()}: {self.n_queries} queries "
+            f"streamed in blocks of {settings.block}, labelled once answered. Figures are of the "
+            "queries from the change on, except 'before'. unchanged: the policy without the "
+            "scenario. retrained: fitted as if the change had always been there. memory: with what "
+            f"all members answered to the latest {settings.window} labelled queries (* fitted on "
+            f"them alone). refit: fitted anew every {settings.refit_every} queries, or once that "
+            "many after the change where that takes long. won back: share of the lost accuracy, in "
+            f"the first {settings.window} queries / later; attained: share of what being retrained "
+            "wins. Brackets: 95 % intervals over queries (paired bootstrap, "
+            f"{self.n_resamples} resamples)."
         )
 
 
@@ -158,11 +172,11 @@ def scenario_row(
 
     Args:
         strategy: its name.
-        traces: [fold][seed], all of the same scenario; seeds are averaged, folds pooled.
+        traces: [stream][seed], all of the same scenario; seeds are averaged, streams pooled.
         window: W, the queries from the change on that count as the first ones.
         n_resamples: bootstrap resamples behind every interval.
     """
-    names = [name for name in (CALM, FROZEN, *_WAYS) if name in traces[0][0].score]
+    names = [n for n in (CALM, FROZEN, RETRAINED, *_WAYS) if n in traces[0][0].score]
     score = _pooled(traces, names, "score")
     calls = _pooled(traces, names, "n_calls")
     group = np.concatenate([of_fold[0].group for of_fold in traces])
@@ -181,6 +195,7 @@ def scenario_row(
     first, later = means((since >= 0) & (since < window)), means(since >= window)
     mean_calls = calls[since >= 0].mean(axis=0)
     calm, frozen = names.index(CALM), names.index(FROZEN)
+    best = names.index(RETRAINED) if RETRAINED in names else None
     adapted = []
     for i, name in enumerate(names):
         if name in _WAYS:
@@ -192,8 +207,10 @@ def scenario_row(
                     after=_figure(after.mean(i)),
                     gain=gain,
                     verdict=judge(gain.ci),
-                    won_back=_won_back(first, i, frozen=frozen, calm=calm),
-                    won_back_later=_won_back(later, i, frozen=frozen, calm=calm),
+                    won_back=_share(first, i, frozen, calm),
+                    won_back_later=_share(later, i, frozen, calm),
+                    attained=_share(first, i, frozen, best),
+                    attained_later=_share(later, i, frozen, best),
                     mean_calls=float(mean_calls[i]),
                 )
             )
@@ -206,19 +223,25 @@ def scenario_row(
         unchanged=_figure(after.mean(calm)),
         frozen=_figure(after.mean(frozen)),
         lost=_figure(after.difference(calm, frozen)),
+        retrained=None if best is None else _figure(after.mean(best)),
         mean_calls_unchanged=float(mean_calls[calm]),
         mean_calls=float(mean_calls[frozen]),
         adapted=tuple(adapted),
     )
 
 
-def _won_back(
-    means: BootstrapMeans | None, column: int, *, frozen: int, calm: int
+def _share(
+    means: BootstrapMeans | None, column: int, frozen: int, whole: int | None
 ) -> Figure | None:
-    """A share of a loss that may be none would be noise over noise, so it is not given."""
-    if means is None or judge(means.difference(calm, frozen).ci) != "better":
+    """What a way wins over the frozen policy, as a share of what column `whole` does.
+
+    A share of a difference that may be none would be noise over noise, so it is not given.
+    """
+    if means is None or whole is None:
         return None
-    share = gap_closed(means, column, baseline=frozen, oracle=calm)
+    if judge(means.difference(whole, frozen).ci) != "better":
+        return None
+    share = gap_closed(means, column, baseline=frozen, oracle=whole)
     return None if share is None else _figure(share)
 
 

@@ -47,7 +47,7 @@ def run_scenarios(
         strategies: names or groups of the catalogue.
         protocol: folds, seeds, resamples; the split is the only fold where it is used.
         every_fold: stream every fold instead of the first alone.
-        settings: blocks and windows; None for the defaults.
+        settings: of the streams; None for the defaults.
         executor: where the jobs run; None for here. It changes no figure.
         on_progress: told once before the first job and after every job.
 
@@ -79,8 +79,8 @@ def run_scenarios(
         data=table.name,
         members=table.members,
         folds=_which(protocol, len(folds)),
-        n_streams=len(folds),
-        n_queries=sum(len(fold.test) for fold in folds),
+        n_streams=len(folds) * settings.orders,
+        n_queries=sum(len(fold.test) for fold in folds) * settings.orders,
         seeds=protocol.seeds,
         n_resamples=protocol.n_resamples,
         settings=settings,
@@ -119,11 +119,11 @@ def _rows(
     protocol: EvalProtocol,
 ) -> tuple[ScenarioRow, ...]:
     """Rows by scenario, then by strategy, in the orders asked for."""
-    found: dict[tuple[str, str], dict[int, list[Trace]]] = {}
+    found: dict[tuple[str, str], dict[tuple[int, int], list[Trace]]] = {}
     for result in results:
         for trace in result.traces:
-            of_fold = found.setdefault((trace.scenario, result.job.strategy), {})
-            of_fold.setdefault(result.job.fold, []).append(trace)
+            of_name = found.setdefault((trace.scenario, result.job.strategy), {})
+            of_name.setdefault((result.job.fold, trace.order), []).append(trace)
     return tuple(
         scenario_row(
             name,

@@ -9,7 +9,7 @@ Axes: Q queries of the stream, N members, W queries of the window.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -28,21 +28,25 @@ Fit = Callable[[ResponseTable, int], Strategy]
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSettings:
-    """How labels arrive and how much of them is kept; all numbers count queries, at least 1.
+    """How streams are made, how labels arrive and how much of them is kept.
 
     Raises:
         ValueError: a number below 1.
     """
 
-    block: int = 25
+    block: int = 5
     """Labels arrive after so many queries."""
     window: int = 100
     """W: labelled queries that are remembered."""
     refit_every: int = 100
-    """A cheap strategy is fitted anew after so many labelled queries."""
+    """A strategy is fitted anew after so many labelled queries."""
+    orders: int = 1
+    """Streams that are made of a fold's test queries, each in an order of its own."""
+    retrain: bool = False
+    """Whether strategies that train for long are fitted anew, too."""
 
     def __post_init__(self) -> None:
-        for name in ("block", "window", "refit_every"):
+        for name in ("block", "window", "refit_every", "orders"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
@@ -53,16 +57,38 @@ class History:
     Args:
         train: training queries, in any order that is not sorted by task.
         stream: the stream.
+        absent: a member that the first training queries were not put to; -1 for nobody.
+        since: the first training query that was put to it.
     """
 
-    def __init__(self, train: ResponseTable, stream: ResponseTable) -> None:
+    def __init__(
+        self,
+        train: ResponseTable,
+        stream: ResponseTable,
+        *,
+        absent: int = -1,
+        since: int = 0,
+    ) -> None:
         self.n_train = train.n_queries
         self._table = joined(train, stream)
+        self._absent, self._since = absent, since
 
     def latest(self, position: int, window: int) -> ResponseTable:
-        """The latest `window` labelled queries before `position`; fewer where there are no more."""
+        """The latest labelled queries before `position` that were put to everybody.
+
+        As many as `window`; fewer where there are no more.
+        """
         end = self.n_train + position
-        return self._table.take(np.arange(max(0, end - window), end))
+        return self._table.take(np.arange(max(self._since, end - window), end))
+
+    def memory(self, position: int, window: int) -> Memory:
+        """The latest `window` labelled queries before `position`, as a policy remembers them."""
+        end = self.n_train + position
+        rows = np.arange(max(0, end - window), end)
+        memory = Memory.of(self._table.take(rows), window)
+        members = np.arange(memory.member_score.shape[1])
+        unasked = (rows < self._since)[:, None] & (members == self._absent)
+        return replace(memory, member_score=np.where(unasked, np.nan, memory.member_score))
 
 
 def walk_with_memory(
@@ -71,8 +97,7 @@ def walk_with_memory(
     """Let a frozen policy answer a stream while the memory that it is shown slides."""
 
     def step(position: int) -> tuple[Strategy, Memory]:
-        latest = history.latest(position, settings.window)
-        return policy, Memory.of(latest, settings.window)
+        return policy, history.memory(position, settings.window)
 
     return _walk(stream, settings.block, step)
 
@@ -89,9 +114,14 @@ def walk_windowed(
 
 
 def walk_refit(
-    policy: Strategy, fit: Fit, stream: ResponseTable, history: History, settings: StreamSettings
+    policy: Strategy,
+    fit: Fit,
+    stream: ResponseTable,
+    history: History,
+    settings: StreamSettings,
+    points: Sequence[int],
 ) -> Outcome:
-    """Fit a strategy anew every so often, on the latest of training and stream queries.
+    """Fit a strategy anew now and then, on the latest of training and stream queries.
 
     As many queries are kept as there were training ones: each new one drives an old one out.
 
@@ -100,14 +130,17 @@ def walk_refit(
         fit: fits its successors.
         stream: the stream.
         history: training and stream.
-        settings: how often, and the size of the blocks.
+        settings: the size of the blocks.
+        points: positions at or soon after which it is fitted anew, rising.
     """
-    acting, since = policy, 0
+    acting, due = policy, list(points)
 
     def step(position: int) -> tuple[Strategy, None]:
-        nonlocal acting, since
-        if position - since >= settings.refit_every:
-            acting, since = fit(history.latest(position, history.n_train), position), position
+        nonlocal acting
+        if due and position >= due[0]:
+            while due and position >= due[0]:
+                due.pop(0)
+            acting = fit(history.latest(position, history.n_train), position)
         return acting, None
 
     return _walk(stream, settings.block, step)
