@@ -10,7 +10,7 @@
    the other side has none.
 3. With `--sb3`, the same for stable-baselines3's PPO with its default policy on the same queries:
    `DummyVecEnv` over 16 and 64 `PoolGymEnv`, prices drawn from the same range. Twice: with SB3's
-   own default updates (10 epochs, 64 states each) and with ours (3 epochs, 512 states). Its Fusion
+   own default updates (10 epochs, 64 states each) and with ours (1 epoch, 512 states). Its Fusion
    is a fitted `WeightedVote`, which costs less than our net. Rollouts are 4,096 decisions long; one
    of them warms up.
 
