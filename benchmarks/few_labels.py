@@ -1,12 +1,15 @@
 """What a prior is worth when labels are few: rl-focal-prior against simple rivals on real pools.
 
     .venv/bin/python benchmarks/few_labels.py ../shared/data/gsm8k --pool mid8 --labels 25 100
+    ... --strategy rl-focal    # the prior with what Fusion learns on top, from 30 labels on
+    ... --copies 2             # every draw has a member twice more: near-copies must not win votes
 
 Draws n labelled queries, fits every strategy on those alone, and replays all on the rest; a prompt
 never stands on both sides. Accuracy at b calls is read off each strategy's frontier (mixing its two
 nearest dials); "all" is every member asked. Differences are prior minus rival, in points, averaged
 over draws, with the standard error over draws in brackets: it says how far the draw of labels
-matters, not how far another pool would differ.
+matters, not how far another pool would differ. `rl-focal` asks nobody to be cleverer than it is:
+its own fallback to simple rivals is part of it.
 
 With no labels only a plain vote is left to compare with.
 """
@@ -28,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from rlfocal.bench.catalogue import STRATEGIES, create
-from rlfocal.records import BoolArray, Calibration, FloatArray, ResponseTable, build_table
+from rlfocal.records import BoolArray, FloatArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
 from rlfocal.replay import replay
 from rlfocal.rl.prior.strategy import RlFocalPrior
@@ -36,6 +39,7 @@ from rlfocal.rl.prior.weights import load_prior
 from rlfocal.strategies.protocol import Dialled, Strategy, View
 
 CALLS = (1.5, 2.0, 3.0, 4.0)
+PER_MEMBER = ("answer", "support", "option_scores", "samples", "latency_s")
 COLUMNS = (*(f"@{b:g}" for b in CALLS), "all")
 
 
@@ -49,17 +53,29 @@ def sides(
     rest = rest[~np.isin(table.group[rest], table.group[labelled])][:most]
     table = shuffled(table, rng)
     train, test = table.take(np.sort(labelled)), table.take(np.sort(rest))
-    if n_labels and table.option_scores is not None:
-        calibration = Calibration.fit(train)
-        train, test = calibration.apply(train), calibration.apply(test)
+    if n_labels:
+        calibration, train = calibrate(train)
+        test = calibration.apply(test)
     return train, test
+
+
+def with_copies(table: ResponseTable, n_copies: int, rng: np.random.Generator) -> ResponseTable:
+    """One member, drawn at random, so many times more under other names."""
+    member = int(rng.integers(table.n_members))
+    columns = np.append(np.arange(table.n_members), np.full(n_copies, member))
+    names = [f"{table.members[member]}, copy {k + 1}" for k in range(n_copies)]
+    changes: dict[str, Any] = {"members": (*table.members, *names)}
+    for name in PER_MEMBER:
+        value = getattr(table, name)
+        changes[name] = None if value is None else value[:, columns]
+    return replace(table, **changes, cost=table.cost[:, columns])
 
 
 def shuffled(table: ResponseTable, rng: np.random.Generator) -> ResponseTable:
     """Members in random order: a recorded order may go by accuracy, which would be a hint."""
     order = rng.permutation(table.n_members)
     changes: dict[str, Any] = {"members": tuple(table.members[n] for n in order)}
-    for name in ("answer", "support", "option_scores", "samples", "latency_s"):
+    for name in PER_MEMBER:
         value = getattr(table, name)
         changes[name] = None if value is None else value[:, order]
     # Strategies are compared at equal calls, so every call costs the same.
@@ -131,45 +147,47 @@ def everyone(strategy: Strategy, test: ResponseTable) -> float:
     return float(replay(AskAll(strategy), test).score.mean())
 
 
-def rivals(weights: Path | None) -> dict[str, Callable[[], Strategy]]:
-    """The prior, and what it has to beat."""
+def rivals(main: str, weights: Path | None) -> dict[str, Callable[[], Strategy]]:
+    """The strategy in question, and what it has to beat."""
 
     def made(name: str) -> Callable[[], Strategy]:
         return lambda: create(name)  # type: ignore[return-value]
 
     names = ["agreement", "agreement-capped", "weighted-vote", "plurality"]
     prior = None if weights is None else load_prior(weights)
-    found: dict[str, Callable[[], Strategy]] = {"prior": lambda: RlFocalPrior(prior)}
+    if main == RlFocalPrior.name:
+        found: dict[str, Callable[[], Strategy]] = {main: lambda: RlFocalPrior(prior)}
+    else:
+        found = {main: made(main)}
     return found | {name: made(name) for name in names if name in STRATEGIES}
 
 
-def measure(
-    table: ResponseTable, n_labels: int, draws: int, most: int, seed: int, weights: Path | None
-) -> dict[str, np.ndarray]:
+def measure(table: ResponseTable, n_labels: int, args: argparse.Namespace) -> dict[str, np.ndarray]:
     """float64[draws, columns] of accuracies per strategy."""
     figures: dict[str, list[list[float]]] = {}
-    for draw in range(draws):
-        rng = np.random.default_rng([seed, n_labels, draw])
-        train, test = sides(table, n_labels, most, rng)
-        for name, make in rivals(weights).items():
-            if n_labels == 0 and name not in ("prior", "plurality"):
+    for draw in range(args.draws):
+        rng = np.random.default_rng([args.seed, n_labels, draw])
+        pool = with_copies(table, args.copies, rng) if args.copies else table
+        train, test = sides(pool, n_labels, args.most_tests, rng)
+        for name, make in rivals(args.strategy, args.weights).items():
+            if n_labels == 0 and name not in (args.strategy, "plurality"):
                 continue
             if n_labels == 0 and name == "plurality":
                 make = BareVote
-            fitted = make().fit(train, rng=np.random.default_rng([seed, draw]))
+            fitted = make().fit(train, rng=np.random.default_rng([args.seed, draw]))
             row = frontier(fitted, test)
             figures.setdefault(name, []).append([row[column] for column in COLUMNS])
     return {name: np.array(rows) for name, rows in figures.items()}
 
 
-def show(title: str, found: dict[str, np.ndarray]) -> None:
-    """Print accuracies of the prior and its differences from the others."""
-    prior = found["prior"]
+def show(title: str, main: str, found: dict[str, np.ndarray]) -> None:
+    """Print accuracies of a strategy and its differences from the others."""
+    prior = found[main]
     print(f"\n{title}")
     print(f"{'':<26}" + "".join(f"{column:>15}" for column in COLUMNS))
-    print(f"{'prior, accuracy':<26}" + "".join(f"{v:>15.3f}" for v in prior.mean(axis=0)))
+    print(f"{main + ', accuracy':<26}" + "".join(f"{v:>15.3f}" for v in prior.mean(axis=0)))
     for name, rows in found.items():
-        if name == "prior":
+        if name == main:
             continue
         gap = 100 * (prior - rows)
         error = gap.std(axis=0, ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else gap[0] * np.nan
@@ -190,6 +208,8 @@ def main() -> int:
     parser.add_argument("--pool", action="append", help="named pools; all members where absent")
     parser.add_argument("--most-tests", type=int, default=3000, help="test queries per draw")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--strategy", default=RlFocalPrior.name, help="what is compared")
+    parser.add_argument("--copies", type=int, default=0, help="copies of a member, in each draw")
     parser.add_argument("--weights", type=Path, help="folder of another prior")
     parser.add_argument("--json", type=Path, help="also write the accuracies there")
     args = parser.parse_args()
@@ -204,8 +224,8 @@ def main() -> int:
                 if n >= table.n_queries:
                     continue
                 title = f"{folder.name} {pool or 'all'}, {table.n_members} members, {n} labels"
-                found = measure(table, n, args.draws, args.most_tests, args.seed, args.weights)
-                show(title, found)
+                found = measure(table, n, args)
+                show(title, args.strategy, found)
                 everything[title] = {k: v.tolist() for k, v in found.items()}
     if args.json is not None:
         args.json.write_text(json.dumps(everything), encoding="utf-8")

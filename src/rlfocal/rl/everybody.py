@@ -54,8 +54,9 @@ class Everybody(Base):
             view = reveal(table, part, asked)
             with one_thread(), torch.inference_mode():
                 fold = known.fold[part]
-                hint = self._foundation.hints.of(view, fold.numpy()).hint
-                seen = fusion_input(view, known.competence[part], hint)
+                competence = known.competence[part]
+                hint = self._foundation.hints.of(view, competence, fold.numpy()).hint
+                seen = fusion_input(view, competence, hint)
                 posterior = self._foundation.fusion.posterior(seen, fold)[:, :-1]
             chance = posterior.numpy() * view.available
             best = np.where(chance.any(axis=1), chance.argmax(axis=1), -1)

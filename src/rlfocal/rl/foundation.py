@@ -66,7 +66,7 @@ class Foundation:
         """
         with one_thread(), torch.inference_mode():
             competence = self.competence.predict(view.features)
-            seen = fusion_input(view, competence, self.hints.of(view).hint, shift)
+            seen = fusion_input(view, competence, self.hints.of(view, competence).hint, shift)
             posterior = self.fusion.posterior(seen)[:, :-1].numpy()
         return np.asarray(posterior * view.available)
 

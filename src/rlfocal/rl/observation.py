@@ -103,7 +103,9 @@ class Observer:
         """
         # The prior asks one after another: of rounds it knows nothing.
         asking = price if self.rounds is None else None
-        opinion = self.hints.of(view, None if fold is None else fold.numpy(), price=asking)
+        opinion = self.hints.of(
+            view, competence, None if fold is None else fold.numpy(), price=asking
+        )
         seen = fusion_input(view, competence, opinion.hint, self.shift)
         posterior, weights = self._fused(seen, fold)
         expected = self.statistics.task_accuracy[view.task] + competence

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.replay import candidates_of, reveal
 from rlfocal.rl.policy import logits_of
 from rlfocal.rl.prior.strategy import RlFocalPrior
@@ -71,12 +71,18 @@ class Hints:
         return bool(self.pools)
 
     def of(
-        self, view: View, fold: IntArray | None = None, *, price: FloatArray | None = None
+        self,
+        view: View,
+        competence: FloatArray,
+        fold: IntArray | None = None,
+        *,
+        price: FloatArray | None = None,
     ) -> Opinion:
         """What the prior makes of queries.
 
         Args:
             view: what has been revealed.
+            competence: float32[B, N], expected gain of members over their accuracy on the task.
             fold: int64[B], the inner fold of each training query; None for new queries.
             price: float32[B], lambda; None where only the answer is asked for.
         """
@@ -84,22 +90,26 @@ class Hints:
         if not self.pools:
             return Opinion(hint, None)
         if fold is None:
-            return self._of(view, self.pools[-1], price)
+            return _of(self.pools[-1], view, competence, price)
         start = None if price is None else torch.zeros(len(view), view.asked.shape[1] + 1)
         for k in np.unique(fold):
             rows = np.flatnonzero(fold == k)
-            part = self._of(view.take(rows), self.pools[k], None if price is None else price[rows])
+            lam = None if price is None else price[rows]
+            part = _of(self.pools[k], view.take(rows), competence[rows], lam)
             hint[rows] = part.hint
             if start is not None and part.start is not None:
                 start[torch.from_numpy(rows)] = part.start
         return Opinion(hint, start)
 
-    def of_table(self, table: ResponseTable, asked: np.ndarray, fold: IntArray) -> FloatArray:
+    def of_table(
+        self, table: ResponseTable, asked: BoolArray, competence: FloatArray, fold: IntArray
+    ) -> FloatArray:
         """float32[Q, C]: of training queries with some members revealed, in the table's numbers.
 
         Args:
             table: the queries.
             asked: bool[Q, N].
+            competence: float32[Q, N], out of fold.
             fold: int64[Q].
         """
         hint = np.zeros(table.exists.shape, dtype=np.float32)
@@ -107,16 +117,19 @@ class Hints:
             return hint
         for start in range(0, table.n_queries, _ROWS):
             rows = np.arange(start, min(start + _ROWS, table.n_queries))
-            seen = self.of(reveal(table, rows, asked[rows]), fold[rows]).hint
+            seen = self.of(reveal(table, rows, asked[rows]), competence[rows], fold[rows]).hint
             places = np.broadcast_to(np.arange(seen.shape[1]), seen.shape)
             number = candidates_of(table, rows, asked[rows], places)
             np.put_along_axis(hint[rows[0] : rows[-1] + 1], number, seen, axis=1)
         return hint
 
-    def _of(self, view: View, pool: RlFocalPrior, price: FloatArray | None) -> Opinion:
-        posterior, decision = pool.consider(view, price)
-        log = np.log(np.maximum(posterior, _FLOOR))
-        none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
-        against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
-        hint = np.asarray(log - against, dtype=np.float32)
-        return Opinion(hint, None if decision is None else logits_of(decision))
+
+def _of(
+    pool: RlFocalPrior, view: View, competence: FloatArray, price: FloatArray | None
+) -> Opinion:
+    posterior, decision = pool.consider(view, price, competence)
+    log = np.log(np.maximum(posterior, _FLOOR))
+    none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
+    against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
+    hint = np.asarray(log - against, dtype=np.float32)
+    return Opinion(hint, None if decision is None else logits_of(decision))

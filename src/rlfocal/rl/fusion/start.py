@@ -50,13 +50,20 @@ class FusionStart(NamedTuple):
 
 
 def draw_lessons(
-    table: ResponseTable, fold: IntArray, hints: Hints, n: int, *, generator: torch.Generator
+    table: ResponseTable,
+    competence: FloatArray,
+    fold: IntArray,
+    hints: Hints,
+    n: int,
+    *,
+    generator: torch.Generator,
 ) -> list[Lesson]:
     """Reveal all members, and n - 1 times random subsets of them."""
     order = torch.from_numpy(table.member_score.mean(axis=0))
     masks = [torch.ones(table.n_queries, table.n_members, dtype=torch.bool)]
     masks += [random_subsets(order, table.n_queries, generator) for _ in range(n - 1)]
-    return [Lesson(m, torch.from_numpy(hints.of_table(table, m.numpy(), fold))) for m in masks]
+    seen = [hints.of_table(table, mask.numpy(), competence, fold) for mask in masks]
+    return [Lesson(m, torch.from_numpy(hint)) for m, hint in zip(masks, seen, strict=True)]
 
 
 def fit_start(

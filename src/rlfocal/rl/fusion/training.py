@@ -86,8 +86,8 @@ def fit_fusion(
         The nets at their best out-of-fold likelihood.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    lessons = draw_lessons(table, fold, hints, _N_LESSONS, generator=generator)
-    exam = [lessons[0], *draw_lessons(table, fold, hints, 3, generator=generator)[1:]]
+    lessons = draw_lessons(table, competence, fold, hints, _N_LESSONS, generator=generator)
+    exam = [lessons[0], *draw_lessons(table, competence, fold, hints, 3, generator=generator)[1:]]
     start = fit_start(table, fold, config.n_folds, lessons, hinted=bool(hints))
     fusion = seeded(
         int(rng.integers(2**62)),

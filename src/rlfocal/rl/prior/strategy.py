@@ -30,6 +30,8 @@ from rlfocal.strategies.protocol import Base, Memory, View
 
 __all__ = ["RlFocalPrior"]
 
+_LEAST = 0.01
+"""A member's chance of being right on a query lies between this and 1 - this."""
 _ROWS = 512
 """Queries judged at once: bounds memory."""
 
@@ -153,24 +155,33 @@ class RlFocalPrior(Base):
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
         return self.consider(view, None)[0]
 
-    def consider(self, view: View, price: FloatArray | None) -> tuple[FloatArray, Tensor | None]:
+    def consider(
+        self, view: View, price: FloatArray | None, competence: FloatArray | None = None
+    ) -> tuple[FloatArray, Tensor | None]:
         """Judge queries.
 
         Args:
             view: what has been revealed.
             price: float32[B], lambda of each query; None where no decision is asked for.
+            competence: float32[B, N], expected gain of each member over its accuracy on the task,
+                where something is known of the query itself.
 
         Returns:
             The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
             member next and of stopping (last), or None.
         """
         known = self._known_from(view.memory)
-        posterior = self._believe(view, known)
-        log_prob = None if price is None else self._select(view, known, price)
+        chance = 1 / (1 + np.exp(-known.statistics.log_odds[self._place(view)]))
+        if competence is not None:
+            chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
+        posterior = _believe(view, chance)
+        log_prob = None
+        if price is not None:
+            log_prob = _select(view, chance - price[:, None] * known.statistics.relative_cost)
         rows = np.flatnonzero(self._comparable(view))
         with one_thread(), torch.inference_mode():
             for block in _blocks(rows):
-                seen, fused = self._judge(view, block, known)
+                seen, fused = self._judge(view, block, known, chance[block])
                 posterior[block] = torch.softmax(fused.logit[0], dim=1)[:, :-1].numpy()
                 if price is None or log_prob is None:
                     continue
@@ -191,9 +202,11 @@ class RlFocalPrior(Base):
     def _comparable(self, view: View) -> BoolArray:
         return np.asarray(self.adds_up_[self._place(view)])
 
-    def _judge(self, view: View, rows: np.ndarray, known: _Known) -> tuple[Queries, Fused]:
+    def _judge(
+        self, view: View, rows: np.ndarray, known: _Known, chance: FloatArray
+    ) -> tuple[Queries, Fused]:
         """Rows of a view as queries of one pool, and what Fusion makes of them."""
-        log_odds = known.statistics.log_odds[self._place(view)[rows]]
+        log_odds = np.log(chance / (1 - chance)).astype(np.float32)
         support = view.support[rows]
         plain = tempered(support, view.answer[rows], known.statistics.n_labels)
         support = np.where(view.is_open[rows, None, None], support, plain)
@@ -208,23 +221,23 @@ class RlFocalPrior(Base):
         )  # fmt: skip
         return seen, self.prior.fusion(known.pooled, seen)
 
-    def _select(self, view: View, known: _Known, price: FloatArray) -> Tensor:
-        """float32[B, N + 1]: log-probabilities; ask the one member worth most, then stop."""
-        n_members = view.asked.shape[1]
-        cost = price[:, None] * known.statistics.relative_cost
-        worth = _chance(known, self._place(view)) - cost
-        begun = view.asked.any(axis=1)
-        chosen = np.where(begun, n_members, worth.argmax(axis=1))
-        taken = torch.from_numpy(chosen[:, None] == np.arange(n_members + 1))
-        return torch.where(taken, 0.0, -1e9)
 
-    def _believe(self, view: View, known: _Known) -> FloatArray:
-        """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
-        chance = np.where(view.answered, _chance(known, self._place(view)), 0.0)
-        best = chance.argmax(axis=1)
-        rows = np.arange(len(view))
-        posterior = view.support[rows, best] * chance[rows, best][:, None]
-        return np.asarray(posterior, dtype=np.float32)
+def _select(view: View, worth: FloatArray) -> Tensor:
+    """float32[B, N + 1]: log-probabilities; ask the one member worth most, then stop."""
+    n_members = view.asked.shape[1]
+    begun = view.asked.any(axis=1)
+    chosen = np.where(begun, n_members, worth.argmax(axis=1))
+    taken = torch.from_numpy(chosen[:, None] == np.arange(n_members + 1))
+    return torch.where(taken, 0.0, -1e9)
+
+
+def _believe(view: View, chance: FloatArray) -> FloatArray:
+    """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
+    given = np.where(view.answered, chance, 0.0)
+    best = given.argmax(axis=1)
+    rows = np.arange(len(view))
+    posterior = view.support[rows, best] * given[rows, best][:, None]
+    return np.asarray(posterior, dtype=np.float32)
 
 
 def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: BoolArray) -> Counts:
@@ -232,11 +245,6 @@ def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: Boo
     n_tasks = len(adds_up) - 1
     place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
     return Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])
-
-
-def _chance(known: _Known, place: np.ndarray) -> np.ndarray:
-    """float32[B, N]: each member's accuracy on the query's task."""
-    return np.asarray(1 / (1 + np.exp(-known.statistics.log_odds[place])))
 
 
 def _blocks(rows: np.ndarray) -> list[np.ndarray]:
