@@ -80,7 +80,7 @@ class Rounds(NamedTuple):
 class RlFocalConfig(_Config):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
-    ppo: PpoConfig = PpoConfig(learning_rate=5e-3, n_epochs=1)
+    ppo: PpoConfig = PpoConfig(learning_rate=3e-3, n_epochs=1)
     """The Decider's and the critic's optimisation."""
     credit: Literal["counterfactual", "sampled"] = "counterfactual"
     """Judge stopping and asking on at every state of a path, each by its probability; or only the
