@@ -135,7 +135,7 @@ class Observer:
     @torch.inference_mode()
     def posterior(self, view: View, competence: FloatArray, fold: Tensor) -> Tensor:
         """float32[B, C + 1]: Fusion's alone, of training queries; arguments as of `look`."""
-        hint = self.hints.of(view, fold.numpy()).hint
+        hint = self.hints.of(view, competence, fold.numpy()).hint
         return self._fused(fusion_input(view, competence, hint, self.shift), fold)[0]
 
     def _fused(self, seen: FusionInput, fold: Tensor | None) -> tuple[Tensor, Tensor]:

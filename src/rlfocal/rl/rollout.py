@@ -246,7 +246,8 @@ def look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Se
     answer = best.numpy()
     if pending is not None:
         last = np.flatnonzero(pending.any(axis=1) & env.ends())
-        answer[last] = _last_answer(observer, env, known, last)
+        if len(last):
+            answer[last] = _last_answer(observer, env, known, last)
     return seen, answer
 
 
