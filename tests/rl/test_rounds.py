@@ -19,7 +19,7 @@ from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.protocol import Memory
 
 N, ENOUGH = 4, 4
-SMALL = {"n_iterations": 4, "n_episodes": 64, "fusion_epochs": 3, "hidden": 8}
+SMALL = {"n_iterations": 4, "n_episodes": 64, "fusion_epochs": 3, "hidden": 8, "learn_from": 1}
 WAYS = {
     "one round": {"max_rounds": 1},
     "two rounds": {"max_rounds": 2},

@@ -27,6 +27,7 @@ __all__ = [
     "FOCAL_FEATURES",
     "N_MEMBER_FEATURES",
     "N_SHARED_FEATURES",
+    "Fused",
     "Observation",
     "Observer",
     "Seen",
@@ -63,12 +64,28 @@ class Observation(NamedTuple):
     """bool[B, N + 1]: members not chosen yet; having enough, once somebody has been."""
 
 
+class Fused(NamedTuple):
+    """What a batch of views comes to, whoever is chosen next."""
+
+    given: FusionInput
+    posterior: Tensor
+    """float32[B, C + 1]: Fusion's, the last column for "none of these"."""
+    weights: Tensor
+    """float32[B, N]: what members' votes weigh."""
+    start: Tensor | None
+    """float32[B, N + 1]: what the prior would do, where it is asked."""
+
+
 class Seen(NamedTuple):
     """One look at a batch of views."""
 
     observation: Observation
-    posterior: Tensor
-    """float32[B, C + 1]: Fusion's, the last column for "none of these"."""
+    fused: Fused
+
+    @property
+    def posterior(self) -> Tensor:
+        """float32[B, C + 1]: Fusion's, the last column for "none of these"."""
+        return self.fused.posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +108,7 @@ class Observer:
         competence: FloatArray,
         fold: Tensor | None = None,
         pending: BoolArray | None = None,
+        fused: Fused | None = None,
     ) -> Seen:
         """Observe.
 
@@ -100,14 +118,13 @@ class Observer:
             competence: float32[B, N], expected gain over the accuracy on the task.
             fold: int64[B] for training queries (their Fusion must not have seen them), else None.
             pending: bool[B, N], members chosen for the round to come; None for nobody.
+            fused: of the same view, where it is known.
         """
-        # The prior asks one after another: of rounds it knows nothing.
-        asking = price if self.rounds is None else None
-        opinion = self.hints.of(
-            view, competence, None if fold is None else fold.numpy(), price=asking
-        )
-        seen = fusion_input(view, competence, opinion.hint, self.shift)
-        posterior, weights = self._fused(seen, fold)
+        seen, posterior, weights, start = fused = fused or self.fused(
+            view, competence, fold,
+            # The prior asks one after another: of rounds it knows nothing.
+            price=price if self.rounds is None else None,
+        )  # fmt: skip
         expected = self.statistics.task_accuracy[view.task] + competence
         priced = expected - price[:, None] * self.statistics.relative_cost
         candidates, none = posterior[:, :-1], posterior[:, -1:]
@@ -115,7 +132,6 @@ class Observer:
         chosen = seen.asked if pending is None else seen.asked | torch.from_numpy(pending)
         believed = torch.from_numpy(expected)
         preference = torch.from_numpy(priced.astype(np.float32))
-        start = opinion.start
         if start is None:
             start = rule(preference, leading.value[:, 0], torch.from_numpy(price))
         observation = Observation(
@@ -130,13 +146,23 @@ class Observer:
         if self.rounds is not None:
             pending_now = chosen & ~seen.asked
             observation = _gathered(observation, self.rounds, view, price, pending_now, believed)
-        return Seen(observation, posterior)
+        return Seen(observation, fused)
 
     @torch.inference_mode()
-    def posterior(self, view: View, competence: FloatArray, fold: Tensor) -> Tensor:
-        """float32[B, C + 1]: Fusion's alone, of training queries; arguments as of `look`."""
-        hint = self.hints.of(view, competence, fold.numpy()).hint
-        return self._fused(fusion_input(view, competence, hint, self.shift), fold)[0]
+    def fused(
+        self,
+        view: View,
+        competence: FloatArray,
+        fold: Tensor | None = None,
+        *,
+        price: FloatArray | None = None,
+    ) -> Fused:
+        """Fuse; arguments as of `look`. Without a price the prior is not asked what to do."""
+        opinion = self.hints.of(
+            view, competence, None if fold is None else fold.numpy(), price=price
+        )
+        given = fusion_input(view, competence, opinion.hint, self.shift)
+        return Fused(given, *self._fused(given, fold), opinion.start)
 
     def _fused(self, seen: FusionInput, fold: Tensor | None) -> tuple[Tensor, Tensor]:
         """Posterior float32[B, C + 1], and what members' votes weigh, float32[B, N]."""

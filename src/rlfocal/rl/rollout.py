@@ -255,7 +255,7 @@ def _last_answer(observer: Observer, env: PoolEnv, known: Known, last: IntArray)
     """int64[K]: what Fusion would answer where enough sends the last round."""
     view = env.last_view(last)
     rows = view.position
-    posterior = observer.posterior(view, known.competence[rows], known.fold[rows])[:, :-1]
+    posterior = observer.fused(view, known.competence[rows], known.fold[rows]).posterior[:, :-1]
     return np.asarray(torch.where(posterior.amax(1) > 0, posterior.argmax(1), -1).numpy())
 
 

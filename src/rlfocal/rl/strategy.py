@@ -19,7 +19,7 @@ from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import Fallback, Verdict, fit_fallback
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.nets import one_thread
-from rlfocal.rl.observation import Observer
+from rlfocal.rl.observation import Fused, Observer
 from rlfocal.rl.policy import likeliest
 from rlfocal.rl.progress import Progress
 from rlfocal.rl.threshold import prices_of
@@ -56,7 +56,7 @@ class RlFocal(Base):
         self._acting: Strategy | None = None
         self._recent: tuple[Memory, Observer] | None = None
         self._given: tuple[View, View] | None = None
-        self._last: tuple[View, torch.Tensor] | None = None
+        self._last: tuple[View, Fused] | None = None
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train on labelled queries."""
@@ -135,8 +135,10 @@ class RlFocal(Base):
             least = max(self.price, self.config.price_min)
             price = np.full(len(view), least, dtype=np.float32)
             competence = self.foundation_.competence.predict(view.features)
-            seen = self._eyes(view).look(view, price, competence, pending=pending)
-            self._last = (view, seen.posterior)
+            # While a round is gathered nothing is revealed, so nothing has to be fused again.
+            known = None if pending is None else self._last_look(view)
+            seen = self._eyes(view).look(view, price, competence, pending=pending, fused=known)
+            self._last = (view, seen.fused)
             return np.asarray(self.decider_(seen.observation).exp().numpy())
 
     def _seen(self, view: View) -> View:
@@ -144,6 +146,9 @@ class RlFocal(Base):
         if self._given is None or self._given[0] is not view:
             self._given = (view, view_seen(view, self.config))
         return self._given[1]
+
+    def _last_look(self, view: View) -> Fused | None:
+        return self._last[1] if self._last is not None and self._last[0] is view else None
 
     def _in_place(self, view: View) -> Strategy | None:
         """The rival that acts; with recent labels the agents act, since a rival cannot follow."""
@@ -185,6 +190,7 @@ class RlFocal(Base):
         rival = self._in_place(view)
         if rival is not None and view.memory is None:
             return rival.fuse(view)
-        if self._last is not None and self._last[0] is view:  # just looked at, to decide
-            return np.asarray(self._last[1][:, :-1].numpy() * view.available)
+        known = self._last_look(view)
+        if known is not None:  # just looked at, to decide
+            return np.asarray(known.posterior[:, :-1].numpy() * view.available)
         return self.foundation_.fuse(view, self._eyes(view).shift)
