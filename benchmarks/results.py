@@ -3,7 +3,8 @@
     rlfocal bench DATA --pool POOL --folds 5 --strategies baselines,rl-focal --json POOL.json
     python benchmarks/results.py POOL.json ... > tables.md
 
-One table per file: what the learned strategy scores at each budget against the best simple strategy
+First one row per file: the simple strategies with everybody asked, and the learned one at price 0.
+Then one table per file: what the learned strategy scores at each budget against the best simple strategy
 of that cell, chosen with hindsight; then how many cells are positive, better and worse over all.
 """
 
@@ -45,6 +46,32 @@ def lines_of(found: dict[str, Any], learned: str) -> Iterator[str]:
         yield ""
 
 
+OVERVIEW = ("best-single", "best-single-per-task", "plurality", "weighted-vote", "stacking")
+
+
+def overview(files: list[dict[str, Any]], learned: str) -> Iterator[str]:
+    """Accuracies side by side, and the gain over the best single member."""
+    yield f"| pool | {' | '.join(OVERVIEW)} | {learned} | gain | default: calls | gain | oracle |"
+    yield "|:--" + "|--:" * (len(OVERVIEW) + 6) + "|"
+    for found in files:
+        rows = {row["strategy"]: row for row in found["rows"]}
+
+        def shown(name: str, rows: dict[str, Any] = rows) -> str:
+            return f"{100 * rows[name]['accuracy']:.1f}" if name in rows else "-"
+
+        most = found["frontiers"][learned][-1]["accuracy"]
+        mine = rows[learned]
+        gain = 100 * (most - rows["best-single"]["accuracy"])
+        low, high = (100 * end for end in mine["gain_ci"])
+        yield (
+            f"| {found['data']} | {' | '.join(shown(name) for name in OVERVIEW)} "
+            f"| {100 * most:.1f} | {gain:+.1f} | {mine['mean_calls']:.2f} "
+            f"| {100 * mine['gain_over_best_single']:+.1f} [{low:+.1f}, {high:+.1f}] "
+            f"| {shown('oracle')} |"
+        )
+    yield ""
+
+
 def summary(files: list[dict[str, Any]], learned: str) -> str:
     """Count the cells on the axis of calls."""
     cells = [
@@ -70,6 +97,7 @@ def main() -> int:
     parser.add_argument("--learned", default="rl-focal", metavar="NAME")
     given = parser.parse_args()
     files = [json.loads(path.read_text(encoding="utf-8")) for path in given.files]
+    print("\n".join(overview(files, given.learned)))
     for found in files:
         print("\n".join(lines_of(found, given.learned)))
     print(summary(files, given.learned))
