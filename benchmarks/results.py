@@ -4,8 +4,8 @@
     python benchmarks/results.py POOL.json ... > tables.md
 
 First one row per file: the simple strategies with everybody asked, and the learned one at price 0.
-Then one table per file: what the learned strategy scores at each budget against the best simple strategy
-of that cell, chosen with hindsight; then how many cells are positive, better and worse over all.
+Then one table per file: what the learned strategy scores at each budget against the best simple
+strategy of that cell, chosen with hindsight; then how many cells are positive, better and worse over all.
 """
 
 from __future__ import annotations
