@@ -92,7 +92,7 @@ def page(page_path: Path) -> Page:
 def test_tags_balance_and_ids_are_unique(page: Page) -> None:
     assert len(page.ids) == len(set(page.ids))
     assert page.tags.count("h1") == 1
-    assert page.tags.count("figure") == 7
+    assert page.tags.count("figure") == 8
 
 
 def test_nothing_is_loaded_from_anywhere(page: Page, page_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_the_page_fits_draws_everything_and_stays_silent(page_path: Path, chromi
         tab.wait_for_selector("html[data-drawn]", timeout=60_000)
         assert tab.evaluate(OVERFLOW) <= 0, "the page scrolls sideways on a phone"
         drawn = tab.evaluate(DRAWN)
-        assert len(drawn) == 7
+        assert len(drawn) == 8
         assert all(drawn)
         assert tab.evaluate(INK) == "rgb(29, 37, 44)"
 

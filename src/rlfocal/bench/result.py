@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlfocal.bench.budgets import AXIS_TITLES, EQUAL_COST, BudgetCell
+from rlfocal.bench.calibration import Calibration, ReliabilityBin
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, judge
 from rlfocal.errors import RecordError
@@ -114,6 +115,8 @@ class BenchResult:
     histories: tuple[History, ...] = ()
     budgets: tuple[BudgetCell, ...] = ()
     """Each learned strategy against the best simple one at equal cost."""
+    calibration: tuple[Calibration, ...] = ()
+    """Whether confidence means what it says; in the order of `rows`."""
 
     def to_json(self) -> dict[str, Any]:
         """The bench JSON of docs/bench.md."""
@@ -124,6 +127,7 @@ class BenchResult:
             "rows": [asdict(row) for row in self.rows],
             "frontiers": {s: [asdict(p) for p in points] for s, points in self.frontiers.items()},
             "budgets": [asdict(cell) for cell in self.budgets],
+            "calibration": [asdict(found) for found in self.calibration],
             "not_applicable": dict(self.not_applicable),
             "synthetic": self.synthetic,
             "notes": list(self.notes),
@@ -204,7 +208,7 @@ class BenchResult:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read what `write` wrote; results older than `budgets` have none.
+        """Read what `write` wrote; results older than `budgets` or `calibration` have none.
 
         Raises:
             RecordError: a file is missing, damaged or not of a benchmark.
@@ -228,6 +232,7 @@ class BenchResult:
                     for name, points in found["frontiers"].items()
                 },
                 budgets=tuple(_cell(cell) for cell in found.get("budgets", ())),
+                calibration=tuple(_calibration(c) for c in found.get("calibration", ())),
                 not_applicable=found["not_applicable"],
                 synthetic=found["synthetic"],
                 notes=tuple(found["notes"]),
@@ -250,6 +255,13 @@ def _row(row: dict[str, Any]) -> LeaderboardRow:
 def _cell(cell: dict[str, Any]) -> BudgetCell:
     intervals = {name: tuple(cell[name]) for name in ("accuracy_ci", "difference_ci")}
     return BudgetCell(**{**cell, **intervals})
+
+
+def _calibration(found: dict[str, Any]) -> Calibration:
+    bins = tuple(
+        ReliabilityBin(**{**one, "accuracy_ci": tuple(one["accuracy_ci"])}) for one in found["bins"]
+    )
+    return Calibration(**{**found, "bins": bins})
 
 
 _CELL_HEADER = (

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rlfocal.bench.budgets import BUDGETS, check_budgets, equal_cost
+from rlfocal.bench.calibration import calibrations
 from rlfocal.bench.catalogue import resolve
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Partition, partition
@@ -81,12 +82,13 @@ def run_bench(
     per_query = per_query_rows(table, part.folds, results)
     found, priced = scores(per_query), table.cost_unit == "usd"
     n_groups = len(np.unique(found.group))
+    rows = _leaderboard(found, results, protocol, priced=priced)
     return BenchResult(
         data=table.name,
         members=table.members,
         protocol=protocol,
         tested={"n_queries": len(found.group), "n_groups": n_groups},
-        rows=_leaderboard(found, results, protocol, priced=priced),
+        rows=rows,
         frontiers=_frontiers(found, priced=priced),
         not_applicable={name: not_applicable[name] for name in names if name in not_applicable},
         synthetic=table.synthetic,
@@ -104,6 +106,7 @@ def run_bench(
             if result.history
         ),
         budgets=equal_cost(found, limits, priced=priced, n_resamples=protocol.n_resamples),
+        calibration=calibrations(per_query, [row.strategy for row in rows]),
     )
 
 

@@ -16,6 +16,7 @@ from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
 from rlfocal.records import ResponseTable
 from rlfocal.report import figures, pool_figures
+from rlfocal.report.calibration import calibration
 from rlfocal.report.equal_cost import equal_cost
 from rlfocal.report.figures import Point, Run
 from rlfocal.report.html import Choice, Html, Section, chart, details, paragraphs, table
@@ -41,6 +42,8 @@ def sections(
     if result.budgets:
         yield Section("equal-cost", "At equal cost", equal_cost(result))
     yield Section("cost", "Accuracy against cost", _cost(result))
+    if result.calibration:
+        yield Section("calibration", "Calibration", calibration(result))
     yield Section("members", "Members", _members(responses))
     yield Section("diversity", "Diversity", _diversity(responses, rng))
     shares = selection_shares(result, responses)
