@@ -5,7 +5,7 @@
 
 First one row per file: the simple strategies with everybody asked, and the learned one at price 0.
 Then one table per file: what the learned strategy scores at each budget against the best simple
-strategy of that cell, chosen with hindsight; then how many cells are positive, better and worse over all.
+strategy of that cell, chosen with hindsight; then how many cells are positive, better and worse.
 """
 
 from __future__ import annotations

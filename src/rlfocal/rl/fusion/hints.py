@@ -2,8 +2,8 @@
 
 A pool's labels enter the prior as statistics only, so it is right from few labels on. Fusion takes
 its opinion as one more signal and learns how far to follow it; the Decider starts from its
-decision. Above some thousands of labels a pool's own agents know as much, and the prior is left
-out, for speed.
+decision. From some two thousand labels on a pool's own agents know as much, and the prior
+is left out.
 
 Axes: B queries, N members, C candidates.
 """
@@ -25,7 +25,7 @@ from rlfocal.strategies.protocol import View
 
 __all__ = ["Hints", "Opinion"]
 
-_MOST_LABELS = 4000
+_MOST_LABELS = 2000
 """Labelled queries from which on a pool does without hints."""
 _FLOOR = 1e-4
 """Least probability whose logarithm is taken."""
