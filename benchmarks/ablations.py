@@ -46,6 +46,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no query text": {"query_text": False},
     "task unknown": {"task_known": False},
     "no central critic": {"central_critic": False},
+    "rounds-1": {"max_rounds": 1},
+    "rounds-2": {"max_rounds": 2},
 }
 """What is changed from the default settings."""
 
