@@ -40,8 +40,8 @@ def judged(score: list[float], cost: float = 1.0, times: int = 1) -> _Judged:
     return _Judged(np.repeat(rows, 2, axis=0), np.full((2, rows.shape[1]), cost, dtype=np.float32))
 
 
-@pytest.mark.parametrize(("times", "chosen"), [(1, LEARNED), (4, "a")])
-def test_a_rival_must_win_significantly(times: int, chosen: str) -> None:
+@pytest.mark.parametrize(("times", "chosen"), [(1, LEARNED), (18, LEARNED), (20, "a")])
+def test_a_rival_must_win_clearly(times: int, chosen: str) -> None:
     prices = np.array([0.1, 0.0], dtype=np.float32)
     found = {
         LEARNED: judged([1, 0, 1, 0], times=times), "a": judged([1, 0, 1, 1], times=times),

@@ -3,12 +3,10 @@
 The learned policy and simple rivals are judged on training queries out of fold: rivals are fitted
 without the query's inner fold, thresholds are chosen on the other folds, and Fusion's posterior
 comes from the net that left the query out. The Decider itself did see most of these queries, so its
-figure flatters a little. A rival acts in the policy's place where its lead is significant
-(one-sided, 95 %): with few labels, the luckiest of several leads by a standard error too often.
+figure flatters a little. A rival acts in the policy's place where its lead exceeds its standard
+error, and more of them where few queries judge: the luckiest of several rivals leads often then,
+and what was learned beforehand deserves more trust than a hundred labels.
 Where calls cost nothing, everybody is asked, unless one member alone, or stacking, does better.
-
-Where rounds have a price, everybody pays it; a rival that asks one after another then acts at the
-price of a call and a round. Where rounds have a limit, such rivals do not stand.
 
 Axes: P prices, Q queries.
 """
@@ -48,8 +46,8 @@ SIMPLE: tuple[type[Any], ...] = (BestSingle, BestSinglePerTask, CappedAgreement,
 """Rivals that know nothing of Fusion."""
 _SPARES_NOTHING = (BestSingle.name, BestSinglePerTask.name, Stacking.name)
 """Rivals where calls cost nothing."""
-_SURE = 1.645
-"""Standard errors by which a rival must lead: one-sided 95 %."""
+_CLEAR = 0.01
+"""Standard error up to which one of them is lead enough; with k times it, k of them are."""
 _ONE_BY_ONE = (PosteriorThreshold.name, CappedAgreement.name)
 """Rivals that ask one member a round."""
 _MOST_ROWS = 3000
@@ -191,7 +189,7 @@ def _thresholds(
 
 
 def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
-    """Keep what should act at a price unless another did significantly better.
+    """Keep what should act at a price unless another did clearly better.
 
     Where calls cost nothing, only a member that is better alone and another way to fuse all stand
     against everybody: a way to spare calls that seems to gain accuracy as well is most often the
@@ -210,7 +208,7 @@ def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
     error = float(gap.std() / np.sqrt(len(gap)))
     return Verdict(
         price=float(prices[p]),
-        chosen=rival if gap.mean() > _SURE * error else incumbent,
+        chosen=rival if gap.mean() > error * max(1.0, error / _CLEAR) else incumbent,
         incumbent=incumbent,
         utility=float(utility[incumbent].mean()),
         rival=rival,
