@@ -62,7 +62,8 @@ def test_without_a_price_ways_to_spare_calls_do_not_stand_against_everybody() ->
     prices = np.array([0.1, 0.0], dtype=np.float32)
     found = {
         LEARNED: judged([1, 1, 1, 1], times=20), Everybody.name: judged([1, 0, 1, 0], 4, 20),
-        BestSingle.name: judged([1, 0, 1, 0], times=20), BestSinglePerTask.name: judged([1, 0, 0, 0], times=20),
+        BestSingle.name: judged([1, 0, 1, 0], times=20),
+        BestSinglePerTask.name: judged([1, 0, 0, 0], times=20),
     }  # fmt: skip
     assert _verdict(found, 1, prices).chosen == Everybody.name
     found[BestSinglePerTask.name] = judged([1, 1, 1, 1], times=20)
