@@ -40,7 +40,7 @@ def judged(score: list[float], cost: float = 1.0, times: int = 1) -> _Judged:
     return _Judged(np.repeat(rows, 2, axis=0), np.full((2, rows.shape[1]), cost, dtype=np.float32))
 
 
-@pytest.mark.parametrize(("times", "chosen"), [(1, LEARNED), (18, LEARNED), (20, "a")])
+@pytest.mark.parametrize(("times", "chosen"), [(1, LEARNED), (36, LEARNED), (40, "a")])
 def test_a_rival_must_win_clearly(times: int, chosen: str) -> None:
     prices = np.array([0.1, 0.0], dtype=np.float32)
     found = {
@@ -61,12 +61,12 @@ def test_a_rival_must_win_clearly(times: int, chosen: str) -> None:
 def test_without_a_price_ways_to_spare_calls_do_not_stand_against_everybody() -> None:
     prices = np.array([0.1, 0.0], dtype=np.float32)
     found = {
-        LEARNED: judged([1, 1, 1, 1], times=20), Everybody.name: judged([1, 0, 1, 0], 4, 20),
-        BestSingle.name: judged([1, 0, 1, 0], times=20),
-        BestSinglePerTask.name: judged([1, 0, 0, 0], times=20),
+        LEARNED: judged([1, 1, 1, 1], times=40), Everybody.name: judged([1, 0, 1, 0], 4, 40),
+        BestSingle.name: judged([1, 0, 1, 0], times=40),
+        BestSinglePerTask.name: judged([1, 0, 0, 0], times=40),
     }  # fmt: skip
     assert _verdict(found, 1, prices).chosen == Everybody.name
-    found[BestSinglePerTask.name] = judged([1, 1, 1, 1], times=20)
+    found[BestSinglePerTask.name] = judged([1, 1, 1, 1], times=40)
     verdict = _verdict(found, 1, prices)
     assert verdict.chosen == BestSinglePerTask.name
     assert "acts in place of everybody: +50.0" in verdict.explain()

@@ -46,7 +46,7 @@ SIMPLE: tuple[type[Any], ...] = (BestSingle, BestSinglePerTask, CappedAgreement,
 """Rivals that know nothing of Fusion."""
 _SPARES_NOTHING = (BestSingle.name, BestSinglePerTask.name, Stacking.name)
 """Rivals where calls cost nothing."""
-_CLEAR = 0.01
+_CLEAR = 0.005
 """Standard error up to which one of them is lead enough; with k times it, k of them are."""
 _ONE_BY_ONE = (PosteriorThreshold.name, CappedAgreement.name)
 """Rivals that ask one member a round."""
