@@ -145,12 +145,12 @@ def main() -> int:
     columns = np.column_stack([every[:, :4], every[:, 3] - every[:, 2]])
     means = bootstrap_means(columns, group)
     low, high = 100 * np.percentile(means.resampled[:, 4], [2.5, 97.5])
-    chance, options, fused, mixed, gap = (100 * float(v) for v in means.value)
+    shares = [100 * float(value) for value in means.value]
     print(f"{args.data.name} {args.pool or 'all'}: {len(every)} multiple-choice queries")
-    print(f"  options alone {options:.1f} % (chance {chance:.1f} %)")
+    print(f"  options alone {shares[1]:.1f} % (chance {shares[0]:.1f} %)")
     print(
-        f"  stacking {fused:.1f} %, with options {mixed:.1f} %: "
-        f"{gap:+.1f} [{low:+.1f}, {high:+.1f}]"
+        f"  stacking {shares[2]:.1f} %, with options {shares[3]:.1f} %: "
+        f"{shares[4]:+.1f} [{low:+.1f}, {high:+.1f}]"
     )
     return 0
 
