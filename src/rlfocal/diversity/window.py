@@ -55,6 +55,7 @@ def find_drift(right: NDArray[np.floating], expected: NDArray[np.floating]) -> D
 
     >>> right = np.ones((100, 2))
     >>> right[60:, 0] = 0  # the first member has failed since the sixtieth query
+    >>> right[::10, 1] = 0  # the second is as good as ever
     >>> drift = find_drift(right, np.full((100, 2), 0.9))
     >>> drift.chance.round(1).tolist(), drift.since[[50, 70], 0].round(1).tolist()
     ([1.0, 0.0], [1.0, 0.0])
