@@ -48,13 +48,13 @@ def test_a_rival_must_win_clearly(times: int, chosen: str) -> None:
         "b": judged([0, 0, 0, 0], times=times), Everybody.name: judged([1, 1, 1, 0], 4, times),
         BestSinglePerTask.name: judged([0, 1, 1, 0], times=times),
     }  # fmt: skip
-    verdict = _verdict(found, 0, prices)
+    verdict = _verdict(found, 0, prices, clear=0.005)
     # a leads by 1 / 4; its standard deviation is sqrt(3) / 4, over the square root of the queries.
     assert (verdict.chosen, verdict.rival, verdict.incumbent) == (chosen, "a", LEARNED)
     assert verdict.rival_utility - verdict.utility == pytest.approx(0.25)
     assert verdict.standard_error == pytest.approx(3**0.5 / 4 / (4 * times) ** 0.5)
     found["a"] = judged([0, 0, 1, 1], times=times)
-    level = _verdict(found, 0, prices)
+    level = _verdict(found, 0, prices, clear=0.005)
     assert (level.chosen, level.rival_utility - level.utility) == (LEARNED, pytest.approx(0))
 
 

@@ -80,7 +80,7 @@ class Rounds(NamedTuple):
 class RlFocalConfig(_Config):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
-    ppo: PpoConfig = PpoConfig(learning_rate=3e-3, n_epochs=1)
+    ppo: PpoConfig = PpoConfig(learning_rate=3e-3)
     """The Decider's and the critic's optimisation."""
     credit: Literal["counterfactual", "sampled"] = "counterfactual"
     """Judge stopping and asking on at every state of a path, each by its probability; or only the
@@ -98,9 +98,9 @@ class RlFocalConfig(_Config):
     central_critic: bool = True
     """Whether the critic sees what members not asked would have said is worth; else it sees what
     the Decider sees."""
-    n_iterations: Count = 100
+    n_iterations: Count = 150
     """Rollouts, each followed by an update."""
-    n_episodes: Count = 1024
+    n_episodes: Count = 512
     """Queries per rollout, drawn from the training queries."""
     price_min: Positive = 0.001
     """Least lambda: the price of an average call, as a fraction of a right answer's worth."""
@@ -114,7 +114,7 @@ class RlFocalConfig(_Config):
     """Most rounds of a query: 1 chooses a whole ensemble at once; null for no limit."""
     validation_share: Fraction = 0.15
     """Share of the training queries on which the best policy is picked."""
-    validate_every: Count = 5
+    validate_every: Count = 10
     """Iterations between two validations."""
     patience: Count = 8
     """Validations without a new best before training stops."""

@@ -4,8 +4,9 @@ The learned policy and simple rivals are judged on training queries out of fold:
 without the query's inner fold, thresholds are chosen on the other folds, and Fusion's posterior
 comes from the net that left the query out. The Decider itself did see most of these queries, so its
 figure flatters a little. A rival acts in the policy's place where its lead exceeds its standard
-error, and more of them where few queries judge: the luckiest of several rivals leads often then,
-and what was learned beforehand deserves more trust than a hundred labels.
+error; and more of them where the prior has spoken and few queries judge: what was learned
+beforehand deserves more trust than a hundred labels, and the luckiest of several rivals leads
+often.
 Where calls cost nothing, everybody is asked, unless one member alone, or stacking, does better.
 
 Axes: P prices, Q queries.
@@ -47,7 +48,8 @@ SIMPLE: tuple[type[Any], ...] = (BestSingle, BestSinglePerTask, CappedAgreement,
 _SPARES_NOTHING = (BestSingle.name, BestSinglePerTask.name, Stacking.name)
 """Rivals where calls cost nothing."""
 _CLEAR = 0.005
-"""Standard error up to which one of them is lead enough; with k times it, k of them are."""
+"""Where the prior has spoken: the standard error up to which one of them is lead enough; with k
+times it, k of them are."""
 _ONE_BY_ONE = (PosteriorThreshold.name, CappedAgreement.name)
 """Rivals that ask one member a round."""
 _MOST_ROWS = 3000
@@ -167,7 +169,9 @@ def fit_fallback(
             rivals[kind.name] = kind().fit(table.with_tasks(table.tasks), rng=rng)
     least = np.maximum(grid, config.price_min)
     judged[LEARNED] = _learned(foundation, decider, table, rows, least, config.rounds)
-    return Fallback(tuple(_verdict(judged, p, grid) for p in range(len(prices))), rivals, mu)
+    clear = _CLEAR if foundation.hints else np.inf
+    verdicts = (_verdict(judged, p, grid, clear) for p in range(len(prices)))
+    return Fallback(tuple(verdicts), rivals, mu)
 
 
 def _thresholds(
@@ -188,7 +192,9 @@ def _thresholds(
     return _Judged(score, cost, charged)
 
 
-def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
+def _verdict(
+    judged: dict[str, _Judged], p: int, prices: FloatArray, clear: float = np.inf
+) -> Verdict:
     """Keep what should act at a price unless another did clearly better.
 
     Where calls cost nothing, only a member that is better alone and another way to fuse all stand
@@ -208,7 +214,7 @@ def _verdict(judged: dict[str, _Judged], p: int, prices: FloatArray) -> Verdict:
     error = float(gap.std() / np.sqrt(len(gap)))
     return Verdict(
         price=float(prices[p]),
-        chosen=rival if gap.mean() > error * max(1.0, error / _CLEAR) else incumbent,
+        chosen=rival if gap.mean() > error * max(1.0, error / clear) else incumbent,
         incumbent=incumbent,
         utility=float(utility[incumbent].mean()),
         rival=rival,
