@@ -40,8 +40,9 @@ def world(request):
     )
     sizes = {"hidden": 8, "gathered": rounds is not None}
     decider, critic = seeded(1, lambda: (Decider(N, 1, **sizes), Critic(N, 1, **sizes)))
+    generator = torch.Generator().manual_seed(2)
     for head in (decider.member_head, decider.stop_head):
-        torch.nn.init.normal_(head.weight, std=0.5)
+        torch.nn.init.normal_(head.weight, std=0.5, generator=generator)
     env = PoolEnv(table, unit_cost=statistics.unit_cost, rounds=rounds)
     known = Known(np.zeros((Q, N), dtype=np.float32), torch.zeros(Q, dtype=torch.int64))
     return Observer(statistics, fusion, Hints(), rounds=rounds), decider, critic, env, known
@@ -102,7 +103,8 @@ def test_both_ways_expect_the_same_outcome_and_gradient_but_one_is_quieter(world
         each = torch.stack([gradient(batch) for batch, _ in rolls])
         means[way], noise[way] = each.mean(0), float(each.std(0).norm())
     error = float((means["counterfactual"] - means["sampled"]).norm())
-    assert error < 3 * noise["sampled"] / 40**0.5
+    # Both means are noisy, the quiet one as well.
+    assert error < 3 * float(np.hypot(*noise.values())) / 40**0.5
     assert noise["counterfactual"] < 0.6 * noise["sampled"]
     for figure in range(4):
         both = [np.mean([e[figure].mean() for _, e in found[way]]) for way in WAYS]
