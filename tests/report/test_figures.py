@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlfocal.bench.statistics import wilson
 from rlfocal.report import figures, pool_figures
 from rlfocal.report.figures import Point, Run
 
@@ -97,7 +98,7 @@ def test_one_run_has_no_thin_lines_and_several_share_their_colour() -> None:
 
 @pytest.mark.parametrize(("share", "n"), [(0.0, 10), (1.0, 10), (0.5, 1), (0.9, 1000)])
 def test_wilson_intervals_contain_the_share_and_stay_between_0_and_1(share: float, n: int) -> None:
-    low, high = pool_figures.wilson(np.array(share), n)
+    low, high = wilson(np.array(share), n)
     assert 0 <= low <= share <= high + 1e-12
     assert high <= 1
     assert low < high

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rlfocal.bench.statistics import wilson
 from rlfocal.records import IntArray
 
 __all__ = [
@@ -36,7 +37,6 @@ N_BINS = 10
 _DECIMALS = 3
 """Confidences equal to so many decimals count as one: votes break ties by differences below."""
 _COVERAGE = 0.8
-_Z_95 = 1.959964
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,7 @@ def reliability(
     )
     pairs = np.unique(np.stack([place, group], axis=1), axis=0)
     n_groups = np.bincount(pairs[:, 0])
-    low, high = _wilson(accuracy, n_groups)
+    low, high = wilson(accuracy, n_groups)
     return tuple(
         ReliabilityBin(
             confidence=c, accuracy=a, accuracy_ci=(below, above), count=n, n_groups=distinct
@@ -190,15 +190,3 @@ def _cumulative(confidence: _Floats, score: _Floats) -> _Floats:
     _, value, count = np.unique(-confidence, return_inverse=True, return_counts=True)
     mean = np.bincount(value, score) / count
     return np.asarray(np.cumsum(np.repeat(mean, count)))
-
-
-def _wilson(share: _Floats, n: IntArray) -> tuple[_Floats, _Floats]:
-    """95 % Wilson score intervals; for graded scores an upper bound on their width.
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
-    """
-    z2 = _Z_95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z_95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    # Rounding must not push the bounds past the share itself where it is 0 or 1.
-    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)

@@ -11,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from rlfocal.bench.statistics import wilson
 from rlfocal.bench.subsets import SubsetScores
 from rlfocal.records import ResponseTable
 from rlfocal.report.figures import cells_figure, ticks
@@ -23,31 +24,9 @@ __all__ = [
     "focal_sentence",
     "member_figure",
     "task_accuracies",
-    "wilson",
 ]
 
 FloatArray = NDArray[np.float64]
-Z_95 = 1.959964
-
-
-def wilson(mean: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
-    """95 % Wilson score interval of a share; for graded scores an upper bound on its width.
-
-    Args:
-        mean: float64[...] in [0, 1].
-        n: number of queries, at least 1.
-
-    Returns:
-        Lower and upper bounds, in [0, 1].
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
-
-    >>> [round(float(b), 3) for b in wilson(np.array(0.5), 100)]
-    [0.404, 0.596]
-    """
-    centre = (mean + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * np.sqrt(mean * (1 - mean) / n + Z_95**2 / (4 * n**2))
-    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)
 
 
 def task_accuracies(table: ResponseTable) -> FloatArray:

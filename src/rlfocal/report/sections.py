@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.bench import BenchResult, History
+from rlfocal.bench.statistics import wilson
 from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
 from rlfocal.records import ResponseTable
@@ -118,7 +119,7 @@ def _cost(result: BenchResult) -> Html:
 
 def _members(responses: ResponseTable) -> Html:
     mean = responses.member_score.mean(axis=0, dtype=np.float64)
-    low, high = pool_figures.wilson(mean, responses.n_queries)
+    low, high = wilson(mean, responses.n_queries)
     order = np.argsort(-mean, kind="stable")
     rows = [
         [responses.members[i], percent(float(mean[i])), interval((float(low[i]), float(high[i])))]

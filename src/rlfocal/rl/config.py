@@ -139,6 +139,12 @@ class RlFocalConfig(_Config):
             return None
         return Rounds(self.round_price, self.max_rounds)
 
+    @property
+    def of_nets(self) -> dict[str, Any]:
+        """What shapes the Decider and the critic, beside the pool: in training and when loaded."""
+        focal, gathered = self.focal == "observation", self.rounds is not None
+        return {"hidden": self.hidden, "focal": focal, "gathered": gathered}
+
 
 class PriorConfig(_Config):
     """The preset `rl-focal-prior`: learned from simulated pools; nothing is trained on this one."""

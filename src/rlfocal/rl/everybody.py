@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-import torch
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.replay import reveal, worth_of
 from rlfocal.rl.foundation import Foundation
-from rlfocal.rl.fusion import fusion_input
 from rlfocal.rl.nets import one_thread
+from rlfocal.rl.rollout import answer_of
 from rlfocal.strategies.protocol import Base, View
 from rlfocal.strategies.voting import ask_all
 
@@ -52,13 +51,8 @@ class Everybody(Base):
             part = rows[start : start + _ROWS]
             asked = np.ones((len(part), table.n_members), dtype=bool)
             view = reveal(table, part, asked)
-            with one_thread(), torch.inference_mode():
-                fold = known.fold[part]
-                competence = known.competence[part]
-                hint = self._foundation.hints.of(view, competence, fold.numpy()).hint
-                seen = fusion_input(view, competence, hint)
-                posterior = self._foundation.fusion.posterior(seen, fold)[:, :-1]
-            chance = posterior.numpy() * view.available
-            best = np.where(chance.any(axis=1), chance.argmax(axis=1), -1)
-            parts.append(worth_of(table, part, asked, best))
+            with one_thread():
+                eyes = self._foundation.observer
+                fused = eyes.fused(view, known.competence[part], known.fold[part])
+            parts.append(worth_of(table, part, asked, answer_of(fused.posterior)))
         return np.concatenate(parts)

@@ -18,7 +18,7 @@ from torch import Tensor
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import RlFocalConfig, Rounds
-from rlfocal.rl.fusion import Fusion, Hints, fit_fusion, fusion_input
+from rlfocal.rl.fusion import Fusion, Hints, fit_fusion
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.progress import Progress
@@ -57,17 +57,16 @@ class Foundation:
         """The same for a policy that gathers its choices into rounds."""
         return self.observer if rounds is None else replace(self.observer, rounds=rounds)
 
-    def fuse(self, view: View, shift: FloatArray | None = None) -> FloatArray:
+    def fuse(self, view: View, eyes: Observer | None = None) -> FloatArray:
         """float32[B, C]: the posterior of what exists; "none of these" is missing from the sum.
 
         Args:
             view: what has been revealed.
-            shift: float32[N], how far the weight of members' votes has moved; None for not at all.
+            eyes: an observer that follows recent labels; None for that of training.
         """
-        with one_thread(), torch.inference_mode():
+        with one_thread():
             competence = self.competence.predict(view.features)
-            seen = fusion_input(view, competence, self.hints.of(view, competence).hint, shift)
-            posterior = self.fusion.posterior(seen)[:, :-1].numpy()
+            posterior = (eyes or self.observer).posterior(view, competence)[:, :-1].numpy()
         return np.asarray(posterior * view.available)
 
     @classmethod

@@ -158,11 +158,25 @@ class Observer:
         price: FloatArray | None = None,
     ) -> Fused:
         """Fuse; arguments as of `look`. Without a price the prior is not asked what to do."""
-        opinion = self.hints.of(
-            view, competence, None if fold is None else fold.numpy(), price=price
-        )
-        given = fusion_input(view, competence, opinion.hint, self.shift)
-        return Fused(given, *self._fused(given, fold), opinion.start)
+        given, start = self._given(view, competence, fold, price)
+        return Fused(given, *self._fused(given, fold), start)
+
+    @torch.inference_mode()
+    def posterior(self, view: View, competence: FloatArray) -> Tensor:
+        """float32[B, C + 1]: Fusion's on new queries, where nothing else is asked for."""
+        return self.fusion.posterior(self._given(view, competence)[0])
+
+    def _given(
+        self,
+        view: View,
+        competence: FloatArray,
+        fold: Tensor | None = None,
+        price: FloatArray | None = None,
+    ) -> tuple[FusionInput, Tensor | None]:
+        """What Fusion reads, and where the prior would have the Decider start."""
+        numbers = None if fold is None else fold.numpy()
+        opinion = self.hints.of(view, competence, numbers, price=price)
+        return fusion_input(view, competence, opinion.hint, self.shift), opinion.start
 
     def _fused(self, seen: FusionInput, fold: Tensor | None) -> tuple[Tensor, Tensor]:
         """Posterior float32[B, C + 1], and what members' votes weigh, float32[B, N]."""

@@ -28,8 +28,9 @@ from rlfocal.strategies.protocol import Memory
 __all__ = ["PRESETS", "Trained", "disassemble", "reassemble"]
 
 PRESETS = (RlFocal.name, RlFocalPaper.name, RlFocalPrior.name)
+"""Names of the presets that a checkpoint can hold."""
 Trained = RlFocal | RlFocalPaper | RlFocalPrior
-"""Names of the presets that a checkpoint can hold, and what they make."""
+"""What they make."""
 
 
 def disassemble(strategy: Trained) -> dict[str, Tensor]:
@@ -118,10 +119,7 @@ def _rl_focal(
         tensors["fusion.weight"], tensors["fusion.none_bias"], tensors["fusion.company"],
         n_candidates=n_candidates,
     )  # fmt: skip
-    decider = Decider(
-        n_members, len(task_accuracy) - 1, hidden=settings.hidden,
-        focal=settings.focal == "observation", gathered=settings.rounds is not None,
-    )  # fmt: skip
+    decider = Decider(n_members, len(task_accuracy) - 1, **settings.of_nets)
     _restore(fusion, "fusion", tensors)
     _restore(decider, "decider", tensors)
     nobody = Known(np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64))

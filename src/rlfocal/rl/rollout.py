@@ -24,7 +24,7 @@ from rlfocal.rl.observation import Observation, Observer, Seen
 from rlfocal.rl.policy import likeliest
 from rlfocal.strategies.protocol import View
 
-__all__ = ["Episodes", "greedy", "look", "rollout"]
+__all__ = ["Episodes", "answer_of", "greedy", "look", "rollout"]
 
 
 _LEAST_REACH = 0.01
@@ -241,9 +241,7 @@ def look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Se
     rows, price = view.position, env.price[env.active]
     pending = env.pending[env.active] if env.rounds is not None else None
     seen = observer.look(view, price, known.competence[rows], known.fold[rows], pending)
-    # The likeliest candidate; "none of these" is no answer to give.
-    best = torch.where(seen.observation.confidence > 0, seen.posterior[:, :-1].argmax(1), -1)
-    answer = best.numpy()
+    answer = answer_of(seen.posterior)
     if pending is not None:
         last = np.flatnonzero(pending.any(axis=1) & env.ends())
         if len(last):
@@ -255,8 +253,13 @@ def _last_answer(observer: Observer, env: PoolEnv, known: Known, last: IntArray)
     """int64[K]: what Fusion would answer where enough sends the last round."""
     view = env.last_view(last)
     rows = view.position
-    posterior = observer.fused(view, known.competence[rows], known.fold[rows]).posterior[:, :-1]
-    return np.asarray(torch.where(posterior.amax(1) > 0, posterior.argmax(1), -1).numpy())
+    return answer_of(observer.fused(view, known.competence[rows], known.fold[rows]).posterior)
+
+
+def answer_of(posterior: Tensor) -> IntArray:
+    """int64[B]: the likeliest candidate by float32[B, C + 1]; "none of these" is no answer: -1."""
+    candidates = posterior[:, :-1]
+    return np.asarray(torch.where(candidates.amax(1) > 0, candidates.argmax(1), -1).numpy())
 
 
 def _join(parts: list[Observation]) -> Observation:

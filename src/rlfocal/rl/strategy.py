@@ -193,4 +193,4 @@ class RlFocal(Base):
         known = self._last_look(view)
         if known is not None:  # just looked at, to decide
             return np.asarray(known.posterior[:, :-1].numpy() * view.available)
-        return self.foundation_.fuse(view, self._eyes(view).shift)
+        return self.foundation_.fuse(view, self._eyes(view))

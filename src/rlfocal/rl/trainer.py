@@ -106,9 +106,7 @@ class Trainer:
         self._best, self._best_utility, self._since_best = weights_of(self.decider), -np.inf, 0
 
     def _made(self, kind: type[Net]) -> Net:
-        config, sizes = self.config, (self.table.n_members, len(self.table.tasks))
-        focal, gathered = config.focal == "observation", config.rounds is not None
-        return kind(*sizes, hidden=config.hidden, focal=focal, gathered=gathered)
+        return kind(self.table.n_members, len(self.table.tasks), **self.config.of_nets)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *key])

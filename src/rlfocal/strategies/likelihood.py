@@ -23,7 +23,7 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = [
     "FLOOR", "PENALTIES", "Choices", "WeightModel", "Weights", "choices_of", "cross_fit",
-    "evidence",
+    "evidence", "log_odds",
 ]  # fmt: skip
 
 Float64Array = NDArray[np.float64]
@@ -44,6 +44,12 @@ def evidence(support: FloatArray, *, graded: bool) -> FloatArray:
         return support
     logged = np.log1p(support / np.float32(FLOOR)) / np.float32(np.log1p(1 / FLOOR))
     return np.concatenate([support, logged], axis=1)
+
+
+def log_odds(accuracy: FloatArray | Float64Array) -> Float64Array:
+    """Of being right, where no accuracy is taken to be nearer to 0 or 1 than 0.02."""
+    chance = np.clip(accuracy.astype(np.float64), 0.02, 0.98)
+    return np.asarray(np.log(chance / (1 - chance)))
 
 
 class Weights(NamedTuple):

@@ -12,7 +12,14 @@ import numpy as np
 
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.inner import inner_folds
-from rlfocal.strategies.likelihood import PENALTIES, WeightModel, choices_of, cross_fit, evidence
+from rlfocal.strategies.likelihood import (
+    PENALTIES,
+    WeightModel,
+    choices_of,
+    cross_fit,
+    evidence,
+    log_odds,
+)
 from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.single import task_accuracy
 
@@ -90,10 +97,6 @@ class Stacking(Base):
         return np.asarray(np.where(heard, chance, 0), dtype=np.float32)
 
     def _model(self, table: ResponseTable) -> WeightModel:
-        accuracy = np.clip(task_accuracy(table), 0.02, 0.98).astype(np.float64)
-        mean = np.clip(table.member_score.mean(axis=0, dtype=np.float64), 0.02, 0.98)
-        return WeightModel.from_log_odds(_log_odds(mean), _log_odds(accuracy), graded=self.graded_)
-
-
-def _log_odds(chance: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log(chance / (1 - chance)))
+        member = log_odds(table.member_score.mean(axis=0, dtype=np.float64))
+        task = log_odds(task_accuracy(table))
+        return WeightModel.from_log_odds(member, task, graded=self.graded_)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.rl.fusion.hints import Hints
-from rlfocal.strategies.likelihood import PENALTIES, WeightModel, choices_of, cross_fit
+from rlfocal.strategies.likelihood import PENALTIES, WeightModel, choices_of, cross_fit, log_odds
 from rlfocal.strategies.single import task_accuracy
 
 __all__ = ["FusionStart", "Lesson", "draw_lessons", "fit_start", "random_subsets"]
@@ -94,10 +94,9 @@ def fit_start(
 
     def model(rows: ResponseTable) -> WeightModel:
         """Log-odds of accuracy, the unknown task last."""
-        accuracy = rows.member_score.mean(axis=0, dtype=np.float64)
-        by_task = np.vstack([task_accuracy(rows), accuracy]).astype(np.float64)
-        odds = [np.log(p / (1 - p)) for p in (np.clip(x, 0.02, 0.98) for x in (accuracy, by_task))]
-        return WeightModel.from_log_odds(*odds, graded=graded, company=True, hinted=hinted)
+        member = log_odds(rows.member_score.mean(axis=0, dtype=np.float64))
+        task = np.vstack([log_odds(task_accuracy(rows)), member])
+        return WeightModel.from_log_odds(member, task, graded=graded, company=True, hinted=hinted)
 
     models = [model(table.take(fold != k)) for k in range(n_folds)]
     # A query counts once, however many of its subsets are fitted.

@@ -24,6 +24,8 @@ __all__ = ["fit_fusion"]
 
 _N_LESSONS = 16
 """Ways to reveal each training query: all members, and random subsets that epochs take in turn."""
+_N_EXAMS = 2
+"""Other random subsets, on which the likelihood is judged beside all members."""
 
 
 def _nll(logits: Tensor, worth: Tensor) -> Tensor:
@@ -86,8 +88,9 @@ def fit_fusion(
         The nets at their best out-of-fold likelihood.
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    lessons = draw_lessons(table, competence, fold, hints, _N_LESSONS, generator=generator)
-    exam = [lessons[0], *draw_lessons(table, competence, fold, hints, 3, generator=generator)[1:]]
+    n = _N_LESSONS
+    drawn = draw_lessons(table, competence, fold, hints, n + _N_EXAMS, generator=generator)
+    lessons, exam = drawn[:n], [drawn[0], *drawn[n:]]
     start = fit_start(table, fold, config.n_folds, lessons, hinted=bool(hints))
     fusion = seeded(
         int(rng.integers(2**62)),

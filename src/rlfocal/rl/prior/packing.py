@@ -15,11 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from rlfocal.rl.config import PriorConfig
-from rlfocal.rl.prior.decider import Decider
-from rlfocal.rl.prior.fusion import Fusion
 from rlfocal.rl.prior.statistics import Counts
 from rlfocal.rl.prior.strategy import RlFocalPrior
-from rlfocal.rl.prior.weights import Card, Prior
+from rlfocal.rl.prior.weights import Card, assemble, tensors_of
 
 __all__ = ["pack_prior", "unpack_prior"]
 
@@ -36,8 +34,7 @@ def pack_prior(strategy: RlFocalPrior) -> dict[str, NDArray[Any]]:
         "adds_up": strategy.adds_up_,
     }
     arrays |= {f"counts.{f.name}": getattr(strategy.counts_, f.name) for f in fields(Counts)}
-    for name, module in (("fusion", prior.fusion), ("decider", prior.decider)):
-        arrays |= {f"{name}.{key}": t.numpy() for key, t in module.state_dict().items()}
+    arrays |= {name: tensor.numpy() for name, tensor in tensors_of(prior).items()}
     return arrays
 
 
@@ -49,17 +46,6 @@ def unpack_prior(arrays: Arrays, config: PriorConfig | None = None) -> RlFocalPr
         ValueError: the card is damaged.
     """
     card = Card.model_validate_json(np.asarray(arrays["card"]).tobytes())
-    fusion, decider = Fusion(hidden=card.fusion_hidden), Decider(hidden=card.decider_hidden)
-    for prefix, module in (("fusion.", fusion), ("decider.", decider)):
-        module.load_state_dict(
-            {
-                name.removeprefix(prefix): torch.from_numpy(np.array(array))
-                for name, array in arrays.items()
-                if name.startswith(prefix)
-            }
-        )
-    prior = Prior(
-        fusion.eval().requires_grad_(False), decider.eval().requires_grad_(False), card
-    )  # fmt: skip
+    prior = assemble(card, {n: torch.from_numpy(np.array(a)) for n, a in arrays.items()})
     counts = Counts(**{f.name: arrays[f"counts.{f.name}"] for f in fields(Counts)})
     return RlFocalPrior(prior, config).assemble(counts, arrays["relative_cost"], arrays["adds_up"])

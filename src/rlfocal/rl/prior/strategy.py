@@ -141,15 +141,17 @@ class RlFocalPrior(Base):
 
     def decide(self, view: View) -> FloatArray:
         """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
-        _, log_prob = self.consider(view, np.full(len(view), self.price, dtype=np.float32))
-        assert log_prob is not None
-        return np.asarray(log_prob.exp().numpy())
+        return np.asarray(self._log_prob(view).exp().numpy())
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or stop."""
-        _, log_prob = self.consider(view, np.full(len(view), self.price, dtype=np.float32))
-        assert log_prob is not None
-        return np.asarray(likeliest(log_prob).numpy()[:, None] == np.arange(view.asked.shape[1]))
+        action = likeliest(self._log_prob(view)).numpy()
+        return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
+
+    def _log_prob(self, view: View) -> Tensor:
+        log_prob = self.consider(view, np.full(len(view), self.price, dtype=np.float32))[1]
+        assert log_prob is not None  # a price was given
+        return log_prob
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""

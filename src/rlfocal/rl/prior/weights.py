@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,14 +15,24 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from rlfocal.errors import CheckpointError
 from rlfocal.files import check_writable, replace_file
 from rlfocal.rl.prior.decider import Decider
 from rlfocal.rl.prior.fusion import Fusion
 
-__all__ = ["SHIPPED", "Card", "Prior", "load_prior", "read_card", "save_prior", "shipped_prior"]
+__all__ = [
+    "SHIPPED",
+    "Card",
+    "Prior",
+    "assemble",
+    "load_prior",
+    "read_card",
+    "save_prior",
+    "shipped_prior",
+    "tensors_of",
+]
 
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights inside the package."""
@@ -69,7 +80,7 @@ def save_prior(folder: Path, prior: Prior) -> Path:
         ConfigError: the folder cannot be written.
     """
     check_writable(folder)
-    data = save(_named("fusion", prior.fusion) | _named("decider", prior.decider))
+    data = save(tensors_of(prior))
     card = prior.card.model_copy(update={"weights_sha256": hashlib.sha256(data).hexdigest()})
     text = json.dumps(card.model_dump(mode="json"), indent=1) + "\n"
     replace_file(folder / _WEIGHTS, lambda path: path.write_bytes(data))
@@ -107,17 +118,9 @@ def load_prior(folder: Path) -> Prior:
                 f"{path}: its sha256 is {found}, the card names {card.weights_sha256}; "
                 "train the prior again or restore both files"
             )
-        tensors = load(data)
-        fusion = Fusion(hidden=card.fusion_hidden)
-        decider = Decider(hidden=card.decider_hidden)
-        for prefix, module in (("fusion", fusion), ("decider", decider)):
-            start = f"{prefix}."
-            module.load_state_dict(
-                {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
-            )
+        return assemble(card, load(data))
     except (OSError, SafetensorError, RuntimeError) as exc:
         raise CheckpointError(f"{path}: not the weights of a prior: {exc}") from exc
-    return Prior(fusion.eval().requires_grad_(False), decider.eval().requires_grad_(False), card)
 
 
 @cache
@@ -126,5 +129,25 @@ def shipped_prior() -> Prior:
     return load_prior(SHIPPED)
 
 
-def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    return {f"{prefix}.{k}": v.detach().contiguous() for k, v in module.state_dict().items()}
+def tensors_of(prior: Prior) -> dict[str, Tensor]:
+    """The weights of both nets, by name."""
+    return {
+        f"{prefix}.{name}": weight.detach().contiguous()
+        for prefix, module in (("fusion", prior.fusion), ("decider", prior.decider))
+        for name, weight in module.state_dict().items()
+    }
+
+
+def assemble(card: Card, tensors: Mapping[str, Tensor]) -> Prior:
+    """Put the agents together from what `tensors_of` returned; other names are left alone.
+
+    Raises:
+        RuntimeError: a weight is missing or has another shape.
+    """
+    fusion, decider = Fusion(hidden=card.fusion_hidden), Decider(hidden=card.decider_hidden)
+    for prefix, module in (("fusion", fusion), ("decider", decider)):
+        start = f"{prefix}."
+        module.load_state_dict(
+            {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
+        )
+    return Prior(fusion.eval().requires_grad_(False), decider.eval().requires_grad_(False), card)
