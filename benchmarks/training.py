@@ -6,11 +6,10 @@
    simulated and of the size of mmlu_pro's mid8: 9,500 queries, 8 members, 10 options, 14 tasks,
    members that cost unlike. With it, the training queries of the pool.
 2. Decisions per second of the same run: the states of its rollouts, divided by the processor time
-   of its iterations, updates included. Validation is kept apart: it is no part of learning, and
-   the other side has none.
+   of its iterations, updates included.
 3. With `--sb3`, the same for stable-baselines3's PPO with its default policy on the same queries:
    `DummyVecEnv` over 16 and 64 `PoolGymEnv`, prices drawn from the same range. Twice: with SB3's
-   own default updates (10 epochs, 64 states each) and with ours (1 epoch, 512 states). Its Fusion
+   own default updates (10 epochs, 64 states each) and with ours (2 epochs, 1,024 states). Its Fusion
    is a fitted `WeightedVote`, which costs less than our net. Rollouts are 4,096 decisions long; one
    of them warms up.
 
@@ -69,7 +68,6 @@ STEPS = {
     "rlfocal.rl.trainer.rollout": ROLLOUTS,
     "rlfocal.rl.trainer.update": UPDATES,
     "rlfocal.rl.trainer.Trainer.train": AROUND,
-    "rlfocal.rl.trainer.greedy": "validation",
     "rlfocal.rl.strategy.fit_fallback": "fallback",
 }
 """What is timed, as its caller names it; a step within another counts for itself alone."""

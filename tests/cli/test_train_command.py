@@ -22,7 +22,6 @@ n_iterations = 4
 n_episodes = 32
 fusion_epochs = 2
 learn_from = 1
-validate_every = 2
 hidden = 8
 """
 
@@ -189,7 +188,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(
     folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "long.toml").write_text(
-        SETTINGS.replace("n_iterations = 4", "n_iterations = 5000\npatience = 5000")
+        SETTINGS.replace("n_iterations = 4", "n_iterations = 5000")
     )
     out = tmp_path / "out"
     code = "from rlfocal.cli.main import main; main()"

@@ -125,9 +125,6 @@ def test_the_dynamic_program_by_hand():
 
 
 PRICES = (0.002, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.15, 0.25)
-NEAR_A_CHANGE = (0.03, 0.06, 0.07)
-"""Prices near which the optimum changes its number of calls: there the luck of 6,000 labels decides
-between two policies that are up to two points apart on either side."""
 
 
 @cache
@@ -150,12 +147,12 @@ def losses(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("price", PRICES)
 def test_rl_focal_stops_as_well_as_dynamic_programming(seed, price):
-    assert losses(seed)[price] <= (0.025 if price in NEAR_A_CHANGE else 0.01)
+    assert losses(seed)[price] <= 0.01
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_over_all_prices_next_to_nothing_is_lost(seed):
-    assert np.mean(list(losses(seed).values())) <= 0.004
+    assert np.mean(list(losses(seed).values())) <= 0.002
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -26,7 +26,7 @@ from rlfocal.rl.trainer import Trainer
 from rlfocal.strategies.protocol import Memory, View
 
 SMALL = {
-    "n_iterations": 4, "n_episodes": 64, "fusion_epochs": 2, "validate_every": 2, "hidden": 8,
+    "n_iterations": 4, "n_episodes": 64, "fusion_epochs": 2, "hidden": 8,
     "learn_from": 1,
 }  # fmt: skip
 N = 4
@@ -188,7 +188,7 @@ def test_shaped_returns_telescope(gamma):
 
 
 def rolled(trainer: Trainer, critic: Critic, **changes: object):
-    rows = trainer._rows[:100]
+    rows = np.arange(100)
     price = np.full(len(rows), 0.002, dtype=np.float32)  # cheap enough to ask several
     return rollout(
         trainer.foundation.observer, trainer.decider, critic, trainer._env,

@@ -21,7 +21,7 @@ from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer
 
 TINY = RlFocalConfig(
-    n_iterations=4, n_episodes=32, fusion_epochs=2, validate_every=2, hidden=8, learn_from=1
+    n_iterations=4, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1
 )
 ENCODER = HashingEncoder(16)
 

@@ -32,7 +32,7 @@ from rlfocal.strategies.voting import (
 )
 
 TINY = RlFocalConfig(
-    n_iterations=3, n_episodes=32, fusion_epochs=2, validate_every=1, hidden=8, learn_from=1
+    n_iterations=3, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1
 )
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {

@@ -80,7 +80,7 @@ class Rounds(NamedTuple):
 class RlFocalConfig(_Config):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
-    ppo: PpoConfig = PpoConfig(learning_rate=3e-3)
+    ppo: PpoConfig = PpoConfig(learning_rate=3e-3, n_epochs=2, minibatch_size=1024)
     """The Decider's and the critic's optimisation."""
     credit: Literal["counterfactual", "sampled"] = "counterfactual"
     """Judge stopping and asking on at every state of a path, each by its probability; or only the
@@ -112,12 +112,6 @@ class RlFocalConfig(_Config):
     """mu: the price of a round, whoever is asked in it, as a fraction of a right answer's worth."""
     max_rounds: Count | None = None
     """Most rounds of a query: 1 chooses a whole ensemble at once; null for no limit."""
-    validation_share: Fraction = 0.15
-    """Share of the training queries on which the best policy is picked."""
-    validate_every: Count = 10
-    """Iterations between two validations."""
-    patience: Count = 8
-    """Validations without a new best before training stops."""
     learn_from: Count = 500
     """Labelled queries from which on the Decider trains; with fewer it acts as the prior does."""
     n_folds: Annotated[int, Field(ge=2)] = 3

@@ -162,16 +162,14 @@ def _key(table: ResponseTable, config: RlFocalConfig, seed: int) -> str:
 def _write(path: Path, trainer: Trainer, key: str) -> None:
     state = trainer.state()
     groups: dict[str, Mapping[str, Tensor]] = {
-        "decider": state.decider, "critic": state.critic, "best": state.best,
-        "averaged": state.averaged,
+        "decider": state.decider, "critic": state.critic, "averaged": state.averaged,
         "fusion": trainer.foundation.fusion.state_dict(),
     }  # fmt: skip
     tensors = {f"{group}/{name}": t for group, part in groups.items() for name, t in part.items()}
     for index, moments in state.optimizer["state"].items():
         tensors |= {f"optimizer/{index}/{name}": t for name, t in moments.items()}
     rest = {
-        "iteration": state.iteration, "best_utility": state.best_utility,
-        "since_best": state.since_best, "history": state.history,
+        "iteration": state.iteration, "history": state.history,
         "param_groups": state.optimizer["param_groups"],
     }  # fmt: skip
     metadata = {"key": key, "state": json.dumps(rest)}
@@ -212,9 +210,6 @@ def _read(path: Path, key: str) -> tuple[dict[str, Tensor], TrainingState] | Non
         critic=group("critic"),
         optimizer={"state": moments, "param_groups": rest["param_groups"]},
         averaged=group("averaged"),
-        best=group("best"),
-        best_utility=rest["best_utility"],
-        since_best=rest["since_best"],
         history=rest["history"],
     )
     return group("fusion"), state

@@ -70,7 +70,7 @@ class RlFocal(Base):
     def adopt(self, trainer: Trainer) -> Self:
         """Take over what a trainer has learned so far, and judge it against simple rivals."""
         self.history_ = trainer.history
-        decider = trainer.best_decider()
+        decider = trainer.averaged_decider()
         fallback = fit_fallback(
             trainer.foundation, decider, trainer.table, self.config,
             rng=np.random.default_rng(trainer.seed),

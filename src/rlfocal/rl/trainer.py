@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from rlfocal.records import ResponseTable
-from rlfocal.records.inner import inner_folds
 from rlfocal.rl.blinded import table_seen
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Critic, Decider
@@ -27,7 +26,7 @@ from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.mappo import anneal, update
 from rlfocal.rl.nets import seeded, weights_of
 from rlfocal.rl.progress import Progress
-from rlfocal.rl.rollout import greedy, rollout
+from rlfocal.rl.rollout import rollout
 
 __all__ = ["Trainer", "TrainingState"]
 
@@ -35,8 +34,6 @@ Net = TypeVar("Net", Decider, Critic)
 
 _DECAY = 0.9
 """Of the running mean of the Decider's weights, per iteration."""
-_VALIDATION_EPISODES = 4096
-"""Episodes of a validation: enough that luck does not pick the policy, few beside training."""
 
 
 @dataclass
@@ -48,9 +45,6 @@ class TrainingState:
     critic: dict[str, Tensor]
     optimizer: dict[str, Any]
     averaged: dict[str, Tensor]
-    best: dict[str, Tensor]
-    best_utility: float
-    since_best: int
     history: list[dict[str, float]]
 
 
@@ -91,19 +85,11 @@ class Trainer:
             [*self.decider.parameters(), *self._critic.parameters()],
             lr=config.ppo.learning_rate, eps=1e-5, fused=True,
         )  # fmt: skip
-        shuffled = inner_folds(
-            table, max(2, round(1 / max(config.validation_share, 1e-9))), rng=rng
-        )
-        self._validation = np.flatnonzero(shuffled == 0)
-        self._rows = np.flatnonzero(shuffled != 0)
-        # The same queries at the same prices every time, the whole range of prices covered evenly.
-        prices = np.geomspace(config.price_min, config.price_max, _VALIDATION_EPISODES)
-        self._validation_price = rng.permutation(prices).astype(np.float32)
         self.iteration, self.history = 0, list[dict[str, float]]()
-        # What is validated and kept is a running mean of the weights: single iterations are noisy
-        # where the best number of calls changes with the price.
+        # What acts is a running mean of the weights: single iterations are noisy where the best
+        # number of calls changes with the price. No query is held out to pick the best iteration:
+        # every query that teaches is worth more than that.
         self._averaged = copy.deepcopy(self.decider).eval()
-        self._best, self._best_utility, self._since_best = weights_of(self.decider), -np.inf, 0
 
     def _made(self, kind: type[Net]) -> Net:
         return kind(self.table.n_members, len(self.table.tasks), **self.config.of_nets)
@@ -115,30 +101,24 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """True when every iteration is made, or the policy has stopped getting better."""
-        if self.table.n_queries < self.config.learn_from:
-            return True
-        worn_out = self._since_best >= self.config.patience
-        return self.iteration >= self.config.n_iterations or worn_out
+        """True when every iteration is made, or there are too few queries to make one."""
+        few = self.table.n_queries < self.config.learn_from
+        return few or self.iteration >= self.config.n_iterations
 
     def train(self, n_iterations: int | None = None) -> None:
         """Train until done, or for so many iterations."""
-        if self._best_utility == -np.inf:
-            self._validate()
         stop = self.config.n_iterations if n_iterations is None else self.iteration + n_iterations
         while not self.done and self.iteration < stop:
             self._iterate()
 
-    def best_decider(self) -> Decider:
-        """The Decider with the best validation utility so far."""
-        decider = self._made(Decider)
-        decider.load_state_dict(self._best)
-        return decider.eval()
+    def averaged_decider(self) -> Decider:
+        """The Decider with the running mean of its weights: what training has come to so far."""
+        return copy.deepcopy(self._averaged)
 
     def _iterate(self) -> None:
         config, rng = self.config, self._rng(1, self.iteration)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        rows = rng.choice(self._rows, size=config.n_episodes, replace=True)
+        rows = rng.integers(self.table.n_queries, size=config.n_episodes)
         low, high = np.log(config.price_min), np.log(config.price_max)
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
@@ -162,8 +142,6 @@ class Trainer:
             "explained_variance": _explained(batch.returns, batch.value),
             **asdict(how),
         }
-        if self.iteration % config.validate_every == 0 or self.iteration == config.n_iterations:
-            figures |= self._validate()
         self.history.append(figures)
         self._tell(Progress("decider", self.iteration, config.n_iterations, figures))
 
@@ -175,29 +153,6 @@ class Trainer:
         for mean, now in zip(self._averaged.parameters(), self.decider.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
 
-    def _validate(self) -> dict[str, float]:
-        """Utility on held-out queries over the range of prices; keeps the best Decider by value."""
-        rows = np.resize(self._validation, _VALIDATION_EPISODES)
-        played = greedy(
-            self._observer,
-            self._averaged,
-            self._env,
-            self.foundation.known,
-            rows,
-            self._validation_price,
-        )
-        utility = float(played.utility.mean())
-        if utility > self._best_utility:
-            self._best, self._best_utility = weights_of(self._averaged), utility
-            self._since_best = 0
-        else:
-            self._since_best += 1
-        return {
-            "validation_utility": utility,
-            "validation_accuracy": float(played.score.mean()),
-            "validation_calls": float(played.n_calls.mean()),
-        }
-
     # Resuming ---------------------------------------------------------------------------------
 
     def state(self) -> TrainingState:
@@ -208,9 +163,6 @@ class Trainer:
             critic=weights_of(self._critic),
             optimizer=copy.deepcopy(self._optimizer.state_dict()),
             averaged=weights_of(self._averaged),
-            best=dict(self._best),
-            best_utility=self._best_utility,
-            since_best=self._since_best,
             history=list(self.history),
         )
 
@@ -221,8 +173,6 @@ class Trainer:
         self._critic.load_state_dict(state.critic)
         self._optimizer.load_state_dict(copy.deepcopy(state.optimizer))
         self._averaged.load_state_dict(state.averaged)
-        self._best, self._best_utility = dict(state.best), state.best_utility
-        self._since_best = state.since_best
 
 
 def _explained(returns: Tensor, value: Tensor) -> float:
