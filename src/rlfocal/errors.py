@@ -4,7 +4,9 @@ RlfocalError
 ├── ConfigError       a setting, name or option is wrong
 ├── RecordError       a data set cannot be read or contradicts itself
 ├── NotApplicable     this strategy cannot run on this data (the reason is the message)
-└── CheckpointError   a checkpoint is damaged, of another version, or of another pool
+├── CheckpointError   a checkpoint is damaged, of another version, or of another pool
+├── DatabaseError     a database of answers cannot be opened, or is of another version
+└── MemberError       a live member gave no usable response; its `failure` says why
 
 Caller mistakes inside Python (a wrong shape, a number out of range) raise `ValueError`.
 Every message names the file, line or field, the value found, and the remedy.
@@ -14,10 +16,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import StrEnum
 
 __all__ = [
     "CheckpointError",
     "ConfigError",
+    "DatabaseError",
+    "Failure",
+    "MemberError",
     "NotApplicable",
     "RecordError",
     "RlfocalError",
@@ -43,6 +49,69 @@ class NotApplicable(RlfocalError):
 
 class CheckpointError(RlfocalError):
     """A checkpoint is damaged, of another schema version, or of another pool."""
+
+
+class DatabaseError(RlfocalError):
+    """A database of answers cannot be opened, is of another version, or is locked for too long."""
+
+
+class Failure(StrEnum):
+    """Why a member gave no usable response."""
+
+    UNREACHABLE = "unreachable"
+    """No such host, connection refused or broken off, TLS."""
+    TIMEOUT = "timeout"
+    """Its time was over."""
+    UNAUTHORISED = "unauthorised"
+    """401, 403: the key is wrong or may not do this."""
+    UNKNOWN_MODEL = "unknown-model"
+    """404: no such model, or no such path."""
+    BAD_REQUEST = "bad-request"
+    """Any other 4xx, a prompt over the context length among them."""
+    RATE_LIMITED = "rate-limited"
+    """429."""
+    SERVER_ERROR = "server-error"
+    """408, 409 or 5xx."""
+    MALFORMED = "malformed"
+    """A reply that cannot be read: broken JSON, another content type, too many bytes."""
+    EMPTY = "empty"
+    """A reply without text."""
+    FILTERED = "filtered"
+    """Held back by the server's content filter."""
+    CIRCUIT_OPEN = "circuit-open"
+    """Not sent: the member has failed too often just now."""
+    CANCELLED = "cancelled"
+    """Not waited for: the outcome was settled without it."""
+
+    @property
+    def passes(self) -> bool:
+        """True where the same request may well succeed later."""
+        return self in _PASSING
+
+
+_PASSING = {Failure.UNREACHABLE, Failure.TIMEOUT, Failure.RATE_LIMITED, Failure.SERVER_ERROR}
+
+
+class MemberError(RlfocalError):
+    """A live member gave no usable response.
+
+    Args:
+        message: for people: what was met and the remedy; it holds neither keys nor prompts.
+        failure: the kind.
+        status: HTTP status, where there was one.
+        retry_after_s: seconds that the server asked to wait, where it did.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        failure: Failure,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure, self.status, self.retry_after_s = failure, status, retry_after_s
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
