@@ -5,45 +5,23 @@ Names follow CleanRL where it has one: clip_coef, ent_coef, vf_coef, gae_lambda,
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from rlfocal.errors import ConfigError, nearest
+from rlfocal.settings import Settings, read_toml
 
 __all__ = ["PaperConfig", "PpoConfig", "PriorConfig", "RlFocalConfig", "Rounds", "read_config"]
 
-C = TypeVar("C", bound="_Config")
+C = TypeVar("C", bound=Settings)
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    @classmethod
-    def of(cls, values: dict[str, Any], *, source: str) -> Self:
-        """Check a mapping; errors name the key, its value and the remedy.
-
-        Raises:
-            ConfigError: an unknown key (with the nearest known one) or a value out of range.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as exc:
-            first = exc.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            if first["type"] == "extra_forbidden":
-                known = list(cls.model_fields)
-                raise ConfigError(f"{source}: unknown key '{key}'; {nearest(key, known)}") from exc
-            raise ConfigError(f"{source}: {key} = {first['input']!r}: {first['msg']}") from exc
-
-
-class PpoConfig(_Config):
+class PpoConfig(Settings):
     """Proximal policy optimisation, as every agent uses it."""
 
     learning_rate: Positive = 1e-3
@@ -77,7 +55,7 @@ class Rounds(NamedTuple):
     """Most rounds of a query; None for no limit."""
 
 
-class RlFocalConfig(_Config):
+class RlFocalConfig(Settings):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
     ppo: PpoConfig = PpoConfig(learning_rate=3e-3, n_epochs=2, minibatch_size=1024)
@@ -140,7 +118,7 @@ class RlFocalConfig(_Config):
         return {"hidden": self.hidden, "focal": focal, "gathered": gathered}
 
 
-class PriorConfig(_Config):
+class PriorConfig(Settings):
     """The preset `rl-focal-prior`: learned from simulated pools; nothing is trained on this one."""
 
     default_price: Positive = 0.005
@@ -149,7 +127,7 @@ class PriorConfig(_Config):
     """Use no label at all: the statistics are those of any pool until labelled queries come in."""
 
 
-class PaperConfig(_Config):
+class PaperConfig(Settings):
     """The preset `rl-focal-paper`: one round, the paper's observation, rewards and nets."""
 
     ppo: PpoConfig = PpoConfig(n_epochs=4, minibatch_size=100, ent_coef=0.02)
@@ -182,8 +160,4 @@ def read_config(path: Path, kind: type[C]) -> C:
     Raises:
         ConfigError: the file cannot be read or parsed, a key is unknown, a value out of range.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
-        raise ConfigError(f"{path}: cannot read the configuration: {exc}") from exc
-    return kind.of(values, source=str(path))
+    return kind.of(read_toml(path), source=str(path))

@@ -1,0 +1,75 @@
+"""Settings files: checked whole before any work, every mistake named with its key and remedy.
+
+Knows nothing of what is set. A subclass lists its fields; unknown keys are errors.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rlfocal.errors import ConfigError, nearest
+
+__all__ = ["Settings", "read_toml"]
+
+
+class Settings(BaseModel):
+    """A group of settings that knows its own names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    never_shown: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose values no message may show."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], *, source: str) -> Self:
+        """Check a mapping.
+
+        Args:
+            values: what a file says.
+            source: how messages call the file.
+
+        Raises:
+            ConfigError: an unknown key (with the nearest known one), a missing one, or a value out
+                of range.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as exc:
+            raise ConfigError(f"{source}: {cls._first(exc)}") from None  # its text shows values
+
+    @classmethod
+    def _first(cls, exc: ValidationError) -> str:
+        """The first mistake in one sentence."""
+        first = exc.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            inner = (
+                len(first["loc"]) > 1
+            )  # of a group within this one: its names are not known here
+            return f"unknown key '{key}'" + (
+                f"; {nearest(key, cls.model_fields)}" if not inner else ""
+            )
+        if first["type"] == "missing":
+            known = cls.model_fields.get(key)
+            return f"'{key}' is missing; {(known and known.description) or 'add it'}"
+        reason = first["msg"].removeprefix("Value error, ")
+        if set(map(str, first["loc"])) & cls.never_shown or not key:
+            return f"{key}: {reason}" if key else reason
+        return f"{key} = {first['input']!r}: {reason}"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read or parsed.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise ConfigError(f"{path}: cannot read the configuration: {exc}") from exc
