@@ -1,0 +1,110 @@
+"""Replies become answers and scores: by label, by option scores, or by a user's own scorer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlfocal.errors import ConfigError
+from rlfocal.grading import Grade, Grader, load_scorer, open_kind
+from rlfocal.pool.settings import MemberSettings
+from rlfocal.pool.types import Response
+
+SPOKEN = MemberSettings(name="m", endpoint="e")
+SCORED = MemberSettings(name="m", endpoint="e", answers="option-scores")
+
+
+def query(label: str | None = None, choices: list[str] | None = None) -> dict[str, Any]:
+    return {"query_id": "q1", "task": "t", "prompt": "?", "choices": choices, "label": label}
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "text", "expected"),
+    [
+        ("number", "1200", "He pays $1,200.00 in all.", Grade("1200", 1.0, None)),
+        ("number", "1200", "It is 12.", Grade("12", 0.0, None)),
+        ("number", "1200", "I do not know.", Grade(None, 0.0, None)),
+        ("number", None, "It is 12.", Grade("12", None, None)),
+        ("math", "0.5", r"\boxed{\frac{1}{2}}", Grade(r"\frac{1}{2}", 1.0, None)),
+        ("text", "The Beatles", "the answer is Beatles.", Grade("beatles", 1.0, None)),
+    ],
+)
+def test_open_answers(kind: str, label: str | None, text: str, expected: Grade) -> None:
+    found = Grader(kind).grade(query(label), SPOKEN, Response(text))
+    assert (found.score, found.choice_scores) == (expected.score, None)
+    assert found.answer == expected.answer
+
+
+def test_choices_by_reply_and_by_option_scores() -> None:
+    asked = query("B", ["iron", "water", "air"])
+    assert Grader().grade(asked, SPOKEN, Response("The answer is (B).")) == Grade("B", 1.0, None)
+    reply = Response("A", first_logprobs={"A": -2.0, " B": -1.0, "C": -4.0})
+    assert Grader().grade(asked, SCORED, reply) == Grade("B", 1.0, (-2.0, -1.0, -4.0))
+    assert Grader().grade(asked, SCORED, Response("A")) == Grade(None, 0.0, None)
+
+
+def test_kinds_of_open_answers_are_guessed_from_labels() -> None:
+    assert open_kind(["12", "-3.5", "1,200", None]) == "number"
+    assert open_kind(["12", "twelve"]) == "text"
+    assert open_kind(["12 apples"]) == "text"
+    assert open_kind([None]) == "text"
+    with pytest.raises(ConfigError, match="did you mean 'number'"):
+        Grader("numbr")
+    with pytest.raises(ConfigError, match="known: number, math, date, text"):
+        Grader("choice")
+
+
+SCORER = """
+def length(query, reply):
+    return min(len(reply) / 10, 1)
+
+def broken(query, reply):
+    return {}[query["query_id"]]
+
+def too_much(query, reply):
+    return 7
+"""
+
+
+@pytest.fixture
+def scorers(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(SCORER)
+    return path
+
+
+def test_a_users_scorer_judges_instead_of_the_label(scorers: Path) -> None:
+    grader = Grader("number", load_scorer(f"{scorers}:length"))
+    assert grader.grade(query("5"), SPOKEN, Response("It's 5")) == Grade("5", 0.6, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("broken", "failed on query 'q1': KeyError"), ("too_much", "gave 7.0 for query 'q1'")],
+)
+def test_a_scorers_failure_names_the_query(scorers: Path, name: str, message: str) -> None:
+    grader = Grader(scorer=load_scorer(f"{scorers}:{name}"))
+    with pytest.raises(ConfigError, match=message):
+        grader.grade(query(), SPOKEN, Response("x"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("mine.py", "should be FILE.py:FUNCTION"),
+        ("nowhere.py:f", "is no file"),
+        ("{}:lenght", "did you mean 'length'"),
+    ],
+)
+def test_a_scorer_that_is_not_there_is_named(scorers: Path, spec: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_scorer(spec.format(scorers))
+
+
+def test_a_file_that_cannot_be_run_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bad.py"
+    path.write_text("def f(:\n")
+    with pytest.raises(ConfigError, match="SyntaxError"):
+        load_scorer(f"{path}:f")
