@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +41,48 @@ def chromium() -> str:
     if path is None:
         missing("chromium", "no chromium on PATH")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """URL of a throw-away PostgreSQL server that only this test run can reach."""
+    newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: float(p.parent.name))
+    places = os.pathsep.join([os.environ.get("PATH", ""), *map(str, reversed(newest))])
+    initdb, postgres = (shutil.which(name, path=places) for name in ("initdb", "postgres"))
+    if initdb is None or postgres is None:
+        missing("postgres", "no initdb or postgres on PATH or under /usr/lib/postgresql")
+    psycopg = pytest.importorskip("psycopg")
+    as_user = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+    # Not below pytest's own folders: only root may enter those, and a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="rlfocal-pg-") as name:
+        folder = Path(name)
+        (folder / "password").write_text("open sesame")
+        if as_user:
+            for path in (folder, folder / "password"):
+                shutil.chown(path, "nobody", "nogroup")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": folder}
+        make = [initdb, "-D", folder / "data", "-U", "tester", "-A", "scram-sha-256", "--no-sync"]
+        make += ["--pwfile", folder / "password", "--encoding=UTF8", "--locale=C"]
+        subprocess.run(make, check=True, **quiet, **as_user)
+        serve = [postgres, "-D", folder / "data", "-k", folder, "-c", "listen_addresses="]
+        serve += ["-c", "fsync=off", "-c", "shared_buffers=16MB", "-c", "autovacuum=off"]
+        with subprocess.Popen(serve, **quiet, **as_user) as server:
+            try:
+                url = f"postgresql://tester:open%20sesame@/postgres?host={folder}"
+                deadline = time.monotonic() + 30
+                while True:
+                    try:
+                        psycopg.connect(url).close()
+                        break
+                    except psycopg.OperationalError:
+                        if server.poll() is not None or time.monotonic() > deadline:
+                            raise
+                        time.sleep(0.05)
+                yield url
+            finally:
+                server.send_signal(signal.SIGINT)  # do not wait for clients
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.prompting import letter_scores
 from rlfocal.pool.settings import MemberSettings
@@ -95,6 +97,20 @@ class Grader:
             right = answer is not None and self._extractor(choices).equal(answer, label)
             score = float(right)
         return Grade(answer, score, scores)
+
+    def canonical(self, queries: pa.Table) -> pa.Table:
+        """Queries with the labels of open questions in the form that answers have.
+
+        A label that holds no answer of the kind stays as it is: nobody will be right.
+        """
+        rows = queries.select(["choices", "label"]).to_pylist()
+        labels = [
+            row["label"] if row["label"] is None or row["choices"]
+            else self._open.extract(row["label"]) or row["label"]
+            for row in rows
+        ]  # fmt: skip
+        place = queries.column_names.index("label")
+        return queries.set_column(place, "label", pa.array(labels, pa.string()))
 
     def _extractor(self, choices: Sequence[str] | None) -> Extractor:
         if not choices:

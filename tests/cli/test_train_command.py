@@ -187,9 +187,7 @@ def test_wrong_names_and_places_are_refused(run: Any, folder: Path, tmp_path: Pa
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(
     folder: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "long.toml").write_text(
-        SETTINGS.replace("n_iterations = 4", "n_iterations = 5000")
-    )
+    (tmp_path / "long.toml").write_text(SETTINGS.replace("n_iterations = 4", "n_iterations = 5000"))
     out = tmp_path / "out"
     code = "from rlfocal.cli.main import main; main()"
     command = [sys.executable, "-c", code, "train", str(folder), "-o", str(out)]

@@ -20,9 +20,7 @@ from rlfocal.rl.session import train_rl_focal
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer
 
-TINY = RlFocalConfig(
-    n_iterations=4, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1
-)
+TINY = RlFocalConfig(n_iterations=4, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1)
 ENCODER = HashingEncoder(16)
 
 

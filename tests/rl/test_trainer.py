@@ -16,9 +16,7 @@ from rlfocal.rl.config import PpoConfig, RlFocalConfig, read_config
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.trainer import Trainer
 
-CONFIG = RlFocalConfig(
-    n_iterations=6, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1
-)
+CONFIG = RlFocalConfig(n_iterations=6, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1)
 
 
 @pytest.fixture(scope="module")

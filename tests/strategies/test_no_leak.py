@@ -31,9 +31,7 @@ from rlfocal.strategies.voting import (
     WeightedVotePerTask,
 )
 
-TINY = RlFocalConfig(
-    n_iterations=3, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1
-)
+TINY = RlFocalConfig(n_iterations=3, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1)
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "best-single": BestSingle,

@@ -22,7 +22,7 @@ from rlfocal.errors import RlfocalError
 
 __all__ = ["app", "main"]
 
-VERBS = ("inspect", "diversity", "bench", "train", "evaluate", "explain")
+VERBS = ("collect", "export", "inspect", "diversity", "bench", "train", "evaluate", "explain")
 """Each is a function of its own name in the module of its own name."""
 
 USER_ERROR = 2

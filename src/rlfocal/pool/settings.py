@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -239,7 +239,7 @@ class PoolSettings(Settings):
         """The endpoint that serves a member."""
         return self.endpoints[member.endpoint]
 
-    def select(self, names: list[str] | None) -> tuple[MemberSettings, ...]:
+    def select(self, names: Sequence[str] | None) -> tuple[MemberSettings, ...]:
         """Some of the members, in the pool's order; None for all.
 
         Raises:

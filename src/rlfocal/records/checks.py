@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rlfocal.errors import RecordError
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["check_tables"]
+__all__ = ["check_queries", "check_tables"]
 
 SHOWN = 3
 """How many offending rows a message names; the rest are counted."""
@@ -31,17 +31,12 @@ def check_tables(queries: pa.Table, responses: pa.Table) -> None:
     Raises:
         RecordError: the first contradiction found.
     """
-    if queries.num_rows == 0:
-        raise RecordError("queries: no rows; at least one query is needed")
+    check_queries(queries)
     if responses.num_rows == 0:
         raise RecordError("responses: no rows; at least one response is needed")
-    _check_present(queries, "queries", ("query_id", "prompt"))
     _check_present(responses, "responses", ("query_id", "member"))
-    _check_unique_queries(queries)
     query_row = _query_rows(queries, responses)
     _check_unique_responses(responses, query_row)
-    _check_choices(queries)
-    _check_labels(queries)
     _check_score_range(responses)
     for name in ("cost_usd", "latency_s"):
         if name in responses.column_names:
@@ -49,6 +44,20 @@ def check_tables(queries: pa.Table, responses: pa.Table) -> None:
     if "choice_scores" in responses.column_names:
         _check_choice_scores(queries, responses, query_row)
     _check_measurable(queries, responses)
+
+
+def check_queries(queries: pa.Table) -> None:
+    """Check normalised queries against themselves.
+
+    Raises:
+        RecordError: the first contradiction found.
+    """
+    if queries.num_rows == 0:
+        raise RecordError("queries: no rows; at least one query is needed")
+    _check_present(queries, "queries", ("query_id", "prompt"))
+    _check_unique_queries(queries)
+    _check_choices(queries)
+    _check_labels(queries)
 
 
 def _mask(array: pa.ChunkedArray) -> Mask:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pydantic
 
 from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.records.checks import check_queries
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.formats import FORMATS, read_table, write_table
 from rlfocal.records.schema import (
@@ -26,7 +27,7 @@ from rlfocal.records.schema import (
     normalise_responses,
 )
 
-__all__ = ["check_target", "read_dataset", "write_dataset"]
+__all__ = ["check_target", "read_dataset", "read_queries", "write_dataset"]
 
 INFO_FILE = "dataset.json"
 _OURS = {INFO_FILE} | {f"{t}.{f}" for t in ("queries", "responses") for f in FORMATS}
@@ -64,6 +65,38 @@ def read_dataset(path: Path, *, with_text: bool = False) -> Dataset:
         return Dataset(info.name or path.resolve().name, queries, responses, info)
     except RecordError as exc:
         raise RecordError(f"{path}: {exc}") from exc
+
+
+def read_queries(path: Path) -> tuple[pa.Table, DatasetInfo]:
+    """Read queries that nobody has answered yet.
+
+    Args:
+        path: a .parquet, .csv or .jsonl file of queries, or a data folder, whose responses are left
+            alone.
+
+    Returns:
+        The checked queries with the columns of `schema.QUERIES`, and the folder's description (an
+        empty one, named like the file, for a file).
+
+    Raises:
+        RecordError: the file is missing, damaged or contradicts itself.
+    """
+    path = Path(path)
+    if path.is_dir():
+        file, info = _find(path, "queries"), _read_info(path / INFO_FILE)
+        info = info.model_copy(update={"name": info.name or path.resolve().name})
+    else:
+        if path.suffix.removeprefix(".") not in FORMATS:
+            raise RecordError(f"{path}: queries come as {', '.join(f'.{f}' for f in FORMATS)}")
+        file, info = path, DatasetInfo(name=path.stem)
+    queries = read_table(file, QUERIES, skip=())
+    _report_unknown(file, queries, QUERIES)
+    queries = normalise_queries(queries, str(file))
+    try:
+        check_queries(queries)
+    except RecordError as exc:
+        raise RecordError(f"{file}: {exc}") from exc
+    return queries, info
 
 
 def check_target(folder: Path, *, overwrite: bool = False) -> None:

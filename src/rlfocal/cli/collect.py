@@ -1,0 +1,196 @@
+"""`rlfocal collect`: ask a pool, into a database; the same command goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rlfocal.collect.collector import Collector, Tally
+    from rlfocal.grading import Grader
+    from rlfocal.pool.building import LiveMember, LivePool
+
+__all__ = ["collect"]
+
+INCOMPLETE = 3
+"""Exit code: some calls failed or are left."""
+_INTERRUPTED = "interrupted"
+
+
+def collect(
+    pool_file: Annotated[
+        Path, typer.Argument(metavar="POOL.toml", help="The LLMs.", show_default=False)
+    ],
+    queries_file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="QUERIES", help="File of queries, or a data folder.", show_default=False
+        ),
+    ],
+    db: Annotated[
+        str,
+        typer.Option("--db", metavar="URL", help="SQLite file, or postgresql://... ."),
+    ],
+    members: common.Members = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Times each question is asked.", show_default="as in the pool"),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls under way at once.")] = 32,
+    max_calls: Annotated[
+        int | None, typer.Option(min=1, help="Make at most so many calls.")
+    ] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(min=0, help="Spend at most so many dollars.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Make calls again that failed.")
+    ] = False,
+    answers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="What open questions are answered with: number, math, date or text.",
+            show_default="as the data say, else by the labels",
+        ),
+    ] = None,
+    scorer: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:NAME", help="Function (query, reply) -> score in [0, 1]."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would come to; ask nobody.")
+    ] = False,
+    as_json: common.JsonFlag = False,
+) -> None:
+    """Ask LLMs the queries of a data set and store what they say.
+
+    Every reply is stored the moment it is there and never paid for twice: interrupted, the same
+    command goes on; several may run side by side. Exit code 3: calls failed or are left.
+    """
+    from rlfocal.collect.collector import Collector, Limits
+    from rlfocal.collect.plan import make_plan
+    from rlfocal.pool.building import LivePool
+    from rlfocal.pool.settings import read_pool
+    from rlfocal.records.database import open_database
+    from rlfocal.records.folders import read_queries
+
+    pool = read_pool(pool_file)
+    names = common.split_names(members, "--members")
+    queries, info = read_queries(queries_file)
+    grader = _grader(answers or info.answers, scorer, queries)
+    queries = grader.canonical(queries)
+    live = LivePool(pool, pool.select(names))
+    if max_usd is not None:
+        _require_prices(live.members, pool_file)
+    with open_database(db) as database:
+        keys = [database.add_member(m.name, m.identity) for m in live.members]
+        plan = make_plan(queries, live.members, keys, samples=samples)
+        if dry_run:
+            estimate = plan.estimate(database, retry_failed=retry_failed)
+            _show(estimate._asdict() | {"n_calls_in_all": plan.n_calls}, as_json=as_json)
+            return
+        database.add_queries(plan.queries)
+        with common.progress("collect") as move:
+            collector = Collector(
+                plan, database, grader,
+                limits=Limits(concurrency, max_calls, max_usd),
+                retry_failed=retry_failed,
+                on_progress=lambda tally: move(tally.n_settled, tally.n_calls, _now(tally)),
+            )  # fmt: skip
+            tally = asyncio.run(_run(live, collector))
+    _show(asdict(tally), as_json=as_json)
+    if tally.stopped == _INTERRUPTED:
+        raise KeyboardInterrupt
+    if not tally.complete:
+        raise typer.Exit(INCOMPLETE)
+
+
+def _grader(kind: str | None, scorer: str | None, queries: pa.Table) -> Grader:
+    from rlfocal.grading import Grader, load_scorer, open_kind
+
+    labels = queries["label"].to_pylist()
+    if scorer is None and (missing := labels.count(None)):
+        common.remark(f"{missing} of {len(labels)} queries have no label: replies get no score")
+    if kind in (None, "choice", "score only"):  # that says nothing of open questions
+        options = queries["choices"].to_pylist()
+        kind = open_kind([x for x, given in zip(labels, options, strict=True) if not given])
+    return Grader(kind, None if scorer is None else load_scorer(scorer))
+
+
+def _require_prices(members: Sequence[LiveMember], file: Path) -> None:
+    unpriced = [member.name for member in members if member.price is None]
+    if unpriced:
+        raise ConfigError(
+            f"--max-usd: nobody knows what these members cost: {common.joined(unpriced)}; "
+            f'add [prices."MODEL"] to {file}, or leave --max-usd out'
+        )
+
+
+async def _run(live: LivePool, collector: Collector) -> Tally:
+    """Collect; Ctrl-C lets calls under way come back, a second one does not."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def interrupt() -> None:
+        if collector.tally.stopped == _INTERRUPTED and task is not None:
+            task.cancel()
+            return
+        common.remark("interrupted: waiting for calls under way; once more gives them up")
+        collector.stop(_INTERRUPTED)
+
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        async with live:
+            return await collector.run()
+    except asyncio.CancelledError:
+        return collector.tally
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def _now(tally: Tally) -> str:
+    """What is going on, beside the bar."""
+    parts = [f"${tally.cost_usd:.4f}"] if tally.cost_usd else []
+    if tally.failures:
+        parts.append(f"{tally.failures.total()} failed")
+    return ", ".join([*parts, *(f"{name} given up" for name in tally.dropped)])
+
+
+def _show(figures: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        common.print_json(figures)
+        return
+    table = common.table_of("", "")
+    for name, value in figures.items():
+        if value in (None, {}, ()):
+            continue
+        shown = value
+        if isinstance(value, dict):
+            shown = "\n".join(f"{k}: {v}" for k, v in value.items())
+        elif isinstance(value, tuple):
+            shown = common.joined(value)
+        elif name.endswith("_usd"):
+            shown = f"${value:.4f}"
+        table.add_row(_LABELS.get(name, name), str(shown))
+    common.output().print(table)
+
+
+_LABELS = {
+    "n_calls_in_all": "calls in all", "n_calls": "calls", "n_stored": "stored already",
+    "n_failed": "failed before (--retry-failed asks again)", "n_prompt_tokens": "prompt tokens",
+    "n_completion_tokens": "reply tokens, at most", "cost_usd": "dollars",
+    "unpriced": "unpriced members", "n_skipped": "failed before (--retry-failed asks again)",
+    "n_answered": "answered now", "failures": "failed now", "dropped": "given up",
+    "n_attempted": "asked now", "n_unpriced": "unpriced replies", "stopped": "stopped",
+}  # fmt: skip

@@ -1,0 +1,53 @@
+"""`rlfocal export`: from a database of answers to a data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.errors import ConfigError, nearest
+
+__all__ = ["export"]
+
+
+def export(
+    database_url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL", help="SQLite file, or postgresql://... .", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")
+    ],
+    members: common.Members = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of the data set.", show_default="the folder's"),
+    ] = None,
+    format: Annotated[str, typer.Option(metavar="F", help="parquet, csv or jsonl.")] = "parquet",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a data set that is there.")
+    ] = False,
+) -> None:
+    """Write collected answers as a data folder, for every other verb."""
+    from rlfocal.records.database import export_dataset, open_database
+    from rlfocal.records.folders import check_target, write_dataset
+    from rlfocal.records.formats import FORMATS
+
+    if format not in FORMATS:
+        raise ConfigError(f"--format: unknown format '{format}'; {nearest(format, FORMATS)}")
+    if "://" not in database_url and not Path(database_url).exists():
+        raise ConfigError(f"{database_url}: no such database; `rlfocal collect` makes one")
+    check_target(output, overwrite=overwrite)
+    with open_database(database_url) as database:
+        chosen = common.split_names(members, "--members")
+        dataset = export_dataset(database, members=chosen, name=name or output.resolve().name)
+    write_dataset(dataset, output, format=format, overwrite=overwrite)
+    common.remark(
+        f"{output}: {dataset.queries.num_rows} queries, {len(dataset.members)} members, "
+        f"{dataset.responses.num_rows} responses"
+    )

@@ -1,1 +1,0 @@
-"""Ask a pool the queries of a data set, into a database; resumable."""

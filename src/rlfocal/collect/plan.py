@@ -1,0 +1,159 @@
+"""Which calls are still to be made, and what they would come to.
+
+A call is one sample of one member's reply to one query. It has a content key: the same question put
+in the same way has the same key, in every run, so what is stored is never paid for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from rlfocal.errors import ConfigError
+from rlfocal.pool.building import LiveMember
+from rlfocal.pool.prompting import Question
+from rlfocal.records.database import Database, key_of, query_key_of
+
+__all__ = ["Call", "Estimate", "Plan", "make_plan"]
+
+_CHARS_PER_TOKEN = 4
+"""For estimates before anything is known: English text in common tokenisers."""
+_BLOCK = 500
+"""Keys looked up in the database at once."""
+
+
+class Call(NamedTuple):
+    """One call to make."""
+
+    key: str
+    query: int
+    """Row of the queries."""
+    member: int
+    sample: int
+
+
+class Estimate(NamedTuple):
+    """What a plan would come to at most."""
+
+    n_calls: int
+    n_stored: int
+    """Calls whose replies are in the database."""
+    n_failed: int
+    """Calls whose last attempt failed; they are made again on request only."""
+    n_prompt_tokens: int
+    n_completion_tokens: int
+    """As many as members are allowed to write."""
+    cost_usd: float
+    """Of priced members, if every reply is as long as it may be."""
+    unpriced: tuple[str, ...]
+    """Members whose price nobody has told."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every call that a collection is made of, stored or not; query by query."""
+
+    queries: Sequence[Mapping[str, Any]]
+    members: Sequence[LiveMember]
+    settings_keys: Sequence[str]
+    samples: Sequence[int]
+    """How often each member is asked."""
+
+    def calls(self) -> Iterator[Call]:
+        """All calls, those to one query beside each other: a part of them is of use already."""
+        for own, row in self._distinct.items():
+            for m, member in enumerate(self.members):
+                for sample in range(self.samples[m]):
+                    key = key_of(own, member.name, self.settings_keys[m], sample)
+                    yield Call(key, row, m, sample)
+
+    @property
+    def n_calls(self) -> int:
+        """How many calls there are in all."""
+        return len(self._distinct) * sum(self.samples)
+
+    @cached_property
+    def _distinct(self) -> dict[str, int]:
+        """Key → row of every query; those that read alike are asked once."""
+        rows: dict[str, int] = {}
+        for row, query in enumerate(self.queries):
+            rows.setdefault(query_key_of(query["prompt"], query["choices"]), row)
+        return rows
+
+    def question(self, call: Call) -> Question:
+        """What is asked."""
+        query = self.queries[call.query]
+        return Question(query["prompt"], tuple(query["choices"] or ()))
+
+    def tokens(self, call: Call) -> tuple[int, int]:
+        """Tokens of the prompt, by its length, and the most of the reply."""
+        request = self.members[call.member].request(self.question(call), sample=call.sample)
+        return len(request.text) // _CHARS_PER_TOKEN + 1, request.max_tokens
+
+    def most_usd(self, call: Call) -> float | None:
+        """What a call may cost at most; None where its member has no price."""
+        price = self.members[call.member].price
+        return None if price is None else price.of(*self.tokens(call))
+
+    def estimate(self, database: Database | None, *, retry_failed: bool = False) -> Estimate:
+        """Count what is still to do; nothing is asked and nothing written."""
+        failed = frozenset() if database is None or retry_failed else database.failed_keys()
+        n_stored = n_failed = n_prompt = n_completion = n_calls = 0
+        cost = 0.0
+        for block in blocks(self.calls()):
+            stored = set() if database is None else database.answered([c.key for c in block])
+            for call in block:
+                n_stored += call.key in stored
+                n_failed += call.key in failed and call.key not in stored
+                if call.key in stored or call.key in failed:
+                    continue
+                prompt, completion = self.tokens(call)
+                n_calls, n_prompt = n_calls + 1, n_prompt + prompt
+                n_completion += completion
+                cost += self.most_usd(call) or 0.0
+        unpriced = tuple(member.name for member in self.members if member.price is None)
+        return Estimate(n_calls, n_stored, n_failed, n_prompt, n_completion, cost, unpriced)
+
+
+def make_plan(
+    queries: pa.Table,
+    members: Sequence[LiveMember],
+    settings_keys: Sequence[str],
+    *,
+    samples: int | None = None,
+) -> Plan:
+    """Plan a collection.
+
+    Args:
+        queries: normalised queries.
+        members: who is asked.
+        settings_keys: of each member, as the database names them.
+        samples: times each member is asked; None for as often as its settings say.
+
+    Raises:
+        ConfigError: several samples of a member that always says the same.
+    """
+    for member in members:
+        if (samples or 1) > 1 and member.settings.temperature == 0:
+            raise ConfigError(
+                f"--samples {samples}: member '{member.name}' has temperature = 0 and would say "
+                "the same again; raise its temperature, or leave --samples out"
+            )
+    counts = [samples or member.settings.samples for member in members]
+    return Plan(queries.to_pylist(), members, settings_keys, counts)
+
+
+def blocks(calls: Iterator[Call]) -> Iterator[list[Call]]:
+    """Calls in lists of a few hundred."""
+    block: list[Call] = []
+    for call in calls:
+        block.append(call)
+        if len(block) == _BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block

@@ -1,0 +1,141 @@
+"""From settings to members that can be asked: endpoints in their wrappers.
+
+Members on one endpoint share its connections and limits; each has a meter of its own.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Literal, Self
+
+from rlfocal.errors import ConfigError
+from rlfocal.pool.prices import Price
+from rlfocal.pool.prompting import Question, request_for
+from rlfocal.pool.settings import (
+    EndpointSettings,
+    LiteLlmSettings,
+    LlamaCppSettings,
+    MemberSettings,
+    OpenAISettings,
+    PoolSettings,
+)
+from rlfocal.pool.types import Endpoint, Request, Response
+from rlfocal.pool.wrappers.limits import Limited
+from rlfocal.pool.wrappers.meter import Metered
+from rlfocal.pool.wrappers.retry import Retrying
+
+__all__ = ["LiveMember", "LivePool"]
+
+
+@dataclass(frozen=True)
+class LiveMember:
+    """One member, ready to be asked."""
+
+    settings: MemberSettings
+    endpoint: Metered
+    price: Price | None
+    timeout_s: float
+    api: Literal["chat", "completions"]
+    identity: Mapping[str, object]
+    """What its replies depend on."""
+
+    @property
+    def name(self) -> str:
+        """As the pool calls it."""
+        return self.settings.name
+
+    def request(self, question: Question, *, sample: int = 0) -> Request:
+        """What is sent for a question."""
+        return request_for(self.settings, question, api=self.api, sample=sample)
+
+    async def ask(
+        self, question: Question, *, sample: int = 0, timeout_s: float | None = None
+    ) -> Response:
+        """Ask a question.
+
+        Args:
+            question: what is asked.
+            sample: which reply to the same question.
+            timeout_s: seconds for all of it; None for the member's own.
+
+        Raises:
+            MemberError: there is no usable reply.
+        """
+        allowed = self.timeout_s if timeout_s is None else min(timeout_s, self.timeout_s)
+        return await self.endpoint.send(self.request(question, sample=sample), timeout_s=allowed)
+
+
+class LivePool:
+    """The members of a pool, some or all; use it as an asynchronous context.
+
+    Args:
+        settings: the pool.
+        members: which of them; None for all.
+        seed: draws waiting times between repeated calls.
+    """
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        members: Sequence[MemberSettings] | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        chosen = settings.members if members is None else tuple(members)
+        self._endpoints = {
+            name: _wrapped(settings.endpoints[name], random.Random(f"{seed} {name}"))
+            for name in dict.fromkeys(member.endpoint for member in chosen)
+        }
+        self.members = tuple(self._live(settings, member) for member in chosen)
+        self._open = AsyncExitStack()
+
+    def _live(self, pool: PoolSettings, member: MemberSettings) -> LiveMember:
+        served, price = pool.endpoint_of(member), pool.prices.get(member.model)
+        known = None if price is None else Price(price.prompt, price.completion, price.as_of)
+        if isinstance(served, LlamaCppSettings) and known is None:
+            known = Price(0.0, 0.0, None)  # nobody sends a bill
+        return LiveMember(
+            settings=member,
+            endpoint=Metered(self._endpoints[member.endpoint], known),
+            price=known,
+            timeout_s=member.timeout_s or served.timeout_s,
+            api="chat" if isinstance(served, LiteLlmSettings) else served.api,
+            identity=member.identity(served),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Open every endpoint."""
+        for endpoint in self._endpoints.values():
+            await self._open.enter_async_context(endpoint)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close every endpoint."""
+        await self._open.aclose()
+
+
+def _wrapped(settings: EndpointSettings, rng: random.Random) -> Endpoint:
+    retrying = Retrying(_bare(settings), attempts=settings.attempts, rng=rng)
+    # Outside the repeats: a call that waits to be sent again keeps its place, so that a server
+    # which is overloaded is not asked more in the meantime.
+    return Limited(retrying, concurrency=settings.concurrency, per_minute=settings.per_minute)
+
+
+def _bare(settings: EndpointSettings) -> Endpoint:
+    if isinstance(settings, OpenAISettings):
+        from rlfocal.pool.openai_client import OpenAIEndpoint
+
+        return OpenAIEndpoint(
+            settings.base_url,
+            key=settings.key(),
+            api=settings.api,
+            max_connections=settings.concurrency,
+        )
+    if isinstance(settings, LlamaCppSettings):
+        from rlfocal.pool.llama_cpp import LlamaCppEndpoint
+
+        return LlamaCppEndpoint(settings)
+    raise ConfigError("endpoints of kind 'litellm' need: pip install 'rlfocal[litellm]'")

@@ -1,0 +1,110 @@
+"""A GGUF file answered by llama.cpp in this process, through `xllamacpp`.
+
+The engine runs on threads of its own and is spoken to over the loopback interface, behind a key
+that only this process knows: so a call that is given up is cancelled there, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Any, Self
+
+from rlfocal.errors import ConfigError
+from rlfocal.pool.openai_client import OpenAIEndpoint
+from rlfocal.pool.settings import LlamaCppSettings
+from rlfocal.pool.types import Request, Response
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["LlamaCppEndpoint"]
+
+_BLOCK = 1 << 20
+
+
+class LlamaCppEndpoint:
+    """One model in memory; loaded when the endpoint is opened, so that a bad file is known early.
+
+    Args:
+        settings: which file, and how it is run.
+    """
+
+    def __init__(self, settings: LlamaCppSettings) -> None:
+        self._settings = settings
+        self._server: Any = None
+        self._client: OpenAIEndpoint | None = None
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        """Answer one request; as `Endpoint.send`."""
+        if self._client is None:
+            raise RuntimeError("open the endpoint first: async with endpoint: ...")
+        return await self._client.send(request, timeout_s=timeout_s)
+
+    def _load(self) -> OpenAIEndpoint:
+        settings, path = self._settings, self._settings.path
+        try:
+            import xllamacpp
+        except ImportError as exc:
+            raise ConfigError(
+                "a llama-cpp endpoint needs xllamacpp: pip install 'rlfocal[local]'"
+            ) from exc
+        _check(path, settings.sha256)
+        key = secrets.token_urlsafe(32)
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_parallel = settings.concurrency
+        params.n_ctx = settings.n_context * settings.concurrency  # shared out among them
+        params.cpuparams.n_threads = settings.n_threads
+        params.cpuparams_batch.n_threads = settings.n_threads
+        params.port, params.api_keys = 0, [key]
+        params.offline, params.ui, params.endpoint_slots = True, False, False
+        params.warmup, params.verbosity = False, -1
+        try:
+            self._server = xllamacpp.Server(params)
+        except (RuntimeError, ValueError) as exc:
+            raise ConfigError(f"{path}: llama.cpp cannot load it: {exc}") from exc
+        return OpenAIEndpoint(
+            f"{self._server.listening_address}/v1",
+            key=key,
+            api=settings.api,
+            max_connections=settings.concurrency,
+        )
+
+    async def close(self) -> None:
+        """Give the memory back."""
+        if self._client is not None:
+            await self._client.close()
+        self._server = self._client = None
+
+    async def __aenter__(self) -> Self:
+        """Load the model.
+
+        Raises:
+            ConfigError: the file is missing, not what it should be, or cannot be loaded.
+        """
+        self._client = await asyncio.to_thread(self._load)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close it."""
+        await self.close()
+
+
+def _check(path: Path, sha256: str | None) -> None:
+    """Refuse what llama.cpp would crash on, or what is not the file that was meant."""
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise ConfigError(f"{path}: is no GGUF file")
+            if sha256 is None:
+                return
+            file.seek(0)
+            found = hashlib.sha256()
+            while block := file.read(_BLOCK):
+                found.update(block)
+    except OSError as exc:
+        raise ConfigError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
+    if found.hexdigest() != sha256:
+        raise ConfigError(f"{path}: has sha256 {found.hexdigest()}, not {sha256}; get it again")

@@ -1,0 +1,234 @@
+"""A server that speaks OpenAI's API and knows nothing: for tests, here and at users'.
+
+It answers by a function, waits as long as it is told, and breaks in every way that real servers do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import web
+
+__all__ = ["Fault", "Said", "StubServer"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the stub says."""
+
+    text: str
+    finish: str | None = "stop"
+    logprobs: Mapping[str, float] | None = None
+    """Token → log-probability of the first token, where the request asks for any."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to break.
+
+    `kind` is a status ("500"), or "hang", "drip" (a byte at a time), "cut" (half of a reply),
+    "broken-json", "empty", "content-type", "redirect", "filtered", "huge".
+    """
+
+    kind: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    message: str = "told to fail"
+
+
+Answer = Callable[[Mapping[str, Any]], str | Said]
+"""The request's body → what is said."""
+
+
+def echo(body: Mapping[str, Any]) -> str:
+    """The last message, or the prompt."""
+    return prompt_of(body)
+
+
+def prompt_of(body: Mapping[str, Any]) -> str:
+    """What a request asks last."""
+    messages = body.get("messages")
+    return str(messages[-1]["content"] if messages else body.get("prompt", ""))
+
+
+class StubServer:
+    """An asynchronous context: it listens on the loopback interface while it is open.
+
+    Args:
+        answer: what is said; by default what was asked.
+        latency_s: seconds before each reply, or a function that draws them.
+        faults: one for each request, in order; None lets a request pass, and so does their end.
+        key: what clients must bring; None for nothing.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        answer: Answer = echo,
+        *,
+        latency_s: float | Callable[[], float] = 0.0,
+        faults: Iterable[Fault | None] = (),
+        key: str | None = None,
+    ) -> None:
+        self._answer, self._latency, self._key = answer, latency_s, key
+        self._faults = iter(faults)
+        self.bodies: list[dict[str, Any]] = []
+        """Of all requests, in the order they came."""
+        self.answered: Counter[str] = Counter()
+        """Prompt → how often its reply was sent to the last byte."""
+        self.n_under_way = self.most_under_way = 0
+        self.base_url = ""
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen on a free port."""
+        app = web.Application(client_max_size=64 << 20)
+        app.router.add_post("/v1/chat/completions", self._handle)
+        app.router.add_post("/v1/completions", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.base_url = f"http://{host}:{port}/v1"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        body: dict[str, Any] = await request.json()
+        self.bodies.append(body)
+        self.n_under_way += 1
+        self.most_under_way = max(self.most_under_way, self.n_under_way)
+        try:
+            return await self._reply(request, body)
+        finally:
+            self.n_under_way -= 1
+
+    async def _reply(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if self._key is not None and request.headers.get("Authorization") != f"Bearer {self._key}":
+            return _error(401, "no such key", {})
+        fault = next(self._faults, None)
+        await asyncio.sleep(self._latency() if callable(self._latency) else self._latency)
+        if fault is not None and fault.kind.isdigit():
+            return _error(int(fault.kind), fault.message, fault.headers)
+        reply = _shaped(body, self._answer(body), chat=request.path.endswith("chat/completions"))
+        if fault is not None:
+            return await _BREAKS[fault.kind](request, reply)
+        response = web.json_response(reply)
+        await response.prepare(request)
+        await response.write_eof()
+        self.answered[prompt_of(body)] += 1
+        return response
+
+
+def _shaped(body: Mapping[str, Any], said: str | Said, *, chat: bool) -> dict[str, Any]:
+    """A reply as OpenAI's API has it; words count as tokens."""
+    said = Said(said) if isinstance(said, str) else said
+    choice: dict[str, Any] = {"index": 0, "finish_reason": said.finish}
+    if chat:
+        choice["message"] = {"role": "assistant", "content": said.text}
+    else:
+        choice["text"] = said.text
+    if body.get("logprobs") and said.logprobs is not None:
+        top = [{"token": token, "logprob": value} for token, value in said.logprobs.items()]
+        if chat:
+            choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
+        else:
+            choice["logprobs"] = {"top_logprobs": [dict(said.logprobs)]}
+    asked = " ".join(m["content"] for m in body.get("messages", [])) or body.get("prompt", "")
+    n_prompt, n_completion = len(asked.split()), len(said.text.split())
+    usage = {
+        "prompt_tokens": n_prompt,
+        "completion_tokens": n_completion,
+        "total_tokens": n_prompt + n_completion,
+    }
+    kind = "chat.completion" if chat else "text_completion"
+    return {
+        "id": "stub-1", "object": kind, "created": 0, "model": body.get("model", "stub"),
+        "choices": [choice], "usage": usage,
+    }  # fmt: skip
+
+
+def _error(status: int, message: str, headers: Mapping[str, str]) -> web.Response:
+    return web.json_response({"error": {"message": message}}, status=status, headers=headers)
+
+
+Break = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+async def _hang(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
+    await asyncio.sleep(3600)
+    return web.json_response(reply)
+
+
+async def _drip(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    for byte in json.dumps(reply).encode():
+        await response.write(bytes([byte]))
+        await asyncio.sleep(0.05)
+    return response
+
+
+async def _cut(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
+    data = json.dumps(reply).encode()
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    response.content_length = len(data)
+    await response.prepare(request)
+    await response.write(data[: len(data) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return response
+
+
+async def _huge(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    for _ in range(16):
+        await response.write(b" " * (1 << 20))
+    return response
+
+
+def _as(change: Callable[[dict[str, Any]], web.Response]) -> Break:
+    async def respond(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
+        return change(reply)
+
+    return respond
+
+
+def _emptied(reply: dict[str, Any], finish: str) -> web.Response:
+    choice = reply["choices"][0]
+    choice["finish_reason"] = finish
+    if "message" in choice:
+        choice["message"]["content"] = ""
+    else:
+        choice["text"] = ""
+    return web.json_response(reply)
+
+
+_BREAKS: Mapping[str, Break] = {
+    "hang": _hang,
+    "drip": _drip,
+    "cut": _cut,
+    "huge": _huge,
+    "broken-json": _as(
+        lambda reply: web.Response(text=json.dumps(reply)[:-9], content_type="application/json")
+    ),
+    "empty": _as(lambda reply: _emptied(reply, "stop")),
+    "filtered": _as(lambda reply: _emptied(reply, "content_filter")),
+    "content-type": _as(
+        lambda reply: web.Response(text="<html>a proxy's page</html>", content_type="text/html")
+    ),
+    "redirect": _as(
+        lambda reply: web.Response(status=307, headers={"Location": "http://example.invalid/"})
+    ),
+}

@@ -1,0 +1,68 @@
+"""Send a request again where the failure may pass."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from rlfocal.errors import MemberError
+from rlfocal.pool.types import Endpoint, Request, Response
+from rlfocal.pool.wrappers.base import Wrapper
+
+__all__ = ["Retrying"]
+
+
+class Retrying(Wrapper):
+    """Repeats calls, waiting longer each time, within the time that the caller allows.
+
+    The wait is drawn between 0 and a bound that doubles (full jitter), so that those whom a server
+    turned away together do not come back together; where the server says how long to wait, it is
+    that, and no less.
+
+    Args:
+        endpoint: what is wrapped.
+        attempts: times a request is sent at most.
+        first_wait_s: bound of the first wait.
+        most_wait_s: bound of all waits.
+        rng: draws them.
+        sleep: waits; another one in tests.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        attempts: int = 4,
+        first_wait_s: float = 0.5,
+        most_wait_s: float = 30.0,
+        rng: random.Random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(endpoint)
+        self._attempts, self._first, self._most = attempts, first_wait_s, most_wait_s
+        self._rng, self._sleep, self._clock = rng, sleep, clock
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        """Answer one request; as `Endpoint.send`."""
+        end = self._clock() + timeout_s
+        for attempt in range(1, self._attempts + 1):
+            try:
+                reply = await self._endpoint.send(request, timeout_s=end - self._clock())
+                return replace(reply, n_attempts=reply.n_attempts + attempt - 1)
+            except MemberError as exc:
+                wait = self._wait(attempt, exc.retry_after_s)
+                last = attempt == self._attempts
+                if last or not exc.failure.passes or self._clock() + wait >= end:
+                    raise
+            await self._sleep(wait)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _wait(self, attempt: int, asked_s: float | None) -> float:
+        bound: float = min(self._most, self._first * 2 ** (attempt - 1))
+        drawn = self._rng.uniform(0, bound)
+        return drawn if asked_s is None else max(drawn, asked_s)

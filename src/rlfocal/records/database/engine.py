@@ -1,0 +1,176 @@
+"""From a database URL to transactions, so that everything above is the same on both engines.
+
+One writer at a time: SQLite locks its file when a transaction begins, PostgreSQL an advisory lock.
+So what a transaction has read still holds when it writes, and no two can wait for each other.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rlfocal.errors import DatabaseError
+from rlfocal.records.database.failures import Place, translated
+
+__all__ = ["Connections", "connect"]
+
+_LOCK = 0x726C666F63616C
+"""Number of the advisory lock: "rlfocal" in ASCII."""
+_EXAMPLES = "write answers.db, sqlite:///answers.db or postgresql://user:password@host/name"
+
+
+class Connections:
+    """Reading and writing transactions of one database; safe to use from several threads.
+
+    Args:
+        engine: the SQLAlchemy engine.
+        place: how messages call the database.
+        name: the database's short name, without host and folder.
+        busy_timeout_s: seconds to wait for another writer.
+    """
+
+    def __init__(self, engine: sa.Engine, place: Place, name: str, busy_timeout_s: float) -> None:
+        self.engine, self.place, self.name = engine, place, name
+        self._busy_timeout_s = busy_timeout_s
+        self._one_writer = threading.Lock()  # threads of one process queue here, in turn
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that changes nothing."""
+        with translated(self.place), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction beside which nobody else writes; undone as a whole if it fails."""
+        with self._one_writer, translated(self.place), self.engine.connect() as connection:
+            if self.engine.dialect.name == "sqlite":
+                connection = connection.execution_options(rlfocal_begin="BEGIN IMMEDIATE")
+            with connection.begin():
+                if self.engine.dialect.name == "postgresql":
+                    wait = f"{max(1, round(self._busy_timeout_s * 1000))}ms"
+                    connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, True)))
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+                yield connection
+
+    def let_readers_go_on(self) -> None:
+        """Let nobody who reads wait for a writer; the file remembers it. A server does so anyway."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        deadline = time.monotonic() + self._busy_timeout_s
+        with translated(self.place), closing(self.engine.raw_connection()) as connection:
+            while True:  # of several that switch at once SQLite lets none wait for another
+                try:
+                    if connection.cursor().execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                        connection.cursor().execute("PRAGMA journal_mode = WAL")
+                    return
+                except sqlite3.OperationalError as exc:
+                    if exc.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.02)
+
+    def now_s(self, connection: sa.Connection) -> float:
+        """Seconds since 1970 by a clock that everybody at this database shares."""
+        if self.engine.dialect.name == "sqlite":
+            return time.time()
+        clock = sa.extract("epoch", sa.func.clock_timestamp())
+        return float(connection.scalar(sa.select(clock)) or 0.0)
+
+    def insert(self, table: sa.Table) -> Any:
+        """An INSERT that can say what happens on a conflict."""
+        if self.engine.dialect.name == "sqlite":
+            return sqlite.insert(table)
+        return postgresql.insert(table)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def connect(url: str | Path, *, busy_timeout_s: float) -> Connections:
+    """Make the engine for a URL; nothing is opened yet.
+
+    Raises:
+        DatabaseError: the URL is of no known kind, or its driver is missing.
+    """
+    text = str(url)
+    scheme, found, rest = text.partition("://")
+    if found and scheme.partition("+")[0] in ("postgresql", "postgres"):
+        return _postgres(text, busy_timeout_s)
+    if found and scheme != "sqlite":
+        raise DatabaseError(f"a database of kind '{scheme[:20]}' is not known; {_EXAMPLES}")
+    path = rest.removeprefix("/") if found else text
+    if not path or path == ":memory:":
+        raise DatabaseError(f"a database needs a file, so that its answers stay; {_EXAMPLES}")
+    return _sqlite(Path(path), busy_timeout_s)
+
+
+def _sqlite(path: Path, busy_timeout_s: float) -> Connections:
+    if path.is_dir():
+        raise DatabaseError(
+            f"{path}: is a folder; name a file in it, such as {path / 'answers.db'}"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise DatabaseError(f"{path}: cannot be made: {reason}; name another file") from exc
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(path)),
+        connect_args={"timeout": busy_timeout_s},
+        hide_parameters=True,
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def set_up(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions begin below, not where the driver thinks
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        how = connection.get_execution_options().get("rlfocal_begin", "BEGIN")
+        connection.exec_driver_sql(how)
+
+    return Connections(engine, Place(str(path)), path.stem, busy_timeout_s)
+
+
+def _postgres(text: str, busy_timeout_s: float) -> Connections:
+    try:
+        url = sa.make_url(text).set(drivername="postgresql+psycopg")
+    except (sa.exc.ArgumentError, ValueError):
+        # Without its cause: that may quote the URL, and so the password.
+        raise DatabaseError(f"the database URL cannot be read; {_EXAMPLES}") from None
+    hosts = url.query.get("host", "")
+    host = url.host or (hosts if isinstance(hosts, str) else ",".join(hosts))
+    port = f":{url.port}" if url.port else ""
+    user = f"{url.username}@" if url.username else ""
+    given = (url.query.get(name, "") for name in ("password", "sslpassword"))
+    secrets = [url.password or ""] + [s for g in given for s in ((g,) if isinstance(g, str) else g)]
+    place = Place(f"postgresql://{user}{host}{port}/{url.database or ''}", _secrets(secrets))
+    waits = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
+    try:
+        engine = sa.create_engine(
+            url,
+            connect_args=waits,
+            hide_parameters=True,
+            isolation_level="READ COMMITTED",
+            pool_pre_ping=True,
+        )
+    except ImportError as exc:
+        raise DatabaseError(
+            f"{place.name}: the driver for PostgreSQL is missing: pip install 'rlfocal[postgres]'"
+        ) from exc
+    return Connections(engine, place, url.database or "postgres", busy_timeout_s)
+
+
+def _secrets(found: list[str]) -> tuple[str, ...]:
+    return tuple(secret for secret in dict.fromkeys(found) if secret)

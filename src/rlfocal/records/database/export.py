@@ -1,0 +1,236 @@
+"""From a database to a data set: all that came back becomes one row per query and member.
+
+Nothing that was judged against one label is passed on under another.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from rlfocal.errors import ConfigError, nearest
+from rlfocal.records.database.keys import key_of
+from rlfocal.records.database.rows import StoredResponse
+from rlfocal.records.database.schema import members as members_table
+from rlfocal.records.database.schema import queries as queries_table
+from rlfocal.records.database.schema import responses as responses_table
+from rlfocal.records.database.store import Database
+from rlfocal.records.dataset import Dataset
+from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo
+
+__all__ = ["export_dataset"]
+
+_BATCH = 5000
+_OPTIONAL = ("choice_scores", "samples", "text", "cost_usd", "latency_s", "response_chars")
+_Labels = dict[str, set[str | None]]
+_log = logging.getLogger(__name__)
+
+
+def export_dataset(
+    database: Database,
+    *,
+    members: Sequence[str] | None = None,
+    settings: Mapping[str, str] | None = None,
+    name: str | None = None,
+) -> Dataset:
+    """Make a data set of the queries that members were asked, and of what they answered.
+
+    Of repeated calls the row holds the most frequent answer, the earlier one on a tie, with the
+    text, score and option scores of the first reply that gave it; costs are added up, and
+    latencies averaged. A query that was relabelled counts with its latest label, and scores given
+    under another label are left out. Of two prompts under one query_id the later is renamed.
+
+    Args:
+        database: where from.
+        members: whose answers; None for everybody.
+        settings: member → settings_key; a member not named here is taken as it was added last.
+        name: of the data set; None: as imported, else the database's name.
+
+    Raises:
+        ConfigError: a member or its settings are not there.
+        RecordError: there is nothing that can be measured.
+    """
+    chosen = _choose_settings(database, members, dict(settings or {}))
+    queries, targets, judged = _read_queries(database)
+    for response in _read_responses(database, chosen):
+        for query in targets.get(response.query_key, ()):
+            query.add(response)
+    failed = database.failed_keys(members=list(chosen))
+    asked = [query for query in queries if query.replies or query.failed_in(failed, chosen)]
+    _warn(database, len(queries) - len(asked), "queries that nobody was asked are left out")
+    rows = [
+        {"query_id": query.name, "member": member} | _row(query.replies[member], query.row, judged)
+        for query in asked
+        for member in chosen
+        if member in query.replies
+    ]
+    columns = [n for n in RESPONSES if n not in _OPTIONAL or any(r[n] is not None for r in rows)]
+    info = _info(database, chosen)
+    return Dataset(
+        name or info.name or database.connections.name,
+        _table([query.row | {"query_id": query.name} for query in asked], QUERIES, QUERIES),
+        _table(rows, RESPONSES, columns),
+        info,
+    )
+
+
+@dataclass
+class _Query:
+    """A query as it goes out: the latest of the rows that share its id and what it reads."""
+
+    name: str
+    row: dict[str, Any]
+    replies: dict[str, dict[int, StoredResponse]] = field(default_factory=dict)
+    """Member → sample → reply."""
+
+    def add(self, reply: StoredResponse) -> None:
+        samples = self.replies.setdefault(reply.member, {})
+        if reply.sample not in samples or reply.query_key == self.row["digest"]:
+            samples[reply.sample] = reply
+
+    def failed_in(self, failed: set[str], chosen: Mapping[str, str]) -> bool:
+        keys = (key_of(self.row["query_key"], member, key) for member, key in chosen.items())
+        return not failed.isdisjoint(keys)
+
+
+def _choose_settings(
+    database: Database, members: Sequence[str] | None, wanted: dict[str, str]
+) -> dict[str, str]:
+    """Member → the settings_key to export, in order."""
+    r, m = responses_table.c, members_table.c
+    pairs = sa.select(r.member, r.settings_key).distinct().subquery()
+    known = (m.name == pairs.c.member) & (m.settings_key == pairs.c.settings_key)
+    order = (sa.func.coalesce(m.added_at, ""), m.position)
+    statement = sa.select(pairs).select_from(pairs.outerjoin(members_table, known)).order_by(*order)
+    there: dict[str, list[str]] = {}
+    with database.connections.read() as connection:
+        for member, key in connection.execute(statement):
+            there.setdefault(member, []).append(key)
+    chosen = {}
+    for member in sorted(there) if members is None else dict.fromkeys(members):
+        if member not in there:
+            raise ConfigError(
+                f"{database.connections.place.name}: no response of member '{member}'; "
+                f"{nearest(member, sorted(there))}"
+            )
+        chosen[member] = wanted.pop(member, there[member][-1])
+        if chosen[member] not in there[member]:
+            raise ConfigError(
+                f"{database.connections.place.name}: no response of member '{member}' under the "
+                f"settings '{chosen[member]}'; known: {', '.join(there[member])}"
+            )
+        if len(there[member]) > 1:
+            _log.warning(
+                "%s: member '%s' was asked under %d settings; taken are the answers under %s",
+                database,
+                member,
+                len(there[member]),
+                chosen[member],
+            )
+    if wanted:
+        raise ConfigError(f"settings of a member that is not exported: {', '.join(wanted)}")
+    return chosen
+
+
+def _read_queries(
+    database: Database,
+) -> tuple[list[_Query], dict[str, list[_Query]], _Labels]:
+    """The queries, those that each response key belongs to, and the labels each was judged by."""
+    queries: dict[tuple[str, str], _Query] = {}
+    targets: dict[str, list[_Query]] = {}
+    judged: _Labels = {}
+    used: set[str] = set()
+    n_relabelled = n_renamed = 0
+    with database.connections.read() as connection:
+        statement = sa.select(queries_table).order_by(queries_table.c.position)
+        for row in map(dict, connection.execute(statement).mappings()):
+            identity = row["query_id"], row["query_key"]
+            if identity in queries:
+                n_relabelled += 1
+                queries[identity].row = row
+            else:
+                name = row["query_id"]
+                if name in used:
+                    n_renamed += 1
+                    name = f"{name}~{row['digest'][:8]}"
+                used.add(name)
+                queries[identity] = _Query(name, row)
+                targets.setdefault(row["query_key"], []).append(queries[identity])
+            targets[row["digest"]] = [queries[identity]]
+            judged.setdefault(row["query_key"], set()).add(row["label"])
+            judged[row["digest"]] = {row["label"]}
+    _warn(database, n_relabelled, "queries came again, labelled otherwise; the latest counts")
+    _warn(database, n_renamed, "queries have the query_id of another one and get a longer one")
+    return list(queries.values()), targets, judged
+
+
+def _read_responses(database: Database, chosen: Mapping[str, str]) -> Iterable[StoredResponse]:
+    r = responses_table.c
+    statement = sa.select(responses_table).where(r.member.in_(list(chosen)))
+    with database.connections.read() as connection:
+        rows = connection.execution_options(yield_per=_BATCH).execute(statement)
+        for row in map(dict, rows.mappings()):
+            del row["key"]
+            if row["settings_key"] == chosen[row["member"]]:
+                yield StoredResponse(**row)
+
+
+def _row(
+    replies: Mapping[int, StoredResponse], query: Mapping[str, Any], judged: _Labels
+) -> dict[str, Any]:
+    """One row for all samples of one query and member."""
+    ordered = [replies[sample] for sample in sorted(replies)]
+    votes = Counter(reply.answer for reply in ordered if reply.answer is not None)
+    answer = votes.most_common(1)[0][0] if votes else None  # ties: the first that was counted
+    first = next(reply for reply in ordered if reply.answer == answer)
+    costs = [reply.cost_usd for reply in ordered]
+    latencies = [reply.latency_s for reply in ordered if reply.latency_s is not None]
+    live = first.query_key == query["query_key"]
+    return {
+        "answer": answer,
+        "score": first.score if judged[first.query_key] == {query["label"]} else None,
+        "choice_scores": first.choice_scores,
+        "samples": [reply.answer for reply in ordered] if len(ordered) > 1 else first.samples,
+        "text": first.text,
+        "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
+        "latency_s": sum(latencies) / len(latencies) if latencies else None,
+        "response_chars": len(first.text or "") if live else first.response_chars,
+    }
+
+
+def _info(database: Database, chosen: Mapping[str, str]) -> DatasetInfo:
+    """The description: an import's own where all comes from it, else only what holds for all."""
+    m = members_table.c
+    with database.connections.read() as connection:
+        rows = connection.execute(sa.select(m.name, m.settings_key, m.settings)).all()
+    settings = {member: s for member, key, s in rows if chosen.get(member) == key}
+    sources = {settings.get(member, {}).get("imported") for member in chosen}
+    infos: list[DatasetInfo] = []
+    for source in sorted(s for s in sources if s is not None):
+        infos.append(DatasetInfo(**json.loads(database.note(f"import {source}") or "{}")))
+    everybody = {"all": list(chosen)}
+    if len(sources) == 1 and infos:
+        update: dict[str, Any] = {"name": next(iter(sources))}
+        named = set(infos[0].pools.get("all", [])) | set(infos[0].member_accuracy)
+        if named - set(chosen) or not named:
+            update |= {"pools": everybody, "member_accuracy": {}}
+        return infos[0].model_copy(update=update)
+    return DatasetInfo(pools=everybody, synthetic=any(info.synthetic for info in infos))
+
+
+def _warn(database: Database, n: int, what: str) -> None:
+    if n:
+        _log.warning("%s: %d %s", database, n, what)
+
+
+def _table(
+    rows: list[dict[str, Any]], columns: Mapping[str, Any], names: Iterable[str]
+) -> pa.Table:
+    return pa.table({n: pa.array([row[n] for row in rows], columns[n].type) for n in names})

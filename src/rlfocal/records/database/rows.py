@@ -1,0 +1,112 @@
+"""What goes into the database and comes out: one call that was answered, one that failed, counts.
+
+Knows nothing of SQL.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from rlfocal.records.database.keys import key_of
+
+__all__ = ["MemberCounts", "Spent", "StoredError", "StoredResponse", "utc_now"]
+
+
+def utc_now() -> str:
+    """The time as texts in the database say it: ISO 8601 in UTC, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredResponse:
+    """One answered call.
+
+    Raises:
+        ValueError: a number that no data set may hold: a score outside [0, 1], a negative cost or
+            latency, an option score that is not finite, a negative sample index.
+    """
+
+    query_key: str
+    """From `query_key_of`; of an imported response the query's digest, whose own it is."""
+    query_id: str
+    member: str
+    settings_key: str
+    sample: int = 0
+    text: str | None
+    """The full reply; None only where an imported data set has none."""
+    answer: str | None = None
+    """What was extracted; None: no usable answer."""
+    score: float | None = None
+    choice_scores: tuple[float, ...] | None = None
+    """One number per option."""
+    finish: str | None = None
+    n_prompt_tokens: int | None = None
+    n_completion_tokens: int | None = None
+    cost_usd: float | None = None
+    """None: unpriced, never free."""
+    latency_s: float | None = None
+    created_at: str = field(default_factory=utc_now, compare=False)
+    samples: tuple[str | None, ...] | None = None
+    """Answers of repeated calls that an imported data set holds in one row."""
+    response_chars: int | None = None
+    """Length of an imported reply, whose text may be missing."""
+
+    def __post_init__(self) -> None:
+        if self.sample < 0:
+            raise ValueError(f"sample must be 0 or more, got {self.sample}")
+        if self.score is not None and not 0 <= self.score <= 1:
+            raise ValueError(f"score must lie in [0, 1], got {self.score}")
+        for name in ("cost_usd", "latency_s"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be finite and not negative, got {value}")
+        if self.choice_scores is not None:
+            scores = tuple(float(s) for s in self.choice_scores)
+            if not all(map(math.isfinite, scores)):
+                raise ValueError(f"choice_scores must be finite, got {scores}")
+            object.__setattr__(self, "choice_scores", scores)
+        if self.samples is not None:
+            object.__setattr__(self, "samples", tuple(self.samples))
+
+    @property
+    def key(self) -> str:
+        """The call's content key."""
+        return key_of(self.query_key, self.member, self.settings_key, self.sample)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredError:
+    """One failed attempt at a call."""
+
+    key: str
+    """Of the call."""
+    member: str
+    failure: str
+    """A value of `rlfocal.errors.Failure`."""
+    status: int | None = None
+    """HTTP status, where there was one."""
+    message: str = ""
+    created_at: str = field(default_factory=utc_now, compare=False)
+
+
+class Spent(NamedTuple):
+    """What the stored responses cost."""
+
+    n_calls: int
+    cost_usd: float
+    """Of the calls that have a price."""
+    n_unpriced: int
+    """Calls whose price nobody knows."""
+
+
+class MemberCounts(NamedTuple):
+    """How far one member is."""
+
+    n_responses: int
+    n_unusable: int
+    """Responses with neither an answer nor option scores nor a score."""
+    n_failed: int
+    """Calls without a response whose last attempt failed."""
