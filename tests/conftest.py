@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -54,14 +55,15 @@ def postgres_url() -> Iterator[str]:
     psycopg = pytest.importorskip("psycopg")
     as_user = {}
     if os.geteuid() == 0:  # the server refuses to run as root
-        as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        nobody = pwd.getpwnam("nobody")
+        as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     # Not below pytest's own folders: only root may enter those, and a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="rlfocal-pg-") as name:
         folder = Path(name)
         (folder / "password").write_text("open sesame")
         if as_user:
             for path in (folder, folder / "password"):
-                shutil.chown(path, "nobody", "nogroup")
+                os.chown(path, nobody.pw_uid, nobody.pw_gid)
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": folder}
         make = [initdb, "-D", folder / "data", "-U", "tester", "-A", "scram-sha-256", "--no-sync"]
         make += ["--pwfile", folder / "password", "--encoding=UTF8", "--locale=C"]
