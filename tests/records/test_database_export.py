@@ -1,4 +1,4 @@
-"""Data sets into a database and out again: equal rows, one row for several samples, honest scores."""
+"""Data sets into a database and out again: equal rows, samples in one row, honest scores."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Connections:
                 yield connection
 
     def let_readers_go_on(self) -> None:
-        """Let nobody who reads wait for a writer; the file remembers it. A server does so anyway."""
+        """Let no reader wait for a writer; the file remembers it, and a server does so anyway."""
         if self.engine.dialect.name != "sqlite":
             return
         deadline = time.monotonic() + self._busy_timeout_s
