@@ -94,7 +94,7 @@ def learned(table: ResponseTable, seed: int) -> RlFocal:
         for price in (CONFIG.default_price, 0.0)
     ]
     fallback = Fallback(tuple(alone), {})
-    return RlFocal(CONFIG).assemble(trainer.foundation, trainer.best_decider(), fallback)
+    return RlFocal(CONFIG).assemble(trainer.foundation, trainer.averaged_decider(), fallback)
 
 
 def view_of(table: ResponseTable, rows: np.ndarray) -> View:
