@@ -14,13 +14,16 @@ PUBLIC = {
         NotApplicable Outcome RecordError ResponseTable RlfocalError Strategy View __version__
         best_subsets build_table demo_dataset read_dataset run_bench write_dataset write_report
     """,
-    "rlfocal.errors": "CheckpointError ConfigError NotApplicable RecordError RlfocalError nearest",
+    "rlfocal.errors": """
+        CheckpointError ConfigError DatabaseError Failure MemberError NotApplicable RecordError
+        RlfocalError nearest
+    """,
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
     "rlfocal.records": """
         BoolArray Calibration CandidateKind Dataset DatasetInfo Encode FloatArray IntArray PoolModel
         ResponseTable build_table calibrate demo_dataset simulate
     """,
-    "rlfocal.records.folders": "check_target read_dataset write_dataset",
+    "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": "IMPORTERS Importer import_lm_eval",
     "rlfocal.features": "Encoder HashingEncoder encoder",
     "rlfocal.diversity": """

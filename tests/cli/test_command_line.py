@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conftest import Run
 
 PROGRAM = Path(sys.executable).with_name("rlfocal")
-VERBS = ("inspect", "diversity", "bench", "train", "evaluate", "explain")
+VERBS = ("collect", "export", "inspect", "diversity", "bench", "train", "evaluate", "explain")
 
 
 def test_help_names_every_verb(run: Run) -> None:

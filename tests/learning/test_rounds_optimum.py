@@ -21,7 +21,7 @@ from rlfocal.rl.strategy import RlFocal
 ALIKE, SAME_COST = (0.7,) * 5, (1,) * 5
 UNLIKE, UNLIKE_COST = (0.85, 0.7, 0.7, 0.6), (3, 1, 1, 1)
 PRICES = (0.002, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25)
-PATIENT = {"n_iterations": 300, "patience": 60}
+PATIENT = {"n_iterations": 300}
 CASES = [
     (ALIKE, SAME_COST, {"max_rounds": 1}),
     (ALIKE, SAME_COST, {"max_rounds": 2, **PATIENT}),
