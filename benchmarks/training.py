@@ -10,8 +10,8 @@
 3. With `--sb3`, the same for stable-baselines3's PPO with its default policy on the same queries:
    `DummyVecEnv` over 16 and 64 `PoolGymEnv`, prices drawn from the same range. Twice: with SB3's
    own default updates (10 epochs, 64 states each) and with ours (2 epochs, 1,024 states). Its
-   Fusion is a fitted `WeightedVote`, which costs less than our net. Rollouts are 4,096 decisions long; one
-   of them warms up.
+   Fusion is a fitted `WeightedVote`, which costs less than our net. Rollouts are 4,096 decisions
+   long; one of them warms up.
 
 Rates are per second of processor time of one thread: on an idle machine the same as wall time, and
 comparable on a busy one. Exit status 1 where a promise is missed: training in 90 s of wall time,
