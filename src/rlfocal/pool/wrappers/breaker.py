@@ -24,6 +24,9 @@ class CircuitBreaker(Wrapper):
         failures: in a row, after which it opens.
         cool_down_s: seconds until one request may try.
         clock: seconds that only grow.
+
+    Raises:
+        ValueError: it would open before the first failure.
     """
 
     def __init__(
@@ -35,6 +38,8 @@ class CircuitBreaker(Wrapper):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(endpoint)
+        if failures < 1:
+            raise ValueError(f"failures must be at least 1, got {failures}")
         self._most, self._cool_down_s, self._clock = failures, cool_down_s, clock
         self._in_a_row, self._opened_at = 0, 0.0
         self._trying = False

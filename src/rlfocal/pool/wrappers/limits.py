@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.types import Endpoint, Request, Response
@@ -24,6 +25,9 @@ class Limited(Wrapper):
         concurrency: requests under way at once.
         per_minute: requests started in a minute; None for no limit.
         clock: seconds that only grow.
+
+    Raises:
+        ValueError: no request could ever pass.
     """
 
     def __init__(
@@ -35,33 +39,46 @@ class Limited(Wrapper):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(endpoint)
+        if concurrency < 1 or (per_minute is not None and per_minute <= 0):
+            raise ValueError(
+                "concurrency must be at least 1 and per_minute above 0, got "
+                f"{concurrency} and {per_minute}"
+            )
         self._places = asyncio.Semaphore(concurrency)
         self._every_s = 0.0 if per_minute is None else 60.0 / per_minute
         self._next, self._clock = clock(), clock
+        self._turns = asyncio.Lock()
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         end = self._clock() + timeout_s
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._places.acquire()
-        except TimeoutError:
-            raise _waited(timeout_s) from None
-        try:
-            if self._every_s:
-                await self._turn(end, timeout_s)
-            return await self._endpoint.send(request, timeout_s=end - self._clock())
-        finally:
-            self._places.release()
+        async with AsyncExitStack() as place:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await place.enter_async_context(self._places)
+                    await self._turn(end)
+            except TimeoutError:
+                raise _waited(timeout_s) from None
+            left = end - self._clock()
+            if left <= 0:
+                raise _waited(timeout_s)
+            return await self._endpoint.send(request, timeout_s=left)
 
-    async def _turn(self, end: float, timeout_s: float) -> None:
-        """Wait for the next free moment; one that comes too late is left to others."""
-        now = self._clock()
-        moment = max(self._next, now)
-        if moment >= end:
-            raise _waited(timeout_s)
-        self._next = moment + self._every_s
-        await asyncio.sleep(moment - now)
+    async def _turn(self, end: float) -> None:
+        """Wait for the next free moment.
+
+        One request waits for it, the others for that request: so a moment is taken when it has
+        come, and who gives up or comes too late has taken none.
+        """
+        if not self._every_s:
+            return
+        async with self._turns:
+            wait = self._next - self._clock()
+            if self._next >= end:
+                raise TimeoutError
+            if wait > 0:
+                await asyncio.sleep(wait)
+            self._next = max(self._next, self._clock()) + self._every_s
 
 
 def _waited(timeout_s: float) -> MemberError:

@@ -30,6 +30,9 @@ class Retrying(Wrapper):
         rng: draws them.
         sleep: waits; another one in tests.
         clock: seconds that only grow.
+
+    Raises:
+        ValueError: fewer than one attempt, or a negative wait.
     """
 
     def __init__(
@@ -44,25 +47,35 @@ class Retrying(Wrapper):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(endpoint)
+        if attempts < 1 or min(first_wait_s, most_wait_s) < 0:
+            raise ValueError(
+                "attempts must be at least 1 and waits at least 0, got "
+                f"{attempts}, {first_wait_s} and {most_wait_s}"
+            )
         self._attempts, self._first, self._most = attempts, first_wait_s, most_wait_s
         self._rng, self._sleep, self._clock = rng, sleep, clock
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         end = self._clock() + timeout_s
-        for attempt in range(1, self._attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 reply = await self._endpoint.send(request, timeout_s=end - self._clock())
                 return replace(reply, n_attempts=reply.n_attempts + attempt - 1)
             except MemberError as exc:
-                wait = self._wait(attempt, exc.retry_after_s)
-                last = attempt == self._attempts
-                if last or not exc.failure.passes or self._clock() + wait >= end:
-                    raise
+                error = exc
+            wait = self._wait(attempt, error.retry_after_s)
+            last = attempt == self._attempts or not error.failure.passes
+            if last or self._clock() + wait >= end:
+                raise error
             await self._sleep(wait)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            if self._clock() >= end:
+                raise error  # it overslept; there is no time in which to fail in another way
 
     def _wait(self, attempt: int, asked_s: float | None) -> float:
-        bound: float = min(self._most, self._first * 2 ** (attempt - 1))
+        # From the 64th on the bound is the most wait by far, and a float would not hold it.
+        bound = min(self._most, self._first * 2.0 ** min(attempt - 1, 63))
         drawn = self._rng.uniform(0, bound)
         return drawn if asked_s is None else max(drawn, asked_s)

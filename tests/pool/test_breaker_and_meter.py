@@ -1,0 +1,221 @@
+"""The breaker's states by a hand-moved clock; the meter's sums by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from rlfocal.errors import Failure, MemberError
+from rlfocal.pool import CircuitBreaker, Message, Metered, Price, Request, Response
+
+ASKED = Request((Message("user", "?"),))
+
+
+class Member:
+    """Does what `next` says."""
+
+    def __init__(self) -> None:
+        self.next: Failure | Response = Response("x")
+        self.n_asked = self.n_closed = 0
+        self.gate: asyncio.Event | None = None
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        self.n_asked += 1
+        said = self.next
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(said, Failure):
+            raise MemberError(said.value, failure=said)
+        return said
+
+    async def close(self) -> None:
+        self.n_closed += 1
+
+    async def __aenter__(self) -> Member:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+class Bench:
+    """A breaker that opens after three failures, for ten seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.member = Member()
+        self.breaker = CircuitBreaker(
+            self.member, failures=3, cool_down_s=10, clock=lambda: self.now
+        )
+
+    async def ask(self, said: Failure | Response) -> Failure | None:
+        self.member.next = said
+        try:
+            await self.breaker.send(ASKED, timeout_s=1)
+        except MemberError as exc:
+            return exc.failure
+        return None
+
+
+OK = Response("x")
+DOWN = Failure.SERVER_ERROR
+
+
+async def opened() -> Bench:
+    bench = Bench()
+    for _ in range(3):
+        assert bench.breaker.state == "closed"
+        assert await bench.ask(DOWN) is DOWN
+    assert bench.breaker.state == "open"
+    return bench
+
+
+def test_it_opens_after_failures_in_a_row_and_spares_the_server() -> None:
+    async def go() -> None:
+        bench = await opened()
+        assert await bench.ask(OK) is Failure.CIRCUIT_OPEN
+        assert bench.member.n_asked == 3
+
+    asyncio.run(go())
+
+
+def test_a_success_begins_the_count_anew() -> None:
+    async def go() -> None:
+        bench = Bench()
+        for said in (DOWN, DOWN, OK, DOWN, DOWN):
+            await bench.ask(said)
+        assert bench.breaker.state == "closed"
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("failure", list(Failure))
+def test_failures_of_the_request_do_not_count(failure: Failure) -> None:
+    async def go() -> None:
+        bench = Bench()
+        for _ in range(5):
+            await bench.ask(failure)
+        of_the_request = failure in (
+            Failure.BAD_REQUEST, Failure.EMPTY, Failure.FILTERED, Failure.CANCELLED,
+        )  # fmt: skip
+        assert bench.breaker.state == ("closed" if of_the_request else "open")
+
+    asyncio.run(go())
+
+
+def test_one_request_tries_after_the_cool_down_and_closes_it() -> None:
+    async def go() -> None:
+        bench = await opened()
+        bench.now = 9.9
+        assert bench.breaker.state == "open"
+        bench.now = 10.0
+        assert bench.breaker.state == "half-open"
+        assert await bench.ask(OK) is None
+        assert bench.breaker.state == "closed"
+
+    asyncio.run(go())
+
+
+def test_a_failed_try_opens_it_again_for_the_whole_cool_down() -> None:
+    async def go() -> None:
+        bench = await opened()
+        bench.now = 15.0
+        assert await bench.ask(DOWN) is DOWN
+        bench.now = 24.9
+        assert await bench.ask(OK) is Failure.CIRCUIT_OPEN
+        bench.now = 25.0
+        assert await bench.ask(OK) is None
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("end", ["answer", "cancel"])
+def test_only_one_tries_and_a_cancelled_try_frees_the_way(end: str) -> None:
+    async def go() -> None:
+        bench = await opened()
+        bench.now, bench.member.gate = 10.0, asyncio.Event()
+        trying = asyncio.create_task(bench.ask(OK))
+        await asyncio.sleep(0)
+        assert bench.member.n_asked == 4
+        assert await bench.ask(OK) is Failure.CIRCUIT_OPEN
+        if end == "cancel":
+            trying.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await trying
+            assert bench.breaker.state == "half-open"
+        bench.member.gate.set()
+        if end == "answer":
+            assert await trying is None
+        assert await bench.ask(OK) is None
+        assert bench.breaker.state == "closed"
+
+    asyncio.run(go())
+
+
+def test_a_breaker_that_is_never_closed_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        CircuitBreaker(Member(), failures=0)
+
+
+def test_price_by_hand() -> None:
+    price = Price(2.5, 10.0, date(2025, 1, 31))
+    assert price.of(1_000_000, 0) == 2.5
+    assert price.of(1000, 200) == pytest.approx(0.0045)
+    assert price.of(None, 5) is None
+    assert price.of(5, None) is None
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="at least 0"):
+            Price(wrong, 0.0)
+        with pytest.raises(ValueError, match="at least 0"):
+            Price(0.0, wrong)
+
+
+def test_the_meter_adds_up_and_keeps_what_the_server_charged() -> None:
+    async def go() -> None:
+        member = Member()
+        meter = Metered(member, Price(1.0, 2.0))
+        costs = []
+        for said in (
+            Response("a", n_prompt_tokens=100, n_completion_tokens=50),
+            Response("b", n_prompt_tokens=10, n_completion_tokens=10, cost_usd=0.5),
+            Response("c", n_prompt_tokens=7),
+        ):
+            member.next = said
+            costs.append((await meter.send(ASKED, timeout_s=1)).cost_usd)
+        member.next = Failure.TIMEOUT
+        with pytest.raises(MemberError):
+            await meter.send(ASKED, timeout_s=1)
+        assert costs == [pytest.approx(0.0002), 0.5, None]
+        totals = meter.totals
+        assert (totals.n_calls, totals.n_failed, totals.n_unpriced) == (3, 1, 1)
+        assert (totals.n_prompt_tokens, totals.n_completion_tokens) == (117, 60)
+        assert totals.cost_usd == pytest.approx(0.5002)
+
+    asyncio.run(go())
+
+
+def test_without_a_price_a_call_is_unpriced_and_not_free() -> None:
+    async def go() -> None:
+        member = Member()
+        member.next = Response("a", n_prompt_tokens=1, n_completion_tokens=1)
+        meter = Metered(member, None)
+        assert (await meter.send(ASKED, timeout_s=1)).cost_usd is None
+        assert meter.totals.n_unpriced == 1
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("wrap", [lambda m: Metered(m, None), lambda m: CircuitBreaker(m)])
+def test_wrappers_close_what_they_wrap(wrap: Callable[[Member], Metered]) -> None:
+    async def go() -> None:
+        member = Member()
+        async with wrap(member) as endpoint:
+            await endpoint.send(ASKED, timeout_s=1)
+        assert member.n_closed == 1
+        await wrap(member).close()
+        assert member.n_closed == 2
+
+    asyncio.run(go())
