@@ -7,18 +7,20 @@ remedy, and holds neither the key nor the prompt.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.http_failures import connection_error, retry_after, status_error
+from rlfocal.errors import ConfigError, Failure, MemberError
+from rlfocal.pool.http_failures import connection_error, retry_after
+from rlfocal.pool.openai_reply import read_error, read_reply
 from rlfocal.pool.redaction import Secret, redact, repeats
-from rlfocal.pool.types import Finish, Request, Response
+from rlfocal.pool.types import Request, Response
 
 __all__ = ["OpenAIEndpoint"]
 
@@ -26,8 +28,16 @@ _MOST_BYTES = 8 << 20
 """Of a reply; a longer one is broken or hostile."""
 _SHOWN = 200
 """Characters of a server's own message that an error repeats."""
-_FINISHES: Mapping[str | None, Finish] = {"stop": "stop", "length": "length", None: "stop"}
-"""Some servers leave it out; that is no reason to throw a reply away."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    # Not in the repr: a server may echo the key, and tracebacks may show what variables hold.
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    cut: bool
+    """There was more of it than is read."""
 
 
 class OpenAIEndpoint:
@@ -38,6 +48,9 @@ class OpenAIEndpoint:
         key: sent as a bearer token; None for none.
         api: chat turns, or one text that the model goes on with.
         max_connections: kept open at most.
+
+    Raises:
+        ConfigError: the key holds what cannot be sent.
     """
 
     def __init__(
@@ -48,11 +61,16 @@ class OpenAIEndpoint:
         api: Literal["chat", "completions"] = "chat",
         max_connections: int = 100,
     ) -> None:
+        self._host = urlsplit(base_url).netloc.rpartition("@")[2]
+        if key and not key.isprintable():
+            raise ConfigError(
+                f"the key for {self._host} holds a line break or another character that cannot be "
+                "sent; copy it again"
+            )
         self._base_url, self._api = base_url.rstrip("/"), api
         self._key = Secret(key or "")
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
-        self._host = urlsplit(base_url).netloc.rpartition("@")[2]
 
     def __repr__(self) -> str:
         return f"OpenAIEndpoint({self._host!r}, api={self._api!r})"
@@ -61,38 +79,50 @@ class OpenAIEndpoint:
         """Answer one request; as `Endpoint.send`."""
         where = f"{self._host}, model '{request.model}'" if request.model else self._host
         started = time.perf_counter()
+        reply = await self._exchange(request, where, timeout_s)
+        if isinstance(reply, MemberError):
+            # Raised here and not where it was met: there aiohttp's exception would become its
+            # context, and that holds the request, and so the key.
+            raise reply
+        latency_s = time.perf_counter() - started
+        show = partial(self._shown, prompt=request.text)
+        if reply.status >= 300:
+            wait = retry_after(reply.headers.get("Retry-After"))
+            raise read_error(reply.body, reply.status, where=where, show=show, retry_after_s=wait)
+        if reply.cut:
+            raise MemberError(
+                f"{where}: a reply of more than {_MOST_BYTES >> 20} MiB; check base_url",
+                failure=Failure.MALFORMED,
+            )
+        kind = reply.headers.get("Content-Type", "")
+        found = read_reply(reply.body, kind, request, api=self._api, where=where, show=show)
+        return replace(found, latency_s=latency_s)
+
+    async def _exchange(
+        self, request: Request, where: str, timeout_s: float
+    ) -> _Reply | MemberError:
         try:
             async with asyncio.timeout(timeout_s):
-                status, headers, body = await self._post(self._body(request), where)
+                return await self._post(self._body(request))
         except TimeoutError:
-            raise MemberError(
+            return MemberError(
                 f"{where}: no reply within {timeout_s:.3g} s; raise timeout_s or ask less at once",
                 failure=Failure.TIMEOUT,
-            ) from None
+            )
         except (aiohttp.ClientError, OSError, UnicodeError) as exc:
-            # Not "from exc": it holds the request, and that holds the key.
-            raise connection_error(where, exc) from None
-        if status >= 300:
-            wait = retry_after(headers.get("Retry-After"))
-            raise status_error(where, status, detail=self._told(body, request), retry_after_s=wait)
-        found = _json(body, headers.get("Content-Type", ""), where)
-        return self._read(found, request, where, time.perf_counter() - started)
+            return connection_error(where, exc)
 
-    async def _post(self, body: dict[str, Any], where: str) -> tuple[int, Mapping[str, str], bytes]:
+    async def _post(self, body: dict[str, Any]) -> _Reply:
         path = "/chat/completions" if self._api == "chat" else "/completions"
         session = self._opened()
         async with session.post(self._base_url + path, json=body, allow_redirects=False) as reply:
-            # One byte more than allowed tells a reply that ends there from one that goes on.
             parts, size = [], 0
             async for part in reply.content.iter_any():
                 parts.append(part)
                 size += len(part)
                 if size > _MOST_BYTES:
-                    raise MemberError(
-                        f"{where}: a reply of more than {_MOST_BYTES >> 20} MiB; check base_url",
-                        failure=Failure.MALFORMED,
-                    )
-            return reply.status, reply.headers, b"".join(parts)
+                    break
+            return _Reply(reply.status, reply.headers, b"".join(parts), cut=size > _MOST_BYTES)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -128,57 +158,12 @@ class OpenAIEndpoint:
             body["logprobs"] = request.n_logprobs
         return body
 
-    def _told(self, body: bytes, request: Request) -> str:
-        """The server's own message, where it is fit to be shown."""
-        try:
-            found = json.loads(body)
-        except ValueError:
-            return ""
-        error = found.get("error", found) if isinstance(found, dict) else None
-        text = error.get("message") if isinstance(error, dict) else error
-        if not isinstance(text, str):
-            return ""
+    def _shown(self, text: str, *, prompt: str) -> str:
+        """A server's own words, as far as they are fit to be shown."""
         text = " ".join(redact(text, [self._key.reveal()]).split())
-        if repeats(text, request.text):
-            return "its message repeats the prompt and is left out"
+        if repeats(text, prompt):
+            return "left out: it repeats the prompt"
         return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-    def _read(
-        self, found: dict[str, Any], request: Request, where: str, latency_s: float
-    ) -> Response:
-        try:
-            choice = found["choices"][0]
-            text = (choice["message"]["content"] if self._api == "chat" else choice["text"]) or ""
-            finish, usage = choice.get("finish_reason"), found.get("usage") or {}
-            if not isinstance(text, str) or not isinstance(usage, dict):
-                raise TypeError
-        except (KeyError, IndexError, TypeError, AttributeError):
-            raise MemberError(
-                f"{where}: the reply lacks what OpenAI's API promises (choices, text); check "
-                "base_url and api",
-                failure=Failure.MALFORMED,
-            ) from None
-        logprobs = _first_logprobs(choice.get("logprobs")) if request.n_logprobs else None
-        if finish == "content_filter":
-            raise MemberError(f"{where}: held back by its content filter", failure=Failure.FILTERED)
-        if finish not in _FINISHES:
-            raise MemberError(
-                f"{where}: ended for an unknown reason {str(finish)[:40]!r}",
-                failure=Failure.MALFORMED,
-            )
-        if not text.strip() and not logprobs:
-            raise MemberError(
-                f"{where}: an empty reply; check template, stop and max_tokens",
-                failure=Failure.EMPTY,
-            )
-        return Response(
-            text=text,
-            finish=_FINISHES[finish],
-            n_prompt_tokens=_count(usage.get("prompt_tokens")),
-            n_completion_tokens=_count(usage.get("completion_tokens")),
-            first_logprobs=logprobs,
-            latency_s=latency_s,
-        )
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -193,39 +178,3 @@ class OpenAIEndpoint:
     async def __aexit__(self, *exc: object) -> None:
         """Close it."""
         await self.close()
-
-
-def _json(body: bytes, content_type: str, where: str) -> dict[str, Any]:
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind and not (kind == "application/json" or kind.endswith("+json")):
-        raise MemberError(
-            f"{where}: the reply is {kind[:60]}, not JSON; check base_url",
-            failure=Failure.MALFORMED,
-        )
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise MemberError(
-            f"{where}: the reply is not the JSON object it should be; see the server's log",
-            failure=Failure.MALFORMED,
-        )
-    return found
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
-
-
-def _first_logprobs(found: Any) -> dict[str, float] | None:
-    """Token → log-probability of the first token, in the chat's or the completions' shape."""
-    try:
-        if "content" in found:
-            top = found["content"][0]["top_logprobs"]
-            pairs = [(item["token"], item["logprob"]) for item in top]
-        else:
-            pairs = list(found["top_logprobs"][0].items())
-        return {str(token): float(value) for token, value in pairs} or None
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-        return None

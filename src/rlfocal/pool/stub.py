@@ -63,6 +63,8 @@ class StubServer:
         latency_s: seconds before each reply, or a function that draws them.
         faults: one for each request, in order; None lets a request pass, and so does their end.
         key: what clients must bring; None for nothing.
+        models: what it says it serves.
+        like_llama_cpp: log-probabilities have the chat's shape for plain completions, too.
     """
 
     __test__ = False
@@ -74,7 +76,10 @@ class StubServer:
         latency_s: float | Callable[[], float] = 0.0,
         faults: Iterable[Fault | None] = (),
         key: str | None = None,
+        models: Iterable[str] = ("stub",),
+        like_llama_cpp: bool = False,
     ) -> None:
+        self._models, self._like_llama_cpp = tuple(models), like_llama_cpp
         self._answer, self._latency, self._key = answer, latency_s, key
         self._faults = iter(faults)
         self.bodies: list[dict[str, Any]] = []
@@ -90,7 +95,11 @@ class StubServer:
         app = web.Application(client_max_size=64 << 20)
         app.router.add_post("/v1/chat/completions", self._handle)
         app.router.add_post("/v1/completions", self._handle)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        app.router.add_get("/v1/models", self._list)
+        # Who hangs up is no longer under way.
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -102,6 +111,10 @@ class StubServer:
         """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _list(self, request: web.Request) -> web.Response:
+        listed = [{"id": name, "object": "model", "created": 0} for name in self._models]
+        return web.json_response({"object": "list", "data": listed})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body: dict[str, Any] = await request.json()
@@ -120,7 +133,9 @@ class StubServer:
         await asyncio.sleep(self._latency() if callable(self._latency) else self._latency)
         if fault is not None and fault.kind.isdigit():
             return _error(int(fault.kind), fault.message, fault.headers)
-        reply = _shaped(body, self._answer(body), chat=request.path.endswith("chat/completions"))
+        chat = request.path.endswith("chat/completions")
+        chat_logprobs = chat or self._like_llama_cpp
+        reply = _shaped(body, self._answer(body), chat=chat, chat_logprobs=chat_logprobs)
         if fault is not None:
             return await _BREAKS[fault.kind](request, reply)
         response = web.json_response(reply)
@@ -130,7 +145,9 @@ class StubServer:
         return response
 
 
-def _shaped(body: Mapping[str, Any], said: str | Said, *, chat: bool) -> dict[str, Any]:
+def _shaped(
+    body: Mapping[str, Any], said: str | Said, *, chat: bool, chat_logprobs: bool
+) -> dict[str, Any]:
     """A reply as OpenAI's API has it; words count as tokens."""
     said = Said(said) if isinstance(said, str) else said
     choice: dict[str, Any] = {"index": 0, "finish_reason": said.finish}
@@ -140,7 +157,7 @@ def _shaped(body: Mapping[str, Any], said: str | Said, *, chat: bool) -> dict[st
         choice["text"] = said.text
     if body.get("logprobs") and said.logprobs is not None:
         top = [{"token": token, "logprob": value} for token, value in said.logprobs.items()]
-        if chat:
+        if chat_logprobs:
             choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
         else:
             choice["logprobs"] = {"top_logprobs": [dict(said.logprobs)]}
