@@ -48,12 +48,9 @@ class Settings(BaseModel):
         first = exc.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            inner = (
-                len(first["loc"]) > 1
-            )  # of a group within this one: its names are not known here
-            return f"unknown key '{key}'" + (
-                f"; {nearest(key, cls.model_fields)}" if not inner else ""
-            )
+            if len(first["loc"]) > 1:  # of a group within this one: its names are not known here
+                return f"unknown key '{key}'"
+            return f"unknown key '{key}'; {nearest(key, cls.model_fields)}"
         if first["type"] == "missing":
             known = cls.model_fields.get(key)
             return f"'{key}' is missing; {(known and known.description) or 'add it'}"

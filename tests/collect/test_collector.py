@@ -34,6 +34,12 @@ QUERIES = normalise_queries(
 """The fourth reads like the first: it is not asked again."""
 
 
+def sums(n: int) -> pa.Table:
+    """Queries without labels."""
+    names, prompts = [f"q{k}" for k in range(n)], [f"{k} =" for k in range(n)]
+    return normalise_queries(pa.table({"query_id": names, "prompt": prompts}))
+
+
 def solve(body: Mapping[str, Any]) -> Said:
     """Right on everything, as letters and as numbers."""
     prompt = prompt_of(body)
@@ -171,11 +177,7 @@ def test_failures_stand_apart_and_are_asked_for_again_on_request_only(
 def test_a_hopeless_member_is_given_up_and_the_others_go_on(
     tmp_path: Path, database: Database
 ) -> None:
-    many = normalise_queries(
-        pa.table(
-            {"query_id": [f"q{k}" for k in range(40)], "prompt": [f"{k} =" for k in range(40)]}
-        )
-    )
+    many = sums(40)
 
     async def run() -> Tally:
         async with StubServer(solve) as good, StubServer(key="right") as locked:
@@ -227,11 +229,7 @@ def test_the_cap_on_calls_is_exact(tmp_path: Path, database: Database) -> None:
 
 
 def test_stopping_keeps_what_is_under_way(tmp_path: Path, database: Database) -> None:
-    many = normalise_queries(
-        pa.table(
-            {"query_id": [f"q{k}" for k in range(60)], "prompt": [f"{k} =" for k in range(60)]}
-        )
-    )
+    many = sums(60)
 
     async def run() -> tuple[Tally, StubServer]:
         def soon(collector: Collector) -> None:
@@ -250,11 +248,7 @@ def test_stopping_keeps_what_is_under_way(tmp_path: Path, database: Database) ->
 
 
 def test_two_collectors_side_by_side_finish_the_work_once(tmp_path: Path) -> None:
-    many = normalise_queries(
-        pa.table(
-            {"query_id": [f"q{k}" for k in range(80)], "prompt": [f"{k} =" for k in range(80)]}
-        )
-    )
+    many = sums(80)
 
     async def run() -> tuple[list[Tally], StubServer]:
         draw = random.Random(0)

@@ -130,10 +130,11 @@ def _grader(kind: str | None, scorer: str | None, queries: pa.Table) -> Grader:
 
 
 def _require_prices(members: Sequence[LiveMember], file: Path) -> None:
-    unpriced = [member.name for member in members if member.price is None]
-    if unpriced:
+    from rlfocal.pool.building import unpriced
+
+    if names := unpriced(members):
         raise ConfigError(
-            f"--max-usd: nobody knows what these members cost: {common.joined(unpriced)}; "
+            f"--max-usd: nobody knows what these members cost: {common.joined(names)}; "
             f'add [prices."MODEL"] to {file}, or leave --max-usd out'
         )
 

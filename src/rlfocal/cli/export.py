@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rlfocal.cli import common
-from rlfocal.errors import ConfigError, nearest
+from rlfocal.errors import ConfigError
 
 __all__ = ["export"]
 
@@ -36,13 +36,10 @@ def export(
     """Write collected answers as a data folder, for every other verb."""
     from rlfocal.records.database import export_dataset, open_database
     from rlfocal.records.folders import check_target, write_dataset
-    from rlfocal.records.formats import FORMATS
 
-    if format not in FORMATS:
-        raise ConfigError(f"--format: unknown format '{format}'; {nearest(format, FORMATS)}")
     if "://" not in database_url and not Path(database_url).exists():
         raise ConfigError(f"{database_url}: no such database; `rlfocal collect` makes one")
-    check_target(output, overwrite=overwrite)
+    check_target(output, overwrite=overwrite, format=format)
     with open_database(database_url) as database:
         chosen = common.split_names(members, "--members")
         dataset = export_dataset(database, members=chosen, name=name or output.resolve().name)

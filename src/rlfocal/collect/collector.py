@@ -19,7 +19,7 @@ from rlfocal.collect.plan import Call, Plan, blocks
 from rlfocal.errors import Failure, MemberError
 from rlfocal.grading import Grader
 from rlfocal.pool.types import Response
-from rlfocal.records.database import Database, StoredError, StoredResponse, query_key_of
+from rlfocal.records.database import Database, StoredError, StoredResponse
 
 __all__ = ["Collector", "Limits", "Tally"]
 
@@ -183,7 +183,7 @@ class Collector:
             member = self._plan.members[call.member]
             if self.tally.stopped or member.name in self.tally.dropped:
                 continue
-            price = self._plan.most_usd(call) or 0.0
+            price = self._most_usd(call)
             if not self._within_limits(price):
                 continue
             self.tally.n_attempted += 1
@@ -230,6 +230,10 @@ class Collector:
 
     # Parts ----------------------------------------------------------------------------------
 
+    def _most_usd(self, call: Call) -> float:
+        """What is set aside for a call; nothing where nobody has set a limit."""
+        return (self._plan.most_usd(call) or 0.0) if self._limits.max_usd is not None else 0.0
+
     def _within_limits(self, price: float) -> bool:
         limits, tally = self._limits, self.tally
         if limits.max_calls is not None and tally.n_attempted >= limits.max_calls:
@@ -252,7 +256,7 @@ class Collector:
         query, member = self._plan.queries[call.query], self._plan.members[call.member]
         grade = self._grader.grade(query, member.settings, reply)
         return StoredResponse(
-            query_key=query_key_of(query["prompt"], query["choices"]),
+            query_key=call.query_key,
             query_id=query["query_id"],
             member=member.name,
             settings_key=self._plan.settings_keys[call.member],

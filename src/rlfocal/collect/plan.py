@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from rlfocal.errors import ConfigError
-from rlfocal.pool.building import LiveMember
+from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.prompting import Question
 from rlfocal.records.database import Database, key_of, query_key_of
 
@@ -30,6 +30,7 @@ class Call(NamedTuple):
     """One call to make."""
 
     key: str
+    query_key: str
     query: int
     """Row of the queries."""
     member: int
@@ -69,7 +70,7 @@ class Plan:
             for m, member in enumerate(self.members):
                 for sample in range(self.samples[m]):
                     key = key_of(own, member.name, self.settings_keys[m], sample)
-                    yield Call(key, row, m, sample)
+                    yield Call(key, own, row, m, sample)
 
     @property
     def n_calls(self) -> int:
@@ -115,8 +116,8 @@ class Plan:
                 n_calls, n_prompt = n_calls + 1, n_prompt + prompt
                 n_completion += completion
                 cost += self.most_usd(call) or 0.0
-        unpriced = tuple(member.name for member in self.members if member.price is None)
-        return Estimate(n_calls, n_stored, n_failed, n_prompt, n_completion, cost, unpriced)
+        names = unpriced(self.members)
+        return Estimate(n_calls, n_stored, n_failed, n_prompt, n_completion, cost, names)
 
 
 def make_plan(

@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 from rlfocal.errors import ConfigError
 from rlfocal.pool.prices import Price
@@ -22,12 +22,12 @@ from rlfocal.pool.settings import (
     OpenAISettings,
     PoolSettings,
 )
-from rlfocal.pool.types import Endpoint, Request, Response
+from rlfocal.pool.types import Api, Endpoint, Request, Response
 from rlfocal.pool.wrappers.limits import Limited
 from rlfocal.pool.wrappers.meter import Metered
 from rlfocal.pool.wrappers.retry import Retrying
 
-__all__ = ["LiveMember", "LivePool"]
+__all__ = ["LiveMember", "LivePool", "unpriced"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class LiveMember:
     endpoint: Metered
     price: Price | None
     timeout_s: float
-    api: Literal["chat", "completions"]
+    api: Api
     identity: Mapping[str, object]
     """What its replies depend on."""
 
@@ -115,6 +115,11 @@ class LivePool:
     async def __aexit__(self, *exc: object) -> None:
         """Close every endpoint."""
         await self._open.aclose()
+
+
+def unpriced(members: Sequence[LiveMember]) -> tuple[str, ...]:
+    """Names of the members whose price nobody has told."""
+    return tuple(member.name for member in members if member.price is None)
 
 
 def _wrapped(settings: EndpointSettings, rng: random.Random) -> Endpoint:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -20,7 +20,7 @@ from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.http_failures import connection_error, retry_after
 from rlfocal.pool.openai_reply import read_error, read_reply
 from rlfocal.pool.redaction import Secret, redact, repeats
-from rlfocal.pool.types import Request, Response
+from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["OpenAIEndpoint"]
 
@@ -58,7 +58,7 @@ class OpenAIEndpoint:
         base_url: str,
         *,
         key: str | None = None,
-        api: Literal["chat", "completions"] = "chat",
+        api: Api = "chat",
         max_connections: int = 100,
     ) -> None:
         self._host = urlsplit(base_url).netloc.rpartition("@")[2]

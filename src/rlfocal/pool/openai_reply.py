@@ -9,18 +9,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.http_failures import status_error
-from rlfocal.pool.types import Finish, Request, Response
+from rlfocal.pool.types import Api, Finish, Request, Response
 
 __all__ = ["read_error", "read_reply"]
 
 _FINISHES: Mapping[str | None, Finish] = {"stop": "stop", "length": "length", None: "stop"}
 """Some servers leave it out; that is no reason to throw a reply away."""
 
-Api = Literal["chat", "completions"]
 Show = Callable[[str], str]
 """A server's words → what of them an error may repeat."""
 

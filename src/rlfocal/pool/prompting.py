@@ -10,10 +10,9 @@ import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from rlfocal.pool.settings import MemberSettings
-from rlfocal.pool.types import Message, Request
+from rlfocal.pool.types import Api, Message, Request
 
 __all__ = ["Question", "letter_scores", "request_for"]
 
@@ -37,7 +36,7 @@ def request_for(
     member: MemberSettings,
     question: Question,
     *,
-    api: Literal["chat", "completions"] = "chat",
+    api: Api = "chat",
     sample: int = 0,
 ) -> Request:
     r"""Put a question to a member.

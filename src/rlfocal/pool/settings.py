@@ -6,8 +6,6 @@ ranges only; `prompting` turns a question into messages, `building` turns settin
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.pool.types import Api
 from rlfocal.settings import Settings, read_toml
 
 __all__ = [
@@ -65,7 +64,7 @@ class OpenAISettings(_Served):
     """Environment variable that holds the key."""
     key_file: Path | None = None
     """File that holds the key."""
-    api: Literal["chat", "completions"] = "chat"
+    api: Api = "chat"
     """Chat turns, or one text that the model goes on with (for models without a chat template)."""
 
     @field_validator("base_url")
@@ -125,7 +124,7 @@ class LlamaCppSettings(_Served):
     path: Path = Field(description="the GGUF file")
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     """What the file must hash to; null to take it as it is."""
-    api: Literal["chat", "completions"] = "chat"
+    api: Api = "chat"
     n_threads: Count = 1
     n_context: Count = 2048
     """Tokens of prompt and response together."""
@@ -250,11 +249,6 @@ class PoolSettings(Settings):
             if name not in known:
                 raise ConfigError(f"unknown member '{name}'; {nearest(name, known)}")
         return tuple(m for m in self.members if names is None or m.name in names)
-
-    def digest(self) -> str:
-        """Fingerprint of what its members' replies depend on: 64 hexadecimal digits."""
-        whole = {m.name: m.identity(self.endpoint_of(m)) for m in self.members}
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
 def read_pool(path: Path) -> PoolSettings:

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-__all__ = ["Endpoint", "Finish", "Message", "Request", "Response", "Role"]
+__all__ = ["Api", "Endpoint", "Finish", "Message", "Request", "Response", "Role"]
 
+Api = Literal["chat", "completions"]
+"""Chat turns, or one text that the model goes on with (for models without a chat template)."""
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["stop", "length"]
 """How a usable response ended: by itself or at a stop text, or at the limit of tokens."""

@@ -99,16 +99,18 @@ def read_queries(path: Path) -> tuple[pa.Table, DatasetInfo]:
     return queries, info
 
 
-def check_target(folder: Path, *, overwrite: bool = False) -> None:
+def check_target(folder: Path, *, overwrite: bool = False, format: str = "parquet") -> None:
     """Say early whether a data set could be written here, before work is spent on it.
 
     Args:
         folder: where the data set would go.
         overwrite: whether a data set that is there may be replaced.
+        format: in which its tables would be written.
 
     Raises:
-        ConfigError: something is there that must not be replaced, or the place is not writable.
+        ConfigError: the format is unknown, something is there that must not be replaced, or the place is not writable.
     """
+    _check_format(format)
     try:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder}: is a file; name a folder to write to")
@@ -125,6 +127,11 @@ def check_target(folder: Path, *, overwrite: bool = False) -> None:
             pass
     except OSError as exc:
         raise ConfigError(f"{folder}: cannot be written: {exc}; name another folder") from exc
+
+
+def _check_format(format: str) -> None:
+    if format not in FORMATS:
+        raise ConfigError(f"unknown format '{format}'; {nearest(format, FORMATS)}")
 
 
 def write_dataset(
@@ -144,10 +151,8 @@ def write_dataset(
     Raises:
         ConfigError: the format is unknown, or the folder cannot or must not be written.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"unknown format '{format}'; {nearest(format, FORMATS)}")
     folder = Path(folder).resolve()
-    check_target(folder, overwrite=overwrite)
+    check_target(folder, overwrite=overwrite, format=format)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             fresh = Path(scratch) / "new"

@@ -2,8 +2,8 @@
 
 The learned policy and simple rivals are judged on training queries out of fold: rivals are fitted
 without the query's inner fold, thresholds are chosen on the other folds, and Fusion's posterior
-comes from the net that left the query out. The Decider itself did see most of these queries, so its
-figure flatters a little. A rival acts in the policy's place where its lead exceeds its standard
+comes from the net that left the query out. The Decider itself did see these queries, so its figure
+flatters a little. A rival acts in the policy's place where its lead exceeds its standard
 error; and more of them where the prior has spoken and few queries judge: what was learned
 beforehand deserves more trust than a hundred labels, and the luckiest of several rivals leads
 often.
