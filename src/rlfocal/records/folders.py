@@ -108,7 +108,8 @@ def check_target(folder: Path, *, overwrite: bool = False, format: str = "parque
         format: in which its tables would be written.
 
     Raises:
-        ConfigError: the format is unknown, something is there that must not be replaced, or the place is not writable.
+        ConfigError: the format is unknown, something is there that must not be replaced, or the
+            place is not writable.
     """
     _check_format(format)
     try:
