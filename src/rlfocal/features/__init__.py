@@ -1,5 +1,6 @@
 """Query text → vector. An encoder is stateless, so that training and serving cannot disagree."""
 
-from rlfocal.features.hashing import Encoder, HashingEncoder, encoder
+from rlfocal.features.hashing import Encoder, HashingEncoder
+from rlfocal.features.registry import encoder
 
 __all__ = ["Encoder", "HashingEncoder", "encoder"]

@@ -6,15 +6,13 @@ itself is scikit-learn's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.errors import ConfigError, nearest
-
-__all__ = ["Encoder", "HashingEncoder", "encoder"]
+__all__ = ["Encoder", "HashingEncoder"]
 
 
 class Encoder(Protocol):
@@ -56,16 +54,3 @@ class HashingEncoder:
             n_features=self.n_features, ngram_range=(1, 2), stop_words="english", norm="l2"
         )
         return np.asarray(vectorizer.transform(list(texts)).toarray(), dtype=np.float32)
-
-
-def encoder(spec: Mapping[str, str | int]) -> Encoder:
-    """Make the encoder that a spec describes.
-
-    Raises:
-        ConfigError: an unknown name.
-    """
-    known = ["hashing"]
-    name = str(spec.get("name"))
-    if name not in known:
-        raise ConfigError(f"unknown encoder '{name}'; {nearest(name, known)}")
-    return HashingEncoder(int(spec["n_features"]))
