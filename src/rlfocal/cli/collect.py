@@ -99,7 +99,8 @@ def collect(
         plan = make_plan(queries, live.members, keys, samples=samples)
         if dry_run:
             estimate = plan.estimate(database, retry_failed=retry_failed)
-            _show(estimate._asdict() | {"n_calls_in_all": plan.n_calls}, as_json=as_json)
+            figures = estimate._asdict() | {"n_calls_in_all": plan.n_calls}
+            _show(figures, as_json=as_json, cost="dollars, by these tokens")
             return
         database.add_queries(plan.queries)
         with common.progress("collect") as move:
@@ -168,7 +169,7 @@ def _now(tally: Tally) -> str:
     return ", ".join([*parts, *(f"{name} given up" for name in tally.dropped)])
 
 
-def _show(figures: dict[str, Any], *, as_json: bool) -> None:
+def _show(figures: dict[str, Any], *, as_json: bool, cost: str = "dollars") -> None:
     if as_json:
         common.print_json(figures)
         return
@@ -183,14 +184,18 @@ def _show(figures: dict[str, Any], *, as_json: bool) -> None:
             shown = common.joined(value)
         elif name.endswith("_usd"):
             shown = f"${value:.4f}"
-        table.add_row(_LABELS.get(name, name), str(shown))
+        label = cost if name == "cost_usd" else _LABELS.get(name, name)
+        table.add_row(label, str(shown))
     common.output().print(table)
 
 
 _LABELS = {
     "n_calls_in_all": "calls in all", "n_calls": "calls", "n_stored": "stored already",
-    "n_failed": "failed before (--retry-failed asks again)", "n_prompt_tokens": "prompt tokens",
-    "n_completion_tokens": "reply tokens, at most", "cost_usd": "dollars",
+    "n_failed": "failed before (--retry-failed asks again)",
+    "n_prompt_tokens": "prompt tokens, at 4 characters each",
+    "n_completion_tokens": "reply tokens, at most",
+    "most_usd": "dollars at most (every byte a token, every attempt billed)",
+    "unsettled_usd": "dollars at most for failed attempts",
     "unpriced": "unpriced members", "n_skipped": "failed before (--retry-failed asks again)",
     "n_answered": "answered now", "failures": "failed now", "dropped": "given up",
     "n_attempted": "asked now", "n_unpriced": "unpriced replies", "stopped": "stopped",

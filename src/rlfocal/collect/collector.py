@@ -2,7 +2,8 @@
 
 One task feeds calls that nobody else has claimed, workers ask, one task writes. A reply that came
 back is in the database before anything else is done with it, so whatever ends the process loses at
-most the calls under way.
+most the calls under way. Queues are short and nothing is remembered of a call that is over: memory
+does not grow with the number of calls.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import asyncio
 import os
 import socket
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
-from rlfocal.collect.plan import Call, Plan, blocks
+from rlfocal.collect.budget import Budget
+from rlfocal.collect.feed import Feed
+from rlfocal.collect.plan import Call, Plan
+from rlfocal.collect.tally import Tally
 from rlfocal.errors import Failure, MemberError
 from rlfocal.grading import Grader
 from rlfocal.pool.types import Response
@@ -25,8 +29,6 @@ __all__ = ["Collector", "Limits", "Tally"]
 
 _LEASE_S = 60.0
 """How long a claim on a call holds without being renewed."""
-_POLL_S = 0.5
-"""Between two looks at calls that another collector has claimed."""
 _HOPELESS = {Failure.UNAUTHORISED: 3, Failure.UNKNOWN_MODEL: 3}
 """After so many failures of a kind in a row a member is given up for this run."""
 _MOST_IN_A_ROW = 10
@@ -41,39 +43,17 @@ class Limits:
     """Calls under way at once, over all members."""
     max_calls: int | None = None
     max_usd: float | None = None
-    """Never passed: a call is made only if its highest price still fits."""
+    """Never passed in this run: a call is made only if its highest price still fits."""
 
 
-@dataclass
-class Tally:
-    """How a collection stands."""
+@dataclass(frozen=True)
+class _Unmade:
+    """A call that was claimed and is not made after all."""
 
-    n_calls: int
-    """Calls of the plan."""
-    n_stored: int = 0
-    """Of those, replies that were there before, or came from another collector."""
-    n_skipped: int = 0
-    """Failed in an earlier run and not asked for again."""
-    n_answered: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    """By kind."""
-    dropped: dict[str, str] = field(default_factory=dict)
-    """Members given up, and why."""
-    n_attempted: int = 0
-    cost_usd: float = 0.0
-    n_unpriced: int = 0
-    stopped: str | None = None
-    """Why it ended before all was done; None where it did not."""
+    key: str
 
-    @property
-    def complete(self) -> bool:
-        """True when every reply of the plan is stored."""
-        return self.n_stored + self.n_answered == self.n_calls
 
-    @property
-    def n_settled(self) -> int:
-        """Calls that need no further work in this run."""
-        return self.n_stored + self.n_skipped + self.n_answered + self.failures.total()
+_Outcome = StoredResponse | StoredError | _Unmade
 
 
 class Collector:
@@ -101,15 +81,26 @@ class Collector:
         lease_s: float = _LEASE_S,
     ) -> None:
         self._plan, self._database, self._grader = plan, database, grader
-        self._limits, self._retry_failed, self._lease_s = limits, retry_failed, lease_s
-        self._tell = on_progress or (lambda _: None)
+        self._limits, self._tell = limits, on_progress or (lambda _: None)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
-        self._ready: asyncio.Queue[Call | None] = asyncio.Queue(2 * limits.concurrency)
-        self._done: asyncio.Queue[StoredResponse | StoredError | None] = asyncio.Queue()
-        self._held: set[str] = set()
-        self._paid_usd = self._reserved_usd = 0.0
-        self._in_a_row: dict[int, list[Failure]] = {}
         self.tally = Tally(plan.n_calls)
+        self._feed = Feed(
+            plan,
+            database,
+            self.tally,
+            owner=self._owner,
+            lease_s=lease_s,
+            portion=2 * limits.concurrency,
+            retry_failed=retry_failed,
+        )
+        self._ready: asyncio.Queue[Call | None] = asyncio.Queue(limits.concurrency)
+        # Short: workers wait for a database that is slower than they are.
+        self._done: asyncio.Queue[_Outcome | None] = asyncio.Queue(2 * limits.concurrency)
+        ledgers = {id(member.unsettled): member.unsettled for member in plan.members}
+        self._ledgers = tuple(ledgers.values())
+        self._unsettled_before = sum(ledger.usd for ledger in self._ledgers)
+        self._budget = Budget(limits.max_usd, self._unsettled_usd)
+        self._in_a_row: dict[int, list[Failure]] = {}
 
     def stop(self, reason: str) -> None:
         """Make no further calls; those under way are waited for."""
@@ -125,9 +116,9 @@ class Collector:
         await asyncio.to_thread(_free_the_dead, self._database)
         try:
             async with asyncio.TaskGroup() as tasks:
-                beat = tasks.create_task(self._renew())
+                beat = tasks.create_task(self._feed.renew())
                 writer = tasks.create_task(self._write())
-                tasks.create_task(self._feed())
+                tasks.create_task(self._offer())
                 workers = [tasks.create_task(self._work()) for _ in range(self._limits.concurrency)]
                 await asyncio.gather(*workers)
                 await self._done.put(None)
@@ -136,69 +127,59 @@ class Collector:
         except BaseExceptionGroup as group:
             raise _first(group) from group
         finally:
-            self._database.release(list(self._held), self._owner)
+            self._database.release(None, self._owner)
+        if self._feed.n_passes > 1:  # others had claimed some; who answered them stands nowhere
+            n_answered = await asyncio.to_thread(self._plan.n_answered, self._database)
+            self.tally.n_stored = n_answered - self.tally.n_answered
+        self.tally.unsettled_usd = self._unsettled_usd()
+        self._tell(self.tally)
         return self.tally
 
     # Who does what --------------------------------------------------------------------------
 
-    async def _feed(self) -> None:
+    async def _offer(self) -> None:
         """Put every call that is still to be made where workers find it, then one end for each."""
-        failed = frozenset[str]()
-        if not self._retry_failed:
-            failed = frozenset(await asyncio.to_thread(self._database.failed_keys))
-        elsewhere: list[Call] = []
-        for block in blocks(self._plan.calls()):
-            if self.tally.stopped:
-                break
-            open_calls = [call for call in block if call.key not in failed]
-            self.tally.n_skipped += len(block) - len(open_calls)
-            elsewhere += await self._offer(open_calls)
-        while elsewhere and not self.tally.stopped:
-            await asyncio.sleep(_POLL_S)
-            waiting, elsewhere = elsewhere, []
-            for block in blocks(iter(waiting)):
-                elsewhere += await self._offer(block)
+        async with aclosing(self._feed.calls(self._given_up)) as calls:
+            async for call in calls:
+                if self.tally.stopped:
+                    break
+                await self._ready.put(call)
         for _ in range(self._limits.concurrency):
             await self._ready.put(None)
-
-    async def _offer(self, calls: list[Call]) -> list[Call]:
-        """Claim calls and hand them to the workers; returns those that another collector makes."""
-        keys = [call.key for call in calls]
-        stored = await asyncio.to_thread(self._database.answered, keys)
-        self.tally.n_stored += len(stored)
-        wanted = [key for key in keys if key not in stored]
-        won = await asyncio.to_thread(self._database.claim, wanted, self._owner, self._lease_s)
-        self._held |= won
-        elsewhere = []
-        for call in calls:
-            if call.key in won:
-                await self._ready.put(call)
-            elif call.key not in stored:
-                elsewhere.append(call)
-        return elsewhere
 
     async def _work(self) -> None:
         """Make calls, one after another."""
         while (call := await self._ready.get()) is not None:
-            member = self._plan.members[call.member]
-            if self.tally.stopped or member.name in self.tally.dropped:
+            if self.tally.stopped or self._given_up(call.member):
+                await self._done.put(_Unmade(call.key))
                 continue
-            price = self._most_usd(call)
-            if not self._within_limits(price):
+            most_usd = self._most_usd(call)
+            if not await self._budget.reserve(most_usd):
+                self.stop(
+                    f"--max-usd {self._limits.max_usd:g}: the next call might not fit any more"
+                )
                 continue
-            self.tally.n_attempted += 1
-            self._reserved_usd += price
-            started = time.monotonic()
-            try:
-                reply = await member.ask(self._plan.question(call), sample=call.sample)
-                self._paid_usd += reply.cost_usd or 0.0
-                self._in_a_row.pop(call.member, None)
-                await self._done.put(self._graded(call, reply))
-            except MemberError as exc:
-                self._note(call.member, exc)
-                await self._done.put(self._error(call, exc, time.monotonic() - started))
-            finally:
-                self._reserved_usd -= price
+            outcome: _Outcome = _Unmade(call.key)
+            paid_usd = 0.0
+            if self._may_start():
+                outcome, paid_usd = await self._make(call, most_usd)
+            self._budget.settle(most_usd, paid_usd)
+            await self._done.put(outcome)
+
+    async def _make(self, call: Call, most_usd: float) -> tuple[_Outcome, float]:
+        """Make a call; what came of it, and what it cost."""
+        member = self._plan.members[call.member]
+        self.tally.n_attempted += 1
+        started = time.monotonic()
+        try:
+            reply = await member.ask(self._plan.question(call), sample=call.sample)
+        except MemberError as exc:
+            self._note(call.member, exc)
+            return self._error(call, exc, time.monotonic() - started), 0.0
+        self._in_a_row.pop(call.member, None)
+        # A reply that does not say how long it is costs what it may cost.
+        paid = most_usd / member.attempts if reply.cost_usd is None else reply.cost_usd
+        return self._graded(call, reply), paid
 
     async def _write(self) -> None:
         """Store what came back: all that is there, at once."""
@@ -210,23 +191,24 @@ class Collector:
             ended = None in batch
             replies = [item for item in batch if isinstance(item, StoredResponse)]
             errors = [item for item in batch if isinstance(item, StoredError)]
-            if replies or errors:
-                await asyncio.to_thread(self._store, replies, errors)
+            unmade = [item.key for item in batch if isinstance(item, _Unmade)]
+            if replies or errors or unmade:
+                await asyncio.to_thread(self._store, replies, errors, unmade)
                 self._count(replies, errors)
+                self._feed.ended([item.key for item in batch if item is not None])
 
-    def _store(self, replies: list[StoredResponse], errors: list[StoredError]) -> None:
+    def _store(
+        self,
+        replies: Sequence[StoredResponse],
+        errors: Sequence[StoredError],
+        unmade: Sequence[str],
+    ) -> None:
         if replies:
             self._database.add_responses(replies)
         if errors:
             self._database.add_errors(errors)
-            self._database.release([error.key for error in errors], self._owner)
-
-    async def _renew(self) -> None:
-        """Keep what is claimed claimed."""
-        while True:
-            await asyncio.sleep(self._lease_s / 3)
-            held = list(self._held)
-            await asyncio.to_thread(self._database.claim, held, self._owner, self._lease_s)
+        if errors or unmade:
+            self._database.release([*unmade, *(error.key for error in errors)], self._owner)
 
     # Parts ----------------------------------------------------------------------------------
 
@@ -234,14 +216,18 @@ class Collector:
         """What is set aside for a call; nothing where nobody has set a limit."""
         return (self._plan.most_usd(call) or 0.0) if self._limits.max_usd is not None else 0.0
 
-    def _within_limits(self, price: float) -> bool:
+    def _unsettled_usd(self) -> float:
+        """What attempts may cost that failed in this run."""
+        return sum(ledger.usd for ledger in self._ledgers) - self._unsettled_before
+
+    def _may_start(self) -> bool:
         limits, tally = self._limits, self.tally
         if limits.max_calls is not None and tally.n_attempted >= limits.max_calls:
             self.stop(f"--max-calls {limits.max_calls} reached")
-        most = self._paid_usd + self._reserved_usd + price
-        if limits.max_usd is not None and most > limits.max_usd + 1e-12:
-            self.stop(f"--max-usd {limits.max_usd:g}: the next call might not fit any more")
         return tally.stopped is None
+
+    def _given_up(self, member: int) -> bool:
+        return self._plan.members[member].name in self.tally.dropped
 
     def _note(self, member: int, exc: MemberError) -> None:
         """Give a member up that keeps failing: the rest of its calls would fail, too."""
@@ -281,15 +267,14 @@ class Collector:
             message=f"{exc} (after {elapsed_s:.1f} s)",
         )
 
-    def _count(self, replies: Iterable[StoredResponse], errors: Iterable[StoredError]) -> None:
+    def _count(self, replies: Sequence[StoredResponse], errors: Sequence[StoredError]) -> None:
         for reply in replies:
             self.tally.n_answered += 1
             self.tally.cost_usd += reply.cost_usd or 0.0
             self.tally.n_unpriced += reply.cost_usd is None
-            self._held.discard(reply.key)
         for error in errors:
             self.tally.failures[error.failure] += 1
-            self._held.discard(error.key)
+        self.tally.unsettled_usd = self._unsettled_usd()
         self._tell(self.tally)
 
 

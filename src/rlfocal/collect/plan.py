@@ -18,11 +18,11 @@ from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.prompting import Question
 from rlfocal.records.database import Database, key_of, query_key_of
 
-__all__ = ["Call", "Estimate", "Plan", "make_plan"]
+__all__ = ["BLOCK", "Call", "Estimate", "Plan", "blocks", "make_plan"]
 
 _CHARS_PER_TOKEN = 4
 """For estimates before anything is known: English text in common tokenisers."""
-_BLOCK = 500
+BLOCK = 500
 """Keys looked up in the database at once."""
 
 
@@ -38,7 +38,7 @@ class Call(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a plan would come to at most."""
+    """What a plan would come to."""
 
     n_calls: int
     n_stored: int
@@ -46,10 +46,13 @@ class Estimate(NamedTuple):
     n_failed: int
     """Calls whose last attempt failed; they are made again on request only."""
     n_prompt_tokens: int
+    """At four characters a token."""
     n_completion_tokens: int
     """As many as members are allowed to write."""
     cost_usd: float
-    """Of priced members, if every reply is as long as it may be."""
+    """Of priced members, by these numbers of tokens, each call sent once."""
+    most_usd: float
+    """The same at most: every byte of a prompt a token, every attempt on the bill."""
     unpriced: tuple[str, ...]
     """Members whose price nobody has told."""
 
@@ -96,28 +99,36 @@ class Plan:
         return len(request.text) // _CHARS_PER_TOKEN + 1, request.max_tokens
 
     def most_usd(self, call: Call) -> float | None:
-        """What a call may cost at most; None where its member has no price."""
-        price = self.members[call.member].price
-        return None if price is None else price.of(*self.tokens(call))
+        """What a call may cost at most, attempts included; None where its member has no price."""
+        member = self.members[call.member]
+        return member.most_usd(member.request(self.question(call), sample=call.sample))
 
     def estimate(self, database: Database | None, *, retry_failed: bool = False) -> Estimate:
         """Count what is still to do; nothing is asked and nothing written."""
-        failed = frozenset() if database is None or retry_failed else database.failed_keys()
         n_stored = n_failed = n_prompt = n_completion = n_calls = 0
-        cost = 0.0
+        cost = most = 0.0
         for block in blocks(self.calls()):
-            stored = set() if database is None else database.answered([c.key for c in block])
+            keys = [call.key for call in block]
+            stored = set() if database is None else database.answered(keys)
+            failed = set() if database is None or retry_failed else database.failed_among(keys)
+            n_stored, n_failed = n_stored + len(stored), n_failed + len(failed)
             for call in block:
-                n_stored += call.key in stored
-                n_failed += call.key in failed and call.key not in stored
                 if call.key in stored or call.key in failed:
                     continue
                 prompt, completion = self.tokens(call)
                 n_calls, n_prompt = n_calls + 1, n_prompt + prompt
                 n_completion += completion
-                cost += self.most_usd(call) or 0.0
+                price = self.members[call.member].price
+                cost += 0.0 if price is None else price.of(prompt, completion) or 0.0
+                most += self.most_usd(call) or 0.0
         names = unpriced(self.members)
-        return Estimate(n_calls, n_stored, n_failed, n_prompt, n_completion, cost, names)
+        return Estimate(n_calls, n_stored, n_failed, n_prompt, n_completion, cost, most, names)
+
+    def n_answered(self, database: Database) -> int:
+        """How many of the calls have a reply."""
+        return sum(
+            len(database.answered([call.key for call in block])) for block in blocks(self.calls())
+        )
 
 
 def make_plan(
@@ -153,7 +164,7 @@ def blocks(calls: Iterator[Call]) -> Iterator[list[Call]]:
     block: list[Call] = []
     for call in calls:
         block.append(call)
-        if len(block) == _BLOCK:
+        if len(block) == BLOCK:
             yield block
             block = []
     if block:

@@ -6,7 +6,7 @@ Members on one endpoint share its connections and limits; each has a meter of it
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Self
@@ -26,6 +26,7 @@ from rlfocal.pool.types import Api, Endpoint, Request, Response
 from rlfocal.pool.wrappers.limits import Limited
 from rlfocal.pool.wrappers.meter import Metered
 from rlfocal.pool.wrappers.retry import Retrying
+from rlfocal.pool.wrappers.unsettled import Unsettled
 
 __all__ = ["LiveMember", "LivePool", "unpriced"]
 
@@ -38,6 +39,10 @@ class LiveMember:
     endpoint: Metered
     price: Price | None
     timeout_s: float
+    attempts: int
+    """Times a call is sent at most."""
+    unsettled: Unsettled
+    """What failed attempts may cost, of all members on its endpoint."""
     api: Api
     identity: Mapping[str, object]
     """What its replies depend on."""
@@ -50,6 +55,10 @@ class LiveMember:
     def request(self, question: Question, *, sample: int = 0) -> Request:
         """What is sent for a question."""
         return request_for(self.settings, question, api=self.api, sample=sample)
+
+    def most_usd(self, request: Request) -> float | None:
+        """What a call may cost at most, with all its attempts on the bill; None without a price."""
+        return None if self.price is None else self.attempts * self.price.most(request)
 
     async def ask(
         self, question: Question, *, sample: int = 0, timeout_s: float | None = None
@@ -85,23 +94,30 @@ class LivePool:
         seed: int = 0,
     ) -> None:
         chosen = settings.members if members is None else tuple(members)
+        used = {
+            name: settings.endpoints[name] for name in dict.fromkeys(m.endpoint for m in chosen)
+        }
+        self._unsettled = {
+            name: Unsettled(_bare(served), _most_usd(settings, served))
+            for name, served in used.items()
+        }
         self._endpoints = {
-            name: _wrapped(settings.endpoints[name], random.Random(f"{seed} {name}"))
-            for name in dict.fromkeys(member.endpoint for member in chosen)
+            name: _wrapped(self._unsettled[name], served, random.Random(f"{seed} {name}"))
+            for name, served in used.items()
         }
         self.members = tuple(self._live(settings, member) for member in chosen)
         self._open = AsyncExitStack()
 
     def _live(self, pool: PoolSettings, member: MemberSettings) -> LiveMember:
-        served, price = pool.endpoint_of(member), pool.prices.get(member.model)
-        known = None if price is None else Price(price.prompt, price.completion, price.as_of)
-        if isinstance(served, LlamaCppSettings) and known is None:
-            known = Price(0.0, 0.0, None)  # nobody sends a bill
+        served = pool.endpoint_of(member)
+        price = _price(pool, served, member.model)
         return LiveMember(
             settings=member,
-            endpoint=Metered(self._endpoints[member.endpoint], known),
-            price=known,
+            endpoint=Metered(self._endpoints[member.endpoint], price),
+            price=price,
             timeout_s=member.timeout_s or served.timeout_s,
+            attempts=served.attempts,
+            unsettled=self._unsettled[member.endpoint],
             api="chat" if isinstance(served, LiteLlmSettings) else served.api,
             identity=member.identity(served),
         )
@@ -122,8 +138,24 @@ def unpriced(members: Sequence[LiveMember]) -> tuple[str, ...]:
     return tuple(member.name for member in members if member.price is None)
 
 
-def _wrapped(settings: EndpointSettings, rng: random.Random) -> Endpoint:
-    retrying = Retrying(_bare(settings), attempts=settings.attempts, rng=rng)
+def _price(pool: PoolSettings, served: EndpointSettings, model: str) -> Price | None:
+    price = pool.prices.get(model)
+    if price is not None:
+        return Price(price.prompt, price.completion, price.as_of)
+    # Of a file in this process nobody sends a bill.
+    return Price(0.0, 0.0) if isinstance(served, LlamaCppSettings) else None
+
+
+def _most_usd(pool: PoolSettings, served: EndpointSettings) -> Callable[[Request], float]:
+    def most_usd(request: Request) -> float:
+        price = _price(pool, served, request.model)
+        return 0.0 if price is None else price.most(request)
+
+    return most_usd
+
+
+def _wrapped(endpoint: Endpoint, settings: EndpointSettings, rng: random.Random) -> Endpoint:
+    retrying = Retrying(endpoint, attempts=settings.attempts, rng=rng)
     # Outside the repeats: a call that waits to be sent again keeps its place, so that a server
     # which is overloaded is not asked more in the meantime.
     return Limited(retrying, concurrency=settings.concurrency, per_minute=settings.per_minute)

@@ -10,7 +10,14 @@ import math
 from dataclasses import dataclass
 from datetime import date
 
-__all__ = ["Price"]
+from rlfocal.pool.types import Request
+
+__all__ = ["Price", "most_prompt_tokens"]
+
+_PER_MESSAGE = 16
+"""Tokens that a chat template puts around a turn, at most: role, separators, end of turn."""
+_PER_CALL = 256
+"""Tokens that it puts around them all, at most: some add a system message of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +50,28 @@ class Price:
             return None
         prompt = n_prompt * self.prompt_usd_per_million
         return (prompt + n_completion * self.completion_usd_per_million) / 1e6
+
+    def most(self, request: Request) -> float:
+        """What sending a request once costs in dollars at most.
+
+        Holds where `most_prompt_tokens` does, no reply is longer than `max_tokens`, and the price
+        is the one that is charged.
+        """
+        prompt = most_prompt_tokens(request) * self.prompt_usd_per_million
+        return (prompt + request.max_tokens * self.completion_usd_per_million) / 1e6
+
+
+def most_prompt_tokens(request: Request) -> int:
+    """How many tokens a prompt can be at most, whoever reads it.
+
+    A tokeniser over bytes makes each of them a token at worst (one that first rewrites the text
+    could make more, from rare characters only). What the chat template adds is an allowance: a
+    template with more boilerplate than 256 tokens and 16 a message would pass it.
+
+    >>> from rlfocal.pool.types import Message
+    >>> most_prompt_tokens(Request((Message("user", "1 + 1?"),))) - 256 - 16
+    6
+    """
+    # Half a surrogate pair cannot be sent: what stands in its place is three bytes, too.
+    n_bytes = sum(len(m.content.encode("utf-8", "surrogatepass")) for m in request.messages)
+    return _PER_CALL + _PER_MESSAGE * len(request.messages) + n_bytes

@@ -171,6 +171,23 @@ class Database(Claims):
         with self.connections.read() as connection:
             return set(connection.scalars(statement))
 
+    def failed_among(self, keys: Iterable[str], since: int = 0) -> set[str]:
+        """Those of the keys that have no response and have failed.
+
+        Args:
+            keys: of calls.
+            since: failures after this one only, as `last_failure` numbers them.
+        """
+        late = sa.select(errors.c.key).where(errors.c.position > since).distinct()
+        with self.connections.read() as connection:
+            found = present(connection, late, errors.c.key, keys)
+            return found - present(connection, sa.select(responses.c.key), responses.c.key, found)
+
+    def last_failure(self) -> int:
+        """Number of the failure that was stored last; 0 where there is none."""
+        with self.connections.read() as connection:
+            return connection.scalar(sa.select(sa.func.max(errors.c.position))) or 0
+
     def spent(self) -> Spent:
         """What the stored responses cost, imported ones included."""
         cost = responses.c.cost_usd

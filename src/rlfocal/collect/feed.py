@@ -1,0 +1,113 @@
+"""Which calls of a plan are free to be made, without a list of them in memory.
+
+The plan is gone through from its start to its end, and again as long as other collectors are at
+work on parts of it. What is known from one pass to the next is in the database alone, so memory
+does not grow with the number of calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Collection
+
+from rlfocal.collect.plan import BLOCK, Call, Plan, blocks
+from rlfocal.collect.tally import Tally
+from rlfocal.records.database import Database
+
+__all__ = ["Feed"]
+
+_POLL_S = 0.5
+"""Between two passes, at least."""
+
+
+class Feed:
+    """Claims calls, a few at a time.
+
+    Args:
+        plan: the calls.
+        database: where claims and replies are.
+        tally: told what is met on the first pass: calls answered before, calls left out.
+        owner: whose claims.
+        lease_s: how long they hold without being renewed.
+        portion: calls claimed at once; what is claimed and not yet asked, nobody else can ask.
+        retry_failed: make calls again that failed before this run.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        database: Database,
+        tally: Tally,
+        *,
+        owner: str,
+        lease_s: float,
+        portion: int,
+        retry_failed: bool,
+    ) -> None:
+        self._plan, self._database, self._tally = plan, database, tally
+        self._owner, self._lease_s, self._portion = owner, lease_s, min(portion, BLOCK)
+        self._retry_failed = retry_failed
+        self._failed_since = 0
+        self._held: set[str] = set()
+        self.n_passes = 0
+
+    async def calls(self, given_up: Callable[[int], bool]) -> AsyncGenerator[Call]:
+        """Every call that is won, until all are answered, have failed or are given up.
+
+        Args:
+            given_up: says of a member's number whether it is not to be asked any more.
+        """
+        if self._retry_failed:  # what fails in this run is not tried again in this run
+            self._failed_since = await asyncio.to_thread(self._database.last_failure)
+        while True:
+            self.n_passes += 1
+            started, n_elsewhere = time.monotonic(), 0
+            for block in blocks(self._plan.calls()):
+                wanted = await self._open(block, given_up)
+                for start in range(0, len(wanted), self._portion):
+                    portion = wanted[start : start + self._portion]
+                    won = await self._claim([call.key for call in portion])
+                    n_elsewhere += len(portion) - len(won)
+                    for call in portion:
+                        if call.key in won:
+                            yield call
+            if not n_elsewhere:
+                return
+            # No more than half of the time is spent on looking, however large the plan is.
+            await asyncio.sleep(max(_POLL_S, time.monotonic() - started))
+
+    async def _open(self, block: list[Call], given_up: Callable[[int], bool]) -> list[Call]:
+        """Calls that are neither answered nor to be left alone."""
+        # Before the look into the database: what leaves in between has its reply or failure there.
+        mine = [call.key in self._held for call in block]
+        keys = [call.key for call in block]
+        stored = await asyncio.to_thread(self._database.answered, keys)
+        failed = await asyncio.to_thread(self._database.failed_among, keys, self._failed_since)
+        if self.n_passes == 1:  # later ones meet what this run has stored
+            self._tally.n_stored += len(stored)
+            self._tally.n_skipped += len(failed)
+        return [
+            call
+            for call, held in zip(block, mine, strict=True)
+            if not held
+            and call.key not in stored
+            and call.key not in failed
+            and not given_up(call.member)
+        ]
+
+    async def _claim(self, keys: list[str]) -> set[str]:
+        won = await asyncio.to_thread(self._database.claim, keys, self._owner, self._lease_s)
+        self._held |= won
+        return won
+
+    def ended(self, keys: Collection[str]) -> None:
+        """These calls are answered, have failed or were given back."""
+        self._held.difference_update(keys)
+
+    async def renew(self) -> None:
+        """Keep what is claimed claimed, until cancelled."""
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            held = list(self._held)
+            await asyncio.to_thread(self._database.claim, held, self._owner, self._lease_s)
