@@ -46,6 +46,22 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
+def models_folder() -> Path:
+    """Folder of small local models, as examples/local_models/fetch.py fills it."""
+    name = os.environ.get("RLFOCAL_MODELS")
+    if not name:
+        missing("models", "RLFOCAL_MODELS names no folder; see examples/local_models/fetch.py")
+    folder = Path(str(name))
+    if not (folder / "gemma-3-270m.gguf").is_file():
+        missing("models", f"no gemma-3-270m.gguf in {folder}: fetch it into there")
+    try:
+        version("xllamacpp")
+    except PackageNotFoundError:
+        missing("models", "xllamacpp is not installed: pip install 'rlfocal[local]'")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def encoder_extra() -> None:
     """The packages of the extra `encoder` are installed; what they hold is for the tests to judge.
 

@@ -123,9 +123,11 @@ class LivePool:
         )
 
     async def __aenter__(self) -> Self:
-        """Open every endpoint."""
-        for endpoint in self._endpoints.values():
-            await self._open.enter_async_context(endpoint)
+        """Open every endpoint, or none."""
+        async with AsyncExitStack() as opened:
+            for endpoint in self._endpoints.values():
+                await opened.enter_async_context(endpoint)
+            self._open = opened.pop_all()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
