@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from pathlib import Path
 
@@ -159,3 +160,38 @@ def test_members_are_selected_by_name_in_the_pools_order(tmp_path: Path) -> None
     assert [m.name for m in pool.select(["small, letters", "big"])] == ["big", "small, letters"]
     with pytest.raises(ConfigError, match="unknown member 'bg'; did you mean 'big'"):
         pool.select(["bg"])
+
+
+SHARED = POOL.replace(
+    'shots = [{ question = "1 + 1?", options = ["3", "2"], reply = "B" }]',
+    'shots_file = "examples.toml"',
+)
+
+
+def test_members_may_share_a_file_of_worked_examples(tmp_path: Path) -> None:
+    (tmp_path / "examples.toml").write_text(
+        '[[shots]]\nquestion = "1 + 1?"\noptions = ["3", "2"]\nreply = "B"\n', encoding="utf-8"
+    )
+    shared = read_pool(written(tmp_path, SHARED))
+    inline = read_pool(written(tmp_path, POOL))
+    # What is asked counts, not where it was written down.
+    assert shared.members == inline.members
+
+
+@pytest.mark.parametrize(
+    ("text", "examples", "message"),
+    [
+        (SHARED, None, "examples.toml: cannot read"),
+        (SHARED, "[[shoots]]\n", "examples.toml: unknown key 'shoots'"),
+        (SHARED, '[[shots]]\nquestion = "1 + 1?"\n', "'shots.0.reply' is missing"),
+        (SHARED + "shots = []\n", "", "'shots' and 'shots_file' exclude each other"),
+        (SHARED.replace('"examples.toml"', "7"), "", "shots_file = 7: should be a path"),
+    ],
+)
+def test_a_mistake_in_shared_examples_is_named(
+    tmp_path: Path, text: str, examples: str | None, message: str
+) -> None:
+    if examples is not None:
+        (tmp_path / "examples.toml").write_text(examples, encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read_pool(written(tmp_path, text))

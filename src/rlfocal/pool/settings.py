@@ -174,7 +174,8 @@ class MemberSettings(Settings):
     choice_template: str = "{question}\n\n{options}\n\nAnswer with the letter of the right option."
     """How a multiple choice question is put."""
     shots: tuple[Shot, ...] = ()
-    """Worked examples; each is put as a question of its kind is."""
+    """Worked examples; each is put as a question of its kind is. In a pool file, `shots_file` may
+    name a TOML file of them instead."""
     answers: Literal["reply", "option-scores"] = "reply"
     """Where the answer to a multiple choice question is found: in the reply, or in the
     log-probabilities of the options' letters as its first token."""
@@ -283,7 +284,10 @@ def read_pool(path: Path) -> PoolSettings:
         raise ConfigError(f"{path}: no members; add a [[members]] table for each LLM")
     members = tuple(
         _member(
-            values, endpoints, where=f"{path}: member {number} ({values.get('name', 'no name')})"
+            values,
+            endpoints,
+            where=f"{path}: member {number} ({values.get('name', 'no name')})",
+            base=path.parent,
         )
         for number, values in enumerate(raw, start=1)
     )
@@ -322,12 +326,33 @@ def _endpoint(values: dict[str, Any], *, where: str, base: Path) -> EndpointSett
 
 
 def _member(
-    values: dict[str, Any], endpoints: Mapping[str, EndpointSettings], *, where: str
+    values: dict[str, Any],
+    endpoints: Mapping[str, EndpointSettings],
+    *,
+    where: str,
+    base: Path,
 ) -> MemberSettings:
     _no_inline_key(values, where)
+    if "shots_file" in values:
+        values = _with_shots(values, where=where, base=base)
     member = MemberSettings.of(values, source=where)
     if member.endpoint not in endpoints:
         raise ConfigError(
             f"{where}: unknown endpoint '{member.endpoint}'; {nearest(member.endpoint, endpoints)}"
         )
     return member
+
+
+def _with_shots(values: dict[str, Any], *, where: str, base: Path) -> dict[str, Any]:
+    """Worked examples out of a file of their own, which several members may share."""
+    if "shots" in values:
+        raise ConfigError(f"{where}: 'shots' and 'shots_file' exclude each other; leave one out")
+    if not isinstance(values["shots_file"], str):
+        raise ConfigError(f"{where}: shots_file = {values['shots_file']!r}: should be a path")
+    path = base / Path(values["shots_file"]).expanduser()
+    found = read_toml(path)
+    for name in found:
+        if name != "shots":
+            raise ConfigError(f"{path}: unknown key '{name}'; {nearest(name, ['shots'])}")
+    rest = {name: value for name, value in values.items() if name != "shots_file"}
+    return {**rest, "shots": found.get("shots", [])}
