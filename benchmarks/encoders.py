@@ -1,13 +1,18 @@
 """What the texts of the queries are worth to strategies that read them, by encoder.
 
     OMP_NUM_THREADS=1 python benchmarks/encoders.py ../shared/data/{bbh,mmlu_pro,gsm8k} \
-        [--pool P ...] [--strategies NAME ...] [--most Q] [--json FILE]
+        [--pool P ...] [--strategies NAME ...] [--most Q] [--json FILE] [--signal]
 
 Runs the benchmark's 5 grouped folds three times, with no text, with hashed words (256 features) and
 with sentence vectors (384, the extra `encoder`), and prints one table. Routers are compared at
 their default dial (one call); strategies that ask several members at equal numbers of calls, read
 off their frontiers. Differences are paired by query, with 95 % bootstrap intervals over queries.
 Strategies that never look at the text, stacking among them, are left out: they cannot differ.
+
+With --signal it prints instead how much of the members' scores the text foretells, beyond each
+member's accuracy on the task, by ridge regression on the same folds: of what the members of a query
+have in common (is it hard?) and of what sets each apart from the others (whom to ask?). Only the
+second helps to route.
 
 Every named pool of a folder is measured unless --pool names some. Of a data set with more than
 --most queries that many are drawn, the same for every pool. Vectors are kept in --cache.
@@ -33,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.bench import BenchResult, EvalProtocol, resolve, run_bench
+from rlfocal.bench.folds import partition
 from rlfocal.bench.rows import scores
 from rlfocal.bench.statistics import Estimate, bootstrap_means, judge, mixed_at
 from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor
@@ -40,9 +46,11 @@ from rlfocal.features import Encoder, HashingEncoder
 from rlfocal.features.sentence import SentenceEncoder
 from rlfocal.records import Dataset, FloatArray, ResponseTable, build_table
 from rlfocal.records.folders import read_dataset
+from rlfocal.strategies.single import task_accuracy
 
 ROUTERS = ("knn-router", "logistic-router", "kmeans-router")
 DEFAULT = ("knn-router", "logistic-router", "routed-vote", "posterior-threshold")
+PENALTIES = np.logspace(0, 4, 9)
 NONE, HASHING, SENTENCE = "none", "hashing", "sentence"
 
 
@@ -183,6 +191,43 @@ def lines_of(rows: list[Row]) -> Iterator[str]:
         )
 
 
+def signal(table: ResponseTable) -> tuple[float, float]:
+    """Out-of-fold R2 over task accuracy: of the members' mean score, and of what departs from it.
+
+    0 is what the task alone foretells; below 0 the text misleads.
+    """
+    from sklearn.linear_model import RidgeCV
+
+    left, total = np.zeros(2), np.zeros(2)
+    for fold in partition(table, EvalProtocol()).folds:
+        train, test = table.take(fold.train), table.take(fold.test)
+        known = task_accuracy(train)
+        gaps = [side.member_score - known[side.task] for side in (train, test)]
+        common = [gap.mean(axis=1, keepdims=True) for gap in gaps]
+        own = [gap - mean for gap, mean in zip(gaps, common, strict=True)]
+        for i, (wanted, truth) in enumerate((common, own)):
+            model = RidgeCV(alphas=PENALTIES).fit(train.features, wanted)
+            guess = model.predict(test.features).reshape(truth.shape)
+            left[i] += ((truth - guess) ** 2).sum()
+            total[i] += (truth**2).sum()
+    common_share, own_share = 1 - left / total
+    return float(common_share), float(own_share)
+
+
+def signal_line(found: dict[str, ResponseTable]) -> str:
+    """One pool as a row of Markdown; shares in percent."""
+    shares = {name: signal(found[name]) for name in (HASHING, SENTENCE)}
+    cells = [f"{100 * shares[name][i]:+.1f}" for i in (0, 1) for name in (HASHING, SENTENCE)]
+    table = found[SENTENCE]
+    return f"| {table.name} | {table.n_queries} | {' | '.join(cells)} |"
+
+
+SIGNAL_HEADER = (
+    "| pool | queries | in common: hashing R2 % | sentence R2 % | apart: hashing R2 % "
+    "| sentence R2 % |\n|:--|--:|--:|--:|--:|--:|"
+)
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -196,26 +241,34 @@ def main() -> int:
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir()) / "rlfocal-embeddings"
     )
+    parser.add_argument("--signal", action="store_true", help="what the texts foretell instead")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     given = parser.parse_args()
     executor: Executor = SerialExecutor() if given.jobs == 1 else ProcessExecutor(given.jobs)
     strategies = resolve(given.strategies)
     rows: list[Row] = []
+    if given.signal:
+        print(SIGNAL_HEADER)
     for folder in given.data:
         dataset = read_dataset(folder)
         named = [pool for pool in dataset.info.pools if pool != "all"] or ["all"]
         for pool in [p for p in given.pool if p in dataset.info.pools] if given.pool else named:
+            found = tables(dataset, pool, given)
+            if given.signal:
+                print(signal_line(found), flush=True)
+                continue
             results = {}
-            for name, table in tables(dataset, pool, given).items():
+            for name, table in found.items():
                 start = time.perf_counter()
                 results[name] = run_bench(table, strategies, EvalProtocol(), executor=executor)
                 seconds = time.perf_counter() - start
                 print(f"{folder.name} {pool}, {name}: {seconds:.0f} s", file=sys.stderr)
             rows += compare(results, strategies, given.calls)
             if given.json is not None:
-                found = json.dumps([asdict(row) for row in rows], indent=1)
-                given.json.write_text(found, encoding="utf-8")
-    print("\n".join(lines_of(rows)))
+                text = json.dumps([asdict(row) for row in rows], indent=1)
+                given.json.write_text(text, encoding="utf-8")
+    if rows:
+        print("\n".join(lines_of(rows)))
     return 0
 
 

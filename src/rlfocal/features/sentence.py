@@ -62,11 +62,12 @@ class SentenceEncoder:
     """Mean of the model's token vectors, rows of length 1.
 
     Texts are run one by one, so a row is the same to the last bit in every batch, and training and
-    serving agree exactly on one machine. (Padded batches would move it by up to 1e-7 and save no
-    time: a text of 60 tokens fills a core by itself.) Other processors or other releases of
-    onnxruntime may round differently, by about 1e-6.
+    serving agree exactly on one machine. Padded batches would move a row by up to 2e-7 and save no
+    time, since one text fills a core by itself. Another processor or release of onnxruntime may sum
+    in another order; that too was seen to move a row by 2e-7.
 
-    The weights are 8-bit, the arithmetic is float32: nothing is quantised by what is in the batch.
+    The weights are 8-bit but are turned into float32 before they are used, and nothing quantises
+    what flows between the layers, so no text shares a scale with its neighbours.
 
     Raises:
         ConfigError: the extra is not installed, or a file is not the one that was pinned.
