@@ -25,6 +25,10 @@ PUBLIC = {
     """,
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": "IMPORTERS Importer import_lm_eval",
+    "rlfocal.pool": """
+        CircuitBreaker Endpoint Limited Message Metered OpenAIEndpoint Price Request Response
+        Retrying StubServer ask_all
+    """,
     "rlfocal.features": "Encoder HashingEncoder encoder",
     "rlfocal.diversity": """
         MAX_ENUMERATED_MEMBERS MEASURES PAIRWISE EnsembleMeasure Evolution FailureCounts Objective

@@ -9,9 +9,8 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, assert_never
 
-from rlfocal.errors import ConfigError
 from rlfocal.pool.prices import Price
 from rlfocal.pool.prompting import Question, request_for
 from rlfocal.pool.settings import (
@@ -177,4 +176,8 @@ def _bare(settings: EndpointSettings) -> Endpoint:
         from rlfocal.pool.llama_cpp import LlamaCppEndpoint
 
         return LlamaCppEndpoint(settings)
-    raise ConfigError("endpoints of kind 'litellm' need: pip install 'rlfocal[litellm]'")
+    if isinstance(settings, LiteLlmSettings):
+        from rlfocal.pool.litellm_client import LiteLlmEndpoint
+
+        return LiteLlmEndpoint()
+    assert_never(settings)

@@ -1,0 +1,191 @@
+"""Whatever the litellm library reaches, asked through its `acompletion`.
+
+litellm finds keys by its own environment variables, and puts the providers' replies and errors into
+OpenAI's words; the reading of both is shared with `openai_client`. It is imported when an endpoint
+is opened, and told to keep to itself: no telemetry, no callbacks, no price map from the network, no
+repeats of its own. Written after the API of litellm 1.80. Some of its providers are asked in a
+thread: such a call cannot be cancelled on the way, only its reply is not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from typing import Any, Self
+
+from rlfocal.errors import ConfigError, Failure, MemberError
+from rlfocal.pool.http_failures import retry_after, status_error
+from rlfocal.pool.openai_reply import read_reply
+from rlfocal.pool.redaction import redact, repeats
+from rlfocal.pool.types import Request, Response
+
+__all__ = ["LiteLlmEndpoint"]
+
+_SHOWN = 200
+"""Characters of a provider's own message that an error repeats."""
+_HOLDS_KEY = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
+"""In the names of environment variables: litellm has a hundred of them, for as many providers."""
+_SHORTEST_KEY = 8
+"""Fewer characters are a flag or a number, and would be met by chance."""
+
+
+class LiteLlmEndpoint:
+    """All providers that litellm knows; a request's model names one, as "anthropic/claude-..."."""
+
+    def __init__(self) -> None:
+        self._litellm: Any = None
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        """Answer one request; as `Endpoint.send`."""
+        if self._litellm is None:
+            raise RuntimeError("open the endpoint first: async with endpoint: ...")
+        where = f"litellm, model '{request.model}'"
+        started = time.perf_counter()
+        found = await self._exchange(request, where, timeout_s)
+        if isinstance(found, MemberError):
+            raise found  # here, so that litellm's exception, which holds the request, is no context
+        latency_s = time.perf_counter() - started
+        show = partial(_shown, prompt=request.text)
+        reply = read_reply(found, "", request, api="chat", where=where, show=show)
+        return replace(reply, latency_s=latency_s)
+
+    async def _exchange(
+        self, request: Request, where: str, timeout_s: float
+    ) -> bytes | MemberError:
+        try:
+            async with asyncio.timeout(timeout_s):
+                reply = await self._litellm.acompletion(**self._arguments(request, timeout_s))
+            return json.dumps(reply.model_dump(), default=str).encode("ascii")
+        except TimeoutError:
+            return _timeout(where, timeout_s)
+        except Exception as exc:  # of a hundred providers' libraries; a failed call is no crash
+            return self._error(exc, request, where, timeout_s)
+
+    def _arguments(self, request: Request, timeout_s: float) -> dict[str, Any]:
+        arguments: dict[str, Any] = {
+            "model": request.model,
+            "messages": [message.as_json() for message in request.messages],
+            "max_tokens": request.max_tokens,
+            "temperature": request.temperature,
+            "timeout": timeout_s,
+            # Of both, since providers' own clients have the second; `Retrying` repeats.
+            "num_retries": 0,
+            "max_retries": 0,
+            # What is left out silently would be recorded as if it had been asked for.
+            "drop_params": False,
+        }
+        if request.top_p is not None:
+            arguments["top_p"] = request.top_p
+        if request.stop:
+            arguments["stop"] = list(request.stop)
+        if request.n_logprobs:
+            arguments |= {"logprobs": True, "top_logprobs": request.n_logprobs}
+        # Every request has a seed, and who does not draw by seeds is to ignore it.
+        if request.seed is not None and self._takes_seeds(request.model):
+            arguments["seed"] = request.seed
+        return arguments
+
+    def _takes_seeds(self, model: str) -> bool:
+        return "seed" in (self._litellm.get_supported_openai_params(model=model) or ())
+
+    def _error(self, exc: Exception, request: Request, where: str, timeout_s: float) -> MemberError:
+        """The error for an exception of litellm, by its HTTP status where it has one."""
+        named = partial(_is_a, exc, self._litellm)
+        if named("Timeout"):
+            return _timeout(where, timeout_s)
+        detail = _shown(str(exc), prompt=request.text)
+        if named("ContentPolicyViolationError"):
+            return MemberError(
+                f"{where}: held back by its content filter; put the question otherwise, or ask "
+                "another member",
+                failure=Failure.FILTERED,
+                status=400,
+            )
+        if named("APIConnectionError"):
+            return MemberError(
+                f"{where}: no connection ({detail}); check the model's name, its environment "
+                "variables and the network",
+                failure=Failure.UNREACHABLE,
+            )
+        status = getattr(exc, "status_code", None)
+        if isinstance(status, int) and 300 <= status < 600:
+            headers = getattr(getattr(exc, "response", None), "headers", None) or {}
+            wait = retry_after(headers.get("retry-after"))
+            return status_error(where, status, detail=detail, retry_after_s=wait)
+        return MemberError(
+            f"{where}: litellm failed with {type(exc).__name__} ({detail}); see its documentation "
+            "for this provider",
+            failure=Failure.MALFORMED,
+        )
+
+    async def close(self) -> None:
+        """Give the connections back: those of all litellm endpoints, who share them."""
+        if self._litellm is not None:
+            litellm, self._litellm = self._litellm, None
+            await litellm.close_litellm_async_clients()
+
+    async def __aenter__(self) -> Self:
+        """Import litellm, which takes seconds.
+
+        Raises:
+            ConfigError: it is not installed.
+        """
+        self._litellm = await asyncio.to_thread(_import_litellm)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close it."""
+        await self.close()
+
+
+def _import_litellm() -> Any:
+    # Otherwise it fetches a price map from the network while it is imported.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        litellm: Any = import_module("litellm")
+    except ImportError as exc:
+        raise ConfigError(
+            "endpoints of kind 'litellm' need litellm: pip install 'rlfocal[litellm]'"
+        ) from exc
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    for name in ("callbacks", "input_callback", "success_callback", "failure_callback"):
+        setattr(litellm, name, [])
+        # The same, for calls that are awaited.
+        if name in ("success_callback", "failure_callback"):
+            setattr(litellm, f"_async_{name}", [])
+    return litellm
+
+
+def _is_a(exc: Exception, litellm: Any, name: str) -> bool:
+    kind = getattr(litellm, name, None)
+    return isinstance(kind, type) and isinstance(exc, kind)
+
+
+def _timeout(where: str, timeout_s: float) -> MemberError:
+    return MemberError(
+        f"{where}: no reply within {timeout_s:.3g} s; raise timeout_s or ask less at once",
+        failure=Failure.TIMEOUT,
+    )
+
+
+def _shown(text: str, *, prompt: str) -> str:
+    """A provider's own words, as far as they are fit to be shown."""
+    text = " ".join(redact(text, _keys(os.environ)).split())
+    if repeats(text, prompt):
+        return "left out: it repeats the prompt"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _keys(environ: Mapping[str, str]) -> Iterator[str]:
+    """What litellm may have sent as a key."""
+    for name, value in environ.items():
+        if _HOLDS_KEY.search(name.upper()) and len(value) >= _SHORTEST_KEY:
+            yield value
