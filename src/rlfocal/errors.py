@@ -6,7 +6,8 @@ RlfocalError
 ├── NotApplicable     this strategy cannot run on this data (the reason is the message)
 ├── CheckpointError   a checkpoint is damaged, of another version, or of another pool
 ├── DatabaseError     a database of answers cannot be opened, or is of another version
-└── MemberError       a live member gave no usable response; its `failure` says why
+├── MemberError       a live member gave no usable response; its `failure` says why
+└── NobodyAnswered    no member of an ensemble did; every cause is listed
 
 Caller mistakes inside Python (a wrong shape, a number out of range) raise `ValueError`.
 Every message names the file, line or field, the value found, and the remedy.
@@ -15,7 +16,7 @@ Every message names the file, line or field, the value found, and the remedy.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DatabaseError",
     "Failure",
     "MemberError",
+    "NobodyAnswered",
     "NotApplicable",
     "RecordError",
     "RlfocalError",
@@ -112,6 +114,20 @@ class MemberError(RlfocalError):
     ) -> None:
         super().__init__(message)
         self.failure, self.status, self.retry_after_s = failure, status, retry_after_s
+
+
+class NobodyAnswered(RlfocalError):
+    """No member of an ensemble gave a usable answer.
+
+    Args:
+        causes: member → why not, in words that hold neither keys nor prompts.
+        failures: the errors of those that failed.
+    """
+
+    def __init__(self, causes: Mapping[str, str], failures: Mapping[str, MemberError]) -> None:
+        listed = "; ".join(f"{member}: {cause}" for member, cause in causes.items())
+        super().__init__(f"no member answered ({len(causes)} asked): {listed}")
+        self.causes, self.failures = dict(causes), dict(failures)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

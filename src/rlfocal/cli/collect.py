@@ -103,6 +103,8 @@ def collect(
             _show(figures, as_json=as_json, cost="dollars, by these tokens")
             return
         database.add_queries(plan.queries)
+        if scorer is None:
+            database.set_note("answers", grader.kind)
         with common.progress("collect") as move:
             collector = Collector(
                 plan, database, grader,

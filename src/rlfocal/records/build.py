@@ -126,6 +126,7 @@ def build_table(
         option_scores=option_scores,
         samples=samples,
         latency_s=None if latency is None else responses.scatter(latency, shape).astype(np.float32),
+        answers=dataset.info.answers or "",
         synthetic=dataset.info.synthetic,
         notes=tuple(notes),
     )

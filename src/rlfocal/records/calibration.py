@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.records.inner import inner_folds
-from rlfocal.records.table import BoolArray, CandidateKind, FloatArray, ResponseTable
+from rlfocal.records.table import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
 __all__ = ["Calibration", "calibrate"]
 
@@ -82,14 +82,33 @@ class Calibration:
         """Return the table with calibrated supports wherever option scores are known."""
         if table.option_scores is None:
             return table
-        score, known = _scores(table, self.log_scale)
-        # Options beyond those seen in training have no bias.
-        n_slots = min(table.n_candidates, self.bias.shape[2])
-        logit = self.beta[table.task][:, :, None] * score
-        logit[:, :, :n_slots] += self.bias[table.task][:, :, :n_slots]
-        support = _softmax(logit, table.exists)
+        of_options = np.where(
+            (table.kind == CandidateKind.OPTIONS)[:, None, None], table.option_scores, np.nan
+        )
+        support, known = self.support(of_options, table.task, table.exists)
         use = known & table.answered
         return table.with_support(np.where(use[:, :, None], support, table.support))
+
+    def support(
+        self, scores: FloatArray, task: IntArray, exists: BoolArray
+    ) -> tuple[FloatArray, BoolArray]:
+        """From option scores to calibrated supports.
+
+        Args:
+            scores: float32[Q, N, C], raw, NaN where there are none.
+            task: int64[Q] in 0..T; T for an unknown task.
+            exists: bool[Q, C]: which slots hold an option.
+
+        Returns:
+            float32[Q, N, C], rows that sum to 1; and bool[Q, N], where every option has a score:
+            the others mean nothing.
+        """
+        score, known = _on_one_scale(scores, exists, self.log_scale)
+        # Options beyond those seen in training have no bias.
+        n_slots = min(exists.shape[1], self.bias.shape[2])
+        logit = self.beta[task][:, :, None] * score
+        logit[:, :, :n_slots] += self.bias[task][:, :, :n_slots]
+        return _softmax(logit, exists), known
 
 
 def calibrate(table: ResponseTable) -> tuple[Calibration, ResponseTable]:
@@ -133,9 +152,16 @@ def _looks_like_probability(table: ResponseTable) -> BoolArray:
 def _scores(table: ResponseTable, log_scale: BoolArray) -> tuple[FloatArray, BoolArray]:
     """Scores float32[Q, N, C], 0 where unknown, and which (query, member) have a full set."""
     assert table.option_scores is not None
-    raw = table.option_scores
-    options = (table.kind == CandidateKind.OPTIONS)[:, None]
-    known = options & (np.isfinite(raw) | ~table.exists[:, None, :]).all(axis=2)
+    score, known = _on_one_scale(table.option_scores, table.exists, log_scale)
+    known &= (table.kind == CandidateKind.OPTIONS)[:, None]
+    return np.where(known[:, :, None], score, np.float32(0)), known
+
+
+def _on_one_scale(
+    raw: FloatArray, exists: BoolArray, log_scale: BoolArray
+) -> tuple[FloatArray, BoolArray]:
+    """Scores float32[Q, N, C] with probabilities as logarithms, and where all are known."""
+    known = np.asarray((np.isfinite(raw) | ~exists[:, None, :]).all(axis=2))
     score = np.where(known[:, :, None], np.nan_to_num(raw, nan=0.0), 0.0)
     logged = np.log(np.maximum(score, 1e-6))
     return np.where(log_scale[None, :, None], logged, score).astype(np.float32), known

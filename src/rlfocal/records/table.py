@@ -97,6 +97,8 @@ class ResponseTable:
     """int16[Q, N, S]: candidate of each sample, -1 = unusable, -2 = no such sample."""
     latency_s: FloatArray | None = None
     """float32[Q, N], seconds; NaN where unknown."""
+    answers: str = ""
+    """Kind of answer that open queries have ("number", "text", ...); empty where nobody said."""
     synthetic: bool = False
     """True when the answers were drawn from a simulation, not recorded from models."""
     notes: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ __all__ = [
     "save_checkpoint",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised whenever the files change their meaning; other versions are refused."""
 _JSON = "checkpoint.json"
 
@@ -61,6 +61,8 @@ class Description(BaseModel):
     tasks: list[str]
     encoder: dict[str, str | int] | None
     cost_unit: str
+    answers: str
+    """Kind of answer that open queries have; empty where nobody said."""
     n_candidates: int
     data_name: str
     data_digest: str
@@ -168,6 +170,7 @@ def save_checkpoint(
         tasks=list(table.tasks),
         encoder=None if encoder_spec is None else dict(encoder_spec),
         cost_unit=table.cost_unit,
+        answers=table.answers,
         n_candidates=table.n_candidates,
         data_name=table.name,
         data_digest=table.digest(),

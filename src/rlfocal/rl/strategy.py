@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 
-from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.adaptation import adapted
 from rlfocal.rl.blinded import view_seen
 from rlfocal.rl.config import RlFocalConfig
@@ -107,9 +107,14 @@ class RlFocal(Base):
         return other
 
     @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, the most accurate in training first."""
+        return np.argsort(-self.foundation_.statistics.accuracy, kind="stable")
+
+    @property
     def best_member(self) -> int:
         """The member that was most accurate in training: what the ensemble has to beat."""
-        return int(self.foundation_.statistics.accuracy.argmax())
+        return int(self.ranking[0])
 
     @property
     def verdict(self) -> Verdict:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +22,7 @@ from rlfocal.records.database.schema import queries as queries_table
 from rlfocal.records.database.schema import responses as responses_table
 from rlfocal.records.database.store import Database
 from rlfocal.records.dataset import Dataset
+from rlfocal.records.samples import agreed
 from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo
 
 __all__ = ["export_dataset"]
@@ -187,14 +187,12 @@ def _row(
 ) -> dict[str, Any]:
     """One row for all samples of one query and member."""
     ordered = [replies[sample] for sample in sorted(replies)]
-    votes = Counter(reply.answer for reply in ordered if reply.answer is not None)
-    answer = votes.most_common(1)[0][0] if votes else None  # ties: the first that was counted
-    first = next(reply for reply in ordered if reply.answer == answer)
+    first = ordered[agreed([reply.answer for reply in ordered])]
     costs = [reply.cost_usd for reply in ordered]
     latencies = [reply.latency_s for reply in ordered if reply.latency_s is not None]
     live = first.query_key == query["query_key"]
     return {
-        "answer": answer,
+        "answer": first.answer,
         "score": first.score if judged[first.query_key] == {query["label"]} else None,
         "choice_scores": first.choice_scores,
         "samples": [reply.answer for reply in ordered] if len(ordered) > 1 else first.samples,
@@ -222,7 +220,8 @@ def _info(database: Database, chosen: Mapping[str, str]) -> DatasetInfo:
         if named - set(chosen) or not named:
             update |= {"pools": everybody, "member_accuracy": {}}
         return infos[0].model_copy(update=update)
-    return DatasetInfo(pools=everybody, synthetic=any(info.synthetic for info in infos))
+    synthetic = any(info.synthetic for info in infos)
+    return DatasetInfo(pools=everybody, synthetic=synthetic, answers=database.note("answers"))
 
 
 def _warn(database: Database, n: int, what: str) -> None:

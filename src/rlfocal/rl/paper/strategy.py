@@ -81,6 +81,11 @@ class RlFocalPaper(Base):
         return EnsembleScore(memory, self.order_, focal_weight=self.config.focal_weight)
 
     @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, the most accurate in training first."""
+        return self.order_
+
+    @property
     def best_member(self) -> int:
         """The member that was most accurate in training: what the ensemble has to beat."""
         return int(self.order_[0])

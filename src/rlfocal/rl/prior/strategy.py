@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
+from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import PriorConfig
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.policy import likeliest
@@ -120,9 +120,14 @@ class RlFocalPrior(Base):
         return tuple(float(p) for p in np.geomspace(card.price_max, card.price_min, 12))
 
     @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, those with the best statistics first."""
+        return np.argsort(-self._known.statistics.log_odds[-1], kind="stable")
+
+    @property
     def best_member(self) -> int:
         """The member with the best statistics: what the ensemble has to beat."""
-        return int(self._known.statistics.log_odds[-1].argmax())
+        return int(self.ranking[0])
 
     def at(self, dial: float) -> Self:
         """The same fitted strategy at another price.

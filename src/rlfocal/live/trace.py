@@ -1,0 +1,151 @@
+"""What happened to one query, round by round: who was asked, what was said, why it stopped.
+
+A `Deliberation` puts the strategy's questions and notes the replies; where replies come from, a
+recorded table or live members, is its caller's business.
+
+Axes: N members, C candidate slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from rlfocal.records import BoolArray
+from rlfocal.rl.parts import Trained
+from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.protocol import View
+
+__all__ = ["Deliberation", "Round", "Said", "Trace"]
+
+_N_SHOWN = 4
+"""Candidates named in a round."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came of asking one member."""
+
+    member: str
+    answer: str | None
+    """None where it failed or gave no usable answer."""
+    support: float | None
+    """How strongly it backs that answer, in [0, 1]."""
+    cost: float
+    text: str | None = None
+    """Its full reply, where it is at hand."""
+    latency_s: float | None = None
+    failure: str | None = None
+    """The kind of failure; None for a reply."""
+    detail: str | None = None
+    """The failure in words."""
+
+
+@dataclass
+class Round:
+    """One round."""
+
+    asked: tuple[Said, ...]
+    probabilities: dict[str, float]
+    """Of the leading candidates, after it."""
+    spent: float
+    """So far, in the unit of cost."""
+    probability_of_stopping: float | None = None
+    """After it; None where the strategy has no such thing, or was not asked again."""
+
+
+@dataclass
+class Trace:
+    """One query's way to its answer."""
+
+    strategy: str
+    price: float | None
+    """Lambda; None for a strategy without one."""
+    acting: str | None
+    """Who acts at this price: what learned, or a rival in its place."""
+    why: str | None
+    members: tuple[str, ...]
+    cost_unit: str
+    rounds: list[Round]
+    stopped: str
+    """Why nobody else was asked."""
+    answer: str | None = None
+    confidence: float = 0.0
+
+    @property
+    def not_asked(self) -> list[str]:
+        """Members that nobody asked."""
+        asked = {said.member for part in self.rounds for said in part.asked}
+        return [member for member in self.members if member not in asked]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, as plain values; what is not known is left out of replies."""
+        figures = asdict(self) | {"not_asked": self.not_asked}
+        for part in figures["rounds"]:
+            part["asked"] = [
+                {k: v for k, v in said.items() if v is not None or k in ("answer", "support")}
+                for said in part["asked"]
+            ]
+        return figures
+
+
+class Deliberation:
+    """Drives a strategy through one query.
+
+    Args:
+        strategy: fitted.
+        members: names of the N members.
+        cost_unit: what costs are counted in.
+    """
+
+    def __init__(self, strategy: Trained, members: Sequence[str], cost_unit: str) -> None:
+        self._strategy = strategy
+        learned = strategy if isinstance(strategy, RlFocal) else None
+        self.trace = Trace(
+            strategy=strategy.name,
+            price=getattr(strategy, "price", None),
+            acting=None if learned is None else learned.verdict.chosen,
+            why=None if learned is None else learned.verdict.explain(),
+            members=tuple(members),
+            cost_unit=cost_unit,
+            rounds=[],
+            stopped="",
+        )
+
+    @property
+    def n_rounds(self) -> int:
+        """How many there were."""
+        return len(self.trace.rounds)
+
+    def wanted(self, view: View) -> BoolArray:
+        """bool[N]: whom to ask next; nobody once it has enough.
+
+        Args:
+            view: of this one query.
+        """
+        wanted = np.asarray(self._strategy.next_members(view))[0] & ~view.asked[0]
+        if self.trace.rounds and isinstance(self._strategy, RlFocal):
+            stop = float(self._strategy.decide(view)[0, -1])
+            self.trace.rounds[-1].probability_of_stopping = stop
+        if not wanted.any():
+            everybody = bool(view.asked.all())
+            self.trace.stopped = "everybody was asked" if everybody else "it has enough"
+        return np.asarray(wanted)
+
+    def heard(self, view: View, said: Sequence[Said], candidates: Sequence[str]) -> None:
+        """Note a round.
+
+        Args:
+            view: after it.
+            said: by those asked in it.
+            candidates: names of the view's slots, from the first on.
+        """
+        fused = np.where(view.available[0], np.asarray(self._strategy.fuse(view))[0], 0)
+        named = {name: float(fused[slot]) for slot, name in enumerate(candidates) if fused[slot]}
+        leading = sorted(named.items(), key=lambda item: -item[1])
+        self.trace.rounds.append(Round(tuple(said), dict(leading[:_N_SHOWN]), float(view.spent[0])))
+        self.trace.answer = leading[0][0] if leading else None
+        self.trace.confidence = min(1.0, leading[0][1]) if leading else 0.0
