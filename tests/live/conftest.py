@@ -1,4 +1,4 @@
-"""A pool whose members answer by the hash of what they are asked: recorded once, then asked live."""
+"""A pool whose members answer by the hash of what they are asked: recorded, then asked live."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def reply() -> Callable[[Mapping[str, Any]], Said]:
 
 @pytest.fixture
 def live(tmp_path: Path) -> Callable[..., Any]:
-    """live(checkpoint, act, says=..., faults=..., edit=..., **options): what `act(ensemble)` returns.
+    """live(checkpoint, act, says=..., faults=..., edit=..., **options) returns `act(ensemble)`.
 
     `edit` changes the text of the pool file; options go to the ensemble.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -18,7 +18,8 @@ import aiohttp
 
 from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.http_failures import connection_error, retry_after
-from rlfocal.pool.openai_reply import read_error, read_reply
+from rlfocal.pool.openai_reply import read_error, read_object, read_reply
+from rlfocal.pool.openai_stream import StreamedReply
 from rlfocal.pool.redaction import Secret, redact, repeats
 from rlfocal.pool.types import Api, Request, Response
 
@@ -38,6 +39,8 @@ class _Reply:
     body: bytes = field(repr=False)
     cut: bool
     """There was more of it than is read."""
+    streamed: StreamedReply | None = field(default=None, repr=False)
+    """Where it came in pieces."""
 
 
 class OpenAIEndpoint:
@@ -85,8 +88,8 @@ class OpenAIEndpoint:
             # context, and that holds the request, and so the key.
             raise reply
         latency_s = time.perf_counter() - started
-        show = partial(self._shown, prompt=request.text)
         if reply.status >= 300:
+            show = partial(self._shown, prompt=request.text)
             wait = retry_after(reply.headers.get("Retry-After"))
             raise read_error(reply.body, reply.status, where=where, show=show, retry_after_s=wait)
         if reply.cut:
@@ -94,16 +97,30 @@ class OpenAIEndpoint:
                 f"{where}: a reply of more than {_MOST_BYTES >> 20} MiB; check base_url",
                 failure=Failure.MALFORMED,
             )
-        kind = reply.headers.get("Content-Type", "")
-        found = read_reply(reply.body, kind, request, api=self._api, where=where, show=show)
+        found = self._read(reply, request, where)
         return replace(found, latency_s=latency_s)
+
+    def _read(self, reply: _Reply, request: Request, where: str) -> Response:
+        show = partial(self._shown, prompt=request.text)
+        if reply.streamed is None:
+            kind = reply.headers.get("Content-Type", "")
+            found = read_reply(reply.body, kind, request, api=self._api, where=where, show=show)
+            if request.on_text is not None:  # the server cannot send it in pieces
+                request.on_text(found.text)
+            return found
+        whole = reply.streamed.reply()
+        if whole is None:
+            raise MemberError(
+                f"{where}: the reply broke off; ask again", failure=Failure.UNREACHABLE
+            )
+        return read_object(whole, request, api=self._api, where=where, show=show)
 
     async def _exchange(
         self, request: Request, where: str, timeout_s: float
     ) -> _Reply | MemberError:
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._post(self._body(request))
+                return await self._post(self._body(request), request.on_text)
         except TimeoutError:
             return MemberError(
                 f"{where}: no reply within {timeout_s:.3g} s; raise timeout_s or ask less at once",
@@ -112,17 +129,24 @@ class OpenAIEndpoint:
         except (aiohttp.ClientError, OSError, UnicodeError) as exc:
             return connection_error(where, exc)
 
-    async def _post(self, body: dict[str, Any]) -> _Reply:
+    async def _post(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> _Reply:
         path = "/chat/completions" if self._api == "chat" else "/completions"
         session = self._opened()
         async with session.post(self._base_url + path, json=body, allow_redirects=False) as reply:
+            streamed = None
+            if on_text is not None and reply.content_type == "text/event-stream":
+                streamed = StreamedReply(self._api, on_text)
             parts, size = [], 0
             async for part in reply.content.iter_any():
-                parts.append(part)
+                if streamed is None:
+                    parts.append(part)
+                else:
+                    streamed.feed(part)
                 size += len(part)
                 if size > _MOST_BYTES:
                     break
-            return _Reply(reply.status, reply.headers, b"".join(parts), cut=size > _MOST_BYTES)
+            cut = size > _MOST_BYTES
+            return _Reply(reply.status, reply.headers, b"".join(parts), cut, streamed)
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -147,6 +171,8 @@ class OpenAIEndpoint:
             body["messages"] = [message.as_json() for message in request.messages]
         else:
             body["prompt"] = request.text
+        if request.on_text is not None:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         for name in ("top_p", "seed"):
             if (value := getattr(request, name)) is not None:
                 body[name] = value

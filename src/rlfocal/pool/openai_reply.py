@@ -15,7 +15,7 @@ from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.http_failures import status_error
 from rlfocal.pool.types import Api, Finish, Request, Response
 
-__all__ = ["read_error", "read_reply"]
+__all__ = ["read_error", "read_object", "read_reply"]
 
 _FINISHES: Mapping[str | None, Finish] = {"stop": "stop", "length": "length", None: "stop"}
 """Some servers leave it out; that is no reason to throw a reply away."""
@@ -44,6 +44,13 @@ def read_reply(
             f"{where}: the reply is not the JSON object it should be; see the server's log",
             failure=Failure.MALFORMED,
         )
+    return read_object(found, request, api=api, where=where, show=show)
+
+
+def read_object(
+    found: dict[str, Any], request: Request, *, api: Api, where: str, show: Show
+) -> Response:
+    """Read a reply that has been parsed; as `read_reply`."""
     if found.get("error") and not found.get("choices"):
         raise _error_as_reply(found, where, show)
     parts = _parts(found, api)

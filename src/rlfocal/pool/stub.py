@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -136,8 +137,14 @@ class StubServer:
         chat = request.path.endswith("chat/completions")
         chat_logprobs = chat or self._like_llama_cpp
         reply = _shaped(body, self._answer(body), chat=chat, chat_logprobs=chat_logprobs)
+        if fault is not None and fault.kind == "cut" and body.get("stream"):
+            return await _stream(request, reply, cut=True)
         if fault is not None:
             return await _BREAKS[fault.kind](request, reply)
+        if body.get("stream"):
+            streamed = await _stream(request, reply)
+            self.answered[prompt_of(body)] += 1
+            return streamed
         response = web.json_response(reply)
         await response.prepare(request)
         await response.write_eof()
@@ -173,6 +180,36 @@ def _shaped(
         "id": "stub-1", "object": kind, "created": 0, "model": body.get("model", "stub"),
         "choices": [choice], "usage": usage,
     }  # fmt: skip
+
+
+async def _stream(
+    request: web.Request, reply: dict[str, Any], *, cut: bool = False
+) -> web.StreamResponse:
+    """The reply word by word, as server-sent events; or half of it, and then nothing."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    choice = dict(reply["choices"][0])
+    text = choice.pop("message", {}).get("content", choice.pop("text", ""))
+    words = re.findall(r"\s*\S+|\s+$", text)
+    chat = reply["object"] == "chat.completion"
+    for word in words[: len(words) // 2] if cut else words:
+        piece = {"delta": {"content": word}} if chat else {"text": word}
+        await _event(response, {"choices": [piece | {"index": 0, "finish_reason": None}]})
+    if cut:
+        assert request.transport is not None
+        request.transport.close()
+        return response
+    await response.write(b": still here\n\n")
+    last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
+    await _event(response, {"choices": [choice | last]})
+    await _event(response, {"choices": [], "usage": reply["usage"]})
+    await response.write(b"data: [DONE]\n\n")
+    await response.write_eof()
+    return response
+
+
+async def _event(response: web.StreamResponse, data: dict[str, Any]) -> None:
+    await response.write(b"data: " + json.dumps(data).encode() + b"\n\n")
 
 
 def _error(status: int, message: str, headers: Mapping[str, str]) -> web.Response:

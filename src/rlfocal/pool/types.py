@@ -6,8 +6,8 @@ else (retries, limits, meters, breakers) is an endpoint around an endpoint with 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 __all__ = ["Api", "Endpoint", "Finish", "Message", "Request", "Response", "Role"]
@@ -51,6 +51,8 @@ class Request:
     """The response ends before the first of these texts."""
     n_logprobs: int = 0
     """How many of the likeliest first tokens to return with log-probabilities; 0 for none."""
+    on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    """Told of each piece of the reply as it comes; None to have it in one piece."""
 
     @property
     def text(self) -> str:

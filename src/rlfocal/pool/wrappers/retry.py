@@ -58,7 +58,9 @@ class Retrying(Wrapper):
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         end = self._clock() + timeout_s
-        attempt = 0
+        attempt, told = 0, _Told(request.on_text)
+        if request.on_text is not None:
+            request = replace(request, on_text=told)
         while True:
             attempt += 1
             try:
@@ -67,7 +69,8 @@ class Retrying(Wrapper):
             except MemberError as exc:
                 error = exc
             wait = self._wait(attempt, error.retry_after_s)
-            last = attempt == self._attempts or not error.failure.passes
+            # What has been told cannot be taken back: another reply would follow half of this one.
+            last = attempt == self._attempts or not error.failure.passes or told.something
             if last or self._clock() + wait >= end:
                 raise error
             await self._sleep(wait)
@@ -79,3 +82,15 @@ class Retrying(Wrapper):
         bound = min(self._most, self._first * 2.0 ** min(attempt - 1, 63))
         drawn = self._rng.uniform(0, bound)
         return drawn if asked_s is None else max(drawn, asked_s)
+
+
+class _Told:
+    """Passes pieces of a reply on, and knows whether there were any."""
+
+    def __init__(self, on_text: Callable[[str], None] | None) -> None:
+        self._on_text, self.something = on_text, False
+
+    def __call__(self, text: str) -> None:
+        self.something = True
+        if self._on_text is not None:
+            self._on_text(text)
