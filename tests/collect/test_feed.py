@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -186,3 +187,22 @@ def test_a_collector_holds_on_to_nothing(tmp_path: Path, database: Database) -> 
     # Claimed at once, waiting, under way, waiting to be written, being written.
     assert max(held) <= 8 + 4 + 4 + 8 + 8
     assert database.owners() == []
+
+
+def test_slow_calls_do_not_make_the_next_look_late(tmp_path: Path, database: Database) -> None:
+    """How long to wait between two passes goes by the looking, not by the calls in between."""
+    plan = plan_of(pool_of(tmp_path), database, 4)
+    calls = list(plan.calls())
+    database.claim([calls[0].key], "other", 60)
+    feed = feed_of(plan, database)
+    came: list[float] = []
+
+    def do(call: Call) -> None:
+        came.append(time.monotonic())
+        time.sleep(0.3)
+        answer(plan, database, call)
+        if call == calls[-1]:
+            database.release([calls[0].key], "other")
+
+    assert run_through(feed, do)[-1] == calls[0]
+    assert came[-1] - came[-2] < 0.3 * 6

@@ -62,9 +62,11 @@ class Feed:
             self._failed_since = await asyncio.to_thread(self._database.last_failure)
         while True:
             self.n_passes += 1
-            started, n_elsewhere = time.monotonic(), 0
+            looked_s, n_elsewhere = 0.0, 0
             for block in blocks(self._plan.calls()):
+                started = time.monotonic()
                 wanted = await self._open(block, given_up)
+                looked_s += time.monotonic() - started
                 for start in range(0, len(wanted), self._portion):
                     portion = wanted[start : start + self._portion]
                     won = await self._claim([call.key for call in portion])
@@ -75,7 +77,7 @@ class Feed:
             if not n_elsewhere:
                 return
             # No more than half of the time is spent on looking, however large the plan is.
-            await asyncio.sleep(max(_POLL_S, time.monotonic() - started))
+            await asyncio.sleep(max(_POLL_S, looked_s))
 
     async def _open(self, block: list[Call], given_up: Callable[[int], bool]) -> list[Call]:
         """Calls that are neither answered nor to be left alone."""

@@ -134,6 +134,8 @@ def _sqlite(path: Path, busy_timeout_s: float) -> Connections:
         connection.isolation_level = None  # transactions begin below, not where the driver thinks
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # In KiB, of each connection: the system caches the file anyway, once for all of them.
+        connection.execute("PRAGMA cache_size = -512")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
