@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rlfocal.cli.main import main
-from rlfocal.pool.stub import StubServer, prompt_of
+from rlfocal.pool.stub import StubServer, StubThread, prompt_of
 from rlfocal.records.database import open_database
 from rlfocal.records.folders import read_dataset
 
@@ -24,30 +23,15 @@ N_QUERIES = 120
 PROGRAM = "from rlfocal.cli.main import main; main()"
 
 
-class Served:
-    """A stub in a thread of its own, for collectors in other processes."""
-
-    def __init__(self, **options: object) -> None:
-        self.stub = StubServer(lambda body: f"It is {len(prompt_of(body))}.", **options)  # type: ignore[arg-type]
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    def __enter__(self) -> StubServer:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.stub.__aenter__(), self._loop).result(10)
-        return self.stub
-
-    def __exit__(self, *exc: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.stub.__aexit__(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+def counted(body: Mapping[str, Any]) -> str:
+    return f"It is {len(prompt_of(body))}."
 
 
 @pytest.fixture
 def stub() -> Iterator[StubServer]:
     draw = random.Random(0)
-    with Served(latency_s=lambda: draw.uniform(0.005, 0.02)) as served:
+    slow = StubServer(counted, latency_s=lambda: draw.uniform(0.005, 0.02))
+    with StubThread(slow) as served:
         yield served
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlfocal.live import Ensemble, LiveQuery
-from rlfocal.live.ensemble import Answer
+from rlfocal.live.answering import Answer
 from rlfocal.records import Dataset
 from rlfocal.replay import replay
 from rlfocal.rl.checkpoint import Checkpoint

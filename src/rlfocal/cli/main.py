@@ -17,12 +17,15 @@ import typer
 from typer.core import TyperGroup
 
 import rlfocal
+from rlfocal.cli.ask import chat
 from rlfocal.cli.importing import lm_eval
 from rlfocal.errors import RlfocalError
 
 __all__ = ["app", "main"]
 
-VERBS = ("collect", "export", "inspect", "diversity", "bench", "train", "evaluate", "explain")
+VERBS = (
+    "collect", "export", "inspect", "diversity", "bench", "train", "evaluate", "explain", "ask",
+)  # fmt: skip
 """Each is a function of its own name in the module of its own name."""
 
 USER_ERROR = 2
@@ -86,6 +89,7 @@ app.add_typer(importing, name="import")
 
 for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
+app.command("chat")(chat)
 importing.command("lm-eval")(lm_eval)
 
 

@@ -3,8 +3,8 @@
 The strategies are those of replay, and what they are shown is made by the same rules.
 """
 
-from rlfocal.live.board import Board, Reply
-from rlfocal.live.ensemble import Ensemble, LiveQuery
+from rlfocal.live.answering import Answer, Listener
+from rlfocal.live.ensemble import Ensemble, LiveQuery, members_for
 from rlfocal.live.trace import Round, Said, Trace
 
-__all__ = ["Board", "Ensemble", "LiveQuery", "Reply", "Round", "Said", "Trace"]
+__all__ = ["Answer", "Ensemble", "Listener", "LiveQuery", "Round", "Said", "Trace", "members_for"]

@@ -8,8 +8,11 @@ Axes: N members, C candidate slots, T tasks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -31,6 +34,8 @@ class Reply:
     """In the unit that the strategy reckons in."""
     scores: tuple[float, ...] | None = None
     """Of each option, where the member was asked for them."""
+    support: Mapping[str, float] | None = None
+    """Candidate → how strongly it is backed, adding up to 1; None to count samples."""
 
     @property
     def answer(self) -> str | None:
@@ -99,6 +104,17 @@ class Board:
         """True when anybody gave a usable answer."""
         return any(reply is not None and reply.answer is not None for reply in self._replies)
 
+    def copy(self) -> Self:
+        """Another board that reads the same."""
+        other = copy.copy(self)
+        other._replies, other._spent = list(self._replies), self._spent.copy()
+        other.asked = self.asked.copy()
+        return other
+
+    def reply(self, member: int) -> Reply | None:
+        """What a member said; None where it was not asked, or failed."""
+        return self._replies[member]
+
     def answered(self, member: int) -> str | None:
         """The answer of a member; None where it was not asked, failed, or gave none."""
         reply = self._replies[member]
@@ -124,7 +140,7 @@ class Board:
         for member, reply in enumerate(self._replies):
             if reply is not None and reply.answer is not None:
                 answer[member] = place[reply.answer]
-                support[member] = _frequencies(reply.samples, place, n_slots)
+                support[member] = _support(reply, place, n_slots)
         available = np.arange(n_slots) < len(names)
         self._calibrate(support, available, answer >= 0)
         return View(
@@ -159,10 +175,14 @@ class Board:
         support[use] = calibrated[0, use]
 
 
-def _frequencies(samples: Sequence[str | None], place: dict[str, int], n_slots: int) -> FloatArray:
-    """float32[C]: how often each candidate came, among the usable samples."""
-    counts = np.zeros(n_slots, dtype=np.float32)
-    for text in samples:
-        if text is not None:
-            counts[place[text]] += 1
-    return np.asarray(counts / counts.sum())
+def _support(reply: Reply, place: Mapping[str, int], n_slots: int) -> FloatArray:
+    """float32[C]: how strongly each candidate is backed; how often it came, if nothing is said."""
+    weight = np.zeros(n_slots, dtype=np.float32)
+    for text, value in (reply.support or Counter(_named(reply))).items():
+        weight[place[text]] = value
+    return np.asarray(weight / weight.sum())
+
+
+def _named(reply: Reply) -> Iterable[str]:
+    """The candidates that a reply backs."""
+    return reply.support or filter(None, reply.samples)

@@ -35,9 +35,13 @@ class Said:
     support: float | None
     """How strongly it backs that answer, in [0, 1]."""
     cost: float
+    """In the unit that the strategy reckons in."""
     text: str | None = None
     """Its full reply, where it is at hand."""
     latency_s: float | None = None
+    cost_usd: float | None = None
+    n_prompt_tokens: int | None = None
+    n_completion_tokens: int | None = None
     failure: str | None = None
     """The kind of failure; None for a reply."""
     detail: str | None = None
@@ -74,6 +78,8 @@ class Trace:
     """Why nobody else was asked."""
     answer: str | None = None
     confidence: float = 0.0
+    synthesis: Said | None = None
+    """By whom the replies were made into one, where that was asked for."""
 
     @property
     def not_asked(self) -> list[str]:
@@ -85,11 +91,13 @@ class Trace:
         """Everything, as plain values; what is not known is left out of replies."""
         figures = asdict(self) | {"not_asked": self.not_asked}
         for part in figures["rounds"]:
-            part["asked"] = [
-                {k: v for k, v in said.items() if v is not None or k in ("answer", "support")}
-                for said in part["asked"]
-            ]
-        return figures
+            part["asked"] = [_known(said) for said in part["asked"]]
+        synthesis = figures.pop("synthesis")
+        return figures if synthesis is None else figures | {"synthesis": _known(synthesis)}
+
+
+def _known(said: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in said.items() if v is not None or k in ("answer", "support")}
 
 
 class Deliberation:

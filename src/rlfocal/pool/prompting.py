@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from rlfocal.pool.settings import MemberSettings
@@ -30,6 +30,8 @@ class Question:
     prompt: str
     options: tuple[str, ...] = ()
     """Of a multiple choice question; empty for an open one."""
+    history: tuple[tuple[str, str], ...] = ()
+    """Earlier open questions of the same conversation, each with its reply."""
 
 
 def request_for(
@@ -67,19 +69,27 @@ def request_for(
 
 def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     turns = [Message("system", member.system)] if member.system else []
-    for shot in member.shots:
-        turns.append(Message("user", _put(member, Question(shot.question, shot.options))))
-        turns.append(Message("assistant", shot.reply))
+    for earlier, reply in _earlier(member, question):
+        turns.append(Message("user", _put(member, earlier)))
+        turns.append(Message("assistant", reply))
     return (*turns, Message("user", _put(member, question)))
 
 
 def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     parts = [member.system] if member.system else []
-    for shot in member.shots:
-        body = _put(member, Question(shot.question, shot.options))
+    for earlier, reply in _earlier(member, question):
+        body = _put(member, earlier)
         space = "" if body.endswith((" ", "\n")) else " "
-        parts.append(f"{body}{space}{shot.reply}")
+        parts.append(f"{body}{space}{reply}")
     return (Message("user", "\n\n".join([*parts, _put(member, question)])),)
+
+
+def _earlier(member: MemberSettings, question: Question) -> Iterator[tuple[Question, str]]:
+    """What stands before the question: worked examples, then the conversation."""
+    for shot in member.shots:
+        yield Question(shot.question, shot.options), shot.reply
+    for asked, reply in question.history:
+        yield Question(asked), reply
 
 
 def _put(member: MemberSettings, question: Question) -> str:

@@ -8,14 +8,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from aiohttp import web
 
-__all__ = ["Fault", "Said", "StubServer"]
+__all__ = ["Fault", "Said", "StubServer", "StubThread"]
+
+_GRACE_S = 10.0
+"""For a thread to begin or to end."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,35 @@ class StubServer:
         await response.write_eof()
         self.answered[prompt_of(body)] += 1
         return response
+
+
+class StubThread:
+    """A stub in a thread of its own, for callers that block and for other processes.
+
+    Args:
+        stub: not yet open.
+    """
+
+    def __init__(self, stub: StubServer) -> None:
+        self._stub = stub
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self) -> StubServer:
+        """Open it."""
+        self._thread.start()
+        self._wait_for(self._stub.__aenter__())
+        return self._stub
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it and end the thread."""
+        self._wait_for(self._stub.__aexit__())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(_GRACE_S)
+        self._loop.close()
+
+    def _wait_for(self, step: Coroutine[Any, Any, object]) -> None:
+        asyncio.run_coroutine_threadsafe(step, self._loop).result(_GRACE_S)
 
 
 def _shaped(

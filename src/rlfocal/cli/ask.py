@@ -1,0 +1,227 @@
+"""`rlfocal ask` and `rlfocal chat`: live members, asked as a checkpoint has learned to."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.cli.evaluate import Checkpoint_
+from rlfocal.cli.tracing import show_trace
+from rlfocal.errors import ConfigError, NobodyAnswered
+
+if TYPE_CHECKING:
+    from rlfocal.live import Answer, Ensemble, LiveQuery
+
+__all__ = ["ask", "chat"]
+
+PoolFile = Annotated[
+    Path, typer.Argument(metavar="POOL.toml", help="The pool file.", show_default=False)
+]
+Price = Annotated[
+    float | None,
+    typer.Option(
+        metavar="LAMBDA", help="Price of a call, as a fraction of what a right answer is worth.",
+        show_default="the checkpoint's",
+    ),
+]  # fmt: skip
+Deadline = Annotated[
+    float, typer.Option("--deadline", metavar="SECONDS", min=0.001, help="For all rounds together.")
+]
+Synthesise = Annotated[
+    str | None,
+    typer.Option(
+        "--synthesise", metavar="MEMBER", help="Let this member make one reply out of several."
+    ),
+]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Show who was asked, what each said, and why it stopped.")
+]
+_KINDS = "number, math, date, text; open: free words, compared by what they mean"
+
+
+def ask(
+    checkpoint: Checkpoint_,
+    pool_file: PoolFile,
+    question: Annotated[str, typer.Argument(help='The question; "-" reads it from input.')],
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--choice", metavar="TEXT", help="An option; give it once for each."),
+    ] = None,
+    task: Annotated[
+        str, typer.Option(metavar="NAME", help="Its task, as the training data call it.")
+    ] = "",
+    answers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help=f"What an open question is answered with: {_KINDS}.",
+            show_default="as in training",
+        ),
+    ] = None,
+    price: Price = None,
+    deadline: Deadline = 600.0,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(
+            "--max-cost", metavar="X", help="Ask nobody else once this much is spent (its unit)."
+        ),
+    ] = None,
+    synthesise: Synthesise = None,
+    explain: Explain = False,
+    route_only: Annotated[
+        bool, typer.Option("--route-only", help="Say whom the first round would ask; ask nobody.")
+    ] = False,
+    as_json: common.JsonFlag = False,
+) -> None:
+    """Ask the ensemble one question.
+
+    The answer goes to standard output; where one member is enough, word by word. A member that
+    fails is one that gave no answer; only if nobody answers is that an error.
+    """
+    from rlfocal.live import Listener, LiveQuery
+
+    text = sys.stdin.read().strip() if question == "-" else question
+    query = LiveQuery(text, tuple(choices or ()), task)
+    if not query.prompt.strip():
+        raise ConfigError("the question is empty")
+    told = _Words() if not (as_json or choices) else None
+    listener = Listener(on_text=told)
+
+    async def act(ensemble: Ensemble) -> Any:
+        if route_only:
+            return ensemble.route(query)
+        return await ensemble.answer(
+            query,
+            deadline_s=deadline,
+            budget=float("inf") if max_cost is None else max_cost,
+            listener=listener,
+            synthesiser=synthesise,
+        )
+
+    opened = not route_only
+    found = _with_ensemble(checkpoint, pool_file, act, price=price, answers=answers, opened=opened)
+    if route_only:
+        _show_route(found, as_json=as_json)
+    elif as_json:
+        common.print_json(_as_json(found))
+    else:
+        _show(found, query, told, explain=explain)
+
+
+def chat(
+    checkpoint: Checkpoint_,
+    pool_file: PoolFile,
+    price: Price = None,
+    deadline: Deadline = 600.0,
+    synthesise: Synthesise = None,
+    explain: Explain = False,
+) -> None:
+    """Talk to the ensemble; an empty line or Ctrl-D ends it.
+
+    Members see the conversation so far. Replies in free words are compared by what they mean.
+    """
+    from rlfocal.live import Listener, LiveQuery
+    from rlfocal.live.ensemble import FREE_WORDS
+
+    async def act(ensemble: Ensemble) -> None:
+        history: tuple[tuple[str, str], ...] = ()
+        while text := (await asyncio.to_thread(_read_line)).strip():
+            told = _Words()
+            query = LiveQuery(text, history=history)
+            try:
+                answer = await ensemble.answer(
+                    query, deadline_s=deadline, listener=Listener(on_text=told),
+                    synthesiser=synthesise,
+                )  # fmt: skip
+            except NobodyAnswered as exc:
+                common.remark(str(exc))
+                continue
+            _show(answer, query, told, explain=explain)
+            history = (*history, (text, answer.text))
+
+    _with_ensemble(checkpoint, pool_file, act, price=price, answers=FREE_WORDS)
+
+
+class _Words:
+    """Prints a reply piece by piece."""
+
+    def __init__(self) -> None:
+        self.any = False
+
+    def __call__(self, text: str) -> None:
+        self.any = True
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _read_line() -> str:
+    if sys.stdin.isatty():
+        sys.stderr.write("> ")
+        sys.stderr.flush()
+    return sys.stdin.readline()
+
+
+def _with_ensemble(
+    folder: Path,
+    pool_file: Path,
+    act: Callable[[Ensemble], Awaitable[Any]],
+    *,
+    price: float | None,
+    answers: str | None,
+    opened: bool = True,
+) -> Any:
+    """What `act` makes of the ensemble; its members are reachable only where `opened`."""
+    from rlfocal.live import Ensemble, members_for
+    from rlfocal.pool.building import LivePool
+    from rlfocal.pool.settings import read_pool
+    from rlfocal.rl.checkpoint import load_checkpoint
+
+    pool = read_pool(pool_file)
+    loaded = load_checkpoint(folder)
+    if not loaded.description.finished:
+        common.remark(f"{folder}: training was interrupted; it is used as it is")
+    members = LivePool(pool, members_for(loaded, pool))
+    ensemble = Ensemble(loaded, members, price=price, answers=answers)
+
+    async def inside() -> Any:
+        if not opened:
+            return await act(ensemble)
+        async with members:
+            return await act(ensemble)
+
+    return asyncio.run(inside())
+
+
+def _show_route(members: list[str], *, as_json: bool) -> None:
+    if as_json:
+        common.print_json({"first_round": members})
+    else:
+        for member in members:
+            common.output().print(member, markup=False)
+
+
+def _as_json(answer: Answer) -> dict[str, Any]:
+    return {
+        "answer": answer.answer,
+        "text": answer.text,
+        "confidence": answer.confidence,
+        "trace": answer.trace.as_json(),
+    }
+
+
+def _show(answer: Answer, query: LiveQuery, told: _Words | None, *, explain: bool) -> None:
+    console = common.output()
+    if told is not None and told.any:
+        sys.stdout.write("\n")
+    if not answer.streamed:
+        shown = f"{answer.answer}. {answer.text}" if query.choices else answer.text
+        console.print(shown, markup=False, highlight=False)
+    if explain:
+        console.print()
+        show_trace(answer.trace.as_json())

@@ -1,0 +1,82 @@
+"""Replies in free words: which of them say the same, and how near the others are.
+
+Embeddings of the sentence encoder where it is installed, of hashed words otherwise; replies that
+are alike (average linkage of cosine distances) are one candidate.
+
+Axes: K replies, G candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from rlfocal.features import Encoder, HashingEncoder
+from rlfocal.records import FloatArray
+
+__all__ = ["Alike", "alike", "text_encoder"]
+
+_ALIKE = 0.75
+"""Cosine similarity from which on two replies say the same."""
+_SHARPNESS = 10.0
+"""How fast support falls with similarity: .3 less similar is 20 times less supported."""
+
+
+class Alike(NamedTuple):
+    """Groups of replies that say the same."""
+
+    stands_for: tuple[int, ...]
+    """[K]: the reply that names each one's group, which is the most typical one in it."""
+    support: FloatArray
+    """float32[K, K]: how strongly each reply backs each; rows sum to 1, and only named replies
+    have any."""
+
+
+def alike(texts: Sequence[str], encode: Encoder) -> Alike:
+    """Group replies.
+
+    Args:
+        texts: K >= 1 of them; the same text is the same reply.
+        encode: texts → unit vectors.
+    """
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    n = len(texts)
+    rows = np.asarray(encode(texts), dtype=np.float64)
+    similarity = np.clip(rows @ rows.T, 0.0, 1.0)
+    same = np.array([[a.split() == b.split() for b in texts] for a in texts])
+    similarity[same] = 1.0
+    group = np.zeros(n, dtype=np.int64)
+    if n > 1:
+        above = np.triu_indices(n, k=1)
+        tree = linkage(1.0 - similarity[above], method="average")
+        group = fcluster(tree, t=1.0 - _ALIKE, criterion="distance")
+    stands_for = [0] * n
+    for name in np.unique(group):
+        members = np.flatnonzero(group == name)
+        typical = members[similarity[np.ix_(members, members)].sum(axis=1).argmax()]
+        for k in members.tolist():
+            stands_for[k] = int(typical)
+    named = sorted(set(stands_for))
+    support = np.zeros((n, n))
+    nearness = np.exp(_SHARPNESS * (similarity[:, named] - 1.0))
+    # Its own group is as near as can be, whatever the distance to its most typical reply.
+    for k, name in enumerate(stands_for):
+        nearness[k, named.index(name)] = 1.0
+    support[:, named] = nearness / nearness.sum(axis=1, keepdims=True)
+    return Alike(tuple(stands_for), support.astype(np.float32))
+
+
+@cache
+def text_encoder() -> Encoder:
+    """The sentence encoder where it is installed, else hashed words."""
+    from rlfocal.errors import ConfigError
+    from rlfocal.features.sentence import SentenceEncoder
+
+    try:
+        return SentenceEncoder()
+    except ConfigError:
+        return HashingEncoder(1024)
