@@ -15,7 +15,8 @@ PUBLIC = {
         best_subsets build_table demo_dataset read_dataset run_bench write_dataset write_report
     """,
     "rlfocal.errors": """
-        CheckpointError ConfigError DatabaseError Failure MemberError NotApplicable RecordError
+        CheckpointError ConfigError DatabaseError Failure MemberError NobodyAnswered
+        NotApplicable RecordError
         RlfocalError nearest
     """,
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",

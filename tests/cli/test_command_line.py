@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from conftest import Run
 
 PROGRAM = Path(sys.executable).with_name("rlfocal")
-VERBS = ("collect", "export", "inspect", "diversity", "bench", "train", "evaluate", "explain")
+VERBS = (
+    "collect",
+    "export",
+    "inspect",
+    "diversity",
+    "bench",
+    "train",
+    "evaluate",
+    "explain",
+    "ask",
+    "chat",
+)
 
 
 def test_help_names_every_verb(run: Run) -> None:
