@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: install
-	$(BIN)/rlfocal bench demo --folds 3 --strategies all --report runs/demo
-	@echo "Open runs/demo/index.html in a browser. The data are synthetic."
+	$(BIN)/rlfocal bench localpool --folds 3 --strategies all --report runs/demo
+	@echo "Open runs/demo/index.html in a browser: real answers of three small models."
 
 test: install
 	$(BIN)/pytest -n auto --maxprocesses 4

@@ -12,7 +12,8 @@ PUBLIC = {
     "rlfocal": """
         BenchResult CheckpointError ConfigError Dataset EvalProtocol FailureCounts HashingEncoder
         NotApplicable Outcome RecordError ResponseTable RlfocalError Strategy View __version__
-        best_subsets build_table demo_dataset read_dataset run_bench write_dataset write_report
+        best_subsets build_table demo_dataset localpool read_dataset run_bench write_dataset
+        write_report
     """,
     "rlfocal.errors": """
         CheckpointError ConfigError DatabaseError Failure MemberError NobodyAnswered
@@ -24,6 +25,7 @@ PUBLIC = {
         BoolArray Calibration CandidateKind Dataset DatasetInfo Encode FloatArray IntArray PoolModel
         ResponseTable build_table calibrate demo_dataset simulate
     """,
+    "rlfocal.records.built_in": "BUILT_IN localpool",
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": "IMPORTERS Importer import_lm_eval",
     "rlfocal.pool": """
@@ -39,6 +41,9 @@ PUBLIC = {
     """,
     "rlfocal.strategies.protocol": """
         Base Dialled Labelled Memory Need Outcome Reference Strategy View unmet
+    """,
+    "rlfocal.live": """
+        Answer Ensemble Listener LiveQuery Round Said Trace members_for
     """,
     "rlfocal.replay": "candidates_of replay reveal worth_of",
     "rlfocal.bench": """

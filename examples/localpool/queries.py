@@ -1,10 +1,10 @@
 """Make the questions of the built-in pool: reasoning-gym's generators, graded, some as choices.
 
     pip install reasoning-gym==0.1.25
-    python examples/localpool/queries.py queries.jsonl [--per-level 40]
+    python examples/localpool/queries.py queries.jsonl [--per-level 40] [--most 1200]
 
-Every family has three levels of difficulty, and every level as many questions. One seed gives the
-same file, to the byte.
+Every family has three levels of difficulty, and every level about as many questions. One seed gives
+the same file, to the byte.
 """
 
 from __future__ import annotations
@@ -217,10 +217,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--per-level", type=int, default=40)
+    parser.add_argument("--most", type=int, default=1200, help="questions in all")
     options = parser.parse_args()
     rows = [row for family in FAMILIES for row in questions(family, options.per_level)]
     # Shuffled, so that any part of a recording holds all families.
     random.Random(SEED).shuffle(rows)
+    rows = rows[: options.most]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     options.file.write_text(text, encoding="utf-8")
     print(f"{len(rows)} questions of {len(FAMILIES)} families in {options.file}")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from rlfocal.features import HashingEncoder
     from rlfocal.records import Dataset, ResponseTable, build_table, demo_dataset
+    from rlfocal.records.built_in import localpool
     from rlfocal.records.folders import read_dataset, write_dataset
     from rlfocal.report import write_report
     from rlfocal.strategies.protocol import Outcome, Strategy, View
@@ -46,6 +47,7 @@ __all__ = [
     "best_subsets",
     "build_table",
     "demo_dataset",
+    "localpool",
     "read_dataset",
     "run_bench",
     "write_dataset",
@@ -58,6 +60,7 @@ _NAMES_OF = {
     "rlfocal.errors": "CheckpointError ConfigError NotApplicable RecordError RlfocalError",
     "rlfocal.features": "HashingEncoder",
     "rlfocal.records": "Dataset ResponseTable build_table demo_dataset",
+    "rlfocal.records.built_in": "localpool",
     "rlfocal.records.folders": "read_dataset write_dataset",
     "rlfocal.report": "write_report",
     "rlfocal.strategies.protocol": "Outcome Strategy View",

@@ -1,4 +1,4 @@
-"""`rlfocal import lm-eval`: logs of two models in, a data folder that inspects out."""
+"""`rlfocal import`: logs in and a data folder out; a data folder into a database."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from rlfocal.records import demo_dataset
+from rlfocal.records.folders import read_dataset
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -103,3 +106,15 @@ def test_a_place_that_cannot_be_written_is_refused_before_logs_are_read(
     assert ran.code == 2
     assert "is a file" in ran.err
     assert taken.read_text() == "kept"
+
+
+def test_a_data_set_goes_into_a_database_once_and_comes_out_again(run: Run, tmp_path: Path) -> None:
+    database = tmp_path / "answers.db"
+    for n_new in ("19,200", "0"):
+        said = run("import", "data", "demo", "--db", database).err
+        assert f"{n_new} of 19,200 responses are new" in said
+    assert run("export", database, "-o", tmp_path / "out").code == 0
+    before, after = demo_dataset(), read_dataset(tmp_path / "out")
+    assert after.members == before.members
+    assert after.responses["answer"].to_pylist() == before.responses["answer"].to_pylist()
+    assert after.info.synthetic

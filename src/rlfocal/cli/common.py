@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from rlfocal.records import Dataset, ResponseTable
 
 __all__ = [
-    "DEMO",
     "Data",
     "JsonFlag",
     "Members",
@@ -44,8 +43,6 @@ __all__ = [
     "write_json",
 ]
 
-DEMO = "demo"
-"""The name of the built-in data set; a folder of this name is ./demo."""
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
 
@@ -53,7 +50,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help='Folder of recorded answers, or "demo": the built-in pool, which is synthetic.',
+        help='Folder of recorded answers; or "localpool" (built in, real) or "demo" (simulated).',
         show_default=False,
     ),
 ]
@@ -101,15 +98,15 @@ def split_names(text: str | None, what: str) -> tuple[str, ...] | None:
 
 
 def load_dataset(data: str) -> Dataset:
-    """Read a data folder, or make the built-in data set.
+    """Read a data folder, or take one of the built-in data sets; a folder "demo" is ./demo.
 
     Raises:
         RecordError: the folder cannot be read or contradicts itself.
     """
-    from rlfocal.records import demo_dataset
+    from rlfocal.records.built_in import BUILT_IN
     from rlfocal.records.folders import read_dataset
 
-    return demo_dataset() if data == DEMO else read_dataset(Path(data))
+    return BUILT_IN[data]() if data in BUILT_IN else read_dataset(Path(data))
 
 
 def load_table(
@@ -123,7 +120,7 @@ def load_table(
     """Load data and build the table of the chosen members.
 
     Args:
-        data: a folder, or "demo".
+        data: a folder, or the name of a built-in data set.
         pool: value of --pool.
         members: value of --members, names separated by commas.
         with_features: encode the query texts (by hashing words) for strategies that route on them.

@@ -1,4 +1,4 @@
-"""`rlfocal import`: other programs' logs become a data folder."""
+"""`rlfocal import`: other programs' logs become a data folder; a data folder a database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from rlfocal.cli import common
 
-__all__ = ["lm_eval"]
+__all__ = ["lm_eval", "recorded"]
 
 
 def lm_eval(
@@ -54,3 +54,23 @@ def lm_eval(
         f"{out}: {dataset.queries.num_rows:,} queries, {len(dataset.members)} members "
         f"({common.joined(dataset.members)})"
     )
+
+
+def recorded(
+    data: common.Data,
+    db: Annotated[
+        str,
+        typer.Option("--db", metavar="URL", help="SQLite file, or postgresql://... ."),
+    ],
+) -> None:
+    """Put recorded answers into a database, beside what is collected there.
+
+    What is there stays, so the same command may be run again.
+    """
+    from rlfocal.records.database import import_dataset, open_database
+
+    with common.waiting(f"reading {data}"):
+        dataset = common.load_dataset(data)
+    with open_database(db) as database, common.waiting("writing"):
+        n_new = import_dataset(database, dataset)
+    common.remark(f"{n_new:,} of {dataset.responses.num_rows:,} responses are new")

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 import rlfocal
 from rlfocal.cli.ask import chat
-from rlfocal.cli.importing import lm_eval
+from rlfocal.cli.importing import lm_eval, recorded
 from rlfocal.errors import RlfocalError
 
 __all__ = ["app", "main"]
@@ -83,7 +83,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 importing = typer.Typer(
-    cls=_Group, no_args_is_help=True, help="Turn other programs' logs into a data folder."
+    cls=_Group, no_args_is_help=True, help="Bring in what was recorded elsewhere."
 )
 app.add_typer(importing, name="import")
 
@@ -91,6 +91,7 @@ for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
 app.command("chat")(chat)
 importing.command("lm-eval")(lm_eval)
+importing.command("data")(recorded)
 
 
 def _show_version(wanted: bool) -> None:
@@ -111,7 +112,8 @@ def _options(
 ) -> None:
     """Make several LLMs answer better than any one of them, at a known cost.
 
-    DATA is a folder of recorded answers, or "demo": a built-in pool, which is synthetic.
+    DATA is a folder of recorded answers, or a built-in pool: "localpool" (real answers of small
+    local models) or "demo" (simulated).
     """
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LlamaCppEndpoint"]
 
 _BLOCK = 1 << 20
+_CACHE_MIB = 512
 
 
 class LlamaCppEndpoint:
@@ -60,6 +61,7 @@ class LlamaCppEndpoint:
         params.cpuparams_batch.n_threads = settings.n_threads
         params.port, params.api_keys = 0, [key]
         params.offline, params.ui, params.endpoint_slots = True, False, False
+        params.cache_ram_mib = _CACHE_MIB  # prompts seen before; left alone it takes 8 GiB
         params.warmup, params.verbosity = False, -1
         try:
             self._server = xllamacpp.Server(params)
