@@ -134,6 +134,22 @@ def test_words_are_told_early_only_where_one_member_is_enough(
         assert (pieces, answer.streamed) == ([], False)
 
 
+def test_a_reply_that_breaks_off_is_followed_by_a_whole_one(
+    checkpoint: Checkpoint, live: Live
+) -> None:
+    pieces: list[str] = []
+    listener = Listener(on_text=pieces.append)
+    broken = [Fault("cut"), *[None] * 20]
+    act = lambda e: e.answer(SUM, listener=listener)  # noqa: E731
+    answer = live(checkpoint, act, price=DEAR, faults=broken)
+    if answer.trace.rounds[0].asked[0].failure is None:  # it was not streamed
+        assert pieces == []
+        return
+    assert not answer.streamed
+    assert "".join(pieces) != answer.text  # nothing was told after the half
+    assert len(asked(answer)) > 1
+
+
 WORDS = {
     "plain": "The capital of France is Paris.",
     "letters": "Paris is the capital of France.",

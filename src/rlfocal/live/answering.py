@@ -146,23 +146,21 @@ class Answering:
         self._listener.on_round(self._deliberation.trace.rounds[-1])
 
     def _may_stream(self, chosen: Sequence[int]) -> bool:
-        """True where one member is asked and, whatever it says, nobody would be asked after it."""
-        if self._listener.on_text is None or self._synthesiser is not None:
-            return False
-        if len(chosen) > 1 or self._board.has_answer:
-            return False
-        settings = self._ensemble.members[chosen[0]].settings
-        if settings.samples > 1 or (self._query.choices and settings.answers == "option-scores"):
-            return False
-        letters = OPTION_LETTERS[: len(self._query.choices)] or "?"
-        return not any(self._goes_on(chosen[0], letter) for letter in letters)
+        """True where one member is asked and, whatever it says, nobody would be asked after it.
 
-    def _goes_on(self, member: int, answer: str) -> bool:
-        """Whether somebody else would be asked if a member gave an answer."""
+        Of an option there is nothing to tell but its text, so that is for open questions.
+        """
+        if self._listener.on_text is None or self._synthesiser is not None or self._query.choices:
+            return False
+        if len(chosen) > 1 or self._board.has_answer or self._streamed is not None:
+            return False  # of two halves of replies nobody could make sense
+        if self._ensemble.members[chosen[0]].settings.samples > 1:
+            return False
+        # What an answer says makes no difference as long as nobody else has given one.
         board = self._board.copy()
-        board.put(member, Reply((answer,), cost=self._least))
+        board.put(chosen[0], Reply(("any",), cost=self._least))
         view = board.view(n_rounds=self._deliberation.n_rounds + 1, budget=self._budget)
-        return bool((self._ensemble.strategy.next_members(view) & ~view.asked).any())
+        return not (self._ensemble.strategy.next_members(view) & ~view.asked).any()
 
     def _take(self, n: int, slots: Mapping[str, Slot]) -> None:
         member = self._ensemble.members[n]
