@@ -186,7 +186,7 @@ def _with_ensemble(
     loaded = load_checkpoint(folder)
     if not loaded.description.finished:
         common.remark(f"{folder}: training was interrupted; it is used as it is")
-    members = LivePool(pool, members_for(loaded, pool))
+    members = LivePool(pool, members_for(loaded, pool), on_demand=True)
     ensemble = Ensemble(loaded, members, price=price, answers=answers)
 
     async def inside() -> Any:

@@ -24,6 +24,7 @@ from rlfocal.pool.settings import (
 from rlfocal.pool.types import Api, Endpoint, Request, Response
 from rlfocal.pool.wrappers.limits import Limited
 from rlfocal.pool.wrappers.meter import Metered
+from rlfocal.pool.wrappers.on_demand import OnDemand
 from rlfocal.pool.wrappers.retry import Retrying
 from rlfocal.pool.wrappers.unsettled import Unsettled
 
@@ -83,6 +84,7 @@ class LivePool:
         settings: the pool.
         members: which of them; None for all.
         seed: draws waiting times between repeated calls.
+        on_demand: open an endpoint when it is first asked, not all at once beforehand.
     """
 
     def __init__(
@@ -91,13 +93,17 @@ class LivePool:
         members: Sequence[MemberSettings] | None = None,
         *,
         seed: int = 0,
+        on_demand: bool = False,
     ) -> None:
         chosen = settings.members if members is None else tuple(members)
         used = {
             name: settings.endpoints[name] for name in dict.fromkeys(m.endpoint for m in chosen)
         }
         self._unsettled = {
-            name: Unsettled(_bare(served), _most_usd(settings, served))
+            name: Unsettled(
+                OnDemand(_bare(served)) if on_demand else _bare(served),
+                _most_usd(settings, served),
+            )
             for name, served in used.items()
         }
         self._endpoints = {

@@ -1,0 +1,52 @@
+"""Open an endpoint when it is first asked: a model that nobody asks is not loaded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self
+
+from rlfocal.pool.types import Endpoint, Request, Response
+from rlfocal.pool.wrappers.base import Wrapper
+
+__all__ = ["OnDemand"]
+
+
+class OnDemand(Wrapper):
+    """Opens what it wraps once, with the first request.
+
+    Args:
+        endpoint: what is wrapped.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self._opening: asyncio.Future[object] | None = None
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        """Answer one request; as `Endpoint.send`. Opening does not count towards its time.
+
+        Raises:
+            ConfigError: the endpoint cannot be opened.
+        """
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(self._endpoint.__aenter__())
+        # Who gives up waiting does not undo what others wait for.
+        await asyncio.shield(self._opening)
+        return await self._endpoint.send(request, timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """Close what is wrapped, if it was opened."""
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        await asyncio.wait([opening])
+        if opening.exception() is None:
+            await self._endpoint.close()
+
+    async def __aenter__(self) -> Self:
+        """Itself; nothing is opened yet."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close what was opened."""
+        await self.close()
