@@ -61,16 +61,13 @@ def _trace(
     asked = np.zeros((1, table.n_members), dtype=bool)
     names = table.candidates[row]
     deliberation = Deliberation(at_price(loaded.strategy, price), table.members, table.cost_unit)
-    while True:
-        view = reveal(table, rows, asked, n_rounds=np.array([deliberation.n_rounds]))
-        wanted = deliberation.wanted(view)
-        if not wanted.any():
-            break
+    view = reveal(table, rows, asked)
+    while (wanted := deliberation.wanted(view)).any():
         asked = asked | wanted
-        after = reveal(table, rows, asked, n_rounds=np.array([deliberation.n_rounds + 1]))
-        slots = candidates_of(table, rows, asked, np.arange(int(after.available.sum()))[None])[0]
+        view = reveal(table, rows, asked, n_rounds=np.array([deliberation.n_rounds + 1]))
+        slots = candidates_of(table, rows, asked, np.arange(int(view.available.sum()))[None])[0]
         said = [_said(table, row, n) for n in np.flatnonzero(wanted).tolist()]
-        deliberation.heard(after, said, [names[slot] for slot in slots.tolist()])
+        deliberation.heard(view, said, [names[slot] for slot in slots.tolist()])
     trace = deliberation.trace
     right = 0.0 if trace.answer is None else table.candidate_score[row, names.index(trace.answer)]
     return {

@@ -27,7 +27,7 @@ def show_trace(trace: dict[str, Any]) -> None:
         beliefs = ", ".join(f"{name} {p:.2f}" for name, p in part["probabilities"].items())
         spent = f"{part['spent']:.4g} {_UNITS[trace['cost_unit']]}"
         console.print(f"  now: {beliefs or 'no answer yet'}; spent {spent}", markup=False)
-        if part.get("probability_of_stopping") is not None:
+        if part["probability_of_stopping"] is not None:
             console.print(f"  probability of stopping: {part['probability_of_stopping']:.2f}")
     console.print(f"stopped: {trace['stopped']}")
     console.print(

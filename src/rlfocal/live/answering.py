@@ -21,6 +21,7 @@ from rlfocal.pool.types import Response
 from rlfocal.records import BoolArray, FloatArray
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.strategies.protocol import View
 
 if TYPE_CHECKING:
     from rlfocal.live.ensemble import Ensemble, LiveQuery
@@ -81,6 +82,8 @@ class Answering:
         self._budget, self._listener, self._synthesiser = budget, listener, synthesiser
         self._question = Question(query.prompt, query.choices, query.history)
         self._deliberation = ensemble.deliberation()
+        self._view = board.view(n_rounds=0, budget=budget)
+        """After the last round."""
         self._replies: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
         self._failures: dict[str, MemberError] = {}
@@ -108,12 +111,11 @@ class Answering:
 
     def _wanted(self) -> BoolArray:
         """bool[N]: whom to ask now."""
-        board, n_rounds = self._board, self._deliberation.n_rounds
-        view = board.view(n_rounds=n_rounds, budget=self._budget)
-        wanted = self._deliberation.wanted(view)
+        board, spent = self._board, self._view.spent[0]
+        wanted = self._deliberation.wanted(self._view)
         if board.asked.all():
             return wanted
-        if n_rounds and view.spent[0] >= self._budget:
+        if self._deliberation.n_rounds and spent >= self._budget:
             self._deliberation.trace.stopped = "the budget is spent"
             return np.zeros_like(wanted)
         if not wanted.any() and not board.has_answer:
@@ -140,7 +142,7 @@ class Answering:
         for n in chosen:
             self._take(n, slots)
         self._regroup()
-        view = self._board.view(n_rounds=self._deliberation.n_rounds + 1, budget=self._budget)
+        self._view = view = self._after(self._board)
         said = [self._said(n, view.support[0, n]) for n in chosen]
         self._deliberation.heard(view, said, self._board.candidates)
         self._listener.on_round(self._deliberation.trace.rounds[-1])
@@ -159,8 +161,12 @@ class Answering:
         # What an answer says makes no difference as long as nobody else has given one.
         board = self._board.copy()
         board.put(chosen[0], Reply(("any",), cost=self._least))
-        view = board.view(n_rounds=self._deliberation.n_rounds + 1, budget=self._budget)
+        view = self._after(board)
         return not (self._ensemble.strategy.next_members(view) & ~view.asked).any()
+
+    def _after(self, board: Board) -> View:
+        """What a board shows after the round under way."""
+        return board.view(n_rounds=self._deliberation.n_rounds + 1, budget=self._budget)
 
     def _take(self, n: int, slots: Mapping[str, Slot]) -> None:
         member = self._ensemble.members[n]

@@ -17,7 +17,14 @@ from aiohttp.http_exceptions import ContentEncodingError
 
 from rlfocal.errors import Failure, MemberError
 
-__all__ = ["connection_error", "failure_of", "retry_after", "status_error"]
+__all__ = [
+    "connection_error",
+    "failure_of",
+    "filtered_error",
+    "retry_after",
+    "status_error",
+    "timeout_error",
+]
 
 _REMEDY = {
     Failure.UNAUTHORISED: "check the key, and what it may do",
@@ -42,6 +49,24 @@ def failure_of(status: int) -> Failure:
     if status in (408, 409) or status >= 500:
         return Failure.SERVER_ERROR
     return Failure.BAD_REQUEST
+
+
+def timeout_error(where: str, timeout_s: float) -> MemberError:
+    """The error for a reply that did not come in time."""
+    return MemberError(
+        f"{where}: no reply within {timeout_s:.3g} s; raise timeout_s or ask less at once",
+        failure=Failure.TIMEOUT,
+    )
+
+
+def filtered_error(where: str, status: int | None) -> MemberError:
+    """The error for a reply that the server's content filter held back."""
+    return MemberError(
+        f"{where}: held back by its content filter; put the question otherwise, or ask another "
+        "member",
+        failure=Failure.FILTERED,
+        status=status,
+    )
 
 
 def status_error(

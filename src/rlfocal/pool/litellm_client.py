@@ -21,15 +21,13 @@ from importlib import import_module
 from typing import Any, Self
 
 from rlfocal.errors import ConfigError, Failure, MemberError
-from rlfocal.pool.http_failures import retry_after, status_error
+from rlfocal.pool.http_failures import filtered_error, retry_after, status_error, timeout_error
 from rlfocal.pool.openai_reply import read_reply
-from rlfocal.pool.redaction import redact, repeats
+from rlfocal.pool.redaction import excerpt
 from rlfocal.pool.types import Request, Response
 
 __all__ = ["LiteLlmEndpoint"]
 
-_SHOWN = 200
-"""Characters of a provider's own message that an error repeats."""
 _HOLDS_KEY = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 """In the names of environment variables: litellm has a hundred of them, for as many providers."""
 _SHORTEST_KEY = 8
@@ -64,7 +62,7 @@ class LiteLlmEndpoint:
                 reply = await self._litellm.acompletion(**self._arguments(request, timeout_s))
             return json.dumps(reply.model_dump(), default=str).encode("ascii")
         except TimeoutError:
-            return _timeout(where, timeout_s)
+            return timeout_error(where, timeout_s)
         except Exception as exc:  # of a hundred providers' libraries; a failed call is no crash
             return self._error(exc, request, where, timeout_s)
 
@@ -99,15 +97,10 @@ class LiteLlmEndpoint:
         """The error for an exception of litellm, by its HTTP status where it has one."""
         named = partial(_is_a, exc, self._litellm)
         if named("Timeout"):
-            return _timeout(where, timeout_s)
+            return timeout_error(where, timeout_s)
         detail = _shown(str(exc), prompt=request.text)
         if named("ContentPolicyViolationError"):
-            return MemberError(
-                f"{where}: held back by its content filter; put the question otherwise, or ask "
-                "another member",
-                failure=Failure.FILTERED,
-                status=400,
-            )
+            return filtered_error(where, 400)
         if named("APIConnectionError"):
             return MemberError(
                 f"{where}: no connection ({detail}); check the model's name, its environment "
@@ -169,19 +162,9 @@ def _is_a(exc: Exception, litellm: Any, name: str) -> bool:
     return isinstance(kind, type) and isinstance(exc, kind)
 
 
-def _timeout(where: str, timeout_s: float) -> MemberError:
-    return MemberError(
-        f"{where}: no reply within {timeout_s:.3g} s; raise timeout_s or ask less at once",
-        failure=Failure.TIMEOUT,
-    )
-
-
 def _shown(text: str, *, prompt: str) -> str:
     """A provider's own words, as far as they are fit to be shown."""
-    text = " ".join(redact(text, _keys(os.environ)).split())
-    if repeats(text, prompt):
-        return "left out: it repeats the prompt"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return excerpt(text, _keys(os.environ), prompt=prompt)
 
 
 def _keys(environ: Mapping[str, str]) -> Iterator[str]:

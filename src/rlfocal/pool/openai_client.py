@@ -17,18 +17,16 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from rlfocal.errors import ConfigError, Failure, MemberError
-from rlfocal.pool.http_failures import connection_error, retry_after
+from rlfocal.pool.http_failures import connection_error, retry_after, timeout_error
 from rlfocal.pool.openai_reply import read_error, read_object, read_reply
 from rlfocal.pool.openai_stream import StreamedReply
-from rlfocal.pool.redaction import Secret, redact, repeats
+from rlfocal.pool.redaction import Secret, excerpt
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["OpenAIEndpoint"]
 
 _MOST_BYTES = 8 << 20
 """Of a reply; a longer one is broken or hostile."""
-_SHOWN = 200
-"""Characters of a server's own message that an error repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,8 @@ class OpenAIEndpoint:
             # context, and that holds the request, and so the key.
             raise reply
         latency_s = time.perf_counter() - started
+        show = partial(self._shown, prompt=request.text)
         if reply.status >= 300:
-            show = partial(self._shown, prompt=request.text)
             wait = retry_after(reply.headers.get("Retry-After"))
             raise read_error(reply.body, reply.status, where=where, show=show, retry_after_s=wait)
         if reply.cut:
@@ -97,11 +95,12 @@ class OpenAIEndpoint:
                 f"{where}: a reply of more than {_MOST_BYTES >> 20} MiB; check base_url",
                 failure=Failure.MALFORMED,
             )
-        found = self._read(reply, request, where)
+        found = self._read(reply, request, where, show)
         return replace(found, latency_s=latency_s)
 
-    def _read(self, reply: _Reply, request: Request, where: str) -> Response:
-        show = partial(self._shown, prompt=request.text)
+    def _read(
+        self, reply: _Reply, request: Request, where: str, show: Callable[[str], str]
+    ) -> Response:
         if reply.streamed is None:
             kind = reply.headers.get("Content-Type", "")
             found = read_reply(reply.body, kind, request, api=self._api, where=where, show=show)
@@ -122,10 +121,7 @@ class OpenAIEndpoint:
             async with asyncio.timeout(timeout_s):
                 return await self._post(self._body(request), request.on_text)
         except TimeoutError:
-            return MemberError(
-                f"{where}: no reply within {timeout_s:.3g} s; raise timeout_s or ask less at once",
-                failure=Failure.TIMEOUT,
-            )
+            return timeout_error(where, timeout_s)
         except (aiohttp.ClientError, OSError, UnicodeError) as exc:
             return connection_error(where, exc)
 
@@ -186,10 +182,7 @@ class OpenAIEndpoint:
 
     def _shown(self, text: str, *, prompt: str) -> str:
         """A server's own words, as far as they are fit to be shown."""
-        text = " ".join(redact(text, [self._key.reveal()]).split())
-        if repeats(text, prompt):
-            return "left out: it repeats the prompt"
-        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+        return excerpt(text, [self._key.reveal()], prompt=prompt)
 
     async def close(self) -> None:
         """Give the connections back."""

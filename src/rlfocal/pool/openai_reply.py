@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.http_failures import status_error
+from rlfocal.pool.http_failures import filtered_error, status_error
 from rlfocal.pool.types import Api, Finish, Request, Response
 
 __all__ = ["read_error", "read_object", "read_reply"]
@@ -85,7 +85,7 @@ def _status_error(
     error: dict[str, Any], status: int, where: str, show: Show, retry_after_s: float | None
 ) -> MemberError:
     if error.get("code") == "content_filter":  # as Azure says it
-        return _filtered(where, status)
+        return filtered_error(where, status)
     detail = error.get("message")
     told = show(detail) if isinstance(detail, str) else ""
     return status_error(where, status, detail=told, retry_after_s=retry_after_s)
@@ -117,7 +117,7 @@ def _parts(found: dict[str, Any], api: Api) -> tuple[dict[str, Any], str, dict[s
 
 def _finish(found: Any, where: str, show: Show, *, usable: bool) -> Finish:
     if found == "content_filter":
-        raise _filtered(where, None)
+        raise filtered_error(where, None)
     if not (found is None or isinstance(found, str)) or found not in _FINISHES:
         raise MemberError(
             f"{where}: ended for an unknown reason '{show(str(found)[:400])}'; only text can be "
@@ -130,15 +130,6 @@ def _finish(found: Any, where: str, show: Show, *, usable: bool) -> Finish:
             failure=Failure.EMPTY,
         )
     return _FINISHES[found]
-
-
-def _filtered(where: str, status: int | None) -> MemberError:
-    return MemberError(
-        f"{where}: held back by its content filter; put the question otherwise, or ask another "
-        "member",
-        failure=Failure.FILTERED,
-        status=status,
-    )
 
 
 def _json(body: bytes) -> Any:

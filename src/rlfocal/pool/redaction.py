@@ -11,13 +11,15 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-__all__ = ["Secret", "redact", "repeats"]
+__all__ = ["Secret", "excerpt", "redact", "repeats"]
 
 REDACTED = "[redacted]"
 
 _BEARER = re.compile(r"(?i)\bbearer(?:\s|%20|\+)+[^\s\"',;]+")
 _SHORTEST_BASE64 = 8
 """Fewer characters of base64 would be met by chance."""
+_SHOWN = 200
+"""Characters of a server's own message that an error repeats."""
 _TELLING = 16
 """So many letters and digits in a row, shared with the prompt, are the prompt and no accident."""
 
@@ -58,6 +60,20 @@ def redact(text: str, secrets: Iterable[str]) -> str:
         longest = sorted(forms, key=lambda form: (-len(form), form))
         text = re.sub("|".join(map(re.escape, longest)), REDACTED, text)
     return _BEARER.sub(f"Bearer {REDACTED}", text)
+
+
+def excerpt(text: str, secrets: Iterable[str], *, prompt: str) -> str:
+    """A server's own words on one line, as far as they are fit to be shown.
+
+    Args:
+        text: what it said.
+        secrets: strings that must not be shown, in any form.
+        prompt: what it was asked, which must not be shown either.
+    """
+    text = " ".join(redact(text, secrets).split())
+    if repeats(text, prompt):
+        return "left out: it repeats the prompt"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def repeats(text: str, prompt: str) -> bool:

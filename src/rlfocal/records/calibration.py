@@ -82,10 +82,8 @@ class Calibration:
         """Return the table with calibrated supports wherever option scores are known."""
         if table.option_scores is None:
             return table
-        of_options = np.where(
-            (table.kind == CandidateKind.OPTIONS)[:, None, None], table.option_scores, np.nan
-        )
-        support, known = self.support(of_options, table.task, table.exists)
+        support, known = self.support(table.option_scores, table.task, table.exists)
+        known &= (table.kind == CandidateKind.OPTIONS)[:, None]
         use = known & table.answered
         return table.with_support(np.where(use[:, :, None], support, table.support))
 
