@@ -21,7 +21,7 @@ from rlfocal.records.database import (
     query_key_of,
     settings_key_of,
 )
-from rlfocal.records.database import schema as schema_module
+from rlfocal.records.database.schema import TABLES
 
 KEPT = "Nothing that was stored is lost"
 LEFT = "It was left as it is"
@@ -133,8 +133,8 @@ def test_an_older_version_is_migrated_step_by_step(
         ran.append(2)
         connection.exec_driver_sql("UPDATE responses SET note = 'old'")
 
-    monkeypatch.setattr(schema_module, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(schema_module, "MIGRATIONS", {1: first, 2: second})
+    monkeypatch.setattr(TABLES, "version", 3)
+    monkeypatch.setattr(TABLES, "migrations", {1: first, 2: second})
     for _ in range(2):  # the second time there is nothing to do
         with open_database(database_url) as database:
             with database.connections.read() as connection:
@@ -151,10 +151,10 @@ def test_a_migration_that_fails_changes_nothing(
         connection.exec_driver_sql("DELETE FROM responses")
         connection.exec_driver_sql("SELECT x FROM nowhere")
 
-    monkeypatch.setattr(schema_module, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(TABLES, "version", 2)
     with pytest.raises(DatabaseError, match=f"too old.*{LEFT}"):
         open_database(database_url)
-    monkeypatch.setattr(schema_module, "MIGRATIONS", {1: fails})
+    monkeypatch.setattr(TABLES, "migrations", {1: fails})
     with pytest.raises(DatabaseError, match=f"nowhere.*{KEPT}"):
         open_database(database_url)
     monkeypatch.undo()
@@ -258,8 +258,8 @@ def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def set_version(database: Database, value: str) -> None:
     with database.connections.write() as connection:
-        named = schema_module.meta.c.name == "schema_version"
-        connection.execute(schema_module.meta.update().where(named).values(value=value))
+        named = TABLES.meta.c.name == "schema_version"
+        connection.execute(TABLES.meta.update().where(named).values(value=value))
 
 
 def end_own_connection(database: Database) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from rlfocal.records.database.engine import Connections
+from rlfocal.database import Connections
 from rlfocal.records.database.schema import claims, responses
 from rlfocal.records.database.statements import chunks, present
 

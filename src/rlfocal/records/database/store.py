@@ -14,9 +14,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from rlfocal.records.database import schema
 from rlfocal.records.database.claiming import Claims
-from rlfocal.records.database.engine import connect
 from rlfocal.records.database.keys import plain_settings, settings_key_of
 from rlfocal.records.database.rows import (
     MemberCounts,
@@ -25,7 +23,15 @@ from rlfocal.records.database.rows import (
     StoredResponse,
     utc_now,
 )
-from rlfocal.records.database.schema import claims, errors, members, meta, queries, responses
+from rlfocal.records.database.schema import (
+    TABLES,
+    claims,
+    errors,
+    members,
+    meta,
+    queries,
+    responses,
+)
 from rlfocal.records.database.statements import (
     CHUNK,
     chunks,
@@ -52,18 +58,7 @@ def open_database(url: str | Path, *, busy_timeout_s: float = 60.0) -> Database:
         DatabaseError: it cannot be opened, is not ours or of a newer version; the message names
             the cause and the remedy, and never the password.
     """
-    connections = connect(url, busy_timeout_s=busy_timeout_s)
-    try:
-        with connections.read() as connection:
-            version = schema.read_version(connection, connections.place.name)
-        connections.let_readers_go_on()
-        if version != schema.SCHEMA_VERSION:
-            with connections.write() as connection:
-                schema.prepare(connection, connections.place.name)
-    except BaseException:
-        connections.close()
-        raise
-    return Database(connections)
+    return Database(TABLES.open(url, busy_timeout_s=busy_timeout_s))
 
 
 class Database(Claims):

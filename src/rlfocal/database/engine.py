@@ -17,8 +17,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from rlfocal.database.failures import Place, translated
 from rlfocal.errors import DatabaseError
-from rlfocal.records.database.failures import Place, translated
 
 __all__ = ["Connections", "connect"]
 

@@ -1,0 +1,132 @@
+"""Tables with a version, and how an older database becomes a current one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from rlfocal.database.columns import SafeText
+from rlfocal.database.engine import Connections, connect
+from rlfocal.errors import DatabaseError
+
+__all__ = ["Migration", "Tables"]
+
+Migration = Callable[[sa.Connection], None]
+_OURS = frozenset({"meta", "gateway_meta"})
+"""Tables by which a database is known as rlfocal's: different kinds of tables may share one."""
+
+
+class Tables:
+    """Tables that belong together.
+
+    Args:
+        meta_name: of the table that notes their version; it must be among `_OURS`.
+        version: of the tables as they are described.
+        migrations: version → the step that turns tables of that version into the next's; a later
+            version adds its step and never edits an older one.
+
+    Raises:
+        ValueError: by that name no database would be known as ours.
+    """
+
+    def __init__(
+        self, meta_name: str, *, version: int, migrations: Mapping[int, Migration]
+    ) -> None:
+        if meta_name not in _OURS:
+            raise ValueError(f"meta_name must be one of {sorted(_OURS)}, got {meta_name!r}")
+        self.version, self.migrations = version, migrations
+        self.metadata = sa.MetaData()
+        self.meta = sa.Table(
+            meta_name,
+            self.metadata,
+            sa.Column("name", SafeText, primary_key=True),
+            sa.Column("value", SafeText, nullable=False),
+        )
+
+    def open(self, url: str | Path, *, busy_timeout_s: float) -> Connections:
+        """Connect, and make or bring up to date what is not there.
+
+        Raises:
+            DatabaseError: it cannot be opened, is not ours or of a newer version; the message
+                names the cause and the remedy, and never the password.
+        """
+        connections = connect(url, busy_timeout_s=busy_timeout_s)
+        try:
+            with connections.read() as connection:
+                version = self.read_version(connection, connections.place.name)
+            connections.let_readers_go_on()
+            if version != self.version:
+                with connections.write() as connection:
+                    self.prepare(connection, connections.place.name)
+        except BaseException:
+            connections.close()
+            raise
+        return connections
+
+    def read_version(self, connection: sa.Connection, where: str) -> int | None:
+        """The version of the tables that are there; None where there are none yet.
+
+        Args:
+            connection: inside a transaction.
+            where: how messages call the database.
+
+        Raises:
+            DatabaseError: the tables are somebody else's.
+        """
+        there = set(sa.inspect(connection).get_table_names())
+        if self.meta.name not in there:
+            alone = connection.dialect.name == "sqlite" and not there & _OURS
+            foreign = there if alone else there & set(self.metadata.tables)
+            if foreign:
+                raise _foreign(where, sorted(foreign))
+            return None
+        columns = {c["name"] for c in sa.inspect(connection).get_columns(self.meta.name)}
+        if columns != {"name", "value"}:
+            raise _foreign(where, [self.meta.name])
+        named = self.meta.c.name == "schema_version"
+        value = connection.scalar(sa.select(self.meta.c.value).where(named))
+        if value is None or not value.isdecimal():
+            raise _foreign(where, [self.meta.name])
+        return int(value)
+
+    def prepare(self, connection: sa.Connection, where: str) -> None:
+        """Create the tables, or bring older ones to this version, step by step.
+
+        Args:
+            connection: inside a transaction that nobody else can write beside.
+            where: how messages call the database.
+
+        Raises:
+            DatabaseError: the tables are of a newer version, of one that has no step, or not ours.
+        """
+        version = self.read_version(connection, where)
+        if version is None:
+            self.metadata.create_all(connection)
+            row = {"name": "schema_version", "value": str(self.version)}
+            connection.execute(self.meta.insert(), row)
+            return
+        if version > self.version:
+            raise DatabaseError(
+                f"{where}: was written by a newer rlfocal (version {version} of the tables; this "
+                f"one knows {self.version}); upgrade rlfocal, or name another database. It was "
+                "left as it is"
+            )
+        for step in range(version, self.version):
+            if step not in self.migrations:
+                raise DatabaseError(
+                    f"{where}: version {step} of the tables is too old to be brought to "
+                    f"{self.version}; open it with an older rlfocal. It was left as it is"
+                )
+            self.migrations[step](connection)
+        if version < self.version:
+            named = self.meta.c.name == "schema_version"
+            connection.execute(self.meta.update().where(named).values(value=str(self.version)))
+
+
+def _foreign(where: str, found: list[str]) -> DatabaseError:
+    return DatabaseError(
+        f"{where}: holds another program's tables ({', '.join(found[:3])}); name another "
+        "database. It was left as it is"
+    )

@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server over live members: keys, budgets, feedback, metrics, a dashboard."""

@@ -1,0 +1,1 @@
+"""What a gateway keeps in its database: keys, money, requests, feedback, policies."""
