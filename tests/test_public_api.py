@@ -29,7 +29,7 @@ PUBLIC = {
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": "IMPORTERS Importer import_lm_eval",
     "rlfocal.pool": """
-        CircuitBreaker Endpoint Limited Message Metered OpenAIEndpoint Price Request Response
+        CircuitBreaker Circuits Endpoint Limited Message Metered OpenAIEndpoint Price Request Response
         Retrying StubServer ask_all
     """,
     "rlfocal.features": "Encoder HashingEncoder encoder",
@@ -43,7 +43,7 @@ PUBLIC = {
         Base Dialled Labelled Memory Need Outcome Reference Strategy View unmet
     """,
     "rlfocal.live": """
-        Answer Ensemble Listener LiveQuery Round Said Trace members_for
+        Answer Answering Ensemble FREE_WORDS Limits Listener LiveQuery Round Said Trace members_for
     """,
     "rlfocal.replay": "candidates_of replay reveal worth_of",
     "rlfocal.bench": """

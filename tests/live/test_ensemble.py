@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from rlfocal.errors import ConfigError, NobodyAnswered
-from rlfocal.live import Answer, Ensemble, Listener, LiveQuery
+from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
 from rlfocal.pool.prompting import Question, request_for
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.stub import Fault, Said, prompt_of
+from rlfocal.pool.types import Message
 from rlfocal.rl.checkpoint import Checkpoint
 
 Live = Callable[..., Any]
@@ -104,7 +105,7 @@ def test_after_the_deadline_the_best_so_far_is_given(checkpoint: Checkpoint, liv
 
 def test_a_budget_ends_the_asking(checkpoint: Checkpoint, live: Live) -> None:
     whole = live(checkpoint, lambda e: e.answer(SUM), price=LOWEST)
-    short = live(checkpoint, lambda e: e.answer(SUM, budget=1.0), price=LOWEST)
+    short = live(checkpoint, lambda e: e.answer(SUM, limits=Limits(budget=1.0)), price=LOWEST)
     assert len(asked(whole)) > 1
     assert asked(short) == asked(whole)[:1]
     assert short.trace.stopped == "the budget is spent"
@@ -218,7 +219,10 @@ def test_mistakes_are_named_before_anybody_is_asked(checkpoint: Checkpoint, live
 
 def test_members_see_the_conversation() -> None:
     member = MemberSettings(name="m", endpoint="e", template="Q: {question}")
-    question = Question("And Italy?", history=(("Capital of France?", "Paris."),))
+    question = Question(
+        "And Italy?",
+        history=(Message("user", "Capital of France?"), Message("assistant", "Paris.")),
+    )
     contents = [message.content for message in request_for(member, question).messages]
     assert contents == ["Q: Capital of France?", "Paris.", "Q: And Italy?"]
     text = request_for(member, question, api="completions").text

@@ -9,7 +9,7 @@ from datetime import date
 import pytest
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool import CircuitBreaker, Message, Metered, Price, Request, Response
+from rlfocal.pool import CircuitBreaker, Circuits, Message, Metered, Price, Request, Response
 
 ASKED = Request((Message("user", "?"),))
 
@@ -48,7 +48,9 @@ class Bench:
         self.now = 0.0
         self.member = Member()
         self.breaker = CircuitBreaker(
-            self.member, failures=3, cool_down_s=10, clock=lambda: self.now
+            self.member,
+            Circuits(failures=3, cool_down_s=10, fair_s=1),
+            clock=lambda: self.now,
         )
 
     async def ask(self, said: Failure | Response) -> Failure | None:
@@ -157,7 +159,7 @@ def test_only_one_tries_and_a_cancelled_try_frees_the_way(end: str) -> None:
 
 def test_a_breaker_that_is_never_closed_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1, got 0"):
-        CircuitBreaker(Member(), failures=0)
+        Circuits(failures=0)
 
 
 def test_price_by_hand() -> None:

@@ -84,7 +84,7 @@ def ask(
     The answer goes to standard output; where one member is enough, word by word. A member that
     fails is one that gave no answer; only if nobody answers is that an error.
     """
-    from rlfocal.live import Listener, LiveQuery
+    from rlfocal.live import Limits, Listener, LiveQuery
 
     text = sys.stdin.read().strip() if question == "-" else question
     query = LiveQuery(text, tuple(choices or ()), task)
@@ -99,7 +99,7 @@ def ask(
         return await ensemble.answer(
             query,
             deadline_s=deadline,
-            budget=float("inf") if max_cost is None else max_cost,
+            limits=Limits(budget=float("inf") if max_cost is None else max_cost),
             listener=listener,
             synthesiser=synthesise,
         )
@@ -126,11 +126,11 @@ def chat(
 
     Members see the conversation so far. Replies in free words are compared by what they mean.
     """
-    from rlfocal.live import Listener, LiveQuery
-    from rlfocal.live.ensemble import FREE_WORDS
+    from rlfocal.live import FREE_WORDS, Listener, LiveQuery
+    from rlfocal.pool.types import Message
 
     async def act(ensemble: Ensemble) -> None:
-        history: tuple[tuple[str, str], ...] = ()
+        history: tuple[Message, ...] = ()
         while text := (await asyncio.to_thread(_read_line)).strip():
             told = _Words()
             query = LiveQuery(text, history=history)
@@ -143,7 +143,7 @@ def chat(
                 common.remark(str(exc))
                 continue
             _show(answer, query, told, explain=explain)
-            history = (*history, (text, answer.text))
+            history = (*history, Message("user", text), Message("assistant", answer.text))
 
     _with_ensemble(checkpoint, pool_file, act, price=price, answers=FREE_WORDS)
 

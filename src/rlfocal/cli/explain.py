@@ -62,12 +62,13 @@ def _trace(
     names = table.candidates[row]
     deliberation = Deliberation(at_price(loaded.strategy, price), table.members, table.cost_unit)
     view = reveal(table, rows, asked)
-    while (wanted := deliberation.wanted(view)).any():
-        asked = asked | wanted
+    wanted = deliberation.first(view)
+    while wanted.any():
+        asked, called = asked | wanted, np.flatnonzero(wanted).tolist()
         view = reveal(table, rows, asked, n_rounds=np.array([deliberation.n_rounds + 1]))
         slots = candidates_of(table, rows, asked, np.arange(int(view.available.sum()))[None])[0]
-        said = [_said(table, row, n) for n in np.flatnonzero(wanted).tolist()]
-        deliberation.heard(view, said, [names[slot] for slot in slots.tolist()])
+        said = [_said(table, row, n) for n in called]
+        wanted = deliberation.heard(view, said, [names[slot] for slot in slots.tolist()])
     trace = deliberation.trace
     right = 0.0 if trace.answer is None else table.candidate_score[row, names.index(trace.answer)]
     return {

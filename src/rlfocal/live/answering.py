@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.live.board import Board, Reply
-from rlfocal.live.likeness import alike, text_encoder
+from rlfocal.live.query import LiveQuery
+from rlfocal.live.replies import Replies, call_name
+from rlfocal.live.settled import is_settled
 from rlfocal.live.synthesis import synthesis_request
 from rlfocal.live.trace import Round, Said, Trace
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
-from rlfocal.pool.prompting import Question
-from rlfocal.pool.types import Response
-from rlfocal.records import BoolArray, FloatArray
-from rlfocal.records.samples import agreed
+from rlfocal.pool.types import Request, Response
+from rlfocal.pool.wrappers.unsettled import Bill, billed
+from rlfocal.records import BoolArray
 from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.strategies.protocol import View
 
 if TYPE_CHECKING:
-    from rlfocal.live.ensemble import Ensemble, LiveQuery
+    from rlfocal.live.ensemble import Ensemble
 
-__all__ = ["Answer", "Answering", "Listener"]
+__all__ = ["Answer", "Answering", "Limits", "Listener"]
 
-_Number = TypeVar("_Number", int, float)
+_SHUT = "left alone for a while: it kept failing"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Answer:
     trace: Trace
     streamed: bool = False
     """True where `text` was told piece by piece already."""
+    reply: Response | None = None
+    """What the best member that gave the answer replied; None where only a sample did."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,18 @@ class Listener:
     """Told of each piece of a reply that is the answer, whatever it says."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What answering one query may take."""
+
+    budget: float = math.inf
+    """Once this much is spent, in the strategy's unit, nobody else is asked."""
+    max_usd: float = math.inf
+    """A call that could pass this sum of dollars is not made."""
+    early: bool = False
+    """Whether those who cannot change the outcome are not waited for."""
+
+
 class Answering:
     """One query.
 
@@ -63,7 +80,7 @@ class Answering:
         ensemble: who answers.
         query: what is asked.
         board: blank.
-        budget: most that is spent, in the strategy's unit.
+        limits: of money and patience.
         listener: is told what happens.
         synthesiser: a member that makes one reply out of several; None for none.
     """
@@ -74,21 +91,24 @@ class Answering:
         query: LiveQuery,
         board: Board,
         *,
-        budget: float,
+        limits: Limits,
         listener: Listener,
         synthesiser: LiveMember | None,
     ) -> None:
         self._ensemble, self._query, self._board = ensemble, query, board
-        self._budget, self._listener, self._synthesiser = budget, listener, synthesiser
-        self._question = Question(query.prompt, query.choices, query.history)
+        self._limits, self._listener, self._synthesiser = limits, listener, synthesiser
+        self._question = query.question
         self._deliberation = ensemble.deliberation()
-        self._view = board.view(n_rounds=0, budget=budget)
+        self.trace = self._deliberation.trace
+        """What has happened so far, whatever comes of it."""
+        self._strategy, self._memory = ensemble.strategy, ensemble.memory
+        least = 1.0 if self.trace.cost_unit == "call" else 0.0
+        self._least, self._replies = least, Replies(ensemble, query, least=least)
+        self._view = self._shown(board, n_rounds=0)
         """After the last round."""
-        self._replies: dict[int, list[Response]] = {}
-        """Member → what it replied, one for each sample."""
-        self._failures: dict[str, MemberError] = {}
         self._streamed: int | None = None
         """The member whose reply was told piece by piece."""
+        self._bill = Bill()
 
     async def run(self, deadline_s: float) -> Answer:
         """Answer it.
@@ -96,63 +116,144 @@ class Answering:
         Raises:
             NobodyAnswered: there is nothing to answer.
         """
+        with billed() as self._bill:
+            try:
+                return await self._run(deadline_s)
+            finally:
+                self.trace.unsettled_usd = self._bill.usd
+
+    async def _run(self, deadline_s: float) -> Answer:
         clock = asyncio.get_running_loop().time
         ends = clock() + deadline_s
-        while (wanted := self._wanted()).any():
+        self._pass_over_shut_members()
+        wanted = self._or_rather(self._deliberation.first(self._view))
+        while wanted.any():
             left = ends - clock()
             if left <= 0:
-                self._deliberation.trace.stopped = f"the deadline of {deadline_s:g} s is over"
+                self.trace.stopped = f"the deadline of {deadline_s:g} s is over"
                 break
-            await self._ask(np.flatnonzero(wanted).tolist(), left)
+            calls = self._affordable(wanted)
+            if not calls:
+                self.trace.stopped = f"another call could pass {self._limits.max_usd:g} dollars"
+                break
+            wanted = self._or_rather(await self._ask(calls, left))
         answer = self._answer()
-        if self._synthesiser is not None and not self._query.choices:
-            return await self._synthesised(self._synthesiser, answer, ends - clock())
-        return answer
+        if self._synthesiser is None or self._query.choices or self._query.has_tools:
+            return answer
+        return await self._synthesised(self._synthesiser, answer, ends - clock())
 
-    def _wanted(self) -> BoolArray:
-        """bool[N]: whom to ask now."""
-        board, spent = self._board, self._view.spent[0]
-        wanted = self._deliberation.wanted(self._view)
+    def _pass_over_shut_members(self) -> None:
+        """Whoever keeps failing counts as asked and failed: the strategy knows, and it is free."""
+        shut = [n for n, member in enumerate(self._ensemble.members) if member.is_shut]
+        if not shut:
+            return
+        for n in shut:
+            self._board.put(n, None)
+        self.trace.shut = [self._ensemble.members[n].name for n in shut]
+        self._view = self._shown(self._board, n_rounds=0)
+
+    def _or_rather(self, wanted: BoolArray) -> BoolArray:
+        """bool[N]: whom to ask now, where somebody else has a word in it beside the strategy."""
+        board = self._board
         if board.asked.all():
             return wanted
-        if self._deliberation.n_rounds and spent >= self._budget:
-            self._deliberation.trace.stopped = "the budget is spent"
+        if self._deliberation.n_rounds and self._view.spent[0] >= self._limits.budget:
+            self.trace.stopped = "the budget is spent"
             return np.zeros_like(wanted)
         if not wanted.any() and not board.has_answer:
             # It would answer nothing: then rather whoever is the best of the others.
-            ranking = self._ensemble.strategy.ranking.tolist()
-            wanted[next(n for n in ranking if not board.asked[n])] = True
+            wanted[next(n for n in self._ranking if not board.asked[n])] = True
         return wanted
+
+    @property
+    def _ranking(self) -> list[int]:
+        """All members, the best first."""
+        return [int(n) for n in self._strategy.ranking]
 
     # One round ---------------------------------------------------------------------------------
 
-    async def _ask(self, chosen: Sequence[int], left_s: float) -> None:
-        on_text = self._listener.on_text if self._may_stream(chosen) else None
+    def _requests(self, n: int) -> list[Request]:
+        member = self._ensemble.members[n]
+        samples = range(member.settings.samples)
+        return [member.request(self._question, sample=sample) for sample in samples]
+
+    def _affordable(self, wanted: BoolArray) -> dict[int, list[Request]]:
+        """Members and what they are sent, as far as the money reaches for certain."""
+        chosen = np.flatnonzero(wanted).tolist()
+        if math.isinf(self._limits.max_usd):
+            return {n: self._requests(n) for n in chosen}
+        calls = self._within(chosen)
+        if not calls and not self._board.has_answer:
+            # Nobody has said anything yet: then whoever can be paid.
+            others = [n for n in self._ranking if not self._board.asked[n]]
+            calls = dict(list(self._within(others).items())[:1])
+        return calls
+
+    def _within(self, members: Sequence[int]) -> dict[int, list[Request]]:
+        left = self._limits.max_usd - self.trace.usd - self._bill.usd
+        calls = {}
+        for n in members:
+            requests = self._requests(n)
+            most = [self._ensemble.members[n].most_usd(request) for request in requests]
+            usd = sum(math.inf if part is None else part for part in most)
+            if usd <= left:
+                calls[n] = requests
+                left -= usd
+        return calls
+
+    async def _ask(self, chosen: Mapping[int, list[Request]], left_s: float) -> BoolArray:
+        """Play a round; bool[N], whom to ask next."""
+        on_text = self._listener.on_text if self._may_stream(list(chosen)) else None
         if on_text is not None:
-            self._streamed = chosen[0]
+            self._streamed = next(iter(chosen))
         calls, allowed = {}, {}
-        for n in chosen:
+        for n, requests in chosen.items():
             member = self._ensemble.members[n]
-            for sample in range(member.settings.samples):
-                name = _call(member, sample)
-                request = member.request(self._question, sample=sample)
+            for sample, request in enumerate(requests):
+                name = call_name(member, sample)
                 calls[name] = member.endpoint, replace(request, on_text=on_text)
                 allowed[name] = member.timeout_s
-        slots = await ask_all(calls, deadline_s=left_s, member_timeout_s=allowed)
+        early = self._limits.early and len(chosen) > 1
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        slots = await ask_all(
+            calls,
+            deadline_s=left_s,
+            member_timeout_s=allowed,
+            enough=partial(self._is_settled, list(chosen)) if early else None,
+        )
+        self.trace.waited_s += clock() - started
         for n in chosen:
-            self._take(n, slots)
-        self._regroup()
+            self._replies.put(n, slots, self._board)
+        self._replies.regroup(self._board)
         self._view = view = self._after(self._board)
-        said = [self._said(n, view.support[0, n]) for n in chosen]
-        self._deliberation.heard(view, said, self._board.candidates)
-        self._listener.on_round(self._deliberation.trace.rounds[-1])
+        said = [self._replies.said(n, self._board, view.support[0, n]) for n in chosen]
+        wanted = self._deliberation.heard(view, said, self._board.candidates)
+        self._listener.on_round(self.trace.rounds[-1])
+        return wanted
+
+    def _is_settled(self, chosen: Sequence[int], slots: Mapping[str, Slot]) -> bool:
+        if self._ensemble.in_free_words(self._query):
+            return False  # what is the same answer is only known when all have spoken
+        board, pending = self._board.copy(), []
+        for n in chosen:
+            member = self._ensemble.members[n]
+            samples = range(member.settings.samples)
+            if all(call_name(member, sample) in slots for sample in samples):
+                self._replies.put(n, slots, board, final=False)
+            else:
+                pending.append(n)
+        return is_settled(self._strategy, board, pending, self._after)
 
     def _may_stream(self, chosen: Sequence[int]) -> bool:
         """True where one member is asked and, whatever it says, nobody would be asked after it.
 
-        Of an option there is nothing to tell but its text, so that is for open questions.
+        Of an option there is nothing to tell but its text, so that is for open questions; and a
+        call of tools is no text.
         """
-        if self._listener.on_text is None or self._synthesiser is not None or self._query.choices:
+        if self._listener.on_text is None or self._synthesiser is not None:
+            return False
+        if self._query.choices or self._query.has_tools:
             return False
         if len(chosen) > 1 or self._board.has_answer or self._streamed is not None:
             return False  # of two halves of replies nobody could make sense
@@ -162,106 +263,61 @@ class Answering:
         board = self._board.copy()
         board.put(chosen[0], Reply(("any",), cost=self._least))
         view = self._after(board)
-        return not (self._ensemble.strategy.next_members(view) & ~view.asked).any()
+        return not (self._strategy.next_members(view) & ~view.asked).any()
 
     def _after(self, board: Board) -> View:
         """What a board shows after the round under way."""
-        return board.view(n_rounds=self._deliberation.n_rounds + 1, budget=self._budget)
+        return self._shown(board, n_rounds=self._deliberation.n_rounds + 1)
 
-    def _take(self, n: int, slots: Mapping[str, Slot]) -> None:
-        member = self._ensemble.members[n]
-        own = [slots[_call(member, sample)] for sample in range(member.settings.samples)]
-        replies = [slot for slot in own if isinstance(slot, Response)]
-        if replies:
-            self._replies[n] = replies
-            self._board.put(n, self._ensemble.graded(member, self._query, replies))
-            return
-        self._failures[member.name] = next(s for s in own if isinstance(s, MemberError))
-        self._board.put(n, None, cost=self._least)
-
-    @property
-    def _least(self) -> float:
-        """What asking costs whatever comes of it."""
-        return 1.0 if self._deliberation.trace.cost_unit == "call" else 0.0
-
-    def _regroup(self) -> None:
-        """Where replies are free words, see anew which of them say the same."""
-        if not self._ensemble.free_words or self._query.choices or not self._replies:
-            return
-        texts = [(n, reply.text) for n, replies in self._replies.items() for reply in replies]
-        found = alike([text for _, text in texts], text_encoder())
-        for n in self._replies:
-            own = [k for k, (owner, _) in enumerate(texts) if owner == n]
-            backed = found.support[own].mean(axis=0)
-            support = {texts[k][1]: float(backed[k]) for k in np.flatnonzero(backed).tolist()}
-            samples = tuple(texts[found.stands_for[k]][1] for k in own)
-            cost = self._board.cost(n)
-            self._board.put(n, Reply(samples, cost=cost, support=support))
-
-    def _said(self, n: int, support: FloatArray) -> Said:
-        member, answer = self._ensemble.members[n], self._board.answered(n)
-        replies, failure = self._replies.get(n, []), self._failures.get(member.name)
-        place = None if answer is None else self._board.candidates.index(answer)
-        return Said(
-            member=member.name,
-            answer=answer,
-            support=None if place is None else float(support[place]),
-            cost=self._board.cost(n),
-            text=self._text_by(n),
-            latency_s=max((reply.latency_s for reply in replies), default=None),
-            cost_usd=_total([reply.cost_usd for reply in replies]),
-            n_prompt_tokens=_total([reply.n_prompt_tokens for reply in replies]),
-            n_completion_tokens=_total([reply.n_completion_tokens for reply in replies]),
-            failure=None if failure is None else failure.failure.value,
-            detail=None if failure is None else str(failure),
-        )
-
-    def _text_by(self, n: int) -> str | None:
-        """The reply of a member that stands for its answer."""
-        reply = self._board.reply(n)
-        return None if reply is None else self._replies[n][agreed(reply.samples)].text
+    def _shown(self, board: Board, *, n_rounds: int) -> View:
+        return board.view(n_rounds=n_rounds, budget=self._limits.budget, memory=self._memory)
 
     # The end -----------------------------------------------------------------------------------
 
     def _answer(self) -> Answer:
-        trace = self._deliberation.trace
+        trace = self.trace
         if trace.answer is None:
-            causes = {
+            causes = dict.fromkeys(trace.shut, _SHUT) | {
                 said.member: said.detail or "its reply holds no usable answer"
                 for part in trace.rounds
                 for said in part.asked
             }
-            raise NobodyAnswered(causes, self._failures)
+            raise NobodyAnswered(causes, self._replies.failures)
         teller = self._teller(trace.answer)
+        reply = None if teller is None else self._replies.standing_for(teller, self._board)
         if self._query.choices:
             text = self._query.choices[OPTION_LETTERS.index(trace.answer)]
         else:
-            text = trace.answer if teller is None else self._text_by(teller) or trace.answer
+            text = trace.answer if reply is None else reply.text or trace.answer
         streamed = teller is not None and teller == self._streamed
-        return Answer(trace.answer, text, trace.confidence, trace, streamed)
+        return Answer(trace.answer, text, trace.confidence, trace, streamed, reply)
 
     def _teller(self, answer: str) -> int | None:
         """The best member that gave an answer; None where only a sample did."""
-        ranking = self._ensemble.strategy.ranking.tolist()
-        return next((n for n in ranking if self._board.answered(n) == answer), None)
+        return next((n for n in self._ranking if self._board.answered(n) == answer), None)
 
     async def _synthesised(self, writer: LiveMember, answer: Answer, left_s: float) -> Answer:
         """The answer in the words of a member that has read all replies; as it is if that fails."""
-        believed = self._deliberation.trace.rounds[-1].probabilities
+        believed = self.trace.rounds[-1].probabilities
         ordered = sorted(
-            self._replies, key=lambda n: -believed.get(str(self._board.answered(n)), 0)
+            self._replies.of, key=lambda n: -believed.get(str(self._board.answered(n)), 0)
         )
-        texts = list(dict.fromkeys(text for n in ordered if (text := self._text_by(n))))
+        found = [self._replies.standing_for(n, self._board) for n in ordered]
+        texts = list(dict.fromkeys(reply.text for reply in found if reply and reply.text))
         if len(texts) < 2 or left_s <= 0:
             return answer
         request = synthesis_request(writer, self._question, texts)
+        most = writer.most_usd(request)
+        left_usd = self._limits.max_usd - self.trace.usd - self._bill.usd
+        if (math.inf if most is None else most) > left_usd:
+            return answer
         call = {writer.name: (writer.endpoint, request)}
         slot = (await ask_all(call, deadline_s=min(left_s, writer.timeout_s)))[writer.name]
         if isinstance(slot, MemberError):
             said = Said(writer.name, None, None, 0.0, failure=slot.failure.value, detail=str(slot))
-            answer.trace.synthesis = said
+            self.trace.synthesis = said
             return answer
-        answer.trace.synthesis = Said(
+        self.trace.synthesis = Said(
             member=writer.name,
             answer=None,
             support=None,
@@ -273,13 +329,3 @@ class Answering:
             n_completion_tokens=slot.n_completion_tokens,
         )
         return replace(answer, text=slot.text)
-
-
-def _call(member: LiveMember, sample: int) -> str:
-    return member.name if member.settings.samples == 1 else f"{member.name}, sample {sample + 1}"
-
-
-def _total(values: Sequence[_Number | None]) -> _Number | None:
-    """The sum; None where there is nothing, or a part of it is not known."""
-    known = [value for value in values if value is not None]
-    return sum(known[1:], start=known[0]) if known and len(known) == len(values) else None

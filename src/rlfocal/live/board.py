@@ -69,7 +69,7 @@ class Board:
     ) -> None:
         self._calibration, self._task, self._features = calibration, task, features
         self._position = position
-        self._n_options, self._n_slots = n_options, max(n_options, n_slots)
+        self.n_options, self._n_slots = n_options, max(n_options, n_slots)
         self._replies: list[Reply | None] = [None] * n_members
         self._spent = np.zeros(n_members, dtype=np.float32)
         self.asked = np.zeros(n_members, dtype=bool)
@@ -92,8 +92,8 @@ class Board:
 
         An answer that only a sample gave is one, too.
         """
-        if self._n_options:
-            return tuple(OPTION_LETTERS[: self._n_options])
+        if self.n_options:
+            return tuple(OPTION_LETTERS[: self.n_options])
         given = (reply for reply in self._replies if reply is not None and reply.answer is not None)
         return tuple(
             sorted({text for reply in given for text in reply.samples if text is not None})
@@ -147,7 +147,7 @@ class Board:
             position=np.array([self._position], dtype=np.int64),
             task=np.array([self._task], dtype=np.int64),
             features=self._features[None],
-            is_open=np.array([not self._n_options]),
+            is_open=np.array([not self.n_options]),
             asked=self.asked[None].copy(),
             answered=(answer >= 0)[None],
             answer=answer[None],
@@ -161,7 +161,7 @@ class Board:
 
     def _calibrate(self, support: FloatArray, exists: BoolArray, answered: BoolArray) -> None:
         """Supports from option scores take the place of counted ones."""
-        if not self._n_options:
+        if not self.n_options:
             return
         scores = np.full((1, *support.shape), np.nan, dtype=np.float32)
         for member, reply in enumerate(self._replies):

@@ -8,17 +8,16 @@ Axes: N members.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
 from rlfocal.grading import Grader
-from rlfocal.live.answering import Answer, Answering, Listener
+from rlfocal.live.answering import Answer, Answering, Limits, Listener
 from rlfocal.live.board import Board, Reply
+from rlfocal.live.query import FREE_WORDS, LiveQuery, as_called
 from rlfocal.live.trace import Deliberation
 from rlfocal.pool.building import LiveMember, LivePool, unpriced
 from rlfocal.pool.settings import MemberSettings, PoolSettings
@@ -29,25 +28,11 @@ from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.parts import Trained
+from rlfocal.strategies.protocol import Memory
 
-__all__ = ["FREE_WORDS", "Ensemble", "LiveQuery", "at_price", "members_for"]
+__all__ = ["Ensemble", "at_price", "members_for"]
 
 _DEADLINE_S = 600.0
-FREE_WORDS = "open"
-"""A kind of answer beside those of the records: replies are compared by what they mean."""
-
-
-@dataclass(frozen=True)
-class LiveQuery:
-    """What is asked."""
-
-    prompt: str
-    choices: tuple[str, ...] = ()
-    """Options of a multiple choice question; empty for an open one."""
-    task: str = ""
-    """As the training data call it; another one is an unknown task."""
-    history: tuple[tuple[str, str], ...] = ()
-    """Earlier questions of the same conversation, each with its reply."""
 
 
 def members_for(checkpoint: Checkpoint, pool: PoolSettings) -> tuple[MemberSettings, ...]:
@@ -103,10 +88,11 @@ class Ensemble:
         self.members: Sequence[LiveMember] = pool.members
         self.strategy = at_price(checkpoint.strategy, price)
         self._checkpoint = checkpoint
-        kind = answers or about.answers
-        self.free_words = kind == FREE_WORDS
-        """Whether answers to open questions are compared by what they mean."""
-        self._grader = Grader("text" if kind in ("", "choice", "score only", FREE_WORDS) else kind)
+        self._kind = answers or about.answers
+        self._graders: dict[str, Grader] = {}
+        self._grader(self._kind)  # an unknown kind is found now
+        self.memory: Memory | None = None
+        """Recent labelled queries, which the strategy follows; None for what it was trained on."""
         self._encode = None if about.encoder is None else encoder(about.encoder)
         self._task = {name: number for number, name in enumerate(about.tasks)}
         self._n_queries = 0
@@ -150,7 +136,7 @@ class Ensemble:
         query: LiveQuery,
         *,
         deadline_s: float = _DEADLINE_S,
-        budget: float = math.inf,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
         listener: Listener | None = None,
         synthesiser: str | None = None,
     ) -> Answer:
@@ -160,7 +146,7 @@ class Ensemble:
             query: what is asked.
             deadline_s: seconds for all rounds together; at the end of them the best answer so far
                 is given.
-            budget: once this much is spent, in the strategy's unit, nobody else is asked.
+            limits: of money and patience.
             listener: is told of rounds and, where one member is enough, of its words.
             synthesiser: name of a member that makes one reply out of several to an open question.
 
@@ -168,16 +154,37 @@ class Ensemble:
             NobodyAnswered: every member failed, or none of the replies held an answer.
             ConfigError: the query cannot be asked, or there is no such synthesiser.
         """
-        board = self.board(query, position=self._n_queries)
-        writer = None if synthesiser is None else self._member(synthesiser)
-        self._n_queries += 1
-        answering = Answering(
-            self, query, board,
-            budget=budget, listener=listener or Listener(), synthesiser=writer,
-        )  # fmt: skip
-        return await answering.run(deadline_s)
+        begun = self.begin(query, limits=limits, listener=listener, synthesiser=synthesiser)
+        return await begun.run(deadline_s)
 
-    def _member(self, name: str) -> LiveMember:
+    def begin(
+        self,
+        query: LiveQuery,
+        *,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        listener: Listener | None = None,
+        synthesiser: str | None = None,
+    ) -> Answering:
+        """As `answer`, for who wants to know of the trace whatever comes of it: nothing runs yet.
+
+        Raises:
+            ConfigError: the query cannot be asked, or there is no such synthesiser.
+        """
+        board = self.board(query, position=self._n_queries)
+        writer = None if synthesiser is None else self.member(synthesiser)
+        self._grader(query.answers or self._kind)
+        self._n_queries += 1
+        return Answering(
+            self, query, board,
+            limits=limits, listener=listener or Listener(), synthesiser=writer,
+        )  # fmt: skip
+
+    def member(self, name: str) -> LiveMember:
+        """One of the members.
+
+        Raises:
+            ConfigError: there is none of that name.
+        """
         for member in self.members:
             if member.name == name:
                 return member
@@ -185,14 +192,28 @@ class Ensemble:
             f"no member '{name}'; {nearest(name, [member.name for member in self.members])}"
         )
 
+    def in_free_words(self, query: LiveQuery) -> bool:
+        """Whether answers to a query are compared by what they mean."""
+        free = (query.answers or self._kind) == FREE_WORDS
+        return free and not query.choices and not query.has_tools
+
+    def _grader(self, kind: str) -> Grader:
+        if kind not in self._graders:
+            plain = kind in ("", "choice", "score only", FREE_WORDS)
+            self._graders[kind] = Grader("text" if plain else kind)
+        return self._graders[kind]
+
     # What one reply comes to -------------------------------------------------------------------
 
     def graded(self, member: LiveMember, query: LiveQuery, replies: Sequence[Response]) -> Reply:
         """From a member's replies, one for each sample, to what a board takes."""
-        if self.free_words and not query.choices:
+        if query.has_tools:
+            return Reply(tuple(as_called(reply) for reply in replies), self.cost_of(replies))
+        if self.in_free_words(query):
             return Reply(tuple(reply.text for reply in replies), self.cost_of(replies))
+        grader = self._grader(query.answers or self._kind)
         row = {"query_id": "", "choices": list(query.choices) or None, "label": None}
-        grades = [self._grader.grade(row, member.settings, reply) for reply in replies]
+        grades = [grader.grade(row, member.settings, reply) for reply in replies]
         answers = tuple(grade.answer for grade in grades)
         scores = grades[agreed(answers)].choice_scores
         return Reply(answers, self.cost_of(replies), scores)

@@ -9,7 +9,7 @@ Axes: N members, C candidate slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ class Said:
     """The failure in words."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Round:
     """One round."""
 
@@ -58,7 +58,7 @@ class Round:
     spent: float
     """So far, in the unit of cost."""
     probability_of_stopping: float | None = None
-    """After it; None where the strategy has no such thing, or was not asked again."""
+    """After it; None where the strategy has no such thing."""
 
 
 @dataclass
@@ -80,6 +80,23 @@ class Trace:
     confidence: float = 0.0
     synthesis: Said | None = None
     """By whom the replies were made into one, where that was asked for."""
+    shut: list[str] = field(default_factory=list)
+    """Members that were not asked because they kept failing just before."""
+    unsettled_usd: float = 0.0
+    """What failed and abandoned calls may cost, at most; nobody knows whether a bill comes."""
+    waited_s: float = 0.0
+    """For members; the rest of the time was our own."""
+
+    @property
+    def calls(self) -> list[Said]:
+        """Everything that was asked for, the synthesis included."""
+        asked = [said for part in self.rounds for said in part.asked]
+        return asked if self.synthesis is None else [*asked, self.synthesis]
+
+    @property
+    def usd(self) -> float:
+        """Dollars spent on replies that have a price."""
+        return sum(said.cost_usd or 0.0 for said in self.calls)
 
     @property
     def not_asked(self) -> list[str]:
@@ -128,32 +145,38 @@ class Deliberation:
         """How many there were."""
         return len(self.trace.rounds)
 
-    def wanted(self, view: View) -> BoolArray:
-        """bool[N]: whom to ask next; nobody once it has enough.
+    def first(self, view: View) -> BoolArray:
+        """bool[N]: whom to ask in the first round.
 
         Args:
-            view: of this one query.
+            view: of this one query, on which nothing has been said yet.
         """
-        wanted = np.asarray(self._strategy.next_members(view))[0] & ~view.asked[0]
-        if self.trace.rounds and isinstance(self._strategy, RlFocal):
-            stop = float(self._strategy.decide(view)[0, -1])
-            self.trace.rounds[-1].probability_of_stopping = stop
-        if not wanted.any():
-            everybody = bool(view.asked.all())
-            self.trace.stopped = "everybody was asked" if everybody else "it has enough"
-        return np.asarray(wanted)
+        return np.asarray(self._strategy.next_members(view)[0] & ~view.asked[0])
 
-    def heard(self, view: View, said: Sequence[Said], candidates: Sequence[str]) -> None:
+    def heard(self, view: View, said: Sequence[Said], candidates: Sequence[str]) -> BoolArray:
         """Note a round.
 
         Args:
             view: after it.
             said: by those asked in it.
             candidates: names of the view's slots, from the first on.
+
+        Returns:
+            bool[N]: whom to ask next; nobody once it has enough.
         """
+        # Decided before it is fused: the strategy then has to look at the view only once.
+        wanted = np.asarray(self._strategy.next_members(view)[0] & ~view.asked[0])
+        stop = None
+        if isinstance(self._strategy, RlFocal):
+            stop = float(self._strategy.decide(view)[0, -1])
         fused = np.where(view.available[0], np.asarray(self._strategy.fuse(view))[0], 0)
         named = {name: float(fused[slot]) for slot, name in enumerate(candidates) if fused[slot]}
         leading = sorted(named.items(), key=lambda item: -item[1])
-        self.trace.rounds.append(Round(tuple(said), dict(leading[:_N_SHOWN]), float(view.spent[0])))
+        spent = float(view.spent[0])
+        self.trace.rounds.append(Round(tuple(said), dict(leading[:_N_SHOWN]), spent, stop))
         self.trace.answer = leading[0][0] if leading else None
         self.trace.confidence = min(1.0, leading[0][1]) if leading else 0.0
+        if not wanted.any():
+            everybody = bool(view.asked.all())
+            self.trace.stopped = "everybody was asked" if everybody else "it has enough"
+        return wanted

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from rlfocal.pool.openai_client import OpenAIEndpoint
     from rlfocal.pool.prices import Price
     from rlfocal.pool.stub import StubServer
-    from rlfocal.pool.wrappers.breaker import CircuitBreaker
+    from rlfocal.pool.wrappers.breaker import CircuitBreaker, Circuits
     from rlfocal.pool.wrappers.limits import Limited
     from rlfocal.pool.wrappers.meter import Metered
     from rlfocal.pool.wrappers.retry import Retrying
 
 __all__ = [
     "CircuitBreaker",
+    "Circuits",
     "Endpoint",
     "Limited",
     "Message",
@@ -37,6 +38,7 @@ __all__ = [
 
 _HOME = {
     "CircuitBreaker": "wrappers.breaker",
+    "Circuits": "wrappers.breaker",
     "Limited": "wrappers.limits",
     "Metered": "wrappers.meter",
     "OpenAIEndpoint": "openai_client",

@@ -22,6 +22,7 @@ from rlfocal.pool.settings import (
     PoolSettings,
 )
 from rlfocal.pool.types import Api, Endpoint, Request, Response
+from rlfocal.pool.wrappers.breaker import CircuitBreaker, Circuits
 from rlfocal.pool.wrappers.limits import Limited
 from rlfocal.pool.wrappers.meter import Metered
 from rlfocal.pool.wrappers.on_demand import OnDemand
@@ -46,11 +47,18 @@ class LiveMember:
     api: Api
     identity: Mapping[str, object]
     """What its replies depend on."""
+    circuit: CircuitBreaker | None = None
+    """Where the pool has breakers."""
 
     @property
     def name(self) -> str:
         """As the pool calls it."""
         return self.settings.name
+
+    @property
+    def is_shut(self) -> bool:
+        """True where it has failed so often just now that it would not be asked."""
+        return self.circuit is not None and self.circuit.state == "open"
 
     def request(self, question: Question, *, sample: int = 0) -> Request:
         """What is sent for a question."""
@@ -85,6 +93,7 @@ class LivePool:
         members: which of them; None for all.
         seed: draws waiting times between repeated calls.
         on_demand: open an endpoint when it is first asked, not all at once beforehand.
+        circuits: when a member that keeps failing is left alone for a while; None for never.
     """
 
     def __init__(
@@ -94,7 +103,9 @@ class LivePool:
         *,
         seed: int = 0,
         on_demand: bool = False,
+        circuits: Circuits | None = None,
     ) -> None:
+        self._circuits = circuits
         chosen = settings.members if members is None else tuple(members)
         used = {
             name: settings.endpoints[name] for name in dict.fromkeys(m.endpoint for m in chosen)
@@ -116,9 +127,12 @@ class LivePool:
     def _live(self, pool: PoolSettings, member: MemberSettings) -> LiveMember:
         served = pool.endpoint_of(member)
         price = _price(pool, served, member.model)
+        shared = self._endpoints[member.endpoint]
+        circuit = None if self._circuits is None else CircuitBreaker(shared, self._circuits)
         return LiveMember(
             settings=member,
-            endpoint=Metered(self._endpoints[member.endpoint], price),
+            endpoint=Metered(circuit or shared, price),
+            circuit=circuit,
             price=price,
             timeout_s=member.timeout_s or served.timeout_s,
             attempts=served.attempts,

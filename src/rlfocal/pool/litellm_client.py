@@ -68,6 +68,7 @@ class LiteLlmEndpoint:
 
     def _arguments(self, request: Request, timeout_s: float) -> dict[str, Any]:
         arguments: dict[str, Any] = {
+            **request.extra,
             "model": request.model,
             "messages": [message.as_json() for message in request.messages],
             "max_tokens": request.max_tokens,

@@ -158,6 +158,7 @@ class OpenAIEndpoint:
 
     def _body(self, request: Request) -> dict[str, Any]:
         body: dict[str, Any] = {
+            **(request.extra if self._api == "chat" else {}),
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
         }

@@ -17,7 +17,9 @@ from rlfocal.pool.types import Api, Finish, Request, Response
 
 __all__ = ["read_error", "read_object", "read_reply"]
 
-_FINISHES: Mapping[str | None, Finish] = {"stop": "stop", "length": "length", None: "stop"}
+_FINISHES: Mapping[str | None, Finish] = {
+    "stop": "stop", "length": "length", "tool_calls": "tool_calls", None: "stop",
+}  # fmt: skip
 """Some servers leave it out; that is no reason to throw a reply away."""
 
 Show = Callable[[str], str]
@@ -62,15 +64,25 @@ def read_object(
         )
     choice, text, usage = parts
     logprobs = _first_logprobs(choice.get("logprobs")) if request.n_logprobs else None
-    usable = bool(text.strip() or logprobs)
+    # Tools that were not offered cannot be called: such a reply is an odd one.
+    calls = _tool_calls(choice) if request.extra.get("tools") else ()
+    finish = choice.get("finish_reason")
+    if finish == "tool_calls" and not calls:
+        raise MemberError(
+            f"{where}: it wants tools to be called and names none that was offered; only text can "
+            "be used, or a call of a tool in the request",
+            failure=Failure.MALFORMED,
+        )
+    usable = bool(text.strip() or logprobs or calls)
     return Response(
         # Half of a character, as a cut at a token leaves it, could not be written anywhere.
         text=text.encode("utf-8", "replace").decode("utf-8"),
-        finish=_finish(choice.get("finish_reason"), where, show, usable=usable),
+        finish="tool_calls" if calls else _finish(finish, where, show, usable=usable),
         n_prompt_tokens=_count(usage.get("prompt_tokens")),
         n_completion_tokens=_count(usage.get("completion_tokens")),
         first_logprobs=logprobs,
         cost_usd=_cost(usage.get("cost")),
+        tool_calls=calls,
     )
 
 
@@ -113,6 +125,20 @@ def _parts(found: dict[str, Any], api: Api) -> tuple[dict[str, Any], str, dict[s
         return None
     fit = isinstance(choice, dict) and isinstance(text, str) and isinstance(usage, dict)
     return (choice, text, usage) if fit else None
+
+
+def _tool_calls(choice: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Calls of functions as they are; what has another shape is left out."""
+    message = choice.get("message")
+    found = message.get("tool_calls") if isinstance(message, dict) else None
+    return tuple(call for call in found if _is_call(call)) if isinstance(found, list) else ()
+
+
+def _is_call(found: Any) -> bool:
+    function = found.get("function") if isinstance(found, dict) else None
+    if not isinstance(function, dict) or not isinstance(found.get("id"), str):
+        return False
+    return isinstance(function.get("name"), str) and isinstance(function.get("arguments"), str)
 
 
 def _finish(found: Any, where: str, show: Show, *, usable: bool) -> Finish:

@@ -14,6 +14,9 @@ from rlfocal.pool.types import Api
 
 __all__ = ["StreamedReply"]
 
+_CALLS = 128
+"""Calls of tools in one reply; more are not read."""
+
 
 class StreamedReply:
     """One streamed reply.
@@ -27,6 +30,7 @@ class StreamedReply:
         self._api, self._tell = api, tell
         self._rest = b""
         self._texts: list[str] = []
+        self._calls: dict[int, dict[str, Any]] = {}
         self._finish: Any = None
         self._usage: Any = None
         self._logprobs: Any = None
@@ -49,7 +53,11 @@ class StreamedReply:
             return None
         text = "".join(self._texts)
         choice: dict[str, Any] = {"finish_reason": self._finish, "logprobs": self._logprobs}
-        choice |= {"message": {"content": text}} if self._api == "chat" else {"text": text}
+        if self._api == "chat":
+            calls = [self._calls[index] for index in sorted(self._calls)]
+            choice["message"] = {"content": text} | ({"tool_calls": calls} if calls else {})
+        else:
+            choice["text"] = text
         return {"choices": [choice], "usage": self._usage}
 
     def _take(self, line: bytes) -> None:
@@ -84,7 +92,27 @@ class StreamedReply:
             self._logprobs = choice["logprobs"]
         delta = choice.get("delta") if self._api == "chat" else choice
         name = "content" if self._api == "chat" else "text"
-        text = delta.get(name) if isinstance(delta, dict) else None
+        if not isinstance(delta, dict):
+            return
+        text = delta.get(name)
         if isinstance(text, str) and text:
             self._texts.append(text)
             self._tell(text)
+        calls = delta.get("tool_calls")
+        for part in calls if isinstance(calls, list) else ():
+            self._call(part)
+
+    def _call(self, part: Any) -> None:
+        """A piece of a tool's call: the first brings id and name, all bring pieces of arguments."""
+        index = part.get("index") if isinstance(part, dict) else None
+        function = part.get("function") if isinstance(part, dict) else None
+        if type(index) is not int or not isinstance(function, dict) or len(self._calls) > _CALLS:
+            return
+        call = self._calls.setdefault(
+            index, {"id": "", "type": "function", "function": {"name": "", "arguments": ""}}
+        )
+        if isinstance(part.get("id"), str):
+            call["id"] = part["id"]
+        for name in ("name", "arguments"):
+            if isinstance(piece := function.get(name), str):
+                call["function"][name] += piece

@@ -6,6 +6,7 @@ no price for a model gets "unpriced", never free.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import date
@@ -74,4 +75,6 @@ def most_prompt_tokens(request: Request) -> int:
     """
     # Half a surrogate pair cannot be sent: what stands in its place is three bytes, too.
     n_bytes = sum(len(m.content.encode("utf-8", "surrogatepass")) for m in request.messages)
+    also = [request.extra, *(m.extra for m in request.messages)]
+    n_bytes += sum(len(json.dumps(part)) for part in also if part)  # more than they are in UTF-8
     return _PER_CALL + _PER_MESSAGE * len(request.messages) + n_bytes

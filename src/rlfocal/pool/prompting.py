@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import re
 import string
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Api, Message, Request
@@ -30,8 +32,16 @@ class Question:
     prompt: str
     options: tuple[str, ...] = ()
     """Of a multiple choice question; empty for an open one."""
-    history: tuple[tuple[str, str], ...] = ()
-    """Earlier open questions of the same conversation, each with its reply."""
+    history: tuple[Message, ...] = ()
+    """Earlier turns of the same conversation."""
+    system: str = ""
+    """What the asker wants every member to be told first, after its own such text."""
+    whole: bool = False
+    """The history is all there is to send, the question in it; no template is filled."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that are passed on, as in `Request.extra`."""
+    most_tokens: int | None = None
+    """Of a reply; None for what the member's settings allow."""
 
 
 def request_for(
@@ -58,38 +68,53 @@ def request_for(
     return Request(
         messages=_chat(member, question) if api == "chat" else _text(member, question),
         model=member.model,
-        max_tokens=1 if scored else member.max_tokens,
+        max_tokens=1 if scored else min(member.max_tokens, question.most_tokens or sys.maxsize),
         temperature=member.temperature,
         top_p=member.top_p,
         seed=member.seed + sample,
         stop=member.stop,
         n_logprobs=_N_LOGPROBS if scored else 0,
+        extra=question.extra,
     )
 
 
 def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
-    turns = [Message("system", member.system)] if member.system else []
-    for earlier, reply in _earlier(member, question):
-        turns.append(Message("user", _put(member, earlier)))
-        turns.append(Message("assistant", reply))
+    system = "\n\n".join(filter(None, (member.system, question.system)))
+    turns = [Message("system", system)] if system else []
+    if question.whole:
+        return (*turns, *question.history)
+    for shot in member.shots:
+        turns.append(Message("user", _put(member, Question(shot.question, shot.options))))
+        turns.append(Message("assistant", shot.reply))
+    for turn in question.history:
+        asked = turn.role == "user"
+        turns.append(replace(turn, content=_put(member, Question(turn.content))) if asked else turn)
     return (*turns, Message("user", _put(member, question)))
 
 
 def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
-    parts = [member.system] if member.system else []
-    for earlier, reply in _earlier(member, question):
-        body = _put(member, earlier)
-        space = "" if body.endswith((" ", "\n")) else " "
-        parts.append(f"{body}{space}{reply}")
-    return (Message("user", "\n\n".join([*parts, _put(member, question)])),)
-
-
-def _earlier(member: MemberSettings, question: Question) -> Iterator[tuple[Question, str]]:
-    """What stands before the question: worked examples, then the conversation."""
+    parts = [text for text in (member.system, question.system) if text]
     for shot in member.shots:
-        yield Question(shot.question, shot.options), shot.reply
-    for asked, reply in question.history:
-        yield Question(asked), reply
+        put = _put(member, Question(shot.question, shot.options))
+        parts.append(_joined(put, shot.reply))
+    body: str | None = None
+    for turn in question.history:
+        if turn.role == "user":
+            if body is not None:
+                parts.append(body)
+            body = _put(member, Question(turn.content))
+        else:
+            parts.append(turn.content if body is None else _joined(body, turn.content))
+            body = None
+    if body is not None:
+        parts.append(body)
+    if not question.whole:
+        parts.append(_put(member, question))
+    return (Message("user", "\n\n".join(parts)),)
+
+
+def _joined(body: str, reply: str) -> str:
+    return f"{body}{'' if body.endswith((' ', chr(10))) else ' '}{reply}"
 
 
 def _put(member: MemberSettings, question: Question) -> str:

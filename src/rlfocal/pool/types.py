@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-__all__ = ["Api", "Endpoint", "Finish", "Message", "Request", "Response", "Role"]
+__all__ = ["PASSED_ON", "Api", "Endpoint", "Finish", "Message", "Request", "Response", "Role"]
 
 Api = Literal["chat", "completions"]
 """Chat turns, or one text that the model goes on with (for models without a chat template)."""
-Role = Literal["system", "user", "assistant"]
-Finish = Literal["stop", "length"]
-"""How a usable response ended: by itself or at a stop text, or at the limit of tokens."""
+Role = Literal["system", "user", "assistant", "tool"]
+Finish = Literal["stop", "length", "tool_calls"]
+"""How a usable response ended: by itself or at a stop text, at the limit of tokens, or with tools
+to be called."""
+PASSED_ON = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format"})
+"""What `Request.extra` may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,12 @@ class Message:
 
     role: Role
     content: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """More of a turn with tools: "tool_calls" of the assistant's, "tool_call_id" of a tool's."""
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, Any]:
         """As OpenAI's chat API wants it."""
-        return {"role": self.role, "content": self.content}
+        return {"role": self.role, "content": self.content, **self.extra}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,12 @@ class Request:
     """How many of the likeliest first tokens to return with log-probabilities; 0 for none."""
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
     """Told of each piece of the reply as it comes; None to have it in one piece."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of OpenAI's chat API that are passed on as they are, `PASSED_ON` only."""
+
+    def __post_init__(self) -> None:
+        if unknown := self.extra.keys() - PASSED_ON:
+            raise ValueError(f"extra must hold {sorted(PASSED_ON)} only, got {sorted(unknown)}")
 
     @property
     def text(self) -> str:
@@ -77,6 +88,8 @@ class Response:
     """None where nobody knows the price: "unpriced", never free."""
     n_attempts: int = 1
     """Times it was sent, failed ones included."""
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    """As the model wrote them, where the request offers tools."""
 
 
 class Endpoint(Protocol):

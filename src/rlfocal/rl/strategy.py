@@ -57,6 +57,7 @@ class RlFocal(Base):
         self._recent: tuple[Memory, Observer] | None = None
         self._given: tuple[View, View] | None = None
         self._last: tuple[View, Fused] | None = None
+        self._first: tuple[View, FloatArray] | None = None
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train on labelled queries."""
@@ -81,7 +82,8 @@ class RlFocal(Base):
         """Put the strategy together from its trained parts, as a checkpoint does."""
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
         self._observer = foundation.eyes(self.config.rounds)
-        self._recent = self._given = self._last = None  # what a former fit saw is void
+        # What a former fit saw is void.
+        self._recent = self._given = self._last = self._first = None
         self._acting = fallback.at(self.price)
         return self
 
@@ -104,6 +106,7 @@ class RlFocal(Base):
         other = copy.copy(self)
         other.price = dial
         other._acting = self.fallback_.at(dial)
+        other._first = None  # what was decided at another price
         return other
 
     @property
@@ -130,7 +133,15 @@ class RlFocal(Base):
         """
         return self._decide(self._seen(view), pending)
 
-    def _decide(self, view: View, pending: BoolArray | None = None) -> FloatArray:
+    def _decide(self, view: View, pending: BoolArray | None) -> FloatArray:
+        if pending is not None:
+            return self._chances(view, pending)
+        # Whoever asks about the same view again gets what was found the first time.
+        if self._first is None or self._first[0] is not view:
+            self._first = (view, self._chances(view, None))
+        return self._first[1]
+
+    def _chances(self, view: View, pending: BoolArray | None) -> FloatArray:
         rival = self._in_place(view)
         if rival is not None:
             wanted = rival.next_members(view) & ~view.asked
@@ -173,9 +184,8 @@ class RlFocal(Base):
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or a round of them, or stop."""
         view = self._seen(view)
-        rival = self._in_place(view)
-        if rival is not None:
-            return rival.next_members(view)
+        if self._in_place(view) is not None:
+            return np.asarray(self._decide(view, None)[:, :-1] > 0)
         more = wanted = self._choose(view, None)
         while self.config.rounds is not None and more.any():
             # A query that had enough has so again: nothing that is seen of it has changed.

@@ -39,8 +39,8 @@ keys = sa.Table(
     sa.Column("expires_at", sa.Double),
     sa.Column("revoked_at", sa.Double),
 )
-"""`digest` is SHA-256 of the key in hexadecimal; `usd` may be spent in each `period`: "day", "month"
-or "total". A limit that is NULL does not exist."""
+"""`digest` is SHA-256 of the key in hexadecimal; `usd` may be spent in each `period`: "day",
+"month" or "total". A limit that is NULL does not exist."""
 
 spending = sa.Table(
     "gateway_spending",
@@ -54,8 +54,8 @@ spending = sa.Table(
     sa.Column("n_prompt_tokens", sa.BigInteger, nullable=False),
     sa.Column("n_completion_tokens", sa.BigInteger, nullable=False),
 )
-"""One row for each key and day (UTC, as ISO 8601). `unsettled_usd` is what failed or abandoned calls
-may cost at most: nobody knows whether a bill comes for them."""
+"""One row for each key and day (UTC, as ISO 8601). `unsettled_usd` is what failed or abandoned
+calls may cost at most: nobody knows whether a bill comes for them."""
 
 reservations = sa.Table(
     "gateway_reservations",
@@ -106,12 +106,12 @@ requests = sa.Table(
     sa.Column("episode", JsonText),
     sa.Column("prompt", SafeText),
 )
-"""One row for each chat completion that passed the door. `latency_s` is from the request's last byte
-to the reply's first (or its error's), `own_s` the part of it in which no member was waited for.
-`given` is member → number of the candidate it gave (null: failed or no answer), `candidates` their
-texts, or digests of long ones, `chosen` the number of the ensemble's. `trace` is
-`rlfocal.live.Trace.as_json()` without texts of replies. `episode` is what off-policy learning needs.
-`prompt` is NULL unless the user has asked for prompts to be kept."""
+"""One row for each chat completion that passed the door. `latency_s` is from the request's last
+byte to the reply's first (or its error's), `own_s` the part of it in which no member was waited
+for. `given` is member → number of the candidate it gave (null: failed or no answer), `candidates`
+their texts, or digests of long ones, `chosen` the number of the ensemble's. `trace` is
+`rlfocal.live.Trace.as_json()` without texts of replies. `episode` is what off-policy learning
+needs. `prompt` is NULL unless the user has asked for prompts to be kept."""
 
 feedback = sa.Table(
     "gateway_feedback",

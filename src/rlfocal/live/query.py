@@ -1,0 +1,79 @@
+"""What an ensemble is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlfocal.pool.prompting import Question
+from rlfocal.pool.types import Message, Response
+
+__all__ = ["FREE_WORDS", "LiveQuery", "as_called"]
+
+FREE_WORDS = "open"
+"""A kind of answer beside those of the records: replies are compared by what they mean."""
+
+
+@dataclass(frozen=True)
+class LiveQuery:
+    """One query, with the conversation in which it is asked."""
+
+    prompt: str
+    choices: tuple[str, ...] = ()
+    """Options of a multiple choice question; empty for an open one."""
+    task: str = ""
+    """As the training data call it; another one is an unknown task."""
+    history: tuple[Message, ...] = ()
+    """Earlier turns of the same conversation; user, assistant and tool only."""
+    system: str = ""
+    """What every member is told first, after its own such text."""
+    answers: str | None = None
+    """Kind of answer that the question has; None for the ensemble's."""
+    whole: bool = False
+    """The history holds the question, too: it is sent as it is, and no template is filled."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that members are sent as they are, as in `rlfocal.pool.types.Request.extra`."""
+    most_tokens: int | None = None
+    """Of a reply; None for what members' settings allow."""
+
+    @property
+    def has_tools(self) -> bool:
+        """True where a reply may be a call of tools: it is then given verbatim, never merged."""
+        return bool(self.extra.get("tools"))
+
+    @property
+    def question(self) -> Question:
+        """As members get it."""
+        return Question(
+            self.prompt,
+            self.choices,
+            history=self.history,
+            system=self.system,
+            whole=self.whole,
+            extra=self.extra,
+            most_tokens=self.most_tokens,
+        )
+
+
+def as_called(reply: Response) -> str:
+    r"""What two replies must share to be the same answer where tools are offered.
+
+    >>> call = {"function": {"name": "add", "arguments": '{"b": 2, "a": 1}'}}
+    >>> as_called(Response("", tool_calls=(call,)))
+    '[["add", {"a": 1, "b": 2}]]'
+    >>> as_called(Response(" It is\n3. "))
+    'It is 3.'
+    """
+    if not reply.tool_calls:
+        return " ".join(reply.text.split())
+    calls = []
+    for call in reply.tool_calls:
+        function = call["function"]
+        try:
+            arguments = json.loads(function["arguments"])
+        except (ValueError, RecursionError):
+            arguments = function["arguments"]
+        calls.append([function["name"], arguments])
+    return json.dumps(calls, sort_keys=True)

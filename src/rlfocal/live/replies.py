@@ -1,0 +1,120 @@
+"""What the members asked about one query have replied, and what each reply comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from rlfocal.errors import MemberError
+from rlfocal.live.board import Board, Reply
+from rlfocal.live.likeness import alike, text_encoder
+from rlfocal.live.query import LiveQuery
+from rlfocal.live.trace import Said
+from rlfocal.pool.building import LiveMember
+from rlfocal.pool.fan_out import Slot
+from rlfocal.pool.types import Response
+from rlfocal.records import FloatArray
+from rlfocal.records.samples import agreed
+
+if TYPE_CHECKING:
+    from rlfocal.live.ensemble import Ensemble
+
+__all__ = ["Replies", "call_name", "total"]
+
+_Number = TypeVar("_Number", int, float)
+
+
+class Replies:
+    """Of one query.
+
+    Args:
+        ensemble: who is asked.
+        query: what is asked.
+        least: what asking costs whatever comes of it, in the strategy's unit.
+    """
+
+    def __init__(self, ensemble: Ensemble, query: LiveQuery, *, least: float) -> None:
+        self._ensemble, self._query, self._least = ensemble, query, least
+        self.of: dict[int, list[Response]] = {}
+        """Member → what it replied, one for each sample."""
+        self.failures: dict[str, MemberError] = {}
+
+    def put(self, n: int, slots: Mapping[str, Slot], board: Board, *, final: bool = True) -> None:
+        """Write down what became of asking a member.
+
+        Args:
+            n: the member.
+            slots: by `call_name`.
+            board: is written on.
+            final: False to write on the board only, as a trial.
+        """
+        member = self._ensemble.members[n]
+        own = [slots[call_name(member, sample)] for sample in range(member.settings.samples)]
+        replies = [slot for slot in own if isinstance(slot, Response)]
+        if replies:
+            board.put(n, self._ensemble.graded(member, self._query, replies))
+        else:
+            board.put(n, None, cost=self._least)
+        if not final:
+            return
+        if replies:
+            self.of[n] = replies
+        else:
+            self.failures[member.name] = next(s for s in own if isinstance(s, MemberError))
+
+    def regroup(self, board: Board) -> None:
+        """Where replies are free words, see anew which of them say the same."""
+        if not self._ensemble.in_free_words(self._query) or not self.of:
+            return
+        texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
+        found = alike([text for _, text in texts], text_encoder())
+        for n in self.of:
+            own = [k for k, (owner, _) in enumerate(texts) if owner == n]
+            backed = found.support[own].mean(axis=0)
+            support = {texts[k][1]: float(backed[k]) for k in np.flatnonzero(backed).tolist()}
+            samples = tuple(texts[found.stands_for[k]][1] for k in own)
+            board.put(n, Reply(samples, cost=board.cost(n), support=support))
+
+    def said(self, n: int, board: Board, support: FloatArray) -> Said:
+        """What came of asking a member, for the trace.
+
+        Args:
+            n: the member.
+            board: with its answer.
+            support: float32[C]: how strongly it backs each candidate.
+        """
+        member, answer = self._ensemble.members[n], board.answered(n)
+        replies, failure = self.of.get(n, []), self.failures.get(member.name)
+        place = None if answer is None else board.candidates.index(answer)
+        reply = self.standing_for(n, board)
+        return Said(
+            member=member.name,
+            answer=answer,
+            support=None if place is None else float(support[place]),
+            cost=board.cost(n),
+            text=None if reply is None else reply.text,
+            latency_s=max((reply.latency_s for reply in replies), default=None),
+            cost_usd=total([reply.cost_usd for reply in replies]),
+            n_prompt_tokens=total([reply.n_prompt_tokens for reply in replies]),
+            n_completion_tokens=total([reply.n_completion_tokens for reply in replies]),
+            failure=None if failure is None else failure.failure.value,
+            detail=None if failure is None else str(failure),
+        )
+
+    def standing_for(self, n: int, board: Board) -> Response | None:
+        """The reply of a member that stands for its answer."""
+        reply = board.reply(n)
+        return None if reply is None else self.of[n][agreed(reply.samples)]
+
+
+def call_name(member: LiveMember, sample: int) -> str:
+    """How one of a member's calls is named."""
+    return member.name if member.settings.samples == 1 else f"{member.name}, sample {sample + 1}"
+
+
+def total(values: Sequence[_Number | None]) -> _Number | None:
+    """The sum; None where there is nothing, or a part of it is not known."""
+    known = [value for value in values if value is not None]
+    return sum(known[1:], start=known[0]) if known and len(known) == len(values) else None
