@@ -1,1 +1,27 @@
 """What a gateway keeps in its database: keys, money, requests, feedback, policies."""
+
+from rlfocal.gateway.store.keys import Key, KeyUse, KeyWithDigest, Limits, NewKey
+from rlfocal.gateway.store.ledger import Admitted, Refused
+from rlfocal.gateway.store.rows import Event, FeedbackRow, PolicyRow, RequestRow, Spent
+from rlfocal.gateway.store.store import Store, open_store
+from rlfocal.gateway.store.writer import Counts, Writer, WriterBusy
+
+__all__ = [
+    "Admitted",
+    "Counts",
+    "Event",
+    "FeedbackRow",
+    "Key",
+    "KeyUse",
+    "KeyWithDigest",
+    "Limits",
+    "NewKey",
+    "PolicyRow",
+    "Refused",
+    "RequestRow",
+    "Spent",
+    "Store",
+    "Writer",
+    "WriterBusy",
+    "open_store",
+]

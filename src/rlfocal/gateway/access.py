@@ -1,0 +1,229 @@
+"""The door: whose request it is, and whether it may pass.
+
+Knows keys and limits, and nothing of HTTP but the status that a refusal has. Every wrong key is
+refused in the same words, so that nobody learns what was wrong with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from rlfocal.errors import RlfocalError
+from rlfocal.gateway.store.keys import Key, KeyWithDigest, id_in
+from rlfocal.gateway.store.ledger import Refused
+from rlfocal.gateway.store.rows import RequestRow
+from rlfocal.gateway.store.store import Store
+from rlfocal.gateway.store.writer import Writer
+
+__all__ = ["ANONYMOUS", "Access", "Denied"]
+
+ANONYMOUS = Key(id="", name="anonymous", admin=True)
+"""Whoever comes through an open door."""
+
+MAX_REMEMBERED = 4096
+MAX_LOOKUPS = 4
+"""Looked up at once: who guesses ids must not occupy every thread."""
+_NOBODY = hashlib.sha256(b"").hexdigest()
+
+
+class Denied(RlfocalError):
+    """A request may not pass.
+
+    Args:
+        status: HTTP status.
+        code: for programs, as OpenAI's API names it where it does.
+        message: for people: the reason and the remedy; it holds no part of a key.
+        retry_after_s: seconds after which it may pass, where that is known.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, retry_after_s: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.retry_after_s = status, code, retry_after_s
+
+
+class _Remembered(NamedTuple):
+    known: KeyWithDigest | None
+    at: float
+
+
+class Access:
+    """Knows keys, and counts what they use.
+
+    Args:
+        store: where keys are looked up.
+        writer: of the same store.
+        open_door: let everybody pass, as an administrator: for a gateway without keys that only
+            its own machine can reach.
+        clock: seconds since 1970.
+        remembered_s: seconds after which a key is looked up again: a revoked one may live so long.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        *,
+        open_door: bool = False,
+        clock: Callable[[], float] = time.time,
+        remembered_s: float = 2.0,
+    ) -> None:
+        self._store, self._writer, self._clock = store, writer, clock
+        self._open_door, self._remembered_s = open_door, remembered_s
+        # Apart, so that who makes ids up does not push out those that are used.
+        self._known: OrderedDict[str, _Remembered] = OrderedDict()
+        self._unknown: OrderedDict[str, _Remembered] = OrderedDict()
+        self._under_way: dict[str, asyncio.Task[KeyWithDigest | None]] = {}
+        self._lookups = asyncio.Semaphore(MAX_LOOKUPS)
+
+    async def key_of(self, authorization: str | None) -> Key:
+        """Whose request it is.
+
+        Args:
+            authorization: the header, "Bearer rlf_..."; None where there is none.
+
+        Raises:
+            Denied: 401, in the same words whatever is wrong.
+            DatabaseError: it cannot be looked up just now.
+        """
+        if self._open_door:
+            return ANONYMOUS
+        scheme, _, text = (authorization or "").partition(" ")
+        plaintext = text.strip()
+        key_id = id_in(plaintext) if scheme.lower() == "bearer" else None
+        if key_id is None:
+            raise _no_key()
+        given = hashlib.sha256(plaintext.encode("ascii")).hexdigest()
+        known = await self._look_up(key_id)
+        # An id is no secret, but an unknown one takes the same way, and every digest the same time.
+        proved = hmac.compare_digest(given, _NOBODY if known is None else known.digest)
+        if known is None or not proved or known.key.state(self._clock()) != "active":
+            raise _no_key()
+        return known.key
+
+    async def admit(
+        self, key: Key, request_id: str, most_usd: float | None, lease_s: float
+    ) -> None:
+        """Let a request pass and reserve what it may use, until `finish`.
+
+        A key without limits passes without a look into the database.
+
+        Args:
+            key: from `key_of`.
+            request_id: that no other request has.
+            most_usd: dollars that it may cost at most; None where some member has no price.
+            lease_s: seconds after which it counts as lost: longer than any request takes.
+
+        Raises:
+            Denied: 401 the key was revoked or is over, 429 it has used up a limit, 400 it has a
+                budget and nobody knows what this may cost.
+            DatabaseError: it cannot be counted just now.
+        """
+        if not key.limits.exist:
+            return
+        if key.limits.usd is not None and most_usd is None:
+            raise _unpriced()
+        ledger = self._store.ledger
+        try:
+            decision = await self._writer.do(
+                lambda c: ledger.admit(c, key, request_id, most_usd, lease_s, self._clock())
+            )
+        except asyncio.CancelledError:
+            # Comes after it in the queue, so the reservation is gone even if it was made.
+            self._writer.put(lambda c: ledger.release(c, request_id))
+            raise
+        if isinstance(decision, Refused):
+            if decision.code == "invalid_api_key":
+                raise _no_key()
+            if decision.code == "unpriced":
+                raise _unpriced()
+            raise Denied(429, decision.code, decision.message, decision.retry_after_s)
+
+    def finish(self, row: RequestRow) -> None:
+        """Write a request down and settle it, soon; a second time counts nothing.
+
+        If that fails, it is logged, and what was reserved counts as spent when its lease is over.
+        """
+        self._writer.put(partial(self._finish, row))
+
+    async def finish_now(self, row: RequestRow) -> bool:
+        """The same, and return when it is durable; False where it was finished before.
+
+        Raises:
+            DatabaseError: it cannot be written just now.
+        """
+        return await self._writer.do(partial(self._finish, row))
+
+    async def sweep(self) -> int:
+        """Settle requests of processes that were killed; to be called now and then.
+
+        Returns:
+            How many they were.
+
+        Raises:
+            DatabaseError: it cannot be written just now.
+        """
+        return await self._writer.do(lambda c: self._store.ledger.sweep(c, self._clock()))
+
+    def _finish(self, row: RequestRow, connection: sa.Connection) -> bool:
+        return self._store.ledger.finish(connection, row, self._clock())
+
+    async def _look_up(self, key_id: str) -> KeyWithDigest | None:
+        now = self._clock()
+        for memory in (self._known, self._unknown):
+            found = memory.get(key_id)
+            if found is not None and 0 <= now - found.at < self._remembered_s:
+                memory.move_to_end(key_id)
+                return found.known
+        task = self._under_way.get(key_id)
+        if task is None:
+            task = self._under_way[key_id] = asyncio.create_task(self._read(key_id, now))
+            task.add_done_callback(partial(self._looked_up, key_id))
+        return await asyncio.shield(task)  # who is cancelled must not cancel the others
+
+    def _looked_up(self, key_id: str, task: asyncio.Task[KeyWithDigest | None]) -> None:
+        del self._under_way[key_id]
+        if not task.cancelled():
+            task.exception()  # whoever asked may have been cancelled: then nobody else takes it
+
+    async def _read(self, key_id: str, now: float) -> KeyWithDigest | None:
+        def read() -> KeyWithDigest | None:
+            with self._store.connections.read() as connection:
+                return self._store.keys.find(connection, key_id)
+
+        async with self._lookups:
+            known = await asyncio.to_thread(read)
+        memory, other = self._known, self._unknown
+        if known is None:
+            memory, other = other, memory
+        other.pop(key_id, None)
+        memory[key_id] = _Remembered(known, now)
+        memory.move_to_end(key_id)
+        if len(memory) > MAX_REMEMBERED:
+            memory.popitem(last=False)
+        return known
+
+
+def _no_key() -> Denied:
+    return Denied(
+        401, "invalid_api_key", "no valid key; send it as the header Authorization: Bearer rlf_..."
+    )
+
+
+def _unpriced() -> Denied:
+    return Denied(
+        400,
+        "unpriced",
+        "this key has a budget, and nobody knows what this request may cost: a member has no "
+        'price; add [prices."MODEL"] to the pool file, or use a key without a budget',
+    )

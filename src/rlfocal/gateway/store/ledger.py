@@ -1,0 +1,267 @@
+"""What keys may still use: rates, requests under way, dollars; and how a request is settled.
+
+`admit` looks and reserves in one transaction, beside which nobody else writes. So several processes
+at one database never pass a cap together: what a request may cost at most counts as spent until it
+is settled, and for good if its process is killed.
+
+A rate is a token bucket: it holds `burst` requests and fills at the rate, so in any t seconds at
+most burst + t * rate pass. The burst is what comes in ten seconds, or one request if that is less:
+enough for a page that sends several at once, and too little to spend a minute's share in a moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from rlfocal.database import Connections
+from rlfocal.gateway.store.keys import Key, Limits, key_of_row
+from rlfocal.gateway.store.log import Log
+from rlfocal.gateway.store.periods import HELD, SPENT, day_of, ends_in_s, starts
+from rlfocal.gateway.store.rows import ABANDONED, RequestRow, Spent
+from rlfocal.gateway.store.schema import keys, rates, requests, reservations, spending
+
+__all__ = ["Admitted", "Ledger", "Refused", "burst_of"]
+
+BURST_S = 10.0
+_SOON_S = 1.0
+"""When to try again where another request has to end first."""
+_ROUNDING_USD = 1e-9
+"""Sums of dollars are a little off: ten times $0.10 fit into $1."""
+_ROUNDING = 1e-9
+_ADDED = ("usd", "unsettled_usd", "n_requests", "n_calls", "n_prompt_tokens", "n_completion_tokens")
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The request may go on."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The request may not go on."""
+
+    code: str
+    """"invalid_api_key", "rate_limit_exceeded", "concurrency_limit_exceeded" or
+    "insufficient_quota"."""
+    message: str
+    """For the client: which limit, and what to do."""
+    retry_after_s: float | None = None
+    """When it may succeed; None where waiting does not help."""
+
+
+def burst_of(requests_per_minute: float) -> float:
+    """Requests that may come at once after a pause.
+
+    >>> burst_of(60), burst_of(2)
+    (10.0, 1.0)
+    """
+    return max(1.0, requests_per_minute * BURST_S / 60)
+
+
+class Ledger:
+    """Statements on money and limits. Each takes a connection: a transaction that writes.
+
+    Args:
+        connections: of the database.
+        log: where a finished request is written down.
+    """
+
+    def __init__(self, connections: Connections, log: Log) -> None:
+        self._log = log
+        bucket = connections.insert(rates)
+        self._put_bucket = bucket.on_conflict_do_update(
+            index_elements=["key_id"],
+            set_={"left": bucket.excluded.left, "at": bucket.excluded.at},
+        )
+        day = connections.insert(spending)
+        self._add_to_day = day.on_conflict_do_update(
+            index_elements=["key_id", "day"],
+            set_={name: spending.c[name] + day.excluded[name] for name in _ADDED},
+        )
+
+    def admit(
+        self,
+        connection: sa.Connection,
+        key: Key,
+        request_id: str,
+        most_usd: float | None,
+        lease_s: float,
+        now: float,
+    ) -> Admitted | Refused:
+        """Let a request pass, and reserve what it may use; a refused one uses up nothing.
+
+        The key's limits are read afresh. They are looked at in this order: whether it still holds,
+        rate, requests under way, budget.
+
+        Args:
+            connection: in a transaction that writes.
+            key: whose request it is.
+            request_id: that no other request has.
+            most_usd: dollars that it may cost at most; None where nobody knows.
+            lease_s: seconds after which it counts as lost: longer than any request takes.
+            now: the moment.
+
+        Raises:
+            ValueError: `most_usd` is negative or not a number.
+        """
+        if most_usd is not None and not most_usd >= 0:
+            raise ValueError(f"most_usd = {most_usd}: give a number that is not negative")
+        times = {"key_id": key.id, "now": now, **starts(now)}
+        row = connection.execute(_STANDING, times).mappings().one_or_none()
+        fresh = None if row is None else key_of_row(row)
+        if row is None or fresh is None or fresh.state(now) != "active":
+            return Refused("invalid_api_key", "the key does not hold any more; ask for another")
+        limits = fresh.limits
+        left, refused = _take_one(row, limits, now)
+        refused = refused or _over_concurrency(row, limits) or _over_budget(
+            row, limits, most_usd, now
+        )  # fmt: skip
+        if refused is not None:
+            return refused
+        if left is not None:
+            # Clocks of several machines differ a little: the bucket's own never goes back.
+            at = now if row["at"] is None else max(now, row["at"])
+            connection.execute(self._put_bucket, {"key_id": key.id, "left": left, "at": at})
+        held = {"request_id": request_id, "key_id": key.id, "usd": most_usd or 0.0}
+        connection.execute(_RESERVE, held | {"until": now + lease_s})
+        return Admitted()
+
+    def release(self, connection: sa.Connection, request_id: str) -> None:
+        """Forget a request that was let pass and has not been made."""
+        connection.execute(_RELEASE, {"wanted": request_id})
+
+    def settle(
+        self, connection: sa.Connection, key_id: str, request_id: str, spent: Spent, now: float
+    ) -> None:
+        """End a request's reservation and count what it came to, to the day on which it ended.
+
+        Twice counts twice; `finish` sees to it that each request is counted once.
+        """
+        self.release(connection, request_id)
+        self._count(connection, key_id, day_of(now), spent)
+
+    def finish(self, connection: sa.Connection, row: RequestRow, now: float) -> bool:
+        """Write a request down and settle it; False where it was finished before.
+
+        A request that came back after it was given up for lost counts as what it came to.
+        """
+        if not self._log.add_request(connection, row):
+            there = self._log.request(connection, row.id)
+            if there is None or there.error != ABANDONED or row.error == ABANDONED:
+                return False
+            self._undo_sweep(connection, there)
+            self._log.add_request(connection, row)
+        if row.key_id is not None:
+            self.settle(connection, row.key_id, row.id, row.spent, now)
+        return True
+
+    def sweep(self, connection: sa.Connection, now: float) -> int:
+        """Settle requests whose lease is over: their process was killed, or has lost its database.
+
+        What each may have cost at most becomes unsettled spending of the day on which its lease
+        ended, and a row with the error "abandoned" says so.
+
+        Returns:
+            How many they were.
+        """
+        lost = connection.execute(_LOST, {"now": now}).all()
+        for request_id, key_id, usd, until in lost:
+            row = RequestRow(
+                id=request_id, key_id=key_id, created_at=until, model="", task="", policy="",
+                status=500, error=ABANDONED, unsettled_usd=usd,
+            )  # fmt: skip
+            if not self.finish(connection, row, until):
+                self.release(connection, request_id)
+        return len(lost)
+
+    def _undo_sweep(self, connection: sa.Connection, there: RequestRow) -> None:
+        connection.execute(requests.delete().where(requests.c.id == there.id))
+        if there.key_id is not None:
+            less = Spent(unsettled_usd=-there.unsettled_usd)
+            self._count(connection, there.key_id, day_of(there.created_at), less, n_requests=-1)
+
+    def _count(
+        self, connection: sa.Connection, key_id: str, day: str, spent: Spent, n_requests: int = 1
+    ) -> None:
+        row = {"key_id": key_id, "day": day, "n_requests": n_requests, **spent._asdict()}
+        connection.execute(self._add_to_day, row)
+
+
+def _take_one(
+    row: sa.RowMapping, limits: Limits, now: float
+) -> tuple[float | None, Refused | None]:
+    """What is left in the bucket without this request, or why it may not pass."""
+    if limits.requests_per_minute is None:
+        return None, None
+    burst, per_s = burst_of(limits.requests_per_minute), limits.requests_per_minute / 60
+    left = burst
+    if row["left"] is not None:
+        left = min(burst, row["left"] + max(0.0, now - row["at"]) * per_s)
+    if left >= 1 - _ROUNDING:
+        return max(0.0, left - 1), None
+    return None, Refused(
+        "rate_limit_exceeded",
+        f"this key may make {limits.requests_per_minute:g} requests per minute; wait, and send "
+        "fewer at a time",
+        (1 - left) / per_s,
+    )
+
+
+def _over_concurrency(row: sa.RowMapping, limits: Limits) -> Refused | None:
+    if limits.concurrency is None or row["n_live"] < limits.concurrency:
+        return None
+    return Refused(
+        "concurrency_limit_exceeded",
+        f"this key may have {limits.concurrency} requests under way at once; wait until one ends",
+        _SOON_S,
+    )
+
+
+def _over_budget(
+    row: sa.RowMapping, limits: Limits, most_usd: float | None, now: float
+) -> Refused | None:
+    if limits.usd is None:
+        return None
+    if most_usd is None:
+        return Refused("unpriced", "this key has a budget, and nobody knows what this may cost")
+    spent, held = float(row["spent_usd"]), float(row["held_usd"])
+    allowed = limits.usd + _ROUNDING_USD
+    if spent + held + most_usd <= allowed:
+        return None
+    if most_usd > allowed:
+        after = None
+    else:
+        after = _SOON_S if spent + most_usd <= allowed else ends_in_s(limits.period, now)
+    each = "in all" if limits.period == "total" else f"each {limits.period}"
+    return Refused(
+        "insufficient_quota",
+        f"this key may spend ${limits.usd:g} {each} (UTC): ${spent:.6f} are spent, "
+        f"${held:.6f} held for requests under way, and this one may cost ${most_usd:.6f}; ask for "
+        "less, wait, or have the budget raised",
+        after,
+    )
+
+
+_n_live: sa.ScalarSelect[Any] = (
+    sa.select(sa.func.count())
+    .select_from(reservations)
+    .where(reservations.c.key_id == keys.c.id, reservations.c.until > sa.bindparam("now"))
+    .correlate(keys)
+    .scalar_subquery()
+)
+_STANDING = (
+    sa.select(
+        keys, rates.c.left, rates.c.at,
+        _n_live.label("n_live"), SPENT.label("spent_usd"), HELD.label("held_usd"),
+    )
+    .select_from(keys.outerjoin(rates, rates.c.key_id == keys.c.id))
+    .where(keys.c.id == sa.bindparam("key_id"))
+)  # fmt: skip
+"""All that a decision needs, in one round trip."""
+_RESERVE = reservations.insert()
+_RELEASE = reservations.delete().where(reservations.c.request_id == sa.bindparam("wanted"))
+_r = reservations.c
+_LOST = sa.select(_r.request_id, _r.key_id, _r.usd, _r.until).where(_r.until <= sa.bindparam("now"))

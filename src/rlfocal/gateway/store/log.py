@@ -1,0 +1,209 @@
+"""What happened: requests, feedback, policies, events; written once and read in order.
+
+Positions become visible in their order, because one transaction writes at a time, and a judgement's
+never comes twice. So a process that remembers the last one it has read misses nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import sqlalchemy as sa
+
+from rlfocal.database import Connections
+from rlfocal.errors import ConfigError, nearest
+from rlfocal.gateway.store.rows import Event, FeedbackRow, PolicyRow, RequestRow
+from rlfocal.gateway.store.schema import events, feedback, policies, requests
+
+__all__ = ["Log", "values_of"]
+
+STATES = ("live", "shadow", "retired")
+
+
+class _Row(Protocol):
+    def __init__(self, **columns: Any) -> None: ...
+
+
+R = TypeVar("R", bound=_Row)
+
+
+class Log:
+    """Statements on what happened. Each takes a connection, so that several make one transaction.
+
+    Args:
+        connections: of the database.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self._insert_request = (
+            connections.insert(requests)
+            .on_conflict_do_nothing(index_elements=["id"])
+            .returning(requests.c.position)
+        )
+        self._put_feedback = _replacing(connections, feedback, "request_id")
+
+    def add_request(self, connection: sa.Connection, row: RequestRow) -> bool:
+        """Store a request; one whose id is there stays as it is, and the answer is False."""
+        return connection.scalar(self._insert_request, values_of(row)) is not None
+
+    def request(self, connection: sa.Connection, request_id: str) -> RequestRow | None:
+        """A request by its id; None where there is none, or it was pruned."""
+        found = connection.execute(_REQUEST, {"wanted": request_id}).mappings().one_or_none()
+        return None if found is None else RequestRow(**found)
+
+    def requests(
+        self, connection: sa.Connection, n: int, *, before: int | None = None
+    ) -> Sequence[RequestRow]:
+        """The latest n requests, newest first.
+
+        Args:
+            connection: inside a transaction.
+            n: how many at most.
+            before: only those in front of this position: the last one of the page before.
+        """
+        return _latest(connection, requests, RequestRow, n, before)
+
+    def prune(
+        self,
+        connection: sa.Connection,
+        *,
+        keep: int | None = None,
+        older_than: float | None = None,
+    ) -> int:
+        """Delete old requests; spending and feedback stay.
+
+        Args:
+            connection: inside a transaction.
+            keep: the newest so many stay; None for all.
+            older_than: those from before this moment go; None for none.
+
+        Returns:
+            How many went.
+        """
+        gone = []
+        if keep is not None:
+            newest = sa.select(requests.c.position).order_by(requests.c.position.desc())
+            edge = connection.scalar(newest.offset(max(0, keep)).limit(1))
+            if edge is not None:
+                gone.append(requests.c.position <= edge)
+        if older_than is not None:
+            gone.append(requests.c.created_at < older_than)
+        if not gone:
+            return 0
+        return connection.execute(requests.delete().where(sa.or_(*gone))).rowcount
+
+    def put_feedback(self, connection: sa.Connection, row: FeedbackRow) -> None:
+        """Store a judgement. One of the same request goes, and this one counts as new."""
+        connection.execute(self._put_feedback, values_of(row))
+
+    def feedback(self, connection: sa.Connection, n: int) -> Sequence[FeedbackRow]:
+        """The latest n judgements, oldest first."""
+        return _latest(connection, feedback, FeedbackRow, n, None)[::-1]
+
+    def feedback_after(
+        self, connection: sa.Connection, position: int, *, n: int = 1000
+    ) -> Sequence[FeedbackRow]:
+        """The first n judgements after a position, oldest first; 0 is before the first one."""
+        later = sa.select(feedback).where(feedback.c.position > position)
+        rows = connection.execute(later.order_by(feedback.c.position).limit(n)).mappings()
+        return [FeedbackRow(**row) for row in rows]
+
+    def add_policy(self, connection: sa.Connection, row: PolicyRow) -> None:
+        """Store a checkpoint, unless it is there; one that is live retires the one before it."""
+        _check_state(row.state)
+        there = sa.select(sa.exists(sa.select(policies.c.id).where(policies.c.id == row.id)))
+        if connection.scalar(there):
+            return
+        if row.state == "live":
+            _retire_live(connection)
+        connection.execute(policies.insert(), values_of(row))
+
+    def set_policy(
+        self,
+        connection: sa.Connection,
+        policy_id: str,
+        *,
+        state: str | None = None,
+        estimates: dict[str, Any] | None = None,
+    ) -> None:
+        """Change a checkpoint's state or estimates; one made live retires the one before it.
+
+        Raises:
+            ConfigError: there is no such checkpoint.
+        """
+        known = connection.scalars(sa.select(policies.c.id)).all()
+        if policy_id not in known:
+            raise ConfigError(f"no policy '{policy_id}'; {nearest(policy_id, known)}")
+        changed: dict[str, Any] = {}
+        if state is not None:
+            _check_state(state)
+            changed["state"] = state
+            if state == "live":
+                _retire_live(connection)
+        if estimates is not None:
+            changed["estimates"] = estimates
+        if changed:
+            one = policies.update().where(policies.c.id == policy_id)
+            connection.execute(one.values(**changed))
+
+    def policies(self, connection: sa.Connection) -> Sequence[PolicyRow]:
+        """Every checkpoint, oldest first."""
+        rows = connection.execute(sa.select(policies).order_by(policies.c.position)).mappings()
+        return [PolicyRow(**row) for row in rows]
+
+    def live_policy(self, connection: sa.Connection) -> PolicyRow | None:
+        """The checkpoint that is served; None where none was noted."""
+        live = sa.select(policies).where(policies.c.state == "live")
+        found = connection.execute(live).mappings().one_or_none()
+        return None if found is None else PolicyRow(**found)
+
+    def add_event(self, connection: sa.Connection, event: Event) -> None:
+        """Note what somebody did."""
+        connection.execute(events.insert(), values_of(event))
+
+    def events(
+        self, connection: sa.Connection, n: int, *, before: int | None = None
+    ) -> Sequence[Event]:
+        """The latest n events, newest first; only those in front of a position."""
+        return _latest(connection, events, Event, n, before)
+
+
+def values_of(row: RequestRow | FeedbackRow | PolicyRow | Event) -> dict[str, Any]:
+    """A row's columns; shallow, because what is in them is turned to JSON anyway."""
+    names = (f.name for f in dataclasses.fields(row) if f.name != "position")
+    return {name: getattr(row, name) for name in names}
+
+
+def _latest(
+    connection: sa.Connection, table: sa.Table, row_type: type[R], n: int, before: int | None
+) -> list[R]:
+    statement = sa.select(table).order_by(table.c.position.desc()).limit(n)
+    if before is not None:
+        statement = statement.where(table.c.position < before)
+    return [row_type(**row) for row in connection.execute(statement).mappings()]
+
+
+def _replacing(connections: Connections, table: sa.Table, unique: str) -> Any:
+    """An INSERT that takes the place of the row it conflicts with, at a new position."""
+    insert = connections.insert(table)
+    if connections.engine.dialect.name == "sqlite":
+        # It would number the row only where there is no conflict, and give a number twice.
+        last = sa.select(sa.func.coalesce(sa.func.max(table.c.position), 0) + 1)
+        insert = insert.values(position=last.scalar_subquery())
+    changed = {c.name: insert.excluded[c.name] for c in table.columns if c.name != unique}
+    return insert.on_conflict_do_update(index_elements=[unique], set_=changed)
+
+
+def _retire_live(connection: sa.Connection) -> None:
+    live = policies.update().where(policies.c.state == "live")
+    connection.execute(live.values(state="retired"))
+
+
+def _check_state(state: str) -> None:
+    if state not in STATES:
+        raise ValueError(f"state = {state!r}: {nearest(state, STATES)}")
+
+
+_REQUEST = sa.select(requests).where(requests.c.id == sa.bindparam("wanted"))

@@ -1,0 +1,241 @@
+"""Writing without blocking: one thread puts what is waiting into one transaction (group commit).
+
+A transaction costs the same whether it writes one row or a hundred, so the more is asked of the
+database, the less each write costs. SQLite runs with `synchronous = NORMAL` in WAL mode: killing
+the process (kill -9) loses nothing that was committed; only the machine's losing power can.
+
+Knows nothing of what is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import sqlalchemy as sa
+
+from rlfocal.database.failures import translated
+from rlfocal.errors import DatabaseError
+from rlfocal.gateway.store.store import Store
+
+__all__ = ["Counts", "Operation", "Writer", "WriterBusy"]
+
+T = TypeVar("T")
+Operation = Callable[[sa.Connection], T]
+"""What is to be done in a transaction. It may run a second time, after the first was undone, when
+another operation of its batch fails: so it changes nothing outside the database."""
+
+_log = logging.getLogger(__name__)
+
+
+class WriterBusy(DatabaseError):
+    """More writes are waiting than the database takes, or the writer is closed."""
+
+
+class Counts(NamedTuple):
+    """How a writer fares; all but `n_waiting` since it was made."""
+
+    n_waiting: int
+    n_done: int
+    n_failed: int
+    """Operations that were not done, those that somebody waited for included."""
+    n_lost: int
+    """Those of them that nobody waited for."""
+    n_commits: int
+
+
+class _Job(NamedTuple):
+    operation: Operation[Any]
+    waiter: asyncio.Future[Any] | None
+
+
+class _Failed(NamedTuple):
+    error: Exception
+
+
+class _OneFailed(Exception):
+    """An operation raised, and the database is still there."""
+
+
+class Writer:
+    """Writes from an event loop, or from several.
+
+    Args:
+        store: where to.
+        max_waiting: operations that may wait; beyond it, new ones are refused.
+        max_batch: operations in one transaction: they wait for each other.
+    """
+
+    def __init__(self, store: Store, *, max_waiting: int = 10_000, max_batch: int = 200) -> None:
+        self._connections = store.connections
+        self._max_waiting, self._max_batch = max_waiting, max_batch
+        self._jobs: deque[_Job] = deque()
+        self._changed = threading.Condition()  # guards everything below and the jobs
+        self._closed = False
+        self._done = self._failed = self._lost = self._commits = 0
+        self._thread = threading.Thread(target=self._run, name="rlfocal-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def counts(self) -> Counts:
+        """How it fares."""
+        with self._changed:
+            return Counts(len(self._jobs), self._done, self._failed, self._lost, self._commits)
+
+    async def do(self, operation: Operation[T]) -> T:
+        """Run an operation in a transaction; what it returns is there when that is committed.
+
+        Where the caller is cancelled, the operation may still be done.
+
+        Raises:
+            WriterBusy: too much is waiting, or the writer is closed: nothing was done.
+            DatabaseError: the database refused, or is away: nothing was done, unless the connection
+                broke at the very moment of the commit.
+            Exception: what the operation raised; it alone is undone.
+        """
+        waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if problem := self._enqueue(_Job(operation, waiter)):
+            raise WriterBusy(problem)
+        return await waiter
+
+    def put(self, operation: Operation[Any]) -> None:
+        """Have an operation run soon; one that fails is logged and counted."""
+        if problem := self._enqueue(_Job(operation, None)):
+            with self._changed:
+                self._failed += 1
+                self._lost += 1
+            _log.error("a write was lost: %s", problem)
+
+    def close(self) -> None:
+        """Write what is waiting, and end; blocks until then. With the database away it is lost."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _enqueue(self, job: _Job) -> str | None:
+        """Take a job; else say why not."""
+        with self._changed:
+            if self._closed:
+                return "the gateway is ending; send the request again to one that runs"
+            if len(self._jobs) >= self._max_waiting:
+                return (
+                    f"{len(self._jobs)} writes are waiting for the database, the most that may; "
+                    "try again later, or move the database to a faster disk or server"
+                )
+            self._jobs.append(job)
+            self._changed.notify()
+        return None
+
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            try:
+                outcomes = self._write(batch)
+            except Exception as exc:  # of whatever kind: the thread must survive it
+                batch += self._rest()
+                outcomes = [_Failed(exc)] * len(batch)
+            self._report(batch, outcomes)
+
+    def _next_batch(self) -> list[_Job]:
+        """What is waiting, at least one job; empty at the end."""
+        with self._changed:
+            while not self._jobs and not self._closed:
+                self._changed.wait()
+            return [self._jobs.popleft() for _ in range(min(len(self._jobs), self._max_batch))]
+
+    def _rest(self) -> list[_Job]:
+        """All that is waiting at the end: it would wait for the database in vain, in turn."""
+        with self._changed:
+            rest = list(self._jobs) if self._closed else []
+            if rest:
+                self._jobs.clear()
+            return rest
+
+    def _write(self, batch: Sequence[_Job]) -> list[Any]:
+        """Write a batch; the outcome of each job is what it returned, or `_Failed`."""
+        try:
+            with self._connections.write() as connection:
+                return [self._run_plain(connection, job) for job in batch]
+        except _OneFailed:
+            pass  # and so all were undone
+        with self._connections.write() as connection:
+            return [self._run_apart(connection, job) for job in batch]
+
+    def _run_plain(self, connection: sa.Connection, job: _Job) -> Any:
+        try:
+            return job.operation(connection)
+        except Exception as exc:
+            if _is_away(exc):
+                raise
+            raise _OneFailed from exc
+
+    def _run_apart(self, connection: sa.Connection, job: _Job) -> Any:
+        """Run an operation so that it can be undone alone."""
+        savepoint = connection.begin_nested()
+        try:
+            with translated(self._connections.place):
+                outcome = job.operation(connection)
+        except Exception as exc:
+            savepoint.rollback()  # raises where the database is away: then nobody's work is done
+            return _Failed(exc)
+        savepoint.commit()
+        return outcome
+
+    def _report(self, batch: Sequence[_Job], outcomes: Sequence[Any]) -> None:
+        """Tell those who wait, each event loop once, and count."""
+        errors = [outcome.error for outcome in outcomes if isinstance(outcome, _Failed)]
+        lost = [
+            outcome.error
+            for job, outcome in zip(batch, outcomes, strict=True)
+            if job.waiter is None and isinstance(outcome, _Failed)
+        ]
+        with self._changed:
+            self._done += len(batch) - len(errors)
+            self._failed += len(errors)
+            self._lost += len(lost)
+            self._commits += len(errors) < len(batch)
+        if lost:
+            _log.error("%d writes were lost, the first because of: %s", len(lost), _said(lost[0]))
+        waiting: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        for job, outcome in zip(batch, outcomes, strict=True):
+            if job.waiter is not None:
+                waiting.setdefault(job.waiter.get_loop(), []).append((job.waiter, outcome))
+        for loop, settled in waiting.items():
+            try:
+                loop.call_soon_threadsafe(_settle, settled)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                _log.warning("%d writes ended after those who waited for them", len(settled))
+
+
+def _settle(settled: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    for waiter, outcome in settled:
+        if waiter.done():  # cancelled
+            continue
+        if isinstance(outcome, _Failed):
+            waiter.set_exception(_own(outcome.error))
+        else:
+            waiter.set_result(outcome)
+
+
+def _own(error: Exception) -> Exception:
+    """An error to raise at one of several places: a shared one would collect their tracebacks."""
+    if isinstance(error, DatabaseError):
+        copy = DatabaseError(str(error))
+        copy.__cause__ = error.__cause__
+        return copy
+    if isinstance(error, StopIteration):  # which a future cannot hold
+        return RuntimeError("an operation raised StopIteration")
+    return error
+
+
+def _is_away(exc: Exception) -> bool:
+    return isinstance(exc, sa.exc.DBAPIError) and exc.connection_invalidated
+
+
+def _said(exc: Exception) -> str:
+    """An error for the log: of one that is not ours only the kind, for it may quote a prompt."""
+    return str(exc) if isinstance(exc, DatabaseError) else type(exc).__name__
