@@ -61,7 +61,7 @@ def hinted() -> RlFocal:
 
 
 def shift_of(policy: RlFocal, memory: Memory) -> np.ndarray:
-    shift = adapted(policy.foundation_, memory).shift
+    shift = adapted(policy.foundation_, memory).eyes.shift
     assert shift is not None
     return np.asarray(shift)
 
@@ -148,7 +148,7 @@ def test_an_empty_memory_changes_no_decision(fitted: RlFocal) -> None:
     test = table_of(300, 1)
     nothing = Memory.of(test, 0)
     plain, empty = replay(fitted, test), replay(fitted, test, memory=nothing)
-    eyes = adapted(fitted.foundation_, nothing)
+    eyes = adapted(fitted.foundation_, nothing).eyes
     np.testing.assert_allclose(shift_of(fitted, nothing), 0)
     np.testing.assert_allclose(
         eyes.statistics.accuracy, fitted.foundation_.statistics.accuracy, atol=1e-6
@@ -218,7 +218,7 @@ def test_a_member_that_never_answered_in_training_is_trusted_once_labels_speak_f
             given(table_of(1000, 12), silent), rng=np.random.default_rng(0)
         )
     known = Memory.of(table_of(25, 13), 25)
-    eyes = adapted(policy.foundation_, known)
+    eyes = adapted(policy.foundation_, known).eyes
     assert policy.foundation_.statistics.accuracy[0] == 0
     assert abs(eyes.statistics.accuracy[0] - known.accuracy()[0]) < 0.15
     test = table_of(1500, 14)

@@ -24,7 +24,7 @@ from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
 from rlfocal.records.schema import OPTION_LETTERS
-from rlfocal.strategies.protocol import View
+from rlfocal.strategies.protocol import Memory, View
 
 if TYPE_CHECKING:
     from rlfocal.live.ensemble import Ensemble
@@ -83,6 +83,7 @@ class Answering:
         limits: of money and patience.
         listener: is told what happens.
         synthesiser: a member that makes one reply out of several; None for none.
+        memory: recent labelled queries, which the strategy follows.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Answering:
         limits: Limits,
         listener: Listener,
         synthesiser: LiveMember | None,
+        memory: Memory | None = None,
     ) -> None:
         self._ensemble, self._query, self._board = ensemble, query, board
         self._limits, self._listener, self._synthesiser = limits, listener, synthesiser
@@ -101,7 +103,7 @@ class Answering:
         self._deliberation = ensemble.deliberation()
         self.trace = self._deliberation.trace
         """What has happened so far, whatever comes of it."""
-        self._strategy, self._memory = ensemble.strategy, ensemble.memory
+        self._strategy, self._memory = ensemble.strategy, memory
         least = 1.0 if self.trace.cost_unit == "call" else 0.0
         self._least, self._replies = least, Replies(ensemble, query, least=least)
         self._view = self._shown(board, n_rounds=0)

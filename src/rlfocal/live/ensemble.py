@@ -8,6 +8,7 @@ Axes: N members.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,8 +92,6 @@ class Ensemble:
         self._kind = answers or about.answers
         self._graders: dict[str, Grader] = {}
         self._grader(self._kind)  # an unknown kind is found now
-        self.memory: Memory | None = None
-        """Recent labelled queries, which the strategy follows; None for what it was trained on."""
         self._encode = None if about.encoder is None else encoder(about.encoder)
         self._task = {name: number for number, name in enumerate(about.tasks)}
         self._n_queries = 0
@@ -164,8 +163,16 @@ class Ensemble:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         listener: Listener | None = None,
         synthesiser: str | None = None,
+        memory: Memory | None = None,
     ) -> Answering:
         """As `answer`, for who wants to know of the trace whatever comes of it: nothing runs yet.
+
+        Args:
+            query: as there.
+            limits: as there.
+            listener: as there.
+            synthesiser: as there.
+            memory: recent labelled queries, which the strategy follows; None for none.
 
         Raises:
             ConfigError: the query cannot be asked, or there is no such synthesiser.
@@ -176,8 +183,18 @@ class Ensemble:
         self._n_queries += 1
         return Answering(
             self, query, board,
-            limits=limits, listener=listener or Listener(), synthesiser=writer,
+            limits=limits, listener=listener or Listener(), synthesiser=writer, memory=memory,
         )  # fmt: skip
+
+    def at(self, price: float) -> Ensemble:
+        """The same members at another price of a call.
+
+        Raises:
+            ConfigError: a price that the strategy does not know.
+        """
+        other = copy.copy(self)
+        other.strategy = at_price(self.strategy, price)
+        return other
 
     def member(self, name: str) -> LiveMember:
         """One of the members.

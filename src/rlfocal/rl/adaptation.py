@@ -29,7 +29,7 @@ from rlfocal.rl.observation import Observer
 from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.strategies.protocol import Memory
 
-__all__ = ["adapted"]
+__all__ = ["Followed", "adapted"]
 
 _LEAST = 0.02
 """Accuracies are taken to lie between this and 1 - this: who never answered may be good now."""
@@ -43,12 +43,23 @@ _ODDS = 0.2
 """That votes should be weighed anew, before the window has been looked at."""
 _UNLIKELY = 0.05
 """A change less likely than this is none."""
+_LIKELY = 0.5
+"""From here on the pool counts as changed."""
 _STEPS = 6
 
 Float64Array = NDArray[np.float64]
 
 
-def adapted(foundation: Foundation, memory: Memory) -> Observer:
+class Followed(NamedTuple):
+    """What recent labelled queries make of a pool."""
+
+    eyes: Observer
+    """Sees it as it is now."""
+    has_changed: bool
+    """True where it is likelier than not that it is another one than in training."""
+
+
+def adapted(foundation: Foundation, memory: Memory) -> Followed:
     """Look at queries with the eyes of a pool whose members are as good as they were lately.
 
     Args:
@@ -67,10 +78,12 @@ def adapted(foundation: Foundation, memory: Memory) -> Observer:
     )
     weight = fusion.start_weights().mean(axis=0, dtype=np.float64)
     trust = _slope(statistics.accuracy, weight.mean(axis=0)) * drift.shift
+    due = 0.0
     if not fusion.hinted:  # else Fusion leans on the prior, which counts the memory by itself
         votes = _Votes.of(memory, weight, current)
-        trust = _refitted(votes, trust, drift.chance, graded=fusion.graded)
-    return Observer(moved, fusion, foundation.hints, trust.astype(np.float32))
+        trust, due = _refitted(votes, trust, drift.chance, graded=fusion.graded)
+    eyes = Observer(moved, fusion, foundation.hints, trust.astype(np.float32))
+    return Followed(eyes, bool(max(due, drift.chance.max()) > _LIKELY))
 
 
 class _Votes(NamedTuple):
@@ -154,19 +167,23 @@ class _Votes(NamedTuple):
 
 def _refitted(
     votes: _Votes, trust: Float64Array, chance: Float64Array, *, graded: bool
-) -> Float64Array:
-    """float64[N]: shifts of vote weights that fit the window, where it says that some are due."""
+) -> tuple[Float64Array, float]:
+    """Shifts of vote weights that fit the window, where it says that some are due.
+
+    Returns:
+        float64[N], and how likely it is that some are due although nobody's accuracy has changed.
+    """
     if not len(votes.signal):
-        return trust
+        return trust, 0.0
     if chance.max() >= _UNLIKELY:
         trust, _ = votes.fit(trust, _CHANGED_PENALTY / np.maximum(chance, 0.01) ** 2)
     if graded:
         # Supports say more than answers, and only answers are remembered: how well the weights
         # would have done without any change cannot be judged from them.
-        return trust
+        return trust, 0.0
     fitted, evidence = votes.fit(trust, np.full(len(trust), _PENALTY))
     due = float(_chance(np.array(evidence + np.log(_ODDS))))
-    return np.asarray(due * fitted + (1 - due) * trust)
+    return np.asarray(due * fitted + (1 - due) * trust), due
 
 
 def _moved(accuracy: FloatArray, shift: Float64Array) -> FloatArray:

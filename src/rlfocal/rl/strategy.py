@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.rl.adaptation import adapted
+from rlfocal.rl.adaptation import Followed, adapted
 from rlfocal.rl.blinded import view_seen
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider
@@ -54,7 +54,6 @@ class RlFocal(Base):
         self.price = self.config.default_price
         self._on_progress = on_progress
         self._acting: Strategy | None = None
-        self._recent: tuple[Memory, Observer] | None = None
         self._given: tuple[View, View] | None = None
         self._last: tuple[View, Fused] | None = None
         self._first: tuple[View, FloatArray] | None = None
@@ -83,7 +82,8 @@ class RlFocal(Base):
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
         self._observer = foundation.eyes(self.config.rounds)
         # What a former fit saw is void.
-        self._recent = self._given = self._last = self._first = None
+        self._given = self._last = self._first = None
+        self._followed: list[tuple[Memory, Followed]] = []  # shared by this fit's other prices
         self._acting = fallback.at(self.price)
         return self
 
@@ -166,20 +166,32 @@ class RlFocal(Base):
     def _last_look(self, view: View) -> Fused | None:
         return self._last[1] if self._last is not None and self._last[0] is view else None
 
+    def follow(self, memory: Memory) -> Followed:
+        """What recent labelled queries make of the pool.
+
+        Takes milliseconds for a memory that is new and nothing for the last one, so a server may
+        call it beforehand, in another thread.
+        """
+        for known, followed in self._followed:
+            if known is memory:
+                return followed
+        found = adapted(self.foundation_, memory)
+        found = found._replace(eyes=replace(found.eyes, rounds=self.config.rounds))
+        self._followed[:] = [(memory, found)]
+        return found
+
+    def _has_changed(self, view: View) -> bool:
+        return view.memory is not None and self.follow(view.memory).has_changed
+
     def _in_place(self, view: View) -> Strategy | None:
-        """The rival that acts; with recent labels the agents act, since a rival cannot follow."""
-        if view.memory is None:
+        """The rival that acts; once the pool has changed the agents, since no rival can follow."""
+        if not self._has_changed(view):
             return self._acting
         return self.fallback_.rivals[Everybody.name] if self.price == 0 else None
 
     def _eyes(self, view: View) -> Observer:
         """The observer in training, or one that follows the labelled queries remembered lately."""
-        if view.memory is None:
-            return self._observer
-        if self._recent is None or self._recent[0] is not view.memory:
-            eyes = adapted(self.foundation_, view.memory)
-            self._recent = (view.memory, replace(eyes, rounds=self.config.rounds))
-        return self._recent[1]
+        return self._observer if view.memory is None else self.follow(view.memory).eyes
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or a round of them, or stop."""
@@ -203,7 +215,7 @@ class RlFocal(Base):
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
         view = self._seen(view)
         rival = self._in_place(view)
-        if rival is not None and view.memory is None:
+        if rival is not None and not self._has_changed(view):
             return rival.fuse(view)
         known = self._last_look(view)
         if known is not None:  # just looked at, to decide
