@@ -35,14 +35,14 @@ VERBS = (
 def test_help_names_every_verb(run: Run) -> None:
     ran = run("--help")
     assert ran.code == 0
-    assert all(f"\n  {verb} " in ran.out for verb in (*VERBS, "import"))
+    assert all(f"\n  {verb} " in ran.out for verb in (*VERBS, "import", "keys"))
 
 
 def test_help_loads_nothing_heavy() -> None:
     code = f"""
 import sys
 from rlfocal.cli.main import main
-for words in [], *([verb] for verb in {VERBS}), ["import", "lm-eval"]:
+for words in [], *([verb] for verb in {VERBS}), ["import", "lm-eval"], ["keys", "add"]:
     try:
         main([*words, "--help"])
     except SystemExit as left:

@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 import rlfocal
+from rlfocal.cli import keys as keys_verbs
 from rlfocal.cli.ask import chat
 from rlfocal.cli.importing import lm_eval, recorded
 from rlfocal.errors import RlfocalError
@@ -86,12 +87,17 @@ importing = typer.Typer(
     cls=_Group, no_args_is_help=True, help="Bring in what was recorded elsewhere."
 )
 app.add_typer(importing, name="import")
+keys = typer.Typer(cls=_Group, no_args_is_help=True, help="Keys for clients of a gateway.")
+app.add_typer(keys, name="keys")
 
 for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
 app.command("chat")(chat)
 importing.command("lm-eval")(lm_eval)
 importing.command("data")(recorded)
+keys.command("add")(keys_verbs.add)
+keys.command("list")(keys_verbs.list_keys)
+keys.command("revoke")(keys_verbs.revoke)
 
 
 def _show_version(wanted: bool) -> None:

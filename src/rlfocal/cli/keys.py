@@ -1,0 +1,172 @@
+"""`rlfocal keys`: who may use a gateway, and how much."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rlfocal.gateway.store import KeyUse
+
+__all__ = ["add", "list_keys", "revoke"]
+
+Db = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        envvar="RLFOCAL_DB",
+        help="The gateway's database: SQLite file, or postgresql://... .",
+    ),
+]
+_DEFAULT_DB = "gateway.db"
+_UNITS_S = {"m": 60, "h": 3600, "d": 86400}
+
+
+def add(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Whose key it is.", show_default=False)
+    ],
+    usd: Annotated[float | None, typer.Option(min=0, help="Spend at most so many dollars.")] = None,
+    per: Annotated[
+        str, typer.Option(metavar="PERIOD", help="In each day or month (UTC), or in total.")
+    ] = "month",
+    requests_per_minute: Annotated[
+        float | None, typer.Option(help="Requests per minute, on average.")
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Requests under way at once.")
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="After 90m, 12h or 30d, or on a date (UTC)."),
+    ] = None,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="May see everybody's requests and change policies.")
+    ] = False,
+    db: Db = _DEFAULT_DB,
+) -> None:
+    """Make a key. It is printed now, and never again: KEY=$(rlfocal keys add me)."""
+    from rlfocal.gateway.store import Limits, open_store
+
+    now = time.time()
+    try:
+        limits = Limits(usd, per, requests_per_minute, concurrency)  # type: ignore[arg-type]
+    except ValueError as exc:
+        raise ConfigError(str(exc)) from exc
+    until = None if expires is None else _moment(expires, now)
+    with open_store(db) as store, store.connections.write() as connection:
+        new = store.keys.add(
+            connection, name, now=now, admin=admin, limits=limits, expires_at=until
+        )
+        where = store.connections.place.name
+    typer.echo(new.plaintext)
+    common.remark(f"key '{name}' (id {new.key.id}) is in {where}; it is not shown again")
+
+
+def list_keys(db: Db = _DEFAULT_DB, as_json: common.JsonFlag = False) -> None:
+    """List the keys, and what each has spent in its period."""
+    from rlfocal.gateway.store import open_store
+
+    _require(db)
+    now = time.time()
+    with open_store(db) as store, store.connections.read() as connection:
+        uses = store.keys.uses(connection, now)
+    if as_json:
+        common.print_json([_figures(use, now) for use in uses])
+        return
+    table = common.table_of("name", "id", "state", "spent", "budget", "rate", "at once", "expires")
+    for use in uses:
+        key, limits = use.key, use.key.limits
+        each = limits.period if limits.period == "total" else f"per {limits.period}"
+        rate = limits.requests_per_minute
+        table.add_row(
+            key.name,
+            key.id,
+            key.state(now) + (", admin" if key.admin else ""),
+            f"${use.spent_usd:.4f} {each}",
+            "-" if limits.usd is None else f"${limits.usd:g} {each}",
+            "-" if rate is None else f"{rate:g} per minute",
+            "-" if limits.concurrency is None else str(limits.concurrency),
+            _shown(key.expires_at) or "-",
+        )
+    common.output().print(table)
+
+
+def revoke(
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME_OR_ID", help="The key's name or id, or the key.", show_default=False
+        ),
+    ],
+    db: Db = _DEFAULT_DB,
+) -> None:
+    """Revoke a key for good; gateways that run notice within seconds."""
+    from rlfocal.gateway.store import open_store
+
+    _require(db)
+    with open_store(db) as store, store.connections.write() as connection:
+        key = store.keys.revoke(connection, which, now=time.time())
+    common.remark(f"key '{key.name}' (id {key.id}) is revoked")
+
+
+def _require(db: str) -> None:
+    """Refuse to make an empty database where one is looked for."""
+    path = db.removeprefix("sqlite:///")
+    if "://" not in path and not Path(path).exists():
+        raise ConfigError(f"{path}: no such database; `rlfocal keys add NAME --db` makes one")
+
+
+def _moment(text: str, now: float) -> float:
+    """When a key expires, in seconds since 1970.
+
+    Raises:
+        ConfigError: it is no time, or not in the future.
+    """
+    if found := re.fullmatch(r"(\d{1,5})([mhd])", text):
+        moment = now + int(found[1]) * _UNITS_S[found[2]]
+    else:
+        try:
+            date = datetime.fromisoformat(text)
+            moment = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError) as exc:
+            raise ConfigError(
+                f"--expires {text}: not a time; write 90m, 12h, 30d, 2030-01-31 or 2030-01-31T12:00"
+            ) from exc
+    if moment <= now:
+        raise ConfigError(f"--expires {text}: is over already; give a time in the future")
+    return moment
+
+
+def _shown(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _figures(use: KeyUse, now: float) -> dict[str, Any]:
+    key, limits = use.key, use.key.limits
+    return {
+        "name": key.name,
+        "id": key.id,
+        "state": key.state(now),
+        "admin": key.admin,
+        "usd": limits.usd,
+        "period": limits.period,
+        "spent_usd": use.spent_usd,
+        "held_usd": use.held_usd,
+        "requests_per_minute": limits.requests_per_minute,
+        "concurrency": limits.concurrency,
+        "created_at": _shown(key.created_at),
+        "expires_at": _shown(key.expires_at),
+        "revoked_at": _shown(key.revoked_at),
+    }
