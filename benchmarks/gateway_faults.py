@@ -1,0 +1,368 @@
+"""What becomes of requests whose upstream members break, in every way that real ones do.
+
+    python benchmarks/gateway_faults.py [--requests 2000] [--rate 40] [--json FILE]
+        [--markdown FILE]
+
+Five members whose accuracies are known and whose errors are independent answer multiple choice
+questions; on each question none, one, two or all of them fail for good: 429 with Retry-After, 500,
+a hang, a byte at a time, half a reply, broken JSON, no text, another content type. A few of the
+others fail at the first attempt only. 70 % of the requests ask everybody at once, 20 % leave it to
+the policy, 10 % stream one member's words. Every request has a deadline and must end in an answer
+or in an error as OpenAI's API has them before it is over; nothing may be left open afterwards; and
+the money in the replies, in the gateway's ledger and at the upstream must be the same to the cent.
+Accuracy stands beside the best that is possible with those members who did answer. Exit code 1: a
+promise is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from load import ensemble, servers
+from load.faulty import Delivered, Faulty, asked_of
+from load.figures import markdown, setting
+from load.judging import Outcome, answer_in, outcome_of
+from load.phases import Phase, send
+from load.sender import Plan
+from load.trials import Stream, Trial, for_training, lay_down, possible
+from load.watching import Usage, usage_of
+from scipy import stats
+
+ACCURACY = (0.8, 0.75, 0.7, 0.65, 0.6)
+DOLLARS = ((500.0, 900.0), (450.0, 800.0), (400.0, 700.0), (350.0, 600.0), (300.0, 500.0))
+"""Per million tokens: so dear that a single reply too many or too few is more than a cent."""
+LIMITS = {"usd": 1e6, "requests_per_minute": 60_000, "concurrency": 10_000}
+"""Of the key: never reached, and so every request is reserved and settled."""
+N_TRAINING = 600
+LATENCY_S = 0.02
+SLACK_MS = 100.0
+"""Over the deadline: the way there and back, and the sender's own lateness."""
+SETTLE_S = 25.0
+"""Until connections that nobody uses are closed."""
+PACKAGES = ("rlfocal", "aiohttp", "starlette", "uvicorn", "sqlalchemy", "torch")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A promise."""
+
+    what: str
+    found: str
+    target: str
+    held: bool
+
+
+@dataclass(frozen=True)
+class Books:
+    """The gateway's own, read from its database."""
+
+    usd: float
+    unsettled_usd: float
+    spending_usd: float
+    """Of the key, over all days."""
+    given: Mapping[str, Mapping[str, int | None]]
+    """Reply's id → member → number of its answer; null where it gave none."""
+    errors: Counter[str]
+
+
+def read_books(database: Path) -> Books:
+    """What the gateway has written down."""
+    engine = sa.create_engine(f"sqlite:///{database}")
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(
+                sa.text("SELECT id, usd, unsettled_usd, given, error FROM gateway_requests")
+            ).all()
+            spent = connection.execute(sa.text("SELECT usd FROM gateway_spending")).scalars().all()
+    finally:
+        engine.dispose()
+    return Books(
+        usd=sum(row.usd for row in rows),
+        unsettled_usd=sum(row.unsettled_usd for row in rows),
+        spending_usd=sum(spent),
+        given={row.id: json.loads(row.given) for row in rows if row.given},
+        errors=Counter(row.error for row in rows if row.error),
+    )
+
+
+def price(member: str, n_prompt: int, n_completion: int) -> float:
+    """Dollars of one call."""
+    of_prompt, of_completion = DOLLARS[ensemble.names(len(DOLLARS)).index(member)]
+    return (n_prompt * of_prompt + n_completion * of_completion) / 1e6
+
+
+def at_upstream(delivered: Delivered, answers: Mapping[Any, str]) -> tuple[float, int]:
+    """Dollars and tokens of all replies that went out whole; the stub counts words as tokens."""
+    dollars, tokens = 0.0, 0
+    for prompt, times in delivered.replies.items():
+        key = asked_of(prompt)
+        n_prompt, n_completion = len(prompt.split()), len(f"Answer: {answers[key]}".split())
+        dollars += times * price(key[0], n_prompt, n_completion)
+        tokens += times * (n_prompt + n_completion)
+    return dollars, tokens
+
+
+# What is promised ------------------------------------------------------------------------------
+
+
+def endings(phase: Phase, outcomes: Sequence[Outcome], deadline_ms: float) -> list[Row]:
+    """Each request ends well, and in time."""
+    bad = [each for each in outcomes if each.kind == "neither"]
+    for each in bad[:5]:
+        print(f"neither answer nor typed error: {each.detail}", file=sys.stderr)
+    most = deadline_ms + SLACK_MS
+    late = [latency for latency in phase.result.latency_ms if latency > most]
+    slowest = max(phase.result.latency_ms)
+    n = len(outcomes)
+    return [
+        Row("end in an answer or a typed error", f"{n - len(bad):,} of {n:,}", "all", not bad),
+        Row(
+            f"end within {deadline_ms:g} ms (+ {SLACK_MS:g})",
+            f"{n - len(late):,} of {n:,}, slowest {slowest:.0f} ms",
+            "all",
+            not late,
+        ),
+    ]
+
+
+def money(outcomes: Sequence[Outcome], books: Books, upstream: float, tokens: int) -> list[Row]:
+    """It adds up."""
+    replied = sum(each.usd for each in outcomes if each.usd is not None)
+    n_tokens = sum(each.n_tokens for each in outcomes)
+    cent = 0.01
+
+    def same(what: str, a: float, b: float) -> Row:
+        return Row(what, f"${a:.4f}, ${b:.4f}", "same to the cent", abs(a - b) < cent)
+
+    rows = [
+        same("ledger, upstream", books.usd, upstream),
+        same("ledger by request, by key", books.usd, books.spending_usd),
+        Row("tokens: replies, upstream", f"{n_tokens:,}, {tokens:,}", "same", n_tokens == tokens),
+    ]
+    if any(each.usd is not None for each in outcomes):
+        rows.insert(0, same("replies, ledger", replied, books.usd))
+    return rows
+
+
+def leaks(
+    before: tuple[Usage, Mapping[str, float]],
+    after: tuple[Usage, Mapping[str, float]],
+    left: Delivered,
+) -> list[Row]:
+    """Nothing is left open."""
+    rows = [
+        Row(
+            f"{name}, idle before and after",
+            f"{getattr(before[0], field)}, {getattr(after[0], field)}",
+            "no more",
+            getattr(after[0], field) <= getattr(before[0], field),
+        )
+        for name, field in (("open files", "n_files"), ("sockets", "n_sockets"))
+    ]
+    for name, value in after[1].items():
+        was = before[1].get(name, 0.0)
+        rows.append(Row(name, f"{was:g}, {value:g}", "no more", value <= was))
+    waiting = str(left.n_under_way)
+    rows.append(Row("calls that hang at the upstream", waiting, "0", left.n_under_way == 0))
+    return rows
+
+
+def gauges(gateway: servers.Server) -> dict[str, float]:
+    """Gauges of /metrics that are zero, or fixed, when nobody asks for anything."""
+    found = {}
+    for line in servers.get(f"{gateway.url}/metrics", gateway.headers).splitlines():
+        name, _, value = line.rpartition(" ")
+        if any(part in name for part in ("tasks", "in_flight", "under_way", "waiting")):
+            found[name] = float(value)
+    return found
+
+
+# Accuracy ---------------------------------------------------------------------------------------
+
+
+def accuracy(
+    trials: Sequence[Trial], outcomes: Sequence[Outcome], books: Books
+) -> list[dict[str, str]]:
+    """By the number of members that gave no answer, whatever the reason."""
+    rows = []
+    members = ensemble.names(len(ACCURACY))
+    known: dict[int, list[tuple[bool, float, int]]] = {}
+    n_errors: Counter[int] = Counter()
+    for trial, outcome in zip(trials, outcomes, strict=True):
+        if trial.way != "all at once":
+            continue
+        if outcome.kind != "answer":
+            n_errors[trial.n_failing] += 1
+            continue
+        given = books.given.get(outcome.id, {})
+        answered = [member for member in members if given.get(member) is not None]
+        right = answer_in(outcome.text, trial.choices) == trial.label
+        n_failed = len(members) - len(answered)
+        best = possible(ACCURACY, answered)
+        known.setdefault(n_failed, []).append((right, best, trial.n_failing))
+    for n_failed in sorted(known):
+        hits = [each[0] for each in known[n_failed]]
+        low, high = interval(hits)
+        rows.append(
+            {
+                "members that failed": str(n_failed),
+                "answered": str(len(hits)),
+                "right": f"{np.mean(hits):.3f} ({low:.3f} to {high:.3f})",
+                "possible": f"{np.mean([each[1] for each in known[n_failed]]):.3f}",
+            }
+        )
+    errors = ", ".join(f"{n} where {k} were told to fail" for k, n in sorted(n_errors.items()))
+    rows.append(
+        {
+            "members that failed": "all",
+            "answered": "0",
+            "right": f"typed errors: {errors or 'none'}",
+            "possible": "",
+        }
+    )
+    return rows
+
+
+def interval(hits: Sequence[bool]) -> tuple[float, float]:
+    """Of a share: 99 %, because one is looked at for every number of members."""
+    found = stats.binomtest(sum(hits), len(hits)).proportion_ci(0.99, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def survivors_right(rows: Sequence[Mapping[str, str]]) -> list[Row]:
+    """Whether accuracy is what it can be: the possible value lies in the interval, or below."""
+    found = []
+    for row in rows:
+        if row["possible"]:
+            high = float(row["right"].rpartition(" to ")[2].rstrip(")"))
+            what = f"accuracy with {row['members that failed']} failed"
+            best = float(row["possible"])
+            found.append(Row(what, row["right"], f"{best:.3f} possible", high >= best))
+    return found
+
+
+# All of it ------------------------------------------------------------------------------------
+
+
+def run(given: argparse.Namespace, folder: Path) -> tuple[list[Row], list[dict[str, str]], str]:
+    """Start all, send, judge."""
+    data = ensemble.simulated(ACCURACY, N_TRAINING + given.requests, seed=given.seed)
+    checkpoint = ensemble.train(folder, for_training(data, N_TRAINING), seed=given.seed)
+    stream = lay_down(data, N_TRAINING, ACCURACY, seed=given.seed)
+    members = ensemble.names(len(ACCURACY))
+    with ExitStack() as stack:
+        upstream = stack.enter_context(Faulty(stream.answers, stream.told, LATENCY_S))
+        pool = ensemble.pool_file(
+            folder, upstream.base_url, members, prices=DOLLARS, attempts=2, named=True
+        )
+        gateway = stack.enter_context(ensemble.serve(checkpoint, pool, folder, limits=LIMITS))
+        touch(gateway, data.queries.slice(0, 5).to_pylist())
+        time.sleep(SETTLE_S)
+        before, delivered = (usage_of(gateway.pid), gauges(gateway)), upstream.delivered()
+        books_before = read_books(folder / ensemble.DATABASE)
+        phase = send(plan_of(given, gateway, stream), folder, pid=gateway.pid)
+        time.sleep(SETTLE_S)
+        after, left = (usage_of(gateway.pid), gauges(gateway)), upstream.delivered()
+        books = read_books(folder / ensemble.DATABASE)
+    outcomes = [
+        outcome_of(status, reply, failure)
+        for status, reply, failure in zip(
+            phase.result.status, phase.result.replies, phase.result.failure, strict=True
+        )
+    ]
+    dollars, tokens = at_upstream(left, stream.answers)
+    first = at_upstream(delivered, stream.answers)
+    sums = Books(
+        books.usd - books_before.usd,
+        books.unsettled_usd - books_before.unsettled_usd,
+        books.spending_usd - books_before.spending_usd,
+        books.given,
+        books.errors,
+    )
+    table = accuracy(stream.trials, outcomes, books)
+    rows = [
+        *endings(phase, outcomes, given.deadline_ms),
+        *money(outcomes, sums, dollars - first[0], tokens - first[1]),
+        *leaks(before, after, left),
+        *survivors_right(table),
+    ]
+    kinds = Counter(each.kind if each.kind == "answer" else each.detail for each in outcomes)
+    words = [
+        "endings: " + ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common()),
+        f"unsettled: ${sums.unsettled_usd:.2f} at most, for calls that failed or were given up",
+        f"upstream calls: {left.n_requests - delivered.n_requests:,}",
+    ]
+    return rows, table, "\n".join(words)
+
+
+def touch(gateway: servers.Server, queries: Sequence[Mapping[str, Any]]) -> None:
+    """A few requests, so that what is opened once is open before anything is counted."""
+    for row in queries:
+        body = {
+            "model": ensemble.EVERYBODY,
+            "messages": [{"role": "user", "content": row["prompt"]}],
+            "rlfocal": {"choices": list(row["choices"])},
+        }
+        status, said = servers.post(gateway.chat, body, gateway.headers)
+        if status != 200:
+            raise SystemExit(f"status {status}: {said[:2000]}")
+
+
+def plan_of(given: argparse.Namespace, gateway: servers.Server, stream: Stream) -> Plan:
+    """All requests, once."""
+    return Plan(
+        url=gateway.chat,
+        bodies=[[trial.body(given.deadline_ms)] for trial in stream.trials],
+        rate=given.rate,
+        count=len(stream.trials),
+        seed=given.seed,
+        headers=gateway.headers,
+        timeout_s=given.deadline_ms / 1000 + 30,
+        keep=True,
+    )
+
+
+def main() -> None:
+    """Send, judge, print, and say by the exit code whether all promises hold."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--rate", type=float, default=40.0, help="requests a second (40)")
+    parser.add_argument("--deadline-ms", type=float, default=2_000.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE")
+    given = parser.parse_args()
+    about = setting(PACKAGES, seed=given.seed, deadline_ms=given.deadline_ms)
+    with tempfile.TemporaryDirectory() as name:
+        rows, table, words = run(given, Path(name))
+    shown = [
+        {"promise": row.what, "found": row.found, "target": row.target, "": _said(row.held)}
+        for row in rows
+    ]
+    text = f"{markdown(shown)}\n\n{markdown(table)}\n\n{words}\n\n{json.dumps(about)}\n"
+    print(text)
+    if given.markdown is not None:
+        given.markdown.write_text(text, encoding="utf-8")
+    if given.json is not None:
+        given.json.write_text(json.dumps({"about": about, "promises": shown, "accuracy": table}))
+    sys.exit(not all(row.held for row in rows))
+
+
+def _said(held: bool) -> str:
+    return "ok" if held else "BROKEN"
+
+
+if __name__ == "__main__":
+    main()
