@@ -177,13 +177,24 @@ class Writer:
         """Run an operation so that it can be undone alone."""
         savepoint = connection.begin_nested()
         try:
-            with translated(self._connections.place):
-                outcome = job.operation(connection)
+            outcome = job.operation(connection)
         except Exception as exc:
-            savepoint.rollback()  # raises where the database is away: then nobody's work is done
-            return _Failed(exc)
+            if _is_away(exc):
+                raise
+            try:
+                savepoint.rollback()
+            except sa.exc.DBAPIError as gone:  # the whole transaction is: the disk may be full
+                raise (exc if isinstance(exc, sa.exc.DBAPIError) else gone) from None
+            return _Failed(self._translated(exc))
         savepoint.commit()
         return outcome
+
+    def _translated(self, error: Exception) -> Exception:
+        try:
+            with translated(self._connections.place):
+                raise error
+        except Exception as said:
+            return said
 
     def _report(self, batch: Sequence[_Job], outcomes: Sequence[Any]) -> None:
         """Tell those who wait, each event loop once, and count."""
