@@ -58,7 +58,7 @@ class _Remembered(NamedTuple):
 
 
 class Access:
-    """Knows keys, and counts what they use.
+    """Knows keys, and counts what they use; it belongs to one event loop.
 
     Args:
         store: where keys are looked up.
