@@ -185,7 +185,7 @@ def live(tmp_path: Path) -> Callable[..., Any]:
                 path.write_text(edit(path.read_text()))
                 settings = read_pool(path)
                 async with LivePool(settings, members_for(checkpoint, settings)) as pool:
-                    return await act(Ensemble(checkpoint, pool, **options))
+                    return await act(Ensemble(checkpoint, pool.members, **options))
 
         return asyncio.run(inside())
 

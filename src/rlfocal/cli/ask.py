@@ -187,7 +187,7 @@ def _with_ensemble(
     if not loaded.description.finished:
         common.remark(f"{folder}: training was interrupted; it is used as it is")
     members = LivePool(pool, members_for(loaded, pool), on_demand=True)
-    ensemble = Ensemble(loaded, members, price=price, answers=answers)
+    ensemble = Ensemble(loaded, members.members, price=price, answers=answers)
 
     async def inside() -> Any:
         if not opened:

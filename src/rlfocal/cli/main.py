@@ -26,6 +26,7 @@ __all__ = ["app", "main"]
 
 VERBS = (
     "collect", "export", "inspect", "diversity", "bench", "train", "evaluate", "explain", "ask",
+    "serve",
 )  # fmt: skip
 """Each is a function of its own name in the module of its own name."""
 

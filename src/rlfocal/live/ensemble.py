@@ -20,7 +20,7 @@ from rlfocal.live.answering import Answer, Answering, Limits, Listener
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.query import FREE_WORDS, LiveQuery, as_called
 from rlfocal.live.trace import Deliberation
-from rlfocal.pool.building import LiveMember, LivePool, unpriced
+from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.settings import MemberSettings, PoolSettings
 from rlfocal.pool.types import Response
 from rlfocal.records import FloatArray
@@ -34,6 +34,8 @@ from rlfocal.strategies.protocol import Memory
 __all__ = ["Ensemble", "at_price", "members_for"]
 
 _DEADLINE_S = 600.0
+_NOT_OPEN = ("", "choice", "score only")
+"""Kinds of answers of data sets that say nothing of open questions."""
 
 
 def members_for(checkpoint: Checkpoint, pool: PoolSettings) -> tuple[MemberSettings, ...]:
@@ -57,9 +59,10 @@ class Ensemble:
 
     Args:
         checkpoint: what was trained.
-        pool: open, with the checkpoint's members in its order (`members_for`).
+        members: of an open pool, those of the checkpoint in its order (`members_for`).
         price: of a call, lambda; None for the checkpoint's own.
-        answers: kind of answer that open questions have; None for that of the training data.
+        answers: kind of answer that open questions have; None for that of the training data, and
+            free words where these have no open questions.
 
     Raises:
         ConfigError: other members, a price that the strategy does not know, an unknown kind of
@@ -69,27 +72,28 @@ class Ensemble:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        pool: LivePool,
+        members: Sequence[LiveMember],
         *,
         price: float | None = None,
         answers: str | None = None,
     ) -> None:
         about = checkpoint.description
-        names = [member.name for member in pool.members]
+        names = [member.name for member in members]
         if names != about.members:
             raise ConfigError(
                 f"the checkpoint's members are {', '.join(about.members)}; the pool's are "
                 f"{', '.join(names)}"
             )
-        if about.cost_unit == "usd" and (missing := unpriced(pool.members)):
+        if about.cost_unit == "usd" and (missing := unpriced(members)):
             raise ConfigError(
                 "the checkpoint weighs calls by their dollars, and nobody knows what these members "
                 f'cost: {", ".join(missing)}; add [prices."MODEL"] to the pool file'
             )
-        self.members: Sequence[LiveMember] = pool.members
+        self.members = tuple(members)
         self.strategy = at_price(checkpoint.strategy, price)
         self._checkpoint = checkpoint
-        self._kind = answers or about.answers
+        trained = about.answers if about.answers not in _NOT_OPEN else FREE_WORDS
+        self._kind = answers or trained
         self._graders: dict[str, Grader] = {}
         self._grader(self._kind)  # an unknown kind is found now
         self._encode = None if about.encoder is None else encoder(about.encoder)
@@ -209,15 +213,19 @@ class Ensemble:
             f"no member '{name}'; {nearest(name, [member.name for member in self.members])}"
         )
 
+    def kind_of(self, query: LiveQuery) -> str:
+        """How answers to a query are compared: "choice", "tools", `FREE_WORDS` or as in records."""
+        if query.has_tools:
+            return "tools"
+        return "choice" if query.choices else query.answers or self._kind
+
     def in_free_words(self, query: LiveQuery) -> bool:
         """Whether answers to a query are compared by what they mean."""
-        free = (query.answers or self._kind) == FREE_WORDS
-        return free and not query.choices and not query.has_tools
+        return self.kind_of(query) == FREE_WORDS
 
     def _grader(self, kind: str) -> Grader:
         if kind not in self._graders:
-            plain = kind in ("", "choice", "score only", FREE_WORDS)
-            self._graders[kind] = Grader("text" if plain else kind)
+            self._graders[kind] = Grader("text" if kind == FREE_WORDS else kind)
         return self._graders[kind]
 
     # What one reply comes to -------------------------------------------------------------------

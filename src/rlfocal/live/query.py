@@ -41,7 +41,7 @@ class LiveQuery:
     @property
     def has_tools(self) -> bool:
         """True where a reply may be a call of tools: it is then given verbatim, never merged."""
-        return bool(self.extra.get("tools"))
+        return bool(self.extra.get("tools")) and not self.choices
 
     @property
     def question(self) -> Question:

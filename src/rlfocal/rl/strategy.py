@@ -177,7 +177,8 @@ class RlFocal(Base):
                 return followed
         found = adapted(self.foundation_, memory)
         found = found._replace(eyes=replace(found.eyes, rounds=self.config.rounds))
-        self._followed[:] = [(memory, found)]
+        # The one before stays: whoever began with it is not done yet.
+        self._followed[:] = [*self._followed[-1:], (memory, found)]
         return found
 
     def _has_changed(self, view: View) -> bool:

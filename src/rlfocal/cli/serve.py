@@ -1,0 +1,131 @@
+"""`rlfocal serve`: a trained ensemble behind an OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.cli.ask import PoolFile
+from rlfocal.cli.evaluate import Checkpoint_
+from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rlfocal.gateway.gateway import Gateway
+    from rlfocal.gateway.store.store import Store
+
+__all__ = ["serve"]
+
+_DRAIN_S = 10
+_KEEP_ALIVE_S = 75
+
+
+def serve(
+    checkpoint: Checkpoint_,
+    pool_file: PoolFile,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    db: Annotated[
+        str,
+        typer.Option(
+            "--db",
+            metavar="URL",
+            envvar="RLFOCAL_DB",
+            help="Keys, budgets, feedback: a SQLite file or postgresql://...",
+        ),
+    ] = "gateway.db",
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", metavar="FILE", help="TOML file of keys that are let in, too."),
+    ] = None,
+    open_: Annotated[
+        bool,
+        typer.Option("--open", help="Ask nobody for a key; on this machine's own address only."),
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="TOML file of limits.")
+    ] = None,
+) -> None:
+    """Serve an ensemble to clients of OpenAI's API.
+
+    POST /v1/chat/completions with the model "rlfocal", "rlfocal:PRICE" or a member's name. Prompts
+    are neither logged nor stored, unless the limits say so.
+    """  # fmt: skip
+    from rlfocal.gateway.gateway import Gateway
+    from rlfocal.gateway.settings import read_settings
+    from rlfocal.gateway.store.store import open_store
+    from rlfocal.pool.settings import read_pool
+    from rlfocal.rl.checkpoint import load_checkpoint
+
+    settings, pool = read_settings(config), read_pool(pool_file)
+    loaded = load_checkpoint(checkpoint)
+    with open_store(db) as store:
+        if keys is not None:
+            store.sync_file(keys)
+        _check_door(store, host, db, open_=open_)
+        gateway = Gateway(checkpoint, loaded, pool, settings, store, open_door=open_)
+        _run(gateway, host, port, open_=open_)
+
+
+def _check_door(store: Store, host: str, db: str, *, open_: bool) -> None:
+    """Nobody without a key gets in, or nobody but this machine."""
+    with store.connections.read() as connection:
+        has_keys = store.keys.any(connection)
+    if open_ and not _is_loopback(host):
+        raise ConfigError(
+            f"--open with --host {host}: anybody who reaches this address could spend your money; "
+            "listen on 127.0.0.1, or make keys: rlfocal keys add NAME"
+        )
+    if not open_ and not has_keys:
+        raise ConfigError(
+            f"{db} holds no key, so nobody could be let in; make one: rlfocal keys add NAME "
+            "--db URL (or, on this machine's own address alone, serve with --open)"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
+    import logging
+
+    import uvicorn
+
+    from rlfocal.gateway.app import build_app
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(gateway, open_door=open_),
+            host=host,
+            port=port,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # whatever a client says of where it comes from, nobody asks
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=_DRAIN_S,
+            log_config=None,
+            h11_max_incomplete_event_size=64 << 10,
+        )
+    )
+    common.remark(
+        "no keys are asked for: everybody on this machine may spend your money"
+        if open_
+        else "clients need a key: rlfocal keys add NAME"
+    )
+    server.run()
+    if not server.started:
+        raise ConfigError(f"cannot listen on {host}:{port}; is the port taken?")

@@ -1,0 +1,168 @@
+"""The routes, and the application that a server runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import sqlalchemy as sa
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from rlfocal.gateway.chat import chat_completions
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.feedback import judged, read_judgement
+from rlfocal.gateway.gateway import Gateway
+from rlfocal.gateway.http import Guard, JsonResponse, as_api_error, error_response, read_body, route
+from rlfocal.gateway.openapi import describe
+from rlfocal.gateway.store.keys import Key
+from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
+from rlfocal.gateway.waiting import until_written
+from rlfocal.gateway.wire.request import ENSEMBLE
+from rlfocal.pool.settings import OpenAISettings
+
+__all__ = ["build_app"]
+
+
+def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
+    """Make the application.
+
+    Args:
+        gateway: not yet open; it is opened and closed with the application.
+        open_door: whether it is meant for its own machine alone, without keys.
+    """
+    routes = {
+        "/v1/chat/completions": (chat_completions, "POST"),
+        "/v1/models": (list_models, "GET"),
+        "/v1/models/{name:path}": (show_model, "GET"),
+        "/v1/feedback": (take_feedback, "POST"),
+        "/healthz": (healthz, "GET"),
+        "/readyz": (readyz, "GET"),
+        "/metrics": (metrics, "GET"),
+        "/openapi.json": (openapi, "GET"),
+    }
+    secrets = _secrets(gateway)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with gateway:
+            yield
+
+    async def refuse(_: Request, exc: Exception) -> Response:
+        return error_response(as_api_error(exc) or ApiError(500, "internal_error", "a fault"))
+
+    app = Starlette(
+        routes=[
+            Route(path, route(handler, secrets), methods=[method])
+            for path, (handler, method) in routes.items()
+        ],
+        middleware=[Middleware(Guard, loopback_only=open_door)],
+        exception_handlers={HTTPException: refuse},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    app.state.gateway = gateway
+    return app
+
+
+def _secrets(gateway: Gateway) -> tuple[str, ...]:
+    """Keys of members, so that no log shows them."""
+    served = gateway.pool_settings.endpoints.values()
+    keys = [s.key() for s in served if isinstance(s, OpenAISettings)]
+    return tuple(key for key in keys if key)
+
+
+async def _key(request: Request, *, admin: bool = False) -> Key:
+    gateway: Gateway = request.app.state.gateway
+    key = await gateway.access.key_of(request.headers.get("authorization"))
+    if admin and not key.admin:
+        raise ApiError(
+            403, "admin_key_needed", "this needs a key made with `rlfocal keys add NAME --admin`"
+        )
+    return key
+
+
+async def list_models(request: Request) -> Response:
+    """All names that can be asked for."""
+    await _key(request)
+    gateway: Gateway = request.app.state.gateway
+    names = [ENSEMBLE, *gateway.member_names]
+    return JsonResponse({"object": "list", "data": [_model(gateway, name) for name in names]})
+
+
+async def show_model(request: Request) -> Response:
+    """One of them."""
+    await _key(request)
+    gateway: Gateway = request.app.state.gateway
+    name = request.path_params["name"]
+    if name != ENSEMBLE and name not in gateway.member_names:
+        raise ApiError(404, "model_not_found", "no model of that name; see /v1/models")
+    return JsonResponse(_model(gateway, name))
+
+
+def _model(gateway: Gateway, name: str) -> dict[str, str | int]:
+    owner = "rlfocal" if name == ENSEMBLE else "member"
+    return {"id": name, "object": "model", "created": int(gateway.started_at), "owned_by": owner}
+
+
+async def take_feedback(request: Request) -> Response:
+    """Judge an answer; what is acknowledged is written."""
+    gateway: Gateway = request.app.state.gateway
+    key = await _key(request)
+    judgement = read_judgement(await read_body(request, gateway.settings))
+    log = gateway.store.log
+
+    def take(connection: sa.Connection) -> FeedbackRow | ApiError:
+        found = log.request(connection, judgement.id)
+        if found is None or not _may_judge(key, found):
+            return ApiError(404, "request_not_found", "no request of that id", param="id")
+        try:
+            row = judged(found, judgement, now=time.time())
+        except ApiError as exc:
+            return exc
+        log.put_feedback(connection, row)
+        return row
+
+    row = await until_written(partial(gateway.writer.do, take))
+    if isinstance(row, ApiError):
+        raise row
+    gateway.metrics.feedback.inc()
+    gateway.recent.poke()
+    return JsonResponse(
+        {"id": row.request_id, "earned": row.earned, "members": dict(row.member_scores)}
+    )
+
+
+def _may_judge(key: Key, request: RequestRow) -> bool:
+    return key.admin or (request.key_id is not None and request.key_id == key.id)
+
+
+async def healthz(request: Request) -> Response:
+    """The process is there."""
+    return JsonResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """It could answer a request."""
+    gateway: Gateway = request.app.state.gateway
+    ready = await gateway.is_ready()
+    return JsonResponse({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+
+
+async def metrics(request: Request) -> Response:
+    """Figures for Prometheus."""
+    await _key(request, admin=True)
+    gateway: Gateway = request.app.state.gateway
+    kind = "text/plain; version=0.0.4; charset=utf-8"
+    return PlainTextResponse(gateway.metrics.text(), media_type=kind)
+
+
+async def openapi(request: Request) -> Response:
+    """What can be asked, for programs."""
+    return JsonResponse(describe())

@@ -1,0 +1,122 @@
+"""What a client is told when something is wrong: an HTTP status and OpenAI's error object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rlfocal.errors import Failure, MemberError, NobodyAnswered, RlfocalError
+
+__all__ = ["ApiError", "from_member", "from_nobody"]
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "invalid_request_error",
+    405: "invalid_request_error",
+    413: "invalid_request_error",
+    415: "invalid_request_error",
+    429: "rate_limit_error",
+}
+
+
+class ApiError(RlfocalError):
+    """One refusal.
+
+    Args:
+        status: of HTTP.
+        code: for programs.
+        message: for people: what was met and the remedy; neither keys nor prompts are in it.
+        param: the field that is wrong, where one is.
+        retry_after_s: seconds after which it is worth to try again, where that is known.
+        extra: more for the error object.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param = status, code, param
+        self.retry_after_s, self.extra = retry_after_s, dict(extra or {})
+
+    def as_json(self) -> dict[str, Any]:
+        """As OpenAI's clients read it."""
+        error = {
+            "message": str(self),
+            "type": _TYPES.get(self.status, "api_error"),
+            "param": self.param,
+            "code": self.code,
+        }
+        return {"error": error | self.extra}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Beside the content type."""
+        if self.retry_after_s is None:
+            return {}
+        return {"Retry-After": str(max(1, -int(-self.retry_after_s // 1)))}
+
+
+_STATUS = {
+    Failure.TIMEOUT: 504,
+    Failure.RATE_LIMITED: 429,
+    Failure.CIRCUIT_OPEN: 503,
+    Failure.BAD_REQUEST: 400,
+}
+_HINT = {
+    Failure.TIMEOUT: "no reply in time",
+    Failure.RATE_LIMITED: "its server asks for fewer requests",
+    Failure.CIRCUIT_OPEN: "it has failed too often just now and is left alone for a while",
+    Failure.BAD_REQUEST: "its server refuses the request; check its length and settings",
+    Failure.FILTERED: "its server's content filter held the reply back",
+    Failure.EMPTY: "an empty reply",
+}
+
+
+def from_member(member: str, error: MemberError) -> ApiError:
+    """Of a member that was asked by its name and gave no reply.
+
+    A client learns what kind of failure it was; servers, addresses and their own words are for the
+    log. What is wrong with our keys or addresses is nothing that it could mend: 502.
+    """
+    kind = error.failure
+    return ApiError(
+        _STATUS.get(kind, 502),
+        f"member_{kind.value.replace('-', '_')}",
+        f"member '{member}': {_HINT.get(kind, kind.value)}",
+        retry_after_s=error.retry_after_s,
+    )
+
+
+def from_nobody(error: NobodyAnswered) -> ApiError:
+    """Of an ensemble of which nobody answered; the kind is that of all members, where it is one."""
+    failed = error.failures
+    causes = {
+        name: failed[name].failure.value if name in failed else "no-answer" for name in error.causes
+    }
+    kinds = set(causes.values())
+    if kinds == {Failure.TIMEOUT.value}:
+        status, code = 504, "deadline_exceeded"
+    elif kinds == {Failure.RATE_LIMITED.value}:
+        status, code = 429, "members_rate_limited"
+    elif "no-answer" in kinds:
+        status, code = 502, "no_answer"
+    else:
+        status, code = 502, "no_member_answered"
+    listed = "; ".join(f"{name}: {kind}" for name, kind in causes.items()) or "nobody was asked"
+    waits = [f.retry_after_s for f in failed.values() if f.retry_after_s is not None]
+    return ApiError(
+        status,
+        code,
+        f"no member answered ({listed})",
+        retry_after_s=min(waits, default=None),
+        extra={"members": causes},
+    )

@@ -1,0 +1,146 @@
+"""What a judgement of an answer says of the members that were asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.record import DIGEST
+from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
+from rlfocal.gateway.wire.request import read_json
+from rlfocal.live import FREE_WORDS
+from rlfocal.records.answers import Extractor, extractor
+from rlfocal.records.schema import OPTION_LETTERS
+
+__all__ = ["FeedbackBody", "Judgement", "judged", "read_judgement"]
+
+
+class FeedbackBody(BaseModel):
+    """The body of POST /v1/feedback: a score, or the right answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    id: Annotated[str, Field(max_length=64)]
+    score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    answer: Annotated[str, Field(max_length=1000)] | None = None
+
+
+class Judgement(NamedTuple):
+    """One judgement, as a client sends it."""
+
+    id: str
+    """Of the request."""
+    score: float | None
+    """What the answer was worth, in [0, 1]."""
+    answer: str | None
+    """The right one."""
+
+
+def read_judgement(body: bytes) -> Judgement:
+    """Read the body of POST /v1/feedback.
+
+    Raises:
+        ApiError: 400, naming the field and the remedy.
+    """
+    found = read_json(body)
+    if not isinstance(found, dict):
+        raise ApiError(400, "invalid_type", "the body should be a JSON object")
+    try:
+        given = FeedbackBody(**found)
+    except (ValidationError, TypeError) as exc:
+        if not isinstance(exc, ValidationError):
+            raise ApiError(400, "invalid_type", "fields should be named by strings") from None
+        first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+        param = ".".join(map(str, first["loc"]))[:128]
+        message = f"'{param}': {first['msg']}; known: id, score, answer"
+        raise ApiError(400, "invalid_value", message, param=param) from None
+    if (given.score is None) == (given.answer is None):
+        raise ApiError(
+            400, "invalid_value", "give a score in [0, 1] or the right answer, one of them"
+        )
+    return Judgement(given.id, given.score, given.answer)
+
+
+def judged(request: RequestRow, judgement: Judgement, *, now: float) -> FeedbackRow:
+    """Say what the answer earned, and what each member's was worth.
+
+    A score is that of the answer, so of every member that gave it. Where only one answer can be
+    right and it was, the others' were wrong; where it was wrong, nothing is known of the others.
+
+    Args:
+        request: that is judged.
+        judgement: of its client.
+        now: seconds since 1970.
+
+    Raises:
+        ApiError: it had no answer, or its answers are no longer there to be compared.
+    """
+    given = request.given or {}
+    if request.status != 200 or not given:
+        raise ApiError(409, "nothing_to_judge", "this request ended without an answer", param="id")
+    candidates = list(request.candidates or ())
+    if judgement.answer is not None:
+        worth = _compared(candidates, judgement.answer, _kind(request))
+    else:
+        assert judgement.score is not None
+        exclusive = _kind(request) not in ("tools", FREE_WORDS)
+        others = 0.0 if judgement.score == 1 and exclusive else None
+        worth = [judgement.score if k == request.chosen else others for k in range(len(candidates))]
+    chosen = request.chosen
+    earned = judgement.score if chosen is None else worth[chosen]
+    scores = {
+        member: _of_member(number, worth, failed=member in _failed(request))
+        for member, number in given.items()
+    }
+    return FeedbackRow(
+        request_id=request.id,
+        key_id=request.key_id,
+        created_at=now,
+        score=judgement.score,
+        answer=judgement.answer,
+        earned=0.0 if earned is None else earned,
+        task=request.task,
+        given=given,
+        member_scores=scores,
+    )
+
+
+def _compared(candidates: list[str], answer: str, kind: str) -> list[float | None]:
+    if kind in ("tools", FREE_WORDS) or any(text.startswith(DIGEST) for text in candidates):
+        raise ApiError(
+            409, "score_needed",
+            "of answers in free words only digests are kept; send a score in place of the answer",
+            param="answer",
+        )  # fmt: skip
+    compare = _extractor(kind)
+    right = compare.extract(answer) or answer
+    return [float(compare.equal(text, right)) for text in candidates]
+
+
+def _extractor(kind: str) -> Extractor:
+    return extractor(kind, n_options=len(OPTION_LETTERS)) if kind == "choice" else extractor(kind)
+
+
+def _of_member(number: int | None, worth: list[float | None], *, failed: bool) -> float | None:
+    """None: it failed, or nothing is known; a reply without an answer is wrong."""
+    if number is None:
+        return None if failed else 0.0
+    return worth[number]
+
+
+def _kind(request: RequestRow) -> str:
+    trace: Mapping[str, Any] = request.trace or {}
+    return str(trace.get("kind", FREE_WORDS))
+
+
+def _failed(request: RequestRow) -> set[str]:
+    trace: Mapping[str, Any] = request.trace or {}
+    return {
+        said["member"]
+        for part in trace.get("rounds", ())
+        for said in part["asked"]
+        if said.get("failure") is not None
+    }

@@ -1,0 +1,259 @@
+"""What a server's process holds: members, the policy that asks them, keys, the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from rlfocal.errors import ConfigError, DatabaseError, nearest
+from rlfocal.gateway.access import Access
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.metrics import Metrics
+from rlfocal.gateway.policies import Policies
+from rlfocal.gateway.recent import Recent
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.store.store import Store
+from rlfocal.gateway.store.writer import Writer
+from rlfocal.gateway.wire.request import ENSEMBLE
+from rlfocal.live import Ensemble, members_for
+from rlfocal.pool.building import LiveMember, LivePool
+from rlfocal.pool.settings import PoolSettings
+from rlfocal.pool.wrappers.breaker import Circuits
+from rlfocal.rl.checkpoint import Checkpoint
+from rlfocal.rl.strategy import RlFocal
+
+__all__ = ["Gateway"]
+
+_log = logging.getLogger(__name__)
+_PRICES = 64
+"""Prices whose ensembles are kept: clients may name any."""
+_HOUSEKEEPING_S = 30.0
+
+
+class Gateway:
+    """One process of a gateway; use it as an asynchronous context.
+
+    Args:
+        folder: of the checkpoint.
+        checkpoint: as it was read.
+        pool: with the checkpoint's members, and perhaps more, who can be asked by name.
+        settings: limits.
+        store: the database, shared with other processes.
+        open_door: whether everybody may pass without a key.
+
+    Raises:
+        ConfigError: the pool does not fit the checkpoint, a member's name cannot be asked for, or
+            the synthesiser is no member.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        checkpoint: Checkpoint,
+        pool: PoolSettings,
+        settings: GatewaySettings,
+        store: Store,
+        *,
+        open_door: bool = False,
+    ) -> None:
+        self.settings, self.store, self.pool_settings = settings, store, pool
+        _check_names(pool, checkpoint, settings)
+        circuits = Circuits(
+            failures=settings.circuit_failures,
+            cool_down_s=settings.circuit_cool_down_s,
+            fair_s=settings.circuit_fair_s,
+        )
+        self._pool = LivePool(pool, circuits=circuits)
+        self._by_name = {member.name: member for member in self._pool.members}
+        self.checkpoint = checkpoint
+        self._ensemble = self._ensemble_of(checkpoint)
+        self._at_price: OrderedDict[float, Ensemble] = OrderedDict()
+        self.writer = Writer(store)
+        self.access = Access(store, self.writer, open_door=open_door)
+        self.recent = Recent(
+            store,
+            checkpoint,
+            window=settings.remember,
+            least=settings.least_remembered,
+            poll_s=settings.poll_s,
+        )
+        self.policies = Policies(self, folder)
+        self.metrics = Metrics(self)
+        self.n_in_flight = 0
+        self.started_at = time.time()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._open = AsyncExitStack()
+
+    # Members -----------------------------------------------------------------------------------
+
+    @property
+    def members(self) -> tuple[LiveMember, ...]:
+        """All of the pool."""
+        return self._pool.members
+
+    @property
+    def member_names(self) -> tuple[str, ...]:
+        """By which they can be asked."""
+        return tuple(self._by_name)
+
+    @property
+    def policy(self) -> str:
+        """Which checkpoint decides."""
+        return self.policies.id
+
+    def member(self, name: str) -> LiveMember:
+        """One of them, by a name that there is."""
+        return self._by_name[name]
+
+    def ensemble(self, price: float | None) -> Ensemble:
+        """All members together, at a price of a call.
+
+        A price beyond those that it was trained for is taken for the nearest of them.
+
+        Raises:
+            ApiError: the strategy has no price.
+        """
+        if price is None:
+            return self._ensemble
+        strategy = self._ensemble.strategy
+        if isinstance(strategy, RlFocal) and price != 0:
+            price = min(max(price, strategy.config.price_min), strategy.config.price_max)
+        found = self._at_price.get(price)
+        if found is None:
+            try:
+                found = self._ensemble.at(price)
+            except ConfigError as exc:
+                raise ApiError(400, "invalid_value", str(exc), param="model") from None
+            self._at_price[price] = found
+            if len(self._at_price) > _PRICES:
+                self._at_price.popitem(last=False)
+        self._at_price.move_to_end(price)
+        return found
+
+    def _ensemble_of(self, checkpoint: Checkpoint) -> Ensemble:
+        return Ensemble(
+            checkpoint, [self._by_name[name] for name in checkpoint.description.members]
+        )
+
+    async def adopt(self, checkpoint: Checkpoint) -> None:
+        """Let another checkpoint of the same members decide from now on.
+
+        Raises:
+            ConfigError: it does not fit the pool.
+        """
+        _check_names(self.pool_settings, checkpoint, self.settings)
+        ensemble = self._ensemble_of(checkpoint)
+        await self.recent.adopt(checkpoint)
+        self.checkpoint, self._ensemble = checkpoint, ensemble
+        self._at_price.clear()
+
+    # Requests ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def flight(self) -> Iterator[None]:
+        """Hold a place among the requests under way.
+
+        Raises:
+            ApiError: 429, there is none.
+        """
+        if self.n_in_flight >= self.settings.in_flight:
+            raise ApiError(
+                429, "overloaded", "too many requests are under way; try again", retry_after_s=1.0
+            )
+        self.n_in_flight += 1
+        try:
+            yield
+        finally:
+            self.n_in_flight -= 1
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """Hold on to a task until it is done: the event loop itself does not."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def is_ready(self) -> bool:
+        """Whether the database answers, and somebody could be asked."""
+        try:
+            await asyncio.wait_for(asyncio.to_thread(self._look), timeout=5)
+        except (DatabaseError, TimeoutError):
+            return False
+        return not all(self._by_name[n].is_shut for n in self.checkpoint.description.members)
+
+    def _look(self) -> None:
+        with self.store.connections.read() as connection:
+            self.store.log.live_policy(connection)
+
+    # Life --------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Open members and begin to look after things."""
+        async with AsyncExitStack() as opened:
+            opened.callback(self.writer.close)
+            await opened.enter_async_context(self._pool)
+            await self.policies.begin()
+            await self.recent.load()
+            await opened.enter_async_context(
+                _background(self.recent.follow(), self.policies.follow(), self._keep_house())
+            )
+            opened.push_async_callback(self._end_requests)
+            self._open = opened.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """End what is under way, write down what is left, close members."""
+        await self._open.aclose()
+
+    async def _end_requests(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep_house(self) -> None:
+        """Settle what killed processes left behind, and keep the log of requests bounded."""
+        keep = self.settings.keep_requests
+        while True:
+            try:
+                await self.access.sweep()
+                await self.writer.do(lambda c: self.store.log.prune(c, keep=keep))
+            except DatabaseError as exc:
+                _log.warning("the database cannot be looked after: %s", exc)
+            await asyncio.sleep(_HOUSEKEEPING_S)
+
+
+@asynccontextmanager
+async def _background(*works: Any) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _check_names(pool: PoolSettings, checkpoint: Checkpoint, settings: GatewaySettings) -> None:
+    members = members_for(checkpoint, pool)
+    for member in pool.members:
+        if member.name == ENSEMBLE or member.name.startswith(f"{ENSEMBLE}:"):
+            raise ConfigError(
+                f"a member is called '{member.name}', by which clients ask for all of them; "
+                "rename it"
+            )
+    names = [member.name for member in pool.members]
+    if settings.synthesiser is not None and settings.synthesiser not in names:
+        raise ConfigError(
+            f"synthesiser = '{settings.synthesiser}': {nearest(settings.synthesiser, names)}"
+        )
+    n_calls = sum(member.samples for member in members) + (settings.synthesiser is not None)
+    if n_calls > settings.most_calls:
+        raise ConfigError(
+            f"a request could lead to {n_calls} calls, and most_calls is {settings.most_calls}; "
+            "raise it, or take fewer members or samples"
+        )

@@ -1,0 +1,175 @@
+"""What all routes share: a body read within bounds, errors in OpenAI's shape, safe headers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rlfocal.gateway.access import Denied
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.job import unavailable
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.replies import encode
+from rlfocal.pool.redaction import redact
+
+__all__ = ["Guard", "Handler", "JsonResponse", "error_response", "read_body", "route"]
+
+_log = logging.getLogger(__name__)
+Handler = Callable[[Request], Awaitable[Response]]
+
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+)
+_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+
+
+class JsonResponse(Response):
+    """JSON, as `encode` writes it."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """To bytes."""
+        return encode(content)
+
+
+def error_response(error: ApiError) -> Response:
+    """A refusal as clients of OpenAI's API read it."""
+    return JsonResponse(error.as_json(), status_code=error.status, headers=error.headers)
+
+
+def as_api_error(exc: Exception) -> ApiError | None:
+    """What a client is told of an exception; None for one that nobody has foreseen."""
+    if isinstance(exc, ApiError):
+        return exc
+    if isinstance(exc, Denied):
+        return ApiError(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
+    if isinstance(exc, HTTPException):
+        code = {404: "not_found", 405: "method_not_allowed"}.get(exc.status_code, "http_error")
+        return ApiError(exc.status_code, code, f"{exc.detail}; see /openapi.json")
+    return None
+
+
+def route(handler: Handler, secrets: tuple[str, ...] = ()) -> Handler:
+    """A handler whose errors have become replies."""
+    from rlfocal.errors import DatabaseError
+
+    async def handle(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except DatabaseError as exc:
+            _log.error("%s: %s", request.url.path, exc)
+            return error_response(unavailable())
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception as exc:
+            known = as_api_error(exc)
+            if known is None:
+                # Without the texts of exceptions and of source lines that could hold a secret.
+                shown = "".join(traceback.format_exception(exc))
+                _log.error("%s: %s", request.url.path, redact(shown, secrets))
+                known = ApiError(500, "internal_error", "a fault of the gateway; see its log")
+            if known.status in (401, 413, 415, 429):
+                request.app.state.gateway.metrics.refused.labels(known.code).inc()
+            return error_response(known)
+
+    return handle
+
+
+async def read_body(request: Request, settings: GatewaySettings) -> bytes:
+    """Read a JSON body, and no more of it than is allowed.
+
+    Raises:
+        ApiError: 415 another type or an encoding, 413 too long, 408 too slow.
+    """
+    headers = request.headers
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # A page of another origin can send anything else without asking us first.
+        raise ApiError(415, "unsupported_media_type", "send Content-Type: application/json")
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise ApiError(415, "unsupported_media_type", "send the body without Content-Encoding")
+    most = settings.most_body_bytes
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and int(declared[:20]) > most:
+        raise _too_long(most)
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(settings.body_timeout_s):
+            async for part in request.stream():
+                size += len(part)
+                if size > most:
+                    raise _too_long(most)
+                parts.append(part)
+    except TimeoutError:
+        raise ApiError(
+            408, "body_timeout", f"the body did not come within {settings.body_timeout_s:g} s"
+        ) from None
+    return b"".join(parts)
+
+
+def _too_long(most: int) -> ApiError:
+    return ApiError(413, "body_too_large", f"a body of more than {most} bytes; send less")
+
+
+class Guard:
+    """Stands before all routes: safe headers on every reply, and who may speak to an open door.
+
+    Args:
+        app: what is guarded.
+        loopback_only: refuse requests that were meant for another host: a page in a browser may
+            have had its name resolved to this machine.
+    """
+
+    def __init__(self, app: ASGIApp, *, loopback_only: bool) -> None:
+        self._app, self._loopback_only = app, loopback_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal sent
+            if message["type"] == "http.response.start":
+                sent = True
+                given = list(message.get("headers", ()))
+                names = {name for name, _ in given}
+                message["headers"] = given + [h for h in _HEADERS if h[0] not in names]
+            await send(message)
+
+        if self._loopback_only and not _is_for_us(scope):
+            error = ApiError(
+                403, "wrong_host", "without keys only requests to localhost are served"
+            )
+            await error_response(error)(scope, receive, send_guarded)
+            return
+        await self._app(scope, receive, send_guarded)
+
+
+def _is_for_us(scope: Scope) -> bool:
+    headers: Mapping[bytes, bytes] = dict(scope["headers"])
+    host = headers.get(b"host", b"").decode("latin-1").lower()
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
+    if name not in _LOOPBACK:
+        return False
+    origin = headers.get(b"origin", b"").decode("latin-1").lower()
+    return not origin or origin.partition("://")[2] == host

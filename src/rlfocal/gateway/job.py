@@ -1,0 +1,175 @@
+"""One chat completion from the door to the ledger: admitted, done in time, written down.
+
+Whatever becomes of it (a reply, an error, a client that hangs up) it ends once, and its money is
+counted once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from rlfocal.errors import DatabaseError
+from rlfocal.gateway.access import Denied
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.record import row_of
+from rlfocal.gateway.store.keys import Key
+from rlfocal.gateway.wire.replies import Completion, Shape
+from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.gateway.work import EnsembleWork, NamedWork, Tell, Work
+
+if TYPE_CHECKING:
+    from rlfocal.gateway.gateway import Gateway
+
+__all__ = ["GONE", "Job"]
+
+_log = logging.getLogger(__name__)
+GONE = 499
+"""Status, in the log alone, of a request whose client hung up."""
+_MARGIN_S, _MARGIN = 0.1, 0.1
+"""Kept back from a deadline, so that there is time to say that it is over: that many seconds, or
+that share of it where that is less."""
+_LEASE_S = 60.0
+"""After its deadline, until a reservation counts as lost."""
+
+
+class Job:
+    """One request that has been read.
+
+    Args:
+        gateway: whose members answer.
+        key: whose request it is.
+        chat: the request.
+        started: when its first byte came, by the event loop's clock.
+
+    Raises:
+        ApiError: it cannot be asked.
+    """
+
+    def __init__(self, gateway: Gateway, key: Key, chat: ChatRequest, started: float) -> None:
+        self._gateway, self._key, self.chat = gateway, key, chat
+        self._started, self._created = started, time.time()
+        self.id = f"chatcmpl-{secrets.token_hex(12)}"
+        self._work: Work = self._begun()
+        self._admitted = False
+        self._tell: Tell | None = None
+
+    def _begun(self) -> Work:
+        gateway, chat = self._gateway, self.chat
+        if chat.member is not None:
+            return NamedWork(gateway.member(chat.member), chat)
+        return EnsembleWork(
+            gateway.ensemble(chat.price),
+            chat,
+            memory=gateway.recent.memory,
+            synthesiser=gateway.settings.synthesiser,
+        )
+
+    def start(self, tell: Tell | None = None) -> asyncio.Task[Completion]:
+        """Set it going; it is written down when the task ends, however that is.
+
+        Args:
+            tell: is told of the text piece by piece where that can be.
+        """
+        self._tell = tell
+        task = asyncio.create_task(self._run(), name=self.id)
+        self._gateway.keep(task)
+        task.add_done_callback(self._end)
+        return task
+
+    async def _run(self) -> Completion:
+        ends = self._started + self.chat.deadline_s
+        margin = min(_MARGIN_S, _MARGIN * self.chat.deadline_s)
+        try:
+            async with asyncio.timeout_at(ends - margin / 2):
+                max_usd = await self._admit()
+                left = ends - margin - asyncio.get_running_loop().time()
+                if left <= 0:
+                    raise _too_late(self.chat)
+                return await self._work.run(left, max_usd, self._tell)
+        except TimeoutError:
+            raise _too_late(self.chat) from None
+        except Denied as exc:
+            raise ApiError(
+                exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s
+            ) from None
+        except DatabaseError as exc:
+            _log.error("request %s: %s", self.id, exc)
+            raise unavailable() from None
+
+    async def _admit(self) -> float:
+        """Reserve what it may cost; dollars that it may cost."""
+        asked = self.chat.extension.max_usd
+        max_usd = math.inf if asked is None else asked
+        limits = self._key.limits
+        most: float | None = None
+        if limits.usd is not None:
+            most = self._work.most_usd()
+            if most is not None:
+                most = max_usd = min(most, max_usd)
+        lease_s = self.chat.deadline_s + _LEASE_S
+        await self._gateway.access.admit(self._key, self.id, most, lease_s)
+        self._admitted = True
+        return max_usd
+
+    def _end(self, task: asyncio.Task[Completion]) -> None:
+        status, error, done = 200, None, None
+        if task.cancelled():
+            status, error = GONE, "client_gone"
+        elif (exc := task.exception()) is None:
+            done = task.result()
+        elif isinstance(exc, ApiError):
+            status, error = exc.status, exc.code
+        else:
+            status, error = 500, "internal_error"
+        total_s = asyncio.get_running_loop().time() - self._started
+        self._gateway.metrics.ended(self.chat, self._work.trace, status, error, total_s)
+        if not self._admitted:
+            return
+        row = row_of(
+            self.id, self._key, self.chat, self._work, done,
+            created=self._created, status=status, error=error, total_s=total_s,
+            policy=self._gateway.policy, keep_prompt=self._gateway.settings.keep_prompts,
+        )  # fmt: skip
+        try:
+            self._gateway.access.finish(row)
+        except DatabaseError as exc:
+            _log.error("request %s is not written down: %s", self.id, exc)
+
+    @property
+    def shape(self) -> Shape:
+        """How its reply is written."""
+        return Shape(
+            id=self.id,
+            created=int(self._created),
+            model=self.chat.model,
+            trace=self._work.trace,
+            explain=self.chat.extension.explain,
+            ignored=self.chat.ignored,
+        )
+
+    @property
+    def own_s(self) -> float:
+        """Seconds so far in which no member was waited for."""
+        total_s = asyncio.get_running_loop().time() - self._started
+        return max(0.0, total_s - self._work.trace.waited_s)
+
+
+def _too_late(chat: ChatRequest) -> ApiError:
+    return ApiError(
+        504,
+        "deadline_exceeded",
+        f"no answer within {1000 * chat.deadline_s:.0f} ms; raise rlfocal.deadline_ms",
+        param="rlfocal.deadline_ms",
+    )
+
+
+def unavailable() -> ApiError:
+    """The database is away."""
+    return ApiError(
+        503, "database_unavailable", "the gateway's database is away; try again", retry_after_s=2.0
+    )

@@ -1,0 +1,115 @@
+"""What Prometheus reads: requests, time, calls, money, members' health, the writer's queue."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
+from rlfocal.live import Trace
+
+if TYPE_CHECKING:
+    from rlfocal.gateway.gateway import Gateway
+
+__all__ = ["Metrics"]
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_OWN_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+
+
+class Metrics:
+    """Counts what happens.
+
+    Args:
+        gateway: whose state is read when somebody looks.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "rlfocal_requests", "Chat completions that were read.",
+            ["model", "status", "error"], registry=registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "rlfocal_request_seconds", "From the first byte of a request to the end of its work.",
+            ["model"], registry=registry, buckets=_SECONDS,
+        )  # fmt: skip
+        self._own = Histogram(
+            "rlfocal_own_seconds", "The part of it in which no member was waited for.",
+            ["model"], registry=registry, buckets=_OWN_SECONDS,
+        )  # fmt: skip
+        self._calls = Counter(
+            "rlfocal_calls", "Members asked, by what came of it.", ["member", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+        self._usd = Counter(
+            "rlfocal_usd", "Dollars spent on replies that have a price.", ["member"],
+            registry=registry,
+        )  # fmt: skip
+        self._unsettled = Counter(
+            "rlfocal_unsettled_usd", "Dollars that failed and abandoned calls may cost, at most.",
+            registry=registry,
+        )  # fmt: skip
+        self.refused = Counter(
+            "rlfocal_refused", "Requests turned away at the door.", ["code"], registry=registry
+        )
+        self.feedback = Counter("rlfocal_feedback", "Judged answers.", registry=registry)
+        registry.register(_State(gateway))
+
+    def ended(
+        self, chat: ChatRequest, trace: Trace, status: int, error: str | None, total_s: float
+    ) -> None:
+        """Count a request that has ended."""
+        model = chat.member or ENSEMBLE  # never the client's own text: that has no bounds
+        self._requests.labels(model, str(status), error or "").inc()
+        self._seconds.labels(model).observe(total_s)
+        self._own.labels(model).observe(max(0.0, total_s - trace.waited_s))
+        for said in trace.calls:
+            self._calls.labels(said.member, said.failure or "reply").inc()
+            if said.cost_usd:
+                self._usd.labels(said.member).inc(said.cost_usd)
+        if trace.unsettled_usd:
+            self._unsettled.inc(trace.unsettled_usd)
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus' words."""
+        return generate_latest(self._registry)
+
+
+_CIRCUIT = {"closed": 0, "half-open": 1, "open": 2}
+
+
+class _State:
+    """What is so just now."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterable[Metric]:
+        """Read it."""
+        gateway = self._gateway
+        counts = gateway.writer.counts
+        yield _gauge("rlfocal_in_flight", "Requests under way.", gateway.n_in_flight)
+        yield _gauge("rlfocal_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+        yield _gauge("rlfocal_writes_waiting", "Writes that wait.", counts.n_waiting)
+        yield _gauge("rlfocal_writes_lost", "Writes that were lost.", counts.n_lost)
+        yield _gauge("rlfocal_remembered", "Judged answers in memory.", len(gateway.recent.rows))
+        circuit = GaugeMetricFamily(
+            "rlfocal_circuit", "0 closed, 1 half-open, 2 open.", labels=["member"]
+        )
+        for member in gateway.members:
+            state = "closed" if member.circuit is None else member.circuit.state
+            circuit.add_metric([member.name], _CIRCUIT[state])
+        yield circuit
+
+    def describe(self) -> Sequence[Metric]:
+        """Nothing beforehand."""
+        return ()
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)

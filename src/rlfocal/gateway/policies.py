@@ -1,0 +1,113 @@
+"""Which checkpoint decides: the one that was given, or a descendant of it that was promoted.
+
+Promotion and rollback are rows that somebody else writes; every process looks for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from rlfocal.errors import DatabaseError, RlfocalError
+from rlfocal.gateway.store.rows import PolicyRow
+from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
+
+if TYPE_CHECKING:
+    from rlfocal.gateway.gateway import Gateway
+
+__all__ = ["Policies", "policy_id"]
+
+_log = logging.getLogger(__name__)
+
+
+def policy_id(checkpoint: Checkpoint) -> str:
+    """By which a checkpoint is known: the beginning of its weights' digest."""
+    return checkpoint.description.weights_sha256[:16]
+
+
+class Policies:
+    """Follows the table of policies.
+
+    Args:
+        gateway: is told to adopt another checkpoint.
+        folder: of the checkpoint that was given.
+    """
+
+    def __init__(self, gateway: Gateway, folder: Path) -> None:
+        self._gateway, self._folder = gateway, folder
+        self.id = self._given = policy_id(gateway.checkpoint)
+        self._refused: str | None = None
+
+    async def begin(self) -> None:
+        """Write the given checkpoint down as live, unless a descendant of it is.
+
+        Raises:
+            DatabaseError: the table cannot be read or written.
+        """
+        log, given = self._gateway.store.log, self._given
+        row = PolicyRow(
+            id=given, created_at=time.time(), state="live", path=str(self._folder.resolve())
+        )
+
+        def settle(connection: sa.Connection) -> None:
+            live = log.live_policy(connection)
+            known = {p.id: p.parent for p in log.policies(connection)}
+            if live is not None and _descends(live.id, given, known):
+                return
+            if given in known:
+                log.set_policy(connection, given, state="live")
+            else:
+                log.add_policy(connection, row)
+
+        await self._gateway.writer.do(settle)
+        await self._look()
+
+    async def follow(self) -> None:
+        """Look for promotions and rollbacks, for ever."""
+        while True:
+            await asyncio.sleep(self._gateway.settings.poll_s)
+            try:
+                await self._look()
+            except DatabaseError as exc:
+                _log.warning("policies cannot be read: %s", exc)
+
+    async def _look(self) -> None:
+        live = await asyncio.to_thread(self._live)
+        if live is None or live.id in (self.id, self._refused):
+            return
+        try:
+            checkpoint = await asyncio.to_thread(load_checkpoint, Path(live.path))
+            await self._gateway.adopt(checkpoint)
+        except (RlfocalError, OSError) as exc:
+            # Serve on with the old one: a broken file is no reason to stop.
+            _log.error("policy %s cannot be served: %s", live.id, exc)
+            self._refused = live.id
+            return
+        self.id, self._refused = live.id, None
+        _log.info("policy %s decides from now on", live.id)
+
+    def _live(self) -> PolicyRow | None:
+        with self._gateway.store.connections.read() as connection:
+            return self._gateway.store.log.live_policy(connection)
+
+    def all(self) -> Sequence[PolicyRow]:
+        """Every policy that was served or learned, as the table has them."""
+        with self._gateway.store.connections.read() as connection:
+            return self._gateway.store.log.policies(connection)
+
+
+def _descends(policy: str, ancestor: str, parent_of: Mapping[str, str | None]) -> bool:
+    seen: set[str] = set()
+    current: str | None = policy
+    while current is not None and current not in seen:
+        if current == ancestor:
+            return True
+        seen.add(current)
+        current = parent_of.get(current)
+    return False

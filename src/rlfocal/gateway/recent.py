@@ -1,0 +1,142 @@
+"""The last judged answers, as the memory that a frozen policy follows drift by.
+
+Every process reads them from the database, its own included, so all of them see the same.
+
+Axes: N members, W remembered answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from rlfocal.errors import DatabaseError
+from rlfocal.gateway.store.rows import FeedbackRow
+from rlfocal.gateway.store.store import Store
+from rlfocal.rl.checkpoint import Checkpoint
+from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.protocol import Memory
+
+__all__ = ["Recent", "memory_of"]
+
+_log = logging.getLogger(__name__)
+_BATCH = 1000
+
+
+class Recent:
+    """Follows the table of judged answers.
+
+    Args:
+        store: where they are.
+        checkpoint: whose members and tasks they speak of.
+        window: W, answers that are remembered.
+        least: with fewer there is no memory.
+        poll_s: seconds between two looks at what other processes have written.
+    """
+
+    def __init__(
+        self, store: Store, checkpoint: Checkpoint, *, window: int, least: int, poll_s: float
+    ) -> None:
+        self._store, self._checkpoint = store, checkpoint
+        self._least, self._poll_s = least, poll_s
+        self._rows: deque[FeedbackRow] = deque(maxlen=window)
+        self._position = 0
+        self._poke = asyncio.Event()
+        self.memory: Memory | None = None
+        """None while too few answers were judged."""
+        self.n_seen = 0
+        """Judged answers since the start."""
+
+    @property
+    def rows(self) -> Sequence[FeedbackRow]:
+        """Those that are remembered, oldest first."""
+        return tuple(self._rows)
+
+    def poke(self) -> None:
+        """There is something new: do not wait for the next look."""
+        self._poke.set()
+
+    async def load(self) -> None:
+        """Read what was there before.
+
+        Raises:
+            DatabaseError: it cannot be read.
+        """
+        await self._take(await asyncio.to_thread(self._latest))
+
+    async def follow(self) -> None:
+        """Look for new ones, for ever; the database may be away for a while."""
+        while True:
+            try:
+                async with asyncio.timeout(self._poll_s):
+                    await self._poke.wait()
+            except TimeoutError:
+                pass
+            self._poke.clear()
+            try:
+                while rows := await asyncio.to_thread(partial(self._later, self._position)):
+                    await self._take(rows)
+            except DatabaseError as exc:
+                _log.warning("judged answers cannot be read: %s", exc)
+
+    async def adopt(self, checkpoint: Checkpoint) -> None:
+        """Speak of another checkpoint's members from now on."""
+        self._checkpoint = checkpoint
+        await self._take(())
+
+    async def _take(self, rows: Sequence[FeedbackRow]) -> None:
+        for row in rows:
+            # A second judgement of the same answer takes the place of the first.
+            same = next((k for k, r in enumerate(self._rows) if r.request_id == row.request_id), -1)
+            if same >= 0:
+                del self._rows[same]
+            self._rows.append(row)
+            self._position = max(self._position, row.position or 0)
+        self.n_seen += len(rows)
+        if len(self._rows) < self._least:
+            self.memory = None
+            return
+        memory = memory_of(tuple(self._rows), self._checkpoint)
+        strategy = self._checkpoint.strategy
+        if isinstance(strategy, RlFocal):
+            # Takes milliseconds, which no request should wait for.
+            await asyncio.to_thread(strategy.follow, memory)
+        self.memory = memory
+
+    def _latest(self) -> Sequence[FeedbackRow]:
+        with self._store.connections.read() as connection:
+            return self._store.log.feedback(connection, self._rows.maxlen or 0)
+
+    def _later(self, position: int) -> Sequence[FeedbackRow]:
+        with self._store.connections.read() as connection:
+            return self._store.log.feedback_after(connection, position, n=_BATCH)
+
+
+def memory_of(rows: Sequence[FeedbackRow], checkpoint: Checkpoint) -> Memory:
+    """Judged answers as a strategy remembers them.
+
+    Args:
+        rows: W of them, oldest first.
+        checkpoint: says in which order members and tasks are numbered; others are left out.
+    """
+    about = checkpoint.description
+    place = {name: n for n, name in enumerate(about.members)}
+    number = {name: n for n, name in enumerate(about.tasks)}
+    answer = np.full((len(rows), len(place)), -1, dtype=np.int16)
+    score = np.full(answer.shape, np.nan, dtype=np.float32)
+    for w, row in enumerate(rows):
+        for member, given in row.given.items():
+            if (n := place.get(member)) is None:
+                continue
+            worth = row.member_scores.get(member)
+            if given is not None:
+                answer[w, n] = given
+            if worth is not None:
+                score[w, n] = worth
+    task = np.array([number.get(row.task, len(number)) for row in rows], dtype=np.int64)
+    return Memory(task, answer, score)

@@ -1,0 +1,68 @@
+"""What a gateway allows and how long it waits; every default is safe for a team."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from rlfocal.settings import Settings, read_toml
+
+__all__ = ["GatewaySettings", "read_settings"]
+
+Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class GatewaySettings(Settings):
+    """The file that `rlfocal serve --config` names."""
+
+    most_body_bytes: Count = 1 << 20
+    """Of a request; a longer one is refused before it is parsed."""
+    body_timeout_s: Positive = 20.0
+    """For a request's body to arrive."""
+    most_messages: Count = 256
+    most_characters: Count = 400_000
+    """Of all messages together."""
+    most_tokens: Count = 16_384
+    """That a client may ask a reply to have."""
+    most_tools: Count = 128
+    most_calls: Count = 64
+    """Calls that one request may lead to, repeats not counted."""
+    in_flight: Count = 256
+    """Requests under way at once; more are turned away."""
+    deadline_s: Positive = 60.0
+    """Of a request that names none."""
+    most_deadline_s: Positive = 600.0
+    keep_alive_s: Positive = 5.0
+    """A stream that has nothing to say yet sends a comment this often."""
+    remember: Count = 200
+    """Judged answers that the statistics of members are taken of."""
+    least_remembered: Count = 20
+    """With fewer of them the statistics are those of training."""
+    poll_s: Positive = 1.0
+    """How often feedback, keys and policies of other processes are looked for."""
+    circuit_failures: Count = 5
+    """In a row, after which a member is left alone..."""
+    circuit_cool_down_s: Positive = 30.0
+    """...for so long."""
+    circuit_fair_s: Positive = 5.0
+    """A call that was given less time than this may time out without being counted."""
+    keep_requests: Count = 100_000
+    """Rows of the log of requests; older ones are deleted."""
+    keep_prompts: bool = False
+    """Whether prompts are stored with the log of requests."""
+    explore: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of requests on which the policy tries what it thinks is second best, to learn."""
+    synthesiser: str | None = None
+    """A member that makes one reply out of several to open questions."""
+
+
+def read_settings(path: Path | None) -> GatewaySettings:
+    """Read the file; None for the defaults.
+
+    Raises:
+        ConfigError: it cannot be read, a key is unknown, or a value out of range.
+    """
+    return GatewaySettings.of(read_toml(path) if path else {}, source=str(path))

@@ -1,0 +1,184 @@
+"""Replies in OpenAI's shape: whole ones, pieces of a stream, and what we add to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from rlfocal.live import Said, Trace
+from rlfocal.pool.types import Finish
+
+__all__ = ["Completion", "Shape", "encode"]
+
+_SHORT = 64
+"""Characters of an answer that is shown as such; a longer one is a whole reply."""
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came of a request."""
+
+    text: str
+    finish: Finish
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    answer: str | None = None
+    """As answers are compared; None where it is only the text."""
+    confidence: float | None = None
+    """In [0, 1]; None for a member asked by its name."""
+    streamed: bool = False
+    """True where the text was told piece by piece already."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How one request's reply is written.
+
+    Args:
+        id: of the request.
+        created: seconds since 1970.
+        model: as the client wrote it.
+        trace: what has happened; read when the reply is complete.
+        explain: whether the trace is part of the reply.
+        ignored: fields of the request that had no effect.
+    """
+
+    id: str
+    created: int
+    model: str
+    trace: Trace
+    explain: bool
+    ignored: Sequence[str]
+
+    def whole(self, done: Completion, own_s: float) -> dict[str, Any]:
+        """The reply in one piece."""
+        message: dict[str, Any] = {"role": "assistant", "content": done.text, "refusal": None}
+        if done.tool_calls:
+            message |= {"content": done.text or None, "tool_calls": list(done.tool_calls)}
+        choice = {
+            "index": 0, "message": message, "logprobs": None, "finish_reason": done.finish,
+        }  # fmt: skip
+        return self._head("chat.completion") | {
+            "choices": [choice],
+            "usage": self.usage(),
+            "rlfocal": self.extension(done, own_s),
+        }
+
+    def first(self) -> dict[str, Any]:
+        """The piece by which a stream begins."""
+        return self._piece({"role": "assistant", "content": ""})
+
+    def piece(self, text: str) -> dict[str, Any]:
+        """A piece of the text."""
+        return self._piece({"content": text})
+
+    def rest(
+        self, done: Completion, own_s: float, *, include_usage: bool
+    ) -> Iterator[dict[str, Any]]:
+        """What a stream ends with: the text unless it was told already, calls of tools, the end."""
+        if done.text and not done.streamed:
+            yield self.piece(done.text)
+        if done.tool_calls:
+            calls = [{"index": k, **call} for k, call in enumerate(done.tool_calls)]
+            yield self._piece({"tool_calls": calls})
+        last = self._piece({}, finish=done.finish)
+        yield last | {"rlfocal": self.extension(done, own_s)}
+        if include_usage:
+            yield self._head("chat.completion.chunk") | {"choices": [], "usage": self.usage()}
+
+    def usage(self) -> dict[str, int]:
+        """Tokens of all members together; those that nobody has counted are missing."""
+        calls = self.trace.calls
+        n_prompt = sum(said.n_prompt_tokens or 0 for said in calls)
+        n_completion = sum(said.n_completion_tokens or 0 for said in calls)
+        return {
+            "prompt_tokens": n_prompt,
+            "completion_tokens": n_completion,
+            "total_tokens": n_prompt + n_completion,
+        }
+
+    def extension(self, done: Completion, own_s: float) -> dict[str, Any]:
+        """What OpenAI's API has no words for."""
+        trace = self.trace
+        known: dict[str, Any] = {
+            "answer": _short(done.answer),
+            "confidence": done.confidence,
+            "price": trace.price,
+            "n_calls": len(trace.calls),
+            "n_rounds": len(trace.rounds),
+            "cost_usd": trace.usd,
+            "unsettled_usd": trace.unsettled_usd,
+            "n_unpriced": n_unpriced(trace),
+            "own_ms": round(1000 * own_s, 3),
+            "members": [_member(said) for said in trace.calls],
+            "stopped": trace.stopped,
+        }
+        if trace.shut:
+            known["left_alone"] = trace.shut
+        if self.ignored:
+            known["ignored"] = list(self.ignored)
+        if self.explain:
+            known["trace"] = _without_servers(trace)
+        return known
+
+    def headers(self) -> dict[str, str]:
+        """What is known of a reply, for who reads no bodies."""
+        calls = self.trace.calls
+        used = (
+            f"{quote(said.member)}={said.n_prompt_tokens or 0}/{said.n_completion_tokens or 0}/"
+            f"{'?' if said.cost_usd is None else format(said.cost_usd, '.8g')}"
+            for said in calls[:64]
+        )
+        return {
+            "x-rlfocal-id": self.id,
+            "x-rlfocal-calls": str(len(calls)),
+            "x-rlfocal-rounds": str(len(self.trace.rounds)),
+            "x-rlfocal-cost-usd": format(self.trace.usd, ".8g"),
+            "x-rlfocal-usage": ", ".join(used),
+        }
+
+    def _piece(self, delta: Mapping[str, Any], *, finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": dict(delta), "logprobs": None, "finish_reason": finish}
+        return self._head("chat.completion.chunk") | {"choices": [choice]}
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def n_unpriced(trace: Trace) -> int:
+    """Replies whose price nobody knows."""
+    return sum(said.failure is None and said.cost_usd is None for said in trace.calls)
+
+
+def encode(value: Any) -> bytes:
+    """JSON in UTF-8; what is no Unicode is replaced."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def _member(said: Said) -> dict[str, Any]:
+    known = {
+        "member": said.member,
+        "answer": _short(said.answer),
+        "cost_usd": said.cost_usd,
+        "prompt_tokens": said.n_prompt_tokens,
+        "completion_tokens": said.n_completion_tokens,
+        "latency_ms": None if said.latency_s is None else round(1000 * said.latency_s, 1),
+    }
+    return known if said.failure is None else known | {"failure": said.failure}
+
+
+def _short(answer: str | None) -> str | None:
+    return answer if answer is not None and len(answer) <= _SHORT else None
+
+
+def _without_servers(trace: Trace) -> dict[str, Any]:
+    """The trace, without what servers said of their failures: that names them."""
+    shown = trace.as_json()
+    for part in shown["rounds"]:
+        for said in part["asked"]:
+            said.pop("detail", None)
+    shown.get("synthesis", {}).pop("detail", None)
+    return shown

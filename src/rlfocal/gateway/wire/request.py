@@ -1,0 +1,244 @@
+"""From a request's bytes to what is asked of whom; whatever is wrong has a name and a remedy."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from rlfocal.errors import nearest
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.body import (
+    IGNORED,
+    SAMPLING,
+    Assistant,
+    ChatBody,
+    Content,
+    Extension,
+    Instruction,
+    Tool,
+)
+from rlfocal.live import LiveQuery
+from rlfocal.pool.types import PASSED_ON, Message
+
+__all__ = ["ENSEMBLE", "ChatRequest", "read_json", "read_request"]
+
+ENSEMBLE = "rlfocal"
+"""The model that is all members together."""
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One chat completion, checked."""
+
+    model: str
+    """As the client wrote it."""
+    member: str | None
+    """Who is asked by name; None for the ensemble."""
+    price: float | None
+    """Of a call, lambda; None for the checkpoint's own."""
+    query: LiveQuery
+    sampling: Mapping[str, Any]
+    """Settings of `SAMPLING` that a member asked by name takes over."""
+    stream: bool
+    include_usage: bool
+    extension: Extension
+    deadline_s: float
+    ignored: tuple[str, ...] = field(default=())
+    """Fields that had no effect."""
+
+
+def read_json(body: bytes) -> Any:
+    """Parse a body.
+
+    Raises:
+        ApiError: it is not JSON.
+    """
+
+    def refuse(name: str) -> NoReturn:
+        raise ValueError(f"{name} is no JSON")
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        raise ApiError(
+            400, "invalid_json", "the body is not JSON, or nested too deeply; send UTF-8"
+        ) from None
+
+
+def read_request(body: bytes, members: Collection[str], settings: GatewaySettings) -> ChatRequest:
+    """Read a chat completion.
+
+    Args:
+        body: as it came.
+        members: names by which members can be asked.
+        settings: limits.
+
+    Raises:
+        ApiError: 400 or 404, naming the field and the remedy, never its value.
+    """
+    found = read_json(body)
+    if not isinstance(found, dict):
+        raise ApiError(400, "invalid_type", "the body should be a JSON object")
+    try:
+        chat = ChatBody(**found)
+    except (ValidationError, TypeError) as exc:
+        raise _refusal(exc) from None
+    _check_sizes(chat, settings)
+    member, price = _model(chat.model, members)
+    extension = chat.rlfocal or Extension()
+    if member is not None and extension.choices is not None:
+        raise ApiError(
+            400, "unsupported_parameter",
+            f"a member asked by its name gets your messages as they are; ask '{ENSEMBLE}', or "
+            "leave the choices out",
+            param="rlfocal.choices",
+        )  # fmt: skip
+    unused = IGNORED if member is not None else (*IGNORED, *SAMPLING)
+    deadline = extension.deadline_ms
+    deadline_s = settings.deadline_s if deadline is None else deadline / 1000
+    return ChatRequest(
+        model=chat.model,
+        member=member,
+        price=price,
+        query=_query(chat, extension, whole=member is not None),
+        sampling={name: value for name in SAMPLING if (value := getattr(chat, name)) is not None},
+        stream=bool(chat.stream),
+        include_usage=bool(chat.stream_options and chat.stream_options.include_usage),
+        extension=extension,
+        deadline_s=min(deadline_s, settings.most_deadline_s),
+        ignored=tuple(name for name in unused if getattr(chat, name) is not None),
+    )
+
+
+def _refusal(exc: ValidationError | TypeError) -> ApiError:
+    """The first mistake, without the value: that may be a key, or a prompt."""
+    if not isinstance(exc, ValidationError):
+        return ApiError(400, "invalid_type", "the body's fields should be named by strings")
+    first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+    path = [part for part in first["loc"] if part not in _ROLES]
+    param = ".".join(map(str, path))
+    if first["type"] == "extra_forbidden":
+        known = Extension.model_fields if path[:1] == ["rlfocal"] else ChatBody.model_fields
+        hint = nearest(str(path[-1])[:64], known) if len(path) <= 2 else "leave it out"
+        return ApiError(
+            400, "unknown_parameter", f"unknown field '{param[:128]}'; {hint}", param=param[:128]
+        )
+    if first["type"] == "missing":
+        return ApiError(400, "missing_parameter", f"'{param}' is missing", param=param)
+    return ApiError(400, "invalid_value", f"'{param[:128]}': {first['msg']}", param=param[:128])
+
+
+_ROLES = {
+    "system", "developer", "user", "assistant", "tool", "str", "list[TextPart]", "constrained-str",
+    "list[constrained-str]", "dict[str,any]",
+}  # fmt: skip
+"""Parts of a path that name a kind and no field."""
+
+
+def _check_sizes(chat: ChatBody, settings: GatewaySettings) -> None:
+    if len(chat.messages) > settings.most_messages:
+        raise ApiError(
+            400, "too_many_messages",
+            f"{len(chat.messages)} messages; at most {settings.most_messages} are taken",
+            param="messages",
+        )  # fmt: skip
+    size = sum(len(_text(turn.content)) for turn in chat.messages)
+    if size > settings.most_characters:
+        raise ApiError(
+            400, "context_length_exceeded",
+            f"messages of {size} characters; at most {settings.most_characters} are taken",
+            param="messages",
+        )  # fmt: skip
+    if len(chat.tools or ()) > settings.most_tools:
+        raise ApiError(
+            400, "too_many_tools",
+            f"{len(chat.tools or ())} tools; at most {settings.most_tools} are taken",
+            param="tools",
+        )  # fmt: skip
+    for name in ("max_tokens", "max_completion_tokens"):
+        value = getattr(chat, name)
+        if value is not None and value > settings.most_tokens:
+            raise ApiError(
+                400, "invalid_value",
+                f"{name} is {value}; at most {settings.most_tokens} are allowed", param=name,
+            )  # fmt: skip
+
+
+def _model(name: str, members: Collection[str]) -> tuple[str | None, float | None]:
+    """Member and price that a model's name stands for."""
+    if name == ENSEMBLE:
+        return None, None
+    if name in members:
+        return name, None
+    head, colon, tail = name.partition(":")
+    if head == ENSEMBLE and colon:
+        try:
+            price = float(tail)
+        except ValueError:
+            price = math.nan
+        if 0 <= price < math.inf:
+            return None, price
+        raise ApiError(
+            400, "invalid_value",
+            f"after '{ENSEMBLE}:' stands the price of a call as a fraction of what a right answer "
+            f"is worth, such as '{ENSEMBLE}:0.02'",
+            param="model",
+        )  # fmt: skip
+    known = [ENSEMBLE, *members]
+    raise ApiError(
+        404, "model_not_found",
+        f"no model of that name; {nearest(name[:64], known)}", param="model",
+    )  # fmt: skip
+
+
+def _query(chat: ChatBody, extension: Extension, *, whole: bool) -> LiveQuery:
+    """The question and what came before it."""
+    system = [_text(turn.content) for turn in chat.messages if isinstance(turn, Instruction)]
+    turns = [turn for turn in chat.messages if not isinstance(turn, Instruction)]
+    asked = [turn for turn in turns if turn.role == "user"]
+    if not asked or not _text(asked[-1].content).strip():
+        raise ApiError(
+            400, "missing_parameter", "no user message with a text: there is nothing to answer",
+            param="messages",
+        )  # fmt: skip
+    extra = {name: value for name in PASSED_ON if (value := getattr(chat, name)) is not None}
+    # A question that is not put last, or with tools, stands in a conversation that no template
+    # could be filled with.
+    whole = whole or bool(chat.tools) or turns[-1].role != "user"
+    whole = whole or any(isinstance(turn, Tool) for turn in turns)
+    history = [_message(turn) for turn in turns]
+    wanted = [n for n in (chat.max_tokens, chat.max_completion_tokens) if n is not None]
+    return LiveQuery(
+        prompt=_text(asked[-1].content),
+        choices=tuple(extension.choices or ()),
+        task=extension.task,
+        history=tuple(history if whole else history[:-1]),
+        system="\n\n".join(filter(None, system)),
+        answers=extension.answers,
+        whole=whole,
+        extra=extra,
+        most_tokens=min(wanted, default=None),
+    )
+
+
+def _message(turn: Any) -> Message:
+    text = _text(turn.content)
+    if isinstance(turn, Assistant) and turn.tool_calls:
+        calls = [call.model_dump() for call in turn.tool_calls]
+        return Message("assistant", text, {"tool_calls": calls})
+    if isinstance(turn, Tool):
+        return Message("tool", text, {"tool_call_id": turn.tool_call_id})
+    return Message(turn.role, text)
+
+
+def _text(content: Content | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts: Sequence[Any] = content
+    return "".join(part.text for part in parts)

@@ -1,0 +1,232 @@
+"""What a request sets going: an ensemble that deliberates, or one member asked by its name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from rlfocal.errors import ConfigError, MemberError, NobodyAnswered
+from rlfocal.gateway.errors import ApiError, from_member, from_nobody
+from rlfocal.gateway.wire.replies import Completion
+from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener, Round, Said, Trace
+from rlfocal.live.query import as_called
+from rlfocal.pool.building import LiveMember
+from rlfocal.pool.types import Request
+from rlfocal.pool.wrappers.unsettled import billed
+from rlfocal.strategies.protocol import Memory
+
+__all__ = ["EnsembleWork", "NamedWork", "Work"]
+
+Tell = Callable[[str], None]
+
+
+class Work(Protocol):
+    """Something under way."""
+
+    trace: Trace
+    kind: str
+    """How answers are compared; see `Ensemble.kind_of`."""
+
+    def most_usd(self) -> float | None:
+        """Dollars that it may cost at most; None where a price is not known."""
+        ...
+
+    async def run(self, deadline_s: float, max_usd: float, tell: Tell | None) -> Completion:
+        """Do it.
+
+        Args:
+            deadline_s: seconds.
+            max_usd: dollars that must not be passed.
+            tell: is told of the text piece by piece where that is the answer whatever comes.
+
+        Raises:
+            ApiError: there is no answer, and why.
+        """
+        ...
+
+
+class EnsembleWork:
+    """All members together.
+
+    Args:
+        ensemble: at the price that is asked for.
+        chat: the request.
+        memory: recent labelled queries; None for none.
+        synthesiser: a member that makes one reply out of several.
+
+    Raises:
+        ApiError: the query cannot be asked.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        chat: ChatRequest,
+        *,
+        memory: Memory | None,
+        synthesiser: str | None,
+    ) -> None:
+        self._ensemble, self._chat = ensemble, chat
+        self._memory, self._synthesiser = memory, synthesiser
+        self.trace: Trace = ensemble.deliberation().trace
+        self.kind = ensemble.kind_of(chat.query)
+
+    def most_usd(self) -> float | None:
+        """What it costs to ask everybody, with every repeat on the bill."""
+        question, most = self._chat.query.question, 0.0
+        for member in self._ensemble.members:
+            for sample in range(member.settings.samples):
+                usd = member.most_usd(member.request(question, sample=sample))
+                if usd is None:
+                    return None
+                most += usd
+        return most
+
+    async def run(self, deadline_s: float, max_usd: float, tell: Tell | None) -> Completion:
+        """Ask in rounds."""
+        try:
+            begun = self._ensemble.begin(
+                self._chat.query,
+                limits=Limits(max_usd=max_usd, early=True),
+                listener=Listener(on_text=tell),
+                synthesiser=self._synthesiser,
+                memory=self._memory,
+            )
+        except ConfigError as exc:
+            raise ApiError(400, "invalid_value", str(exc)) from None
+        self.trace = begun.trace
+        try:
+            return _completion(await begun.run(deadline_s), self._chat)
+        except NobodyAnswered as exc:
+            raise self._refusal(exc, max_usd) from None
+
+    def _refusal(self, error: NobodyAnswered, max_usd: float) -> ApiError:
+        if not self.trace.rounds and len(self.trace.shut) < len(self._ensemble.members):
+            return ApiError(
+                400, "max_usd_too_low",
+                f"no member could be asked for {max_usd:g} dollars for certain; raise max_usd or "
+                "lower max_tokens",
+                param="rlfocal.max_usd",
+            )  # fmt: skip
+        refusal = from_nobody(error)
+        if not self.trace.rounds:
+            waits = [m.circuit.retry_after_s for m in self._ensemble.members if m.circuit]
+            return ApiError(
+                503, "no_member_available",
+                "all members have failed too often just now and are left alone for a while",
+                retry_after_s=max(1.0, min(waits, default=1.0)),
+            )  # fmt: skip
+        return refusal
+
+
+def _completion(answer: Answer, chat: ChatRequest) -> Completion:
+    reply = answer.reply
+    calls: Sequence[Any] = () if reply is None else reply.tool_calls
+    made = answer.trace.synthesis is not None and answer.trace.synthesis.failure is None
+    verbatim = reply is not None and not chat.query.choices and not made
+    text = answer.text
+    if calls and reply is not None:
+        text = reply.text
+    return Completion(
+        text=text,
+        finish=reply.finish if verbatim and reply is not None else "stop",
+        tool_calls=tuple(calls),
+        answer=answer.answer,
+        confidence=answer.confidence,
+        streamed=answer.streamed,
+    )
+
+
+class NamedWork:
+    """One member, asked with the client's messages as they are.
+
+    Args:
+        member: who is asked.
+        chat: the request.
+    """
+
+    def __init__(self, member: LiveMember, chat: ChatRequest) -> None:
+        self._member, self._chat = member, chat
+        self.kind = "tools" if chat.query.has_tools else FREE_WORDS
+        self.trace = Trace(
+            strategy="member",
+            price=None,
+            acting=None,
+            why=None,
+            members=(member.name,),
+            cost_unit="call",
+            rounds=[],
+            stopped="it was asked by its name",
+        )
+
+    def most_usd(self) -> float | None:
+        """With every repeat on the bill."""
+        return self._member.most_usd(self._request())
+
+    def _request(self) -> Request:
+        # In the client's words alone: what the pool says of this member is how it is asked as one
+        # of an ensemble.
+        bare = self._member.settings.model_copy(update={"system": "", "answers": "reply"})
+        request = replace(self._member, settings=bare).request(self._chat.query.question)
+        sampling = dict(self._chat.sampling)
+        if "stop" in sampling:
+            stop = sampling["stop"]
+            sampling["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+        return replace(request, **sampling)
+
+    async def run(self, deadline_s: float, max_usd: float, tell: Tell | None) -> Completion:
+        """Ask it."""
+        member, request = self._member, self._request()
+        most = member.most_usd(request)
+        if max_usd < float("inf") and (most is None or most > max_usd):
+            raise ApiError(
+                400, "max_usd_too_low",
+                f"asking '{member.name}' could cost more than {max_usd:g} dollars, or its price "
+                "is not known; raise max_usd or lower max_tokens",
+                param="rlfocal.max_usd",
+            )  # fmt: skip
+        told = _Told(tell) if tell is not None else None
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        with billed() as bill:
+            try:
+                reply = await member.endpoint.send(
+                    replace(request, on_text=told), timeout_s=min(deadline_s, member.timeout_s)
+                )
+            except MemberError as exc:
+                detail, failure = str(exc), exc.failure.value
+                said = Said(member.name, None, None, 1.0, failure=failure, detail=detail)
+                self._note(said)
+                raise from_member(member.name, exc) from None
+            finally:
+                self.trace.unsettled_usd = bill.usd
+                self.trace.waited_s = clock() - started
+        self._note(
+            Said(
+                member.name, as_called(reply), 1.0, 1.0, text=reply.text, latency_s=reply.latency_s,
+                cost_usd=reply.cost_usd, n_prompt_tokens=reply.n_prompt_tokens,
+                n_completion_tokens=reply.n_completion_tokens,
+            )
+        )  # fmt: skip
+        streamed = told is not None and told.something
+        answer = as_called(reply)
+        return Completion(
+            reply.text, reply.finish, reply.tool_calls, answer=answer, streamed=streamed
+        )
+
+    def _note(self, said: Said) -> None:
+        self.trace.rounds.append(Round((said,), {}, 1.0))
+
+
+class _Told:
+    """Passes pieces of a text on, and knows whether there were any."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self.something = tell, False
+
+    def __call__(self, text: str) -> None:
+        self.something = True
+        self._tell(text)
