@@ -93,7 +93,7 @@ def test_a_key_is_revoked_by_its_name_its_id_or_itself(run: Run) -> None:
         (["add", ""], "1 to 100 printable"),
         (["add", "x", "--per", "week"], "period = 'week'"),
         (["add", "x", "--requests-per-minute", "0"], "above 0"),
-        (["add", "x", "--usd", "nan"], "nan"),
+        (["add", "x", "--usd", "nan"], "--usd"),
         (["add", "x", "--concurrency", "0"], "concurrency"),
         (["add", "x", "--expires", "soon"], "not a time"),
         (["add", "x", "--expires", "2020-01-01"], "over already"),

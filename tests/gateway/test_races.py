@@ -115,12 +115,21 @@ def test_a_budget_is_never_passed(store: Store, add_key: AddKey, database_url: s
     assert codes.count("") >= 60  # what was free has made room for others
 
 
-def test_a_concurrency_is_never_passed(store: Store, add_key: AddKey, database_url: str) -> None:
+@pytest.mark.parametrize(
+    ("limits", "code"),
+    [
+        (Limits(concurrency=7), "concurrency_limit_exceeded"),
+        (Limits(0.35, "total"), "insufficient_quota"),
+    ],
+    ids=["concurrency", "budget"],
+)
+def test_as_many_pass_as_may_and_not_one_more(
+    add_key: AddKey, database_url: str, limits: Limits, code: str
+) -> None:
     """Nobody finishes, so none makes room for another."""
-    key = add_key(limits=Limits(concurrency=7))
+    key = add_key(limits=limits)
     codes, _ = race(database_url, key.plaintext, 10, finish=False)
-    assert codes.count("") == 7
-    assert codes.count("concurrency_limit_exceeded") == 113
+    assert (codes.count(""), codes.count(code)) == (7, 113)
 
 
 def test_a_rate_is_never_passed(store: Store, add_key: AddKey, database_url: str) -> None:
