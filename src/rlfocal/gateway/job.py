@@ -53,6 +53,8 @@ class Job:
     def __init__(self, gateway: Gateway, key: Key, chat: ChatRequest, started: float) -> None:
         self._gateway, self._key, self.chat = gateway, key, chat
         self._started, self._created = started, time.time()
+        # uvloop's clock tells whole milliseconds only.
+        self._began = time.perf_counter()
         self.id = f"chatcmpl-{secrets.token_hex(12)}"
         self._work: Work = self._begun()
         self._admitted = False
@@ -126,7 +128,7 @@ class Job:
             status, error = exc.status, exc.code
         else:
             status, error = 500, "internal_error"
-        total_s = asyncio.get_running_loop().time() - self._started
+        total_s = time.perf_counter() - self._began
         self._gateway.metrics.ended(self.chat, self._work.trace, status, error, total_s)
         if not self._admitted:
             return
@@ -155,7 +157,7 @@ class Job:
     @property
     def own_s(self) -> float:
         """Seconds so far in which no member was waited for."""
-        total_s = asyncio.get_running_loop().time() - self._started
+        total_s = time.perf_counter() - self._began
         return max(0.0, total_s - self._work.trace.waited_s)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from rlfocal.gateway.errors import ApiError, from_member, from_nobody
 from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener, Round, Said, Trace
+from rlfocal.live.answering import Told
 from rlfocal.live.query import as_called
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Request
@@ -91,7 +92,7 @@ class EnsembleWork:
             begun = self._ensemble.begin(
                 self._chat.query,
                 limits=Limits(max_usd=max_usd, early=True),
-                listener=Listener(on_text=tell),
+                listener=Listener(on_text=tell, is_final=True),
                 synthesiser=self._synthesiser,
                 memory=self._memory,
             )
@@ -188,9 +189,8 @@ class NamedWork:
                 "is not known; raise max_usd or lower max_tokens",
                 param="rlfocal.max_usd",
             )  # fmt: skip
-        told = _Told(tell) if tell is not None else None
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        told = Told(tell) if tell is not None else None
+        started = time.perf_counter()
         with billed() as bill:
             try:
                 reply = await member.endpoint.send(
@@ -203,7 +203,7 @@ class NamedWork:
                 raise from_member(member.name, exc) from None
             finally:
                 self.trace.unsettled_usd = bill.usd
-                self.trace.waited_s = clock() - started
+                self.trace.waited_s = time.perf_counter() - started
         self._note(
             Said(
                 member.name, as_called(reply), 1.0, 1.0, text=reply.text, latency_s=reply.latency_s,
@@ -219,14 +219,3 @@ class NamedWork:
 
     def _note(self, said: Said) -> None:
         self.trace.rounds.append(Round((said,), {}, 1.0))
-
-
-class _Told:
-    """Passes pieces of a text on, and knows whether there were any."""
-
-    def __init__(self, tell: Tell) -> None:
-        self._tell, self.something = tell, False
-
-    def __call__(self, text: str) -> None:
-        self.something = True
-        self._tell(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +30,7 @@ from rlfocal.strategies.protocol import Memory, View
 if TYPE_CHECKING:
     from rlfocal.live.ensemble import Ensemble
 
-__all__ = ["Answer", "Answering", "Limits", "Listener"]
+__all__ = ["Answer", "Answering", "Limits", "Listener", "Told"]
 
 _SHUT = "left alone for a while: it kept failing"
 
@@ -59,6 +60,21 @@ class Listener:
     on_round: Callable[[Round], None] = lambda _: None
     on_text: Callable[[str], None] | None = None
     """Told of each piece of a reply that is the answer, whatever it says."""
+    is_final: bool = False
+    """True where what was told cannot be taken back: if that reply breaks off, nobody else is
+    asked."""
+
+
+class Told:
+    """Passes pieces of a text on, and knows whether there were any."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self.something = tell, False
+
+    def __call__(self, text: str) -> None:
+        """Pass one on."""
+        self.something = True
+        self._tell(text)
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,7 @@ class Answering:
         """After the last round."""
         self._streamed: int | None = None
         """The member whose reply was told piece by piece."""
+        self._told: Told | None = None
         self._bill = Bill()
 
     async def run(self, deadline_s: float) -> Answer:
@@ -138,7 +155,10 @@ class Answering:
             if not calls:
                 self.trace.stopped = f"another call could pass {self._limits.max_usd:g} dollars"
                 break
-            wanted = self._or_rather(await self._ask(calls, left))
+            wanted = await self._ask(calls, left)
+            if self._listener.is_final and self._told is not None and self._told.something:
+                break
+            wanted = self._or_rather(wanted)
         answer = self._answer()
         if self._synthesiser is None or self._query.choices or self._query.has_tools:
             return answer
@@ -205,8 +225,9 @@ class Answering:
 
     async def _ask(self, chosen: Mapping[int, list[Request]], left_s: float) -> BoolArray:
         """Play a round; bool[N], whom to ask next."""
-        on_text = self._listener.on_text if self._may_stream(list(chosen)) else None
-        if on_text is not None:
+        on_text = None
+        if self._listener.on_text is not None and self._may_stream(list(chosen)):
+            on_text = self._told = Told(self._listener.on_text)
             self._streamed = next(iter(chosen))
         calls, allowed = {}, {}
         for n, requests in chosen.items():
@@ -216,17 +237,18 @@ class Answering:
                 calls[name] = member.endpoint, replace(request, on_text=on_text)
                 allowed[name] = member.timeout_s
         early = self._limits.early and len(chosen) > 1
-        clock = asyncio.get_running_loop().time
-        started = clock()
+        started = time.perf_counter()
         slots = await ask_all(
             calls,
             deadline_s=left_s,
             member_timeout_s=allowed,
             enough=partial(self._is_settled, list(chosen)) if early else None,
         )
-        self.trace.waited_s += clock() - started
+        self.trace.waited_s += time.perf_counter() - started
         for n in chosen:
             self._replies.put(n, slots, self._board)
+        if self._told is not None and self._told.something:
+            self._replies.take_as_said()
         self._replies.regroup(self._board)
         self._view = view = self._after(self._board)
         said = [self._replies.said(n, self._board, view.support[0, n]) for n in chosen]

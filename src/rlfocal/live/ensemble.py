@@ -223,6 +223,11 @@ class Ensemble:
         """Whether answers to a query are compared by what they mean."""
         return self.kind_of(query) == FREE_WORDS
 
+    def may_be_free_words(self, query: LiveQuery) -> bool:
+        """Whether it may turn out to be another kind of question: nobody has said which it is."""
+        open_ = not query.choices and not query.has_tools
+        return open_ and query.answers is None and query.task not in self._task
+
     def _grader(self, kind: str) -> Grader:
         if kind not in self._graders:
             self._graders[kind] = Grader("text" if kind == FREE_WORDS else kind)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Replies", "call_name", "total"]
 
+_DOUBTS = 2
+"""So many replies without an answer of the kind that was expected, and it is another kind."""
 _Number = TypeVar("_Number", int, float)
 
 
@@ -37,6 +39,8 @@ class Replies:
 
     def __init__(self, ensemble: Ensemble, query: LiveQuery, *, least: float) -> None:
         self._ensemble, self._query, self._least = ensemble, query, least
+        self._free = ensemble.in_free_words(query)
+        self._may_be_free = ensemble.may_be_free_words(query)
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
         self.failures: dict[str, MemberError] = {}
@@ -64,9 +68,15 @@ class Replies:
         else:
             self.failures[member.name] = next(s for s in own if isinstance(s, MemberError))
 
+    def take_as_said(self) -> None:
+        """Replies are answers as they are: one of them has been told already."""
+        self._free = self._free or not (self._query.choices or self._query.has_tools)
+
     def regroup(self, board: Board) -> None:
         """Where replies are free words, see anew which of them say the same."""
-        if not self._ensemble.in_free_words(self._query) or not self.of:
+        if self._may_be_free and not board.has_answer and len(self.of) >= _DOUBTS:
+            self._free = True  # nobody takes it for the kind of question that was learned of
+        if not self._free or not self.of:
             return
         texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
         found = alike([text for _, text in texts], text_encoder())
