@@ -75,16 +75,16 @@ def test_what_gathers_is_written_in_one_transaction_and_in_order(
         gate = Gate()
         first = asyncio.create_task(writer.do(gate))
         await asyncio.to_thread(gate.entered.wait, 20)
-        rest = [asyncio.create_task(writer.do(note(store, str(i)))) for i in range(150)]
+        rest = [asyncio.create_task(writer.do(note(store, str(i)))) for i in range(50)]
         await asyncio.sleep(0)
-        assert writer.counts.n_waiting == 150
+        assert writer.counts.n_waiting == 50
         gate.opened.set()
         return await asyncio.gather(first, *rest)
 
-    names = [str(i) for i in range(150)]
+    names = [str(i) for i in range(50)]
     assert asyncio.run(run()) == ["gate", *names]
     assert noted(store) == names
-    assert writer.counts == (0, 151, 0, 0, 2)
+    assert writer.counts == (0, 51, 0, 0, 2)
 
 
 def test_one_that_fails_undoes_itself_alone(store: Store, writer: Writer) -> None:
