@@ -6,8 +6,9 @@ itself is scikit-learn's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +49,27 @@ class HashingEncoder:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → float32[Q, D]."""
-        from sklearn.feature_extraction.text import HashingVectorizer
+        rows = _hasher(self.n_features).transform(map(_terms(), texts)).toarray()
+        length = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+        return np.asarray(rows / np.where(length, length, 1), dtype=np.float32)
 
-        vectorizer = HashingVectorizer(
-            n_features=self.n_features, ngram_range=(1, 2), stop_words="english", norm="l2"
-        )
-        return np.asarray(vectorizer.transform(list(texts)).toarray(), dtype=np.float32)
+
+# Made once: to make them takes longer than to encode a query.
+
+
+@cache
+def _terms() -> Callable[[str], list[str]]:
+    """Splits a text into words and word pairs."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    analyze: Callable[[str], list[str]] = CountVectorizer(
+        ngram_range=(1, 2), stop_words="english"
+    ).build_analyzer()
+    return analyze
+
+
+@cache
+def _hasher(n_features: int) -> Any:
+    from sklearn.feature_extraction import FeatureHasher
+
+    return FeatureHasher(n_features, input_type="string")

@@ -21,7 +21,8 @@ from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.wire.request import ENSEMBLE
-from rlfocal.live import Ensemble, members_for
+from rlfocal.live import Ensemble, LiveQuery, members_for
+from rlfocal.live.likeness import alike, text_encoder
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.wrappers.breaker import Circuits
@@ -198,6 +199,7 @@ class Gateway:
             await opened.enter_async_context(self._pool)
             await self.policies.begin()
             await self.recent.load()
+            await asyncio.to_thread(self._warm_up)
             await opened.enter_async_context(
                 _background(self.recent.follow(), self.policies.follow(), self._keep_house())
             )
@@ -208,6 +210,12 @@ class Gateway:
     async def __aexit__(self, *exc: object) -> None:
         """End what is under way, write down what is left, close members."""
         await self._open.aclose()
+
+    def _warm_up(self) -> None:
+        """Do once what is slow the first time, so that no request waits for it."""
+        alike(["one", "two"], text_encoder())
+        for choices in ((), ("one", "two")):
+            self._ensemble.route(LiveQuery("one or two?", choices))
 
     async def _end_requests(self) -> None:
         tasks = list(self._tasks)

@@ -249,7 +249,7 @@ class Answering:
             self._replies.put(n, slots, self._board)
         if self._told is not None and self._told.something:
             self._replies.take_as_said()
-        self._replies.regroup(self._board)
+        await self._replies.regroup(self._board)
         self._view = view = self._after(self._board)
         said = [self._replies.said(n, self._board, view.support[0, n]) for n in chosen]
         wanted = self._deliberation.heard(view, said, self._board.candidates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from rlfocal.errors import MemberError
 from rlfocal.live.board import Board, Reply
-from rlfocal.live.likeness import alike, text_encoder
+from rlfocal.live.likeness import Alike, alike, text_encoder
 from rlfocal.live.query import LiveQuery
 from rlfocal.live.trace import Said
 from rlfocal.pool.building import LiveMember
@@ -72,14 +73,15 @@ class Replies:
         """Replies are answers as they are: one of them has been told already."""
         self._free = self._free or not (self._query.choices or self._query.has_tools)
 
-    def regroup(self, board: Board) -> None:
+    async def regroup(self, board: Board) -> None:
         """Where replies are free words, see anew which of them say the same."""
         if self._may_be_free and not board.has_answer and len(self.of) >= _DOUBTS:
             self._free = True  # nobody takes it for the kind of question that was learned of
         if not self._free or not self.of:
             return
         texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
-        found = alike([text for _, text in texts], text_encoder())
+        # Encoding takes milliseconds or more, in which others go on.
+        found = await asyncio.to_thread(_compared, [text for _, text in texts])
         for n in self.of:
             own = [k for k, (owner, _) in enumerate(texts) if owner == n]
             backed = found.support[own].mean(axis=0)
@@ -117,6 +119,10 @@ class Replies:
         """The reply of a member that stands for its answer."""
         reply = board.reply(n)
         return None if reply is None else self.of[n][agreed(reply.samples)]
+
+
+def _compared(texts: Sequence[str]) -> Alike:
+    return alike(texts, text_encoder())
 
 
 def call_name(member: LiveMember, sample: int) -> str:

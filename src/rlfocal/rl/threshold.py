@@ -10,6 +10,7 @@ Axes: K calls, Q queries, P prices.
 from __future__ import annotations
 
 import copy
+from functools import cache
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -61,8 +62,12 @@ class Walk(NamedTuple):
 
 def prices_of(config: RlFocalConfig) -> tuple[float, ...]:
     """Dials worth showing, from dear to cheap; the last one, 0, spares no call."""
-    grid = np.geomspace(config.price_max, config.price_min, 12)
-    return (*(float(price) for price in grid), 0.0)
+    return _grid(config.price_max, config.price_min)
+
+
+@cache
+def _grid(dearest: float, cheapest: float) -> tuple[float, ...]:
+    return (*(float(price) for price in np.geomspace(dearest, cheapest, 12)), 0.0)
 
 
 def nearest_price(prices: tuple[float, ...], price: float) -> int:
@@ -142,6 +147,7 @@ class PosteriorThreshold(Base):
     def __init__(self, config: RlFocalConfig | None = None) -> None:
         self.config = config or RlFocalConfig()
         self.price = self.config.default_price
+        self._last: tuple[View, FloatArray] | None = None
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train Fusion, then pick the thresholds."""
@@ -154,6 +160,7 @@ class PosteriorThreshold(Base):
     def assemble(self, foundation: Foundation, curve: Curve) -> Self:
         """Put the strategy together from its trained parts."""
         self.curve_, self._foundation = curve, foundation
+        self._last = None
         return self
 
     @property
@@ -169,14 +176,16 @@ class PosteriorThreshold(Base):
 
     def next_members(self, view: View) -> BoolArray:
         """Ask one more member, or stop."""
-        view = view_seen(view, self.config)
+        given, view = view, view_seen(view, self.config)
         index = nearest_price(self.dials, self.price)
         with one_thread(), torch.inference_mode():
             price = np.full(len(view), self.dials[index], dtype=np.float32)
             competence = self._foundation.competence.predict(view.features)
-            seen = self._foundation.observer.look(view, price, competence).observation
+            found = self._foundation.observer.look(view, price, competence)
+            seen = found.observation
             member = next_in_order(seen).numpy()
             sure = seen.confidence.numpy() >= self.curve_.best(index, self.price)
+            self._last = (given, found.posterior[:, :-1].numpy() * view.available)
         n_asked = view.asked.sum(axis=1)
         stop = (sure & (n_asked > 0)) | (n_asked >= _MOST_CALLS)
         wanted = member[:, None] == np.arange(view.asked.shape[1])
@@ -184,6 +193,8 @@ class PosteriorThreshold(Base):
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        if self._last is not None and self._last[0] is view:  # just looked at, to decide
+            return self._last[1]
         return self._foundation.fuse(view_seen(view, self.config))
 
 
