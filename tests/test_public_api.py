@@ -29,7 +29,8 @@ PUBLIC = {
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": "IMPORTERS Importer import_lm_eval",
     "rlfocal.pool": """
-        CircuitBreaker Circuits Endpoint Limited Message Metered OpenAIEndpoint Price Request Response
+        CircuitBreaker Circuits Endpoint Limited Message Metered OpenAIEndpoint Price Request
+        Response
         Retrying StubServer ask_all
     """,
     "rlfocal.features": "Encoder HashingEncoder encoder",

@@ -1,0 +1,81 @@
+"""A gateway that listens on a free port of this machine, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from rlfocal.gateway.app import build_app
+from rlfocal.gateway.gateway import Gateway
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.store import Limits, Store, open_store
+from rlfocal.pool.settings import read_pool
+from rlfocal.rl.checkpoint import load_checkpoint
+
+_GRACE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Served:
+    """A gateway that is being served."""
+
+    url: str
+    """Without /v1."""
+    key: str
+    """Of an administrator without limits; empty where the door is open."""
+    store: Store
+    gateway: Gateway
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a request that is let in."""
+        return {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+    def add_key(self, name: str, *, admin: bool = False, **limits: Any) -> str:
+        """Another key."""
+        with self.store.connections.write() as connection:
+            made = self.store.keys.add(
+                connection, name, now=time.time(), admin=admin, limits=Limits(**limits)
+            )
+        return made.plaintext
+
+
+@contextmanager
+def serving(
+    checkpoint: Path, pool: Path, db: str, *, open_door: bool = False, **settings: Any
+) -> Iterator[Served]:
+    """Serve a checkpoint's folder with a pool file; `settings` as in the limits' file."""
+    store = open_store(db, busy_timeout_s=20)
+    gateway = Gateway(
+        checkpoint, load_checkpoint(checkpoint), read_pool(pool), GatewaySettings(**settings),
+        store, open_door=open_door,
+    )  # fmt: skip
+    app = build_app(gateway, open_door=open_door)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    )
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    served = Served(f"http://127.0.0.1:{listening.getsockname()[1]}", "", store, gateway)
+    try:
+        until = time.monotonic() + _GRACE_S
+        while not server.started:
+            assert thread.is_alive(), "the gateway did not start"
+            assert time.monotonic() < until, "the gateway took too long to start"
+            time.sleep(0.02)
+        key = "" if open_door else served.add_key(f"root-{time.monotonic_ns()}", admin=True)
+        yield Served(served.url, key, store, gateway)
+    finally:
+        server.should_exit = True
+        thread.join(_GRACE_S)
+        listening.close()
+        store.close()

@@ -1,0 +1,140 @@
+"""A pool whose members answer by the hash of what they are asked: recorded, then asked live."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from rlfocal.collect.collector import Collector, Limits
+from rlfocal.collect.plan import make_plan
+from rlfocal.features import HashingEncoder
+from rlfocal.grading import Grader
+from rlfocal.pool.building import LivePool
+from rlfocal.pool.settings import read_pool
+from rlfocal.pool.stub import Said, StubServer, prompt_of
+from rlfocal.records import Dataset, build_table
+from rlfocal.records.database import export_dataset, open_database
+from rlfocal.records.schema import normalise_queries
+from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
+from rlfocal.rl.session import count_prior, train_paper, train_rl_focal
+
+N_TRAINING, N_TEST = 240, 100
+ACCURACY = {"plain": (0.8, 0.5), "letters": (0.6, 0.7), "sampled": (0.5, 0.8), "hasty": (0.4, 0.4)}
+"""On sums, and on choices."""
+
+POOL = """
+[endpoints.stub]
+base_url = "{url}"
+attempts = 1
+timeout_s = 20
+
+[[members]]
+name = "plain"
+endpoint = "stub"
+model = "plain"
+
+[[members]]
+name = "letters"
+endpoint = "stub"
+model = "letters"
+answers = "option-scores"
+
+[[members]]
+name = "sampled"
+endpoint = "stub"
+model = "sampled"
+temperature = 0.7
+samples = 3
+
+[[members]]
+name = "hasty"
+endpoint = "stub"
+model = "hasty"
+"""
+
+
+def says(body: Mapping[str, Any]) -> Said:
+    """Right as often as its model is; the same question and seed get the same reply."""
+    prompt, model = prompt_of(body), str(body["model"])
+    digest = hashlib.sha256(f"{model} {body.get('seed')} {prompt}".encode()).digest()
+    rng = random.Random(digest)
+    left, right = map(int, re.findall(r"(\d+) \+ (\d+)", prompt)[0])
+    chosen = "Which" in prompt
+    if model == "hasty" and rng.random() < 0.1:
+        return Said("I do not know.")
+    is_right = rng.random() < ACCURACY[model][chosen]
+    if not chosen:
+        return Said(f"That is {left + right + (0 if is_right else rng.randint(1, 3))}.")
+    letter = "ABCD"[(left + right + (0 if is_right else rng.randint(1, 3))) % 4]
+    scores = {token: rng.uniform(-6, -3) for token in "ABCD"} | {letter: rng.uniform(-1, 0)}
+    return Said(letter if model == "letters" else f"The answer is ({letter}).", logprobs=scores)
+
+
+def questions() -> pa.Table:
+    """Sums, and choices among the remainders by four."""
+    rng = random.Random(5)
+    rows: list[dict[str, Any]] = []
+    for k in range(N_TRAINING + N_TEST):
+        a, b = rng.randrange(1000), rng.randrange(1000)
+        split = "train" if k < N_TRAINING else "test"
+        row = {"query_id": f"q{k:03}", "split": split}
+        if k % 2:
+            prompt = f"Which remainder has {a} + {b} by four?"
+            row |= {"task": "choices", "prompt": prompt, "choices": ["0", "1", "2", "3"]}
+            rows.append(row | {"label": "ABCD"[(a + b) % 4]})
+        else:
+            row |= {"task": "sums", "prompt": f"{a} + {b} =", "choices": None}
+            rows.append(row | {"label": str(a + b)})
+    return normalise_queries(pa.Table.from_pylist(rows, schema=_SCHEMA))
+
+
+_SCHEMA = pa.schema(
+    [
+        ("query_id", pa.string()), ("task", pa.string()), ("split", pa.string()),
+        ("prompt", pa.string()), ("choices", pa.list_(pa.string())), ("label", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def pool_file(folder: Path, url: str) -> Path:
+    path = folder / "pool.toml"
+    path.write_text(POOL.format(url=url), encoding="utf-8")
+    return path
+
+
+async def record(folder: Path) -> Dataset:
+    async with StubServer(says) as stub:
+        live = LivePool(read_pool(pool_file(folder, stub.base_url)))
+        with open_database(str(folder / "answers.db")) as database:
+            keys = [database.add_member(m.name, m.identity) for m in live.members]
+            plan = make_plan(questions(), live.members, keys)
+            database.add_queries(plan.queries)
+            database.set_note("answers", "number")
+            async with live:
+                tally = await Collector(
+                    plan, database, Grader("number"), limits=Limits(concurrency=16)
+                ).run()
+            assert tally.complete
+            return export_dataset(database, members=["plain", "letters", "sampled", "hasty"])
+
+
+def trained(folder: Path, dataset: Dataset, preset: str) -> Checkpoint:
+    """A small checkpoint of the training queries."""
+    encode = HashingEncoder(32)
+    table = build_table(dataset, encode=encode)
+    table = table.take(table.split == "train")
+    if preset == "rl-focal":
+        config = RlFocalConfig(n_iterations=6, n_episodes=64, fusion_epochs=4, hidden=16)
+        train_rl_focal(folder, table, config, seed=0, encoder_spec=encode.spec)
+    elif preset == "rl-focal-prior":
+        count_prior(folder, table, PriorConfig(), seed=0, encoder_spec=encode.spec)
+    else:
+        train_paper(folder, table, PaperConfig(), seed=0, encoder_spec=encode.spec)
+    return load_checkpoint(folder)
