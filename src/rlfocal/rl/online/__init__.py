@@ -1,0 +1,1 @@
+"""Learning from feedback that a served policy gets: logged episodes, estimates, shadow policies."""

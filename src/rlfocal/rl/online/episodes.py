@@ -1,0 +1,405 @@
+"""What one request leaves behind for off-policy learning: states, decisions, propensities, a score.
+
+A state is what a view showed, in candidates' numbers: no prompt and no reply is in it. As JSON a
+state holds only what is new in it, and numbers are written so that float32 comes back exactly: what
+a policy decides on a state read back is what it would have decided there.
+
+Knows neither who decided nor how: `exploring` writes episodes, `estimates` and `learning` read
+them.
+
+Axes: T decisions and K states of one episode, N members, C candidate slots, D features; E episodes
+laid end to end have B decisions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.errors import RecordError
+from rlfocal.records import BoolArray, FloatArray, IntArray
+from rlfocal.strategies.protocol import Memory, View
+
+__all__ = ["VERSION", "Decisions", "Episode", "States", "batch"]
+
+VERSION = 1
+"""Raised whenever the JSON changes its meaning; other versions are refused."""
+
+Float64Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """What K views showed, one after the other."""
+
+    asked: BoolArray
+    """bool[K, N]."""
+    answer: NDArray[np.int16]
+    """int16[K, N]: -1 for none."""
+    support: FloatArray
+    """float32[K, N, C]."""
+    n_candidates: IntArray
+    """int64[K]: the first so many slots are candidates."""
+    spent: FloatArray
+    """float32[K], in the table's unit."""
+    n_rounds: IntArray
+    """int64[K]."""
+
+    def __len__(self) -> int:
+        """K."""
+        return len(self.spent)
+
+    @classmethod
+    def of(cls, views: Sequence[tuple[View, int]]) -> Self:
+        """Take single rows out of views."""
+        n_slots = max(view.support.shape[2] for view, _ in views)
+        support = np.zeros((len(views), views[0][0].asked.shape[1], n_slots), dtype=np.float32)
+        for k, (view, row) in enumerate(views):
+            support[k, :, : view.support.shape[2]] = view.support[row]
+        return cls(
+            asked=np.stack([view.asked[row] for view, row in views]),
+            answer=np.stack([view.answer[row] for view, row in views]),
+            support=support,
+            n_candidates=np.array([view.available[row].sum() for view, row in views]),
+            spent=np.array([view.spent[row] for view, row in views], dtype=np.float32),
+            n_rounds=np.array([view.n_rounds[row] for view, row in views]),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """One request: what was seen and decided, with which probability, and what that was worth."""
+
+    price: float
+    """Lambda: of an average call, as a fraction of a right answer's worth."""
+    unit_cost: float
+    """Of an average call, in the unit of `States.spent`."""
+    epsilon: float
+    """Probability that this request explored; 0: nothing was left to chance."""
+    task: int
+    """T for an unknown task."""
+    features: FloatArray
+    """float32[D]."""
+    n_options: int
+    """Of a multiple choice question; 0 for an open one."""
+    states: States
+    """One for each decision, and the last one, if what was decided last changed it."""
+    wanted: BoolArray
+    """bool[T, N]: whom the policy wanted to ask; nobody where it had enough."""
+    propensity: Float64Array
+    """float64[T] in (0, 1]: probability of that decision, given those before it."""
+    chosen: int
+    """The candidate that was answered, as the last state numbers them; -1 for none."""
+    worth: Float64Array
+    """float64[C] in [0, 1]: of each of its candidates; NaN where nobody knows."""
+    key: str = ""
+    """Names the request, so that learning and judging never share it."""
+
+    @property
+    def score(self) -> float | None:
+        """Worth of the answer; None until it is judged. No answer is worth nothing."""
+        if self.chosen < 0:
+            return 0.0
+        worth = float(self.worth[self.chosen])
+        return None if np.isnan(worth) else worth
+
+    @property
+    def n_members(self) -> int:
+        """N."""
+        return int(self.states.asked.shape[1])
+
+    def judged(self, score: float, member_scores: Sequence[float | None] = ()) -> Self:
+        """The same episode with its feedback.
+
+        Args:
+            score: worth of the answer, in [0, 1].
+            member_scores: worth of each member's answer, where it is known.
+
+        Raises:
+            ValueError: a score outside [0, 1].
+        """
+        worth, answer = self.worth.copy(), self.states.answer[-1]
+        for n, value in enumerate(member_scores):
+            if value is not None and answer[n] >= 0:
+                worth[answer[n]] = value
+        if self.chosen >= 0:
+            worth[self.chosen] = score
+        known = worth[~np.isnan(worth)]
+        if not 0 <= score <= 1 or (len(known) and not (known.min() >= 0 and known.max() <= 1)):
+            raise ValueError(f"a score must lie in [0, 1], got {score}")
+        return replace(self, worth=worth)
+
+    # JSON -------------------------------------------------------------------------------------
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; a state names only the members whose row is new or has changed."""
+        states = self.states
+        return {
+            "version": VERSION,
+            "key": self.key,
+            "price": self.price,
+            "unit_cost": self.unit_cost,
+            "epsilon": self.epsilon,
+            "task": self.task,
+            "features": _packed(self.features),
+            "n_options": self.n_options,
+            "shape": list(states.support.shape[1:]),
+            "states": [_state(states, k) for k in range(len(states))],
+            "decisions": [
+                [np.flatnonzero(wanted).tolist(), float(chance)]
+                for wanted, chance in zip(self.wanted, self.propensity, strict=True)
+            ],
+            "chosen": self.chosen,
+            "worth": [None if np.isnan(w) else float(w) for w in self.worth],
+        }
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Self:
+        """Undo `as_json`.
+
+        Raises:
+            RecordError: another version, or no episode.
+        """
+        version = values.get("version") if isinstance(values, Mapping) else None
+        if version != VERSION:
+            raise RecordError(
+                f"episode of version {version}, but this rlfocal reads version {VERSION}"
+            )
+        try:
+            found = cls._read(values)
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as exc:
+            raise RecordError(f"episode {values.get('key', '')!r} is damaged: {exc}") from exc
+        return found
+
+    @classmethod
+    def _read(cls, values: Mapping[str, Any]) -> Self:
+        n_members, n_slots = (int(size) for size in values["shape"])
+        states = _states(values["states"], n_members, n_slots)
+        wanted = np.zeros((len(values["decisions"]), n_members), dtype=bool)
+        for t, (members, _) in enumerate(values["decisions"]):
+            wanted[t, members] = True
+        episode = cls(
+            price=float(values["price"]),
+            unit_cost=float(values["unit_cost"]),
+            epsilon=float(values["epsilon"]),
+            task=int(values["task"]),
+            features=_unpacked(values["features"]),
+            n_options=int(values["n_options"]),
+            states=states,
+            wanted=wanted,
+            propensity=np.array([chance for _, chance in values["decisions"]], dtype=np.float64),
+            chosen=int(values["chosen"]),
+            worth=np.array([np.nan if w is None else w for w in values["worth"]], dtype=np.float64),
+            key=str(values["key"]),
+        )
+        episode._check()
+        return episode
+
+    def _check(self) -> None:
+        n_decisions, n_slots = len(self.wanted), self.states.support.shape[2]
+        if n_decisions < 1 or len(self.states) not in (n_decisions, n_decisions + 1):
+            raise ValueError(f"{len(self.states)} states and {n_decisions} decisions")
+        if not ((self.propensity > 0) & (self.propensity <= 1)).all():
+            raise ValueError("a propensity outside (0, 1]")
+        if self.worth.shape != (n_slots,) or not -1 <= self.chosen < n_slots:
+            raise ValueError(f"{len(self.worth)} worths and {n_slots} candidate slots")
+        if not (self.unit_cost > 0 and self.price >= 0 and 0 <= self.epsilon <= 1):
+            raise ValueError("a price, cost or epsilon out of range")
+
+
+def _state(states: States, k: int) -> list[Any]:
+    """[[[member, answer], [member, answer, supports], ...], candidates, spent, rounds]."""
+    said = []
+    for n in np.flatnonzero(states.asked[k]).tolist():
+        answer, support = int(states.answer[k, n]), states.support[k, n]
+        if k and states.asked[k - 1, n] and _same(states, k, n):
+            continue
+        # One candidate backed alone is what most answers are.
+        alone = answer < 0 or (support[answer] == 1 and support.sum() == 1)
+        n_backed = int(np.flatnonzero(support)[-1]) + 1 if support.any() else 0
+        said.append([n, answer] if alone else [n, answer, _short(support[:n_backed])])
+    spent = _short(states.spent[k : k + 1])[0]
+    return [said, int(states.n_candidates[k]), spent, int(states.n_rounds[k])]
+
+
+def _same(states: States, k: int, n: int) -> bool:
+    """True where a member's row is that of the state before."""
+    answer, support = states.answer[:, n], states.support[:, n]
+    return bool(answer[k] == answer[k - 1]) and np.array_equal(support[k], support[k - 1])
+
+
+def _states(rows: Sequence[Any], n_members: int, n_slots: int) -> States:
+    n_states = len(rows)
+    asked = np.zeros((n_states, n_members), dtype=bool)
+    answer = np.full((n_states, n_members), -1, dtype=np.int16)
+    support = np.zeros((n_states, n_members, n_slots), dtype=np.float32)
+    for k, (said, _, _, _) in enumerate(rows):
+        if k:
+            asked[k], answer[k], support[k] = asked[k - 1], answer[k - 1], support[k - 1]
+        for n, given, *backed in said:
+            asked[k, n], answer[k, n], support[k, n] = True, given, 0
+            if backed:
+                support[k, n, : len(backed[0])] = backed[0]
+            elif given >= 0:
+                support[k, n, given] = 1
+    return States(
+        asked=asked,
+        answer=answer,
+        support=support,
+        n_candidates=np.array([row[1] for row in rows], dtype=np.int64),
+        spent=np.array([row[2] for row in rows], dtype=np.float32),
+        n_rounds=np.array([row[3] for row in rows], dtype=np.int64),
+    )
+
+
+def _short(values: FloatArray) -> list[float]:
+    """Python floats that print with as few digits as bring the float32 back."""
+    return [float(str(value)) for value in values]
+
+
+def _packed(values: FloatArray) -> str:
+    """Of hashed texts most features are zero, so that compressing them is worth it."""
+    return base64.b64encode(zlib.compress(values.astype("<f4").tobytes())).decode()
+
+
+def _unpacked(text: str) -> FloatArray:
+    try:
+        data = zlib.decompress(base64.b64decode(text, validate=True))
+    except (zlib.error, binascii.Error) as exc:
+        raise ValueError(f"features: {exc}") from exc
+    return np.frombuffer(data, dtype="<f4").astype(np.float32)
+
+
+# Many episodes ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """E episodes laid end to end: B states in which something was decided, and E in which it ended.
+
+    Decisions of an episode stand side by side, in their order.
+    """
+
+    view: View
+    """Of B states."""
+    end: View
+    """Of E states."""
+    episode: IntArray
+    """int64[B]."""
+    last: BoolArray
+    """bool[B]: True where the episode ends after it."""
+    price: FloatArray
+    """float32[E]."""
+    wanted: BoolArray
+    """bool[B, N]: whom the logging policy wanted to ask; nobody where it had enough."""
+    propensity: Float64Array
+    """float64[B] in (0, 1]."""
+    charge: Float64Array
+    """float64[B]: lambda times what the decision cost, in units of a right answer's worth."""
+    worth: Float64Array
+    """float64[E, C]: of each candidate at the end; NaN where nobody knows."""
+    chosen: IntArray
+    """int64[E]: the candidate that was answered; -1 for none."""
+
+    def __len__(self) -> int:
+        """E."""
+        return len(self.price)
+
+    @property
+    def score(self) -> Float64Array:
+        """float64[E]: what the logged answers were worth; NaN where nobody knows."""
+        return worth_of(self.worth, self.chosen)
+
+    @property
+    def reward(self) -> Float64Array:
+        """float64[E]: score less what the calls cost."""
+        return self.score - np.bincount(self.episode, self.charge, minlength=len(self))
+
+
+def worth_of(worth: Float64Array, answer: IntArray) -> Float64Array:
+    """float64[E]: of answers int64[E]; -1 is worth nothing."""
+    taken = worth[np.arange(len(answer)), np.maximum(answer, 0)]
+    return np.where(answer >= 0, taken, 0.0)
+
+
+def batch(episodes: Sequence[Episode], *, memory: Memory | None = None) -> Decisions:
+    """Lay episodes of one pool end to end.
+
+    Args:
+        episodes: at least one.
+        memory: recent labelled queries that every view shows; None for none. What the logging
+            policy remembered is not kept: only its propensities count.
+
+    Raises:
+        ValueError: there is none, or they are of different pools.
+    """
+    if not episodes:
+        raise ValueError("there is no episode")
+    shapes = {(episode.n_members, len(episode.features)) for episode in episodes}
+    if len(shapes) > 1:
+        raise ValueError(f"episodes of different pools (members, features): {sorted(shapes)}")
+    n_decisions = np.array([len(episode.wanted) for episode in episodes])
+    owner = np.repeat(np.arange(len(episodes)), n_decisions)
+    n_slots = max(episode.states.support.shape[2] for episode in episodes)
+    charges = []
+    for episode in episodes:
+        states = episode.states
+        after = states.spent[1:]
+        if len(states) == len(episode.wanted):  # what was decided last cost nothing
+            after = np.append(after, states.spent[-1])
+        spent = after.astype(np.float64) - states.spent[: len(after)]
+        charges.append(episode.price * spent / episode.unit_cost)
+    worth = np.full((len(episodes), n_slots), np.nan)
+    for e, episode in enumerate(episodes):
+        worth[e, : len(episode.worth)] = episode.worth
+    return Decisions(
+        view=_view(episodes, n_slots, [slice(0, n) for n in n_decisions.tolist()], memory),
+        end=_view(episodes, n_slots, [slice(-1, None)] * len(episodes), memory),
+        episode=owner,
+        last=np.append(owner[1:] != owner[:-1], True),
+        price=np.array([episode.price for episode in episodes], dtype=np.float32),
+        wanted=np.concatenate([episode.wanted for episode in episodes]),
+        propensity=np.concatenate([episode.propensity for episode in episodes]),
+        charge=np.concatenate(charges),
+        worth=worth,
+        chosen=np.array([episode.chosen for episode in episodes], dtype=np.int64),
+    )
+
+
+def _view(
+    episodes: Sequence[Episode], n_slots: int, parts: Sequence[slice], memory: Memory | None
+) -> View:
+    """One view of some states of each episode."""
+    count = np.array(
+        [len(e.states.spent[part]) for e, part in zip(episodes, parts, strict=True)],
+        dtype=np.int64,
+    )  # fmt: skip
+    pairs = list(zip((episode.states for episode in episodes), parts, strict=True))
+    answer = np.concatenate([states.answer[part] for states, part in pairs])
+    support = np.zeros((*answer.shape, n_slots), dtype=np.float32)
+    ends = np.cumsum(count)
+    for (states, part), begin, end in zip(pairs, ends - count, ends, strict=True):
+        support[begin:end, :, : states.support.shape[2]] = states.support[part]
+    n_candidates = np.concatenate([states.n_candidates[part] for states, part in pairs])
+    return View(
+        position=np.arange(len(answer)),
+        task=np.repeat([episode.task for episode in episodes], count).astype(np.int64),
+        features=np.repeat(np.stack([episode.features for episode in episodes]), count, axis=0),
+        is_open=np.repeat([episode.n_options == 0 for episode in episodes], count),
+        asked=np.concatenate([states.asked[part] for states, part in pairs]),
+        answered=answer >= 0,
+        answer=answer,
+        support=support,
+        available=np.arange(n_slots) < n_candidates[:, None],
+        spent=np.concatenate([states.spent[part] for states, part in pairs]),
+        budget=np.full(len(answer), np.inf, dtype=np.float32),
+        n_rounds=np.concatenate([states.n_rounds[part] for states, part in pairs]),
+        memory=memory,
+    )

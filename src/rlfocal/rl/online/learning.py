@@ -1,0 +1,242 @@
+"""Learn a shadow policy from logged episodes, and judge it on episodes that it never saw.
+
+The Decider's weights move, and nothing else: Fusion, statistics and rivals stay the live policy's,
+so that a logged answer is the shadow's answer, too. Learning is off-policy improvement in rounds.
+In each round, with the log split in folds,
+
+- a model is fitted to what follows each decision if the shadow acts (`values`), on other folds;
+- every logged state gets a payoff for every action: the model's, and for the action that was taken
+  the weighted surprise of what came after it on top (doubly robust, weights clipped);
+- gradient steps raise the mean payoff under the shadow's softmax, less what it costs to leave the
+  live policy's (a KL penalty). States count as often as the shadow would come to them (clipped).
+
+Sources: Dudik, Langford and Li 2011 (doubly robust policy learning); Thomas and Brunskill 2016
+(blending a model and weights); Schulman et al. 2017 (the KL penalty).
+
+Axes: E episodes, B decisions, N members.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlfocal.errors import NotApplicable
+from rlfocal.rl.decider import Decider
+from rlfocal.rl.fallback import LEARNED, Fallback
+from rlfocal.rl.nets import one_thread
+from rlfocal.rl.observation import Observation
+from rlfocal.rl.online.episodes import Decisions, Episode, batch
+from rlfocal.rl.online.estimates import Estimate, backwards, compare, usable
+from rlfocal.rl.online.exploring import seen_by
+from rlfocal.rl.online.following import follow
+from rlfocal.rl.online.values import Features, fit_values
+from rlfocal.rl.policy import likeliest
+from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.protocol import Memory
+
+__all__ = ["LearningConfig", "Shadow", "learn", "split"]
+
+Float64Array = NDArray[np.float64]
+LEAST = 100
+"""Episodes to learn from."""
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """How a shadow learns."""
+
+    held_out: float = 0.5
+    """Share of the episodes that judge and never teach."""
+    n_rounds: int = 8
+    """Models fitted, each followed by `n_steps`."""
+    n_steps: int = 25
+    """Gradient steps on all episodes at once."""
+    learning_rate: float = 0.01
+    kl_coef: float = 0.02
+    """What a nat of divergence from the live policy costs, against a right answer's worth."""
+    clip: float = 20.0
+    """Weights above this count as this."""
+    n_folds: int = 3
+
+
+class Shadow(NamedTuple):
+    """A candidate and its evidence."""
+
+    strategy: RlFocal
+    estimate: Estimate
+    """Beside the live policy, on held-out episodes."""
+    n_learned_from: int
+
+
+def split(
+    episodes: Sequence[Episode], held_out: float, *, seed: int = 0
+) -> tuple[list[Episode], list[Episode]]:
+    """Episodes to learn from and episodes to judge on.
+
+    By their keys, so that an episode stays on its side however many come later.
+    """
+    parts: tuple[list[Episode], list[Episode]] = ([], [])
+    for episode in episodes:
+        digest = hashlib.sha256(f"{seed}/{episode.key}".encode()).digest()
+        parts[int.from_bytes(digest[:8], "big") < held_out * 2**64].append(episode)
+    return parts
+
+
+def learn(
+    live: RlFocal,
+    episodes: Sequence[Episode],
+    config: LearningConfig | None = None,
+    *,
+    memory: Memory | None = None,
+    seed: int = 0,
+) -> Shadow:
+    """Learn a shadow from some of the episodes and judge it on the others.
+
+    Args:
+        live: the policy served now.
+        episodes: of its pool; those that are not `usable` are left out.
+        config: settings; None for the defaults.
+        memory: recent labelled queries, which both policies follow.
+        seed: of everything that is random.
+
+    Raises:
+        NotApplicable: too few episodes that were judged and that explored, or a policy that gathers
+            rounds.
+    """
+    config = config or LearningConfig()
+    if live.config.rounds is not None:
+        raise NotApplicable("a policy that gathers rounds cannot learn from logged episodes yet")
+    teach, judge = split(usable(episodes), config.held_out, seed=seed)
+    if min(len(teach), len(judge)) < LEAST:
+        raise NotApplicable(
+            f"{len(teach)} + {len(judge)} episodes were judged and explored; to learn and to "
+            f"judge, {LEAST} each are needed: send more feedback, or explore more"
+        )
+    # What costs nothing is asked of everybody: the Decider has no say in it.
+    priced = [episode for episode in teach if episode.price > 0]
+    if len(priced) < LEAST:
+        raise NotApplicable(f"only {len(priced)} episodes in which a call had a price")
+    log = batch(priced, memory=memory)
+    with one_thread():
+        decider = _Learner(live, log, config, seed).learn()
+    shadow = _with_decider(live, decider, log)
+    return Shadow(shadow, compare(shadow, live, judge, memory=memory, seed=seed), len(priced))
+
+
+class _Learner:
+    def __init__(
+        self,
+        live: RlFocal,
+        log: Decisions,
+        config: LearningConfig,
+        seed: int,
+    ) -> None:
+        self._log, self._config = log, config
+        self._features = Features.of(live, log)
+        price = log.price[log.episode]
+        # What inference has made cannot be learned through.
+        seen = seen_by(live, log.view, price).observation
+        self._seen = Observation(*(part.clone() for part in seen))
+        # Fusion stays, so the answers at the end are the live policy's, whoever decides.
+        self._score = follow(live, log).score
+        rng = np.random.default_rng([seed, 1])
+        self._fold = (rng.permutation(len(log)) % config.n_folds)[log.episode]
+        self._action = _actions(log)
+        self._single = log.wanted.sum(axis=1) <= 1
+        self.decider = copy.deepcopy(live.decider_).train()
+        with torch.no_grad():
+            self._live = self.decider(self._seen)
+
+    def learn(self) -> Decider:
+        """Improve round by round."""
+        config = self._config
+        optimizer = torch.optim.Adam(self.decider.parameters(), lr=config.learning_rate)
+        for _ in range(config.n_rounds):
+            payoff, reach = (torch.from_numpy(part).float() for part in self._payoffs())
+            for _ in range(config.n_steps):
+                log_prob = self.decider(self._seen)
+                gain = (log_prob.exp() * payoff).sum(1) - config.kl_coef * _divergence(
+                    self._live, log_prob
+                )
+                loss = -(gain * reach).sum() / reach.sum()
+                optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.decider.parameters(), 1.0)
+                optimizer.step()
+        return self.decider.eval()
+
+    def _payoffs(self) -> tuple[Float64Array, Float64Array]:
+        """What each action earns in each state, float64[B, N + 1]; how often it is met, [B]."""
+        log, features = self._log, self._features
+        with torch.no_grad():
+            log_prob = self.decider(self._seen)
+        action = likeliest(log_prob).numpy()
+        n_members = log.wanted.shape[1]
+        wanted = action[:, None] == np.arange(n_members)
+        rows = np.arange(len(action))
+        payoff = np.zeros((len(action), n_members + 1))
+        judged = np.zeros(len(action))
+        for k in np.unique(self._fold):
+            here = self._fold == k
+            model = fit_values(features, log, wanted, self._score, ~here)
+            payoff[here] = model.of_each(features.take(here))
+            judged[here] = model.of(features.take(here), log.wanted[here])
+        agrees = (wanted == log.wanted).all(axis=1)
+        inverse = np.minimum(1 / log.propensity, self._config.clip)
+        value = backwards(
+            payoff[rows, action], judged, np.where(agrees, inverse, 0), self._score, log
+        )
+        after = np.append(value[1:], 0.0)
+        after = np.where(log.last, self._score[log.episode], after) - log.charge
+        single = self._single
+        payoff[rows[single], self._action[single]] += (inverse * (after - judged))[single]
+        own = log_prob.exp().double().numpy()
+        taken = np.where(single, own[rows, self._action], 0.0)
+        return payoff, self._reach(taken)
+
+    def _reach(self, chance: Float64Array) -> Float64Array:
+        """float64[B]: how often the softmax comes to each state, over how often the log did."""
+        log = self._log
+        first = np.append(True, log.last[:-1])
+        reach, ratio = np.ones(len(first)), chance / log.propensity
+        for b in range(1, len(first)):
+            if not first[b]:
+                reach[b] = min(reach[b - 1] * ratio[b - 1], self._config.clip)
+        return reach
+
+
+def _actions(log: Decisions) -> NDArray[np.int64]:
+    """int64[B]: the member that was asked, N for enough; of several the first."""
+    n_members = log.wanted.shape[1]
+    return np.asarray(np.where(log.wanted.any(axis=1), log.wanted.argmax(axis=1), n_members))
+
+
+def _divergence(live: Tensor, log_prob: Tensor) -> Tensor:
+    """float32[B]: KL of a softmax from the live one."""
+    return (live.exp() * (live - log_prob).clamp(-50, 50)).sum(1)
+
+
+def _with_decider(live: RlFocal, decider: Decider, log: Decisions) -> RlFocal:
+    """The live policy with another Decider, which acts at the prices that it has learned at."""
+    logged = np.log(np.unique(log.price))
+    verdicts = list(live.fallback_.verdicts)
+    positive = [v for v, verdict in enumerate(verdicts) if verdict.price > 0]
+    grid = np.log([verdicts[v].price for v in positive])
+    for price in logged:
+        # A price between two of the grid is settled by both.
+        for near in np.argsort(np.abs(grid - price), kind="stable")[:2]:
+            place = positive[int(near)]
+            verdicts[place] = verdicts[place]._replace(chosen=LEARNED)
+    fallback = Fallback(tuple(verdicts), live.fallback_.rivals, live.fallback_.round_price)
+    shadow = RlFocal(live.config).assemble(live.foundation_, decider, fallback)
+    shadow.price, shadow.history_ = live.price, list(getattr(live, "history_", []))
+    return shadow.at(live.price)

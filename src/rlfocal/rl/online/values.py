@@ -1,0 +1,151 @@
+"""A simple model of what follows a decision, so that estimates vary less; it need not be right.
+
+Two linear models by ridge regression: what having enough earns (Fusion's posterior of the leading
+candidate, who backs it and who was asked) and what asking a member leads to (the same of the state,
+who is asked, and what it costs). What comes after a decision is the policy's own: the models are
+fitted backwards, a decision more each time (fitted Q evaluation).
+
+Sources: Ernst, Geurts and Wehenkel 2005; Le, Voloshin and Yue 2019 (fitted Q evaluation).
+
+Axes: B decisions, N members, K features.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.records import BoolArray
+from rlfocal.rl.online.episodes import Decisions
+from rlfocal.rl.online.exploring import seen_by
+from rlfocal.rl.strategy import RlFocal
+
+__all__ = ["Features", "Values", "fit_values"]
+
+Float64Array = NDArray[np.float64]
+_RIDGE = 3.0
+"""Queries' worth of doubt in each weight."""
+
+
+class Features(NamedTuple):
+    """What the models know of B states."""
+
+    state: Float64Array
+    """float64[B, K0]: a constant, confidence and its square, price, share asked."""
+    asked: Float64Array
+    """float64[B, N]."""
+    backing: Float64Array
+    """float64[B, N]: how strongly each member backs the leading candidate."""
+    preference: Float64Array
+    """float64[B, N]: expected score of each member's answer minus its price."""
+
+    @classmethod
+    def of(cls, strategy: RlFocal, log: Decisions) -> Self:
+        """Look at logged states with a policy's eyes."""
+        price = log.price[log.episode].astype(np.float64)
+        seen = seen_by(strategy, log.view, price)
+        observation = seen.observation
+        confidence = observation.confidence.double().numpy()
+        asked = log.view.asked.astype(np.float64)
+        share = asked.mean(axis=1)
+        state = [np.ones_like(share), confidence, confidence**2, price, share, share * confidence]
+        return cls(
+            state=np.stack(state, axis=1),
+            asked=asked,
+            backing=observation.member[:, :, 2].double().numpy(),
+            preference=observation.preference.double().numpy(),
+        )
+
+    def take(self, rows: NDArray[np.bool_]) -> Features:
+        """Some of the states."""
+        return Features(*(part[rows] for part in self))
+
+    def of_stopping(self) -> Float64Array:
+        """float64[B, K]: what decides how much having enough earns."""
+        return np.hstack([self.state, self.asked, self.backing])
+
+    def of_asking(self, wanted: NDArray[np.bool_]) -> Float64Array:
+        """float64[B, K]: what decides where asking bool[B, N] leads to."""
+        asks = wanted.astype(np.float64)
+        best = np.where(wanted, self.preference, -1.0).max(axis=1, keepdims=True)
+        return np.hstack(
+            [self.state, asks, asks * self.state[:, 1:2], best, best * self.state[:, 1:2],
+             self.asked, asks.sum(axis=1, keepdims=True)]
+        )  # fmt: skip
+
+
+class Values(NamedTuple):
+    """What decisions are expected to earn from here on."""
+
+    stopping: Float64Array
+    """float64[K]."""
+    asking: Float64Array
+    """float64[K']."""
+
+    def of(self, features: Features, wanted: BoolArray) -> Float64Array:
+        """float64[B]: of decisions bool[B, N]; nobody means enough."""
+        return np.where(
+            wanted.any(axis=1),
+            features.of_asking(wanted) @ self.asking,
+            features.of_stopping() @ self.stopping,
+        )
+
+    def of_each(self, features: Features) -> Float64Array:
+        """float64[B, N + 1]: of asking each member alone, and of enough (last)."""
+        n_rows, n_members = features.asked.shape
+        columns = []
+        for n in range(n_members):
+            wanted = np.zeros((n_rows, n_members), dtype=bool)
+            wanted[:, n] = True
+            columns.append(features.of_asking(wanted) @ self.asking)
+        columns.append(features.of_stopping() @ self.stopping)
+        return np.stack(columns, axis=1)
+
+
+def fit_values(
+    features: Features,
+    log: Decisions,
+    wanted: BoolArray,
+    score: Float64Array,
+    rows: NDArray[np.bool_],
+) -> Values:
+    """Fit on some of the episodes what a policy earns.
+
+    Args:
+        features: of all B states.
+        log: the episodes.
+        wanted: bool[B, N], what the policy would do.
+        score: float64[E], worth of what it answers at the end of each episode.
+        rows: bool[B], whose decisions are learned from; whole episodes.
+    """
+    stops = ~log.wanted.any(axis=1)
+    solve_stop = _Ridge(features.take(rows & stops).of_stopping())
+    solve_ask = _Ridge(features.take(rows & ~stops).of_asking(log.wanted[rows & ~stops]))
+    values = Values(np.zeros(solve_stop.width), np.zeros(solve_ask.width))
+    ends = np.where(log.last, score[log.episode], 0.0) - log.charge
+    asks, own_stop = features.of_asking(wanted), features.of_stopping()
+    own = wanted.any(axis=1)
+    for _ in range(log.wanted.shape[1] + 1):
+        follows = np.where(own, asks @ values.asking, own_stop @ values.stopping)
+        after = np.where(log.last, 0.0, np.append(follows[1:], 0.0))
+        target = ends + after
+        values = Values(
+            solve_stop(target[rows & stops]),
+            solve_ask(target[rows & ~stops]),
+        )
+    return values
+
+
+class _Ridge:
+    """Ridge regression on the same rows float64[R, K] again and again; the constant comes first."""
+
+    def __init__(self, rows: Float64Array) -> None:
+        self.width = rows.shape[1]
+        penalty = np.full(self.width, _RIDGE)
+        penalty[0] = 1e-6
+        self._solver = np.linalg.solve(rows.T @ rows + np.diag(penalty), rows.T)
+
+    def __call__(self, target: Float64Array) -> Float64Array:
+        return np.asarray(self._solver @ target)
