@@ -24,8 +24,9 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 MODULES = sorted(m.name for m in pkgutil.walk_packages(rlfocal.__path__, "rlfocal."))
 
 
-HAS_ITS_OWN_TEST = {"docs/data-format.md"}
-"""Its blocks read files that the page describes: tests/records/test_data_format_doc.py."""
+HAS_ITS_OWN_TEST = {"docs/data-format.md", "docs/gateway.md"}
+"""Their blocks need what the pages describe: tests/records/test_data_format_doc.py and
+tests/gateway/test_gateway_doc.py."""
 
 
 def name_of(page: Path) -> str:
