@@ -42,7 +42,7 @@ class GatewayProcess:
     def _until_it_listens(self) -> str:
         until = time.monotonic() + _GRACE_S
         while time.monotonic() < until and self._process.poll() is None:
-            found = re.search(r"running on (http://[0-9.:]+)", self.said())
+            found = re.search(r"listening on (http://[0-9.:]+)", self.said())
             if found:
                 return found[1]
             time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ __all__ = ["serve"]
 
 _DRAIN_S = 10
 _KEEP_ALIVE_S = 75
+_BACKLOG = 2048
 
 
 def serve(
@@ -56,6 +58,7 @@ def serve(
     POST /v1/chat/completions with the model "rlfocal", "rlfocal:PRICE" or a member's name. Prompts
     are neither logged nor stored, unless the limits say so.
     """  # fmt: skip
+    _require_extra()
     from rlfocal.gateway.gateway import Gateway
     from rlfocal.gateway.settings import read_settings
     from rlfocal.gateway.store.store import open_store
@@ -70,6 +73,16 @@ def serve(
         _check_door(store, host, db, open_=open_)
         gateway = Gateway(checkpoint, loaded, pool, settings, store, open_door=open_)
         _run(gateway, host, port, open_=open_)
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    lacking = [n for n in ("starlette", "uvicorn", "prometheus_client") if find_spec(n) is None]
+    if lacking:
+        raise ConfigError(
+            f"serving needs {', '.join(lacking)}, not installed: pip install 'rlfocal[serve]'"
+        )
 
 
 def _check_door(store: Store, host: str, db: str, *, open_: bool) -> None:
@@ -104,14 +117,11 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
 
     from rlfocal.gateway.app import build_app
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form)
     server = uvicorn.Server(
         uvicorn.Config(
             build_app(gateway, open_door=open_),
-            host=host,
-            port=port,
             access_log=False,
             server_header=False,
             proxy_headers=False,  # whatever a client says of where it comes from, nobody asks
@@ -121,11 +131,21 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
             h11_max_incomplete_event_size=64 << 10,
         )
     )
-    common.remark(
-        "no keys are asked for: everybody on this machine may spend your money"
-        if open_
-        else "clients need a key: rlfocal keys add NAME"
-    )
-    server.run()
-    if not server.started:
-        raise ConfigError(f"cannot listen on {host}:{port}; is the port taken?")
+    with _listening(host, port) as place:
+        shown = f"[{host}]" if ":" in host else host
+        common.remark(f"listening on http://{shown}:{place.getsockname()[1]}")
+        common.remark(
+            "no keys are asked for: everybody on this machine may spend your money"
+            if open_
+            else "clients need a key: rlfocal keys add NAME"
+        )
+        server.run(sockets=[place])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; try --port 0") from exc
