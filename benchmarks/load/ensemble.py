@@ -136,7 +136,9 @@ def serve(
     lines = [f"{name} = {value}" for name, value in (limits or {}).items()]
     keys = folder / "keys.toml"
     keys.write_text(
-        "\n".join(["[[keys]]", 'name = "load"', f'key_env = "{_KEY_ENV}"', *lines, ""]),
+        "\n".join(
+            ["[[keys]]", 'name = "load"', f'key_env = "{_KEY_ENV}"', "admin = true", *lines, ""]
+        ),
         encoding="utf-8",
     )
     where = ["--host", "127.0.0.1", "--port", str(port), "--keys", str(keys)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -22,6 +22,10 @@ class Outcome:
     n_tokens: int = 0
     usd: float | None = None
     """As the reply says; None where it says nothing."""
+    paid: frozenset[str] = frozenset()
+    """Members whose reply was paid for, as it says."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Member → why it gave no reply, as it says; who was left alone is "circuit-open"."""
 
 
 def outcome_of(status: int, reply: str, failure: str) -> Outcome:
@@ -46,7 +50,7 @@ def outcome_of(status: int, reply: str, failure: str) -> Outcome:
         text = found["choices"][0]["message"]["content"]
         usage = found["usage"]
         return Outcome(
-            "answer", found["id"], str(text), n_tokens=int(usage["total_tokens"]), usd=_usd(found)
+            "answer", found["id"], str(text), n_tokens=int(usage["total_tokens"]), **_own(found)
         )
     except (KeyError, IndexError, TypeError) as exc:
         return Outcome("neither", detail=f"200, but {exc!r} in {reply[:200]!r}")
@@ -55,7 +59,7 @@ def outcome_of(status: int, reply: str, failure: str) -> Outcome:
 def _of_stream(reply: str) -> Outcome:
     """Of server-sent events: all chunks and [DONE], or an error at the end."""
     datas = [line[5:].strip() for line in reply.splitlines() if line.startswith("data:")]
-    text, named, n_tokens, usd = "", "", 0, None
+    text, named, n_tokens, own = "", "", 0, _own({})
     for data in datas:
         if data == "[DONE]":
             continue
@@ -70,32 +74,38 @@ def _of_stream(reply: str) -> Outcome:
             text += choice.get("delta", {}).get("content") or ""
         if chunk.get("usage"):
             n_tokens = int(chunk["usage"]["total_tokens"])
-        usd = _usd(chunk) if _usd(chunk) is not None else usd
+        own = _own(chunk) if "rlfocal" in chunk else own
     if datas[-1] != "[DONE]":
         return Outcome("neither", detail=f"a stream without an end: {reply[-200:]!r}")
-    return Outcome("answer", named, text, n_tokens=n_tokens, usd=usd)
+    return Outcome("answer", named, text, n_tokens=n_tokens, **own)
 
 
 def _of_error(found: Any, where: str) -> Outcome:
     error = found.get("error") if isinstance(found, dict) else None
     if not isinstance(error, dict) or not all(isinstance(error.get(k), str) for k in _ERROR):
         return Outcome("neither", detail=f"{where}, no typed error: {str(found)[:200]}")
-    own = found.get("usage") or {}
+    causes = error.get("members") or {}
     return Outcome(
         "typed error",
         detail=f"{where} {error.get('code') or error['type']}",
-        n_tokens=int(own.get("total_tokens", 0)),
-        usd=_usd(found),
+        failures={str(member): str(cause) for member, cause in causes.items()},
     )
 
 
 _ERROR = ("message", "type")
 
 
-def _usd(found: dict[str, Any]) -> float | None:
+def _own(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What our extension of a reply says of money and members."""
     own = found.get("rlfocal") or {}
-    value = own.get("cost_usd")
-    return None if value is None else float(value)
+    members = own.get("members", ())
+    failures = {each["member"]: each["failure"] for each in members if each.get("failure")}
+    failures |= dict.fromkeys(own.get("left_alone", ()), "circuit-open")
+    return {
+        "usd": own.get("cost_usd"),
+        "paid": frozenset(each["member"] for each in members if not each.get("failure")),
+        "failures": failures,
+    }
 
 
 def answer_in(text: str, choices: Sequence[str]) -> str:

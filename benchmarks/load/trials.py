@@ -39,7 +39,7 @@ class Trial:
     member: str
     """Who is asked where it is a stream."""
 
-    def body(self, deadline_ms: float) -> dict[str, Any]:
+    def body(self, deadline_ms: int) -> dict[str, Any]:
         """What is sent."""
         own: dict[str, Any] = {"deadline_ms": deadline_ms}
         if self.way == "streamed":
