@@ -2,9 +2,10 @@
 
 A coin is tossed once for each request. With probability epsilon it explores: at every decision it
 then does as the served policy would with probability `keep`, and else draws from the Decider's
-tempered softmax, mixed with an even choice.
+tempered softmax, mixed with an even choice: trained policies are so sure of what they do that their
+softmax alone would hardly explore.
 
-Why once a request, and why it keeps to the policy half the time: a coin at each decision would give
+Why once a request, and why it keeps to the policy now and then: a coin at each decision would give
 a path that departs k times a propensity of about epsilon^k, so that a policy which differs twice
 can hardly be judged; and a request that follows the softmax throughout would spoil the decisions
 after the one of interest. Here a path that departs k times has about epsilon times k factors of
@@ -55,11 +56,11 @@ class Exploration:
 
     epsilon: float = 0.0
     """In [0, 1]: share of the requests that explore."""
-    keep: float = 0.5
+    keep: float = 0.4
     """In [0, 1): how often a request that explores does as the served policy, at each decision."""
     temperature: float = 1.0
     """Above 0: of the Decider's softmax; higher is more even."""
-    even: float = 0.5
+    even: float = 0.75
     """In [0, 1]: how often an even choice takes the softmax's place: enough or not, then anybody;
     above 0, everything that is legal is done now and then."""
     seed: int = 0
@@ -86,6 +87,16 @@ class _Noted(NamedTuple):
     """True where it is the served policy's own."""
     explored: float
     """How often the explorer takes it."""
+
+    @property
+    def n_rounds(self) -> int:
+        """How many there had been."""
+        return int(self.view.n_rounds[self.row])
+
+    def saw(self, view: View, row: int) -> bool:
+        """True where it was taken on what a view shows."""
+        pairs = ((self.view.asked, view.asked), (self.view.answer, view.answer))
+        return all(np.array_equal(own[self.row], other[row]) for own, other in pairs)
 
 
 class Exploring(RlFocal):
@@ -179,11 +190,13 @@ class Exploring(RlFocal):
         position, n_rounds = int(end.position[row]), int(end.n_rounds[row])
         places = [(position, r) for r in range(n_rounds + 1)]
         noted = [self._noted[place] for place in places if place in self._noted]
+        # Of the last round there may be nothing but what was tried out.
+        if noted and noted[-1].n_rounds == n_rounds and not noted[-1].saw(end, row):
+            noted.pop()
         if not noted:
             raise ValueError(f"nothing was decided on the query at position {position}")
         shown = [(note.view, note.row) for note in noted]
-        last = noted[-1]
-        if not np.array_equal(last.view.asked[last.row], end.asked[row]):
+        if not noted[-1].saw(end, row):
             shown.append((end, row))
         states = States.of(shown)
         return Episode(
@@ -206,8 +219,8 @@ def _propensity(noted: Sequence[_Noted], epsilon: float) -> Float64Array:
     """float64[T]: of each decision, given those before it."""
     own = np.cumprod([note.own for note in noted], dtype=np.float64)
     explored = np.cumprod([note.explored for note in noted])
-    path = (1 - epsilon) * own + epsilon * explored
-    return np.minimum(path / np.append(1.0, path[:-1]), 1.0)
+    path: Float64Array = (1 - epsilon) * own + epsilon * explored
+    return np.asarray(np.minimum(path / np.append(1.0, path[:-1]), 1.0))
 
 
 def _even(legal: Tensor) -> Tensor:

@@ -39,13 +39,15 @@ from rlfocal.rl.online.estimates import Estimate, backwards, compare, usable
 from rlfocal.rl.online.exploring import seen_by
 from rlfocal.rl.online.following import follow
 from rlfocal.rl.online.values import Features, fit_values
-from rlfocal.rl.policy import likeliest
+from rlfocal.rl.policy import action_log_prob, likeliest, logits_of
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory
 
 __all__ = ["LearningConfig", "Shadow", "learn", "split"]
 
 Float64Array = NDArray[np.float64]
+_LEAST_REACH = 0.02
+"""No state counts less: the shadow may come to it yet."""
 LEAST = 100
 """Episodes to learn from."""
 
@@ -61,6 +63,10 @@ class LearningConfig:
     n_steps: int = 25
     """Gradient steps on all episodes at once."""
     learning_rate: float = 0.01
+    temperature: float = 4.0
+    """Divides the logits in learning."""
+    doubt: float = 1.0
+    """Standard errors that the model takes off what it knows little of (Jin et al. 2021)."""
     kl_coef: float = 0.02
     """What a nat of divergence from the live policy costs, against a right answer's worth."""
     clip: float = 20.0
@@ -154,7 +160,10 @@ class _Learner:
         self._single = log.wanted.sum(axis=1) <= 1
         self.decider = copy.deepcopy(live.decider_).train()
         with torch.no_grad():
-            self._live = self.decider(self._seen)
+            self._live = self._softened()
+        # The live policy gains nothing, for certain.
+        self._least, self._best = 0.0, copy.deepcopy(self.decider)
+        self._from: Float64Array | None = None
 
     def learn(self) -> Decider:
         """Improve round by round."""
@@ -162,17 +171,40 @@ class _Learner:
         optimizer = torch.optim.Adam(self.decider.parameters(), lr=config.learning_rate)
         for _ in range(config.n_rounds):
             payoff, reach = (torch.from_numpy(part).float() for part in self._payoffs())
+            self._keep_best()
             for _ in range(config.n_steps):
-                log_prob = self.decider(self._seen)
+                log_prob = self._softened()
                 gain = (log_prob.exp() * payoff).sum(1) - config.kl_coef * _divergence(
                     self._live, log_prob
                 )
                 loss = -(gain * reach).sum() / reach.sum()
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 torch.nn.utils.clip_grad_norm_(self.decider.parameters(), 1.0)
                 optimizer.step()
-        return self.decider.eval()
+        self._payoffs()
+        self._keep_best()
+        return self._best.eval()
+
+    def _keep_best(self) -> None:
+        """Go by what the weakest guess of the gain on these episodes is: one standard error off."""
+        first = np.flatnonzero(np.append(True, self._log.last[:-1]))
+        earned = self._value[first]
+        if self._from is None:
+            self._from = earned
+        gain = earned - self._from
+        least = float(gain.mean() - gain.std() / np.sqrt(len(gain)))
+        if least > self._least:
+            self._least, self._best = least, copy.deepcopy(self.decider)
+
+    def _softened(self) -> Tensor:
+        """float32[B, N + 1]: log-probabilities with the same order of preferences, but less sure.
+
+        Where a policy is sure of what it does there is no gradient away from it.
+        """
+        log_prob = self.decider(self._seen)
+        start = logits_of(log_prob) / self._config.temperature
+        return action_log_prob(start=start, legal=self._seen.legal, logit=torch.zeros(()))
 
     def _payoffs(self) -> tuple[Float64Array, Float64Array]:
         """What each action earns in each state, float64[B, N + 1]; how often it is met, [B]."""
@@ -184,22 +216,23 @@ class _Learner:
         wanted = action[:, None] == np.arange(n_members)
         rows = np.arange(len(action))
         payoff = np.zeros((len(action), n_members + 1))
-        judged = np.zeros(len(action))
+        expected, judged = np.zeros(len(action)), np.zeros(len(action))
         for k in np.unique(self._fold):
             here = self._fold == k
             model = fit_values(features, log, wanted, self._score, ~here)
-            payoff[here] = model.of_each(features.take(here))
+            payoff[here] = model.of_each(features.take(here), self._config.doubt)
+            expected[here] = model.of(features.take(here), wanted[here])
             judged[here] = model.of(features.take(here), log.wanted[here])
         agrees = (wanted == log.wanted).all(axis=1)
         inverse = np.minimum(1 / log.propensity, self._config.clip)
-        value = backwards(
-            payoff[rows, action], judged, np.where(agrees, inverse, 0), self._score, log
-        )
+        ratio = np.where(agrees, inverse, 0)
+        self._value = value = backwards(expected, judged, ratio, self._score, log)
         after = np.append(value[1:], 0.0)
         after = np.where(log.last, self._score[log.episode], after) - log.charge
         single = self._single
         payoff[rows[single], self._action[single]] += (inverse * (after - judged))[single]
-        own = log_prob.exp().double().numpy()
+        with torch.no_grad():
+            own = self._softened().exp().double().numpy()
         taken = np.where(single, own[rows, self._action], 0.0)
         return payoff, self._reach(taken)
 
@@ -210,7 +243,7 @@ class _Learner:
         reach, ratio = np.ones(len(first)), chance / log.propensity
         for b in range(1, len(first)):
             if not first[b]:
-                reach[b] = min(reach[b - 1] * ratio[b - 1], self._config.clip)
+                reach[b] = np.clip(reach[b - 1] * ratio[b - 1], _LEAST_REACH, self._config.clip)
         return reach
 
 

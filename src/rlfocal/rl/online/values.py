@@ -76,31 +76,50 @@ class Features(NamedTuple):
         )  # fmt: skip
 
 
+class _Model(NamedTuple):
+    """A ridge regression and how unsure it is."""
+
+    weight: Float64Array
+    """float64[K]."""
+    spread: Float64Array
+    """float64[K, K]: a root of the weights' covariance."""
+
+    def __call__(self, rows: Float64Array, doubt: float = 0.0) -> Float64Array:
+        """float64[R]: predictions, less so many standard errors."""
+        mean = rows @ self.weight
+        if doubt:
+            mean = mean - doubt * np.sqrt(((rows @ self.spread) ** 2).sum(axis=1))
+        return np.asarray(mean)
+
+
 class Values(NamedTuple):
     """What decisions are expected to earn from here on."""
 
-    stopping: Float64Array
-    """float64[K]."""
-    asking: Float64Array
-    """float64[K']."""
+    stopping: _Model
+    asking: _Model
 
     def of(self, features: Features, wanted: BoolArray) -> Float64Array:
         """float64[B]: of decisions bool[B, N]; nobody means enough."""
         return np.where(
             wanted.any(axis=1),
-            features.of_asking(wanted) @ self.asking,
-            features.of_stopping() @ self.stopping,
+            self.asking(features.of_asking(wanted)),
+            self.stopping(features.of_stopping()),
         )
 
-    def of_each(self, features: Features) -> Float64Array:
-        """float64[B, N + 1]: of asking each member alone, and of enough (last)."""
+    def of_each(self, features: Features, doubt: float = 0.0) -> Float64Array:
+        """float64[B, N + 1]: of asking each member alone, and of enough (last).
+
+        Args:
+            features: of B states.
+            doubt: standard errors that are taken off, more where less is known.
+        """
         n_rows, n_members = features.asked.shape
         columns = []
         for n in range(n_members):
             wanted = np.zeros((n_rows, n_members), dtype=bool)
             wanted[:, n] = True
-            columns.append(features.of_asking(wanted) @ self.asking)
-        columns.append(features.of_stopping() @ self.stopping)
+            columns.append(self.asking(features.of_asking(wanted), doubt))
+        columns.append(self.stopping(features.of_stopping(), doubt))
         return np.stack(columns, axis=1)
 
 
@@ -123,19 +142,19 @@ def fit_values(
     stops = ~log.wanted.any(axis=1)
     solve_stop = _Ridge(features.take(rows & stops).of_stopping())
     solve_ask = _Ridge(features.take(rows & ~stops).of_asking(log.wanted[rows & ~stops]))
-    values = Values(np.zeros(solve_stop.width), np.zeros(solve_ask.width))
+    weights = np.zeros(solve_stop.width), np.zeros(solve_ask.width)
     ends = np.where(log.last, score[log.episode], 0.0) - log.charge
     asks, own_stop = features.of_asking(wanted), features.of_stopping()
     own = wanted.any(axis=1)
     for _ in range(log.wanted.shape[1] + 1):
-        follows = np.where(own, asks @ values.asking, own_stop @ values.stopping)
+        follows = np.where(own, asks @ weights[1], own_stop @ weights[0])
         after = np.where(log.last, 0.0, np.append(follows[1:], 0.0))
         target = ends + after
-        values = Values(
-            solve_stop(target[rows & stops]),
-            solve_ask(target[rows & ~stops]),
-        )
-    return values
+        weights = solve_stop(target[rows & stops]), solve_ask(target[rows & ~stops])
+    return Values(
+        solve_stop.model(weights[0], target[rows & stops]),
+        solve_ask.model(weights[1], target[rows & ~stops]),
+    )
 
 
 class _Ridge:
@@ -145,7 +164,15 @@ class _Ridge:
         self.width = rows.shape[1]
         penalty = np.full(self.width, _RIDGE)
         penalty[0] = 1e-6
-        self._solver = np.linalg.solve(rows.T @ rows + np.diag(penalty), rows.T)
+        self._rows, self._precision = rows, rows.T @ rows + np.diag(penalty)
+        self._solver = np.linalg.solve(self._precision, rows.T)
 
     def __call__(self, target: Float64Array) -> Float64Array:
         return np.asarray(self._solver @ target)
+
+    def model(self, weight: Float64Array, target: Float64Array) -> _Model:
+        """The regression with its standard errors, from how far it is off on its own rows."""
+        off = target - self._rows @ weight
+        noise = np.sqrt((off**2).sum() / max(1, len(off) - self.width))
+        root = np.linalg.cholesky(np.linalg.inv(self._precision))
+        return _Model(weight, noise * root)

@@ -1,0 +1,168 @@
+"""The exploring policy does what it says, with the probability that it says."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from rlfocal.errors import ConfigError
+from rlfocal.live.board import Board, Reply
+from rlfocal.live.trace import Deliberation
+from rlfocal.records import Calibration
+from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.replay import replay, reveal
+from rlfocal.rl.config import RlFocalConfig
+from rlfocal.rl.fallback import Fallback
+from rlfocal.rl.online.exploring import Exploration, Exploring, log_replay
+from rlfocal.rl.strategy import RlFocal
+
+AFTER = (0.3, 0.7, 0.65, 0.6)
+
+
+def path_of(episode):
+    return tuple(tuple(np.flatnonzero(wanted)) for wanted in episode.wanted)
+
+
+def test_without_exploring_it_is_the_policy_it_wraps(live, pool):
+    table = pool(AFTER, 300, seed=1)
+    exploring = Exploring(live, Exploration())
+    own, served = replay(live, table), replay(exploring, table)
+    assert np.array_equal(own.asked, served.asked)
+    assert np.array_equal(own.chosen, served.chosen)
+    assert np.array_equal(own.confidence, served.confidence)
+    assert np.array_equal(exploring.ranking, live.ranking)
+    assert exploring.verdict == live.verdict
+    assert all((e.propensity == 1).all() for e in log_replay(live, table, Exploration()))
+
+
+@pytest.mark.parametrize("acting", ["learned", "best-single", "posterior-threshold"])
+def test_every_path_is_taken_as_often_as_its_propensities_say(live, pool, acting):
+    """One query again and again: only the coins differ."""
+    n = 6000
+    one = pool(AFTER, 1, seed=3).take(np.zeros(n, dtype=np.int64))
+    policy = acted_by(live, acting).at(0.03)
+    found = log_replay(policy, one, Exploration(epsilon=0.6, temperature=3, seed=11))
+    count = Counter(map(path_of, found))
+    chance = {path_of(e): float(np.prod(e.propensity)) for e in found}
+    assert len(count) > 10
+    assert sum(chance.values()) <= 1 + 1e-9
+    for path, p in chance.items():
+        assert abs(count[path] - n * p) <= 4.5 * np.sqrt(n * p * (1 - p)) + 1e-9
+
+
+def acted_by(live: RlFocal, name: str) -> RlFocal:
+    verdicts = tuple(verdict._replace(chosen=name) for verdict in live.fallback_.verdicts)
+    fallback = Fallback(verdicts, live.fallback_.rivals)
+    return RlFocal(live.config).assemble(live.foundation_, live.decider_, fallback)
+
+
+def test_propensities_of_all_paths_of_a_query_add_up_to_one(live, pool):
+    one = pool(AFTER, 1, seed=3).take(np.zeros(20_000, dtype=np.int64))
+    found = log_replay(live.at(0.1), one, Exploration(epsilon=1.0, keep=0, even=1, seed=1))
+    paths = {path_of(e): float(np.prod(e.propensity)) for e in found}
+    # First anybody; then enough or not evenly, then anybody of those left: 4 (1 + 3 (1 + 2 * 2)).
+    assert len(paths) == 4 + 4 * 3 + 4 * 3 * 2 + 4 * 3 * 2
+    assert sum(paths.values()) == pytest.approx(1)
+
+
+def test_the_share_that_explores_is_epsilon(live, pool):
+    table = pool(AFTER, 4000, seed=1)
+    found = log_replay(live, table, Exploration(epsilon=0.25, keep=0, even=1, seed=2))
+    # Where all that explore draw evenly, one in four asks whom the policy would ask first.
+    first = replay(live, table).asked
+    departs = [not np.array_equal(e.wanted[0], own) for e, own in zip(found, first, strict=True)]
+    assert abs(np.mean(departs) - 0.25 * 0.75) < 4 * np.sqrt(0.19 * 0.81 / 4000)
+
+
+def test_a_seed_reproduces_and_another_does_not(live, pool):
+    table = pool(AFTER, 400, seed=1)
+    one, again, other = (
+        [path_of(e) for e in log_replay(live, table, Exploration(epsilon=0.5, seed=s))]
+        for s in (1, 1, 2)
+    )
+    assert one == again
+    assert one != other
+    requests = [Exploration(epsilon=0.5).of_request(key).seed for key in ("a", "b", "a")]
+    assert requests[0] == requests[2] != requests[1]
+
+
+def test_trying_out_a_view_changes_nothing(live, pool):
+    table = pool(AFTER, 200, seed=1)
+
+    class Trying(Exploring):
+        """Asks itself, before it is shown a view, what it would do if others had answered."""
+
+        def next_members(self, view):
+            supposed = dataclasses.replace(view, answer=np.where(view.answered, 0, view.answer))
+            for later in (0, 1):
+                super().next_members(
+                    dataclasses.replace(supposed, n_rounds=supposed.n_rounds + later)
+                )
+            return super().next_members(view)
+
+    rows = np.arange(table.n_queries)
+    logs = []
+    for kind in (Exploring, Trying):
+        policy = kind(live, Exploration(epsilon=0.8, seed=4))
+        outcome = replay(policy, table)
+        end = reveal(table, rows, outcome.asked, n_rounds=outcome.n_rounds)
+        logs.append([episode.as_json() for episode in policy.episodes(end)])
+    assert logs[0] == logs[1]
+
+
+def test_a_live_board_leaves_the_same_episode_as_a_replay(live, pool):
+    """The same query, answered through a `Deliberation`, as a gateway does it."""
+    table = pool(AFTER, 30, seed=1)
+    exploration = Exploration(epsilon=0.9, seed=8)
+    outcome = replay(policy := Exploring(live, exploration), table)
+    end = reveal(table, np.arange(30), outcome.asked, n_rounds=outcome.n_rounds)
+    for row, expected in enumerate(policy.episodes(end)):
+        served = Exploring(live, exploration)
+        talk = Deliberation(served, table.members, "call")
+        board = Board(
+            4, Calibration.fit(table),
+            task=0, features=np.zeros(0, dtype=np.float32), n_options=4, position=row,
+        )  # fmt: skip
+        wanted = talk.first(board.view(n_rounds=0))
+        while wanted.any():
+            for n in np.flatnonzero(wanted).tolist():
+                board.put(n, Reply((OPTION_LETTERS[table.answer[row, n]],), cost=1.0))
+            wanted = talk.heard(board.view(n_rounds=talk.n_rounds + 1), (), board.candidates)
+        last = board.view(n_rounds=talk.n_rounds)
+        found = served.episode(last, key=str(row))
+        # A replay does not ask whether to go on when everybody was asked; the chance of that is 1.
+        if board.asked.all():
+            assert found.propensity[-1] == pytest.approx(1)
+        n = len(expected.wanted)
+        assert np.array_equal(found.wanted[:n], expected.wanted)
+        assert found.propensity[:n] == pytest.approx(expected.propensity)
+        assert found.chosen == expected.chosen
+        assert talk.trace.answer == OPTION_LETTERS[found.chosen]
+
+
+def test_at_another_price_it_starts_anew(live, pool):
+    exploring = Exploring(live, Exploration(epsilon=0.5))
+    replay(exploring, pool(AFTER, 5, seed=1))
+    other = exploring.at(0.02)
+    assert (other.price, exploring.price) == (0.02, live.price)
+    table = pool(AFTER, 5, seed=1)
+    end = reveal(table, np.arange(5), np.zeros((5, 4), dtype=bool))
+    with pytest.raises(ValueError, match="nothing was decided"):
+        other.episodes(end)
+
+
+def test_policies_that_gather_rounds_cannot_explore(live):
+    gathering = RlFocal(RlFocalConfig(round_price=0.01))
+    with pytest.raises(ConfigError, match="epsilon = 0"):
+        Exploring(gathering, Exploration(epsilon=0.1))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epsilon": 1.1}, {"keep": 1.0}, {"even": -0.1}, {"temperature": 0}]
+)
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ValueError, match="must"):
+        Exploration(**wrong)
