@@ -25,6 +25,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return asyncio.run(record(tmp_path_factory.mktemp("recorded")))
 
 
+@pytest.fixture(scope="session")
+def learned(recorded: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Of rl-focal, which has a price at which everybody is asked at once."""
+    return trained(tmp_path_factory.mktemp("learned"), recorded, "rl-focal")
+
+
 @pytest.fixture(scope="session", params=["rl-focal", "rl-focal-prior"])
 def checkpoint(
     request: pytest.FixtureRequest, recorded: Dataset, tmp_path_factory: pytest.TempPathFactory

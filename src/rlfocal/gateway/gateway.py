@@ -27,7 +27,7 @@ from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.wrappers.breaker import Circuits
 from rlfocal.rl.checkpoint import Checkpoint
-from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.protocol import Dialled
 
 __all__ = ["Gateway"]
 
@@ -123,8 +123,9 @@ class Gateway:
         if price is None:
             return self._ensemble
         strategy = self._ensemble.strategy
-        if isinstance(strategy, RlFocal) and price != 0:
-            price = min(max(price, strategy.config.price_min), strategy.config.price_max)
+        if isinstance(strategy, Dialled) and price not in strategy.dials:
+            known = [dial for dial in strategy.dials if dial > 0]
+            price = min(max(price, min(known)), max(known))
         found = self._at_price.get(price)
         if found is None:
             try:

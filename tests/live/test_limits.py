@@ -1,0 +1,123 @@
+"""Money that is never passed, members that are not waited for, words that cannot be taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from rlfocal.errors import NobodyAnswered
+from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
+from rlfocal.pool.stub import Fault, Said
+from rlfocal.rl.checkpoint import Checkpoint
+
+Live = Callable[..., Any]
+SUM = LiveQuery("3 + 4 =", task="sums")
+CHOICE = LiveQuery("Which remainder has 3 + 4 by four?", ("0", "1", "2", "3"), "choices")
+
+
+def agreeing(body: Mapping[str, Any]) -> Said:
+    """Everybody says the same."""
+    return Said("7")
+
+
+def priced(text: str) -> str:
+    models = ("plain", "letters", "sampled", "hasty")
+    return text + "".join(f"\n[prices.{m}]\nprompt = 1.0\ncompletion = 2.0\n" for m in models)
+
+
+def asked(answer: Answer) -> list[str]:
+    return [said.member for said in answer.trace.calls]
+
+
+@pytest.mark.parametrize("max_usd", [0.0014, 0.003, 0.0045, 0.01])
+def test_no_call_is_made_that_could_pass_the_dollars(
+    max_usd: float, learned: Checkpoint, live: Live
+) -> None:
+    async def act(ensemble: Ensemble) -> tuple[Answer, float]:
+        answer = await ensemble.answer(SUM, limits=Limits(max_usd=max_usd))
+        question = SUM.question
+        most = 0.0
+        for name in asked(answer):
+            member = ensemble.member(name)
+            for sample in range(member.settings.samples):
+                most += member.most_usd(member.request(question, sample=sample)) or 0.0
+        return answer, most
+
+    answer, most = live(learned, act, price=0.0, edit=priced)
+    assert most > 0
+    # Each was affordable when it was asked, at the most that it could have cost beside what the
+    # ones before it did cost.
+    assert answer.trace.usd + answer.trace.unsettled_usd <= max_usd
+    assert len(answer.trace.rounds[0].asked) < 4 or most <= max_usd
+
+
+def test_where_no_call_is_affordable_nobody_is_asked(learned: Checkpoint, live: Live) -> None:
+    async def act(ensemble: Ensemble) -> str:
+        begun = ensemble.begin(SUM, limits=Limits(max_usd=1e-6))
+        with pytest.raises(NobodyAnswered):
+            await begun.run(5)
+        assert not begun.trace.rounds
+        return begun.trace.stopped
+
+    assert "could pass 1e-06 dollars" in live(learned, act, edit=priced)
+
+
+def test_a_member_without_a_price_is_not_asked_where_dollars_count(
+    learned: Checkpoint, live: Live
+) -> None:
+    def edit(text: str) -> str:
+        return text + "\n[prices.hasty]\nprompt = 1.0\ncompletion = 2.0\n"
+
+    answer = live(
+        learned, lambda e: e.answer(SUM, limits=Limits(max_usd=1.0)), price=0.0, edit=edit,
+        says=agreeing,
+    )  # fmt: skip
+    assert asked(answer) == ["hasty"]
+
+
+def test_who_cannot_change_the_outcome_is_not_waited_for(learned: Checkpoint, live: Live) -> None:
+    async def timed(ensemble: Ensemble) -> tuple[Answer, float]:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        answer = await ensemble.answer(SUM, deadline_s=8, limits=Limits(early=True))
+        return answer, clock() - started
+
+    # The last of six calls never comes back.
+    answer, took = live(
+        learned, timed, price=0.0, says=agreeing, faults=[*[None] * 5, Fault("hang")]
+    )
+    assert answer.answer == "7"
+    assert took < 4
+    (silent,) = [said for said in answer.trace.calls if said.failure]
+    assert silent.failure == "cancelled"
+
+
+def test_a_question_of_no_known_kind_is_answered_in_free_words(
+    learned: Checkpoint, live: Live
+) -> None:
+    hello = LiveQuery("3 + 4? Rather say hello.")
+    answer = live(learned, lambda e: e.answer(hello), says=lambda _: Said("Hello to you!"))
+    assert answer.text == "Hello to you!"
+    assert len(asked(answer)) <= 3
+    # Of a known task it is no answer.
+    with pytest.raises(NobodyAnswered):
+        live(learned, lambda e: e.answer(SUM), says=lambda _: Said("Hello to you!"))
+
+
+def test_told_words_are_final_and_nobody_else_is_asked(learned: Checkpoint, live: Live) -> None:
+    told: list[str] = []
+
+    async def act(ensemble: Ensemble) -> list[str]:
+        listener = Listener(on_text=told.append, is_final=True)
+        begun = ensemble.begin(SUM, listener=listener)
+        with pytest.raises(NobodyAnswered):
+            await begun.run(10)
+        return [said.member for said in begun.trace.calls]
+
+    says: Callable[[Mapping[str, Any]], Said] = lambda _: Said("It is 7, and that is so")  # noqa: E731
+    called = live(learned, act, price=0.3, says=says, faults=[Fault("cut")])
+    assert "".join(told) == "It is 7,"
+    assert len(called) == 1

@@ -1,0 +1,115 @@
+"""Whether those who are silent could still change the outcome; laws, and hand-made boards."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlfocal.live.board import Board, Reply
+from rlfocal.live.settled import is_settled, stacked
+from rlfocal.records import BoolArray, Calibration, FloatArray
+from rlfocal.strategies.protocol import View
+from rlfocal.strategies.voting import ask_all
+
+N = 5
+NO_SCORES = Calibration(np.zeros((1, N)), np.zeros((1, N, 26)), np.zeros(N, dtype=bool))
+
+
+class Vote:
+    """Everybody once, then the weighted majority; the first candidate on a tie."""
+
+    name = "vote"
+
+    def __init__(self, weights: FloatArray) -> None:
+        self._weights = weights
+        self.looks = 0
+
+    def next_members(self, view: View) -> BoolArray:
+        return ask_all(view)
+
+    def fuse(self, view: View) -> FloatArray:
+        self.looks += 1
+        return np.asarray((view.support * self._weights[None, :, None]).sum(axis=1))
+
+
+def board(answers: list[str | None], *, n_options: int = 3) -> Board:
+    """Those who have answered; the others are not asked yet."""
+    nothing = np.zeros(0, np.float32)
+    made = Board(N, NO_SCORES, task=0, features=nothing, n_options=n_options)
+    for n, answer in enumerate(answers):
+        made.put(n, Reply((answer,), cost=1.0))
+    return made
+
+
+def settled(strategy: Vote, seen: Board, pending: list[int]) -> bool:
+    return is_settled(strategy, seen, pending, lambda b: b.view(n_rounds=1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        (["A", "A", "A"], True),  # two cannot outvote three
+        (["A", "A", "B"], False),  # both may say B
+        (["A", "A", "A", "B"], True),
+        (["A", "A", None], False),
+        ([None, None, None], False),
+    ],
+)
+@pytest.mark.parametrize("n_options", [3, 0])
+def test_a_majority_that_cannot_be_outvoted(
+    answers: list[str | None], expected: bool, n_options: int
+) -> None:
+    pending = list(range(len(answers), N))
+    vote = Vote(np.ones(N, np.float32))
+    assert settled(vote, board(answers, n_options=n_options), pending) is expected
+
+
+def test_weights_count_and_not_heads() -> None:
+    heavy = Vote(np.array([1, 1, 1, 1, 3], np.float32))
+    assert not settled(heavy, board(["A", "A", "A"]), [3, 4])
+    assert settled(heavy, board(["A", "A", "A", "A"]), [4])
+
+
+def test_nothing_is_fused_where_too_few_have_spoken() -> None:
+    vote = Vote(np.ones(N, np.float32))
+    assert not settled(vote, board(["A"]), [1, 2, 3, 4])
+    assert vote.looks == 0
+
+
+@given(
+    answers=st.lists(st.sampled_from(["A", "B", "C", None]), min_size=1, max_size=N - 1),
+    rest=st.lists(st.sampled_from(["A", "B", "C", None]), min_size=N, max_size=N),
+    weights=st.lists(st.integers(1, 4), min_size=N, max_size=N),
+)
+def test_a_settled_vote_is_not_changed_by_whatever_follows(
+    answers: list[str | None], rest: list[str | None], weights: list[int]
+) -> None:
+    vote = Vote(np.array(weights, np.float32))
+    seen = board(answers)
+    if not settled(vote, seen, list(range(len(answers), N))):
+        return
+    before = vote.fuse(seen.view(n_rounds=1))[0].argmax()
+    for n in range(len(answers), N):
+        seen.put(n, Reply((rest[n],), cost=1.0))
+    assert vote.fuse(seen.view(n_rounds=1))[0].argmax() == before
+
+
+def test_views_of_different_width_are_stacked() -> None:
+    one, two = board(["7"], n_options=0), board(["7", "8", "9"], n_options=0)
+    view = stacked([b.view(n_rounds=1) for b in (one, two)])
+    assert view.support.shape == (2, N, 3)
+    for row, each in enumerate((one, two)):
+        alone = each.view(n_rounds=1)
+        n_slots = alone.available.shape[1]
+        for field in fields(View):
+            if field.name == "memory":
+                continue
+            found = getattr(view.take(np.array([row])), field.name)
+            if field.name in ("support", "available"):
+                assert not found[..., n_slots:].any()
+                found = found[..., :n_slots]
+            np.testing.assert_array_equal(found, getattr(alone, field.name))
