@@ -116,7 +116,14 @@ def _compared(candidates: list[str], answer: str, kind: str) -> list[float | Non
             param="answer",
         )  # fmt: skip
     compare = _extractor(kind)
-    right = compare.extract(answer) or answer
+    letter = answer.strip().strip("().[]").upper()
+    right = letter if kind == "choice" and len(letter) == 1 else compare.extract(answer)
+    if right is None or (kind == "choice" and right not in OPTION_LETTERS):
+        # Taken as it is, it would say that everybody was wrong.
+        raise ApiError(
+            400, "invalid_value", f"the right answer should be of the kind '{kind}', as replies are",
+            param="answer",
+        )  # fmt: skip
     return [float(compare.equal(text, right)) for text in candidates]
 
 
