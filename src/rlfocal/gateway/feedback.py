@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.record import DIGEST
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
-from rlfocal.gateway.wire.request import read_json
+from rlfocal.gateway.wire.request import first_mistake, read_json
 from rlfocal.live import FREE_WORDS
 from rlfocal.records.answers import Extractor, extractor
 from rlfocal.records.schema import OPTION_LETTERS
@@ -53,7 +53,7 @@ def read_judgement(body: bytes) -> Judgement:
     except (ValidationError, TypeError) as exc:
         if not isinstance(exc, ValidationError):
             raise ApiError(400, "invalid_type", "fields should be named by strings") from None
-        first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+        first = first_mistake(exc)
         param = ".".join(map(str, first["loc"]))[:128]
         message = f"'{param}': {first['msg']}; known: id, score, answer"
         raise ApiError(400, "invalid_value", message, param=param) from None
@@ -121,9 +121,11 @@ def _compared(candidates: list[str], answer: str, kind: str) -> list[float | Non
     if right is None or (kind == "choice" and right not in OPTION_LETTERS):
         # Taken as it is, it would say that everybody was wrong.
         raise ApiError(
-            400, "invalid_value", f"the right answer should be of the kind '{kind}', as replies are",
+            400,
+            "invalid_value",
+            f"the right answer should be of the kind '{kind}', as replies are",
             param="answer",
-        )  # fmt: skip
+        )
     return [float(compare.equal(text, right)) for text in candidates]
 
 

@@ -50,7 +50,7 @@ class Recent:
         self.memory: Memory | None = None
         """None while too few answers were judged."""
         self.n_seen = 0
-        """Judged answers since the start."""
+        """Judged answers since the start that are in the memory, or were."""
 
     @property
     def rows(self) -> Sequence[FeedbackRow]:
@@ -97,16 +97,15 @@ class Recent:
                 del self._rows[same]
             self._rows.append(row)
             self._position = max(self._position, row.position or 0)
-        self.n_seen += len(rows)
-        if len(self._rows) < self._least:
-            self.memory = None
-            return
-        memory = memory_of(tuple(self._rows), self._checkpoint)
-        strategy = self._checkpoint.strategy
-        if isinstance(strategy, RlFocal):
-            # Takes milliseconds, which no request should wait for.
-            await asyncio.to_thread(strategy.follow, memory)
+        memory = None
+        if len(self._rows) >= self._least:
+            memory = memory_of(tuple(self._rows), self._checkpoint)
+            strategy = self._checkpoint.strategy
+            if isinstance(strategy, RlFocal):
+                # Takes milliseconds, which no request should wait for.
+                await asyncio.to_thread(strategy.follow, memory)
         self.memory = memory
+        self.n_seen += len(rows)
 
     def _latest(self) -> Sequence[FeedbackRow]:
         with self._store.connections.read() as connection:
