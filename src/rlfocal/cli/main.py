@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 import rlfocal
 from rlfocal.cli import keys as keys_verbs
+from rlfocal.cli import shadow as shadow_verbs
 from rlfocal.cli.ask import chat
 from rlfocal.cli.importing import lm_eval, recorded
 from rlfocal.errors import RlfocalError
@@ -90,6 +91,10 @@ importing = typer.Typer(
 app.add_typer(importing, name="import")
 keys = typer.Typer(cls=_Group, no_args_is_help=True, help="Keys for clients of a gateway.")
 app.add_typer(keys, name="keys")
+shadow = typer.Typer(
+    cls=_Group, no_args_is_help=True, help="Learn a better policy from judged answers."
+)
+app.add_typer(shadow, name="shadow")
 
 for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
@@ -99,6 +104,10 @@ importing.command("data")(recorded)
 keys.command("add")(keys_verbs.add)
 keys.command("list")(keys_verbs.list_keys)
 keys.command("revoke")(keys_verbs.revoke)
+shadow.command("learn")(shadow_verbs.learn)
+shadow.command("list")(shadow_verbs.list_policies)
+shadow.command("promote")(shadow_verbs.promote)
+shadow.command("rollback")(shadow_verbs.rollback)
 
 
 def _show_version(wanted: bool) -> None:

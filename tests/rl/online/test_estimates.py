@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from functools import cache
 from typing import NamedTuple
 
@@ -214,4 +215,6 @@ def test_promotion_asks_for_a_sure_gain_and_enough_evidence():
         may, why = may_promote(estimate(**changed))
         assert not may
         assert reason in why
-    assert estimate().as_json()["may_promote"] is True
+    told = json.loads(json.dumps(estimate().as_json(), allow_nan=False))
+    assert told["may_promote"] is True
+    assert told["difference"]["dr"] == {"value": 0.05, "low": 0.01, "high": 0.09}

@@ -132,7 +132,8 @@ def test_a_live_board_leaves_the_same_episode_as_a_replay(live, pool):
                 board.put(n, Reply((OPTION_LETTERS[table.answer[row, n]],), cost=1.0))
             wanted = talk.heard(board.view(n_rounds=talk.n_rounds + 1), (), board.candidates)
         last = board.view(n_rounds=talk.n_rounds)
-        found = served.episode(last, key=str(row))
+        found = served.episode(key=str(row))
+        assert found.as_json() == served.episode(last, key=str(row)).as_json()
         # A replay does not ask whether to go on when everybody was asked; the chance of that is 1.
         if board.asked.all():
             assert found.propensity[-1] == pytest.approx(1)
@@ -150,8 +151,10 @@ def test_at_another_price_it_starts_anew(live, pool):
     assert (other.price, exploring.price) == (0.02, live.price)
     table = pool(AFTER, 5, seed=1)
     end = reveal(table, np.arange(5), np.zeros((5, 4), dtype=bool))
-    with pytest.raises(ValueError, match="nothing was decided"):
+    with pytest.raises(ValueError, match="nothing was decided on"):
         other.episodes(end)
+    with pytest.raises(ValueError, match="nothing was decided"):
+        other.episode()
 
 
 def test_policies_that_gather_rounds_cannot_explore(live):

@@ -91,7 +91,11 @@ class Estimate:
     def as_json(self) -> dict[str, Any]:
         """Plain values, with what `may_promote` makes of them."""
         may, reason = may_promote(self)
-        return asdict(self) | {"may_promote": may, "reason": reason}
+        figures = {
+            what: {name: found._asdict() for name, found in vars(getattr(self, what)).items()}
+            for what in ("candidate", "live", "difference")
+        }
+        return asdict(self) | figures | {"may_promote": may, "reason": reason}
 
 
 def usable(episodes: Sequence[Episode]) -> list[Episode]:

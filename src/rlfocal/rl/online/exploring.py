@@ -126,6 +126,7 @@ class Exploring(RlFocal):
         self.exploration = exploration
         self._served = strategy
         self._noted: dict[tuple[int, int], _Noted] = {}
+        self._shown: View | None = None
 
     def at(self, dial: float) -> Self:
         """Another that explores at another price, and has noted nothing."""
@@ -164,21 +165,25 @@ class Exploring(RlFocal):
         return np.where((explores & departs)[:, None], other, own)
 
     def _note(self, view: View, wanted: BoolArray, own: BoolArray, explored: Float64Array) -> None:
+        self._shown = view
         for row, key in enumerate(zip(view.position.tolist(), view.n_rounds.tolist(), strict=True)):
             self._noted[key] = _Noted(view, row, wanted[row], bool(own[row]), float(explored[row]))
 
-    def episode(self, end: View, row: int = 0, *, key: str = "") -> Episode:
-        """What a query leaves behind, not judged yet.
+    def episode(self, end: View | None = None, *, key: str = "") -> Episode:
+        """What the one query of a request leaves behind, not judged yet.
 
         Args:
-            end: what was shown last of the query.
-            row: its place in there.
+            end: what was shown last of it; None for the view on which it was decided last, as a
+                server does after every round.
             key: names the request.
 
         Raises:
-            ValueError: nothing was decided on it.
+            ValueError: nothing was decided.
         """
-        return self._episode(end, row, int(answers(self, end)[row]), key)
+        end = end or self._shown
+        if end is None:
+            raise ValueError("nothing was decided")
+        return self._episode(end, 0, int(answers(self, end)[0]), key)
 
     def episodes(self, end: View, *, keys: Sequence[str] | None = None) -> list[Episode]:
         """The same of every query of a view; their keys are their positions unless given."""

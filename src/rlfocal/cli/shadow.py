@@ -1,0 +1,293 @@
+"""`rlfocal shadow`: learn a better policy from judged answers, and promote it if it surely is one.
+
+The verbs only write rows; gateways that run follow the table of policies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.errors import ConfigError, NotApplicable, RecordError, nearest
+
+if TYPE_CHECKING:
+    from rlfocal.gateway.store import PolicyRow
+    from rlfocal.gateway.store.judged import Judged
+    from rlfocal.rl.online.episodes import Episode
+
+__all__ = ["learn", "list_policies", "promote", "rollback"]
+
+Served = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CHECKPOINT", help="Folder that `rlfocal serve` was given.", show_default=False
+    ),
+]
+Db = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        envvar="RLFOCAL_DB",
+        help="The gateway's database: SQLite file, or postgresql://... .",
+    ),
+]
+_DEFAULT_DB = "gateway.db"
+
+
+def learn(
+    checkpoint: Served,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Where to; else beside the live policy."
+        ),
+    ] = None,
+    latest: Annotated[
+        int, typer.Option("--latest", min=1, help="Judged answers to go by, at most.")
+    ] = 20_000,
+    days: Annotated[
+        float | None,
+        typer.Option(min=0, help="Only requests of so many days; older ones may mislead."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
+    db: Db = _DEFAULT_DB,
+    as_json: common.JsonFlag = False,
+) -> None:
+    """Learn a shadow from judged answers, and judge it on those that it did not learn from.
+
+    It needs answers that were judged while the gateway explored (`explore` in its limits).
+    """
+    from rlfocal.gateway.policies import policy_id
+    from rlfocal.gateway.recent import memory_of
+    from rlfocal.gateway.settings import GatewaySettings
+    from rlfocal.gateway.store import Event, PolicyRow, open_store
+    from rlfocal.gateway.store.judged import judged_episodes
+    from rlfocal.rl.checkpoint import load_checkpoint
+    from rlfocal.rl.online import learning
+    from rlfocal.rl.online.shadows import save_shadow
+    from rlfocal.rl.strategy import RlFocal
+
+    _require(db)
+    given, now = policy_id(load_checkpoint(checkpoint)), time.time()
+    since = 0.0 if days is None else now - 86400 * days
+    with open_store(db) as store:
+        with store.connections.read() as connection:
+            rows = store.log.policies(connection)
+            live = _live_of(rows, given)
+            family = {given} if live is None else _family(rows, live.id)
+            judged = judged_episodes(connection, family, n=latest, since=since)
+            recent = store.log.feedback(connection, GatewaySettings().remember)
+        folder = checkpoint if live is None else Path(live.path)
+        loaded = load_checkpoint(folder)
+        if not isinstance(loaded.strategy, RlFocal):
+            raise NotApplicable(f"{loaded.strategy.name} does not learn from judged answers")
+        episodes = _episodes(judged, loaded.description.members)
+        enough = len(recent) >= GatewaySettings().least_remembered
+        memory = memory_of(recent, loaded) if enough else None
+        with common.waiting(f"learning from {len(episodes):,} judged answers"):
+            shadow = learning.learn(loaded.strategy, episodes, memory=memory, seed=seed)
+            place, sha256 = save_shadow(folder, shadow.strategy, out)
+        estimates = shadow.estimate.as_json() | {"n_learned_from": shadow.n_learned_from}
+        row = PolicyRow(
+            id=sha256[:16], parent=policy_id(loaded), created_at=now, state="shadow",
+            path=str(place.resolve()), estimates=estimates,
+        )  # fmt: skip
+        event = Event(
+            kind="shadow learned", what={"policy": row.id, "parent": row.parent}, created_at=now
+        )
+        with store.connections.write() as connection:
+            store.log.add_policy(connection, row)
+            store.log.set_policy(connection, row.id, estimates=dict(estimates))
+            store.log.add_event(connection, event)
+    if as_json:
+        common.print_json(_figures(row))
+    else:
+        common.remark(f"shadow {row.id} in {place}")
+        common.remark(f"it {'may' if estimates['may_promote'] else 'may not'} be promoted: "
+                      f"{estimates['reason']}")  # fmt: skip
+
+
+def list_policies(
+    checkpoint: Served, db: Db = _DEFAULT_DB, as_json: common.JsonFlag = False
+) -> None:
+    """List the policies that were served or learned, with what shadows would gain."""
+    from rlfocal.gateway.store import open_store
+
+    _require(db)
+    with open_store(db) as store, store.connections.read() as connection:
+        rows = store.log.policies(connection)
+    family = _family(rows, _id_of(checkpoint))
+    rows = [row for row in rows if row.id in family]
+    if as_json:
+        common.print_json([_figures(row) for row in rows])
+        return
+    table = common.table_of("id", "state", "from", "gain", "95 %", "judged on", "promotable")
+    for row in rows:
+        table.add_row(row.id, row.state, row.parent or "-", *_shown(row.estimates))
+    common.output().print(table)
+
+
+def promote(
+    checkpoint: Served,
+    which: Annotated[
+        str | None,
+        typer.Option("--id", metavar="ID", help="Of the shadow; else the latest of the live one."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if it is not surely better; that is noted.")
+    ] = False,
+    db: Db = _DEFAULT_DB,
+) -> None:
+    """Let a shadow decide from now on, if it is surely better than the live policy."""
+    from rlfocal.gateway.store import Event, open_store
+
+    _require(db)
+    now = time.time()
+    with open_store(db) as store, store.connections.write() as connection:
+        rows = store.log.policies(connection)
+        live = _require_live(rows, _id_of(checkpoint))
+        shadow = _shadow(rows, live, which)
+        reason = _objection(shadow, live)
+        if reason is not None and not force:
+            raise ConfigError(f"shadow {shadow.id} is not promoted: {reason}")
+        if not (Path(shadow.path) / "checkpoint.json").is_file():
+            raise ConfigError(f"shadow {shadow.id}: {shadow.path} holds no checkpoint any more")
+        store.log.set_policy(connection, shadow.id, state="live")
+        what = {"policy": shadow.id, "before": live.id, "forced": reason is not None}
+        store.log.add_event(connection, Event(kind="policy promoted", what=what, created_at=now))
+    if reason is not None:
+        common.remark(f"forced, although: {reason}")
+    common.remark(f"{shadow.id} is live; {live.id} was (rlfocal shadow rollback)")
+
+
+def rollback(checkpoint: Served, db: Db = _DEFAULT_DB) -> None:
+    """Let the policy decide again from which the live one was learned."""
+    from rlfocal.gateway.store import Event, open_store
+
+    _require(db)
+    now = time.time()
+    with open_store(db) as store, store.connections.write() as connection:
+        rows = store.log.policies(connection)
+        live = _require_live(rows, _id_of(checkpoint))
+        if live.parent not in {row.id for row in rows}:
+            raise ConfigError(f"{live.id} is live, and nothing was before it")
+        store.log.set_policy(connection, str(live.parent), state="live")
+        what = {"policy": live.parent, "before": live.id}
+        store.log.add_event(connection, Event(kind="policy rolled back", what=what, created_at=now))
+    common.remark(f"{live.parent} is live again; {live.id} is retired")
+
+
+# Policies ---------------------------------------------------------------------------------------
+
+
+def _require(db: str) -> None:
+    """Refuse to make an empty database where one is looked for."""
+    path = db.removeprefix("sqlite:///")
+    if "://" not in path and not Path(path).exists():
+        raise ConfigError(f"{path}: no such database; `rlfocal serve --db` makes one")
+
+
+def _id_of(checkpoint: Path) -> str:
+    from rlfocal.rl.checkpoint import read_description
+
+    return read_description(checkpoint).weights_sha256[:16]
+
+
+def _family(rows: Sequence[PolicyRow], policy: str) -> set[str]:
+    """The ids of a policy, of those that it was learned from, and of all that were from these."""
+    family, n_before = {policy}, 0
+    while len(family) > n_before:
+        n_before = len(family)
+        for row in rows:
+            if row.id in family or row.parent in family:
+                family |= {row.id, *([row.parent] if row.parent else [])}
+    return family
+
+
+def _live_of(rows: Sequence[PolicyRow], given: str) -> PolicyRow | None:
+    """The live policy, where it is of the family of the given one."""
+    family = _family(rows, given)
+    return next((row for row in rows if row.state == "live" and row.id in family), None)
+
+
+def _require_live(rows: Sequence[PolicyRow], given: str) -> PolicyRow:
+    live = _live_of(rows, given)
+    if live is None:
+        raise ConfigError(
+            "no gateway has served this checkpoint with this database; `rlfocal serve` does"
+        )
+    return live
+
+
+def _shadow(rows: Sequence[PolicyRow], live: PolicyRow, which: str | None) -> PolicyRow:
+    family = _family(rows, live.id)
+    others = [row for row in rows if row.id in family and row.id != live.id]
+    if which is not None:
+        found = [row for row in others if row.id == which]
+        if not found:
+            raise ConfigError(f"no shadow '{which}'; {nearest(which, [r.id for r in others])}")
+        return found[0]
+    shadows = [row for row in others if row.state == "shadow" and row.parent == live.id]
+    if not shadows:
+        raise ConfigError(
+            f"no shadow of {live.id}, which is live; `rlfocal shadow learn` makes one"
+        )
+    return shadows[-1]
+
+
+def _objection(shadow: PolicyRow, live: PolicyRow) -> str | None:
+    """Why a shadow should not be promoted; None where it may."""
+    if shadow.estimates is None:
+        return "nothing is known of what it gains"
+    if shadow.parent != live.id:
+        return f"it was judged beside {shadow.parent}, and {live.id} is live; learn again"
+    if not shadow.estimates["may_promote"]:
+        return str(shadow.estimates["reason"])
+    return None
+
+
+def _episodes(judged: Sequence[Judged], members: Sequence[str]) -> list[Episode]:
+    """Those that can be read, each with its feedback."""
+    from rlfocal.rl.online.episodes import Episode
+
+    found, n_unread = [], 0
+    for one in judged:
+        try:
+            episode = Episode.of_json({**one.episode, "key": one.request_id})
+        except RecordError:
+            n_unread += 1
+            continue
+        scores = [one.member_scores.get(name) for name in members]
+        found.append(episode.judged(one.earned, scores))
+    if n_unread:
+        common.remark(f"{n_unread:,} judged answers are left out: another version, or damaged")
+    return found
+
+
+def _shown(estimates: Any) -> tuple[str, str, str, str]:
+    if estimates is None:
+        return "-", "-", "-", "-"
+    gain = estimates["difference"]["dr"]
+    return (
+        f"{gain['value']:+.4f}",
+        f"{gain['low']:+.4f} to {gain['high']:+.4f}",
+        f"{estimates['n_episodes']:,}",
+        "yes" if estimates["may_promote"] else "no",
+    )
+
+
+def _figures(row: PolicyRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "parent": row.parent,
+        "state": row.state,
+        "created_at": row.created_at,
+        "path": row.path,
+        "estimates": row.estimates,
+    }
