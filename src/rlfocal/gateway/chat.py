@@ -18,11 +18,14 @@ from rlfocal.gateway.http import JsonResponse, read_body
 from rlfocal.gateway.job import GONE, Job
 from rlfocal.gateway.wire.replies import Completion, encode
 from rlfocal.gateway.wire.request import read_request
+from rlfocal.pool.openai_client import HOPS_HEADER, hops
 
 __all__ = ["chat_completions"]
 
 _log = logging.getLogger(__name__)
 _Task = asyncio.Task[Completion]
+_MOST_HOPS = 1
+"""Gateways that a request may have come through before: one may be another's member."""
 
 
 async def chat_completions(request: Request) -> Response:
@@ -33,12 +36,30 @@ async def chat_completions(request: Request) -> Response:
         held.enter_context(gateway.flight())
         # Before the body: who has no key gets no byte of his read.
         key = await gateway.access.key_of(request.headers.get("authorization"))
+        _count_hop(request)
         body = await read_body(request, gateway.settings)
         chat = read_request(body, gateway.member_names, gateway.settings)
         job = Job(gateway, key, chat, started)
         if chat.stream:
-            return await _streamed(job, gateway.settings.keep_alive_s, held)
+            return await _streamed(job, request, gateway.settings.keep_alive_s, held)
         return await _whole(job, request)
+
+
+def _count_hop(request: Request) -> None:
+    """Refuse a request that goes round in circles: a pool may hold the gateway itself.
+
+    The header is believed only so far that it may have its own request refused. It is no failure
+    of the kind that is tried again, or each round would be walked several times.
+    """
+    given = request.headers.get(HOPS_HEADER, "0")
+    n = int(given) if given.isdecimal() and len(given) < 4 else _MOST_HOPS + 1
+    if n > _MOST_HOPS:
+        raise ApiError(
+            400, "loop_detected",
+            f"this request came through {_MOST_HOPS + 1} gateways already; a pool's base_url "
+            "leads back to its own gateway",
+        )  # fmt: skip
+    hops.set(n + 1)
 
 
 async def _whole(job: Job, request: Request) -> Response:
@@ -48,6 +69,8 @@ async def _whole(job: Job, request: Request) -> Response:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             return Response(status_code=GONE)  # nobody reads it
+        if task.cancelled():
+            raise _ending()
         done = task.result()
     finally:
         # Whoever hung up pays for no more calls.
@@ -62,34 +85,39 @@ async def _until_gone(request: Request) -> None:
         pass
 
 
-async def _streamed(job: Job, keep_alive_s: float, held: ExitStack) -> Response:
+def _ending() -> ApiError:
+    return ApiError(503, "shutting_down", "the gateway is being ended", retry_after_s=1.0)
+
+
+async def _streamed(job: Job, request: Request, keep_alive_s: float, held: ExitStack) -> Response:
     pieces: asyncio.Queue[str | None] = asyncio.Queue()
     task = job.start(pieces.put_nowait)
     task.add_done_callback(lambda _: pieces.put_nowait(None))
-    first: str | None = ""
+    got = asyncio.create_task(pieces.get())
+    gone = asyncio.create_task(_until_gone(request))
     try:
         # What goes wrong before anything was said is an error with a status of its own.
-        async with asyncio.timeout(keep_alive_s):
-            first = await pieces.get()
-    except TimeoutError:
-        pass
+        await asyncio.wait({got, gone}, timeout=keep_alive_s, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            task.cancel()
+            return Response(status_code=GONE)  # nobody reads it
     except asyncio.CancelledError:
         task.cancel()
         raise
-    if first is None and (task.cancelled() or task.exception() is not None):
-        return JsonResponse({}) if task.cancelled() else _raise(task)
+    finally:
+        gone.cancel()
+        got.cancel()
+    first = got.result() if got.done() else ""
+    if first is None and task.cancelled():
+        raise _ending()
+    if first is None and (error := task.exception()) is not None:
+        raise error
     return _Stream(
         _events(job, task, pieces, first, keep_alive_s),
         task,
         held.pop_all(),
         headers=job.shape.headers() if first is None else {"x-rlfocal-id": job.id},
     )
-
-
-def _raise(task: _Task) -> Response:
-    error = task.exception()
-    assert error is not None
-    raise error
 
 
 class _Stream(StreamingResponse):
@@ -133,6 +161,8 @@ async def _events(
             piece = ""
     shape = job.shape  # with the trace of what has happened meanwhile
     try:
+        if task.cancelled():
+            raise _ending()
         done = await task
     except ApiError as exc:
         yield _event(exc.as_json())

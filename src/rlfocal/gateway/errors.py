@@ -31,6 +31,7 @@ class ApiError(RlfocalError):
         param: the field that is wrong, where one is.
         retry_after_s: seconds after which it is worth to try again, where that is known.
         extra: more for the error object.
+        headers: beside those that follow from the rest.
     """
 
     def __init__(
@@ -42,10 +43,12 @@ class ApiError(RlfocalError):
         param: str | None = None,
         retry_after_s: float | None = None,
         extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.param = status, code, param
         self.retry_after_s, self.extra = retry_after_s, dict(extra or {})
+        self._more = dict(headers or {})
 
     def as_json(self) -> dict[str, Any]:
         """As OpenAI's clients read it."""
@@ -60,9 +63,12 @@ class ApiError(RlfocalError):
     @property
     def headers(self) -> dict[str, str]:
         """Beside the content type."""
-        if self.retry_after_s is None:
-            return {}
-        return {"Retry-After": str(max(1, -int(-self.retry_after_s // 1)))}
+        headers = dict(self._more)
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        if self.retry_after_s is not None:
+            headers["Retry-After"] = str(max(1, -int(-self.retry_after_s // 1)))
+        return headers
 
 
 _STATUS = {

@@ -62,7 +62,9 @@ def as_api_error(exc: Exception) -> ApiError | None:
         return ApiError(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
     if isinstance(exc, HTTPException):
         code = {404: "not_found", 405: "method_not_allowed"}.get(exc.status_code, "http_error")
-        return ApiError(exc.status_code, code, f"{exc.detail}; see /openapi.json")
+        return ApiError(
+            exc.status_code, code, f"{exc.detail}; see /openapi.json", headers=exc.headers
+        )
     return None
 
 
@@ -70,26 +72,39 @@ def route(handler: Handler, secrets: tuple[str, ...] = ()) -> Handler:
     """A handler whose errors have become replies."""
     from rlfocal.errors import DatabaseError
 
+    # Not the path: whoever asks could put a line break into it, or a key by mistake.
+    name = getattr(handler, "__name__", "a handler")
+
     async def handle(request: Request) -> Response:
         try:
             return await handler(request)
         except DatabaseError as exc:
-            _log.error("%s: %s", request.url.path, exc)
+            _log.error("%s: %s", name, redact(str(exc), secrets))
             return error_response(unavailable())
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as exc:
             known = as_api_error(exc)
             if known is None:
-                # Without the texts of exceptions and of source lines that could hold a secret.
-                shown = "".join(traceback.format_exception(exc))
-                _log.error("%s: %s", request.url.path, redact(shown, secrets))
+                _log.error("%s: %s", name, redact(_where(exc), secrets))
                 known = ApiError(500, "internal_error", "a fault of the gateway; see its log")
             if known.status in (401, 413, 415, 429):
                 request.app.state.gateway.metrics.refused.labels(known.code).inc()
             return error_response(known)
 
     return handle
+
+
+def _where(exc: BaseException) -> str:
+    """Kinds of exceptions and where they arose; their texts may hold keys and prompts."""
+    parts: list[str] = []
+    current: BaseException | None = exc
+    while current is not None:
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.append(f"{type(current).__name__} at\n{frames}")
+        hidden = None if current.__suppress_context__ else current.__context__
+        current = current.__cause__ or hidden
+    return "caused by ".join(parts)
 
 
 async def read_body(request: Request, settings: GatewaySettings) -> bytes:

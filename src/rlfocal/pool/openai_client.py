@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Self
@@ -23,10 +24,14 @@ from rlfocal.pool.openai_stream import StreamedReply
 from rlfocal.pool.redaction import Secret, excerpt
 from rlfocal.pool.types import Api, Request, Response
 
-__all__ = ["OpenAIEndpoint"]
+__all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops"]
 
 _MOST_BYTES = 8 << 20
 """Of a reply; a longer one is broken or hostile."""
+HOPS_HEADER = "x-rlfocal-hops"
+hops: ContextVar[int] = ContextVar("hops", default=0)
+"""Gateways that what is sent has come through; 0 outside of one. A server that is a gateway itself
+can then tell when it is asked in circles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,9 @@ class OpenAIEndpoint:
 
     async def _post(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> _Reply:
         path = "/chat/completions" if self._api == "chat" else "/completions"
-        session = self._opened()
-        async with session.post(self._base_url + path, json=body, allow_redirects=False) as reply:
+        session, url = self._opened(), self._base_url + path
+        marks = {HOPS_HEADER: str(n)} if (n := hops.get()) else None
+        async with session.post(url, json=body, headers=marks, allow_redirects=False) as reply:
             streamed = None
             if on_text is not None and reply.content_type == "text/event-stream":
                 streamed = StreamedReply(self._api, on_text)

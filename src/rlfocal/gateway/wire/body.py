@@ -7,7 +7,7 @@ data to servers that the pool file names.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,7 +22,10 @@ __all__ = [
     "User",
 ]
 
+_T = TypeVar("_T")
 Short = Annotated[str, Field(max_length=256)]
+Some = Annotated[list[_T], Field(fail_fast=True)]
+"""A list of which the first mistake is told: half a million of them would take seconds to tell."""
 Object = dict[str, Any]
 
 
@@ -37,7 +40,7 @@ class TextPart(_Strict):
     text: str
 
 
-Content = str | list[TextPart]
+Content = str | Some[TextPart]
 
 
 class Instruction(_Strict):
@@ -69,6 +72,8 @@ class ToolCall(_Strict):
     id: Short
     type: Literal["function"] = "function"
     function: CalledFunction
+    index: int | None = None
+    """Some servers number calls in whole replies, too, and clients send back what they got."""
 
 
 class Assistant(_Strict):
@@ -76,9 +81,13 @@ class Assistant(_Strict):
 
     role: Literal["assistant"]
     content: Content | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Some[ToolCall] | None = None
     refusal: str | None = None
     name: Short | None = None
+    # Empty, as clients have them in replies that they send back.
+    annotations: Annotated[list[Object], Field(max_length=0)] | None = None
+    audio: None = None
+    function_call: None = None
 
 
 class Tool(_Strict):
@@ -110,7 +119,7 @@ class Extension(_Strict):
     """What an open question is answered with; null for what the checkpoint was trained on."""
     max_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """No call is made that could bring the cost over it."""
-    deadline_ms: Annotated[int, Field(ge=1)] | None = None
+    deadline_ms: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     """For the whole request."""
     explain: bool = False
     """Whether the reply holds the trace."""
@@ -120,7 +129,7 @@ class ChatBody(_Strict):
     """The body of POST /v1/chat/completions."""
 
     model: Short
-    messages: Annotated[list[Turn], Field(min_length=1)]
+    messages: Annotated[Some[Turn], Field(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -131,14 +140,14 @@ class ChatBody(_Strict):
     stop: Short | Annotated[list[Short], Field(max_length=4)] | None = None
     n: Literal[1] | None = None
     logprobs: Literal[False] | None = None
-    tools: list[Object] | None = None
+    tools: Some[Object] | None = None
     tool_choice: Short | Object | None = None
     parallel_tool_calls: bool | None = None
     response_format: Object | None = None
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
     logit_bias: Object | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Some[Literal["text"]] | None = None
     reasoning_effort: Short | None = None
     verbosity: Short | None = None
     service_tier: Short | None = None

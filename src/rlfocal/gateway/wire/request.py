@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rlfocal.errors import nearest
 from rlfocal.gateway.errors import ApiError
@@ -26,7 +28,7 @@ from rlfocal.gateway.wire.body import (
 from rlfocal.live import LiveQuery
 from rlfocal.pool.types import PASSED_ON, Message
 
-__all__ = ["ENSEMBLE", "ChatRequest", "read_json", "read_request"]
+__all__ = ["ENSEMBLE", "ChatRequest", "first_mistake", "read_json", "read_request"]
 
 ENSEMBLE = "rlfocal"
 """The model that is all members together."""
@@ -63,12 +65,43 @@ def read_json(body: bytes) -> Any:
     def refuse(name: str) -> NoReturn:
         raise ValueError(f"{name} is no JSON")
 
+    def finite(text: str) -> float:
+        value = float(text)
+        # It could not be written as JSON again.
+        return value if math.isfinite(value) else refuse("an endless number")
+
     try:
-        return json.loads(body, parse_constant=refuse)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        found = json.loads(body.decode("utf-8-sig"), parse_constant=refuse, parse_float=finite)
+        if _HALF.search(body):
+            json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # errors of Unicode are ValueErrors
         raise ApiError(
-            400, "invalid_json", "the body is not JSON, or nested too deeply; send UTF-8"
-        ) from None
+            400, "invalid_json",
+            "the body is not JSON, nested too deeply, or holds half of a character (a lone "
+            "surrogate); send UTF-8",
+        ) from None  # fmt: skip
+    return found
+
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""Begins one of the two halves in which JSON may write a rare character."""
+
+
+def first_mistake(exc: ValidationError) -> ErrorDetails:
+    """The first of what does not fit, without the value: that may be a key, or a prompt.
+
+    Raises:
+        ApiError: there are so many that to look at them would hold up everybody else.
+    """
+    if exc.error_count() > _MOST_MISTAKES:
+        raise ApiError(
+            400, "invalid_value",
+            f"{exc.error_count()} fields are unknown or do not fit; see /openapi.json",
+        )  # fmt: skip
+    return exc.errors(include_input=False, include_url=False, include_context=False)[0]
+
+
+_MOST_MISTAKES = 1000
 
 
 def read_request(body: bytes, members: Collection[str], settings: GatewaySettings) -> ChatRequest:
@@ -85,6 +118,7 @@ def read_request(body: bytes, members: Collection[str], settings: GatewaySetting
     found = read_json(body)
     if not isinstance(found, dict):
         raise ApiError(400, "invalid_type", "the body should be a JSON object")
+    _check_counts(found, settings)
     try:
         chat = ChatBody(**found)
     except (ValidationError, TypeError) as exc:
@@ -117,10 +151,10 @@ def read_request(body: bytes, members: Collection[str], settings: GatewaySetting
 
 
 def _refusal(exc: ValidationError | TypeError) -> ApiError:
-    """The first mistake, without the value: that may be a key, or a prompt."""
+    """The first mistake as a client is told of it."""
     if not isinstance(exc, ValidationError):
         return ApiError(400, "invalid_type", "the body's fields should be named by strings")
-    first = exc.errors(include_input=False, include_url=False, include_context=False)[0]
+    first = first_mistake(exc)
     path = [part for part in first["loc"] if part not in _ROLES]
     param = ".".join(map(str, path))
     if first["type"] == "extra_forbidden":
@@ -131,7 +165,10 @@ def _refusal(exc: ValidationError | TypeError) -> ApiError:
         )
     if first["type"] == "missing":
         return ApiError(400, "missing_parameter", f"'{param}' is missing", param=param)
-    return ApiError(400, "invalid_value", f"'{param[:128]}': {first['msg']}", param=param[:128])
+    told = first["msg"]
+    if first["type"] == "union_tag_invalid":  # pydantic would repeat what it found
+        told = "role should be one of system, developer, user, assistant, tool"
+    return ApiError(400, "invalid_value", f"'{param[:128]}': {told}", param=param[:128])
 
 
 _ROLES = {
@@ -141,33 +178,63 @@ _ROLES = {
 """Parts of a path that name a kind and no field."""
 
 
+def _check_counts(found: Mapping[str, Any], settings: GatewaySettings) -> None:
+    """Before each is looked at."""
+    allowed = {"messages": settings.most_messages, "tools": settings.most_tools}
+    for name, most in allowed.items():
+        given = found.get(name)
+        if isinstance(given, list) and len(given) > most:
+            raise ApiError(
+                400, f"too_many_{name}", f"{len(given)} {name}; at most {most} are taken",
+                param=name,
+            )  # fmt: skip
+
+
 def _check_sizes(chat: ChatBody, settings: GatewaySettings) -> None:
-    if len(chat.messages) > settings.most_messages:
-        raise ApiError(
-            400, "too_many_messages",
-            f"{len(chat.messages)} messages; at most {settings.most_messages} are taken",
-            param="messages",
-        )  # fmt: skip
     size = sum(len(_text(turn.content)) for turn in chat.messages)
+    size += sum(map(len, (chat.rlfocal and chat.rlfocal.choices) or ()))
     if size > settings.most_characters:
         raise ApiError(
             400, "context_length_exceeded",
-            f"messages of {size} characters; at most {settings.most_characters} are taken",
+            f"messages and choices of {size} characters; at most {settings.most_characters} are "
+            "taken",
             param="messages",
         )  # fmt: skip
-    if len(chat.tools or ()) > settings.most_tools:
-        raise ApiError(
-            400, "too_many_tools",
-            f"{len(chat.tools or ())} tools; at most {settings.most_tools} are taken",
-            param="tools",
-        )  # fmt: skip
+    for name in _DEEP:
+        if not _is_shallow(getattr(chat, name)):
+            raise ApiError(
+                400, "invalid_value", f"{name} is nested more than {_MOST_DEPTH} levels deep",
+                param=name,
+            )  # fmt: skip
     for name in ("max_tokens", "max_completion_tokens"):
         value = getattr(chat, name)
         if value is not None and value > settings.most_tokens:
             raise ApiError(
                 400, "invalid_value",
-                f"{name} is {value}; at most {settings.most_tokens} are allowed", param=name,
+                f"{name} is too large; at most {settings.most_tokens} are allowed", param=name,
             )  # fmt: skip
+
+
+_DEEP = sorted(PASSED_ON)
+_MOST_DEPTH = 64
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether something that is passed on can be written again as deep as it is nested."""
+    level = [value]
+    for _ in range(_MOST_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return True
+    return False
+
+
+_PRICE = re.compile(r"[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?|\.[0-9]+")
 
 
 def _model(name: str, members: Collection[str]) -> tuple[str | None, float | None]:
@@ -178,11 +245,8 @@ def _model(name: str, members: Collection[str]) -> tuple[str | None, float | Non
         return name, None
     head, colon, tail = name.partition(":")
     if head == ENSEMBLE and colon:
-        try:
-            price = float(tail)
-        except ValueError:
-            price = math.nan
-        if 0 <= price < math.inf:
+        price = float(tail) if _PRICE.fullmatch(tail) else math.inf
+        if price < math.inf:
             return None, price
         raise ApiError(
             400, "invalid_value",
