@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from rlfocal.gateway.chat import chat_completions
+from rlfocal.gateway.dashboard.routes import Dashboard
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import judged, read_judgement
 from rlfocal.gateway.gateway import Gateway
@@ -46,6 +47,7 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
         "/readyz": (readyz, "GET"),
         "/metrics": (metrics, "GET"),
         "/openapi.json": (openapi, "GET"),
+        **Dashboard(gateway, partial(_key, admin=True)).routes,
     }
     secrets = _secrets(gateway)
 

@@ -1,0 +1,67 @@
+// The front page: reads figures every two seconds while it is in view, and hands them round.
+
+import { accuracy } from "./accuracy.js";
+import { by, say, show } from "./dom.js";
+import { figures } from "./door.js";
+import { clock, price } from "./format.js";
+import { frontier } from "./frontier.js";
+import { drift, members } from "./members.js";
+import { latest, savings, tiles } from "./overview.js";
+
+const EVERY_MS = 2000;
+const FRONTIER_EVERY_MS = 30000;
+
+const state = { at: 0, frontierAt: -Infinity, busy: false };
+
+const paint = (found) => {
+  const { policy, window: looked } = found;
+  const dial = policy.price === null ? "" : ` at price ${price(policy.price)}`;
+  const acting = policy.acting && policy.acting !== "learned" ? `, where ${policy.acting} acts` : "";
+  const made = policy.synthetic ? " SYNTHETIC training data." : "";
+  say(
+    by("state"),
+    `As of ${clock(found.at)}. Policy ${policy.id} decides: ${policy.strategy}${dial}${acting}.${made}`,
+  );
+  show(by("wait"), false);
+  show(by("figures"), true);
+  show(by("contents"), true);
+  tiles(found);
+  show(by("none"), found.latest.length === 0);
+  show(by("cut"), looked.is_cut);
+  say(by("cut"), `Of older ones only the latest ${looked.most} requests are looked at.`);
+  accuracy(found.accuracy, looked);
+  savings(found.savings, found.policy);
+  members(found.members);
+  drift(found.members, found.drift_over);
+  latest(found.latest);
+};
+
+const trouble = (message) => {
+  const since = state.at ? ` What you see is from ${clock(state.at)}.` : "";
+  say(by("trouble"), message ? `${message}${since} It is tried again.` : "");
+  show(by("trouble"), Boolean(message));
+};
+
+const look = async () => {
+  if (state.busy || document.hidden) return;
+  state.busy = true;
+  try {
+    const found = await figures(`/dashboard/figures?window=${by("window").value}`);
+    state.at = found.at;
+    paint(found);
+    if (performance.now() - state.frontierAt > FRONTIER_EVERY_MS) {
+      frontier(await figures("/dashboard/frontier"));
+      state.frontierAt = performance.now();
+    }
+    trouble("");
+  } catch (error) {
+    trouble(error.message);
+  } finally {
+    state.busy = false;
+  }
+};
+
+by("window").addEventListener("change", look);
+document.addEventListener("visibilitychange", look);
+setInterval(look, EVERY_MS);
+look();

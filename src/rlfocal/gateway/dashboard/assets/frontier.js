@@ -1,0 +1,191 @@
+// The slider: what another price of a mistake would have cost and earned.
+
+import { dot, line, picture, rect, shares, text } from "./charts.js";
+import { by, chart, facts, say, show, table } from "./dom.js";
+import { UNKNOWN, count, dollars, fixed, interval, percent, price, several } from "./format.js";
+
+const HEIGHT = 240;
+const state = { found: null, at: null };
+
+// Prices of a call from dear to free: the dearer a call, the less a mistake counts.
+const order = (found) => found.prices.map((value, k) => ({ value, k })).reverse();
+
+const mistake = (value) => {
+  if (value === 0) return "more than any number of calls";
+  const calls = 1 / value;
+  return `${calls >= 10 ? Math.round(calls).toLocaleString("en") : calls.toFixed(1)} calls`;
+};
+
+const played = (found, value) => found.replay.prices.find((p) => p.price === value) ?? null;
+
+const share = (estimate) =>
+  estimate.n ? `${percent(estimate.mean)} (${interval(estimate)}, ${count(estimate.n)} judged)` : UNKNOWN;
+
+const replayText = (found, value) => {
+  const { replay } = found;
+  if (!replay.possible) return "this strategy cannot be played through";
+  if (!replay.n) return "no served request can be played through yet: none has left its episode";
+  if (!replay.n_as_served) return `none of ${several(replay.n, "request")} is decided today as it was`;
+  const one = played(found, value);
+  const part = `${count(one?.n ?? 0)} of ${several(replay.n_as_served, "request")}`;
+  if (!one || !one.n) return `${part} could be played through`;
+  return `${part} could be played through (${percent(one.n / replay.n_as_served, 0)})`;
+};
+
+const factsAt = (found, place) => {
+  const { value, k } = order(found)[place];
+  const items = [["Price of a call", `${price(value)} of a right answer; clients ask for it as rlfocal:${price(value)}`]];
+  const trained = found.training[k];
+  items.push([
+    "Training",
+    trained
+      ? `${trained.acting} acts; worth ${fixed(trained.worth, 3)} a query (${trained.other}: ` +
+        `${fixed(trained.other_worth, 3)}; difference ± ${fixed(trained.standard_error, 3)})`
+      : UNKNOWN,
+  ]);
+  items.push(["Played through", replayText(found, value)]);
+  const one = played(found, value);
+  if (one?.n) {
+    items.push(["… calls a request", `${fixed(one.n_calls)} (as served: ${fixed(one.served_n_calls)})`]);
+    const unpriced = one.usd === null;
+    items.push(["… dollars a request", unpriced ? "unpriced" : `${dollars(one.usd)} (as served: ${dollars(one.served_usd)})`]);
+    items.push(["… accuracy", `${share(one.accuracy)}; as served: ${one.served_accuracy.n ? percent(one.served_accuracy.mean) : UNKNOWN}`]);
+  }
+  const served = found.served[k];
+  items.push([
+    "Served",
+    served.n
+      ? `${several(served.n, "request")}, ${fixed(served.n_calls)} calls and ` +
+        `${served.usd === null ? "unpriced" : dollars(served.usd)} a request, accuracy ${share(served.accuracy)}`
+      : "nobody asked for this price",
+  ]);
+  return items;
+};
+
+const drawReplay = ({ points, chosen, own }, width) => {
+  const known = points.filter((p) => p.accuracy.n);
+  const drawing = picture(width, HEIGHT, points.map(
+    (p) => `price ${price(p.value)}: ${p.n ? `${fixed(p.n_calls)} calls` : "not played through"}, accuracy ${percent(p.accuracy.mean)}`,
+  ).join("; "));
+  const box = { left: 44, right: width - 8, top: 24, bottom: HEIGHT - 86 };
+  const each = (box.right - box.left) / points.length;
+  const x = (k) => box.left + (k + 0.5) * each;
+  const lows = known.flatMap((p) => [p.accuracy.low, p.served_accuracy.mean]);
+  const highs = known.flatMap((p) => [p.accuracy.high, p.served_accuracy.mean]);
+  const y = known.length ? shares(drawing, Math.min(...lows), Math.max(...highs), box) : shares(drawing, 0, 1, box);
+  axis(drawing, points, { x, chosen, own, box });
+  const most = Math.max(1, ...points.map((p) => Math.max(p.n_calls ?? 0, p.served_n_calls ?? 0)));
+  const floor = HEIGHT - 24;
+  const tall = (n) => (n / most) * 40;
+  points.forEach((p, k) => {
+    if (!p.n) return;
+    const said = `price ${price(p.value)}: ${fixed(p.n_calls)} calls, as served ${fixed(p.served_n_calls)}`;
+    drawing.append(
+      rect(x(k) - 0.3 * each, floor - tall(p.n_calls), 0.6 * each, tall(p.n_calls), "fill-second", said),
+      line(x(k) - 0.42 * each, floor - tall(p.served_n_calls), x(k) + 0.42 * each, floor - tall(p.served_n_calls), "axis"),
+    );
+    if (!p.accuracy.n) return;
+    const right = `price ${price(p.value)}: ${share(p.accuracy)}`;
+    drawing.append(
+      dot(x(k), y(p.served_accuracy.mean), "ghost", null, 5),
+      line(x(k), y(p.accuracy.low), x(k), y(p.accuracy.high), "range"),
+      dot(x(k), y(p.accuracy.mean), "dot", right),
+    );
+  });
+  drawing.append(line(box.left, floor, box.right, floor, "axis"));
+  drawing.append(text(box.left - 8, floor - 32, most.toFixed(1), { "text-anchor": "end" }));
+  drawing.append(text(box.left, 12, "accuracy ● (○ as served)"));
+  drawing.append(text(box.left, HEIGHT - 72, "calls a request (line: as served)"));
+  return drawing;
+};
+
+const drawTraining = ({ points, chosen, own }, width) => {
+  const known = points.filter((p) => p.worth !== null);
+  const drawing = picture(width, HEIGHT, known.map(
+    (p) => `price ${price(p.value)}: worth ${fixed(p.worth, 3)}`).join("; "));
+  const box = { left: 44, right: width - 8, top: 24, bottom: HEIGHT - 34 };
+  const each = (box.right - box.left) / points.length;
+  const x = (k) => box.left + (k + 0.5) * each;
+  const worths = known.map((p) => p.worth);
+  const y = shares(drawing, Math.max(0, Math.min(1, ...worths)), Math.max(0, ...worths), box);
+  axis(drawing, points, { x, chosen, own, box });
+  points.forEach((p, k) => {
+    if (p.worth === null) return;
+    drawing.append(dot(x(k), y(p.worth), "dot", `price ${price(p.value)}: worth ${fixed(p.worth, 3)}`));
+  });
+  drawing.append(text(box.left, 12, "worth of a query in training"));
+  return drawing;
+};
+
+const axis = (drawing, points, { x, chosen, own, box }) => {
+  const every = Math.max(1, Math.ceil(points.length / Math.floor((box.right - box.left) / 50)));
+  points.forEach((p, k) => {
+    if (k === chosen) drawing.append(line(x(k), 16, x(k), HEIGHT - 22, "chosen"));
+    if (k % every === 0) {
+      const bold = p.value === own ? { class: "value", "font-weight": 600 } : {};
+      drawing.append(text(x(k), HEIGHT - 6, price(p.value), { "text-anchor": "middle", ...bold }));
+    }
+  });
+};
+
+const paint = () => {
+  const { found, at } = state;
+  const places = order(found);
+  const { value } = places[at];
+  say(by("dial-text"), `${mistake(value)}${value === found.own_price ? ", as now" : ""}`);
+  by("dial").setAttribute("aria-valuetext", `${mistake(value)}; price of a call ${price(value)}`);
+  facts(by("price-facts"), factsAt(found, at));
+  const replays = found.replay.prices.some((p) => p.n);
+  if (replays) {
+    const none = { n: 0, accuracy: { n: 0, mean: null }, served_accuracy: { n: 0 } };
+    const points = places.map((p) => ({ value: p.value, ...(played(found, p.value) ?? none) }));
+    chart(by("price-plot"), { points, chosen: at, own: found.own_price }, drawReplay);
+    say(by("price-caption"),
+      "By price of a call, from dear to free. Every price is about the requests that could be played through at it, so compare it with the same requests as served, not with its neighbours.");
+  } else {
+    const points = places.map((p) => ({ value: p.value, worth: found.training[p.k]?.worth ?? null }));
+    chart(by("price-plot"), { points, chosen: at, own: found.own_price }, drawTraining);
+    say(by("price-caption"),
+      "By price of a call, from dear to free: share of right answers less the price of the calls, out of fold in training.");
+  }
+};
+
+export const frontier = (found) => {
+  show(by("price"), found.prices.length > 0);
+  if (!found.prices.length) return;
+  const before = state.found ? order(state.found)[state.at].value : found.own_price;
+  state.found = found;
+  const places = order(found);
+  const dial = by("dial");
+  dial.max = String(places.length - 1);
+  state.at = Math.max(0, places.findIndex((p) => p.value === before));
+  dial.value = String(state.at);
+  paint();
+  table(
+    by("price-table"),
+    ["Price of a call", "Worth in training", { text: "Acts", kind: "text" }, "Played through", "Calls", "as served", "Dollars", "as served", "Accuracy", "as served", "Served"],
+    places.map(({ value, k }) => {
+      const one = played(found, value);
+      const trained = found.training[k];
+      const has = one?.n ? one : null;
+      return {
+        key: value,
+        cells: [
+          price(value), trained ? fixed(trained.worth, 3) : UNKNOWN, { text: trained?.acting ?? UNKNOWN, kind: "text" },
+          `${count(one?.n ?? 0)} of ${count(found.replay.n_as_served)}`,
+          has ? fixed(has.n_calls) : "–", has ? fixed(has.served_n_calls) : "–",
+          has ? (has.usd === null ? "unpriced" : dollars(has.usd)) : "–",
+          has ? (has.usd === null ? "unpriced" : dollars(has.served_usd)) : "–",
+          has?.accuracy.n ? percent(has.accuracy.mean) : "–",
+          has?.accuracy.n ? percent(has.served_accuracy.mean) : "–",
+          count(found.served[k].n),
+        ],
+      };
+    }),
+  );
+};
+
+by("dial")?.addEventListener("input", (event) => {
+  state.at = Number(event.target.value);
+  if (state.found) paint();
+});

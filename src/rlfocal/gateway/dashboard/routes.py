@@ -1,0 +1,173 @@
+"""The dashboard's routes: pages and their files for everybody, figures for administrators.
+
+The pages hold no data. Figures are worked out in a thread, once for everybody who looks within a
+moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache, partial
+from importlib.resources import files
+from typing import Any
+
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rlfocal.gateway.dashboard.figures import WINDOWS, Now, figures
+from rlfocal.gateway.dashboard.frontier import frontier
+from rlfocal.gateway.dashboard.history import History
+from rlfocal.gateway.dashboard.one import request_figures
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.gateway import Gateway
+from rlfocal.gateway.http import Handler, JsonResponse
+from rlfocal.gateway.store.rows import FeedbackRow
+from rlfocal.gateway.store.schema import feedback
+from rlfocal.gateway.waiting import until_written
+from rlfocal.pool.building import unpriced
+
+__all__ = ["Dashboard"]
+
+_FRESH_S = 1.0
+_FRONTIER_FRESH_S = 20.0
+"""It takes a second of computing."""
+_KINDS = {"css": "text/css", "js": "text/javascript"}
+
+Figures = dict[str, Any]
+
+
+class Dashboard:
+    """Handlers of one gateway.
+
+    Args:
+        gateway: that is shown.
+        admit: raises unless a request comes from an administrator.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        admit: Callable[[Request], Awaitable[object]],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._gateway, self._admit, self._clock = gateway, admit, clock
+        self._history = History(gateway.store)
+        self._kept: dict[str, tuple[float, Figures]] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    @property
+    def routes(self) -> Mapping[str, tuple[Handler, str]]:
+        """Path → handler and method."""
+        return {
+            "/": (partial(_page, "index.html"), "GET"),
+            "/requests/{id}": (partial(_page, "request.html"), "GET"),
+            "/dashboard/assets/{name}": (_asset, "GET"),
+            "/dashboard/figures": (self.figures, "GET"),
+            "/dashboard/frontier": (self.frontier, "GET"),
+            "/dashboard/requests/{id}": (self.request, "GET"),
+        }
+
+    async def figures(self, request: Request) -> Response:
+        """Figures of the front page."""
+        await self._admit(request)
+        window = request.query_params.get("window", "1h")
+        if window not in WINDOWS:
+            known = ", ".join(WINDOWS)
+            raise ApiError(400, "invalid_value", f"window: one of {known}", param="window")
+        return JsonResponse(await self._fresh(window, _FRESH_S, partial(self._figures, window)))
+
+    async def frontier(self, request: Request) -> Response:
+        """What other prices would have come to."""
+        await self._admit(request)
+        return JsonResponse(await self._fresh("frontier", _FRONTIER_FRESH_S, self._frontier))
+
+    async def request(self, request: Request) -> Response:
+        """One request with its trace."""
+        await self._admit(request)
+        look = partial(asyncio.to_thread, self._request, request.path_params["id"])
+        found = await until_written(look)
+        if isinstance(found, ApiError):
+            raise found
+        return JsonResponse(found)
+
+    async def _fresh(self, name: str, fresh_s: float, work: Callable[[], Any]) -> Figures:
+        """Figures that are not older than that."""
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            at, found = self._kept.get(name, (0.0, {}))
+            if not found or time.monotonic() - at > fresh_s:
+                found = await work()
+                self._kept[name] = time.monotonic(), found
+            return found
+
+    async def _figures(self, window: str) -> Figures:
+        now = self._now()
+
+        def work() -> Figures:
+            return figures(self._history.read(), now, window, kept=self._history.n)
+
+        return await asyncio.to_thread(work)
+
+    async def _frontier(self) -> Figures:
+        gateway = self._gateway
+        checkpoint, policy = gateway.checkpoint, gateway.policy
+        memory = gateway.recent.memory
+
+        def work() -> Figures:
+            return frontier(gateway.store, self._history.read(), checkpoint, policy, memory)
+
+        return await asyncio.to_thread(work)
+
+    def _now(self) -> Now:
+        gateway = self._gateway
+        return Now(
+            at=self._clock(),
+            started_at=gateway.started_at,
+            in_flight=gateway.n_in_flight,
+            members=gateway.member_names,
+            circuits={m.name: m.circuit.state for m in gateway.members if m.circuit is not None},
+            unpriced=unpriced(gateway.members),
+            policy=gateway.policy,
+            checkpoint=gateway.checkpoint,
+            remember=gateway.settings.remember,
+            keeps_prompts=gateway.settings.keep_prompts,
+        )
+
+    def _request(self, request_id: str) -> Figures | ApiError:
+        store = self._gateway.store
+        with store.connections.read() as connection:
+            row = store.log.request(connection, request_id)
+            wanted = sa.select(feedback).where(feedback.c.request_id == request_id)
+            judged = connection.execute(wanted).mappings().one_or_none()
+        if row is None:
+            return ApiError(404, "request_not_found", "no request of that id", param="id")
+        return request_figures(row, None if judged is None else FeedbackRow(**judged))
+
+
+# Pages and their files ---------------------------------------------------------------------------
+
+
+@cache
+def _read(name: str) -> bytes:
+    return files(__package__).joinpath("assets", name).read_bytes()
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(file.name for file in files(__package__).joinpath("assets").iterdir())
+
+
+async def _page(name: str, _: Request) -> Response:
+    return Response(_read(name), media_type="text/html")
+
+
+async def _asset(request: Request) -> Response:
+    name = request.path_params["name"]
+    kind = _KINDS.get(name.rpartition(".")[2])
+    if kind is None or name not in _names():
+        raise ApiError(404, "not_found", "no such file")
+    return Response(_read(name), media_type=kind)

@@ -1,0 +1,133 @@
+"""What asking only some members has saved, against asking everybody and against one alone.
+
+Of a member that was asked in a request, its cost there is known. Of one that was not, the mean of
+its priced replies stands in: what it costs on the questions on which it was asked. Where it was
+never asked, or nobody knows its price, the sum is not known, and never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rlfocal.gateway.dashboard.history import Judged, Seen
+from rlfocal.gateway.dashboard.intervals import estimate
+
+__all__ = ["MeanCost", "mean_costs", "savings"]
+
+
+class MeanCost(NamedTuple):
+    """What a member's reply costs."""
+
+    usd: float | None
+    """None: not known."""
+    n: int
+    """Priced replies."""
+    why: str
+    """"known", "unpriced" (nobody knows some reply's price) or "not asked"."""
+
+
+def mean_costs(seen: Iterable[Seen], members: Sequence[str]) -> dict[str, MeanCost]:
+    """Of each member, over the replies it gave."""
+    prices: dict[str, list[float | None]] = {name: [] for name in members}
+    for request in seen:
+        for name, call in request.asked.items():
+            if call.replied and name in prices:
+                prices[name].append(call.usd)
+    return {name: _mean(found) for name, found in prices.items()}
+
+
+def _mean(found: Sequence[float | None]) -> MeanCost:
+    known = [usd for usd in found if usd is not None]
+    if not found:
+        return MeanCost(None, 0, "not asked")
+    if len(known) < len(found):
+        return MeanCost(None, len(known), "unpriced")
+    return MeanCost(sum(known) / len(known), len(known), "known")
+
+
+def savings(
+    seen: Sequence[Seen],
+    judged: Mapping[str, Judged],
+    *,
+    members: Sequence[str],
+    best: str | None,
+    mean: Mapping[str, MeanCost],
+) -> dict[str, Any]:
+    """Compare what was spent with what two simple rules would have taken.
+
+    Args:
+        seen: requests to the ensemble.
+        judged: by their ids.
+        members: of the ensemble.
+        best: the member that was most accurate in training.
+        mean: costs of their replies.
+    """
+    answered = [r for r in seen if r.status == 200 and r.asked]
+    n_calls = sum(len(r.calls) for r in answered)
+    found: dict[str, Any] = {
+        "n": len(answered),
+        "n_calls": n_calls,
+        "usd": sum(r.usd for r in answered),
+        "n_unpriced": sum(r.n_unpriced for r in answered),
+        "unsettled_usd": sum(r.unsettled_usd for r in answered),
+    }
+    found["everybody"] = _against_everybody(answered, members, mean, found)
+    found["single"] = None if best is None else _against_single(answered, judged, best, mean, found)
+    return found
+
+
+def _against_everybody(
+    seen: Sequence[Seen],
+    members: Sequence[str],
+    mean: Mapping[str, MeanCost],
+    spent: Mapping[str, Any],
+) -> dict[str, Any]:
+    # Whoever was left alone because it kept failing would not have been asked either.
+    left = [m for r in seen for m in members if m not in r.asked and m not in r.shut]
+    why = _unknown(left, mean)
+    saved = None if why else sum(mean[m].usd or 0.0 for m in left)
+    return {
+        "calls_saved": len(left),
+        "n_calls": spent["n_calls"] + len(left),
+        "usd_saved": saved,
+        "usd": None if saved is None or spent["n_unpriced"] else spent["usd"] + saved,
+        "unknown": why,
+    }
+
+
+def _against_single(
+    seen: Sequence[Seen],
+    judged: Mapping[str, Judged],
+    best: str,
+    mean: Mapping[str, MeanCost],
+    spent: Mapping[str, Any],
+) -> dict[str, Any]:
+    others = [call for r in seen for call in r.calls if call.round is None or call.member != best]
+    missing = [best for r in seen if best not in r.asked]
+    why = _unknown(missing, mean)
+    unpriced = {call.member: "unpriced" for call in others if call.replied and call.usd is None}
+    why = why | unpriced
+    saved = None
+    if not why:
+        saved = sum(mean[m].usd or 0.0 for m in missing) - sum(call.usd or 0.0 for call in others)
+    both = [
+        (judged[r.id].earned, score)
+        for r in seen
+        if r.id in judged and (score := judged[r.id].member_scores.get(best)) is not None
+    ]
+    return {
+        "member": best,
+        "calls_saved": len(missing) - len(others),
+        "n_calls": len(seen),
+        "usd_saved": saved,
+        "usd": None if saved is None or spent["n_unpriced"] else spent["usd"] + saved,
+        "unknown": why,
+        "accuracy": estimate([score for _, score in both]),
+        "ensemble_accuracy": estimate([earned for earned, _ in both]),
+    }
+
+
+def _unknown(members: Iterable[str], mean: Mapping[str, MeanCost]) -> dict[str, str]:
+    """Member → why its cost is not known."""
+    return {m: mean[m].why for m in dict.fromkeys(members) if mean[m].usd is None}
