@@ -113,6 +113,8 @@ def from_nobody(error: NobodyAnswered) -> ApiError:
         status, code = 504, "deadline_exceeded"
     elif kinds == {Failure.RATE_LIMITED.value}:
         status, code = 429, "members_rate_limited"
+    elif kinds == {Failure.CIRCUIT_OPEN.value}:
+        status, code = 503, "no_member_available"
     elif "no-answer" in kinds:
         status, code = 502, "no_answer"
     else:

@@ -25,6 +25,7 @@ from rlfocal.live import Ensemble, LiveQuery, members_for
 from rlfocal.live.likeness import alike, text_encoder
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import PoolSettings
+from rlfocal.pool.types import Response
 from rlfocal.pool.wrappers.breaker import Circuits
 from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.strategies.protocol import Dialled
@@ -215,8 +216,15 @@ class Gateway:
     def _warm_up(self) -> None:
         """Do once what is slow the first time, so that no request waits for it."""
         alike(["one", "two"], text_encoder())
+        reply = Response("two")
         for choices in ((), ("one", "two")):
-            self._ensemble.route(LiveQuery("one or two?", choices))
+            query = LiveQuery("one or two?", choices)
+            self._ensemble.route(query)
+            board = self._ensemble.board(query)
+            board.put(0, self._ensemble.graded(self._ensemble.members[0], query, [reply]))
+            view = board.view(n_rounds=1)
+            self._ensemble.strategy.next_members(view)
+            self._ensemble.strategy.fuse(view)
 
     async def _end_requests(self) -> None:
         tasks = list(self._tasks)

@@ -30,9 +30,11 @@ __all__ = ["GONE", "Job"]
 _log = logging.getLogger(__name__)
 GONE = 499
 """Status, in the log alone, of a request whose client hung up."""
-_MARGIN_S, _MARGIN = 0.1, 0.1
-"""Kept back from a deadline, so that there is time to say that it is over: that many seconds, or
-that share of it where that is less."""
+_MARGIN_S, _MARGIN = 0.25, 0.15
+"""Kept back from a deadline for what is left to do once members are no longer waited for: that many
+seconds, or that share of it where that is less."""
+_LAST_S = 0.02
+"""Of that, for saying that it is over."""
 _LEASE_S = 60.0
 """After its deadline, until a reservation counts as lost."""
 
@@ -87,7 +89,7 @@ class Job:
         ends = self._started + self.chat.deadline_s
         margin = min(_MARGIN_S, _MARGIN * self.chat.deadline_s)
         try:
-            async with asyncio.timeout_at(ends - margin / 2):
+            async with asyncio.timeout_at(ends - min(_LAST_S, margin / 2)):
                 max_usd = await self._admit()
                 left = ends - margin - asyncio.get_running_loop().time()
                 if left <= 0:

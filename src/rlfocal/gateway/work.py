@@ -112,15 +112,7 @@ class EnsembleWork:
                 "lower max_tokens",
                 param="rlfocal.max_usd",
             )  # fmt: skip
-        refusal = from_nobody(error)
-        if not self.trace.rounds:
-            waits = [m.circuit.retry_after_s for m in self._ensemble.members if m.circuit]
-            return ApiError(
-                503, "no_member_available",
-                "all members have failed too often just now and are left alone for a while",
-                retry_after_s=max(1.0, min(waits, default=1.0)),
-            )  # fmt: skip
-        return refusal
+        return from_nobody(error)
 
 
 def _completion(answer: Answer, chat: ChatRequest) -> Completion:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Answering", "Limits", "Listener", "Told"]
 
-_SHUT = "left alone for a while: it kept failing"
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -171,7 +169,9 @@ class Answering:
             return
         for n in shut:
             self._board.put(n, None)
+            self._replies.shut(n)
         self.trace.shut = [self._ensemble.members[n].name for n in shut]
+        self._strategy = self._deliberation.go_on_alone()
         self._view = self._shown(self._board, n_rounds=0)
 
     def _or_rather(self, wanted: BoolArray) -> BoolArray:
@@ -250,6 +250,8 @@ class Answering:
         if self._told is not None and self._told.something:
             self._replies.take_as_said()
         await self._replies.regroup(self._board)
+        if self._replies.failures:
+            self._strategy = self._deliberation.go_on_alone()
         self._view = view = self._after(self._board)
         said = [self._replies.said(n, self._board, view.support[0, n]) for n in chosen]
         wanted = self._deliberation.heard(view, said, self._board.candidates)
@@ -301,7 +303,7 @@ class Answering:
     def _answer(self) -> Answer:
         trace = self.trace
         if trace.answer is None:
-            causes = dict.fromkeys(trace.shut, _SHUT) | {
+            causes = {name: str(self._replies.failures[name]) for name in trace.shut} | {
                 said.member: said.detail or "its reply holds no usable answer"
                 for part in trace.rounds
                 for said in part.asked

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from rlfocal.errors import MemberError
+from rlfocal.errors import Failure, MemberError
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.likeness import Alike, alike, text_encoder
 from rlfocal.live.query import LiveQuery
@@ -68,6 +68,16 @@ class Replies:
             self.of[n] = replies
         else:
             self.failures[member.name] = next(s for s in own if isinstance(s, MemberError))
+
+    def shut(self, n: int) -> None:
+        """Note a member that is not asked, because it kept failing just before."""
+        member = self._ensemble.members[n]
+        wait_s = None if member.circuit is None else member.circuit.retry_after_s
+        self.failures[member.name] = MemberError(
+            f"{member.name}: not asked: it kept failing, and is left alone for a while",
+            failure=Failure.CIRCUIT_OPEN,
+            retry_after_s=wait_s,
+        )
 
     def take_as_said(self) -> None:
         """Replies are answers as they are: one of them has been told already."""

@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 
 from rlfocal.records import BoolArray
+from rlfocal.rl.everybody import Everybody
+from rlfocal.rl.fallback import LEARNED
 from rlfocal.rl.parts import Trained
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import View
 
 __all__ = ["Deliberation", "Round", "Said", "Trace"]
 
+AGENTS = (LEARNED, Everybody.name)
+"""Who acts where no rival does; the second where calls cost nothing."""
 _N_SHOWN = 4
 """Candidates named in a round."""
 
@@ -144,6 +148,15 @@ class Deliberation:
     def n_rounds(self) -> int:
         """How many there were."""
         return len(self.trace.rounds)
+
+    def go_on_alone(self) -> Trained:
+        """Let no rival act from now on, since a member has failed; the strategy that acts then."""
+        learned = self._strategy
+        if isinstance(learned, RlFocal) and self.trace.acting not in (None, *AGENTS):
+            self.trace.why = f"{self.trace.acting} would act, but a member has failed"
+            self.trace.acting = AGENTS[learned.price == 0]
+            self._strategy = learned.alone()
+        return self._strategy
 
     def first(self, view: View) -> BoolArray:
         """bool[N]: whom to ask in the first round.

@@ -109,6 +109,17 @@ class RlFocal(Base):
         other._first = None  # what was decided at another price
         return other
 
+    def alone(self) -> Self:
+        """The same without rivals: for a query of which a member has failed.
+
+        Rivals earned their place where members answer; the agents were trained with members left
+        out at random.
+        """
+        other = copy.copy(self)
+        other._acting = self.fallback_.rivals.get(Everybody.name) if self.price == 0 else None
+        other._first = None
+        return other
+
     @property
     def ranking(self) -> IntArray:
         """int64[N]: the members, the most accurate in training first."""
