@@ -155,7 +155,10 @@ def _refusal(exc: ValidationError | TypeError) -> ApiError:
     if not isinstance(exc, ValidationError):
         return ApiError(400, "invalid_type", "the body's fields should be named by strings")
     first = first_mistake(exc)
-    path = [part for part in first["loc"] if part not in _ROLES]
+    first_part, *others = first["loc"]
+    named = others[-1:] if first["type"] == "extra_forbidden" else []
+    between = others[: len(others) - len(named)]
+    path = [first_part, *(part for part in between if part not in _ROLES), *named]
     param = ".".join(map(str, path))
     if first["type"] == "extra_forbidden":
         known = Extension.model_fields if path[:1] == ["rlfocal"] else ChatBody.model_fields
@@ -294,7 +297,7 @@ def _query(chat: ChatBody, extension: Extension, *, whole: bool) -> LiveQuery:
 def _message(turn: Any) -> Message:
     text = _text(turn.content)
     if isinstance(turn, Assistant) and turn.tool_calls:
-        calls = [call.model_dump() for call in turn.tool_calls]
+        calls = [call.model_dump(exclude={"index"}) for call in turn.tool_calls]
         return Message("assistant", text, {"tool_calls": calls})
     if isinstance(turn, Tool):
         return Message("tool", text, {"tool_call_id": turn.tool_call_id})
