@@ -21,6 +21,7 @@ from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.gateway.work import EnsembleWork, NamedWork, Tell, Work
+from rlfocal.rl.online.exploring import Exploration
 
 if TYPE_CHECKING:
     from rlfocal.gateway.gateway import Gateway
@@ -71,7 +72,12 @@ class Job:
             chat,
             memory=gateway.recent.memory,
             synthesiser=gateway.settings.synthesiser,
+            exploration=self._exploration(),
         )
+
+    def _exploration(self) -> Exploration | None:
+        epsilon = self._gateway.settings.explore
+        return Exploration(epsilon=epsilon).of_request(self.id) if epsilon else None
 
     def start(self, tell: Tell | None = None) -> asyncio.Task[Completion]:
         """Set it going; it is written down when the task ends, however that is.

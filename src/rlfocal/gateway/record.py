@@ -97,6 +97,7 @@ def row_of(
         candidates=[kept_answer(text) for text in candidates],
         chosen=chosen,
         trace=_kept_trace(trace) | {"kind": work.kind},
+        episode=None if done is None else work.episode(),
         prompt=chat.query.prompt if keep_prompt else None,
     )
 

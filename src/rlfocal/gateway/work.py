@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from rlfocal.errors import ConfigError, MemberError, NobodyAnswered
 from rlfocal.gateway.errors import ApiError, from_member, from_nobody
@@ -17,6 +17,8 @@ from rlfocal.live.query import as_called
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Request
 from rlfocal.pool.wrappers.unsettled import billed
+from rlfocal.rl.online.exploring import Exploration, Exploring
+from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory
 
 __all__ = ["EnsembleWork", "NamedWork", "Work"]
@@ -48,6 +50,10 @@ class Work(Protocol):
         """
         ...
 
+    def episode(self) -> dict[str, Any] | None:
+        """What off-policy learning needs of it, once it has ended; None for nothing."""
+        ...
+
 
 class EnsembleWork:
     """All members together.
@@ -57,9 +63,7 @@ class EnsembleWork:
         chat: the request.
         memory: recent labelled queries; None for none.
         synthesiser: a member that makes one reply out of several.
-
-    Raises:
-        ApiError: the query cannot be asked.
+        exploration: what is left to chance, so that others can learn from it; None for nothing.
     """
 
     def __init__(
@@ -69,7 +73,13 @@ class EnsembleWork:
         *,
         memory: Memory | None,
         synthesiser: str | None,
+        exploration: Exploration | None,
     ) -> None:
+        self._exploring: Exploring | None = None
+        strategy = ensemble.strategy
+        if exploration is not None and may_explore(strategy):
+            self._exploring = Exploring(strategy, exploration)
+            ensemble = ensemble.led_by(self._exploring)
         self._ensemble, self._chat = ensemble, chat
         self._memory, self._synthesiser = memory, synthesiser
         self.trace: Trace = ensemble.deliberation().trace
@@ -104,6 +114,15 @@ class EnsembleWork:
         except NobodyAnswered as exc:
             raise self._refusal(exc, max_usd) from None
 
+    def episode(self) -> dict[str, Any] | None:
+        """What off-policy learning needs; None where it learns nothing from it."""
+        trace = self.trace
+        if self._exploring is None or not trace.rounds or trace.shut:
+            return None
+        if any(said.failure is not None for said in trace.calls):
+            return None  # other rules hold where a member fails
+        return self._exploring.episode().as_json()
+
     def _refusal(self, error: NobodyAnswered, max_usd: float) -> ApiError:
         if not self.trace.rounds and len(self.trace.shut) < len(self._ensemble.members):
             return ApiError(
@@ -113,6 +132,11 @@ class EnsembleWork:
                 param="rlfocal.max_usd",
             )  # fmt: skip
         return from_nobody(error)
+
+
+def may_explore(strategy: object) -> TypeGuard[RlFocal]:
+    """Whether a policy's propensities can be told: it asks one member after another."""
+    return isinstance(strategy, RlFocal) and strategy.config.rounds is None
 
 
 def _completion(answer: Answer, chat: ChatRequest) -> Completion:
@@ -208,6 +232,10 @@ class NamedWork:
         return Completion(
             reply.text, reply.finish, reply.tool_calls, answer=answer, streamed=streamed
         )
+
+    def episode(self) -> dict[str, Any] | None:
+        """Nothing was decided."""
+        return None
 
     def _note(self, said: Said) -> None:
         self.trace.rounds.append(Round((said,), {}, 1.0))

@@ -196,8 +196,12 @@ class Ensemble:
         Raises:
             ConfigError: a price that the strategy does not know.
         """
+        return self.led_by(at_price(self.strategy, price))
+
+    def led_by(self, strategy: Trained) -> Ensemble:
+        """The same members, asked as another strategy of the same checkpoint wants."""
         other = copy.copy(self)
-        other.strategy = at_price(self.strategy, price)
+        other.strategy = strategy
         return other
 
     def member(self, name: str) -> LiveMember:
