@@ -10,7 +10,8 @@ import pytest
 
 from rlfocal.errors import RecordError
 from rlfocal.records import ResponseTable
-from rlfocal.rl.online.episodes import Episode, batch
+from rlfocal.rl.online.decisions import batch
+from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.online.exploring import Exploration, log_replay
 
 EXPLORING = Exploration(epsilon=0.7, seed=3)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from rlfocal.rl.online.episodes import batch
+from rlfocal.rl.online.decisions import batch
 from rlfocal.rl.online.estimates import (
     Estimate,
     Figures,

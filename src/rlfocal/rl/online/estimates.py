@@ -28,13 +28,25 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.rl.online.episodes import Decisions, Episode, batch
+from rlfocal.rl.online.decisions import Decisions, batch
+from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.online.following import Path, follow
 from rlfocal.rl.online.values import Features, fit_values
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory
 
-__all__ = ["Estimate", "Figures", "Interval", "compare", "doubly_robust", "may_promote", "usable"]
+__all__ = [
+    "LEAST_DEPARTED",
+    "Estimate",
+    "Figures",
+    "Interval",
+    "backwards",
+    "compare",
+    "doubly_robust",
+    "effective",
+    "may_promote",
+    "usable",
+]
 
 Float64Array = NDArray[np.float64]
 
@@ -151,8 +163,8 @@ def compare(
         live=figures(lambda pair: pair[:, 1]),
         difference=figures(lambda pair: pair[:, 0] - pair[:, 1]),
         n_episodes=len(log),
-        n_effective=_kish(its.weight),
-        n_departed=_kish(its.weight[own.weight == 0]),
+        n_effective=effective(its.weight),
+        n_departed=effective(its.weight[own.weight == 0]),
         weight=(float(mean[0, 0]), float(mean[0, 1])),
         weight_error=(float(error[0]), float(error[1])),
         n_unknown=its.n_unknown,
@@ -241,7 +253,7 @@ def _reward(path: Path, log: Decisions) -> Float64Array:
     return path.score - np.bincount(log.episode, log.charge, minlength=len(log))
 
 
-def _kish(weight: Float64Array) -> float:
+def effective(weight: Float64Array) -> float:
     """Effective sample size, (sum of w)^2 / sum of w^2; 0 of nothing. Source: Kish 1965."""
     squares = float((weight**2).sum())
     return float(weight.sum()) ** 2 / squares if squares > 0 else 0.0

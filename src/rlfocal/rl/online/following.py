@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray
-from rlfocal.rl.online.episodes import Decisions, worth_of
+from rlfocal.rl.online.decisions import Decisions, worth_of
 from rlfocal.rl.online.exploring import answers
 from rlfocal.rl.strategy import RlFocal
 

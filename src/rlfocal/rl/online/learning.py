@@ -34,10 +34,18 @@ from rlfocal.rl.decider import Decider
 from rlfocal.rl.fallback import LEARNED, Fallback
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observation
-from rlfocal.rl.online.episodes import Decisions, Episode, batch
-from rlfocal.rl.online.estimates import Estimate, backwards, compare, usable
+from rlfocal.rl.online.decisions import Decisions, batch
+from rlfocal.rl.online.episodes import Episode
+from rlfocal.rl.online.estimates import (
+    LEAST_DEPARTED,
+    Estimate,
+    backwards,
+    compare,
+    effective,
+    usable,
+)
 from rlfocal.rl.online.exploring import seen_by
-from rlfocal.rl.online.following import follow
+from rlfocal.rl.online.following import follow, products
 from rlfocal.rl.online.values import Features, fit_values
 from rlfocal.rl.policy import action_log_prob, likeliest, logits_of
 from rlfocal.rl.strategy import RlFocal
@@ -163,7 +171,7 @@ class _Learner:
             self._live = self._softened()
         # The live policy gains nothing, for certain.
         self._least, self._best = 0.0, copy.deepcopy(self.decider)
-        self._from: Float64Array | None = None
+        self._from: tuple[Float64Array, Float64Array] | None = None
 
     def learn(self) -> Decider:
         """Improve round by round."""
@@ -187,14 +195,18 @@ class _Learner:
         return self._best.eval()
 
     def _keep_best(self) -> None:
-        """Go by what the weakest guess of the gain on these episodes is: one standard error off."""
-        first = np.flatnonzero(np.append(True, self._log.last[:-1]))
-        earned = self._value[first]
+        """Go by a cautious guess of the gain on these episodes: one standard error off.
+
+        Where the log hardly ever went along, a guess is the model's alone and counts for nothing.
+        """
+        earned = self._value[np.flatnonzero(np.append(True, self._log.last[:-1]))]
+        weight = products(self._ratio, self._log)
         if self._from is None:
-            self._from = earned
-        gain = earned - self._from
+            self._from = earned, weight
+        before, own = self._from
+        gain = earned - before
         least = float(gain.mean() - gain.std() / np.sqrt(len(gain)))
-        if least > self._least:
+        if least > self._least and effective(weight[own == 0]) >= LEAST_DEPARTED / 2:
             self._least, self._best = least, copy.deepcopy(self.decider)
 
     def _softened(self) -> Tensor:
@@ -216,17 +228,17 @@ class _Learner:
         wanted = action[:, None] == np.arange(n_members)
         rows = np.arange(len(action))
         payoff = np.zeros((len(action), n_members + 1))
-        expected, judged = np.zeros(len(action)), np.zeros(len(action))
+        judged = np.zeros(len(action))
         for k in np.unique(self._fold):
             here = self._fold == k
-            model = fit_values(features, log, wanted, self._score, ~here)
-            payoff[here] = model.of_each(features.take(here), self._config.doubt)
-            expected[here] = model.of(features.take(here), wanted[here])
+            doubt = self._config.doubt
+            model = fit_values(features, log, wanted, self._score, ~here, doubt=doubt)
+            payoff[here] = model.of_each(features.take(here), doubt)
             judged[here] = model.of(features.take(here), log.wanted[here])
         agrees = (wanted == log.wanted).all(axis=1)
         inverse = np.minimum(1 / log.propensity, self._config.clip)
-        ratio = np.where(agrees, inverse, 0)
-        self._value = value = backwards(expected, judged, ratio, self._score, log)
+        self._ratio, ratio = np.where(agrees, 1 / log.propensity, 0), np.where(agrees, inverse, 0)
+        self._value = value = backwards(payoff[rows, action], judged, ratio, self._score, log)
         after = np.append(value[1:], 0.0)
         after = np.where(log.last, self._score[log.episode], after) - log.charge
         single = self._single

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray
-from rlfocal.rl.online.episodes import Decisions
+from rlfocal.rl.online.decisions import Decisions
 from rlfocal.rl.online.exploring import seen_by
 from rlfocal.rl.strategy import RlFocal
 
@@ -129,6 +129,8 @@ def fit_values(
     wanted: BoolArray,
     score: Float64Array,
     rows: NDArray[np.bool_],
+    *,
+    doubt: float = 0.0,
 ) -> Values:
     """Fit on some of the episodes what a policy earns.
 
@@ -138,41 +140,36 @@ def fit_values(
         wanted: bool[B, N], what the policy would do.
         score: float64[E], worth of what it answers at the end of each episode.
         rows: bool[B], whose decisions are learned from; whole episodes.
+        doubt: standard errors that are taken off what comes after a decision, so that nothing is
+            hoped for from states of which little is known (pessimism, Jin, Yang and Wang 2021).
     """
     stops = ~log.wanted.any(axis=1)
     solve_stop = _Ridge(features.take(rows & stops).of_stopping())
     solve_ask = _Ridge(features.take(rows & ~stops).of_asking(log.wanted[rows & ~stops]))
-    weights = np.zeros(solve_stop.width), np.zeros(solve_ask.width)
     ends = np.where(log.last, score[log.episode], 0.0) - log.charge
     asks, own_stop = features.of_asking(wanted), features.of_stopping()
-    own = wanted.any(axis=1)
+    own, after = wanted.any(axis=1), np.zeros(len(ends))
     for _ in range(log.wanted.shape[1] + 1):
-        follows = np.where(own, asks @ weights[1], own_stop @ weights[0])
-        after = np.where(log.last, 0.0, np.append(follows[1:], 0.0))
         target = ends + after
-        weights = solve_stop(target[rows & stops]), solve_ask(target[rows & ~stops])
-    return Values(
-        solve_stop.model(weights[0], target[rows & stops]),
-        solve_ask.model(weights[1], target[rows & ~stops]),
-    )
+        values = Values(solve_stop(target[rows & stops]), solve_ask(target[rows & ~stops]))
+        follows = np.where(own, values.asking(asks, doubt), values.stopping(own_stop, doubt))
+        after = np.where(log.last, 0.0, np.append(follows[1:], 0.0))
+    return values
 
 
 class _Ridge:
     """Ridge regression on the same rows float64[R, K] again and again; the constant comes first."""
 
     def __init__(self, rows: Float64Array) -> None:
-        self.width = rows.shape[1]
-        penalty = np.full(self.width, _RIDGE)
+        self._rows = rows
+        penalty = np.full(rows.shape[1], _RIDGE)
         penalty[0] = 1e-6
-        self._rows, self._precision = rows, rows.T @ rows + np.diag(penalty)
-        self._solver = np.linalg.solve(self._precision, rows.T)
+        covariance = np.linalg.inv(rows.T @ rows + np.diag(penalty))
+        self._solver, self._root = covariance @ rows.T, np.linalg.cholesky(covariance)
 
-    def __call__(self, target: Float64Array) -> Float64Array:
-        return np.asarray(self._solver @ target)
-
-    def model(self, weight: Float64Array, target: Float64Array) -> _Model:
-        """The regression with its standard errors, from how far it is off on its own rows."""
+    def __call__(self, target: Float64Array) -> _Model:
+        """The regression on float64[R], with standard errors from how far it is off there."""
+        weight = self._solver @ target
         off = target - self._rows @ weight
-        noise = np.sqrt((off**2).sum() / max(1, len(off) - self.width))
-        root = np.linalg.cholesky(np.linalg.inv(self._precision))
-        return _Model(weight, noise * root)
+        noise = np.sqrt((off**2).sum() / max(1, len(off) - len(weight)))
+        return _Model(weight, noise * self._root)
