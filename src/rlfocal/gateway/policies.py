@@ -40,7 +40,7 @@ class Policies:
     """
 
     def __init__(self, gateway: Gateway, folder: Path) -> None:
-        self._gateway, self._folder = gateway, folder
+        self._gateway, self.folder = gateway, folder
         self.id = self._given = policy_id(gateway.checkpoint)
         self._refused: str | None = None
 
@@ -52,7 +52,7 @@ class Policies:
         """
         log, given = self._gateway.store.log, self._given
         row = PolicyRow(
-            id=given, created_at=time.time(), state="live", path=str(self._folder.resolve())
+            id=given, created_at=time.time(), state="live", path=str(self.folder.resolve())
         )
 
         def settle(connection: sa.Connection) -> None:

@@ -1,0 +1,172 @@
+"""Policies that change while a gateway runs: episodes logged, a promotion adopted, a rollback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from drifting import N_TRAINING, question, says, train, truth, write_pool
+from serving import Served, serving
+
+from rlfocal.cli.main import main
+from rlfocal.gateway.store import PolicyRow
+from rlfocal.pool.stub import StubServer, StubThread
+from rlfocal.rl.checkpoint import load_checkpoint
+from rlfocal.rl.online.episodes import Episode
+from rlfocal.rl.online.shadows import save_shadow
+from rlfocal.rl.strategy import RlFocal
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("policies"))
+
+
+@pytest.fixture
+def served(folder: Path, tmp_path: Path) -> Iterator[Served]:
+    copy = tmp_path / "checkpoint"
+    shutil.copytree(folder, copy)
+    with StubThread(StubServer(says())) as upstream:
+        pool = write_pool(tmp_path / "pool.toml", upstream.base_url)
+        with serving(copy, pool, str(tmp_path / "gateway.db"), poll_s=0.1, explore=0.5) as gateway:
+            yield gateway
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+def rows(served: Served, n: int) -> list[Any]:
+    """The last n requests, once they are written down."""
+
+    def written() -> list[Any]:
+        with served.store.connections.read() as connection:
+            return list(served.store.log.requests(connection, 1000))
+
+    until(lambda: len(written()) >= n)
+    return written()[:n]
+
+
+def test_what_was_decided_is_logged_with_its_propensities(served: Served, ask: Ask) -> None:
+    n = 40
+    for k in range(n):
+        extension = {"task": "sums"}
+        reply = ask(served, question(N_TRAINING + k), model="rlfocal:0.05", extension=extension)
+        assert reply.status_code == 200
+    departed = 0
+    for row in rows(served, n):
+        episode = Episode.of_json(row.episode)
+        assert episode.epsilon == 0.5
+        assert episode.price == pytest.approx(0.05)
+        assert ((episode.propensity > 0) & (episode.propensity <= 1)).all()
+        members = served.gateway.checkpoint.description.members
+        asked = {members[n] for n in np.flatnonzero(episode.wanted[:, : len(members)].any(axis=0))}
+        assert asked == set(row.given)
+        departed += bool((episode.propensity < 0.5).any())
+    assert 0 < departed < n
+
+
+def shadow_of(served: Served, tmp_path: Path) -> tuple[Path, str]:
+    """Another policy of the same pool: the live one with its Decider shaken."""
+    live = Path(served.gateway.policies.folder)
+    strategy = load_checkpoint(live).strategy
+    assert isinstance(strategy, RlFocal)
+    for parameter in strategy.decider_.parameters():
+        parameter.data.mul_(0.9)
+    where, digest = save_shadow(live, strategy, tmp_path / "shadow")
+    return where, digest[:16]
+
+
+def put(served: Served, policy: PolicyRow) -> None:
+    with served.store.connections.write() as connection:
+        served.store.log.add_policy(connection, policy)
+
+
+def set_state(served: Served, policy: str, state: str) -> None:
+    with served.store.connections.write() as connection:
+        served.store.log.set_policy(connection, policy, state=state)
+
+
+def test_a_promotion_is_adopted_and_a_rollback_taken_back(
+    served: Served, ask: Ask, tmp_path: Path
+) -> None:
+    given = served.gateway.policy
+    where, name = shadow_of(served, tmp_path)
+    put(served, PolicyRow(id=name, parent=given, created_at=1.0, state="shadow", path=str(where)))
+    time.sleep(0.3)
+    assert served.gateway.policy == given  # a shadow does not decide
+    set_state(served, name, "live")
+    until(lambda: served.gateway.policy == name)
+    assert ask(served, question(1)).status_code == 200
+    assert rows(served, 1)[0].policy == name
+    set_state(served, given, "live")
+    until(lambda: served.gateway.policy == given)
+    assert ask(served, question(2)).status_code == 200
+    assert rows(served, 1)[0].policy == given
+
+
+def test_a_policy_that_cannot_be_read_changes_nothing(
+    served: Served, ask: Ask, tmp_path: Path
+) -> None:
+    given = served.gateway.policy
+    where, name = shadow_of(served, tmp_path)
+    weights = next(where.glob("weights-*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-100])
+    put(served, PolicyRow(id=name, parent=given, created_at=1.0, state="live", path=str(where)))
+    time.sleep(0.5)
+    assert served.gateway.policy == given
+    assert ask(served, question(1)).status_code == 200
+
+
+def test_a_restart_goes_on_with_the_promoted_policy(folder: Path, tmp_path: Path, ask: Ask) -> None:
+    db = str(tmp_path / "gateway.db")
+    with StubThread(StubServer(says())) as upstream:
+        pool = write_pool(tmp_path / "pool.toml", upstream.base_url)
+        with serving(folder, pool, db, poll_s=0.1) as served:
+            given = served.gateway.policy
+            where, name = shadow_of(served, tmp_path)
+            put(served, PolicyRow(
+                id=name, parent=given, created_at=1.0, state="live", path=str(where)
+            ))  # fmt: skip
+        with serving(folder, pool, db, poll_s=0.1) as served:
+            assert served.gateway.policy == name
+        # Another checkpoint than its ancestor is not overruled.
+        other = tmp_path / "other"
+        with serving(where, pool, db, poll_s=0.1) as served:
+            assert served.gateway.policy == name
+        assert not other.exists()
+
+
+def test_judged_answers_are_learned_from(
+    served: Served, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with httpx2.Client(base_url=served.url, headers=served.headers) as client:
+        for k in range(240):
+            asked = question(N_TRAINING + k)
+            body = {"model": "rlfocal:0.05", "messages": [{"role": "user", "content": asked}],
+                    "rlfocal": {"task": "sums"}}  # fmt: skip
+            found = client.post("/v1/chat/completions", json=body).json()
+            label = {"id": found["id"], "answer": str(truth(asked))}
+            assert client.post("/v1/feedback", json=label).status_code == 200
+    db = str(tmp_path / "gateway.db")
+    with pytest.raises(SystemExit) as left:
+        main(["shadow", "learn", str(tmp_path / "checkpoint"), "--db", db, "--json"])
+    said = capsys.readouterr()
+    assert left.value.code in (0, None), said.err
+    learned = json.loads(said.out)
+    assert learned["state"] == "shadow"
+    with pytest.raises(SystemExit):
+        main(["shadow", "list", str(tmp_path / "checkpoint"), "--db", db])
+    assert "live" in capsys.readouterr().out
