@@ -25,6 +25,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from rlfocal.bench.catalogue import STRATEGIES, create
 from rlfocal.records import BoolArray, FloatArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
 from rlfocal.replay import replay
-from rlfocal.rl.prior.strategy import RlFocalPrior
+from rlfocal.rl.prior import strategy as prior_strategy
 from rlfocal.rl.prior.weights import load_prior
 from rlfocal.strategies.protocol import Dialled, Strategy, View
 
@@ -154,11 +155,10 @@ def rivals(main: str, weights: Path | None) -> dict[str, Callable[[], Strategy]]
         return lambda: create(name)  # type: ignore[return-value]
 
     names = ["agreement", "agreement-capped", "weighted-vote", "plurality"]
-    prior = None if weights is None else load_prior(weights)
-    if main == RlFocalPrior.name:
-        found: dict[str, Callable[[], Strategy]] = {main: lambda: RlFocalPrior(prior)}
-    else:
-        found = {main: made(main)}
+    if weights is not None:
+        # Wherever a prior is taken that nobody named, `rl-focal`'s hints among them.
+        setattr(prior_strategy, "shipped_prior", cache(partial(load_prior, weights)))  # noqa: B010
+    found = {main: made(main)}
     return found | {name: made(name) for name in names if name in STRATEGIES}
 
 
@@ -208,7 +208,7 @@ def main() -> int:
     parser.add_argument("--pool", action="append", help="named pools; all members where absent")
     parser.add_argument("--most-tests", type=int, default=3000, help="test queries per draw")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--strategy", default=RlFocalPrior.name, help="what is compared")
+    parser.add_argument("--strategy", default="rl-focal-prior", help="what is compared")
     parser.add_argument("--copies", type=int, default=0, help="copies of a member, in each draw")
     parser.add_argument("--weights", type=Path, help="folder of another prior")
     parser.add_argument("--json", type=Path, help="also write the accuracies there")
