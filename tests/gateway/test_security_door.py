@@ -1,0 +1,246 @@
+"""Who gets in: keys over HTTP, headers that nobody believes, the open door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from raw_http import exchange, head, until
+from serving import Served, serving
+from stub_pool import pool_file, says
+
+from rlfocal.pool.stub import StubServer, StubThread
+
+Ask = Callable[..., Any]
+Serve = Callable[..., Any]
+ROUTES = [
+    ("POST", "/v1/chat/completions"), ("GET", "/v1/models"), ("GET", "/v1/models/rlfocal"),
+    ("POST", "/v1/feedback"), ("GET", "/metrics"),
+]  # fmt: skip
+BODY = {"model": "rlfocal", "messages": [{"role": "user", "content": "3 + 4 ="}]}
+SAFE = {
+    "x-content-type-options": "nosniff", "cache-control": "no-store", "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+}  # fmt: skip
+
+
+def knock(served: Served, path: str, method: str, **headers: str) -> httpx2.Response:
+    body = BODY if method == "POST" else None
+    return httpx2.request(method, served.url + path, json=body, headers=headers, timeout=30)
+
+
+def test_keys_are_asked_for_everywhere_and_every_wrong_one_is_refused_alike(
+    serve: Serve, ask: Ask
+) -> None:
+    with serve() as (served, stub):
+        revoked = served.add_key("revoked")
+        with served.store.connections.write() as connection:
+            served.store.keys.revoke(connection, "revoked", now=time.time())
+            past = {"now": time.time() - 9, "expires_at": time.time() - 1}
+            expired = served.store.keys.add(connection, "expired", **past).plaintext
+        good = served.key
+        wrong = {
+            "none": None,
+            "empty": "",
+            "no scheme": good,
+            "another scheme": f"Basic {good}",
+            "no key": "Bearer",
+            "the scheme twice": f"Bearer Bearer {good}",
+            "two keys": f"Bearer {good}, {good}",
+            "a letter more": f"Bearer {good}x",
+            "a letter less": f"Bearer {good[:-1]}",
+            "its id alone": f"Bearer {good[:13]}",
+            "another secret": f"Bearer {good[:13]}{'A' * 43}",
+            "in capitals": f"Bearer {good.upper()}",
+            "expired": f"Bearer {expired}",
+            "revoked": f"Bearer {revoked}",
+            "very long": f"Bearer {'x' * 8000}",
+            "in quotes": f'Bearer "{good}"',
+        }
+        told = set()
+        for method, path in ROUTES:
+            for name, value in wrong.items():
+                headers = {} if value is None else {"Authorization": value}
+                reply = knock(served, path, method, **headers)
+                assert reply.status_code == 401, (path, name)
+                assert reply.headers["www-authenticate"] == "Bearer"
+                told.add(reply.text)
+        assert len(told) == 1  # whatever was wrong, nobody learns it
+        assert stub.bodies == []
+        assert ask(served).status_code == 200
+
+
+def test_a_key_that_is_revoked_is_out_soon_after(serve: Serve, ask: Ask) -> None:
+    with serve() as (served, _):
+        key = served.add_key("leaving")
+        assert ask(served, key=key).status_code == 200
+        with served.store.connections.write() as connection:
+            served.store.keys.revoke(connection, "leaving", now=time.time())
+        assert until(lambda: ask(served, key=key).status_code == 401, within_s=4)
+
+
+def test_metrics_are_for_administrators(serve: Serve) -> None:
+    with serve() as (served, _):
+        plain = {"Authorization": f"Bearer {served.add_key('plain')}"}
+        refused = knock(served, "/metrics", "GET", **plain)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "admin_key_needed")
+        assert knock(served, "/metrics", "GET", **served.headers).status_code == 200
+
+
+def test_the_body_of_a_stranger_is_not_waited_for(serve: Serve) -> None:
+    with serve() as (served, _):
+        asked = {"Host": "x", "Content-Type": "application/json", "Content-Length": "1000000"}
+        started = time.monotonic()
+        assert exchange(served.url, head("/v1/chat/completions", asked)).status == 401
+        assert time.monotonic() - started < 2
+
+
+SPOOFED = {
+    "X-Forwarded-For": "127.0.0.1", "X-Forwarded-Host": "localhost", "X-Forwarded-Proto": "https",
+    "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1;host=localhost", "Via": "1.1 gateway",
+    "X-Api-Key": "KEY", "Api-Key": "KEY", "X-Goog-Api-Key": "KEY", "Cookie": "session=KEY",
+    "Proxy-Authorization": "Bearer KEY", "X-Original-URL": "/healthz", "X-Rewrite-URL": "/healthz",
+    "X-HTTP-Method-Override": "GET", "X-Internal": "1", "X-Internal-Request": "true",
+    "X-Admin": "true", "X-User-Id": "admin", "X-Authenticated-User": "admin",
+    "x-rlfocal-id": "chatcmpl-1", "x-rlfocal-key": "KEY", "x-rlfocal-admin": "1",
+    "x-rlfocal-internal": "1", "x-vsr-looper-request": "true", "x-litellm-api-key": "KEY",
+    "x-portkey-custom-host": "http://example.invalid", "x-portkey-provider": "openai",
+    "x-portkey-config": '{"retry": 9}', "OpenAI-Organization": "org", "x-stainless-lang": "python",
+}  # fmt: skip
+
+
+def test_no_header_but_a_key_opens_the_door(serve: Serve) -> None:
+    with serve() as (served, stub):
+        for name, value in SPOOFED.items():
+            for method, path in ROUTES:
+                sent = {name: value.replace("KEY", served.key)}
+                assert knock(served, path, method, **sent).status_code == 401, name
+        assert stub.bodies == []
+
+
+def test_headers_make_nobody_an_administrator_and_change_no_reply(serve: Serve) -> None:
+    with serve() as (served, stub):
+        mine = {"Authorization": f"Bearer {served.add_key('plain')}"}
+        for name, value in SPOOFED.items():
+            sent = mine | {name: value.replace("KEY", served.key)}
+            assert knock(served, "/metrics", "GET", **sent).status_code == 403, name
+        bare = knock(served, "/v1/chat/completions", "POST", **mine).json()
+        n_bare = len(stub.bodies)
+        all_of_them = mine | {n: v.replace("KEY", served.key) for n, v in SPOOFED.items()}
+        spoofed = knock(served, "/v1/chat/completions", "POST", **all_of_them)
+        assert spoofed.json()["choices"] == bare["choices"]
+        assert spoofed.headers["x-rlfocal-id"] != "chatcmpl-1"
+        assert len(stub.bodies) == 2 * n_bare
+
+
+def test_two_keys_in_one_request_count_as_the_first(serve: Serve) -> None:
+    with serve() as (served, _):
+        one = {"Host": "x", "Authorization": "Bearer nothing"}
+        two = ("Authorization", f"Bearer {served.key}")
+        assert exchange(served.url, head("/v1/models", one, two, method="GET")).status == 401
+
+
+def test_a_path_written_in_another_way_leads_around_no_door(serve: Serve) -> None:
+    with serve() as (served, _):
+        for path in (
+            "/v1/models/", "//v1/models", "/v1/../metrics", "/healthz/../metrics", "/%6detrics",
+            "/v1/models/../../metrics", "/metrics;x", "/METRICS", "/metrics%00",
+        ):  # fmt: skip
+            reply = exchange(served.url, head(path, {"Host": "x"}, method="GET"))
+            assert reply.status in (400, 401, 404), path
+
+
+# On every reply ----------------------------------------------------------------------------------
+
+
+def test_every_reply_has_safe_headers_and_none_opens_it_to_pages(serve: Serve, ask: Ask) -> None:
+    with serve(faults=[None] * 4) as (served, _):
+        page = {"Origin": "http://example.com", "Access-Control-Request-Method": "POST"}
+        replies = [
+            ask(served), ask(served, stream=True), ask(served, model="nobody"), ask(served, n=2),
+            ask(served, key="wrong"), httpx2.get(f"{served.url}/healthz", headers=page),
+            httpx2.get(f"{served.url}/nothing"), httpx2.put(f"{served.url}/v1/feedback"),
+            httpx2.options(f"{served.url}/v1/chat/completions", headers=page),
+            httpx2.post(f"{served.url}/v1/chat/completions", headers=served.headers, content=b"x"),
+            knock(served, "/v1/models", "GET", **served.headers, **page),
+        ]  # fmt: skip
+        assert [r.status_code for r in replies] == [
+            200, 200, 404, 400, 401, 200, 404, 405, 405, 415, 200,
+        ]  # fmt: skip
+        for reply in replies:
+            assert {name: reply.headers.get(name) for name in SAFE} == SAFE
+            assert "default-src 'none'" in reply.headers["content-security-policy"]
+            assert not [name for name in reply.headers if name.startswith("access-control")]
+            assert "server" not in reply.headers or "uvicorn" in reply.headers["server"]
+        assert replies[7].headers["allow"] == "POST"
+
+
+def test_refusals_are_openais_error_object(serve: Serve, ask: Ask) -> None:
+    with serve() as (served, _):
+        for reply in (
+            ask(served, model="nobody"), ask(served, key="x"), ask(served, n=2),
+            httpx2.get(f"{served.url}/nothing"), httpx2.put(f"{served.url}/v1/models"),
+        ):  # fmt: skip
+            error = reply.json()["error"]
+            assert error.keys() >= {"message", "type", "param", "code"}
+            assert error["type"].endswith("_error")
+
+
+# The open door -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:PORT"}, 200),
+        ({"Host": "LOCALHOST"}, 200),
+        ({"Host": "[::1]:PORT"}, 200),
+        ({"Origin": "http://127.0.0.1:PORT"}, 200),
+        # A name that was resolved to this machine after the page had come.
+        ({"Host": "attacker.example:PORT"}, 403),
+        ({"Host": "127.0.0.1.attacker.example"}, 403),
+        ({"Host": "localhost.attacker.example"}, 403),
+        ({"Host": "attacker.example@localhost"}, 403),
+        ({"Host": "localhost@attacker.example"}, 403),
+        ({"Host": "0.0.0.0:PORT"}, 403),
+        ({"Host": ""}, 403),
+        # A page from elsewhere.
+        ({"Origin": "http://attacker.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:1"}, 403),
+        ({"Origin": "http://127.0.0.1:PORT.attacker.example"}, 403),
+        # What a form or a script may send without asking first.
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, 415),
+        ({"Content-Type": ""}, 415),
+    ],
+)
+def test_an_open_door_is_for_programs_on_this_machine(
+    open_gateway: tuple[Served, Any], headers: dict[str, str], status: int
+) -> None:
+    served, stub = open_gateway
+    n_before, port = len(stub.bodies), served.url.rpartition(":")[2]
+    sent = {"Content-Type": "application/json"} | {
+        name: value.replace("PORT", port) for name, value in headers.items()
+    }
+    reply = httpx2.post(f"{served.url}/v1/feedback", json={}, headers=sent)
+    # What is let in is a body without an id.
+    assert reply.status_code == (400 if status == 200 else status)
+    reply = httpx2.post(f"{served.url}/v1/chat/completions", json=BODY, headers=sent)
+    assert reply.status_code == status
+    assert (len(stub.bodies) > n_before) == (status == 200)
+    assert {name: reply.headers.get(name) for name in SAFE} == SAFE
+
+
+@pytest.fixture(scope="module")
+def open_gateway(trained_folder: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("open")
+    with StubThread(StubServer(says)) as stub:
+        path = pool_file(folder, stub.base_url)
+        with serving(trained_folder, path, str(folder / "gateway.db"), open_door=True) as served:
+            yield served, stub
