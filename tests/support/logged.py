@@ -93,7 +93,8 @@ def _row(
         episode=episode.as_json(),
     )  # fmt: skip
     worth = {
-        members[n]: float(table.member_score[q, n]) for n in np.flatnonzero(episode.states.asked[-1])
+        members[n]: float(table.member_score[q, n])
+        for n in np.flatnonzero(episode.states.asked[-1])
     }
     judgement = FeedbackRow(
         request_id=request_id, key_id=key_id, created_at=at + 1, score=None, answer="the right one",

@@ -67,18 +67,14 @@ def _training(strategy: Any, prices: Sequence[float]) -> list[dict[str, Any] | N
     if not isinstance(strategy, RlFocal):
         return [None for _ in prices]
     found: list[dict[str, Any] | None] = []
-    known = {verdict.price: verdict for verdict in strategy.fallback_.verdicts}
     for price in prices:
-        # Judged at the prices of the grid only; between two of them nothing was measured.
-        verdict = next((v for p, v in known.items() if np.isclose(p, price, rtol=1e-4)), None)
-        if verdict is None:
-            found.append(None)
-            continue
-        acts = verdict.chosen
-        took_over = acts != verdict.incumbent
+        # Between two prices of the grid nothing was measured: then it is the nearest one's.
+        verdict = strategy.fallback_.verdict(price)
+        took_over = verdict.chosen != verdict.incumbent
         found.append(
             {
-                "acting": acts,
+                "price": verdict.price,
+                "acting": verdict.chosen,
                 "worth": verdict.rival_utility if took_over else verdict.utility,
                 "other": verdict.incumbent if took_over else verdict.rival,
                 "other_worth": verdict.utility if took_over else verdict.rival_utility,

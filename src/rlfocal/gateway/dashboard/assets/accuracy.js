@@ -23,7 +23,7 @@ const draw = ({ bins }, width) => {
     drawing.append(rect(x(k) - 0.35 * each, floor - tall, 0.7 * each, tall, "count", said));
   });
   drawing.append(line(box.left, floor, box.right, floor, "axis"));
-  drawing.append(text(box.left - 8, floor - 26, count(most), { "text-anchor": "end" }));
+  drawing.append(text(box.left, floor - 38, `requests, ${count(most)} at most`));
   const path = [];
   bins.forEach((bin, k) => {
     const { n, mean, low: least, high: best } = bin.accuracy;

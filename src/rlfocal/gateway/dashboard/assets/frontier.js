@@ -18,6 +18,10 @@ const mistake = (value) => {
 
 const played = (found, value) => found.replay.prices.find((p) => p.price === value) ?? null;
 
+// Training judged at some prices only; of others it has the nearest one's figures.
+const near = (judged, value) =>
+  Math.abs(judged - value) <= 1e-4 * value ? "" : `at ${price(judged)}, the nearest price judged: `;
+
 const share = (estimate) =>
   estimate.n ? `${percent(estimate.mean)} (${interval(estimate)}, ${count(estimate.n)} judged)` : UNKNOWN;
 
@@ -39,8 +43,8 @@ const factsAt = (found, place) => {
   items.push([
     "Training",
     trained
-      ? `${trained.acting} acts; worth ${fixed(trained.worth, 3)} a query (${trained.other}: ` +
-        `${fixed(trained.other_worth, 3)}; difference ± ${fixed(trained.standard_error, 3)})`
+      ? `${near(trained.price, value)}${trained.acting} acts; worth ${fixed(trained.worth, 3)} a query (${trained.other}: ` +
+        `${fixed(trained.other_worth, 3)}; difference ± ${Number(trained.standard_error.toPrecision(2))})`
       : UNKNOWN,
   ]);
   items.push(["Played through", replayText(found, value)]);

@@ -90,7 +90,7 @@ const drawDrift = ({ rows }, width) => {
   );
   drawing.setAttribute("height", height);
   const left = nameWidth(width);
-  const right = width - 16;
+  const right = width - 24;
   const known = rows.filter((r) => r.lately.n);
   const marks = steps(
     Math.min(...rows.map((r) => r.expected), ...known.map((r) => r.lately.low)),
@@ -122,9 +122,9 @@ const drawDrift = ({ rows }, width) => {
 };
 
 const verdicts = {
-  worse: { text: "worse than in training", kind: "text bad" },
-  better: { text: "better than in training", kind: "text good" },
-  "as in training": { text: "no difference shown", kind: "text" },
+  worse: { text: "worse", kind: "text bad" },
+  better: { text: "better", kind: "text good" },
+  "as in training": { text: "no difference", kind: "text" },
   unknown: { text: UNKNOWN, kind: "text" },
 };
 
@@ -141,12 +141,13 @@ export const drift = (all, over) => {
   chart(by("drift-plot"), { rows }, drawDrift);
   table(
     by("drift-table"),
-    ["Member", "Judged", "Lately", "95 % interval", "In training, same tasks", "In training, all", { text: "", kind: "text" }],
+    ["Member", "Judged", "Lately", "In training, same tasks", { text: "Verdict", kind: "text" }],
     rows.map((r) => ({
       key: r.name,
       cells: [
-        { text: r.name, title: r.name }, count(r.lately.n), r.lately.n ? percent(r.lately.mean) : UNKNOWN,
-        interval(r.lately), percent(r.expected), percent(r.training), verdicts[r.verdict],
+        { text: r.name, title: r.name }, count(r.lately.n),
+        r.lately.n ? { text: percent(r.lately.mean), small: interval(r.lately) } : UNKNOWN,
+        { text: percent(r.expected), small: `${percent(r.training)} on all` }, verdicts[r.verdict],
       ],
     })),
   );

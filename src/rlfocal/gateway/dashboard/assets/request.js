@@ -1,7 +1,7 @@
 // One request: who was asked when, what came back, and why nobody else was asked.
 
 import { line, named, picture, rect, text } from "./charts.js";
-import { by, chart, el, facts, say, show, table } from "./dom.js";
+import { by, chart, el, facts, say, show, svg, table } from "./dom.js";
 import { figures } from "./door.js";
 import {
   UNKNOWN, answer, cost, count, dollars, fixed, moment, percent, price, seconds, several,
@@ -88,7 +88,8 @@ const beliefs = (probabilities) => {
   const items = Object.entries(probabilities).map(([text, value]) =>
     el("li", {},
       el("span", { class: "answer", title: answer(text) }, answer(text)),
-      el("meter", { min: 0, max: 1, value, "aria-label": `probability of ${answer(text)}` }),
+      svg("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
+        rect(0, 0, 100, 8, "count"), rect(0, 0, 100 * value, 8, "fill-first")),
       el("span", { class: "much" }, percent(value)),
     ));
   return items.length ? el("ul", { class: "beliefs", "aria-label": "Probability of each answer" }, ...items) : null;

@@ -1,0 +1,143 @@
+"""What another price would have come to: played through logged requests, against the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from logged import logged
+from stub_pool import record
+
+from rlfocal.gateway.dashboard.frontier import frontier
+from rlfocal.gateway.dashboard.history import History
+from rlfocal.gateway.store import FeedbackRow, RequestRow, Store, open_store
+from rlfocal.live import FREE_WORDS
+from rlfocal.records import ResponseTable
+from rlfocal.replay import replay
+from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.rl.strategy import RlFocal
+
+Pairs = list[tuple[RequestRow, FeedbackRow]]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(trained_folder: Path) -> Checkpoint:
+    return load_checkpoint(trained_folder)
+
+
+@pytest.fixture(scope="module")
+def table(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> ResponseTable:
+    dataset = asyncio.run(record(tmp_path_factory.mktemp("recorded")))
+    return checkpoint.table(dataset).take(np.arange(120))
+
+
+@pytest.fixture(scope="module")
+def strategy(checkpoint: Checkpoint) -> RlFocal:
+    assert isinstance(checkpoint.strategy, RlFocal)
+    return checkpoint.strategy
+
+
+@pytest.fixture(scope="module")
+def pairs(strategy: RlFocal, table: ResponseTable) -> Pairs:
+    return logged(strategy, table, policy="p1", begin=1_767_268_800.0)
+
+
+@pytest.fixture
+def memory_store(tmp_path: Path) -> Any:
+    with open_store(str(tmp_path / "gateway.db")) as store:
+        yield store
+
+
+def found_in(store: Store, checkpoint: Checkpoint, pairs: Pairs) -> dict[str, Any]:
+    with store.connections.write() as connection:
+        for row, judgement in pairs:
+            store.log.add_request(connection, row)
+            store.log.put_feedback(connection, judgement)
+    return frontier(store, History(store).read(), checkpoint, "p1", None)
+
+
+def test_what_is_played_through_is_what_would_have_happened(
+    memory_store: Store,
+    checkpoint: Checkpoint,
+    strategy: RlFocal,
+    table: ResponseTable,
+    pairs: Pairs,
+) -> None:
+    found = found_in(memory_store, checkpoint, pairs)
+    assert found["own_price"] == strategy.price
+    assert found["replay"]["n"] == found["replay"]["n_as_served"] == table.n_queries
+    served = replay(strategy, table)
+    by_price = {one["price"]: one for one in found["replay"]["prices"]}
+    assert len(by_price) == len(strategy.dials) + 1
+    own = by_price[strategy.price]
+    assert own["n"] == table.n_queries
+    assert own["n_calls"] == own["served_n_calls"] == pytest.approx(served.n_calls.mean())
+    assert own["accuracy"]["mean"] == pytest.approx(float(served.score.mean()))
+    n_partial = 0
+    for price in strategy.dials:
+        truth = replay(strategy.at(price), table)
+        known = ~(truth.asked & ~served.asked).any(axis=1) & (truth.chosen >= 0)
+        one = by_price[price]
+        assert one["n"] == known.sum(), price
+        n_partial += 0 < one["n"] < table.n_queries
+        if not one["n"]:
+            continue
+        assert one["n_calls"] == pytest.approx(truth.n_calls[known].mean())
+        assert one["served_n_calls"] == pytest.approx(served.n_calls[known].mean())
+        assert one["accuracy"]["n"] == one["n"]
+        assert one["accuracy"]["mean"] == pytest.approx(float(truth.score[known].mean()), abs=1e-6)
+        assert one["served_accuracy"]["mean"] == pytest.approx(
+            float(served.score[known].mean()), abs=1e-6
+        )
+    assert n_partial, "some price has to ask others than were asked, or this shows little"
+
+
+def test_requests_that_do_not_fit_are_left_out(
+    memory_store: Store, checkpoint: Checkpoint, pairs: Pairs
+) -> None:
+    (first, _), (other, _), (words, _), (alone, _), (bare, _), (broken, _), (fine, said) = pairs[:7]
+    trace = dict(words.trace or {})
+    odd = [
+        replace(first, policy="another"),
+        replace(other, trace=dict(other.trace or {}) | {"price": 0.3}),
+        replace(words, trace=trace | {"kind": FREE_WORDS}),
+        replace(alone, trace=dict(alone.trace or {}) | {"shut": ["hasty"]}),
+        replace(bare, episode=None),
+        replace(broken, episode={"version": 99}),
+        fine,
+    ]
+    found = found_in(memory_store, checkpoint, [(row, said) for row in odd])
+    assert found["replay"]["n"] == 1
+
+
+def test_a_request_that_went_another_way_is_not_counted(
+    memory_store: Store, checkpoint: Checkpoint, pairs: Pairs
+) -> None:
+    row, judgement = next(p for p in pairs if p[0].n_calls > 1)
+    episode = dict(row.episode or {})
+    # As if a limit had stopped it after the first call.
+    episode |= {"states": episode["states"][:2], "decisions": episode["decisions"][:1]}
+    found = found_in(memory_store, checkpoint, [(replace(row, episode=episode), judgement)])
+    assert (found["replay"]["n"], found["replay"]["n_as_served"]) == (1, 0)
+    assert found["replay"]["prices"] == []
+
+
+def test_training_and_traffic_stand_beside_it(
+    memory_store: Store, checkpoint: Checkpoint, strategy: RlFocal, pairs: Pairs
+) -> None:
+    found = found_in(memory_store, checkpoint, pairs)
+    assert found["prices"] == sorted({*strategy.dials, strategy.price})
+    free = found["prices"].index(0.0)
+    verdict = strategy.fallback_.verdict(0.0)
+    assert found["training"][free]["acting"] == verdict.chosen
+    both = {found["training"][free]["worth"], found["training"][free]["other_worth"]}
+    assert both == {verdict.utility, verdict.rival_utility}
+    own = found["served"][found["prices"].index(strategy.price)]
+    assert own["n"] == len(pairs)
+    assert own["accuracy"]["mean"] == pytest.approx(np.mean([j.earned for _, j in pairs]))
+    assert own["usd"] == pytest.approx(np.mean([r.usd for r, _ in pairs]))
+    assert found["served"][free]["n"] == 0
