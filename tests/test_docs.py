@@ -60,7 +60,7 @@ def test_rlfocal_commands_name_options_that_exist(
         if words[:1] != ["rlfocal"]:
             continue
         with pytest.raises(SystemExit) as left:
-            main([*words[1 : 3 if words[1] in ("import", "keys") else 2], "--help"])
+            main([*words[1 : 3 if words[1] in ("import", "keys", "shadow") else 2], "--help"])
         assert not left.value.code, line
         shown = capsys.readouterr().out
         for word in words:
