@@ -12,6 +12,9 @@ from rlfocal.errors import NobodyAnswered
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
 from rlfocal.pool.stub import Fault, Said
 from rlfocal.rl.checkpoint import Checkpoint
+from rlfocal.rl.fallback import Fallback
+from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.voting import Plurality
 
 Live = Callable[..., Any]
 SUM = LiveQuery("3 + 4 =", task="sums")
@@ -121,3 +124,22 @@ def test_told_words_are_final_and_nobody_else_is_asked(learned: Checkpoint, live
     called = live(learned, act, price=0.3, says=says, faults=[Fault("cut")])
     assert "".join(told) == "It is 7,"
     assert len(called) == 1
+
+
+def test_no_rival_acts_where_a_member_has_failed(learned: Checkpoint, live: Live) -> None:
+    price = 0.05
+
+    async def act(ensemble: Ensemble) -> Answer:
+        # The plain vote of all acts at every price.
+        led = ensemble.strategy
+        assert isinstance(led, RlFocal)
+        verdicts = [v._replace(chosen="plurality") for v in led.fallback_.verdicts]
+        fallback = Fallback(tuple(verdicts), led.fallback_.rivals | {"plurality": Plurality()})
+        voting = RlFocal(led.config).assemble(led.foundation_, led.decider_, fallback)
+        return await ensemble.led_by(voting.at(price)).answer(SUM)
+
+    whole = live(learned, act, says=agreeing)
+    broken = live(learned, act, says=agreeing, faults=[Fault("500")])
+    assert broken.answer == whole.answer == "7"
+    assert (whole.trace.acting, broken.trace.acting) == ("plurality", "learned")
+    assert broken.trace.why == "plurality would act, but a member has failed"
