@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rlfocal.errors import NobodyAnswered
@@ -134,7 +135,9 @@ def test_no_rival_acts_where_a_member_has_failed(learned: Checkpoint, live: Live
         led = ensemble.strategy
         assert isinstance(led, RlFocal)
         verdicts = [v._replace(chosen="plurality") for v in led.fallback_.verdicts]
-        fallback = Fallback(tuple(verdicts), led.fallback_.rivals | {"plurality": Plurality()})
+        vote = Plurality()
+        vote.order_ = np.arange(4)
+        fallback = Fallback(tuple(verdicts), led.fallback_.rivals | {"plurality": vote})
         voting = RlFocal(led.config).assemble(led.foundation_, led.decider_, fallback)
         return await ensemble.led_by(voting.at(price)).answer(SUM)
 
