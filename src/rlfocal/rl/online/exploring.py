@@ -40,7 +40,7 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.replay import replay, reveal
 from rlfocal.rl.blinded import view_seen
 from rlfocal.rl.nets import one_thread
-from rlfocal.rl.observation import Seen
+from rlfocal.rl.observation import Fused, Seen
 from rlfocal.rl.online.episodes import Episode, States
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory, View
@@ -147,7 +147,9 @@ class Exploring(RlFocal):
 
     def _soft(self, view: View) -> Float64Array:
         """float64[B, N + 1]: the softmax, tempered and mixed with an even choice."""
-        observation = seen_by(self, view, np.full(len(view), self.price)).observation
+        # Where the Decider acts it has just looked at the same view.
+        known = self._last_look(self._seen(view))
+        observation = seen_by(self, view, np.full(len(view), self.price), known).observation
         with one_thread(), torch.inference_mode():
             log_prob = self.decider_(observation).double() / self.exploration.temperature
             even, soft = _even(observation.legal.double()), log_prob.softmax(1)
@@ -243,10 +245,16 @@ def chance_of(soft: Float64Array, wanted: BoolArray) -> Float64Array:
     return np.asarray(np.where(count == 0, soft[:, -1], np.where(count == 1, single, 0.0)))
 
 
-def seen_by(strategy: RlFocal, view: View, price: NDArray[Any]) -> Seen:
+def seen_by(strategy: RlFocal, view: View, price: NDArray[Any], fused: Fused | None = None) -> Seen:
     """What the Decider sees of views at prices float[B], whether or not a rival acts in its place.
 
     As everywhere, a price of 0 is the least one to the Decider.
+
+    Args:
+        strategy: whose Decider.
+        view: B queries.
+        price: lambda of each.
+        fused: what the views come to at these prices, where it is known.
     """
     view, foundation = view_seen(view, strategy.config), strategy.foundation_
     least = np.maximum(price, strategy.config.price_min).astype(np.float32)
@@ -254,7 +262,7 @@ def seen_by(strategy: RlFocal, view: View, price: NDArray[Any]) -> Seen:
         eyes = foundation.eyes(strategy.config.rounds)
         if view.memory is not None:
             eyes = strategy.follow(view.memory).eyes
-        return eyes.look(view, least, foundation.competence.predict(view.features))
+        return eyes.look(view, least, foundation.competence.predict(view.features), fused=fused)
 
 
 def answers(strategy: RlFocal, view: View) -> IntArray:

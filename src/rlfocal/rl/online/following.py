@@ -54,7 +54,7 @@ def follow(strategy: RlFocal, log: Decisions, *, unknown: float = 0.0) -> Path:
     answer = np.full(len(log), -1, dtype=np.int64)
     price_of = log.price[log.episode]
     for price in np.unique(log.price).tolist():
-        priced = strategy.at(_in_range(strategy, price))
+        priced = strategy.at(price)
         here, ends = np.flatnonzero(price_of == price), np.flatnonzero(log.price == price)
         view = log.view.take(here)
         wanted[here] = priced.next_members(view) & ~view.asked
@@ -74,11 +74,3 @@ def products(ratio: Float64Array, log: Decisions) -> Float64Array:
     weight = np.ones(len(log))
     np.multiply.at(weight, log.episode, ratio)
     return weight
-
-
-def _in_range(strategy: RlFocal, price: float) -> float:
-    """The price without what float32 has added to it."""
-    if price == 0:
-        return 0.0
-    low, high = strategy.config.price_min, strategy.config.price_max
-    return min(max(price, low), high) if low * 0.99 <= price <= high * 1.01 else price

@@ -47,7 +47,7 @@ from rlfocal.rl.online.estimates import (
 from rlfocal.rl.online.exploring import seen_by
 from rlfocal.rl.online.following import follow, products
 from rlfocal.rl.online.values import Features, fit_values
-from rlfocal.rl.policy import action_log_prob, likeliest, logits_of
+from rlfocal.rl.policy import action_log_prob, likeliest
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory
 
@@ -71,8 +71,9 @@ class LearningConfig:
     n_steps: int = 25
     """Gradient steps on all episodes at once."""
     learning_rate: float = 0.01
-    temperature: float = 4.0
-    """Divides the logits in learning."""
+    least_chance: float = 0.05
+    """While it learns, the policy is softened until nearly everything is about so likely, against
+    what it would do."""
     doubt: float = 1.0
     """Standard errors that the model takes off what it knows little of (Jin et al. 2021)."""
     kl_coef: float = 0.02
@@ -168,6 +169,8 @@ class _Learner:
         self._single = log.wanted.sum(axis=1) <= 1
         self.decider = copy.deepcopy(live.decider_).train()
         with torch.no_grad():
+            logits = _logits(self.decider(self._seen))
+            self._temperature = _temperature(logits, self._seen.legal, config.least_chance)
             self._live = self._softened()
         # The live policy gains nothing, for certain.
         self._least, self._best = 0.0, copy.deepcopy(self.decider)
@@ -214,8 +217,7 @@ class _Learner:
 
         Where a policy is sure of what it does there is no gradient away from it.
         """
-        log_prob = self.decider(self._seen)
-        start = logits_of(log_prob) / self._config.temperature
+        start = _logits(self.decider(self._seen)) / self._temperature
         return action_log_prob(start=start, legal=self._seen.legal, logit=torch.zeros(()))
 
     def _payoffs(self) -> tuple[Float64Array, Float64Array]:
@@ -257,6 +259,23 @@ class _Learner:
             if not first[b]:
                 reach[b] = np.clip(reach[b - 1] * ratio[b - 1], _LEAST_REACH, self._config.clip)
         return reach
+
+
+def _logits(log_prob: Tensor) -> Tensor:
+    """float32[B, N + 1]: logits of `action_log_prob`; exact, however sure the policy is."""
+    stop = log_prob[:, -1:] - log_prob[:, :-1].logsumexp(1, keepdim=True)
+    return torch.cat([log_prob[:, :-1], stop], dim=1)
+
+
+def _temperature(logits: Tensor, legal: Tensor, least_chance: float) -> float:
+    """By what the logits have to be divided so that few odds are longer than that."""
+    members, open_to = logits[:, :-1], legal[:, :-1]
+    best = members.masked_fill(~open_to, -torch.inf).amax(1, keepdim=True)
+    behind = (best - members)[open_to]
+    both = legal[:, -1] & open_to.any(1)
+    odds = torch.cat([behind[behind > 0], logits[both, -1].abs()])
+    longest = float(odds.quantile(0.9)) if len(odds) else 0.0
+    return max(1.0, longest / -float(np.log(least_chance)))
 
 
 def _actions(log: Decisions) -> NDArray[np.int64]:
