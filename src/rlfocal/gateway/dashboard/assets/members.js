@@ -27,7 +27,7 @@ const drawShares = ({ rows }, width) => {
     const y = TOP + k * ROW;
     drawing.append(
       named(0, y + 17, name, left - 12),
-      rect(left, y + 6, right - left, 16, "count"),
+      rect(left, y + 6, right - left, 16, "track"),
       rect(left, y + 6, x(asked ?? 0) - left, 16, "fill-second", `${name}: asked in ${percent(asked)}`),
       rect(left, y + 6, x(first ?? 0) - left, 16, "fill-first", `${name}: first in ${percent(first)}`),
       text(right + 8, y + 18, asked === null ? "–" : percent(asked), { class: "value" }),

@@ -1,0 +1,417 @@
+"""The dashboard in a browser: figures, slider, keyboard, contrast, layout, hostile names."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import numpy as np
+import pytest
+from browsing import OVERFLOW, POOR_CONTRAST, SHIFTS, browsing
+from serving import Served
+from stub_pool import questions
+
+from rlfocal.errors import DatabaseError
+from rlfocal.gateway.store import FeedbackRow, RequestRow
+
+pytestmark = pytest.mark.chromium
+
+Ask = Callable[..., Any]
+Serve = Callable[..., Any]
+MakeRow = Callable[..., RequestRow]
+EVIL = "<img src=x onerror=alert(1)>"
+READY = "#price-table tbody tr"
+
+
+class Tab:
+    """A page under watch: what it logs, and what it asks for."""
+
+    def __init__(self, browser: Any, served: Served, **options: Any) -> None:
+        options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"} | options
+        self.page = browser.new_page(**options)
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.said.append(f"dialog {dialog.message}"))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.add_init_script(SHIFTS)
+        self.served = served
+
+    def know(self, key: str) -> None:
+        self.page.add_init_script(f"sessionStorage.setItem('rlfocal-key', '{key}')")
+
+    def open(self, path: str = "/", ready: str = READY) -> Any:
+        self.know(self.served.key)
+        self.page.goto(self.served.url + path)
+        self.page.wait_for_selector(ready, state="attached", timeout=30_000)
+        return self.page
+
+    def was_quiet(self) -> None:
+        assert self.said == []
+        assert all(url.startswith((self.served.url, "data:")) for url in self.asked)
+
+
+def until(page: Any, condition: str, most_s: float = 15) -> None:
+    """Wait; Playwright's own way evaluates a text in the page, which its policy forbids."""
+    deadline = time.monotonic() + most_s
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, condition
+        page.wait_for_timeout(50)
+
+
+def asked_and_judged(served: Served, ask: Ask, n: int = 12) -> list[dict[str, Any]]:
+    """So many requests, most of them judged; each asked for twice gets the same."""
+    rows = questions().slice(0, n).to_pylist()
+    replies = []
+    for k, row in enumerate(rows):
+        own = {"task": row["task"]} | ({"choices": row["choices"]} if row["choices"] else {})
+        replies.append(ask(served, row["prompt"], extension=own).json())
+        if k % 4:
+            body = {"id": replies[-1]["id"], "answer": row["label"]}
+            url = f"{served.url}/v1/feedback"
+            assert httpx2.post(url, json=body, headers=served.headers).status_code == 200
+    return replies
+
+
+def put(served: Served, *rows: RequestRow | FeedbackRow) -> None:
+    log = served.store.log
+    with served.store.connections.write() as connection:
+        for row in rows:
+            if isinstance(row, RequestRow):
+                log.add_request(connection, row)
+            else:
+                log.put_feedback(connection, row)
+
+
+def figures_of(served: Served, path: str = "/dashboard/figures?window=1h") -> Any:
+    return httpx2.get(served.url + path, headers=served.headers, timeout=30).json()
+
+
+def cells(page: Any, table: str, row: str) -> list[str]:
+    found = page.locator(f"#{table} tbody tr").filter(has=page.locator("th", has_text=row)).first
+    return list(found.locator("th, td").all_inner_texts())
+
+
+def test_the_page_shows_the_figures(serve: Serve, ask: Ask, chromium: str) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        replies = asked_and_judged(served, ask)
+        tab = Tab(browser, served)
+        page = tab.open()
+        until(page, "document.querySelectorAll('#requests-table a').length === 12")
+        found, saved = figures_of(served), figures_of(served)["savings"]
+        tiles = page.locator("#tiles .big").all_inner_texts()
+        accuracy = found["accuracy"]
+        assert accuracy["n"] == 9
+        assert tiles == [
+            "0", "12", f"{100 * accuracy['mean']:.1f} %", f"{saved['n_calls'] / 12:.2f}",
+            tiles[4],
+        ]  # fmt: skip
+        assert float(tiles[4].strip("$")) == pytest.approx(saved["usd"], rel=0.01)
+        assert f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f} %" in page.inner_text(
+            "#accuracy-text"
+        )
+        everybody = cells(page, "savings-table", "Everybody asked")
+        assert everybody[1] == "4.00"
+        assert everybody[3] == str(saved["everybody"]["calls_saved"])
+        if saved["everybody"]["usd_saved"] is None:
+            assert everybody[4] == "not known"
+        else:
+            shown = float(everybody[4].strip("$"))
+            assert shown == pytest.approx(saved["everybody"]["usd_saved"], rel=0.01)
+        for member in found["members"]:
+            row = cells(page, "members-table", member["name"])
+            assert row[1] == "closed"
+            assert row[2] == f"{100 * member['share_first']:.1f} %"
+            assert row[3] == f"{100 * member['share_asked']:.1f} %"
+        links = page.locator("#requests-table a")
+        hrefs = [links.nth(k).get_attribute("href") for k in range(12)]
+        assert hrefs == [f"/requests/{reply['id']}" for reply in reversed(replies)]
+        tab.was_quiet()
+
+
+def test_the_key_is_asked_for_and_wrong_ones_are_told(
+    serve: Serve, ask: Ask, chromium: str
+) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        ordinary = served.add_key("ordinary")
+        page = Tab(browser, served).page
+        page.goto(served.url)
+        page.wait_for_selector("#door:not([hidden])")
+        assert page.evaluate("document.activeElement.id") == "key"
+        assert page.inner_text("#refused") == ""
+        for key, words in ((f"rlf_abcdefgh_{'x' * 43}", "not known"), (ordinary, "--admin")):
+            page.keyboard.type(key)
+            page.keyboard.press("Enter")
+            until(page, f"document.querySelector('#refused').textContent.includes('{words}')")
+            page.wait_for_selector("#door:not([hidden])")
+            assert page.evaluate("sessionStorage.getItem('rlfocal-key')") is None
+        page.keyboard.type(served.key)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#figures:not([hidden])")
+        # Nothing was asked yet.
+        assert page.is_visible("#none")
+        assert "no feedback yet" in page.inner_text("#tiles")
+        assert page.evaluate("localStorage.length") == 0
+        assert page.context.cookies() == []
+        assert served.key not in page.url
+        ask(served)
+        page.wait_for_selector("#requests-table a")
+        assert not page.is_visible("#none")
+
+
+def test_the_slider_shows_other_prices(serve: Serve, ask: Ask, chromium: str) -> None:
+    with serve(explore=1e-6) as (served, _), browsing(chromium) as browser:
+        asked_and_judged(served, ask)
+        tab = Tab(browser, served)
+        page = tab.open()
+        found = figures_of(served, "/dashboard/frontier")
+        assert found["replay"]["n_as_served"] == 12
+        dial = page.locator("#dial")
+        assert dial.get_attribute("aria-valuetext").startswith("500 calls; price of a call 0.002")
+        dial.focus()
+        seen = {}
+        page.keyboard.press("Home")
+        for k, price in enumerate(reversed(found["prices"])):
+            one = next(p for p in found["replay"]["prices"] if p["price"] == price)
+            facts = page.inner_text("#price-facts")
+            assert f"{one['n']} of 12 requests could be played through" in facts
+            if one["n"]:
+                assert f"{one['n_calls']:.2f} (as served: {one['served_n_calls']:.2f})" in facts
+            seen[price] = facts
+            assert dial.input_value() == str(k)
+            page.keyboard.press("ArrowRight")
+        assert len(set(seen.values())) == len(found["prices"])
+        assert "everybody" in seen[0.0]
+        assert "500 calls, as now" not in page.inner_text("#dial-text")
+        tab.was_quiet()
+
+
+def filled(served: Served, n: int = 150) -> None:
+    """Logged requests over the last minutes, one of which failed and one that is unpriced."""
+    checkpoint = served.gateway.checkpoint
+    rng = np.random.default_rng(2)
+    members = checkpoint.description.members
+    now = time.time()
+    rows: list[RequestRow | FeedbackRow] = []
+    for k in range(n):
+        given = [m for m in members if rng.random() < 0.6] or [members[0]]
+        asked = [
+            {"member": m, "answer": "B", "support": 1.0, "cost": 1.0, "latency_s": 0.5,
+             "cost_usd": 0.01, "n_prompt_tokens": 9, "n_completion_tokens": 2}
+            for m in given
+        ]  # fmt: skip
+        if k % 20 == 5:
+            asked[0] |= {"answer": None, "failure": "timeout", "detail": "no reply in time"}
+        trace = {
+            "strategy": "rl-focal", "price": 0.002, "rounds": [
+                {"asked": [one], "probabilities": {"B": 0.9}, "spent": i + 1.0,
+                 "probability_of_stopping": 0.5}
+                for i, one in enumerate(asked)
+            ],
+            "stopped": "it has enough", "answer": "B", "shut": [], "kind": "choice",
+        }  # fmt: skip
+        row = RequestRow(
+            id=f"r{k}", key_id=None, created_at=now - 3000 + 20 * k, model="rlfocal",
+            task="choices", policy="p", status=200, n_calls=len(asked), n_rounds=len(asked),
+            usd=0.01 * len(asked), latency_s=0.5 * len(asked), own_s=0.004, trace=trace,
+        )  # fmt: skip
+        rows.append(replace(row, status=504, error="deadline_exceeded") if k % 40 == 7 else row)
+        if k % 2:
+            worth = {m: float(rng.random() < 0.4) for m in given}
+            rows.append(
+                FeedbackRow(
+                    request_id=row.id, key_id=None, created_at=now, earned=float(k % 5 > 0),
+                    score=float(k % 5 > 0), task="choices", given={}, member_scores=worth,
+                )
+            )  # fmt: skip
+    put(served, *rows)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_and_can_be_read(serve: Serve, chromium: str, tmp_path: Path, scheme: str) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        filled(served)
+        for width, height in ((1440, 900), (390, 844)):
+            viewport = {"width": width, "height": height}
+            tab = Tab(browser, served, viewport=viewport, color_scheme=scheme)
+            page = tab.open()
+            page.evaluate("document.querySelectorAll('details').forEach((d) => (d.open = true))")
+            for path, ready in (("/", READY), ("/requests/r5", ".round")):
+                if path != "/":
+                    page = tab.open(path, ready)
+                page.wait_for_timeout(200)
+                assert page.evaluate(OVERFLOW) <= 0, f"{path} scrolls sideways at {width}"
+                contrast = page.evaluate(POOR_CONTRAST)
+                assert contrast["poor"] == []
+                assert contrast["checked"] > 30
+                name = tmp_path / f"{scheme}-{width}{path.replace('/', '-')}.png"
+                page.screenshot(path=name, full_page=True)
+                assert name.stat().st_size > 20_000
+            ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+            expected = {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 25, 30)"}
+            assert ground == expected[scheme]
+            tab.was_quiet()
+
+
+def test_it_can_be_used_by_keyboard_alone(serve: Serve, chromium: str) -> None:
+    focus = """() => {
+      const node = document.activeElement;
+      const style = getComputedStyle(node);
+      const box = node.getBoundingClientRect();
+      const name = node.id || node.getAttribute("aria-label") || node.textContent;
+      const leads = node.closest("#requests-table") ? node.getAttribute("href") : name;
+      return [leads, style.outlineStyle, parseFloat(style.outlineWidth), box.width];
+    }"""
+    with serve() as (served, _), browsing(chromium) as browser:
+        filled(served, 60)
+        tab = Tab(browser, served)
+        page = tab.open()
+        reached: list[str] = []
+        for _ in range(120):
+            page.keyboard.press("Tab")
+            name, style, width, box = page.evaluate(focus)
+            if page.evaluate("document.activeElement === document.body"):
+                break  # past the last one
+            reached.append(name)
+            assert style != "none", f"focus on {name} cannot be seen"
+            assert width >= 1
+            assert box > 0
+        assert reached[0] == "Skip to the figures"
+        for wanted in ("Requests", "window", "dial", "Latest requests", "Members"):
+            assert wanted in reached
+        links = [name for name in reached if name.startswith("/requests/")]
+        assert len(links) >= 40
+        page.locator("#requests-table a").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".round")
+        assert page.url.endswith("/requests/r59")
+        # The skip link leads to the figures.
+        page.goto(served.url)
+        page.wait_for_selector(READY, state="attached")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "now"
+        tab.was_quiet()
+
+
+def test_nothing_moves_and_focus_stays_while_figures_come_in(
+    serve: Serve, ask: Ask, chromium: str
+) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        filled(served, 60)
+        tab = Tab(browser, served)
+        page = tab.open()
+        link = page.locator("#requests-table a[href='/requests/r59']")
+        link.focus()
+        for _ in range(3):
+            ask(served)
+            page.wait_for_timeout(1500)
+        until(page, "document.querySelectorAll('#requests-table a').length === 50")
+        until(page, "!document.querySelector('#requests-table a').href.includes('/requests/r')")
+        assert page.evaluate("document.activeElement.getAttribute('href')") == "/requests/r59"
+        assert page.evaluate("window.shifted") < 0.05
+        tab.was_quiet()
+
+
+def test_a_page_out_of_view_asks_for_nothing(serve: Serve, chromium: str) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        tab = Tab(browser, served)
+        page = tab.open()
+        page.evaluate("Object.defineProperty(document, 'hidden', {value: true, writable: true})")
+        page.wait_for_timeout(300)
+        before = len(tab.asked)
+        page.wait_for_timeout(4500)
+        assert len(tab.asked) == before
+        page.evaluate(
+            "document.hidden = false; document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        page.wait_for_timeout(500)
+        assert len(tab.asked) > before
+
+
+def test_names_that_are_markup_stay_text(
+    serve: Serve, row: MakeRow, ask: Ask, chromium: str
+) -> None:
+    def edit(pool: str) -> str:
+        return f"{pool}\n[[members]]\nname = '{EVIL}'\nendpoint = 'stub'\nmodel = 'plain'\n"
+
+    said = {
+        "member": EVIL, "answer": EVIL, "support": 1.0, "cost": 1.0, "failure": EVIL,
+        "detail": EVIL, "cost_usd": 0.1,
+    }  # fmt: skip
+    trace = {
+        "strategy": EVIL, "price": 0.1, "acting": EVIL, "why": EVIL, "stopped": EVIL,
+        "answer": EVIL, "shut": [EVIL], "not_asked": [EVIL], "kind": EVIL, "synthesis": said,
+        "rounds": [{"asked": [said], "probabilities": {EVIL: 1.0}, "spent": 1.0}],
+    }  # fmt: skip
+    with serve(edit=edit) as (served, _), browsing(chromium) as browser:
+        for model in (EVIL, "rlfocal"):
+            reply = ask(served, "3 + 4 =", model=model, extension={"task": EVIL})
+            assert reply.status_code == 200
+        put(
+            served,
+            row(
+                "evil", None, created_at=time.time(), model=f"rlfocal:{EVIL}", task=EVIL,
+                policy=EVIL, error=EVIL, prompt=EVIL, trace=trace, n_calls=2, usd=0.2,
+                given={EVIL: 0}, candidates=[EVIL], chosen=0,
+            ),
+            row("worse", None, created_at=time.time(), status=500, error=EVIL, trace=trace),
+            FeedbackRow(
+                request_id="evil", key_id=None, created_at=1.0, answer=EVIL, earned=1.0,
+                task=EVIL, given={EVIL: 0}, member_scores={EVIL: 1.0},
+            ),
+        )  # fmt: skip
+        tab = Tab(browser, served)
+        page = tab.open()
+        page.wait_for_selector("#requests-table a")
+        assert page.locator("#requests-table", has_text=EVIL).count() == 1
+        assert cells(page, "members-table", EVIL)[0].startswith(EVIL)
+        assert page.locator("img").count() == 0
+        for request_id in ("evil", "worse"):
+            page = tab.open(f"/requests/{request_id}", ".round")
+            assert page.locator("img").count() == 0
+            assert page.locator("#figures", has_text=EVIL).count() == 1
+        assert page.evaluate("document.querySelectorAll('script').length") == 1
+        tab.was_quiet()
+
+
+def test_errors_are_told_and_pass(
+    serve: Serve, ask: Ask, chromium: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = threading.Event()
+
+    with serve() as (served, _), browsing(chromium) as browser:
+        connections = served.store.connections
+        read = connections.read
+
+        @contextmanager
+        def sometimes() -> Iterator[Any]:
+            if gone.is_set():
+                raise DatabaseError("gone")
+            with read() as connection:
+                yield connection
+
+        monkeypatch.setattr(connections, "read", sometimes)
+        reply = ask(served)
+        tab = Tab(browser, served)
+        page = tab.open()
+        assert not page.is_visible("#trouble")
+        gone.set()
+        page.wait_for_selector("#trouble:not([hidden])", timeout=15_000)
+        assert "database is away" in page.inner_text("#trouble")
+        assert "What you see is from" in page.inner_text("#trouble")
+        gone.clear()
+        page.wait_for_selector("#trouble[hidden]", state="attached", timeout=15_000)
+        page.goto(f"{served.url}/requests/none")
+        page.wait_for_selector("#trouble:not([hidden])")
+        assert "no request of that id" in page.inner_text("#trouble")
+        page.goto(f"{served.url}/requests/{reply.json()['id']}")
+        page.wait_for_selector(".round")
+        assert not page.is_visible("#trouble")
