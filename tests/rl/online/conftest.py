@@ -43,7 +43,7 @@ def live() -> RlFocal:
 @pytest.fixture(scope="session")
 def utility() -> Utility:
     """What a policy truly earns after the change: a replay of many fresh queries."""
-    table = _pool(AFTER, 20_000, 1)
+    table = _pool(AFTER, 10_000, 1)
 
     def of(strategy: RlFocal) -> float:
         outcome = replay(strategy, table)

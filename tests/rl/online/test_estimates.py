@@ -27,7 +27,7 @@ from rlfocal.rl.online.learning import learn
 from rlfocal.rl.online.values import Features
 
 AFTER = (0.3, 0.7, 0.65, 0.6)
-N_REPEATS = 40
+N_REPEATS = 30
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def repeats(live, candidate, pool, utility):
     """Fresh queries and fresh coins each time."""
     found, naive = [], []
     for r in range(N_REPEATS):
-        episodes = log_replay(live, pool(AFTER, 700, seed=100 + r), Exploration(0.5, seed=r))
+        episodes = log_replay(live, pool(AFTER, 1600, seed=100 + r), Exploration(0.5, seed=r))
         found.append(compare(candidate, live, episodes, seed=r))
         naive.append(float(batch(episodes).reward.mean()))
     return Repeats(found, naive, (utility(candidate), utility(live)))
@@ -70,10 +70,10 @@ def test_the_two_policies_are_worlds_apart(repeats):
 @pytest.mark.parametrize("who", ["candidate", "live", "difference"])
 @pytest.mark.parametrize("method", ["ips", "snips", "dr"])
 def test_intervals_cover_the_truth_about_as_often_as_they_say(repeats, who, method):
-    """95 % of 40 is 38; fewer than 33 would come by chance in 0.3 % of the cases."""
+    """95 % of 30 is 28 or 29; fewer than 25 would come by chance in 0.3 % of the cases."""
     value, low, high = repeats.of(who, method).T
     truth = repeats.truth(who)
-    assert ((low <= truth) & (truth <= high)).sum() >= 33
+    assert ((low <= truth) & (truth <= high)).sum() >= 25
     # And they are not merely wide: about four standard errors across.
     assert 2.5 * value.std() < (high - low).mean() < 6 * value.std()
 

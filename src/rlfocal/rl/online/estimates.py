@@ -12,7 +12,9 @@ Three estimators, each of the mean over episodes of score less lambda times cost
   less noise is left.
 
 Intervals are 95 % percentile bootstraps over episodes (Efron 1979), the same resamples for every
-figure, so that differences are paired. They need enough episodes that went along: see `Estimate`.
+figure, so that differences are paired. Where few episodes went along with the candidate they are
+too narrow: `benchmarks/off_policy.py` finds that with 7 effective ones three in four hold the
+truth, and from about 20 on, which `may_promote` asks for, 92 to 95 %.
 Episodes in which nothing was left to chance say nothing of other policies and are left out, which
 is fair because nothing else decides which they are.
 
