@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import numpy as np
 import pytest
-from browsing import OVERFLOW, POOR_CONTRAST, SHIFTS, browsing
+from browsing import OVERFLOW, POOR_CONTRAST, READY, Tab, browsing, until
 from serving import Served
 from stub_pool import questions
 
@@ -26,44 +26,6 @@ Ask = Callable[..., Any]
 Serve = Callable[..., Any]
 MakeRow = Callable[..., RequestRow]
 EVIL = "<img src=x onerror=alert(1)>"
-READY = "#price-table tbody tr"
-
-
-class Tab:
-    """A page under watch: what it logs, and what it asks for."""
-
-    def __init__(self, browser: Any, served: Served, **options: Any) -> None:
-        options = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"} | options
-        self.page = browser.new_page(**options)
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.said.append(f"dialog {dialog.message}"))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.add_init_script(SHIFTS)
-        self.served = served
-
-    def know(self, key: str) -> None:
-        self.page.add_init_script(f"sessionStorage.setItem('rlfocal-key', '{key}')")
-
-    def open(self, path: str = "/", ready: str = READY) -> Any:
-        self.know(self.served.key)
-        self.page.goto(self.served.url + path)
-        self.page.wait_for_selector(ready, state="attached", timeout=30_000)
-        return self.page
-
-    def was_quiet(self) -> None:
-        assert self.said == []
-        assert all(url.startswith((self.served.url, "data:")) for url in self.asked)
-
-
-def until(page: Any, condition: str, most_s: float = 15) -> None:
-    """Wait; Playwright's own way evaluates a text in the page, which its policy forbids."""
-    deadline = time.monotonic() + most_s
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, condition
-        page.wait_for_timeout(50)
 
 
 def asked_and_judged(served: Served, ask: Ask, n: int = 12) -> list[dict[str, Any]]:
