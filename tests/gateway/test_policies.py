@@ -170,3 +170,17 @@ def test_judged_answers_are_learned_from(
     with pytest.raises(SystemExit):
         main(["shadow", "list", str(tmp_path / "checkpoint"), "--db", db])
     assert "live" in capsys.readouterr().out
+
+
+def test_decisions_are_kept_without_exploring(folder: Path, tmp_path: Path, ask: Ask) -> None:
+    db = str(tmp_path / "gateway.db")
+    with StubThread(StubServer(says())) as upstream:
+        pool = write_pool(tmp_path / "pool.toml", upstream.base_url)
+        with serving(folder, pool, db, keep_decisions=True) as served:
+            for k in range(5):
+                assert ask(served, question(k), extension={"task": "sums"}).status_code == 200
+            for row in rows(served, 5):
+                assert (Episode.of_json(row.episode).propensity == 1).all()
+        with serving(folder, pool, str(tmp_path / "other.db")) as served:
+            assert ask(served, question(1), extension={"task": "sums"}).status_code == 200
+            assert rows(served, 1)[0].episode is None

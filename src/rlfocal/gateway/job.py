@@ -76,8 +76,10 @@ class Job:
         )
 
     def _exploration(self) -> Exploration | None:
-        epsilon = self._gateway.settings.explore
-        return Exploration(epsilon=epsilon).of_request(self.id) if epsilon else None
+        settings = self._gateway.settings
+        if not (settings.explore or settings.keep_decisions):
+            return None
+        return Exploration(epsilon=settings.explore).of_request(self.id)
 
     def start(self, tell: Tell | None = None) -> asyncio.Task[Completion]:
         """Set it going; it is written down when the task ends, however that is.

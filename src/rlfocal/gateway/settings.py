@@ -53,8 +53,12 @@ class GatewaySettings(Settings):
     """Rows of the log of requests; older ones are deleted."""
     keep_prompts: bool = False
     """Whether prompts are stored with the log of requests."""
+    keep_decisions: bool = False
+    """Whether what the policy saw at each decision is stored, hashed words of the prompt among it:
+    then the dashboard can play requests through at other prices."""
     explore: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Share of requests on which the policy tries what it thinks is second best, to learn."""
+    """Share of requests on which the policy tries what it thinks is second best, to learn; it
+    keeps decisions, too."""
     synthesiser: str | None = None
     """A member that makes one reply out of several to open questions."""
 

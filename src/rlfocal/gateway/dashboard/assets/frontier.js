@@ -28,7 +28,7 @@ const share = (estimate) =>
 const replayText = (found, value) => {
   const { replay } = found;
   if (!replay.possible) return "this strategy cannot be played through";
-  if (!replay.n) return "no request has left what this needs; they do where the setting explore is above 0";
+  if (!replay.n) return "no request has left what this needs; they do where the setting keep_decisions is on";
   if (!replay.n_as_served) return `none of ${several(replay.n, "request")} is decided today as it was`;
   const one = played(found, value);
   const part = `${count(one?.n ?? 0)} of ${several(replay.n_as_served, "request")}`;
