@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 
@@ -80,3 +82,40 @@ def until(is_so: Callable[[], Any], within_s: float = 5.0) -> bool:
     while not (found := is_so()) and time.monotonic() < ends:
         time.sleep(0.01)
     return bool(found)
+
+
+class Forwarder:
+    """Passes bytes on to a server that is named later; a context."""
+
+    def __init__(self) -> None:
+        self.target = ""
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self._open: list[socket.socket] = []
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for sock in (self._listening, *self._open):
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = connect(self.target, 60)
+                self._open += [near, far]
+                for pair in ((near, far), (far, near)):
+                    threading.Thread(target=_copy, args=pair, daemon=True).start()
+
+
+def _copy(source: socket.socket, drain: socket.socket) -> None:
+    with suppress(OSError):
+        while part := source.recv(65536):
+            drain.sendall(part)
+    with suppress(OSError):
+        drain.shutdown(socket.SHUT_RDWR)

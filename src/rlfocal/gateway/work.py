@@ -112,6 +112,8 @@ class EnsembleWork:
         try:
             return _completion(await begun.run(deadline_s), self._chat)
         except NobodyAnswered as exc:
+            if not self.trace.rounds and "deadline" in self.trace.stopped:
+                raise TimeoutError from None  # over before anybody could be asked
             raise self._refusal(exc, max_usd) from None
 
     def episode(self) -> dict[str, Any] | None:

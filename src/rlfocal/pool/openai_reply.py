@@ -172,7 +172,8 @@ def _error_of(found: Any) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    # One beyond all reason is no count: no database would take it.
+    return value if type(value) is int and 0 <= value < 2**31 else None
 
 
 def _cost(value: Any) -> float | None:

@@ -64,6 +64,8 @@ class CalledFunction(_Strict):
 
     name: Short
     arguments: str
+    parsed_arguments: Any = None
+    """As OpenAI's client reads them; not passed on."""
 
 
 class ToolCall(_Strict):
@@ -88,6 +90,8 @@ class Assistant(_Strict):
     annotations: Annotated[list[Object], Field(max_length=0)] | None = None
     audio: None = None
     function_call: None = None
+    parsed: Any = None
+    """As OpenAI's client reads the text; not passed on."""
 
 
 class Tool(_Strict):

@@ -297,7 +297,8 @@ def _query(chat: ChatBody, extension: Extension, *, whole: bool) -> LiveQuery:
 def _message(turn: Any) -> Message:
     text = _text(turn.content)
     if isinstance(turn, Assistant) and turn.tool_calls:
-        calls = [call.model_dump(exclude={"index"}) for call in turn.tool_calls]
+        unsent = {"index": True, "function": {"parsed_arguments"}}
+        calls = [call.model_dump(exclude=unsent) for call in turn.tool_calls]
         return Message("assistant", text, {"tool_calls": calls})
     if isinstance(turn, Tool):
         return Message("tool", text, {"tool_call_id": turn.tool_call_id})

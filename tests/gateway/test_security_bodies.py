@@ -1,0 +1,208 @@
+"""Bodies that are too long, too slow, or not what they say they are; many connections."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from raw_http import Answer, connect, exchange, head, read_answer
+from serving import Served, serving
+from stub_pool import pool_file, says
+
+from rlfocal.pool.stub import StubServer, StubThread
+
+MOST = 64 << 10
+SLOW_S = 0.6
+PATH = "/v1/chat/completions"
+BODY = json.dumps({"model": "plain", "messages": [{"role": "user", "content": "3 + 4 ="}]}).encode()
+
+
+@pytest.fixture(scope="module")
+def small(
+    trained_folder: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Served, StubServer]]:
+    """A gateway that takes 64 KiB within 0.6 s."""
+    folder = tmp_path_factory.mktemp("small")
+    with StubThread(StubServer(says)) as stub:
+        path, db = pool_file(folder, stub.base_url), str(folder / "gateway.db")
+        limits: dict[str, Any] = {"most_body_bytes": MOST, "body_timeout_s": SLOW_S}
+        with serving(trained_folder, path, db, in_flight=8, **limits) as served:
+            yield served, stub
+
+
+@pytest.fixture
+def send(small: tuple[Served, StubServer]) -> Iterator[Callable[..., Answer]]:
+    """send(parts, headers...) → the reply; afterwards the gateway answers others as before."""
+    served, stub = small
+
+    def post(*parts: bytes, pause_s: float = 0.0, path: str = PATH, **headers: str) -> Answer:
+        sent = {"Host": "x", "Content-Type": "application/json"} | served.headers
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return exchange(served.url, head(path, sent), *parts, pause_s=pause_s)
+
+    yield post
+    n_before = len(stub.bodies)
+    body = json.loads(BODY)
+    assert httpx2.post(served.url + PATH, json=body, headers=served.headers).status_code == 200
+    assert len(stub.bodies) == n_before + 1
+    assert served.gateway.n_in_flight == 0
+
+
+Send = Callable[..., Answer]
+
+
+def chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(send: Send) -> None:
+    for path in (PATH, "/v1/feedback"):
+        started = time.monotonic()
+        reply = send(path=path, Content_Length=str(MOST + 1))
+        assert (reply.status, reply.code) == (413, "body_too_large")
+        assert time.monotonic() - started < SLOW_S
+
+
+@pytest.mark.parametrize(
+    "length", ["9" * 18, "9" * 30, "-1", "1e3", "0x10", "1_0", "", "5, 5", "+5"]
+)
+def test_a_length_that_is_no_sound_number_is_refused(send: Send, length: str) -> None:
+    assert send(BODY, Content_Length=length).status in (400, 413)
+
+
+def test_a_chunked_body_is_read_as_far_as_it_may_be_long(send: Send) -> None:
+    parts = [chunk(b" " * 8192)] * 64
+    reply = send(*parts, Transfer_Encoding="chunked")
+    assert (reply.status, reply.code) == (413, "body_too_large")
+
+
+def test_a_chunked_body_that_is_short_enough_is_taken(send: Send, small: Any) -> None:
+    n_before = len(small[1].bodies)
+    reply = send(chunk(BODY[:20]), chunk(BODY[20:]), b"0\r\n\r\n", Transfer_Encoding="chunked")
+    assert reply.status == 200
+    assert len(small[1].bodies) == n_before + 1
+
+
+def test_a_body_shorter_than_it_says_ends_by_time_out(send: Send) -> None:
+    started = time.monotonic()
+    reply = send(BODY[:9], Content_Length=str(len(BODY)))
+    assert (reply.status, reply.code) == (408, "body_timeout")
+    assert SLOW_S * 0.9 < time.monotonic() - started < SLOW_S + 2
+
+
+def test_what_follows_a_body_is_another_request_or_none(send: Send, small: Any) -> None:
+    n_before = len(small[1].bodies)
+    assert send(BODY + b"GARBAGE", Content_Length=str(len(BODY))).status in (200, 400)
+    assert len(small[1].bodies) <= n_before + 1
+
+
+def test_a_body_that_drips_ends_by_time_out_whatever_comes(send: Send) -> None:
+    started = time.monotonic()
+    reply = send(*[bytes([byte]) for byte in BODY[:12]], pause_s=0.1, Content_Length="99")
+    assert (reply.status, reply.code) == (408, "body_timeout")
+    assert time.monotonic() - started < SLOW_S + 2
+
+
+def test_slow_bodies_fill_the_places_only_until_they_time_out(
+    small: tuple[Served, StubServer], send: Send
+) -> None:
+    served, _ = small
+    sent = {"Host": "x", "Content-Type": "application/json", "Content-Length": "99"}
+    socks = [connect(served.url) for _ in range(8)]
+    for sock in socks:
+        sock.sendall(head(PATH, sent | served.headers))
+    time.sleep(0.2)
+    turned_away = send(BODY, Content_Length=str(len(BODY)))
+    assert (turned_away.status, turned_away.code) == (429, "overloaded")
+    assert int(turned_away.headers["retry-after"]) >= 1
+    assert [read_answer(sock).status for sock in socks] == [408] * 8
+    assert send(BODY, Content_Length=str(len(BODY))).status == 200
+    for sock in socks:
+        sock.close()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity, gzip", "GZIP"])
+def test_a_compressed_body_is_refused_unread(send: Send, encoding: str) -> None:
+    bomb = gzip.compress(b" " * (64 << 20))
+    assert len(bomb) < 2 * MOST
+    started = time.monotonic()
+    reply = send(bomb, Content_Length=str(len(bomb)), Content_Encoding=encoding)
+    assert (reply.status, reply.code) == (415, "unsupported_media_type")
+    assert time.monotonic() - started < 2
+
+
+def test_a_body_of_two_lengths_is_no_request(small: tuple[Served, StubServer], send: Send) -> None:
+    served, stub = small
+    n_before = len(stub.bodies)
+    # What one server takes for the body of the first request, another takes for a second one.
+    hidden = head(PATH, {"Host": "x", "Content-Length": str(len(BODY))} | served.headers) + BODY
+    for lengths in (
+        [("Content-Length", "4"), ("Transfer-Encoding", "chunked")],
+        [("Content-Length", "4"), ("Content-Length", str(len(hidden)))],
+        [("Transfer-Encoding", "gzip, chunked")],
+        [("Transfer-Encoding", "chunked, identity")],
+        [("Transfer-Encoding", "xchunked"), ("Content-Length", "4")],
+    ):
+        fixed = {"Host": "x", "Content-Type": "application/json"} | served.headers
+        reply = exchange(served.url, head(PATH, fixed, *lengths), b"0\r\n\r\n" + hidden)
+        assert reply.status in (0, 400), lengths
+    assert len(stub.bodies) == n_before
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"[" * 60_000, "invalid_json"),
+        (b'{"a":' * 10_000, "invalid_json"),
+        (b"\xff\xfe" * 100, "invalid_json"),
+        (b"\0" * 100, "invalid_json"),
+        (b"", "invalid_json"),
+        (BODY[:-1] + b', "seed": ' + b"9" * 5000 + b"}", "invalid_json"),
+        (BODY[:-1] + b', "top_p": NaN}', "invalid_json"),
+        (BODY[:-1] + b', "top_p": 1e999}', "invalid_json"),
+        (BODY.replace(b"3", b"\\ud800"), "invalid_json"),
+        (BODY.replace(b"3", b"\xed\xa0\x80"), "invalid_json"),
+        (BODY[:-1] + b', "rlfocal": {"deadline_ms": ' + b"9" * 400 + b"}}", "invalid_value"),
+        (BODY[:-1] + b', "tools": [{"a":' + b"[" * 900 + b"]" * 900 + b"}]}", "invalid_value"),
+        (BODY[:-1] + b', "system": "x"}', "unknown_parameter"),
+        (BODY.replace(b"3 +", b"x" * 60_000 + b"3 +"), ""),
+        (b"\xef\xbb\xbf" + BODY, ""),
+        (b"\r\n \t" + BODY + b"\n", ""),
+        (BODY.replace(b"3 +", b"\\u0000 3 +"), ""),
+    ],
+)
+def test_hostile_json_is_an_answer_or_a_typed_refusal(send: Send, body: bytes, code: str) -> None:
+    reply = send(body, Content_Length=str(len(body)))
+    if code:
+        assert (reply.status, reply.code) == (400, code)
+    else:
+        assert reply.status == 200, reply.body
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\0" * 1000, b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nBad Name: 1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+        b"GET /v1/models/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET http://[::1 HTTP/1.1\r\nHost: [\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_http_is_refused(small: Any, send: Send, data: bytes) -> None:
+    reply = exchange(small[0].url, data, b"\r\n\r\n", timeout_s=5)
+    assert reply.status in (0, 400, 401, 404)
+
+
+def test_a_host_that_no_address_could_be_made_of_is_no_fault(small: Any, send: Send) -> None:
+    for host in ("[", "[::1", "a b", "x" * 4000, "\xff", "%00", "x:99999999"):
+        reply = exchange(small[0].url, head("/healthz", {"Host": host}, method="GET"))
+        assert reply.status in (200, 400), host
+        reply = exchange(small[0].url, head("/v1/models", {"Host": host}, method="GET"))
+        assert reply.status in (400, 401), host
