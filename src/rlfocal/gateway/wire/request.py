@@ -297,7 +297,7 @@ def _query(chat: ChatBody, extension: Extension, *, whole: bool) -> LiveQuery:
 def _message(turn: Any) -> Message:
     text = _text(turn.content)
     if isinstance(turn, Assistant) and turn.tool_calls:
-        unsent = {"index": True, "function": {"parsed_arguments"}}
+        unsent: Any = {"index": True, "function": {"parsed_arguments"}}
         calls = [call.model_dump(exclude=unsent) for call in turn.tool_calls]
         return Message("assistant", text, {"tool_calls": calls})
     if isinstance(turn, Tool):

@@ -1,0 +1,91 @@
+"""What schemathesis makes of /openapi.json: replies are as described, and nothing is a fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from schemathesis import GenerationMode, checks
+from serving import Served, serving
+from spy_upstream import SpyUpstream
+from stub_pool import pool_file
+
+OPERATIONS = [
+    ("/v1/chat/completions", "POST"), ("/v1/models", "GET"), ("/v1/models/{name}", "GET"),
+    ("/v1/feedback", "POST"), ("/healthz", "GET"), ("/readyz", "GET"),
+]  # fmt: skip
+WANTED: list[Any] = [
+    checks.status_code_conformance, checks.content_type_conformance,
+    checks.response_schema_conformance, checks.response_headers_conformance,
+    checks.negative_data_rejection,
+]  # fmt: skip
+MODELS = ("rlfocal", "plain", "rlfocal:0", "rlfocal:0.5")
+OUR_FAULT = {500, 502, 503}
+"""Its members answer, so none of these is due; 504 is where it asks for a millisecond."""
+
+
+@pytest.fixture(scope="module")
+def described(trained_folder: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("described")
+    with SpyUpstream(lambda _: "That is 7.") as spy:
+        path = pool_file(folder, spy.base_url)
+        with (
+            serving(trained_folder, path, str(folder / "gateway.db")) as served,
+            requests.Session() as session,
+        ):
+            schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+            yield served, schema, session
+
+
+def check(
+    described: tuple[Served, Any, requests.Session], path: str, method: str,
+    mode: GenerationMode, n_examples: int, start: int = 0,
+) -> None:  # fmt: skip
+    served, schema, session = described
+    seen: Counter[int] = Counter()
+
+    @seed(start)
+    @settings(
+        max_examples=n_examples, deadline=None, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=schema[path][method].as_strategy(generation_mode=mode))
+    def run(case: Any) -> None:
+        if path.endswith("completions") and mode is GenerationMode.POSITIVE:
+            # Else a name that is made up is refused, and little but that.
+            case.body["model"] = MODELS[sum(seen.values()) % len(MODELS)]
+        reply = case.call(session=session, headers=served.headers, timeout=20)
+        seen[reply.status_code] += 1
+        assert reply.status_code not in OUR_FAULT, reply.text
+        case.validate_response(reply, checks=WANTED)
+
+    run()
+    if mode is GenerationMode.POSITIVE and path in ("/v1/chat/completions", "/v1/models"):
+        assert seen[200]
+    assert served.gateway.n_in_flight == 0
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_replies_are_as_described(described: Any, path: str, method: str) -> None:
+    check(described, path, method, GenerationMode.POSITIVE, 40)
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [("/v1/chat/completions", "POST"), ("/v1/feedback", "POST")]
+)
+def test_what_is_not_as_described_is_refused(described: Any, path: str, method: str) -> None:
+    check(described, path, method, GenerationMode.NEGATIVE, 40)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", list(GenerationMode))
+@pytest.mark.parametrize(
+    ("path", "method"), [("/v1/chat/completions", "POST"), ("/v1/feedback", "POST")]
+)
+def test_many_more_of_both(described: Any, path: str, method: str, mode: GenerationMode) -> None:
+    check(described, path, method, mode, 2000, start=1)
