@@ -14,6 +14,7 @@ from raw_http import Answer, connect, exchange, head, read_answer
 from serving import Served, serving
 from stub_pool import pool_file, says
 
+from rlfocal.gateway import server
 from rlfocal.pool.stub import StubServer, StubThread
 
 MOST = 64 << 10
@@ -206,3 +207,49 @@ def test_a_host_that_no_address_could_be_made_of_is_no_fault(small: Any, send: S
         assert reply.status in (200, 400), host
         reply = exchange(small[0].url, head("/v1/models", {"Host": host}, method="GET"))
         assert reply.status in (400, 401), host
+
+
+# Heads, and many connections ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("as_one", [False, True])
+def test_a_head_is_read_as_far_as_it_may_be_long(small: Any, send: Send, as_one: bool) -> None:
+    first = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    line = b"a" * 4000 if as_one else b"X: " + b"a" * 4000 + b"\r\n"
+    reply = exchange(small[0].url, first + (b"X: " if as_one else b""), *[line] * 200)
+    assert reply.status in (0, 431)  # 0: it had hung up before all was sent
+
+
+def test_a_head_of_usual_length_is_read_and_the_next_one_too(small: Any, send: Send) -> None:
+    asked = head("/healthz", {"Host": "x", "X": "a" * 8000}, method="GET")
+    with connect(small[0].url) as sock:
+        for _ in range(30):  # more together than one may have
+            sock.sendall(asked)
+            assert read_answer(sock).status == 200
+
+
+def test_a_head_that_does_not_end_is_waited_for_only_so_long(
+    small: Any, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.5)
+    started = time.monotonic()
+    for parts in ([b""], [b"GET /healthz HTTP/1.1\r\n"], [b"GET /h", *[b"x"] * 20]):
+        reply = exchange(small[0].url, *parts, pause_s=0.1, timeout_s=5)
+        assert reply.status in (0, 408)
+    assert time.monotonic() - started < 8
+    # One that has been answered is kept for the next request.
+    asked = head("/healthz", {"Host": "x"}, method="GET")
+    with connect(small[0].url) as sock:
+        sock.sendall(asked)
+        assert read_answer(sock).status == 200
+        time.sleep(0.7)
+        sock.sendall(asked)
+        assert read_answer(sock).status == 200
+
+
+def test_no_websocket_is_opened(small: Any, send: Send) -> None:
+    wanted = {
+        "Host": "x", "Connection": "Upgrade", "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    assert exchange(small[0].url, head("/v1/models", wanted, method="GET")).status in (400, 401)

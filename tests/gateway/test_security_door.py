@@ -113,11 +113,12 @@ SPOOFED = {
 
 
 def test_no_header_but_a_key_opens_the_door(serve: Serve) -> None:
-    with serve() as (served, stub):
+    with serve() as (served, stub), httpx2.Client(base_url=served.url) as client:
         for name, value in SPOOFED.items():
             for method, path in ROUTES:
                 sent = {name: value.replace("KEY", served.key)}
-                assert knock(served, path, method, **sent).status_code == 401, name
+                reply = client.request(method, path, json=BODY, headers=sent)
+                assert reply.status_code == 401, name
         assert stub.bodies == []
 
 
@@ -174,7 +175,7 @@ def test_every_reply_has_safe_headers_and_none_opens_it_to_pages(serve: Serve, a
             assert {name: reply.headers.get(name) for name in SAFE} == SAFE
             assert "default-src 'none'" in reply.headers["content-security-policy"]
             assert not [name for name in reply.headers if name.startswith("access-control")]
-            assert "server" not in reply.headers or "uvicorn" in reply.headers["server"]
+            assert "server" not in reply.headers
         assert replies[7].headers["allow"] == "POST"
 
 

@@ -15,6 +15,7 @@ import uvicorn
 
 from rlfocal.gateway.app import build_app
 from rlfocal.gateway.gateway import Gateway
+from rlfocal.gateway.server import OPTIONS
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store import Limits, Store, open_store
 from rlfocal.pool.settings import read_pool
@@ -60,9 +61,7 @@ def serving(
     )  # fmt: skip
     app = build_app(gateway, open_door=open_door)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
-    )
+    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=2, **OPTIONS))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     served = Served(f"http://127.0.0.1:{listening.getsockname()[1]}", "", store, gateway)

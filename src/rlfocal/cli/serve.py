@@ -117,19 +117,16 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
     import uvicorn
 
     from rlfocal.gateway.app import build_app
+    from rlfocal.gateway.server import OPTIONS
 
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=form)
     server = uvicorn.Server(
         uvicorn.Config(
             build_app(gateway, open_door=open_),
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,  # whatever a client says of where it comes from, nobody asks
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_DRAIN_S,
-            log_config=None,
-            h11_max_incomplete_event_size=64 << 10,
+            **OPTIONS,
         )
     )
     with _listening(host, port) as place:
