@@ -125,6 +125,6 @@ def ask() -> Callable[..., Any]:
             body["rlfocal"] = dict(extension)
         headers = served.headers if key is None else {"Authorization": f"Bearer {key}"}
         url = f"{served.url}/v1/chat/completions"
-        return httpx2.post(url, json=body, headers=headers, timeout=60)
+        return httpx2.post(url, json=body, headers=headers, timeout=60, verify=False)
 
     return post

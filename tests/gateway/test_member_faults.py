@@ -172,7 +172,7 @@ def test_with_all_left_alone_nobody_is_called_and_the_client_is_told_when_to_com
         assert httpx2.get(f"{served.url}/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("deadline_ms", [1, 50, 300, 1000])
+@pytest.mark.parametrize("deadline_ms", [1, 50, 500])
 @pytest.mark.parametrize("model", ["plain", "rlfocal", "rlfocal:0"])
 def test_a_deadline_holds_whoever_hangs(
     hanging: tuple[Served, SpyUpstream], ask: Ask, model: str, deadline_ms: int

@@ -99,6 +99,7 @@ def test_a_body_shorter_than_it_says_ends_by_time_out(send: Send) -> None:
 def test_what_follows_a_body_is_another_request_or_none(send: Send, small: Any) -> None:
     n_before = len(small[1].bodies)
     assert send(BODY + b"GARBAGE", Content_Length=str(len(BODY))).status in (200, 400)
+    time.sleep(0.3)  # it may have hung up while the first was being answered
     assert len(small[1].bodies) <= n_before + 1
 
 
