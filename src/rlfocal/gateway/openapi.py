@@ -134,7 +134,8 @@ def _operation(
 ) -> dict[str, Any]:
     good = _content(reply)
     if events:
-        good["content"]["text/event-stream"] = {"schema": {"type": "string"}}
+        # Without a schema: some read it as that of each event, others as that of the whole text.
+        good["content"]["text/event-stream"] = {}
     responses = {"200": good} | {str(status): _content(_ERROR) for status in refusals}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
     if body is not None:
