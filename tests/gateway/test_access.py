@@ -266,8 +266,8 @@ def test_finishing_settles_and_writes_down_once(
     one = row("r1", key, usd=0.25)
     assert asyncio.run(access.finish_now(one))
     assert not asyncio.run(access.finish_now(one))
-    access.finish(row("r2", key, usd=0.25))
-    access.finish(row("r2", key, usd=0.25))
+    access.finish(lambda: row("r2", key, usd=0.25))
+    access.finish(lambda: row("r2", key, usd=0.25))
     writer.close()
     assert spent(store) == [(0.5, 0.0)]
     with store.connections.read() as connection:

@@ -117,11 +117,11 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
     import uvicorn
 
     from rlfocal.gateway.app import build_app
-    from rlfocal.gateway.server import OPTIONS
+    from rlfocal.gateway.server import OPTIONS, OwnProcess
 
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=form)
-    server = uvicorn.Server(
+    server = OwnProcess(
         uvicorn.Config(
             build_app(gateway, open_door=open_),
             timeout_keep_alive=_KEEP_ALIVE_S,

@@ -149,12 +149,13 @@ class Access:
                 raise _unpriced()
             raise Denied(429, decision.code, decision.message, decision.retry_after_s)
 
-    def finish(self, row: RequestRow) -> None:
+    def finish(self, row: Callable[[], RequestRow]) -> None:
         """Write a request down and settle it, soon; a second time counts nothing.
 
-        If that fails, it is logged, and what was reserved counts as spent when its lease is over.
+        The row is made in the writer's thread, perhaps twice. If that fails, it is logged, and
+        what was reserved counts as spent when its lease is over.
         """
-        self._writer.put(partial(self._finish, row))
+        self._writer.put(lambda connection: self._finish(row(), connection))
 
     async def finish_now(self, row: RequestRow) -> bool:
         """The same, and return when it is durable; False where it was finished before.

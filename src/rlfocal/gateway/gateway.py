@@ -123,21 +123,23 @@ class Gateway:
         """
         if price is None:
             return self._ensemble
-        strategy = self._ensemble.strategy
-        if isinstance(strategy, Dialled) and price not in strategy.dials:
-            known = [dial for dial in strategy.dials if dial > 0]
-            price = min(max(price, min(known)), max(known))
         found = self._at_price.get(price)
         if found is None:
-            try:
-                found = self._ensemble.at(price)
-            except ConfigError as exc:
-                raise ApiError(400, "invalid_value", str(exc), param="model") from None
-            self._at_price[price] = found
+            found = self._at_price[price] = self._nearest(price)
             if len(self._at_price) > _PRICES:
                 self._at_price.popitem(last=False)
         self._at_price.move_to_end(price)
         return found
+
+    def _nearest(self, price: float) -> Ensemble:
+        strategy = self._ensemble.strategy
+        if isinstance(strategy, Dialled) and price not in strategy.dials:
+            known = [dial for dial in strategy.dials if dial > 0]
+            price = min(max(price, min(known)), max(known))
+        try:
+            return self._ensemble.at(price)
+        except ConfigError as exc:
+            raise ApiError(400, "invalid_value", str(exc), param="model") from None
 
     def _ensemble_of(self, checkpoint: Checkpoint) -> Ensemble:
         return Ensemble(

@@ -11,6 +11,7 @@ import logging
 import math
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rlfocal.errors import DatabaseError
@@ -142,12 +143,14 @@ class Job:
         self._gateway.metrics.ended(self.chat, self._work.trace, status, error, total_s)
         if not self._admitted:
             return
-        row = row_of(
-            self.id, self._key, self.chat, self._work, done,
+        row = partial(
+            row_of, self.id, self._key, self.chat, self._work, done,
             created=self._created, status=status, error=error, total_s=total_s,
             policy=self._gateway.policy, keep_prompt=self._gateway.settings.keep_prompts,
+            episode=None if done is None else self._work.episode(),
         )  # fmt: skip
         try:
+            # Made by who writes it: this here stands between the answer and the client.
             self._gateway.access.finish(row)
         except DatabaseError as exc:
             _log.error("request %s is not written down: %s", self.id, exc)

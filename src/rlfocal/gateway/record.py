@@ -7,6 +7,7 @@ was right; of longer ones, which are whole replies, a digest is.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 from rlfocal.gateway.store.keys import Key
@@ -47,6 +48,7 @@ def row_of(
     total_s: float,
     policy: str,
     keep_prompt: bool,
+    episode: Mapping[str, Any] | None,
 ) -> RequestRow:
     """The row of a request that has ended.
 
@@ -62,6 +64,7 @@ def row_of(
         total_s: seconds that it took.
         policy: which checkpoint decided.
         keep_prompt: whether the prompt is kept.
+        episode: what off-policy learning needs of it.
     """
     trace = work.trace
     calls = [said for part in trace.rounds for said in part.asked]
@@ -97,7 +100,7 @@ def row_of(
         candidates=[kept_answer(text) for text in candidates],
         chosen=chosen,
         trace=_kept_trace(trace) | {"kind": work.kind},
-        episode=None if done is None else work.episode(),
+        episode=episode,
         prompt=chat.query.prompt if keep_prompt else None,
     )
 

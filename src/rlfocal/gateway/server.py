@@ -5,15 +5,34 @@ uvicorn waits for the end of a head for ever, and takes as much of it as comes.
 
 from __future__ import annotations
 
+import gc
+import socket
+import sys
 from asyncio import TimerHandle
 from typing import Any
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-__all__ = ["OPTIONS", "BoundedProtocol"]
+__all__ = ["OPTIONS", "BoundedProtocol", "OwnProcess"]
 
 MOST_HEAD_BYTES = 64 << 10
 HEAD_TIMEOUT_S = 20.0
+_SWITCH_S = 0.0005
+
+
+class OwnProcess(uvicorn.Server):
+    """A server that has its process for itself, and tunes the interpreter for short replies."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        # Nets and libraries stay for good: to look through them for garbage takes a tenth of a
+        # second each time, in which nobody is answered.
+        gc.collect()
+        gc.freeze()
+        # The thread that writes to the database hands the interpreter back ten times sooner.
+        sys.setswitchinterval(_SWITCH_S)
 
 
 class BoundedProtocol(HttpToolsProtocol):

@@ -9,7 +9,7 @@ Axes: N members, C candidate slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -110,15 +110,17 @@ class Trace:
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values; what is not known is left out of replies."""
-        figures = asdict(self) | {"not_asked": self.not_asked}
-        for part in figures["rounds"]:
-            part["asked"] = [_known(said) for said in part["asked"]]
-        synthesis = figures.pop("synthesis")
-        return figures if synthesis is None else figures | {"synthesis": _known(synthesis)}
+        # Not by `asdict`, which copies each value and takes a good part of a millisecond.
+        figures = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "synthesis"}
+        figures["rounds"] = [
+            vars(part) | {"asked": [_known(said) for said in part.asked]} for part in self.rounds
+        ]
+        figures["not_asked"] = self.not_asked
+        return figures | ({} if self.synthesis is None else {"synthesis": _known(self.synthesis)})
 
 
-def _known(said: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in said.items() if v is not None or k in ("answer", "support")}
+def _known(said: Said) -> dict[str, Any]:
+    return {k: v for k, v in vars(said).items() if v is not None or k in ("answer", "support")}
 
 
 class Deliberation:

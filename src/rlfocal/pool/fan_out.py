@@ -20,6 +20,10 @@ _Task = asyncio.Task[Response]
 
 _GRACE_S = 0.05
 """How long a cancelled call may take to leave; a sound one leaves at once."""
+_PATIENCE_S, _PATIENCE = 0.01, 0.1
+"""How long others are waited for before it is asked whether they matter: so many seconds, or that
+share of the time that the reply took, where that is more. Who comes at about the same time is not
+worth the question."""
 _leaving: set[_Task] = set()
 """Cancelled calls that would not go: the event loop itself keeps no hold on its tasks."""
 
@@ -37,7 +41,7 @@ async def ask_all(
         calls: by member, who is asked and what.
         deadline_s: seconds for all of them; whoever is not done by then is cancelled.
         member_timeout_s: seconds for some of them, where that is less.
-        enough: told what came so far, after each arrival; True ends the wait for the others.
+        enough: told what came so far, where others keep one waiting; True ends the wait for them.
 
     Returns:
         By member, in the order of `calls`: a response, or the error in its place (TIMEOUT for who
@@ -47,7 +51,9 @@ async def ask_all(
         Exception: whatever an endpoint raised beside `MemberError`, which is a bug in it, or what
             `enough` raised; the other calls are cancelled.
     """
-    ends = asyncio.get_running_loop().time() + deadline_s
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    ends = began + deadline_s
     allowed = member_timeout_s or {}
     member_of: dict[_Task, str] = {}
     slots: dict[str, Slot] = {}
@@ -61,12 +67,16 @@ async def ask_all(
             member_of[task] = member
             waiting.add(task)
         while waiting:
-            left = ends - asyncio.get_running_loop().time()
             done, waiting = await asyncio.wait(
-                waiting, timeout=max(0.0, left), return_when=asyncio.FIRST_COMPLETED
+                waiting, timeout=max(0.0, ends - clock()), return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 break
+            if waiting and enough is not None:
+                patience_s = max(_PATIENCE_S, _PATIENCE * (clock() - began))
+                left_s = max(0.0, ends - clock())
+                more, waiting = await asyncio.wait(waiting, timeout=min(patience_s, left_s))
+                done |= more
             slots |= {name: _slot(task) for task, name in member_of.items() if task in done}
             if waiting and enough is not None and enough(dict(slots)):
                 failure = Failure.CANCELLED

@@ -17,5 +17,7 @@ def agreed(answers: Sequence[str | None]) -> int:
     >>> agreed([None, "8", "7", "7"])
     2
     """
+    if len(answers) == 1:
+        return 0
     votes = Counter(answer for answer in answers if answer is not None)
     return answers.index(votes.most_common(1)[0][0]) if votes else 0
