@@ -271,3 +271,16 @@ def test_with_tools_one_candidate_comes_back_as_it_was_said_and_is_never_merged(
         assert message["tool_calls"] in [[call] for call in calls.values()]
         assert message["content"] is None
         assert len(spy.received) == 6  # and nobody was asked to write one out of them
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_says_our_key_is_not_passed_on(
+    serve: Serve, ask: Ask, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    monkeypatch.setenv("ECHOED", "sk-4b7d0c5e91aa")
+    with SpyUpstream(lambda got: got.headers["authorization"]) as spy:
+        edit = aimed_at(spy.base_url, 'key_env = "ECHOED"')
+        with serve(edit=edit) as (served, _):
+            reply = ask(served, model="plain", stream=stream)
+            assert "sk-4b7d" not in reply.text
+            assert "member_malformed" in reply.text

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.redaction import REDACTED, Secret, redact, repeats
+from rlfocal.pool.redaction import REDACTED, Secret, Withheld, redact, repeats
 
 KEY = "sk-a/b+c=é'\"\\ 9zQ"
 
@@ -105,3 +105,17 @@ def test_other_messages_are_not_taken_for_the_prompt() -> None:
     assert not repeats("maximum context length is 4096 tokens, requested 5000", PROMPT)
     assert not repeats("anything", "")
     assert repeats("cannot answer '2+2?'", "2 + 2 ?")
+
+
+@given(st.lists(st.text("sk-ab", max_size=4)), st.text("sk-ab", min_size=1, max_size=5))
+def test_a_secret_is_withheld_however_it_is_cut(pieces: list[str], secret: str) -> None:
+    told: list[str] = []
+    withheld = Withheld(told.append, secret)
+    for piece in pieces:
+        withheld(piece)
+    withheld.end()
+    text, passed = "".join(pieces), "".join(told)
+    assert secret not in passed
+    assert text.startswith(passed)
+    if secret not in text:
+        assert passed == text

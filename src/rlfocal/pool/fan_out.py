@@ -20,10 +20,9 @@ _Task = asyncio.Task[Response]
 
 _GRACE_S = 0.05
 """How long a cancelled call may take to leave; a sound one leaves at once."""
-_PATIENCE_S, _PATIENCE = 0.01, 0.1
-"""How long others are waited for before it is asked whether they matter: so many seconds, or that
-share of the time that the reply took, where that is more. Who comes at about the same time is not
-worth the question."""
+_PATIENCE_S = 0.01
+"""How long others are waited for before it is asked whether they matter: who comes at about the
+same time is not worth the question."""
 _leaving: set[_Task] = set()
 """Cancelled calls that would not go: the event loop itself keeps no hold on its tasks."""
 
@@ -52,8 +51,7 @@ async def ask_all(
             `enough` raised; the other calls are cancelled.
     """
     clock = asyncio.get_running_loop().time
-    began = clock()
-    ends = began + deadline_s
+    ends = clock() + deadline_s
     allowed = member_timeout_s or {}
     member_of: dict[_Task, str] = {}
     slots: dict[str, Slot] = {}
@@ -73,9 +71,8 @@ async def ask_all(
             if not done:
                 break
             if waiting and enough is not None:
-                patience_s = max(_PATIENCE_S, _PATIENCE * (clock() - began))
                 left_s = max(0.0, ends - clock())
-                more, waiting = await asyncio.wait(waiting, timeout=min(patience_s, left_s))
+                more, waiting = await asyncio.wait(waiting, timeout=min(_PATIENCE_S, left_s))
                 done |= more
             slots |= {name: _slot(task) for task, name in member_of.items() if task in done}
             if waiting and enough is not None and enough(dict(slots)):

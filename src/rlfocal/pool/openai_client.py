@@ -21,13 +21,15 @@ from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.http_failures import connection_error, retry_after, timeout_error
 from rlfocal.pool.openai_reply import read_error, read_object, read_reply
 from rlfocal.pool.openai_stream import StreamedReply
-from rlfocal.pool.redaction import Secret, excerpt
+from rlfocal.pool.redaction import Secret, Withheld, excerpt
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops"]
 
 _MOST_BYTES = 8 << 20
 """Of a reply; a longer one is broken or hostile."""
+_SHORTEST_SECRET = 12
+"""Characters."""
 HOPS_HEADER = "x-rlfocal-hops"
 hops: ContextVar[int] = ContextVar("hops", default=0)
 """Gateways that what is sent has come through; 0 outside of one. A server that is a gateway itself
@@ -84,6 +86,10 @@ class OpenAIEndpoint:
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         where = f"{self._host}, model '{request.model}'" if request.model else self._host
+        held = None
+        if request.on_text is not None and self._is_secret:
+            held = Withheld(request.on_text, self._key.reveal())
+            request = replace(request, on_text=held)
         started = time.perf_counter()
         reply = await self._exchange(request, where, timeout_s)
         if isinstance(reply, MemberError):
@@ -101,7 +107,30 @@ class OpenAIEndpoint:
                 failure=Failure.MALFORMED,
             )
         found = self._read(reply, request, where, show)
+        if held is not None:
+            held.end()
         return replace(found, latency_s=latency_s)
+
+    @property
+    def _is_secret(self) -> bool:
+        """Servers that want no key are given a word, which may well stand in a text."""
+        return len(self._key.reveal()) >= _SHORTEST_SECRET
+
+    def _without_key(self, found: Response, where: str) -> Response:
+        """A reply that does not tell our key to whoever asked.
+
+        Raises:
+            MemberError: it holds the key.
+        """
+        key = self._key.reveal()
+        told = found.text + "".join(map(str, found.tool_calls))
+        if self._is_secret and key in told:
+            raise MemberError(
+                f"{where}: the reply holds the key that it was asked with; use another server, and "
+                "another key",
+                failure=Failure.MALFORMED,
+            )
+        return found
 
     def _read(
         self, reply: _Reply, request: Request, where: str, show: Callable[[str], str]
@@ -109,6 +138,7 @@ class OpenAIEndpoint:
         if reply.streamed is None:
             kind = reply.headers.get("Content-Type", "")
             found = read_reply(reply.body, kind, request, api=self._api, where=where, show=show)
+            found = self._without_key(found, where)
             if request.on_text is not None:  # the server cannot send it in pieces
                 request.on_text(found.text)
             return found
@@ -117,7 +147,8 @@ class OpenAIEndpoint:
             raise MemberError(
                 f"{where}: the reply broke off; ask again", failure=Failure.UNREACHABLE
             )
-        return read_object(whole, request, api=self._api, where=where, show=show)
+        read = read_object(whole, request, api=self._api, where=where, show=show)
+        return self._without_key(read, where)
 
     async def _exchange(
         self, request: Request, where: str, timeout_s: float

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
-__all__ = ["Secret", "excerpt", "redact", "repeats"]
+__all__ = ["Secret", "Withheld", "excerpt", "redact", "repeats"]
 
 REDACTED = "[redacted]"
 
@@ -38,6 +38,36 @@ class Secret:
 
     def __repr__(self) -> str:
         return REDACTED
+
+
+class Withheld:
+    """Passes pieces of a text on, but never a secret, though it come in pieces.
+
+    Args:
+        tell: is told of what may be told.
+        secret: not empty.
+    """
+
+    def __init__(self, tell: Callable[[str], None], secret: str) -> None:
+        self._tell, self._secret = tell, Secret(secret)
+        self._held, self._met = "", False
+
+    def __call__(self, piece: str) -> None:
+        """Take a piece; once the secret was met, nothing more is told."""
+        text, secret = self._held + piece, self._secret.reveal()
+        self._met = self._met or secret in text
+        if self._met:
+            return
+        n = next(k for k in range(len(secret) - 1, -1, -1) if text.endswith(secret[:k]))
+        self._held = text[len(text) - n :]
+        if told := text[: len(text) - n]:
+            self._tell(told)
+
+    def end(self) -> None:
+        """Nothing more comes: what was held back is no secret."""
+        held, self._held = self._held, ""
+        if held and not self._met:
+            self._tell(held)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
