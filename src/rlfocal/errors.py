@@ -7,7 +7,8 @@ RlfocalError
 ├── CheckpointError   a checkpoint is damaged, of another version, or of another pool
 ├── DatabaseError     a database of answers cannot be opened, or is of another version
 ├── MemberError       a live member gave no usable response; its `failure` says why
-└── NobodyAnswered    no member of an ensemble did; every cause is listed
+├── NobodyAnswered    no member of an ensemble did; every cause is listed
+└── ApiError          a gateway's refusal, in `rlfocal.gateway.errors`
 
 Caller mistakes inside Python (a wrong shape, a number out of range) raise `ValueError`.
 Every message names the file, line or field, the value found, and the remedy.

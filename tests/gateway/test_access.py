@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway import access as door
-from rlfocal.gateway.access import Access, Denied
+from rlfocal.gateway.access import Access
+from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store import Key, Limits, Store, Writer, open_store
 from rlfocal.gateway.store.keys import make_plaintext
 
@@ -45,8 +46,8 @@ def key_of(access: Access, authorization: str | None) -> Key:
     return asyncio.run(access.key_of(authorization))
 
 
-def denied(coroutine: Any) -> Denied:
-    with pytest.raises(Denied) as caught:
+def denied(coroutine: Any) -> ApiError:
+    with pytest.raises(ApiError) as caught:
         asyncio.run(coroutine)
     return caught.value
 
@@ -158,7 +159,7 @@ def test_guessing_pushes_no_key_out_and_fills_no_memory(
     async def run() -> None:
         await access.key_of(header)
         for _ in range(20):
-            with pytest.raises(Denied):
+            with pytest.raises(ApiError):
                 await access.key_of(f"Bearer {make_plaintext()}")
         await access.key_of(header)
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 COMMON = """
 import asyncio, json, random, sys, threading, time
-from rlfocal.gateway.access import Access, Denied
+from rlfocal.gateway.access import Access
+from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store import RequestRow, Writer, open_store
 url, plaintext, name, n, lease_s, finish = sys.argv[1:4] + list(map(int, sys.argv[4:7]))
 store = open_store(url)
@@ -36,7 +37,7 @@ async def work(thread, codes):
         request_id = f"{name}-{thread}-{i}"
         try:
             await access.admit(key, request_id, COST, lease_s)
-        except Denied as denied:
+        except ApiError as denied:
             codes.append(denied.code)
             return
         codes.append("")

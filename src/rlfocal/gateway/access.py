@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from rlfocal.errors import RlfocalError
+from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store.keys import Key, KeyWithDigest, id_in
 from rlfocal.gateway.store.ledger import Refused
 from rlfocal.gateway.store.rows import RequestRow
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 
-__all__ = ["ANONYMOUS", "Access", "Denied"]
+__all__ = ["ANONYMOUS", "Access"]
 
 ANONYMOUS = Key(id="", name="anonymous", admin=True)
 """Whoever comes through an open door."""
@@ -33,23 +33,6 @@ MAX_REMEMBERED = 4096
 MAX_LOOKUPS = 4
 """Looked up at once: who guesses ids must not occupy every thread."""
 _NOBODY = hashlib.sha256(b"").hexdigest()
-
-
-class Denied(RlfocalError):
-    """A request may not pass.
-
-    Args:
-        status: HTTP status.
-        code: for programs, as OpenAI's API names it where it does.
-        message: for people: the reason and the remedy; it holds no part of a key.
-        retry_after_s: seconds after which it may pass, where that is known.
-    """
-
-    def __init__(
-        self, status: int, code: str, message: str, retry_after_s: float | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status, self.code, self.retry_after_s = status, code, retry_after_s
 
 
 class _Remembered(NamedTuple):
@@ -93,7 +76,7 @@ class Access:
             authorization: the header, "Bearer rlf_..."; None where there is none.
 
         Raises:
-            Denied: 401, in the same words whatever is wrong.
+            ApiError: 401, in the same words whatever is wrong.
             DatabaseError: it cannot be looked up just now.
         """
         if self._open_door:
@@ -125,7 +108,7 @@ class Access:
             lease_s: seconds after which it counts as lost: longer than any request takes.
 
         Raises:
-            Denied: 401 the key was revoked or is over, 429 it has used up a limit, 400 it has a
+            ApiError: 401 the key was revoked or is over, 429 it has used up a limit, 400 it has a
                 budget and nobody knows what this may cost.
             DatabaseError: it cannot be counted just now.
         """
@@ -147,7 +130,9 @@ class Access:
                 raise _no_key()
             if decision.code == "unpriced":
                 raise _unpriced()
-            raise Denied(429, decision.code, decision.message, decision.retry_after_s)
+            raise ApiError(
+                429, decision.code, decision.message, retry_after_s=decision.retry_after_s
+            )
 
     def finish(self, row: Callable[[], RequestRow]) -> None:
         """Write a request down and settle it, soon; a second time counts nothing.
@@ -215,14 +200,14 @@ class Access:
         return known
 
 
-def _no_key() -> Denied:
-    return Denied(
+def _no_key() -> ApiError:
+    return ApiError(
         401, "invalid_api_key", "no valid key; send it as the header Authorization: Bearer rlf_..."
     )
 
 
-def _unpriced() -> Denied:
-    return Denied(
+def _unpriced() -> ApiError:
+    return ApiError(
         400,
         "unpriced",
         "this key has a budget, and nobody knows what this request may cost: a member has no "

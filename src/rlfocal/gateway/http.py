@@ -13,7 +13,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rlfocal.gateway.access import Denied
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.job import unavailable
 from rlfocal.gateway.settings import GatewaySettings
@@ -58,8 +57,6 @@ def as_api_error(exc: Exception) -> ApiError | None:
     """What a client is told of an exception; None for one that nobody has foreseen."""
     if isinstance(exc, ApiError):
         return exc
-    if isinstance(exc, Denied):
-        return ApiError(exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s)
     if isinstance(exc, HTTPException):
         code = {404: "not_found", 405: "method_not_allowed"}.get(exc.status_code, "http_error")
         return ApiError(

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rlfocal.errors import DatabaseError
-from rlfocal.gateway.access import Denied
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.record import row_of
 from rlfocal.gateway.store.keys import Key
@@ -106,10 +105,6 @@ class Job:
                 return await self._work.run(left, max_usd, self._tell)
         except TimeoutError:
             raise _too_late(self.chat) from None
-        except Denied as exc:
-            raise ApiError(
-                exc.status, exc.code, str(exc), retry_after_s=exc.retry_after_s
-            ) from None
         except DatabaseError as exc:
             _log.error("request %s: %s", self.id, exc)
             raise unavailable() from None
