@@ -66,12 +66,13 @@ def test_the_best_that_are_left_answer_when_those_it_wants_fail(
     assert answer.text == CHOICE.choices["ABCD".index(answer.answer)]
 
 
+@pytest.mark.parametrize("query", [SUM, CHOICE], ids=["open", "choice"])
 def test_when_nobody_is_left_one_error_lists_every_cause(
-    checkpoint: Checkpoint, live: Live
+    query: LiveQuery, checkpoint: Checkpoint, live: Live
 ) -> None:
     everybody = checkpoint.description.members
     with pytest.raises(NobodyAnswered) as caught:
-        live(checkpoint, lambda e: e.answer(SUM), edit=unreachable(*everybody))
+        live(checkpoint, lambda e: e.answer(query), edit=unreachable(*everybody))
     assert set(caught.value.causes) == set(everybody)
     assert all(name in str(caught.value) for name in everybody)
     assert {error.failure.value for error in caught.value.failures.values()} == {"unreachable"}

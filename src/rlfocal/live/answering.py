@@ -302,7 +302,9 @@ class Answering:
 
     def _answer(self) -> Answer:
         trace = self.trace
-        if trace.answer is None:
+        # Of options Fusion has an opinion though nobody has answered; but that is a guess.
+        if trace.answer is None or not self._board.has_answer:
+            trace.answer, trace.confidence = None, 0.0
             causes = {name: str(self._replies.failures[name]) for name in trace.shut} | {
                 said.member: said.detail or "its reply holds no usable answer"
                 for part in trace.rounds
