@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Small networks and two cores: more threads than processes only get in each other's way.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install demo test check format
+.PHONY: install demo test test-slow check format
 
 install: $(STAMP)
 
@@ -25,7 +25,11 @@ demo: install
 	@echo "Open runs/demo/index.html in a browser: real answers of three small models."
 
 test: install
-	$(BIN)/pytest -n auto --maxprocesses 4
+	$(BIN)/pytest -n auto --maxprocesses 4 -m "not slow"
+
+# Learning to a known optimum, processes that are killed, members that drift: minutes more.
+test-slow: install
+	$(BIN)/pytest -n auto --maxprocesses 4 -m slow
 
 check: install
 	$(BIN)/ruff format --check .

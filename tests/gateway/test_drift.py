@@ -71,6 +71,7 @@ def play(checkpoint: Path, folder: Path, **settings: int) -> Iterator[float]:
             yield stream.accuracy(at + N_AFTER - N_LATE, N_LATE)
 
 
+@pytest.mark.slow
 def test_windowed_statistics_bring_back_what_a_frozen_policy_loses(
     drifting_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -114,7 +114,7 @@ def test_a_promotion_is_adopted_and_a_rollback_taken_back(
     set_state(served, given, "live")
     until(lambda: served.gateway.policy == given)
     assert ask(served, question(2)).status_code == 200
-    assert rows(served, 1)[0].policy == given
+    assert rows(served, 2)[0].policy == given
 
 
 def test_a_policy_that_cannot_be_read_changes_nothing(

@@ -18,6 +18,7 @@ from stub_pool import ACCURACY, pool_file, says
 from rlfocal.gateway.store import Limits, Store, open_store
 from rlfocal.pool.stub import StubServer, StubThread
 
+pytestmark = pytest.mark.slow
 OPTIONS = ["0", "1", "2", "3"]
 PRICES = "".join(f'\n[prices."{n}"]\nprompt = 1.0\ncompletion = 2.0\n' for n in ACCURACY)
 FAST = "poll_s = 0.2\nleast_remembered = 5\nremember = 50\n"

@@ -105,7 +105,8 @@ AMPLIFIERS: list[dict[str, Any]] = [
 HARMLESS: list[dict[str, Any]] = [
     {"n": 1}, {"tools": [{"type": "function", "function": {"name": f"f{k}"}} for k in range(128)]},
     {"messages": [{"role": "user", "content": "3 + 4 ="}] * 256}, {"max_tokens": 16_384},
-    {"rlfocal": {"choices": [str(k) for k in range(26)]}},
+    {"rlfocal": {"choices": [str(k) for k in range(26)]},
+     "messages": [{"role": "user", "content": "Which remainder has 3 + 4 by four?"}]},
 ]  # fmt: skip
 
 

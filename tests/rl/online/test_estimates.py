@@ -26,6 +26,8 @@ from rlfocal.rl.online.following import follow
 from rlfocal.rl.online.learning import learn
 from rlfocal.rl.online.values import Features
 
+pytestmark = pytest.mark.slow
+
 AFTER = (0.3, 0.7, 0.65, 0.6)
 N_REPEATS = 30
 
