@@ -5,16 +5,29 @@ Knows nothing of what is set. A subclass lists its fields; unknown keys are erro
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from rlfocal.errors import ConfigError, nearest
 
-__all__ = ["Settings", "read_toml"]
+__all__ = ["KeyVariable", "Settings", "read_toml"]
+
+
+def _a_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value):
+        raise ValueError(
+            "not the name of an environment variable; the key itself must not stand here"
+        )
+    return value
+
+
+KeyVariable = Annotated[str, AfterValidator(_a_name)]
+"""Name of an environment variable that holds a key."""
 
 
 class Settings(BaseModel):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx2
 import numpy as np
 import pytest
-from serving import Served
+from serving import Served, until
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import Judgement, judged, read_judgement
@@ -112,13 +111,6 @@ def test_a_body_that_is_no_judgement_is_refused(body: bytes) -> None:
 def send(served: Served, key: str | None = None, **body: Any) -> httpx2.Response:
     headers = served.headers if key is None else {"Authorization": f"Bearer {key}"}
     return httpx2.post(f"{served.url}/v1/feedback", json=body, headers=headers, timeout=30)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
 
 
 def test_judged_answers_become_the_memory_of_the_policy(serve: Serve, ask: Ask) -> None:

@@ -13,7 +13,7 @@ import httpx2
 import numpy as np
 import pytest
 from drifting import N_TRAINING, question, says, train, truth, write_pool
-from serving import Served, serving
+from serving import Served, serving, until
 
 from rlfocal.cli.main import main
 from rlfocal.gateway.store import PolicyRow
@@ -39,13 +39,6 @@ def served(folder: Path, tmp_path: Path) -> Iterator[Served]:
         pool = write_pool(tmp_path / "pool.toml", upstream.base_url)
         with serving(copy, pool, str(tmp_path / "gateway.db"), poll_s=0.1, explore=0.5) as gateway:
             yield gateway
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
 
 
 def rows(served: Served, n: int) -> list[Any]:

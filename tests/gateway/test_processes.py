@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from process import GatewayProcess, gateway_process
+from serving import until
 from stub_pool import ACCURACY, pool_file, says
 
 from rlfocal.gateway.store import Limits, Store, open_store
@@ -75,13 +76,6 @@ def bearer(key: str) -> dict[str, str]:
 def figure(process: GatewayProcess, key: str, name: str) -> float:
     text = httpx2.get(f"{process.url}/metrics", headers=bearer(key), timeout=30).text
     return float(next(line for line in text.splitlines() if line.startswith(name)).split()[-1])
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def test_two_processes_share_keys_budgets_feedback_and_statistics(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +47,14 @@ class Served:
                 connection, name, now=time.time(), admin=admin, limits=Limits(**limits)
             )
         return made.plaintext
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait for what a gateway does in its own time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
 
 
 @contextmanager

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from rlfocal.records import Dataset, ResponseTable
 
 __all__ = [
+    "GATEWAY_DB",
     "Data",
+    "GatewayDb",
     "JsonFlag",
     "Members",
     "Pool",
@@ -46,6 +48,16 @@ __all__ = [
 PIPE_WIDTH = 200
 """Columns of a table that no terminal limits."""
 
+GATEWAY_DB = "gateway.db"
+GatewayDb = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        envvar="RLFOCAL_DB",
+        help="The gateway's database: SQLite file, or postgresql://... .",
+    ),
+]
 Data = Annotated[
     str,
     typer.Argument(

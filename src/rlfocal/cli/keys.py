@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "list_keys", "revoke"]
 
-Db = Annotated[
-    str,
-    typer.Option(
-        "--db",
-        metavar="URL",
-        envvar="RLFOCAL_DB",
-        help="The gateway's database: SQLite file, or postgresql://... .",
-    ),
-]
-_DEFAULT_DB = "gateway.db"
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -52,7 +42,7 @@ def add(
     admin: Annotated[
         bool, typer.Option("--admin", help="May see everybody's requests and change policies.")
     ] = False,
-    db: Db = _DEFAULT_DB,
+    db: common.GatewayDb = common.GATEWAY_DB,
 ) -> None:
     """Make a key. It is printed now, and never again: KEY=$(rlfocal keys add me)."""
     from rlfocal.gateway.store import Limits, open_store
@@ -72,7 +62,7 @@ def add(
     common.remark(f"key '{name}' (id {new.key.id}) is in {where}; it is not shown again")
 
 
-def list_keys(db: Db = _DEFAULT_DB, as_json: common.JsonFlag = False) -> None:
+def list_keys(db: common.GatewayDb = common.GATEWAY_DB, as_json: common.JsonFlag = False) -> None:
     """List the keys, and what each has spent in its period."""
     from rlfocal.gateway.store import open_store
 
@@ -108,7 +98,7 @@ def revoke(
             metavar="NAME_OR_ID", help="The key's name or id, or the key.", show_default=False
         ),
     ],
-    db: Db = _DEFAULT_DB,
+    db: common.GatewayDb = common.GATEWAY_DB,
 ) -> None:
     """Revoke a key for good; gateways that run notice within seconds."""
     from rlfocal.gateway.store import open_store

@@ -33,15 +33,7 @@ def serve(
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    db: Annotated[
-        str,
-        typer.Option(
-            "--db",
-            metavar="URL",
-            envvar="RLFOCAL_DB",
-            help="Keys, budgets, feedback: a SQLite file or postgresql://...",
-        ),
-    ] = "gateway.db",
+    db: common.GatewayDb = common.GATEWAY_DB,
     keys: Annotated[
         Path | None,
         typer.Option("--keys", metavar="FILE", help="TOML file of keys that are let in, too."),

@@ -28,16 +28,6 @@ Served = Annotated[
         metavar="CHECKPOINT", help="Folder that `rlfocal serve` was given.", show_default=False
     ),
 ]
-Db = Annotated[
-    str,
-    typer.Option(
-        "--db",
-        metavar="URL",
-        envvar="RLFOCAL_DB",
-        help="The gateway's database: SQLite file, or postgresql://... .",
-    ),
-]
-_DEFAULT_DB = "gateway.db"
 
 
 def learn(
@@ -56,7 +46,7 @@ def learn(
         typer.Option(min=0, help="Only requests of so many days; older ones may mislead."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
-    db: Db = _DEFAULT_DB,
+    db: common.GatewayDb = common.GATEWAY_DB,
     as_json: common.JsonFlag = False,
 ) -> None:
     """Learn a shadow from judged answers, and judge it on those that it did not learn from.
@@ -74,7 +64,7 @@ def learn(
     from rlfocal.rl.strategy import RlFocal
 
     _require(db)
-    given, now = policy_id(load_checkpoint(checkpoint)), time.time()
+    given, now = policy_id(load_checkpoint(checkpoint).description), time.time()
     since = 0.0 if days is None else now - 86400 * days
     with open_store(db) as store:
         with store.connections.read() as connection:
@@ -95,7 +85,7 @@ def learn(
             place, sha256 = save_shadow(folder, shadow.strategy, out)
         estimates = shadow.estimate.as_json() | {"n_learned_from": shadow.n_learned_from}
         row = PolicyRow(
-            id=sha256[:16], parent=policy_id(loaded), created_at=now, state="shadow",
+            id=sha256[:16], parent=policy_id(loaded.description), created_at=now, state="shadow",
             path=str(place.resolve()), estimates=estimates,
         )  # fmt: skip
         event = Event(
@@ -114,7 +104,7 @@ def learn(
 
 
 def list_policies(
-    checkpoint: Served, db: Db = _DEFAULT_DB, as_json: common.JsonFlag = False
+    checkpoint: Served, db: common.GatewayDb = common.GATEWAY_DB, as_json: common.JsonFlag = False
 ) -> None:
     """List the policies that were served or learned, with what shadows would gain."""
     from rlfocal.gateway.store import open_store
@@ -142,7 +132,7 @@ def promote(
     force: Annotated[
         bool, typer.Option("--force", help="Even if it is not surely better; that is noted.")
     ] = False,
-    db: Db = _DEFAULT_DB,
+    db: common.GatewayDb = common.GATEWAY_DB,
 ) -> None:
     """Let a shadow decide from now on, if it is surely better than the live policy."""
     from rlfocal.gateway.store import Event, open_store
@@ -166,7 +156,7 @@ def promote(
     common.remark(f"{shadow.id} is live; {live.id} was (rlfocal shadow rollback)")
 
 
-def rollback(checkpoint: Served, db: Db = _DEFAULT_DB) -> None:
+def rollback(checkpoint: Served, db: common.GatewayDb = common.GATEWAY_DB) -> None:
     """Let the policy decide again from which the live one was learned."""
     from rlfocal.gateway.store import Event, open_store
 
@@ -194,9 +184,10 @@ def _require(db: str) -> None:
 
 
 def _id_of(checkpoint: Path) -> str:
+    from rlfocal.gateway.policies import policy_id
     from rlfocal.rl.checkpoint import read_description
 
-    return read_description(checkpoint).weights_sha256[:16]
+    return policy_id(read_description(checkpoint))
 
 
 def _family(rows: Sequence[PolicyRow], policy: str) -> set[str]:

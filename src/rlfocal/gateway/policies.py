@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from rlfocal.errors import DatabaseError, RlfocalError
 from rlfocal.gateway.store.rows import PolicyRow
-from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.rl.checkpoint import Description, load_checkpoint
 
 if TYPE_CHECKING:
     from rlfocal.gateway.gateway import Gateway
@@ -26,9 +26,9 @@ __all__ = ["Policies", "policy_id"]
 _log = logging.getLogger(__name__)
 
 
-def policy_id(checkpoint: Checkpoint) -> str:
+def policy_id(about: Description) -> str:
     """By which a checkpoint is known: the beginning of its weights' digest."""
-    return checkpoint.description.weights_sha256[:16]
+    return about.weights_sha256[:16]
 
 
 class Policies:
@@ -41,7 +41,7 @@ class Policies:
 
     def __init__(self, gateway: Gateway, folder: Path) -> None:
         self._gateway, self.folder = gateway, folder
-        self.id = self._given = policy_id(gateway.checkpoint)
+        self.id = self._given = policy_id(gateway.checkpoint.description)
         self._refused: str | None = None
 
     async def begin(self) -> None:
@@ -95,11 +95,6 @@ class Policies:
     def _live(self) -> PolicyRow | None:
         with self._gateway.store.connections.read() as connection:
             return self._gateway.store.log.live_policy(connection)
-
-    def all(self) -> Sequence[PolicyRow]:
-        """Every policy that was served or learned, as the table has them."""
-        with self._gateway.store.connections.read() as connection:
-            return self._gateway.store.log.policies(connection)
 
 
 def _descends(policy: str, ancestor: str, parent_of: Mapping[str, str | None]) -> bool:

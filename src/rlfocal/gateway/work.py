@@ -12,9 +12,9 @@ from rlfocal.gateway.errors import ApiError, from_member, from_nobody
 from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener, Round, Said, Trace
-from rlfocal.live.answering import Told
 from rlfocal.live.query import as_called
 from rlfocal.pool.building import LiveMember
+from rlfocal.pool.told import Told
 from rlfocal.pool.types import Request
 from rlfocal.pool.wrappers.unsettled import billed
 from rlfocal.rl.online.exploring import Exploration, Exploring

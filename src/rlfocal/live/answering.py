@@ -21,6 +21,7 @@ from rlfocal.live.synthesis import synthesis_request
 from rlfocal.live.trace import Round, Said, Trace
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
+from rlfocal.pool.told import Told
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
@@ -30,7 +31,7 @@ from rlfocal.strategies.protocol import Memory, View
 if TYPE_CHECKING:
     from rlfocal.live.ensemble import Ensemble
 
-__all__ = ["Answer", "Answering", "Limits", "Listener", "Told"]
+__all__ = ["Answer", "Answering", "Limits", "Listener"]
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,6 @@ class Listener:
     is_final: bool = False
     """True where what was told cannot be taken back: if that reply breaks off, nobody else is
     asked."""
-
-
-class Told:
-    """Passes pieces of a text on, and knows whether there were any."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell, self.something = tell, False
-
-    def __call__(self, text: str) -> None:
-        """Pass one on."""
-        self.something = True
-        self._tell(text)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.types import Api
-from rlfocal.settings import Settings, read_toml
+from rlfocal.settings import KeyVariable, Settings, read_toml
 
 __all__ = [
     "EndpointSettings",
@@ -60,7 +60,7 @@ class OpenAISettings(_Served):
     kind: Literal["openai"] = "openai"
     base_url: str = Field(description="such as https://api.openai.com/v1")
     """Up to the part before /chat/completions."""
-    key_env: str | None = None
+    key_env: KeyVariable | None = None
     """Environment variable that holds the key."""
     key_file: Path | None = None
     """File that holds the key."""
@@ -76,15 +76,6 @@ class OpenAISettings(_Served):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("holds more than an address; keys belong into key_env or key_file")
         return value.rstrip("/")
-
-    @field_validator("key_env")
-    @classmethod
-    def _a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value):
-            raise ValueError(
-                "not the name of an environment variable; the key itself must not stand here"
-            )
-        return value
 
     @model_validator(mode="after")
     def _one_key(self) -> OpenAISettings:

@@ -22,12 +22,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from rlfocal.errors import ConfigError
 from rlfocal.gateway.store.keys import Key, KeyWithDigest, Limits, digest_of, id_in
 from rlfocal.gateway.store.periods import Period
-from rlfocal.settings import Settings, read_toml
+from rlfocal.settings import KeyVariable, Settings, read_toml
 
 __all__ = ["read_key_file"]
 
@@ -42,22 +42,13 @@ class _Entry(Settings):
     name: str
     id: Annotated[str, Field(pattern=r"^[a-z0-9]{8}$")] | None = None
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    key_env: str | None = None
+    key_env: KeyVariable | None = None
     admin: bool = False
     usd: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     period: Period = "month"
     requests_per_minute: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     concurrency: Annotated[int, Field(ge=1)] | None = None
     expires_at: datetime | None = None
-
-    @field_validator("key_env")
-    @classmethod
-    def _a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value):
-            raise ValueError(
-                "not the name of an environment variable; the key itself must not stand here"
-            )
-        return value
 
     @model_validator(mode="after")
     def _one_proof(self) -> _Entry:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from rlfocal.errors import MemberError
+from rlfocal.pool.told import Told
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
@@ -58,7 +59,7 @@ class Retrying(Wrapper):
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         end = self._clock() + timeout_s
-        attempt, told = 0, _Told(request.on_text)
+        attempt, told = 0, Told(request.on_text)
         if request.on_text is not None:
             request = replace(request, on_text=told)
         while True:
@@ -82,15 +83,3 @@ class Retrying(Wrapper):
         bound = min(self._most, self._first * 2.0 ** min(attempt - 1, 63))
         drawn = self._rng.uniform(0, bound)
         return drawn if asked_s is None else max(drawn, asked_s)
-
-
-class _Told:
-    """Passes pieces of a reply on, and knows whether there were any."""
-
-    def __init__(self, on_text: Callable[[str], None] | None) -> None:
-        self._on_text, self.something = on_text, False
-
-    def __call__(self, text: str) -> None:
-        self.something = True
-        if self._on_text is not None:
-            self._on_text(text)
