@@ -70,7 +70,8 @@ class DatasetInfo(BaseModel):
 
     Attributes:
         name: the data set's name; empty where the file gives none.
-        answers: kind of answer ("choice", "number", "text", "date", "math", "score only", ...).
+        answers: kind of answer ("choice", "number", "text", "date", "math", "score only", ...), of all
+            tasks or task by task; None, and for tasks not named: the labels decide.
         source: where the responses come from, exactly enough to find them again.
         licence: licence of questions and responses.
         description: free text.
@@ -84,7 +85,7 @@ class DatasetInfo(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str = ""
-    answers: str | None = None
+    answers: str | dict[str, str] | None = None
     source: str | None = None
     licence: str | None = None
     description: str | None = None

@@ -1,0 +1,331 @@
+"""Labels and recorded answers in the one form of their kind, so that equal answers are equal texts.
+
+What happens to a reply that is collected or served happens here to what others recorded: a label
+`1,750` and an answer `$1750.00` are one number, `(b)` and `B.` one letter. Works on distinct texts,
+of which there are far fewer than rows, and leaves alone what is canonical already.
+
+Knows nothing of files nor of members; says in notes what it changed, and never drops a row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rlfocal.records.answers import Extractor, MathExtractor, extractor
+from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
+from rlfocal.records.options import OptionReader
+from rlfocal.records.schema import DatasetInfo
+
+__all__ = ["Canonical", "canonical", "open_extractor"]
+
+_PLAIN = {
+    "number": r"^(0|-?[1-9][0-9]{0,17})$",
+    "choice": r"^[A-Z]$",
+}
+"""Texts that are canonical beyond doubt: no Python runs for them."""
+SHOWN = 3
+
+
+class Canonical(NamedTuple):
+    """Tables in canonical form."""
+
+    queries: pa.Table
+    responses: pa.Table
+    kinds: Mapping[str, Kind]
+    """Task → kind of its open questions; tasks of multiple choice alone are not in it."""
+    notes: tuple[str, ...]
+
+
+def open_extractor(kind: Kind) -> Extractor | None:
+    """Reads answers to open questions of a kind; None where answers are taken as they stand."""
+    if kind.name == AS_THEY_ARE:
+        return None
+    if kind.name == "choice":
+        return extractor("choice", n_options=26)
+    if kind.name == "date":
+        return extractor("date", day_first=kind.day_first)
+    return extractor(kind.name)
+
+
+def canonical(queries: pa.Table, responses: pa.Table, info: DatasetInfo) -> Canonical:
+    """Bring labels, answers and samples into the form of their kind.
+
+    Args:
+        queries: normalised; ids may still be wrong, which is checked after.
+        responses: normalised.
+        info: may declare kinds.
+
+    Returns:
+        Tables of the same rows and columns. A label that is no answer of its kind stays as it is,
+        with a note; an answer that is none becomes null: the reply holds no usable answer.
+    """
+    is_open = np.asarray(queries["choices"].is_null())
+    task = queries["task"].combine_chunks().dictionary_encode()
+    kinds, notes = _kinds(queries, task, is_open, info)
+    row = _rows(queries, responses)
+    reading = _Reading(queries, task, is_open, kinds)
+    labels = reading.labels(queries["label"].combine_chunks())
+    queries = _with(queries, "label", labels)
+    for column in ("answer", "samples"):
+        if column in responses.column_names:
+            responses = _with(responses, column, reading.answers(responses[column], row, column))
+    grouped = _group(queries, responses, row, kinds)
+    return Canonical(*grouped, kinds, (*notes, *_said(kinds, info), *reading.notes()))
+
+
+def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+def _rows(queries: pa.Table, responses: pa.Table) -> NDArray[np.int64]:
+    """int64[R]: each response's query; -1 where there is none, which a check names later."""
+    found = pc.index_in(responses["query_id"], value_set=queries["query_id"].combine_chunks())
+    return np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
+
+
+def _kinds(
+    queries: pa.Table, task: pa.DictionaryArray, is_open: NDArray[np.bool_], info: DatasetInfo
+) -> tuple[dict[str, Kind], list[str]]:
+    labels: dict[str, list[str | None]] = {}
+    names, code = task.dictionary.to_pylist(), task.indices.to_numpy()
+    label = queries["label"].combine_chunks()
+    for number in np.unique(code[is_open]).tolist():
+        own = pa.array(is_open & (code == number))
+        labels[names[number]] = pc.unique(label.filter(own)).to_pylist()
+    return kinds_of_tasks(labels, info.answers)
+
+
+def _said(kinds: Mapping[str, Kind], info: DatasetInfo) -> list[str]:
+    """What was found out rather than declared: one line."""
+    tasks_of = defaultdict(list)
+    for task, kind in kinds.items():
+        if kind.name != AS_THEY_ARE and not kind.declared:
+            tasks_of[f"{kind.name}, day first" if kind.day_first else kind.name].append(task)
+    if not tasks_of:
+        return []
+    if len(tasks_of) == 1:
+        listed = next(iter(tasks_of))
+    else:
+        listed = "; ".join(f"{kind} ({_joined(tasks)})" for kind, tasks in tasks_of.items())
+    return [
+        f"open answers are compared as {listed}, found out from the labels; "
+        "`answers` in dataset.json declares it"
+    ]
+
+
+def _joined(names: Sequence[str]) -> str:
+    more = f", ... {len(names)} tasks" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+class _Column:
+    """One column of texts while it is rewritten, text by distinct text."""
+
+    def __init__(self, column: pa.Array) -> None:
+        encoded = column.dictionary_encode()
+        self.column, self.dictionary = column, encoded.dictionary
+        self.texts: list[str] = encoded.dictionary.to_pylist()
+        self.code = np.asarray(encoded.indices.fill_null(-1).to_numpy(), dtype=np.int64)
+        self._out = self.code.copy()
+        self._vocabulary = list(self.texts)
+        self._place = {text: i for i, text in enumerate(self.texts)}
+
+    def put(self, rows: NDArray[np.int64] | int, text: str | None) -> None:
+        """Write a text into rows."""
+        if text is None:
+            self._out[rows] = -1
+            return
+        if text not in self._place:
+            self._place[text] = len(self._vocabulary)
+            self._vocabulary.append(text)
+        self._out[rows] = self._place[text]
+
+    def doubtful(self, own: NDArray[np.bool_], kind: str) -> NDArray[np.int64]:
+        """Rows among `own` whose text may not be canonical."""
+        used = np.zeros(len(self.texts) + 1, dtype=bool)
+        used[self.code[own]] = True
+        used[-1] = False  # nothing there
+        pattern = _PLAIN.get(kind)
+        if pattern is not None and len(self.texts):
+            plain = pc.match_substring_regex(self.dictionary, pattern)
+            used[:-1] &= ~np.asarray(plain.to_numpy(zero_copy_only=False), dtype=bool)
+        return np.flatnonzero(own & used[self.code])
+
+    def written(self) -> pa.Array:
+        """The column as it is now."""
+        if (self._out == self.code).all():
+            return self.column
+        indices = pa.array(self._out, pa.int32(), mask=self._out < 0)
+        return pa.array(self._vocabulary, pa.string()).take(indices)
+
+
+class _Reading:
+    """Reads texts by the kind of their query, and counts what it changed."""
+
+    def __init__(
+        self,
+        queries: pa.Table,
+        task: pa.DictionaryArray,
+        is_open: NDArray[np.bool_],
+        kinds: Mapping[str, Kind],
+    ) -> None:
+        self._kinds: list[Kind | None] = [None, *dict.fromkeys(kinds.values())]
+        names = task.dictionary.to_pylist()
+        way = np.array([self._kinds.index(kinds.get(name)) for name in names], dtype=np.int64)
+        # How each query is read: 0 by its options, else the place of its kind.
+        self._way = np.where(is_open, way[task.indices.to_numpy()], 0)
+        self._options = OptionReader(queries, task)
+        self._tally = _Tally()
+
+    def labels(self, labels: pa.Array) -> pa.Array:
+        """string[Q]: a label that cannot be read stays, and a note says that nobody can be right."""
+        column = _Column(labels)
+        rows = np.arange(len(labels))
+        for number, kind in enumerate(self._kinds):
+            own = column.doubtful((self._way == number) & (column.code >= 0), _name(kind))
+            reader = None if kind is None else open_extractor(kind)
+            read = cache(partial(_label, reader))
+            for r in own.tolist():
+                text = column.texts[column.code[r]]
+                found = self._options.label(text, rows[r]) if kind is None else read(text)
+                self._tally.add("labels", _name(kind), text, found)
+                column.put(r, text if found is None else found)
+        return column.written()
+
+    def answers(self, column: pa.ChunkedArray, row: NDArray[np.int64], name: str) -> pa.Array:
+        """Answers (string[R]) or samples (list of string[R]) to the queries in `row`."""
+        flat = column.combine_chunks()
+        if not pa.types.is_list(flat.type):
+            return self._answers(flat, row, name)
+        own = row[pc.list_parent_indices(flat).to_numpy()]
+        values = self._answers(pc.list_flatten(flat), own, name)
+        lengths = pc.fill_null(pc.list_value_length(flat), 0).to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), values, mask=flat.is_null())
+
+    def _answers(self, texts: pa.Array, row: NDArray[np.int64], name: str) -> pa.Array:
+        what = "answers" if name == "answer" else "samples"
+        column, way = _Column(texts), np.where(row >= 0, self._way[row], -1)
+        self._options.learn(texts, row)
+        for number, kind in enumerate(self._kinds):
+            own = column.doubtful((way == number) & (column.code >= 0), _name(kind))
+            if kind is None:
+                for r in own.tolist():
+                    text = column.texts[column.code[r]]
+                    found = self._options.answer(text, int(row[r]))
+                    self._tally.add(what, "choice", text, found)
+                    column.put(r, found)
+                continue
+            reader = open_extractor(kind)
+            code = column.code[own]
+            order = np.argsort(code, kind="stable")
+            for same in np.split(own[order], np.flatnonzero(np.diff(code[order])) + 1):
+                if len(same):
+                    text = column.texts[column.code[same[0]]]
+                    found = (text.strip() or None) if reader is None else reader.extract(text)
+                    self._tally.add(what, kind.name, text, found, len(same))
+                    column.put(same, found)
+        return column.written()
+
+    def notes(self) -> list[str]:
+        """What was read in another form than it stands, and what could not be read."""
+        return self._tally.notes()
+
+
+def _name(kind: Kind | None) -> str:
+    return "choice" if kind is None else kind.name
+
+
+def _label(reader: Extractor | None, text: str) -> str | None:
+    if reader is None:
+        return text.strip() or None
+    found = reader.read(text)
+    return reader.extract(text) if found is None else found
+
+
+class _Tally:
+    """How many texts were rewritten or not understood, with an example of each."""
+
+    def __init__(self) -> None:
+        self._count: Counter[tuple[str, str, bool]] = Counter()
+        self._example: dict[tuple[str, str, bool], str] = {}
+
+    def add(self, what: str, kind: str, text: str, found: str | None, count: int = 1) -> None:
+        """Count a text, unless it stays as it stands."""
+        if found == text:
+            return
+        key = (what, kind, found is not None)
+        self._count[key] += count
+        shown = repr(text if len(text) <= 40 else f"...{text[-37:]}")
+        self._example.setdefault(key, shown if found is None else f"{shown} as {found!r}")
+
+    def notes(self) -> list[str]:
+        """A line for each kind of change."""
+        said = []
+        for (what, kind, is_read), count in self._count.items():
+            example = self._example[what, kind, is_read]
+            if is_read and kind == AS_THEY_ARE:
+                said.append(f"{count:,} {what} read without the blanks around them")
+            elif is_read:
+                said.append(f"{count:,} {what} read in the form of their kind ({kind}): {example}")
+            elif what == "labels":
+                said.append(f"{count:,} labels are no {kind}, so nobody can be right: {example}")
+            else:
+                said.append(
+                    f"{count:,} {what} hold no {kind or 'text'}, so they are none: {example}"
+                )
+        return said
+
+
+def _group(
+    queries: pa.Table, responses: pa.Table, row: NDArray[np.int64], kinds: Mapping[str, Kind]
+) -> tuple[pa.Table, pa.Table]:
+    """Answers of mathematics that mean the same, written alike within each query.
+
+    Other kinds write equal answers alike at once; expressions can only be compared with each other.
+    """
+    maths = [task for task, kind in kinds.items() if kind.name == "math"]
+    columns = [c for c in ("answer", "samples") if c in responses.column_names]
+    if not maths or not columns:
+        return queries, responses
+    own = pc.and_(
+        pc.is_in(queries["task"], value_set=pa.array(maths, pa.string())),
+        queries["choices"].is_null(),
+    )
+    mask = np.asarray(own.to_numpy(zero_copy_only=False), dtype=bool)
+    answers = {c: responses[c].to_pylist() for c in columns}
+    label = queries["label"].to_pylist()
+    given: dict[int, dict[str, None]] = defaultdict(dict)
+    for r in np.flatnonzero((row >= 0) & mask[row]).tolist():
+        for c in columns:
+            for text in _listed(answers[c][r]):
+                given[int(row[r])][text] = None
+    reader = MathExtractor()
+    alike = {q: reader.classes(sorted(texts), label=label[q]) for q, texts in given.items()}
+    for c in columns:
+        new = [
+            _renamed(value, alike.get(q)) for value, q in zip(answers[c], row.tolist(), strict=True)
+        ]
+        responses = _with(responses, c, pa.array(new, responses.schema.field(c).type))
+    return queries, responses
+
+
+def _listed(value: Any) -> Iterable[str]:
+    values = value if isinstance(value, list) else [value]
+    return (v for v in values if v is not None)
+
+
+def _renamed(value: Any, names: Mapping[str, str] | None) -> Any:
+    if names is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [None if v is None else names[v] for v in value]
+    return names[value]

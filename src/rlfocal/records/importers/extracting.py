@@ -1,0 +1,121 @@
+"""How the replies of a logged task become answers: compared by a kind, or judged by their scores.
+
+One decision a task, taken from its labels, so that right and wrong replies are read alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+
+from rlfocal.errors import ConfigError, nearest
+from rlfocal.records.answers import KINDS, Extractor
+from rlfocal.records.canonical import open_extractor
+from rlfocal.records.importers.logged import Record
+from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
+from rlfocal.records.options import option_extractor
+
+__all__ = ["Reading", "read_letter", "readings"]
+
+LONG_LABEL = 100
+"""Characters: replies to a question whose right answer is longer are never written alike."""
+
+_Read = tuple[str | None, tuple[str | None, ...] | None]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the open questions of one task are read.
+
+    Attributes:
+        kind: one of `KINDS`, or `AS_THEY_ARE`.
+        compares: answers are compared with labels; otherwise the scores judge.
+        note: what was decided, where it is not plain.
+    """
+
+    kind: str
+    compares: bool
+    note: str = ""
+    day_first: bool = False
+
+    def read(self, record: Record) -> _Read:
+        """Answer of a record, and those of its samples; None where it holds none."""
+        if record.choices is not None:
+            return record.answer, record.samples
+        samples = None
+        if record.samples is not None:
+            samples = tuple(self._answer(s, record) for s in record.samples)
+        if record.answer is not None:
+            return self._answer(record.answer, record), samples
+        if record.unusable or record.text is None or not self.compares or self._extractor is None:
+            return None, samples if self.compares else None
+        return self._extractor.extract(record.text, truncated=record.truncated), samples
+
+    def _answer(self, text: str | None, record: Record) -> str | None:
+        if text is None or self._extractor is None:
+            return text
+        return self._extractor.extract(text)
+
+    @cached_property
+    def _extractor(self) -> Extractor | None:
+        return open_extractor(Kind(self.kind, self.day_first))
+
+
+def readings(
+    labels: Mapping[str, Sequence[tuple[str, ...]]], declared: str | None
+) -> dict[str, Reading]:
+    """Decide for every task.
+
+    Args:
+        labels: task → accepted answers of each of its open questions.
+        declared: kind of all open answers; None: the labels decide.
+
+    Raises:
+        ConfigError: the declared kind is unknown.
+    """
+    if declared is not None and declared not in KINDS:
+        raise ConfigError(f"unknown kind of answer '{declared}'; {nearest(declared, KINDS)}")
+    flat: dict[str, list[str | None]] = {
+        task: list(_flat(accepted)) for task, accepted in labels.items()
+    }
+    kinds, _ = kinds_of_tasks(flat, declared)
+    return {task: _reading(task, kinds[task], labels[task], flat[task]) for task in labels}
+
+
+def read_letter(record: Record) -> _Read:
+    """Letter of a record with options, and those of its samples, in the record's own order."""
+    if record.choices is None or len(record.choices) > 26:
+        return record.answer, record.samples
+    reader = option_extractor(record.choices)
+    samples = record.samples
+    if samples is not None:
+        samples = tuple(None if s is None else reader.extract(s) for s in samples)
+    if record.answer is not None:
+        return reader.read(record.answer) or record.answer, samples
+    if record.unusable or record.text is None or record.by_score:
+        return None, samples
+    return reader.extract(record.text, truncated=record.truncated), samples
+
+
+def _flat(accepted: Iterable[tuple[str, ...]]) -> Iterable[str]:
+    return (text for texts in accepted for text in texts)
+
+
+def _reading(
+    task: str, kind: Kind, accepted: Sequence[tuple[str, ...]], texts: Sequence[str | None]
+) -> Reading:
+    if not accepted:
+        return Reading(AS_THEY_ARE, compares=False)  # multiple choice alone
+    if kind.name == AS_THEY_ARE:
+        note = f"{task}: no label to compare answers with; replies are judged by their scores"
+        return Reading(AS_THEY_ARE, compares=False, note=note)
+    lengths = [len(text) for text in texts if text]
+    if kind.name == "text" and not kind.declared and median(lengths) > LONG_LABEL:
+        note = (
+            f"{task}: labels are long texts, which no reply repeats word by word; replies are "
+            "judged by their scores (--answers says otherwise)"
+        )
+        return Reading(AS_THEY_ARE, compares=False, note=note)
+    return Reading(kind.name, compares=True, day_first=kind.day_first)

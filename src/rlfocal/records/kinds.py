@@ -1,0 +1,134 @@
+r"""Which kind of answer a task has: as its data set declares, else found out from its labels.
+
+The kind decides what counts as equal, so it is found once, for labels, recorded answers, replies
+that are collected and replies that are served alike.
+
+>>> kind_of(["12", "1,200", None]), kind_of(["10:30", "11:45"]), kind_of(["1/2", "2/3"])
+('number', 'text', 'math')
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from rlfocal.errors import nearest
+from rlfocal.records.answers import KINDS, extractor
+
+__all__ = ["AS_THEY_ARE", "Kind", "kind_of", "kinds_of_tasks"]
+
+AS_THEY_ARE = ""
+"""No kind: nothing says what a right answer looks like, so answers are compared as they stand."""
+
+NOT_OPEN = ("choice", "score only", "tool calls")
+"""What `answers` may also be: it says nothing of how open questions are answered."""
+
+_LETTER = re.compile(r"\(?[A-Z][).]?")
+_FRACTION = re.compile(r"[+-]?\d+\s*/\s*\d+")
+_LATEX = re.compile(r"\\[a-zA-Z]+|\$[^$]+\$|[\^_]\{?\w")
+_WORKED = re.compile(r"####\s*\S")
+_LATEX_SHARE = 0.05
+"""Of the labels, from which on they are taken for mathematics: most labels of such data are plain
+numbers."""
+
+
+class Kind(NamedTuple):
+    """How answers to the open questions of a task are compared."""
+
+    name: str
+    """One of `KINDS`, or `AS_THEY_ARE`."""
+    day_first: bool = False
+    """Of dates: 03/04/2021 is the third of April."""
+    declared: bool = False
+
+
+def kind_of(labels: Iterable[str | None]) -> str:
+    """Find out the kind of open questions from their labels.
+
+    A kind is found where every label is an answer of that kind as a whole: times, fractions,
+    dates, versions and codes are no numbers.
+
+    Args:
+        labels: of one task; None where a query has none.
+
+    Returns:
+        One of `KINDS`; `AS_THEY_ARE` without any label.
+    """
+    given = list(dict.fromkeys(label.strip() for label in labels if label and label.strip()))
+    if not given:
+        return AS_THEY_ARE
+    number = extractor("number").read
+    plain = [number(label) is not None for label in given]
+    if all(plain):
+        return "number"
+    if all(_WORKED.search(label) for label in given):  # solutions that end on "#### 18"
+        endings = [label.rpartition("####")[2] for label in given]
+        return "number" if all(number(x) is not None for x in endings) else "math"
+    if all(_LETTER.fullmatch(label) for label in given):
+        return "choice"
+    if _read_all("date", given):
+        return "date"
+    latex = sum(_LATEX.search(label) is not None for label in given)
+    if latex >= max(1, _LATEX_SHARE * len(given)):
+        return "math"
+    fractions = [_FRACTION.fullmatch(label) is not None for label in given]
+    if all(a or b for a, b in zip(plain, fractions, strict=True)):
+        return "math"
+    return "text"
+
+
+def kinds_of_tasks(
+    labels: Mapping[str, list[str | None]], declared: str | Mapping[str, str] | None
+) -> tuple[dict[str, Kind], list[str]]:
+    """Kind of the open questions of every task.
+
+    Args:
+        labels: task → labels of its open questions.
+        declared: of the data set, or of some of its tasks; None for nothing.
+
+    Returns:
+        The kinds; and a note for each declaration that means nothing here, for which the labels
+        decide.
+    """
+    notes = []
+    if isinstance(declared, Mapping):
+        of_task = dict(declared)
+        notes += [
+            f"answers: no task '{task}' has open questions; {nearest(task, labels)}"
+            for task in declared
+            if task not in labels
+        ]
+    else:
+        of_task = dict.fromkeys(labels, declared or "")
+    for name in dict.fromkeys(of_task.values()):
+        if name and name not in KINDS and name not in NOT_OPEN:
+            notes.append(
+                f"answers: '{name}' is no kind known here ({', '.join(KINDS)}): the labels decide"
+            )
+    found = {}
+    for task, given in labels.items():
+        name = of_task.get(task, "")
+        if name in KINDS and name != "choice":
+            kind = Kind(name, declared=True)
+        else:
+            kind = Kind(kind_of(given), declared=False)
+        if kind.name == "date":
+            kind = kind._replace(day_first=_day_first(given))
+        found[task] = kind
+    return found, notes
+
+
+def _read_all(kind: str, labels: list[str]) -> bool:
+    read = extractor(kind).read
+    if all(read(label) is not None for label in labels):
+        return True
+    return kind == "date" and _day_first(labels)
+
+
+def _day_first(labels: Iterable[str | None]) -> bool:
+    """Whether labels such as 31/12/2020 stand among 03/04/2021, and none such as 12/31/2020."""
+    given = [label for label in labels if label]
+    forms = [re.fullmatch(r"\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}\s*", label) for label in given]
+    pairs = [(int(f[1]), int(f[2])) for f in forms if f]
+    return any(a > 12 for a, _ in pairs) and not any(b > 12 for _, b in pairs)

@@ -1,0 +1,104 @@
+"""The letter that a label or an answer to a multiple-choice query stands for.
+
+Letters in all spellings, texts of options, and numbers of options where the data leave no doubt
+whether they count from 0 or from 1.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rlfocal.records.answers import Extractor, extractor
+from rlfocal.records.schema import OPTION_LETTERS
+
+__all__ = ["OptionReader", "option_extractor"]
+
+_INDEX = r"^\s*[0-9]{1,2}\s*$"
+
+
+@lru_cache(maxsize=4096)
+def option_extractor(options: tuple[str, ...]) -> Extractor:
+    """Reads letters of these options."""
+    return extractor("choice", n_options=len(options), options=options)
+
+
+class OptionReader:
+    """Reads labels and answers of queries with choices.
+
+    Args:
+        queries: normalised.
+        task: their tasks, encoded.
+    """
+
+    def __init__(self, queries: pa.Table, task: pa.DictionaryArray) -> None:
+        self._choices = queries["choices"]
+        self._task = task.indices.to_numpy()
+        length = pc.fill_null(pc.list_value_length(queries["choices"]), 0)
+        self._n_options = np.asarray(length.to_numpy(), dtype=np.int64)
+        self._base: dict[int, int] = {}
+        self._of_labels = self._bases(queries["label"].combine_chunks(), np.arange(len(self._task)))
+
+    def label(self, text: str, row: int) -> str | None:
+        """Letter of a label; None where it is no option or in doubt."""
+        options = self._options(row)
+        if options is None:
+            return None
+        letter = option_extractor(options).read(text)
+        return self._by_number(text, row, self._of_labels) if letter is None else letter
+
+    def answer(self, text: str, row: int) -> str | None:
+        """Letter of a recorded answer; None where it is no option or in doubt."""
+        options = self._options(row)
+        if options is None:
+            return None
+        reader = option_extractor(options)
+        letter = reader.read(text)
+        if letter is None:
+            letter = self._by_number(text, row, self._base)
+        return reader.extract(text) if letter is None else letter
+
+    def learn(self, answers: pa.Array, row: NDArray[np.int64]) -> None:
+        """Find out from all answers of a task what a number among them means."""
+        self._base = self._bases(answers, row) | self._of_labels
+
+    def _options(self, row: int) -> tuple[str, ...] | None:
+        texts = self._choices[row].as_py()
+        usable = 1 <= len(texts) <= len(OPTION_LETTERS) and None not in texts
+        return tuple(texts) if usable else None  # what is not usable is refused by a check
+
+    def _by_number(self, text: str, row: int, bases: dict[int, int]) -> str | None:
+        base = bases.get(int(self._task[row]))
+        if base is None or not re.match(_INDEX, text):
+            return None
+        index = int(text) - base
+        return OPTION_LETTERS[index] if 0 <= index < self._n_options[row] else None
+
+    def _bases(self, texts: pa.Array, row: NDArray[np.int64]) -> dict[int, int]:
+        """Task → 0 or 1, what its numbers count from, where one of them tells.
+
+        A 0 tells that they count from 0, the number of options that they count from 1. Both, or
+        neither, leaves a doubt, and a number is no answer.
+        """
+        found = pc.fill_null(pc.match_substring_regex(texts, _INDEX), False)
+        is_number = np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+        own = np.flatnonzero(is_number & (row >= 0))
+        own = own[self._n_options[row[own]] > 0]
+        if not len(own):
+            return {}
+        value = pc.cast(pc.utf8_trim_whitespace(texts.take(pa.array(own))), pa.int64()).to_numpy()
+        at, last = row[own], self._n_options[row[own]]
+        bases = {}
+        for number in np.unique(self._task[at]).tolist():
+            of_task = self._task[at] == number
+            zero = bool((value[of_task] == 0).any())
+            end = bool((value[of_task] == last[of_task]).any())
+            beyond = bool((value[of_task] > last[of_task]).any())
+            if zero != end and not beyond:
+                bases[int(number)] = 0 if zero else 1
+        return bases
