@@ -1,58 +1,144 @@
-"""`rlfocal import`: other programs' logs become a data folder; a data folder a database."""
+"""`rlfocal import`: other programs' logs become a data folder; a data folder a database.
+
+The verbs and their options come from the registry of importers, so a new importer, another
+package's too, is a new verb.
+"""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from rlfocal.cli import common
 
-__all__ = ["lm_eval", "recorded"]
+if TYPE_CHECKING:
+    from rlfocal.records.importers import Importer, ImporterOption
+
+__all__ = ["ImportGroup", "recorded"]
 
 
-def lm_eval(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PATH...",
-            help="Sample logs (samples_*.jsonl), or folders of them, one per model.",
-            show_default=False,
+class ImportGroup(TyperGroup):
+    """One verb per importer, made when it is asked for: other commands load none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Importers in their order, then the verbs that are no importers."""
+        from rlfocal.records.importers import importer_names
+
+        return [*importer_names(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """A verb by name; None where there is none."""
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        from rlfocal.records.importers import find_importer, importer_names
+
+        if cmd_name not in importer_names():
+            return None
+        verb = typer.Typer(
+            add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+        )
+        found = find_importer(cmd_name)
+        verb.command(cmd_name, help=found.summary)(_verb(found))
+        return typer.main.get_command(verb)
+
+
+def _verb(importer: Importer) -> Callable[..., None]:
+    """A function whose signature is what the importer takes, for typer to read."""
+
+    def run(paths: list[Path], **options: Any) -> None:
+        _import(importer, paths, **options)
+
+    parameters = [
+        _parameter("paths", list[Path], typer.Argument(
+            metavar="PATH...", help=importer.paths, show_default=False,
+        )),
+        *(_option(option) for option in importer.options),
+        *_COMMON,
+    ]  # fmt: skip
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _parameter(name: str, hint: Any, info: Any, default: Any = inspect.Parameter.empty) -> Any:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, info]
+    )
+
+
+def _option(option: ImporterOption) -> inspect.Parameter:
+    flag = f"--{option.name.replace('_', '-')}"
+    if option.type is bool:
+        return _parameter(option.name, bool, typer.Option(flag, help=option.help), option.default)
+    default = option.default
+    if default == () or isinstance(default, list):
+        return _parameter(
+            option.name, list[str],
+            typer.Option(flag, metavar="TEXT", help=f"{option.help} May be repeated."), [],
+        )  # fmt: skip
+    info = typer.Option(flag, help=option.help, metavar="NAME" if default is None else None)
+    return _parameter(option.name, option.type, info, default)
+
+
+_COMMON = [
+    _parameter("out", Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")),
+    _parameter(
+        "name", str | None, typer.Option(metavar="NAME", help="Name of the data set; else DIR's."),
+        None,
+    ),
+    _parameter(
+        "answers", str | None,
+        typer.Option(
+            metavar="KIND", help="What open questions are answered with: number, math, date, text.",
+            show_default="the labels tell, task by task",
         ),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="DIR", help="Data folder to write."),
-    ],
-    name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the data set; else DIR's.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Metric that becomes the score; else the usual one."),
-    ] = None,
-    filter_name: Annotated[
-        str | None,
-        typer.Option("--filter", metavar="NAME", help="Filter whose answers are taken."),
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a data set that is already there.")
-    ] = False,
+        None,
+    ),
+    _parameter(
+        "task", str | None, typer.Option(metavar="A,B,...", help="Read these tasks only."), None
+    ),
+    _parameter(
+        "skip", str | None, typer.Option(metavar="A,B,...", help="Leave these tasks out."), None
+    ),
+    _parameter(
+        "overwrite", bool, typer.Option("--overwrite", help="Replace a data set that is there."),
+        False,
+    ),
+]  # fmt: skip
+
+
+def _import(
+    importer: Importer,
+    paths: list[Path],
+    *,
+    out: Path,
+    name: str | None,
+    answers: str | None,
+    task: str | None,
+    skip: str | None,
+    overwrite: bool,
+    **options: Any,
 ) -> None:
-    """Read sample logs of lm-evaluation-harness."""
     from rlfocal.records.folders import check_target, write_dataset
-    from rlfocal.records.importers import import_lm_eval
+    from rlfocal.records.importers import import_logs
 
     check_target(out, overwrite=overwrite)
-    with common.waiting("reading sample logs"):
-        dataset = import_lm_eval(
-            paths, name=name or out.resolve().name, metric=metric, filter_name=filter_name
-        )
+    with common.waiting(f"reading {importer.name}"):
+        dataset = import_logs(
+            importer.name, paths, name=name or out.resolve().name, answers=answers,
+            tasks=common.split_names(task, "--task"),
+            skip=common.split_names(skip, "--skip") or (), **options,
+        )  # fmt: skip
     write_dataset(dataset, out, overwrite=overwrite)
     common.remark(
         f"{out}: {dataset.queries.num_rows:,} queries, {len(dataset.members)} members "
-        f"({common.joined(dataset.members)})"
+        f"({common.joined(dataset.members)}); next: rlfocal inspect {out}"
     )
 
 

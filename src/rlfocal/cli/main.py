@@ -20,7 +20,7 @@ import rlfocal
 from rlfocal.cli import keys as keys_verbs
 from rlfocal.cli import shadow as shadow_verbs
 from rlfocal.cli.ask import chat
-from rlfocal.cli.importing import lm_eval, recorded
+from rlfocal.cli.importing import ImportGroup, recorded
 from rlfocal.errors import RlfocalError
 
 __all__ = ["app", "main"]
@@ -85,8 +85,14 @@ app = typer.Typer(
     rich_markup_mode=None,  # boxes around help cost 0.2 s at every start
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Imports(_Group, ImportGroup):
+    """Importers as verbs, with help that is instant elsewhere."""
+
+
 importing = typer.Typer(
-    cls=_Group, no_args_is_help=True, help="Bring in what was recorded elsewhere."
+    cls=_Imports, no_args_is_help=True, help="Bring in what was recorded elsewhere."
 )
 app.add_typer(importing, name="import")
 keys = typer.Typer(cls=_Group, no_args_is_help=True, help="Keys for clients of a gateway.")
@@ -99,7 +105,6 @@ app.add_typer(shadow, name="shadow")
 for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
 app.command("chat")(chat)
-importing.command("lm-eval")(lm_eval)
 importing.command("data")(recorded)
 keys.command("add")(keys_verbs.add)
 keys.command("list")(keys_verbs.list_keys)

@@ -1,35 +1,32 @@
-"""Other tools' logs of recorded answers, brought into the two tables of a data set."""
+"""Other tools' logs of recorded answers, brought into the two tables of a data set.
+
+`registry` finds a tool's reader, which makes one `Record` of each reply; `assembling` makes a data
+set of them, in the same way for every tool.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Protocol
-
-from rlfocal.records.dataset import Dataset
+from rlfocal.records.importers.assembling import assemble, document_digest, import_logs
 from rlfocal.records.importers.lm_eval import import_lm_eval
+from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.registry import (
+    Importer,
+    ImporterOption,
+    find_importer,
+    importer,
+    importer_names,
+)
 
-__all__ = ["IMPORTERS", "Importer", "import_lm_eval"]
-
-
-class Importer(Protocol):
-    """Reads one tool's logs; may take further keyword arguments that have defaults."""
-
-    def __call__(self, paths: Sequence[Path], *, name: str) -> Dataset:
-        """Read logs of several members.
-
-        Args:
-            paths: files or folders, as the tool wrote them.
-            name: what to call the data set.
-
-        Returns:
-            A checked data set; what was left out or chosen is listed under `notes` of its info.
-
-        Raises:
-            RecordError: a file cannot be read, or files contradict each other.
-        """
-        ...
-
-
-IMPORTERS: Mapping[str, Importer] = {"lm-eval": import_lm_eval}
-"""Importers by the name that the command line gives them."""
+__all__ = [
+    "Importer",
+    "ImporterOption",
+    "Logged",
+    "Record",
+    "assemble",
+    "document_digest",
+    "find_importer",
+    "import_lm_eval",
+    "import_logs",
+    "importer",
+    "importer_names",
+]
