@@ -7,22 +7,22 @@ serves collecting and answering live.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import pyarrow as pa
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.prompting import letter_scores
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Response
-from rlfocal.records.answers import KINDS, Extractor, extractor
+from rlfocal.records.answers import KINDS, Extractor
+from rlfocal.records.canonical import open_extractor
+from rlfocal.records.kinds import AS_THEY_ARE, Kind
+from rlfocal.records.options import option_extractor
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Grade", "Grader", "Scorer", "load_scorer", "open_kind"]
+__all__ = ["Grade", "Grader", "Scorer", "load_scorer"]
 
 Scorer = Callable[[Mapping[str, Any], str], float]
 """A query (query_id, task, prompt, choices, label) and a full reply → worth in [0, 1]."""
@@ -39,43 +39,33 @@ class Grade(NamedTuple):
     """Log-probability of each option, where the member is asked for it."""
 
 
-def open_kind(labels: Sequence[str | None]) -> str:
-    """The kind of answer that open questions with these labels have: numbers, or texts.
-
-    >>> open_kind(["12", "1,200", None])
-    'number'
-    """
-    given = [label for label in labels if label is not None]
-    numbers = extractor("number")
-    plain = all(numbers.extract(x) is not None and len(x) <= 24 and " " not in x for x in given)
-    return "number" if given and plain else "text"
-
-
 @dataclass(frozen=True)
 class Grader:
     """Finds and judges answers.
 
     Args:
-        kind: what open questions are answered with: "number", "math", "date" or "text".
+        kind: what open questions are answered with where `tasks` says nothing: "number", "math",
+            "date", "text", or "choice" for letters of options that stand in the prompt.
         scorer: judges a reply instead of the label.
+        tasks: task → kind, as `canonical_queries` finds them.
     """
 
     kind: str = "text"
     scorer: Scorer | None = None
-    _choice: dict[int, Extractor] = field(default_factory=dict, repr=False)
+    tasks: Mapping[str, Kind] = field(default_factory=dict)
+    _readers: dict[Kind, Extractor] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS or self.kind == "choice":
-            known = [kind for kind in KINDS if kind != "choice"]
+        if self.kind not in KINDS:
             raise ConfigError(
-                f"answers to open questions: {self.kind!r}: {nearest(self.kind, known)}"
+                f"answers to open questions: {self.kind!r}: {nearest(self.kind, KINDS)}"
             )
 
     def grade(self, query: Mapping[str, Any], member: MemberSettings, reply: Response) -> Grade:
         """Judge one reply.
 
         Args:
-            query: query_id, task, prompt, choices (a list or None), label (or None).
+            query: query_id, task, prompt, choices (a list or None), label (canonical, or None).
             member: says where the answer is found.
             reply: what came back.
 
@@ -83,45 +73,39 @@ class Grader:
             ConfigError: the scorer raised, or returned something else than a number in [0, 1].
         """
         choices, label = query["choices"], query["label"]
+        reader = self._reader(query)
         scores = None
         if choices and member.answers == "option-scores":
             scores = letter_scores(reply.first_logprobs or {}, len(choices))
             best = None if scores is None else max(range(len(scores)), key=scores.__getitem__)
             answer = None if best is None else OPTION_LETTERS[best]
         else:
-            answer = self._extractor(choices).extract(reply.text)
+            answer = reader.extract(reply.text, truncated=reply.finish == "length")
         score = None
         if self.scorer is not None:
             score = self._scored(query, reply.text)
         elif label is not None:
-            right = answer is not None and self._extractor(choices).equal(answer, label)
-            score = float(right)
+            score = float(answer is not None and reader.equal(answer, label))
         return Grade(answer, score, scores)
 
-    def canonical(self, queries: pa.Table) -> pa.Table:
-        """Queries with the labels of open questions in the form that answers have.
+    @property
+    def answers(self) -> str | dict[str, str]:
+        """Kind of open answers, or kinds task by task where they differ: as `dataset.json` has."""
+        named = {task: kind.name or self.kind for task, kind in self.tasks.items()}
+        distinct = set(named.values()) or {self.kind}
+        return distinct.pop() if len(distinct) == 1 else named
 
-        A label that holds no answer of the kind stays as it is: nobody will be right.
-        """
-        rows = queries.select(["choices", "label"]).to_pylist()
-        labels = [
-            row["label"] if row["label"] is None or row["choices"]
-            else self._open.extract(row["label"]) or row["label"]
-            for row in rows
-        ]  # fmt: skip
-        place = queries.column_names.index("label")
-        return queries.set_column(place, "label", pa.array(labels, pa.string()))
-
-    def _extractor(self, choices: Sequence[str] | None) -> Extractor:
-        if not choices:
-            return self._open
-        if len(choices) not in self._choice:
-            self._choice[len(choices)] = extractor("choice", n_options=len(choices))
-        return self._choice[len(choices)]
-
-    @cached_property
-    def _open(self) -> Extractor:
-        return extractor(self.kind)
+    def _reader(self, query: Mapping[str, Any]) -> Extractor:
+        if query["choices"]:
+            return option_extractor(tuple(query["choices"]))
+        kind = self.tasks.get(query.get("task") or "", Kind(self.kind))
+        if kind.name == AS_THEY_ARE:
+            kind = Kind(self.kind)
+        if kind not in self._readers:
+            found = open_extractor(kind)
+            assert found is not None
+            self._readers[kind] = found
+        return self._readers[kind]
 
     def _scored(self, query: Mapping[str, Any], text: str) -> float:
         assert self.scorer is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -15,11 +16,10 @@ from rlfocal.cli import common
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from rlfocal.collect.collector import Collector, Tally
     from rlfocal.grading import Grader
     from rlfocal.pool.building import LiveMember, LivePool
+    from rlfocal.records.canonical import Questions
 
 __all__ = ["collect"]
 
@@ -88,9 +88,11 @@ def collect(
 
     pool = read_pool(pool_file)
     names = common.split_names(members, "--members")
-    queries, info = read_queries(queries_file)
-    grader = _grader(answers or info.answers, scorer, queries)
-    queries = grader.canonical(queries)
+    questions = read_queries(queries_file, answers=answers)
+    queries = questions.queries
+    for note in questions.notes:
+        common.remark(f"note: {note}")
+    grader = _grader(questions, scorer)
     live = LivePool(pool, pool.select(names))
     if max_usd is not None:
         _require_prices(live.members, pool_file)
@@ -104,7 +106,7 @@ def collect(
             return
         database.add_queries(plan.queries)
         if scorer is None:
-            database.set_note("answers", grader.kind)
+            database.set_note("answers", json.dumps(grader.answers))
         with common.progress("collect") as move:
             collector = Collector(
                 plan, database, grader,
@@ -120,16 +122,16 @@ def collect(
         raise typer.Exit(INCOMPLETE)
 
 
-def _grader(kind: str | None, scorer: str | None, queries: pa.Table) -> Grader:
-    from rlfocal.grading import Grader, load_scorer, open_kind
+def _grader(questions: Questions, scorer: str | None) -> Grader:
+    from rlfocal.grading import Grader, load_scorer
 
-    labels = queries["label"].to_pylist()
-    if scorer is None and (missing := labels.count(None)):
-        common.remark(f"{missing} of {len(labels)} queries have no label: replies get no score")
-    if kind in (None, "choice", "score only"):  # that says nothing of open questions
-        options = queries["choices"].to_pylist()
-        kind = open_kind([x for x, given in zip(labels, options, strict=True) if not given])
-    return Grader(kind, None if scorer is None else load_scorer(scorer))
+    label = questions.queries["label"]
+    if scorer is None and label.null_count:
+        common.remark(
+            f"{label.null_count} of {len(label)} queries have no label: replies get no score"
+        )
+    judge = None if scorer is None else load_scorer(scorer)
+    return Grader(scorer=judge, tasks=questions.kinds)
 
 
 def _require_prices(members: Sequence[LiveMember], file: Path) -> None:

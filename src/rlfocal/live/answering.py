@@ -248,7 +248,7 @@ class Answering:
         return wanted
 
     def _is_settled(self, chosen: Sequence[int], slots: Mapping[str, Slot]) -> bool:
-        if self._ensemble.in_free_words(self._query):
+        if self._ensemble.compares_together(self._query):
             return False  # what is the same answer is only known when all have spoken
         board, pending = self._board.copy(), []
         for n in chosen:

@@ -227,6 +227,10 @@ class Ensemble:
         """Whether answers to a query are compared by what they mean."""
         return self.kind_of(query) == FREE_WORDS
 
+    def compares_together(self, query: LiveQuery) -> bool:
+        """Whether only all answers together tell which of them are the same."""
+        return self.kind_of(query) in (FREE_WORDS, "math")
+
     def may_be_free_words(self, query: LiveQuery) -> bool:
         """Whether it may turn out to be another kind of question: nobody has said which it is."""
         open_ = not query.choices and not query.has_tools
@@ -246,7 +250,8 @@ class Ensemble:
         if self.in_free_words(query):
             return Reply(tuple(reply.text for reply in replies), self.cost_of(replies))
         grader = self._grader(query.answers or self._kind)
-        row = {"query_id": "", "choices": list(query.choices) or None, "label": None}
+        choices = list(query.choices) or None
+        row = {"query_id": "", "task": query.task, "choices": choices, "label": None}
         grades = [grader.grade(row, member.settings, reply) for reply in replies]
         answers = tuple(grade.answer for grade in grades)
         scores = grades[agreed(answers)].choice_scores

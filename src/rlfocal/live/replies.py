@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
 from rlfocal.pool.types import Response
 from rlfocal.records import FloatArray
+from rlfocal.records.answers import MathExtractor
 from rlfocal.records.samples import agreed
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Replies:
         self._ensemble, self._query, self._least = ensemble, query, least
         self._free = ensemble.in_free_words(query)
         self._may_be_free = ensemble.may_be_free_words(query)
+        self._maths = ensemble.kind_of(query) == "math"
+        self._read: dict[int, Reply] = {}
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
         self.failures: dict[str, MemberError] = {}
@@ -58,14 +62,12 @@ class Replies:
         member = self._ensemble.members[n]
         own = [slots[call_name(member, sample)] for sample in range(member.settings.samples)]
         replies = [slot for slot in own if isinstance(slot, Response)]
-        if replies:
-            board.put(n, self._ensemble.graded(member, self._query, replies))
-        else:
-            board.put(n, None, cost=self._least)
+        graded = self._ensemble.graded(member, self._query, replies) if replies else None
+        board.put(n, graded, cost=self._least)
         if not final:
             return
-        if replies:
-            self.of[n] = replies
+        if graded is not None:
+            self.of[n], self._read[n] = replies, graded
         else:
             self.failures[member.name] = next(s for s in own if isinstance(s, MemberError))
 
@@ -84,10 +86,14 @@ class Replies:
         self._free = self._free or not (self._query.choices or self._query.has_tools)
 
     async def regroup(self, board: Board) -> None:
-        """Where replies are free words, see anew which of them say the same."""
+        """Where replies are free words or expressions, see anew which of them say the same."""
         if self._may_be_free and not board.has_answer and len(self.of) >= _DOUBTS:
             self._free = True  # nobody takes it for the kind of question that was learned of
-        if not self._free or not self.of:
+        if not self.of:
+            return
+        if not self._free:
+            if self._maths:
+                await self._regroup_expressions(board)
             return
         texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
         # Encoding takes milliseconds or more, in which others go on.
@@ -98,6 +104,18 @@ class Replies:
             support = {texts[k][1]: float(backed[k]) for k in np.flatnonzero(backed).tolist()}
             samples = tuple(texts[found.stands_for[k]][1] for k in own)
             board.put(n, Reply(samples, cost=board.cost(n), support=support))
+
+    async def _regroup_expressions(self, board: Board) -> None:
+        """Expressions are equal or not by what they come to, which only a pair of them can tell."""
+        texts = {s for reply in self._read.values() for s in reply.samples if s is not None}
+        if len(texts) < 2:
+            return
+        # Another process compares; meanwhile others go on.
+        name = await asyncio.to_thread(MathExtractor().classes, sorted(texts))
+        for n, reply in self._read.items():
+            samples = tuple(None if s is None else name[s] for s in reply.samples)
+            if samples != reply.samples:
+                board.put(n, replace(reply, samples=samples))
 
     def said(self, n: int, board: Board, support: FloatArray) -> Said:
         """What came of asking a member, for the trace.

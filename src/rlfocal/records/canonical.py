@@ -24,7 +24,7 @@ from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
 from rlfocal.records.options import OptionReader
 from rlfocal.records.schema import DatasetInfo
 
-__all__ = ["Canonical", "canonical", "open_extractor"]
+__all__ = ["Canonical", "Questions", "canonical", "canonical_queries", "open_extractor"]
 
 _PLAIN = {
     "number": r"^(0|-?[1-9][0-9]{0,17})$",
@@ -67,18 +67,39 @@ def canonical(queries: pa.Table, responses: pa.Table, info: DatasetInfo) -> Cano
         Tables of the same rows and columns. A label that is no answer of its kind stays as it is,
         with a note; an answer that is none becomes null: the reply holds no usable answer.
     """
-    is_open = np.asarray(queries["choices"].is_null())
-    task = queries["task"].combine_chunks().dictionary_encode()
-    kinds, notes = _kinds(queries, task, is_open, info)
+    queries, kinds, notes, reading = _read_queries(queries, info)
     row = _rows(queries, responses)
-    reading = _Reading(queries, task, is_open, kinds)
-    labels = reading.labels(queries["label"].combine_chunks())
-    queries = _with(queries, "label", labels)
     for column in ("answer", "samples"):
         if column in responses.column_names:
             responses = _with(responses, column, reading.answers(responses[column], row, column))
-    grouped = _group(queries, responses, row, kinds)
-    return Canonical(*grouped, kinds, (*notes, *_said(kinds, info), *reading.notes()))
+    queries, responses = _group(queries, responses, row, kinds)
+    return Canonical(queries, responses, kinds, (*notes, *reading.notes()))
+
+
+class Questions(NamedTuple):
+    """Queries that nobody has answered yet, in canonical form."""
+
+    queries: pa.Table
+    kinds: Mapping[str, Kind]
+    """Task → kind of its open questions."""
+    notes: tuple[str, ...]
+
+
+def canonical_queries(queries: pa.Table, info: DatasetInfo) -> Questions:
+    """Bring labels into the form of their kind; as `canonical`."""
+    queries, kinds, notes, reading = _read_queries(queries, info)
+    return Questions(queries, kinds, (*notes, *reading.notes()))
+
+
+def _read_queries(
+    queries: pa.Table, info: DatasetInfo
+) -> tuple[pa.Table, dict[str, Kind], list[str], _Reading]:
+    is_open = np.asarray(queries["choices"].is_null())
+    task = queries["task"].combine_chunks().dictionary_encode()
+    kinds, notes = _kinds(queries, task, is_open, info)
+    reading = _Reading(queries, task, is_open, kinds)
+    labels = reading.labels(queries["label"].combine_chunks())
+    return _with(queries, "label", labels), kinds, [*notes, *_said(kinds, info)], reading
 
 
 def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -186,7 +207,7 @@ class _Reading:
         self._tally = _Tally()
 
     def labels(self, labels: pa.Array) -> pa.Array:
-        """string[Q]: a label that cannot be read stays, and a note says that nobody can be right."""
+        """string[Q]: a label that cannot be read stays, and a note says that nobody can win."""
         column = _Column(labels)
         rows = np.arange(len(labels))
         for number, kind in enumerate(self._kinds):

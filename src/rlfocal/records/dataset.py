@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.records.canonical import canonical
 from rlfocal.records.checks import check_tables
+from rlfocal.records.kinds import Kind
 from rlfocal.records.schema import DatasetInfo, normalise_queries, normalise_responses
 
 __all__ = ["Dataset"]
@@ -26,8 +28,9 @@ __all__ = ["Dataset"]
 class Dataset:
     """Queries, the members' responses to them, and their description.
 
-    Both tables are brought to the columns and types of `schema` and checked when the object is
-    built, so every `Dataset` that exists is sound.
+    Both tables are brought to the columns and types of `schema`, labels and answers to the form of
+    their kind (`canonical`), and checked when the object is built, so every `Dataset` that exists
+    is sound, and equal answers are equal texts.
 
     Attributes:
         name: name used in reports and messages.
@@ -36,6 +39,8 @@ class Dataset:
             those of choice_scores, samples, text, cost_usd, latency_s, response_chars that the
             source has.
         info: the description; `DatasetInfo()` where there is none.
+        kinds: task → kind of its open questions; found out from the labels unless `info` says it.
+        notes: what was found out or read in another form than it stood, a line each.
 
     Raises:
         RecordError: the tables contradict themselves or each other; the message names the table,
@@ -52,10 +57,14 @@ class Dataset:
     queries: pa.Table
     responses: pa.Table
     info: DatasetInfo = field(default_factory=DatasetInfo)
+    kinds: Mapping[str, Kind] = field(init=False)
+    notes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "queries", normalise_queries(self.queries))
-        object.__setattr__(self, "responses", normalise_responses(self.responses))
+        queries, responses = normalise_queries(self.queries), normalise_responses(self.responses)
+        read = canonical(queries, responses, self.info)
+        for name, value in read._asdict().items():
+            object.__setattr__(self, name, value)
         check_tables(self.queries, self.responses)
 
     @cached_property

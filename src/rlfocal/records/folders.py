@@ -16,6 +16,8 @@ import pyarrow as pa
 import pydantic
 
 from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.records.answers import KINDS
+from rlfocal.records.canonical import Questions, canonical_queries
 from rlfocal.records.checks import check_queries
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.formats import FORMATS, read_table, write_table
@@ -67,36 +69,42 @@ def read_dataset(path: Path, *, with_text: bool = False) -> Dataset:
         raise RecordError(f"{path}: {exc}") from exc
 
 
-def read_queries(path: Path) -> tuple[pa.Table, DatasetInfo]:
+def read_queries(path: Path, *, answers: str | None = None) -> Questions:
     """Read queries that nobody has answered yet.
 
     Args:
         path: a .parquet, .csv or .jsonl file of queries, or a data folder, whose responses are left
             alone.
+        answers: kind of open answers; None: as the folder says, else the labels decide.
 
     Returns:
-        The checked queries with the columns of `schema.QUERIES`, and the folder's description (an
-        empty one, named like the file, for a file).
+        The checked queries with the columns of `schema.QUERIES`, their labels in canonical form,
+        the kind of each task's open questions, and notes on both.
 
     Raises:
+        ConfigError: the kind is unknown.
         RecordError: the file is missing, damaged or contradicts itself.
     """
+    if answers is not None and answers not in KINDS:
+        raise ConfigError(f"unknown kind of answer '{answers}'; {nearest(answers, KINDS)}")
     path = Path(path)
     if path.is_dir():
         file, info = _find(path, "queries"), _read_info(path / INFO_FILE)
-        info = info.model_copy(update={"name": info.name or path.resolve().name})
     else:
         if path.suffix.removeprefix(".") not in FORMATS:
             raise RecordError(f"{path}: queries come as {', '.join(f'.{f}' for f in FORMATS)}")
-        file, info = path, DatasetInfo(name=path.stem)
+        file, info = path, DatasetInfo()
     queries = read_table(file, QUERIES, skip=())
     _report_unknown(file, queries, QUERIES)
     queries = normalise_queries(queries, str(file))
+    if answers is not None:
+        info = info.model_copy(update={"answers": answers})
+    questions = canonical_queries(queries, info)
     try:
-        check_queries(queries)
+        check_queries(questions.queries)
     except RecordError as exc:
         raise RecordError(f"{file}: {exc}") from exc
-    return queries, info
+    return questions
 
 
 def check_target(folder: Path, *, overwrite: bool = False, format: str = "parquet") -> None:

@@ -70,8 +70,8 @@ class DatasetInfo(BaseModel):
 
     Attributes:
         name: the data set's name; empty where the file gives none.
-        answers: kind of answer ("choice", "number", "text", "date", "math", "score only", ...), of all
-            tasks or task by task; None, and for tasks not named: the labels decide.
+        answers: kind of answer ("choice", "number", "text", "date", "math", "score only", ...), of
+            all tasks or task by task; None, and for tasks not named: the labels decide.
         source: where the responses come from, exactly enough to find them again.
         licence: licence of questions and responses.
         description: free text.

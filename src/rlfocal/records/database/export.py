@@ -221,7 +221,9 @@ def _info(database: Database, chosen: Mapping[str, str]) -> DatasetInfo:
             update |= {"pools": everybody, "member_accuracy": {}}
         return infos[0].model_copy(update=update)
     synthetic = any(info.synthetic for info in infos)
-    return DatasetInfo(pools=everybody, synthetic=synthetic, answers=database.note("answers"))
+    said = database.note("answers")
+    kinds = json.loads(said) if said and said[0] in '"{' else said  # older ones hold a bare word
+    return DatasetInfo(pools=everybody, synthetic=synthetic, answers=kinds)
 
 
 def _warn(database: Database, n: int, what: str) -> None:
