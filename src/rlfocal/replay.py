@@ -62,6 +62,7 @@ def reveal(
         budget=np.full(len(rows), budget, dtype=np.float32),
         n_rounds=np.zeros(len(rows), dtype=np.int64) if n_rounds is None else n_rounds,
         memory=memory,
+        closed=None if table.is_recorded else ~table.recorded[rows],
     )
 
 
@@ -165,7 +166,9 @@ def replay(
         batch_size: queries decided on at once; bounds memory, changes no result.
 
     Returns:
-        What was answered, and what it earned and cost.
+        What was answered, and what it earned and cost. A member is closed where nothing is recorded
+        of it: a strategy that asks it sees it fail, makes no call by that and pays nothing. Where
+        nothing is recorded of anybody that it asked, the query is not measured.
 
     Raises:
         ValueError: when the strategy breaks the protocol: an empty first round, a wrong shape, or
@@ -173,38 +176,42 @@ def replay(
     """
     asked = np.zeros((table.n_queries, table.n_members), dtype=bool)
     n_rounds = np.zeros(table.n_queries, dtype=np.int64)
+    n_turns = np.zeros_like(n_rounds)  # rounds as the strategy lives them, calls made or not
     latency_s = np.zeros(table.n_queries, dtype=np.float32)
     chosen = np.full(table.n_queries, -1, dtype=np.int16)
     confidence = np.zeros(table.n_queries, dtype=np.float32)
-    for start in range(0, table.n_queries, batch_size):
-        rows = np.arange(start, min(start + batch_size, table.n_queries))
-        active = rows
+    playable = np.flatnonzero(table.recorded.any(axis=1))
+    for start in range(0, len(playable), batch_size):
+        active = rows = playable[start : start + batch_size]
         while len(active):
             view = reveal(
                 table,
                 active,
                 asked[active],
-                n_rounds=n_rounds[active],
+                n_rounds=n_turns[active],
                 budget=budget,
                 memory=memory,
             )
             wanted = _wanted(strategy, view)
             active, wanted = active[wanted.any(axis=1)], wanted[wanted.any(axis=1)]
             asked[active] |= wanted
-            n_rounds[active] += 1
+            n_turns[active] += 1
+            called = wanted & table.recorded[active]
+            n_rounds[active] += called.any(axis=1)
             if table.latency_s is not None and len(active):
-                waits = np.where(wanted, table.latency_s[active], -np.inf)
-                latency_s[active] += waits.max(axis=1)
+                waits = np.where(called, table.latency_s[active], -np.inf).max(axis=1)
+                latency_s[active] += np.where(called.any(axis=1), waits, 0)
             done = asked[active].all(axis=1)
             active = active[~done]
         view = reveal(
-            table, rows, asked[rows], n_rounds=n_rounds[rows], budget=budget, memory=memory
+            table, rows, asked[rows], n_rounds=n_turns[rows], budget=budget, memory=memory
         )
         place, confidence[rows] = _chosen(strategy, view)
         chosen[rows] = candidates_of(table, rows, asked[rows], place)
+    asked &= table.recorded
     return Outcome(
         chosen=chosen,
-        score=table.score_of(chosen),
+        score=table.measured_score(chosen, asked),
         confidence=confidence,
         asked=asked,
         n_calls=asked.sum(axis=1),

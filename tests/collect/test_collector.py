@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ import pytest
 from rlfocal.collect.collector import Collector, Limits, Tally
 from rlfocal.collect.plan import Plan, make_plan
 from rlfocal.errors import ConfigError
-from rlfocal.grading import Grader
+from rlfocal.grading import Grade, Grader
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.stub import Fault, Said, StubServer, prompt_of
-from rlfocal.records.database import Database, export_dataset, open_database
+from rlfocal.records.database import Database, StoredResponse, export_dataset, open_database
 from rlfocal.records.schema import normalise_queries
 
 QUERIES = normalise_queries(
@@ -250,6 +251,73 @@ def test_stopping_keeps_what_is_under_way(tmp_path: Path, database: Database) ->
     assert 0 < tally.n_answered < 120
     assert database.spent().n_calls == tally.n_answered == stub.answered.total()
     assert database.owners() == []  # nothing stays reserved
+
+
+class Slow:
+    """A disk that writes no reply until it is let go, and who notices that so many have come."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+        self.may_go_on, self.have_come = threading.Event(), asyncio.Event()
+        store, grade = Database.add_responses, Grader.grade
+        self._n_left = n
+
+        def store_later(database: Database, rows: Sequence[StoredResponse]) -> int:
+            assert self.may_go_on.wait(60)
+            return store(database, rows)
+
+        def grade_and_count(*args: Any) -> Grade:
+            self._n_left -= 1
+            if not self._n_left:
+                self.have_come.set()
+            return grade(*args)
+
+        monkeypatch.setattr(Database, "add_responses", store_later)
+        monkeypatch.setattr(Grader, "grade", grade_and_count)
+
+
+def test_nobody_is_asked_more_while_as_many_replies_wait_to_be_stored(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a process that is killed loses at most the calls under way, however slow the disk is."""
+    slow = Slow(monkeypatch, 4)
+
+    async def run() -> Tally:
+        async with StubServer(solve) as stub, asyncio.TaskGroup() as tasks:
+            settings = pool_of(tmp_path, stub.base_url)
+            running = tasks.create_task(
+                collect(settings, database, queries=sums(20), limits=Limits(4))
+            )
+            await slow.have_come.wait()
+            await asyncio.sleep(0.2)  # in which a fifth would be asked
+            assert len(stub.bodies) == 4
+            assert database.spent().n_calls == 0
+            slow.may_go_on.set()
+            return (await running)[0]
+
+    assert asyncio.run(run()).n_answered == 40
+
+
+def test_given_up_it_stores_the_replies_that_came(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch, 4)
+
+    async def run() -> None:
+        async with StubServer(solve) as stub:
+            settings = pool_of(tmp_path, stub.base_url)
+            running = asyncio.create_task(
+                collect(settings, database, queries=sums(20), limits=Limits(4))
+            )
+            await slow.have_come.wait()
+            await asyncio.sleep(0)  # the fourth waits, as the others do
+            running.cancel()
+            slow.may_go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+    asyncio.run(run())
+    assert database.spent().n_calls == 4
+    assert database.owners() == []
 
 
 def test_two_collectors_side_by_side_finish_the_work_once(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from rlfocal.gateway.job import Job
 
 Ask = Callable[..., Any]
 Serve = Callable[..., Any]
-KEY = "sk-member/4b7d+0c5e='91"
+FRAGMENT = "quokkawombat"
+"""Of the key; no digest and no token holds it by chance."""
+KEY = f"sk-member/4b7d+{FRAGMENT}='91"
 """Reads otherwise in a URL and in a repr."""
 PROMPT = "my diagnosis is Zollinger-Ellison and 3 + 4 ="
 FORMS = {
@@ -63,7 +65,7 @@ def n_rows(served: Served) -> int:
 
 
 def assert_clean(text: str, *more: str) -> None:
-    for secret in (*FORMS.values(), "0c5e", *more):
+    for secret in (*FORMS.values(), FRAGMENT, *more):
         assert secret not in text
 
 

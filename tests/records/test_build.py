@@ -50,8 +50,101 @@ def test_each_kind_of_query_gets_its_candidates():
     assert table.task.tolist() == [1, 0, 0]
     assert table.split.tolist() == ["train", "", "test"]
     assert table.cost_unit == "call"
-    assert (table.cost == 1).all()
-    assert any("1 responses are missing" in note for note in table.notes)
+    assert table.cost.tolist() == [[1, 1, 1], [1, 1, 1], [1, 1, 0]]
+    assert table.notes == ("1 of 9 responses are missing (11.1 %); nothing is counted for them",)
+
+
+def test_a_missing_response_is_told_from_one_of_no_use():
+    table = build_table(_dataset())
+    assert table.recorded.tolist() == [[True] * 3, [True] * 3, [True, True, False]]
+    assert table.judged.all()
+    assert table.complete.tolist() == [True, True, False]
+    assert table.failed[:, 2].tolist() == [True, True, False]  # m3 on "choice": recorded, no answer
+    assert table.member_accuracy.tolist() == pytest.approx([1.25 / 3, 2 / 3, 0])
+    assert table.coverage.tolist() == pytest.approx([1, 1, 2 / 3])
+
+
+def test_a_query_without_label_and_scores_is_left_out_or_kept_unjudged():
+    queries = pa.table(QUERIES | {"label": ["B", None, None]})
+    score = [None] * 6 + [0.25, 1.0]
+    dataset = Dataset("hand", queries, _dataset(score=score).responses)
+    table = build_table(dataset)
+    assert table.query_ids.tolist() == ["choice", "scored"]
+    assert "1 of 3 queries have no label and no score; they are left out" in table.notes
+    assert table.judged.all()
+    kept = build_table(dataset, unlabelled="keep")
+    assert kept.query_ids.tolist() == ["choice", "open", "scored"]
+    assert kept.judged.tolist() == [True, False, True]
+    assert kept.answer[1].tolist() == [2, 1, 0]  # what was answered is there to look at
+    assert kept.recorded[1].all()
+    assert not kept.scored[1].any()
+    assert kept.member_accuracy.tolist() == table.member_accuracy.tolist()
+
+
+def test_an_answer_that_nothing_judges_is_left_out_and_counted():
+    queries = pa.table(QUERIES | {"label": ["B", None, None]})
+    score = [None, None, None, None, 1.0, None, 0.25, None]
+    table = build_table(Dataset("hand", queries, _dataset(score=score).responses))
+    # On "open" only "2" has a score; on "scored" only m1's response.
+    assert table.recorded[1:].tolist() == [[False, True, False], [True, False, False]]
+    assert table.answer[1].tolist() == [-1, 1, -1]
+    assert not table.support[1, 0].any()
+    assert table.cost[1].tolist() == [0, 1, 0]
+    said = "3 responses to scored queries have neither a label nor a score of their answer"
+    assert any(said in note for note in table.notes)
+
+
+def test_a_score_says_what_everybody_who_gave_that_answer_is_worth():
+    queries = pa.table(QUERIES | {"label": ["B", None, None]})
+    answer = [r[2] for r in RESPONSES]
+    answer[3] = "2"  # m1 says what m2 says; m2's alone is scored
+    score = [None, None, None, None, 1.0, 0.0, 0.25, 1.0]
+    responses = _dataset(score=score, answer=answer).responses
+    table = build_table(Dataset("hand", queries, responses))
+    assert table.recorded[1].all()
+    assert table.member_score[1].tolist() == [1, 1, 0]
+
+
+def test_labelled_queries_on_which_nobody_had_a_usable_answer_are_failures():
+    queries = pa.table({k: v[:2] for k, v in QUERIES.items()})
+    responses = pa.table({
+        "query_id": ["choice", "open", "choice", "open"], "member": ["a", "a", "b", "b"],
+        "answer": ["B", None, "C", None],
+    })  # fmt: skip
+    table = build_table(Dataset("hand", queries, responses))
+    assert table.recorded.all()
+    assert table.member_accuracy.tolist() == [0.5, 0]
+
+
+def test_a_member_without_any_judged_response_is_refused():
+    queries = pa.table(QUERIES | {"label": ["B", None, None]})
+    responses = pa.table({
+        "query_id": ["choice", "choice", "open"], "member": ["m1", "m2", "m3"],
+        "answer": ["B", "C", "2"],
+    })  # fmt: skip
+    with pytest.raises(RecordError, match=r"'m3' has no response to any query that has a label"):
+        build_table(Dataset("hand", queries, responses))
+
+
+def test_nothing_judged_among_the_chosen_members_is_refused():
+    queries = pa.table(QUERIES | {"label": [None] * 3})
+    score = [None, None, 0.0, None, None, 0.0, None, None]
+    dataset = Dataset("hand", queries, _dataset(score=score).responses)
+    with pytest.raises(RecordError, match="add labels to queries or scores to responses"):
+        build_table(dataset, members=("m1", "m2"))
+
+
+def test_means_of_members_stand_on_what_is_recorded():
+    table = build_table(_dataset())
+    lacking = table.take(np.array([2]))
+    assert lacking.member_accuracy.tolist() == pytest.approx([0.25, 1, 0.625])  # nobody knows m3
+    assert lacking.mean_cost.tolist() == [1, 1, 1]
+    assert table.call_cost() == 1
+    by_task = table.member_task_accuracy
+    assert by_task[:, 0].tolist() == pytest.approx([0.125, 1, 0])
+    assert lacking.priced_in("call").cost.tolist() == [[1, 1, 0]]
+    nothing = table.take(np.zeros(0, dtype=int))
+    assert nothing.member_accuracy.tolist() == [0.5] * 3
 
 
 def test_candidate_order_depends_on_texts_alone():
@@ -108,23 +201,25 @@ def test_missing_prices_are_the_members_mean_and_noted():
     price = [2.0, 4.0, 1.0, None, 4.0, 3.0, 4.0, 4.0]
     table = build_table(_dataset(cost_usd=price))
     assert table.cost_unit == "usd"
-    assert table.cost.tolist() == [[2, 4, 1], [3, 4, 3], [4, 4, 2]]
-    assert any("no price" in note for note in table.notes)
+    assert table.cost.tolist() == [[2, 4, 1], [3, 4, 3], [4, 4, 0]]  # nobody asked m3 the last one
+    assert sum("no price" in note for note in table.notes) == 1
+    assert "1 responses have no price; the member's mean is used" in table.notes
 
 
 def test_a_member_without_any_price_makes_every_call_cost_one():
     price = [2.0, 4.0, None, 2.0, 4.0, None, 4.0, 4.0]
     table = build_table(_dataset(cost_usd=price))
     assert table.cost_unit == "call"
-    assert (table.cost == 1).all()
+    assert (table.cost == table.recorded).all()
     assert any("every call counts as 1" in note for note in table.notes)
 
 
 def test_latency_is_unknown_where_not_recorded():
     table = build_table(_dataset(latency_s=[1.0, 2.0, None, 1.0, 2.0, 3.0, 1.0, 2.0]))
     assert np.isnan(table.latency_s).tolist() == [
-        [False, False, True], [False, False, False], [False, False, True],
+        [False, False, True], [False, False, False], [False, False, False],
     ]  # fmt: skip
+    assert table.latency_s[2, 2] == 0  # nothing is recorded: nobody waited
 
 
 def test_equal_prompts_share_a_group_whatever_their_choices():

@@ -49,7 +49,7 @@ class SubsetScores:
     is_sample: bool
     """True when the pool has more subsets than these."""
     n_queries: int
-    """Queries they were scored on."""
+    """Queries they were scored on: some of those that every member answered."""
 
     def correlations(self, *, given_members: bool = False) -> dict[int, float]:
         """Correlate focal diversity with vote accuracy (Pearson), for each size.
@@ -109,9 +109,10 @@ def score_subsets(table: ResponseTable, *, rng: np.random.Generator) -> SubsetSc
         rng: draws subsets and queries where there are too many.
 
     Returns:
-        None where no query's answers can be compared.
+        None where no query's answers can be compared, of those that every member answered: how
+        members fail together is known nowhere else.
     """
-    rows = np.flatnonzero(table.kind != CandidateKind.RESPONSES)
+    rows = np.flatnonzero((table.kind != CandidateKind.RESPONSES) & table.complete)
     if not len(rows):
         return None
     if len(rows) > MAX_QUERIES:
@@ -122,7 +123,7 @@ def score_subsets(table: ResponseTable, *, rng: np.random.Generator) -> SubsetSc
         size=masks.sum(axis=1),
         focal=FailureCounts.from_failed(part.failed).focal(masks),
         vote=VoteAccuracy(part, rank_members(part))(masks),
-        member_mean=masks @ part.member_score.mean(axis=0, dtype=np.float64) / masks.sum(axis=1),
+        member_mean=masks @ part.member_accuracy / masks.sum(axis=1),
         is_sample=is_sample,
         n_queries=len(rows),
     )

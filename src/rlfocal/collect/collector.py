@@ -1,9 +1,9 @@
 """Make the calls of a plan: so many at once, each reply stored the moment it is there.
 
-One task feeds calls that nobody else has claimed, workers ask, one task writes. A reply that came
-back is in the database before anything else is done with it, so whatever ends the process loses at
-most the calls under way. Queues are short and nothing is remembered of a call that is over: memory
-does not grow with the number of calls.
+One task feeds calls that nobody else has claimed, workers ask. A worker makes its next call when
+the reply to its last one is in the database, so whatever ends the process loses at most the calls
+under way; replies that come while another is written are written together. The queue is short and
+nothing is remembered of a call that is over: memory does not grow with the number of calls.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Limits:
     """When to stop, and how fast to go."""
 
     concurrency: int = 64
-    """Calls under way at once, over all members."""
+    """Calls under way at once, over all members: asked for and not yet stored."""
     max_calls: int | None = None
     max_usd: float | None = None
     """Never passed in this run: a call is made only if its highest price still fits."""
@@ -94,8 +94,9 @@ class Collector:
             retry_failed=retry_failed,
         )
         self._ready: asyncio.Queue[Call | None] = asyncio.Queue(limits.concurrency)
-        # Short: workers wait for a database that is slower than they are.
-        self._done: asyncio.Queue[_Outcome | None] = asyncio.Queue(2 * limits.concurrency)
+        self._done: list[_Outcome] = []
+        """What came back and is not yet known to be written."""
+        self._writing = asyncio.Lock()
         ledgers = {id(member.unsettled): member.unsettled for member in plan.members}
         self._ledgers = tuple(ledgers.values())
         self._unsettled_before = sum(ledger.usd for ledger in self._ledgers)
@@ -117,15 +118,16 @@ class Collector:
         try:
             async with asyncio.TaskGroup() as tasks:
                 beat = tasks.create_task(self._feed.renew())
-                writer = tasks.create_task(self._write())
                 tasks.create_task(self._offer())
                 workers = [tasks.create_task(self._work()) for _ in range(self._limits.concurrency)]
                 await asyncio.gather(*workers)
-                await self._done.put(None)
-                await writer
                 beat.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from group
+        except asyncio.CancelledError:  # calls under way are given up; what has come is kept
+            self._store(self._done)
+            self._count(self._done)
+            raise
         finally:
             self._database.release(None, self._owner)
         if self._feed.n_passes > 1:  # others had claimed some; who answered them stands nowhere
@@ -148,10 +150,10 @@ class Collector:
             await self._ready.put(None)
 
     async def _work(self) -> None:
-        """Make calls, one after another."""
+        """Make calls, one after another, each when the one before is stored."""
         while (call := await self._ready.get()) is not None:
             if self.tally.stopped or self._given_up(call.member):
-                await self._done.put(_Unmade(call.key))
+                await self._keep(_Unmade(call.key))
                 continue
             most_usd = self._most_usd(call)
             if not await self._budget.reserve(most_usd):
@@ -164,7 +166,7 @@ class Collector:
             if self._may_start():
                 outcome, paid_usd = await self._make(call, most_usd)
             self._budget.settle(most_usd, paid_usd)
-            await self._done.put(outcome)
+            await self._keep(outcome)
 
     async def _make(self, call: Call, most_usd: float) -> tuple[_Outcome, float]:
         """Make a call; what came of it, and what it cost."""
@@ -181,34 +183,32 @@ class Collector:
         paid = most_usd / member.attempts if reply.cost_usd is None else reply.cost_usd
         return self._graded(call, reply), paid
 
-    async def _write(self) -> None:
-        """Store what came back: all that is there, at once."""
-        ended = False
-        while not ended:
-            batch = [await self._done.get()]
-            while not self._done.empty():
-                batch.append(self._done.get_nowait())
-            ended = None in batch
-            replies = [item for item in batch if isinstance(item, StoredResponse)]
-            errors = [item for item in batch if isinstance(item, StoredError)]
-            unmade = [item.key for item in batch if isinstance(item, _Unmade)]
-            if replies or errors or unmade:
-                await asyncio.to_thread(self._store, replies, errors, unmade)
-                self._count(replies, errors)
-                self._feed.ended([item.key for item in batch if item is not None])
+    async def _keep(self, outcome: _Outcome) -> None:
+        """Return when the outcome of a call is stored.
 
-    def _store(
-        self,
-        replies: Sequence[StoredResponse],
-        errors: Sequence[StoredError],
-        unmade: Sequence[str],
-    ) -> None:
+        Whoever's turn it is writes for all that wait; they then find nothing left to write.
+        """
+        self._done.append(outcome)
+        async with self._writing:
+            batch = self._done.copy()
+            if not batch:
+                return
+            await asyncio.to_thread(self._store, batch)
+            del self._done[
+                : len(batch)
+            ]  # not before: interrupted, it is to be written all the same
+            self._count(batch)
+            self._feed.ended([item.key for item in batch])
+
+    def _store(self, batch: Sequence[_Outcome]) -> None:
+        replies = [item for item in batch if isinstance(item, StoredResponse)]
+        errors = [item for item in batch if isinstance(item, StoredError)]
         if replies:
             self._database.add_responses(replies)
         if errors:
             self._database.add_errors(errors)
-        if errors or unmade:
-            self._database.release([*unmade, *(error.key for error in errors)], self._owner)
+        if unanswered := [item.key for item in batch if not isinstance(item, StoredResponse)]:
+            self._database.release(unanswered, self._owner)
 
     # Parts ----------------------------------------------------------------------------------
 
@@ -267,13 +267,14 @@ class Collector:
             message=f"{exc} (after {elapsed_s:.1f} s)",
         )
 
-    def _count(self, replies: Sequence[StoredResponse], errors: Sequence[StoredError]) -> None:
-        for reply in replies:
-            self.tally.n_answered += 1
-            self.tally.cost_usd += reply.cost_usd or 0.0
-            self.tally.n_unpriced += reply.cost_usd is None
-        for error in errors:
-            self.tally.failures[error.failure] += 1
+    def _count(self, batch: Sequence[_Outcome]) -> None:
+        for item in batch:
+            if isinstance(item, StoredResponse):
+                self.tally.n_answered += 1
+                self.tally.cost_usd += item.cost_usd or 0.0
+                self.tally.n_unpriced += item.cost_usd is None
+            elif isinstance(item, StoredError):
+                self.tally.failures[item.failure] += 1
         self.tally.unsettled_usd = self._unsettled_usd()
         self._tell(self.tally)
 

@@ -73,7 +73,7 @@ def stacked(views: Sequence[View]) -> View:
         )
         for view in views
     ]
-    names = [f.name for f in fields(View) if f.name != "memory"]
+    names = [f.name for f in fields(View) if f.name not in ("memory", "closed")]
     arrays = {name: np.concatenate([getattr(view, name) for view in wide]) for name in names}
     return View(**arrays, memory=views[0].memory)
 

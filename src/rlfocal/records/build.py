@@ -2,13 +2,12 @@
 
 Vectorised over responses: 335,000 of them take a fraction of a second. Knows the candidate rule
 (docs/data-format.md): options for multiple choice, distinct answers for free-form queries, one
-candidate per response where only scores are known.
+candidate per response where only scores are known. Says in notes what it had to leave out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
+from rlfocal.records.candidates import LETTERS, Answers, Responses, flatten
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.table import CandidateKind, FloatArray, IntArray, ResponseTable
 
@@ -25,71 +25,60 @@ __all__ = ["Encode", "build_table"]
 Encode = Callable[[Sequence[str]], FloatArray]
 """Query texts → float32[Q, D]."""
 
-_LETTERS = np.array([chr(ord("A") + i) for i in range(26)])
-
-
-@dataclass(frozen=True)
-class _Responses:
-    """The responses of the chosen members, one row each, with integer keys."""
-
-    query: IntArray
-    member: IntArray
-    rows: pa.Table
-
-    def floats(self, column: str) -> NDArray[np.float64] | None:
-        """float64[R] with NaN for null, or None where there is no such column."""
-        if column not in self.rows.column_names:
-            return None
-        values: NDArray[np.float64] = self.rows[column].cast(pa.float64()).to_numpy()
-        return values
-
-    def scatter(self, values: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
-        """float64[Q, N] with NaN where a member has no response."""
-        out = np.full(shape, np.nan)
-        out[self.query, self.member] = values
-        return out
-
-
-@dataclass(frozen=True)
-class _Listed:
-    """A list column, flattened: `value[i]` belongs to response `parent[i]` at place `place[i]`."""
-
-    parent: IntArray
-    place: IntArray
-    value: pa.Array
-
 
 def build_table(
-    dataset: Dataset, *, members: Sequence[str] | None = None, encode: Encode | None = None
+    dataset: Dataset,
+    *,
+    members: Sequence[str] | None = None,
+    encode: Encode | None = None,
+    unlabelled: Literal["drop", "keep"] = "drop",
 ) -> ResponseTable:
     """Build the dense table of a data set.
+
+    What was not recorded is neither right nor wrong: `ResponseTable.recorded` says where a response
+    is there, and a response with neither a label nor a score of its answer counts as not there.
 
     Args:
         dataset: queries and responses, already checked on their own.
         members: the pool, in order; None for all members.
         encode: turns query texts into features; None for no features (D = 0).
+        unlabelled: "drop" leaves out queries of which nothing says what is right, for measuring and
+            training; "keep" has them, for looking at what is answered: there every response counts
+            as recorded, and `ResponseTable.judged` is False.
 
     Raises:
         RecordError: a member without any response, or no query that can be scored.
     """
     names = tuple(members if members is not None else dataset.members)
-    queries = dataset.queries
-    responses = _select(dataset, names)
-    n_queries, shape = queries.num_rows, (queries.num_rows, len(names))
     notes: list[str] = []
-    present = np.zeros(shape, dtype=bool)
-    present[responses.query, responses.member] = True
-    for name, count in zip(names, present.sum(axis=0), strict=True):
-        if count == 0:
+    queries, responses = dataset.queries, _select(dataset.responses, dataset.queries, names)
+    judged = _judged(queries, responses)
+    if unlabelled == "drop" and not judged.all():
+        if not judged.any():
             raise RecordError(
-                f"{dataset.name}: member {name!r} has no response at all; leave it out"
+                f"{dataset.name}: no query has a label, nor a response of {', '.join(names)} a "
+                "score, so nothing can be measured; add labels to queries or scores to responses"
             )
-    if not present.all():
-        notes.append(f"{int((~present).sum())} responses are missing and count as no usable answer")
+        notes.append(
+            f"{int((~judged).sum()):,} of {len(judged):,} queries have no label and no score; they "
+            "are left out"
+        )
+        queries = queries.filter(pa.array(judged))
+        responses = _select(dataset.responses, queries, names)
+        judged = judged[judged]
+    n_queries, shape = queries.num_rows, (queries.num_rows, len(names))
+    recorded = np.zeros(shape, dtype=bool)
+    recorded[responses.query, responses.member] = True
+    _check_everybody_answered(dataset, names, recorded)
+    if not recorded.all():
+        notes.append(
+            f"{int((~recorded).sum()):,} of {recorded.size:,} responses are missing "
+            f"({100 * (~recorded).mean():.1f} %); nothing is counted for them"
+        )
 
     n_options = pc.list_value_length(queries["choices"]).fill_null(0).to_numpy()
     kind = _kinds(responses, n_options)
-    answers = _Answers(responses, kind, n_options, n_members=len(names))
+    answers = Answers(responses, kind, n_options, n_members=len(names))
     n_slots = answers.n_slots
     exists = np.arange(n_slots) < answers.n_candidates[:, None]
     answer = answers.scatter(shape)
@@ -99,9 +88,23 @@ def build_table(
         guess = np.nan_to_num(option_scores, nan=-np.inf).argmax(axis=2)
         known = np.isfinite(option_scores).any(axis=2)
         answer = np.where((answer < 0) & known, guess, answer).astype(np.int16)
+    unknown = recorded & judged[:, None] & ~_worth_known(queries, responses, answer, kind, n_slots)
+    if unknown.any():
+        notes.append(
+            f"{int(unknown.sum()):,} responses to scored queries have neither a label nor a score "
+            "of their answer; they are left out"
+        )
+        recorded &= ~unknown
+        answer = np.where(unknown, np.int16(-1), answer)
+        if samples is not None:
+            samples = np.where(unknown[:, :, None], np.int16(-2), samples)
+        if option_scores is not None:
+            option_scores = np.where(unknown[:, :, None], np.float32(np.nan), option_scores)
     support = _support(answer, samples, n_slots)
-    cost, cost_unit = _costs(responses, shape, notes)
+    cost, cost_unit = _costs(responses, recorded, notes)
     latency = responses.floats("latency_s")
+    if latency is not None:
+        latency = np.where(recorded, responses.scatter(latency, shape), 0)
     task_names, task = np.unique(_texts(queries["task"]), return_inverse=True)
     features = np.zeros((n_queries, 0), dtype=np.float32)
     if encode is not None:
@@ -125,37 +128,94 @@ def build_table(
         cost_unit=cost_unit,
         option_scores=option_scores,
         samples=samples,
-        latency_s=None if latency is None else responses.scatter(latency, shape).astype(np.float32),
-        answers=dataset.info.answers or "",
+        latency_s=None if latency is None else latency.astype(np.float32),
+        recorded=recorded,
+        judged=judged,
+        answers=_kind_of_answer(dataset),
         synthetic=dataset.info.synthetic,
         notes=tuple(notes),
     )
+
+
+def _kind_of_answer(dataset: Dataset) -> str:
+    """The one kind of answer of the data set; empty where nobody said, or tasks differ in it."""
+    said = dataset.info.answers or ""
+    kinds = {said} if isinstance(said, str) else set(said.values())
+    return kinds.pop() if len(kinds) == 1 else ""
 
 
 def _texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
     return np.asarray(column.to_pylist(), dtype=np.str_)
 
 
-def _select(dataset: Dataset, members: tuple[str, ...]) -> _Responses:
-    member = pc.index_in(dataset.responses["member"], value_set=pa.array(members, pa.string()))
-    rows = dataset.responses.filter(member.is_valid())
-    query = pc.index_in(
-        rows["query_id"], value_set=dataset.queries["query_id"].combine_chunks()
-    ).to_numpy()
-    return _Responses(
-        query=query.astype(np.int64),
-        member=member.drop_null().to_numpy().astype(np.int64),
-        rows=rows,
+def _select(responses: pa.Table, queries: pa.Table, members: tuple[str, ...]) -> Responses:
+    """The responses of these members to these queries."""
+    member = pc.index_in(responses["member"], value_set=pa.array(members, pa.string()))
+    query = pc.index_in(responses["query_id"], value_set=queries["query_id"].combine_chunks())
+    wanted = pc.and_(member.is_valid(), query.is_valid())
+    return Responses(
+        query=query.filter(wanted).to_numpy().astype(np.int64),
+        member=member.filter(wanted).to_numpy().astype(np.int64),
+        rows=responses.filter(wanted),
     )
 
 
-def _kinds(responses: _Responses, n_options: IntArray) -> NDArray[np.int8]:
+def _judged(queries: pa.Table, responses: Responses) -> NDArray[np.bool_]:
+    """bool[Q]: where a label, or the score of some response, says what is right."""
+    judged = np.array(queries["label"].is_valid().to_numpy(), dtype=bool)
+    score = responses.floats("score")
+    if score is not None:
+        judged[responses.query[np.isfinite(score)]] = True
+    return judged
+
+
+def _check_everybody_answered(
+    dataset: Dataset, names: tuple[str, ...], recorded: NDArray[np.bool_]
+) -> None:
+    for name, count in zip(names, recorded.sum(axis=0).tolist(), strict=True):
+        if count == 0 and name in dataset.members:
+            raise RecordError(
+                f"{dataset.name}: member {name!r} has no response to any query that has a label or "
+                "a score; leave it out, or add labels"
+            )
+        if count == 0:
+            raise RecordError(
+                f"{dataset.name}: member {name!r} has no response at all; leave it out"
+            )
+
+
+def _worth_known(
+    queries: pa.Table,
+    responses: Responses,
+    answer: NDArray[np.int16],
+    kind: NDArray[np.int8],
+    n_slots: int,
+) -> NDArray[np.bool_]:
+    """bool[Q, N]: where a label, or a score of the same answer, says what a response is worth.
+
+    No usable answer is worth nothing, whatever is right. Where answers cannot be compared a label
+    says nothing of a response, but that none of use came where others' answers are recorded.
+    """
+    labelled = np.array(queries["label"].is_valid().to_numpy(), dtype=bool)
+    own = kind == CandidateKind.RESPONSES
+    known = np.zeros((len(kind), n_slots), dtype=bool)
+    known[labelled & (~own | (~own).any())] = True
+    score = responses.floats("score")
+    if score is not None:
+        slot = answer[responses.query, responses.member]
+        use = np.isfinite(score) & (slot >= 0)
+        known[responses.query[use], slot[use]] = True
+    found = np.take_along_axis(known, np.maximum(answer, 0).astype(np.int64), axis=1)
+    return np.asarray(found | (answer < 0))
+
+
+def _kinds(responses: Responses, n_options: IntArray) -> NDArray[np.int8]:
     """int8[Q]: which candidate rule each query follows."""
-    if (n_options > len(_LETTERS)).any():
+    if (n_options > len(LETTERS)).any():
         row = int(np.argmax(n_options))
         raise RecordError(
             f"query number {row + 1} has {n_options[row]} choices; option letters end at "
-            f"{_LETTERS[-1]} ({len(_LETTERS)} choices), so turn such queries into free-form ones"
+            f"{LETTERS[-1]} ({len(LETTERS)} choices), so turn such queries into free-form ones"
         )
     names = responses.rows.column_names
     informative = np.zeros(len(responses.query), dtype=bool)
@@ -170,115 +230,10 @@ def _kinds(responses: _Responses, n_options: IntArray) -> NDArray[np.int8]:
     return kind
 
 
-def _flatten(rows: pa.Table, column: str) -> _Listed | None:
-    if column not in rows.column_names:
-        return None
-    lists = rows[column].combine_chunks()
-    parent = pc.list_parent_indices(lists).to_numpy()
-    value = pc.list_flatten(lists)
-    starts = np.searchsorted(parent, parent, side="left")
-    return _Listed(parent.astype(np.int64), np.arange(len(parent)) - starts, value)
-
-
-class _Answers:
-    """Turns answer texts into candidate indices, for single answers and for samples alike."""
-
-    def __init__(
-        self, responses: _Responses, kind: NDArray[np.int8], n_options: IntArray, *, n_members: int
-    ) -> None:
-        self._responses, self._kind, self._n_options = responses, kind, n_options
-        self._samples = _flatten(responses.rows, "samples")
-        texts = [self._column("answer")]
-        query = [responses.query]
-        if self._samples is not None:
-            texts.append(self._samples.value)
-            query.append(responses.query[self._samples.parent])
-        joined = pa.concat_arrays([t.cast(pa.string()) for t in texts])
-        self.n_candidates = np.where(kind == CandidateKind.OPTIONS, n_options, 0)
-        self._index = self._code(joined, np.concatenate(query))
-        own = kind == CandidateKind.RESPONSES
-        self.n_candidates[own] = n_members
-        self.n_slots = max(1, int(self.n_candidates.max()))
-
-    def _column(self, name: str) -> pa.Array:
-        rows = self._responses.rows
-        if name in rows.column_names:
-            return rows[name].combine_chunks()
-        return pa.nulls(rows.num_rows, pa.string())
-
-    def _code(self, texts: pa.Array, query: IntArray) -> NDArray[np.int16]:
-        """int16[R]: candidate index of each text, -1 for null or a letter outside the options."""
-        encoded = texts.dictionary_encode()
-        vocabulary = np.asarray(encoded.dictionary.to_pylist(), dtype=np.str_)
-        code = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-        index = np.full(len(code), -1, dtype=np.int64)
-        self._vocabulary: NDArray[np.str_] = np.sort(vocabulary)
-        letter = np.full(len(vocabulary) + 1, 99, dtype=np.int64)
-        for i, text in enumerate(vocabulary.tolist()):
-            if len(text) == 1 and "A" <= text <= "Z":
-                letter[i] = ord(text) - ord("A")
-        option = letter[code]
-        on_options = self._kind[query] == CandidateKind.OPTIONS
-        index = np.where(on_options & (option < self._n_options[query]), option, index)
-
-        # Free-form: the rank of a text among the distinct texts of its query, alphabetically.
-        free = (self._kind[query] == CandidateKind.ANSWERS) & (code >= 0)
-        rank = (
-            np.searchsorted(self._vocabulary, vocabulary)[code[free]]
-            if len(vocabulary)
-            else code[free]
-        )
-        key = query[free] * (len(vocabulary) + 1) + rank
-        self._keys = np.unique(key)
-        owner = self._keys // (len(vocabulary) + 1)
-        first = np.searchsorted(owner, query[free], side="left")
-        index[free] = np.searchsorted(self._keys, key) - first
-        self.n_candidates += np.bincount(owner, minlength=len(self._kind))
-        return index.astype(np.int16)
-
-    def scatter(self, shape: tuple[int, int]) -> NDArray[np.int16]:
-        """int16[Q, N]: candidate of each member's answer."""
-        responses = self._responses
-        answer = np.full(shape, -1, dtype=np.int16)
-        answer[responses.query, responses.member] = self._index[: len(responses.query)]
-        own = self._kind[responses.query] == CandidateKind.RESPONSES
-        answer[responses.query[own], responses.member[own]] = responses.member[own]
-        return answer
-
-    def samples(self, shape: tuple[int, int]) -> NDArray[np.int16] | None:
-        """int16[Q, N, S]: candidate of each sample; None where nobody was sampled twice."""
-        if self._samples is None or not len(self._samples.place):
-            return None
-        n_samples = int(self._samples.place.max()) + 1
-        if n_samples < 2:
-            return None
-        out = np.full((*shape, n_samples), -2, dtype=np.int16)
-        parent = self._samples.parent
-        query, member = self._responses.query[parent], self._responses.member[parent]
-        out[query, member, self._samples.place] = self._index[len(self._responses.query) :]
-        return out
-
-    def texts(self, members: tuple[str, ...]) -> NDArray[np.object_]:
-        """object[Q]: tuple of candidate texts."""
-        out = np.empty(len(self._kind), dtype=object)
-        letters = {k: tuple(_LETTERS[:k].tolist()) for k in range(27)}
-        ranks = self._keys % (len(self._vocabulary) + 1)
-        found = self._vocabulary[ranks] if len(ranks) else np.zeros(0, dtype=np.str_)
-        ends = np.cumsum(np.where(self._kind == CandidateKind.ANSWERS, self.n_candidates, 0))
-        for q, kind in enumerate(self._kind.tolist()):
-            if kind == CandidateKind.OPTIONS:
-                out[q] = letters[int(self.n_candidates[q])]
-            elif kind == CandidateKind.RESPONSES:
-                out[q] = members
-            else:
-                out[q] = tuple(found[ends[q] - self.n_candidates[q] : ends[q]].tolist())
-        return out
-
-
 def _option_scores(
-    responses: _Responses, kind: NDArray[np.int8], shape: tuple[int, int, int]
+    responses: Responses, kind: NDArray[np.int8], shape: tuple[int, int, int]
 ) -> FloatArray | None:
-    listed = _flatten(responses.rows, "choice_scores")
+    listed = flatten(responses.rows, "choice_scores")
     if listed is None or not len(listed.place):
         return None
     out = np.full(shape, np.nan, dtype=np.float32)
@@ -312,8 +267,8 @@ def _support(
 
 def _candidate_scores(
     queries: pa.Table,
-    responses: _Responses,
-    answers: _Answers,
+    responses: Responses,
+    answers: Answers,
     answer: NDArray[np.int16],
     kind: NDArray[np.int8],
 ) -> FloatArray:
@@ -337,21 +292,24 @@ def _candidate_scores(
 
 
 def _costs(
-    responses: _Responses, shape: tuple[int, int], notes: list[str]
+    responses: Responses, recorded: NDArray[np.bool_], notes: list[str]
 ) -> tuple[FloatArray, Literal["usd", "call"]]:
+    """float32[Q, N], 0 where nothing is recorded; and the unit."""
     price = responses.floats("cost_usd")
     if price is not None:
-        cost = responses.scatter(price, shape)
-        known = np.isfinite(cost) & (cost > 0)
+        cost = responses.scatter(price, recorded.shape)
+        known = np.isfinite(cost) & (cost > 0) & recorded
         if known.any(axis=0).all():
             mean = np.where(known, cost, 0).sum(axis=0) / known.sum(axis=0)
-            if not known.all():
+            if not known[recorded].all():
                 notes.append(
-                    f"{int((~known).sum())} responses have no price; the member's mean is used"
+                    f"{int((~known & recorded).sum())} responses have no price; the member's mean "
+                    "is used"
                 )
-            return np.where(known, cost, mean).astype(np.float32), "usd"
+            filled = np.where(known, cost, np.where(recorded, mean, 0))
+            return filled.astype(np.float32), "usd"
         notes.append("some members have no price at all; every call counts as 1")
-    return np.ones(shape, dtype=np.float32), "call"
+    return recorded.astype(np.float32), "call"
 
 
 def _groups(queries: pa.Table) -> IntArray:

@@ -5,6 +5,7 @@ Knows the columns of `schema` by type; whether they make sense together is check
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -54,13 +55,13 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) for every line that is not blank.
+    """Yield (line number from 1, object) for every line that is not blank; .gz is unpacked.
 
     Raises:
         RecordError: a line is not UTF-8, not JSON, or no object; the message starts "file:line:".
         OSError: the file cannot be read.
     """
-    with path.open("rb") as file:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         for number, raw in enumerate(file, start=1):
             line = raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
             if not line.strip():

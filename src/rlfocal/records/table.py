@@ -3,6 +3,9 @@
 The table knows queries, members, candidates and what each response was worth. It knows nothing of
 strategies, and it is the only place that holds a query's right answer: strategies see a `View`.
 
+A missing response is not a wrong one: `recorded` tells them apart, and every figure of a member is
+over what is recorded of it.
+
 Axes: Q queries, N members, C candidate slots, D features, S samples.
 """
 
@@ -10,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -19,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
+from rlfocal.records.known import Known
 
 __all__ = ["BoolArray", "CandidateKind", "CostUnit", "FloatArray", "IntArray", "ResponseTable"]
 
@@ -31,7 +35,7 @@ CostUnit = Literal["usd", "call", "second"]
 
 _PER_QUERY = (
     "query_ids", "task", "group", "split", "features", "kind", "exists", "candidate_score",
-    "answer", "support", "option_scores", "samples", "cost", "latency_s",
+    "answer", "support", "option_scores", "samples", "cost", "latency_s", "recorded", "judged",
 )  # fmt: skip
 
 
@@ -47,7 +51,7 @@ class CandidateKind(IntEnum):
 
 
 @dataclass(frozen=True, eq=False)
-class ResponseTable:
+class ResponseTable(Known):
     """What N members answered to Q queries, and what each candidate answer was worth.
 
     A *candidate* is one possible answer of one query. For multiple choice the candidates are the
@@ -84,11 +88,13 @@ class ResponseTable:
     candidate_score: FloatArray
     """float32[Q, C] in [0, 1]: what candidate c is worth. For rewards and metrics only."""
     answer: Int16Array
-    """int16[Q, N]: the candidate that member n answered; -1 where it gave no usable answer."""
+    """int16[Q, N]: the candidate that member n answered; -1 where it gave no usable answer, and
+    where nothing is recorded."""
     support: FloatArray
     """float32[Q, N, C]: how strongly member n backs candidate c; rows sum to 1, or are all zero."""
     cost: FloatArray
-    """float32[Q, N], positive: price of asking member n, in `cost_unit`."""
+    """float32[Q, N]: price of asking member n, in `cost_unit`; positive where recorded, else 0:
+    nobody was asked, so no sum can charge it."""
     cost_unit: CostUnit
     """"usd" where every price is known, else "call": each costs 1. See `priced_in`."""
     option_scores: FloatArray | None = None
@@ -96,7 +102,13 @@ class ResponseTable:
     samples: Int16Array | None = None
     """int16[Q, N, S]: candidate of each sample, -1 = unusable, -2 = no such sample."""
     latency_s: FloatArray | None = None
-    """float32[Q, N], seconds; NaN where unknown."""
+    """float32[Q, N], seconds; NaN where unknown, 0 where nothing is recorded."""
+    recorded: BoolArray = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    """bool[Q, N]: True where a response of member n is there (one of no use is), on a judged query
+    one whose worth is known. Everywhere, unless told otherwise."""
+    judged: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """bool[Q]: True where a label, or the score of some response, says what is right. Everywhere,
+    unless told otherwise."""
     answers: str = ""
     """Kind of answer that open queries have ("number", "text", ...); empty where nobody said."""
     synthetic: bool = False
@@ -105,6 +117,10 @@ class ResponseTable:
     """What a reader of results should know: missing responses, prices filled in."""
 
     def __post_init__(self) -> None:
+        if self.recorded.shape == (0, 0):
+            object.__setattr__(self, "recorded", np.ones(self.answer.shape, dtype=bool))
+        if self.judged.shape == (0,):
+            object.__setattr__(self, "judged", np.ones(self.n_queries, dtype=bool))
         self._check()
         for item in fields(self):
             value = getattr(self, item.name)
@@ -139,7 +155,10 @@ class ResponseTable:
 
     @cached_property
     def member_score(self) -> FloatArray:
-        """float32[Q, N] in [0, 1]: what member n's answer is worth; 0 for no usable answer."""
+        """float32[Q, N] in [0, 1]: what member n's answer is worth; 0 for no usable answer.
+
+        Where nothing is recorded it is 0 too, and means nothing.
+        """
         score = self.score_of(self.answer)
         score.flags.writeable = False
         return score
@@ -158,10 +177,24 @@ class ResponseTable:
         worth = np.where(wide >= 0, score, np.float32(0)).astype(np.float32)
         return np.asarray(worth.reshape(candidate.shape))
 
+    def measured_score(self, candidate: NDArray[np.integer], called: BoolArray) -> FloatArray:
+        """What candidates are worth where that was measured.
+
+        Args:
+            candidate: int[Q]; -1 for no answer, which is worth 0.
+            called: bool[Q, N], those whose responses it was chosen from.
+
+        Returns:
+            float32[Q] in [0, 1]; NaN where nobody was called, or nothing says what is right.
+        """
+        score = self.score_of(candidate)
+        known = called.any(axis=1) & self.judged
+        return score if known.all() else np.where(known, score, np.float32(np.nan))
+
     @property
     def failed(self) -> BoolArray:
-        """bool[Q, N]: True where member n's answer scores below one half."""
-        return np.asarray(self.member_score < 0.5)
+        """bool[Q, N]: True where member n's recorded answer scores below one half."""
+        return np.asarray((self.member_score < 0.5) & self.scored)
 
     @property
     def is_open(self) -> BoolArray:
@@ -213,14 +246,15 @@ class ResponseTable:
                 "let a call cost 1 (cost 'call')"
             )
         if unit == "call":
-            return replace(self, cost=np.ones_like(self.cost), cost_unit="call")
+            return replace(self, cost=self.recorded.astype(np.float32), cost_unit="call")
         latency = self.latency_s
-        if latency is None or not (latency > 0).all():
+        if latency is None or not (latency > 0)[self.recorded].all():
             raise RecordError(
                 f"{self.name}: latency_s is not known of every response; record it, or let a call "
                 "cost 1 (cost 'call')"
             )
-        return replace(self, cost=latency, cost_unit="second")
+        cost = np.where(self.recorded, latency, np.float32(0))
+        return replace(self, cost=cost, cost_unit="second")
 
     def with_tasks(self, tasks: tuple[str, ...]) -> ResponseTable:
         """Return the same table with tasks numbered as in `tasks`, and unknown ones len(tasks)."""
@@ -254,6 +288,7 @@ class ResponseTable:
             "answer": (n_queries, n_members), "cost": (n_queries, n_members),
             "support": (n_queries, n_members, n_slots),
             "option_scores": (n_queries, n_members, n_slots), "latency_s": (n_queries, n_members),
+            "recorded": (n_queries, n_members), "judged": (n_queries,),
         }  # fmt: skip
         if self.samples is not None:
             shapes["samples"] = (n_queries, n_members, self.samples.shape[-1])
@@ -273,7 +308,9 @@ class ResponseTable:
         refuse(tasks, f"task number outside 0..{len(self.tasks) - 1}")
         score = self.candidate_score
         refuse(~((score >= 0) & (score <= 1)), "candidate_score must be finite and in [0, 1]")
-        refuse(~(np.isfinite(self.cost) & (self.cost > 0)), "cost must be finite and positive")
+        priced = np.isfinite(self.cost) & np.where(self.recorded, self.cost > 0, self.cost == 0)
+        refuse(~priced, "cost must be finite and positive, and 0 where nothing is recorded")
+        refuse((self.answer >= 0) & ~self.recorded, "an answer where nothing is recorded")
         beyond = (self.answer < -1) | (self.answer >= self.n_candidates)
         refuse(beyond, f"an answer outside -1..{self.n_candidates - 1}")
         rows = np.arange(self.n_queries)[:, None]

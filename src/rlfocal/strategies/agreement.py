@@ -75,8 +75,7 @@ class Agreement(Base):
         """Fix order and weights."""
         self.order_ = rank_members(table)
         if self.order == "cost":
-            mean_cost = table.cost.mean(axis=0, dtype=np.float64)
-            self.order_ = self.order_[np.argsort(mean_cost[self.order_], kind="stable")]
+            self.order_ = self.order_[np.argsort(table.mean_cost[self.order_], kind="stable")]
         self.weight_ = fit_vote_weights(table, vote_accuracy(table))
         adds_up = np.zeros(len(table.tasks), dtype=bool)
         adds_up[table.task[table.kind != CandidateKind.RESPONSES]] = True

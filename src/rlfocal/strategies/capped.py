@@ -92,7 +92,7 @@ class StoppingGrid(NamedTuple):
     caps: tuple[int, ...]
     """[K], ascending, the last one N."""
     score: Float64Array
-    """float64[T, K]: mean score."""
+    """float64[T, K]: mean score, over the queries of which somebody asked has a record."""
     cost: Float64Array
     """float64[T, K]: mean cost of a query, in average calls."""
 
@@ -117,8 +117,7 @@ def stopping_grid(agreement: Agreement, table: ResponseTable) -> StoppingGrid:
         table: labelled queries.
     """
     thresholds, caps = agreement.dials, pool_sizes(table.n_members)
-    score = np.zeros((len(thresholds), len(caps)))
-    cost = np.zeros_like(score)
+    score, cost, heard = np.zeros((3, len(thresholds), len(caps)))
     for start in range(0, table.n_queries, _CHUNK_ROWS):
         rows = np.arange(start, min(start + _CHUNK_ROWS, table.n_queries))
         walk = _walk(agreement, table, rows)
@@ -127,8 +126,9 @@ def stopping_grid(agreement: Agreement, table: ResponseTable) -> StoppingGrid:
                 stop = np.minimum(calls, cap) - 1, np.arange(len(rows))
                 score[t, k] += walk.score[stop].sum()
                 cost[t, k] += walk.cost[stop].sum()
-    n_average_calls = table.n_queries * float(table.cost.mean(dtype=np.float64))
-    return StoppingGrid(thresholds, caps, score / table.n_queries, cost / n_average_calls)
+                heard[t, k] += walk.heard[stop].sum()
+    heard = np.maximum(heard, 1)
+    return StoppingGrid(thresholds, caps, score / heard, cost / (heard * table.call_cost()))
 
 
 class _Walk(NamedTuple):
@@ -140,6 +140,9 @@ class _Walk(NamedTuple):
     """float64[N, B]: worth of the answer after 1, 2, ... calls."""
     cost: Float64Array
     """float64[N, B]: cost of these calls, in the table's unit."""
+    heard: BoolArray
+    """bool[N, B]: whether anything is recorded of the members asked: else neither the score nor the
+    cost, both 0, says anything."""
 
 
 def _walk(agreement: Agreement, table: ResponseTable, rows: IntArray) -> _Walk:
@@ -147,6 +150,7 @@ def _walk(agreement: Agreement, table: ResponseTable, rows: IntArray) -> _Walk:
     calls = np.full((len(thresholds), len(rows)), n_members, dtype=np.int64)
     score = np.zeros((n_members, len(rows)))
     cost = np.cumsum(table.cost[rows][:, agreement.order_].T, axis=0, dtype=np.float64)
+    heard = np.logical_or.accumulate(table.recorded[rows][:, agreement.order_].T, axis=0)
     active = np.arange(len(rows))
     for step in range(n_members):
         view = _view(table, rows[active], agreement.order_[: step + 1])
@@ -161,7 +165,7 @@ def _walk(agreement: Agreement, table: ResponseTable, rows: IntArray) -> _Walk:
         active = active[(calls[:, active] > step + 1).any(axis=0)]
         if not len(active):
             break
-    return _Walk(calls, score, cost)
+    return _Walk(calls, score, cost, heard)
 
 
 def _view(table: ResponseTable, rows: IntArray, members: IntArray) -> View:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rlfocal.errors import NotApplicable
 from rlfocal.records import ResponseTable
 from rlfocal.strategies.protocol import Base, Need, Outcome
+from rlfocal.strategies.single import sound_accuracy
 
 __all__ = ["SelfConsistency"]
 
@@ -51,10 +52,10 @@ class SelfConsistency(Base):
         if table.samples is None:
             raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")
         recorded = (table.samples != -2).sum(axis=2).max(axis=0)
-        score = np.where(recorded > 1, table.member_score.mean(axis=0, dtype=np.float64), -1)
+        score = np.where(recorded > 1, sound_accuracy(table), -1)
         if not (recorded > 1).any():
             raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")
-        self.member_ = int(np.lexsort((table.cost.mean(axis=0), -score))[0])
+        self.member_ = int(np.lexsort((table.mean_cost, -score))[0])
         self.n_recorded_ = int(recorded[self.member_])
         return self
 
@@ -78,25 +79,27 @@ class SelfConsistency(Base):
     def outcome(self, table: ResponseTable) -> Outcome:
         """Take the majority of the first usable samples.
 
-        A query that the member answered without any recorded sample counts as one call.
+        A query that the member answered without any recorded sample counts as one call; one of
+        which nothing is recorded is not measured.
         """
         drawn, n_drawn, n_recorded = self._draw(table)
+        there = table.recorded[:, self.member_]
+        n_drawn = np.where(there, n_drawn, 0)
         chosen, share = _majority(drawn, table.n_candidates)
-        rows = np.arange(table.n_queries)
         price = table.cost[:, self.member_].astype(np.float64)
         price = price * n_drawn / (n_recorded if table.cost_unit == "usd" else 1)
         latency_s = np.full(table.n_queries, np.nan, dtype=np.float32)
         if table.latency_s is not None:
             latency_s = table.latency_s[:, self.member_]
         asked = np.zeros((table.n_queries, table.n_members), dtype=bool)
-        asked[rows, self.member_] = True
+        asked[:, self.member_] = there
         return Outcome(
             chosen=chosen,
-            score=table.score_of(chosen),
+            score=table.measured_score(chosen, asked),
             confidence=share,
             asked=asked,
             n_calls=n_drawn,
-            n_rounds=np.ones(table.n_queries, dtype=np.int64),
+            n_rounds=there.astype(np.int64),
             cost=price.astype(np.float32),
             latency_s=latency_s,
         )

@@ -9,14 +9,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.records import FloatArray, IntArray
+from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.records.inner import inner_folds
 
 __all__ = ["inner_folds", "shrunk_mean"]
 
 
 def shrunk_mean(
-    values: FloatArray, cell: IntArray, prior: FloatArray, *, pseudo_counts: float
+    values: FloatArray,
+    cell: IntArray,
+    prior: FloatArray,
+    *,
+    pseudo_counts: float,
+    known: BoolArray | None = None,
 ) -> FloatArray:
     """Mean of each member in each cell, drawn towards a prior.
 
@@ -25,6 +30,7 @@ def shrunk_mean(
         cell: int64[Q], the cell (task, cluster) of each query.
         prior: float[cells, N], what a cell without queries gets.
         pseudo_counts: how many queries the prior is worth.
+        known: bool[Q, N], the values that count; None for all.
 
     Returns:
         float32[cells, N].
@@ -34,6 +40,9 @@ def shrunk_mean(
     [[0.5], [0.0]]
     """
     total: NDArray[np.float64] = np.zeros(prior.shape)
+    count: NDArray[np.integer] = np.bincount(cell, minlength=len(prior))[:, None]
+    if known is not None and not known.all():
+        values, count = np.where(known, values, np.float32(0)), np.zeros(prior.shape, dtype=int)
+        np.add.at(count, cell, known)
     np.add.at(total, cell, values)
-    count = np.bincount(cell, minlength=len(prior))[:, None]
     return np.asarray((total + pseudo_counts * prior) / (count + pseudo_counts), dtype=np.float32)

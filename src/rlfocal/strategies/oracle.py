@@ -29,23 +29,25 @@ class Oracle(Base):
         """Choose with the labels of `table` itself.
 
         Where no answer scores above 0, the cheapest member is called, as somebody must be; ties in
-        cost go to the first member.
+        cost go to the first member. It knows what is recorded, too, and calls nobody else.
         """
-        score = table.member_score
-        best = score >= score.max(axis=1, keepdims=True)
+        score, recorded = table.member_score, table.recorded
+        best = (score >= np.where(recorded, score, 0).max(axis=1, keepdims=True)) & recorded
         member = np.where(best, table.cost, np.inf).argmin(axis=1)
         rows = np.arange(table.n_queries)
         chosen = table.answer[rows, member]
         latency_s = np.full(table.n_queries, np.nan, dtype=np.float32)
         if table.latency_s is not None:
             latency_s = table.latency_s[rows, member]
+        asked = (member[:, None] == np.arange(table.n_members)) & recorded
+        n_calls = asked.sum(axis=1)
         return Outcome(
             chosen=chosen,
-            score=score[rows, member],
+            score=table.measured_score(chosen, asked),
             confidence=(chosen >= 0).astype(np.float32),
-            asked=member[:, None] == np.arange(table.n_members),
-            n_calls=np.ones(table.n_queries, dtype=np.int64),
-            n_rounds=np.ones(table.n_queries, dtype=np.int64),
+            asked=asked,
+            n_calls=n_calls,
+            n_rounds=n_calls,
             cost=table.cost[rows, member],
             latency_s=latency_s,
         )

@@ -44,6 +44,11 @@ class Labelled(Protocol):
         """float32[Q, N] in [0, 1]: what that answer was worth."""
         ...
 
+    @property
+    def scored(self) -> BoolArray:
+        """bool[Q, N]: where that is known."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Memory:
@@ -57,13 +62,22 @@ class Memory:
     answer: NDArray[np.int16]
     """int16[W, N]: candidate of the member's answer, comparable within a row only; -1 = none."""
     member_score: FloatArray
-    """float32[W, N]: what that answer was worth; NaN where the member was not asked."""
+    """float32[W, N]: what that answer was worth; NaN where the member was not asked, and where
+    nothing is known of it."""
 
     @classmethod
     def of(cls, table: ResponseTable, window: int) -> Self:
         """Remember the last `window` queries of a table of labelled queries."""
         rows = np.arange(max(0, table.n_queries - window), table.n_queries)
-        return cls(table.task[rows], table.answer[rows], table.member_score[rows])
+        score = table.member_score[rows]
+        if not table.is_complete:
+            score = np.where(table.scored[rows], score, np.float32(np.nan))
+        return cls(table.task[rows], table.answer[rows], score)
+
+    @property
+    def scored(self) -> BoolArray:
+        """bool[W, N]: where a member was asked, so that what its answer was worth is known."""
+        return np.asarray(~np.isnan(self.member_score))
 
     def accuracy(self) -> FloatArray:
         """float32[N]: mean score of each member over the rows where it was asked; 0.5 if never."""
@@ -91,7 +105,8 @@ class View:
     asked: BoolArray
     """bool[B, N]."""
     answered: BoolArray
-    """bool[B, N]: asked and answered; asked and not answered means that member failed."""
+    """bool[B, N]: asked and answered; asked and not answered means that member failed, or that it
+    was `closed`."""
     answer: NDArray[np.int16]
     """int16[B, N]: the candidate each member answered, -1 for everyone not answered."""
     support: FloatArray
@@ -106,6 +121,9 @@ class View:
     """int64[B]: rounds so far."""
     memory: Memory | None = None
     """Earlier labelled queries; None where the strategy is to rely on what it was fitted on."""
+    closed: BoolArray | None = None
+    """bool[B, N]: members whom nobody can ask here, since nothing is recorded of them; asking one
+    costs nothing and brings nothing. None where everybody can be asked, as in live use."""
 
     def __len__(self) -> int:
         """B."""
@@ -113,8 +131,8 @@ class View:
 
     def take(self, rows: IntArray) -> Self:
         """Return the view of some of its queries."""
-        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "memory"}
-        return replace(self, **arrays)
+        every = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "memory"}
+        return replace(self, **{n: a[rows] for n, a in every.items() if a is not None})
 
 
 @runtime_checkable
@@ -153,16 +171,20 @@ class Dialled(Strategy, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a strategy did and earned on Q queries."""
+    """What a strategy did and earned on Q queries.
+
+    A query is measured where a response of somebody it asked is recorded; where none is, it made no
+    call, and it is neither right nor wrong.
+    """
 
     chosen: NDArray[np.int16]
     """int16[Q]: the candidate answered, -1 for no answer."""
     score: FloatArray
-    """float32[Q] in [0, 1]: what that answer is worth."""
+    """float32[Q] in [0, 1]: what that answer is worth; NaN where it was not measured."""
     confidence: FloatArray
     """float32[Q] in [0, 1]: probability that the strategy gave its answer."""
     asked: BoolArray
-    """bool[Q, N]: the members asked."""
+    """bool[Q, N]: the members called: asked, and not closed."""
     n_calls: IntArray
     """int64[Q]: calls made (asks; an ask whose record holds several samples counts once)."""
     n_rounds: IntArray
@@ -171,6 +193,11 @@ class Outcome:
     """float32[Q], in the table's unit."""
     latency_s: FloatArray
     """float32[Q]: the slowest member of each round, summed over rounds; NaN where unknown."""
+
+    @property
+    def measured(self) -> BoolArray:
+        """bool[Q]: False where nothing is recorded of anybody asked, or of what is right."""
+        return np.asarray(~np.isnan(self.score))
 
 
 @runtime_checkable

@@ -5,11 +5,23 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.protocol import Base, View
 
-__all__ = ["BestSingle", "BestSinglePerTask", "RandomMember", "ask_one", "task_accuracy"]
+__all__ = [
+    "BestSingle",
+    "BestSinglePerTask",
+    "RandomMember",
+    "ask_one",
+    "expected_score",
+    "sound_accuracy",
+    "task_accuracy",
+]
+
+_POOL_WORTH = 20.0
+"""Where responses are missing: how many queries the pool's mean is worth to a member's accuracy."""
 
 
 def ask_one(view: View, member: IntArray) -> BoolArray:
@@ -17,6 +29,36 @@ def ask_one(view: View, member: IntArray) -> BoolArray:
     n_members = view.asked.shape[1]
     wanted = member[:, None] == np.arange(n_members)
     return np.asarray(wanted & (view.n_rounds == 0)[:, None])
+
+
+def sound_accuracy(table: ResponseTable) -> NDArray[np.float64]:
+    """Accuracy of each member, as far as its records carry: what to rank members by.
+
+    Args:
+        table: labelled training queries.
+
+    Returns:
+        float64[N] in [0, 1]. Where everything is recorded, the plain means. Else each over what is
+        recorded of the member, drawn to the pool's mean by 20 pseudo-counts: otherwise a member
+        that was right three times out of three would be the best there is.
+    """
+    if table.is_complete:
+        return table.member_accuracy
+    known = table.scored
+    total = np.where(known, table.member_score, 0).sum(axis=0, dtype=np.float64)
+    count = known.sum(axis=0)
+    pool = total.sum() / count.sum() if count.any() else 0.5
+    return np.asarray((total + _POOL_WORTH * pool) / (count + _POOL_WORTH))
+
+
+def expected_score(table: ResponseTable) -> FloatArray:
+    """float32[Q, N]: each member's score; its accuracy on the task where nothing is recorded.
+
+    So a missing response moves no prediction: it says what was to be expected anyway.
+    """
+    if table.is_complete:
+        return table.member_score
+    return np.where(table.scored, table.member_score, task_accuracy(table)[table.task])
 
 
 def task_accuracy(table: ResponseTable, *, pseudo_counts: float = 20.0) -> FloatArray:
@@ -28,14 +70,12 @@ def task_accuracy(table: ResponseTable, *, pseudo_counts: float = 20.0) -> Float
             queries from naming a lucky member.
 
     Returns:
-        float32[T, N] in [0, 1].
+        float32[T, N] in [0, 1]. Where responses are missing, over what is recorded, and drawn
+        towards `sound_accuracy`.
     """
-    score = table.member_score
-    n_tasks = len(table.tasks)
-    total = np.zeros((n_tasks, table.n_members))
-    np.add.at(total, table.task, score)
-    count = np.bincount(table.task, minlength=n_tasks)[:, None]
-    mean = score.mean(axis=0)
+    total, count = table.sum_by_task(table.member_score)
+    whole = table.is_complete
+    mean = table.member_score.mean(axis=0) if whole else sound_accuracy(table)
     return np.asarray((total + pseudo_counts * mean) / (count + pseudo_counts), dtype=np.float32)
 
 
@@ -46,8 +86,7 @@ class BestSingle(Base):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Pick the member; ties go to the cheaper one, then to the first."""
-        score = table.member_score.mean(axis=0, dtype=np.float64)
-        self.member_ = int(np.lexsort((table.cost.mean(axis=0), -score))[0])
+        self.member_ = int(np.lexsort((table.mean_cost, -sound_accuracy(table)))[0])
         return self
 
     def next_members(self, view: View) -> BoolArray:

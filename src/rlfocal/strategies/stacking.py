@@ -21,7 +21,7 @@ from rlfocal.strategies.likelihood import (
     log_odds,
 )
 from rlfocal.strategies.protocol import Base, Need, View
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
 __all__ = ["Stacking"]
 
@@ -97,6 +97,6 @@ class Stacking(Base):
         return np.asarray(np.where(heard, chance, 0), dtype=np.float32)
 
     def _model(self, table: ResponseTable) -> WeightModel:
-        member = log_odds(table.member_score.mean(axis=0, dtype=np.float64))
+        member = log_odds(sound_accuracy(table))
         task = log_odds(task_accuracy(table))
         return WeightModel.from_log_odds(member, task, graded=self.graded_)

@@ -27,6 +27,8 @@ _MAX_WORK = 6e8
 """Ensembles times answers of an enumeration: a few seconds on one core."""
 _BLOCK_FLOATS = 2**21
 """Vote counts held at once while scoring."""
+_MEAN_WORTH = 20.0
+"""Pseudo-counts of an ensemble's accuracy where responses are missing."""
 _BEAM = 4
 """Subsets of each size that are grown by one member."""
 
@@ -43,12 +45,16 @@ class VoteAccuracy:
     candidate backed by the best member: one vote of the member of rank r weighs 1 + 2^-(r+1), so
     that whatever the better members say outweighs everybody below (exact to the 46th member).
 
+    An ensemble is judged on the queries where something is known of one of its members at least.
+
     Args:
         labelled: queries with their answers and what these were worth.
         order: int64[N], members from the best to the worst.
+        pseudo_counts: where something is missing, how many queries the members' mean accuracy is
+            worth to an ensemble's: else whoever was asked least would soon be the luckiest.
     """
 
-    def __init__(self, labelled: Labelled, order: IntArray) -> None:
+    def __init__(self, labelled: Labelled, order: IntArray, *, pseudo_counts: float = 0.0) -> None:
         answer = labelled.answer
         slot = np.arange(answer.max(initial=0) + 1, dtype=np.int16)
         given = (answer[:, :, None] == slot).any(axis=1)
@@ -67,6 +73,10 @@ class VoteAccuracy:
             np.arange(len(self._starts)), np.diff(self._starts, append=len(query))
         )
         self._n_queries = len(answer)
+        known = labelled.scored
+        self._missing: _Missing | None = None
+        if not known.all():
+            self._missing = _Missing.of(known, labelled.member_score, pseudo_counts)
 
     @property
     def n_answers(self) -> int:
@@ -84,7 +94,37 @@ class VoteAccuracy:
                 # Nobody in the mask voted: the most is 0, and no answer is no score.
                 wins = (votes == most[:, self._segment]) & (votes > 0)
                 out[at : at + step] = wins @ self._score
+        if self._missing is not None:
+            return self._missing.accuracy(out, masks)
         return out / self._n_queries
+
+
+class _Missing(NamedTuple):
+    """Of whom something is known together, so that ensembles are judged where they can be."""
+
+    pattern: BoolArray
+    """bool[K, N]."""
+    n_queries: IntArray
+    """int64[K]: queries where exactly these are known."""
+    prior: float
+    """Pseudo-counts, and the score that they add up to."""
+    prior_score: float
+
+    @classmethod
+    def of(cls, known: BoolArray, score: FloatArray, pseudo_counts: float) -> Self:
+        pattern, count = np.unique(known, axis=0, return_counts=True)
+        n_known = int(known.sum())
+        mean = float(np.where(known, score, 0).sum(dtype=np.float64)) / max(1, n_known)
+        return cls(pattern, count, pseudo_counts, pseudo_counts * mean)
+
+    def accuracy(self, total: Float64Array, masks: BoolArray) -> Float64Array:
+        """From sums of scores, float64[B], to means."""
+        heard = np.zeros(len(masks))
+        for start in range(0, len(self.n_queries), 1024):
+            block = slice(start, start + 1024)
+            met = masks.astype(np.float32) @ self.pattern[block].T.astype(np.float32) > 0
+            heard += met @ self.n_queries[block]
+        return np.asarray((total + self.prior_score) / np.maximum(heard + self.prior, 1))
 
 
 def is_enumerable(n_members: int, n_answers: int) -> bool:
@@ -166,7 +206,7 @@ class StaticSubset(Base):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Find, for each size, the best subset of at most that size; ties go to the smaller."""
         self.order_ = rank_members(table)
-        objective = VoteAccuracy(table, self.order_)
+        objective = VoteAccuracy(table, self.order_, pseudo_counts=_MEAN_WORTH)
         exact = is_enumerable(table.n_members, objective.n_answers)
         self.subsets_: list[SizedSubset] = []
         for subset in _best_of_each_size(objective, table.n_members, exact=exact):

@@ -84,8 +84,9 @@ class Topla(Base):
         return self
 
     def _choose(self, table: ResponseTable, rng: np.random.Generator) -> BoolArray:
-        accuracy = VoteAccuracy(table, rank_members(table))
-        focal = FailureCounts.from_failed(table.failed)
+        accuracy = VoteAccuracy(table, rank_members(table), pseudo_counts=20.0)
+        # How members fail together is known where all of them are recorded.
+        focal = FailureCounts.from_failed(table.failed[table.complete])
         exact = is_enumerable(table.n_members, accuracy.n_answers)
         ranking = best_subsets(
             weighted_sum((self.focal_weight, focal.focal), (1 - self.focal_weight, accuracy)),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.protocol import Base, Need, View
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
 __all__ = [
     "MeanProbability",
@@ -58,8 +58,7 @@ def rank_members(table: ResponseTable) -> IntArray:
 
     Ties go to the cheaper member, then to the first.
     """
-    accuracy = table.member_score.mean(axis=0, dtype=np.float64)
-    return np.lexsort((table.cost.mean(axis=0, dtype=np.float64), -accuracy)).astype(np.int64)
+    return np.lexsort((table.mean_cost, -sound_accuracy(table))).astype(np.int64)
 
 
 def tally(

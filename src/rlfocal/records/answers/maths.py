@@ -1,163 +1,154 @@
-r"""A mathematical expression in LaTeX, brought to one way of writing it.
+r"""A mathematical answer: found in a reply, written in one way, compared by rules and math-verify.
 
-Rules: the last \boxed{...} or \fbox{...} of the text (Hendrycks et al., MATH, arXiv:2103.03874,
-`last_boxed_only_string`), else what follows "final answer is" (Minerva, as in
-lm-evaluation-harness's minerva_math), else the last $...$, else a text that is short enough to be
-an answer itself. Then the rewriting of MATH's `is_equiv`: spacing and sizing commands, degrees,
-units, dollars and percent signs vanish, dfrac and tfrac become frac, missing braces and leading
-zeros are added, "x = 5" becomes 5, a/b becomes \frac{a}{b}.
+Reading and comparing keep apart: canonical text only settles spelling, so that nothing that could
+matter is lost, and `equal` and `classes` decide what is one answer. Plain numbers, tuples, sets,
+intervals, units, bases and words are compared by rule (`mathematics.rules`); expressions by the
+library math-verify in a process of its own (`mathematics.verifier`).
 
-Departures: numbers are compared by value (0.25, 1/4, \frac{2}{8} are one answer; MATH knows 0.5
-only). No expression is ever evaluated: only literal numbers are read, of bounded length.
+Departures from math-verify: decimals are exact (.333 is not 1/3), tuples keep their order, units
+and bases count where both sides have them, A is not a, i is the imaginary unit.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rlfocal.records.answers.markers import marks
+from rlfocal.records.answers.mathematics.classes import classes_of, compared
+from rlfocal.records.answers.mathematics.literals import number_value
+from rlfocal.records.answers.mathematics.picking import MAX_CHARS, picked
+from rlfocal.records.answers.mathematics.rules import Likeness
+from rlfocal.records.answers.mathematics.structure import Node, parsed, reduced
+from rlfocal.records.answers.mathematics.verifier import Verifier, check_installed, shared
+from rlfocal.records.answers.mathematics.writing import written
 
 __all__ = ["MathExtractor", "number_value"]
 
-MAX_CHARS = 500
-"""A longer expression is prose, no answer."""
-MAX_DIGITS = 40
-"""Longer numbers are compared as text."""
-MAX_EXPONENT = 99
+MAX_WORDS = 8
+"""A label of more words, outside of formulas, is prose."""
+MAX_PASSES = 20
 
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$])")
-_FINAL = re.compile(r"answer\s+is:?", re.IGNORECASE)
-_INLINE = re.compile(r"\$([^$]+)\$")
-_VANISHING = re.compile(
-    r"\\[!,;:]|\\ |\\left(?![a-zA-Z])|\\right(?![a-zA-Z])|\^\{?\\circ\}?|\\degree|"
-    r"\\?[$%]|\\(?:quad|qquad|displaystyle)(?![a-zA-Z])|[\s~]"
+_WHOLE_BOX = re.compile(
+    r"[\s$]*(?:\\[(\[])?\s*\\(?:boxed|fbox)\s*\{.*\}\s*(?:\\[)\]])?[\s$.]*", re.DOTALL
 )
-_UNIT = re.compile(r"\\(?:text|mbox|mathrm)\{ ")
-_WRAPPED = re.compile(r"\\(?:text|mbox|textbf|mathrm|mathbf)\{([^{}\\]*)\}")
-_BARE_FRAC = re.compile(r"\\frac(?:([0-9a-zA-Z])|(\{[^{}]*\}))([0-9a-zA-Z])")
-_BARE_FIRST = re.compile(r"\\frac([0-9a-zA-Z])\{")
-_BARE_SQRT = re.compile(r"\\sqrt([0-9a-zA-Z])")
-_POINT = re.compile(r"(?<![0-9])\.(?=[0-9])")
-_ASSIGNMENT = re.compile(r"^[a-zA-Z]{1,2}(?:\\in)?=(?=[^=]*$)")
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)(?:\.[0-9]*)?")
-_FRACTION = re.compile(r"([+-]?)\\frac\{([^{}]+)\}\{([^{}]+)\}")
-_SLASH = re.compile(r"([+-]?[0-9]+)/([0-9]+)")
-_POWER = re.compile(r"([+-]?[0-9]{1,6})\^(?:\{(-?[0-9]+)\}|([0-9]))")
+_MATH_SIGNS = re.compile(r"\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
+_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 
 
 @dataclass(frozen=True)
 class MathExtractor:
-    r"""Expressions in LaTeX.
+    r"""Expressions in LaTeX or plain text.
+
+    Attributes:
+        verifier: compares expressions; by default one for the whole process.
+
+    Raises:
+        ConfigError: math-verify is not installed.
 
     >>> MathExtractor().extract(r"Hence $x = \boxed{\dfrac12}$.")
     '\\frac{1}{2}'
+    >>> MathExtractor().equal(r"$\{1, 2\}$", "2, 1"), MathExtractor().equal("(1, 2)", "(2, 1)")
+    (True, False)
     """
+
+    verifier: Verifier | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.verifier is None:
+            check_installed()
 
     def extract(self, text: str) -> str | None:
-        """Return the canonical expression; None when there is none or it is too long."""
-        current = text
-        # Each pass may uncover work for the next; what no pass changes is canonical.
-        for _ in range(20):
-            picked = _pick(current)
-            if picked is None or len(picked) > MAX_CHARS:
-                return None
-            following = _rewrite(picked)
-            if following == current:
-                return current or None
-            current = following
-        return None
+        """Return the canonical answer of a reply; None when there is none or it is too long."""
+        return _settled(picked(text))
+
+    def read(self, answer: str) -> str | None:
+        r"""Return the canonical form of a text that is one answer as a whole; None for prose.
+
+        >>> MathExtractor().read(r"$\boxed{\text{(C)}}$"), MathExtractor().read("It follows: 5")
+        ('C', None)
+        """
+        text = answer.strip()
+        if not text or len(text) > 2 * MAX_CHARS:
+            return None
+        if _WHOLE_BOX.fullmatch(text):
+            return _settled(picked(text))
+        if "\\boxed" in text or any(mark.sort != "box" for mark in marks(text)):
+            return None
+        bare = _MATH_SIGNS.sub(" ", text)
+        outside = _WORDS.findall(re.sub(r"\$[^$]*\$|\\[a-z]*\{[^{}]*\}", " ", bare))
+        if len(outside) > MAX_WORDS or re.search(r"\$[^$]+\$[^$]*[a-zA-Z]{4,}[^$]*\$", bare):
+            return None
+        return _settled(bare)
 
     def equal(self, a: str, b: str) -> bool:
-        """Say whether both are written alike, or are tuples or numbers of equal values."""
-        first, second = self.extract(a), self.extract(b)
+        """Say whether both are one answer, whichever comes first.
+
+        Raises:
+            ConfigError: math-verify is installed, but its process cannot run.
+        """
+        first, second = self._node(a), self._node(b)
         if first is None or second is None:
             return False
-        return first == second or _parts(first) == _parts(second)
+        return compared([(first, second)], self._compare)[0] >= Likeness.LOOSER
+
+    def classes(self, answers: Sequence[str], label: str | None = None) -> list[int]:
+        """Group the answers to one query.
+
+        Args:
+            answers: of any members, in any order, canonical or not.
+            label: of the query.
+
+        Returns:
+            The number of every answer's class. With a label 0 is its class; the others follow in
+            the order of their first answer. Which answers share a class does not depend on their
+            order (`mathematics.classes` has the rule).
+
+        Raises:
+            ConfigError: math-verify is installed, but its process cannot run.
+
+        >>> MathExtractor().classes(["0.5", "50", "1/2", "50%"])
+        [0, 1, 0, 1]
+        """
+        texts = [_canonical(a) or f"\\text{{{a}}}" for a in answers]
+        right = None if label is None else _canonical(label) or label
+        nodes = {text: _parsed(text) for text in (*texts, *([] if right is None else [right]))}
+        found = classes_of(nodes, right, self._compare)
+        numbers: dict[int, int] = {} if right is None else {0: 0}
+        return [numbers.setdefault(found[text], len(numbers)) for text in texts]
+
+    def _node(self, answer: str) -> Node | None:
+        text = _canonical(answer)
+        return None if text is None else _parsed(text)
+
+    def _compare(self, pairs: list[tuple[str, str]]) -> dict[tuple[str, str], bool | None]:
+        return (self.verifier or shared()).compare(pairs)
 
 
-def number_value(text: str) -> Fraction | None:
-    r"""Read a literal number: 3, -0.25, 1,000, \frac{a}{b}, a/b or a power like 10^{6}.
-
-    Returns:
-        The exact value; None for anything else, or beyond `MAX_DIGITS` or `MAX_EXPONENT`.
-    """
-    if len(text) > 3 * MAX_DIGITS:
-        return None
-    if _DECIMAL.fullmatch(text):
-        digits = text.replace(",", "")
-        return Fraction(digits) if len(digits) <= MAX_DIGITS else None
-    if found := _FRACTION.fullmatch(text):
-        above, below = number_value(found[2]), number_value(found[3])
-        if above is None or not below:
+def _settled(text: str | None) -> str | None:
+    """What no further pass changes is canonical."""
+    for _ in range(MAX_PASSES):
+        if text is None or len(text) > MAX_CHARS:
             return None
-        return (-1 if found[1] == "-" else 1) * above / below
-    if (found := _SLASH.fullmatch(text)) and int(found[2]):
-        return Fraction(int(found[1]), int(found[2]))
-    if found := _POWER.fullmatch(text):
-        base, exponent = int(found[1].lstrip("+-")), int(found[2] or found[3])
-        if abs(exponent) <= MAX_EXPONENT and (base or exponent > 0):
-            # -2^2 is -(2^2)
-            return (-1 if found[1].startswith("-") else 1) * Fraction(base) ** exponent
+        following = reduced(written(text))
+        if following == text:
+            return text or None
+        text = picked(following)
     return None
 
 
-def _pick(text: str) -> str | None:
-    box = None
-    for found in _BOX.finditer(text):
-        box = found
-    if box is not None:
-        return box[1] if box[1] != "{" else _balanced(text, box.end())
-    mark = None
-    for found in _FINAL.finditer(text):
-        mark = found
-    if mark is not None:
-        text = text[mark.end() : mark.end() + 4 * MAX_CHARS].strip()
-        if inline := _INLINE.match(text):
-            return inline[1]
-        return re.split(r"\.(?:\s|$)|\n", text, maxsplit=1)[0]
-    last = None
-    for found in _INLINE.finditer(text):
-        last = found[1]
-    if last is not None:
-        return last
-    return text if len(text) <= MAX_CHARS else None
+@functools.lru_cache(maxsize=50_000)
+def _canonical(answer: str) -> str | None:
+    text = answer.strip()
+    if len(text) <= MAX_CHARS and not re.search(
+        r"\s", re.sub(r"\\text\{[^{}]*\}|\\[a-z]+ ", "", text)
+    ):
+        return _settled(text) if "$" not in text and "box" not in text else _settled(picked(text))
+    return _settled(picked(answer))
 
 
-def _balanced(text: str, start: int) -> str | None:
-    """Text from `start` to the brace that closes the one just before it; None if none does."""
-    depth = 1
-    for position in range(start, min(len(text), start + MAX_CHARS + 1)):
-        depth += (text[position] == "{") - (text[position] == "}")
-        if depth == 0:
-            return text[start:position]
-    return None
-
-
-def _rewrite(text: str) -> str:
-    text = _UNIT.split(text, maxsplit=1)[0] or text
-    text = text.replace("\\\\", "\\").replace("tfrac", "frac").replace("dfrac", "frac")
-    text = _VANISHING.sub("", text).rstrip(".")
-    text = _WRAPPED.sub(r"\1", text)
-    text = _ASSIGNMENT.sub("", text)
-    text = _POINT.sub("0.", text)
-    text = _BARE_SQRT.sub(r"\\sqrt{\1}", text)
-    text = _BARE_FRAC.sub(lambda f: rf"\frac{f[2] or '{' + f[1] + '}'}{{{f[3]}}}", text)
-    text = _BARE_FIRST.sub(r"\\frac{\1}{", text)
-    value = number_value(text)
-    return text if value is None else _written(value)
-
-
-def _written(value: Fraction) -> str:
-    if value.denominator == 1:
-        return str(value.numerator)
-    sign = "-" if value < 0 else ""
-    return rf"{sign}\frac{{{abs(value.numerator)}}}{{{value.denominator}}}"
-
-
-def _parts(text: str) -> list[Fraction | str]:
-    """Brackets and elements of a tuple or interval, numbers by value."""
-    parts: list[Fraction | str] = []
-    for piece in re.split(r"([()\[\],])", text):
-        value = number_value(piece)
-        parts.append(piece if value is None else value)
-    return parts
+@functools.lru_cache(maxsize=50_000)
+def _parsed(text: str) -> Node:
+    return parsed(text)

@@ -17,7 +17,7 @@ from rlfocal.strategies.inner import inner_folds
 from rlfocal.strategies.routing.knn import KnnRouter
 from rlfocal.strategies.routing.logistic import LogisticRouter
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import expected_score, task_accuracy
 
 __all__ = ["Predictor", "TaskRouter", "choose_predictor", "log_likelihood"]
 
@@ -86,9 +86,10 @@ def choose_predictor(table: ResponseTable, *, rng: np.random.Generator) -> Predi
         rest, task, features = table.take(~out), table.task[out], table.features[out]
         for j, make in enumerate(makers):
             predicted[j, out] = make().fit(rest, rng=rng).predict(task, features)
-    first = np.array([routed_score(p, table.member_score).mean() for p in predicted])
+    score = expected_score(table)
+    first = np.array([routed_score(p, score).mean() for p in predicted])
     eligible = np.flatnonzero(first >= first[0] - 1e-6)
-    likelihood = np.stack([log_likelihood(predicted[j], table.member_score) for j in eligible])
+    likelihood = np.stack([log_likelihood(predicted[j], score) for j in eligible])
     best = int(eligible[best_setting(likelihood)])
     return Predictor(makers[best]().fit(table, rng=rng), predicted[best], uses_text=best > 0)
 

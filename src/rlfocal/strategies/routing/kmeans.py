@@ -11,7 +11,7 @@ from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.inner import inner_folds, shrunk_mean
 from rlfocal.strategies.protocol import Need
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import expected_score, task_accuracy
 
 __all__ = ["KMeansRouter"]
 
@@ -77,20 +77,20 @@ class KMeansRouter(Router):
 
     def _gains(self, table: ResponseTable, cluster: IntArray, n_clusters: int) -> FloatArray:
         """float32[K, N]: how much better each member does in a cluster than on its tasks."""
-        gain = table.member_score - task_accuracy(table)[table.task]
+        gain = expected_score(table) - task_accuracy(table)[table.task]
         none = np.zeros((n_clusters, table.n_members), dtype=np.float32)
         return shrunk_mean(gain, cluster, none, pseudo_counts=self.pseudo_counts)
 
     def _routed(self, table: ResponseTable, cluster: IntArray, n_clusters: int) -> FloatArray:
         """float32[Q]: what each query earns under a clustering, by inner cross-validation."""
         fold = inner_folds(table, _N_FOLDS)
-        routed = np.empty(table.n_queries, dtype=np.float32)
+        routed, score = np.empty(table.n_queries, dtype=np.float32), expected_score(table)
         for i in range(_N_FOLDS):
             out = fold == i
             rest = table.take(~out)
             gain = self._gains(rest, cluster[~out], n_clusters)
             predicted = task_accuracy(rest)[table.task[out]] + gain[cluster[out]]
-            routed[out] = routed_score(predicted, table.member_score[out])
+            routed[out] = routed_score(predicted, score[out])
         return routed
 
 

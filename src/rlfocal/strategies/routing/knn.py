@@ -9,7 +9,7 @@ import numpy as np
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.protocol import Need
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import expected_score, task_accuracy
 
 __all__ = ["KnnRouter"]
 
@@ -67,7 +67,7 @@ class KnnRouter(Router):
         self.n_tasks_ = len(table.tasks)
         self.key_ = self._keys(table.task, table.features)
         self.task_accuracy_ = task_accuracy(table)
-        self.gain_ = table.member_score - self.task_accuracy_[table.task]
+        self.gain_ = expected_score(table) - self.task_accuracy_[table.task]
         # With one query and its repeats left out, there must still be k others.
         room = max(1, table.n_queries - int(np.unique(table.group, return_counts=True)[1].max()))
         sizes = tuple(sorted({min(k, room) for k in self.sizes}))
@@ -89,14 +89,14 @@ class KnnRouter(Router):
         """Return the k that would have earned most, judged leaving one out; 0 for none."""
         n_judges = min(table.n_queries, self.max_tuning_rows)
         judges = np.linspace(0, table.n_queries - 1, n_judges).astype(np.int64)
-        routed = np.empty((1 + len(sizes), n_judges), dtype=np.float32)
+        routed, expected = np.empty((1 + len(sizes), n_judges), np.float32), expected_score(table)
         for start in range(0, n_judges, _CHUNK_ROWS):
             rows = judges[start : start + _CHUNK_ROWS]
             near = self.key_[rows] @ self.key_.T
             near[table.group[rows][:, None] == table.group] = -np.inf
             totals = _running_totals(near, self.gain_, sizes)
             prior = self.task_accuracy_[table.task[rows]]
-            score = table.member_score[rows]
+            score = expected[rows]
             block = slice(start, start + len(rows))
             routed[0, block] = routed_score(prior, score)
             # The largest k, which is the smoothest, comes first.

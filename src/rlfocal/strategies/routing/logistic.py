@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.inner import inner_folds
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import expected_score, task_accuracy
 
 __all__ = ["LogisticRouter", "ridge_logistic"]
 
@@ -67,11 +67,11 @@ class LogisticRouter(Router):
 
     def _routed(self, table: ResponseTable, penalties: tuple[float, ...]) -> FloatArray:
         """float32[S, Q]: what each query earns under each penalty, by inner cross-validation."""
-        fold = inner_folds(table, _N_FOLDS)
+        fold, expected = inner_folds(table, _N_FOLDS), expected_score(table)
         routed = np.empty((len(penalties), table.n_queries), dtype=np.float32)
         for i in range(_N_FOLDS):
             out = fold == i
-            rest, score = table.take(~out), table.member_score[out]
+            rest, score = table.take(~out), expected[out]
             centre = rest.features.mean(axis=0)
             offset, inputs = _offsets(rest)[table.task[out]], table.features[out] - centre
             for j, weight in enumerate(_path(rest, penalties, centre)):
@@ -90,7 +90,7 @@ def _path(
 ) -> list[FloatArray]:
     """Weights float32[D, N] for each of the descending penalties, each started at the last."""
     inputs = table.features - centre
-    offset, score = _offsets(table)[table.task], table.member_score
+    offset, score = _offsets(table)[table.task], expected_score(table)
     weight = np.zeros((inputs.shape[1], table.n_members), dtype=np.float32)
     found = []
     for penalty in penalties:

@@ -58,9 +58,9 @@ class Router(Base, ABC):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn to predict scores, and what each member costs on each task."""
-        mean = table.cost.mean(axis=0, dtype=np.float64)
+        mean = table.mean_cost
         prior = np.tile(mean.astype(np.float32), (len(table.tasks), 1))
-        cost = shrunk_mean(table.cost, table.task, prior, pseudo_counts=20.0)
+        cost = shrunk_mean(table.cost, table.task, prior, pseudo_counts=20.0, known=table.recorded)
         self.relative_cost_ = cost / np.float32(mean.max())
         self._fit_predictor(table, rng)
         return self

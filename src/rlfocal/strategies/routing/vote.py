@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.routing.chances import choose_predictor
+from rlfocal.strategies.single import sound_accuracy
 from rlfocal.strategies.sizes import pool_sizes
 from rlfocal.strategies.voting import (
     fit_vote_scale,
@@ -83,8 +84,7 @@ class RoutedVote(Base):
         self.n_members_ = table.n_members
         predictor = choose_predictor(table, rng=rng)
         self.router_ = predictor.router
-        mean = table.member_score.mean(axis=0, dtype=np.float64)
-        self.shift_ = log_odds(vote_accuracy(table)) - log_odds(mean)
+        self.shift_ = log_odds(vote_accuracy(table)) - log_odds(sound_accuracy(table))
         unseen = predictor.out_of_fold
         # Accuracies on the task hardly overfit; as in weighted votes, they may be the queries' own.
         seen = unseen if predictor.uses_text else self.router_.predict(table.task, table.features)
@@ -153,23 +153,38 @@ class RoutedVote(Base):
 
 
 def _vote_score(table: ResponseTable, weight: Float64Array, asked: BoolArray) -> Float64Array:
-    """float64[Q]: worth of the named candidate with the most votes; 0 where nobody answered."""
+    """float64[Q]: worth of the named candidate with the most votes; 0 where nobody answered.
+
+    NaN where nothing is recorded of anybody asked.
+    """
     answer = np.where(asked, table.answer, np.int16(-1))
     named = tally(answer, np.ones(table.n_members), table.n_candidates) > 0
     votes = np.where(named, tally(answer, weight, table.n_candidates), -np.inf)
     chosen: IntArray = np.where(named.any(axis=1), votes.argmax(axis=1), -1)
-    return table.score_of(chosen).astype(np.float64)
+    return table.measured_score(chosen, asked & table.recorded).astype(np.float64)
 
 
 def _smallest_good(score: Float64Array) -> int:
     """Index of the first setting that is within a standard error of the best.
 
     Args:
-        score: float64[S, Q], what each query earned under each setting, settings from the cheapest.
+        score: float64[S, Q], what each query earned under each setting, settings from the cheapest;
+            NaN where that was not measured. Settings are compared where both were.
 
     >>> _smallest_good(np.array([[0, 0, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 0, 1, 1]]))
     1
     """
-    lost = score[score.mean(axis=1).argmax()] - score
-    noise = lost.std(axis=1) / np.sqrt(score.shape[1])
-    return int((lost.mean(axis=1) <= noise + 1e-12).argmax())
+    known = ~np.isnan(score)
+    if known.all():
+        lost = score[score.mean(axis=1).argmax()] - score
+        noise = lost.std(axis=1) / np.sqrt(score.shape[1])
+        return int((lost.mean(axis=1) <= noise + 1e-12).argmax())
+    count = known.sum(axis=1)
+    mean = np.where(known, score, 0).sum(axis=1) / np.maximum(count, 1)
+    best = int(mean.argmax())
+    for setting in range(len(score)):
+        both = known[setting] & known[best]
+        lost = score[best, both] - score[setting, both]
+        if len(lost) and lost.mean() <= lost.std() / np.sqrt(len(lost)) + 1e-12:
+            return setting
+    return best

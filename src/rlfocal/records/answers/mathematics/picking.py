@@ -1,0 +1,195 @@
+r"""Where the answer stands in a reply.
+
+In this order: the last \boxed{...} or \fbox{...} (Hendrycks et al., MATH, arXiv:2103.03874,
+`last_boxed_only_string`), boxes joined by "and" or "or" together; a text that is nothing but an
+answer; what follows the last "answer is" or "Answer:" (Minerva); the last formula; the last number
+of the last line. A box that does not close was cut off, so the reply has no answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rlfocal.records.answers.cleaning import without_thinking
+from rlfocal.records.answers.markers import first_reply, marks
+
+__all__ = ["MAX_CHARS", "picked"]
+
+MAX_CHARS = 500
+"""A longer expression is prose, no answer."""
+MAX_LINE = 300
+"""A longer last line is no conclusion."""
+
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$])")
+_BETWEEN_BOXES = re.compile(r"\$*\s*(?:,|;)?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\})?\s*\$*")
+_STARS = re.compile(r"\*\*(?![0-9])|(?<=[.0-9$})])\*\*(?=[\s.,]|$)")
+_DELIMITER = re.compile(r"\\[()\[\]]|\$\$|(?<!\\)\$")
+_CLOSER = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
+_PROSE_IN_MATH = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,} [a-zA-Z]{2,}")
+_TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\s*\{[^{}]*\}")
+_SENTENCE_END = re.compile(
+    r"[.!?](?:\s|[*\"')]|$)|\n|,?\s\(?(?:because|since|as|which|where|so that|when|if)\b|; "
+)
+_CONNECTED = re.compile(r"\s*(?:,|;|and|or|, and|, or)?\s*")
+_TRAILING = re.compile(r"\s*(\\?%|[a-zA-Z]+(?:[ /^][a-zA-Z0-9]+){0,3})?[\s.*]*")
+_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_NUMBER = re.compile(
+    r"(?<![\w.)])[-+\u2212]?\\?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:\s?/\s?[0-9]+|\s?\\?%|\u00b0)?"
+    r"|\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+|\\?%)?"
+    r"|-?\\[dt]?frac\{[^{}]{1,50}\}\{[^{}]{1,50}\}"
+)
+
+
+def picked(text: str) -> str | None:
+    """The part of a reply that is its answer; None where there is none or it is too long."""
+    if _is_answer(text):
+        return text.strip() or None
+    spoken = without_thinking(text)
+    if spoken is None:
+        return None
+    spoken = _STARS.sub("", spoken).strip()
+    if _is_answer(spoken):
+        return spoken or None
+    spoken = first_reply(spoken, marks(spoken), _is_answer)
+    boxed = _boxed(spoken)
+    if boxed is not None:
+        return boxed if len(boxed) <= MAX_CHARS else None
+    found = _marked(spoken)
+    if found is None:
+        found = next(reversed(list(_formulas(spoken))), None)
+    if found is None:
+        found = _concluded(spoken)
+    return found if found is not None and len(found) <= MAX_CHARS else None
+
+
+def _boxed(text: str) -> str | None:
+    """Contents of the last box; "" when it does not close, None when there is none."""
+    boxes = list(_BOX.finditer(text))
+    if not boxes:
+        return None
+    contents, start = _contents(text, boxes[-1]), boxes[-1].start()
+    for box in reversed(boxes[-8:-1]):
+        inside = _contents(text, box)
+        end = box.end() + (len(inside) + 1 if box[1] == "{" else 0)
+        if not inside or end > start or not _BETWEEN_BOXES.fullmatch(text, end, start):
+            break
+        if not re.search("and|or|,", text[end:start]):
+            break
+        contents, start = f"{inside},{contents}", box.start()
+    return contents
+
+
+def _contents(text: str, box: re.Match[str]) -> str:
+    if box[1] != "{":
+        return _unbraced(text, box.start(1))
+    depth = 1
+    for position in range(box.end(), min(len(text), box.end() + MAX_CHARS + 1)):
+        escaped = text[position - 1] == "\\" and text[position - 2] != "\\"
+        depth += 0 if escaped else (text[position] == "{") - (text[position] == "}")
+        if depth == 0:
+            return text[box.end() : position]
+    return ""
+
+
+def _unbraced(text: str, start: int) -> str:
+    found = re.compile(r"-?(?:[0-9.,]*[0-9]|\\[a-zA-Z]+|\S)").match(text, start)
+    return found[0] if found else ""
+
+
+def _is_answer(text: str) -> bool:
+    """Whether a text is nothing but an answer: no blank outside of words that are marked so."""
+    text = text.strip()
+    if not text or len(text) > MAX_CHARS or _DELIMITER.search(text) or _BOX.search(text):
+        return False
+    bare = _TEXT.sub("", re.sub(r"(\\[a-zA-Z]+) ", r"\1", text))
+    if not re.search(r"\s", bare):
+        return True
+    words = [w for w in _WORDS.findall(bare) if w.lower() not in ("and", "or")]
+    return not words and "\n" not in bare and "#" not in bare
+
+
+def _marked(text: str) -> str | None:
+    for mark in marks(text):
+        if mark.sort != "box":
+            found = _first_of(mark.rest.lstrip(" \t\r\n*_:"))
+            if found:
+                return found
+    return None
+
+
+def _first_of(rest: str) -> str | None:
+    """The answer that a text begins with, or that its first sentence holds."""
+    segments = list(_segments(rest))
+    if segments and not rest[: segments[0][0]].strip(" *"):
+        return _joined(rest, segments)
+    end = _SENTENCE_END.search(rest)
+    sentence = rest[: end.start()] if end else rest
+    inside = [s for s in segments if s[1] <= len(sentence)]
+    if inside and len(_WORDS.findall(sentence[: inside[-1][0]])) > 0:
+        return inside[-1][2]
+    sentence = sentence.strip(" *_\"'")
+    if len(_WORDS.findall(sentence)) > 6:
+        return _last_number(sentence)
+    return sentence or None
+
+
+def _joined(rest: str, segments: list[tuple[int, int, str]]) -> str:
+    """A formula, those that "and" or a comma connects with it, and the unit after it."""
+    found, end = [segments[0][2]], segments[0][1]
+    for start, stop, inside in segments[1:6]:
+        if end == start or not _CONNECTED.fullmatch(rest, end, start):
+            break
+        found, end = [*found, inside], stop
+    line = rest[end:].partition("\n")[0]
+    unit = _TRAILING.fullmatch(re.split(r"[.,;](?:\s|$)", line, maxsplit=1)[0])
+    if len(found) == 1 and unit and unit[1] and unit[1].split()[0] not in _NO_UNITS:
+        return f"{found[0]} {unit[1]}"
+    return ",".join(found)
+
+
+_NO_UNITS = set("because since as which where so when if for and or but is by in on at to".split())
+
+
+def _segments(text: str) -> Iterator[tuple[int, int, str]]:
+    """Every formula between its signs: where it begins, where it ends, what it holds."""
+    opener: re.Match[str] | None = None
+    for found in _DELIMITER.finditer(text):
+        if opener is not None and found[0] == _CLOSER[opener[0]]:
+            inside = text[opener.end() : found.start()]
+            if inside.strip() and not (found[0] == "$" and _is_prose(inside)):
+                yield opener.start(), found.end(), inside.strip()
+                opener = None
+                continue
+            opener = found if found[0] in _CLOSER else None
+        elif found[0] in _CLOSER and (opener is None or opener[0] != r"\["):
+            opener = found
+
+
+def _is_prose(inside: str) -> bool:
+    return "\n\n" in inside or (
+        len(inside) < 10 * MAX_CHARS and bool(_PROSE_IN_MATH.search(_TEXT.sub("", inside)))
+    )
+
+
+def _formulas(text: str) -> Iterator[str]:
+    for _, _, inside in _segments(text):
+        if len(inside) <= MAX_CHARS:
+            yield inside
+
+
+def _concluded(text: str) -> str | None:
+    line = text.rstrip()[-MAX_LINE - 1 :].rpartition("\n")[2].strip()
+    if not line or len(line) > MAX_LINE:
+        return None
+    number = _last_number(line)
+    if number is not None:
+        return number
+    return line if len(line.split()) <= 3 else None
+
+
+def _last_number(sentence: str) -> str | None:
+    found = None
+    for number in _NUMBER.finditer(sentence):
+        found = number[0]
+    return found

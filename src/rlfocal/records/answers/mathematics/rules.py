@@ -1,0 +1,230 @@
+r"""How alike two answers are, decided by their structure; only expressions are left to a verifier.
+
+`Likeness` says more than equal or not, because the equality that people expect is not transitive:
+50 % is the answer 50 and the answer 0.5, but those differ; 5 cm is 5, and so is 5 m. `classes`
+needs to know which links are sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from fractions import Fraction
+
+from rlfocal.records.answers.mathematics.structure import (
+    Based,
+    Group,
+    Node,
+    Relation,
+    Scalar,
+    Words,
+    parsed,
+)
+from rlfocal.records.answers.mathematics.units import alike as units_alike
+
+__all__ = ["Ask", "Likeness", "likeness", "relation_text"]
+
+Ask = Callable[[str, str], bool | None]
+"""Whether two expressions are equal; None when that is not known."""
+
+
+class Likeness(IntEnum):
+    """From different to the same."""
+
+    DIFFERENT = 0
+    """By rule, or by value."""
+    UNSHOWN = 1
+    """Not shown to be equal: counted as not equal, but nothing says that they differ."""
+    LOOSER = 2
+    """Equal in another reading: 50 % as one half, "1, 2" as (1, 2)."""
+    LOOSE = 3
+    """Equal but for a unit, percent sign, base or name that one of them lacks."""
+    SAME = 4
+
+
+D, U, LOOSER, LOOSE, SAME = Likeness
+
+
+def likeness(first: Node, second: Node, ask: Ask) -> Likeness:
+    """Compare two answers; the order does not matter."""
+    if _rank(first) > _rank(second):
+        first, second = second, first
+    if not first.name and not second.name:
+        return _unnamed(first, second, ask)
+    if first.name and second.name and first.name != second.name:
+        return _of_two_names(first, second, ask)
+    cap = SAME if first.name == second.name else LOOSE
+    return min(cap, _unnamed(first, second, ask))
+
+
+def relation_text(node: Node) -> str | None:
+    """An equation as a text: of "x = 5" too; None for what is none."""
+    if isinstance(node, Relation):
+        return node.text
+    if isinstance(node, Scalar) and node.name and not node.unit:
+        return f"{node.name}={node.text}"
+    return None
+
+
+def _rank(node: Node) -> int:
+    return (Scalar, Words, Based, Relation, Group).index(type(node))
+
+
+def _of_two_names(first: Node, second: Node, ask: Ask) -> Likeness:
+    """ "f(x) = 2x" defines what "y = 2x" does; x = 5 and y = 5 differ."""
+    one, other = first.name, second.name
+    if _is_function(one) or _is_function(other):
+        return min(LOOSE, _unnamed(first, second, ask))
+    a, b = relation_text(first), relation_text(second)
+    if a is not None and b is not None and _is_variable(one) and _is_variable(other):
+        return _asked(a, b, ask)
+    if _is_variable(one) and _is_variable(other) and isinstance(first, Scalar):
+        return D
+    return min(LOOSE, _unnamed(first, second, ask))
+
+
+def _is_function(name: str) -> bool:
+    return name.endswith(")")
+
+
+def _is_variable(name: str) -> bool:
+    return len(name) == 1
+
+
+def _unnamed(first: Node, second: Node, ask: Ask) -> Likeness:
+    match first, second:
+        case Scalar(), Scalar():
+            return _scalars(first, second, ask)
+        case Words(), Words():
+            return SAME if first.text == second.text else D
+        case Based(), Based():
+            return SAME if (first.digits, first.base) == (second.digits, second.base) else D
+        case Scalar(), Based():
+            return LOOSE if first.text.upper().strip("()") == second.digits else D
+        case Scalar(), Words():
+            return SAME if first.text.lower() == second.text else D
+        case Relation(), Relation():
+            return SAME if first.text == second.text else _asked(first.text, second.text, ask)
+        case Scalar(), Relation():
+            text = relation_text(first)
+            return D if text is None else _asked(text, second.text, ask)
+        case _, Group() if isinstance(first, Group):
+            return _groups(first, second, ask)
+        case _, Group():
+            return _with_group(first, second, ask)
+        case _:
+            return D
+
+
+def _asked(a: str, b: str, ask: Ask) -> Likeness:
+    verdict = ask(a, b)
+    return U if verdict is None else SAME if verdict else D
+
+
+def _scalars(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
+    if not units_alike(a.unit, b.unit):
+        return D
+    same = _values(a, b, ask)
+    if a.unit == b.unit:
+        return same
+    if same >= U and (same is SAME or "%" not in (a.unit, b.unit)):
+        return min(LOOSE, same)
+    if {a.unit, b.unit} == {"%", ""}:
+        return max(same, min(LOOSER, _as_fraction(a, b, ask)))
+    if {a.unit, b.unit} == {"deg", ""}:
+        return max(same, min(LOOSER, _as_radians(a, b, ask)))
+    return same
+
+
+def _values(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
+    if a.value is not None and b.value is not None:
+        return SAME if a.value == b.value else D
+    if a.text == b.text:
+        return SAME
+    if len(a.text) == 1 and len(b.text) == 1:  # x and y, A and B
+        return D
+    return _asked(a.text, b.text, ask)
+
+
+def _as_fraction(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
+    percent, other = (a, b) if a.unit == "%" else (b, a)
+    value = None if percent.value is None else percent.value / 100
+    return _values(
+        Scalar(rf"\frac{{{percent.text}}}{{100}}", value), Scalar(other.text, other.value), ask
+    )
+
+
+def _as_radians(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
+    degrees, other = (a, b) if a.unit == "deg" else (b, a)
+    if "\\pi" not in other.text:
+        return D
+    return _asked(rf"\frac{{({degrees.text})\pi}}{{180}}", other.text, ask)
+
+
+def _with_group(single: Node, group: Group, ask: Ask) -> Likeness:
+    if group.shape == "colon" and len(group.parts) == 2 and isinstance(single, Scalar):
+        parts = [p.value for p in group.parts if isinstance(p, Scalar)]
+        if len(parts) == 2 and None not in parts and parts[1] and not _is_time(group):
+            same = single.value is not None and single.value == parts[0] / parts[1]  # type: ignore[operator]
+            return LOOSE if same else D
+    return D
+
+
+def _is_time(group: Group) -> bool:
+    last = group.parts[-1]
+    return (
+        isinstance(last, Scalar)
+        and len(last.text) == 2
+        and last.text < "60"
+        and last.text[:1] in "0"
+    )
+
+
+def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
+    if len(a.parts) != len(b.parts):
+        return D
+    loose = {a.shape, b.shape} <= {"list", "set"}
+    if loose or a.shape == b.shape == "union":
+        if _named_apart(a) != _named_apart(b):
+            return min(LOOSER, _in_order(a.parts, b.parts, ask))
+        return _unordered(a.parts, b.parts, ask)
+    if a.shape == b.shape:
+        return _in_order(a.parts, b.parts, ask)
+    if {a.shape, b.shape} == {"list", "()"}:
+        return min(LOOSER, _in_order(a.parts, b.parts, ask))
+    if a.shape.split()[0] == b.shape.split()[0] == "colon" and "colon" in (a.shape, b.shape):
+        return min(LOOSE, _in_order(a.parts, b.parts, ask))
+    return D
+
+
+def _named_apart(group: Group) -> bool:
+    return any(p.name for p in group.parts)
+
+
+def _in_order(a: Sequence[Node], b: Sequence[Node], ask: Ask) -> Likeness:
+    return min((likeness(x, y, ask) for x, y in zip(a, b, strict=True)), default=SAME)
+
+
+def _unordered(a: Sequence[Node], b: Sequence[Node], ask: Ask) -> Likeness:
+    """The best that a one-to-one matching reaches."""
+    table = [[likeness(x, y, ask) for y in b] for x in a]
+    for least in (SAME, LOOSE, LOOSER, U):
+        if _matching(table, least):
+            return least
+    return D
+
+
+def _matching(table: list[list[Likeness]], least: Likeness) -> bool:
+    """Whether every row finds a column of its own with at least that likeness (augmenting paths)."""
+    row_of: dict[int, int] = {}
+
+    def place(row: int, seen: set[int]) -> bool:
+        for column, value in enumerate(table[row]):
+            if value >= least and column not in seen:
+                seen.add(column)
+                if column not in row_of or place(row_of[column], seen):
+                    row_of[column] = row
+                    return True
+        return False
+
+    return all(place(row, set()) for row in range(len(table)))

@@ -1,0 +1,359 @@
+r"""What an answer is made of: a number with a unit, a tuple, a set, an interval, an equation, words.
+
+It reads canonical text (`writing.written`) and computes nothing: values of plain numbers are read,
+all other expressions stay text, to be compared by `verifier`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from rlfocal.records.answers.mathematics.literals import number_value
+from rlfocal.records.answers.mathematics.units import unit_of, word_value, words_of
+
+__all__ = ["Based", "Group", "Node", "Relation", "Scalar", "Words", "parsed", "reduced"]
+
+MAX_PARTS = 60
+MAX_DEPTH = 12
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """One expression."""
+
+    text: str
+    """Without its unit."""
+    value: Fraction | None = None
+    """Of a plain number."""
+    unit: str = ""
+    name: str = ""
+    """Of "x = 5"."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """An answer in words, such as a weekday; letters of options are scalars."""
+
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Based:
+    """Digits in a base that is written with them."""
+
+    digits: str
+    base: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """An equation or inequality that is no plain assignment."""
+
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Several parts in a shape.
+
+    Attributes:
+        shape: "list" and "set" without order, "union" of sets, "colon" (ratio, time), "matrix"
+            (with its rows as groups "row"), else an opening and a closing bracket.
+    """
+
+    shape: str
+    parts: tuple[Node, ...]
+    name: str = ""
+
+
+Node = Scalar | Words | Based | Relation | Group
+
+_TOKEN = re.compile(r"\\[{}|]|\\[a-zA-Z]+ ?|\\.|[\s\S]")
+_OPEN = ("(", "[", "{", "\\{", "\\langle", "\\lfloor", "\\lceil")
+_CLOSE = (")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil")
+_NAME = re.compile(
+    r"(?:\\?[a-zA-Z]|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|epsilon|rho))"
+    r" ?(?:_(?:[0-9a-zA-Z]|\{[^{}]*\}))?'*(?:\((?:[a-z0-9](?:,[a-z0-9])*)\))?"
+)
+_LONG_NAME = re.compile(
+    r"(?:\\text\{[^{}]*\}|[A-Z]{2,3}|\\(?:angle|overline|triangle).*|[A-Za-z]+\([^()]*\)|\|[^|]*\|)"
+)
+_RELATIONS = ("\\le", "\\ge", "\\ne", "\\in", "\\approx", "<", ">", "=")
+_FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
+_LETTER = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]")
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_BASED = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\{(?:\\text\{)?([0-9]+|[a-z]+)\}?\}|([0-9]))")
+_BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
+          "ten": 10, "twelve": 12, "sixteen": 16}  # fmt: skip
+_MATRIX = re.compile(
+    r"\\begin\{([pbvBV]?matrix|smallmatrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL
+)
+_NOTHING = ("\\emptyset", "\\{\\}")
+_REALS = ("\\mathbb{R}", "\\R", "\\Re", "(-\\infty,\\infty)")
+
+
+def parsed(text: str, depth: int = 0) -> Node:
+    """Read the structure of a canonical text; what has none is one expression."""
+    text = _unwrapped(text)
+    if depth > MAX_DEPTH:
+        return Scalar(text)
+    for read in (
+        _words,
+        _matrix,
+        _list,
+        _relation,
+        _union,
+        _plus_minus,
+        _bracketed,
+        _based,
+        _colon,
+    ):
+        found = read(text, depth + 1)
+        if found is not None:
+            return found
+    return _scalar(text)
+
+
+def reduced(text: str) -> str:
+    """The last side of an equation of numbers: "2+3=5" answers 5."""
+    sides = [s for _, s in split(text, ("=",))]
+    if len(sides) > 1 and all(sides) and not _has_letters(sides[0]) and "\\text" not in sides[0]:
+        return sides[-1]
+    return text
+
+
+def split(text: str, signs: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Split at signs outside of all brackets.
+
+    Returns:
+        Parts, each with the sign before it ("" for the first).
+    """
+    parts, start, depth, before, position = [], 0, 0, "", 0
+    for found in _TOKEN.finditer(text):
+        token = found[0].rstrip() or found[0]
+        if token in _OPEN:
+            depth += 1
+        elif token in _CLOSE:
+            depth = max(0, depth - 1)
+        elif depth == 0 and token in signs:
+            parts.append((before, text[start : found.start()]))
+            before, start = token, found.end()
+    return [*parts, (before, text[start:])]
+
+
+def _unwrapped(text: str) -> str:
+    text = text.strip(" .")
+    while text[:1] == "{" and text[-1:] == "}" and len(split(text, ("}",))) == 1 and _closes(text):
+        text = text[1:-1]
+    return text
+
+
+def _closes(text: str) -> bool:
+    """Whether the first bracket is closed by the last one."""
+    depth, tokens = 0, [t[0].rstrip() for t in _TOKEN.finditer(text)]
+    for position, token in enumerate(tokens):
+        depth += (token in _OPEN) - (token in _CLOSE)
+        if depth == 0:
+            return position == len(tokens) - 1
+    return False
+
+
+def _words(text: str, depth: int) -> Node | None:
+    if text in _NOTHING:
+        return Words("none")
+    if text in _REALS:
+        return Group("()", (Scalar("-\\infty"), Scalar("\\infty")))
+    inside = re.fullmatch(r"\\text\{([^{}]*)\}", text)
+    if inside is None and not re.fullmatch(r"[A-Za-z]{4,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll", text):
+        return None
+    words = inside[1] if inside else text
+    value = word_value(words)
+    return Words(words_of(words)) if value is None else Scalar(str(value), Fraction(value))
+
+
+def _matrix(text: str, depth: int) -> Node | None:
+    found = _MATRIX.fullmatch(text)
+    if found is None or len(found[2]) != len(found[2].replace("\\begin", "")):
+        return None
+    rows = [r for r in re.split(r"\\\\(?:\[[^\[\]]*\])?", found[2].replace("\\hline", "")) if r]
+    cells = [tuple(parsed(c, depth) for c in row.split("&")) for row in rows[:MAX_PARTS]]
+    shape = "determinant" if found[1] in ("vmatrix", "Vmatrix") else "matrix"
+    return Group(shape, tuple(Group("row", row) for row in cells))
+
+
+def _list(text: str, depth: int) -> Node | None:
+    marked = text.replace("\\text{or}", "\0")
+    chosen = [p for _, p in split(marked, ("\0",))]
+    if 1 < len(chosen) <= MAX_PARTS:
+        parts = [parsed(p, depth) for p in chosen if p]
+        if all(isinstance(p, Group) and _is_interval(p) for p in parts):
+            return Group("union", tuple(replace(p, name="") for p in parts), parts[0].name)
+        return _flat(parts)
+    pieces = [p for _, p in split(text, (",", ";"))]
+    if not 1 < len(pieces) <= MAX_PARTS:
+        return None
+    if all(p.strip() for p in pieces):
+        return _flat([parsed(p, depth) for p in pieces])
+    return _flat([parsed(p, depth) for p in pieces if p.strip()])
+
+
+def _flat(parts: list[Node]) -> Node:
+    r"""Lists in lists are one: `3,\pm 2`, "x = 3 or x = -3"; a common name is said once."""
+    flat: list[Node] = []
+    for part in parts:
+        inner = list(part.parts) if isinstance(part, Group) and part.shape == "list" else [part]
+        flat += [replace(p, name=p.name or part.name) for p in inner]
+    if len(flat) == 1:
+        return flat[0]
+    names = {re.sub(r"_(?:\d|\{\d+\})$", "", part.name) for part in flat}
+    if len(names - {""}) == 1:
+        name = next(iter(names - {""}))
+        return Group("list", tuple(replace(p, name="") for p in flat), name)
+    return Group("list", tuple(flat))
+
+
+def _is_interval(node: Node) -> bool:
+    return (
+        isinstance(node, Group) and node.shape in ("()", "(]", "[)", "[]") and len(node.parts) == 2
+    )
+
+
+def _relation(text: str, depth: int) -> Node | None:
+    found = split(text, _RELATIONS)
+    if len(found) == 1:
+        return None
+    signs, sides = [s for s, _ in found[1:]], [s for _, s in found]
+    if not all(s.strip() for s in sides):
+        return Relation(text)
+    if all(s in ("=", "\\approx") for s in signs):
+        return _equation(text, sides, depth)
+    if signs == ["\\in"]:
+        return replace(parsed(sides[1], depth), name=sides[0])
+    return _interval(signs, sides, depth) or Relation(text)
+
+
+def _equation(text: str, sides: list[str], depth: int) -> Node:
+    first, last = sides[0], sides[-1]
+    if _NAME.fullmatch(last) and not _NAME.fullmatch(first) and len(sides) == 2:
+        first, last = last, first
+    if _NAME.fullmatch(first) or _LONG_NAME.fullmatch(first):
+        name = first.strip()
+        inner = parsed(last, depth)
+        if not inner.name:
+            return replace(inner, name=name)
+    elif not _has_letters(first):  # 2 + 3 = 5
+        return parsed(last, depth)
+    return Relation(text)
+
+
+def _has_letters(text: str) -> bool:
+    bare = _COMMAND.sub("", re.sub(r"\\text\{[^{}]*\}", "", text))
+    return bool(re.search("[a-zA-Z]", bare)) or bool(
+        re.search(r"\\(?:alpha|beta|theta|lambda|phi|mu|omega)(?![a-zA-Z])", text)
+    )
+
+
+def _interval(signs: list[str], sides: list[str], depth: int) -> Node | None:
+    r"""x > 3 is (3, \infty), and 1 < x \le 5 is (1, 5]."""
+    named = [k for k, side in enumerate(sides) if _NAME.fullmatch(side)]
+    if len(named) != 1 or any(_has_letters(s) for k, s in enumerate(sides) if k != named[0]):
+        return None
+    at, name = named[0], sides[named[0]]
+    if signs == ["\\ne"]:
+        point = parsed(sides[1 - at], depth)
+        low, high = Scalar("-\\infty"), Scalar("\\infty")
+        if isinstance(point, Group):
+            return None
+        return Group("union", (Group("()", (low, point)), Group("()", (point, high))), name)
+    below, above = _bound(signs, sides, at, ("<", "\\le")), _bound(signs, sides, at, (">", "\\ge"))
+    if below is None or above is None or len(sides) > 3:
+        return None
+    low, high = (parsed(b[0], depth) for b in (below, above))
+    return Group(("[" if below[1] else "(") + ("]" if above[1] else ")"), (low, high), name)
+
+
+def _bound(
+    signs: list[str], sides: list[str], at: int, wanted: tuple[str, str]
+) -> tuple[str, bool] | None:
+    """The bound below (signs < <=) or above of the side `at`, and whether it belongs to it."""
+    found = []
+    if at > 0:
+        found.append((signs[at - 1], sides[at - 1]))
+    if at < len(signs):
+        found.append((_FLIPPED.get(signs[at], ""), sides[at + 1]))
+    if any(sign not in _FLIPPED for sign, _ in found):
+        return None
+    mine = [(side, sign == wanted[1]) for sign, side in found if sign in wanted]
+    if len(mine) > 1:
+        return None
+    return mine[0] if mine else ("-\\infty" if wanted[0] == "<" else "\\infty", False)
+
+
+def _union(text: str, depth: int) -> Node | None:
+    pieces = [p for _, p in split(text, ("\\cup",))]
+    if not 1 < len(pieces) <= MAX_PARTS:
+        return None
+    return Group("union", tuple(parsed(p, depth) for p in pieces))
+
+
+def _plus_minus(text: str, depth: int) -> Node | None:
+    if "\\pm" not in text and "\\mp" not in text:
+        return None
+    swapped = re.sub(r"\\(pm|mp)(?![a-zA-Z]) ?", lambda f: "+" if f[1] == "pm" else "-", text)
+    other = re.sub(r"\\(pm|mp)(?![a-zA-Z]) ?", lambda f: "-" if f[1] == "pm" else "+", text)
+    if swapped == text:
+        return None
+    return Group("list", tuple(parsed(t.lstrip("+"), depth) for t in (swapped, other)))
+
+
+def _bracketed(text: str, depth: int) -> Node | None:
+    tokens = [t[0].rstrip() for t in _TOKEN.finditer(text)]
+    if len(tokens) < 2 or tokens[0] not in ("(", "[", "\\{", "\\langle") or not _closes(text):
+        return None
+    opened, closed = tokens[0], tokens[-1]
+    inside = text[len(opened) : len(text) - len(closed)].strip()
+    if opened == "\\{":
+        condition = split(inside, ("|", ":", "\\mid"))
+        if len(condition) == 2:
+            return parsed(condition[1][1], depth)
+        parts = [parsed(p, depth) for _, p in split(inside, (",", ";"))]
+        return Group("set", tuple(parts)) if len(parts) > 1 else parts[0]
+    parts = [parsed(p, depth) for _, p in split(inside, (",", ";"))]
+    if len(parts) == 1:
+        return parts[0] if (opened, closed) in (("(", ")"), ("[", "]")) else None
+    if len(parts) > MAX_PARTS:
+        return None
+    shape = "()" if opened == "\\langle" else opened + closed
+    return Group(shape, tuple(parts))
+
+
+def _based(text: str, depth: int) -> Node | None:
+    found = _BASED.fullmatch(text)
+    if found is None or not re.search("[0-9]", found[1]):
+        return None
+    base = found[2] or found[3]
+    number = int(base) if base.isdigit() else _BASES.get(base)
+    return None if number is None else Based(found[1].upper().lstrip("0") or "0", number)
+
+
+def _colon(text: str, depth: int) -> Node | None:
+    unit = re.search(r"\\text\{[^{}]*\}$", text)
+    bare = text[: unit.start()] if unit else text
+    pieces = [p for _, p in split(bare, (":", "\\colon"))]
+    if not 1 < len(pieces) <= 6 or not all(pieces):
+        return None
+    name = unit_of(unit[0])[0] if unit else ""
+    return Group(f"colon {name}".strip(), tuple(_scalar(p) for p in pieces))
+
+
+def _scalar(text: str) -> Scalar:
+    bare, unit = unit_of(text)
+    while bare[:1] in "([" and bare[1:] and _closes(bare):
+        bare = bare[1:-1]
+    bare = bare.lstrip("+")
+    return Scalar(bare, number_value(bare), unit)

@@ -1,0 +1,186 @@
+r"""The unit behind (or currency before) a number, and answers in words, each by one name.
+
+Two units differ where both are known by name; words that only say what was counted ("ways") are no
+unit. Nothing is converted: 1 m and 100 cm are two answers.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["alike", "unit_of", "word_value", "words_of"]
+
+_NAMES = {
+    "%": "% percent percentage pct percents",
+    "deg": "degree degrees deg",
+    "celsius": "celsius",
+    "fahrenheit": "fahrenheit",
+    "rad": "radian radians rad",
+    "cm": "cm centimeter centimeters centimetre centimetres",
+    "mm": "mm millimeter millimeters millimetre millimetres",
+    "m": "m meter meters metre metres",
+    "km": "km kilometer kilometers kilometre kilometres",
+    "in": "in inch inches",
+    "ft": "ft foot feet",
+    "yd": "yd yard yards",
+    "mi": "mi mile miles",
+    "unit": "unit units",
+    "g": "g gram grams gm",
+    "kg": "kg kilogram kilograms kilo kilos",
+    "mg": "mg milligram milligrams",
+    "lb": "lb lbs pound pounds",
+    "oz": "oz ounce ounces",
+    "ton": "ton tons tonne tonnes",
+    "l": "l liter liters litre litres",
+    "ml": "ml milliliter milliliters millilitre millilitres",
+    "gal": "gal gallon gallons",
+    "s": "s sec secs second seconds",
+    "ms": "ms millisecond milliseconds",
+    "min": "min mins minute minutes",
+    "h": "h hr hrs hour hours",
+    "day": "day days d",
+    "week": "week weeks",
+    "month": "month months",
+    "year": "year years yr yrs",
+    "N": "newton newtons",
+    "J": "joule joules",
+    "W": "watt watts",
+    "V": "volt volts",
+    "A": "amp amps ampere amperes",
+    "K": "kelvin kelvins",
+    "Hz": "hz hertz",
+    "Pa": "pa pascal pascals",
+    "C": "coulomb coulombs",
+    "mol": "mol mole moles",
+    "eV": "ev",
+    "erg": "erg ergs",
+    "mph": "mph",
+    "$": "dollar dollars usd buck bucks",
+    "cent": "cent cents",
+    "euro": "euro euros eur",
+    "pounds": "gbp sterling",
+    "rupee": "rupee rupees rs",
+    "am": "am a.m",
+    "pm": "pm p.m",
+}
+_BY_NAME = {name: unit for unit, names in _NAMES.items() for name in names.split()}
+_LETTERS = {"N", "J", "W", "V", "A", "K", "C", "F"}
+_POWER_WORDS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_COUNTING = set(
+    "ways way different possible distinct total integers integer numbers number values value"
+    " solutions solution pairs pair triples people students arrangements outcomes possibilities"
+    " choices combinations permutations in the of all are is about approximately positive"
+    " points items sets subsets per each and".split()
+)
+_SUFFIX = re.compile(
+    r"(?:\\%|\^\\circ ?(?:\\text\{)?([CF])?(?:\})?|\\(?:euro|pounds|\$)|"
+    r"((?:[\s/]*(?:\\cdot ?)?\\text\{[^{}]*\}(?:\^(?:-?[0-9]|\{-?[0-9]+\}))?)+))$"
+)
+_PREFIX = re.compile(r"([+-]?)(?:\\(\$|euro|pounds) ?)([+-]?)(?=[0-9.\\(])")
+_PIECE = re.compile(r"(/)?(?:\\cdot ?)?\\text\{([^{}]*)\}(?:\^\{?(-?[0-9]+)\}?)?")
+_NUMBER_WORDS = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+        " fifteen sixteen seventeen eighteen nineteen twenty".split()
+    )
+}
+_NONE = re.compile(
+    r"no(?: real| such| integer| valid)?(?: solutions?| values?| numbers?| roots?)?(?: exists?)?"
+    r"|none|(?:the )?empty set|there (?:is|are) no(?: real)? solutions?|impossible"
+)
+_UNDEFINED = re.compile(r"dne|undefined|does not exist|not defined|doesn'?t exist")
+
+
+def unit_of(text: str) -> tuple[str, str]:
+    r"""Take the unit off an expression.
+
+    Returns:
+        The rest, and the unit by its one name: "%", "deg", "cm^2", "$", ...; "?" and the words
+        where it is none that is known; "" without one.
+
+    >>> unit_of(r"5\text{square cm}"), unit_of(r"\$32"), unit_of(r"10\text{ways}")
+    (('5', 'cm^2'), ('32', '$'), ('10', ''))
+    """
+    front = _PREFIX.match(text)
+    if front:
+        unit = {"$": "$", "euro": "euro", "pounds": "pounds"}[front[2]]
+        rest = front[1] + front[3] + text[front.end() :]
+        return unit_of(rest)[0], unit
+    found = _SUFFIX.search(text)
+    if found is None or not text[: found.start()].strip():
+        return text, ""
+    rest = text[: found.start()].rstrip()
+    if found[2]:
+        return rest, _named(found[2])
+    if found[0].startswith("\\%"):
+        return rest, "%"
+    if found[0].startswith("^"):
+        return rest, {"C": "celsius", "F": "fahrenheit"}.get(found[1] or "", "deg")
+    return rest, {"\\$": "$"}.get(found[0], found[0].strip("\\"))
+
+
+def _named(text: str) -> str:
+    known: list[tuple[str, int]] = []
+    unknown: list[str] = []
+    sign = 1
+    for slash, words, power in _PIECE.findall(text):
+        sign = -1 if slash else sign
+        for word, exponent, below in _single(words):
+            sign = -1 if below else sign
+            name = word if word in _LETTERS else _BY_NAME.get(word.lower().strip("."))
+            if name is None:
+                unknown.append(word.lower().strip("."))
+            else:
+                known.append((name, sign * exponent * int(power or 1)))
+    if known and not (len(known) == 1 and known[0][0] == "unit" and unknown):
+        plain = [k for k in known if k[0] != "unit"] or known
+        return " ".join(sorted(n if e == 1 else f"{n}^{e}" for n, e in plain))
+    words = [w for w in unknown if w not in _COUNTING]
+    return "?" + " ".join(words) if words else ""
+
+
+def _single(words: str) -> list[tuple[str, int, bool]]:
+    """Each word with its power ("square", "cubed") and whether it stands below ("per", "/")."""
+    found: list[tuple[str, int, bool]] = []
+    waiting, below = 1, False
+    for token in re.findall(r"[A-Za-z.%]+(?:\^?[0-9])?|/", words):
+        word, power = re.fullmatch(r"(/|[A-Za-z.%]+)\^?([0-9]?)", token).groups()  # type: ignore[union-attr]
+        low = word.lower()
+        if low in ("squared", "cubed") and found:
+            found[-1] = (found[-1][0], _POWER_WORDS[low], found[-1][2])
+        elif low in _POWER_WORDS:
+            waiting = _POWER_WORDS[low]
+        elif low in ("/", "per", "an", "a") or (low == "each"):
+            below = below or low in ("/", "per")
+        else:
+            found.append((word, int(power or waiting), below))
+            waiting = 1
+    return found
+
+
+def alike(first: str, second: str) -> bool:
+    """Whether two units may stand for one: a missing one for any, unknown words by a common one."""
+    if not first or not second or first == second:
+        return True
+    if first[0] == "?" and second[0] == "?":
+        common = {w.rstrip("s") for w in first[1:].split()}
+        return bool(common & {w.rstrip("s") for w in second[1:].split()})
+    bare = {u.partition("^")[0] for u in (first, second)}
+    if "unit" in bare:  # "square units" of what was drawn in cm
+        return True
+    return "?" in (first[0], second[0])
+
+
+def word_value(words: str) -> int | None:
+    """The number that a word is, up to twenty."""
+    return _NUMBER_WORDS.get(words.strip().lower())
+
+
+def words_of(words: str) -> str:
+    """An answer in words, whatever the case, blanks and articles."""
+    low = re.sub(r"[\s.,;:!?\"'~-]+", " ", words.lower()).strip()
+    low = re.sub(r"^(?:the|a|an) ", "", low) or low
+    if _NONE.fullmatch(low):
+        return "none"
+    return "undefined" if _UNDEFINED.fullmatch(low.replace("doesn t", "doesn't")) else low

@@ -1,0 +1,227 @@
+"""Compare expressions with math-verify, in a process that may be killed.
+
+It runs as a script and imports nothing of rlfocal. Requests are lines of JSON on standard input,
+`{"pairs": [[a, b], ...], "seconds": s}`, with expressions in LaTeX; the reply to every pair is one
+line, `true`, `false`, `null` (not decided) or `"late"` (out of time or memory). The first line it writes says whether it is ready.
+
+Equal means: math-verify's parser (latex2sympy2_extended) reads both, and their values agree to 30 digits at fixed points
+(four per set of symbols, two of them negative); where numbers cannot decide, math-verify's own
+comparison does, asked in both directions because it is not symmetric. Decimals are exact: .333 is
+not 1/3, unlike in math-verify, which rounds to six digits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from typing import IO, Any
+
+MEMORY_BYTES = 2 << 30
+"""Address space; what needs more is not decided."""
+MAX_CHARS = 2000
+DIGITS = 50
+AGREE = 1e-30
+"""Relative difference up to which two values of `DIGITS` digits are one."""
+NOTHING = 1e-60
+"""Values below are zero."""
+POINTS = (
+    (0.7310585786, 1.9021605823, 0.3926990817, 2.6457513111, 1.2020569032, 0.9159655942),
+    (2.2360679775, 0.5772156649, 1.6449340668, 0.2614972128, 2.5029078751, 1.4513692349),
+    (-1.3247179572, -0.6434105463, -2.1213203436, -0.8346268417, -1.7320508076, -0.4142135624),
+    (-0.2801694990, 1.4560749485, -0.7642236535, -1.9287800, 0.6627434193, -2.6854520011),
+)
+"""Values of the symbols, in the order of their names; a seventh symbol takes the first again."""
+
+
+class OutOfTime(BaseException):
+    """No `Exception`: libraries that swallow those must not swallow this."""
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    replies = _own_output()
+    _limit_memory()
+    try:
+        compare = load()
+    except ImportError as error:
+        _say(replies, {"ready": False, "why": str(error)})
+        return
+    _say(replies, {"ready": True})
+    for line in sys.stdin:
+        request = json.loads(line)
+        for first, second in request["pairs"]:
+            _say(replies, _decide(compare, first, second, request["seconds"]))
+
+
+def _own_output() -> IO[str]:
+    """Standard output is for replies alone: whatever a library prints goes nowhere."""
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    return replies
+
+
+def _limit_memory() -> None:
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _say(replies: IO[str], value: Any) -> None:
+    replies.write(json.dumps(value) + "\n")
+    replies.flush()
+
+
+def _decide(compare: Any, first: str, second: str, seconds: float) -> bool | str | None:
+    try:
+        with _limit_time(seconds):
+            return compare(first, second)  # type: ignore[no-any-return]
+    except (OutOfTime, MemoryError):
+        return "late"
+    except Exception:
+        # What a computer algebra system cannot read or work out is not decided.
+        return None
+
+
+@contextlib.contextmanager
+def _limit_time(seconds: float) -> Iterator[None]:
+    if not hasattr(signal, "setitimer"):  # the parent's own limit has to do
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise OutOfTime
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def load() -> Any:
+    """Import the libraries and return the comparison.
+
+    Returns:
+        A function of two expressions in LaTeX; True, False, or None where it cannot decide.
+
+    Raises:
+        ImportError: a library is missing.
+    """
+    import logging
+
+    import sympy
+    from latex2sympy2_extended import NormalizationConfig, latex2sympy
+    from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+    from math_verify import verify
+
+    logging.disable(logging.CRITICAL)
+    sys.setrecursionlimit(3000)
+    # Units, equations and boxes are the caller's business: nothing may be dropped here.
+    as_written = NormalizationConfig(
+        basic_latex=True,
+        units=False,
+        malformed_operators=True,
+        nits=True,
+        boxed="none",
+        equations=False,
+    )
+    case_counts = ConversionConfig(lowercase_symbols=False)
+
+    def exact(number: Any) -> Any:
+        return sympy.Rational(str(number))
+
+    @functools.lru_cache(maxsize=4096)
+    def read(text: str) -> Any:
+        if len(text) > MAX_CHARS:
+            return None
+        found = latex2sympy(
+            text,
+            is_real=True,
+            convert_degrees=False,
+            normalization_config=as_written,
+            conversion_config=case_counts,
+        )
+        floats = {number: exact(number) for number in found.atoms(sympy.Float)}
+        units = {s: sympy.I for s in found.free_symbols if str(s) == "i"}
+        return found.xreplace(floats).xreplace(units)
+
+    @functools.lru_cache(maxsize=4096)
+    def values(expression: Any, symbols: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Value at every point; None where it has none."""
+        found = []
+        for point in POINTS[: 4 if symbols else 1]:
+            at = {s: exact(point[k % len(point)] + k // len(point)) for k, s in enumerate(symbols)}
+            value = expression.subs(at).evalf(DIGITS)
+            usable = value.is_number and value.is_finite and value.is_comparable is not None
+            found.append(value if usable and not value.has(sympy.nan, sympy.zoo) else None)
+        return tuple(found)
+
+    def pairs_of_values(a: Any, b: Any) -> list[tuple[Any, Any]]:
+        symbols = tuple(sorted(a.free_symbols | b.free_symbols, key=str))
+        usable = [
+            (x, y)
+            for x, y in zip(values(a, symbols), values(b, symbols), strict=True)
+            if x is not None and y is not None
+        ]
+        if not a.has(sympy.I) and not b.has(sympy.I):
+            # Outside the domain of one of them nothing can be said.
+            usable = [(x, y) for x, y in usable if x.is_real and y.is_real]
+        return usable if len(usable) >= min(2, 1 + len(symbols)) else []
+
+    def alike(x: Any, y: Any) -> bool:
+        size = max(abs(x), abs(y))
+        return bool(size < NOTHING or abs(x - y) <= AGREE * size)
+
+    def same_value(a: Any, b: Any) -> bool | None:
+        found = pairs_of_values(a, b)
+        return all(alike(x, y) for x, y in found) if found else None
+
+    def same_relation(a: Any, b: Any) -> bool | None:
+        """One is the other times a constant: equations of any, inequalities of matching sign."""
+        if isinstance(a, sympy.Ge | sympy.Gt):
+            a = a.reversed
+        if isinstance(b, sympy.Ge | sympy.Gt):
+            b = b.reversed
+        if type(a) is not type(b):
+            return False
+        found = pairs_of_values(a.lhs - a.rhs, b.lhs - b.rhs)
+        if not found or any(abs(x) < NOTHING or abs(y) < NOTHING for x, y in found):
+            return None
+        ratios = [x / y for x, y in found]
+        either = isinstance(a, sympy.Eq | sympy.Ne)
+        return all(alike(r, ratios[0]) and (either or r > 0) for r in ratios)
+
+    def compare(first: str, second: str) -> bool | None:
+        a, b = read(first), read(second)
+        if a is None or b is None:
+            return None
+        if a == b:
+            return True
+        verdict = None
+        if isinstance(a, sympy.Expr) and isinstance(b, sympy.Expr):
+            verdict = same_value(a, b)
+        elif isinstance(a, sympy.core.relational.Relational) and isinstance(
+            b, sympy.core.relational.Relational
+        ):
+            verdict = same_relation(a, b)
+        elif isinstance(a, sympy.Expr) != isinstance(b, sympy.Expr):
+            return False
+        if verdict is None:
+            shown = verify(a, b, timeout_seconds=None) or verify(b, a, timeout_seconds=None)
+            return True if shown else None
+        return verdict
+
+    return compare
+
+
+if __name__ == "__main__":
+    main()

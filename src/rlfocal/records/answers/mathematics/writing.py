@@ -1,0 +1,291 @@
+r"""One way of writing an expression: the same signs, commands, braces and blanks.
+
+Nothing is dropped that could distinguish two answers: units, names ("x = 5"), bases and percent
+signs stay, and `structure` reads them. Only spelling goes: sizes, spacing, thousands separators,
+Unicode look-alikes, dfrac and tfrac, wrapped letters, the final stop.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from rlfocal.records.answers.mathematics.literals import number_value, number_written
+
+__all__ = ["written"]
+
+_SIGNS = {
+    "\N{MINUS SIGN}": "-",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{HYPHEN}": "-",
+    "\N{NON-BREAKING HYPHEN}": "-",
+    "\N{MULTIPLICATION SIGN}": r"\times ",
+    "\N{MIDDLE DOT}": r"\cdot ",
+    "\N{DOT OPERATOR}": r"\cdot ",
+    "\N{DIVISION SIGN}": "/",
+    "\N{INFINITY}": r"\infty ",
+    "\N{LESS-THAN OR EQUAL TO}": r"\le ",
+    "\N{GREATER-THAN OR EQUAL TO}": r"\ge ",
+    "\N{NOT EQUAL TO}": r"\ne ",
+    "\N{PLUS-MINUS SIGN}": r"\pm ",
+    "\N{MINUS-OR-PLUS SIGN}": r"\mp ",
+    "\N{UNION}": r"\cup ",
+    "\N{INTERSECTION}": r"\cap ",
+    "\N{ELEMENT OF}": r"\in ",
+    "\N{EMPTY SET}": r"\emptyset ",
+    "\N{DEGREE SIGN}": r"^\circ ",
+    "\N{DOUBLE-STRUCK CAPITAL R}": r"\mathbb{R}",
+    "\N{ALMOST EQUAL TO}": r"\approx ",
+    "\N{PRIME}": "'",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{FULLWIDTH PERCENT SIGN}": "%",
+    "\N{FRACTION SLASH}": "/",
+    "\N{DIVISION SLASH}": "/",
+    "\N{POUND SIGN}": r"\pounds ",
+    "\N{EURO SIGN}": r"\euro ",
+    "\N{ZERO WIDTH SPACE}": "",
+    "\N{WORD JOINER}": "",
+    "\N{ZERO WIDTH NO-BREAK SPACE}": "",
+}
+for _name in (
+    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi"
+    " psi omega"
+).split():
+    _SIGNS[unicodedata.lookup(f"GREEK SMALL LETTER {_name.upper().replace('LAMBDA', 'LAMDA')}")] = (
+        f"\\{_name} "
+    )
+_TABLE = str.maketrans(_SIGNS)
+_RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
+_LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_RAISED_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
+_LOWERED_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_VULGAR = re.compile("[¼½¾⅐-⅞↉]")
+_ROOT = re.compile(r"([√∛∜])\s*(?:([0-9.]+|[a-zA-Z]|\\pi)|\(([^()]*)\))")
+_ROOT_OF = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
+
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z%$])")
+_SPACING = re.compile(
+    r"\\(?:quad|qquad|thinspace|enspace|displaystyle|textstyle|limits|mathstrut|hfill|nobreak)"
+    r"(?![a-zA-Z])|\\[hv]space\*?\{[^{}]*\}|\\[hv]?phantom\{[^{}]*\}"
+)
+_SIZES = re.compile(
+    r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![a-zA-Z])\s*\.?(?=$|[^0-9])"
+)
+_GROUPING = re.compile(r"\{,\}|\\[,!;:>]|,\\!|\\ |~|(?<=[0-9]) (?=[0-9])|'(?=[0-9]{3})")
+_THOUSANDS = re.compile(
+    r"(?<![0-9.,])([1-9][0-9]{0,2})((?:(?:,\\!|\{,\}\\?!?|\\[,;:!>]|\\ |~| |,|'|_)[0-9]{3})+)(?![0-9])"
+)
+_SAME_COMMAND = {
+    "dfrac": "frac",
+    "tfrac": "frac",
+    "cfrac": "frac",
+    "dbinom": "binom",
+    "tbinom": "binom",
+    "leq": "le",
+    "leqslant": "le",
+    "geq": "ge",
+    "geqslant": "ge",
+    "neq": "ne",
+    "varnothing": "emptyset",
+    "infin": "infty",
+    "ast": "cdot",
+    "lbrack": "[",
+    "rbrack": "]",
+    "lparen": "(",
+    "rparen": ")",
+    "lvert": "|",
+    "rvert": "|",
+    "vert": "|",
+    "lt": "<",
+    "gt": ">",
+    "colon": ":",
+    "div": "/",
+    "ldots": "\\dots",
+    "degree": "^\\circ",
+    "textdegree": "^\\circ",
+    "textdollar": "\\$",
+    "dollar": "\\$",
+    "percent": "\\%",
+    "mathbin": "",
+    "mathord": "",
+    "bigcup": "cup",
+    "land": "\\text{and}",
+    "lor": "\\text{or}",
+    "vee": "\\text{or}",
+    "wedge": "\\text{and}",
+    "imath": "i",
+    "lbrace": "\\{",
+    "rbrace": "\\}",
+    "log": "\\log",
+}
+_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_TEXT_COMMAND = re.compile(
+    r"\\(?:text|mbox|textbf|textit|textrm|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|"
+    r"mathtt|boldsymbol|bm|operatorname\*?|rm|bf|emph|hbox|fbox|boxed)\s*\{([^{}]*)\}"
+)
+_TEXT_PIECE = re.compile(r"\\text\{[^{}]*\}")
+_NOT_WORDS = re.compile(r"[\s~]+")
+_FUNCTIONS = (
+    "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|max|min|gcd|lcm"
+)
+_BARE_FUNCTION = re.compile(rf"(?<![\\a-zA-Z])({_FUNCTIONS})(?![a-zA-Z])")
+_BARE_CONSTANT = re.compile(r"(?<![\\a-zA-Z{])(pi|infinity|infty|theta)(?![a-zA-Z])")
+_SQRT_PAREN = re.compile(r"\\sqrt\s*\(([^()]*)\)")
+_CIRC = re.compile(r"(?:\{\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?![a-zA-Z])")
+_FRAC_BARE = re.compile(r"\\frac\s*(?:([0-9a-zA-Z])|(\{[^{}]*\}))\s*([0-9a-zA-Z])")
+_FRAC_FIRST = re.compile(r"\\frac\s*([0-9a-zA-Z])\s*(?=\{)")
+_FRAC_PI = re.compile(r"\\frac\s*(\\pi)\s*([0-9])")
+_SQRT_BARE = re.compile(r"\\sqrt\s*(\[[^\[\]]*\])?\s*([0-9a-zA-Z]|\\[a-zA-Z]+)")
+_BRACED_ONE = re.compile(r"([\^_])\{([0-9a-zA-Z])\}")
+_LONE_POINT = re.compile(r"(?<![0-9])\.(?=[0-9])")
+_MIXED_BLANK = re.compile(r"(?<![0-9.])([0-9]+) +(?=\\frac\{?[0-9])")
+_MIXED_SLASH = re.compile(r"(?<![0-9./^_])([0-9]+)(?: +| ?\\ | and )([0-9]+)/([0-9]+)(?![0-9])")
+_BLANK_IN_COMMAND = re.compile(r"(\\[a-zA-Z]+) +(?=[a-zA-Z])")
+_BLANKS = re.compile(r"\s+")
+_CURRENCY_SIGN = re.compile(r"(?<!\\)\$(?=\s*[0-9.])")
+_ONE_WORD = re.compile(r"\A\\text\{([A-Za-z]{2,})\}\Z")
+_STOPS = re.compile(r"(?:(?<!\\)[.,;:?\s])+$")
+_AND_SO_ON = re.compile(r",(?:\s*\\text\{(?:and|or)\})|\\text\{and\}")
+
+
+def written(text: str) -> str:
+    r"""Bring one expression to the one way of writing it.
+
+    >>> written(r"\left( \dfrac12 ,\ 1{,}000 \right)")
+    '(\\frac{1}{2},1000)'
+    """
+    text = _plain_signs(text)
+    # A row of a matrix ends on two backslashes; elsewhere they are one that was escaped twice.
+    text = text.replace("\\\\", "\1") if "\\begin" in text else _DOUBLED.sub(r"\\", text)
+    text = _THOUSANDS.sub(lambda f: f[1] + re.sub("[^0-9]", "", f[2]), text)
+    text = _MIXED_SLASH.sub(r"\1\\frac{\2}{\3}", text)
+    text = _SPACING.sub(" ", text)
+    text = _SIZES.sub("", text)
+    text = re.sub(r"\\[,!;:>]|\\ |~|\{,\}", lambda f: "," if f[0] == "{,}" else " ", text)
+    text = _COMMAND.sub(_same_command, text)
+    text = _unwrapped(text)
+    text = _words(text)
+    text = _dollars(text)
+    text = _CIRC.sub(r"^\\circ ", text)
+    text = _BARE_FUNCTION.sub(r"\\\1 ", text)
+    text = _BARE_CONSTANT.sub(lambda f: r"\infty " if f[1][:3] == "inf" else rf"\{f[1]} ", text)
+    text = _SQRT_PAREN.sub(r"\\sqrt{\1}", text)
+    text = _FRAC_PI.sub(r"\\frac{\1}{\2}", text)
+    text = _SQRT_BARE.sub(lambda f: rf"\sqrt{f[1] or ''}{{{f[2]}}}", text)
+    text = _FRAC_BARE.sub(lambda f: rf"\frac{f[2] or '{' + f[1] + '}'}{{{f[3]}}}", text)
+    text = _FRAC_FIRST.sub(r"\\frac{\1}", text)
+    text = _without_blanks(text)
+    text = text.replace("**", "^").replace("*", "\\cdot ").replace("<=", "\\le ")
+    text = _without_blanks(text.replace(">=", "\\ge ").replace("!=", "\\ne "))
+    text = _BRACED_ONE.sub(r"\1\2", text)
+    text = _LONE_POINT.sub("0.", text)
+    text = _AND_SO_ON.sub(lambda f: "," if f[0][-4:] != "{or}" else r"\text{or}", text)
+    text = _outer(_STOPS.sub("", text))
+    text = _ONE_WORD.sub(r"\1", text.replace("\1", "\\\\"))
+    value = number_value(text)
+    return text if value is None else number_written(value)
+
+
+def _plain_signs(text: str) -> str:
+    if text.isascii():
+        return text
+    text = _RAISED_RUN.sub(lambda f: f"^{{{f[0].translate(_RAISED)}}}", text)
+    text = _LOWERED_RUN.sub(lambda f: f"_{{{f[0].translate(_LOWERED)}}}", text)
+    text = _VULGAR.sub(_vulgar, text)
+    text = _ROOT.sub(lambda f: f"{_ROOT_OF[f[1]]}{{{f[2] or f[3]}}}", text)
+    return unicodedata.normalize("NFKC", text.translate(_TABLE)).translate(_TABLE)
+
+
+def _vulgar(found: re.Match[str]) -> str:
+    above, _, below = unicodedata.normalize("NFKC", found[0]).partition("\N{FRACTION SLASH}")
+    return rf"\frac{{{above}}}{{{below}}}"
+
+
+def _same_command(found: re.Match[str]) -> str:
+    other = _SAME_COMMAND.get(found[1])
+    if other is None or other == found[0]:
+        return found[0]
+    return f"\\{other}" if other.isalpha() else other + (" " if other[-1:].isalpha() else "")
+
+
+def _unwrapped(text: str) -> str:
+    r"""Every text command becomes \text{...}; around a letter, number or formula it goes."""
+    for _ in range(4):
+        following = _TEXT_COMMAND.sub(_unwrapped_one, text)
+        if following == text:
+            break
+        text = following
+    return text
+
+
+def _unwrapped_one(found: re.Match[str]) -> str:
+    inside = _NOT_WORDS.sub(" ", found[1]).strip()
+    bare = inside.strip(" .,;:")
+    if re.fullmatch(r"\(?[A-Za-z]\)?", bare):
+        before = found.string[: found.start()].rstrip(" ~\\,;")[-1:]
+        unit = before in set("0123456789}%)") and bare in _LETTER_UNITS and before
+        return rf"\text{{{bare}}}" if unit else bare.strip("()")
+    if re.fullmatch(_FUNCTIONS, bare):
+        return f"\\{bare} "
+    if not re.search("[A-Za-z]{2}|^[a-z]$", bare) or "\\" in inside:
+        return f" {inside} "
+    return rf"\text{{{bare}}}"
+
+
+def _words(text: str) -> str:
+    r"""Bare words become \text{...} where they are a unit, a conjunction or all there is."""
+    bare = _TEXT_PIECE.sub("", text)
+    text = re.sub(r"(?<![\\a-zA-Z{])(and|or)(?![a-zA-Z}])", r"\\text{\1}", text)
+    if "\\" in bare.replace("\\%", "").replace("\\$", ""):
+        return _TRAILING_UNIT.sub(r"\1\\text{\2}\3", text)
+    stripped = text.strip(" .")
+    if _ONLY_WORDS.fullmatch(stripped) and re.search("[A-Za-z]{2}", stripped):
+        joined = _BLANKS.sub(" ", stripped)
+        return joined if joined.isalpha() else rf"\text{{{joined}}}"
+    return _TRAILING_UNIT.sub(r"\1\\text{\2}\3", text)
+
+
+_LETTER_UNITS = set("mgslhLJNVWAKCFTH")
+_ONLY_WORDS = re.compile(r"[A-Za-z][A-Za-z'\-]*(?:,? [A-Za-z'\-]+)*")
+_TRAILING_UNIT = re.compile(
+    r"([0-9}%)])\s*(?<![a-zA-Z])((?:[A-Za-z]{2,}[.]?)(?:[ /-](?:[A-Za-z]+[.]?))*)"
+    r"((?:\^\{?-?[0-9]\}?)?)(?=[.\s]*$)"
+)
+
+
+def _dollars(text: str) -> str:
+    text = text.replace("\\$", "\N{DOLLAR SIGN}\0")
+    if len(re.findall(r"\$(?!\0)", text)) % 2:
+        text = re.sub(r"\$(?!\0)(?=\s*[0-9.])", "$\0", text, count=1)
+    text = re.sub(r"\$(?!\0)", " ", text).replace("$\0", "\\$")
+    return re.sub(r"(?<!\\)%", r"\\%", text)
+
+
+def _without_blanks(text: str) -> str:
+    pieces = []
+    start = 0
+    for found in _TEXT_PIECE.finditer(text):
+        pieces += [_squeezed(text[start : found.start()]), found[0]]
+        start = found.end()
+    return "".join([*pieces, _squeezed(text[start:])])
+
+
+def _squeezed(text: str) -> str:
+    """Without blanks, except the one that ends a command's name."""
+    kept = _BLANK_IN_COMMAND.sub("\\1\0", _BLANKS.sub(" ", text))
+    return kept.replace(" ", "").replace("\0", " ")
+
+
+def _outer(text: str) -> str:
+    """Braces around everything mean nothing."""
+    while text[:1] == "{" and text[-1:] == "}":
+        depth = 0
+        for position, sign in enumerate(text):
+            depth += (sign == "{") - (sign == "}")
+            if depth == 0:
+                break
+        if position != len(text) - 1:
+            break
+        text = text[1:-1]
+    return text

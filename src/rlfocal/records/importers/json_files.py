@@ -1,0 +1,312 @@
+"""JSON that other tools wrote; whatever is wrong in it is named by file, line, field and value.
+
+What cannot be read is left out with a note, row by row and file by file; an importer fails only
+where nothing is left. Knows no tool's format.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rlfocal.errors import RecordError, nearest
+from rlfocal.records.importers.logged import Record
+
+__all__ = [
+    "Fields",
+    "LeftOut",
+    "clean",
+    "files_under",
+    "json_lines",
+    "load_json",
+    "object_of",
+    "read_files",
+    "read_rows",
+    "shown",
+]
+
+_T = TypeVar("_T")
+SHOWN_CHARS = 60
+
+
+def shown(value: Any) -> str:
+    """A value for a message: short, and never more than a line."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
+def load_json(path: Path) -> Any:
+    """Content of one JSON file; .gz is unpacked.
+
+    Raises:
+        RecordError: it cannot be read, is not UTF-8 or not JSON; file and line are named.
+    """
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return json.loads(data.decode("utf-8-sig"))
+    except (OSError, EOFError, zlib.error) as exc:
+        raise RecordError(f"{path}: cannot be read: {exc}") from exc
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise RecordError(
+            f"{path}:{line}: not UTF-8 text ({exc.reason}); is this the tool's own file?"
+        ) from exc
+    except json.JSONDecodeError as exc:
+        raise RecordError(
+            f"{path}:{exc.lineno}: not JSON ({exc.msg}); was the run broken off? Run it again, or "
+            "leave this file out"
+        ) from exc
+    except (ValueError, RecursionError) as exc:
+        raise RecordError(f"{path}: not readable as JSON: {exc}") from exc
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield ("file:line", the line) for every line that is not blank; .gz is unpacked.
+
+    Lines are not parsed yet, so that one broken line (the last of a run that was broken off) does
+    not cost the others: see `object_of`.
+
+    Raises:
+        RecordError: the file cannot be read.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"{path}:{number}", line
+    except (OSError, EOFError, zlib.error) as exc:
+        raise RecordError(f"{path}: cannot be read: {exc}") from exc
+
+
+def object_of(line: tuple[str, bytes]) -> Fields:
+    """Parse a line of `json_lines`.
+
+    Raises:
+        RecordError: it is no JSON object.
+    """
+    place, raw = line
+    try:
+        value = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as exc:  # UnicodeDecodeError is a ValueError
+        text = raw[:SHOWN_CHARS].decode(errors="replace").strip()
+        raise RecordError(f"{place}: not JSON ({exc}): {text!r}") from exc
+    return Fields.of(value, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """One JSON object, and where it stands.
+
+    Every method raises RecordError that names place, field and value where a field has another
+    type than the tool gives it; absent and null are the same.
+    """
+
+    values: Mapping[str, Any]
+    place: str
+
+    @classmethod
+    def of(cls, value: Any, place: str) -> Fields:
+        """Fields of a value that has to be an object."""
+        if not isinstance(value, dict):
+            raise RecordError(
+                f"{place}: {shown(value)} is a {type(value).__name__}; an object is expected"
+            )
+        return cls(value, place)
+
+    def text(self, key: str) -> str:
+        """A text that has to be there and not be blank."""
+        value = self.optional_text(key)
+        if value is None or not value.strip():
+            raise self.wrong(key, "a text")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        """A text, or None."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str):
+            raise self.wrong(key, "a text")
+        return clean(value)
+
+    def number(self, key: str, *, least: float = -math.inf, most: float = math.inf) -> float | None:
+        """A finite number in [least, most], or None; true and false are 1 and 0."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        what = "a number"
+        if (least, most) != (-math.inf, math.inf):
+            what += f" of {least:g} or more" if most == math.inf else f" in [{least:g}, {most:g}]"
+        if not isinstance(value, bool | int | float):
+            raise self.wrong(key, what)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise self.wrong(key, what) from None
+        if not math.isfinite(number) or not least <= number <= most:
+            raise self.wrong(key, what)
+        return number
+
+    def whole(self, key: str) -> int | None:
+        """A whole number, or None."""
+        value = self.values.get(key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self.wrong(key, "a whole number")
+        return value
+
+    def items(self, key: str) -> list[Any]:
+        """A list; empty where there is none."""
+        value = self.values.get(key)
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self.wrong(key, "a list")
+        return value
+
+    def object(self, key: str) -> Fields:
+        """An object within; empty where there is none."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, dict):
+            raise self.wrong(key, "an object")
+        return Fields(value or {}, f"{self.place}: {key}")
+
+    def objects(self, key: str) -> list[Fields]:
+        """Objects of a list within."""
+        found = []
+        for i, value in enumerate(self.items(key)):
+            found.append(Fields.of(value, f"{self.place}: {key}[{i}]"))
+        return found
+
+    def wrong(self, key: str, expected: str) -> RecordError:
+        """The error for a field that is missing or of another type."""
+        if self.values.get(key) is None:
+            return RecordError(
+                f"{self.place}: field '{key}' is missing; {nearest(key, self.values)}"
+            )
+        value = self.values[key]
+        return RecordError(f"{self.place}: field '{key}' is {shown(value)}; {expected} is expected")
+
+
+def clean(text: str) -> str:
+    r"""Text that can be stored as UTF-8: half a surrogate pair (`"\ud83d"` in JSON) becomes "?"."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+@dataclass
+class LeftOut:
+    """What was not read and why, as one note for each file and reason.
+
+    Attributes:
+        notes: filled by `say`.
+    """
+
+    notes: list[str]
+    _found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def add(self, what: str, why: str, place: str) -> None:
+        """Count one thing.
+
+        Args:
+            what: what it is of, such as a file's name or member and task.
+            why: with the number before it: "replies were not scored".
+            place: where it stands.
+        """
+        self._found.setdefault((what, why), []).append(place)
+
+    def say(self) -> None:
+        """Write the notes."""
+        for (what, why), places in self._found.items():
+            self.notes.append(f"{what}: {len(places):,} {why}; the first: {places[0]}")
+        self._found.clear()
+
+
+def files_under(
+    paths: Sequence[Path], belongs: Callable[[Path], bool], expected: str
+) -> list[Path]:
+    """Files that were named, and of folders those that belong to a tool, sorted.
+
+    Args:
+        paths: files or folders.
+        belongs: whether a file found in a folder is one of the tool's.
+        expected: what a folder should hold, for the message.
+
+    Raises:
+        RecordError: nothing was found.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            found.update(dict.fromkeys(f for f in sorted(path.rglob("*")) if belongs(f)))
+        else:
+            found[path] = None
+    if not found:
+        raise RecordError(f"{paths[0]}: holds no {expected}")
+    return list(found)
+
+
+def read_files(
+    files: Sequence[_T], read: Callable[[_T], Iterable[Record]], left: LeftOut
+) -> list[Record]:
+    """Records of all files; a file that cannot be read is left out with a note.
+
+    Args:
+        files: at least one.
+        read: file → its records.
+        left: says its notes in the end.
+
+    Raises:
+        RecordError: none could be read.
+    """
+    records: list[Record] = []
+    failures = []
+    for file in files:
+        try:
+            records.extend(list(read(file)))  # all of a file's records, or none
+        except RecordError as exc:
+            failures.append(str(exc))
+    left.say()
+    if not records:
+        why = [*failures[:3], *left.notes[:3]] or [f"{files[0]}: holds no replies"]
+        raise RecordError("; ".join(why))
+    left.notes.extend(f"left out: {failure}" for failure in failures)
+    return records
+
+
+def read_rows(
+    rows: Iterable[_T], parse: Callable[[_T], Record | None], what: str, notes: list[str]
+) -> Iterator[Record]:
+    """Records of one file's rows; rows that cannot be read are counted in one note.
+
+    Args:
+        rows: of the file.
+        parse: row → its record; None: nothing to report of it.
+        what: the file's name.
+        notes: gets the note.
+
+    Raises:
+        RecordError: no row could be read.
+    """
+    count, failures = 0, []
+    for count, row in enumerate(rows, start=1):  # noqa: B007
+        try:
+            record = parse(row)
+        except RecordError as exc:
+            failures.append(str(exc))
+        else:
+            if record is not None:
+                yield record
+    if failures and len(failures) == count:
+        raise RecordError(failures[0])
+    if failures:
+        notes.append(
+            f"{what}: {len(failures):,} of {count:,} rows cannot be read and are left out; the "
+            f"first: {failures[0]}"
+        )

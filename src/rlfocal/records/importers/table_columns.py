@@ -1,0 +1,385 @@
+"""What the columns of somebody's table mean: told by name, found by synonyms, said where guessed.
+
+Long form has one row per query and member; wide form has one row per query and a column, or several
+(`gpt-4_response`, `gpt-4_cost`), for each model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.records.importers.table_files import Sheet
+from rlfocal.records.importers.table_values import is_score
+from rlfocal.records.synonyms import SYNONYMS, meant_by, spelled
+
+__all__ = ["Layout", "find_layout", "parse_columns"]
+
+ROLES = (
+    "prompt", "label", "member", "answer", "text", "score", "cost_usd", "latency_s", "latency_ms",
+    "choices", "task", "query_id", "split", "samples", "repeat",
+)  # fmt: skip
+COMPANIONS = ("text", "answer", "score", "cost_usd", "latency_s")
+"""What one model's own columns may hold in a wide table."""
+_GUESSED = tuple(r for r in ROLES if r not in ("latency_ms", "repeat"))
+_REPEAT = ("epoch", "repeat", "trial", "attempt", "run", "sample_index", "generation_index", "seed")
+_ASIDE = ("query_id", "task", "split")
+"""Where two columns could be one of these, the likelier is taken: no figure depends on it."""
+_LABELS = ("answer", "answers", "solution", "correct", "right", "key")
+"""What may be the label where no other column is."""
+_NO_MODELS = {
+    "difficulty", "level", "source", "notes", "note", "comment", "comments", "explanation", "url",
+    "rationale", "year", "link", "language", "lang", "topic", "type", "author", "date", "context",
+    "timestamp", "created_at", "metadata", "meta", "tags", "tag", "hash", "licence", "license",
+    "hint", "temperature", "title", "description", "n", "count", "tokens", "version", "passage",
+}  # fmt: skip
+_SEPARATOR = re.compile(r"[\s_|./:\-(]+")
+_OPTION = re.compile(r"(?:(?:option|choice|opt)_?)?([a-z])|(?:option|choice|opt)_?(\d{1,2})")
+
+
+@dataclass
+class Layout:
+    """What the columns of one table mean.
+
+    Attributes:
+        roles: role → column, of what all rows (long) or all models (wide) have.
+        options: columns that hold one option each, in order.
+        members: wide form: member → role → column. Empty in long form.
+        notes: what was guessed, and what is ignored.
+    """
+
+    roles: dict[str, str]
+    options: list[str] = field(default_factory=list)
+    members: dict[str, dict[str, str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def parse_columns(given: Sequence[str]) -> dict[str, str]:
+    """Read options NAME=COLUMN; an empty COLUMN says that there is none.
+
+    Raises:
+        ConfigError: it has another form, or the name is unknown or given twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, column = text.partition("=")
+        name = name.strip()
+        if not equals:
+            raise ConfigError(f"--column {text}: write NAME=COLUMN, such as prompt=question")
+        role = name if name in ROLES else meant_by(name, ROLES, misspelt=False)
+        if role is None:
+            raise ConfigError(f"--column {text}: no such name; {nearest(name, ROLES)}")
+        if role in found:
+            raise ConfigError(f"--column {text}: {role} is named twice; keep one")
+        found[role] = column
+    return found
+
+
+def find_layout(sheet: Sheet, given: Mapping[str, str], members: Sequence[str] | None) -> Layout:
+    """Decide what each column means.
+
+    Args:
+        sheet: the table.
+        given: role → column, as `parse_columns` reads them.
+        members: models that have columns of their own; None: found out.
+
+    Raises:
+        RecordError: a named column is not there, two columns could be one thing, or what is needed
+            is nowhere; the message names --column.
+    """
+    return _Finder(sheet, given, members).layout()
+
+
+class _Finder:
+    def __init__(
+        self, sheet: Sheet, given: Mapping[str, str], members: Sequence[str] | None
+    ) -> None:
+        self._sheet, self._given, self._members = sheet, given, members
+        self._names = list(sheet.columns)
+        self._notes: list[str] = []
+        self._guessed: dict[str, str] = {}
+        for role, column in given.items():
+            if column and column not in sheet.columns:
+                raise RecordError(
+                    f"{sheet.path}: --column {role}={column}: no such column; "
+                    f"{nearest(column, self._names)}"
+                )
+        self._roles = {role: column for role, column in given.items() if column}
+
+    def layout(self) -> Layout:
+        self._refuse_pairs()
+        own = {} if self._members is None else self._named_members(self._members)
+        taken = {column for columns in own.values() for column in columns.values()}
+        self._guess(taken)
+        options = self._options(taken)
+        if self._members is None and "member" not in self._roles:
+            own = self._found_members(options)
+            taken = {column for columns in own.values() for column in columns.values()}
+        self._find_label(bool(own))
+        self._check(own)
+        used = {*self._roles.values(), *options, *taken}
+        ignored = [n for n in self._names if n not in used]
+        self._say(own, options, ignored)
+        return Layout(self._roles, options, own, self._notes)
+
+    # Refusals -------------------------------------------------------------------------------------
+
+    def _refuse_pairs(self) -> None:
+        names = {spelled(n) for n in self._names}
+        for one, other in (("_a", "_b"), ("_1", "_2"), ("1", "2"), ("_left", "_right")):
+            if {f"model{one}", f"model{other}"} <= names and "member" not in self._given:
+                raise RecordError(
+                    f"{self._sheet.path}: one row compares two models (columns model{one}, "
+                    f"model{other}); who was preferred says nothing of who was right, so pairwise "
+                    "tables cannot be read; give one row per query and model with its answer or "
+                    "score"
+                )
+
+    def _check(self, own: Mapping[str, Mapping[str, str]]) -> None:
+        path, found = self._sheet.path, ", ".join(self._names[:12])
+        roles = self._roles
+        if "prompt" not in roles and "query_id" not in roles:
+            raise RecordError(
+                f"{path}: no column for the question; name it: --column prompt=COLUMN. Columns "
+                f"found: {found}"
+            )
+        columns = {role for by_role in own.values() for role in by_role} | set(roles)
+        if not columns & {"answer", "text", "score", "samples"}:
+            raise RecordError(
+                f"{path}: no column for what members answered; name it: --column text=COLUMN "
+                "(whole replies), --column answer=COLUMN or --column score=COLUMN, or name the "
+                f"columns of models: --members A,B. Columns found: {found}"
+            )
+        if not columns & {"label", "score"}:
+            raise RecordError(
+                f"{path}: no column for the right answer, and none for scores; name one: --column "
+                f"label=COLUMN or --column score=COLUMN. Columns found: {found}"
+            )
+
+    # One column a role ----------------------------------------------------------------------------
+
+    def _guess(self, taken: Collection[str]) -> None:
+        candidates: dict[str, list[str]] = {}
+        used = {*self._roles.values(), *taken}
+        for name in self._names:
+            if name in used:
+                continue
+            role = meant_by(name, _GUESSED, misspelt=False)
+            if role is None and spelled(name) in _REPEAT:
+                role = "repeat"
+            if role is not None and role not in self._given and self._fits(role, name):
+                candidates.setdefault(role, []).append(name)
+        if "latency_ms" in self._given:
+            candidates.pop("latency_s", None)
+        answers = candidates.get("answer", [])
+        if len(answers) > 1 and "label" not in {*self._given, *candidates}:
+            # beside a prediction, what is called `answer` is the right one
+            candidates["label"] = [n for n in answers if spelled(n) == "answer"]
+            candidates["answer"] = [n for n in answers if spelled(n) != "answer"]
+        candidates = {role: names for role, names in candidates.items() if names}
+        for role, names in candidates.items():
+            self._roles[role] = self._best(role, names)
+            if self._roles[role] != role:
+                self._guessed[role] = self._roles[role]
+
+    def _fits(self, role: str, name: str) -> bool:
+        values = [v for v in self._sheet.columns[name] if v is not None]
+        if not values:
+            return False
+        if role == "score" and name != "score":  # a column `correct` may hold the right letter
+            return isinstance(values[0], (bool, int, float)) or _is_judgement(values[:50])
+        return True
+
+    def _best(self, role: str, names: list[str]) -> str:
+        exact = [n for n in names if spelled(n) == role]
+        if len(names) == 1 or len(exact) == 1:
+            return (exact or names)[0]
+        if role in _ASIDE or role == "repeat":
+            order = SYNONYMS.get(role, _REPEAT)
+            return min(names, key=lambda n: order.index(spelled(n)) if spelled(n) in order else 99)
+        listed = " and ".join(f"'{n}'" for n in names)
+        raise RecordError(
+            f"{self._sheet.path}: columns {listed} could each be the {role}; say which: "
+            f"--column {role}={names[0]}"
+        )
+
+    def _find_label(self, wide: bool) -> None:
+        """Where no column is the label, one called `answer` may be: there is one for each query."""
+        roles = self._roles
+        if "label" in self._given or "label" in roles:
+            return
+        if "answer" in roles and "answer" not in self._given:
+            if wide or ("text" in roles and self._is_of_the_query(roles["answer"])):
+                roles["label"] = self._guessed["label"] = roles.pop("answer")
+                self._guessed.pop("answer", None)
+            return
+        used = set(roles.values())
+        for name in self._names:
+            if spelled(name) in _LABELS and name not in used and "score" not in roles:
+                roles["label"] = self._guessed["label"] = name
+                return
+
+    def _is_of_the_query(self, column: str) -> bool:
+        """Whether all rows of one query agree in this column."""
+        key = self._roles.get("query_id") or self._roles.get("prompt")
+        if key is None:
+            return False
+        seen: dict[str, Any] = {}
+        rows = zip(self._sheet.columns[key], self._sheet.columns[column], strict=True)
+        return all(seen.setdefault(str(query), value) == value for query, value in rows)
+
+    # Options, one a column ------------------------------------------------------------------------
+
+    def _options(self, taken: Collection[str]) -> list[str]:
+        if "choices" in self._roles or "choices" in self._given:
+            return []
+        free = [n for n in self._names if n not in {*self._roles.values(), *taken}]
+        marks = {n: match for n in free if (match := _OPTION.fullmatch(spelled(n)))}
+        found = sorted(marks, key=lambda n: (marks[n][1] or "", int(marks[n][2] or 0)))
+        keys = [marks[n][1] or int(marks[n][2]) for n in found]
+        runs: tuple[list[Any], ...] = (
+            [chr(97 + i) for i in range(len(keys))],
+            list(range(len(keys))),
+            list(range(1, len(keys) + 1)),
+        )
+        if len(keys) < 2 or keys not in runs:
+            return []
+        bare = all(len(n.strip()) == 1 for n in found)
+        others = set(free) - set(found) - {n for n in free if self._is_no_model(n)}
+        if bare and not others and not {"member", "text"} & set(self._roles):
+            right = self._roles.get("label") or self._roles.get("answer")
+            letters = {str(v).strip().lower() for v in self._sheet.columns.get(right or "", ())}
+            if not letters or not letters <= {*keys, "none"}:
+                return []  # models called A and B
+        return found
+
+    # Wide form ------------------------------------------------------------------------------------
+
+    def _named_members(self, members: Sequence[str]) -> dict[str, dict[str, str]]:
+        own: dict[str, dict[str, str]] = {}
+        for name in members:
+            columns = {role: c for c, (m, role) in self._companions().items() if m == name}
+            if name in self._sheet.columns:
+                columns["bare"] = name
+            if not columns:
+                raise RecordError(
+                    f"{self._sheet.path}: --members: no column of '{name}'; "
+                    f"{nearest(name, self._names)}"
+                )
+            own[name] = columns
+        return self._with_bare(own)
+
+    def _found_members(self, options: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Models that have columns; none where the table is of one model, in long form."""
+        used = {*self._roles.values(), *options}
+        rest = [n for n in self._names if n not in used and not self._is_no_model(n)]
+        own: dict[str, dict[str, str]] = {}
+        for column, (member, role) in self._companions().items():
+            if column in rest and (member in rest or self._is_shared(column, role)):
+                own.setdefault(member, {})[role] = column
+        if own:
+            for member in own:
+                if member in rest:
+                    own[member]["bare"] = member
+            return self._with_bare(own)
+        if {"text", "score", "samples"} & set(self._roles) or not rest:
+            return {}
+        if "answer" in self._roles and ("label" in self._roles or len(rest) < 2):
+            return {}
+        return self._with_bare({_last_part(n, rest): {"bare": n} for n in rest})
+
+    def _companions(self) -> dict[str, tuple[str, str]]:
+        found = {name: _companion(name) for name in self._names}
+        return {name: pair for name, pair in found.items() if pair is not None}
+
+    def _is_shared(self, column: str, role: str) -> bool:
+        """Whether other models have the same kind of column."""
+        return sum(r == role for _, r in self._companions().values()) > 1
+
+    def _is_no_model(self, name: str) -> bool:
+        own = spelled(name)
+        empty = all(v is None for v in self._sheet.columns[name])
+        return empty or own in _NO_MODELS or own.startswith("unnamed")
+
+    def _with_bare(self, own: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        """Say what the columns hold that are called like a model and nothing else."""
+        bare = [columns["bare"] for columns in own.values() if "bare" in columns]
+        if bare:
+            others = {role for columns in own.values() for role in columns}
+            role = self._role_of_bare(bare, others)
+            for columns in own.values():
+                if "bare" in columns:
+                    columns[role] = columns.pop("bare")
+        return own
+
+    def _role_of_bare(self, bare: Sequence[str], others: Collection[str]) -> str:
+        cells = [v for n in bare for v in self._sheet.columns[n] if v is not None]
+        label = self._roles.get("label")
+        labels = [] if label is None else [v for v in self._sheet.columns[label] if v is not None]
+        if "score" not in others and all(map(is_score, cells)):
+            if {"text", "answer"} & set(others) or not labels:
+                return "score"
+            if not any(map(is_score, labels)):
+                return "score"
+        if "text" in others:
+            return "answer"
+        if "answer" in others:
+            return "text"
+        raw = any(isinstance(v, str) and (len(v) > 60 or "\n" in v.strip()) for v in cells)
+        return "text" if raw else "answer"
+
+    # What was decided -----------------------------------------------------------------------------
+
+    def _say(
+        self, own: Mapping[str, Mapping[str, str]], options: Sequence[str], ignored: Sequence[str]
+    ) -> None:
+        name = self._sheet.path.name
+        if self._guessed:
+            listed = ", ".join(f"{role}={column}" for role, column in self._guessed.items())
+            self._notes.append(f"{name}: columns found by their names: {listed} (--column changes)")
+        if options:
+            self._notes.append(f"{name}: options are the columns {', '.join(options)}")
+        if own:
+            roles = list(dict.fromkeys(role for columns in own.values() for role in columns))
+            what = "named" if self._members is not None else "taken for models (--members changes)"
+            self._notes.append(
+                f"{name}: one column per model, {what}: {_some(list(own))}; read as "
+                + ", ".join(roles)
+            )
+        if ignored:
+            self._notes.append(f"{name}: columns ignored: {_some(ignored)}")
+
+
+def _companion(name: str) -> tuple[str, str] | None:
+    """Model and role of a column such as `gpt-4_score`, `gpt-4|total_cost` or `response.gpt-4`."""
+    splits = list(_SEPARATOR.finditer(name.rstrip(") ")))
+    for match in splits:
+        role = meant_by(name[match.end() :], COMPANIONS, misspelt=False)
+        if role is not None and match.start():
+            return name[: match.start()], role
+    for match in reversed(splits):
+        role = meant_by(name[: match.start()], COMPANIONS, misspelt=False)
+        if role is not None:
+            return name[match.end() :], role
+    return None
+
+
+def _last_part(name: str, names: Sequence[str]) -> str:
+    """Name of a model without the object that it stood in with all others."""
+    heads = {n.partition(".")[0] for n in names}
+    return name.partition(".")[2] if len(heads) == 1 and all("." in n for n in names) else name
+
+
+def _is_judgement(values: Sequence[Any]) -> bool:
+    def fits(value: Any) -> bool:
+        return is_score(value) or bool(re.match(r"\s*[-+]?[\d.,]+\s*%?\s*$", str(value)))
+
+    return all(map(fits, values))
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
