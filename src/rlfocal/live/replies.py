@@ -18,7 +18,7 @@ from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
 from rlfocal.pool.types import Response
 from rlfocal.records import FloatArray
-from rlfocal.records.answers import MathExtractor
+from rlfocal.records.canonical import expression_names
 from rlfocal.records.samples import agreed
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Replies:
         if len(texts) < 2:
             return
         # Another process compares; meanwhile others go on.
-        name = await asyncio.to_thread(MathExtractor().classes, sorted(texts))
+        name = await asyncio.to_thread(expression_names, texts)
         for n, reply in self._read.items():
             samples = tuple(None if s is None else name[s] for s in reply.samples)
             if samples != reply.samples:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,10 +24,17 @@ from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
 from rlfocal.records.options import OptionReader
 from rlfocal.records.schema import DatasetInfo
 
-__all__ = ["Canonical", "Questions", "canonical", "canonical_queries", "open_extractor"]
+__all__ = [
+    "Canonical",
+    "Questions",
+    "canonical",
+    "canonical_queries",
+    "expression_names",
+    "open_extractor",
+]
 
 _PLAIN = {
-    "number": r"^(0|-?[1-9][0-9]{0,17})$",
+    "number": r"^(0|-?([1-9][0-9]{0,17}(\.[0-9]{0,17}[1-9])?|0\.[0-9]{0,17}[1-9]))$",
     "choice": r"^[A-Z]$",
 }
 """Texts that are canonical beyond doubt: no Python runs for them."""
@@ -155,12 +162,13 @@ class _Column:
         self.column, self.dictionary = column, encoded.dictionary
         self.texts: list[str] = encoded.dictionary.to_pylist()
         self.code = np.asarray(encoded.indices.fill_null(-1).to_numpy(), dtype=np.int64)
-        self._out = self.code.copy()
+        self._out = self.code
         self._vocabulary = list(self.texts)
-        self._place = {text: i for i, text in enumerate(self.texts)}
 
     def put(self, rows: NDArray[np.int64] | int, text: str | None) -> None:
         """Write a text into rows."""
+        if self._out is self.code:  # most columns are canonical and are not copied
+            self._out = self.code.copy()
         if text is None:
             self._out[rows] = -1
             return
@@ -180,9 +188,13 @@ class _Column:
             used[:-1] &= ~np.asarray(plain.to_numpy(zero_copy_only=False), dtype=bool)
         return np.flatnonzero(own & used[self.code])
 
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {text: i for i, text in enumerate(self.texts)}
+
     def written(self) -> pa.Array:
         """The column as it is now."""
-        if (self._out == self.code).all():
+        if self._out is self.code:
             return self.column
         indices = pa.array(self._out, pa.int32(), mask=self._out < 0)
         return pa.array(self._vocabulary, pa.string()).take(indices)
@@ -218,7 +230,8 @@ class _Reading:
                 text = column.texts[column.code[r]]
                 found = self._options.label(text, rows[r]) if kind is None else read(text)
                 self._tally.add("labels", _name(kind), text, found)
-                column.put(r, text if found is None else found)
+                if found not in (None, text):
+                    column.put(r, found)
         return column.written()
 
     def answers(self, column: pa.ChunkedArray, row: NDArray[np.int64], name: str) -> pa.Array:
@@ -243,7 +256,8 @@ class _Reading:
                     text = column.texts[column.code[r]]
                     found = self._options.answer(text, int(row[r]))
                     self._tally.add(what, "choice", text, found)
-                    column.put(r, found)
+                    if found != text:
+                        column.put(r, found)
                 continue
             reader = open_extractor(kind)
             code = column.code[own]
@@ -253,7 +267,8 @@ class _Reading:
                     text = column.texts[column.code[same[0]]]
                     found = (text.strip() or None) if reader is None else reader.extract(text)
                     self._tally.add(what, kind.name, text, found, len(same))
-                    column.put(same, found)
+                    if found != text:
+                        column.put(same, found)
         return column.written()
 
     def notes(self) -> list[str]:
@@ -329,14 +344,26 @@ def _group(
         for c in columns:
             for text in _listed(answers[c][r]):
                 given[int(row[r])][text] = None
-    reader = MathExtractor()
-    alike = {q: reader.classes(sorted(texts), label=label[q]) for q, texts in given.items()}
+    alike = {q: expression_names(texts, label[q]) for q, texts in given.items()}
     for c in columns:
         new = [
             _renamed(value, alike.get(q)) for value, q in zip(answers[c], row.tolist(), strict=True)
         ]
         responses = _with(responses, c, pa.array(new, responses.schema.field(c).type))
     return queries, responses
+
+
+def expression_names(texts: Iterable[str], label: str | None = None) -> dict[str, str]:
+    """Name equal expressions alike: by the label, else by the first of them in alphabetical order.
+
+    Args:
+        texts: canonical answers to one query.
+        label: canonical; what equals it bears its name.
+    """
+    ordered = sorted(set(texts))
+    named: dict[int, str] = {} if label is None else {0: label}
+    numbers = MathExtractor().classes(ordered, label)
+    return {text: named.setdefault(k, text) for text, k in zip(ordered, numbers, strict=True)}
 
 
 def _listed(value: Any) -> Iterable[str]:

@@ -24,6 +24,7 @@ AS_THEY_ARE = ""
 NOT_OPEN = ("choice", "score only", "tool calls")
 """What `answers` may also be: it says nothing of how open questions are answered."""
 
+_DIGITS = re.compile(r"-?[1-9][0-9]{0,17}")
 _LETTER = re.compile(r"\(?[A-Z][).]?")
 _FRACTION = re.compile(r"[+-]?\d+\s*/\s*\d+")
 _LATEX = re.compile(r"\\[a-zA-Z]+|\$[^$]+\$|[\^_]\{?\w")
@@ -59,7 +60,7 @@ def kind_of(labels: Iterable[str | None]) -> str:
     if not given:
         return AS_THEY_ARE
     number = extractor("number").read
-    plain = [number(label) is not None for label in given]
+    plain = [bool(_DIGITS.fullmatch(label)) or number(label) is not None for label in given]
     if all(plain):
         return "number"
     if all(_WORKED.search(label) for label in given):  # solutions that end on "#### 18"

@@ -85,6 +85,8 @@ class OptionReader:
         A 0 tells that they count from 0, the number of options that they count from 1. Both, or
         neither, leaves a doubt, and a number is no answer.
         """
+        if not self._n_options.any():
+            return {}
         found = pc.fill_null(pc.match_substring_regex(texts, _INDEX), False)
         is_number = np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
         own = np.flatnonzero(is_number & (row >= 0))

@@ -144,7 +144,7 @@ def test_graded_scores_stay_scores() -> None:
     )
     assert data.queries["label"].to_pylist() == [None]
     assert data.responses["answer"].to_pylist() == [None, None]
-    assert build_table(data).member_score.tolist() == [[pytest.approx(0.3), pytest.approx(0.7)]]
+    assert build_table(data, members=["a", "b"]).member_score[0] == pytest.approx([0.3, 0.7])
 
 
 def test_long_labels_are_texts_judged_by_their_scores() -> None:
