@@ -78,7 +78,8 @@ def _differing(cases: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
     """Pairs of different answers of one kind that count as equal."""
     by_kind: dict[str, set[str]] = {}
     for case in cases:
-        if case["kind"] != "math" and case["answer"] is not None:
+        is_plain = case["kind"] == "choice" or not case.get("options")
+        if case["kind"] != "math" and is_plain and case["answer"] is not None:
             by_kind.setdefault(case["kind"], set()).add(case["answer"].casefold())
     for kind, answers in by_kind.items():
         tool = extractor(kind, **({"n_options": 26} if kind == "choice" else {}))

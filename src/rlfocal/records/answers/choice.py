@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from rlfocal.records.answers.cleaning import even, plain
-from rlfocal.records.answers.letters import bare, leading, named, standing
+from rlfocal.records.answers.letters import bare, is_joined, leading, named, standing
 from rlfocal.records.answers.markers import Mark
 from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
 from rlfocal.records.answers.text import canonical_text
@@ -179,6 +179,8 @@ class ChoiceExtractor:
             return None
         letter, rest = (found[1] or found[3]).upper(), found[2] or found[4] or ""
         other = self._of_text(rest)
+        if other is None and is_joined(text[1 + (found[1] is not None) + 1 :], letter, self._letters):
+            return None
         if letter not in self._letters or (other is not None and other != letter):
             return None
         if other == letter or not self.options:

@@ -182,7 +182,7 @@ def plain(text: str) -> str:
 
     `$` stays, because it is a currency too, and so does `\boxed`, which marks the answer.
     """
-    if "\\" in text:
+    if "\\" in text or "{,}" in text:
         text = _THOUSANDS.sub(",", text)
         text = _DELIMITER.sub(" ", text.replace("\\%", "%").replace("\\$", "$"))
         for _ in range(3):  # wrappers in wrappers

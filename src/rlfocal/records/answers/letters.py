@@ -10,7 +10,7 @@ import re
 
 from rlfocal.records.answers.settling import SEVERAL
 
-__all__ = ["bare", "leading", "named", "standing"]
+__all__ = ["bare", "is_joined", "leading", "named", "standing"]
 
 _OPENING = r"[\s\"'*_:$\-]*"
 _FILLER = (
@@ -42,6 +42,7 @@ _SINGULAR = re.compile(
     r"\s+(?:is|was|has|does|would|could|can|cannot|may|might|seems|gives|fails|describes|"
     r"represents|refers|means|contradicts|[a-z]{3,}(?:s|ed)|isn't|doesn't|can't|won't|think|am|will)$"
 )
+_GOES_ON = re.compile(r"\s+(?:(?:is|because|since)\b|(?:and|or)\s[(\[]?[A-Z](?![A-Za-z']))")
 _BARE = re.compile(
     r"(?:(?:the\s)?(?:correct\s|right\s|final\s)?(?:option|choice|letter|answer)\s?[:\-]?\s?)?"
     r"[(\[{<\"'*$]*\s*([A-Za-z])\s*[)\]}>\"'*$.:,;!]*",
@@ -80,7 +81,7 @@ def named(text: str, letters: str) -> str | None:
         return None
     if letter == "I" and not is_enclosed and _ROMAN.match(rest):
         return SEVERAL
-    if _is_joined(rest, letter.upper(), letters):
+    if is_joined(rest, letter.upper(), letters):
         return SEVERAL
     return letter.upper() if letter.upper() in letters else SEVERAL
 
@@ -93,7 +94,12 @@ def _stands(letter: str, rest: str) -> bool:
     return letter not in "AI" or not following or _CONNECTIVE.match(rest) is not None
 
 
-def _is_joined(rest: str, letter: str, letters: str) -> bool:
+def is_joined(rest: str, letter: str, letters: str) -> bool:
+    """Say whether a letter's text goes on with another letter that is meant too ("A and C").
+
+    >>> is_joined(" and C.", "A", "ABCD"), is_joined(", and B is wrong", "A", "ABCD")
+    (True, False)
+    """
     further = _FURTHER.match(rest)
     if further is None or further["letter"] not in letters or further["letter"] == letter:
         return False
@@ -138,7 +144,7 @@ def leading(text: str, letters: str) -> str | None:
     rest = text[found.end() :]
     if letter == "I" and not found[1] and text[found.end() - 1 : found.end()] == ",":
         return None  # "I, for one, ..."
-    if _is_joined(rest, letter, letters) or (letter == "I" and _ROMAN.match(rest)):
+    if is_joined(rest, letter, letters) or (letter == "I" and _ROMAN.match(rest)):
         return SEVERAL
     following = re.search(r"\n[\s\"'*]*[(\[]?([A-Z])[)\].:]", rest)
     if letter not in letters or (following and following[1] != letter):
@@ -170,9 +176,7 @@ def _is_letter(text: str, found: re.Match[str]) -> bool:
     letter, rest = found["letter"], text[found.end() : found.end() + 40]
     if letter not in "AI":
         return True
-    if _WORDLIKE.match(rest) and not (
-        letter == "A" and re.match(r"\s+(?:is|because|since)\b", rest)
-    ):
+    if _WORDLIKE.match(rest) and not (letter == "A" and _GOES_ON.match(rest)):
         return False
     before = text[max(0, found.start() - 16) : found.start()].rstrip()
     if letter == "I":

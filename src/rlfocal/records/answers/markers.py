@@ -68,13 +68,15 @@ _WORDS = (
     "correct choice", "correct statement", "right option", "right choice", "best option",
     "best choice", "endergebnis", "résultat final", "resultado final", "正确选项", "最终结果",
 )  # fmt: skip
+_JSON_VALUE = re.compile(r'\s*"((?:[^"\\\n]|\\.)*)"\s*(?=[,}\n]|$)')
 _HASHES = re.compile(r"#{4,}[ \t]*(?=[^\s#])")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{}]))")
 _TAG = re.compile(r"<((?:final_?)?answer|output|final|result)>", re.IGNORECASE)
 _HEAD = re.compile(
     r"\n[ \t]*(?:[#>*-]+[ \t]*)*(?:new |next |another )?(?:question|problem|exercise|input|q|human|"
     r"user|instruction|student|frage|aufgabe|pregunta|domanda|вопрос|问题|题目|質問|问)"
-    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.：]",
+    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.：]"
+    r"|\n[ \t]*(?:#{1,6}|\*\*)[ \t]*(?:question|problem|exercise)[ \t]#?[0-9]{1,4}\b",
     re.IGNORECASE,
 )
 
@@ -115,6 +117,8 @@ def _word(text: str, start: int, end: int) -> Mark | None:
     rest = text[after.end() : after.end() + WINDOW]
     if _NEGATED.match(rest):
         return None
+    if text[end : end + 1] == '"' and (value := _JSON_VALUE.match(rest)) is not None:
+        return Mark("words", start, after.end() + value.end(), value[1], True)
     hint = _HINT.match(rest)
     place = after.end() + (hint.end() if hint else 0)
     return Mark("words", start, place, text[place : place + WINDOW], False)

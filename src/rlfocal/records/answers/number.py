@@ -58,9 +58,10 @@ _OPERATOR = re.compile(
 )
 _EQUALS = re.compile(r"[)\s%$]*(?:[a-zA-Z°/]{1,20}\s){0,3}[)\s]*(?:=|≈|\\approx|equals)\s*")
 _RANGE = re.compile(
-    r"\s?(?:%|[a-z]{1,10}(?=\s))?\s?(?:-|~|\b(?:to|through|bis|or|oder|à)\b)\s?$", re.IGNORECASE
+    r"\s*(?:%|[a-z]{1,10}(?=\s))?\s*(?:-|~|\b(?:to|through|bis|or|oder|à)\b)\s*$", re.IGNORECASE
 )
-_ALSO = re.compile(r"\s?(?:,|;|and|or|und|y|et)\s?$", re.IGNORECASE)
+_BETWEEN = re.compile(r"\b(?:between|from|zwischen|entre)\s*$", re.IGNORECASE)
+_ALSO = re.compile(r"\s*(?:,|;|and|or|und|y|et)\s*$", re.IGNORECASE)
 _CENTS = re.compile(
     r"\s?(?:dollars?|euros?|pounds?)?,?\s(?:and\s)?([0-9]{1,2})\s?(?:cents?|pence)\b"
 )
@@ -262,6 +263,8 @@ def _starts_range(text: str, found: Numeral) -> bool:
     following = next(numerals(text, found.end), None)
     if following is None or following.value is None:
         return False
+    if _BETWEEN.search(text, max(0, found.start - 12), found.start):
+        return True
     return _RANGE.fullmatch(text, found.end, following.start) is not None
 
 
