@@ -39,7 +39,7 @@ def test_json_has_the_documented_shape(result: BenchResult) -> None:
     found = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert set(found) == {
         "data", "members", "protocol", "rows", "frontiers", "environment", "not_applicable",
-        "synthetic", "notes", "budgets", "calibration",
+        "synthetic", "notes", "budgets", "calibration", "missing",
     }  # fmt: skip
     assert found["budgets"] == []  # nothing learned ran; test_budgets.py pins the cells
     assert found["data"] == "synthetic"

@@ -117,7 +117,8 @@ def test_gap_closed_by_hand() -> None:
 def scores_of(points: dict[tuple[str, float | None], tuple[list[float], float]]) -> Scores:
     score = np.array([s for s, _ in points.values()], dtype=float).T
     calls = np.broadcast_to([c for _, c in points.values()], score.shape)
-    return Scores(tuple(points), np.arange(len(score)), score, calls, calls, calls)
+    known = np.ones(score.shape, dtype=bool)
+    return Scores(tuple(points), np.arange(len(score)), score, calls, calls, calls, known)
 
 
 FRONTIER = scores_of(

@@ -28,7 +28,8 @@ def scores_of(points: dict[Key, Line]) -> Scores:
         np.broadcast_to(np.array([line[i] for line in points.values()], dtype=float), score.shape)
         for i in (1, 2)
     )
-    return Scores(tuple(points), np.arange(len(score)), score, calls, calls, cost)
+    known = np.ones(score.shape, dtype=bool)
+    return Scores(tuple(points), np.arange(len(score)), score, calls, calls, cost, known)
 
 
 TABLE = scores_of(

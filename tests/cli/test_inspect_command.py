@@ -49,7 +49,13 @@ def test_missing_and_unusable_answers_are_counted_apart(run: Run, small: Path) -
     found = json.loads(run("inspect", small, "--json").out)
     counts = {row["member"]: (row["n_missing"], row["n_unusable"]) for row in found["members"]}
     assert counts == {"ann": (0, 1), "bob": (0, 0), "cyd": (2, 0)}
-    assert any("2 responses are missing" in note for note in found["notes"])
+    said = "2 of 36 responses are missing (5.6 %); nothing is counted for them"
+    assert said in found["notes"]
+    cyd = next(row for row in found["members"] if row["member"] == "cyd")
+    assert cyd["coverage"] == pytest.approx(10 / 12)
+    shown = run("inspect", small).out
+    assert "answered %" in shown
+    assert "83.3" in shown
 
 
 def test_repeated_prompts_are_counted(run: Run, small: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +51,8 @@ AXIS_TITLES: dict[Axis, str] = {
     "usd": "mean USD a query, in multiples of what the best single member costs",
 }
 """The axes in the order in which they are shown, and what a budget on each means."""
+_LEAST_QUERIES = 30
+"""Fewer queries on which everything was measured are compared on nothing."""
 EQUAL_COST = (
     "Each learned strategy against the most accurate simple strategy at the same mean spend. The "
     "simple one is chosen anew at every budget, with hindsight, which favours it. Brackets: 95 % "
@@ -128,6 +130,7 @@ def equal_cost(
     *,
     priced: bool = False,
     n_resamples: int = 2000,
+    withheld: bool = False,
 ) -> tuple[BudgetCell, ...]:
     """Compare every learned strategy with the best simple one at each budget.
 
@@ -136,6 +139,10 @@ def equal_cost(
         budgets: mean calls a query; "all" is added.
         priced: whether `cost` is in USD; then the dollar axis is compared too.
         n_resamples: bootstrap resamples behind every interval.
+        withheld: whether too much is missing for a verdict.
+
+    Where responses are missing, everything is over the queries on which every strategy was measured
+    at every setting; with fewer than 30 of these there are no cells.
 
     Returns:
         Cells by axis, strategy and rising budget, "all" last. None where the learned strategy or
@@ -150,13 +157,19 @@ def equal_cost(
     simple = [name for name in names if is_simple(name)]
     if not learned:
         return ()
+    if not table.measured.all():
+        used = [i for i, (name, _) in enumerate(table.points) if name in {*learned, *simple}]
+        table = table.take(used).measured_everywhere()
+        if len(table.group) < _LEAST_QUERIES:
+            return ()
     cells = _cells(table, "calls", check_budgets(budgets), learned, simple)
     if priced:
         base = float(frontier(table, BEST_SINGLE, axis="usd").spend[0])
         # A free best member leaves no multiple to compare at; "all" still stands.
         limits = [share * base for share in USD_SHARES] if base > 0 else []
         cells += _cells(table, "usd", limits, learned, simple)
-    return _with_intervals(cells, table, n_resamples) if cells else ()
+    found = _with_intervals(cells, table, n_resamples) if cells else ()
+    return tuple(replace(cell, verdict="withheld") for cell in found) if withheld else found
 
 
 def _cells(

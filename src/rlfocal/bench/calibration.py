@@ -84,14 +84,15 @@ def calibrations(per_query: pa.Table, strategies: Sequence[str]) -> tuple[Calibr
 
     Args:
         per_query: rows of a benchmark.
-        strategies: names, in the order in which they shall stand; each has rows.
+        strategies: names, in the order in which they shall stand; each has rows, and was measured
+            on some.
     """
     rows = per_query.select(["strategy", "confidence", "score", "group"]).filter(
         pc.is_null(per_query["dial"])
     )
     found = []
     for name in strategies:
-        own = rows.filter(pc.equal(rows["strategy"], name))
+        own = rows.filter(pc.equal(rows["strategy"], name)).filter(pc.field("score").is_valid())
         confidence, score = (
             own[column].to_numpy().astype(np.float64) for column in ("confidence", "score")
         )

@@ -22,6 +22,7 @@ from rlfocal.diversity import (
     weighted_sum,
 )
 from rlfocal.records import BoolArray, ResponseTable
+from rlfocal.records.missing import complete_part
 from rlfocal.strategies.protocol import unmet
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import Plurality, rank_members
@@ -57,6 +58,7 @@ class Independence:
     data: str
     synthetic: bool
     n_queries: int
+    """That every member answered."""
     members: tuple[str, ...]
     pool: Mapping[str, float]
     """Ensemble measure → value of the whole pool; higher = more diverse in each."""
@@ -87,8 +89,15 @@ def measure_independence(
         top: subsets to list for each criterion.
         size: members in a listed subset; None for any number from 2 on.
         rng: drives the search in pools too large to try every subset.
+
+    How members fail together is measured on the queries that every member answered.
+
+    Raises:
+        RecordError: there is no such query.
     """
-    failed = table.failed
+    failed = table.failed[table.complete]
+    if not len(failed):
+        complete_part(table)  # raises, and says which members have queries in common
     counts = FailureCounts.from_failed(failed)
     no_vote = unmet(Plurality(), table)
     vote = None if no_vote else VoteAccuracy(table, rank_members(table))
@@ -108,7 +117,7 @@ def measure_independence(
     return Independence(
         data=table.name,
         synthetic=table.synthetic,
-        n_queries=table.n_queries,
+        n_queries=len(failed),
         members=table.members,
         pool={name: float(measure(failed, everybody)[0]) for name, measure in MEASURES.items()},
         pairs=_pairs(table),
@@ -122,7 +131,7 @@ def measure_independence(
 
 
 def _pairs(table: ResponseTable) -> tuple[Pair, ...]:
-    counts = pair_counts(table.failed)
+    counts = pair_counts(table.failed[table.complete])
     matrices = {name: measure(counts) for name, measure in PAIRWISE.items()}
     first, second = np.triu_indices(table.n_members, 1)
     order = np.argsort(-matrices["correlation"][first, second], kind="stable")
@@ -140,7 +149,7 @@ def _described(
 ) -> tuple[RankedSubset, ...]:
     focal = counts.focal(masks)
     voted = None if vote is None else vote(masks)
-    accuracy = table.member_score.mean(axis=0, dtype=np.float64)
+    accuracy = table.member_accuracy
     return tuple(
         RankedSubset(
             members=tuple(name for name, inside in zip(table.members, mask, strict=True) if inside),

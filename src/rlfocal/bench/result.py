@@ -20,6 +20,7 @@ from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, judge
 from rlfocal.errors import RecordError
 from rlfocal.files import check_writable, read_json, replace_file
+from rlfocal.records.missing import Missing
 
 __all__ = [
     "BEST_SINGLE",
@@ -31,7 +32,7 @@ __all__ = [
     "Verdict",
 ]
 
-Verdict = Literal["better", "worse", "no difference", "reference", "bound"]
+Verdict = Literal["better", "worse", "no difference", "withheld", "reference", "bound"]
 
 _ROWS, _JSON, _TABLE, _HISTORY = "rows.parquet", "bench.json", "leaderboard.md", "history.json"
 
@@ -42,30 +43,42 @@ class LeaderboardRow:
 
     strategy: str
     accuracy: float
-    """Mean score in [0, 1]."""
+    """Mean score in [0, 1], over the queries on which it was measured."""
     accuracy_ci: tuple[float, float]
     """95 % interval over queries."""
     mean_calls: float
     mean_cost_usd: float | None
     """USD a query; None where prices are not known."""
     mean_rounds: float
-    gain_over_best_single: float
-    """Paired difference in accuracy to the best single member, chosen on training queries."""
-    gain_ci: tuple[float, float]
+    gain_over_best_single: float | None
+    """Paired difference in accuracy to the best single member, chosen on training queries, over the
+    queries on which both were measured; None where there are none."""
+    gain_ci: tuple[float, float] | None
     oracle_gap_closed: float | None
-    """(accuracy - best single) / (oracle - best single); None where that gap is zero."""
+    """(accuracy - best single) / (oracle - best single); None where that gap is zero or unknown."""
     fit_s: float
     """Median over folds and seeds of the seconds that fitting took."""
     replay_s: float
     """Median over folds and seeds of the seconds that replaying the test queries took."""
+    n_measured: int | None = None
+    """Tested queries of which the worth of its answer is known; None in results older than this."""
+    n_compared: int | None = None
+    """Those of them on which the best single member was measured as well."""
+    withheld: bool = False
+    """Whether too many responses are missing for a verdict."""
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it beats the best single member: only where the interval excludes zero."""
+        """Whether it beats the best single member: only where the interval excludes zero.
+
+        Withheld where too much is missing to say.
+        """
         if self.strategy == ORACLE:
             return "bound"
         if self.strategy == BEST_SINGLE:
             return "reference"
+        if self.withheld or self.gain_ci is None:
+            return "withheld"
         return judge(self.gain_ci)
 
 
@@ -117,6 +130,8 @@ class BenchResult:
     """Each learned strategy against the best simple one at equal cost."""
     calibration: tuple[Calibration, ...] = ()
     """Whether confidence means what it says; in the order of `rows`."""
+    missing: Missing | None = None
+    """What is missing of the responses; None where nothing is."""
 
     def to_json(self) -> dict[str, Any]:
         """The bench JSON of docs/bench.md."""
@@ -129,6 +144,7 @@ class BenchResult:
             "budgets": [asdict(cell) for cell in self.budgets],
             "calibration": [asdict(found) for found in self.calibration],
             "not_applicable": dict(self.not_applicable),
+            "missing": None if self.missing is None else asdict(self.missing),
             "synthetic": self.synthetic,
             "notes": list(self.notes),
             "environment": dict(self.environment),
@@ -233,6 +249,7 @@ class BenchResult:
                 },
                 budgets=tuple(_cell(cell) for cell in found.get("budgets", ())),
                 calibration=tuple(_calibration(c) for c in found.get("calibration", ())),
+                missing=Missing(**found["missing"]) if found.get("missing") else None,
                 not_applicable=found["not_applicable"],
                 synthetic=found["synthetic"],
                 notes=tuple(found["notes"]),
@@ -248,8 +265,8 @@ class BenchResult:
 
 
 def _row(row: dict[str, Any]) -> LeaderboardRow:
-    intervals = {name: tuple(row[name]) for name in ("accuracy_ci", "gain_ci")}
-    return LeaderboardRow(**{**row, **intervals})
+    gain_ci = None if row["gain_ci"] is None else tuple(row["gain_ci"])
+    return LeaderboardRow(**{**row, "accuracy_ci": tuple(row["accuracy_ci"]), "gain_ci": gain_ci})
 
 
 def _cell(cell: dict[str, Any]) -> BudgetCell:
@@ -293,15 +310,21 @@ _HEADER = (
 )
 
 
+def _gain(row: LeaderboardRow) -> str:
+    if row.gain_over_best_single is None or row.gain_ci is None:
+        return "-"
+    low, high = (100 * value for value in row.gain_ci)
+    return f"{100 * row.gain_over_best_single:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
 def _markdown_row(row: LeaderboardRow) -> str:
     low, high = (100 * value for value in row.accuracy_ci)
-    gain_low, gain_high = (100 * value for value in row.gain_ci)
     cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
     closed = "-" if row.oracle_gap_closed is None else f"{100 * row.oracle_gap_closed:.0f} %"
     cells = (
         f"{row.strategy} (bound)" if row.verdict == "bound" else row.strategy,
         f"{100 * row.accuracy:.1f} [{low:.1f}, {high:.1f}]",
-        f"{100 * row.gain_over_best_single:+.1f} [{gain_low:+.1f}, {gain_high:+.1f}]",
+        _gain(row),
         row.verdict,
         f"{row.mean_calls:.2f}",
         cost,

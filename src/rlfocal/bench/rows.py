@@ -98,7 +98,7 @@ def _batch(
         "group": table.group[rows],
         "task": _coded(table.task[rows], tasks),
         "answer": pa.array(answer, pa.string()),
-        "score": outcome.score.astype(np.float32),
+        "score": pa.array(outcome.score.astype(np.float32), from_pandas=True),
         "confidence": outcome.confidence.astype(np.float32),
         "n_calls": outcome.n_calls.astype(np.int32),
         "n_rounds": outcome.n_rounds.astype(np.int32),
@@ -126,17 +126,48 @@ class Scores(NamedTuple):
     group: IntArray
     """int64[Q]: queries with the same number have the same prompt."""
     score: NDArray[np.float64]
-    """float64[Q, P]."""
+    """float64[Q, P]; 0 where not measured."""
     n_calls: NDArray[np.float64]
     """float64[Q, P]."""
     n_rounds: NDArray[np.float64]
     """float64[Q, P]."""
     cost: NDArray[np.float64]
     """float64[Q, P]."""
+    measured: NDArray[np.bool_]
+    """bool[Q, P]: whether the worth of an answer is known, of any seed's."""
+
+    def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """float64[P]: means over what was measured, of float64[Q, P]; 0 where nothing was."""
+        if self.measured.all():
+            return np.asarray(values.mean(axis=0))
+        total = np.where(self.measured, values, 0).sum(axis=0)
+        return np.asarray(total / np.maximum(self.measured.sum(axis=0), 1))
+
+    def take(self, columns: Sequence[int]) -> Scores:
+        """Some of the operating points."""
+        of = list(columns)
+        return self._replace(
+            points=tuple(self.points[i] for i in of),
+            score=self.score[:, of],
+            n_calls=self.n_calls[:, of],
+            n_rounds=self.n_rounds[:, of],
+            cost=self.cost[:, of],
+            measured=self.measured[:, of],
+        )
+
+    def measured_everywhere(self) -> Scores:
+        """The queries on which every operating point was measured."""
+        rows = self.measured.all(axis=1)
+        if rows.all():
+            return self
+        arrays = {n: a[rows] for n, a in self._asdict().items() if n != "points"}
+        return self._replace(**arrays)
 
 
 def scores(per_query: pa.Table) -> Scores:
     """Turn per-query rows into matrices.
+
+    A score that is null was not measured; what it took is no figure either.
 
     Args:
         per_query: rows of a benchmark, each operating point on the same queries.
@@ -167,10 +198,16 @@ def scores(per_query: pa.Table) -> Scores:
             "point must cover all"
         )
 
+    measured = ~np.isnan(per_query["score"].to_numpy().astype(np.float64))
+    if not measured.all():
+        count = np.bincount(cell, measured, minlength=len(count))
+
     def mean(column: str) -> NDArray[np.float64]:
         values = per_query[column].to_numpy().astype(np.float64)
+        if not measured.all():
+            values = np.where(measured, values, 0)
         total = np.bincount(cell, values, minlength=len(count))
-        return np.asarray(total / count).reshape(shape)
+        return np.asarray(total / np.maximum(count, 1)).reshape(shape)
 
     return Scores(
         points=points,
@@ -179,6 +216,7 @@ def scores(per_query: pa.Table) -> Scores:
         n_calls=mean("n_calls"),
         n_rounds=mean("n_rounds"),
         cost=mean("cost"),
+        measured=count.reshape(shape) > 0,
     )
 
 

@@ -27,9 +27,11 @@ from rlfocal.bench.result import (
     LeaderboardRow,
 )
 from rlfocal.bench.rows import Scores, per_query_rows, scores
-from rlfocal.bench.statistics import bootstrap_means, gap_closed
+from rlfocal.bench.statistics import MeasuredMeans, gap_closed
+from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
+from rlfocal.records.missing import missing_of
 
 __all__ = ["OnProgress", "run_bench"]
 
@@ -79,10 +81,17 @@ def run_bench(
             not_applicable.setdefault(result.job.strategy, result.not_applicable)
     results = [result for result in results if result.job.strategy not in not_applicable]
     results, dropped = _common_dials(results)
+    results, unmeasured = _measured(table, results)
+    not_applicable |= unmeasured
     per_query = per_query_rows(table, part.folds, results)
     found, priced = scores(per_query), table.cost_unit == "usd"
     n_groups = len(np.unique(found.group))
-    rows = _leaderboard(found, results, protocol, priced=priced)
+    missing = missing_of(table.take(np.concatenate([fold.test for fold in part.folds])))
+    withheld = missing is not None and missing.withheld
+    rows = _leaderboard(found, results, protocol, priced=priced, withheld=withheld)
+    budgets_found = equal_cost(
+        found, limits, priced=priced, n_resamples=protocol.n_resamples, withheld=withheld
+    )
     return BenchResult(
         data=table.name,
         members=table.members,
@@ -92,7 +101,12 @@ def run_bench(
         frontiers=_frontiers(found, priced=priced),
         not_applicable={name: not_applicable[name] for name in names if name in not_applicable},
         synthetic=table.synthetic,
-        notes=(*_notes(table, part, n_groups), *dropped, *_stand_ins(results)),
+        notes=(
+            *([missing.explain()] if missing is not None else []),
+            *_notes(table, part, n_groups),
+            *dropped,
+            *_stand_ins(results),
+        ),
         environment=environment(),
         per_query=per_query,
         histories=tuple(
@@ -105,8 +119,9 @@ def run_bench(
             for result in results
             if result.history
         ),
-        budgets=equal_cost(found, limits, priced=priced, n_resamples=protocol.n_resamples),
+        budgets=budgets_found,
         calibration=calibrations(per_query, [row.strategy for row in rows]),
+        missing=missing,
     )
 
 
@@ -157,6 +172,36 @@ def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[s
     return kept, notes
 
 
+def _measured(
+    table: ResponseTable, results: Sequence[JobResult]
+) -> tuple[list[JobResult], dict[str, str]]:
+    """Leave out what was measured on no tested query, and say why.
+
+    Raises:
+        ConfigError: that is the best single member, so there is nothing to compare with.
+    """
+    ever: dict[tuple[str, float | None], bool] = {}
+    for result in results:
+        for point in result.points:
+            key = result.job.strategy, point.dial
+            ever[key] = ever.get(key, False) or bool(point.outcome.measured.any())
+    if all(ever.values()):
+        return list(results), {}
+    if not ever[BEST_SINGLE, None]:
+        raise ConfigError(
+            f"{table.name}: nothing is recorded of the best single member on any tested query, so "
+            "nothing can be compared with it; use --complete, other --members, or record more"
+        )
+    why = "nothing is recorded of the members that it asks, on any tested query"
+    left_out = {name: why for (name, dial), was in ever.items() if dial is None and not was}
+    kept = [
+        result._replace(points=tuple(p for p in result.points if ever[result.job.strategy, p.dial]))
+        for result in results
+        if result.job.strategy not in left_out
+    ]
+    return kept, left_out
+
+
 def _stand_ins(results: Sequence[JobResult]) -> list[str]:
     """Say where a strategy left its default dial to another one."""
     acting: dict[str, Counter[str]] = {}
@@ -173,19 +218,29 @@ def _stand_ins(results: Sequence[JobResult]) -> list[str]:
 
 
 def _leaderboard(
-    found: Scores, results: Sequence[JobResult], protocol: EvalProtocol, *, priced: bool
+    found: Scores,
+    results: Sequence[JobResult],
+    protocol: EvalProtocol,
+    *,
+    priced: bool,
+    withheld: bool,
 ) -> tuple[LeaderboardRow, ...]:
-    columns = [i for i, (_, dial) in enumerate(found.points) if dial is None]
-    names = [found.points[i][0] for i in columns]
-    means = bootstrap_means(found.score[:, columns], found.group, n_resamples=protocol.n_resamples)
-    calls, rounds, cost = (
-        matrix[:, columns].mean(axis=0) for matrix in (found.n_calls, found.n_rounds, found.cost)
+    found = found.take([i for i, (_, dial) in enumerate(found.points) if dial is None])
+    names = [name for name, _ in found.points]
+    means = MeasuredMeans(
+        found.score, found.measured, found.group, n_resamples=protocol.n_resamples
     )
+    calls, rounds, cost = map(found.mean, (found.n_calls, found.n_rounds, found.cost))
     baseline, oracle = names.index(BEST_SINGLE), names.index(ORACLE)
     rows = []
     for i, name in enumerate(names):
-        accuracy, gain = means.mean(i), means.difference(i, baseline)
-        closed = gap_closed(means, i, baseline=baseline, oracle=oracle)
+        accuracy = means.over(i).mean(i)
+        n_compared = means.count(i, baseline)
+        gain = means.over(i, baseline).difference(i, baseline) if n_compared else None
+        closed = None
+        if means.count(i, baseline, oracle):
+            among = means.over(i, baseline, oracle)
+            closed = gap_closed(among, i, baseline=baseline, oracle=oracle)
         own = [result for result in results if result.job.strategy == name]
         rows.append(
             LeaderboardRow(
@@ -195,11 +250,14 @@ def _leaderboard(
                 mean_calls=float(calls[i]),
                 mean_cost_usd=float(cost[i]) if priced else None,
                 mean_rounds=float(rounds[i]),
-                gain_over_best_single=gain.value,
-                gain_ci=gain.ci,
+                gain_over_best_single=None if gain is None else gain.value,
+                gain_ci=None if gain is None else gain.ci,
                 oracle_gap_closed=None if closed is None else closed.value,
                 fit_s=float(np.median([result.fit_s for result in own])),
                 replay_s=float(np.median([result.replay_s for result in own])),
+                n_measured=means.count(i),
+                n_compared=n_compared,
+                withheld=withheld,
             )
         )
     return tuple(sorted(rows, key=lambda row: (row.strategy != ORACLE, -row.accuracy)))
@@ -207,9 +265,7 @@ def _leaderboard(
 
 def _frontiers(found: Scores, *, priced: bool) -> dict[str, tuple[FrontierPoint, ...]]:
     """Points by rising calls, then rising dial."""
-    accuracy, calls, cost = (
-        matrix.mean(axis=0) for matrix in (found.score, found.n_calls, found.cost)
-    )
+    accuracy, calls, cost = map(found.mean, (found.score, found.n_calls, found.cost))
     frontiers: dict[str, list[FrontierPoint]] = {}
     for i, (name, dial) in enumerate(found.points):
         if dial is not None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rlfocal.bench.rows import Scores, scores
-from rlfocal.records import IntArray
+from rlfocal.records import BoolArray, IntArray
 
 __all__ = [
     "BEST_SINGLE",
@@ -27,6 +27,7 @@ __all__ = [
     "Estimate",
     "Frontier",
     "Judgement",
+    "MeasuredMeans",
     "accuracy_at",
     "bootstrap_means",
     "frontier",
@@ -45,7 +46,8 @@ ORACLE = "oracle"
 
 Axis = Literal["calls", "usd"]
 """What is spent: calls, or US dollars where the data set prices every member."""
-Judgement = Literal["better", "worse", "no difference"]
+Judgement = Literal["better", "worse", "no difference", "withheld"]
+"""Withheld: too much is missing to say."""
 
 _Z_95 = 1.959964
 _NOISE = 1e-12
@@ -134,6 +136,42 @@ def bootstrap_means(values: _Floats, group: IntArray, *, n_resamples: int = 2000
     return BootstrapMeans(total.sum(axis=0) / size.sum(), resampled)
 
 
+class MeasuredMeans:
+    """Means of columns where they were measured; columns are compared where all of them were.
+
+    Args:
+        values: float64[Q, P].
+        measured: bool[Q, P].
+        group: int64[Q], as of `bootstrap_means`.
+        n_resamples: R.
+    """
+
+    def __init__(
+        self, values: _Floats, measured: BoolArray, group: IntArray, *, n_resamples: int
+    ) -> None:
+        self._values, self._measured, self._group = values, measured, group
+        self._n_resamples = n_resamples
+        self._found: dict[bytes, BootstrapMeans] = {}
+
+    def count(self, *columns: int) -> int:
+        """How many queries all of these columns were measured on."""
+        return int(self._measured[:, list(columns)].all(axis=1).sum())
+
+    def over(self, *columns: int) -> BootstrapMeans:
+        """Means over the queries on which all of these columns were measured, one at least.
+
+        Returns:
+            Of all P columns; only these ones mean something.
+        """
+        rows = self._measured[:, list(columns)].all(axis=1)
+        key = rows.tobytes()
+        if key not in self._found:
+            self._found[key] = bootstrap_means(
+                self._values[rows], self._group[rows], n_resamples=self._n_resamples
+            )
+        return self._found[key]
+
+
 def gap_closed(
     means: BootstrapMeans, column: int, *, baseline: int, oracle: int
 ) -> Estimate | None:
@@ -182,12 +220,15 @@ def accuracy_at(
         n_resamples: bootstrap resamples.
 
     Returns:
-        None where either strategy cannot do with so few calls.
+        None where either strategy cannot do with so few calls. Where responses are missing, over
+        the queries on which both were measured at every operating point.
 
     Raises:
         KeyError: a strategy was not benchmarked.
     """
     table = scores(per_query)
+    own = [i for i, (name, _) in enumerate(table.points) if name in (strategy, versus)]
+    table = table.take(own).measured_everywhere()
     mixed = [mixed_at(table, name, mean_calls) for name in (strategy, versus)]
     if any(column is None for column in mixed):
         return None

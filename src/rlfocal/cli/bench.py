@@ -40,6 +40,7 @@ def bench(
         ),
     ] = None,
     cost: common.Cost = None,
+    complete: common.Complete = False,
     folds: Annotated[
         int | None,
         typer.Option(
@@ -121,9 +122,16 @@ def bench(
     if orders is not None and orders < 1:
         raise ConfigError(f"--orders must be at least 1, got {orders}")
     _check_outputs(json, report)
+
+    def load() -> ResponseTable:
+        found = common.load_table(
+            data, pool, members, with_features=features, cost=cost, complete=complete
+        )
+        return found[1]
+
     if scenario is not None:
         _play(
-            lambda: common.load_table(data, pool, members, with_features=features, cost=cost)[1],
+            load,
             common.split_names(scenario, "--scenario") or (),
             wanted,
             protocol,
@@ -135,7 +143,7 @@ def bench(
         )
         return
     names = resolve(wanted or ("baselines",))
-    _, table = common.load_table(data, pool, members, with_features=features, cost=cost)
+    table = load()
     with common.progress("bench") as move:
         result = run_bench(
             table,
@@ -244,12 +252,14 @@ def _show(result: BenchResult) -> None:
     if result.synthetic:
         console.print("SYNTHETIC DATA: simulated members, not recorded models.")
     priced = any(row.mean_cost_usd is not None for row in result.rows)
+    measured = result.missing is not None
     table = common.table_of(
-        result.data, "accuracy %", "gain over best single", "verdict", "calls",
+        result.data, "accuracy %", "gain over best single", "verdict",
+        *(["measured"] if measured else []), "calls",
         *(["USD / 1k"] if priced else []), "rounds", "gap closed %", "fit s",
     )  # fmt: skip
     for row in result.rows:
-        table.add_row(*_cells(row, priced=priced))
+        table.add_row(*_cells(row, priced=priced, measured=measured))
     console.print(table)
     console.print(result.describe())
     _show_equal_cost(result)
@@ -290,13 +300,20 @@ def _show_equal_cost(result: BenchResult) -> None:
         console.print(EQUAL_COST)
 
 
-def _cells(row: LeaderboardRow, *, priced: bool) -> list[str]:
+def _gain(row: LeaderboardRow) -> str:
+    if row.gain_over_best_single is None or row.gain_ci is None:
+        return "-"
+    return _with_interval(row.gain_over_best_single, row.gain_ci, signed=True)
+
+
+def _cells(row: LeaderboardRow, *, priced: bool, measured: bool) -> list[str]:
     cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
     return [
         row.strategy,
         _with_interval(row.accuracy, row.accuracy_ci),
-        _with_interval(row.gain_over_best_single, row.gain_ci, signed=True),
+        _gain(row),
         row.verdict,
+        *([f"{row.n_measured:,}"] if measured else []),
         f"{row.mean_calls:.2f}",
         *([cost] if priced else []),
         f"{row.mean_rounds:.2f}",

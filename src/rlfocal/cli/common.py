@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GATEWAY_DB",
+    "Complete",
     "Data",
     "GatewayDb",
     "JsonFlag",
@@ -83,6 +84,10 @@ Cost = Annotated[
         show_default="usd where every price is known, else call",
     ),
 ]
+Complete = Annotated[
+    bool,
+    typer.Option("--complete", help="Use only queries that every chosen member answered."),
+]
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")
 ]
@@ -128,6 +133,7 @@ def load_table(
     *,
     with_features: bool,
     cost: str | None = None,
+    complete: bool = False,
 ) -> tuple[Dataset, ResponseTable]:
     """Load data and build the table of the chosen members.
 
@@ -137,6 +143,7 @@ def load_table(
         members: value of --members, names separated by commas.
         with_features: encode the query texts (by hashing words) for strategies that route on them.
         cost: value of --cost; None for dollars where they are known.
+        complete: value of --complete.
 
     Returns:
         The data set, and the table; a named pool stands in the table's name too.
@@ -162,6 +169,10 @@ def load_table(
             table = replace(table, name=f"{table.name}, {pool}")
         if cost is not None:
             table = table.priced_in(cost)
+        if complete:
+            from rlfocal.records.missing import complete_part
+
+            table = complete_part(table)
         return dataset, table
 
 

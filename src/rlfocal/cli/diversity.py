@@ -44,6 +44,13 @@ def diversity(
         raise ConfigError(f"--size must lie in 2..{table.n_members}, got {size}")
     with common.waiting("scoring subsets"):
         found = measure_independence(table, top=top, size=size, rng=np.random.default_rng(SEED))
+    for note in table.notes:
+        common.remark(f"note: {note}")
+    if not table.is_complete:
+        common.remark(
+            f"note: figures are of the {found.n_queries:,} of {table.n_queries:,} queries that all "
+            f"{table.n_members} members answered"
+        )
     if json:
         common.print_json(asdict(found))
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from rlfocal.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
+    from rlfocal.bench.statistics import BootstrapMeans
     from rlfocal.records import ResponseTable
     from rlfocal.rl.checkpoint import Checkpoint
     from rlfocal.strategies.protocol import Outcome
@@ -27,6 +29,7 @@ Checkpoint_ = Annotated[
 def evaluate(
     checkpoint: Checkpoint_,
     data: common.Data,
+    complete: common.Complete = False,
     json: Annotated[
         Path | None,
         typer.Option("--json", metavar="FILE", help='Write the figures as JSON; "-" prints them.'),
@@ -49,6 +52,10 @@ def evaluate(
     loaded = load_checkpoint(checkpoint)
     with common.waiting(f"reading {data}"):
         table = loaded.table(common.load_dataset(data))
+    if complete:
+        from rlfocal.records.missing import complete_part
+
+        table = complete_part(table)
     seen = loaded.was_trained_on(table)
     if not include_trained:
         table = _unseen(table, seen)
@@ -81,16 +88,21 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
     import numpy as np
 
     from rlfocal.bench.statistics import bootstrap_means
+    from rlfocal.records.missing import missing_of
     from rlfocal.replay import replay
 
     strategy, best = loaded.strategy, loaded.strategy.best_member
-    outcome = replay(strategy, table)
-    single = table.member_score[:, best]
-    columns = np.stack([outcome.score, single, outcome.score - single], axis=1)
-    means = bootstrap_means(columns.astype(np.float64), table.group)
-    low, high = np.percentile(means.resampled, [2.5, 97.5], axis=0)
-    intervals = [[float(a), float(b)] for a, b in zip(low, high, strict=True)]
-    value = [float(v) for v in means.value]
+    outcome, missing = replay(strategy, table), missing_of(table)
+    known, single = outcome.measured, table.member_score[:, best]
+    both = known & table.scored[:, best]
+    if not both.any():
+        raise ConfigError(
+            f"{table.name}: no query is recorded of both {table.members[best]}, the best single "
+            "member, and somebody whom the checkpoint asks; record more"
+        )
+    own = bootstrap_means(outcome.score[known, None].astype(np.float64), table.group[known])
+    paired = np.stack([single, outcome.score - single], axis=1)[both]
+    means = bootstrap_means(paired.astype(np.float64), table.group[both])
     frontier = []
     for dial in getattr(strategy, "dials", ()):
         at = replay(strategy.at(dial), table)  # type: ignore[union-attr]
@@ -101,21 +113,34 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
         "strategy": strategy.name,
         "n_queries": table.n_queries,
         **_point(outcome, table),
-        "accuracy_ci": intervals[0],
-        "mean_rounds": float(outcome.n_rounds.mean()),
+        "n_measured": int(known.sum()),
+        "n_compared": int(both.sum()),
+        "missing": None if missing is None else asdict(missing),
+        "accuracy_ci": _interval(own, 0),
+        "mean_rounds": float(outcome.n_rounds[known].mean()),
         "best_single": table.members[best],
-        "best_single_accuracy": value[1],
-        "gain_over_best_single": value[2],
-        "gain_ci": intervals[2],
+        "best_single_accuracy": float(means.value[0]),
+        "gain_over_best_single": float(means.value[1]),
+        "gain_ci": _interval(means, 1),
+        "verdict": "withheld" if missing is not None and missing.withheld else None,
+        "notes": [*([] if missing is None else [missing.explain()]), *table.notes],
         "frontier": frontier,
     }
 
 
+def _interval(means: BootstrapMeans, column: int) -> list[float]:
+    import numpy as np
+
+    low, high = np.percentile(means.resampled[:, column], [2.5, 97.5])
+    return [float(low), float(high)]
+
+
 def _point(outcome: Outcome, table: ResponseTable) -> dict[str, float | None]:
+    known = outcome.measured
     return {
-        "accuracy": float(outcome.score.mean()),
-        "mean_calls": float(outcome.n_calls.mean()),
-        "mean_cost_usd": float(outcome.cost.mean()) if table.cost_unit == "usd" else None,
+        "accuracy": float(outcome.score[known].mean()),
+        "mean_calls": float(outcome.n_calls[known].mean()),
+        "mean_cost_usd": float(outcome.cost[known].mean()) if table.cost_unit == "usd" else None,
     }
 
 
@@ -136,13 +161,16 @@ def _show(figures: dict[str, Any]) -> None:
         f"with {figures['mean_calls']:.2f} calls in {figures['mean_rounds']:.2f} rounds"
     )
     low, high = figures["gain_ci"]
-    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
+    shown = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
+    verdict = figures["verdict"] or shown
     console.print(
         f"  against {figures['best_single']} alone "
         f"({common.percent(figures['best_single_accuracy'])} %): "
         f"{common.percent(figures['gain_over_best_single'], signed=True)} "
         f"[{common.percent(low, signed=True)}, {common.percent(high, signed=True)}], {verdict}"
     )
+    for note in figures["notes"]:
+        console.print(f"note: {note}")
     if figures["frontier"]:
         priced = figures["mean_cost_usd"] is not None
         table = common.table_of("price of a call", "accuracy %", "calls", *_USD[: int(priced)])

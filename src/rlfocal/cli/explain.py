@@ -34,7 +34,7 @@ def explain(
 
     loaded = load_checkpoint(checkpoint)
     with common.waiting(f"reading {data}"):
-        table = loaded.table(common.load_dataset(data))
+        table = loaded.table(common.load_dataset(data), unlabelled="keep")
     found = (table.query_ids == query).nonzero()[0]
     if not len(found):
         raise ConfigError(
@@ -67,15 +67,19 @@ def _trace(
         asked, called = asked | wanted, np.flatnonzero(wanted).tolist()
         view = reveal(table, rows, asked, n_rounds=np.array([deliberation.n_rounds + 1]))
         slots = candidates_of(table, rows, asked, np.arange(int(view.available.sum()))[None])[0]
-        said = [_said(table, row, n) for n in called]
+        said = [_said(table, row, n) for n in called if table.recorded[row, n]]
         wanted = deliberation.heard(view, said, [names[slot] for slot in slots.tolist()])
     trace = deliberation.trace
-    right = 0.0 if trace.answer is None else table.candidate_score[row, names.index(trace.answer)]
+    place = -1 if trace.answer is None else names.index(trace.answer)
+    chosen = np.full(table.n_queries, place)
+    # Nothing says what is right, or nobody asked has a record: neither right nor wrong.
+    score = float(table.measured_score(chosen, asked & table.recorded)[row])
     return {
         "query": str(table.query_ids[row]),
         "task": table.tasks[table.task[row]],
         "trained_on": bool(loaded.was_trained_on(table)[row]),
-        "score": float(right),
+        "labelled": bool(table.judged[row]),
+        "score": None if np.isnan(score) else score,
         **trace.as_json(),
     }
 
@@ -98,5 +102,11 @@ def _show(trace: dict[str, Any]) -> None:
     if trace["trained_on"]:
         console.print("the checkpoint was trained on this query")
     show_trace(trace)
-    right = {0.0: "wrong", 1.0: "right"}.get(trace["score"], f"score {trace['score']:.2f}")
-    console.print(f"that is {right}")
+    score = trace["score"]
+    if not trace["labelled"]:
+        console.print("no label: nobody knows whether that is right")
+    elif score is None:
+        console.print("nothing is recorded of the members that it asked")
+    else:
+        right = {0.0: "wrong", 1.0: "right"}.get(score, f"score {score:.2f}")
+        console.print(f"that is {right}")

@@ -54,21 +54,27 @@ def _show_facts(console: Console, summary: Summary) -> None:
     percent = common.percent
     vote = summary.plurality_accuracy
     voted = f"not applicable: {summary.plurality_reason}" if vote is None else f"{percent(vote)} %"
+    own = on = ""
+    if any(row.n_missing for row in summary.members):
+        own = ", of what it answered"
+        which = "that all answered" if summary.n_compared == summary.n_complete else "answered"
+        on = f", on the {summary.n_compared:,} queries {which}"
     kinds = ", ".join(f"{KIND_TITLES[kind]} {n:,}" for kind, n in summary.kinds.items())
     facts = {
         "data": f"{summary.data} (SYNTHETIC)" if summary.synthetic else summary.data,
         "source": summary.source,
         "licence": summary.licence,
         "queries": f"{summary.n_queries:,} ({kinds})",
-        "labels": f"{summary.n_labelled:,} of {summary.n_queries:,} queries",
+        "labels": f"{summary.n_labelled:,} of {summary.n_queries + summary.n_unjudged:,} queries",
         "repeated": f"{summary.n_repeated:,} queries repeat an earlier prompt",
         "split": ", ".join(f"{name} {n:,}" for name, n in summary.splits.items()) or "none",
         "tasks": _counted(summary.tasks),
         "pools": _counted(summary.pools),
         "costs": "US dollars" if summary.cost_unit == "usd" else "unknown: every call counts 1",
-        "best single": f"{percent(summary.best_single_accuracy)} %  {summary.best_single}",
-        "plurality": voted,
-        "oracle": f"{percent(summary.oracle_accuracy)} %  (a right answer, if any member gave one)",
+        "best single": f"{percent(summary.best_single_accuracy)} %  {summary.best_single}{own}",
+        "plurality": voted + (f"{on}" if vote is not None else ""),
+        "oracle": f"{percent(summary.oracle_accuracy)} %  (a right answer, if any member gave one)"
+        + on,
         "no credit": f"{summary.n_without_credit:,} queries that no member scored on",
     }
     for name, value in facts.items():
@@ -87,14 +93,16 @@ def _show_members(console: Console, summary: Summary, *, max_tasks: int) -> None
     if len(tasks) == 1:
         shown = []
     priced = summary.cost_unit == "usd"
+    lacking = any(row.n_missing for row in summary.members)
     table = common.table_of(
-        "member", "accuracy %", "missing", "unusable",
+        "member", "accuracy %", *(["answered %"] if lacking else []), "missing", "unusable",
         *(["USD / 1k"] if priced else []), *(tasks[t] for t in shown),
     )  # fmt: skip
     for row in sorted(summary.members, key=lambda row: -row.accuracy):
         table.add_row(
             row.member,
             common.percent(row.accuracy),
+            *([common.percent(row.coverage)] if lacking else []),
             f"{row.n_missing:,}",
             f"{row.n_unusable:,}",
             *([f"{1000 * row.mean_cost:.3g}"] if priced else []),

@@ -1,7 +1,8 @@
 """What a data set holds, as plain figures: a description of every recorded answer, not a test.
 
 Best single, vote and oracle are read off all queries at once, so they flatter; `rlfocal bench`
-measures them on queries that nothing was chosen on.
+measures them on queries that nothing was chosen on. Where responses are missing, a member's figures
+are over what it answered, and the vote's over the queries that all answered, if these are enough.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlfocal.records import CandidateKind, Dataset, ResponseTable
+from rlfocal.records import BoolArray, CandidateKind, Dataset, ResponseTable
 from rlfocal.replay import replay
 from rlfocal.strategies.protocol import unmet
+from rlfocal.strategies.single import sound_accuracy
 from rlfocal.strategies.voting import Plurality
 
 __all__ = ["MemberSummary", "Summary", "summarise"]
+
+_ENOUGH = 30
+"""Fewer queries in common compare nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +29,11 @@ class MemberSummary:
 
     member: str
     accuracy: float
-    """Mean score in [0, 1]; no usable answer counts 0."""
-    accuracy_by_task: tuple[float, ...]
-    """In the order of `Summary.tasks`."""
+    """Mean score in [0, 1] over the queries that it answered; no usable answer counts 0."""
+    accuracy_by_task: tuple[float | None, ...]
+    """In the order of `Summary.tasks`; None where it answered none."""
+    coverage: float
+    """Share of the queries that it answered, in [0, 1]."""
     n_missing: int
     """Queries without a response of this member."""
     n_unusable: int
@@ -44,6 +51,9 @@ class Summary:
     source: str | None
     licence: str | None
     n_queries: int
+    """That figures are of: a label, or the score of some response, says what is right."""
+    n_unjudged: int
+    """Further queries of which nothing says what is right; they are in no figure."""
     n_repeated: int
     """Queries whose prompt stands in an earlier query; folds keep them together."""
     splits: dict[str, int]
@@ -59,7 +69,14 @@ class Summary:
     cost_unit: str
     members: tuple[MemberSummary, ...]
     best_single: str
+    """The member of the highest accuracy, one with few answers drawn to the pool's mean."""
     best_single_accuracy: float
+    """Over the queries that it answered."""
+    n_complete: int
+    """Queries that every member answered."""
+    n_compared: int
+    """Queries that vote and oracle are of: those that every member answered; where these are fewer
+    than 30, all of which any answer is recorded."""
     plurality_accuracy: float | None
     """None where nothing can be voted on."""
     plurality_reason: str | None
@@ -78,18 +95,19 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
         dataset: where the table comes from.
         table: the answers of the chosen members.
     """
-    score = table.member_score
-    accuracy = score.mean(axis=0, dtype=np.float64)
-    best = int(accuracy.argmax())
+    score = np.where(table.scored, table.member_score, 0)
+    best = int(sound_accuracy(table).argmax())
+    compared = _compared(table)
     n_of_task = np.bincount(table.task, minlength=len(table.tasks))
     names, counts = np.unique(table.split[table.split != ""], return_counts=True)
-    vote, reason = _vote(table)
+    vote, reason = _vote(compared)
     return Summary(
         data=table.name,
         synthetic=table.synthetic,
         source=dataset.info.source,
         licence=dataset.info.licence,
         n_queries=table.n_queries,
+        n_unjudged=dataset.queries.num_rows - table.n_queries,
         n_repeated=table.n_queries - len(np.unique(table.group)),
         splits=dict(zip(names.tolist(), counts.tolist(), strict=True)),
         tasks=dict(zip(table.tasks, n_of_task.tolist(), strict=True)),
@@ -98,17 +116,44 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
             for kind in CandidateKind
             if (count := (table.kind == kind).sum())
         },
-        n_labelled=table.n_queries - dataset.queries["label"].null_count,
+        n_labelled=dataset.queries.num_rows - dataset.queries["label"].null_count,
         n_without_credit=int((score.max(axis=1) <= 0).sum()),
         cost_unit=table.cost_unit,
-        members=_members(dataset, table),
+        members=_members(table),
         best_single=table.members[best],
-        best_single_accuracy=float(accuracy[best]),
+        best_single_accuracy=float(table.member_accuracy[best]),
+        n_complete=int(table.complete.sum()),
+        n_compared=compared.n_queries,
         plurality_accuracy=vote,
         plurality_reason=reason,
-        oracle_accuracy=float(score.max(axis=1).mean(dtype=np.float64)),
+        oracle_accuracy=float(compared.member_score.max(axis=1).mean(dtype=np.float64)),
         pools={name: len(members) for name, members in dataset.pools.items()},
-        notes=(*table.notes, *_source_notes(dataset)),
+        notes=(*table.notes, *_overlaps(table), *_source_notes(dataset)),
+    )
+
+
+def _compared(table: ResponseTable) -> ResponseTable:
+    """The queries that ways to use the whole pool can be compared on."""
+    if table.is_complete:
+        return table
+    complete: BoolArray = table.complete
+    rows = complete if complete.sum() >= _ENOUGH else np.asarray(table.scored.any(axis=1))
+    return table.take(rows)
+
+
+def _overlaps(table: ResponseTable) -> tuple[str, ...]:
+    """Say which members were asked different queries, so that they cannot be compared."""
+    if table.is_complete:
+        return ()
+    known = table.scored.astype(np.float32)
+    first, second = np.nonzero(np.triu(known.T @ known < min(_ENOUGH, table.n_queries), k=1))
+    if not len(first):
+        return ()
+    one, other = table.members[first[0]], table.members[second[0]]
+    in_common = int(known[:, first[0]] @ known[:, second[0]])
+    pairs = f"{len(first)} pairs of members" if len(first) > 1 else "two members"
+    return (
+        f"{pairs} have too few queries in common to be compared ({one} and {other}: {in_common})",
     )
 
 
@@ -124,25 +169,23 @@ def _vote(table: ResponseTable) -> tuple[float | None, str | None]:
     if reason is not None:
         return None, reason
     plurality.fit(table, rng=np.random.default_rng(0))  # ties follow accuracy: nothing is drawn
-    return float(replay(plurality, table).score.mean(dtype=np.float64)), None
+    outcome = replay(plurality, table)
+    return float(outcome.score[outcome.measured].mean(dtype=np.float64)), None
 
 
-def _members(dataset: Dataset, table: ResponseTable) -> tuple[MemberSummary, ...]:
-    score = table.member_score
-    by_task = np.zeros((len(table.tasks), table.n_members))
-    np.add.at(by_task, table.task, score)
-    by_task /= np.bincount(table.task, minlength=len(table.tasks))[:, None]
-    counts = dataset.responses["member"].value_counts().to_pylist()
-    n_given = {row["values"]: row["counts"] for row in counts}
-    unusable = (~table.answered).sum(axis=0)
+def _members(table: ResponseTable) -> tuple[MemberSummary, ...]:
+    by_task = table.member_task_accuracy.tolist()
+    unusable = (table.recorded & ~table.answered).sum(axis=0)
+    n_missing = (~table.scored).sum(axis=0)
     return tuple(
         MemberSummary(
             member=name,
-            accuracy=float(score[:, n].mean(dtype=np.float64)),
-            accuracy_by_task=tuple(by_task[:, n].tolist()),
-            n_missing=table.n_queries - n_given[name],
-            n_unusable=int(unusable[n]) - (table.n_queries - n_given[name]),
-            mean_cost=float(table.cost[:, n].mean(dtype=np.float64)),
+            accuracy=float(table.member_accuracy[n]),
+            accuracy_by_task=tuple(None if np.isnan(share) else share for share in by_task[n]),
+            coverage=float(table.coverage[n]),
+            n_missing=int(n_missing[n]),
+            n_unusable=int(unusable[n]),
+            mean_cost=float(table.mean_cost[n]),
         )
         for n, name in enumerate(table.members)
     )

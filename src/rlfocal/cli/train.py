@@ -37,6 +37,7 @@ def train(
         Path | None, typer.Option(metavar="FILE.toml", help="Settings that differ from the preset.")
     ] = None,
     cost: common.Cost = None,
+    complete: common.Complete = False,
     zero_shot: Annotated[
         bool,
         typer.Option("--zero-shot", help="rl-focal-prior without labels: know the names only."),
@@ -75,8 +76,12 @@ def train(
         settings = settings.model_copy(update={"zero_shot": True})
     check_writable(output)
     _refuse_finished(output, overwrite=overwrite)
-    _, table = common.load_table(data, pool, members, with_features=True, cost=cost)
+    _, table = common.load_table(
+        data, pool, members, with_features=True, cost=cost, complete=complete
+    )
     table = _training_queries(table, split=split)
+    for note in table.notes:
+        common.remark(f"note: {note}")
     reason = unmet(create(preset), table)
     if reason is not None:
         raise NotApplicable(f"{table.name}: {preset} cannot be trained: {reason}")

@@ -14,6 +14,7 @@ _WORDS: dict[Verdict, str] = {
     "better": "▲ better",
     "worse": "▼ worse",
     "no difference": "no difference",
+    "withheld": "withheld",
     "reference": "reference",
     "bound": "bound",
 }
@@ -37,9 +38,10 @@ def leaderboard(result: BenchResult) -> Html:
 
 
 def _cells(row: LeaderboardRow, scale: tuple[float, float], *, priced: bool) -> list[str]:
-    compared = row.verdict not in ("reference", "bound")
-    gain = points(row.gain_over_best_single) if compared else ""
-    gain_ci = interval(row.gain_ci, signed=True) if compared else ""
+    gain = gain_ci = ""
+    if row.verdict not in ("reference", "bound") and row.gain_ci is not None:
+        gain = points(row.gain_over_best_single or 0.0)
+        gain_ci = interval(row.gain_ci, signed=True)
     bar = "" if row.verdict == "bound" else interval_bar(row.accuracy, row.accuracy_ci, scale)
     cells = [
         row.strategy,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rlfocal.bench.statistics import wilson
 from rlfocal.bench.subsets import SubsetScores
-from rlfocal.records import ResponseTable
+from rlfocal.records import IntArray, ResponseTable
 from rlfocal.report.figures import cells_figure, ticks
 from rlfocal.report.labels import escape, number
 from rlfocal.report.theme import blank, colour_bar
@@ -30,21 +30,18 @@ FloatArray = NDArray[np.float64]
 
 
 def task_accuracies(table: ResponseTable) -> FloatArray:
-    """Mean score of each member on each task: float64[N, T], NaN for a task without queries."""
-    total = np.zeros((len(table.tasks), table.n_members))
-    np.add.at(total, table.task, table.member_score.astype(np.float64))
-    count = np.bincount(table.task, minlength=len(table.tasks)).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        mean: FloatArray = (total / count[:, None]).T
-    return mean
+    """Mean score of each member on each task: float64[N, T], NaN where nothing is recorded."""
+    return table.member_task_accuracy
 
 
-def member_figure(mean: FloatArray, n_queries: int, *, members: Sequence[str]) -> go.Figure:
+def member_figure(
+    mean: FloatArray, n_queries: int | IntArray, *, members: Sequence[str]
+) -> go.Figure:
     """Draw each member's accuracy with its 95 % interval, the most accurate on top.
 
     Args:
         mean: float64[N] in [0, 1].
-        n_queries: queries behind each mean.
+        n_queries: queries behind each mean; int64[N] where they differ.
         members: N names.
     """
     order = np.argsort(-mean, kind="stable")

@@ -118,21 +118,26 @@ def _cost(result: BenchResult) -> Html:
 
 
 def _members(responses: ResponseTable) -> Html:
-    mean = responses.member_score.mean(axis=0, dtype=np.float64)
-    low, high = wilson(mean, responses.n_queries)
+    mean, n_known = responses.member_accuracy, np.maximum(responses.scored.sum(axis=0), 1)
+    low, high = wilson(mean, n_known)
+    head, coverage = ["Member", "Accuracy", "95 % interval"], responses.coverage
+    if not responses.is_complete:
+        head.append("Answered")
     order = np.argsort(-mean, kind="stable")
     rows = [
-        [responses.members[i], percent(float(mean[i])), interval((float(low[i]), float(high[i])))]
+        [responses.members[i], percent(float(mean[i])), interval((float(low[i]), float(high[i]))),
+         percent(float(coverage[i]))][: len(head)]
         for i in order
-    ]
+    ]  # fmt: skip
     choice = Choice(
         "accuracy",
-        pool_figures.member_figure(mean, responses.n_queries, members=responses.members),
-        table(["Member", "Accuracy", "95 % interval"], rows, label="Member accuracies"),
+        pool_figures.member_figure(mean, n_known, members=responses.members),
+        table(head, rows, label="Member accuracies"),
     )
     aid = (
         f"Accuracy of each member alone on all {responses.n_queries:,} recorded queries, with its "
-        "95 % interval; an answer that could not be used counts as wrong."
+        "95 % interval; an answer that could not be used counts as wrong"
+        + ("." if responses.is_complete else ", one that is missing does not count at all.")
     )
     parts = [chart("member-accuracy", aid, [choice])]
     if len(responses.tasks) > 1:
@@ -169,7 +174,11 @@ def _numbers(
 
 
 def _diversity(responses: ResponseTable, rng: np.random.Generator) -> Html:
-    counts = pair_counts(responses.failed)
+    complete = responses.complete
+    if not complete.any():
+        why = "No query was answered by every member, so how they fail together is not known."
+        return Html(paragraphs([why]))
+    counts = pair_counts(responses.failed[complete])
     choices = []
     for name, measure in PAIRWISE.items():
         values = measure(counts)
@@ -181,7 +190,8 @@ def _diversity(responses: ResponseTable, rng: np.random.Generator) -> Html:
     pairs = chart(
         "pairs",
         "How differently each pair of members fails, by the chosen measure, oriented so that "
-        "higher is always more diverse; 0 of Q, correlation and kappa means no association.",
+        "higher is always more diverse; 0 of Q, correlation and kappa means no association."
+        + ("" if complete.all() else f" Of the {int(complete.sum()):,} queries that all answered."),
         choices,
         pick="Measure",
         min_width_px=NAMES_PX + CELL_PX * min(responses.n_members, 16),

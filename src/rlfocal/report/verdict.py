@@ -21,6 +21,12 @@ def verdict(result: BenchResult) -> list[str]:
     Returns:
         Some plain sentences or short paragraphs, not escaped.
     """
+    if result.missing is not None and result.missing.withheld:
+        return [
+            f"On these {result.tested['n_queries']:,} queries nothing can be called better or "
+            "worse than the best single member.",
+            f"{result.missing.explain()}.",
+        ]
     rows = contenders(result)
     base = next((row for row in result.rows if row.verdict == "reference"), None)
     said = [_headline(result, rows, base)]
@@ -44,6 +50,8 @@ def _headline(
     if not rows or base is None:
         return f"{where} there was nothing to compare with the best single member."
     top = max(rows, key=lambda row: row.accuracy)
+    if top.gain_over_best_single is None:
+        return f"{where} {top.strategy} was most accurate, and could not be compared."
     against = f"the best single member ({percent(base.accuracy)}, chosen on training queries)"
     gain = f"{points(top.gain_over_best_single)} points"
     if top.verdict == "better":
@@ -72,7 +80,7 @@ def _cheapest(won: Sequence[LeaderboardRow], base: LeaderboardRow | None) -> lis
     return [
         f"With the fewest calls, {number(cheap.mean_calls, 1)} a query instead of "
         f"{number(top.mean_calls, 1)}, {cheap.strategy} still gains "
-        f"{points(cheap.gain_over_best_single).lstrip('+')} points "
+        f"{points(cheap.gain_over_best_single or 0.0).lstrip('+')} points "
         f"{_within(cheap)}."
     ]
 
@@ -114,6 +122,7 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 def _within(row: LeaderboardRow) -> str:
+    assert row.gain_ci is not None  # whoever is better or worse was compared
     low, high = (points(bound) for bound in row.gain_ci)
     return f"(95\N{NO-BREAK SPACE}% interval {low} to {high})"
 

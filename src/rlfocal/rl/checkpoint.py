@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,8 +88,14 @@ class Checkpoint:
     training_queries: NDArray[np.uint64]
     """uint64[Q], sorted: hashes of the query ids it was trained on."""
 
-    def table(self, dataset: Dataset) -> ResponseTable:
+    def table(
+        self, dataset: Dataset, *, unlabelled: Literal["drop", "keep"] = "drop"
+    ) -> ResponseTable:
         """The data set as this checkpoint's pool sees it: its members, tasks, encoder, calibration.
+
+        Args:
+            dataset: of the same members.
+            unlabelled: whether queries are kept of which nothing says what is right.
 
         Raises:
             CheckpointError: the data lack members of the pool.
@@ -103,7 +109,10 @@ class Checkpoint:
                 "checkpoint for these members, or add the missing responses"
             )
         spec = self.description.encoder
-        table = build_table(dataset, members=wanted, encode=None if spec is None else encoder(spec))
+        table = build_table(
+            dataset, members=wanted, encode=None if spec is None else encoder(spec),
+            unlabelled=unlabelled,
+        )  # fmt: skip
         try:
             table = table.priced_in(self.description.cost_unit)
         except RecordError as exc:

@@ -17,6 +17,7 @@ from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
+from rlfocal.records.missing import complete_part
 
 __all__ = ["DEFAULT_STRATEGIES", "run_scenarios"]
 
@@ -42,7 +43,8 @@ def run_scenarios(
     """Measure what changes of the pool, the tasks or the labels cost, and what adapting wins back.
 
     Args:
-        table: the recorded answers.
+        table: the recorded answers; where some are missing, only queries are played that every
+            member answered, and a note says so.
         scenarios: names, or "all".
         strategies: names or groups of the catalogue.
         protocol: folds, seeds, resamples; the split is the only fold where it is used.
@@ -58,6 +60,7 @@ def run_scenarios(
     """
     executor = SerialExecutor() if executor is None else executor
     settings = StreamSettings() if settings is None else settings
+    table = complete_part(table)
     chosen, names = resolve_scenarios(scenarios), resolve(strategies)
     part = partition(table, protocol)
     folds = part.folds if every_fold else part.folds[:1]

@@ -36,8 +36,24 @@ __all__ = [
 class Extractor(Protocol):
     """Finds the answer in a text."""
 
-    def extract(self, text: str) -> str | None:
-        """Return the answer's canonical form; None when the text holds no usable answer."""
+    def read(self, answer: str) -> str | None:
+        """Return the canonical form of a text that is one answer as a whole; else None.
+
+        For labels and recorded answers. Canonical forms are left unchanged.
+        """
+        ...
+
+    def extract(self, text: str, *, truncated: bool = False) -> str | None:
+        """Return the canonical form of the answer in a reply, or in an answer as it is written.
+
+        Args:
+            text: what a member said.
+            truncated: it was cut off at its limit of tokens, so that only a complete answer that
+                is marked as one counts.
+
+        Returns:
+            What `read` gives, if it gives something; None when the text holds no usable answer.
+        """
         ...
 
     def equal(self, a: str, b: str) -> bool:

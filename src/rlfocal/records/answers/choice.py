@@ -1,11 +1,14 @@
-"""The letter of the option that a text settles on.
+"""The letter of the option that a reply settles on.
 
-Rules of MMLU-Pro's evaluation script (TIGER-AI-Lab/MMLU-Pro, `extract_answer` and its two
-fallbacks): first "answer is (X)", then "Answer: X", then the last letter that stands alone.
+Sources: MMLU-Pro's evaluation script (TIGER-AI-Lab/MMLU-Pro, `extract_answer` and its two
+fallbacks: "answer is (X)", "Answer: X", the last letter that stands alone).
 
 Departures:
-- the letter after "answer is" must stand alone ("the answer is Always" is no A);
-- a boxed letter counts before the last resort, because later models box their answers;
+- the last mark counts, not the first, because replies correct themselves;
+- the letter must stand alone ("the answer is Always" is no A), and "A" and "I" are no letters
+  where they are English words;
+- several letters ("A and C") and Roman numerals are no answer;
+- where the options' texts are known, a text that names exactly one of them gives its letter;
 - without any letter the answer is None, never a random guess.
 """
 
@@ -13,10 +16,41 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
 
+from rlfocal.records.answers.cleaning import even, plain
+from rlfocal.records.answers.letters import bare, is_joined, leading, named, standing
+from rlfocal.records.answers.markers import Mark
+from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.text import canonical_text
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["ChoiceExtractor"]
+
+MAX_WHOLE = 1000
+"""A longer text is a reply, no answer."""
+MIN_TEXT = 3
+"""Characters of an option's text that is looked for inside of a sentence, at least."""
+
+_LABELLED = re.compile(
+    r"[(\[{]\s?([A-Za-z])\s?[)\]}][.:]?\s*(.*)|([A-Z])\s?[).:]\s+(.*)", re.DOTALL
+)
+_CORRECT = re.compile(
+    r"(?<![A-Za-z0-9_'])(?:[(\[])?([A-Z])(?:[)\]])?[.:]?(?:\s\([^()\n]{0,60}\))?[\"']?\s+"
+    r"(?:is|would be|must be|seems)\s+(?:(?:indeed|therefore|thus|clearly|most likely|definitely|"
+    r"the|my|our)\s)*(?:correct|right|best|most (?:accurate|appropriate|likely|suitable)|only correct|"
+    r"(?:final )?answer)\b"
+    r"|(?:\b(?:choose|chose|pick|select|go(?:ing)? with|opt for|opting for|settle on|choosing|"
+    r"selecting|would be)|故选|因此选|所以选|应选|我选|選|选择|^选)[:：\s]\s?(?:option |choice |answer |letter )?"
+    r"[(\[]?([A-Z])[)\]]?(?![A-Za-z0-9'_])(?!\s+[a-z]+\s+(?:that|which))"
+    r"|(?:\b(?:therefore|thus|hence|so)),?\s(?:option |choice |it is |it's |it must be |answer )?"
+    r"[(\[]?([A-Z])[)\]]?(?=[.!]|\s*$|\n|\sis (?:correct|right))"
+    r"|\b(?:it is|it's|that's|must be)\s(?:option |choice |answer )?[(\[]?([A-Z])[)\]]?(?=[.!,]|\s*$|\n)"
+    r"|(?:选项|選項|选)\s?([A-Z])\s?(?:正确|是对的|$|。)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SENTENCE = re.compile(r"(?<=[.!?\n])\s+(?=\S)|\n")
 
 
 @dataclass(frozen=True)
@@ -25,49 +59,173 @@ class ChoiceExtractor:
 
     Attributes:
         n_options: letters after the n-th are no answers; 1 to 26.
+        options: the options' texts, where they are known; a reply that names exactly one of them
+            gives its letter.
+        first_index: an answer that is a bare number counts the options from here (0 or 1); None
+            where numbers are none. Which it is shows in a whole column only.
 
     >>> ChoiceExtractor().extract("Between B and C, the answer is (C).")
     'C'
+    >>> ChoiceExtractor(2, options=("Paris", "Rome")).extract("The answer is Rome.")
+    'B'
     """
 
     n_options: int = 10
+    options: tuple[str, ...] = ()
+    first_index: int | None = None
+    has_blanks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_options <= len(OPTION_LETTERS):
             raise ValueError(f"n_options is {self.n_options}; it must be 1 to 26")
+        if self.options and len(self.options) > self.n_options:
+            raise ValueError(
+                f"options has {len(self.options)} texts; it must have at most n_options = "
+                f"{self.n_options}"
+            )
+        if self.first_index not in (None, 0, 1):
+            raise ValueError(f"first_index is {self.first_index}; it must be 0, 1 or None")
 
-    def extract(self, text: str) -> str | None:
+    def read(self, answer: str) -> str | None:
+        """Return the letter of a text that is one answer as a whole.
+
+        A letter in any dress (`b`, `(B)`, `B.`, `**B**`, `[B]`, "Option B"), a letter with its
+        option ("B. Paris"), an option's text.
+
+        >>> ChoiceExtractor(4).read(" (b) "), ChoiceExtractor(4).read("B or C")
+        ('B', None)
+        """
+        if len(answer) == 1 and answer in self._letters:
+            return answer
+        if len(answer) > MAX_WHOLE:
+            return None
+        text = _unboxed(plain(even(answer)).strip())
+        if (found := self._of_text(text)) is not None:
+            return found
+        if self.first_index is not None and text.isdecimal() and len(text) <= 2:
+            place = int(text) - self.first_index
+            return self._letters[place] if 0 <= place < self.n_options else None
+        if (letter := bare(text)) is not None:
+            return letter if letter in self._letters else None
+        return self._labelled(text)
+
+    def extract(self, text: str, *, truncated: bool = False) -> str | None:
         """Return the letter, upper case; None when no rule finds one."""
-        plain = text.replace("**", "")
-        letter = f"[A-{OPTION_LETTERS[self.n_options - 1]}]"
-        found = re.search(rf"answer is \(?({letter})\b", plain)
-        return (
-            (found and found[1])
-            or _last_on_first_line(re.compile(rf"[aA]nswer:\s*\(?({letter})\b"), plain)
-            or _last(re.compile(rf"\\boxed\{{(?:\\text\{{)?\(?({letter})\b"), plain)
-            or _last(re.compile(rf"\b({letter})\b"), plain)
-        )
+        return settle(text, self, truncated=truncated)
 
     def equal(self, a: str, b: str) -> bool:
         """Say whether both are the same letter."""
-        return self.extract(a) is not None and self.extract(a) == self.extract(b)
+        first = self.extract(a)
+        return first is not None and first == self.extract(b)
+
+    def behind(self, mark: Mark) -> str | None:
+        """Return the letter behind a mark."""
+        rest = mark.rest.strip()
+        if mark.is_whole and (whole := self.read(rest)) is not None:
+            return whole
+        if mark.sort == "words" and rest[:40].partition("\n")[0].rstrip("* ").endswith("?"):
+            return None
+        if (letter := named(rest, self._letters)) is not None:
+            return letter
+        line = rest.partition("\n")[0]
+        if (found := self._beginning(line)) is not None:
+            return found
+        return SEVERAL if is_refusal(line) else None
+
+    def last_resort(self, text: str) -> str | None:
+        """Return the letter of a reply that marks none."""
+        if (letter := leading(text, self._letters)) is not None:
+            return letter
+        last = None
+        for found in _CORRECT.finditer(text):
+            letter = next(group for group in found.groups() if group)
+            if (
+                letter.isupper()
+                and letter in self._letters
+                and (letter != "I" or text[found.start() : found.start() + 1] in "([")
+            ):
+                last = letter
+        if last is not None:
+            return last
+        sentence = _last_sentence(text)
+        if is_refusal(sentence):
+            return SEVERAL
+        return self._inside(sentence) or standing(text, self._letters)
+
+    @cached_property
+    def _letters(self) -> str:
+        return OPTION_LETTERS[: self.n_options]
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """Canonical text of an option → its letter; texts that two options share are left out."""
+        texts: dict[str, str] = {}
+        for letter, option in zip(self._letters, self.options, strict=False):
+            key = canonical_text(plain(even(option)).strip())
+            if key is not None:
+                texts[key] = letter if key not in texts else ""
+        return {key: letter for key, letter in texts.items() if letter}
+
+    def _of_text(self, text: str) -> str | None:
+        if not self.options:
+            return None
+        key = canonical_text(text)
+        return None if key is None else self._texts.get(key)
+
+    def _labelled(self, text: str) -> str | None:
+        """The letter of "B. Paris", unless the text is another option's."""
+        found = _LABELLED.fullmatch(text)
+        if found is None or "\n" in text:
+            return None
+        letter, rest = (found[1] or found[3]).upper(), found[2] or found[4] or ""
+        other = self._of_text(rest)
+        if other is None and is_joined(text[1 + (found[1] is not None) + 1 :], letter, self._letters):
+            return None
+        if letter not in self._letters or (other is not None and other != letter):
+            return None
+        if other == letter or not self.options:
+            return letter if len(rest) <= 200 and not _is_more(rest) else None
+        return None
+
+    def _beginning(self, line: str) -> str | None:
+        """The letter of the longest option's text that a line begins with."""
+        key = canonical_text(line[:400]) if self.options else None
+        best = ""
+        for text in self._texts if key else ():
+            if (
+                key is not None
+                and key.startswith(text)
+                and not re.match(r"\w|[.,]\w", key[len(text) : len(text) + 2])
+                and len(text) > len(best)
+            ):
+                best = text
+        return self._texts.get(best)
+
+    def _inside(self, sentence: str) -> str | None:
+        """The letter of the only option whose text a sentence holds."""
+        if not self.options:
+            return None
+        key = f" {canonical_text(sentence[:1000]) or ''} "
+        found = {
+            letter
+            for text, letter in self._texts.items()
+            if len(text) >= MIN_TEXT and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\w)", key)
+        }
+        return found.pop() if len(found) == 1 else None
 
 
-def _last(pattern: re.Pattern[str], text: str) -> str | None:
-    last = None
-    for found in pattern.finditer(text):
-        last = found[1]
-    return last
+def _is_more(rest: str) -> bool:
+    """Whether a label's text goes on with other letters ("B. A and C are wrong")."""
+    return bool(re.search(r"[.!?]\s+\S", rest))
 
 
-def _last_on_first_line(pattern: re.Pattern[str], text: str) -> str | None:
-    """What ".*pattern" finds, in linear time: on the first line with a match, the last one."""
-    last, line_end = None, len(text)
-    for found in pattern.finditer(text):
-        if last is None:
-            end = text.find("\n", found.start())
-            line_end = len(text) if end < 0 else end
-        if found.start() > line_end:
-            break
-        last = found[1]
-    return last
+def _unboxed(text: str) -> str:
+    found = re.fullmatch(r"\\(?:boxed|fbox)\s?\{([^{}]*)\}\.?|\\(?:boxed|fbox)\s?([^{}])", text)
+    return text if found is None else (found[1] or found[2] or "").strip()
+
+
+def _last_sentence(text: str) -> str:
+    place = 0
+    for found in _SENTENCE.finditer(text.rstrip(), max(0, len(text) - 1000)):
+        place = found.end()
+    return text[place:]

@@ -1,10 +1,11 @@
-"""The date that a text settles on, as MM/DD/YYYY.
+r"""The date that a reply settles on.
 
-Rules of BIG-bench's date_understanding, whose questions ask for MM/DD/YYYY: the first date after
-the last "answer is", else the last date in the text.
+Rules of BIG-bench's date_understanding, whose questions ask for MM/DD/YYYY: the first date behind
+the last mark of an answer, else the last date in the text.
 
-Departures: ISO dates (2021-05-01) and dates with a month's English name are read too; what is no
-day of the calendar (02/30/2021) is no answer.
+Departures: dates are read in the ways that people write them (ISO, compact, with a month's name in
+six languages, with dots, Chinese); what is no day of the calendar (02/30/2021) is no answer, and
+neither is a year of two digits.
 """
 
 from __future__ import annotations
@@ -13,65 +14,160 @@ import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
+
+from rlfocal.records.answers.cleaning import even, plain
+from rlfocal.records.answers.markers import Mark
+from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
 
 __all__ = ["DateExtractor"]
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_NAME = (
-    r"(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|"
-    r"sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)\.?"
-)
+MAX_WHOLE = 80
+"""A longer text is more than a date."""
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january jan januar enero janvier gennaio janeiro",
+            "february feb februar febrero février fevrier febbraio fevereiro",
+            "march mar märz maerz marzo mars março marco",
+            "april apr abril avril aprile",
+            "may mai mayo maggio maio",
+            "june jun juni junio juin giugno junho",
+            "july jul juli julio juillet luglio julho",
+            "august aug agosto août aout",
+            "september sep sept septiembre septembre settembre setembro",
+            "october oct oktober okt octubre octobre ottobre outubro",
+            "november nov noviembre novembre novembro",
+            "december dec dezember dez diciembre décembre decembre dicembre dezembro",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_NAME = "(" + "|".join(sorted(_MONTHS, key=len, reverse=True)) + r")(?![a-zà-ÿ])\.?"
+_DAY = r"([0-9]{1,2})(?:st|nd|rd|th|er|°|\.)?"
+_YEAR = r"([0-9]{4})(?![0-9])"
 _DATE = re.compile(
-    r"(?<![0-9/])([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})(?![0-9/])"
-    r"|(?<![0-9-])([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?![0-9-])"
-    rf"|\b{_NAME} ([0-9]{{1,2}})(?:st|nd|rd|th)?,? ([0-9]{{4}})(?![0-9])"
-    rf"|(?<![0-9])([0-9]{{1,2}})(?:st|nd|rd|th)?(?: of)? {_NAME},? ([0-9]{{4}})(?![0-9])",
-    re.IGNORECASE | re.ASCII,
+    r"(?<![0-9/-])([0-9]{1,2})([/-])([0-9]{1,2})\2([0-9]{4})(?![0-9/]|-[0-9])"
+    r"|(?<![0-9.])([0-9]{1,2})\.\s?([0-9]{1,2})\.\s?([0-9]{4})(?![0-9]|\.[0-9])"
+    r"|(?<![0-9/-])([0-9]{4})([/.-])([0-9]{1,2})\9([0-9]{1,2})(?![0-9/]|-[0-9])"
+    r"|([0-9]{4})\s?[年년]\s?([0-9]{1,2})\s?[月월]\s?([0-9]{1,2})\s?[日号일]?"
+    r"|(?<![0-9.,/-])((?:19|20)[0-9]{2})([01][0-9])([0-3][0-9])(?![0-9.,/-]|,[0-9])"
+    rf"|(?<![a-zà-ÿ]){_NAME}(?:[\s-]|,\s)\s?(?:the\s)?{_DAY}(?:,\s?|\s|-|\sof\s|,?\sin\s)\s?{_YEAR}"
+    rf"|(?<![0-9/.-]){_DAY}(?:\s|-)?\s?(?:of\s|de\s|day\sof\s)?{_NAME}(?:,\s?|\s|-)?\s?(?:of\s|del?\s)?{_YEAR}"
+    rf"|(?<![0-9]){_YEAR}(?:,\s?|\s|-){_NAME}(?:\s|-){_DAY}(?![0-9])",
+    re.IGNORECASE,
 )
-_MARK = re.compile(r"answer is", re.IGNORECASE)
+_WEEKDAY = (
+    r"(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|mon|tue|wed|thu|fri|sat|sun|montag|dienstag|"
+    r"mittwoch|donnerstag|freitag|samstag|sonntag)"
+)
+_BEFORE = re.compile(rf"(?:(?:on\s)?{_WEEKDAY}\.?,?\s*|(?:on|the|am|le|el)\s+)*", re.IGNORECASE)
+_BEHIND = re.compile(
+    rf"(?:\s*[,(]?\s*{_WEEKDAY}\s*\)?|[T\s][0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}})?(?:\.[0-9]+)?"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?|\s*[日号])*\s*\.?",
+    re.IGNORECASE,
+)
+_CANONICAL = re.compile(r"[01][0-9]/[0-3][0-9]/[0-9]{4}")
+_WRAPS = re.compile(
+    r"\\(?:boxed|fbox)\s?\{(.*)\}|\"(.*)\"|'(.*)'|\$(.*)\$|\((.*)\)|\[(.*)\]|\{(.*)\}"
+)
 
 
 @dataclass(frozen=True)
 class DateExtractor:
     """Calendar dates.
 
+    Attributes:
+        day_first: read 05/01/2021 as 5 January, and write canonical dates so; by default the month
+            comes first, as in BIG-bench. Where only one reading is a day of the calendar
+            (31/12/2020) it is taken; dates with dots (05.01.2021) always have the day first.
+
     >>> DateExtractor().extract("Today is 4/30/2021, so the answer is May 1st, 2021.")
     '05/01/2021'
     """
 
-    def extract(self, text: str) -> str | None:
-        """Return MM/DD/YYYY; None when the text holds no date."""
-        last_mark = 0
-        for found in _MARK.finditer(text):
-            last_mark = found.end()
-        if last_mark:
-            after = next(_dates(text, last_mark), None)
-            if after is not None:
-                return after
-        last = None
-        for date in _dates(text, 0):
-            last = date
-        return last
+    day_first: bool = False
+    has_blanks: ClassVar[bool] = False
+
+    def read(self, answer: str) -> str | None:
+        """Return the canonical date of a text that is one date, with its weekday or time at most.
+
+        >>> DateExtractor().read("Sunday, May 2, 2021"), DateExtractor().read("in May 2021")
+        ('05/02/2021', None)
+        """
+        if len(answer) > MAX_WHOLE:
+            return None
+        text = plain(even(answer)).strip()
+        for _ in range(4):
+            wrapped = _WRAPS.fullmatch(text)
+            if wrapped is None:
+                break
+            text = next(group for group in wrapped.groups() if group is not None).strip()
+        before = _BEFORE.match(text)
+        found = _DATE.match(text, before.end() if before else 0)
+        if found is None or _BEHIND.fullmatch(text, found.end()) is None:
+            return None
+        return self._written(found)
+
+    def extract(self, text: str, *, truncated: bool = False) -> str | None:
+        """Return MM/DD/YYYY (DD/MM/YYYY with `day_first`); None when the text holds no date."""
+        return settle(text, self, truncated=truncated)
 
     def equal(self, a: str, b: str) -> bool:
         """Say whether both are the same day."""
-        return self.extract(a) is not None and self.extract(a) == self.extract(b)
+        first = self.extract(a)
+        return first is not None and first == self.extract(b)
 
+    def behind(self, mark: Mark) -> str | None:
+        """Return the first date behind a mark, on its line."""
+        line = mark.rest.strip().partition("\n")[0]
+        for date in self._dates(line):
+            return date
+        return SEVERAL if is_refusal(line) else None
 
-def _dates(text: str, start: int) -> Iterator[str]:
-    for found in _DATE.finditer(text, start):
-        american, iso, named, british = (found.groups()[i : i + 3] for i in (0, 3, 6, 9))
-        if american[0]:
-            month, day, year = american
-        elif iso[0]:
-            year, month, day = iso
-        elif named[0]:
-            month, day, year = named
-        else:
-            day, month, year = british
-        number = int(month) if month.isdigit() else _MONTHS.index(month[:3].lower()) + 1
+    def last_resort(self, text: str) -> str | None:
+        """Return the last date."""
+        last = None
+        for date in self._dates(text):
+            last = date
+        return last
+
+    def _dates(self, text: str) -> Iterator[str]:
+        for found in _DATE.finditer(text):
+            if (date := self._written(found)) is not None:
+                yield date
+
+    def _written(self, found: re.Match[str]) -> str | None:
+        year, month, day = _parts(found, self.day_first)
         try:
-            date = datetime.date(int(year), number, int(day))
+            date = datetime.date(year, month, day)
         except ValueError:
-            continue  # no day of the calendar
-        yield f"{date.month:02}/{date.day:02}/{date.year:04}"
+            return None  # no day of the calendar
+        first, second = (day, month) if self.day_first else (month, day)
+        return f"{first:02}/{second:02}/{date.year:04}"
+
+
+def _parts(found: re.Match[str], day_first: bool) -> tuple[int, int, int]:
+    """Year, month and day."""
+    group = found.groups()
+    if group[0]:
+        first, second, year = int(group[0]), int(group[2]), int(group[3])
+        is_day_first = first > 12 if second <= 12 else False
+        if first <= 12 and second <= 12:
+            is_day_first = day_first
+        return (year, second, first) if is_day_first else (year, first, second)
+    if group[4]:
+        first, second, year = int(group[4]), int(group[5]), int(group[6])
+        return (year, first, second) if second > 12 else (year, second, first)
+    for start, skip in ((7, 1), (11, 0), (14, 0)):
+        if group[start]:
+            year, month, day = group[start], group[start + 1 + skip], group[start + 2 + skip]
+            return int(year), int(month), int(day)
+    if group[17]:
+        return int(group[19]), _MONTHS[group[17].lower()], int(group[18])
+    if group[20]:
+        return int(group[22]), _MONTHS[group[21].lower()], int(group[20])
+    return int(group[23]), _MONTHS[group[24].lower()], int(group[25])

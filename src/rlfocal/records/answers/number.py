@@ -1,31 +1,74 @@
-"""The number that a text ends on.
+r"""The number that a reply settles on.
 
-Rules of GSM8K's own script (openai/grade-school-math: what follows "####", commas removed), then
-those of lm-evaluation-harness for gsm8k: "The answer is N" (strict-match of the chain-of-thought
-variant) and the last number anywhere (flexible-extract).
+Sources: GSM8K's own script (openai/grade-school-math: what follows "####"), "The answer is N" and
+the last number anywhere of lm-evaluation-harness's gsm8k tasks, boxes of MATH.
 
 Departures:
-- a boxed number comes before the last resort;
+- the last mark counts, of whatever sort, because replies correct themselves;
+- behind a mark the first number counts, and of a calculation its result;
 - a minus sign between digits is a range or a subtraction, no sign: "5-10" ends on 10;
-- 18, 18.0 and $18.00 are one number; what is no number (1.2.3 and the like) is never returned.
+- what is written differently and means the same is one number: 18, 18.0, $18.00, 1.8e1, \frac{36}{2};
+  a percent sign, a currency and a unit are dropped; what is no number (1.2.3, 10:30) is none.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar
+
+from rlfocal.records.answers.cleaning import even, plain
+from rlfocal.records.answers.markers import Mark
+from rlfocal.records.answers.numerals import Numeral, from_words, numerals, written
+from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
 
 __all__ = ["NumberExtractor", "canonical_number"]
 
-MAX_CHARS = 100
-"""A longer run of digits is noise, no answer."""
+MAX_WHOLE = 200
+"""A longer text is more than a number."""
 
-_NUMBER = r"(?<![\w.)])-?\$?[0-9][0-9,]*(?:\.[0-9]+)?|\$?[0-9][0-9,]*(?:\.[0-9]+)?|-?\$?\.[0-9]+"
-_NUMBERS = re.compile(_NUMBER)
-_HASHES = re.compile(rf"####\s*({_NUMBER})")
-_MARKED = re.compile(rf"[aA]nswer is:? *\(?({_NUMBER})")
-_BOXED = re.compile(rf"\\boxed\{{\\?({_NUMBER})")
-_SHAPE = re.compile(r"(-?)([0-9]*)(?:\.([0-9]*))?")
+_CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]{0,98})(?:\.[0-9]{0,97}[1-9])?")
+_WRAPPED = re.compile(
+    r"\\(?:boxed|fbox)\s?\{(.*)\}|\$\$?(?!\$)(.*[^\\])\$|\"(.*)\"|'(.*)'|\*(.*)\*|\{(.*)\}|=\s*(.*)"
+)
+_AFTERWARDS = re.compile(
+    r"\s?(?:%|percent|per cent|\\%|°|\$|[£€¥₹₩₽]|dollars?|euros?|pounds?|rupees?|yen|cents?|"
+    r"USD|EUR|GBP|CHF|INR|Rs\.?|元|円|원)?\s?\.?",
+    re.IGNORECASE,
+)
+_NOISE = re.compile(
+    r"(?<=\S)\s?\[\^?[0-9]{1,3}\](?!\()"
+    r"|\([^()]{0,40}\b[0-9]{1,2}\s(?:decimals?|significant|digits|d\.?p|s\.?f)\b[^()]{0,40}\)"
+    r"|\b[0-9]{1,2}\s?(?:decimals?|significant|d\.p\.?|s\.f\.?|sig\.?\s?figs?)\b"
+    r"|\([0-9]\)(?=\s+[a-z])",
+    re.IGNORECASE,
+)
+_LIST_NUMBER = re.compile(r"^[ \t]*[0-9]{1,3}[.)](?=\s+[A-Za-z])", re.MULTILINE)
+_LABELLED = re.compile(
+    r"(?:steps?|rules?|notes?|equations?|eq\.|figures?|fig\.|tables?|sections?|chapters?|parts?|"
+    r"options?|questions?|problems?|pages?|lines?|no\.|#|cases?|schritte?|étapes?|pasos?|checked|"
+    r"method|version)\s?$",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"[.!?](?=\s+[^\s0-9])|[.!?](?=\s+[0-9]+\s+[a-z])|[。！？;；]|\n")
+_OPERATOR = re.compile(
+    r"\s?(?:[a-z%$°'/]{0,20}|\([a-z ]{0,30}\))?\s?(?:[-+*/×÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
+    re.IGNORECASE,
+)
+_EQUALS = re.compile(r"[)\s%$]*(?:[a-zA-Z°/]{1,20}\s){0,3}[)\s]*(?:=|≈|\\approx|equals)\s*")
+_RANGE = re.compile(
+    r"\s*(?:%|[a-z]{1,10}(?=\s))?\s*(?:-|~|\b(?:to|through|bis|or|oder|à)\b)\s*$", re.IGNORECASE
+)
+_BETWEEN = re.compile(r"\b(?:between|from|zwischen|entre)\s*$", re.IGNORECASE)
+_ALSO = re.compile(r"\s*(?:,|;|and|or|und|y|et)\s*$", re.IGNORECASE)
+_CENTS = re.compile(
+    r"\s?(?:dollars?|euros?|pounds?)?,?\s(?:and\s)?([0-9]{1,2})\s?(?:cents?|pence)\b"
+)
+_ORDINAL = frozenset({"st", "nd", "rd", "th"})
+_VARIABLES = frozenset("xyzn")
+_DIRECT = 5
+"""Words between a mark and its number, at most; behind more it is a sentence that goes on."""
 
 
 @dataclass(frozen=True)
@@ -40,47 +83,212 @@ class NumberExtractor:
     """
 
     strict: bool = False
+    has_blanks: ClassVar[bool] = False
 
-    def extract(self, text: str) -> str | None:
+    def read(self, answer: str) -> str | None:
+        r"""Return the canonical number where the whole text is one number, as people write it.
+
+        With a sign, thousands, a currency, a percent sign, an exponent, emphasis or a box around
+        it; no unit, fraction, time, date, range or code.
+
+        >>> NumberExtractor().read("$1,750.00"), NumberExtractor().read("10:30")
+        ('1750', None)
+        """
+        if _CANONICAL.fullmatch(answer) and answer != "-0":
+            return answer
+        return _whole(answer)
+
+    def extract(self, text: str, *, truncated: bool = False) -> str | None:
         """Return the number, without separators, leading or trailing zeros; None without one."""
-        plain = text.replace("\N{MINUS SIGN}", "-").replace("**", "")
-        rules = (_HASHES,) if self.strict else (_HASHES, _MARKED, _BOXED)
-        for rule in rules:
-            found = rule.search(plain)
-            number = found and canonical_number(found[1])
-            if number is not None:
-                return number
-        if self.strict:
-            return canonical_number(plain.strip())
-        for found in reversed(list(_NUMBERS.finditer(plain))):
-            number = canonical_number(found[0])
-            if number is not None:
-                return number
-        return None
+        return settle(text, self, truncated=truncated)
 
     def equal(self, a: str, b: str) -> bool:
         """Say whether both are the same number."""
-        return canonical_number(a) is not None and canonical_number(a) == canonical_number(b)
+        first = self.extract(a)
+        return first is not None and first == self.extract(b)
+
+    def behind(self, mark: Mark) -> str | None:
+        """Return the number behind a mark."""
+        if self.strict and mark.sort != "hashes":
+            return None
+        if mark.sort == "hashes":
+            return _hashed(mark.rest)
+        if mark.is_whole:
+            return _content(mark.rest)
+        return _worded(mark)
+
+    def last_resort(self, text: str) -> str | None:
+        """Return the last number of a reply that marks none."""
+        if self.strict:
+            return None
+        text = _NOISE.sub(" ", _LIST_NUMBER.sub(" ", text))
+        last, any_digit = None, False
+        for found in numerals(text):
+            any_digit = True
+            if found.value is not None and not _is_weak(text, found):
+                last = found
+        if last is None:
+            return _from_words(text) if not any_digit and len(text) <= MAX_WHOLE else None
+        sentence = text[_sentence_start(text, last.start) :]
+        if is_refusal(sentence):
+            return None
+        return _with_cents(text, last)
 
 
 def canonical_number(text: str) -> str | None:
-    """Write a decimal number in the one shortest way.
+    """Write a number in the one shortest way.
 
     Args:
-        text: digits with an optional sign, "$", thousands separators, point and final stop.
+        text: a number as people write it (`NumberExtractor.read`).
 
     Returns:
-        The canonical number, or None when the text is none or longer than `MAX_CHARS`.
+        The canonical number, or None when the text is none, or has more than 100 digits.
 
     >>> canonical_number("-$1,000.50")
     '-1000.5'
     """
-    if len(text) > MAX_CHARS:
+    return NumberExtractor().read(text)
+
+
+def _whole(answer: str) -> str | None:
+    if len(answer) > MAX_WHOLE or not _has_digit(answer):
         return None
-    shape = _SHAPE.fullmatch(text.strip().replace(",", "").replace("$", "").removesuffix("."))
-    if shape is None or not (shape[2] or shape[3]):
+    rest = plain(even(answer)).strip()
+    for _ in range(6):
+        wrapped = _WRAPPED.fullmatch(rest)
+        if wrapped is None:
+            break
+        rest = next(group for group in wrapped.groups() if group is not None).strip()
+    found = next(numerals(rest), None)
+    if found is None or found.start or found.value is None or found.is_fraction:
         return None
-    whole = shape[2].lstrip("0") or "0"
-    part = (shape[3] or "").rstrip("0")
-    number = f"{whole}.{part}" if part else whole
-    return number if number == "0" else shape[1] + number
+    if found.tail and found.tail.lower() not in _MONEY:
+        return None  # a unit, or a code
+    return written(found.value) if _AFTERWARDS.fullmatch(rest, found.end) else None
+
+
+_MONEY = frozenset({"usd", "eur", "gbp", "chf", "inr", "euros", "dollars"})
+
+
+def _has_digit(text: str) -> bool:
+    """Say whether there is a digit of any script."""
+    return any(character.isdigit() for character in text)
+
+
+def _hashed(rest: str) -> str | None:
+    """The number right behind "####", which is GSM8K's mark and a heading of Markdown too."""
+    rest = rest.strip(" \t*\"'")
+    found = next(numerals(rest), None)
+    if found is None or found.value is None or rest[: found.start].strip(" =\"'*(:$"):
+        return None
+    if re.match(r"[.):]\s+[A-Za-z]", rest[found.end :]):
+        return None  # a numbered heading
+    return _number(rest, found)
+
+
+def _content(rest: str) -> str | None:
+    """The number that a box or a tag holds."""
+    rest = _NOISE.sub(" ", rest)
+    listed = list(numerals(rest))
+    found = next((n for n in listed if n.value is not None), None)
+    if found is None:
+        return _from_words(rest)
+    answer = _number(rest, found)
+    result = _result(rest, found)
+    following = next((n for n in listed if n.start >= result.end), None)
+    if following is not None and _ALSO.fullmatch(rest, result.end, following.start):
+        return SEVERAL
+    return answer
+
+
+def _worded(mark: Mark) -> str | None:
+    """The number behind words: the first one, if it is said before anything else is."""
+    full = _NOISE.sub(" ", mark.rest).lstrip()
+    line = full.partition("\n")[0]
+    found = next((n for n in numerals(line) if n.value is not None and not _is_weak(line, n)), None)
+    found = found or next((n for n in numerals(line) if n.value is not None), None)
+    if (words := from_words(line.lstrip("*\"' ($"))) is not None and (
+        found is None or found.start > words[1]
+    ):
+        return written(words[0])
+    if found is None:
+        return SEVERAL if is_refusal(line) else None
+    gap = line[: found.start]
+    if _SENTENCE.search(gap) or re.search(r"\b(?:not|n't)\b", gap):
+        return SEVERAL if is_refusal(gap) else None
+    if len(gap.split()) > _DIRECT and not _closes(full, found):
+        return None
+    if re.match(r"\s?[a-z]{0,12}\?", line[found.end :]):
+        return None  # a question
+    return _number(line, found)
+
+
+def _closes(text: str, found: Numeral) -> bool:
+    """Whether no other sentence with numbers follows."""
+    end = _SENTENCE.search(text, found.end)
+    return end is None or not _has_digit(text[end.end() :])
+
+
+def _number(text: str, found: Numeral) -> str | None:
+    result = _result(text, found)
+    if result is found and _starts_range(text, found):
+        return SEVERAL
+    return _with_cents(text, result)
+
+
+def _result(text: str, found: Numeral) -> Numeral:
+    """Follow a calculation to what it comes to: from the 5 of "5 - 3 = 2" to the 2."""
+    for _ in range(20):
+        last = found
+        place = found.end
+        for _ in range(40):
+            operator = _OPERATOR.match(text, place)
+            operand = None if operator is None else next(numerals(text, operator.end()), None)
+            if operator is None or operand is None or operand.start > operator.end():
+                break
+            place = operand.end
+        equals = _EQUALS.match(text, place)
+        if equals is None:
+            return last
+        following = next(numerals(text, equals.end()), None)
+        if following is None or following.value is None:
+            return last
+        if text[equals.end() : following.start].strip(" $(*\"'"):
+            return last
+        found = following
+    return found
+
+
+def _starts_range(text: str, found: Numeral) -> bool:
+    following = next(numerals(text, found.end), None)
+    if following is None or following.value is None:
+        return False
+    if _BETWEEN.search(text, max(0, found.start - 12), found.start):
+        return True
+    return _RANGE.fullmatch(text, found.end, following.start) is not None
+
+
+def _with_cents(text: str, found: Numeral) -> str | None:
+    assert found.value is not None
+    if cents := _CENTS.match(text, found.end):
+        return written(found.value + Fraction(int(cents[1]), 100))
+    return written(found.value)
+
+
+def _is_weak(text: str, found: Numeral) -> bool:
+    """Whether a number only counts something in the text itself (a step, a rank)."""
+    if found.tail.lower() in _ORDINAL or found.tail in _VARIABLES:
+        return True
+    return _LABELLED.search(text, max(0, found.start - 16), found.start) is not None
+
+
+def _sentence_start(text: str, place: int) -> int:
+    start = 0
+    for end in _SENTENCE.finditer(text, max(0, place - MAX_WHOLE), place):
+        start = end.end()
+    return start or max(0, place - MAX_WHOLE)
+
+
+def _from_words(text: str) -> str | None:
+    found = from_words(text.lstrip("*\"'( "))
+    return None if found is None or is_refusal(text) else written(found[0])

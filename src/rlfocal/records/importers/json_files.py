@@ -137,6 +137,11 @@ class Fields:
             raise self.wrong(key, "a text")
         return clean(value)
 
+    def name(self, key: str) -> str:
+        """A number or text that names something; "" where there is neither."""
+        value = self.values.get(key)
+        return clean(str(value)) if isinstance(value, str | int | float) else ""
+
     def number(self, key: str, *, least: float = -math.inf, most: float = math.inf) -> float | None:
         """A finite number in [least, most], or None; true and false are 1 and 0."""
         value = self.values.get(key)

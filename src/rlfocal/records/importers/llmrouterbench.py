@@ -142,7 +142,7 @@ def _record(run: _Run, row: Fields, by_score: bool, left: LeftOut) -> Record | N
         member=run.member,
         task=run.task,
         document=document_digest(prompt, row.optional_text("origin_query"), label),
-        name=_label(row.values.get("index")) or "",
+        name=row.name("index"),
         place=row.place,
         prompt=prompt,
         labels=(label,) if compared and label is not None else (),

@@ -148,7 +148,26 @@ def _joined(rest: str, segments: list[tuple[int, int, str]]) -> str:
     return ",".join(found)
 
 
-_NO_UNITS = set("because since as which where so when if for and or but is by in on at to".split())
+_NO_UNITS = set(
+    [
+        "because",
+        "since",
+        "as",
+        "which",
+        "where",
+        "so",
+        "when",
+        "if",
+        "for",
+        "and",
+        "or",
+        "but",
+        "is",
+        "by",
+        "at",
+        "to",
+    ]
+)
 
 
 def _segments(text: str) -> Iterator[tuple[int, int, str]]:
@@ -167,8 +186,11 @@ def _segments(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _is_prose(inside: str) -> bool:
-    return "\n\n" in inside or (
-        len(inside) < 10 * MAX_CHARS and bool(_PROSE_IN_MATH.search(_TEXT.sub("", inside)))
+    # "$5 and I pay $6": a dollar sign before a digit, and a blank before the next one.
+    return (
+        "\n\n" in inside
+        or (inside[0].isdigit() and inside[-1].isspace())
+        or (len(inside) < 10 * MAX_CHARS and bool(_PROSE_IN_MATH.search(_TEXT.sub("", inside))))
     )
 
 

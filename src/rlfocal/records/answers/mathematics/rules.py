@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from fractions import Fraction
 
 from rlfocal.records.answers.mathematics.structure import (
     Based,
@@ -18,7 +17,6 @@ from rlfocal.records.answers.mathematics.structure import (
     Relation,
     Scalar,
     Words,
-    parsed,
 )
 from rlfocal.records.answers.mathematics.units import alike as units_alike
 
@@ -71,7 +69,7 @@ def _rank(node: Node) -> int:
 
 
 def _of_two_names(first: Node, second: Node, ask: Ask) -> Likeness:
-    """ "f(x) = 2x" defines what "y = 2x" does; x = 5 and y = 5 differ."""
+    """Of f(x) = 2x and y = 2x the right sides count; x = 5 and y = 5 differ."""
     one, other = first.name, second.name
     if _is_function(one) or _is_function(other):
         return min(LOOSE, _unnamed(first, second, ask))
@@ -215,7 +213,7 @@ def _unordered(a: Sequence[Node], b: Sequence[Node], ask: Ask) -> Likeness:
 
 
 def _matching(table: list[list[Likeness]], least: Likeness) -> bool:
-    """Whether every row finds a column of its own with at least that likeness (augmenting paths)."""
+    """Whether every row finds a column of its own at least that alike (augmenting paths)."""
     row_of: dict[int, int] = {}
 
     def place(row: int, seen: set[int]) -> bool:

@@ -1,4 +1,4 @@
-r"""What an answer is made of: a number with a unit, a tuple, a set, an interval, an equation, words.
+r"""What an answer is made of: a number with a unit, a tuple, an interval, an equation, words.
 
 It reads canonical text (`writing.written`) and computes nothing: values of plain numbers are read,
 all other expressions stay text, to be compared by `verifier`.
@@ -80,6 +80,7 @@ _NAME = re.compile(
     r"(?:\\?[a-zA-Z]|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|epsilon|rho))"
     r" ?(?:_(?:[0-9a-zA-Z]|\{[^{}]*\}))?'*(?:\((?:[a-z0-9](?:,[a-z0-9])*)\))?"
 )
+_NAMES = re.compile(r"\([a-z](?:_[0-9])?(?:,[a-z](?:_[0-9])?)+\)")
 _LONG_NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|[A-Z]{2,3}|\\(?:angle|overline|triangle).*|[A-Za-z]+\([^()]*\)|\|[^|]*\|)"
 )
@@ -93,6 +94,7 @@ _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eig
 _MATRIX = re.compile(
     r"\\begin\{([pbvBV]?matrix|smallmatrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL
 )
+_WORD = re.compile(r"[A-Za-z]{4,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll")
 _NOTHING = ("\\emptyset", "\\{\\}")
 _REALS = ("\\mathbb{R}", "\\R", "\\Re", "(-\\infty,\\infty)")
 
@@ -133,7 +135,7 @@ def split(text: str, signs: tuple[str, ...]) -> list[tuple[str, str]]:
     Returns:
         Parts, each with the sign before it ("" for the first).
     """
-    parts, start, depth, before, position = [], 0, 0, "", 0
+    parts, start, depth, before = [], 0, 0, ""
     for found in _TOKEN.finditer(text):
         token = found[0].rstrip() or found[0]
         if token in _OPEN:
@@ -169,10 +171,10 @@ def _words(text: str, depth: int) -> Node | None:
     if text in _REALS:
         return Group("()", (Scalar("-\\infty"), Scalar("\\infty")))
     inside = re.fullmatch(r"\\text\{([^{}]*)\}", text)
-    if inside is None and not re.fullmatch(r"[A-Za-z]{4,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll", text):
-        return None
     words = inside[1] if inside else text
     value = word_value(words)
+    if inside is None and value is None and not _WORD.fullmatch(text):
+        return None
     return Words(words_of(words)) if value is None else Scalar(str(value), Fraction(value))
 
 
@@ -241,7 +243,7 @@ def _equation(text: str, sides: list[str], depth: int) -> Node:
     first, last = sides[0], sides[-1]
     if _NAME.fullmatch(last) and not _NAME.fullmatch(first) and len(sides) == 2:
         first, last = last, first
-    if _NAME.fullmatch(first) or _LONG_NAME.fullmatch(first):
+    if _NAME.fullmatch(first) or _LONG_NAME.fullmatch(first) or _NAMES.fullmatch(first):
         name = first.strip()
         inner = parsed(last, depth)
         if not inner.name:
@@ -259,22 +261,22 @@ def _has_letters(text: str) -> bool:
 
 
 def _interval(signs: list[str], sides: list[str], depth: int) -> Node | None:
-    r"""x > 3 is (3, \infty), and 1 < x \le 5 is (1, 5]."""
+    r"""An interval for x > 3 or 1 < x \le 5."""
     named = [k for k, side in enumerate(sides) if _NAME.fullmatch(side)]
     if len(named) != 1 or any(_has_letters(s) for k, s in enumerate(sides) if k != named[0]):
         return None
     at, name = named[0], sides[named[0]]
     if signs == ["\\ne"]:
         point = parsed(sides[1 - at], depth)
-        low, high = Scalar("-\\infty"), Scalar("\\infty")
         if isinstance(point, Group):
             return None
+        low, high = Scalar("-\\infty"), Scalar("\\infty")
         return Group("union", (Group("()", (low, point)), Group("()", (point, high))), name)
     below, above = _bound(signs, sides, at, ("<", "\\le")), _bound(signs, sides, at, (">", "\\ge"))
     if below is None or above is None or len(sides) > 3:
         return None
-    low, high = (parsed(b[0], depth) for b in (below, above))
-    return Group(("[" if below[1] else "(") + ("]" if above[1] else ")"), (low, high), name)
+    ends = tuple(parsed(bound[0], depth) for bound in (below, above))
+    return Group(("[" if below[1] else "(") + ("]" if above[1] else ")"), ends, name)
 
 
 def _bound(
@@ -347,7 +349,7 @@ def _colon(text: str, depth: int) -> Node | None:
     pieces = [p for _, p in split(bare, (":", "\\colon"))]
     if not 1 < len(pieces) <= 6 or not all(pieces):
         return None
-    name = unit_of(unit[0])[0] if unit else ""
+    name = unit_of("1" + unit[0])[1] if unit else ""
     return Group(f"colon {name}".strip(), tuple(_scalar(p) for p in pieces))
 
 

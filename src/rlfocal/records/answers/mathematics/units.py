@@ -55,34 +55,97 @@ _NAMES = {
     "eV": "ev",
     "erg": "erg ergs",
     "mph": "mph",
+    "kmph": "kmph kph km/h",
     "$": "dollar dollars usd buck bucks",
     "cent": "cent cents",
     "euro": "euro euros eur",
     "pounds": "gbp sterling",
     "rupee": "rupee rupees rs",
-    "am": "am a.m",
-    "pm": "pm p.m",
+    "am": "am",
+    "pm": "pm",
 }
 _BY_NAME = {name: unit for unit, names in _NAMES.items() for name in names.split()}
+_COMPOUND = {"mph": (("mi", 1), ("h", -1)), "kmph": (("km", 1), ("h", -1))}
 _LETTERS = {"N", "J", "W", "V", "A", "K", "C", "F"}
 _POWER_WORDS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _COUNTING = set(
-    "ways way different possible distinct total integers integer numbers number values value"
-    " solutions solution pairs pair triples people students arrangements outcomes possibilities"
-    " choices combinations permutations in the of all are is about approximately positive"
-    " points items sets subsets per each and".split()
+    [
+        "ways",
+        "way",
+        "different",
+        "possible",
+        "distinct",
+        "total",
+        "integers",
+        "integer",
+        "numbers",
+        "number",
+        "values",
+        "value",
+        "solutions",
+        "solution",
+        "pairs",
+        "pair",
+        "triples",
+        "people",
+        "students",
+        "arrangements",
+        "outcomes",
+        "possibilities",
+        "choices",
+        "combinations",
+        "permutations",
+        "in",
+        "the",
+        "of",
+        "all",
+        "are",
+        "is",
+        "about",
+        "approximately",
+        "positive",
+        "points",
+        "items",
+        "sets",
+        "subsets",
+        "per",
+        "each",
+        "and",
+    ]
 )
 _SUFFIX = re.compile(
     r"(?:\\%|\^\\circ ?(?:\\text\{)?([CF])?(?:\})?|\\(?:euro|pounds|\$)|"
     r"((?:[\s/]*(?:\\cdot ?)?\\text\{[^{}]*\}(?:\^(?:-?[0-9]|\{-?[0-9]+\}))?)+))$"
 )
+_ANGLE_INSIDE = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])|\\circ")
 _PREFIX = re.compile(r"([+-]?)(?:\\(\$|euro|pounds) ?)([+-]?)(?=[0-9.\\(])")
 _PIECE = re.compile(r"(/)?(?:\\cdot ?)?\\text\{([^{}]*)\}(?:\^\{?(-?[0-9]+)\}?)?")
 _NUMBER_WORDS = {
     word: value
     for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
-        " fifteen sixteen seventeen eighteen nineteen twenty".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 }
 _NONE = re.compile(
@@ -116,6 +179,8 @@ def unit_of(text: str) -> tuple[str, str]:
     if found[0].startswith("\\%"):
         return rest, "%"
     if found[0].startswith("^"):
+        if _ANGLE_INSIDE.search(rest):  # the sine of 45 degrees has no unit
+            return text, ""
         return rest, {"C": "celsius", "F": "fahrenheit"}.get(found[1] or "", "deg")
     return rest, {"\\$": "$"}.get(found[0], found[0].strip("\\"))
 
@@ -128,8 +193,10 @@ def _named(text: str) -> str:
         sign = -1 if slash else sign
         for word, exponent, below in _single(words):
             sign = -1 if below else sign
-            name = word if word in _LETTERS else _BY_NAME.get(word.lower().strip("."))
-            if name is None:
+            name = word if word in _LETTERS else _BY_NAME.get(word.lower().replace(".", ""))
+            if name in _COMPOUND:
+                known += [(n, sign * exponent * e) for n, e in _COMPOUND[name]]
+            elif name is None:
                 unknown.append(word.lower().strip("."))
             else:
                 known.append((name, sign * exponent * int(power or 1)))

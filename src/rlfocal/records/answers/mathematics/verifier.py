@@ -38,9 +38,10 @@ START_SECONDS = 60.0
 MAX_STARTS = 50
 MAX_CHARS = 1500
 _HUGE = re.compile(
-    r"[0-9]{200}|\^\s*(?:\{-?[0-9]{5,}|\{[0-9]+\^|\{[0-9]+!)|[0-9]{4,}\s*!|!\s*!|\)\s*!|(?:[({\[]\s*){40}"
+    r"[0-9]{200}|\^\s*(?:\{-?[0-9]{5,}|\{[0-9]+\^|\{[0-9]+!)|[0-9]{4,}\s*!|!\s*!|\)\s*!"
+    r"|(?:[({\[]\s*){40}"
 )
-"""Powers, factorials and nesting that would take all the time there is for a number nobody means."""
+"""Powers, factorials and nesting that take all the time there is, for a number nobody means."""
 CACHE_SIZE = 100_000
 BATCH = 200
 """Pairs in one line: a line and its replies stay below what a pipe holds."""
@@ -228,7 +229,7 @@ class Verifier:
 
 def shared() -> Verifier:
     """The one of this process."""
-    global _SHARED  # noqa: PLW0603
+    global _SHARED
     with _SHARED_LOCK:
         if _SHARED is None:
             _SHARED = Verifier()
@@ -259,7 +260,7 @@ def _end() -> None:
 
 
 def _after_fork() -> None:
-    global _SHARED_LOCK  # noqa: PLW0603
+    global _SHARED_LOCK
     _SHARED_LOCK = threading.Lock()
     for verifier in list(_ALL):
         verifier._forget()

@@ -2,12 +2,13 @@
 
 It runs as a script and imports nothing of rlfocal. Requests are lines of JSON on standard input,
 `{"pairs": [[a, b], ...], "seconds": s}`, with expressions in LaTeX; the reply to every pair is one
-line, `true`, `false`, `null` (not decided) or `"late"` (out of time or memory). The first line it writes says whether it is ready.
+line: `true`, `false`, `null` (not decided) or `"late"` (out of time or memory). The first line it
+writes says whether it is ready.
 
-Equal means: math-verify's parser (latex2sympy2_extended) reads both, and their values agree to 30 digits at fixed points
-(four per set of symbols, two of them negative); where numbers cannot decide, math-verify's own
-comparison does, asked in both directions because it is not symmetric. Decimals are exact: .333 is
-not 1/3, unlike in math-verify, which rounds to six digits.
+Equal means: math-verify's parser (latex2sympy2_extended) reads both, and their values agree to 30
+digits at fixed points (four per set of symbols, two of them negative); where numbers cannot decide,
+math-verify's own comparison does, asked in both directions because it is not symmetric. Decimals
+are exact: .333 is not 1/3, unlike in math-verify, which rounds to six digits.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import contextlib
 import functools
 import json
 import os
+import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 MEMORY_BYTES = 2 << 30
@@ -36,6 +38,10 @@ POINTS = (
     (-0.2801694990, 1.4560749485, -0.7642236535, -1.9287800, 0.6627434193, -2.6854520011),
 )
 """Values of the symbols, in the order of their names; a seventh symbol takes the first again."""
+DEGREES = re.compile(r"([0-9]+(?:\.[0-9]+)?|[a-z]|\\[a-z]+)\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ)")
+
+
+Compare = Callable[[str, str], bool | None]
 
 
 class OutOfTime(BaseException):
@@ -79,10 +85,10 @@ def _say(replies: IO[str], value: Any) -> None:
     replies.flush()
 
 
-def _decide(compare: Any, first: str, second: str, seconds: float) -> bool | str | None:
+def _decide(compare: Compare, first: str, second: str, seconds: float) -> bool | str | None:
     try:
         with _limit_time(seconds):
-            return compare(first, second)  # type: ignore[no-any-return]
+            return compare(first, second)
     except (OutOfTime, MemoryError):
         return "late"
     except Exception:
@@ -107,7 +113,7 @@ def _limit_time(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def load() -> Any:
+def load() -> Compare:
     """Import the libraries and return the comparison.
 
     Returns:
@@ -118,109 +124,115 @@ def load() -> Any:
     """
     import logging
 
-    import sympy
-    from latex2sympy2_extended import NormalizationConfig, latex2sympy
-    from latex2sympy2_extended.latex2sympy2 import ConversionConfig
-    from math_verify import verify
-
     logging.disable(logging.CRITICAL)
     sys.setrecursionlimit(3000)
-    # Units, equations and boxes are the caller's business: nothing may be dropped here.
-    as_written = NormalizationConfig(
-        basic_latex=True,
-        units=False,
-        malformed_operators=True,
-        nits=True,
-        boxed="none",
-        equations=False,
-    )
-    case_counts = ConversionConfig(lowercase_symbols=False)
+    return Algebra().compare
 
-    def exact(number: Any) -> Any:
-        return sympy.Rational(str(number))
 
-    @functools.lru_cache(maxsize=4096)
-    def read(text: str) -> Any:
-        if len(text) > MAX_CHARS:
-            return None
-        found = latex2sympy(
-            text,
+class Algebra:
+    """Reads expressions and compares them."""
+
+    def __init__(self) -> None:
+        import sympy
+        from latex2sympy2_extended import NormalizationConfig, latex2sympy
+        from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+        from math_verify import verify
+
+        self.sympy, self.verify = sympy, verify
+        self.latex2sympy = functools.partial(
+            latex2sympy,
             is_real=True,
             convert_degrees=False,
-            normalization_config=as_written,
-            conversion_config=case_counts,
+            # Units, equations and boxes are the caller's business: nothing may be dropped here.
+            normalization_config=NormalizationConfig(
+                basic_latex=True,
+                units=False,
+                malformed_operators=True,
+                nits=True,
+                boxed="none",
+                equations=False,
+            ),
+            # The default takes A for a.
+            conversion_config=ConversionConfig(lowercase_symbols=False),
         )
-        floats = {number: exact(number) for number in found.atoms(sympy.Float)}
-        units = {s: sympy.I for s in found.free_symbols if str(s) == "i"}
-        return found.xreplace(floats).xreplace(units)
+        self.read = functools.lru_cache(maxsize=4096)(self._read)
+        self.values = functools.lru_cache(maxsize=4096)(self._values)
 
-    @functools.lru_cache(maxsize=4096)
-    def values(expression: Any, symbols: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Value at every point; None where it has none."""
-        found = []
-        for point in POINTS[: 4 if symbols else 1]:
-            at = {s: exact(point[k % len(point)] + k // len(point)) for k, s in enumerate(symbols)}
-            value = expression.subs(at).evalf(DIGITS)
-            usable = value.is_number and value.is_finite and value.is_comparable is not None
-            found.append(value if usable and not value.has(sympy.nan, sympy.zoo) else None)
-        return tuple(found)
-
-    def pairs_of_values(a: Any, b: Any) -> list[tuple[Any, Any]]:
-        symbols = tuple(sorted(a.free_symbols | b.free_symbols, key=str))
-        usable = [
-            (x, y)
-            for x, y in zip(values(a, symbols), values(b, symbols), strict=True)
-            if x is not None and y is not None
-        ]
-        if not a.has(sympy.I) and not b.has(sympy.I):
-            # Outside the domain of one of them nothing can be said.
-            usable = [(x, y) for x, y in usable if x.is_real and y.is_real]
-        return usable if len(usable) >= min(2, 1 + len(symbols)) else []
-
-    def alike(x: Any, y: Any) -> bool:
-        size = max(abs(x), abs(y))
-        return bool(size < NOTHING or abs(x - y) <= AGREE * size)
-
-    def same_value(a: Any, b: Any) -> bool | None:
-        found = pairs_of_values(a, b)
-        return all(alike(x, y) for x, y in found) if found else None
-
-    def same_relation(a: Any, b: Any) -> bool | None:
-        """One is the other times a constant: equations of any, inequalities of matching sign."""
-        if isinstance(a, sympy.Ge | sympy.Gt):
-            a = a.reversed
-        if isinstance(b, sympy.Ge | sympy.Gt):
-            b = b.reversed
-        if type(a) is not type(b):
-            return False
-        found = pairs_of_values(a.lhs - a.rhs, b.lhs - b.rhs)
-        if not found or any(abs(x) < NOTHING or abs(y) < NOTHING for x, y in found):
-            return None
-        ratios = [x / y for x, y in found]
-        either = isinstance(a, sympy.Eq | sympy.Ne)
-        return all(alike(r, ratios[0]) and (either or r > 0) for r in ratios)
-
-    def compare(first: str, second: str) -> bool | None:
-        a, b = read(first), read(second)
+    def compare(self, first: str, second: str) -> bool | None:
+        """Whether two expressions are equal; None when that cannot be decided."""
+        a, b = self.read(first), self.read(second)
         if a is None or b is None:
             return None
         if a == b:
             return True
+        expression, relation = self.sympy.Expr, self.sympy.core.relational.Relational
         verdict = None
-        if isinstance(a, sympy.Expr) and isinstance(b, sympy.Expr):
-            verdict = same_value(a, b)
-        elif isinstance(a, sympy.core.relational.Relational) and isinstance(
-            b, sympy.core.relational.Relational
-        ):
-            verdict = same_relation(a, b)
-        elif isinstance(a, sympy.Expr) != isinstance(b, sympy.Expr):
+        if isinstance(a, expression) != isinstance(b, expression):
             return False
-        if verdict is None:
-            shown = verify(a, b, timeout_seconds=None) or verify(b, a, timeout_seconds=None)
-            return True if shown else None
-        return verdict
+        if isinstance(a, expression):
+            verdict = self._same_value(a, b)
+        elif isinstance(a, relation) and isinstance(b, relation):
+            verdict = self._same_relation(a, b)
+        if verdict is not None:
+            return verdict
+        shown = self.verify(a, b, timeout_seconds=None) or self.verify(b, a, timeout_seconds=None)
+        return True if shown else None
 
-    return compare
+    def _read(self, text: str) -> Any:
+        """The expression, with exact numbers and the imaginary unit; None when it is too long."""
+        if len(text) > MAX_CHARS:
+            return None
+        found = self.latex2sympy(DEGREES.sub(r"{(\1\\cdot\\frac{\\pi}{180})}", text))
+        exact = {number: self._exact(number) for number in found.atoms(self.sympy.Float)}
+        units = {s: self.sympy.I for s in found.free_symbols if str(s) == "i"}
+        return found.xreplace(exact).xreplace(units)
+
+    def _exact(self, number: Any) -> Any:
+        return self.sympy.Rational(str(number))
+
+    def _values(self, expression: Any, symbols: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Value at every point; None where it has none."""
+        found = []
+        for point in POINTS if symbols else POINTS[:1]:
+            at = {s: point[k % len(point)] + k // len(point) for k, s in enumerate(symbols)}
+            exact = {symbol: self._exact(value) for symbol, value in at.items()}
+            value = expression.subs(exact).evalf(DIGITS)
+            usable = value.is_number and value.is_finite and not value.has(self.sympy.nan)
+            found.append(value if usable else None)
+        return tuple(found)
+
+    def _pairs_of_values(self, a: Any, b: Any) -> list[tuple[Any, Any]]:
+        symbols = tuple(sorted(a.free_symbols | b.free_symbols, key=str))
+        both = zip(self.values(a, symbols), self.values(b, symbols), strict=True)
+        usable = [(x, y) for x, y in both if x is not None and y is not None]
+        if not a.has(self.sympy.I) and not b.has(self.sympy.I):
+            # Outside the domain of one of them nothing can be said.
+            usable = [(x, y) for x, y in usable if x.is_real and y.is_real]
+        return usable if len(usable) >= min(2, 1 + len(symbols)) else []
+
+    def _same_value(self, a: Any, b: Any) -> bool | None:
+        found = self._pairs_of_values(a, b)
+        return all(alike(x, y) for x, y in found) if found else None
+
+    def _same_relation(self, a: Any, b: Any) -> bool | None:
+        """One is the other times a constant: any for equations, a positive one for the rest."""
+        greater = (self.sympy.Ge, self.sympy.Gt)
+        a, b = (x.reversed if isinstance(x, greater) else x for x in (a, b))
+        if type(a) is not type(b):
+            return False
+        found = self._pairs_of_values(a.lhs - a.rhs, b.lhs - b.rhs)
+        if not found or any(abs(x) < NOTHING or abs(y) < NOTHING for x, y in found):
+            return None
+        ratios = [x / y for x, y in found]
+        if not all(alike(ratio, ratios[0]) for ratio in ratios):
+            return False
+        return isinstance(a, self.sympy.Eq | self.sympy.Ne) or bool(ratios[0] > 0)
+
+
+def alike(x: Any, y: Any) -> bool:
+    """Whether two values agree as far as they were worked out."""
+    size = max(abs(x), abs(y))
+    return bool(size < NOTHING or abs(x - y) <= AGREE * size)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import accumulate
 
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
 
@@ -48,10 +49,29 @@ _SIGNS = {
     "\N{WORD JOINER}": "",
     "\N{ZERO WIDTH NO-BREAK SPACE}": "",
 }
-for _name in (
-    "alpha beta gamma delta epsilon zeta eta theta kappa lambda mu nu xi pi rho sigma tau phi chi"
-    " psi omega"
-).split():
+for _name in [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+]:
     _SIGNS[unicodedata.lookup(f"GREEK SMALL LETTER {_name.upper().replace('LAMBDA', 'LAMDA')}")] = (
         f"\\{_name} "
     )
@@ -72,7 +92,6 @@ _SPACING = re.compile(
 _SIZES = re.compile(
     r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![a-zA-Z])\s*\.?(?=$|[^0-9])"
 )
-_GROUPING = re.compile(r"\{,\}|\\[,!;:>]|,\\!|\\ |~|(?<=[0-9]) (?=[0-9])|'(?=[0-9]{3})")
 _THOUSANDS = re.compile(
     r"(?<![0-9.,])([1-9][0-9]{0,2})((?:(?:,\\!|\{,\}\\?!?|\\[,;:!>]|\\ |~| |,|'|_)[0-9]{3})+)(?![0-9])"
 )
@@ -139,11 +158,9 @@ _FRAC_PI = re.compile(r"\\frac\s*(\\pi)\s*([0-9])")
 _SQRT_BARE = re.compile(r"\\sqrt\s*(\[[^\[\]]*\])?\s*([0-9a-zA-Z]|\\[a-zA-Z]+)")
 _BRACED_ONE = re.compile(r"([\^_])\{([0-9a-zA-Z])\}")
 _LONE_POINT = re.compile(r"(?<![0-9])\.(?=[0-9])")
-_MIXED_BLANK = re.compile(r"(?<![0-9.])([0-9]+) +(?=\\frac\{?[0-9])")
 _MIXED_SLASH = re.compile(r"(?<![0-9./^_])([0-9]+)(?: +| ?\\ | and )([0-9]+)/([0-9]+)(?![0-9])")
 _BLANK_IN_COMMAND = re.compile(r"(\\[a-zA-Z]+) +(?=[a-zA-Z])")
 _BLANKS = re.compile(r"\s+")
-_CURRENCY_SIGN = re.compile(r"(?<!\\)\$(?=\s*[0-9.])")
 _ONE_WORD = re.compile(r"\A\\text\{([A-Za-z]{2,})\}\Z")
 _STOPS = re.compile(r"(?:(?<!\\)[.,;:?\s])+$")
 _AND_SO_ON = re.compile(r",(?:\s*\\text\{(?:and|or)\})|\\text\{and\}")
@@ -228,7 +245,7 @@ def _unwrapped_one(found: re.Match[str]) -> str:
         return rf"\text{{{bare}}}" if unit else bare.strip("()")
     if re.fullmatch(_FUNCTIONS, bare):
         return f"\\{bare} "
-    if not re.search("[A-Za-z]{2}|^[a-z]$", bare) or "\\" in inside:
+    if not re.search(r"[A-Za-z]{2}|^[a-z]$|[a-z]\.[a-z]", bare) or "\\" in inside:
         return f" {inside} "
     return rf"\text{{{bare}}}"
 
@@ -236,6 +253,7 @@ def _unwrapped_one(found: re.Match[str]) -> str:
 def _words(text: str) -> str:
     r"""Bare words become \text{...} where they are a unit, a conjunction or all there is."""
     bare = _TEXT_PIECE.sub("", text)
+    text = _LETTER_AFTER_NUMBER.sub(r"\1\\text{\2}", text)
     text = re.sub(r"(?<![\\a-zA-Z{])(and|or)(?![a-zA-Z}])", r"\\text{\1}", text)
     if "\\" in bare.replace("\\%", "").replace("\\$", ""):
         return _TRAILING_UNIT.sub(r"\1\\text{\2}\3", text)
@@ -247,6 +265,7 @@ def _words(text: str) -> str:
 
 
 _LETTER_UNITS = set("mgslhLJNVWAKCFTH")
+_LETTER_AFTER_NUMBER = re.compile(r"\A([-+0-9.,/ ]*[0-9]) +([mgslLhJNWVK])[.\s]*\Z")
 _ONLY_WORDS = re.compile(r"[A-Za-z][A-Za-z'\-]*(?:,? [A-Za-z'\-]+)*")
 _TRAILING_UNIT = re.compile(
     r"([0-9}%)])\s*(?<![a-zA-Z])((?:[A-Za-z]{2,}[.]?)(?:[ /-](?:[A-Za-z]+[.]?))*)"
@@ -280,12 +299,8 @@ def _squeezed(text: str) -> str:
 def _outer(text: str) -> str:
     """Braces around everything mean nothing."""
     while text[:1] == "{" and text[-1:] == "}":
-        depth = 0
-        for position, sign in enumerate(text):
-            depth += (sign == "{") - (sign == "}")
-            if depth == 0:
-                break
-        if position != len(text) - 1:
+        depths = list(accumulate((sign == "{") - (sign == "}") for sign in text))
+        if depths.index(0) != len(text) - 1 if 0 in depths else True:
             break
         text = text[1:-1]
     return text

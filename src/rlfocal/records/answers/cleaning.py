@@ -1,0 +1,205 @@
+r"""What every kind of answer is read from: a reply without its thinking and its typography.
+
+Three steps, each linear in the text and each safe on any text: `without_thinking` cuts what a
+reasoning model thought before it answered, `even` brings Unicode to one form, `plain` takes off
+markup (emphasis, code marks, LaTeX wrappers). None of them knows a kind of answer.
+
+How models mark their thinking: `<think>` (DeepSeek-R1, Qwen) and its likes, `◁think▷` (Kimi),
+`[THINK]` (Magistral), `<|begin_of_thought|>` (Sky-T1), channels (gpt-oss's harmony format). Chat
+templates that write the opening tag themselves leave the closing one alone in the reply.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["clean", "even", "plain", "without_thinking"]
+
+_NAMES = (
+    r"(?:seed:|antml:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratch_?pad|"
+    r"inner_monologue|chain_of_thought|cot)"
+)
+_TAG = re.compile(
+    rf"<(?P<close1>/)?{_NAMES}\s*>|◁(?P<close2>/)?think(?:ing)?▷|\[(?P<close3>/)?THINK\]"
+    r"|<\|(?:begin|(?P<close4>end))_of_thought\|>",
+    re.IGNORECASE,
+)
+_CHANNEL = re.compile(r"<\|channel\|>\s*(\w*)[^<\n]{0,80}<\|message\|>")
+_TURN_HEAD = re.compile(
+    r"\s*(?:<\|im_start\|>\s*assistant\s*|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>"
+    r"|<start_of_turn>\s*model\s*|<\|assistant\|>|\[/INST\]|<s>|<bos>|<\|begin_of_text\|>)\s*"
+)
+_TURN_END = re.compile(
+    r"<\|(?:im_end|im_start|eot_id|end|return|endoftext|end_of_text|eom_id|user|start|call)\|>"
+    r"|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>|<｜User｜>|\[INST\]"
+)
+
+_ZERO_WIDTH = dict.fromkeys(
+    [0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF]
+)
+_TYPOGRAPHY = {
+    **_ZERO_WIDTH,
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d"), "-"),
+    **dict.fromkeys(map(ord, "‘’‚‛′´`"), "'"),
+    **dict.fromkeys(map(ord, "“”„‟«»″「」『』"), '"'),
+    ord("º"): "°",
+    ord("İ"): "I",  # the only letter whose lower case has another length
+    ord("⁄"): "/",
+}
+_TYPOGRAPHY[ord("`")] = "`"  # a code mark, taken off as markup
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
+_RAISED_RUN = re.compile(f"[{_RAISED}]+")
+_RAISED_PLAIN = str.maketrans(_RAISED, "0123456789+-")
+_LOWERED_RUN = re.compile(r"(?<=[0-9])[₀-₉]+")
+_SQUARE_UNITS = re.compile(r"[\u3371-\u33df]")
+
+_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|div|span|code|sub|sup|center|mark|h[1-6])>|<br\s*/?>")
+_STARS = re.compile(r"\*\*|(?<![\w_])__(?=[^_])|(?<=[^_])__(?![\w_])")
+_ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,200})(?<=[^\s*])\*(?![\w*])")
+_UNDERLINED = re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]{1,200})(?<=[^\s_])_(?![\w_])")
+_FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
+_WRAPPER = re.compile(
+    r"\\(?:text|textbf|textit|textrm|texttt|textsf|textnormal|emph|mathrm|mathbf|mathit|mathsf|"
+    r"mathtt|mathnormal|operatorname|mbox|hbox|bm|boldsymbol|bf|rm|underline)\*?\s*"
+    r"\{([^{}]{0,1000})\}"
+)
+_DELIMITER = re.compile(r"\\[()\[\]]|\$\$")
+_DOUBLE_BRACES = re.compile(r"\{\{([^{}]{0,1000})\}\}")
+_SPACING = re.compile(r"\\[,;:! ]|\\(?:quad|qquad|displaystyle|left|right|bigl?|bigr?)(?![a-zA-Z])")
+_THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|,\\!|\\!|~)(?=[0-9]{3}(?![0-9]))")
+
+
+def clean(text: str) -> str | None:
+    r"""Take off thinking, typography and markup.
+
+    Returns:
+        The rest, without leading or trailing white space; None where the thinking was cut off, so
+        that there is no answer.
+
+    >>> clean("<think>9? No.</think> It is \\(\\text{B}\\), **not** C.")
+    'It is B, not C.'
+    """
+    rest = without_thinking(text)
+    return None if rest is None else plain(even(rest)).strip()
+
+
+def without_thinking(text: str) -> str | None:
+    """Cut what the model thought.
+
+    A closing tag without an opening one ends a thought that began with the reply; an opening tag
+    without a closing one begins a thought that was cut off.
+
+    Returns:
+        What is said outside of thoughts; None where the last thought was cut off.
+
+    >>> without_thinking("so 7</think>It is 8.")
+    'It is 8.'
+    >>> without_thinking("<think>so 7") is None
+    True
+    """
+    if "<" not in text and "[" not in text and "◁" not in text and "assistantfinal" not in text:
+        return text
+    spoken = _final_channel(text)
+    if spoken is None:
+        return None
+    said: list[str] = []
+    start, thinking = 0, False
+    for tag in _TAG.finditer(spoken):
+        if tag.lastgroup is None:  # an opening tag; thoughts do not nest
+            if not thinking:
+                said.append(spoken[start : tag.start()])
+            thinking = True
+        else:
+            if not thinking:
+                said.clear()
+            start, thinking = tag.end(), False
+    if thinking:
+        return None
+    return _one_turn("".join(said) + spoken[start:])
+
+
+def _final_channel(text: str) -> str | None:
+    """What gpt-oss says in its channel "final"; the text itself where it has no channels."""
+    final, any_channel = None, False
+    for channel in _CHANNEL.finditer(text):
+        any_channel = True
+        if channel[1] == "final":
+            final = text[channel.end() :]
+    if any_channel:
+        return final
+    # Servers that drop special tokens leave the names of the channels.
+    if text.lstrip().startswith("analysis") and "assistantfinal" in text:
+        return text.rpartition("assistantfinal")[2]
+    return text
+
+
+def _one_turn(text: str) -> str:
+    """The first turn of the assistant, without the marks of its beginning and end."""
+    while head := _TURN_HEAD.match(text):
+        if not head[0]:
+            break
+        text = text[head.end() :]
+    for end in _TURN_END.finditer(text):
+        if text[: end.start()].strip():
+            return text[: end.start()]
+    return text
+
+
+def even(text: str) -> str:
+    """Bring Unicode to one form: NFKC, one minus sign, one kind of quotes, no zero-width marks.
+
+    Raised digits become exponents and fractions keep their distance, where NFKC alone would glue
+    them to the digit before: 10² is 10^2 and 2½ is 2 1/2.
+    """
+    if text.isascii():
+        return text
+    text = _RAISED_RUN.sub(_exponent, text)
+    text = _LOWERED_RUN.sub(lambda run: "_" + unicodedata.normalize("NFKC", run[0]), text)
+    if any(c >= "\xbc" for c in text):
+        text = "".join(_apart(c) if c >= "\xbc" else c for c in text)
+    return unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
+
+
+def _exponent(run: re.Match[str]) -> str:
+    return "^" + run[0].translate(_RAISED_PLAIN)
+
+
+def _apart(character: str) -> str:
+    """Characters that stand for several, or for a number, with their distance."""
+    if unicodedata.category(character) == "No" and character not in _LOWERED:
+        return f" {unicodedata.normalize('NFKC', character).replace('⁄', '/')} "
+    if _SQUARE_UNITS.match(character):
+        return " " + unicodedata.normalize("NFKC", character.translate(_RAISED_PLAIN))
+    return character
+
+
+_LOWERED = frozenset("₀₁₂₃₄₅₆₇₈₉")
+
+
+def plain(text: str) -> str:
+    r"""Take off markup: emphasis, code marks, HTML, LaTeX delimiters, wrappers and spacing.
+
+    `$` stays, because it is a currency too, and so does `\boxed`, which marks the answer.
+    """
+    if "\\" in text or "{,}" in text:
+        text = _THOUSANDS.sub(",", text)
+        text = _DELIMITER.sub(" ", text.replace("\\%", "%").replace("\\$", "$"))
+        for _ in range(3):  # wrappers in wrappers
+            text, found = _WRAPPER.subn(r"\1", text)
+            if not found:
+                break
+        text = _SPACING.sub(" ", text.replace("\\!", ""))
+    if "{{" in text:
+        text = _DOUBLE_BRACES.sub(r"{\1}", text)
+    if "<" in text:
+        text = _HTML.sub(" ", text)
+    if "**" in text or "__" in text:
+        text = _STARS.sub("", text)
+    if "`" in text:
+        text = _FENCE.sub("", text).replace("`", "")
+    if "*" in text:
+        text = _ITALIC.sub(r"\1", text)
+    if "_" in text:
+        text = _UNDERLINED.sub(r"\1", text)
+    return text

@@ -1,0 +1,217 @@
+r"""Where a reply says that its answer comes now.
+
+Finds marks of an answer in a cleaned reply: words in a dozen languages ("the answer is",
+"**Antwort:**", 答案是), `####` (GSM8K), `\boxed{...}` (MATH), `<answer>` tags, fields of JSON. Knows
+no kind of answer: who reads them takes the last mark after which something of the kind stands.
+Nothing here looks farther than `WINDOW` characters behind a mark, so all of it is linear.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+__all__ = ["WINDOW", "Mark", "first_reply", "marks", "settled"]
+
+WINDOW = 1000
+"""Characters behind a mark that are looked at; a longer answer is prose."""
+
+Sort = Literal["box", "tag", "hashes", "words"]
+
+
+class Mark(NamedTuple):
+    """One mark and what stands behind it."""
+
+    sort: Sort
+    start: int
+    """Where the mark begins."""
+    end: int
+    """Where the marked text ends, as far as that is marked too; else where it begins."""
+    rest: str
+    """What follows, at most `WINDOW` characters; of boxes and tags their content."""
+    is_whole: bool
+    """The mark says where its text ends (a closed box or tag)."""
+
+
+_VERB = (
+    r"is|was|are|would be|should be|must be|will be|has to be|equals|becomes|comes (?:out )?to|"
+    r"turns out to be|ist|lautet|sind|w[äa]re|est|sera|serait|es|ser[íi]a|son|è|é|är|blir|jest|"
+    r"je|là|adalah|is gelijk aan"
+)
+_CJK_VERB = r"[应應](?:该|該)?(?:是|为|為|选|選)|(?:就)?是|[为為]|[选選]|は|が|은|는"
+_AFTER = re.compile(
+    r"(?:s\b|\(s\)|en\b|nya\b|et\b)?[\"'\]]*(?:\s?\([^()\n]{0,40}\))?[\"']*"
+    r"(?:\s(?:to|for|of|in|zu|auf|à|de|del|a)\s[^.:\n?!=]{1,100}?(?=\s(?:is|ist|est|es)\b|\s*:))?"
+    r"(?:\s(?:I|we|you|that|she|he|they)\s[^.:\n?!=]{1,40}?(?=\sis\b))?"
+    r"(?:\s*,?\s*(?:choice|option|letter|number|value|here|then|therefore|thus|hence|so|finale?|"
+    r"correct[ae]?|correcte|richtige?|corretta|exacte|juste|donc|also|pues)\b,?)*"
+    r"(?P<sep>\s*(?:\s(?:" + _VERB + r")\b(?:\s*:)?|" + _CJK_VERB + r"|[:|]|={1,2}>?|→|-+>|—"
+    r"|-(?=\s|[A-Z]\b|\()|\n))",
+    re.IGNORECASE,
+)
+_HINT = re.compile(
+    r"[\s:]*(?:(?:therefore|thus|hence|then|so|indeed|clearly|simply|just|also|donc|alors)\b,?\s*|"
+    r"(?:therefore|thus)?\s*:\s*|=(?=[^=])\s*)*",
+    re.IGNORECASE,
+)
+_NEGATED = re.compile(
+    r"\s*(?:not\b|n't\b|never\b|neither\b|unlikely|incorrect\b|wrong\b|nicht\b|pas\b|unclear\b|"
+    r"不是|不)",
+    re.IGNORECASE,
+)
+_WORDS = (
+    "answer", "antwort", "réponse", "reponse", "respuesta", "risposta", "resposta", "antwoord",
+    "svar", "odpowiedź", "odpověď", "ответ", "cevap", "đáp án", "jawaban", "答案", "答え", "正解",
+    "回答", "解答", "정답", "답", "उत्तर", "الإجابة", "الجواب", "final result", "final solution",
+    "final value", "final total", "final choice", "final amount", "correct option",
+    "correct choice", "correct statement", "right option", "right choice", "best option",
+    "best choice", "endergebnis", "résultat final", "resultado final", "正确选项", "最终结果",
+)  # fmt: skip
+_JSON_VALUE = re.compile(r'\s*"((?:[^"\\\n]|\\.)*)"\s*(?=[,}\n]|$)')
+_HASHES = re.compile(r"#{4,}[ \t]*(?=[^\s#])")
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{}]))")
+_TAG = re.compile(r"<((?:final_?)?answer|output|final|result)>", re.IGNORECASE)
+_HEAD = re.compile(
+    r"\n[ \t]*(?:[#>*-]+[ \t]*)*(?:new |next |another )?(?:question|problem|exercise|input|q|human|"
+    r"user|instruction|student|frage|aufgabe|pregunta|domanda|вопрос|问题|题目|質問|问)"
+    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.：]"
+    r"|\n[ \t]*(?:#{1,6}|\*\*)[ \t]*(?:question|problem|exercise)[ \t]#?[0-9]{1,4}\b",
+    re.IGNORECASE,
+)
+
+
+def marks(text: str) -> list[Mark]:
+    """Find all marks.
+
+    Args:
+        text: cleaned (`cleaning.clean`).
+
+    Returns:
+        The marks, the last one first.
+    """
+    found = [*_worded(text), *_hashed(text), *_boxed(text), *_tagged(text)]
+    found.sort(key=lambda mark: (mark.start, mark.end), reverse=True)
+    return found
+
+
+def _worded(text: str) -> Iterator[Mark]:
+    low = text.lower()
+    if len(low) != len(text):
+        low = text  # no letter does so once the text is evened; places must agree
+    for word in _WORDS:
+        place = low.find(word)
+        while place >= 0:
+            end = place + len(word)
+            if (mark := _word(text, place, end)) is not None:
+                yield mark
+            place = low.find(word, end)
+
+
+def _word(text: str, start: int, end: int) -> Mark | None:
+    if start and text[start - 1].isascii() and text[start - 1].isalnum():
+        return None  # inside of another word
+    after = _AFTER.match(text, end, end + 200)
+    if after is None:
+        return None
+    rest = text[after.end() : after.end() + WINDOW]
+    if _NEGATED.match(rest):
+        return None
+    if text[end : end + 1] == '"' and (value := _JSON_VALUE.match(rest)) is not None:
+        return Mark("words", start, after.end() + value.end(), value[1], True)
+    hint = _HINT.match(rest)
+    place = after.end() + (hint.end() if hint else 0)
+    return Mark("words", start, place, text[place : place + WINDOW], False)
+
+
+def _hashed(text: str) -> Iterator[Mark]:
+    if "####" in text:
+        for found in _HASHES.finditer(text):
+            rest = text[found.end() : found.end() + WINDOW].partition("\n")[0]
+            yield Mark("hashes", found.start(), found.end(), rest, False)
+
+
+def _boxed(text: str) -> Iterator[Mark]:
+    if "box" not in text:
+        return
+    for found in _BOX.finditer(text):
+        if not found[0].endswith("{"):
+            rest = text[found.end() : found.end() + WINDOW].split(maxsplit=1)[:1]
+            yield Mark("box", found.start(), found.end(), "".join(rest), False)
+        elif (end := _closing(text, found.end())) is not None:
+            yield Mark("box", found.start(), end, text[found.end() : end], True)
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the brace before `start` is closed; None where it is not, within the window."""
+    depth = 1
+    for brace in _BRACE.finditer(text, start, start + WINDOW):
+        depth += 1 if brace[0] == "{" else -1
+        if depth == 0:
+            return brace.start()
+    return None
+
+
+_BRACE = re.compile(r"[{}]")
+
+
+def _tagged(text: str) -> Iterator[Mark]:
+    if "<" not in text:
+        return
+    for found in _TAG.finditer(text):
+        rest = text[found.end() : found.end() + WINDOW]
+        closed = re.search(rf"</{found[1]}>", rest, re.IGNORECASE)
+        content = rest[: closed.start()] if closed else rest.partition("<")[0]
+        yield Mark("tag", found.start(), found.end() + len(content), content, closed is not None)
+
+
+def first_reply(text: str, found: Sequence[Mark], reads: Callable[[str], object]) -> str:
+    r"""Cut a reply where the model begins to ask itself the next question.
+
+    Models without a chat template go on with what follows an answer in a few-shot prompt.
+
+    Args:
+        text: cleaned.
+        found: its marks, the last one first.
+        reads: gives something true for a short text that is an answer.
+
+    Returns:
+        What stands before the next question, if it holds a mark with something behind it, or is an
+        answer as a whole; a reply may begin by repeating its question, which ends nothing.
+
+    >>> reply = "#### 18\n\nQuestion: Tom has 3.\nAnswer: #### 5"
+    >>> first_reply(reply, marks(reply), lambda text: False)
+    '#### 18'
+    """
+    if "\n" not in text:
+        return text
+    first = min((mark.end for mark in found), default=len(text))
+    for head in _HEAD.finditer(text):
+        place = head.start()
+        if text[first:place].strip() or (found and found[-1].is_whole and found[-1].end < place):
+            return text[:place].rstrip()
+        if place <= _SHORT and reads(text[:place]):
+            return text[:place].rstrip()
+    return text
+
+
+_SHORT = 200
+
+
+def settled(text: str, *, sentence: bool) -> str:
+    """What certainly stood in a reply that was cut off at the limit of tokens.
+
+    Args:
+        text: cleaned.
+        sentence: whether answers may hold blanks, so that only sentences and lines are complete;
+            else words are.
+    """
+    ends = _SENTENCE_END if sentence else _WORD_END
+    last = 0
+    for found in ends.finditer(text):
+        last = found.end()
+    return text[:last]
+
+
+_SENTENCE_END = re.compile(r"[.!?。！？](?=\s)|\n|\}|</\w+>|。")
+_WORD_END = re.compile(r"(?=\s)|\}|</\w+>|。")
