@@ -198,3 +198,32 @@ def test_debug_shows_the_traceback(small: Path) -> None:
 
     with pytest.raises(ConfigError, match="unknown pool"):
         main(["--debug", "inspect", str(small), "--pool", "pairs"])
+
+
+def test_a_table_of_other_columns_is_shown_the_way_in(run: Run, small: Path) -> None:
+    path = small / "responses.jsonl"
+    rewrite(path, [{"query_id": f"q{i}", "gpt": "A", "llama": "B"} for i in range(12)])
+    refused(
+        run("inspect", small), "responses.jsonl", "one column per model", "rlfocal import table"
+    )
+
+
+def test_a_score_in_words_is_quoted_with_its_line(run: Run, small: Path) -> None:
+    path = small / "responses.jsonl"
+    rows = lines(path)
+    rows[3]["score"], rows[5]["score"] = "yes", "no"
+    rewrite(path, rows)
+    refused(run("inspect", small), "responses.jsonl:4: column 'score'", "'yes'", "write 1 and 0")
+
+
+@pytest.mark.parametrize("file", ["queries", "responses"])
+def test_every_message_is_one_short_line(run: Run, small: Path, file: str) -> None:
+    path = small / f"{file}.jsonl"
+    good = lines(path)
+    for name in good[0]:
+        for value in ("x" * 2000, ["x"] * 2000, 2000, None):
+            rewrite(path, [{**good[0], name: value}, *good[1:]])
+            ran = run("inspect", small)
+            assert ran.code in (0, 2)
+            assert len(ran.err.strip().splitlines()) <= 3
+            assert all(len(line) < 400 for line in ran.err.splitlines())

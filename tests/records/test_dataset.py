@@ -93,7 +93,7 @@ BAD_QUERIES = [
         changed(QUERIES, "label", 0, "C"),
         "label is not one of the options: query_id 'q1', label 'C'",
     ),
-    (changed(QUERIES, "label", 0, "2"), "label is not one of the options.*A for the first"),
+    (changed(QUERIES, "label", 0, "7"), "label is not one of the options.*A for the first"),
     (changed(QUERIES, "label", 1, "b"), "label is not one of the options: query_id 'q2'"),
     (changed(QUERIES, "choices", 0, []), "1 to 26 options, or null.*'q1'"),
     (changed(QUERIES, "choices", 0, ["x"] * 27), "1 to 26 options"),
@@ -101,8 +101,14 @@ BAD_QUERIES = [
     ({"query_id": [1, 2, 3]}, "responses: query_id is not in queries.*'q1'.*'q1'.*'q2'.*5 rows"),
 ]
 BAD_RESPONSES = [
-    (changed(RESPONSES, "query_id", 0, "q9"), "not in queries: query_id 'q9', member 'b'; add"),
-    (changed(RESPONSES, "query_id", 4, "q1"), "more than one row.*query_id 'q1', member 'a'; keep"),
+    (
+        changed(RESPONSES, "query_id", 0, "q9"),
+        r"not in queries: query_id 'q9', member 'b' \(row 1\); add",
+    ),
+    (
+        changed(RESPONSES, "query_id", 4, "q1"),
+        r"more than one row.*query_id 'q1', member 'a' \(row 5\); keep",
+    ),
     (changed(RESPONSES, "member", 4, None), "responses: column 'member' is empty.*row 5"),
     (changed(RESPONSES, "score", 4, math.nan), "not a number in.*'q3', member 'a', score nan"),
     (changed(RESPONSES, "score", 4, 1.5), "score 1.5"),
@@ -119,7 +125,10 @@ BAD_RESPONSES = [
         {"answer": [None] * 5, "score": [None] * 5, "choice_scores": [None] * 5},
         "nothing was recorded",
     ),
-    ({"score": ["good"] * 5}, "responses: column 'score': expected double, found 'good' in row 1"),
+    (
+        {"score": ["good"] * 5},
+        "responses: column 'score': expected a number, found 'good' in row 1",
+    ),
     ({"choice_scores": ["x"] * 5}, "responses: column 'choice_scores': expected list"),
 ]
 
@@ -137,8 +146,85 @@ def test_contradictory_responses_are_refused(change: dict[str, list[Any]], messa
 
 
 def test_many_offenders_are_counted() -> None:
-    with pytest.raises(RecordError, match=r"score 2.0; \.\.\. \(5 rows\); rescale"):
-        build(responses={"score": [2.0] * 5})
+    with pytest.raises(RecordError, match=r"score 200.0 \(row 3\); \.\.\. \(5 rows\); rescale"):
+        build(responses={"score": [200.0] * 5})
+
+
+@pytest.mark.parametrize("best", [2.0, 10.0, 100.0])
+def test_scores_on_another_scale_are_recognised(best: float) -> None:
+    with pytest.raises(RecordError, match=f"scores up to {best:g} look like percentages.*import"):
+        build(responses={"score": [best, 0.0, 1.0, best / 2, 0.0]})
+
+
+def test_ids_that_count_within_tasks_are_recognised() -> None:
+    with pytest.raises(RecordError, match=r"rows 1, 3\); ids count within tasks .'sums', 'names'"):
+        build(queries=changed(QUERIES, "query_id", 2, "q1"))
+    with pytest.raises(RecordError, match=r"'q1' \(1 ids in all, the first in rows 1, 2\); keep"):
+        build(queries=changed(QUERIES, "query_id", 1, "q1"))
+
+
+def test_many_options_make_a_short_message() -> None:
+    options = [f"a rather long option number {i}" for i in range(100)]
+    with pytest.raises(RecordError, match=r"'q1' \(row 1\) \(the first has 100\)") as caught:
+        build(queries=changed(QUERIES, "choices", 0, options))
+    assert len(str(caught.value)) < 300
+
+
+NUMBERS = [
+    ("yes", "write 1 and 0, or true and false"),
+    ("$0.5", r"write the number alone: 0\.5"),
+    ("0,5", r"write a decimal point: 0\.5"),
+    ("85 %", r"write 85 % as 0\.85"),
+    ("0.5 USD", r"write the number alone: 0\.5"),
+]
+
+
+@pytest.mark.parametrize(("value", "remedy"), NUMBERS)
+def test_a_text_where_a_number_belongs_is_quoted_with_its_row(value: str, remedy: str) -> None:
+    scores = ["1", "0", None, value, "nonsense"]
+    with pytest.raises(RecordError, match=f"expected a number, found .* in row 4; {remedy}") as e:
+        build(responses={"score": scores})
+    assert f"found {value!r} in row 4" in str(e.value)
+    assert "nonsense" not in str(e.value)
+
+
+def test_truth_may_be_written_in_words() -> None:
+    data = build(responses={"score": ["True", "false", None, "TRUE", " false"]})
+    assert data.responses["score"].to_pylist() == [1, 0, None, 1, 0]
+
+
+OTHER_NAMES = [
+    ("queries", "prompt", "question"), ("queries", "query_id", "id"),
+    ("queries", "prompt", "promt"), ("responses", "member", "model"), ("responses", "query_id", "question_id"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "column", "other"), OTHER_NAMES)
+def test_columns_called_otherwise_are_recognised(table: str, column: str, other: str) -> None:
+    tables = {"queries": pa.table(QUERIES), "responses": pa.table(RESPONSES)}
+    names = [other if c == column else c for c in tables[table].column_names]
+    tables[table] = tables[table].rename_columns(names)
+    with pytest.raises(
+        RecordError,
+        match=rf"'{column}' is missing; .*did you mean '{other}'\? rename it to '{column}'",
+    ):
+        Dataset("tiny", **tables)
+
+
+@pytest.mark.parametrize(
+    ("columns", "hint"),
+    [
+        (["query_id", "member", "correct"], r"did you mean 'correct'\? rename it to 'score'"),
+        (["query_id", "model", "output"], r"did you mean 'output'\? rename it to 'text'"),
+        (["query_id", "member", "anwser"], r"did you mean 'anwser'\? rename it to 'answer'"),
+        (["query_id", "gpt", "llama"], r"one column per model\? `rlfocal import table FILE`"),
+        (["query_id", "model_a", "model_b", "winner"], "one row compares two models"),
+    ],
+)
+def test_responses_of_another_shape_are_recognised(columns: list[str], hint: str) -> None:
+    with pytest.raises(RecordError, match=rf"none of the columns answer, score, .*{hint}") as e:
+        Dataset("tiny", pa.table(QUERIES), pa.table({c: ["q1"] for c in columns}))
+    assert len(str(e.value)) < 300
 
 
 def test_data_without_label_and_score_cannot_be_measured() -> None:

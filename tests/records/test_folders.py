@@ -17,6 +17,7 @@ from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records import Dataset, DatasetInfo
 from rlfocal.records import folders as folders_module
 from rlfocal.records.folders import check_target, read_dataset, write_dataset
+from rlfocal.records.formats import write_table
 
 FORMATS = ["parquet", "csv", "jsonl"]
 SHARED = ["bbh", "date_samples", "gsm8k", "mmlu_pro", "routerbench", "tasks10"]
@@ -268,7 +269,59 @@ def test_columns_without_a_meaning_are_reported(
         (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with caplog.at_level(logging.WARNING):
         read_dataset(tmp_path)
-    assert f"queries.{format}: columns without a meaning here are ignored: lable" in caplog.text
+    said = f"queries.{format}: columns without a meaning here are ignored: lable; rename 'lable'"
+    assert f"{said} to 'label'?" in caplog.text
+
+
+def test_a_column_that_is_nearly_another_is_not_renamed_where_that_is_there(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    queries = "query_id,prompt,label,gold,difficulty\nq1,p,1,x,3\nq2,p,2,x,3\n"
+    with caplog.at_level(logging.WARNING):
+        read_dataset(folder_of(tmp_path, queries, CSV_RESPONSES, "csv"))
+    assert caplog.text.rstrip().endswith("are ignored: gold, difficulty")
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_csv_with_another_separator_is_recognised(
+    tmp_path: Path, separator: str, name: str
+) -> None:
+    folder_of(tmp_path, CSV_QUERIES, CSV_RESPONSES.replace(",", separator), "csv")
+    with pytest.raises(
+        RecordError, match=f"responses.csv: columns are separated by {name}.*`rlfocal import table`"
+    ):
+        read_dataset(tmp_path)
+
+
+def test_other_tables_are_shown_the_way_in(tmp_path: Path) -> None:
+    (tmp_path / "mine.csv").write_text("question,gold,gpt\n")
+    with pytest.raises(RecordError, match=r"`rlfocal import table .*mine.csv -o FOLDER` makes"):
+        read_dataset(tmp_path)
+    with pytest.raises(RecordError, match=r"is a file; .*`rlfocal import table` makes one"):
+        read_dataset(tmp_path / "mine.csv")
+    (tmp_path / "queries.json").write_text("[]")
+    with pytest.raises(RecordError, match=r"write queries.json as queries.jsonl: one object a l"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("with_text", [False, True])
+@pytest.mark.parametrize("answer", [None, [None, None]])
+def test_where_there_are_replies_alone_they_are_the_answers(
+    tmp_path: Path, format: str, with_text: bool, answer: list[None] | None
+) -> None:
+    queries = pa.table({"query_id": ["q1"], "prompt": ["1 + 1?"], "label": ["2"]})
+    replies = {"query_id": ["q1", "q1"], "member": ["a", "b"], "text": ["It is 2.", "So, 3."]}
+    responses = pa.table(replies)
+    if answer is not None:
+        responses = responses.append_column("answer", pa.array(answer, pa.string()))
+    write_table(queries, tmp_path / f"queries.{format}")
+    write_table(responses, tmp_path / f"responses.{format}")
+    data = read_dataset(tmp_path, with_text=with_text)
+    assert data.responses["answer"].null_count == 0
+    assert ("text" in data.responses.column_names) == with_text
+    (note,) = (data.info.model_extra or {})["notes"]
+    assert "answers are looked for in the column 'text'" in note
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

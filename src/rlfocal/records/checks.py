@@ -73,8 +73,16 @@ def _offenders(table: pa.Table, wrong: Mask, value: str | None = None) -> str:
     columns = [c for c in ("query_id", "member", value) if c and c in table.column_names]
     rows = np.flatnonzero(wrong)
     first = table.select(columns).take(pa.array(rows[:SHOWN])).to_pylist()
-    named = "; ".join(", ".join(f"{k} {v!r}" for k, v in row.items()) for row in first)
+    named = "; ".join(
+        ", ".join(f"{k} {_short(v)}" for k, v in values.items()) + f" (row {row + 1})"
+        for row, values in zip(rows.tolist(), first, strict=False)
+    )
     return f"{named}; ... ({len(rows)} rows)" if len(rows) > SHOWN else named
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _check_present(table: pa.Table, where: str, names: tuple[str, ...]) -> None:
@@ -95,9 +103,17 @@ def _check_unique_queries(queries: pa.Table) -> None:
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         shown = ", ".join(repr(v) for v in repeated[:SHOWN].to_pylist())
+        rows = np.flatnonzero(_mask(pc.equal(queries["query_id"], repeated[0])))
+        tasks = queries["task"].take(pa.array(rows)).unique().to_pylist()
+        remedy = (
+            f"ids count within tasks ('{tasks[0]}', '{tasks[1]}'): call queries task/id in both "
+            "tables"
+            if len(tasks) > 1
+            else "keep one row per query"
+        )
         raise RecordError(
-            f"queries: query_id occurs more than once: {shown} ({len(repeated)} ids in all); "
-            "keep one row per query"
+            f"queries: query_id occurs more than once: {shown} ({len(repeated)} ids in all, the "
+            f"first in rows {', '.join(str(r + 1) for r in rows[:SHOWN])}); {remedy}"
         )
 
 
@@ -132,9 +148,11 @@ def _check_choices(queries: pa.Table) -> None:
     lengths = pc.list_value_length(queries["choices"])
     wrong = _mask(pc.or_(pc.equal(lengths, 0), pc.greater(lengths, len(OPTION_LETTERS))))
     if wrong.any():
+        length = lengths[int(np.flatnonzero(wrong)[0])].as_py()
         raise RecordError(
             f"queries: 'choices' needs 1 to {len(OPTION_LETTERS)} options, or null for an open "
-            f"question: {_offenders(queries, wrong, 'choices')[:2000]}"
+            f"question: {_offenders(queries, wrong)} (the first has {length:,}); a query with more "
+            "is an open one whose label is a text (`rlfocal import` reads it so)"
         )
     empty = pc.list_parent_indices(queries["choices"].combine_chunks()).filter(
         pc.list_flatten(queries["choices"].combine_chunks()).is_null()
@@ -163,9 +181,16 @@ def _check_score_range(responses: pa.Table) -> None:
     values = _floats(responses["score"])
     wrong = _mask(responses["score"].is_valid()) & ~((values >= 0) & (values <= 1))
     if wrong.any():
+        known = values[np.isfinite(values)]
+        remedy = "rescale the scores, or leave them null where unknown"
+        if len(known) and known.min() >= 0 and 1 < known.max() <= 100:
+            remedy = (
+                f"scores up to {known.max():g} look like percentages or points: divide them by the "
+                "best score there is (`rlfocal import table --score-scale 100` does)"
+            )
         raise RecordError(
             f"responses: score is not a number in [0, 1]: {_offenders(responses, wrong, 'score')}; "
-            "rescale the scores, or leave them null where unknown"
+            f"{remedy}"
         )
 
 
@@ -190,7 +215,8 @@ def _check_choice_scores(
         row = int(np.flatnonzero(wrong)[0])
         raise RecordError(
             f"responses: choice_scores needs one number per option: {_offenders(responses, wrong)} "
-            f"(the first has {int(n_scores[row])} for {int(n_choices[row])} options)"
+            f"(the first has {int(n_scores[row])} for {int(n_choices[row])} options); correct them "
+            "or leave the whole list null"
         )
     finite = np.isfinite(_floats(pc.list_flatten(scores)))
     if not finite.all():

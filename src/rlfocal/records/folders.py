@@ -22,9 +22,11 @@ from rlfocal.records.checks import check_queries
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.formats import FORMATS, read_table, write_table
 from rlfocal.records.schema import (
+    EVIDENCE,
     QUERIES,
     RESPONSES,
     DatasetInfo,
+    misnamed,
     normalise_queries,
     normalise_responses,
 )
@@ -32,6 +34,7 @@ from rlfocal.records.schema import (
 __all__ = ["check_target", "read_dataset", "read_queries", "write_dataset"]
 
 INFO_FILE = "dataset.json"
+_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
 _OURS = {INFO_FILE} | {f"{t}.{f}" for t in ("queries", "responses") for f in FORMATS}
 _log = logging.getLogger(__name__)
 
@@ -53,7 +56,10 @@ def read_dataset(path: Path, *, with_text: bool = False) -> Dataset:
     path = Path(path)
     if not path.is_dir():
         found = "is a file" if path.exists() else "does not exist"
-        raise RecordError(f"{path}: {found}; a data set is a folder with queries and responses")
+        raise RecordError(
+            f"{path}: {found}; a data set is a folder with queries and responses"
+            + ("; `rlfocal import table` makes one of a single table" if path.exists() else "")
+        )
     queries_file, responses_file = _find(path, "queries"), _find(path, "responses")
     info = _read_info(path / INFO_FILE)
 
@@ -62,11 +68,42 @@ def read_dataset(path: Path, *, with_text: bool = False) -> Dataset:
     _report_unknown(queries_file, queries, QUERIES)
     _report_unknown(responses_file, responses, RESPONSES)
     queries = normalise_queries(queries, str(queries_file))
+    if not _has_evidence(responses):
+        responses, info = _answers_from_text(responses_file, responses, info, keep=with_text)
     responses = normalise_responses(responses, str(responses_file))
     try:
         return Dataset(info.name or path.resolve().name, queries, responses, info)
     except RecordError as exc:
         raise RecordError(f"{path}: {exc}") from exc
+
+
+def _has_evidence(responses: pa.Table) -> bool:
+    there = [name for name in EVIDENCE if name in responses.column_names]
+    return any(responses[name].null_count < responses.num_rows for name in there)
+
+
+def _answers_from_text(
+    path: Path, responses: pa.Table, info: DatasetInfo, *, keep: bool
+) -> tuple[pa.Table, DatasetInfo]:
+    """Where whole replies are all there is, they are the answers; their kind's form is found later.
+
+    Args:
+        path: the file of responses.
+        responses: what was read of it.
+        info: the description, which gets a note.
+        keep: leave the texts in too.
+    """
+    text = responses if keep else read_table(path, {"text": RESPONSES["text"]}, skip=())
+    if "text" not in text.column_names or text["text"].null_count == text.num_rows:
+        return responses, info
+    if "answer" in responses.column_names:
+        responses = responses.drop_columns("answer")
+    responses = responses.append_column("answer", text["text"])
+    note = f"{path.name}: no answers and no scores, so answers are looked for in the column 'text'"
+    _log.warning("%s: %s", path.parent, note)
+    notes = (info.model_extra or {}).get("notes", [])
+    before = list(notes) if isinstance(notes, list) else [notes]
+    return responses, info.model_copy(update={"notes": [*before, note]})
 
 
 def read_queries(path: Path, *, answers: str | None = None) -> Questions:
@@ -201,8 +238,19 @@ def _find(folder: Path, table: str) -> Path:
     there = sorted(p.name for p in folder.iterdir())
     raise RecordError(
         f"{folder}: no {' or '.join(p.name for p in candidates)}; "
-        f"files found: {', '.join(there[:10]) or '(none)'}"
+        f"files found: {', '.join(there[:10]) or '(none)'}{_way_in(folder, table, there)}"
     )
+
+
+def _way_in(folder: Path, table: str, there: list[str]) -> str:
+    """What to do with the tables that are there instead."""
+    if f"{table}.json" in there:
+        return f"; write {table}.json as {table}.jsonl: one object a line, no list around them"
+    tables = [name for name in there if name.lower().removesuffix(".gz").endswith(_TABLES)]
+    own = [name for name in tables if name not in _OURS]
+    if not own:
+        return ""
+    return f"; `rlfocal import table {folder / own[0]} -o FOLDER` makes a data set of it"
 
 
 def _read_info(path: Path) -> DatasetInfo:
@@ -221,4 +269,8 @@ def _read_info(path: Path) -> DatasetInfo:
 def _report_unknown(path: Path, table: pa.Table, known: Collection[str]) -> None:
     unknown = [n for n in table.column_names if n not in known]
     if unknown:
-        _log.warning("%s: columns without a meaning here are ignored: %s", path, ", ".join(unknown))
+        near = misnamed(table.column_names, known)
+        hint = "".join(f"; rename '{name}' to '{meant}'?" for name, meant in near.items())
+        _log.warning(
+            "%s: columns without a meaning here are ignored: %s%s", path, ", ".join(unknown), hint
+        )

@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from rlfocal.errors import RecordError
-from rlfocal.records.schema import Column
+from rlfocal.records.schema import Column, remedy_for
 
 __all__ = ["FORMATS", "read_json_lines", "read_table", "write_table"]
 
@@ -110,6 +110,7 @@ def _read_csv(path: Path, columns: Mapping[str, Column], skip: Collection[str]) 
         raise RecordError(
             f"{path}:{line}: not UTF-8 text ({exc.reason}); convert the file to UTF-8"
         ) from exc
+    _check_separator(path, data)
     try:
         table = pa.csv.read_csv(
             pa.BufferReader(data),
@@ -132,6 +133,17 @@ def _read_csv(path: Path, columns: Mapping[str, Column], skip: Collection[str]) 
             array = _lists_from_json(table.column(index), columns[name].type, f"{path}: {name}")
             table = table.set_column(index, name, array)
     return table.select([i for i, n in enumerate(table.column_names) if n not in skip])
+
+
+def _check_separator(path: Path, data: bytes) -> None:
+    """Refuse a file whose first line is divided by something else than commas."""
+    first = data.partition(b"\n")[0].decode()
+    for separator, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")):
+        if separator in first and "," not in first:
+            raise RecordError(
+                f"{path}: columns are separated by {name} where commas are needed; save it with "
+                "commas, or `rlfocal import table` reads it as it is"
+            )
 
 
 def _lists_from_json(array: pa.ChunkedArray, target: pa.DataType, where: str) -> pa.Array:
@@ -184,7 +196,8 @@ def _array_from_json(
         try:
             cells[index] = _coerce(value, target)
         except (ValueError, OverflowError) as exc:
-            raise RecordError(f"{path}:{lines[index]}: column '{name}': {exc}") from exc
+            remedy = remedy_for(value) if isinstance(value, str) else ""
+            raise RecordError(f"{path}:{lines[index]}: column '{name}': {exc}{remedy}") from exc
     return pa.array(cells, target)
 
 

@@ -5,24 +5,29 @@ Knows names and types only: files are read in `folders`, contradictions are foun
 
 from __future__ import annotations
 
+import re
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from rlfocal.errors import RecordError, nearest
+from rlfocal.errors import RecordError
+from rlfocal.records.synonyms import is_pairwise, meant_by
 
 __all__ = [
+    "EVIDENCE",
     "OPTION_LETTERS",
     "QUERIES",
     "RESPONSES",
     "Column",
     "DatasetInfo",
+    "misnamed",
     "normalise_queries",
     "normalise_responses",
+    "remedy_for",
 ]
 
 OPTION_LETTERS = string.ascii_uppercase
@@ -63,6 +68,9 @@ RESPONSES: Mapping[str, Column] = {
 
 EVIDENCE = ("answer", "score", "choice_scores")
 """`responses` needs at least one of these columns: without them nothing was recorded."""
+
+SHOWN = 12
+"""How many columns a message names."""
 
 
 class DatasetInfo(BaseModel):
@@ -123,7 +131,8 @@ def normalise_responses(table: pa.Table, where: str = "responses") -> pa.Table:
     if not set(EVIDENCE) & set(table.column_names):
         raise RecordError(
             f"{where}: none of the columns {', '.join(EVIDENCE)} is there; at least one is "
-            f"needed. Columns found: {', '.join(table.column_names) or '(none)'}"
+            f"needed. Columns found: {_listed(table.column_names)}"
+            + _hint(table.column_names, (*EVIDENCE, "text"), RESPONSES)
         )
     return _normalise(table, RESPONSES, where)
 
@@ -136,19 +145,55 @@ def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa
         if name in table.column_names:
             arrays[name] = _cast(table[name], column.type, f"{where}: column '{name}'")
         elif column.required:
-            found = ", ".join(table.column_names) or "(none)"
             raise RecordError(
-                f"{where}: column '{name}' is missing; columns found: {found}"
-                + _renaming(name, table.column_names)
+                f"{where}: column '{name}' is missing; columns found: "
+                + _listed(table.column_names)
+                + _hint(table.column_names, (name,), columns)
             )
         elif column.filled:
             arrays[name] = pa.nulls(table.num_rows, column.type)
     return pa.table(arrays)
 
 
-def _renaming(name: str, found: list[str]) -> str:
-    hint = nearest(name, found)
-    return f" ({hint.partition(';')[0]})" if hint.startswith("did you mean") else ""
+def misnamed(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """Columns that have no meaning here, but nearly the name of one that is not there.
+
+    Args:
+        names: columns of a table.
+        known: those that have a meaning.
+
+    Returns:
+        Column → the column that was probably meant.
+    """
+    there = list(names)
+    absent = [name for name in known if name not in there]
+    near = {name: meant_by(name, absent) for name in there if name not in known}
+    return {name: meant for name, meant in near.items() if meant is not None}
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > SHOWN else ""
+    return (", ".join(names[:SHOWN]) or "(none)") + more
+
+
+def _hint(found: Sequence[str], wanted: Collection[str], known: Mapping[str, Column]) -> str:
+    """What was probably meant, and what reads other tables than these."""
+    likely = [(c, meant) for c, meant in misnamed(found, known).items() if meant in wanted]
+    if likely:
+        column, meant = likely[0]
+        return f" (did you mean '{column}'? rename it to '{meant}')"
+    if known is RESPONSES and is_pairwise(found):
+        return (
+            " (one row compares two models; give one row per query and model, with its answer or "
+            "score)"
+        )
+    others = [name for name in found if name not in known]
+    if known is RESPONSES and "member" not in found and len(others) > 1:
+        return (
+            " (one column per model? `rlfocal import table FILE` reads such tables, and other "
+            "names of columns)"
+        )
+    return " (`rlfocal import table FILE` reads tables with other columns)" if others else ""
 
 
 def _cast(array: pa.ChunkedArray, target: pa.DataType, where: str) -> pa.ChunkedArray:
@@ -156,22 +201,73 @@ def _cast(array: pa.ChunkedArray, target: pa.DataType, where: str) -> pa.Chunked
     try:
         if pa.types.is_dictionary(found):
             array = array.cast(found.value_type)
-        if pa.types.is_boolean(found) and pa.types.is_floating(target):
+        if pa.types.is_floating(target) and pa.types.is_string(array.type):
+            array = _truth(array)
+        if pa.types.is_boolean(array.type) and pa.types.is_floating(target):
             array = array.cast(pa.int8())  # a score given as true or false
         return array.cast(target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+        row = _first_misfit(array, target)
+        if row is None:
+            raise RecordError(f"{where}: expected {_called(target)}, found {found}: {exc}") from exc
+        value = str(array[row])
         raise RecordError(
-            f"{where}: expected {target}, found {_first_misfit(array, target) or found}: {exc}"
+            f"{where}: expected {_called(target)}, found {value[:80]!r} in row {row + 1}"
+            + remedy_for(value)
         ) from exc
 
 
-def _first_misfit(array: pa.ChunkedArray, target: pa.DataType) -> str | None:
-    """Describe the first value that cannot be cast; None when single values can."""
-    for row in range(len(array)):
-        try:
-            array.slice(row, 1).cast(target)
-        except pa.ArrowNotImplementedError:
-            return None  # no value of this type can be cast
-        except pa.ArrowInvalid:
-            return f"{str(array[row])[:80]!r} in row {row + 1}"
-    return None
+def _called(target: pa.DataType) -> str:
+    if pa.types.is_floating(target):
+        return "a number"
+    return "a whole number" if pa.types.is_integer(target) else str(target)
+
+
+def _truth(array: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts true and false, as CSV has them, as such; other texts stay."""
+    head = array.slice(0, 1000).drop_null().to_pylist()
+    if not head or not {str(v).strip().lower() for v in head} <= {"true", "false"}:
+        return array
+    return pc.utf8_lower(pc.utf8_trim_whitespace(array)).cast(pa.bool_())
+
+
+def remedy_for(value: str) -> str:
+    """Say how a text that should be a number is written as one; empty where nothing is known.
+
+    >>> remedy_for("$0.0003"), remedy_for("high")
+    ('; write the number alone: 0.0003', '')
+    """
+    text = value.strip()
+    if text.lower() in ("yes", "no", "y", "n", "correct", "incorrect", "right", "wrong"):
+        return "; write 1 and 0, or true and false (`rlfocal import table` reads such words)"
+    if re.fullmatch(r"-?\d+(\.\d+)?\s*%", text):
+        return f"; write {text} as {float(text.rstrip(' %')) / 100:g}"
+    if re.fullmatch(r"-?\d+,\d+", text):
+        return f"; write a decimal point: {text.replace(',', '.')}"
+    number = re.search(r"-?\d+(\.\d+)?(e-?\d+)?", text, re.I)
+    if number is not None and len(re.findall(r"\d+(?:\.\d+)?", text)) == 1:
+        return f"; write the number alone: {number[0]}"
+    return ""
+
+
+def _first_misfit(array: pa.ChunkedArray, target: pa.DataType) -> int | None:
+    """Row of the first value that cannot be cast; None where no value of this type can be."""
+    start, end = 0, len(array)  # the first misfit lies in here
+    try:
+        while end - start > 1:
+            middle = (start + end) // 2
+            if _fits(array.slice(start, middle - start), target):
+                start = middle
+            else:
+                end = middle
+    except pa.ArrowNotImplementedError:
+        return None
+    return start if end > start else None
+
+
+def _fits(array: pa.ChunkedArray, target: pa.DataType) -> bool:
+    try:
+        array.cast(target)
+    except pa.ArrowInvalid:
+        return False
+    return True

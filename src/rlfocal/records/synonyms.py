@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 
-__all__ = ["SYNONYMS", "latency_unit", "meant_by", "spelled"]
+__all__ = ["SYNONYMS", "is_pairwise", "latency_unit", "meant_by", "spelled"]
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "query_id": (
@@ -69,6 +69,10 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 _ROLE_OF = {
     name: role for role, names in reversed(list(SYNONYMS.items())) for name in (role, *names)
 }
+_VERDICTS = {
+    "winner", "winner_model", "preference", "preferred", "chosen", "verdict", "vote", "judgment",
+    "judgement", "winner_tie", "winner_model_a", "better",
+}  # fmt: skip
 _UNITS: Mapping[str, float] = {
     "ms": 1e-3, "msec": 1e-3, "msecs": 1e-3, "millis": 1e-3, "milliseconds": 1e-3,
     "millisecond": 1e-3, "us": 1e-6, "ns": 1e-9, "s": 1.0, "sec": 1.0, "secs": 1.0,
@@ -84,6 +88,19 @@ def spelled(name: str) -> str:
     """
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
     return re.sub(r"[^\w$%]+", "_", split).strip("_").lower()
+
+
+def is_pairwise(names: Collection[str]) -> bool:
+    """Whether these are the columns of a table that compares two models in each row.
+
+    >>> is_pairwise(["model_a", "model_b", "winner"]), is_pairwise(["q", "model_1", "model_2"])
+    (True, False)
+    """
+    own = {spelled(name) for name in names}
+    for one, other in (("_a", "_b"), ("_1", "_2"), ("1", "2"), ("_left", "_right")):
+        if {f"model{one}", f"model{other}"} <= own:
+            return bool(own & _VERDICTS) or f"response{one}" in own
+    return False
 
 
 def latency_unit(name: str) -> float | None:

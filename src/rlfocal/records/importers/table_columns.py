@@ -14,7 +14,7 @@ from typing import Any
 from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.records.importers.table_files import Sheet
 from rlfocal.records.importers.table_values import is_score
-from rlfocal.records.synonyms import SYNONYMS, meant_by, spelled
+from rlfocal.records.synonyms import SYNONYMS, is_pairwise, meant_by, spelled
 
 __all__ = ["Layout", "find_layout", "parse_columns"]
 
@@ -128,15 +128,12 @@ class _Finder:
     # Refusals -------------------------------------------------------------------------------------
 
     def _refuse_pairs(self) -> None:
-        names = {spelled(n) for n in self._names}
-        for one, other in (("_a", "_b"), ("_1", "_2"), ("1", "2"), ("_left", "_right")):
-            if {f"model{one}", f"model{other}"} <= names and "member" not in self._given:
-                raise RecordError(
-                    f"{self._sheet.path}: one row compares two models (columns model{one}, "
-                    f"model{other}); who was preferred says nothing of who was right, so pairwise "
-                    "tables cannot be read; give one row per query and model with its answer or "
-                    "score"
-                )
+        if is_pairwise(self._names) and "member" not in self._given:
+            raise RecordError(
+                f"{self._sheet.path}: one row compares two models; who was preferred says nothing "
+                "of who was right, so pairwise tables cannot be read; give one row per query and "
+                "model with its answer or score"
+            )
 
     def _check(self, own: Mapping[str, Mapping[str, str]]) -> None:
         path, found = self._sheet.path, ", ".join(self._names[:12])
