@@ -94,7 +94,7 @@ BAD_QUERIES = [
         "label is not one of the options: query_id 'q1', label 'C'",
     ),
     (changed(QUERIES, "label", 0, "7"), "label is not one of the options.*A for the first"),
-    (changed(QUERIES, "label", 1, "b"), "label is not one of the options: query_id 'q2'"),
+    (changed(QUERIES, "label", 1, "e"), "label is not one of the options: query_id 'q2'"),
     (changed(QUERIES, "choices", 0, []), "1 to 26 options, or null.*'q1'"),
     (changed(QUERIES, "choices", 0, ["x"] * 27), "1 to 26 options"),
     (changed(QUERIES, "choices", 1, ["x", None, "y"]), "null option: query_id 'q2'"),
