@@ -41,7 +41,8 @@ _NOISE = re.compile(
     r"(?<=\S)\s?\[\^?[0-9]{1,3}\](?!\()"
     r"|\([^()]{0,40}\b[0-9]{1,2}\s(?:decimals?|significant|digits|d\.?p|s\.?f)\b[^()]{0,40}\)"
     r"|\b[0-9]{1,2}\s?(?:decimals?|significant|d\.p\.?|s\.f\.?|sig\.?\s?figs?)\b"
-    r"|\([0-9]\)(?=\s+[a-z])",
+    r"|\([0-9]\)(?=\s+[a-z])"
+    r"|\((?:since|because|as|which|where|each|after|rounded)\s[^()]{0,200}\)",
     re.IGNORECASE,
 )
 _LIST_NUMBER = re.compile(r"^[ \t]*[0-9]{1,3}[.)](?=\s+[A-Za-z])", re.MULTILINE)
@@ -122,16 +123,18 @@ class NumberExtractor:
         if self.strict:
             return None
         text = _NOISE.sub(" ", _LIST_NUMBER.sub(" ", text))
-        last, any_digit = None, False
+        last, before, any_digit = None, None, False
         for found in numerals(text):
             any_digit = True
             if found.value is not None and not _is_weak(text, found):
-                last = found
+                last, before = found, last
         if last is None:
             return _from_words(text) if not any_digit and len(text) <= MAX_WHOLE else None
-        sentence = text[_sentence_start(text, last.start) :]
-        if is_refusal(sentence):
+        start = _sentence_start(text, last.start)
+        if is_refusal(text[start:]):
             return None
+        if before is not None and before.start >= start and _is_duration(text, last):
+            last = before
         return _with_cents(text, last)
 
 
@@ -192,7 +195,7 @@ def _content(rest: str) -> str | None:
     listed = list(numerals(rest))
     found = next((n for n in listed if n.value is not None), None)
     if found is None:
-        return _from_words(rest)
+        return SEVERAL if listed else _from_words(rest)  # a time, a date, a version
     answer = _number(rest, found)
     result = _result(rest, found)
     following = next((n for n in listed if n.start >= result.end), None)
@@ -280,6 +283,16 @@ def _is_weak(text: str, found: Numeral) -> bool:
     if found.tail.lower() in _ORDINAL or found.tail in _VARIABLES:
         return True
     return _LABELLED.search(text, max(0, found.start - 16), found.start) is not None
+
+
+_FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of)\s(?:the\s|all\s)?$")
+_SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
+
+
+def _is_duration(text: str, found: Numeral) -> bool:
+    """Whether a number only says for how long ("$18 in 3 days")."""
+    is_behind = _FOR.search(text, max(0, found.start - 12), found.start) is not None
+    return is_behind and _SPAN.match(text, found.end) is not None
 
 
 def _sentence_start(text: str, place: int) -> int:
