@@ -164,8 +164,7 @@ def _parts(found: re.Match[str], day_first: bool) -> tuple[int, int, int]:
         return (year, first, second) if second > 12 else (year, second, first)
     for start, skip in ((7, 1), (11, 0), (14, 0)):
         if group[start]:
-            year, month, day = group[start], group[start + 1 + skip], group[start + 2 + skip]
-            return int(year), int(month), int(day)
+            return int(group[start]), int(group[start + 1 + skip]), int(group[start + 2 + skip])
     if group[17]:
         return int(group[19]), _MONTHS[group[17].lower()], int(group[18])
     if group[20]:

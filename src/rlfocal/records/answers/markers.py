@@ -1,8 +1,8 @@
 r"""Where a reply says that its answer comes now.
 
-Finds marks of an answer in a cleaned reply: words in a dozen languages ("the answer is",
-"**Antwort:**", 答案是), `####` (GSM8K), `\boxed{...}` (MATH), `<answer>` tags, fields of JSON. Knows
-no kind of answer: who reads them takes the last mark after which something of the kind stands.
+Finds marks of an answer in a cleaned reply: words in some twenty languages ("the answer is",
+"Antwort:", 答案是), `####` (GSM8K), `\boxed{...}` (MATH), `<answer>` tags, fields of JSON. Knows no
+kind of answer: who reads them takes the last mark after which something of the kind stands.
 Nothing here looks farther than `WINDOW` characters behind a mark, so all of it is linear.
 """
 
@@ -72,13 +72,13 @@ WORDS = (
 _JSON_VALUE = re.compile(r'\s*"((?:[^"\\\n]|\\.)*)"\s*(?=[,}\n]|$)')
 _HASHES = re.compile(r"#{4,}[ \t]*(?=[^\s#])")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{}]))")
-_TURN = re.compile(r"(?:^|\n)[ \t]*(?:A|Ans)[ \t]*:(?=[ \t]*\S)")
+_TURN = re.compile(r"(?:^|\n)[ \t]*(?:A[ \t]*:|(?:Ans|ANS|ans)(?:\.|[ \t]*[:=]))(?=[ \t]*\S)")
 _OTHER_OPTION = re.compile(r"(?:^|\n)[ \t]*B[ \t]*[:).]")
 _TAG = re.compile(r"<((?:final_?)?answer|output|final|result)>", re.IGNORECASE)
 _HEAD = re.compile(
     r"\n[ \t]*(?:[#>*-]+[ \t]*)*(?:new |next |another )?(?:question|problem|exercise|input|q|human|"
     r"user|instruction|student|frage|aufgabe|pregunta|domanda|вопрос|问题|题目|質問|问)"
-    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.：]"
+    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.]"
     r"|\n[ \t]*(?:#{1,6}|\*\*)[ \t]*(?:question|problem|exercise)[ \t]#?[0-9]{1,4}\b",
     re.IGNORECASE,
 )
@@ -225,5 +225,5 @@ def settled(text: str, *, sentence: bool) -> str:
     return text[:last]
 
 
-_SENTENCE_END = re.compile(r"[.!?。！？](?=\s)|\n|\}|</\w+>|。")
+_SENTENCE_END = re.compile(r"[.!?。](?=\s)|\n|\}|</\w+>|。")
 _WORD_END = re.compile(r"(?=\s)|\}|</\w+>|。")

@@ -34,7 +34,31 @@ SHORT_WORDS = 6
 _SIMPLE = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
 _SPECIAL = re.compile(rf"\b(?:an?|the|yes|no)\b|{'|'.join(map(re.escape, WORDS))}")
 _FUNCTION_WORDS = frozenset(
-    ["and", "or", "of", "with", "in", "on", "is", "are", "was", "for", "to", "as", "by", "at", "from", "not", "like", "than", "into", "nor", "but", "if", "be"]
+    [
+        "and",
+        "or",
+        "of",
+        "with",
+        "in",
+        "on",
+        "is",
+        "are",
+        "was",
+        "for",
+        "to",
+        "as",
+        "by",
+        "at",
+        "from",
+        "not",
+        "like",
+        "than",
+        "into",
+        "nor",
+        "but",
+        "if",
+        "be",
+    ]
 )
 _BINARY = re.compile(
     r"(yes|no|true|false)(?:[,;:!]|\s-+\s|—|\.(?=\s+[a-z]))\s*\S"
@@ -48,17 +72,44 @@ _EDGES = " \t\n,;:"
 _CLAUSE = re.compile(
     r",?\s+(?:because|since|due to|given that|as (?:it|the|they|he|she|this|that|there|we|you|i)|"
     r"so (?:it|the|they|he|she|this|that|we|you|i)|which|i hope|i think|weil|da|denn|parce que|car|"
-    r"porque|ya que)\b|[，,]?\s*因为|\s+(?:--?|—|–)\s+(?=[a-z])|\s\(",
+    r"porque|ya que)\b|"
+    r";\s+(?:it|this|that|he|she|they|there|the|because|since|as|i)\b|,?\s*因为|\s+(?:--?|—)\s+(?=[a-z])|\s\(",
     re.IGNORECASE,
 )
-_STOP = re.compile(r"[.!?](?=[\"'*)]*(?:\s|$))|[。！？]")
+_STOP = re.compile(r"[.!?](?=[\"'*)]*(?:\s|$))|。")
 _STARTERS = re.compile(
     r"\s+(?:it|this|that|the|these|those|because|since|i|we|he|she|they|there|so|in|as|my|you|a|an|"
     r"here|both|note|thus|therefore|hence|for|when|if|explanation|let|hope|wait|but|however)\b",
     re.IGNORECASE,
 )
 _SHORTENED = frozenset(
-    ["mr", "mrs", "ms", "dr", "st", "jr", "sr", "prof", "no", "vs", "mt", "ft", "lt", "gen", "col", "capt", "inc", "ltd", "co", "corp", "etc", "e.g", "i.e", "ca", "nr"]
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "st",
+        "jr",
+        "sr",
+        "prof",
+        "no",
+        "vs",
+        "mt",
+        "ft",
+        "lt",
+        "gen",
+        "col",
+        "capt",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "etc",
+        "e.g",
+        "i.e",
+        "ca",
+        "nr",
+    ]
 )
 
 
