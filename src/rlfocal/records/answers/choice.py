@@ -30,6 +30,8 @@ __all__ = ["ChoiceExtractor"]
 
 MAX_WHOLE = 1000
 """A longer text is a reply, no answer."""
+TAIL = 2000
+"""Characters at the end of a reply in which it says its answer, where it marks none."""
 MIN_TEXT = 3
 """Characters of an option's text that is looked for inside of a sentence, at least."""
 
@@ -42,8 +44,9 @@ _NOUN = r"(?:option |choice |answer |letter )?"
 _CORRECT = re.compile(
     # "(C) is correct"
     rf"(?<![A-Za-z0-9_']){_ONE}[.:]?(?:\s\([^()\n]{{0,60}}\))?[\"']?\s+(?:is|would be|must be|"
-    r"seems)\s+(?:(?:indeed|therefore|thus|clearly|most likely|definitely|the|my|our)\s)*(?:correct|"
-    r"right|best|most (?:accurate|appropriate|likely|suitable)|only correct|(?:final )?answer)\b"
+    r"seems)\s+(?:(?:indeed|therefore|thus|clearly|most likely|definitely|the|my|our)\s)*"
+    r"(?:correct|right|best|most (?:accurate|appropriate|likely|suitable)|only correct|"
+    r"(?:final )?answer)\b"
     # "I would choose B"
     r"|(?:\b(?:choose|chose|pick|select|go(?:ing)? with|opt for|opting for|settle on|choosing|"
     r"selecting|would be)|故选|因此选|所以选|应选|我选|選|选择|^选)[:\s]\s?"
@@ -142,6 +145,7 @@ class ChoiceExtractor:
         """Return the letter of a reply that marks none."""
         if (letter := leading(text, self._letters)) is not None:
             return letter
+        text = text[-TAIL:]
         last = None
         for found in _CORRECT.finditer(text):
             letter = next(group for group in found.groups() if group)

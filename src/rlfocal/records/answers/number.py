@@ -28,6 +28,9 @@ __all__ = ["NumberExtractor", "canonical_number"]
 MAX_WHOLE = 200
 """A longer text is more than a number."""
 
+TAIL = 400
+"""Characters at the end of a reply that are looked at first."""
+
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]{0,98})(?:\.[0-9]{0,97}[1-9])?")
 _WRAPPED = re.compile(
     r"\\(?:boxed|fbox)\s?\{(.*)\}|\$\$?(?!\$)(.*[^\\])\$|\"(.*)\"|'(.*)'|\*(.*)\*|\{(.*)\}|=\s*(.*)"
@@ -126,20 +129,8 @@ class NumberExtractor:
         first, _, more = text.partition("\n")
         if more and (whole := self.read(first)) is not None:
             return whole
-        text = _NOISE.sub(" ", _LIST_NUMBER.sub(" ", text))
-        last, before, any_digit = None, None, False
-        for found in numerals(text):
-            any_digit = True
-            if found.value is not None and not _is_weak(text, found):
-                last, before = found, last
-        if last is None:
-            return _from_words(text) if not any_digit and len(text) <= MAX_WHOLE else None
-        start = _sentence_start(text, last.start)
-        if is_refusal(text[start:]):
-            return None
-        if before is not None and before.start >= start and _is_time(text, last):
-            last = before
-        return _with_cents(text, last)
+        late = _last_number(text[-TAIL:].partition(" ")[2]) if len(text) > TAIL else None
+        return late if late is not None else _last_number(text)
 
 
 def canonical_number(text: str) -> str | None:
@@ -180,6 +171,23 @@ _MONEY = frozenset({"usd", "eur", "gbp", "chf", "inr", "euros", "dollars"})
 def _has_digit(text: str) -> bool:
     """Say whether there is a digit of any script."""
     return any(character.isdigit() for character in text)
+
+
+def _last_number(text: str) -> str | None:
+    text = _NOISE.sub(" ", _LIST_NUMBER.sub(" ", text))
+    last, before, any_digit = None, None, False
+    for found in numerals(text):
+        any_digit = True
+        if found.value is not None and not _is_weak(text, found):
+            last, before = found, last
+    if last is None:
+        return _from_words(text) if not any_digit and len(text) <= MAX_WHOLE else None
+    start = _sentence_start(text, last.start)
+    if is_refusal(text[start:]):
+        return SEVERAL
+    if before is not None and before.start >= start and _is_time(text, last):
+        last = before
+    return _with_cents(text, last)
 
 
 def _hashed(rest: str) -> str | None:
