@@ -52,8 +52,9 @@ def main(argv: list[str]) -> int:
         print(f"false equality: {kind}: {first!r} = {second!r}")
     for kind in total:
         share = 100 * right[kind] / total[kind]
+        micros = _micros(cases, kind, args.repeats)
         print(
-            f"{kind:8} {right[kind]:4} / {total[kind]:4}  {share:5.1f} %  {_micros(cases, kind, args.repeats):7.1f} us a reply"
+            f"{kind:8} {right[kind]:4} / {total[kind]:4}  {share:5.1f} %  {micros:7.1f} us a reply"
         )
     print(f"false equalities: {false}")
     return int(false > 0)

@@ -195,7 +195,8 @@ def test_truth_may_be_written_in_words() -> None:
 
 OTHER_NAMES = [
     ("queries", "prompt", "question"), ("queries", "query_id", "id"),
-    ("queries", "prompt", "promt"), ("responses", "member", "model"), ("responses", "query_id", "question_id"),
+    ("queries", "prompt", "promt"), ("responses", "member", "model"),
+    ("responses", "query_id", "question_id"),
 ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The process that compares: it is started late, watched, killed, restarted and never in the way."""
+"""The process that compares: started late, watched, killed, started again, never in the way."""
 
 from __future__ import annotations
 

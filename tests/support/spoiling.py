@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from rlfocal.records.importers.registry import Importer
 OTHER_TYPES: tuple[Any, ...] = (
     None, True, -1, 1e400, 10**400, "", "x", "\ud83d", [], [3], [[]], {"a": 1},
 )  # fmt: skip
+
+
+_assembled: set[str] = set()
+"""Records that were joined already: most spoiled fields change nothing in them."""
 
 
 def spoiled(value: Any) -> Iterator[tuple[str, Any]]:
@@ -49,8 +54,11 @@ def survives(read: Importer, path: Path, what: str) -> None:
         assert record.place, what
         assert record.document, what
         assert record.score is None or 0 <= record.score <= 1, what
-    with contextlib.suppress(RecordError):  # no answer and no score is left in it
-        assemble(logged, name="spoiled")
+    content = repr([replace(record, place="") for record in records])
+    if content not in _assembled:
+        _assembled.add(content)
+        with contextlib.suppress(RecordError):  # no answer and no score is left in it
+            assemble(logged, name="spoiled")
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Collection, Mapping
 
-__all__ = ["SYNONYMS", "is_pairwise", "latency_unit", "meant_by", "spelled"]
+__all__ = ["SYNONYMS", "UNITS", "is_pairwise", "latency_unit", "meant_by", "spelled"]
 
 SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "query_id": (
@@ -36,7 +36,8 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "ideal", "golden_answer", "target_answer",
     ),
     "member": (
-        "model", "llm", "system", "model_name", "model_id", "llm_name", "engine", "candidate_model",
+        "model", "llm", "system", "model_name", "llm_name", "model_id", "engine", "candidate_model",
+        "generator", "llm_selected", "llm_id", "assistant", "member_name",
     ),
     "answer": (
         "prediction", "predicted", "pred", "extracted_answer", "parsed_answer", "model_answer",
@@ -73,11 +74,12 @@ _VERDICTS = {
     "winner", "winner_model", "preference", "preferred", "chosen", "verdict", "vote", "judgment",
     "judgement", "winner_tie", "winner_model_a", "better",
 }  # fmt: skip
-_UNITS: Mapping[str, float] = {
+UNITS: Mapping[str, float] = {
     "ms": 1e-3, "msec": 1e-3, "msecs": 1e-3, "millis": 1e-3, "milliseconds": 1e-3,
     "millisecond": 1e-3, "us": 1e-6, "ns": 1e-9, "s": 1.0, "sec": 1.0, "secs": 1.0,
     "seconds": 1.0, "second": 1.0, "min": 60.0, "mins": 60.0, "minutes": 60.0,
 }  # fmt: skip
+"""Unit of time → how many seconds it is."""
 
 
 def spelled(name: str) -> str:
@@ -109,7 +111,7 @@ def latency_unit(name: str) -> float | None:
     >>> latency_unit("latency_ms"), latency_unit("latency")
     (0.001, None)
     """
-    return _UNITS.get(spelled(name).rpartition("_")[2])
+    return UNITS.get(spelled(name).rpartition("_")[2])
 
 
 def meant_by(
@@ -139,4 +141,4 @@ def meant_by(
 
 def _without_unit(name: str) -> str:
     head, _, unit = name.rpartition("_")
-    return head if unit in _UNITS and _ROLE_OF.get(head) == "latency_s" else name
+    return head if unit in UNITS and _ROLE_OF.get(head) == "latency_s" else name

@@ -4,7 +4,8 @@ Two agents act: the Decider chooses one more member or has enough; where it stop
 is final. What they see comes through `replay.reveal` alone, the same function that evaluation uses.
 
 Decisions are numbered 0..N-1 (that member) and N (enough). A member costs price · cost; stopping
-earns the score of the answer given. Choosing a member again costs again and reveals nothing new.
+earns the score of the answer given. Choosing a member again costs again and reveals nothing new;
+choosing one of whom nothing is recorded costs nothing and reveals nothing.
 
 By default a chosen member is asked at once and "enough" stops. Where choices are gathered into
 rounds, chosen members are pending: the first of a round also costs the price of the round, and
@@ -130,7 +131,8 @@ class PoolEnv:
         if self.rounds is not None:
             asked = asked | self.pending[episodes]
         # An answer without a call would be a blind guess among the options: it earns nothing.
-        given = np.where(asked.any(axis=1), answer, -1)
+        called = asked & self.table.recorded[self.rows[episodes]]
+        given = np.where(called.any(axis=1), answer, -1)
         return worth_of(self.table, self.rows[episodes], asked, given)
 
     def step(self, decision: IntArray, answer: IntArray) -> Step:

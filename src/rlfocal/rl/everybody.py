@@ -45,14 +45,22 @@ class Everybody(Base):
         return self._foundation.fuse(view)
 
     def out_of_fold(self, table: ResponseTable, rows: IntArray) -> FloatArray:
-        """float32[Q]: what the answers to training queries are worth, each judged out of fold."""
+        """float32[Q]: what the answers to training queries are worth, each judged out of fold.
+
+        NaN where nothing is recorded of anybody.
+        """
         known, parts = self._foundation.known, []
         for start in range(0, len(rows), _ROWS):
             part = rows[start : start + _ROWS]
-            asked = np.ones((len(part), table.n_members), dtype=bool)
+            asked = table.recorded[part]
             view = reveal(table, part, asked)
             with one_thread():
                 eyes = self._foundation.observer
                 fused = eyes.fused(view, known.competence[part], known.fold[part])
-            parts.append(worth_of(table, part, asked, answer_of(fused.posterior)))
+            worth = worth_of(table, part, asked, answer_of(fused.posterior))
+            parts.append(worth if asked.any(axis=1).all() else _heard(worth, asked))
         return np.concatenate(parts)
+
+
+def _heard(worth: FloatArray, asked: BoolArray) -> FloatArray:
+    return np.where(asked.any(axis=1), worth, np.float32(np.nan))

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.replay import replay
@@ -116,7 +117,7 @@ class Fallback(NamedTuple):
 
 class _Judged(NamedTuple):
     score: FloatArray
-    """float32[P, Q]."""
+    """float32[P, Q]; NaN where it was not measured."""
     cost: FloatArray
     """float32[P, Q], in average calls."""
     charged: FloatArray | float = 0.0
@@ -144,6 +145,7 @@ def fit_fallback(
         rng: picks the queries that judge and seeds what is stochastic.
     """
     rows = np.sort(rng.permutation(table.n_queries)[:_MOST_ROWS])
+    rows = rows[table.scored[rows].any(axis=1)]
     prices = prices_of(config)
     grid = np.array(prices, dtype=np.float32)
     mu = config.round_price
@@ -208,19 +210,35 @@ def _verdict(
             name: judged[name] for name in (Everybody.name, *_SPARES_NOTHING) if name in judged
         }
     utility = {name: found.utility(prices)[p].astype(np.float64) for name, found in judged.items()}
-    means = {name: float(found.mean()) for name, found in utility.items() if name != incumbent}
+    own = utility[incumbent]
+    means = {name: _mean_beside(found, own) for name, found in utility.items() if name != incumbent}
     rival = max(means, key=means.__getitem__)
-    gap = utility[rival] - utility[incumbent]
+    both = ~np.isnan(utility[rival]) & ~np.isnan(own)
+    gap = (utility[rival] - own)[both]
     error = float(gap.std() / np.sqrt(len(gap)))
     return Verdict(
         price=float(prices[p]),
         chosen=rival if gap.mean() > error * max(1.0, error / clear) else incumbent,
         incumbent=incumbent,
-        utility=float(utility[incumbent].mean()),
+        utility=float(own[~np.isnan(own)].mean()),
         rival=rival,
         rival_utility=means[rival],
         standard_error=error,
     )
+
+
+def _mean_beside(found: NDArray[np.float64], incumbent: NDArray[np.float64]) -> float:
+    """Mean utility of a rival, as if it had been measured wherever the incumbent was.
+
+    Where it was not, it is taken to differ by what it differs by elsewhere; minus infinity where it
+    was measured nowhere beside the incumbent.
+    """
+    both = ~np.isnan(found) & ~np.isnan(incumbent)
+    if both.all():
+        return float(found.mean())
+    if not both.any():
+        return -np.inf
+    return float((found - incumbent)[both].mean() + incumbent[~np.isnan(incumbent)].mean())
 
 
 def _learned(

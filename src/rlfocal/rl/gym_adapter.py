@@ -64,7 +64,7 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
             raise ValueError(f"price must lie in (0, 1], lowest first, got {price}")
         self._table, self._fuse = table, fuse
         self._log_price = (np.log(low), np.log(high))
-        unit = float(table.cost.mean()) if unit_cost is None else unit_cost
+        unit = table.call_cost(dtype=np.float32) if unit_cost is None else unit_cost
         self._env = PoolEnv(table, unit_cost=unit, rounds=rounds)
         self._most_steps = (2 if rounds is None else 3) * table.n_members
         size = 3 * table.n_members + len(table.tasks) + _N_TOP + 1

@@ -61,7 +61,7 @@ class Observation(NamedTuple):
     start: Tensor
     """float32[B, N + 1]: logits of what to do unless learned otherwise."""
     legal: Tensor
-    """bool[B, N + 1]: members not chosen yet; having enough, once somebody has been."""
+    """bool[B, N + 1]: members not chosen yet, of those open; having enough, once one has been."""
 
 
 class Fused(NamedTuple):
@@ -141,7 +141,7 @@ class Observer:
             preference=preference,
             confidence=leading.value[:, 0],
             start=start,
-            legal=torch.cat([~chosen, chosen.any(1, keepdim=True)], dim=1),
+            legal=torch.cat([_open(view, chosen), chosen.any(1, keepdim=True)], dim=1),
         )
         if self.rounds is not None:
             pending_now = chosen & ~seen.asked
@@ -246,6 +246,11 @@ class Observer:
              share_answered, n_distinct, spent, torch.log(lam.clamp_min(1e-5)) / 4, 4 * lam,
              seen.is_open.float()[:, None]], dim=1
         )  # fmt: skip
+
+
+def _open(view: View, chosen: Tensor) -> Tensor:
+    """bool[B, N]: who can be chosen: nobody twice, and nobody of whom nothing is recorded."""
+    return ~chosen if view.closed is None else ~chosen & torch.from_numpy(~view.closed)
 
 
 def _gathered(

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
 
 __all__ = ["Competence", "PoolStatistics"]
 
@@ -27,7 +27,7 @@ class PoolStatistics:
     """Statistics of a pool's members on labelled queries."""
 
     accuracy: FloatArray
-    """float32[N] in [0, 1]."""
+    """float32[N] in [0, 1]; as far as records carry it, see `sound_accuracy`."""
     task_accuracy: FloatArray
     """float32[T + 1, N]: drawn towards `accuracy`; the last row stands for an unknown task."""
     relative_cost: FloatArray
@@ -41,16 +41,22 @@ class PoolStatistics:
     def of(cls, table: ResponseTable) -> Self:
         """Measure a table of labelled queries."""
         failed = table.failed.astype(np.float64)
-        rate = failed.mean(axis=0)
-        both = failed.T @ failed
+        both, n_failed = failed.T @ failed, failed.sum(axis=0)[:, None]
+        if table.is_complete:
+            rate, accuracy = failed.mean(axis=0), table.member_score.mean(axis=0)
+        else:
+            accuracy = sound_accuracy(table).astype(np.float32)
+            rate = np.asarray(1 - accuracy, dtype=np.float64)
+            n_failed = failed.T @ table.scored  # where the other's answer is known, too
         prior = 10.0  # queries' worth of independence, for members that hardly ever fail
-        joint = (both + prior * rate[None, :]) / (failed.sum(axis=0)[:, None] + prior)
-        accuracy = table.member_score.mean(axis=0)
-        unit_cost = float(table.cost.mean())
+        joint = (both + prior * rate[None, :]) / (n_failed + prior)
+        unit_cost = table.call_cost(dtype=np.float32)
         return cls(
             accuracy=accuracy.astype(np.float32),
             task_accuracy=np.vstack([task_accuracy(table), accuracy]).astype(np.float32),
-            relative_cost=(table.cost.mean(axis=0) / unit_cost).astype(np.float32),
+            relative_cost=(table.member_mean(table.cost, dtype=np.float32) / unit_cost).astype(
+                np.float32
+            ),
             unit_cost=unit_cost,
             joint_failure=joint.astype(np.float32),
         )
@@ -97,7 +103,7 @@ class Competence:
             return cls(zeros, np.zeros(table.n_members, dtype=np.float32))
         from sklearn.linear_model import RidgeCV
 
-        gap = table.member_score - statistics.task_accuracy[table.task]
+        gap = expected_score(table) - statistics.task_accuracy[table.task]
         model = RidgeCV(alphas=_RIDGE).fit(table.features, gap)
         return cls(
             np.asarray(model.coef_, dtype=np.float32).T.copy(),

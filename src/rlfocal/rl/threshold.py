@@ -99,7 +99,10 @@ def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: fl
     confidence, worth, cost = [], [], []
     seen, answer = look(foundation.observer, env, foundation.known, view)
     for _ in range(min(table.n_members, _MOST_CALLS)):
-        env.step(next_in_order(seen.observation).numpy(), answer)
+        member = next_in_order(seen.observation).numpy()
+        # Where nobody is left to ask, one is asked again, which reveals nothing and stops nothing.
+        again = env.asked[env.active].argmax(axis=1)
+        env.step(np.where(member < table.n_members, member, again), answer)
         view = env.view()
         seen, answer = look(foundation.observer, env, foundation.known, view)
         confidence.append(seen.observation.confidence.numpy())
@@ -152,6 +155,8 @@ class PosteriorThreshold(Base):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train Fusion, then pick the thresholds."""
         table = table_seen(table, self.config)
+        if not table.is_complete:
+            table = table.take(np.asarray(table.scored.any(axis=1)))
         with one_thread():
             foundation = Foundation.fit(table, self.config, rng=rng)
             walks = walk_prices(foundation, table, np.arange(table.n_queries), self.dials)

@@ -69,6 +69,8 @@ class Trainer:
         fusion: dict[str, Tensor] | None = None,
     ) -> None:
         table = table_seen(table, config)
+        if not table.is_complete:  # a query of which nothing is known teaches nothing
+            table = table.take(np.asarray(table.scored.any(axis=1)))
         self.table, self.config, self.seed = table, config, seed
         self._tell = on_progress or (lambda _: None)
         rng = self._rng(0)

@@ -348,6 +348,99 @@ def test_in_a_folder_what_cannot_be_read_is_said_and_the_rest_is_read(tmp_path: 
         read_tables([tmp_path])
 
 
+def test_a_model_under_two_names_is_told_by_the_better(tmp_path: Path) -> None:
+    text = "prompt_id,prompt,model_id,model_name,label\n1,q?,5,gpt,1\n1,q?,6,llama,0\n"
+    found = list(read(tmp_path, text).records)
+    assert [(r.name, r.member, r.score, r.labels) for r in found] == [
+        ("1", "gpt", 1.0, ()),
+        ("1", "llama", 0.0, ()),
+    ]
+
+
+def test_a_list_of_what_models_answered_becomes_rows(tmp_path: Path) -> None:
+    answers = [{"model": "a", "response": "It is 2"}, {"model": "b", "response": "3"}]
+    text = json.dumps([{"question": f"{q}?", "target": 2, "results": answers} for q in "xy"])
+    logged = read(tmp_path, text, "rows.json")
+    found = list(logged.records)
+    assert [(r.prompt, r.member, r.text) for r in found] == [
+        ("x?", "a", "It is 2"), ("x?", "b", "3"), ("y?", "a", "It is 2"), ("y?", "b", "3"),
+    ]  # fmt: skip
+    assert found[3].place.endswith("rows.json: row 2")
+    assert "rows.json: each object in 'results' is a response of its own" in logged.notes
+
+
+def test_objects_of_models_are_taken_apart(tmp_path: Path) -> None:
+    both = {"a-1.5": {"text": "It is 2", "cost": 1}, "b": {"text": "3", "cost": 2}}
+    text = json.dumps([{"question": "q?", "answer": "2", "responses": both}])
+    found = list(read(tmp_path, text, "rows.json").records)
+    assert [(r.member, r.text, r.cost_usd) for r in found] == [
+        ("a-1.5", "It is 2", 1),
+        ("b", "3", 2),
+    ]
+
+
+def test_what_stands_inside_objects_is_found(tmp_path: Path) -> None:
+    row = {
+        "question": "q?", "llm_selected": "a", "generated_answer": "It is 2",
+        "evaluation_result": {"extracted_answer": "2", "ground_truth": "2", "score": 1.0},
+    }  # fmt: skip
+    (record,) = read(tmp_path, json.dumps(row), "rows.jsonl").records
+    assert (record.text, record.answer, record.labels, record.score) == ("It is 2", "2", ("2",), 1)
+
+
+def test_what_a_spreadsheet_writes(tmp_path: Path) -> None:
+    text = (
+        "sep=;\r\nQuestion;Correct Answer;GPT-4;GPT-4 Correct?;Claude;Claude Correct?\r\n"
+        "q?;2;It is 2;\u2713;3;\u2717\r\n"
+    )
+    found = list(read(tmp_path, text).records)
+    assert [(r.member, r.answer, r.score) for r in found] == [
+        ("GPT-4", "It is 2", 1.0),
+        ("Claude", "3", 0.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "seconds"),
+    [
+        ("latency", "350 ms", 0.35),
+        ("latency_ms", "350", 0.35),
+        ("Latency (ms)", "350", 0.35),
+        ("time", "2.5s", 2.5),
+        ("duration_min", "2", 120.0),
+        ("latency_ms", "2 s", 2.0),
+        ("runtime", "2.5", 2.5),
+    ],
+)
+def test_units_of_time(tmp_path: Path, header: str, cell: str, seconds: float) -> None:
+    text = f"question,gold,model,answer,{header}\nq?,2,a,2,{cell}\n"
+    (record,) = read(tmp_path, text).records
+    assert record.latency_s == pytest.approx(seconds)
+
+
+def test_long_latencies_are_doubted(tmp_path: Path) -> None:
+    text = "question,gold,model,answer,latency\nq?,2,a,2,1500\n"
+    assert "--column latency_ms=latency" in read(tmp_path, text).notes[-1]
+    (record,) = read(tmp_path, text, column=["latency_ms=latency"]).records
+    assert record.latency_s == 1.5
+
+
+def test_several_accepted_answers_are_each_compared(tmp_path: Path) -> None:
+    text = (
+        "question,target,model,output\nq?,\"['2', '2.5']\",m1,It is 2.50\n"
+        "q?,\"['2', '2.5']\",m2,It is 3\n"
+    )
+    data = imported(tmp_path, text)
+    assert rows(data, "answer", "score") == [("2.5", 1.0), ("3", 0.0)]
+    assert "2 replies to questions with several accepted answers" in " ".join(notes_of(data))
+
+
+def test_a_column_is_named_as_it_reads(tmp_path: Path) -> None:
+    text = " Question ,gold,model,response\nq?,2,a,2\n"
+    (record,) = read(tmp_path, text, column=["prompt=question"]).records
+    assert record.prompt == "q?"
+
+
 BAD_FILES: list[tuple[str, bytes, str]] = [
     ("m.csv", b"question,gold,model,answer\nq,2,a\n", "row 1: 3 values where the first line names"),
     ("m.csv", b"question,question,model\nq,2,a\n", "'question' is there more than once"),

@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from rlfocal.records.answers.cleaning import even, plain
-from rlfocal.records.answers.letters import bare, is_joined, leading, named, standing
+from rlfocal.records.answers.letters import bare, is_joined, is_roman, leading, named, standing
 from rlfocal.records.answers.markers import Mark
 from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
 from rlfocal.records.answers.text import canonical_text
@@ -30,23 +30,32 @@ __all__ = ["ChoiceExtractor"]
 
 MAX_WHOLE = 1000
 """A longer text is a reply, no answer."""
+TAIL = 2000
+"""Characters at the end of a reply in which it says its answer, where it marks none."""
 MIN_TEXT = 3
 """Characters of an option's text that is looked for inside of a sentence, at least."""
 
 _LABELLED = re.compile(
-    r"[(\[{]\s?([A-Za-z])\s?[)\]}][.:]?\s*(.*)|([A-Z])\s?[).:]\s+(.*)", re.DOTALL
+    r"[(\[{]\s?([A-Za-z])\s?[)\]}][.:]?\s*(.*)|([A-Z](?=\s?[).:])|[a-z](?=\)))\s?[).:]\s+(.*)",
+    re.DOTALL,
 )
+_ONE = r"[(\[]?([A-Z])[)\]]?"
+_NOUN = r"(?:option |choice |answer |letter )?"
 _CORRECT = re.compile(
-    r"(?<![A-Za-z0-9_'])(?:[(\[])?([A-Z])(?:[)\]])?[.:]?(?:\s\([^()\n]{0,60}\))?[\"']?\s+"
-    r"(?:is|would be|must be|seems)\s+(?:(?:indeed|therefore|thus|clearly|most likely|definitely|"
-    r"the|my|our)\s)*(?:correct|right|best|most (?:accurate|appropriate|likely|suitable)|only correct|"
+    # "(C) is correct"
+    rf"(?<![A-Za-z0-9_']){_ONE}[.:]?(?:\s\([^()\n]{{0,60}}\))?[\"']?\s+(?:is|would be|must be|"
+    r"seems)\s+(?:(?:indeed|therefore|thus|clearly|most likely|definitely|the|my|our)\s)*"
+    r"(?:correct|right|best|most (?:accurate|appropriate|likely|suitable)|only correct|"
     r"(?:final )?answer)\b"
+    # "I would choose B"
     r"|(?:\b(?:choose|chose|pick|select|go(?:ing)? with|opt for|opting for|settle on|choosing|"
-    r"selecting|would be)|故选|因此选|所以选|应选|我选|選|选择|^选)[:：\s]\s?(?:option |choice |answer |letter )?"
-    r"[(\[]?([A-Z])[)\]]?(?![A-Za-z0-9'_])(?!\s+[a-z]+\s+(?:that|which))"
-    r"|(?:\b(?:therefore|thus|hence|so)),?\s(?:option |choice |it is |it's |it must be |answer )?"
-    r"[(\[]?([A-Z])[)\]]?(?=[.!]|\s*$|\n|\sis (?:correct|right))"
-    r"|\b(?:it is|it's|that's|must be)\s(?:option |choice |answer )?[(\[]?([A-Z])[)\]]?(?=[.!,]|\s*$|\n)"
+    r"selecting|would be)|故选|因此选|所以选|应选|我选|選|选择|^选)[:\s]\s?"
+    rf"{_NOUN}{_ONE}(?![A-Za-z0-9'_])(?!\s+[a-z]+\s+(?:that|which))"
+    # "Therefore, C."
+    rf"|\b(?:therefore|thus|hence|so),?\s(?:it is |it's |it must be )?{_NOUN}{_ONE}"
+    r"(?=[.!]|\s*$|\n|\sis (?:correct|right))"
+    # "It's C."
+    rf"|\b(?:it is|it's|that's|must be)\s{_NOUN}{_ONE}(?=[.!,]|\s*$|\n)"
     r"|(?:选项|選項|选)\s?([A-Z])\s?(?:正确|是对的|$|。)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -136,6 +145,7 @@ class ChoiceExtractor:
         """Return the letter of a reply that marks none."""
         if (letter := leading(text, self._letters)) is not None:
             return letter
+        text = text[-TAIL:]
         last = None
         for found in _CORRECT.finditer(text):
             letter = next(group for group in found.groups() if group)
@@ -179,7 +189,11 @@ class ChoiceExtractor:
             return None
         letter, rest = (found[1] or found[3]).upper(), found[2] or found[4] or ""
         other = self._of_text(rest)
-        if other is None and is_joined(text[1 + (found[1] is not None) + 1 :], letter, self._letters):
+        if other is None and is_joined(
+            text[1 + (found[1] is not None) + 1 :], letter, self._letters
+        ):
+            return None
+        if letter == "I" and is_roman(rest):
             return None
         if letter not in self._letters or (other is not None and other != letter):
             return None

@@ -32,7 +32,7 @@ _TURN_HEAD = re.compile(
 )
 _TURN_END = re.compile(
     r"<\|(?:im_end|im_start|eot_id|end|return|endoftext|end_of_text|eom_id|user|start|call)\|>"
-    r"|</s>|<end_of_turn>|<eos>|<｜end▁of▁sentence｜>|<｜User｜>|\[INST\]"
+    r"|</s>|<end_of_turn>|<eos>|<\uff5c(?:end\u2581of\u2581sentence|User)\uff5c>|\[INST\]"
 )
 
 _ZERO_WIDTH = dict.fromkeys(
@@ -41,13 +41,12 @@ _ZERO_WIDTH = dict.fromkeys(
 _TYPOGRAPHY = {
     **_ZERO_WIDTH,
     **dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d"), "-"),
-    **dict.fromkeys(map(ord, "‘’‚‛′´`"), "'"),
-    **dict.fromkeys(map(ord, "“”„‟«»″「」『』"), '"'),
+    **dict.fromkeys(map(ord, "\u2018\u2019\u201a\u201b\u2032\u00b4"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f«»\u2033「」『』"), '"'),
     ord("º"): "°",
     ord("İ"): "I",  # the only letter whose lower case has another length
-    ord("⁄"): "/",
+    0x2044: "/",  # fraction slash
 }
-_TYPOGRAPHY[ord("`")] = "`"  # a code mark, taken off as markup
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _RAISED_PLAIN = str.maketrans(_RAISED, "0123456789+-")
@@ -168,7 +167,7 @@ def _exponent(run: re.Match[str]) -> str:
 def _apart(character: str) -> str:
     """Characters that stand for several, or for a number, with their distance."""
     if unicodedata.category(character) == "No" and character not in _LOWERED:
-        return f" {unicodedata.normalize('NFKC', character).replace('⁄', '/')} "
+        return f" {unicodedata.normalize('NFKC', character)} "
     if _SQUARE_UNITS.match(character):
         return " " + unicodedata.normalize("NFKC", character.translate(_RAISED_PLAIN))
     return character

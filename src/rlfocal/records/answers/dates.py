@@ -25,6 +25,10 @@ __all__ = ["DateExtractor"]
 MAX_WHOLE = 80
 """A longer text is more than a date."""
 
+TAIL = 1000
+"""Characters at the end of a reply that are looked at first."""
+
+_YEAR_ANYWHERE = re.compile(r"[0-9]{4}")
 _MONTHS = {
     name: number
     for number, names in enumerate(
@@ -130,6 +134,10 @@ class DateExtractor:
 
     def last_resort(self, text: str) -> str | None:
         """Return the last date."""
+        if len(text) > TAIL and (late := self.last_resort(text[-TAIL:].partition(" ")[2])):
+            return late
+        if _YEAR_ANYWHERE.search(text) is None:
+            return None
         last = None
         for date in self._dates(text):
             last = date
@@ -164,8 +172,7 @@ def _parts(found: re.Match[str], day_first: bool) -> tuple[int, int, int]:
         return (year, first, second) if second > 12 else (year, second, first)
     for start, skip in ((7, 1), (11, 0), (14, 0)):
         if group[start]:
-            year, month, day = group[start], group[start + 1 + skip], group[start + 2 + skip]
-            return int(year), int(month), int(day)
+            return int(group[start]), int(group[start + 1 + skip]), int(group[start + 2 + skip])
     if group[17]:
         return int(group[19]), _MONTHS[group[17].lower()], int(group[18])
     if group[20]:

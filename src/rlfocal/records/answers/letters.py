@@ -6,16 +6,17 @@ numeral, an English word that is only a letter. Knows nothing of where in a repl
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from rlfocal.records.answers.settling import SEVERAL
 
-__all__ = ["bare", "is_joined", "leading", "named", "standing"]
+__all__ = ["bare", "is_joined", "is_roman", "leading", "named", "standing"]
 
 _OPENING = r"[\s\"'*_:$\-]*"
 _FILLER = (
-    r"(?:(?:the|la|le|el|die|der|das|l'|o|a)\s?(?=\S{2,}))?(?:(?:correct|right|best|most likely|final|"
-    r"following|only|first|richtige|bonne)\s)*"
+    r"(?:(?:the|la|le|el|die|der|das|l'|o|a)\s?(?=\S{2,}))?(?:(?:correct|right|best|most likely|"
+    r"final|following|only|first|richtige|bonne)\s)*"
     r"(?:(?:indeed|clearly|probably|likely|most likely|definitely|therefore|then|also|simply|"
     r"actually|either|both)\s)*"
     r"(?:(?:option|choice|letter|answer|alternative|statement|opci[oó]n|letra|lettre|"
@@ -23,7 +24,7 @@ _FILLER = (
 )
 _AT = re.compile(
     rf"{_OPENING}{_FILLER}\s*[\"'*]*(?P<open>[(\[{{<]+\s*)?[\"'*]*(?P<letter>[A-Za-z])"
-    r"(?![A-Za-zÀ-ɏ0-9_'])(?!-[A-Za-z0-9])(?!\.[A-Za-z]\b)[\"'*$]*(?P<close>\s*[)\]}>]+)?",
+    r"(?![A-Za-zÀ-ɏ0-9_]|'[a-zA-Z])(?!-[A-Za-z0-9])(?!\.[A-Za-z]\b)[\"'*$]*(?P<close>\s*[)\]}>]+)?",
     re.IGNORECASE,
 )
 _FURTHER = re.compile(
@@ -43,6 +44,10 @@ _SINGULAR = re.compile(
     r"represents|refers|means|contradicts|[a-z]{3,}(?:s|ed)|isn't|doesn't|can't|won't|think|am|will)$"
 )
 _GOES_ON = re.compile(r"\s+(?:(?:is|because|since)\b|(?:and|or)\s[(\[]?[A-Z](?![A-Za-z']))")
+_SECOND_OPTION = re.compile(r"(?:^|\s)[\"'*]*[(\[]?B[)\].:](?=\s|\*)")
+_JOINED = re.compile(
+    r"[)\]\"'*]*\s*(?:,|and|or|&|/|\+|;|,\s*and|,\s*or|和|或|、)\s*(?:option\s)?[(\[\"'*]*"
+)
 _BARE = re.compile(
     r"(?:(?:the\s)?(?:correct\s|right\s|final\s)?(?:option|choice|letter|answer)\s?[:\-]?\s?)?"
     r"[(\[{<\"'*$]*\s*([A-Za-z])\s*[)\]}>\"'*$.:,;!]*",
@@ -79,7 +84,7 @@ def named(text: str, letters: str) -> str | None:
     is_enclosed = bool(found["open"] and found["close"])
     if not is_enclosed and not _stands(letter, rest):
         return None
-    if letter == "I" and not is_enclosed and _ROMAN.match(rest):
+    if letter == "I" and not is_enclosed and is_roman(rest):
         return SEVERAL
     if is_joined(rest, letter.upper(), letters):
         return SEVERAL
@@ -111,13 +116,18 @@ def is_joined(rest: str, letter: str, letters: str) -> bool:
     return not _SINGULAR.match(following)
 
 
+def is_roman(rest: str) -> bool:
+    """Say whether an I is a Roman numeral, by what follows it ("I and II", "I only")."""
+    return _ROMAN.match(rest) is not None
+
+
 def _glued(text: str, letters: str) -> str | None:
     """Several letters without anything between them, as in "Answer: AC"."""
     found = _GLUED.match(text)
     if found is None:
         return None
     given = found[1]
-    ascending = all(a < b for a, b in zip(given, given[1:], strict=False))
+    ascending = all(a < b for a, b in itertools.pairwise(given))
     is_roman = set(given) <= set("IVX")
     return SEVERAL if is_roman or (ascending and set(given) <= set(letters)) else None
 
@@ -133,7 +143,7 @@ def bare(text: str) -> str | None:
 
 
 def leading(text: str, letters: str) -> str | None:
-    """The letter that a reply begins with, before it explains ("B. Paris is ...", "C" and a new line).
+    """The letter that a reply begins with, before it explains: "B. It is ...", or "B" alone.
 
     A list of the options begins with a letter too, but has others on its further lines.
     """
@@ -144,10 +154,11 @@ def leading(text: str, letters: str) -> str | None:
     rest = text[found.end() :]
     if letter == "I" and not found[1] and text[found.end() - 1 : found.end()] == ",":
         return None  # "I, for one, ..."
-    if is_joined(rest, letter, letters) or (letter == "I" and _ROMAN.match(rest)):
+    behind = text[found.end(1) + 1 if found[1] else found.end(2) :]
+    if is_joined(behind, letter, letters) or (letter == "I" and is_roman(rest)):
         return SEVERAL
-    following = re.search(r"\n[\s\"'*]*[(\[]?([A-Z])[)\].:]", rest)
-    if letter not in letters or (following and following[1] != letter):
+    is_list = letter == "A" and (bool(found[1]) or found.end(2) < found.end())
+    if letter not in letters or (is_list and _SECOND_OPTION.search(rest)):
         return None
     return letter
 
@@ -158,29 +169,34 @@ def standing(text: str, letters: str) -> str | None:
     >>> standing("Neither A nor B, so H", OPTION_LETTERS), standing("A dog", OPTION_LETTERS)
     ('H', None)
     """
-    last, first_end = None, -1
+    last: re.Match[str] | None = None
     several = False
     for found in _STANDING.finditer(text):
-        letter = found["letter"]
         is_marked = bool(found["option"] or (found["open"] and found["close"]))
-        if letter not in letters or not (is_marked or _is_letter(text, found)):
+        if found["letter"] not in letters or not (is_marked or _is_letter(text, found)):
             continue
-        joined = re.fullmatch(r"[)\]\"'*]*\s*(?:,|and|or|&|,\s*and|,\s*or|和|、)\s*(?:option\s)?[(\[\"'*]*",
-                              text[first_end : found.start("letter")][:20]) if last else None  # fmt: skip
-        several = joined is not None and last != letter
-        last, first_end = letter, found.end()
-    return SEVERAL if several else last
+        several = (
+            last is not None
+            and last["letter"] != found["letter"]
+            and _JOINED.fullmatch(text, last.end(), found.start("letter")) is not None
+        )
+        last = found
+    if last is None:
+        return None
+    return SEVERAL if several else last["letter"]
 
 
 def _is_letter(text: str, found: re.Match[str]) -> bool:
     letter, rest = found["letter"], text[found.end() : found.end() + 40]
     if letter not in "AI":
         return True
-    if _WORDLIKE.match(rest) and not (letter == "A" and _GOES_ON.match(rest)):
+    if letter == "A" and _GOES_ON.match(rest):
+        return True
+    if _WORDLIKE.match(rest):
         return False
     before = text[max(0, found.start() - 16) : found.start()].rstrip()
     if letter == "I":
-        return bool(
-            re.search(r"(?:\bis|\bbe|choose|pick|select|:|=)$", before)
-        ) and not _ROMAN.match(rest)
+        return bool(re.search(r"(?:\bis|\bbe|choose|pick|select|:|=)$", before)) and not is_roman(
+            rest
+        )
     return bool(before) or not _WORDLIKE.match(rest)

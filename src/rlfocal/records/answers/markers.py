@@ -1,8 +1,8 @@
 r"""Where a reply says that its answer comes now.
 
-Finds marks of an answer in a cleaned reply: words in a dozen languages ("the answer is",
-"**Antwort:**", 答案是), `####` (GSM8K), `\boxed{...}` (MATH), `<answer>` tags, fields of JSON. Knows
-no kind of answer: who reads them takes the last mark after which something of the kind stands.
+Finds marks of an answer in a cleaned reply: words in some twenty languages ("the answer is",
+"Antwort:", 答案是), `####` (GSM8K), `\boxed{...}` (MATH), `<answer>` tags, fields of JSON. Knows no
+kind of answer: who reads them takes the last mark after which something of the kind stands.
 Nothing here looks farther than `WINDOW` characters behind a mark, so all of it is linear.
 """
 
@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-__all__ = ["WINDOW", "Mark", "first_reply", "marks", "settled"]
+__all__ = ["WINDOW", "WORDS", "Mark", "first_reply", "marks", "settled"]
 
 WINDOW = 1000
 """Characters behind a mark that are looked at; a longer answer is prose."""
@@ -60,7 +60,7 @@ _NEGATED = re.compile(
     r"不是|不)",
     re.IGNORECASE,
 )
-_WORDS = (
+WORDS = (
     "answer", "antwort", "réponse", "reponse", "respuesta", "risposta", "resposta", "antwoord",
     "svar", "odpowiedź", "odpověď", "ответ", "cevap", "đáp án", "jawaban", "答案", "答え", "正解",
     "回答", "解答", "정답", "답", "उत्तर", "الإجابة", "الجواب", "final result", "final solution",
@@ -68,14 +68,17 @@ _WORDS = (
     "correct choice", "correct statement", "right option", "right choice", "best option",
     "best choice", "endergebnis", "résultat final", "resultado final", "正确选项", "最终结果",
 )  # fmt: skip
+"""Behind which an answer may follow, in lower case."""
 _JSON_VALUE = re.compile(r'\s*"((?:[^"\\\n]|\\.)*)"\s*(?=[,}\n]|$)')
 _HASHES = re.compile(r"#{4,}[ \t]*(?=[^\s#])")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{}]))")
+_TURN = re.compile(r"(?:^|\n)[ \t]*(?:A[ \t]*:|(?:Ans|ANS|ans)(?:\.|[ \t]*[:=]))(?=[ \t]*\S)")
+_OTHER_OPTION = re.compile(r"(?:^|\n)[ \t]*B[ \t]*[:).]")
 _TAG = re.compile(r"<((?:final_?)?answer|output|final|result)>", re.IGNORECASE)
 _HEAD = re.compile(
     r"\n[ \t]*(?:[#>*-]+[ \t]*)*(?:new |next |another )?(?:question|problem|exercise|input|q|human|"
     r"user|instruction|student|frage|aufgabe|pregunta|domanda|вопрос|问题|题目|質問|问)"
-    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.：]"
+    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.]"
     r"|\n[ \t]*(?:#{1,6}|\*\*)[ \t]*(?:question|problem|exercise)[ \t]#?[0-9]{1,4}\b",
     re.IGNORECASE,
 )
@@ -90,7 +93,7 @@ def marks(text: str) -> list[Mark]:
     Returns:
         The marks, the last one first.
     """
-    found = [*_worded(text), *_hashed(text), *_boxed(text), *_tagged(text)]
+    found = [*_worded(text), *_turns(text), *_hashed(text), *_boxed(text), *_tagged(text)]
     found.sort(key=lambda mark: (mark.start, mark.end), reverse=True)
     return found
 
@@ -99,7 +102,7 @@ def _worded(text: str) -> Iterator[Mark]:
     low = text.lower()
     if len(low) != len(text):
         low = text  # no letter does so once the text is evened; places must agree
-    for word in _WORDS:
+    for word in WORDS:
         place = low.find(word)
         while place >= 0:
             end = place + len(word)
@@ -122,6 +125,15 @@ def _word(text: str, start: int, end: int) -> Mark | None:
     hint = _HINT.match(rest)
     place = after.end() + (hint.end() if hint else 0)
     return Mark("words", start, place, text[place : place + WINDOW], False)
+
+
+def _turns(text: str) -> Iterator[Mark]:
+    """The answers of "Q: ... A: ...", unless that is a list of options."""
+    if ":" not in text or _OTHER_OPTION.search(text):
+        return
+    for found in _TURN.finditer(text):
+        rest = text[found.end() : found.end() + WINDOW]
+        yield Mark("words", found.start(), found.end(), rest, False)
 
 
 def _hashed(text: str) -> Iterator[Mark]:
@@ -213,5 +225,5 @@ def settled(text: str, *, sentence: bool) -> str:
     return text[:last]
 
 
-_SENTENCE_END = re.compile(r"[.!?。！？](?=\s)|\n|\}|</\w+>|。")
+_SENTENCE_END = re.compile(r"[.!?。](?=\s)|\n|\}|</\w+>|。")
 _WORD_END = re.compile(r"(?=\s)|\}|</\w+>|。")

@@ -35,6 +35,8 @@ _WHOLE_BOX = re.compile(
     r"[\s$]*(?:\\[(\[])?\s*\\(?:boxed|fbox)\s*\{.*\}\s*(?:\\[)\]])?[\s$.]*", re.DOTALL
 )
 _MATH_SIGNS = re.compile(r"\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
+_PROSE = re.compile(r"[A-Za-z]+(?:,? [A-Za-z]+)+[^=0-9$]*[0-9$]")
+"""Words before a number: a sentence rather than an answer."""
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 
 
@@ -70,18 +72,7 @@ class MathExtractor:
         >>> MathExtractor().read(r"$\boxed{\text{(C)}}$"), MathExtractor().read("It follows: 5")
         ('C', None)
         """
-        text = answer.strip()
-        if not text or len(text) > 2 * MAX_CHARS:
-            return None
-        if _WHOLE_BOX.fullmatch(text):
-            return _settled(picked(text))
-        if "\\boxed" in text or any(mark.sort != "box" for mark in marks(text)):
-            return None
-        bare = _MATH_SIGNS.sub(" ", text)
-        outside = _WORDS.findall(re.sub(r"\$[^$]*\$|\\[a-z]*\{[^{}]*\}", " ", bare))
-        if len(outside) > MAX_WORDS or re.search(r"\$[^$]+\$[^$]*[a-zA-Z]{4,}[^$]*\$", bare):
-            return None
-        return _settled(bare)
+        return _whole(answer)
 
     def equal(self, a: str, b: str) -> bool:
         """Say whether both are one answer, whichever comes first.
@@ -127,6 +118,23 @@ class MathExtractor:
         return (self.verifier or shared()).compare(pairs)
 
 
+def _whole(answer: str) -> str | None:
+    text = answer.strip()
+    if not text or len(text) > 2 * MAX_CHARS:
+        return None
+    if _WHOLE_BOX.fullmatch(text):
+        return _settled(picked(text))
+    if "\\boxed" in text or any(mark.sort != "box" for mark in marks(text)):
+        return None
+    bare = _MATH_SIGNS.sub(" ", text)
+    outside = _WORDS.findall(re.sub(r"\$[^$]*\$|\\[a-z]*\{[^{}]*\}", " ", bare))
+    if len(outside) > MAX_WORDS or re.search(r"\$[^$]+\$[^$]*[a-zA-Z]{4,}[^$]*\$", bare):
+        return None
+    if outside and _PROSE.match(bare):
+        return None
+    return _settled(bare)
+
+
 def _settled(text: str | None) -> str | None:
     """What no further pass changes is canonical."""
     for _ in range(MAX_PASSES):
@@ -141,12 +149,8 @@ def _settled(text: str | None) -> str | None:
 
 @functools.lru_cache(maxsize=50_000)
 def _canonical(answer: str) -> str | None:
-    text = answer.strip()
-    if len(text) <= MAX_CHARS and not re.search(
-        r"\s", re.sub(r"\\text\{[^{}]*\}|\\[a-z]+ ", "", text)
-    ):
-        return _settled(text) if "$" not in text and "box" not in text else _settled(picked(text))
-    return _settled(picked(answer))
+    """Of an answer as it is written down, else of the one in a reply."""
+    return _whole(answer) or _settled(picked(answer))
 
 
 @functools.lru_cache(maxsize=50_000)

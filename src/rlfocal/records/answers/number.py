@@ -7,8 +7,8 @@ Departures:
 - the last mark counts, of whatever sort, because replies correct themselves;
 - behind a mark the first number counts, and of a calculation its result;
 - a minus sign between digits is a range or a subtraction, no sign: "5-10" ends on 10;
-- what is written differently and means the same is one number: 18, 18.0, $18.00, 1.8e1, \frac{36}{2};
-  a percent sign, a currency and a unit are dropped; what is no number (1.2.3, 10:30) is none.
+- what is written differently and means the same is one number: 18, 18.0, $18.00, 1.8e1; a
+  percent sign, a currency and a unit are dropped; what is no number (1.2.3, 10:30) is none.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ __all__ = ["NumberExtractor", "canonical_number"]
 MAX_WHOLE = 200
 """A longer text is more than a number."""
 
+TAIL = 400
+"""Characters at the end of a reply that are looked at first."""
+
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]{0,98})(?:\.[0-9]{0,97}[1-9])?")
 _WRAPPED = re.compile(
     r"\\(?:boxed|fbox)\s?\{(.*)\}|\$\$?(?!\$)(.*[^\\])\$|\"(.*)\"|'(.*)'|\*(.*)\*|\{(.*)\}|=\s*(.*)"
@@ -41,7 +44,8 @@ _NOISE = re.compile(
     r"(?<=\S)\s?\[\^?[0-9]{1,3}\](?!\()"
     r"|\([^()]{0,40}\b[0-9]{1,2}\s(?:decimals?|significant|digits|d\.?p|s\.?f)\b[^()]{0,40}\)"
     r"|\b[0-9]{1,2}\s?(?:decimals?|significant|d\.p\.?|s\.f\.?|sig\.?\s?figs?)\b"
-    r"|\([0-9]\)(?=\s+[a-z])",
+    r"|\([0-9]\)(?=\s+[a-z])"
+    r"|(?<=[0-9%$])\s\([^()]{0,80}\)|\((?:since|because|as|which|where|each|after|rounded)\s[^()]{0,200}\)",
     re.IGNORECASE,
 )
 _LIST_NUMBER = re.compile(r"^[ \t]*[0-9]{1,3}[.)](?=\s+[A-Za-z])", re.MULTILINE)
@@ -51,9 +55,10 @@ _LABELLED = re.compile(
     r"method|version)\s?$",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[.!?](?=\s+[^\s0-9])|[.!?](?=\s+[0-9]+\s+[a-z])|[。！？;；]|\n")
+_SENTENCE = re.compile(r"[.!?](?=\s+[^\s0-9])|[.!?](?=\s+[0-9]+\s+[a-z])|[。;]|\n")
 _OPERATOR = re.compile(
-    r"\s?(?:[a-z%$°'/]{0,20}|\([a-z ]{0,30}\))?\s?(?:[-+*/×÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
+    r"\s?(?:[a-z%$°'/]{0,20}|\([a-z ]{0,30}\))?\s?"
+    r"(?:[-+*/\u00d7÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"[)\s%$]*(?:[a-zA-Z°/]{1,20}\s){0,3}[)\s]*(?:=|≈|\\approx|equals)\s*")
@@ -121,18 +126,11 @@ class NumberExtractor:
         """Return the last number of a reply that marks none."""
         if self.strict:
             return None
-        text = _NOISE.sub(" ", _LIST_NUMBER.sub(" ", text))
-        last, any_digit = None, False
-        for found in numerals(text):
-            any_digit = True
-            if found.value is not None and not _is_weak(text, found):
-                last = found
-        if last is None:
-            return _from_words(text) if not any_digit and len(text) <= MAX_WHOLE else None
-        sentence = text[_sentence_start(text, last.start) :]
-        if is_refusal(sentence):
-            return None
-        return _with_cents(text, last)
+        first, _, more = text.partition("\n")
+        if more and (whole := self.read(first)) is not None:
+            return whole
+        late = _last_number(text[-TAIL:].partition(" ")[2]) if len(text) > TAIL else None
+        return late if late is not None else _last_number(text)
 
 
 def canonical_number(text: str) -> str | None:
@@ -175,6 +173,23 @@ def _has_digit(text: str) -> bool:
     return any(character.isdigit() for character in text)
 
 
+def _last_number(text: str) -> str | None:
+    text = _NOISE.sub(" ", _LIST_NUMBER.sub(" ", text))
+    last, before, any_digit = None, None, False
+    for found in numerals(text):
+        any_digit = True
+        if found.value is not None and not _is_weak(text, found):
+            last, before = found, last
+    if last is None:
+        return _from_words(text) if not any_digit and len(text) <= MAX_WHOLE else None
+    start = _sentence_start(text, last.start)
+    if is_refusal(text[start:]):
+        return SEVERAL
+    if before is not None and before.start >= start and _is_time(text, last):
+        last = before
+    return _with_cents(text, last)
+
+
 def _hashed(rest: str) -> str | None:
     """The number right behind "####", which is GSM8K's mark and a heading of Markdown too."""
     rest = rest.strip(" \t*\"'")
@@ -192,7 +207,7 @@ def _content(rest: str) -> str | None:
     listed = list(numerals(rest))
     found = next((n for n in listed if n.value is not None), None)
     if found is None:
-        return _from_words(rest)
+        return SEVERAL if listed else _from_words(rest)  # a time, a date, a version
     answer = _number(rest, found)
     result = _result(rest, found)
     following = next((n for n in listed if n.start >= result.end), None)
@@ -280,6 +295,18 @@ def _is_weak(text: str, found: Numeral) -> bool:
     if found.tail.lower() in _ORDINAL or found.tail in _VARIABLES:
         return True
     return _LABELLED.search(text, max(0, found.start - 16), found.start) is not None
+
+
+_FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
+_SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
+
+
+def _is_time(text: str, found: Numeral) -> bool:
+    """Whether a number only says when, or for how long ("$18 in 3 days", "12 cats in 2021")."""
+    if _FOR.search(text, max(0, found.start - 12), found.start) is None:
+        return False
+    is_year = re.fullmatch(r"(?:19|20)[0-9]{2}", text[found.start : found.end]) is not None
+    return is_year or _SPAN.match(text, found.end) is not None
 
 
 def _sentence_start(text: str, place: int) -> int:

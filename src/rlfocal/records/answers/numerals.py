@@ -42,7 +42,7 @@ _CORE = re.compile(
     r"\s?(?:\{(?P<below>[^{}]{1,40})\}|(?P<below1>[0-9]))"
     rf"|(?P<run>{_RUN})"
     r"(?:e(?P<e>[-+]?[0-9]{1,4})(?![\w.])"
-    rf"|\s?(?:×|x|\*|·|\\times|\\cdot)\s?10{_POWER.format('ten')}"
+    rf"|\s?(?:\u00d7|x|\*|·|\\times|\\cdot)\s?10{_POWER.format('ten')}"
     rf"|{_POWER.format('power')}"
     r"|\s?/\s?(?P<denominator>[0-9]{1,20})(?![0-9/]|[.,][0-9])"
     r"|\s(?:and\s)?(?:(?P<p>[0-9]{1,3})/(?P<q>[1-9][0-9]{0,3})(?![0-9/])|(?P<half>and a half\b))"
@@ -225,11 +225,35 @@ def _places(denominator: int) -> int | None:
 _SMALL = {
     word: value
     for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 } | {
     word: 10 * value
-    for value, word in enumerate(["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=3)
+    for value, word in enumerate(
+        ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=3
+    )
 }
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _WORD = re.compile(r"\s?(?:and\s|-)?([a-z]+)", re.IGNORECASE)

@@ -100,7 +100,7 @@ _REFUSAL = re.compile(
     r" (?:be )?(?:\w+ly )?(?:determined?|answer(?:ed)?|solved?|calculated?|computed?|tell|told|say|"
     r"identif(?:y|ied)|provided?|known?|help|assist|decide|conclude|find|found|see|select)\b"
     r"|\b(?:do not|don't) (?:know|have enough)\b|\bnot enough (?:information|data)\b"
-    r"|\binsufficient (?:information|data)\b|\bno (?:correct|valid|definitive|right) (?:answer|option)\b"
+    r"|\binsufficient (?:information|data)\b|\bno (?:correct|valid|right) (?:answer|option)\b"
     r"|\bI(?:'m| am) (?:sorry|not sure)\b|无法(?:确定|回答|判断)",
     re.IGNORECASE,
 )

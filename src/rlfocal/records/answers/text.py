@@ -20,19 +20,45 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rlfocal.records.answers.cleaning import even, plain, without_thinking
-from rlfocal.records.answers.markers import Mark, marks
+from rlfocal.records.answers.markers import WORDS, Mark, marks
 from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
 
 __all__ = ["TextExtractor", "canonical_text"]
 
 MAX_CHARS = 1000
 """A longer text is prose, no answer."""
+MAX_PASSES = 10
 SHORT_WORDS = 6
 """The first or last line of a longer reply is its answer if it has no more words."""
 
-_SIMPLE = re.compile(r"[a-z0-9]+")
+_SIMPLE = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
+_SPECIAL = re.compile(rf"\b(?:an?|the|yes|no)\b|{'|'.join(map(re.escape, WORDS))}")
 _FUNCTION_WORDS = frozenset(
-    ["and", "or", "of", "with", "in", "on", "is", "are", "was", "for", "to", "as", "by", "at", "from", "not", "like", "than", "into", "nor", "but", "if", "be"]
+    [
+        "and",
+        "or",
+        "of",
+        "with",
+        "in",
+        "on",
+        "is",
+        "are",
+        "was",
+        "for",
+        "to",
+        "as",
+        "by",
+        "at",
+        "from",
+        "not",
+        "like",
+        "than",
+        "into",
+        "nor",
+        "but",
+        "if",
+        "be",
+    ]
 )
 _BINARY = re.compile(
     r"(yes|no|true|false)(?:[,;:!]|\s-+\s|—|\.(?=\s+[a-z]))\s*\S"
@@ -46,17 +72,44 @@ _EDGES = " \t\n,;:"
 _CLAUSE = re.compile(
     r",?\s+(?:because|since|due to|given that|as (?:it|the|they|he|she|this|that|there|we|you|i)|"
     r"so (?:it|the|they|he|she|this|that|we|you|i)|which|i hope|i think|weil|da|denn|parce que|car|"
-    r"porque|ya que)\b|[，,]?\s*因为|\s+(?:--?|—|–)\s+(?=[a-z])|\s\(",
+    r"porque|ya que)\b|"
+    r";\s+(?:it|this|that|he|she|they|there|the|because|since|as|i)\b|,?\s*因为|\s+(?:--?|—)\s+(?=[a-z])|\s\(",
     re.IGNORECASE,
 )
-_STOP = re.compile(r"[.!?](?=[\"'*)]*(?:\s|$))|[。！？]")
+_STOP = re.compile(r"[.!?](?=[\"'*)]*(?:\s|$))|。")
 _STARTERS = re.compile(
     r"\s+(?:it|this|that|the|these|those|because|since|i|we|he|she|they|there|so|in|as|my|you|a|an|"
     r"here|both|note|thus|therefore|hence|for|when|if|explanation|let|hope|wait|but|however)\b",
     re.IGNORECASE,
 )
 _SHORTENED = frozenset(
-    ["mr", "mrs", "ms", "dr", "st", "jr", "sr", "prof", "no", "vs", "mt", "ft", "lt", "gen", "col", "capt", "inc", "ltd", "co", "corp", "etc", "e.g", "i.e", "ca", "nr"]
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "st",
+        "jr",
+        "sr",
+        "prof",
+        "no",
+        "vs",
+        "mt",
+        "ft",
+        "lt",
+        "gen",
+        "col",
+        "capt",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "etc",
+        "e.g",
+        "i.e",
+        "ca",
+        "nr",
+    ]
 )
 
 
@@ -82,9 +135,19 @@ class TextExtractor:
         None for an empty one, for more than `MAX_CHARS` characters, and for replies: texts with
         thinking, a mark of the answer, or a short line of its own first or last.
         """
-        if self.normalise and _SIMPLE.fullmatch(answer) and len(answer) <= MAX_CHARS:
+        for _ in range(MAX_PASSES):
+            form = self._once(answer)
+            if form is None or form == answer:
+                return form
+            answer = form  # taking something off may uncover more
+        return None
+
+    def _once(self, answer: str) -> str | None:
+        if len(answer) > MAX_CHARS:
+            return None
+        if self.normalise and _SIMPLE.fullmatch(answer) and not _SPECIAL.search(answer):
             return answer
-        if len(answer) > MAX_CHARS or without_thinking(answer) != answer:
+        if without_thinking(answer) != answer:
             return None
         text = plain(even(answer)).strip() if self.normalise else answer.strip()
         if _BOXED.search(text) or marks(text) or _line(text) is not None:
@@ -93,7 +156,8 @@ class TextExtractor:
 
     def extract(self, text: str, *, truncated: bool = False) -> str | None:
         """Return the canonical text; None when nothing is left or it is too long."""
-        return settle(text, self, truncated=truncated)
+        found = settle(text, self, truncated=truncated)
+        return None if found is None else self.read(found)
 
     def equal(self, a: str, b: str) -> bool:
         """Say whether both have the same canonical form."""
@@ -132,15 +196,15 @@ def canonical_text(text: str) -> str | None:
     >>> canonical_text('"The Eiffel  Tower."'), canonical_text("(A)"), canonical_text("Hepatitis A")
     ('eiffel tower', '(a)', 'hepatitis a')
     """
-    for _ in range(10):
-        following = _once(text)
+    for _ in range(MAX_PASSES):
+        following = _stripped(text)
         if following == text:
             return text or None
         text = following
     return None
 
 
-def _once(text: str) -> str:
+def _stripped(text: str) -> str:
     text = _BOXED.sub(r"\1", even(" ".join(text.split())).lower()).strip(_EDGES)
     if text.endswith("."):
         text = text.rstrip(".")

@@ -16,10 +16,12 @@ from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.importers.table_accepted import with_scores
 from rlfocal.records.importers.table_columns import Layout, find_layout, parse_columns
 from rlfocal.records.importers.table_files import SUFFIXES, Sheet, read_sheet, suffix_of
 from rlfocal.records.importers.table_values import (
     Where,
+    as_number,
     has_decimal_commas,
     list_of,
     number_of,
@@ -28,7 +30,7 @@ from rlfocal.records.importers.table_values import (
     text_of,
     with_point,
 )
-from rlfocal.records.synonyms import latency_unit
+from rlfocal.records.synonyms import UNITS, latency_unit
 
 __all__ = ["read_tables"]
 
@@ -41,11 +43,11 @@ def read_tables(
     paths: Sequence[Path],
     *,
     column: Annotated[
-        list[str] | None,
-        "NAME=COLUMN, may be repeated: which column is the prompt, label, member, answer, text, "
-        "score, cost_usd, latency_s, latency_ms, choices, task, query_id, samples, repeat; "
-        "NAME= for none. Others are found by their names.",
-    ] = None,
+        Sequence[str],
+        "NAME=COLUMN: which column is the prompt, label, member, answer, text, score, cost_usd, "
+        "latency_s, latency_ms, choices, task, query_id, samples, repeat; NAME= for none. Others "
+        "are found by their names.",
+    ] = (),
     members: Annotated[
         str | None, "A,B,C: the columns of models, in a table with one column per model."
     ] = None,
@@ -64,7 +66,7 @@ def read_tables(
         RecordError: a file cannot be read, or its columns or values are not understood; file, row,
             column, value and remedy are named.
     """
-    given = parse_columns(column or [])
+    given = parse_columns(column)
     if not score_scale > 0:
         raise ConfigError(f"--score-scale {score_scale:g}: a number above 0 is needed")
     separator = {"tab": "\t", "\\t": "\t"}.get(delimiter or "", delimiter)
@@ -95,7 +97,7 @@ def read_tables(
             f"{repeated:,} more rows of a member and query that stood before: they are read as "
             "repeated samples of it"
         )
-    return Logged(records=records, source=f"table {listed}", notes=notes)
+    return Logged(records=with_scores(records, notes), source=f"table {listed}", notes=notes)
 
 
 def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
@@ -132,6 +134,9 @@ class _Rows:
         self._find_units(columns)
         self._find_commas(columns)
         self._has = set(columns)
+        labels = sheet.columns.get(layout.roles.get("label", ""), ())
+        known = [v for v in labels if v is not None]
+        self._lists_labels = bool(known) and all(list_of(v) is not None for v in known)
         if not layout.members and "query_id" in layout.roles:
             self._check_ids()
 
@@ -248,6 +253,8 @@ class _Rows:
         if column is None:
             return ()
         value, where = self._sheet.columns[column][row], self._where(row, column)
+        if self._lists_labels and isinstance(value, str):
+            value = list_of(value)
         if isinstance(value, list) and len(value) > 1:
             texts = [text_of(v, where) for v in value]
         else:
@@ -266,12 +273,15 @@ class _Rows:
         for role in ("cost_usd", "latency_s", "latency_ms"):
             if role in columns:
                 name = columns[role]
+                unit = self._unit.get(name, 1.0)
                 value = number_of(
-                    cells[name][row], self._where(row, name), decimal_comma=self._commas[name]
+                    cells[name][row],
+                    self._where(row, name),
+                    decimal_comma=self._commas[name],
+                    units=None if role == "cost_usd" else {u: s / unit for u, s in UNITS.items()},
                 )
                 if value is not None:
-                    field = "latency_s" if role == "latency_ms" else role
-                    found[field] = value * self._unit.get(name, 1.0)
+                    found["latency_s" if role == "latency_ms" else role] = value * unit
         if "score" in columns:
             name = columns["score"]
             found["score"] = score_of(
@@ -348,7 +358,7 @@ class _Rows:
 
     def _half_exceed(self, name: str, limit: float) -> bool:
         values = self._sheet.columns[name]
-        numbers = [number_of(v, self._where(row, name)) for row, v in enumerate(values[:1000])]
+        numbers = [as_number(v) for v in values[:1000]]
         known = [n for n in numbers if n is not None]
         return bool(known) and median(known) > limit
 

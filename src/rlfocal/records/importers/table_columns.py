@@ -14,6 +14,7 @@ from typing import Any
 from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.records.importers.table_files import Sheet
 from rlfocal.records.importers.table_values import is_score
+from rlfocal.records.importers.table_wide import companion, last_part, role_of_bare
 from rlfocal.records.synonyms import SYNONYMS, is_pairwise, meant_by, spelled
 
 __all__ = ["Layout", "find_layout", "parse_columns"]
@@ -22,8 +23,6 @@ ROLES = (
     "prompt", "label", "member", "answer", "text", "score", "cost_usd", "latency_s", "latency_ms",
     "choices", "task", "query_id", "split", "samples", "repeat",
 )  # fmt: skip
-COMPANIONS = ("text", "answer", "score", "cost_usd", "latency_s")
-"""What one model's own columns may hold in a wide table."""
 _GUESSED = tuple(r for r in ROLES if r not in ("latency_ms", "repeat"))
 _REPEAT = ("epoch", "repeat", "trial", "attempt", "run", "sample_index", "generation_index", "seed")
 _ASIDE = ("query_id", "task", "split")
@@ -36,7 +35,6 @@ _NO_MODELS = {
     "timestamp", "created_at", "metadata", "meta", "tags", "tag", "hash", "licence", "license",
     "hint", "temperature", "title", "description", "n", "count", "tokens", "version", "passage",
 }  # fmt: skip
-_SEPARATOR = re.compile(r"[\s_|./:\-(]+")
 _OPTION = re.compile(r"(?:(?:option|choice|opt)_?)?([a-z])|(?:option|choice|opt)_?(\d{1,2})")
 
 
@@ -101,13 +99,9 @@ class _Finder:
         self._names = list(sheet.columns)
         self._notes: list[str] = []
         self._guessed: dict[str, str] = {}
-        for role, column in given.items():
-            if column and column not in sheet.columns:
-                raise RecordError(
-                    f"{sheet.path}: --column {role}={column}: no such column; "
-                    f"{nearest(column, self._names)}"
-                )
-        self._roles = {role: column for role, column in given.items() if column}
+        self._roles = {
+            role: self._existing(role, column) for role, column in given.items() if column
+        }
 
     def layout(self) -> Layout:
         self._refuse_pairs()
@@ -119,11 +113,23 @@ class _Finder:
             own = self._found_members(options)
             taken = {column for columns in own.values() for column in columns.values()}
         self._find_label(bool(own))
+        self._find_score(own)
         self._check(own)
         used = {*self._roles.values(), *options, *taken}
         ignored = [n for n in self._names if n not in used]
         self._say(own, options, ignored)
         return Layout(self._roles, options, own, self._notes)
+
+    def _existing(self, role: str, column: str) -> str:
+        if column in self._sheet.columns:
+            return column
+        alike = [name for name in self._names if spelled(name) == spelled(column)]
+        if len(alike) != 1:
+            raise RecordError(
+                f"{self._sheet.path}: --column {role}={column}: no such column; "
+                f"{nearest(column, self._names)}"
+            )
+        return alike[0]
 
     # Refusals -------------------------------------------------------------------------------------
 
@@ -159,28 +165,34 @@ class _Finder:
     # One column a role ----------------------------------------------------------------------------
 
     def _guess(self, taken: Collection[str]) -> None:
-        candidates: dict[str, list[str]] = {}
-        used = {*self._roles.values(), *taken}
-        for name in self._names:
-            if name in used:
-                continue
-            role = meant_by(name, _GUESSED, misspelt=False)
-            if role is None and spelled(name) in _REPEAT:
-                role = "repeat"
-            if role is not None and role not in self._given and self._fits(role, name):
-                candidates.setdefault(role, []).append(name)
-        if "latency_ms" in self._given:
-            candidates.pop("latency_s", None)
+        candidates = self._candidates(taken)
         answers = candidates.get("answer", [])
         if len(answers) > 1 and "label" not in {*self._given, *candidates}:
             # beside a prediction, what is called `answer` is the right one
             candidates["label"] = [n for n in answers if spelled(n) == "answer"]
             candidates["answer"] = [n for n in answers if spelled(n) != "answer"]
-        candidates = {role: names for role, names in candidates.items() if names}
         for role, names in candidates.items():
-            self._roles[role] = self._best(role, names)
-            if self._roles[role] != role:
-                self._guessed[role] = self._roles[role]
+            if names:
+                self._roles[role] = self._best(role, names)
+                if self._roles[role] != role:
+                    self._guessed[role] = self._roles[role]
+
+    def _candidates(self, taken: Collection[str]) -> dict[str, list[str]]:
+        """Role → the columns that could be it by their names."""
+        found: dict[str, list[str]] = {}
+        inner: dict[str, list[str]] = {}
+        used = {*self._roles.values(), *taken}
+        for name in self._names:
+            role, is_inner = _role(name)
+            if name in used or role is None or role in self._given or not self._fits(role, name):
+                continue
+            (inner if is_inner else found).setdefault(role, []).append(name)
+        for role, names in inner.items():
+            if len(names) == 1:  # more of a kind are of several models
+                found.setdefault(role, names)
+        if "latency_ms" in self._given:
+            found.pop("latency_s", None)
+        return found
 
     def _fits(self, role: str, name: str) -> bool:
         values = [v for v in self._sheet.columns[name] if v is not None]
@@ -194,7 +206,7 @@ class _Finder:
         exact = [n for n in names if spelled(n) == role]
         if len(names) == 1 or len(exact) == 1:
             return (exact or names)[0]
-        if role in _ASIDE or role == "repeat":
+        if role in _ASIDE or role == "repeat" or self._say_the_same(role, names):
             order = SYNONYMS.get(role, _REPEAT)
             return min(names, key=lambda n: order.index(spelled(n)) if spelled(n) in order else 99)
         listed = " and ".join(f"'{n}'" for n in names)
@@ -202,6 +214,14 @@ class _Finder:
             f"{self._sheet.path}: columns {listed} could each be the {role}; say which: "
             f"--column {role}={names[0]}"
         )
+
+    def _say_the_same(self, role: str, names: Sequence[str]) -> bool:
+        """Whether columns are equal, or divide the rows alike as a model's name and number do."""
+        first, *others = ([str(v) for v in self._sheet.columns[n]] for n in names)
+        if role != "member":
+            return all(other == first for other in others)
+        kinds = len(set(first))
+        return all(len(set(o)) == kinds == len(set(zip(first, o, strict=True))) for o in others)
 
     def _find_label(self, wide: bool) -> None:
         """Where no column is the label, one called `answer` may be: there is one for each query."""
@@ -218,6 +238,17 @@ class _Finder:
             if spelled(name) in _LABELS and name not in used and "score" not in roles:
                 roles["label"] = self._guessed["label"] = name
                 return
+
+    def _find_score(self, own: Mapping[str, Mapping[str, str]]) -> None:
+        """Where nothing was answered, a column `label` of 0 and 1 says what was right."""
+        roles = self._roles
+        there = {role for by_role in own.values() for role in by_role} | set(roles)
+        if there & {"answer", "text", "score", "samples"} or "label" not in roles:
+            return
+        values = [v for v in self._sheet.columns[roles["label"]] if v is not None]
+        if "label" not in self._given and values and all(map(is_score, values)):
+            roles["score"] = self._guessed["score"] = roles.pop("label")
+            self._guessed.pop("label", None)
 
     def _is_of_the_query(self, column: str) -> bool:
         """Whether all rows of one query agree in this column."""
@@ -281,15 +312,15 @@ class _Finder:
             for member in own:
                 if member in rest:
                     own[member]["bare"] = member
-            return self._with_bare(own)
+            return self._with_bare({last_part(m, list(own)): columns for m, columns in own.items()})
         if {"text", "score", "samples"} & set(self._roles) or not rest:
             return {}
         if "answer" in self._roles and ("label" in self._roles or len(rest) < 2):
             return {}
-        return self._with_bare({_last_part(n, rest): {"bare": n} for n in rest})
+        return self._with_bare({last_part(n, rest): {"bare": n} for n in rest})
 
     def _companions(self) -> dict[str, tuple[str, str]]:
-        found = {name: _companion(name) for name in self._names}
+        found = {name: companion(name) for name in self._names}
         return {name: pair for name, pair in found.items() if pair is not None}
 
     def _is_shared(self, column: str, role: str) -> bool:
@@ -306,27 +337,14 @@ class _Finder:
         bare = [columns["bare"] for columns in own.values() if "bare" in columns]
         if bare:
             others = {role for columns in own.values() for role in columns}
-            role = self._role_of_bare(bare, others)
+            label = self._roles.get("label")
+            cells = [self._sheet.columns[name] for name in bare]
+            labels = [] if label is None else self._sheet.columns[label]
+            role = role_of_bare(cells, labels, others)
             for columns in own.values():
                 if "bare" in columns:
                     columns[role] = columns.pop("bare")
         return own
-
-    def _role_of_bare(self, bare: Sequence[str], others: Collection[str]) -> str:
-        cells = [v for n in bare for v in self._sheet.columns[n] if v is not None]
-        label = self._roles.get("label")
-        labels = [] if label is None else [v for v in self._sheet.columns[label] if v is not None]
-        if "score" not in others and all(map(is_score, cells)):
-            if {"text", "answer"} & set(others) or not labels:
-                return "score"
-            if not any(map(is_score, labels)):
-                return "score"
-        if "text" in others:
-            return "answer"
-        if "answer" in others:
-            return "text"
-        raw = any(isinstance(v, str) and (len(v) > 60 or "\n" in v.strip()) for v in cells)
-        return "text" if raw else "answer"
 
     # What was decided -----------------------------------------------------------------------------
 
@@ -350,24 +368,14 @@ class _Finder:
             self._notes.append(f"{name}: columns ignored: {_some(ignored)}")
 
 
-def _companion(name: str) -> tuple[str, str] | None:
-    """Model and role of a column such as `gpt-4_score`, `gpt-4|total_cost` or `response.gpt-4`."""
-    splits = list(_SEPARATOR.finditer(name.rstrip(") ")))
-    for match in splits:
-        role = meant_by(name[match.end() :], COMPANIONS, misspelt=False)
-        if role is not None and match.start():
-            return name[: match.start()], role
-    for match in reversed(splits):
-        role = meant_by(name[: match.start()], COMPANIONS, misspelt=False)
-        if role is not None:
-            return name[match.end() :], role
-    return None
-
-
-def _last_part(name: str, names: Sequence[str]) -> str:
-    """Name of a model without the object that it stood in with all others."""
-    heads = {n.partition(".")[0] for n in names}
-    return name.partition(".")[2] if len(heads) == 1 and all("." in n for n in names) else name
+def _role(name: str) -> tuple[str | None, bool]:
+    """What a column is by its name, and whether it is so inside an object."""
+    role = meant_by(name, _GUESSED, misspelt=False)
+    if role is None and spelled(name) in _REPEAT:
+        role = "repeat"
+    if role is None and "." in name:
+        return meant_by(name.rpartition(".")[2], _GUESSED, misspelt=False), True
+    return role, False
 
 
 def _is_judgement(values: Sequence[Any]) -> bool:

@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,10 +24,13 @@ import pyarrow.parquet as pq
 
 from rlfocal.errors import RecordError
 from rlfocal.records.formats import read_json_lines
+from rlfocal.records.synonyms import meant_by
 
 __all__ = ["SUFFIXES", "Sheet", "read_sheet", "suffix_of"]
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+DEPTH = 3
+"""Of objects in objects that are taken apart."""
 Row = Mapping[str, Any]
 
 
@@ -38,15 +42,18 @@ class Sheet:
         path: the file.
         columns: name → values, all equally many; None where a cell is empty. Texts of a CSV file,
             else what JSON or Parquet held, with objects taken apart into `outer.inner`.
-        lines: line of each row, where the file has one line a row; else rows are counted.
+        lines: line of each row, where the file has one line a row.
+        rows: row of the file (from 0) of each row, where one became several; else it is its own.
         notes: what was found out in reading.
     """
 
     path: Path
     columns: dict[str, list[Any]]
     lines: Sequence[int] | None = None
+    rows: Sequence[int] | None = None
     notes: list[str] = field(default_factory=list)
     separator: str = ""
+    """Between the columns of CSV."""
 
     def __len__(self) -> int:
         """Count rows."""
@@ -56,6 +63,8 @@ class Sheet:
         """Where a row (from 0) stands, for messages."""
         if self.lines is not None:
             return f"{self.path}:{self.lines[row]}"
+        if self.rows is not None:
+            row = self.rows[row]
         return f"{self.path}: row {row + 1}"
 
 
@@ -126,6 +135,9 @@ def _read_csv(path: Path, separator: str | None) -> Sheet:
     if "\0" in text:
         raise RecordError(f"{path}: holds null characters: it is no text file")
     given = separator
+    told = re.match(r"sep=(.)\r?\n", text)  # Excel reads and writes this line
+    if told is not None:
+        text, separator = text[told.end() :], separator or told[1]
     separator = separator or _separator(text)
     if len(separator) != 1:
         raise RecordError(f"--delimiter: one character is needed, found {separator!r}")
@@ -171,7 +183,8 @@ def _read_csv(path: Path, separator: str | None) -> Sheet:
     }
     notes = []
     if given is None and separator != ",":
-        notes.append(f"{path.name}: columns are separated by {SEPARATORS[separator]}")
+        said = SEPARATORS.get(separator, repr(separator))
+        notes.append(f"{path.name}: columns are separated by {said}")
     return Sheet(path, columns, notes=notes, separator=separator)
 
 
@@ -293,17 +306,46 @@ def _read_parquet(path: Path) -> Sheet:
 
 
 def _flat(sheet: Sheet) -> Sheet:
-    """Objects taken apart into columns `outer.inner`, which keep the order."""
-    columns: dict[str, list[Any]] = {}
-    for name, values in sheet.columns.items():
-        if not any(isinstance(v, dict) for v in values) or _is_options(values):
-            columns[name] = values
-            continue
-        inner = dict.fromkeys(key for v in values if isinstance(v, dict) for key in v)
-        for key in inner:
-            columns[f"{name}.{key}"] = [v.get(key) if isinstance(v, dict) else None for v in values]
-    sheet.columns = columns
+    """Objects taken apart into columns `outer.inner`, lists of models' objects into rows."""
+    _exploded(sheet)
+    for _ in range(DEPTH):
+        columns: dict[str, list[Any]] = {}
+        for name, values in sheet.columns.items():
+            if not any(isinstance(v, dict) for v in values) or _is_options(values):
+                columns[name] = values
+                continue
+            inner = dict.fromkeys(key for v in values if isinstance(v, dict) for key in v)
+            for key in inner:
+                columns[f"{name}.{key}"] = [
+                    v.get(key) if isinstance(v, dict) else None for v in values
+                ]
+        if len(columns) == len(sheet.columns) and list(columns) == list(sheet.columns):
+            break
+        sheet.columns = columns
     return sheet
+
+
+def _exploded(sheet: Sheet) -> None:
+    """A row for each object of a list that holds what several models answered."""
+    for name, values in sheet.columns.items():
+        cells = [v for v in values if v]
+        if not cells or not all(_is_list_of_objects(v) for v in cells):
+            continue
+        keys = {key for v in cells for row in v for key in row}
+        if not any(meant_by(str(key), ("member",), misspelt=False) for key in keys):
+            continue
+        rows = [(row, inner) for row, v in enumerate(values) for inner in v or ()]
+        sheet.columns = {
+            other: [column[row] for row, _ in rows]
+            for other, column in sheet.columns.items()
+            if other != name
+        } | {f"{name}.{key}": [inner.get(key) for _, inner in rows] for key in sorted(keys)}
+        if sheet.lines is not None:
+            sheet.lines = [sheet.lines[row] for row, _ in rows]
+        else:
+            sheet.rows = [row for row, _ in rows]
+        sheet.notes.append(f"{sheet.path.name}: each object in '{name}' is a response of its own")
+        return
 
 
 def _is_options(values: Iterable[Any]) -> bool:

@@ -9,12 +9,13 @@ import ast
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rlfocal.errors import RecordError
 
 __all__ = [
+    "as_number",
     "has_decimal_commas",
     "is_score",
     "list_of",
@@ -30,10 +31,12 @@ _NOTHING = {"", "na", "n/a", "nan", "none", "null", "-", "#n/a", "<na>"}
 _WORDS = {
     "true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0,
     "correct": 1.0, "incorrect": 0.0, "right": 1.0, "wrong": 0.0, "pass": 1.0, "fail": 0.0,
-    "passed": 1.0, "failed": 0.0,
+    "passed": 1.0, "failed": 0.0, "\u2713": 1.0, "\u2714": 1.0, "\u2705": 1.0, "\u2717": 0.0,
+    "\u2718": 0.0, "\u274c": 0.0,
 }  # fmt: skip
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*%?\s*")
 _THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
+_UNIT = re.compile(r"(\s*[\d.,]+)\s*([a-zA-Z]+)\s*")
 _MONEY = re.compile(r"^\s*(?:US\s?\$|USD|\$)\s*|\s*(?:USD|\$)\s*$", re.I)
 SEPARATORS = ("|", "\n", ";", "\t")
 """That may be found out; a comma or a stroke is as likely a part of an option."""
@@ -102,15 +105,33 @@ def with_point(text: str) -> str:
     return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
 
 
-def number_of(value: Any, where: Where, *, decimal_comma: bool = False) -> float | None:
+def number_of(
+    value: Any,
+    where: Where,
+    *,
+    decimal_comma: bool = False,
+    units: Mapping[str, float] | None = None,
+) -> float | None:
     """A cell as a finite number of at least 0, such as a price; None where nothing stands in it.
+
+    Args:
+        value: a number, or a text that is one.
+        where: for messages.
+        decimal_comma: a comma is a decimal point.
+        units: unit that may stand behind the number → how many of the column's unit it is.
 
     Raises:
         RecordError: something else stands there.
     """
     if _is_nothing(value):
         return None
-    number = _number(value, decimal_comma)
+    factor = 1.0
+    unit = _UNIT.fullmatch(value) if isinstance(value, str) else None
+    if unit is not None and units is not None and unit[2].lower() in units:
+        value, factor = unit[1], units[unit[2].lower()]
+    number = as_number(value, decimal_comma)
+    if number is not None:
+        number *= factor
     if number is None or not 0 <= number < math.inf:
         raise RecordError(
             f"{where()}: {_shown(value)} is no number of at least 0; correct it, or leave it empty"
@@ -139,7 +160,7 @@ def score_of(
     if isinstance(value, str) and value.strip().lower() in _WORDS:
         return _WORDS[value.strip().lower()]
     percent = isinstance(value, str) and value.strip().endswith("%")
-    number = _number(value.strip()[:-1] if percent else value, decimal_comma)
+    number = as_number(value.strip()[:-1] if percent else value, decimal_comma)
     if number is None:
         raise RecordError(
             f"{where()}: {_shown(value)} is no score; true, false, yes, no and numbers are read"
@@ -158,7 +179,7 @@ def is_score(value: Any) -> bool:
     """Whether a cell could be a score in [0, 1]: true, false, 0, 1, 0.5."""
     if isinstance(value, str) and value.strip().lower() in _WORDS:
         return True
-    number = float(value) if isinstance(value, bool) else _number(value, True)
+    number = float(value) if isinstance(value, bool) else as_number(value, True)
     return number is not None and 0 <= number <= 1
 
 
@@ -168,7 +189,8 @@ def _is_nothing(value: Any) -> bool:
     return value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING)
 
 
-def _number(value: Any, decimal_comma: bool) -> float | None:
+def as_number(value: Any, decimal_comma: bool = False) -> float | None:
+    """A cell as a number; None where it is none."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value) if abs(value) < 1e300 else None
     if not isinstance(value, str):

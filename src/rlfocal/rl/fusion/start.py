@@ -18,7 +18,7 @@ from torch import Tensor
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.rl.fusion.hints import Hints
 from rlfocal.strategies.likelihood import PENALTIES, WeightModel, choices_of, cross_fit, log_odds
-from rlfocal.strategies.single import task_accuracy
+from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
 __all__ = ["FusionStart", "Lesson", "draw_lessons", "fit_start", "random_subsets"]
 
@@ -58,10 +58,14 @@ def draw_lessons(
     *,
     generator: torch.Generator,
 ) -> list[Lesson]:
-    """Reveal all members, and n - 1 times random subsets of them."""
-    order = torch.from_numpy(table.member_score.mean(axis=0))
+    """Reveal all members, and n - 1 times random subsets of them, as far as they are recorded."""
+    whole = table.is_complete
+    accuracy = table.member_score.mean(axis=0) if whole else sound_accuracy(table)
+    order = torch.from_numpy(accuracy.astype(np.float32))
     masks = [torch.ones(table.n_queries, table.n_members, dtype=torch.bool)]
     masks += [random_subsets(order, table.n_queries, generator) for _ in range(n - 1)]
+    if not table.is_recorded:  # whoever has no record cannot be revealed
+        masks = [mask & torch.from_numpy(table.recorded.copy()) for mask in masks]
     seen = [hints.of_table(table, mask.numpy(), competence, fold) for mask in masks]
     return [Lesson(m, torch.from_numpy(hint)) for m, hint in zip(masks, seen, strict=True)]
 
@@ -94,7 +98,7 @@ def fit_start(
 
     def model(rows: ResponseTable) -> WeightModel:
         """Log-odds of accuracy, the unknown task last."""
-        member = log_odds(rows.member_score.mean(axis=0, dtype=np.float64))
+        member = log_odds(sound_accuracy(rows))
         task = np.vstack([log_odds(task_accuracy(rows)), member])
         return WeightModel.from_log_odds(member, task, graded=graded, company=True, hinted=hinted)
 

@@ -134,7 +134,7 @@ def _training_data(table: ResponseTable, competence: FloatArray, fold: IntArray)
     everything = FusionInput(
         task=torch.from_numpy(table.task.copy()),
         is_open=is_open,
-        asked=torch.ones(table.answer.shape, dtype=torch.bool),
+        asked=torch.from_numpy(table.recorded.copy()),
         answered=torch.from_numpy(table.answered),
         support=torch.from_numpy(table.support.copy()),
         available=torch.from_numpy(table.exists.copy()),
@@ -144,6 +144,8 @@ def _training_data(table: ResponseTable, competence: FloatArray, fold: IntArray)
     )
     # A multiple-choice query without a right option teaches nothing; an open one teaches "none".
     labelled = is_open | (worth.amax(1) > 0)
+    if not table.is_complete:  # what nobody answered, or nobody judged, teaches nothing
+        labelled = labelled & torch.from_numpy(table.scored.any(axis=1))
     return _TrainingData(everything, worth, labelled, torch.from_numpy(fold))
 
 

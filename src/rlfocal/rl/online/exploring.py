@@ -37,6 +37,7 @@ from torch import Tensor
 
 from rlfocal.errors import ConfigError
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.records.missing import complete_part
 from rlfocal.replay import replay, reveal
 from rlfocal.rl.blinded import view_seen
 from rlfocal.rl.nets import one_thread
@@ -284,11 +285,11 @@ def log_replay(
 
     Args:
         strategy: fitted, at a price.
-        table: the queries.
+        table: the queries; where responses are missing, those that every member answered are served.
         exploration: settings; its seed makes the log.
         memory: recent labelled queries, shown in every view.
     """
-    exploring = Exploring(strategy, exploration)
+    exploring, table = Exploring(strategy, exploration), complete_part(table)
     outcome = replay(exploring, table, memory=memory)
     rows = np.arange(table.n_queries)
     end = reveal(table, rows, outcome.asked, n_rounds=outcome.n_rounds, memory=memory)

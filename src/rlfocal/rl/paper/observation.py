@@ -34,7 +34,8 @@ class EnsembleScore:
     """
 
     def __init__(self, memory: Memory, order: IntArray, *, focal_weight: float) -> None:
-        self._counts = FailureCounts.from_failed(~(memory.member_score >= 0.5))
+        # Of those remembered who were not asked nothing is known: they failed at nothing.
+        self._counts = FailureCounts.from_failed(memory.scored & ~(memory.member_score >= 0.5))
         self._accuracy = VoteAccuracy(memory, order)
         self._focal_weight = focal_weight
 

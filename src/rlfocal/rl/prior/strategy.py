@@ -69,14 +69,15 @@ class RlFocalPrior(Base):
         adds_up = np.ones(n_tasks + 1, dtype=bool)
         counts = Counts.none(n_tasks, n_members)
         if table.n_queries:
-            mean = table.cost.mean(axis=0)
+            mean = table.member_mean(table.cost, dtype=np.float32)
             relative_cost = (mean / mean.mean()).astype(np.float32)
             comparable = table.kind != CandidateKind.RESPONSES
             seen = np.bincount(table.task, minlength=n_tasks) > 0
             adds_up = np.bincount(table.task[comparable], minlength=n_tasks) > 0
             adds_up = np.append(np.where(seen, adds_up, comparable.any()), comparable.any())
             if not self.config.zero_shot:
-                counts = _count(table.task, table.answer, table.member_score, adds_up)
+                known = Memory.of(table, table.n_queries)
+                counts = _count(known.task, known.answer, known.member_score, adds_up)
         return self.assemble(counts, relative_cost, adds_up)
 
     def assemble(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
@@ -184,7 +185,10 @@ class RlFocalPrior(Base):
         posterior = _believe(view, chance)
         log_prob = None
         if price is not None:
-            log_prob = _select(view, chance - price[:, None] * known.statistics.relative_cost)
+            worth = chance - price[:, None] * known.statistics.relative_cost
+            if view.closed is not None:
+                worth = np.where(view.closed, -np.inf, worth)
+            log_prob = _select(view, worth)
         rows = np.flatnonzero(self._comparable(view))
         with one_thread(), torch.inference_mode():
             for block in _blocks(rows):
@@ -195,7 +199,11 @@ class RlFocalPrior(Base):
                 lam = torch.from_numpy(price[block])[None]
                 cost = torch.from_numpy(known.statistics.relative_cost)[None]
                 observation = observe(known.pools, cost, seen, fused, lam)
-                log_prob[torch.from_numpy(block)] = self.prior.decider(observation)
+                decided = self.prior.decider(observation)
+                if view.closed is not None:
+                    shut = torch.from_numpy(np.pad(view.closed[block], ((0, 0), (0, 1))))
+                    decided = decided.masked_fill(shut, -1e9)
+                log_prob[torch.from_numpy(block)] = decided
         posterior = posterior * (view.available & view.answered.any(axis=1, keepdims=True))
         return posterior, log_prob
 

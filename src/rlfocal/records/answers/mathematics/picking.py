@@ -24,12 +24,15 @@ MAX_LINE = 300
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$])")
 _BETWEEN_BOXES = re.compile(r"\$*\s*(?:,|;)?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\})?\s*\$*")
 _STARS = re.compile(r"\*\*(?![0-9])|(?<=[.0-9$})])\*\*(?=[\s.,]|$)")
-_DELIMITER = re.compile(r"\\[()\[\]]|\$\$|(?<!\\)\$")
+_DELIMITER = re.compile(r"(?<!\\)\\[()\[\]]|\$\$|(?<!\\)\$")
+_MARKUP = re.compile(rf"{_DELIMITER.pattern}|{_BOX.pattern}|</|<\|")
+_QUANTITY = re.compile(r"[-+$]?[0-9][0-9.,/]*(?: (?!and|or|but|so|is|not)[a-zA-Z]+){1,3}")
 _CLOSER = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _PROSE_IN_MATH = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,} [a-zA-Z]{2,}")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\s*\{[^{}]*\}")
 _SENTENCE_END = re.compile(
-    r"[.!?](?:\s|[*\"')]|$)|\n|,?\s\(?(?:because|since|as|which|where|so that|when|if)\b|; "
+    r"[.!?](?:\s|[*\"')]|$)|\n|,?\s\(?(?:because|since|as|which|where|so that|when|if|not|"
+    r"rather|instead|but)\b|; "
 )
 _CONNECTED = re.compile(r"\s*(?:,|;|and|or|, and|, or)?\s*")
 _TRAILING = re.compile(r"\s*(\\?%|[a-zA-Z]+(?:[ /^][a-zA-Z0-9]+){0,3})?[\s.*]*")
@@ -100,8 +103,10 @@ def _unbraced(text: str, start: int) -> str:
 def _is_answer(text: str) -> bool:
     """Whether a text is nothing but an answer: no blank outside of words that are marked so."""
     text = text.strip()
-    if not text or len(text) > MAX_CHARS or _DELIMITER.search(text) or _BOX.search(text):
+    if not text or len(text) > MAX_CHARS or _MARKUP.search(text):
         return False
+    if _QUANTITY.fullmatch(text):
+        return True
     bare = _TEXT.sub("", re.sub(r"(\\[a-zA-Z]+) ", r"\1", text))
     if not re.search(r"\s", bare):
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from fractions import Fraction
 
 from rlfocal.records.answers.mathematics.structure import (
     Based,
@@ -160,25 +161,29 @@ def _as_radians(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
 
 
 def _with_group(single: Node, group: Group, ask: Ask) -> Likeness:
-    if group.shape == "colon" and len(group.parts) == 2 and isinstance(single, Scalar):
-        parts = [p.value for p in group.parts if isinstance(p, Scalar)]
-        if len(parts) == 2 and None not in parts and parts[1] and not _is_time(group):
-            same = single.value is not None and single.value == parts[0] / parts[1]  # type: ignore[operator]
-            return LOOSE if same else D
-    return D
+    if group.shape == "option":
+        return min(LOOSE, max(likeness(single, part, ask) for part in group.parts))
+    numbers = _numbers(group)
+    if group.shape != "colon" or not isinstance(single, Scalar) or _is_time(group):
+        return D
+    is_ratio = len(numbers) == len(group.parts) == 2 and numbers[1] != 0
+    return LOOSE if is_ratio and single.value == numbers[0] / numbers[1] else D
+
+
+def _numbers(group: Group) -> list[Fraction]:
+    return [p.value for p in group.parts if isinstance(p, Scalar) and p.value is not None]
 
 
 def _is_time(group: Group) -> bool:
-    last = group.parts[-1]
-    return (
-        isinstance(last, Scalar)
-        and len(last.text) == 2
-        and last.text < "60"
-        and last.text[:1] in "0"
-    )
+    """Two digits, fewer than 60, after every colon."""
+    rest = [p.text if isinstance(p, Scalar) else "" for p in group.parts[1:]]
+    return all(len(text) == 2 and text.isdigit() and text < "60" for text in rest)
 
 
 def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
+    if "option" in (a.shape, b.shape) and a.shape != b.shape:
+        option, other = (a, b) if a.shape == "option" else (b, a)
+        return min(LOOSE, max(likeness(part, other, ask) for part in option.parts))
     if len(a.parts) != len(b.parts):
         return D
     loose = {a.shape, b.shape} <= {"list", "set"}
@@ -186,13 +191,24 @@ def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
         if _named_apart(a) != _named_apart(b):
             return min(LOOSER, _in_order(a.parts, b.parts, ask))
         return _unordered(a.parts, b.parts, ask)
+    if a.shape.startswith("colon") and b.shape.startswith("colon"):
+        return _colons(a, b, ask)
     if a.shape == b.shape:
         return _in_order(a.parts, b.parts, ask)
     if {a.shape, b.shape} == {"list", "()"}:
         return min(LOOSER, _in_order(a.parts, b.parts, ask))
-    if a.shape.split()[0] == b.shape.split()[0] == "colon" and "colon" in (a.shape, b.shape):
-        return min(LOOSE, _in_order(a.parts, b.parts, ask))
     return D
+
+
+def _colons(a: Group, b: Group, ask: Ask) -> Likeness:
+    if a.shape != b.shape and "colon" not in (a.shape, b.shape):  # 2:30 a.m. and p.m.
+        return D
+    same = _in_order(a.parts, b.parts, ask)
+    if same == D and not _is_time(a) and not _is_time(b):
+        x, y = _numbers(a), _numbers(b)
+        whole = len(x) == len(y) == len(a.parts) and all(x) and all(y)
+        return LOOSE if whole and len({p / q for p, q in zip(x, y, strict=True)}) == 1 else D
+    return same if a.shape == b.shape else min(LOOSE, same)
 
 
 def _named_apart(group: Group) -> bool:

@@ -78,7 +78,7 @@ _OPEN = ("(", "[", "{", "\\{", "\\langle", "\\lfloor", "\\lceil")
 _CLOSE = (")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil")
 _NAME = re.compile(
     r"(?:\\?[a-zA-Z]|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|epsilon|rho))"
-    r" ?(?:_(?:[0-9a-zA-Z]|\{[^{}]*\}))?'*(?:\((?:[a-z0-9](?:,[a-z0-9])*)\))?"
+    r" ?(?:_(?:[0-9a-zA-Z]|\{[^{}]*\}))?(?:'+|\^\{-1\}(?=\())?(?:\((?:[a-z0-9](?:,[a-z0-9])*)\))?"
 )
 _NAMES = re.compile(r"\([a-z](?:_[0-9])?(?:,[a-z](?:_[0-9])?)+\)")
 _LONG_NAME = re.compile(
@@ -94,7 +94,7 @@ _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eig
 _MATRIX = re.compile(
     r"\\begin\{([pbvBV]?matrix|smallmatrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL
 )
-_WORD = re.compile(r"[A-Za-z]{4,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll")
+_WORD = re.compile(r"[A-Za-z]{4,}|[A-Z][A-Za-z]{2,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll")
 _NOTHING = ("\\emptyset", "\\{\\}")
 _REALS = ("\\mathbb{R}", "\\R", "\\Re", "(-\\infty,\\infty)")
 
@@ -106,6 +106,7 @@ def parsed(text: str, depth: int = 0) -> Node:
         return Scalar(text)
     for read in (
         _words,
+        _option,
         _matrix,
         _list,
         _relation,
@@ -178,6 +179,14 @@ def _words(text: str, depth: int) -> Node | None:
     return Words(words_of(words)) if value is None else Scalar(str(value), Fraction(value))
 
 
+def _option(text: str, depth: int) -> Node | None:
+    """A letter with what it stands for, as AMC's labels have it: (C) 12."""
+    found = re.fullmatch(r"\(([A-E])\)(?=[0-9$]|\\(?:frac|text|sqrt|\$|pi))(.+)", text)
+    if found is None:
+        return None
+    return Group("option", (Scalar(found[1]), parsed(found[2], depth)))
+
+
 def _matrix(text: str, depth: int) -> Node | None:
     found = _MATRIX.fullmatch(text)
     if found is None or len(found[2]) != len(found[2].replace("\\begin", "")):
@@ -235,7 +244,7 @@ def _relation(text: str, depth: int) -> Node | None:
     if all(s in ("=", "\\approx") for s in signs):
         return _equation(text, sides, depth)
     if signs == ["\\in"]:
-        return replace(parsed(sides[1], depth), name=sides[0])
+        return replace(parsed(sides[1], depth), name=sides[0].strip())
     return _interval(signs, sides, depth) or Relation(text)
 
 
@@ -304,7 +313,7 @@ def _union(text: str, depth: int) -> Node | None:
 
 
 def _plus_minus(text: str, depth: int) -> Node | None:
-    if "\\pm" not in text and "\\mp" not in text:
+    if ("\\pm" not in text and "\\mp" not in text) or (text[:2] == "\\{" and _closes(text)):
         return None
     swapped = re.sub(r"\\(pm|mp)(?![a-zA-Z]) ?", lambda f: "+" if f[1] == "pm" else "-", text)
     other = re.sub(r"\\(pm|mp)(?![a-zA-Z]) ?", lambda f: "-" if f[1] == "pm" else "+", text)
@@ -323,8 +332,10 @@ def _bracketed(text: str, depth: int) -> Node | None:
         condition = split(inside, ("|", ":", "\\mid"))
         if len(condition) == 2:
             return parsed(condition[1][1], depth)
-        parts = [parsed(p, depth) for _, p in split(inside, (",", ";"))]
-        return Group("set", tuple(parts)) if len(parts) > 1 else parts[0]
+        found = _flat([parsed(p, depth) for _, p in split(inside, (",", ";"))])
+        if isinstance(found, Group) and found.shape == "list":
+            return Group("set", found.parts, found.name)
+        return found
     parts = [parsed(p, depth) for _, p in split(inside, (",", ";"))]
     if len(parts) == 1:
         return parts[0] if (opened, closed) in (("(", ")"), ("[", "]")) else None
@@ -345,7 +356,7 @@ def _based(text: str, depth: int) -> Node | None:
 
 def _colon(text: str, depth: int) -> Node | None:
     unit = re.search(r"\\text\{[^{}]*\}$", text)
-    bare = text[: unit.start()] if unit else text
+    bare = (text[: unit.start()] if unit else text).replace("\\text{to}", ":")
     pieces = [p for _, p in split(bare, (":", "\\colon"))]
     if not 1 < len(pieces) <= 6 or not all(pieces):
         return None

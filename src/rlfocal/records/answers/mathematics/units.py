@@ -191,7 +191,11 @@ def _named(text: str) -> str:
     sign = 1
     for slash, words, power in _PIECE.findall(text):
         sign = -1 if slash else sign
-        for word, exponent, below in _single(words):
+        single = _single(words)
+        if power and single:  # \text{m/s}^2: of the last one
+            word, exponent, below = single[-1]
+            single[-1] = word, exponent * int(power), below
+        for word, exponent, below in single:
             sign = -1 if below else sign
             name = word if word in _LETTERS else _BY_NAME.get(word.lower().replace(".", ""))
             if name in _COMPOUND:
@@ -199,7 +203,7 @@ def _named(text: str) -> str:
             elif name is None:
                 unknown.append(word.lower().strip("."))
             else:
-                known.append((name, sign * exponent * int(power or 1)))
+                known.append((name, sign * exponent))
     if known and not (len(known) == 1 and known[0][0] == "unit" and unknown):
         plain = [k for k in known if k[0] != "unit"] or known
         return " ".join(sorted(n if e == 1 else f"{n}^{e}" for n, e in plain))

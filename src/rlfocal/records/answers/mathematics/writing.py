@@ -93,7 +93,8 @@ _SIZES = re.compile(
     r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![a-zA-Z])\s*\.?(?=$|[^0-9])"
 )
 _THOUSANDS = re.compile(
-    r"(?<![0-9.,])([1-9][0-9]{0,2})((?:(?:,\\!|\{,\}\\?!?|\\[,;:!>]|\\ |~| |,|'|_)[0-9]{3})+)(?![0-9])"
+    r"(?<![0-9.,])([1-9][0-9]{0,2})"
+    r"((?:(?:,\\!|\{,\}\\?!?|\\[,;:!>]|\\ |~| |,|'|_)[0-9]{3})+)(?![0-9])"
 )
 _SAME_COMMAND = {
     "dfrac": "frac",
@@ -161,7 +162,8 @@ _LONE_POINT = re.compile(r"(?<![0-9])\.(?=[0-9])")
 _MIXED_SLASH = re.compile(r"(?<![0-9./^_])([0-9]+)(?: +| ?\\ | and )([0-9]+)/([0-9]+)(?![0-9])")
 _BLANK_IN_COMMAND = re.compile(r"(\\[a-zA-Z]+) +(?=[a-zA-Z])")
 _BLANKS = re.compile(r"\s+")
-_ONE_WORD = re.compile(r"\A\\text\{([A-Za-z]{2,})\}\Z")
+_ROW_SPACING = re.compile("\1\\\\?\\[-?[0-9.]+[a-z]{2}\\]")
+_ONE_WORD = re.compile(r"\A(?:\\text\{([A-Za-z]{2,})\}|\(([A-Z])\))\Z")
 _STOPS = re.compile(r"(?:(?<!\\)[.,;:?\s])+$")
 _AND_SO_ON = re.compile(r",(?:\s*\\text\{(?:and|or)\})|\\text\{and\}")
 
@@ -175,7 +177,7 @@ def written(text: str) -> str:
     text = _plain_signs(text)
     # A row of a matrix ends on two backslashes; elsewhere they are one that was escaped twice.
     text = text.replace("\\\\", "\1") if "\\begin" in text else _DOUBLED.sub(r"\\", text)
-    text = _THOUSANDS.sub(lambda f: f[1] + re.sub("[^0-9]", "", f[2]), text)
+    text = _THOUSANDS.sub(_one_number, text)
     text = _MIXED_SLASH.sub(r"\1\\frac{\2}{\3}", text)
     text = _SPACING.sub(" ", text)
     text = _SIZES.sub("", text)
@@ -199,9 +201,16 @@ def written(text: str) -> str:
     text = _LONE_POINT.sub("0.", text)
     text = _AND_SO_ON.sub(lambda f: "," if f[0][-4:] != "{or}" else r"\text{or}", text)
     text = _outer(_STOPS.sub("", text))
-    text = _ONE_WORD.sub(r"\1", text.replace("\1", "\\\\"))
+    text = _ONE_WORD.sub(r"\1\2", _ROW_SPACING.sub("\1", text).replace("\1", "\\\\"))
     value = number_value(text)
     return text if value is None else number_written(value)
+
+
+def _one_number(found: re.Match[str]) -> str:
+    text, start, end = found.string, found.start(), found.end()
+    if text[:start].endswith(("(", "[", "\\{")) and text[end:].startswith((")", "]", "\\}")):
+        return found[0]  # (100,200) is a point
+    return found[1] + re.sub("[^0-9]", "", found[2])
 
 
 def _plain_signs(text: str) -> str:
@@ -239,15 +248,20 @@ def _unwrapped(text: str) -> str:
 def _unwrapped_one(found: re.Match[str]) -> str:
     inside = _NOT_WORDS.sub(" ", found[1]).strip()
     bare = inside.strip(" .,;:")
-    if re.fullmatch(r"\(?[A-Za-z]\)?", bare):
-        before = found.string[: found.start()].rstrip(" ~\\,;")[-1:]
-        unit = before in set("0123456789}%)") and bare in _LETTER_UNITS and before
-        return rf"\text{{{bare}}}" if unit else bare.strip("()")
     if re.fullmatch(_FUNCTIONS, bare):
         return f"\\{bare} "
-    if not re.search(r"[A-Za-z]{2}|^[a-z]$|[a-z]\.[a-z]", bare) or "\\" in inside:
+    before = found.string[: found.start()].rstrip(" ~\\,;")[-1:]
+    is_behind_number = bool(before) and before in "0123456789}%)"
+    if re.fullmatch(r"\(?[A-Za-z]\)?", bare):
+        is_unit = is_behind_number and bare in _LETTER_UNITS
+        return (
+            bare if not is_unit or found.string[found.end() :][:1] == "_" else rf"\text{{{bare}}}"
+        )
+    if "\\" in inside or _NUMBER_FIRST.fullmatch(bare):  # \text{5 cm} is 5 cm
         return f" {inside} "
-    return rf"\text{{{bare}}}"
+    if is_behind_number and re.search("[A-Za-z]", bare):
+        return rf"\text{{{bare}}}"
+    return rf"\text{{{bare}}}" if re.search(r"[A-Za-z]{2}|[a-z]\.[a-z]", bare) else f" {inside} "
 
 
 def _words(text: str) -> str:
@@ -264,6 +278,7 @@ def _words(text: str) -> str:
     return _TRAILING_UNIT.sub(r"\1\\text{\2}\3", text)
 
 
+_NUMBER_FIRST = re.compile(r"[-+$0-9.,:/ ]*[0-9][-+0-9.,:/ %]*(?:[A-Za-z.]+[ ]?){0,3}")
 _LETTER_UNITS = set("mgslhLJNVWAKCFTH")
 _LETTER_AFTER_NUMBER = re.compile(r"\A([-+0-9.,/ ]*[0-9]) +([mgslLhJNWVK])[.\s]*\Z")
 _ONLY_WORDS = re.compile(r"[A-Za-z][A-Za-z'\-]*(?:,? [A-Za-z'\-]+)*")

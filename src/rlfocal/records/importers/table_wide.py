@@ -1,0 +1,64 @@
+"""Wide form: which columns are one model's, and what a column holds that is called like a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from rlfocal.records.importers.table_values import is_score
+from rlfocal.records.synonyms import meant_by
+
+__all__ = ["companion", "last_part", "role_of_bare"]
+
+COMPANIONS = ("text", "answer", "score", "cost_usd", "latency_s")
+"""What one model's own columns may hold."""
+RAW = 60
+"""Characters: no extracted answer is longer."""
+_SEPARATOR = re.compile(r"[\s_|./:\-(]+")
+
+
+def companion(name: str) -> tuple[str, str] | None:
+    """Model and role of a column such as `gpt-4_score`, `gpt-4|total_cost` or `response.gpt-4`."""
+    splits = list(_SEPARATOR.finditer(name.rstrip(") ")))
+    for match in splits:
+        role = meant_by(name[match.end() :], COMPANIONS, misspelt=False)
+        if role is not None and match.start():
+            return name[: match.start()], role
+    for match in reversed(splits):
+        role = meant_by(name[: match.start()], COMPANIONS, misspelt=False)
+        if role is not None:
+            return name[match.end() :], role
+    return None
+
+
+def last_part(name: str, names: Sequence[str]) -> str:
+    """Name of a model without the object that it stood in with all others."""
+    heads = {n.partition(".")[0] for n in names}
+    return name.partition(".")[2] if len(heads) == 1 and all("." in n for n in names) else name
+
+
+def role_of_bare(
+    columns: Sequence[Sequence[Any]], labels: Sequence[Any], others: Collection[str]
+) -> str:
+    """What columns hold that are called like models and nothing else.
+
+    Args:
+        columns: their values.
+        labels: right answers; empty where there are none.
+        others: what models have further columns for.
+
+    Returns:
+        "answer", "text" or "score".
+    """
+    cells = [v for values in columns for v in values if v is not None]
+    known = [v for v in labels if v is not None]
+    judged = bool({"text", "answer"} & set(others)) or not any(map(is_score, known))
+    if "score" not in others and judged and all(map(is_score, cells)):
+        return "score"
+    if "text" in others:
+        return "answer"
+    if "answer" in others:
+        return "text"
+    raw = any(isinstance(v, str) and (len(v) > RAW or "\n" in v.strip()) for v in cells)
+    return "text" if raw else "answer"
