@@ -126,7 +126,7 @@ def test_a_worked_solution_is_labelled_by_its_last_number(tmp_path: Path) -> Non
     write(tmp_path, [state(found, "So 1007.")], [stats(1, final_number_exact_match=1)],
           name="gsm", method="generation")  # fmt: skip
     (only,) = read_helm([tmp_path]).records
-    assert (only.task, only.labels, only.choices) == ("gsm", ("1,007",), None)
+    assert (only.task, only.labels, only.choices) == ("gsm", ("1007",), None)
     data = assemble(read_helm([tmp_path]), name="x")
     assert data.queries["label"].to_pylist() == ["1007"]
     assert data.responses["answer"].to_pylist() == ["1007"]

@@ -248,7 +248,7 @@ def _question(state: Fields) -> str:
 def _label(reference: str, run: _Run) -> str:
     if run.metric == "final_number_exact_match":  # references are worked solutions
         numbers = _NUMBER.findall(reference)
-        return numbers[-1].rstrip(",") if numbers else reference.strip()
+        return numbers[-1].replace(",", "") if numbers else reference.strip()
     return reference.strip()
 
 
