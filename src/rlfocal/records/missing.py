@@ -38,6 +38,8 @@ class Missing:
     n_queries: int
     n_complete: int
     """Queries that every member answered."""
+    hint: str = ""
+    """Where these are few: members that have enough in common, or that there are none."""
 
     @property
     def withheld(self) -> bool:
@@ -57,10 +59,10 @@ class Missing:
             f"--complete compares on the {self.n_complete:,} of {self.n_queries:,} queries that "
             f"all {self.n_members} members answered"
             if self.n_complete
-            else f"no query was answered by all {self.n_members} members; choose fewer with "
-            "--members, or record more"
+            else f"No query was answered by all {self.n_members} members"
         )
-        return f"{said}; too much is missing for a verdict. {remedy}"
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{said}; too much is missing for a verdict. {remedy}{hint}"
 
 
 def missing_of(table: ResponseTable) -> Missing | None:
@@ -69,14 +71,15 @@ def missing_of(table: ResponseTable) -> Missing | None:
         return None
     lacking = ~table.scored
     of_member = lacking.mean(axis=0)
-    worst = int(of_member.argmax())
+    worst, n_complete = int(of_member.argmax()), int(table.complete.sum())
     return Missing(
         share=float(lacking.mean()),
         worst_member=table.members[worst],
         worst_share=float(of_member[worst]),
         n_members=table.n_members,
         n_queries=table.n_queries,
-        n_complete=int(table.complete.sum()),
+        n_complete=n_complete,
+        hint=_hint(table) if n_complete < _ENOUGH else "",
     )
 
 

@@ -222,6 +222,27 @@ class ResponseTable(Known):
             changes[name] = None if value is None else value[rows]
         return replace(self, **changes)
 
+    def without(self, gone: BoolArray) -> ResponseTable:
+        """Return the same table as if some responses had never been recorded.
+
+        Args:
+            gone: bool[Q, N].
+        """
+        changes: dict[str, Any] = {
+            "recorded": self.recorded & ~gone,
+            "answer": np.where(gone, np.int16(-1), self.answer),
+            "support": self.support * ~gone[:, :, None],
+            "cost": np.where(gone, np.float32(0), self.cost),
+        }
+        if self.latency_s is not None:
+            changes["latency_s"] = np.where(gone, np.float32(0), self.latency_s)
+        if self.samples is not None:
+            changes["samples"] = np.where(gone[:, :, None], np.int16(-2), self.samples)
+        if self.option_scores is not None:
+            scores = np.where(gone[:, :, None], np.float32(np.nan), self.option_scores)
+            changes["option_scores"] = scores
+        return replace(self, **changes)
+
     def with_support(self, support: FloatArray) -> ResponseTable:
         """Return the same table with other supports float32[Q, N, C], such as calibrated ones."""
         return replace(self, support=support)

@@ -285,7 +285,7 @@ def log_replay(
 
     Args:
         strategy: fitted, at a price.
-        table: the queries; where responses are missing, those that every member answered are served.
+        table: the queries; where responses are missing, those that every member answered.
         exploration: settings; its seed makes the log.
         memory: recent labelled queries, shown in every view.
     """

@@ -1,0 +1,229 @@
+"""Logs of inspect_ai: each sample's reply, and what one of its scorers made of it.
+
+Epochs become repeats. A run that did not end well is left out with a note: its samples are not
+scored. Two runs of one model and task over the same questions are two members where their
+settings differ, and one, the newer run, where they do not.
+
+Files are read by `inspect_ai_files`, samples by `inspect_ai_samples`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+from rlfocal.errors import RecordError, nearest
+from rlfocal.records.importers.assembling import document_digest
+from rlfocal.records.importers.inspect_ai_files import InspectLog, open_log
+from rlfocal.records.importers.inspect_ai_samples import is_scored, record_of
+from rlfocal.records.importers.json_files import (
+    Fields,
+    LeftOut,
+    files_under,
+    read_files,
+    read_rows,
+    shown,
+)
+from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.registry import importer
+
+__all__ = ["read_inspect"]
+
+SHOWN_CHARS = 40
+"""Of a setting in a member's name; a longer one is named by a digest."""
+
+_COMPARING = {"match", "includes", "exact", "pattern", "answer", "choice", "math"}
+"""The tool's own scorers that compare a reply with a target; its others judge or grade."""
+_GRADING = {"f1", "model_graded_qa", "model_graded_fact", "perplexity"}
+_SETTINGS = ("model_generate_config", "model_args", "solver", "solver_args", "task_args",
+             "model_base_url", "model_roles")  # fmt: skip
+
+
+@importer("inspect", "Logs of inspect_ai (*.eval, *.json), or folders of them.")
+def read_inspect(
+    paths: Sequence[Path],
+    *,
+    scorer: Annotated[
+        str | None, "Scorer whose value becomes the score, or scorer.key; else a log's first."
+    ] = None,
+) -> Logged:
+    """Read logs of inspect_ai."""
+    notes: list[str] = []
+    left = LeftOut(notes)
+    files = files_under(paths, _belongs, "logs of inspect_ai (*.eval, *.json)")
+    runs: list[_Run] = []
+
+    def read(path: Path) -> Iterable[Record]:
+        run = _read_run(path, scorer, left, notes)
+        if run is None:
+            return []
+        runs.append(run)
+        return run.records
+
+    read_files(files, read, left)
+    records = [record for run in _told_apart(runs, notes) for record in run.records]
+    return Logged(records=records, source="logs of inspect_ai", notes=notes)
+
+
+def _belongs(path: Path) -> bool:
+    return path.is_file() and path.suffix in (".eval", ".json") and path.name not in _OTHERS
+
+
+_OTHERS = {"logs.json", "eval-set.json", "listing.json"}
+"""What the tool writes into a folder of logs beside them."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One log that was read."""
+
+    path: Path
+    model: str
+    task: str
+    created: str
+    settings: Mapping[str, str]
+    records: list[Record]
+
+    @property
+    def documents(self) -> set[str]:
+        return {record.document for record in self.records}
+
+
+def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> _Run | None:
+    log = open_log(path)
+    status = log.header.optional_text("status")
+    about = log.header.object("eval")
+    model, task = about.text("model"), about.text("task")
+    if status != "success":
+        notes.append(f"left out: {path}: the run's status is {shown(status)}, not 'success'")
+        return None
+    name, part = _chosen(log, wanted, notes)
+
+    def parse(sample: Fields) -> Record | None:
+        if sample.object("error").values:
+            left.add(path.name, "samples ended in an error (missing, not wrong)", sample.place)
+            return None
+        record, judgement = record_of(
+            sample, member=model, task=task, model=model, scorer=name, part=part
+        )
+        if judgement.score is None and name is not None:
+            _unscored(judgement.value, name, path, record.place, left)
+        return record
+
+    records = list(read_rows(log.samples(), parse, path.name, notes))
+    if not records:
+        left.add(path.name, "samples can be used; was the log written without samples?", str(path))
+    if _by_score(name, records):
+        records = [replace(r, by_score=True, answer=None, unusable=False) for r in records]
+    return _Run(path, model, task, about.optional_text("created") or "", _settings(about), records)
+
+
+def _unscored(value: Any, scorer: str, path: Path, place: str, left: LeftOut) -> None:
+    if is_scored(value):
+        what = f"values of scorer '{scorer}' are no number in [0, 1] and no score"
+        left.add(path.name, what, f"{place}: {shown(value)}")
+    else:
+        left.add(path.name, f"samples have no value of scorer '{scorer}'", place)
+
+
+def _chosen(log: InspectLog, wanted: str | None, notes: list[str]) -> tuple[str | None, str | None]:
+    """Scorer and key of its value; of several the first, said in a note."""
+    found = _scorers(log)
+    names = [name if part is None else f"{name}.{part}" for name, part in found]
+    if wanted is not None:
+        for name, both in zip(found, names, strict=True):
+            if wanted in (both, name[0], name[1]):
+                return name
+        raise RecordError(f"{log.path}: no scorer '{wanted}'; {nearest(wanted, names)}")
+    if len(found) > 1:
+        task, others = log.header.object("eval").text("task"), ", ".join(names[1:])
+        note = f"{task}: scored by {names[0]}; there are others (--scorer): {others}"
+        if note not in notes:
+            notes.append(note)
+    return found[0] if found else (None, None)
+
+
+def _scorers(log: InspectLog) -> list[tuple[str, str | None]]:
+    """(scorer, key of its value) in the log's order, from its samples."""
+    found: dict[tuple[str, str | None], None] = {}
+    for sample in log.samples():
+        scores = sample.values.get("scores")
+        for name, score in scores.items() if isinstance(scores, dict) else ():
+            value = score.get("value") if isinstance(score, dict) else None
+            for part in value if isinstance(value, dict) else [None]:
+                found[name, part] = None
+        if found:
+            break  # a scorer scores every sample
+    return list(found)
+
+
+def _by_score(scorer: str | None, records: Sequence[Record]) -> bool:
+    """Whether a scorer's verdicts cannot be had by comparing answers with targets."""
+    if scorer is None:
+        return False
+    name = scorer.rpartition("/")[2].rstrip("0123456789") or scorer
+    if name in _GRADING or any(r.score not in (None, 0, 1) for r in records):
+        return True
+    if name in _COMPARING or all(r.choices for r in records):
+        return False
+    # an unknown scorer compares if what it extracted from right replies is mostly the target
+    right = [r for r in records if r.score == 1 and r.labels]
+    equal = [r for r in right if r.answer is not None and _plain(r.answer) in map(_plain, r.labels)]
+    return len(equal) * 2 < len(right)
+
+
+def _plain(text: str) -> str:
+    return text.strip().casefold()
+
+
+def _settings(about: Fields) -> dict[str, str]:
+    """Setting → its value as text, those that are set."""
+    found: dict[str, str] = {}
+    for key in _SETTINGS:
+        value = about.values.get(key)
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                found[name] = inner if isinstance(inner, str) else json.dumps(inner, default=str)
+        elif value is not None:
+            found[key] = str(value)
+    return {k: v for k, v in found.items() if v != "null"}
+
+
+def _told_apart(runs: Iterable[_Run], notes: list[str]) -> Iterator[_Run]:
+    """Runs that count, newest first of each model and task, members named."""
+    kept: dict[tuple[str, str], list[_Run]] = defaultdict(list)
+    differing: dict[str, set[str]] = defaultdict(set)
+    for run in sorted(runs, key=lambda r: (r.created, r.path.name), reverse=True):
+        older = False
+        for other in kept[run.model, run.task]:
+            if other.documents.isdisjoint(run.documents):
+                continue  # other questions of the task
+            both = {*run.settings, *other.settings}
+            keys = {k for k in both if run.settings.get(k) != other.settings.get(k)}
+            if not keys:
+                notes.append(
+                    f"{run.model}, {run.task}: two runs; took {other.path.name}, left "
+                    f"{run.path.name}"
+                )
+                older = True
+                break
+            differing[run.model] |= keys
+        if not older:
+            kept[run.model, run.task].append(run)
+    for (model, _), own in sorted(kept.items(), key=lambda item: item[0]):
+        for run in own:
+            member = _member(run, sorted(differing[model]))
+            yield replace(run, records=[replace(r, member=member) for r in run.records])
+
+
+def _member(run: _Run, keys: Sequence[str]) -> str:
+    settings = ", ".join(f"{k}={_short(run.settings[k])}" for k in keys if k in run.settings)
+    return f"{run.model} ({settings})" if settings else run.model
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= SHOWN_CHARS else document_digest(value)[:8]
