@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from rlfocal.errors import ConfigError
-from rlfocal.grading import Grade, Grader, load_scorer, open_kind
+from rlfocal.grading import Grade, Grader, load_scorer
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Response
+from rlfocal.records.kinds import Kind
 
 SPOKEN = MemberSettings(name="m", endpoint="e")
 SCORED = MemberSettings(name="m", endpoint="e", answers="option-scores")
@@ -45,15 +46,25 @@ def test_choices_by_reply_and_by_option_scores() -> None:
     assert Grader().grade(asked, SCORED, Response("A")) == Grade(None, 0.0, None)
 
 
-def test_kinds_of_open_answers_are_guessed_from_labels() -> None:
-    assert open_kind(["12", "-3.5", "1,200", None]) == "number"
-    assert open_kind(["12", "twelve"]) == "text"
-    assert open_kind(["12 apples"]) == "text"
-    assert open_kind([None]) == "text"
+def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'number'"):
         Grader("numbr")
-    with pytest.raises(ConfigError, match="known: number, math, date, text"):
-        Grader("choice")
+
+
+def test_each_task_is_read_by_its_own_kind() -> None:
+    grader = Grader(tasks={"t": Kind("number"), "u": Kind("text")})
+    assert grader.grade(query("5"), SPOKEN, Response("It is 5.0.")).answer == "5"
+    asked = query("5.0") | {"task": "u"}
+    assert grader.grade(asked, SPOKEN, Response("Paris")).answer == "paris"
+    assert grader.answers == {"t": "number", "u": "text"}
+    assert Grader("number").answers == "number"
+
+
+def test_a_reply_cut_off_before_its_answer_has_none() -> None:
+    cut = Response("First 3 * 4 = 12, then 12 + 1", finish="length")
+    assert Grader("number").grade(query("12"), SPOKEN, cut) == Grade(None, 0.0, None)
+    whole = Response("The answer is 12. Let me check: 3", finish="length")
+    assert Grader("number").grade(query("12"), SPOKEN, whole) == Grade("12", 1.0, None)
 
 
 SCORER = """

@@ -113,14 +113,14 @@ def test_hand_written_json_lines(tmp_path: Path) -> None:
     queries = '{"query_id": 1, "prompt": "p", "label": 18}\n\n{"query_id": "2", "prompt": "q"}\n'
     responses = (
         '{"query_id": 1, "member": "a", "answer": 18.5, "score": true}\n'
-        '{"query_id": "2", "member": "a", "samples": ["x", 3], "latency_s": 2}\n'
+        '{"query_id": "2", "member": "a", "samples": ["4.0", 3], "latency_s": 2}\n'
     )
     data = read_dataset(folder_of(tmp_path, queries, responses, "jsonl"))
     assert data.queries["query_id"].to_pylist() == ["1", "2"]
     assert data.queries["label"].to_pylist() == ["18", None]
     assert data.responses["answer"].to_pylist() == ["18.5", None]
     assert data.responses["score"].to_pylist() == [1.0, None]
-    assert data.responses["samples"].to_pylist() == [None, ["x", "3"]]
+    assert data.responses["samples"].to_pylist() == [None, ["4", "3"]]
     assert data.responses["latency_s"].to_pylist() == [None, 2.0]
 
 

@@ -74,6 +74,8 @@ def canonical(queries: pa.Table, responses: pa.Table, info: DatasetInfo) -> Cano
         Tables of the same rows and columns. A label that is no answer of its kind stays as it is,
         with a note; an answer that is none becomes null: the reply holds no usable answer.
     """
+    if not queries.num_rows:
+        return Canonical(queries, responses, {}, ())  # a check says so
     queries, kinds, notes, reading = _read_queries(queries, info)
     row = _rows(queries, responses)
     for column in ("answer", "samples"):

@@ -62,9 +62,9 @@ class MathExtractor:
         if self.verifier is None:
             check_installed()
 
-    def extract(self, text: str) -> str | None:
+    def extract(self, text: str, *, truncated: bool = False) -> str | None:
         """Return the canonical answer of a reply; None when there is none or it is too long."""
-        return _settled(picked(text))
+        return _settled(picked(text, truncated=truncated))
 
     def read(self, answer: str) -> str | None:
         r"""Return the canonical form of a text that is one answer as a whole; None for prose.

@@ -44,8 +44,13 @@ _NUMBER = re.compile(
 )
 
 
-def picked(text: str) -> str | None:
-    """The part of a reply that is its answer; None where there is none or it is too long."""
+def picked(text: str, *, truncated: bool = False) -> str | None:
+    """The part of a reply that is its answer; None where there is none or it is too long.
+
+    Of a reply that was cut off only an answer counts that is marked as one and complete.
+    """
+    if truncated:
+        return _complete(text)
     if _is_answer(text):
         return text.strip() or None
     spoken = without_thinking(text)
@@ -64,6 +69,18 @@ def picked(text: str) -> str | None:
     if found is None:
         found = _concluded(spoken)
     return found if found is not None and len(found) <= MAX_CHARS else None
+
+
+def _complete(text: str) -> str | None:
+    spoken = without_thinking(text)
+    if spoken is None:
+        return None
+    spoken = _STARS.sub("", spoken).strip()
+    found = _boxed(spoken) or _marked(spoken)
+    # What the reply ends on may have been going on.
+    if found is None or len(found) > MAX_CHARS or spoken.endswith(found):
+        return None
+    return found
 
 
 def _boxed(text: str) -> str | None:
