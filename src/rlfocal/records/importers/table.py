@@ -119,6 +119,8 @@ class _Rows:
         self.notes = [*sheet.notes, *layout.notes]
         self._commas: dict[str, bool] = {}
         self._unit: dict[str, float] = {}
+        self._units: dict[str, dict[str, float]] = {}
+        self._documents: dict[tuple[Any, ...], str] = {}
         self._options: Callable[[int], list[Any] | None] | None = None
         choices = layout.roles.get("choices")
         if choices is not None:
@@ -221,9 +223,12 @@ class _Rows:
                 f"{self._sheet.place(row)}: neither a question nor an id; give one of them"
             )
         content = name if name and not self._layout.members else prompt or name
+        key = (content, choices, labels)
+        if key not in self._documents:
+            self._documents[key] = document_digest(content, sorted(choices or ()), labels)
         return {
             "task": task,
-            "document": document_digest(content, sorted(choices or ()), labels),
+            "document": self._documents[key],
             "name": name,
             "place": self._sheet.place(row),
             "prompt": prompt,
@@ -273,15 +278,15 @@ class _Rows:
         for role in ("cost_usd", "latency_s", "latency_ms"):
             if role in columns:
                 name = columns[role]
-                unit = self._unit.get(name, 1.0)
                 value = number_of(
                     cells[name][row],
                     self._where(row, name),
                     decimal_comma=self._commas[name],
-                    units=None if role == "cost_usd" else {u: s / unit for u, s in UNITS.items()},
+                    units=self._units.get(name),
                 )
                 if value is not None:
-                    found["latency_s" if role == "latency_ms" else role] = value * unit
+                    field = "latency_s" if role == "latency_ms" else role
+                    found[field] = value * self._unit.get(name, 1.0)
         if "score" in columns:
             name = columns["score"]
             found["score"] = score_of(
@@ -337,7 +342,8 @@ class _Rows:
         for role in ("latency_s", "latency_ms"):
             for name in columns.get(role, ()):
                 unit = 1e-3 if role == "latency_ms" else latency_unit(self._affix(name))
-                self._unit[name] = 1.0 if unit is None else unit
+                self._unit[name] = own = 1.0 if unit is None else unit
+                self._units[name] = {u: seconds / own for u, seconds in UNITS.items()}
                 if self._unit[name] != 1:
                     self.notes.append(
                         f"{self._sheet.path.name}: '{name}' is taken to be in units of "

@@ -36,6 +36,7 @@ _WORDS = {
 }  # fmt: skip
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*%?\s*")
 _THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
+_PLAIN = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
 _UNIT = re.compile(r"(\s*[\d.,]+)\s*([a-zA-Z]+)\s*")
 _MONEY = re.compile(r"^\s*(?:US\s?\$|USD|\$)\s*|\s*(?:USD|\$)\s*$", re.I)
 SEPARATORS = ("|", "\n", ";", "\t")
@@ -53,6 +54,8 @@ def text_of(value: Any, where: Where) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, str):
+        if value.isascii():
+            return value
         text = value
     elif isinstance(value, bool):
         text = "true" if value else "false"
@@ -125,13 +128,11 @@ def number_of(
     """
     if _is_nothing(value):
         return None
-    factor = 1.0
-    unit = _UNIT.fullmatch(value) if isinstance(value, str) else None
-    if unit is not None and units is not None and unit[2].lower() in units:
-        value, factor = unit[1], units[unit[2].lower()]
     number = as_number(value, decimal_comma)
-    if number is not None:
-        number *= factor
+    if number is None and units is not None and (unit := _UNIT.fullmatch(str(value))):
+        factor = units.get(unit[2].lower())
+        number = as_number(unit[1], decimal_comma)
+        number = None if number is None or factor is None else number * factor
     if number is None or not 0 <= number < math.inf:
         raise RecordError(
             f"{where()}: {_shown(value)} is no number of at least 0; correct it, or leave it empty"
@@ -198,6 +199,8 @@ def as_number(value: Any, decimal_comma: bool = False) -> float | None:
             return None if isinstance(value, bool) else float(str(value))  # decimal.Decimal
         except ValueError:
             return None
+    if _PLAIN.fullmatch(value):
+        return float(value)
     text = _MONEY.sub("", value)
     if decimal_comma:
         text = with_point(text)
