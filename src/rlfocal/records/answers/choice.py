@@ -59,6 +59,7 @@ _CORRECT = re.compile(
     r"|(?:选项|選項|选)\s?([A-Z])\s?(?:正确|是对的|$|。)",
     re.IGNORECASE | re.MULTILINE,
 )
+_BOXED = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?(?:\{([^{}]*)\}|([^{}\s]))[\s$.]*")
 _SENTENCE = re.compile(r"(?<=[.!?\n])\s+(?=\S)|\n")
 
 
@@ -234,7 +235,7 @@ def _is_more(rest: str) -> bool:
 
 
 def _unboxed(text: str) -> str:
-    found = re.fullmatch(r"\\(?:boxed|fbox)\s?\{([^{}]*)\}\.?|\\(?:boxed|fbox)\s?([^{}])", text)
+    found = _BOXED.fullmatch(text)
     return text if found is None else (found[1] or found[2] or "").strip()
 
 

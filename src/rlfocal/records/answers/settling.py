@@ -61,7 +61,7 @@ def settle(text: str, rules: Rules, *, truncated: bool = False) -> str | None:
     if not rest:
         return None
     if truncated:
-        rest = settled(rest, sentence=rules.has_blanks)
+        rest = settled(rest + text[-1:] * text[-1:].isspace(), sentence=rules.has_blanks)
     found = marks(rest)
     first = first_reply(rest, found, rules.read)
     if first is not rest:
