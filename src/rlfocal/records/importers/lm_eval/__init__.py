@@ -1,0 +1,133 @@
+"""Sample logs of lm-evaluation-harness, several members' runs of the same tasks.
+
+`files` finds logs, `runs` makes members of runs, `rows` takes one filter and metric of a log,
+`samples` reads a row, `tasks` makes records of all rows of a task. Nothing is scored again, and no
+answer is written from a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from rlfocal.errors import RecordError, nearest
+from rlfocal.records.dataset import Dataset
+from rlfocal.records.importers.assembling import assemble
+from rlfocal.records.importers.lm_eval.files import find_logs
+from rlfocal.records.importers.lm_eval.rows import Rows, read_log
+from rlfocal.records.importers.lm_eval.runs import members_of
+from rlfocal.records.importers.lm_eval.samples import Sample, parse_sample
+from rlfocal.records.importers.lm_eval.tasks import records_of
+from rlfocal.records.importers.logged import Logged
+from rlfocal.records.importers.registry import importer
+
+__all__ = ["import_lm_eval", "read_lm_eval"]
+
+
+@importer(
+    "lm-eval",
+    "Sample logs (samples_*.jsonl), or folders that `lm_eval --log_samples --output_path` wrote.",
+)
+def read_lm_eval(
+    paths: Sequence[Path],
+    *,
+    metric: Annotated[
+        str | None,
+        "Metric that becomes the score; else exact_match, acc or acc_norm, or the first.",
+    ] = None,
+    filter: Annotated[
+        str | None, "Filter whose answers count; else a vote over repeats, or flexible-extract."
+    ] = None,
+) -> Logged:
+    """Read sample logs of lm-evaluation-harness."""
+    notes: list[str] = []
+    samples: list[Sample] = []
+    failures: list[str] = []
+    metrics: set[str | None] = set()
+    filters: set[str | None] = set()
+    for member, logs in members_of(find_logs(paths, notes), notes).items():
+        for log in logs:
+            try:
+                rows = read_log(log, metric=metric, filter_name=filter, notes=notes)
+                own, broken = _samples(rows, member, log.task)
+            except RecordError as exc:
+                failures.append(str(exc))
+                continue
+            samples += own
+            metrics.add(rows.metric)
+            filters.add(rows.filter)
+            if broken:
+                notes.append(
+                    f"{log.path.name}: {len(broken):,} samples cannot be read and are left out; "
+                    f"the first: {broken[0]}"
+                )
+    _check_found("metric", metric, metrics)
+    _check_found("filter", filter, filters)
+    if not samples:
+        raise RecordError("; ".join([*failures[:3], *notes[:3]]) or "no samples found")
+    notes += [f"left out: {failure}" for failure in failures]
+    records = records_of(samples, notes)
+    return Logged(
+        records=records,
+        source="sample logs of lm-evaluation-harness",
+        notes=notes,
+        choice_scores_scale=_scale(metric),
+    )
+
+
+def import_lm_eval(
+    paths: Sequence[Path],
+    *,
+    name: str,
+    metric: str | None = None,
+    filter_name: str | None = None,
+) -> Dataset:
+    """Read sample logs of several members.
+
+    Args:
+        paths: sample files (`samples_<task>_<time>.jsonl`) or folders of them, in the layout of
+            any version of the harness. A member is named as the run's results file says, else like
+            the folder; runs of one model under two settings are two members.
+        name: what to call the data set.
+        metric: the metric that becomes the score; by default exact_match, acc or acc_norm,
+            whichever comes first in a task, else its first metric within [0, 1]. With "acc_norm",
+            option scores are log-likelihoods per character, as that metric compares.
+        filter_name: the filter whose answers are taken where a task has it; by default a vote
+            over repeats, "flexible-extract", else the first.
+
+    Returns:
+        The data set. Runs left out, responses missing and whatever was chosen are listed under
+        `notes` of its info, and logged.
+
+    Raises:
+        ConfigError: a path does not exist.
+        RecordError: nothing can be read.
+    """
+    logged = read_lm_eval([Path(p) for p in paths], metric=metric, filter=filter_name)
+    return assemble(logged, name=name)
+
+
+def _samples(rows: Rows, member: str, task: str) -> tuple[list[Sample], list[str]]:
+    found, broken = [], []
+    for row in rows.rows:
+        try:
+            found.append(parse_sample(row, rows, member, task))
+        except RecordError as exc:
+            broken.append(str(exc))
+    if not found and broken:
+        raise RecordError(broken[0])
+    return found, broken
+
+
+def _check_found(what: str, wanted: str | None, found: set[str | None]) -> None:
+    names = sorted(name for name in found if name)
+    if wanted is not None and names and wanted not in names:
+        raise RecordError(f"no task has the {what} '{wanted}'; {nearest(wanted, names)}")
+
+
+def _scale(metric: str | None) -> str:
+    unit = {"acc_norm": "nats per character", "acc_bytes": "nats per byte"}.get(
+        metric or "", "nats"
+    )
+    return f"log-likelihood of each option, {unit} (per character where only acc_norm was logged)"

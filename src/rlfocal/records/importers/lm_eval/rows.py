@@ -1,0 +1,246 @@
+"""The rows of a sample log, of the one filter and under the one metric that count.
+
+A log holds each document once per filter. Older logs do not name the filter: there, the k-th pass
+over the documents is the k-th filter of the task's configuration.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlfocal.errors import RecordError, nearest
+from rlfocal.records.importers.json_files import Fields, json_lines, load_json, object_of
+from rlfocal.records.importers.lm_eval.files import LogFile
+
+__all__ = ["COMPARING", "Rows", "read_log", "score_of"]
+
+PREFERRED_FILTER = "flexible-extract"
+"""Where a task was filtered in several ways, the most tolerant one finds most answers."""
+COMPARING = ("exact_match", "acc", "acc_norm", "acc_mutual_info", "acc_bytes", "em", "accuracy",
+             "math_verify", "quasi_exact_match")  # fmt: skip
+"""Metrics, the preferred first, that compare one answer with one label. Under any other metric
+the replies are texts judged by a score."""
+_MAJORITY = re.compile(r"maj(?:ority)?[@_-]?(\d*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What counts of a log.
+
+    Attributes:
+        rows: one per document.
+        filter: whose answers they hold.
+        metric: which metric is the score; None for none.
+        majority: the filter's answer is a vote over the document's repeats.
+    """
+
+    rows: Sequence[Fields]
+    filter: str
+    metric: str | None
+    majority: bool
+
+
+def read_log(
+    log: LogFile, *, metric: str | None, filter_name: str | None, notes: list[str]
+) -> Rows:
+    """Read a log.
+
+    Args:
+        log: the file.
+        metric: the wanted metric; where the log lacks it, the usual one is taken, with a note.
+        filter_name: the wanted filter, likewise.
+        notes: gets what was chosen or left out.
+
+    Raises:
+        RecordError: the file cannot be read, or no row of it.
+    """
+    name = log.path.name
+    passes = _passes(_with_filters(_readable(log, notes)), log, notes)
+    if not passes:
+        raise RecordError(f"{log.path}: holds no samples")
+    chosen = _choose_filter(passes, log, filter_name)
+    if filter_name is not None and filter_name not in passes:
+        notes.append(f"{name}: no filter '{filter_name}' ({', '.join(passes)}); took {chosen}")
+    elif len(passes) > 1:
+        notes.append(f"{name}: filters {', '.join(passes)}; took {chosen}")
+    rows = passes[chosen]
+    found = _metrics(rows)
+    if metric is not None and metric not in found:
+        notes.append(f"{name}: no metric '{metric}'; {nearest(metric, found)}; took the usual one")
+    picked = metric if metric in found else None
+    if picked is None:
+        picked = next((m for m in (*COMPARING, *found) if m in found), None)
+    return Rows(rows, chosen, picked, _is_majority(chosen, log))
+
+
+def score_of(value: Any) -> float | None:
+    """A metric's value in [0, 1], which newer logs may write as text; else None."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, bool | int | float):
+        return None
+    return float(value) if 0 <= value <= 1 else None
+
+
+def _readable(log: LogFile, notes: list[str]) -> Iterator[Fields]:
+    """Rows of a file of JSON lines or of one JSON list; broken ones are counted in a note."""
+    failures: list[str] = []
+    count = 0
+    for count, parsed in enumerate(_parsed(log), start=1):  # noqa: B007
+        if isinstance(parsed, RecordError):
+            failures.append(str(parsed))
+        elif "doc_id" not in parsed.values and "doc" not in parsed.values:
+            failures.append(
+                f"{parsed.place}: field 'doc_id' is missing; is this a log of --log_samples?"
+            )
+        else:
+            yield parsed
+    if failures and len(failures) == count:
+        raise RecordError(failures[0])
+    if failures:
+        notes.append(
+            f"{log.path.name}: {len(failures):,} of {count:,} rows cannot be read and are left "
+            f"out; the first: {failures[0]}"
+        )
+
+
+def _parsed(log: LogFile) -> Iterator[Fields | RecordError]:
+    lines = json_lines(log.path)
+    first = next(lines, None)
+    if first is None:
+        return
+    if first[1].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
+        lines.close() if hasattr(lines, "close") else None
+        values = load_json(log.path)
+        for i, value in enumerate(values):
+            yield _tried(lambda v=value, k=i: Fields.of(v, f"{log.path}: [{k}]"))
+        return
+    yield _tried(lambda: object_of(first))
+    for line in lines:
+        yield _tried(lambda given=line: object_of(given))
+
+
+def _tried(parse: Any) -> Fields | RecordError:
+    try:
+        found: Fields = parse()
+    except RecordError as exc:
+        return exc
+    return found
+
+
+def _with_filters(rows: Iterator[Fields]) -> Iterator[Fields]:
+    """Rows as they are; a fork's row that holds several filters becomes one row for each."""
+    for row in rows:
+        variants = row.values.get("filter_variants")
+        if not isinstance(variants, list) or not variants:
+            yield row
+            continue
+        for variant in row.objects("filter_variants"):
+            metrics = variant.values.get("metrics")
+            own = {k: v for k, v in variant.values.items() if k != "metrics"}
+            if isinstance(metrics, dict):
+                own |= metrics | {"metrics": list(metrics)}
+            yield Fields({**row.values, **own}, variant.place)
+
+
+def _key(row: Fields) -> tuple[str, str]:
+    return (str(row.values.get("doc_id")), str(row.values.get("sample_repeat")))
+
+
+def _passes(rows: Iterator[Fields], log: LogFile, notes: list[str]) -> dict[str, list[Fields]]:
+    """Filter → its rows, one a document."""
+    named: dict[str, dict[tuple[str, str], Fields]] = defaultdict(dict)
+    unnamed: dict[int, dict[tuple[str, str], Fields]] = defaultdict(dict)
+    times: Counter[tuple[str, str]] = Counter()
+    again = []
+    for row in rows:
+        key = _key(row)
+        if isinstance(row.values.get("filter"), str):
+            own = named[row.values["filter"]]
+            if key in own:
+                again.append(row.place)
+                del own[key]  # the later one counts, and stands where it stands
+            own[key] = row
+        else:
+            unnamed[times[key]][key] = row
+            times[key] += 1
+    if again:
+        notes.append(
+            f"{log.path.name}: {len(again):,} doc_ids stand there again under one filter; the "
+            f"last counts; the first: {again[0]}"
+        )
+    names = _names_of_passes(len(unnamed), log)
+    if len(unnamed) > 1 and names != _configured(log):
+        notes.append(
+            f"{log.path.name}: every document stands there {len(unnamed)} times and no filter is "
+            f"named; called them {', '.join(names)} (the results file beside it would name them)"
+        )
+    for k, name in enumerate(names):
+        named[name if name not in named else f"{name} {k + 1}"] = unnamed[k]
+    return {name: list(own.values()) for name, own in named.items()}
+
+
+def _configured(log: LogFile) -> list[str]:
+    """Filters of a task in the order in which they are applied."""
+    listed = log.config.get("filter_list")
+    listed = listed if isinstance(listed, list) else []
+    return [str(f.get("name")) for f in listed if isinstance(f, dict) and f.get("name")]
+
+
+def _names_of_passes(count: int, log: LogFile) -> list[str]:
+    names = _configured(log)
+    if len(names) == count:
+        return names
+    return ["none"] if count == 1 else [f"pass {k + 1}" for k in range(count)]
+
+
+def _choose_filter(passes: Mapping[str, list[Fields]], log: LogFile, wanted: str | None) -> str:
+    if wanted in passes:
+        return str(wanted)
+    votes = {name: _votes(name) for name in passes if _is_majority(name, log)}
+    if votes:
+        return max(votes, key=lambda name: votes[name])  # the first of those over most repeats
+    if PREFERRED_FILTER in passes:
+        return PREFERRED_FILTER
+    return next(iter(passes))
+
+
+def _is_majority(name: str, log: LogFile) -> bool:
+    for listed in log.config.get("filter_list") or ():
+        if isinstance(listed, dict) and listed.get("name") == name:
+            steps = listed.get("filter")
+            return any(
+                isinstance(step, dict) and step.get("function") == "majority_vote"
+                for step in (steps if isinstance(steps, list) else ())
+            )
+    return _MAJORITY.match(name) is not None
+
+
+def _votes(name: str) -> int:
+    found = _MAJORITY.search(name)
+    return int(found[1]) if found and found[1] else 0
+
+
+_OWN = frozenset((
+    "doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics",
+    "doc_hash", "prompt_hash", "target_hash", "sample_repeat", "source_id", "filter_variants",
+))  # fmt: skip
+
+
+def _metrics(rows: Sequence[Fields]) -> list[str]:
+    """Metrics with a value in [0, 1] in every tenth row at least, in the order of the log."""
+    found: Counter[str] = Counter()
+    for row in rows:
+        listed = row.values.get("metrics")
+        names = listed if isinstance(listed, list) else [k for k in row.values if k not in _OWN]
+        for name in names:
+            if isinstance(name, str) and score_of(row.values.get(name)) is not None:
+                found[name] += 1
+    return [name for name, n in found.items() if 10 * n >= len(rows)]
