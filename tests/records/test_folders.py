@@ -282,6 +282,16 @@ def test_a_column_that_is_nearly_another_is_not_renamed_where_that_is_there(
     assert caplog.text.rstrip().endswith("are ignored: gold, difficulty")
 
 
+def test_a_column_in_another_unit_is_not_just_renamed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    responses = "query_id,member,answer,latency_ms,cost\nq1,a,1,900,1\nq1,b,2,900,2\n"
+    with caplog.at_level(logging.WARNING):
+        read_dataset(folder_of(tmp_path, CSV_QUERIES, responses, "csv"))
+    assert "rename 'latency_ms' to 'latency_s', in seconds?" in caplog.text
+    assert "rename 'cost' to 'cost_usd'?" in caplog.text
+
+
 @pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
 def test_csv_with_another_separator_is_recognised(
     tmp_path: Path, separator: str, name: str

@@ -30,6 +30,7 @@ from rlfocal.records.schema import (
     normalise_queries,
     normalise_responses,
 )
+from rlfocal.records.synonyms import latency_unit
 
 __all__ = ["check_target", "read_dataset", "read_queries", "write_dataset"]
 
@@ -266,11 +267,17 @@ def _read_info(path: Path) -> DatasetInfo:
         raise RecordError(f"{path}: not readable as JSON: {exc}") from exc
 
 
+def _in_seconds(name: str) -> str:
+    return ", in seconds" if latency_unit(name) not in (None, 1.0) else ""
+
+
 def _report_unknown(path: Path, table: pa.Table, known: Collection[str]) -> None:
     unknown = [n for n in table.column_names if n not in known]
     if unknown:
         near = misnamed(table.column_names, known)
-        hint = "".join(f"; rename '{name}' to '{meant}'?" for name, meant in near.items())
+        hint = "".join(
+            f"; rename '{name}' to '{meant}'{_in_seconds(name)}?" for name, meant in near.items()
+        )
         _log.warning(
             "%s: columns without a meaning here are ignored: %s%s", path, ", ".join(unknown), hint
         )

@@ -47,11 +47,13 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "response", "output", "completion", "reply", "generation", "model_output", "raw_output",
         "raw_response", "generated_text", "model_response", "full_response", "generated_answer",
         "model_completion", "raw_answer", "raw_reply", "response_text", "output_text",
-        "result_text",
+        "result_text", "actual_output", "actual", "llm_output", "llm_response", "model_reply",
+        "predicted_text", "prediction_text", "ai_response", "bot_response",
     ),
     "score": (
         "correct", "is_correct", "acc", "accuracy", "correctness", "exact_match", "em", "passed",
         "pass", "success", "is_right", "right", "grade", "graded", "reward", "performance",
+        "judge_score", "eval_score", "judgement", "judgment", "evaluation", "eval",
     ),
     "cost_usd": (
         "cost", "price", "total_cost", "usd", "cost_in_usd", "price_usd", "inference_cost",

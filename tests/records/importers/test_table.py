@@ -145,6 +145,35 @@ def test_numbers_zero_and_one_are_answers_where_labels_are(tmp_path: Path) -> No
     assert [r.answer for r in found] == ["1", "0", "1", "0"]
 
 
+@pytest.mark.parametrize("gold", ["label", "answer"])
+def test_yes_and_no_are_answers_where_labels_are(tmp_path: Path, gold: str) -> None:
+    found = list(read(tmp_path, f"question,{gold},a,b\nq?,yes,yes,no\nr?,no,no,no\n").records)
+    assert [(r.answer, r.score) for r in found] == [
+        ("yes", None), ("no", None), ("no", None), ("no", None),
+    ]  # fmt: skip
+
+
+def test_a_label_more_than_members_use_makes_no_scores_of_answers(tmp_path: Path) -> None:
+    found = list(read(tmp_path, "question,gold,a,b\nq?,Yes,yes,no\nr?,maybe,no,yes\n").records)
+    assert [r.score for r in found] == [None] * 4
+    found = list(read(tmp_path, "question,gold,a,b\nq?,Oslo,yes,no\nr?,Rome,no,yes\n").records)
+    assert [r.score for r in found] == [1, 0, 0, 1]
+
+
+def test_what_is_correct_may_be_the_right_answer(tmp_path: Path) -> None:
+    text = "question,correct,model,response\nq?,yes,a,yes\nq?,yes,b,no\nr?,no,a,No\nr?,no,b,no\n"
+    assert [(r.labels, r.score) for r in read(tmp_path, text).records][:3] == [
+        (("yes",), None), (("yes",), None), (("no",), None),
+    ]  # fmt: skip
+    text = "question,correct,model,response\nq?,yes,a,Oslo\nq?,no,b,Rome\n"
+    assert [(r.labels, r.score) for r in read(tmp_path, text).records] == [((), 1), ((), 0)]
+
+
+def test_a_matrix_of_scores_beside_labels_of_another_kind(tmp_path: Path) -> None:
+    found = list(read(tmp_path, "question,answer,a,b\nq?,17,1,0\nr?,1,0,1\n").records)
+    assert [(r.answer, r.score) for r in found] == [(None, 1), (None, 0), (None, 0), (None, 1)]
+
+
 @pytest.mark.parametrize(
     ("written", "score"),
     [("true", 1), ("No", 0), ("yes", 1), ("correct", 1), ("0.25", 0.25), ("1", 1), ("FALSE", 0)],
@@ -228,6 +257,7 @@ def json_forms() -> list[tuple[str, str]]:
     return [
         ("rows.jsonl", "\n\n".join(map(json.dumps, ROWS))),
         ("rows.json", json.dumps(ROWS)),
+        ("rows.json", "\n".join(map(json.dumps, ROWS))),
         ("rows.json", json.dumps({"version": 1, "results": ROWS})),
         ("rows.json", json.dumps(columns)),
         ("rows.json", json.dumps({n: dict(enumerate(v)) for n, v in columns.items()})),
@@ -447,7 +477,7 @@ BAD_FILES: list[tuple[str, bytes, str]] = [
     ("m.csv", b"question,gold,a\nq,caf\xe9,a\n", r"m.csv:2: not UTF-8"),
     ("m.csv", b"question,gold\x00\n", "null characters"),
     ("m.json", b"{", r"m.json:1: not JSON"),
-    ("m.json", b'{"a": 1}\n{"a": 2}\n', "these are JSON lines; name the file m.jsonl"),
+    ("m.json", b'{"a": 1}\n{"a": \n', r"m.json:2: not JSON"),
     ("m.json", b"[1]", "row 1: a int where an object is expected"),
     ("m.json", b"3", "a int where a list of objects is expected"),
     ("m.json", b'{"a": 1}', "no list of objects in it; keys found: 'a'"),

@@ -14,7 +14,12 @@ from typing import Any
 from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.records.importers.table_files import Sheet
 from rlfocal.records.importers.table_values import is_score
-from rlfocal.records.importers.table_wide import companion, last_part, role_of_bare
+from rlfocal.records.importers.table_wide import (
+    are_answers,
+    companion,
+    last_part,
+    role_of_bare,
+)
 from rlfocal.records.synonyms import SYNONYMS, is_pairwise, meant_by, spelled
 
 __all__ = ["Layout", "find_layout", "parse_columns"]
@@ -113,6 +118,7 @@ class _Finder:
             own = self._found_members(options)
             taken = {column for columns in own.values() for column in columns.values()}
         self._find_label(bool(own))
+        self._read_bare(own)
         self._find_score(own)
         self._check(own)
         used = {*self._roles.values(), *options, *taken}
@@ -228,6 +234,10 @@ class _Finder:
         roles = self._roles
         if "label" in self._given or "label" in roles:
             return
+        if self._score_is_label():
+            roles["label"] = self._guessed["label"] = roles.pop("score")
+            self._guessed.pop("score", None)
+            return
         if "answer" in roles and "answer" not in self._given:
             if wide or ("text" in roles and self._is_of_the_query(roles["answer"])):
                 roles["label"] = self._guessed["label"] = roles.pop("answer")
@@ -238,6 +248,16 @@ class _Finder:
             if spelled(name) in _LABELS and name not in used and "score" not in roles:
                 roles["label"] = self._guessed["label"] = name
                 return
+
+    def _score_is_label(self) -> bool:
+        """Whether a column `correct` holds yes and no because these are the right answers."""
+        column = self._roles.get("score", "")
+        replies = self._roles.get("answer") or self._roles.get("text")
+        if spelled(column) not in _LABELS or "score" in self._given or replies is None:
+            return False
+        cells = [v for v in self._sheet.columns[column] if isinstance(v, str)]
+        given = self._sheet.columns[replies]
+        return bool(cells) and are_answers(cells, given) and self._is_of_the_query(column)
 
     def _find_score(self, own: Mapping[str, Mapping[str, str]]) -> None:
         """Where nothing was answered, a column `label` of 0 and 1 says what was right."""
@@ -298,7 +318,7 @@ class _Finder:
                     f"{nearest(name, self._names)}"
                 )
             own[name] = columns
-        return self._with_bare(own)
+        return own
 
     def _found_members(self, options: Sequence[str]) -> dict[str, dict[str, str]]:
         """Models that have columns; none where the table is of one model, in long form."""
@@ -312,12 +332,12 @@ class _Finder:
             for member in own:
                 if member in rest:
                     own[member]["bare"] = member
-            return self._with_bare({last_part(m, list(own)): columns for m, columns in own.items()})
+            return {last_part(m, list(own)): columns for m, columns in own.items()}
         if {"text", "score", "samples"} & set(self._roles) or not rest:
             return {}
         if "answer" in self._roles and ("label" in self._roles or len(rest) < 2):
             return {}
-        return self._with_bare({last_part(n, rest): {"bare": n} for n in rest})
+        return {last_part(n, rest): {"bare": n} for n in rest}
 
     def _companions(self) -> dict[str, tuple[str, str]]:
         found = {name: companion(name) for name in self._names}
@@ -332,19 +352,18 @@ class _Finder:
         empty = all(v is None for v in self._sheet.columns[name])
         return empty or own in _NO_MODELS or own.startswith("unnamed")
 
-    def _with_bare(self, own: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    def _read_bare(self, own: Mapping[str, dict[str, str]]) -> None:
         """Say what the columns hold that are called like a model and nothing else."""
         bare = [columns["bare"] for columns in own.values() if "bare" in columns]
-        if bare:
-            others = {role for columns in own.values() for role in columns}
-            label = self._roles.get("label")
-            cells = [self._sheet.columns[name] for name in bare]
-            labels = [] if label is None else self._sheet.columns[label]
-            role = role_of_bare(cells, labels, others)
-            for columns in own.values():
-                if "bare" in columns:
-                    columns[role] = columns.pop("bare")
-        return own
+        if not bare:
+            return
+        label = self._roles.get("label")
+        labels = [] if label is None else self._sheet.columns[label]
+        others = {role for columns in own.values() for role in columns}
+        role = role_of_bare([self._sheet.columns[name] for name in bare], labels, others)
+        for columns in own.values():
+            if "bare" in columns:
+                columns[role] = columns.pop("bare")
 
     # What was decided -----------------------------------------------------------------------------
 

@@ -223,10 +223,9 @@ def _read_json(path: Path) -> Sheet:
         raise RecordError(f"{path}: not JSON: nested too deeply") from exc
     except json.JSONDecodeError as exc:
         if exc.msg == "Extra data" and text[: exc.pos].strip().startswith("{"):
-            raise RecordError(
-                f"{path}:{exc.lineno}: more than one object: these are JSON lines; name the file "
-                f"{path.stem}.jsonl"
-            ) from exc
+            sheet = _read_jsonl(path)
+            sheet.notes.append(f"{path.name}: one object a line, read as JSON lines")
+            return sheet
         raise RecordError(f"{path}:{exc.lineno}: not JSON: {exc.msg}") from exc
     notes: list[str] = []
     return Sheet(path, _columns(_rows_of(path, value, notes)), notes=notes)

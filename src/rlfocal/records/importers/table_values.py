@@ -170,8 +170,12 @@ def score_of(
         looks = percent or (scale == 1 and 1 < number <= 100)
         raise RecordError(
             f"{where()}: {_shown(value)} is no score from 0 to {scale:g}"
-            + ("; --score-scale 100 reads percentages" if looks and scale != 100 else "")
-            + ("" if looks else "; --score-scale N reads scores from 0 to N")
+            + "; --score-scale "
+            + (
+                "100 reads percentages, 10 reads points of 10"
+                if looks
+                else "N reads scores up to N"
+            )
         )
     return number / scale
 

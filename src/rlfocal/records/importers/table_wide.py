@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from rlfocal.records.importers.table_values import is_score
+from rlfocal.records.importers.table_values import as_number, is_score
 from rlfocal.records.synonyms import meant_by
 
-__all__ = ["companion", "last_part", "role_of_bare"]
+__all__ = ["are_answers", "companion", "last_part", "role_of_bare"]
 
 COMPANIONS = ("text", "answer", "score", "cost_usd", "latency_s")
 """What one model's own columns may hold."""
@@ -53,8 +53,8 @@ def role_of_bare(
     """
     cells = [v for values in columns for v in values if v is not None]
     known = [v for v in labels if v is not None]
-    judged = bool({"text", "answer"} & set(others)) or not any(map(is_score, known))
-    if "score" not in others and judged and all(map(is_score, cells)):
+    could_score = "score" not in others and bool(cells) and all(map(is_score, cells))
+    if could_score and ({"text", "answer"} & set(others) or not are_answers(cells, known)):
         return "score"
     if "text" in others:
         return "answer"
@@ -62,3 +62,11 @@ def role_of_bare(
         return "text"
     raw = any(isinstance(v, str) and (len(v) > RAW or "\n" in v.strip()) for v in cells)
     return "text" if raw else "answer"
+
+
+def are_answers(cells: Sequence[Any], labels: Sequence[Any]) -> bool:
+    """Whether what could be scores are answers, since labels are of the same kind."""
+    words = {str(v).strip().lower() for v in cells}
+    if any(as_number(word) is None for word in words):
+        return not words.isdisjoint(str(v).strip().lower() for v in labels)
+    return bool(labels) and all(map(is_score, labels))
