@@ -66,7 +66,9 @@ def _verb(importer: Importer) -> Callable[..., None]:
     return run
 
 
-def _parameter(name: str, hint: Any, info: Any, default: Any = inspect.Parameter.empty) -> Any:
+def _parameter(
+    name: str, hint: Any, info: Any, default: Any = inspect.Parameter.empty
+) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, info]
     )

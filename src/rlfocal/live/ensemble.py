@@ -9,7 +9,8 @@ Axes: N members.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -92,8 +93,9 @@ class Ensemble:
         self.members = tuple(members)
         self.strategy = at_price(checkpoint.strategy, price)
         self._checkpoint = checkpoint
-        trained = about.answers if about.answers not in _NOT_OPEN else FREE_WORDS
-        self._kind = answers or trained
+        of_tasks = about.answers if isinstance(about.answers, dict) and answers is None else {}
+        self._kinds: Mapping[str, str] = of_tasks
+        self._kind = answers or _usual_kind(about.answers)
         self._graders: dict[str, Grader] = {}
         self._grader(self._kind)  # an unknown kind is found now
         self._encode = None if about.encoder is None else encoder(about.encoder)
@@ -183,7 +185,7 @@ class Ensemble:
         """
         board = self.board(query, position=self._n_queries)
         writer = None if synthesiser is None else self.member(synthesiser)
-        self._grader(query.answers or self._kind)
+        self._grader(self._open_kind(query))
         self._n_queries += 1
         return Answering(
             self, query, board,
@@ -221,7 +223,7 @@ class Ensemble:
         """How answers to a query are compared: "choice", "tools", `FREE_WORDS` or as in records."""
         if query.has_tools:
             return "tools"
-        return "choice" if query.choices else query.answers or self._kind
+        return "choice" if query.choices else self._open_kind(query)
 
     def in_free_words(self, query: LiveQuery) -> bool:
         """Whether answers to a query are compared by what they mean."""
@@ -236,6 +238,9 @@ class Ensemble:
         open_ = not query.choices and not query.has_tools
         return open_ and query.answers is None and query.task not in self._task
 
+    def _open_kind(self, query: LiveQuery) -> str:
+        return query.answers or self._kinds.get(query.task) or self._kind
+
     def _grader(self, kind: str) -> Grader:
         if kind not in self._graders:
             self._graders[kind] = Grader("text" if kind == FREE_WORDS else kind)
@@ -249,7 +254,7 @@ class Ensemble:
             return Reply(tuple(as_called(reply) for reply in replies), self.cost_of(replies))
         if self.in_free_words(query):
             return Reply(tuple(reply.text for reply in replies), self.cost_of(replies))
-        grader = self._grader(query.answers or self._kind)
+        grader = self._grader(self._open_kind(query))
         choices = list(query.choices) or None
         row = {"query_id": "", "task": query.task, "choices": choices, "label": None}
         grades = [grader.grade(row, member.settings, reply) for reply in replies]
@@ -268,6 +273,13 @@ class Ensemble:
         """A new one."""
         about = self._checkpoint.description
         return Deliberation(self.strategy, about.members, about.cost_unit)
+
+
+def _usual_kind(answers: str | Mapping[str, str]) -> str:
+    """Kind of open answers where nobody says more: the commonest of the training tasks'."""
+    if isinstance(answers, str):
+        return FREE_WORDS if answers in _NOT_OPEN else answers
+    return Counter(answers.values()).most_common(1)[0][0] if answers else FREE_WORDS
 
 
 def at_price(strategy: Trained, price: float | None) -> Trained:

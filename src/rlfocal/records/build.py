@@ -8,6 +8,7 @@ candidate per response where only scores are known. Says in notes what it had to
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from rlfocal.errors import RecordError
 from rlfocal.records.candidates import LETTERS, Answers, Responses, flatten
 from rlfocal.records.dataset import Dataset
+from rlfocal.records.smells import smells
 from rlfocal.records.table import CandidateKind, FloatArray, IntArray, ResponseTable
 
 __all__ = ["Encode", "build_table"]
@@ -109,7 +111,7 @@ def build_table(
     features = np.zeros((n_queries, 0), dtype=np.float32)
     if encode is not None:
         features = encode(queries["prompt"].to_pylist())
-    return ResponseTable(
+    table = ResponseTable(
         name=dataset.name,
         members=names,
         tasks=tuple(task_names.tolist()),
@@ -131,17 +133,10 @@ def build_table(
         latency_s=None if latency is None else latency.astype(np.float32),
         recorded=recorded,
         judged=judged,
-        answers=_kind_of_answer(dataset),
+        answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
-        notes=tuple(notes),
     )
-
-
-def _kind_of_answer(dataset: Dataset) -> str:
-    """The one kind of answer of the data set; empty where nobody said, or tasks differ in it."""
-    said = dataset.info.answers or ""
-    kinds = {said} if isinstance(said, str) else set(said.values())
-    return kinds.pop() if len(kinds) == 1 else ""
+    return replace(table, notes=(*dataset.notes, *notes, *smells(dataset, table)))
 
 
 def _texts(column: pa.ChunkedArray) -> NDArray[np.str_]:

@@ -12,7 +12,7 @@ Axes: Q queries, N members, C candidate slots, D features, S samples.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import IntEnum
 from functools import cached_property
@@ -109,8 +109,9 @@ class ResponseTable(Known):
     judged: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """bool[Q]: True where a label, or the score of some response, says what is right. Everywhere,
     unless told otherwise."""
-    answers: str = ""
-    """Kind of answer that open queries have ("number", "text", ...); empty where nobody said."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """Task → kind of its open answers ("number", "text", ...); tasks whose kind nobody knows, and
+    those with options alone, are not in it."""
     synthetic: bool = False
     """True when the answers were drawn from a simulation, not recorded from models."""
     notes: tuple[str, ...] = ()

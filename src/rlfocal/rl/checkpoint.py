@@ -61,8 +61,8 @@ class Description(BaseModel):
     tasks: list[str]
     encoder: dict[str, str | int] | None
     cost_unit: str
-    answers: str
-    """Kind of answer that open queries have; empty where nobody said."""
+    answers: str | dict[str, str]
+    """Task → kind of its open answers. Older checkpoints hold one kind, empty where nobody said."""
     n_candidates: int
     data_name: str
     data_digest: str
@@ -179,7 +179,7 @@ def save_checkpoint(
         tasks=list(table.tasks),
         encoder=None if encoder_spec is None else dict(encoder_spec),
         cost_unit=table.cost_unit,
-        answers=table.answers,
+        answers=dict(table.answers),
         n_candidates=table.n_candidates,
         data_name=table.name,
         data_digest=table.digest(),
