@@ -106,6 +106,18 @@ def test_more_pairs_than_a_pipe_holds() -> None:
         assert tool.starts == 1
 
 
+def test_it_is_renewed_now_and_then() -> None:
+    tool = Verifier(fake(ECHO), renew_after=10)
+    pids = set()
+    for start in range(0, 40, 4):
+        tool.compare([(f"a{k}", "b") for k in range(start, start + 4)])
+        pids.add(tool._process.pid if tool._process else None)
+    tool.close()
+    assert len(pids - {None}) > 2
+    assert tool.starts <= 1
+    assert tool.undecided == 0
+
+
 def test_a_process_that_cannot_start_says_why() -> None:
     silent = [sys.executable, "-c", "pass"]
     missing = [sys.executable, "-c", 'print(\'{"ready": false, "why": "no sympy"}\')']

@@ -31,11 +31,13 @@ __all__ = ["Verifier", "check_installed", "shared"]
 
 REMEDY = "pip install 'rlfocal[math]'"
 SECONDS = 3.0
-"""For one comparison; what is decided at all mostly takes a fraction of a second."""
-GRACE_SECONDS = 2.0
-"""The worker interrupts itself after `SECONDS`; arithmetic that cannot be interrupted is killed."""
-START_SECONDS = 60.0
+"""Of the processor, for one comparison; what is decided at all mostly takes a tenth of one."""
+GRACE_SECONDS = 17.0
+"""The worker interrupts itself after `SECONDS`; arithmetic that cannot be interrupted is killed
+when these have passed too, by the clock."""
+START_SECONDS = 120.0
 MAX_STARTS = 50
+RENEW_AFTER = 20_000
 MAX_CHARS = 1500
 _HUGE = re.compile(
     r"[0-9]{200}|\^\s*(?:\{-?[0-9]{5,}|\{[0-9]+\^|\{[0-9]+!)|[0-9]{4,}\s*!|!\s*!|\)\s*!"
@@ -71,9 +73,10 @@ class Verifier:
 
     Args:
         command: what runs the worker; another one for tests.
-        seconds: that one comparison may take.
-        grace_seconds: how much later the worker is killed.
-        max_starts: of the process, over the life of this object.
+        seconds: of the processor, that one comparison may take.
+        grace_seconds: how much later, by the clock, the worker is killed.
+        max_starts: of the process, over the life of this object, planned renewals apart.
+        renew_after: so many comparisons: what the libraries keep of each is given back.
     """
 
     def __init__(
@@ -83,12 +86,14 @@ class Verifier:
         seconds: float = SECONDS,
         grace_seconds: float = GRACE_SECONDS,
         max_starts: int = MAX_STARTS,
+        renew_after: int = RENEW_AFTER,
     ) -> None:
         here = Path(__file__).with_name("worker.py")
         # -P: the folder of the worker must not shadow the standard library.
         self._command = list(command or (sys.executable, "-P", str(here)))
         self._seconds, self._grace_seconds = seconds, grace_seconds
-        self._max_starts = max_starts
+        self._max_starts, self._renew_after = max_starts, renew_after
+        self._served = 0
         self._known: OrderedDict[Pair, bool | None] = OrderedDict()
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -149,6 +154,7 @@ class Verifier:
                 rest = rest[self._process.stdin.write(rest) :]
         for settled, pair in enumerate(pairs):
             line = self._line(self._seconds + self._grace_seconds)
+            self._served += 1
             if line is None:
                 self._kill()
                 self._note([pair], "out of time or memory")
@@ -158,6 +164,9 @@ class Verifier:
                 self._note([pair], "out of time or memory")
             else:
                 self._known[pair] = verdict
+        if self._served >= self._renew_after:
+            self._kill()
+            self.starts -= 1
         return len(pairs)
 
     def _line(self, seconds: float) -> bytes | None:
@@ -176,6 +185,7 @@ class Verifier:
         if self.starts >= self._max_starts:
             return False
         self.starts += 1
+        self._served = 0
         kept = {k: os.environ[k] for k in KEPT_ENVIRONMENT if k in os.environ}
         try:
             self._process = subprocess.Popen(

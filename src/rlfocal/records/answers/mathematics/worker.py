@@ -2,7 +2,7 @@
 
 It runs as a script and imports nothing of rlfocal. Requests are lines of JSON on standard input,
 `{"pairs": [[a, b], ...], "seconds": s}`, with expressions in LaTeX; the reply to every pair is one
-line: `true`, `false`, `null` (not decided) or `"late"` (out of time or memory). The first line it
+line: `true`, `false`, `null` (not decided) or `"late"` (out of time). The first line it
 writes says whether it is ready.
 
 Equal means: math-verify's parser (latex2sympy2_extended) reads both, and their values agree to 30
@@ -23,7 +23,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-MEMORY_BYTES = 2 << 30
+MEMORY_BYTES = 1 << 30
 """Address space; what needs more is not decided."""
 MAX_CHARS = 2000
 DIGITS = 50
@@ -89,8 +89,10 @@ def _decide(compare: Compare, first: str, second: str, seconds: float) -> bool |
     try:
         with _limit_time(seconds):
             return compare(first, second)
-    except (OutOfTime, MemoryError):
+    except OutOfTime:
         return "late"
+    except MemoryError:  # nothing is sure after it; the parent starts another process
+        raise SystemExit(1) from None
     except Exception:
         # What a computer algebra system cannot read or work out is not decided.
         return None
@@ -98,6 +100,7 @@ def _decide(compare: Compare, first: str, second: str, seconds: float) -> bool |
 
 @contextlib.contextmanager
 def _limit_time(seconds: float) -> Iterator[None]:
+    """Of the processor: on a busy machine the same comparison takes as long as on an idle one."""
     if not hasattr(signal, "setitimer"):  # the parent's own limit has to do
         yield
         return
@@ -105,12 +108,13 @@ def _limit_time(seconds: float) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise OutOfTime
 
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.signal(signal.SIGPROF, stop)
+    # Again and again: the first may be raised where Python ignores exceptions.
+    signal.setitimer(signal.ITIMER_PROF, seconds, 0.5)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def load() -> Compare:
@@ -133,12 +137,15 @@ class Algebra:
     """Reads expressions and compares them."""
 
     def __init__(self) -> None:
+        import mpmath
         import sympy
         from latex2sympy2_extended import NormalizationConfig, latex2sympy
         from latex2sympy2_extended.latex2sympy2 import ConversionConfig
         from math_verify import verify
 
         self.sympy, self.verify = sympy, verify
+        self.mp = mpmath.mp.clone()
+        self.mp.dps = DIGITS + 5
         self.latex2sympy = functools.partial(
             latex2sympy,
             is_real=True,
@@ -191,14 +198,16 @@ class Algebra:
         return self.sympy.Rational(str(number))
 
     def _values(self, expression: Any, symbols: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Value at every point; None where it has none."""
+        """Value at every point, as mpmath's complex numbers; None where it has none."""
         found = []
         for point in POINTS if symbols else POINTS[:1]:
             at = {s: point[k % len(point)] + k // len(point) for k, s in enumerate(symbols)}
             exact = {symbol: self._exact(value) for symbol, value in at.items()}
             value = expression.subs(exact).evalf(DIGITS)
             usable = value.is_number and value.is_finite and not value.has(self.sympy.nan)
-            found.append(value if usable else None)
+            parts = value.as_real_imag() if usable else ()
+            usable = usable and all(part.is_Number for part in parts)
+            found.append(self.mp.mpc(*map(str, parts)) if usable else None)
         return tuple(found)
 
     def _pairs_of_values(self, a: Any, b: Any) -> list[tuple[Any, Any]]:
@@ -207,7 +216,7 @@ class Algebra:
         usable = [(x, y) for x, y in both if x is not None and y is not None]
         if not a.has(self.sympy.I) and not b.has(self.sympy.I):
             # Outside the domain of one of them nothing can be said.
-            usable = [(x, y) for x, y in usable if x.is_real and y.is_real]
+            usable = [(x, y) for x, y in usable if _is_real(x) and _is_real(y)]
         return usable if len(usable) >= min(2, 1 + len(symbols)) else []
 
     def _same_value(self, a: Any, b: Any) -> bool | None:
@@ -226,7 +235,11 @@ class Algebra:
         ratios = [x / y for x, y in found]
         if not all(alike(ratio, ratios[0]) for ratio in ratios):
             return False
-        return isinstance(a, self.sympy.Eq | self.sympy.Ne) or bool(ratios[0] > 0)
+        return isinstance(a, self.sympy.Eq | self.sympy.Ne) or bool(ratios[0].real > 0)
+
+
+def _is_real(x: Any) -> bool:
+    return bool(abs(x.imag) <= max(NOTHING, AGREE * abs(x)))
 
 
 def alike(x: Any, y: Any) -> bool:
