@@ -19,13 +19,12 @@ from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.table_accepted import with_scores
 from rlfocal.records.importers.table_columns import Layout, find_layout, parse_columns
 from rlfocal.records.importers.table_files import SUFFIXES, Sheet, read_sheet, suffix_of
+from rlfocal.records.importers.table_options import list_of, options_reader
 from rlfocal.records.importers.table_values import (
     Where,
     as_number,
     has_decimal_commas,
-    list_of,
     number_of,
-    options_reader,
     score_of,
     text_of,
     with_point,

@@ -13,6 +13,7 @@ from typing import Any
 
 from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.records.importers.table_files import Sheet
+from rlfocal.records.importers.table_options import option_columns
 from rlfocal.records.importers.table_values import is_score
 from rlfocal.records.importers.table_wide import (
     are_answers,
@@ -40,7 +41,6 @@ _NO_MODELS = {
     "timestamp", "created_at", "metadata", "meta", "tags", "tag", "hash", "licence", "license",
     "hint", "temperature", "title", "description", "n", "count", "tokens", "version", "passage",
 }  # fmt: skip
-_OPTION = re.compile(r"(?:(?:option|choice|opt)_?)?([a-z])|(?:option|choice|opt)_?(\d{1,2})")
 
 
 @dataclass
@@ -104,9 +104,7 @@ class _Finder:
         self._names = list(sheet.columns)
         self._notes: list[str] = []
         self._guessed: dict[str, str] = {}
-        self._roles = {
-            role: self._existing(role, column) for role, column in given.items() if column
-        }
+        self._roles = {role: self._existing(role, name) for role, name in given.items() if name}
 
     def layout(self) -> Layout:
         self._refuse_pairs()
@@ -155,7 +153,7 @@ class _Finder:
                 f"{path}: no column for the question; name it: --column prompt=COLUMN. Columns "
                 f"found: {found}"
             )
-        columns = {role for by_role in own.values() for role in by_role} | set(roles)
+        columns = set(roles).union(*own.values())
         if not columns & {"answer", "text", "score", "samples"}:
             raise RecordError(
                 f"{path}: no column for what members answered; name it: --column text=COLUMN "
@@ -262,7 +260,7 @@ class _Finder:
     def _find_score(self, own: Mapping[str, Mapping[str, str]]) -> None:
         """Where nothing was answered, a column `label` of 0 and 1 says what was right."""
         roles = self._roles
-        there = {role for by_role in own.values() for role in by_role} | set(roles)
+        there = set(roles).union(*own.values())
         if there & {"answer", "text", "score", "samples"} or "label" not in roles:
             return
         values = [v for v in self._sheet.columns[roles["label"]] if v is not None]
@@ -285,23 +283,16 @@ class _Finder:
         if "choices" in self._roles or "choices" in self._given:
             return []
         free = [n for n in self._names if n not in {*self._roles.values(), *taken}]
-        marks = {n: match for n in free if (match := _OPTION.fullmatch(spelled(n)))}
-        found = sorted(marks, key=lambda n: (marks[n][1] or "", int(marks[n][2] or 0)))
-        keys = [marks[n][1] or int(marks[n][2]) for n in found]
-        runs: tuple[list[Any], ...] = (
-            [chr(97 + i) for i in range(len(keys))],
-            list(range(len(keys))),
-            list(range(1, len(keys) + 1)),
-        )
-        if len(keys) < 2 or keys not in runs:
-            return []
-        bare = all(len(n.strip()) == 1 for n in found)
+        found = option_columns(free)
         others = set(free) - set(found) - {n for n in free if self._is_no_model(n)}
-        if bare and not others and not {"member", "text"} & set(self._roles):
-            right = self._roles.get("label") or self._roles.get("answer")
-            letters = {str(v).strip().lower() for v in self._sheet.columns.get(right or "", ())}
-            if not letters or not letters <= {*keys, "none"}:
-                return []  # models called A and B
+        if not others and not {"member", "text"} & set(self._roles):
+            # so they may as well be models called A and B, unless right answers are such letters
+            column = self._roles.get("label") or self._roles.get("answer") or ""
+            right = self._sheet.columns.get(column, ())
+            letters = {str(v).strip().lower() for v in right if v is not None}
+            names = {n.strip().lower() for n in found if len(n.strip()) == 1}
+            if names and not (letters and letters <= names):
+                return []
         return found
 
     # Wide form ------------------------------------------------------------------------------------
@@ -377,7 +368,7 @@ class _Finder:
         if options:
             self._notes.append(f"{name}: options are the columns {', '.join(options)}")
         if own:
-            roles = list(dict.fromkeys(role for columns in own.values() for role in columns))
+            roles = dict.fromkeys(role for columns in own.values() for role in columns)
             what = "named" if self._members is not None else "taken for models (--members changes)"
             self._notes.append(
                 f"{name}: one column per model, {what}: {_some(list(own))}; read as "

@@ -1,11 +1,10 @@
-"""Cells of a table as texts, numbers, scores and options, with the place in every refusal.
+"""Cells of a table as texts, numbers and scores, with the place in every refusal.
 
-Nothing is guessed from one cell: what a column's commas or separators mean is found from all of it.
+Nothing is guessed from one cell: what a column's commas mean is found from all of it.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import re
@@ -18,11 +17,9 @@ __all__ = [
     "as_number",
     "has_decimal_commas",
     "is_score",
-    "list_of",
     "number_of",
-    "options_of",
-    "options_reader",
     "score_of",
+    "shown",
     "text_of",
     "with_point",
 ]
@@ -39,8 +36,6 @@ _THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
 _PLAIN = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
 _UNIT = re.compile(r"(\s*[\d.,]+)\s*([a-zA-Z]+)\s*")
 _MONEY = re.compile(r"^\s*(?:US\s?\$|USD|\$)\s*|\s*(?:USD|\$)\s*$", re.I)
-SEPARATORS = ("|", "\n", ";", "\t")
-"""That may be found out; a comma or a stroke is as likely a part of an option."""
 Where = Callable[[], str]
 """Says where a cell stands: "file: row 3, column 'score'"."""
 
@@ -135,7 +130,7 @@ def number_of(
         number = None if number is None or factor is None else number * factor
     if number is None or not 0 <= number < math.inf:
         raise RecordError(
-            f"{where()}: {_shown(value)} is no number of at least 0; correct it, or leave it empty"
+            f"{where()}: {shown(value)} is no number of at least 0; correct it, or leave it empty"
         )
     return number
 
@@ -164,12 +159,12 @@ def score_of(
     number = as_number(value.strip()[:-1] if percent else value, decimal_comma)
     if number is None:
         raise RecordError(
-            f"{where()}: {_shown(value)} is no score; true, false, yes, no and numbers are read"
+            f"{where()}: {shown(value)} is no score; true, false, yes, no and numbers are read"
         )
     if (percent and scale != 100) or not 0 <= number <= scale:
         looks = percent or (scale == 1 and 1 < number <= 100)
         raise RecordError(
-            f"{where()}: {_shown(value)} is no score from 0 to {scale:g}"
+            f"{where()}: {shown(value)} is no score from 0 to {scale:g}"
             + "; --score-scale "
             + (
                 "100 reads percentages, 10 reads points of 10"
@@ -216,93 +211,7 @@ def as_number(value: Any, decimal_comma: bool = False) -> float | None:
         return None
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as messages quote it."""
     text = str(value)
     return repr(text if len(text) <= 60 else text[:57] + "...")
-
-
-# Lists --------------------------------------------------------------------------------------------
-
-
-def list_of(value: Any) -> list[Any] | None:
-    """A cell as a list: as JSON or Python write one; None where it is none."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if not isinstance(value, str) or not value.strip().startswith(("[", "(")):
-        return None
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        try:
-            found = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            return None
-    return list(found) if isinstance(found, (list, tuple)) else None
-
-
-def options_of(value: Any) -> list[Any] | None:
-    """A cell as option texts: a list, options by letter, texts beside their letters."""
-    if isinstance(value, str) and value.strip().startswith("{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            try:
-                value = ast.literal_eval(value.strip())
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                return None
-    if isinstance(value, dict):
-        if isinstance(value.get("text"), list):
-            return list(value["text"])
-        return [value[key] for key in sorted(value)] or None
-    found = list_of(value)
-    if found and all(isinstance(v, dict) and "text" in v for v in found):
-        return [v["text"] for v in found]
-    return found
-
-
-def options_reader(
-    values: Sequence[Any], separator: str | None, where: Callable[[int], Where]
-) -> tuple[Callable[[int], list[Any] | None], str | None]:
-    """How a column of options is read.
-
-    Args:
-        values: the column.
-        separator: between options in one cell; None: lists, else what all cells have between them.
-        where: row → its place.
-
-    Returns:
-        Row → option texts, None where there are none; and the separator that was found out.
-
-    Raises:
-        RecordError: (at once) cells are texts with no separator in common.
-    """
-    texts = {
-        row: v
-        for row, v in enumerate(values)
-        if isinstance(v, str) and v.strip() and options_of(v) is None
-    }
-    found = None
-    if texts and separator is None:
-        found = next((s for s in SEPARATORS if all(s in v.strip() for v in texts.values())), None)
-        if found is None:
-            row, text = next(iter(texts.items()))
-            raise RecordError(
-                f"{where(row)()}: {_shown(text)} is no list of options; write JSON such as "
-                '["a", "b"], or say what stands between them: --choices-separator "|"'
-            )
-    between = separator or found
-
-    def read(row: int) -> list[Any] | None:
-        value = values[row]
-        if row in texts and between is not None:
-            return _without_letters([part.strip() for part in value.split(between)])
-        return options_of(value) or None
-
-    return read, found
-
-
-def _without_letters(parts: list[str]) -> list[str]:
-    """Options without the letters before them, where each has its own."""
-    stripped = [re.sub(rf"^\(?{chr(65 + i)}[).:]\s*", "", p) for i, p in enumerate(parts[:26])]
-    own = all(a != b for a, b in zip(stripped, parts, strict=False))
-    return stripped if own and len(parts) <= 26 else parts

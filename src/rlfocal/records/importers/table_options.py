@@ -1,0 +1,127 @@
+"""Options of multiple-choice questions as tables hold them: in one cell, or one in each column."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Sequence
+from itertools import takewhile
+from typing import Any
+
+from rlfocal.errors import RecordError
+from rlfocal.records.importers.table_values import Where, shown
+from rlfocal.records.synonyms import spelled
+
+__all__ = ["list_of", "option_columns", "options_of", "options_reader"]
+
+SEPARATORS = ("|", "\n", ";", "\t")
+"""That may be found out; a comma or a stroke is as likely a part of an option."""
+_OPTION = re.compile(r"(?:(?:option|choice|opt)_?)?([a-z])|(?:option|choice|opt)_?(\d{1,2})")
+
+
+def option_columns(names: Sequence[str]) -> list[str]:
+    """Columns that hold one option each, in order; none where there are not two in a row.
+
+    >>> option_columns(["q", "Option B", "Option A"]), option_columns(["A", "C"])
+    (['Option A', 'Option B'], [])
+    """
+    groups: dict[str, dict[int, str]] = {"letter": {}, "named letter": {}, "number": {}}
+    for name in names:
+        own = spelled(name)
+        match = _OPTION.fullmatch(own)
+        if match is not None and match[1]:
+            kind = "letter" if len(own) == 1 else "named letter"
+            groups[kind].setdefault(ord(match[1]) - ord("a"), name)
+        elif match is not None:
+            groups["number"].setdefault(int(match[2]), name)
+    for group in groups.values():
+        start = 0 if 0 in group else 1
+        run = list(takewhile(group.__contains__, range(start, start + len(group))))
+        if len(run) > 1 and (start == 0 or group is groups["number"]):
+            return [group[k] for k in run]
+    return []
+
+
+def list_of(value: Any) -> list[Any] | None:
+    """A cell as a list: as JSON or Python write one; None where it is none."""
+    if isinstance(value, (list, tuple)):
+        return list(value)
+    if not isinstance(value, str) or not value.strip().startswith(("[", "(")):
+        return None
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        try:
+            found = ast.literal_eval(value.strip())
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    return list(found) if isinstance(found, (list, tuple)) else None
+
+
+def options_of(value: Any) -> list[Any] | None:
+    """A cell as option texts: a list, options by letter, texts beside their letters."""
+    if isinstance(value, str) and value.strip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            try:
+                value = ast.literal_eval(value.strip())
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                return None
+    if isinstance(value, dict):
+        if isinstance(value.get("text"), list):
+            return list(value["text"])
+        return [value[key] for key in sorted(value)] or None
+    found = list_of(value)
+    if found and all(isinstance(v, dict) and "text" in v for v in found):
+        return [v["text"] for v in found]
+    return found
+
+
+def options_reader(
+    values: Sequence[Any], separator: str | None, where: Callable[[int], Where]
+) -> tuple[Callable[[int], list[Any] | None], str | None]:
+    """How a column of options is read.
+
+    Args:
+        values: the column.
+        separator: between options in one cell; None: lists, else what all cells have between them.
+        where: row → its place.
+
+    Returns:
+        Row → option texts, None where there are none; and the separator that was found out.
+
+    Raises:
+        RecordError: (at once) cells are texts with no separator in common.
+    """
+    texts = {
+        row: v
+        for row, v in enumerate(values)
+        if isinstance(v, str) and v.strip() and options_of(v) is None
+    }
+    found = None
+    if texts and separator is None:
+        found = next((s for s in SEPARATORS if all(s in v.strip() for v in texts.values())), None)
+        if found is None:
+            row, text = next(iter(texts.items()))
+            raise RecordError(
+                f"{where(row)()}: {shown(text)} is no list of options; write JSON such as "
+                '["a", "b"], or say what stands between them: --choices-separator "|"'
+            )
+    between = separator or found
+
+    def read(row: int) -> list[Any] | None:
+        value = values[row]
+        if row in texts and between is not None:
+            return _without_letters([part.strip() for part in value.split(between)])
+        return options_of(value) or None
+
+    return read, found
+
+
+def _without_letters(parts: list[str]) -> list[str]:
+    """Options without the letters before them, where each has its own."""
+    stripped = [re.sub(rf"^\(?{chr(65 + i)}[).:]\s*", "", p) for i, p in enumerate(parts[:26])]
+    own = all(a != b for a, b in zip(stripped, parts, strict=False))
+    return stripped if own and len(parts) <= 26 else parts
