@@ -9,15 +9,12 @@ Files are read by `inspect_ai_files`, samples by `inspect_ai_samples`.
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.inspect_ai_files import InspectLog, open_log
 from rlfocal.records.importers.inspect_ai_samples import is_scored, record_of
 from rlfocal.records.importers.json_files import (
@@ -30,11 +27,9 @@ from rlfocal.records.importers.json_files import (
 )
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.importers.runs import Run, settings_of, told_apart
 
 __all__ = ["read_inspect"]
-
-SHOWN_CHARS = 40
-"""Of a setting in a member's name; a longer one is named by a digest."""
 
 _COMPARING = {"match", "includes", "exact", "pattern", "answer", "choice", "math"}
 """The tool's own scorers that compare a reply with a target; its others judge or grade."""
@@ -55,7 +50,7 @@ def read_inspect(
     notes: list[str] = []
     left = LeftOut(notes)
     files = files_under(paths, _belongs, "logs of inspect_ai (*.eval, *.json)")
-    runs: list[_Run] = []
+    runs: list[Run] = []
 
     def read(path: Path) -> Iterable[Record]:
         run = _read_run(path, scorer, left, notes)
@@ -65,8 +60,7 @@ def read_inspect(
         return run.records
 
     read_files(files, read, left)
-    records = [record for run in _told_apart(runs, notes) for record in run.records]
-    return Logged(records=records, source="logs of inspect_ai", notes=notes)
+    return Logged(records=told_apart(runs, notes), source="logs of inspect_ai", notes=notes)
 
 
 def _belongs(path: Path) -> bool:
@@ -77,23 +71,7 @@ _OTHERS = {"logs.json", "eval-set.json", "listing.json"}
 """What the tool writes into a folder of logs beside them."""
 
 
-@dataclass(frozen=True)
-class _Run:
-    """One log that was read."""
-
-    path: Path
-    model: str
-    task: str
-    created: str
-    settings: Mapping[str, str]
-    records: list[Record]
-
-    @property
-    def documents(self) -> set[str]:
-        return {record.document for record in self.records}
-
-
-def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> _Run | None:
+def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> Run | None:
     log = open_log(path)
     status = log.header.optional_text("status")
     about = log.header.object("eval")
@@ -119,7 +97,8 @@ def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -
         left.add(path.name, "samples can be used; was the log written without samples?", str(path))
     if _by_score(name, records):
         records = [replace(r, by_score=True, answer=None, unusable=False) for r in records]
-    return _Run(path, model, task, about.optional_text("created") or "", _settings(about), records)
+    settings = settings_of({key: about.values.get(key) for key in _SETTINGS})
+    return Run(path, model, task, about.optional_text("created") or "", settings, records)
 
 
 def _unscored(value: Any, scorer: str, path: Path, place: str, left: LeftOut) -> None:
@@ -178,52 +157,3 @@ def _by_score(scorer: str | None, records: Sequence[Record]) -> bool:
 
 def _plain(text: str) -> str:
     return text.strip().casefold()
-
-
-def _settings(about: Fields) -> dict[str, str]:
-    """Setting → its value as text, those that are set."""
-    found: dict[str, str] = {}
-    for key in _SETTINGS:
-        value = about.values.get(key)
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                found[name] = inner if isinstance(inner, str) else json.dumps(inner, default=str)
-        elif value is not None:
-            found[key] = str(value)
-    return {k: v for k, v in found.items() if v != "null"}
-
-
-def _told_apart(runs: Iterable[_Run], notes: list[str]) -> Iterator[_Run]:
-    """Runs that count, newest first of each model and task, members named."""
-    kept: dict[tuple[str, str], list[_Run]] = defaultdict(list)
-    differing: dict[str, set[str]] = defaultdict(set)
-    for run in sorted(runs, key=lambda r: (r.created, r.path.name), reverse=True):
-        older = False
-        for other in kept[run.model, run.task]:
-            if other.documents.isdisjoint(run.documents):
-                continue  # other questions of the task
-            both = {*run.settings, *other.settings}
-            keys = {k for k in both if run.settings.get(k) != other.settings.get(k)}
-            if not keys:
-                notes.append(
-                    f"{run.model}, {run.task}: two runs; took {other.path.name}, left "
-                    f"{run.path.name}"
-                )
-                older = True
-                break
-            differing[run.model] |= keys
-        if not older:
-            kept[run.model, run.task].append(run)
-    for (model, _), own in sorted(kept.items(), key=lambda item: item[0]):
-        for run in own:
-            member = _member(run, sorted(differing[model]))
-            yield replace(run, records=[replace(r, member=member) for r in run.records])
-
-
-def _member(run: _Run, keys: Sequence[str]) -> str:
-    settings = ", ".join(f"{k}={_short(run.settings[k])}" for k in keys if k in run.settings)
-    return f"{run.model} ({settings})" if settings else run.model
-
-
-def _short(value: str) -> str:
-    return value if len(value) <= SHOWN_CHARS else document_digest(value)[:8]

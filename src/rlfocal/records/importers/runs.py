@@ -1,0 +1,118 @@
+"""Several runs of one model on one task: parts of it, repeats of it, or two members.
+
+Runs over the same questions with other settings are members of their own; with the same settings
+the newest counts; runs over other questions are parts of one member's work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rlfocal.records.importers.assembling import document_digest
+from rlfocal.records.importers.logged import Record
+
+__all__ = ["Run", "settings_of", "told_apart"]
+
+SHOWN_CHARS = 40
+"""Of a setting in a member's name; a longer one is named by a digest."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a model on a task.
+
+    Attributes:
+        path: file, for notes.
+        model: as the tool names it.
+        task: as the records have it.
+        time: when, as text that sorts by time.
+        settings: name → value, as text.
+        records: one or several of each document.
+    """
+
+    path: Path
+    model: str
+    task: str
+    time: str
+    settings: Mapping[str, str]
+    records: Sequence[Record]
+
+    @cached_property
+    def documents(self) -> frozenset[str]:
+        """Documents that were asked."""
+        return frozenset(record.document for record in self.records)
+
+
+def settings_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """Write settings as text; objects give their own, and what is null is not set.
+
+    >>> settings_of({"temperature": 0.5, "seed": None, "more": {"top_k": 3}, "solver": "plain"})
+    {'temperature': '0.5', 'top_k': '3', 'solver': 'plain'}
+    """
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= settings_of(value)
+        elif value is not None:
+            found[key] = value if isinstance(value, str) else json.dumps(value, default=str)
+    return found
+
+
+def told_apart(runs: Iterable[Run], notes: list[str]) -> list[Record]:
+    """Records of the runs that count, with their members named.
+
+    Args:
+        runs: in any order.
+        notes: gets one for each run that a newer one replaces.
+
+    Returns:
+        Records by model and task; those whose settings matter are named
+        "model (temperature=1.0)".
+    """
+    kept: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    differing: dict[str, set[str]] = defaultdict(set)
+    for run in sorted(runs, key=lambda r: (r.time, str(r.path)), reverse=True):
+        own = kept[run.model, run.task]
+        keys, newer = _differences(run, own)
+        if newer is None:
+            differing[run.model] |= keys
+            own.append(run)
+        else:
+            notes.append(
+                f"{run.model}, {run.task}: two runs; took {newer.path.name}, left {run.path.name}"
+            )
+    records = []
+    for (model, _), own in sorted(kept.items(), key=lambda item: item[0]):
+        for run in own:
+            member = _member(run, sorted(differing[model]))
+            records += [replace(record, member=member) for record in run.records]
+    return records
+
+
+def _differences(run: Run, others: Sequence[Run]) -> tuple[set[str], Run | None]:
+    """Settings that tell it from newer runs over its questions, or the one like it."""
+    found: set[str] = set()
+    for other in others:
+        if other.documents.isdisjoint(run.documents):
+            continue
+        names = {*run.settings, *other.settings}
+        keys = {k for k in names if run.settings.get(k) != other.settings.get(k)}
+        if not keys:
+            return set(), other
+        found |= keys
+    return found, None
+
+
+def _member(run: Run, keys: Sequence[str]) -> str:
+    shown = ", ".join(f"{k}={_short(run.settings[k])}" for k in keys if k in run.settings)
+    return f"{run.model} ({shown})" if shown else run.model
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= SHOWN_CHARS else document_digest(value)[:8]
