@@ -57,6 +57,7 @@ _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|div|span|code|sub|sup|center|mark|h
 _STARS = re.compile(r"\*\*|(?<![\w_])__(?=[^_])|(?<=[^_])__(?![\w_])")
 _ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,200})(?<=[^\s*])\*(?![\w*])")
 _UNDERLINED = re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]{1,200})(?<=[^\s_])_(?![\w_])")
+_BULLET = re.compile(r"(?<=\n)[ \t]*[-*•][ \t]+(?=\S)")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
 _WRAPPER = re.compile(
     r"\\(?:text|textbf|textit|textrm|texttt|textsf|textnormal|emph|mathrm|mathbf|mathit|mathsf|"
@@ -76,7 +77,7 @@ def clean(text: str) -> str | None:
         The rest, without leading or trailing white space; None where the thinking was cut off, so
         that there is no answer.
 
-    >>> clean("<think>9? No.</think> It is \\(\\text{B}\\), **not** C.")
+    >>> clean("<think>9? No.</think> It is \\text{B}, **not** C.")
     'It is B, not C.'
     """
     rest = without_thinking(text)
@@ -182,23 +183,30 @@ def plain(text: str) -> str:
     `$` stays, because it is a currency too, and so does `\boxed`, which marks the answer.
     """
     if "\\" in text or "{,}" in text:
-        text = _THOUSANDS.sub(",", text)
-        text = _DELIMITER.sub(" ", text.replace("\\%", "%").replace("\\$", "$"))
-        for _ in range(3):  # wrappers in wrappers
-            text, found = _WRAPPER.subn(r"\1", text)
-            if not found:
-                break
-        text = _SPACING.sub(" ", text.replace("\\!", ""))
+        text = _without_latex(text)
     if "{{" in text:
         text = _DOUBLE_BRACES.sub(r"{\1}", text)
     if "<" in text:
         text = _HTML.sub(" ", text)
     if "**" in text or "__" in text:
         text = _STARS.sub("", text)
+    if "\n" in text:
+        text = _BULLET.sub("", text)
     if "`" in text:
         text = _FENCE.sub("", text).replace("`", "")
     if "*" in text:
         text = _ITALIC.sub(r"\1", text)
     if "_" in text:
         text = _UNDERLINED.sub(r"\1", text)
+    return text
+
+
+def _without_latex(text: str) -> str:
+    text = _THOUSANDS.sub(",", text)
+    text = _DELIMITER.sub(" ", text.replace("\\%", "%").replace("\\$", "$"))
+    for _ in range(3):  # wrappers in wrappers
+        text, found = _WRAPPER.subn(r"\1", text)
+        if not found:
+            break
+    text = _SPACING.sub(" ", text.replace("\\!", ""))
     return text

@@ -54,11 +54,11 @@ _BARE = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(
-    r"[\s\"'*]*(?:option\s|choice\s)?(?:[(\[{]\s*([A-Za-z])\s*[)\]}]|([A-Z])(?=[).:,]|\s*\n|\s+-\s|$))"
+    r"[\s\"'*]*(?:option\s|choice\s)?(?:[(\[{]\s*([A-Za-z])\s*[)\]}]|([A-Z])(?=[).:,]|\s*\n|\s+-\s|\s+(?:because|since)\b|$))"
     r"[.:,)]*"
 )
 _STANDING = re.compile(
-    r"(?<![A-Za-zÀ-ɏ0-9_'\\-])(?:(?P<option>(?:option|choice|letter|选|選|选项)\s?[(\[]?)|(?P<open>[(\[]))?"
+    r"(?<![A-Za-zÀ-ɏ0-9_'\\-])(?<!N/)(?!N/A)(?:(?P<option>(?:option|choice|letter|选|選|选项)\s?[(\[]?)|(?P<open>[(\[]))?"
     r"(?P<letter>[A-Z])(?![A-Za-zÀ-ɏ0-9_'=]|-[A-Za-z0-9]|\s=|\([a-z0-9]|\.[A-Z]\b)(?P<close>[)\]])?"
 )
 
@@ -166,7 +166,7 @@ def leading(text: str, letters: str) -> str | None:
 def standing(text: str, letters: str) -> str | None:
     """The last letter that stands alone, as MMLU-Pro's evaluation takes it; no English words.
 
-    >>> standing("Neither A nor B, so H", OPTION_LETTERS), standing("A dog", OPTION_LETTERS)
+    >>> standing("Neither A nor B, so H", "ABCDEFGH"), standing("A dog", "ABCD")
     ('H', None)
     """
     last: re.Match[str] | None = None

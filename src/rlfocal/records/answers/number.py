@@ -57,8 +57,8 @@ _LABELLED = re.compile(
 )
 _SENTENCE = re.compile(r"[.!?](?=\s+[^\s0-9])|[.!?](?=\s+[0-9]+\s+[a-z])|[。;]|\n")
 _OPERATOR = re.compile(
-    r"\s?(?:[a-z%$°'/]{0,20}|\([a-z ]{0,30}\))?\s?"
-    r"(?:[-+*/\u00d7÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
+    r"\s?\)?\s?(?:[a-z%$°'/]{0,20}|\([a-z ]{0,30}\))?\s?"
+    r"(?:of\s|[-+*/\u00d7÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"[)\s%$]*(?:[a-zA-Z°/]{1,20}\s){0,3}[)\s]*(?:=|≈|\\approx|equals)\s*")
@@ -229,8 +229,10 @@ def _worded(mark: Mark) -> str | None:
     if found is None:
         return SEVERAL if is_refusal(line) else None
     gap = line[: found.start]
+    if is_refusal(gap):
+        return SEVERAL
     if _SENTENCE.search(gap) or re.search(r"\b(?:not|n't)\b", gap):
-        return SEVERAL if is_refusal(gap) else None
+        return None
     if len(gap.split()) > _DIRECT and not _closes(full, found):
         return None
     if re.match(r"\s?[a-z]{0,12}\?", line[found.end :]):

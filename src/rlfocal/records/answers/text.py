@@ -61,7 +61,7 @@ _FUNCTION_WORDS = frozenset(
     ]
 )
 _BINARY = re.compile(
-    r"(yes|no|true|false)(?:[,;:!]|\s-+\s|—|\.(?=\s+[a-z]))\s*\S"
+    r"(yes|no|true|false)(?:[,;:!]|\s-+\s|\s*—|\.(?=\s+[a-z]))\s*\S"
     r"|(yes|no)\s(?:it|they|he|she|there|this|that|we|you|i)(?:\s|')",
 )
 _QUOTES = (('"', '"'), ("'", "'"), ("(", ")"), ("[", "]"), ("{", "}"), ("$", "$"), ("*", "*"))
@@ -261,7 +261,7 @@ def _first_clause(text: str) -> str:
         is_short = (len(word) == 1 and word.isalpha()) or word in _SHORTENED or "." in word
         if stop[0] == "." and is_short and not _STARTERS.match(text, stop.end()):
             continue
-        text = text[: stop.start()] if stop[0] != "!" else text[: stop.end()]
+        text = text[: stop.start()] if stop[0] in ".。" else text[: stop.end()]
         break
     clause = _CLAUSE.search(text, 1)
     return text if clause is None else text[: clause.start()]
