@@ -34,16 +34,12 @@ def test_example_folder_is_sound(tmp_path: Path, queries: str) -> None:
 
 def test_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store(tmp_path / "two-questions", "queries.csv", "responses.csv", "dataset.json")
-    row = {"doc_id": 0, "doc": {"question": "2 + 2?"}, "target": "4", "arguments": [["2 + 2?"]]}
-    row |= {"resps": [["4"]], "filtered_resps": ["4"], "exact_match": 1.0}
-    (tmp_path / "results" / "m").mkdir(parents=True)
-    (tmp_path / "results" / "m" / "samples_sums.jsonl").write_text(json.dumps(row))
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for example in PYTHON:
         exec(example, names)  # our own documentation
     assert (tmp_path / "copy" / "queries.parquet").is_file()
-    assert names["data"].members == ("m",)
+    assert names["data"].members == ("large-model", "small-model")
 
 
 def test_every_column_and_key_is_documented() -> None:
