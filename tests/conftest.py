@@ -13,9 +13,25 @@ import uuid
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Before NumPy is loaded: beside other busy processes, threads wait for each other. Programs that a
+# test starts inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Neither chance nor a busy machine fails a test: the same examples each time, however long each
+# takes. `--hypothesis-profile=explore` looks for new ones.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", settings.get_profile("same"), derandomize=False)
+settings.load_profile("same")
 
 REQUIRED = {name for name in os.environ.get("RLFOCAL_REQUIRE", "").split(",") if name}
 """Names of things that CI promises to have: there a missing one fails instead of skipping."""
@@ -106,7 +122,7 @@ def postgres_url() -> Iterator[str]:
         with subprocess.Popen(serve, **quiet, **as_user) as server:
             try:
                 url = f"postgresql://tester:open%20sesame@/postgres?host={folder}"
-                deadline = time.monotonic() + 30
+                deadline = time.monotonic() + 120
                 while True:
                     try:
                         psycopg.connect(url).close()
@@ -149,4 +165,6 @@ def interruptible() -> Iterator[None]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A generator with a fixed seed."""
+    import numpy as np
+
     return np.random.default_rng(20260101)

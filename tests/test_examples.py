@@ -160,7 +160,7 @@ def test_servers_write_their_addresses_and_run_until_ctrl_c(served: subprocess.P
     assert [line.split()[1] for line in printed[:2]] == base_urls(folder)
     assert len(still_listening(folder)) == 2
     served.send_signal(signal.SIGINT)
-    assert served.wait(30) == 0
+    assert served.wait(120) == 0
     assert still_listening(folder) == []
 
 
@@ -213,7 +213,7 @@ def test_logs_of_lm_eval_become_a_leaderboard(tmp_path: Path) -> None:
 
 def test_made_up_logs_are_what_their_script_makes(tmp_path: Path) -> None:
     folder = EXAMPLES / "lm_eval_logs"
-    subprocess.run([sys.executable, folder / "make_logs.py", tmp_path], check=True, timeout=60)
+    subprocess.run([sys.executable, folder / "make_logs.py", tmp_path], check=True, timeout=300)
     made = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*.json*")}
     kept = {p.relative_to(folder / "logs"): p.read_bytes() for p in folder.rglob("*.json*")}
     assert made == kept

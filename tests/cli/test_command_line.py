@@ -87,15 +87,15 @@ def test_ctrl_c_in_a_bench_ends_its_workers_too() -> None:
         start_new_session=True,
     ) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        until = time.monotonic() + 60
+        until = time.monotonic() + 240
         while len(workers := children.read_text().split()) < 3:  # two, and what tracks resources
             assert time.monotonic() < until
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
     assert process.returncode == command_line.INTERRUPTED
     assert (out, err) == ("", "interrupted\n")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -103,7 +103,7 @@ def run_through(
                 assert len(feed._held) <= 4, "no more than is claimed at once"
         return taken
 
-    return asyncio.run(asyncio.wait_for(go(), 30))
+    return asyncio.run(asyncio.wait_for(go(), 120))
 
 
 def test_each_call_comes_once_in_the_plans_order(tmp_path: Path, database: Database) -> None:
@@ -184,25 +184,33 @@ def test_a_collector_holds_on_to_nothing(tmp_path: Path, database: Database) -> 
 
     tally = asyncio.run(run())
     assert (tally.n_answered, list(tally.dropped)) == (700, ["b"])
-    # Claimed at once, waiting, under way, waiting to be written, being written.
-    assert max(held) <= 8 + 4 + 4 + 8 + 8
+    # Claimed at once, waiting, under way.
+    assert max(held) <= 8 + 4 + 4
     assert database.owners() == []
 
 
-def test_slow_calls_do_not_make_the_next_look_late(tmp_path: Path, database: Database) -> None:
+def test_slow_calls_do_not_make_the_next_look_late(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """How long to wait between two passes goes by the looking, not by the calls in between."""
     plan = plan_of(pool_of(tmp_path), database, 4)
     calls = list(plan.calls())
     database.claim([calls[0].key], "other", 60)
     feed = feed_of(plan, database)
-    came: list[float] = []
+    now, slept, sleep = [0.0], list[float](), asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(feed_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(asyncio, "sleep", note)
 
     def do(call: Call) -> None:
-        came.append(time.monotonic())
-        time.sleep(0.3)
+        now[0] += 300.0
         answer(plan, database, call)
         if call == calls[-1]:
             database.release([calls[0].key], "other")
 
     assert run_through(feed, do)[-1] == calls[0]
-    assert came[-1] - came[-2] < 0.3 * 6
+    assert slept == [feed_module._POLL_S]

@@ -51,7 +51,7 @@ def test_the_curl_commands_run(serve: Serve, tmp_path: Path) -> None:
         def run(block: str) -> Any:
             done = subprocess.run(
                 ["bash", "-c", block.replace("http://127.0.0.1:8000", served.url)],
-                env=os.environ | {"KEY": served.key}, capture_output=True, check=True, timeout=60,
+                env=os.environ | {"KEY": served.key}, capture_output=True, check=True, timeout=300,
             )  # fmt: skip
             return json.loads(done.stdout)
 

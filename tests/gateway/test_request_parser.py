@@ -292,10 +292,10 @@ MANY = 300_000
 def test_many_mistakes_hold_nobody_up(body: dict[str, Any]) -> None:
     written = json.dumps(body).encode()
     took_s = []
-    for _ in range(2):  # one may meet a collection of garbage, or another test's load
-        started = time.perf_counter()
+    for _ in range(2):  # one may meet a collection of garbage
+        started = time.thread_time()  # whatever else the machine does
         refusal(written)
-        took_s.append(time.perf_counter() - started)
+        took_s.append(time.thread_time() - started)
     assert min(took_s) < 0.5  # it was 6 s
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from raw_http import Answer, connect, exchange, head, read_answer
+from raw_http import Answer, connect, exchange, head, read_answer, until
 from serving import Served, serving
 from stub_pool import pool_file, says
 
@@ -19,42 +22,56 @@ from rlfocal.pool.stub import StubServer, StubThread
 
 MOST = 64 << 10
 SLOW_S = 0.6
+PATIENT_S = 120.0
+"""No body takes so long, on a busy machine either."""
 PATH = "/v1/chat/completions"
 BODY = json.dumps({"model": "plain", "messages": [{"role": "user", "content": "3 + 4 ="}]}).encode()
 
 
+Small = tuple[Served, StubServer]
+Send = Callable[..., Answer]
+
+
 @pytest.fixture(scope="module")
-def small(
-    trained_folder: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Served, StubServer]]:
-    """A gateway that takes 64 KiB within 0.6 s."""
-    folder = tmp_path_factory.mktemp("small")
+def small(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    """A gateway that takes 64 KiB, eight at once."""
+    with _small(trained_folder, tmp_path_factory.mktemp("small"), PATIENT_S) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def hurried(trained_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    """The same within 0.6 s."""
+    with _small(trained_folder, tmp_path_factory.mktemp("hurried"), SLOW_S) as opened:
+        yield opened
+
+
+@contextmanager
+def _small(checkpoint: Path, folder: Path, body_timeout_s: float) -> Iterator[Small]:
     with StubThread(StubServer(says)) as stub:
         path, db = pool_file(folder, stub.base_url), str(folder / "gateway.db")
-        limits: dict[str, Any] = {"most_body_bytes": MOST, "body_timeout_s": SLOW_S}
-        with serving(trained_folder, path, db, in_flight=8, **limits) as served:
+        limits: dict[str, Any] = {"most_body_bytes": MOST, "body_timeout_s": body_timeout_s}
+        with serving(checkpoint, path, db, in_flight=8, **limits) as served:
             yield served, stub
 
 
 @pytest.fixture
-def send(small: tuple[Served, StubServer]) -> Iterator[Callable[..., Answer]]:
+def send(small: Small) -> Iterator[Send]:
     """send(parts, headers...) → the reply; afterwards the gateway answers others as before."""
     served, stub = small
-
-    def post(*parts: bytes, pause_s: float = 0.0, path: str = PATH, **headers: str) -> Answer:
-        sent = {"Host": "x", "Content-Type": "application/json"} | served.headers
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return exchange(served.url, head(path, sent), *parts, pause_s=pause_s)
-
-    yield post
+    yield partial(post, served)
     n_before = len(stub.bodies)
-    body = json.loads(BODY)
-    assert httpx2.post(served.url + PATH, json=body, headers=served.headers).status_code == 200
+    assert post(served, BODY, Content_Length=str(len(BODY))).status == 200
     assert len(stub.bodies) == n_before + 1
-    assert served.gateway.n_in_flight == 0
+    assert until(lambda: served.gateway.n_in_flight == 0)
 
 
-Send = Callable[..., Answer]
+def post(
+    served: Served, *parts: bytes, pause_s: float = 0.0, path: str = PATH, **headers: str
+) -> Answer:
+    sent = {"Host": "x", "Content-Type": "application/json"} | served.headers
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return exchange(served.url, head(path, sent), *parts, pause_s=pause_s)
 
 
 def chunk(data: bytes) -> bytes:
@@ -63,10 +80,8 @@ def chunk(data: bytes) -> bytes:
 
 def test_a_body_that_says_it_is_too_long_is_refused_before_it_comes(send: Send) -> None:
     for path in (PATH, "/v1/feedback"):
-        started = time.monotonic()
-        reply = send(path=path, Content_Length=str(MOST + 1))
+        reply = send(path=path, Content_Length=str(MOST + 1))  # who waited for it would say 408
         assert (reply.status, reply.code) == (413, "body_too_large")
-        assert time.monotonic() - started < SLOW_S
 
 
 @pytest.mark.parametrize(
@@ -89,11 +104,11 @@ def test_a_chunked_body_that_is_short_enough_is_taken(send: Send, small: Any) ->
     assert len(small[1].bodies) == n_before + 1
 
 
-def test_a_body_shorter_than_it_says_ends_by_time_out(send: Send) -> None:
+def test_a_body_shorter_than_it_says_ends_by_time_out(hurried: Small) -> None:
     started = time.monotonic()
-    reply = send(BODY[:9], Content_Length=str(len(BODY)))
+    reply = post(hurried[0], BODY[:9], Content_Length=str(len(BODY)))
     assert (reply.status, reply.code) == (408, "body_timeout")
-    assert SLOW_S * 0.9 < time.monotonic() - started < SLOW_S + 2
+    assert time.monotonic() - started > SLOW_S * 0.9
 
 
 def test_what_follows_a_body_is_another_request_or_none(send: Send, small: Any) -> None:
@@ -103,27 +118,41 @@ def test_what_follows_a_body_is_another_request_or_none(send: Send, small: Any) 
     assert len(small[1].bodies) <= n_before + 1
 
 
-def test_a_body_that_drips_ends_by_time_out_whatever_comes(send: Send) -> None:
+def test_a_body_that_drips_ends_by_time_out_whatever_comes(hurried: Small) -> None:
+    # Each byte comes in time for itself, and all of them would take 10 s.
     started = time.monotonic()
-    reply = send(*[bytes([byte]) for byte in BODY[:12]], pause_s=0.1, Content_Length="99")
+    drops = [bytes([byte]) for byte in BODY[:12]]
+    reply = post(hurried[0], *drops, pause_s=0.1, Content_Length="99")
     assert (reply.status, reply.code) == (408, "body_timeout")
-    assert time.monotonic() - started < SLOW_S + 2
+    assert time.monotonic() - started > SLOW_S * 0.9
 
 
-def test_slow_bodies_fill_the_places_only_until_they_time_out(
-    small: tuple[Served, StubServer], send: Send
-) -> None:
-    served, _ = small
+def slow_bodies(served: Served) -> list[socket.socket]:
+    """As many as there are places, each of which has begun."""
     sent = {"Host": "x", "Content-Type": "application/json", "Content-Length": "99"}
     socks = [connect(served.url) for _ in range(8)]
     for sock in socks:
         sock.sendall(head(PATH, sent | served.headers))
-    time.sleep(0.2)
+    return socks
+
+
+def test_slow_bodies_fill_the_places(small: Small, send: Send) -> None:
+    served, _ = small
+    socks = slow_bodies(served)
+    assert until(lambda: served.gateway.n_in_flight == 8)
     turned_away = send(BODY, Content_Length=str(len(BODY)))
     assert (turned_away.status, turned_away.code) == (429, "overloaded")
     assert int(turned_away.headers["retry-after"]) >= 1
+    for sock in socks:
+        sock.close()
+    assert until(lambda: served.gateway.n_in_flight == 0)
+
+
+def test_slow_bodies_fill_the_places_only_until_they_time_out(hurried: Small) -> None:
+    served, _ = hurried
+    socks = slow_bodies(served)
     assert [read_answer(sock).status for sock in socks] == [408] * 8
-    assert send(BODY, Content_Length=str(len(BODY))).status == 200
+    assert until(lambda: post(served, BODY, Content_Length=str(len(BODY))).status == 200)
     for sock in socks:
         sock.close()
 
@@ -132,13 +161,13 @@ def test_slow_bodies_fill_the_places_only_until_they_time_out(
 def test_a_compressed_body_is_refused_unread(send: Send, encoding: str) -> None:
     bomb = gzip.compress(b" " * (64 << 20))
     assert len(bomb) < 2 * MOST
-    started = time.monotonic()
+    started = time.process_time()
     reply = send(bomb, Content_Length=str(len(bomb)), Content_Encoding=encoding)
     assert (reply.status, reply.code) == (415, "unsupported_media_type")
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 0.3  # to unpack it takes longer, in this process
 
 
-def test_a_body_of_two_lengths_is_no_request(small: tuple[Served, StubServer], send: Send) -> None:
+def test_a_body_of_two_lengths_is_no_request(small: Small, send: Send) -> None:
     served, stub = small
     n_before = len(stub.bodies)
     # What one server takes for the body of the first request, another takes for a second one.
@@ -198,7 +227,7 @@ def test_hostile_json_is_an_answer_or_a_typed_refusal(send: Send, body: bytes, c
     ],
 )  # fmt: skip
 def test_what_is_no_http_is_refused(small: Any, send: Send, data: bytes) -> None:
-    reply = exchange(small[0].url, data, b"\r\n\r\n", timeout_s=5)
+    reply = exchange(small[0].url, data, b"\r\n\r\n")
     assert reply.status in (0, 400, 401, 404)
 
 
@@ -233,11 +262,9 @@ def test_a_head_that_does_not_end_is_waited_for_only_so_long(
     small: Any, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "HEAD_TIMEOUT_S", 0.5)
-    started = time.monotonic()
     for parts in ([b""], [b"GET /healthz HTTP/1.1\r\n"], [b"GET /h", *[b"x"] * 20]):
-        reply = exchange(small[0].url, *parts, pause_s=0.1, timeout_s=5)
+        reply = exchange(small[0].url, *parts, pause_s=0.1)  # who is waited for gets no reply
         assert reply.status in (0, 408)
-    assert time.monotonic() - started < 8
     # One that has been answered is kept for the next request.
     asked = head("/healthz", {"Host": "x"}, method="GET")
     with connect(small[0].url) as sock:

@@ -15,14 +15,18 @@ REQUEST = Request((Message("user", "?"),))
 
 
 class Slow(Wrapper):
-    """Takes a while to open, or cannot be opened."""
+    """Opens when it may, or cannot be opened."""
 
     def __init__(self, *, broken: bool = False) -> None:
         self.broken, self.log = broken, list[str]()
+        self.is_opening, self.may_open = asyncio.Event(), asyncio.Event()
+        self.may_open.set()
 
     async def __aenter__(self) -> Slow:
         self.log.append("opening")
-        await asyncio.sleep(0.05)
+        self.is_opening.set()
+        await asyncio.sleep(0)
+        await self.may_open.wait()
         if self.broken:
             raise ConfigError("no such file")
         self.log.append("open")
@@ -43,7 +47,7 @@ def test_it_is_opened_once_for_all_who_come_together() -> None:
     async def run() -> None:
         async with OnDemand(slow) as endpoint:
             assert slow.log == []
-            await asyncio.gather(*(endpoint.send(REQUEST, timeout_s=1) for _ in range(3)))
+            await asyncio.gather(*(endpoint.send(REQUEST, timeout_s=60) for _ in range(3)))
 
     asyncio.run(run())
     assert slow.log == ["opening", "open", "sent", "sent", "sent", "closed"]
@@ -65,10 +69,13 @@ def test_who_gives_up_while_it_opens_leaves_it_to_others() -> None:
 
     async def run() -> None:
         async with OnDemand(slow) as endpoint:
-            first = asyncio.create_task(endpoint.send(REQUEST, timeout_s=1))
-            await asyncio.sleep(0.01)
+            slow.may_open.clear()
+            first = asyncio.create_task(endpoint.send(REQUEST, timeout_s=60))
+            await slow.is_opening.wait()
             first.cancel()
-            assert (await endpoint.send(REQUEST, timeout_s=1)).text == "yes"
+            await asyncio.wait([first])
+            slow.may_open.set()
+            assert (await endpoint.send(REQUEST, timeout_s=60)).text == "yes"
 
     asyncio.run(run())
     assert slow.log == ["opening", "open", "sent", "closed"]
@@ -81,7 +88,7 @@ def test_an_endpoint_that_cannot_be_opened_says_so_to_all() -> None:
         async with OnDemand(slow) as endpoint:
             for _ in range(2):
                 with pytest.raises(ConfigError, match="no such file"):
-                    await endpoint.send(REQUEST, timeout_s=1)
+                    await endpoint.send(REQUEST, timeout_s=60)
 
     asyncio.run(run())
     assert slow.log == ["opening"]

@@ -113,7 +113,7 @@ class Tab:
         assert all(url.startswith((self.served.url, "data:")) for url in self.asked)
 
 
-def until(page: Any, condition: str, most_s: float = 15) -> None:
+def until(page: Any, condition: str, most_s: float = 60) -> None:
     """Wait; Playwright's own way evaluates a text in the page, which its policy forbids."""
     deadline = time.monotonic() + most_s
     while not page.evaluate(condition):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_GRACE_S = 40.0
+_GRACE_S = 120.0
 _COMMAND = [sys.executable, "-c", "from rlfocal.cli.main import main; main()"]
 
 

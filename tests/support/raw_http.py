@@ -28,7 +28,7 @@ class Answer:
         return str(json.loads(self.body)["error"]["code"])
 
 
-def connect(url: str, timeout_s: float = 20.0) -> socket.socket:
+def connect(url: str, timeout_s: float = 60.0) -> socket.socket:
     parts = urlsplit(url)
     return socket.create_connection((parts.hostname or "", parts.port or 80), timeout=timeout_s)
 
@@ -42,7 +42,7 @@ def head(
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def exchange(url: str, *parts: bytes, pause_s: float = 0.0, timeout_s: float = 20.0) -> Answer:
+def exchange(url: str, *parts: bytes, pause_s: float = 0.0, timeout_s: float = 60.0) -> Answer:
     """Send some bytes, and read one reply."""
     with connect(url, timeout_s) as sock:
         for part in parts:
@@ -76,7 +76,7 @@ def read_answer(sock: socket.socket) -> Answer:
         data += part
 
 
-def until(is_so: Callable[[], Any], within_s: float = 5.0) -> bool:
+def until(is_so: Callable[[], Any], within_s: float = 60.0) -> bool:
     """Wait for something; False where it does not come about."""
     ends = time.monotonic() + within_s
     while not (found := is_so()) and time.monotonic() < ends:

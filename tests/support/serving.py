@@ -21,7 +21,7 @@ from rlfocal.gateway.store import Limits, Store, open_store
 from rlfocal.pool.settings import read_pool
 from rlfocal.rl.checkpoint import load_checkpoint
 
-_GRACE_S = 20.0
+_GRACE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Served:
         return made.plaintext
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Wait for what a gateway does in its own time."""
     end = time.monotonic() + seconds
     while not condition():

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-_GRACE_S = 10.0
+_GRACE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Reply:
     wait_s: float = 0.0
     pause_s: float = 0.0
     """Between two words of a stream."""
+    may_say: Callable[[int], bool] = lambda k: True
+    """Whether word k of a stream (a whole reply: 0) may be said yet; it is waited for."""
     cut_after: int | None = None
     """Words, after which the connection breaks."""
 
@@ -95,6 +97,7 @@ class SpyUpstream:
             said = self._says(got)
             reply = Reply(said) if isinstance(said, str) else said
             await asyncio.sleep(reply.wait_s)
+            await _until_it_may(reply, 0)
             streams = got.raw and got.body.get("stream") and reply.status == 200
             if streams and reply.json is None:
                 return await _streamed(request, reply)
@@ -133,6 +136,12 @@ def _whole(got: Received, reply: Reply) -> dict[str, Any]:
     }  # fmt: skip
 
 
+async def _until_it_may(reply: Reply, k: int) -> None:
+    async with asyncio.timeout(_GRACE_S):
+        while not reply.may_say(k):  # noqa: ASYNC110 - another thread says so
+            await asyncio.sleep(0.005)
+
+
 async def _streamed(request: web.Request, reply: Reply) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
@@ -147,6 +156,7 @@ async def _streamed(request: web.Request, reply: Reply) -> web.StreamResponse:
             assert request.transport is not None
             request.transport.close()
             return response
+        await _until_it_may(reply, k)
         await event({"content": word})
         await asyncio.sleep(reply.pause_s)
     for k, call in enumerate(reply.tool_calls):

@@ -33,7 +33,7 @@ POOL = """
 [endpoints.stub]
 base_url = "{url}"
 attempts = 1
-timeout_s = 20
+timeout_s = 60
 
 [[members]]
 name = "plain"
