@@ -41,6 +41,8 @@ _NUMBER = re.compile(
     r"(?<![\w.)])[-+\u2212]?\\?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:\s?/\s?[0-9]+|\s?\\?%|\u00b0)?"
     r"|\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+|\\?%)?"
     r"|-?\\[dt]?frac\{[^{}]{1,50}\}\{[^{}]{1,50}\}"
+    r"|[0-9]{0,9}(?:\\sqrt\{[^{}]{1,50}\}|\u221a(?:[0-9]+|\([^()]{1,50}\)))"
+    r"|[(\[][-0-9./ ]{1,30}(?:,[-0-9./ ]{1,30}){1,3}[)\]]"
 )
 
 
@@ -51,12 +53,13 @@ def picked(text: str, *, truncated: bool = False) -> str | None:
     """
     if truncated:
         return _complete(text)
+    text = _unquoted(text)
     if _is_answer(text):
         return text.strip() or None
     spoken = without_thinking(text)
     if spoken is None:
         return None
-    spoken = _STARS.sub("", spoken).strip()
+    spoken = _unquoted(_STARS.sub("", spoken))
     if _is_answer(spoken):
         return spoken or None
     spoken = first_reply(spoken, marks(spoken), _is_answer)
@@ -75,12 +78,20 @@ def _complete(text: str) -> str | None:
     spoken = without_thinking(text)
     if spoken is None:
         return None
-    spoken = _STARS.sub("", spoken).strip()
+    spoken = _unquoted(_STARS.sub("", spoken))
     found = _boxed(spoken) or _marked(spoken)
     # What the reply ends on may have been going on.
     if found is None or len(found) > MAX_CHARS or spoken.endswith(found):
         return None
     return found
+
+
+def _unquoted(text: str) -> str:
+    """Without stars, code marks and quotes around all of it."""
+    text = text.strip()
+    while len(text) > 1 and text[0] in "*`\"'_" and text[-1] in text[0] + ".":
+        text = text[1:].rstrip(".")[:-1].strip()
+    return text
 
 
 def _boxed(text: str) -> str | None:
@@ -150,7 +161,7 @@ def _first_of(rest: str) -> str | None:
     inside = [s for s in segments if s[1] <= len(sentence)]
     if inside and len(_WORDS.findall(sentence[: inside[-1][0]])) > 0:
         return inside[-1][2]
-    sentence = sentence.strip(" *_\"'")
+    sentence = _unquoted(sentence)
     if len(_WORDS.findall(sentence)) > 6:
         return _last_number(sentence)
     return sentence or None

@@ -84,6 +84,7 @@ _NAMES = re.compile(r"\([a-z](?:_[0-9])?(?:,[a-z](?:_[0-9])?)+\)")
 _LONG_NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|[A-Z]{2,3}|\\(?:angle|overline|triangle).*|[A-Za-z]+\([^()]*\)|\|[^|]*\|)"
 )
+_REAL_WORDS = ("all real numbers", "all reals", "all real x", "real numbers", "all real values")
 _RELATIONS = ("\\le", "\\ge", "\\ne", "\\in", "\\approx", "<", ">", "=")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 _LETTER = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]")
@@ -96,6 +97,7 @@ _MATRIX = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z]{4,}|[A-Z][A-Za-z]{2,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll")
 _NOTHING = ("\\emptyset", "\\{\\}")
+_HOLE = re.compile(r"\\(?:mathbb\{R\}|R)\\(?:setminus|backslash|smallsetminus) ?\\\{([^{},]+)\\\}")
 _REALS = ("\\mathbb{R}", "\\R", "\\Re", "(-\\infty,\\infty)")
 
 
@@ -123,10 +125,17 @@ def parsed(text: str, depth: int = 0) -> Node:
 
 
 def reduced(text: str) -> str:
-    """The last side of an equation of numbers: "2+3=5" answers 5."""
+    """What an equation of numbers ends on: "2+3=5" answers 5, and so does "a+b=2+3=5"."""
+    text = text.lstrip("=")
     sides = [s for _, s in split(text, ("=",))]
-    if len(sides) > 1 and all(sides) and not _has_letters(sides[0]) and "\\text" not in sides[0]:
+    if len(sides) == 1 or not all(sides) or "\\text" in "".join(sides[:-1]):
+        return text
+    if len(split(text, (",", ";"))) > 1:
+        return text
+    if not _has_letters(sides[0]):
         return sides[-1]
+    if len(sides) > 2 and not _has_letters(sides[-1]):
+        return f"{sides[0]}={sides[-1]}" if _NAME.fullmatch(sides[0]) else sides[-1]
     return text
 
 
@@ -169,7 +178,7 @@ def _closes(text: str) -> bool:
 def _words(text: str, depth: int) -> Node | None:
     if text in _NOTHING:
         return Words("none")
-    if text in _REALS:
+    if text in _REALS or words_of(text.removeprefix("\\text{").rstrip("}")) in _REAL_WORDS:
         return Group("()", (Scalar("-\\infty"), Scalar("\\infty")))
     inside = re.fullmatch(r"\\text\{([^{}]*)\}", text)
     words = inside[1] if inside else text
@@ -306,6 +315,8 @@ def _bound(
 
 
 def _union(text: str, depth: int) -> Node | None:
+    if hole := _HOLE.fullmatch(text):
+        text = f"(-\\infty,{hole[1]})\\cup({hole[1]},\\infty)"
     pieces = [p for _, p in split(text, ("\\cup",))]
     if not 1 < len(pieces) <= MAX_PARTS:
         return None

@@ -40,8 +40,8 @@ MAX_STARTS = 50
 RENEW_AFTER = 20_000
 MAX_CHARS = 1500
 _HUGE = re.compile(
-    r"[0-9]{200}|\^\s*(?:\{-?[0-9]{5,}|\{[0-9]+\^|\{[0-9]+!)|[0-9]{4,}\s*!|!\s*!|\)\s*!"
-    r"|(?:[({\[]\s*){40}"
+    r"[0-9]{200}|\^\s*(?:\{-?[0-9]{5,}|\{[0-9]+\^|\{[0-9]+!)|[0-9]{4,}\s*!|!\s*\)?\s*!"
+    r"|(?:[0-9]{4,}|\^)[^()]{0,40}\)\s*!|(?:[({\[]\s*){40}"
 )
 """Powers, factorials and nesting that take all the time there is, for a number nobody means."""
 CACHE_SIZE = 100_000

@@ -184,8 +184,7 @@ def written(text: str) -> str:
     text = re.sub(r"\\[,!;:>]|\\ |~|\{,\}", lambda f: "," if f[0] == "{,}" else " ", text)
     text = _COMMAND.sub(_same_command, text)
     text = _unwrapped(text)
-    text = _words(text)
-    text = _dollars(text)
+    text = _MAGNITUDE.sub(_power_of_ten, _words(_dollars(text)))
     text = _CIRC.sub(r"^\\circ ", text)
     text = _BARE_FUNCTION.sub(r"\\\1 ", text)
     text = _BARE_CONSTANT.sub(lambda f: r"\infty " if f[1][:3] == "inf" else rf"\{f[1]} ", text)
@@ -264,6 +263,11 @@ def _unwrapped_one(found: re.Match[str]) -> str:
     return rf"\text{{{bare}}}" if re.search(r"[A-Za-z]{2}|[a-z]\.[a-z]", bare) else f" {inside} "
 
 
+def _power_of_ten(found: re.Match[str]) -> str:
+    rest = found[2].strip()
+    return rf"\times 10^{{{_POWERS[found[1]]}}}" + (rf"\text{{{rest}}}" if rest else "")
+
+
 def _words(text: str) -> str:
     r"""Bare words become \text{...} where they are a unit, a conjunction or all there is."""
     bare = _TEXT_PIECE.sub("", text)
@@ -279,6 +283,8 @@ def _words(text: str) -> str:
 
 
 _NUMBER_FIRST = re.compile(r"[-+$0-9.,:/ ]*[0-9][-+0-9.,:/ %]*(?:[A-Za-z.]+[ ]?){0,3}")
+_POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_MAGNITUDE = re.compile(r"(?<=[0-9])\s*\\text\{(thousand|million|billion|trillion)((?: [^{}]*)?)\}")
 _LETTER_UNITS = set("mgslhLJNVWAKCFTH")
 _LETTER_AFTER_NUMBER = re.compile(r"\A([-+0-9.,/ ]*[0-9]) +([mgslLhJNWVK])[.\s]*\Z")
 _ONLY_WORDS = re.compile(r"[A-Za-z][A-Za-z'\-]*(?:,? [A-Za-z'\-]+)*")
