@@ -15,7 +15,7 @@ from rlfocal.records import Dataset
 from rlfocal.records.build import build_table
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.smells import smells
-from rlfocal.records.spellings import SPELLINGS, respelled
+from rlfocal.records.spellings import NUMBERS, SPELLINGS
 from rlfocal.records.synthetic import demo_dataset
 
 N = 60
@@ -91,9 +91,9 @@ def test_most_replies_unusable() -> None:
     assert smelt(data({"ann": GOOD, "bob": half})) == ()
 
 
-def rewritten(texts: list[str], spelling: str, *, label: bool = False) -> list[str | None]:
-    way = SPELLINGS[spelling]
-    return list(respelled(pa.array(texts), way.label if label else way.answer).to_pylist())
+def alike(answer: str | None, label: str, spelling: str) -> bool:
+    way = {**SPELLINGS, **NUMBERS}[spelling]
+    return bool(way(pa.array([answer], pa.string()), pa.array([label]))[0])
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,15 @@ def rewritten(texts: list[str], spelling: str, *, label: bool = False) -> list[s
         ("Option (b)", "B", "what follows the first letter"),
         ("so it is 12 apples", "12", "what stands around the last number"),
         ("3 and then 4,000.0", "4000", "what stands around the last number"),
+        ("3.14159", "3.14", "rounding"),
+        ("0.3", "0.333", "rounding"),
+        ("17.6", "18", "rounding"),
+        ("0.58", "58", "a factor of 100"),
+        ("-5800", "-58", "a factor of 100"),
     ],
 )
 def test_spellings(answer: str, label: str, spelling: str) -> None:
-    (one,), (other,) = rewritten([answer], spelling), rewritten([label], spelling, label=True)
-    assert one == other is not None
+    assert alike(answer, label, spelling)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +132,17 @@ def test_spellings(answer: str, label: str, spelling: str) -> None:
         ("5/2/2021", "5/1/2021", "what stands around the last number"),
         ("12", "1", "what stands around the last number"),
         ("%", "%%", "'%'"),
+        ("3.15", "3.14", "rounding"),
+        ("17.4", "18", "rounding"),
+        ("0", "0.58", "a factor of 100"),
+        ("0", "0", "a factor of 100"),
+        ("5.8", "58", "a factor of 100"),
+        ("9" * 40, "9" * 41, "rounding"),
     ],
 )
 def test_spellings_keep_apart_what_differs(answer: str, label: str, spelling: str) -> None:
-    (one,), (other,) = rewritten([answer], spelling), rewritten([label], spelling, label=True)
-    assert one is None or one != other
+    assert not alike(answer, label, spelling)
+    assert not alike(None, label, spelling)
 
 
 def test_answers_that_are_the_label_in_another_spelling() -> None:
@@ -151,6 +161,19 @@ def test_a_few_other_spellings_are_none() -> None:
     labels = [f"{i}" if i % 2 else f"word{i}" for i in range(N)]
     few = [f"say {t}" if i in (1, 3, 5, 7) else t for i, t in enumerate(partly(labels, 4))]
     assert smelt(data({"ann": partly(labels, 3), "bob": few}, labels)) == ()
+
+
+def test_numbers_that_are_rounded_or_percentages() -> None:
+    labels = [f"{i}.{i:02d}" for i in range(10, 10 + N)]
+    exact = [f"{label}123" for label in labels]
+    share = [f"{float(label) / 100:.6f}" for label in labels]
+    said = smelt(data({"ann": partly(labels, 3, "7"), "bob": exact, "cyd": share}, labels))
+    assert [line[:60] for line in said if line[:3] in ("bob", "cyd")] == [
+        "bob: 0 % right on 60 queries: look how it writes its answers",
+        "cyd: 0 % right on 60 queries: look how it writes its answers",
+        "bob: 60 wrong answers equal the label up to rounding: q0: '1",
+        "cyd: 60 wrong answers equal the label up to a factor of 100:",
+    ]
 
 
 def test_nearly_equal_names() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.records.dataset import Dataset
-from rlfocal.records.spellings import SPELLINGS, Spelling, respelled
+from rlfocal.records.kinds import AS_THEY_ARE
+from rlfocal.records.spellings import NUMBERS, SPELLINGS, Alike
 from rlfocal.records.table import CandidateKind, ResponseTable
 
 __all__ = ["smells"]
@@ -36,6 +37,8 @@ AT_LEAST, SHARE = 5, 0.05
 SAMPLE = 30_000
 """Wrong answers looked at; where something is found, all of that member's are."""
 WORST, SHOWN = 3, 5
+_DECLARE = "; `answers` in dataset.json (number, choice, text, date, math) says what is equal"
+_REWRITE = "; if they are meant to be equal, write answers as the labels are written"
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
@@ -106,6 +109,15 @@ class _Rows:
         same = pc.equal(self.answer, self.label).fill_null(False)
         return np.asarray(same.to_numpy(zero_copy_only=False), dtype=bool)
 
+    def of_kind(self, *kinds: str) -> Bools:
+        """bool[R]: responses to open questions of tasks of one of these kinds."""
+        task = self.queries["task"].combine_chunks().dictionary_encode()
+        known = self.dataset.kinds
+        wanted = [t in known and known[t].name in kinds for t in task.dictionary.to_pylist()]
+        is_open = self.queries["choices"].is_null().to_numpy()
+        own = np.array(wanted, dtype=bool)[task.indices.to_numpy()] & is_open
+        return np.asarray(own[self.query])
+
     def in_table(self, rows: Bools) -> tuple[Ints, Ints, Ints]:
         """Those of the rows whose query the table has; and their query and member there."""
         own = np.flatnonzero(rows & (self._place[self.query] >= 0))
@@ -156,7 +168,15 @@ def _example(rows: _Rows, member: int | None = None) -> str:
 
 def _spelt_otherwise(rows: _Rows) -> Iterator[str]:
     """Wrong answers that are the label in another spelling."""
-    wrong = np.flatnonzero(rows.compared & ~rows.equal)
+    wrong = rows.compared & ~rows.equal
+    texts = np.flatnonzero(wrong & rows.of_kind(AS_THEY_ARE, "text", "math"))
+    yield from _alike_up_to(rows, texts, SPELLINGS, _DECLARE)
+    numbers = np.flatnonzero(wrong & rows.of_kind("number"))
+    yield from _alike_up_to(rows, numbers, NUMBERS, _REWRITE)
+
+
+def _alike_up_to(rows: _Rows, wrong: Ints, ways: Mapping[str, Alike], remedy: str) -> Iterator[str]:
+    """A line for each way in which many wrong answers of some member equal their label."""
     if not len(wrong):
         return
     sample, share = wrong, min(1.0, SAMPLE / len(wrong))
@@ -165,21 +185,29 @@ def _spelt_otherwise(rows: _Rows) -> Iterator[str]:
     n_members = rows.table.n_members
     labelled = np.bincount(rows.member[rows.compared], minlength=n_members)
     left = np.ones(len(sample), dtype=bool)
-    for name in SPELLINGS:
+    for name, way in ways.items():
         own = sample[left]
-        alike = _alike(rows, own, SPELLINGS[name])
+        alike = _alike(rows, own, way)
         count = np.bincount(rows.member[own[alike]], minlength=n_members) / share
         smelly = np.flatnonzero((count >= AT_LEAST) & (count >= SHARE * labelled))
         found: list[tuple[int, int, int]] = []
         for member in smelly.tolist():
             rest = wrong if share < 1 else own
             mine = rest[rows.member[rest] == member]
-            same = mine[_alike(rows, mine, SPELLINGS[name])]
+            same = mine[_alike(rows, mine, way)]
             if len(same) >= AT_LEAST:
                 found.append((-len(same), member, int(same[0])))
         if found:
-            yield _said(rows, name, sorted(found))
+            yield _said(rows, name, sorted(found)) + remedy
         left[np.flatnonzero(left)[alike]] = False
+
+
+def _alike(rows: _Rows, at: Ints, way: Alike) -> Bools:
+    """bool[at]: where answer and label are alike in this way."""
+    if not len(at):
+        return np.zeros(0, dtype=bool)
+    places = pa.array(at)
+    return way(rows.answer.take(places), rows.label.take(places))
 
 
 def _said(rows: _Rows, spelling: str, found: Sequence[tuple[int, int, int]]) -> str:
@@ -190,21 +218,8 @@ def _said(rows: _Rows, spelling: str, found: Sequence[tuple[int, int, int]]) -> 
     return (
         f"{rows.member_name(member)}: {-count:,} wrong answers equal the label up to {spelling}: "
         f"{rows.query_id(rows.query[row])}: {_short(rows.answer[row])} for "
-        f"{_short(rows.label[row])}"
-        + (f"; so do those of {', '.join(others)}" if others else "")
-        + "; `answers` in dataset.json (number, choice, text, date, math) says what is equal"
+        f"{_short(rows.label[row])}" + (f"; so do those of {', '.join(others)}" if others else "")
     )
-
-
-def _alike(rows: _Rows, at: Ints, spelling: Spelling) -> Bools:
-    """bool[at]: where answer and label are one text after rewriting both."""
-    if not len(at):
-        return np.zeros(0, dtype=bool)
-    places = pa.array(at)
-    answers = respelled(rows.answer.take(places), spelling.answer)
-    labels = respelled(rows.label.take(places), spelling.label)
-    same = pc.equal(answers, labels).fill_null(False)
-    return np.asarray(same.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _unusable(rows: _Rows) -> Iterator[str]:
