@@ -49,7 +49,8 @@ def members_of(logs: Sequence[LogFile], notes: list[str]) -> dict[str, list[LogF
             )
             groups = [{task: logs for g in groups for task, logs in g.items()}]
         for name, group in zip(_names(model, groups), groups, strict=True):
-            members[name] = [_newest(name, same, notes) for same in group.values()]
+            newest = [_newest(name, same, notes) for same in group.values()]
+            members[name] = sorted(newest, key=lambda log: (log.task, str(log.path)))
     return members
 
 
