@@ -152,3 +152,53 @@ def test_bad_budgets_are_refused_before_the_data_are_read(
     assert ran.code != 0
     assert said in ran.err
     assert "nowhere" not in ran.err
+
+
+def _with_holes(small: Path) -> None:
+    """Only bob answers the last six queries."""
+    path = small / "responses.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = [r for r in rows if r["member"] == "bob" or int(r["query_id"][1:]) < 6]
+    path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+
+
+def test_complete_uses_what_every_member_answered(run: Run, small: Path) -> None:
+    _with_holes(small)
+    ran = run("bench", small, *QUICK, "--strategies", "plurality")
+    assert ran.code == 0
+    assert "withheld" in ran.out
+    assert "measured" in ran.out
+    assert "--complete compares on the 6 of 12 queries that all 3 members answered" in ran.out
+    ran = run("bench", small, *QUICK, "--strategies", "plurality", "--complete", "--json", "-")
+    found = json.loads(ran.out)
+    assert found["missing"] is None
+    assert found["protocol"]["n_queries"] == 6
+    assert "only the 6 of 12 queries that all 3 members answered are used" in found["notes"]
+
+
+def test_no_complete_query_is_refused_before_any_work(run: Run, small: Path) -> None:
+    path = small / "responses.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    kept = [r for r in rows if (r["member"] == "bob") == (int(r["query_id"][1:]) % 2 == 0)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+    ran = run("bench", small, *QUICK, "--complete")
+    assert ran.code != 0
+    assert "no query was answered by all 3 members" in ran.err
+
+
+def test_unlabelled_queries_are_left_out_and_counted(run: Run, small: Path) -> None:
+    path = small / "queries.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows[6:]:
+        row["label"] = None
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    answers = small / "responses.jsonl"
+    found = [json.loads(line) | {"score": None} for line in answers.read_text().splitlines()]
+    answers.write_text("".join(json.dumps(row) + "\n" for row in found))
+    ran = run("bench", small, *QUICK, "--strategies", "plurality", "--json", "-")
+    result = json.loads(ran.out)
+    assert result["protocol"]["n_queries"] == 6
+    assert "6 of 12 queries have no label and no score; they are left out" in result["notes"]
+    assert result["missing"] is None
+    shown = run("inspect", small).out
+    assert "6 of 12 queries" in shown

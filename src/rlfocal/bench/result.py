@@ -155,7 +155,9 @@ class BenchResult:
         lines = [f"# {self.data}", ""]
         if self.synthetic:
             lines += ["**Synthetic data: simulated members, not recorded models.**", ""]
-        lines += [self.describe(), "", *_HEADER, *map(_markdown_row, self.rows), ""]
+        measured = self.missing is not None
+        lines += [self.describe(), "", *(_HEADER_MEASURED if measured else _HEADER)]
+        lines += [*(_markdown_row(row, measured=measured) for row in self.rows), ""]
         lines += [f"- {note}" for note in self.notes]
         lines += [f"- not applicable: {s}: {reason}" for s, reason in self.not_applicable.items()]
         if self.budgets:
@@ -310,6 +312,14 @@ _HEADER = (
 )
 
 
+_HEADER_MEASURED = tuple(
+    line.replace("verdict |", "verdict | measured |").replace(
+        "|:--|--:|--:|:--|", "|:--|--:|--:|:--|--:|"
+    )
+    for line in _HEADER
+)
+
+
 def _gain(row: LeaderboardRow) -> str:
     if row.gain_over_best_single is None or row.gain_ci is None:
         return "-"
@@ -317,7 +327,7 @@ def _gain(row: LeaderboardRow) -> str:
     return f"{100 * row.gain_over_best_single:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def _markdown_row(row: LeaderboardRow) -> str:
+def _markdown_row(row: LeaderboardRow, *, measured: bool) -> str:
     low, high = (100 * value for value in row.accuracy_ci)
     cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
     closed = "-" if row.oracle_gap_closed is None else f"{100 * row.oracle_gap_closed:.0f} %"
@@ -326,6 +336,7 @@ def _markdown_row(row: LeaderboardRow) -> str:
         f"{100 * row.accuracy:.1f} [{low:.1f}, {high:.1f}]",
         _gain(row),
         row.verdict,
+        *([f"{row.n_measured:,}"] if measured else []),
         f"{row.mean_calls:.2f}",
         cost,
         f"{row.mean_rounds:.2f}",

@@ -29,15 +29,18 @@ def leaderboard(result: BenchResult) -> Html:
     scale = (min(lows, default=0.0), max(highs, default=1.0))
     priced = any(row.mean_cost_usd is not None for row in result.rows)
     head = ["Strategy", "Accuracy, %", "95 % interval", "Against best single", "Gain, points"]
-    head += ["95 % interval", "Calls"]
+    measured = result.missing is not None
+    head += ["95 % interval", *(["Measured"] if measured else []), "Calls"]
     head += ["Cost, $"] if priced else []
     head += ["Rounds", "Oracle gap closed", "Fit"]
-    rows = [_cells(row, scale, priced=priced) for row in result.rows]
+    rows = [_cells(row, scale, priced=priced, measured=measured) for row in result.rows]
     marks = [row.verdict.replace(" ", "-") for row in result.rows]
     return table(head, rows, label="Leaderboard", classes="leaderboard", row_classes=marks)
 
 
-def _cells(row: LeaderboardRow, scale: tuple[float, float], *, priced: bool) -> list[str]:
+def _cells(
+    row: LeaderboardRow, scale: tuple[float, float], *, priced: bool, measured: bool
+) -> list[str]:
     gain = gain_ci = ""
     if row.verdict not in ("reference", "bound") and row.gain_ci is not None:
         gain = points(row.gain_over_best_single or 0.0)
@@ -50,6 +53,7 @@ def _cells(row: LeaderboardRow, scale: tuple[float, float], *, priced: bool) -> 
         verdict_word(row.verdict),
         gain,
         Html(f'<span class="ci">{gain_ci}</span>'),
+        *([f"{row.n_measured:,}"] if measured else []),
         number(row.mean_calls, 2),
     ]
     if priced:
