@@ -1,0 +1,223 @@
+"""Samples of every_eval_ever (`*_samples.jsonl`), and the run's description beside each.
+
+A sample has one line for each metric; one metric counts. Lines are read by
+`every_eval_ever_rows`. Source: evaleval/every_eval_ever 0.3.0, its schemas.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import zstandard
+
+from rlfocal.errors import RecordError, nearest
+from rlfocal.records.importers.every_eval_ever_rows import record_of
+from rlfocal.records.importers.json_files import (
+    Fields,
+    LeftOut,
+    files_under,
+    json_lines,
+    load_json,
+    object_of,
+    read_files,
+    read_rows,
+    shown,
+)
+from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.registry import importer
+from rlfocal.records.importers.runs import Run, settings_of, told_apart
+
+__all__ = ["read_every_eval_ever"]
+
+_COMPARING = re.compile("acc|exact|match|choice|correct|equiv|^em", re.IGNORECASE)
+"""Metrics that compare an answer with a reference."""
+_STEM = re.compile(r"(_samples)?\.jsonl(\.gz|\.zst)?$")
+_SETTINGS = ("temperature", "top_p", "top_k", "max_tokens", "reasoning", "prompt_template")
+
+
+@importer(
+    "every-eval-ever",
+    "Samples of every_eval_ever (*_samples.jsonl), or folders of them.",
+)
+def read_every_eval_ever(
+    paths: Sequence[Path],
+    *,
+    metric: Annotated[
+        str | None, "Metric (evaluation_result_id) that counts; else the first that compares."
+    ] = None,
+) -> Logged:
+    """Read samples of every_eval_ever, graded again from replies and references."""
+    notes: list[str] = []
+    left = LeftOut(notes)
+    files = files_under(paths, _belongs, "samples of every_eval_ever (*_samples.jsonl)")
+    runs: list[Run] = []
+
+    def read(path: Path) -> Iterable[Record]:
+        found = _read_file(path, metric, left, notes)
+        runs.extend(found)
+        return [record for run in found for record in run.records]
+
+    read_files(files, read, left)
+    return Logged(records=told_apart(runs, notes), source="every_eval_ever", notes=notes)
+
+
+def _belongs(path: Path) -> bool:
+    return path.is_file() and _STEM.search(path.name) is not None
+
+
+@dataclass
+class _Group:
+    """Lines of one task and metric."""
+
+    records: list[Record] = field(default_factory=list)
+    scores: list[Any] = field(default_factory=list)
+
+
+def _read_file(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> list[Run]:
+    groups: dict[str, dict[str, _Group]] = defaultdict(lambda: defaultdict(_Group))
+
+    def parse(line: tuple[str, bytes]) -> Record | None:
+        row = object_of(line)
+        task = row.text("evaluation_name")
+        if row.optional_text("error"):
+            left.add(f"{path.name}, {task}", "samples ended in an error (missing, not wrong)",
+                     row.place)  # fmt: skip
+            return None
+        record = record_of(row, task=task)
+        group = groups[task][row.optional_text("evaluation_result_id") or ""]
+        group.records.append(record)
+        group.scores.append(row.object("evaluation").values.get("score"))
+        return record
+
+    for _ in read_rows(_lines(path), parse, path.name, notes):
+        pass
+    if not groups:
+        raise RecordError(f"{path}: holds no sample that can be used")
+    about = _description(path, notes)
+    runs = []
+    for task, metrics in groups.items():
+        name = _chosen(path, task, list(metrics), wanted, notes)
+        group = metrics[name]
+        records = _judged(group, _lower_is_better(about, name, task), path, left)
+        by_model: dict[str, list[Record]] = defaultdict(list)
+        for record in records:
+            by_model[record.member].append(record)
+        runs += [
+            Run(path, model, task, _time(about), _settings(about, name, task), own)
+            for model, own in by_model.items()
+        ]
+    return runs
+
+
+def _chosen(path: Path, task: str, names: list[str], wanted: str | None, notes: list[str]) -> str:
+    if wanted is not None:
+        if wanted not in names:
+            raise RecordError(f"{path}: {task}: no metric '{wanted}'; {nearest(wanted, names)}")
+        return wanted
+    name = next((n for n in names if _COMPARING.search(n)), names[0])
+    others = ", ".join(n or "(none)" for n in names if n != name)
+    note = f"{task}: lines of metric {name or '(none)'}; there are others (--metric): {others}"
+    if others and note not in notes:
+        notes.append(note)
+    return name
+
+
+def _judged(group: _Group, lower: bool, path: Path, left: LeftOut) -> list[Record]:
+    """Records with the scores that are their own."""
+    epochs: dict[tuple[str, str, str], set[int | None]] = defaultdict(set)
+    for r in group.records:
+        epochs[r.member, r.document, r.name].add(r.repeat)
+    means = {key for key, seen in epochs.items() if len(seen) > 1}
+    graded = any(
+        r.score not in (None, 0, 1)
+        for r in group.records
+        if (r.member, r.document, r.name) not in means
+    )
+    found = []
+    for record, logged in zip(group.records, group.scores, strict=True):
+        record = replace(record, by_score=True, answer=None) if graded else record
+        what = f"{path.name}, {record.task}"
+        if lower and record.score is not None:
+            left.add(what, "scores are better when lower, and no score here", record.place)
+            record = replace(record, score=None)
+        elif record.score is None and logged is not None:
+            left.add(what, "scores lie outside [0, 1], and are no score here",
+                     f"{record.place}: {shown(logged)}")  # fmt: skip
+        elif (record.member, record.document, record.name) in means and not record.by_score:
+            left.add(what, "scores are means over epochs; their lines are graded again, by "
+                     "comparing answers with references", record.place)  # fmt: skip
+            record = replace(record, score=None)
+        found.append(record)
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.suffix != ".zst":
+        yield from json_lines(path)
+        return
+    try:
+        data = _unpacked(path.read_bytes())
+    except (OSError, EOFError, zstandard.ZstdError) as exc:
+        raise RecordError(f"{path}: cannot be read: {exc}") from exc
+    for number, line in enumerate(io.BytesIO(data), start=1):
+        if line.strip():
+            yield f"{path}:{number}", line
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Unpack frames; a stream reader would end without a word where the last is cut off."""
+    parts = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        parts.append(frame.decompress(data))
+        if not frame.eof:
+            raise EOFError("compressed file ended before the end of its last frame")
+        data = frame.unused_data
+    return b"".join(parts)
+
+
+def _description(path: Path, notes: list[str]) -> Fields:
+    """The run's own file, of the same name without "_samples"; empty where there is none."""
+    beside = path.with_name(_STEM.sub(".json", path.name))
+    if beside != path and beside.is_file():
+        try:
+            return Fields.of(load_json(beside), str(beside))
+        except RecordError as exc:
+            notes.append(f"left out: {exc}")
+    return Fields({}, str(beside))
+
+
+def _result(about: Fields, name: str, task: str) -> Fields:
+    listed = about.values.get("evaluation_results")
+    results = [r for r in listed if isinstance(r, dict)] if isinstance(listed, list) else []
+    own = [r for r in results if r.get("evaluation_result_id") == name] or [
+        r for r in results if r.get("evaluation_name") == task
+    ]
+    return Fields(own[0] if own else {}, about.place)
+
+
+def _lower_is_better(about: Fields, name: str, task: str) -> bool:
+    config = _result(about, name, task).values.get("metric_config")
+    return isinstance(config, dict) and config.get("lower_is_better") is True
+
+
+def _settings(about: Fields, name: str, task: str) -> dict[str, str]:
+    config = _result(about, name, task).values.get("generation_config")
+    arguments = config.get("generation_args") if isinstance(config, dict) else None
+    if not isinstance(arguments, dict):
+        return {}
+    return settings_of({k: arguments[k] for k in _SETTINGS if k in arguments})
+
+
+def _time(about: Fields) -> str:
+    for key in ("evaluation_timestamp", "retrieved_timestamp"):
+        value = about.values.get(key)
+        if isinstance(value, str):
+            return value
+    return ""

@@ -1,0 +1,170 @@
+"""One line of every_eval_ever's samples: what was asked and answered, to be graded again.
+
+Lines come from several tools' logs and differ with them. A reference is an option's letter
+(inspect_ai), its text (HELM) or its number (lm-eval), and the reply is the like. `is_correct` is
+"score above 0", and with several epochs every line of a sample has the mean over all of them as its
+score; so answers are compared with references, and such a mean is no line's own score.
+
+Source: evaleval/every_eval_ever 0.3.0, `InstanceLevelEvaluationLog` and the converters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rlfocal.records.importers.assembling import document_digest
+from rlfocal.records.importers.json_files import Fields, clean
+from rlfocal.records.importers.logged import Record
+from rlfocal.records.schema import OPTION_LETTERS
+
+__all__ = ["epoch_of", "record_of"]
+
+_NOT_FOUND = (
+    "[invalid]",  # lm-eval's filters
+    "Scoring pattern not matched in output",  # inspect_ai's explanation in place of an answer
+    "Choices were shuffled before generating a response",  # letters of an order that is not logged
+)
+_SEVERAL = re.compile(r"[A-Z](\s*,\s*[A-Z])+")
+"""Several letters are no answer to a question with one right option."""
+_CUT_OFF = {"max_tokens", "model_length", "length"}
+_SOLUTION = "#### "
+"""What stands before the answer at the end of a worked solution."""
+
+
+def epoch_of(row: Fields) -> int | None:
+    """Which repeat a line is, where its tool says so."""
+    text = row.object("metadata").name("epoch")
+    return int(text) if text.isdecimal() and text.isascii() else None
+
+
+def record_of(row: Fields, *, task: str) -> Record:
+    """Make a record of a line.
+
+    Args:
+        row: of a samples file.
+        task: the record's.
+
+    Returns:
+        The record, its score as logged, if in [0, 1].
+
+    Raises:
+        RecordError: a field is missing or of another type.
+    """
+    asked = row.object("input")
+    prompt = asked.text("raw")
+    options = tuple(_texts(asked, "choices"))
+    references = [r for r in _texts(asked, "reference") if r.strip()]
+    replies = _replies(row)
+    labels, meant = _labels(references, options)
+    said = _said(row, replies)
+    found = said is not None and not said.strip().startswith(_NOT_FOUND) and bool(said.strip())
+    answer = said if found and said is not None else None
+    if answer is not None and options:
+        found = _SEVERAL.fullmatch(answer.strip()) is None
+        position = _position(answer, options)
+        answer = None if position is None else _named(position, options)
+    elif answer is not None and replies and answer.strip() == replies[0].strip():
+        answer = None  # the whole reply: the answer is looked for in it
+    return Record(
+        member=row.text("model_id"),
+        task=task,
+        document=document_digest(prompt, sorted(options), sorted(meant)),
+        name=row.name("sample_id"),
+        place=row.place,
+        prompt=prompt,
+        choices=options or None,
+        labels=labels,
+        answer=answer if len(replies) < 2 else None,
+        unusable=said is not None and not found,
+        text=replies[0] if replies else None,
+        samples=tuple(replies) if len(replies) > 1 else None,
+        score=_score(row),
+        by_score=not labels,
+        repeat=epoch_of(row),
+        latency_s=_seconds(row),
+        truncated=row.object("metadata").name("stop_reason") in _CUT_OFF,
+    )
+
+
+def _replies(row: Fields) -> list[str]:
+    """Replies of one turn; of a conversation, the assistant's last message."""
+    if row.values.get("output") is not None:
+        return _texts(row.object("output"), "raw")
+    said = [
+        message.optional_text("content")
+        for message in row.objects("messages")
+        if message.values.get("role") == "assistant"
+    ]
+    texts = [text for text in said if text]
+    return texts[-1:]
+
+
+def _said(row: Fields, replies: Sequence[str]) -> str | None:
+    """What the tool extracted in the end; else the reply."""
+    extracted = None
+    for item in row.objects("answer_attribution"):
+        if item.values.get("is_terminal") is not False:
+            extracted = item.optional_text("extracted_value")
+    return extracted if extracted is not None else replies[0] if replies else None
+
+
+def _labels(
+    references: Sequence[str], options: tuple[str, ...]
+) -> tuple[tuple[str, ...], Sequence[str]]:
+    """Accepted answers, and what tells the document from others."""
+    if not options:
+        labels = [r.rpartition(_SOLUTION)[2].strip() or r for r in references]
+        return tuple(dict.fromkeys(labels)), references
+    positions = [_position(reference, options) for reference in references]
+    if not positions or None in positions:
+        return (), references
+    found = sorted({p for p in positions if p is not None})
+    texts = [options[p] for p in found]
+    if len(found) > 1 and all(r.strip() not in options for r in references):
+        return (), texts  # several letters: all of them together are right
+    return tuple(_named(p, options) for p in found), texts
+
+
+def _position(text: str, options: Sequence[str]) -> int | None:
+    """The option that a text names: by its text, its letter, or its number from 0."""
+    text = text.strip()
+    stripped = [option.strip() for option in options]
+    if stripped.count(text) == 1:
+        return stripped.index(text)
+    if len(text) == 1 and text.upper() in OPTION_LETTERS:
+        place = OPTION_LETTERS.index(text.upper())
+        return place if place < len(options) else None
+    if text.isascii() and text.isdecimal() and int(text) < len(options):
+        return int(text)
+    return None
+
+
+def _named(position: int, options: Sequence[str]) -> str:
+    """An option's letter; its text where there are too many for letters."""
+    return options[position] if len(options) > len(OPTION_LETTERS) else OPTION_LETTERS[position]
+
+
+def _score(row: Fields) -> float | None:
+    judged = row.object("evaluation")
+    score = judged.number("score")
+    if score is None:
+        score = judged.number("is_correct", least=0, most=1)
+    return score if score is not None and 0 <= score <= 1 else None
+
+
+def _seconds(row: Fields) -> float | None:
+    """Time of generation; `latency_ms` beside it is, from inspect_ai, the time spent waiting."""
+    spent = row.object("performance")
+    for key in ("generation_time_ms", "latency_ms"):
+        milliseconds = spent.number(key, least=0)
+        if milliseconds is not None:
+            return milliseconds / 1000
+    return None
+
+
+def _texts(row: Fields, key: str) -> list[str]:
+    values = row.items(key)
+    if any(not isinstance(value, str) for value in values):
+        raise row.wrong(key, "a list of texts")
+    return [clean(value) for value in values]
