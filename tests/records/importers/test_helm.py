@@ -1,8 +1,9 @@
-"""HELM's run folders, in the schema of its `RequestState` and `PerInstanceStats`."""
+"""HELM's runs: folders that crfm-helm 0.5.16 wrote with scripted models, and its schema."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,32 @@ def write(
 
 def colours(number: int = 1) -> dict[str, Any]:
     return instance(number, {option: option == "red" for option in COLOURS})
+
+
+LOGS = Path(__file__).parent / "logs" / "helm"
+"""HELM's own simple_mcqa and simple_classification, three questions each, by two models; the
+folders are called <scenario>-<model> here, since HELM's names hold a colon."""
+
+
+def test_a_real_run_of_two_models_becomes_a_data_set(tmp_path: Path) -> None:
+    for folder in LOGS.iterdir():
+        scenario, _, model = folder.name.partition("-")
+        shutil.copytree(folder, tmp_path / f"simple_{scenario}:model=scripted_{model}")
+    data = assemble(read_helm([tmp_path]), name="x")
+    queries = {row["query_id"]: row for row in data.queries.to_pylist()}
+    odd = queries["simple_mcqa/id41"]
+    assert odd["prompt"] == "Is 51 even or odd?"
+    assert (odd["choices"], odd["label"]) == (["Even", "Odd"], "B")
+    assert queries["simple_classification/id38"]["label"] == "even"
+    got = {(r["query_id"], r["member"]): r for r in data.responses.to_pylist()}
+    assert len(got) == 12
+    said = [got[f"simple_mcqa/{i}", "scripted/wrong"] for i in ("id60", "id38", "id41")]
+    assert [r["answer"] for r in said] == ["B", "B", "A"]  # the first is " The answer is B."
+    assert [r["score"] for r in said] == [0, 0, 0]
+    said = [got[f"simple_classification/{i}", "scripted/wrong"] for i in ("id60", "id38", "id41")]
+    assert [r["answer"] for r in said] == ["even", "odd", "even"]
+    assert [r["score"] for r in said] == [1, 0, 0]
+    assert data.info.member_accuracy == {"scripted/right": 1.0, "scripted/wrong": 0.1667}
 
 
 def test_multiple_choice_in_one_prompt(tmp_path: Path) -> None:

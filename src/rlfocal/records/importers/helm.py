@@ -5,7 +5,8 @@ Reads `scenario_state.json` (instances, requests, completions) and `per_instance
 
 Source: stanford-crfm/helm: `RequestState` (benchmark/adaptation/request_state.py), adapters
 (benchmark/adaptation/adapters), `PerInstanceStats` (benchmark/metrics/metric.py) and
-`BasicReferenceMetric` (benchmark/metrics/basic_metrics.py); files of runs of gpt2 and pythia.
+`BasicReferenceMetric` (benchmark/metrics/basic_metrics.py); 0.5.16 was run here with scripted
+models.
 Departures: perturbed copies of an instance are left out; of several completions the likeliest is
 taken, which is the one HELM judges.
 """
@@ -135,7 +136,7 @@ def _task(path: Path) -> str:
 
 
 def _perturbed(value: Fields) -> bool:
-    """Whether an instance is a changed copy; "identity" names the original of an augmented run."""
+    """Whether an instance is a changed copy; early versions call the original's "identity"."""
     name = value.object("perturbation").optional_text("name")
     return name is not None and name != "identity"
 
