@@ -244,7 +244,7 @@ def test_broken_runs_and_requests_are_named_and_the_rest_is_read(tmp_path: Path)
     assert any("1 requests cannot be read" in n and "request_states[1]" in n for n in logged.notes)
     assert any("not JSON" in note for note in logged.notes)
     with pytest.raises(RecordError, match=r"holds no runs \(scenario_state.json\)"):
-        read_helm([tmp_path / "runs" / "v1" / ".."] if False else [Path(__file__).parent / "logs"])
+        read_helm([LOGS.parent / "bfcl"])
 
 
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
