@@ -220,6 +220,8 @@ OPTIONS = [
     ("choices", '"[""iron"", ""tin""]"', {}),
     ("options", "\"['iron', 'tin']\"", {}),
     ("options", "iron | tin", {}),
+    ("options", "iron|tin", {}),
+    ("options", "iron; tin", {}),
     ("options", "iron / tin", {"choices_separator": "/"}),
     ("options", '"A. iron\nB. tin"', {}),
     ("options", '"{""A"": ""iron"", ""B"": ""tin""}"', {}),
@@ -238,6 +240,12 @@ def test_options_in_many_forms(
     assert data.queries["choices"].to_pylist() == [["iron", "tin"]]
     assert data.queries["label"].to_pylist() == ["B"]
     assert rows(data, "answer") == [("B",), ("A",)]
+
+
+def test_the_separator_of_options_is_the_one_that_they_hold_least(tmp_path: Path) -> None:
+    text = "question,options,label,model,answer\nq?,|1| |2| | |3| |4|,A,m,A\n"
+    (record,) = read(tmp_path, text).records
+    assert record.choices == ("|1| |2|", "|3| |4|")
 
 
 def test_options_without_a_separator_ask_for_one(tmp_path: Path) -> None:
@@ -463,6 +471,11 @@ def test_several_accepted_answers_are_each_compared(tmp_path: Path) -> None:
     data = imported(tmp_path, text)
     assert rows(data, "answer", "score") == [("2.5", 1.0), ("3", 0.0)]
     assert "2 replies to questions with several accepted answers" in " ".join(notes_of(data))
+
+
+def test_splits_are_kept(tmp_path: Path) -> None:
+    data = imported(tmp_path, "question,gold,split,a\nq?,2,train,2\nr?,3,test,2\n")
+    assert data.queries["split"].to_pylist() == ["train", "test"]
 
 
 def test_a_column_is_named_as_it_reads(tmp_path: Path) -> None:

@@ -253,6 +253,7 @@ def _query_table(queries: Mapping[str, Query], kinds: Mapping[str, Reading]) -> 
             {
                 "query_id": query_id,
                 "task": query.task,
+                "split": query.first.split,
                 "prompt": next((p for p in prompts if p), query_id),
                 "choices": None if query.first.choices is None else list(query.first.choices),
                 "label": label,

@@ -30,6 +30,8 @@ class Record:
     """How the tool calls the document, such as its number; the query is called `<task>/<name>`."""
     place: str = ""
     """File and line, for messages and notes."""
+    split: str | None = None
+    """Part of the data that the document belongs to, by the source's own name, such as "test"."""
     prompt: str = ""
     """The question as routers may see it: never with its answer."""
     choices: tuple[str, ...] | None = None

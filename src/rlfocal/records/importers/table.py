@@ -44,8 +44,8 @@ def read_tables(
     column: Annotated[
         Sequence[str],
         "NAME=COLUMN: which column is the prompt, label, member, answer, text, score, cost_usd, "
-        "latency_s, latency_ms, choices, task, query_id, samples, repeat; NAME= for none. Others "
-        "are found by their names.",
+        "latency_s, latency_ms, choices, task, query_id, split, samples, repeat; NAME= for none. "
+        "Others are found by their names.",
     ] = (),
     members: Annotated[
         str | None, "A,B,C: the columns of models, in a table with one column per model."
@@ -230,6 +230,7 @@ class _Rows:
             "document": self._documents[key],
             "name": name,
             "place": self._sheet.place(row),
+            "split": self._text(row, "split"),
             "prompt": prompt,
             "choices": choices,
             "labels": labels,

@@ -15,8 +15,9 @@ from rlfocal.records.synonyms import spelled
 
 __all__ = ["list_of", "option_columns", "options_of", "options_reader"]
 
-SEPARATORS = ("|", "\n", ";", "\t")
-"""That may be found out; a comma or a stroke is as likely a part of an option."""
+SEPARATORS = (" | ", "|", "\n", "; ", ";", "\t")
+"""That may be found out, those first that options hold least. A comma or a stroke is as likely
+a part of an option."""
 _OPTION = re.compile(r"(?:(?:option|choice|opt)_?)?([a-z])|(?:option|choice|opt)_?(\d{1,2})")
 
 
