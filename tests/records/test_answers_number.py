@@ -23,6 +23,10 @@ REPLIES = [
     ("#### $18", "18"),
     ("#### Step 4: add\n5 + 4 = 9", "9"),  # a heading, no mark
     ("#### 2. Add them\nIt makes 9", "9"),
+    ("Answer: Ann has 5 eggs. She buys 4 more, so 9 in all.", "9"),  # a heading, too
+    ("**Answer:**\n1. Ann has 5.\n2. She buys 4, so 9", "9"),
+    ("Answer: 9. She had 5 and bought 4.", "9"),
+    ("Answer: Two days ago she had 5, now 9", "9"),
     ("The answer is 42. I counted 3 times.", "42"),
     ("The answer is: **$1,200.00** per 12 months", "1200"),
     ("so \\boxed{72} of the 100", "72"),

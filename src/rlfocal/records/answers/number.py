@@ -70,8 +70,13 @@ _ALSO = re.compile(r"\s*(?:,|;|and|or|und|y|et)\s*$", re.IGNORECASE)
 _CENTS = re.compile(
     r"\s?(?:dollars?|euros?|pounds?)?,?\s(?:and\s)?([0-9]{1,2})\s?(?:cents?|pence)\b"
 )
+_LISTED = re.compile(r"1[.)]\s+[A-Za-z][\s\S]*\n\s*2[.)]\s")
+_ASIDE = re.compile(r"\b(?:not|n't)\b")
+_QUESTION = re.compile(r"\s?[a-z]{0,12}\?")
 _ORDINAL = frozenset({"st", "nd", "rd", "th"})
 _VARIABLES = frozenset("xyzn")
+_OPENING = 12
+"""Characters before a mark that opens its reply, at most."""
 _DIRECT = 5
 """Words between a mark and its number, at most; behind more it is a sentence that goes on."""
 
@@ -219,25 +224,73 @@ def _content(rest: str) -> str | None:
 def _worded(mark: Mark) -> str | None:
     """The number behind words: the first one, if it is said before anything else is."""
     full = _NOISE.sub(" ", mark.rest).lstrip()
+    if _LISTED.match(full):
+        return None  # the steps of a solution
     line = full.partition("\n")[0]
     found = next((n for n in numerals(line) if n.value is not None and not _is_weak(line, n)), None)
     found = found or next((n for n in numerals(line) if n.value is not None), None)
-    if (words := from_words(line.lstrip("*\"' ($"))) is not None and (
-        found is None or found.start > words[1]
-    ):
-        return written(words[0])
+    words = from_words(line.lstrip("*\"' ($"))
+    if words is not None and (found is None or found.start > words[1]):
+        is_sentence = mark.start <= _OPENING and found is not None
+        return None if is_sentence else written(words[0])
     if found is None:
         return SEVERAL if is_refusal(line) else None
     gap = line[: found.start]
     if is_refusal(gap):
         return SEVERAL
-    if _SENTENCE.search(gap) or re.search(r"\b(?:not|n't)\b", gap):
+    if _SENTENCE.search(gap) or _ASIDE.search(gap) or _QUESTION.match(line, found.end):
         return None
-    if len(gap.split()) > _DIRECT and not _closes(full, found):
-        return None
-    if re.match(r"\s?[a-z]{0,12}\?", line[found.end :]):
-        return None  # a question
-    return _number(line, found)
+    if _starts_range(line, found) and _result(line, found) is found:
+        return SEVERAL
+    return _number(line, found) if _is_said(mark, full, gap, found) else None
+
+
+def _is_said(mark: Mark, full: str, gap: str, found: Numeral) -> bool:
+    """Whether a number behind a mark is what is marked, not the first of a reasoning."""
+    if _opens(mark, gap) and _has_digit(full[found.end :]):
+        return False
+    return len(gap.split()) <= _DIRECT or _closes(full, found)
+
+
+_APPROXIMATE = frozenset(
+    [
+        "about",
+        "approximately",
+        "around",
+        "exactly",
+        "only",
+        "just",
+        "roughly",
+        "nearly",
+        "almost",
+        "over",
+        "a",
+        "total",
+        "of",
+        "is",
+        "it",
+        "the",
+        "equals",
+        "to",
+        "approx",
+        "ca.",
+        "circa",
+        "etwa",
+        "environ",
+        "about:",
+        "x",
+        "y",
+        "n",
+        "=",
+        "~",
+    ]
+)
+
+
+def _opens(mark: Mark, gap: str) -> bool:
+    """Whether a reply begins with a mark and goes on with a sentence, not with a number."""
+    words = gap.lower().replace("$", " ").replace("*", " ").split()
+    return mark.start <= _OPENING and not _APPROXIMATE.issuperset(words)
 
 
 def _closes(text: str, found: Numeral) -> bool:
