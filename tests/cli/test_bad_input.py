@@ -227,3 +227,16 @@ def test_every_message_is_one_short_line(run: Run, small: Path, file: str) -> No
             assert ran.code in (0, 2)
             assert len(ran.err.strip().splitlines()) <= 3
             assert all(len(line) < 400 for line in ran.err.splitlines())
+
+
+def test_a_table_is_imported_and_a_table_of_comparisons_is_refused(
+    run: Run, tmp_path: Path
+) -> None:
+    table, out = tmp_path / "mine.csv", tmp_path / "out"
+    table.write_text("Frage;answer;gpt;llama\n1+1?;2;2;It is 3\n2+2?;4;4.0;four\n")
+    ran = run("import", "table", table, "-o", out, "--column", "prompt=Frage")
+    assert ran.code == 0, ran.err
+    assert run("inspect", out).code == 0
+    table.write_text("question,model_a,model_b,winner\nq?,gpt,llama,gpt\n")
+    refused(run("import", "table", table, "-o", tmp_path / "new"), "mine.csv", "pairwise tables")
+    assert not (tmp_path / "new").exists()
