@@ -201,6 +201,16 @@ def test_broken_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
         read_evalscope([Path(__file__).parent / "logs" / "evalscope" / "predictions"])
 
 
+def test_paths_may_be_named_from_within_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, [review(0, ["4"], "4", {"acc": 1.0})])
+    monkeypatch.chdir(path.parent)
+    for named in (Path(path.name), Path()):
+        (only,) = read_evalscope([named]).records
+        assert (only.member, only.score) == ("m", 1)
+
+
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     row = review(0, ["B"], "B", {"acc": 1.0}, prompt="Pick.\nA) red\nB) blue")
     beside = tmp_path / "predictions" / "m" / "gsm_main.jsonl"

@@ -169,6 +169,16 @@ def test_foreign_and_unfinished_files_are_named(tmp_path: Path) -> None:
         read_opencompass([Path(__file__).parent / "logs" / "bfcl"])
 
 
+def test_paths_may_be_named_from_within_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, [reply(1, "2", "2")], results={"details": {"0": detail("2", "2", True)}})
+    monkeypatch.chdir(path.parent)
+    for named in (Path(path.name), Path()):
+        (only,) = read_opencompass([named]).records
+        assert (only.member, only.score) == ("small-chat", 1)
+
+
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     details = {"0": detail("2", "2", True)}
     results = {"accuracy": 100.0, "details": details, "type": "GEN"}

@@ -62,7 +62,8 @@ def read_evalscope(
 
 
 def _is_review(path: Path) -> bool:
-    return path.is_file() and path.suffix == ".jsonl" and path.parent.parent.name == "reviews"
+    above = path.resolve().parent.parent.name
+    return path.is_file() and path.suffix == ".jsonl" and above == "reviews"
 
 
 def _newest(files: Sequence[Path], notes: list[str]) -> list[Path]:
@@ -107,7 +108,8 @@ def _sample(line: tuple[str, bytes]) -> Any:
 
 def _predictions(path: Path) -> dict[int, Fields]:
     """Index → output of the model, where predictions of the same run are there to be read."""
-    beside = path.parents[2] / "predictions" / path.parent.name / path.name
+    folder = path.resolve().parent  # as the file may be named from within its folder
+    beside = folder.parent.parent / "predictions" / folder.name / path.name
     found: dict[int, Fields] = {}
     if not _is_review(path) or not beside.is_file():
         return found

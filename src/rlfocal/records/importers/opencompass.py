@@ -66,7 +66,8 @@ def read_opencompass(paths: Sequence[Path]) -> Logged:
 
 
 def _is_prediction(path: Path) -> bool:
-    return path.is_file() and path.suffix == ".json" and path.parent.parent.name == "predictions"
+    above = path.resolve().parent.parent.name
+    return path.is_file() and path.suffix == ".json" and above == "predictions"
 
 
 def _tasks(files: Sequence[Path], notes: list[str]) -> list[_Task]:
@@ -96,7 +97,8 @@ def _tasks(files: Sequence[Path], notes: list[str]) -> list[_Task]:
 
 
 def _result(prediction: Path) -> Path:
-    return prediction.parents[2] / "results" / prediction.parent.name / prediction.name
+    path = prediction.resolve()  # as the file may be named from within its folder
+    return path.parent.parent.parent / "results" / path.parent.name / path.name
 
 
 def _newest(tasks: Sequence[_Task], notes: list[str]) -> list[_Task]:
