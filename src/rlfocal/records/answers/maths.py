@@ -16,25 +16,27 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rlfocal.records.answers.cleaning import without_thinking
 from rlfocal.records.answers.markers import marks
 from rlfocal.records.answers.mathematics.classes import classes_of, compared
 from rlfocal.records.answers.mathematics.literals import number_value
 from rlfocal.records.answers.mathematics.picking import MAX_CHARS, picked
 from rlfocal.records.answers.mathematics.rules import Likeness
 from rlfocal.records.answers.mathematics.structure import Node, parsed, reduced
+from rlfocal.records.answers.mathematics.units import words_of
 from rlfocal.records.answers.mathematics.verifier import Verifier, check_installed, shared
 from rlfocal.records.answers.mathematics.writing import written
 
 __all__ = ["MathExtractor", "number_value"]
 
-MAX_WORDS = 8
+MAX_WORDS = 4
 """A label of more words, outside of formulas, is prose."""
 MAX_PASSES = 20
 
 _WHOLE_BOX = re.compile(
     r"[\s$]*(?:\\[(\[])?\s*\\(?:boxed|fbox)\s*\{.*\}\s*(?:\\[)\]])?[\s$.]*", re.DOTALL
 )
-_MATH_SIGNS = re.compile(r"\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
+_MATH_SIGNS = re.compile(r"(?<!\\)\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
 _PROSE = re.compile(r"[A-Za-z]+(?:,? [A-Za-z]+)+[^=0-9$]*[0-9$]")
 """Words before a number: a sentence rather than an answer."""
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
@@ -64,7 +66,7 @@ class MathExtractor:
 
     def extract(self, text: str, *, truncated: bool = False) -> str | None:
         """Return the canonical answer of a reply; None when there is none or it is too long."""
-        return _settled(picked(text, truncated=truncated))
+        return _settled(picked(text, truncated=True)) if truncated else _canonical(text)
 
     def read(self, answer: str) -> str | None:
         r"""Return the canonical form of a text that is one answer as a whole; None for prose.
@@ -120,18 +122,18 @@ class MathExtractor:
 
 def _whole(answer: str) -> str | None:
     text = answer.strip()
-    if not text or len(text) > 2 * MAX_CHARS:
+    if not text or len(text) > 2 * MAX_CHARS or without_thinking(text) != text:
         return None
     if _WHOLE_BOX.fullmatch(text):
         return _settled(picked(text))
-    if "\\boxed" in text or any(mark.sort != "box" for mark in marks(text)):
+    if "box" in text or any(mark.sort != "box" for mark in marks(text)):
         return None
     bare = _MATH_SIGNS.sub(" ", text)
     outside = _WORDS.findall(re.sub(r"\$[^$]*\$|\\[a-z]*\{[^{}]*\}", " ", bare))
-    if len(outside) > MAX_WORDS or re.search(r"\$[^$]+\$[^$]*[a-zA-Z]{4,}[^$]*\$", bare):
+    if re.search(r"\$[^$]+\$[^$]*[a-zA-Z]{4,}[^$]*\$", bare):
         return None
-    if outside and _PROSE.match(bare):
-        return None
+    if outside and (_PROSE.match(bare) or len(outside) > MAX_WORDS):
+        return _settled(bare) if words_of(bare) in ("none", "undefined") else None
     return _settled(bare)
 
 
@@ -140,16 +142,16 @@ def _settled(text: str | None) -> str | None:
     for _ in range(MAX_PASSES):
         if text is None or len(text) > MAX_CHARS:
             return None
-        following = reduced(written(text))
+        following = reduced(written(_MATH_SIGNS.sub(" ", text)))
         if following == text:
-            return text or None
+            return text if re.search("[A-Za-z0-9]", text) else None
         text = picked(following)
     return None
 
 
-@functools.lru_cache(maxsize=50_000)
+@functools.lru_cache(maxsize=20_000)
 def _canonical(answer: str) -> str | None:
-    """Of an answer as it is written down, else of the one in a reply."""
+    """Of a text that is an answer as a whole, else of the answer in a reply."""
     return _whole(answer) or _settled(picked(answer))
 
 
