@@ -216,7 +216,10 @@ def test_columns_called_otherwise_are_recognised(table: str, column: str, other:
     ("columns", "hint"),
     [
         (["query_id", "member", "correct"], r"did you mean 'correct'\? rename it to 'score'"),
-        (["query_id", "model", "output"], r"did you mean 'output'\? rename it to 'text'"),
+        (
+            ["query_id", "model", "output"],
+            r"did you mean 'output'\? rename it to 'text', and 'model' to 'member'\)",
+        ),
         (["query_id", "member", "anwser"], r"did you mean 'anwser'\? rename it to 'answer'"),
         (["query_id", "gpt", "llama"], r"one column per model\? `rlfocal import table FILE`"),
         (["query_id", "model_a", "model_b", "winner"], "one row compares two models"),

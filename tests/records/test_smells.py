@@ -83,6 +83,11 @@ def test_nobody_is_ever_right() -> None:
     assert said[0].startswith("no member is ever right (60 queries)")
 
 
+def test_who_never_answers_is_told_so_once() -> None:
+    (said,) = smelt(data({"ann": GOOD, "bob": [None] * N}))
+    assert said.startswith("bob: 60 of 60 replies hold no usable answer")
+
+
 def test_most_replies_unusable() -> None:
     mostly = [word if i % 3 == 0 else None for i, word in enumerate(WORDS)]
     (said,) = smelt(data({"ann": GOOD, "bob": mostly}))

@@ -178,10 +178,13 @@ def _listed(names: Sequence[str]) -> str:
 
 def _hint(found: Sequence[str], wanted: Collection[str], known: Mapping[str, Column]) -> str:
     """What was probably meant, and what reads other tables than these."""
-    likely = [(c, meant) for c, meant in misnamed(found, known).items() if meant in wanted]
+    near = misnamed(found, known)
+    likely = [column for column, meant in near.items() if meant in wanted]
     if likely:
-        column, meant = likely[0]
-        return f" (did you mean '{column}'? rename it to '{meant}')"
+        first = likely[0]
+        rest = [f"'{c}' to '{m}'" for c, m in near.items() if c not in likely][:3]
+        more = f", and {', '.join(rest)}" if rest else ""
+        return f" (did you mean '{first}'? rename it to '{near[first]}'{more})"
     if known is RESPONSES and is_pairwise(found):
         return (
             " (one row compares two models; give one row per query and model, with its answer or "

@@ -138,6 +138,8 @@ def _never_right(rows: _Rows) -> Iterator[str]:
     known = table.scored.sum(axis=0)
     total = np.where(table.scored, table.member_score, 0).sum(axis=0)
     never = (known > MANY) & (total == 0)
+    if not never.all():  # who gave no usable answer at all is told so
+        never &= (table.scored & (table.answer >= 0)).any(axis=0)
     if never.all() and len(never):
         yield (
             f"no member is ever right ({int(known.max()):,} queries): are labels and answers "
