@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from rlfocal.records import PoolModel, simulate
+from rlfocal.records import Dataset, PoolModel, simulate
 from rlfocal.records.folders import write_dataset
 
 SETTINGS = """
@@ -102,6 +103,59 @@ def test_explain_tells_the_rounds(run: Any, checkpoint: Path, unseen: Path) -> N
     text = run("explain", checkpoint, unseen, "--query", "unseen-00007").out
     assert f"answer: {trace['answer']}" in text
     assert "round 1" in text
+
+
+@pytest.fixture
+def spoilt(tmp_path: Path) -> Path:
+    """Every other query without label and scores, and one member without a third of its records."""
+    model = PoolModel(accuracy=[[0.9, 0.4, 0.5], [0.4, 0.9, 0.5]])
+    whole = simulate(model, 80, rng=np.random.default_rng(1), name="spoilt")
+    ids = whole.queries["query_id"].to_pylist()
+    known = dict(zip(ids, (q % 2 == 0 for q in range(80)), strict=True))
+    label = whole.queries["label"].to_pylist()
+    label = [x if known[q] else None for q, x in zip(ids, label, strict=True)]
+    queries = whole.queries.drop_columns("label").append_column(
+        "label", pa.array(label, pa.string())
+    )
+    rows = [
+        row | {"score": None}
+        for row in whole.responses.to_pylist()
+        if row["member"] != "model-1" or not row["query_id"].endswith(("2", "5", "8"))
+    ]
+    responses = pa.Table.from_pylist(rows).drop_columns("score")
+    write_dataset(Dataset("spoilt", queries, responses, whole.info), tmp_path / "spoilt")
+    return tmp_path / "spoilt"
+
+
+def test_evaluate_withholds_its_verdict_where_much_is_missing(
+    run: Any, checkpoint: Path, spoilt: Path
+) -> None:
+    figures = json.loads(run("evaluate", checkpoint, spoilt, "--json", "-").out)
+    assert figures["n_queries"] == 40
+    assert figures["n_compared"] <= figures["n_measured"] <= 40
+    assert figures["verdict"] == "withheld"
+    shown = run("evaluate", checkpoint, spoilt).out
+    assert "withheld" in shown
+    assert "40 of 80 queries have no label and no score; they are left out" in shown
+    complete = json.loads(run("evaluate", checkpoint, spoilt, "--complete", "--json", "-").out)
+    assert complete["missing"] is None
+    assert complete["n_measured"] == complete["n_queries"] < 40
+
+
+def test_explain_says_that_nobody_knows_what_is_right(
+    run: Any, checkpoint: Path, spoilt: Path
+) -> None:
+    text = run("explain", checkpoint, spoilt, "--query", "spoilt-00007").out
+    assert "no label: nobody knows whether that is right" in text
+    assert "answer: " in text
+    trace = json.loads(run("explain", checkpoint, spoilt, "--query", "spoilt-00007", "--json").out)
+    assert trace["score"] is None
+    assert trace["labelled"] is False
+    labelled = run("explain", checkpoint, spoilt, "--query", "spoilt-00006").out
+    assert "that is right" in labelled or "that is wrong" in labelled
+    closed = json.loads(run("explain", checkpoint, spoilt, "--query", "spoilt-00008", "--json").out)
+    asked = [response["member"] for part in closed["rounds"] for response in part["asked"]]
+    assert "model-1" not in asked
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def _unseen(table: ResponseTable, seen: np.ndarray) -> ResponseTable:
 def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
     import numpy as np
 
-    from rlfocal.bench.statistics import bootstrap_means
+    from rlfocal.bench.statistics import bootstrap_means, judge
     from rlfocal.records.missing import missing_of
     from rlfocal.replay import replay
 
@@ -103,6 +103,7 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
     own = bootstrap_means(outcome.score[known, None].astype(np.float64), table.group[known])
     paired = np.stack([single, outcome.score - single], axis=1)[both]
     means = bootstrap_means(paired.astype(np.float64), table.group[both])
+    low, high = _interval(means, 1)
     frontier = []
     for dial in getattr(strategy, "dials", ()):
         at = replay(strategy.at(dial), table)  # type: ignore[union-attr]
@@ -121,8 +122,8 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
         "best_single": table.members[best],
         "best_single_accuracy": float(means.value[0]),
         "gain_over_best_single": float(means.value[1]),
-        "gain_ci": _interval(means, 1),
-        "verdict": "withheld" if missing is not None and missing.withheld else None,
+        "gain_ci": [low, high],
+        "verdict": "withheld" if missing is not None and missing.withheld else judge((low, high)),
         "notes": [*([] if missing is None else [missing.explain()]), *table.notes],
         "frontier": frontier,
     }
@@ -161,8 +162,7 @@ def _show(figures: dict[str, Any]) -> None:
         f"with {figures['mean_calls']:.2f} calls in {figures['mean_rounds']:.2f} rounds"
     )
     low, high = figures["gain_ci"]
-    shown = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
-    verdict = figures["verdict"] or shown
+    verdict = figures["verdict"].replace("no difference", "no difference shown")
     console.print(
         f"  against {figures['best_single']} alone "
         f"({common.percent(figures['best_single_accuracy'])} %): "

@@ -52,7 +52,7 @@ def build_table(
         RecordError: a member without any response, or no query that can be scored.
     """
     names = tuple(members if members is not None else dataset.members)
-    notes: list[str] = []
+    notes = list(dataset.notes)
     queries, responses = dataset.queries, _select(dataset.responses, dataset.queries, names)
     judged = _judged(queries, responses)
     if unlabelled == "drop" and not judged.all():
