@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+import shutil
 import signal
 import socket
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from process import GatewayProcess
-from stub_pool import pool_file, record, trained
+from stub_pool import pool_file, trained
 
 Run = Callable[..., object]
 
@@ -21,7 +21,7 @@ Run = Callable[..., object]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint, and a pool file whose server is not there."""
     folder = tmp_path_factory.mktemp("serve")
-    trained(folder / "checkpoint", asyncio.run(record(folder)), "rl-focal-prior")
+    shutil.copytree(trained(tmp_path_factory, "rl-focal-prior"), folder / "checkpoint")
     pool_file(folder, "http://127.0.0.1:9/v1")
     return folder
 
@@ -81,7 +81,7 @@ def test_it_ends_in_order_when_it_is_told_to(folder: Path, tmp_path: Path) -> No
     )
     try:
         headers = {"Authorization": f"Bearer {key}"}
-        models = httpx2.get(f"{process.url}/v1/models", headers=headers).json()["data"]
+        models = httpx2.get(f"{process.url}/v1/models", headers=headers, timeout=60).json()["data"]
         assert [m["id"] for m in models] == ["rlfocal", "plain", "letters", "sampled", "hasty"]
     finally:
         code = process.stop()

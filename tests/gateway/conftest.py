@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 from serving import Served, serving
-from stub_pool import ACCURACY, pool_file, record, says, trained
+from stub_pool import ACCURACY, pool_file, says, trained
 
 from rlfocal.gateway.store import Key, NewKey, RequestRow, Store, Writer, open_store
 from rlfocal.pool.stub import Fault, StubServer, StubThread
@@ -66,9 +65,7 @@ def row() -> MakeRow:
 @pytest.fixture(scope="session")
 def trained_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the pool of `stub_pool`, four members: plain, letters, sampled, hasty."""
-    folder = tmp_path_factory.mktemp("gateway")
-    trained(folder / "checkpoint", asyncio.run(record(folder)), "rl-focal")
-    return folder / "checkpoint"
+    return trained(tmp_path_factory, "rl-focal")
 
 
 Serve = Callable[..., AbstractContextManager[tuple[Served, StubServer]]]

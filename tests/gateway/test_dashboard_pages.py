@@ -38,7 +38,9 @@ def asked_and_judged(served: Served, ask: Ask, n: int = 12) -> list[dict[str, An
         if k % 4:
             body = {"id": replies[-1]["id"], "answer": row["label"]}
             url = f"{served.url}/v1/feedback"
-            assert httpx2.post(url, json=body, headers=served.headers).status_code == 200
+            assert (
+                httpx2.post(url, json=body, headers=served.headers, timeout=60).status_code == 200
+            )
     return replies
 
 

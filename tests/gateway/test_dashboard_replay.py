@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from logged import logged
-from stub_pool import record
+from stub_pool import recorded
 
 from rlfocal.gateway.dashboard.frontier import frontier
 from rlfocal.gateway.dashboard.history import History
@@ -31,8 +30,7 @@ def checkpoint(trained_folder: Path) -> Checkpoint:
 
 @pytest.fixture(scope="module")
 def table(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> ResponseTable:
-    dataset = asyncio.run(record(tmp_path_factory.mktemp("recorded")))
-    return checkpoint.table(dataset).take(np.arange(120))
+    return checkpoint.table(recorded(tmp_path_factory)).take(np.arange(120))
 
 
 @pytest.fixture(scope="module")

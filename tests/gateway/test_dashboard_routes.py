@@ -87,7 +87,9 @@ def test_an_open_door_needs_no_key(trained_folder: Path, tmp_path: Path) -> None
         assert found["latest"] == []
         assert found["accuracy"]["mean"] is None
         assert found["savings"]["unpriced"] == ["plain", "letters", "sampled", "hasty"]
-        other = httpx2.get(f"{served.url}/dashboard/figures", headers={"Host": "evil.example"})
+        other = httpx2.get(
+            f"{served.url}/dashboard/figures", headers={"Host": "evil.example"}, timeout=60
+        )
         assert other.status_code == 403
 
 
@@ -96,7 +98,7 @@ def test_figures_are_those_of_the_requests(serve: Serve, ask: Ask) -> None:
         replies = [ask(served, CHOICE, extension=OWN).json() for _ in range(3)]
         replies.append(ask(served, "5 + 6 =", model="plain").json())
         judgement = {"id": replies[0]["id"], "score": 0.5}
-        httpx2.post(f"{served.url}/v1/feedback", json=judgement, headers=served.headers)
+        httpx2.post(f"{served.url}/v1/feedback", json=judgement, headers=served.headers, timeout=60)
         found = until(lambda: get(served, "/dashboard/figures").json(), 4)
         own = [reply["rlfocal"] for reply in replies]
         assert {line["id"] for line in found["latest"]} == {reply["id"] for reply in replies}

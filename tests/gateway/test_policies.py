@@ -145,7 +145,7 @@ def test_a_restart_goes_on_with_the_promoted_policy(folder: Path, tmp_path: Path
 def test_judged_answers_are_learned_from(
     served: Served, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with httpx2.Client(base_url=served.url, headers=served.headers) as client:
+    with httpx2.Client(base_url=served.url, headers=served.headers, timeout=60) as client:
         for k in range(240):
             asked = question(N_TRAINING + k)
             body = {"model": "rlfocal:0.05", "messages": [{"role": "user", "content": asked}],

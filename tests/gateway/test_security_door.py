@@ -62,7 +62,7 @@ def test_keys_are_asked_for_everywhere_and_every_wrong_one_is_refused_alike(
             "in quotes": f'Bearer "{good}"',
         }
         told = set()
-        with httpx2.Client(base_url=served.url) as client:
+        with httpx2.Client(base_url=served.url, timeout=60) as client:
             for (method, path), (name, value) in product(ROUTES, wrong.items()):
                 headers = {} if value is None else {"Authorization": value}
                 reply = client.request(method, path, json=BODY, headers=headers)
@@ -112,7 +112,7 @@ SPOOFED = {
 
 
 def test_no_header_but_a_key_opens_the_door(serve: Serve) -> None:
-    with serve() as (served, stub), httpx2.Client(base_url=served.url) as client:
+    with serve() as (served, stub), httpx2.Client(base_url=served.url, timeout=60) as client:
         for name, value in SPOOFED.items():
             for method, path in ROUTES:
                 sent = {name: value.replace("KEY", served.key)}
@@ -161,10 +161,13 @@ def test_every_reply_has_safe_headers_and_none_opens_it_to_pages(serve: Serve, a
         page = {"Origin": "http://example.com", "Access-Control-Request-Method": "POST"}
         replies = [
             ask(served), ask(served, stream=True), ask(served, model="nobody"), ask(served, n=2),
-            ask(served, key="wrong"), httpx2.get(f"{served.url}/healthz", headers=page),
-            httpx2.get(f"{served.url}/nothing"), httpx2.put(f"{served.url}/v1/feedback"),
-            httpx2.options(f"{served.url}/v1/chat/completions", headers=page),
-            httpx2.post(f"{served.url}/v1/chat/completions", headers=served.headers, content=b"x"),
+            ask(served, key="wrong"), knock(served, "/healthz", "GET", **page),
+            knock(served, "/nothing", "GET"), knock(served, "/v1/feedback", "PUT"),
+            knock(served, "/v1/chat/completions", "OPTIONS", **page),
+            httpx2.post(
+                f"{served.url}/v1/chat/completions", headers=served.headers, content=b"x",
+                timeout=60,
+            ),
             knock(served, "/v1/models", "GET", **served.headers, **page),
         ]  # fmt: skip
         assert [r.status_code for r in replies] == [
@@ -182,7 +185,7 @@ def test_refusals_are_openais_error_object(serve: Serve, ask: Ask) -> None:
     with serve() as (served, _):
         for reply in (
             ask(served, model="nobody"), ask(served, key="x"), ask(served, n=2),
-            httpx2.get(f"{served.url}/nothing"), httpx2.put(f"{served.url}/v1/models"),
+            httpx2.get(f"{served.url}/nothing", timeout=60), httpx2.put(f"{served.url}/v1/models"),
         ):  # fmt: skip
             error = reply.json()["error"]
             assert error.keys() >= {"message", "type", "param", "code"}
@@ -228,10 +231,10 @@ def test_an_open_door_is_for_programs_on_this_machine(
     sent = {"Content-Type": "application/json"} | {
         name: value.replace("PORT", port) for name, value in headers.items()
     }
-    reply = httpx2.post(f"{served.url}/v1/feedback", json={}, headers=sent)
+    reply = httpx2.post(f"{served.url}/v1/feedback", json={}, headers=sent, timeout=60)
     # What is let in is a body without an id.
     assert reply.status_code == (400 if status == 200 else status)
-    reply = httpx2.post(f"{served.url}/v1/chat/completions", json=BODY, headers=sent)
+    reply = httpx2.post(f"{served.url}/v1/chat/completions", json=BODY, headers=sent, timeout=60)
     assert reply.status_code == status
     assert (len(stub.bodies) > n_before) == (status == 200)
     assert {name: reply.headers.get(name) for name in SAFE} == SAFE

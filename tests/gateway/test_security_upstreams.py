@@ -51,7 +51,10 @@ def spied(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 def test_a_field_that_names_an_upstream_is_refused_at_every_depth(
     spied: Callable[..., Any],
 ) -> None:
-    with spied() as (served, pool, attacker), httpx2.Client(headers=served.headers) as client:
+    with (
+        spied() as (served, pool, attacker),
+        httpx2.Client(headers=served.headers, timeout=60) as client,
+    ):
         values: list[Any] = [attacker.base_url, {"url": attacker.base_url}]
         for name in HIJACK:
             for value in values:
@@ -129,7 +132,7 @@ def test_members_get_the_pools_key_and_no_header_of_a_client(spied: Callable[...
                 }  # fmt: skip
                 reply = httpx2.post(
                     f"{served.url}/v1/chat/completions", json=body,
-                    headers=dict.fromkeys(names, MARK) | served.headers,
+                    headers=dict.fromkeys(names, MARK) | served.headers, timeout=60,
                 )  # fmt: skip
                 assert reply.status_code == 200
         assert pool.received
@@ -224,7 +227,7 @@ def test_a_request_that_came_through_gateways_is_refused(serve: Serve, hops: str
         for given, status in ((hops, 400), ("1", 200)):
             reply = httpx2.post(
                 f"{served.url}/v1/chat/completions", json=body,
-                headers=served.headers | {HOPS_HEADER: given},
+                headers=served.headers | {HOPS_HEADER: given}, timeout=60,
             )  # fmt: skip
             assert reply.status_code == status
         assert len(stub.bodies) == 1

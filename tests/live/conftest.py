@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stub_pool import pool_file, record, says, trained
+import stub_pool
+from stub_pool import pool_file, says, trained
 
 from rlfocal.live import Ensemble
 from rlfocal.live.ensemble import members_for
@@ -16,26 +17,26 @@ from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import Fault, Said, StubServer
 from rlfocal.records import Dataset
-from rlfocal.rl.checkpoint import Checkpoint
+from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
 
 
 @pytest.fixture(scope="session")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """What `rlfocal collect` and `rlfocal export` make of that pool."""
-    return asyncio.run(record(tmp_path_factory.mktemp("recorded")))
+    return stub_pool.recorded(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def learned(recorded: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     """Of rl-focal, which has a price at which everybody is asked at once."""
-    return trained(tmp_path_factory.mktemp("learned"), recorded, "rl-focal")
+    return load_checkpoint(trained(tmp_path_factory, "rl-focal"))
 
 
 @pytest.fixture(scope="session", params=["rl-focal", "rl-focal-prior"])
 def checkpoint(
-    request: pytest.FixtureRequest, recorded: Dataset, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Checkpoint:
-    return trained(tmp_path_factory.mktemp(request.param), recorded, request.param)
+    return load_checkpoint(trained(tmp_path_factory, request.param))
 
 
 @pytest.fixture(scope="session")

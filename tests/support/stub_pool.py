@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
+from once import once
 
 from rlfocal.collect.collector import Collector, Limits
 from rlfocal.collect.plan import make_plan
@@ -21,7 +24,6 @@ from rlfocal.pool.stub import Said, StubServer, prompt_of
 from rlfocal.records import Dataset, build_table
 from rlfocal.records.database import export_dataset, open_database
 from rlfocal.records.schema import normalise_queries
-from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
 from rlfocal.rl.session import count_prior, train_paper, train_rl_focal
 
@@ -109,7 +111,14 @@ def pool_file(folder: Path, url: str) -> Path:
     return path
 
 
-async def record(folder: Path) -> Dataset:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """What `rlfocal collect` and `rlfocal export` make of that pool."""
+    folder = once(tmp_path_factory, "stub-pool", lambda folder: asyncio.run(_record(folder)))
+    with open_database(str(folder / "answers.db")) as database:
+        return export_dataset(database, members=["plain", "letters", "sampled", "hasty"])
+
+
+async def _record(folder: Path) -> None:
     async with StubServer(says) as stub:
         live = LivePool(read_pool(pool_file(folder, stub.base_url)))
         with open_database(str(folder / "answers.db")) as database:
@@ -122,11 +131,16 @@ async def record(folder: Path) -> Dataset:
                     plan, database, Grader("number"), limits=Limits(concurrency=16)
                 ).run()
             assert tally.complete
-            return export_dataset(database, members=["plain", "letters", "sampled", "hasty"])
 
 
-def trained(folder: Path, dataset: Dataset, preset: str) -> Checkpoint:
-    """A small checkpoint of the training queries."""
+def trained(tmp_path_factory: pytest.TempPathFactory, preset: str) -> Path:
+    """Folder of a small checkpoint of the training queries."""
+    dataset = recorded(tmp_path_factory)
+    name = f"stub-pool-{preset}"
+    return once(tmp_path_factory, name, lambda folder: _train(folder, dataset, preset))
+
+
+def _train(folder: Path, dataset: Dataset, preset: str) -> None:
     encode = HashingEncoder(32)
     table = build_table(dataset, encode=encode)
     table = table.take(table.split == "train")
@@ -137,4 +151,3 @@ def trained(folder: Path, dataset: Dataset, preset: str) -> Checkpoint:
         count_prior(folder, table, PriorConfig(), seed=0, encoder_spec=encode.spec)
     else:
         train_paper(folder, table, PaperConfig(), seed=0, encoder_spec=encode.spec)
-    return load_checkpoint(folder)
