@@ -263,7 +263,7 @@ def test_a_wanted_filter_or_metric_counts_where_a_task_has_it(tmp_path: Path) ->
     data = imported(tmp_path, filter="loose")
     assert [r["answer"] for r in data.responses.to_pylist()] == ["B", "A", "100", "100"]
     assert any("no filter 'loose' (none); took none" in n for n in notes(data))
-    with pytest.raises(RecordError, match=r"no task has the filter 'losse'; .*loose"):
+    with pytest.raises(RecordError, match=r"no task has the filter 'losse'; did you mean 'loose'"):
         imported(tmp_path, filter="losse")
     data = imported(tmp_path, metric="acc_norm")
     assert any("no metric 'acc_norm'" in n for n in notes(data))

@@ -44,8 +44,8 @@ def read_lm_eval(
     notes: list[str] = []
     samples: list[Sample] = []
     failures: list[str] = []
-    metrics: set[str | None] = set()
-    filters: set[str | None] = set()
+    metrics: set[str] = set()
+    filters: set[str] = set()
     for member, logs in members_of(find_logs(paths, notes), notes).items():
         for log in logs:
             try:
@@ -55,8 +55,8 @@ def read_lm_eval(
                 failures.append(str(exc))
                 continue
             samples += own
-            metrics.add(rows.metric)
-            filters.add(rows.filter)
+            metrics.update(rows.metrics)
+            filters.update(rows.filters)
             if broken:
                 notes.append(
                     f"{log.path.name}: {len(broken):,} samples cannot be read and are left out; "
@@ -120,10 +120,9 @@ def _samples(rows: Rows, member: str, task: str) -> tuple[list[Sample], list[str
     return found, broken
 
 
-def _check_found(what: str, wanted: str | None, found: set[str | None]) -> None:
-    names = sorted(name for name in found if name)
-    if wanted is not None and names and wanted not in names:
-        raise RecordError(f"no task has the {what} '{wanted}'; {nearest(wanted, names)}")
+def _check_found(what: str, wanted: str | None, found: set[str]) -> None:
+    if wanted is not None and found and wanted not in found:
+        raise RecordError(f"no task has the {what} '{wanted}'; {nearest(wanted, sorted(found))}")
 
 
 def _scale(metric: str | None) -> str:

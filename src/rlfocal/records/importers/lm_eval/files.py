@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.json_files import load_json, shown
+from rlfocal.records.importers.json_files import clean, load_json, shown
 
 __all__ = ["LogFile", "find_logs", "model_of"]
 
@@ -103,7 +103,7 @@ def model_of(results: Mapping[str, Any]) -> str:
     if isinstance(arguments, str):
         arguments = dict(a.split("=", 1) for a in arguments.split(",") if "=" in a)
     named = [results.get("model_name"), *(_object(arguments).get(key) for key in _MODEL_KEYS)]
-    return next((n.strip() for n in named if isinstance(n, str) and n.strip()), "")
+    return next((clean(n.strip()) for n in named if isinstance(n, str) and n.strip()), "")
 
 
 class _Results:

@@ -36,12 +36,16 @@ class Rows:
         filter: whose answers they hold.
         metric: which metric is the score; None for none.
         majority: the filter's answer is a vote over the document's repeats.
+        filters: all that the log holds.
+        metrics: likewise, with values in [0, 1].
     """
 
     rows: Sequence[Fields]
     filter: str
     metric: str | None
     majority: bool
+    filters: Sequence[str]
+    metrics: Sequence[str]
 
 
 def read_log(
@@ -74,7 +78,7 @@ def read_log(
     picked = metric if metric in found else None
     if picked is None:
         picked = next((m for m in (*COMPARING, *found) if m in found), None)
-    return Rows(rows, chosen, picked, _is_majority(chosen, log))
+    return Rows(rows, chosen, picked, _is_majority(chosen, log), list(passes), found)
 
 
 def score_of(value: Any) -> float | None:

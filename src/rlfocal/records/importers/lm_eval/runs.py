@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlfocal.records.importers.json_files import clean
 from rlfocal.records.importers.lm_eval.files import LogFile
 
 __all__ = ["members_of"]
@@ -139,7 +140,7 @@ def _spelled(key: str, value: Any, *, join: str = " ") -> str:
     """A setting in words, "" where it is off; the same words for the same value alone."""
     if value is None or value == "" or value is False:
         return ""
-    return key + join + (value if isinstance(value, str) else json.dumps(value, default=str))
+    return clean(key + join + (value if isinstance(value, str) else json.dumps(value)))
 
 
 def _names(model: str, groups: Sequence[_Group]) -> list[str]:
