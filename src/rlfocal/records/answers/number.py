@@ -253,37 +253,11 @@ def _is_said(mark: Mark, full: str, gap: str, found: Numeral) -> bool:
 
 
 _APPROXIMATE = frozenset(
-    [
-        "about",
-        "approximately",
-        "around",
-        "exactly",
-        "only",
-        "just",
-        "roughly",
-        "nearly",
-        "almost",
-        "over",
-        "a",
-        "total",
-        "of",
-        "is",
-        "it",
-        "the",
-        "equals",
-        "to",
-        "approx",
-        "ca.",
-        "circa",
-        "etwa",
-        "environ",
-        "about:",
-        "x",
-        "y",
-        "n",
-        "=",
-        "~",
-    ]
+    {
+        *("about", "about:", "approximately", "approx", "around", "roughly", "circa", "ca.", "~"),
+        *("exactly", "only", "just", "nearly", "almost", "over", "etwa", "environ", "a", "total"),
+        *("of", "is", "it", "the", "equals", "to", "x", "y", "n", "="),
+    }
 )
 
 
