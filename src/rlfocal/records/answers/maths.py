@@ -39,6 +39,8 @@ _WHOLE_BOX = re.compile(
 _MATH_SIGNS = re.compile(r"(?<!\\)\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
 _PROSE = re.compile(r"[A-Za-z]+(?:,? [A-Za-z]+)+[^=0-9$]*[0-9$]")
 """Words before a number: a sentence rather than an answer."""
+_LED_IN = re.compile(r"[A-Za-z]{2,}[^$\\]*(?:\$|\\[(\[])")
+"""Words before a formula."""
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 
 
@@ -131,6 +133,8 @@ def _whole(answer: str) -> str | None:
     bare = _MATH_SIGNS.sub(" ", text)
     outside = _WORDS.findall(re.sub(r"\$[^$]*\$|\\[a-z]*\{[^{}]*\}", " ", bare))
     if re.search(r"\$[^$]+\$[^$]*[a-zA-Z]{4,}[^$]*\$", bare):
+        return None
+    if outside and ("\n" in text or _LED_IN.match(text)):
         return None
     if outside and (_PROSE.match(bare) or len(outside) > MAX_WORDS):
         return _settled(bare) if words_of(bare) in ("none", "undefined") else None
