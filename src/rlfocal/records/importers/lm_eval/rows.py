@@ -217,7 +217,8 @@ def _choose_filter(passes: Mapping[str, list[Fields]], log: LogFile, wanted: str
 
 
 def _is_majority(name: str, log: LogFile) -> bool:
-    for listed in log.config.get("filter_list") or ():
+    configured = log.config.get("filter_list")
+    for listed in configured if isinstance(configured, list) else ():
         if isinstance(listed, dict) and listed.get("name") == name:
             steps = listed.get("filter")
             return any(

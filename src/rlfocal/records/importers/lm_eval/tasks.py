@@ -73,8 +73,8 @@ class _Task:
         if leaks:
             self.notes.append(
                 f"{self.name}: {leaks:,} of {len(self.samples):,} prompts hold their own question "
-                "and answer among their examples: the harness draws examples from the test "
-                "documents unless fewshot_split names another split; these scores are too high"
+                "and answer among their examples, as where a task names no fewshot_split and its "
+                "examples come from the documents it tests; these scores are too high"
             )
         for what, n in counted.items():
             self.notes.append(f"{self.name}: {n:,} {what}")
