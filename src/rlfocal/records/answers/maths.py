@@ -20,7 +20,7 @@ from rlfocal.records.answers.cleaning import without_thinking
 from rlfocal.records.answers.markers import marks
 from rlfocal.records.answers.mathematics.classes import classes_of, compared
 from rlfocal.records.answers.mathematics.literals import number_value
-from rlfocal.records.answers.mathematics.picking import MAX_CHARS, picked
+from rlfocal.records.answers.mathematics.picking import MAX_CHARS, picked, unquoted
 from rlfocal.records.answers.mathematics.rules import Likeness
 from rlfocal.records.answers.mathematics.structure import Node, parsed, reduced
 from rlfocal.records.answers.mathematics.units import words_of
@@ -39,8 +39,10 @@ _WHOLE_BOX = re.compile(
 _MATH_SIGNS = re.compile(r"(?<!\\)\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
 _PROSE = re.compile(r"[A-Za-z]+(?:,? [A-Za-z]+)+[^=0-9$]*[0-9$]")
 """Words before a number: a sentence rather than an answer."""
-_LED_IN = re.compile(r"[A-Za-z]{2,}[^$\\]*(?:\$|\\[(\[])")
-"""Words before a formula."""
+_LED_IN = re.compile(
+    r"(?!sqrt|sin|cos|tan|log|ln|pi)[A-Za-z]{2,}[,:*]*\s[^0-9$\\=√]*[0-9$\\=√]"
+)
+"""Words before a formula or number."""
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 
 
@@ -123,8 +125,14 @@ class MathExtractor:
 
 
 def _whole(answer: str) -> str | None:
-    text = answer.strip()
-    if not text or len(text) > 2 * MAX_CHARS or without_thinking(text) != text:
+    text = unquoted(answer[: 3 * MAX_CHARS])
+    if (
+        not text
+        or len(answer) > 2 * MAX_CHARS
+        or "**" in text.rstrip("*")
+        or without_thinking(text) != text
+        or text[-1] in "*`"
+    ):
         return None
     if _WHOLE_BOX.fullmatch(text):
         return _settled(picked(text))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from rlfocal.records.answers.cleaning import without_thinking
 from rlfocal.records.answers.markers import first_reply, marks
 
-__all__ = ["MAX_CHARS", "picked"]
+__all__ = ["MAX_CHARS", "picked", "unquoted"]
 
 MAX_CHARS = 500
 """A longer expression is prose, no answer."""
@@ -53,13 +53,13 @@ def picked(text: str, *, truncated: bool = False) -> str | None:
     """
     if truncated:
         return _complete(text)
-    text = _unquoted(text)
+    text = unquoted(text)
     if _is_answer(text):
         return text.strip() or None
     spoken = without_thinking(text)
     if spoken is None:
         return None
-    spoken = _unquoted(_STARS.sub("", spoken))
+    spoken = unquoted(_STARS.sub("", spoken))
     if _is_answer(spoken):
         return spoken or None
     spoken = first_reply(spoken, marks(spoken), _is_answer)
@@ -78,7 +78,7 @@ def _complete(text: str) -> str | None:
     spoken = without_thinking(text)
     if spoken is None:
         return None
-    spoken = _unquoted(_STARS.sub("", spoken))
+    spoken = unquoted(_STARS.sub("", spoken))
     found = _boxed(spoken) or _marked(spoken)
     # What the reply ends on may have been going on.
     if found is None or len(found) > MAX_CHARS or spoken.endswith(found):
@@ -86,7 +86,7 @@ def _complete(text: str) -> str | None:
     return found
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """Without stars, code marks and quotes around all of it."""
     text = text.strip()
     while len(text) > 1 and text[0] in "*`\"'_" and text[-1] in text[0] + ".":
@@ -161,7 +161,7 @@ def _first_of(rest: str) -> str | None:
     inside = [s for s in segments if s[1] <= len(sentence)]
     if inside and len(_WORDS.findall(sentence[: inside[-1][0]])) > 0:
         return inside[-1][2]
-    sentence = _unquoted(sentence)
+    sentence = unquoted(sentence)
     if len(_WORDS.findall(sentence)) > 6:
         return _last_number(sentence)
     return sentence or None
