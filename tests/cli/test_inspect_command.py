@@ -126,3 +126,21 @@ def test_recorded_data_show_their_known_figures(
     assert len(found["members"]) == members
     assert found["best_single_accuracy"] == pytest.approx(best, abs=6e-4)
     assert found["oracle_accuracy"] == pytest.approx(oracle, abs=6e-4)
+
+
+def test_members_with_different_queries_are_said_not_to_compare(run: Run, small: Path) -> None:
+    path = small / "responses.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    first = [r for r in rows if (r["member"] == "ann") == (int(r["query_id"][1:]) < 6)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in first))
+    found = json.loads(run("inspect", small, "--members", "ann,bob", "--json").out)
+    said = "two members have too few queries in common to be compared (ann and bob: 0)"
+    assert said in found["notes"]
+    assert {row["member"]: row["coverage"] for row in found["members"]} == {"ann": 0.5, "bob": 0.5}
+    assert (found["n_complete"], found["n_compared"]) == (0, 12)
+    shown = run("inspect", small, "--members", "ann,bob").out
+    assert "of what it answered" in shown
+    assert "on the 12 queries answered" in shown
+    ran = run("diversity", small, "--members", "ann,bob")
+    assert ran.code == 2
+    assert "no query was answered by all 2 members" in ran.err

@@ -173,7 +173,7 @@ class ResponseTable(Known):
         Returns:
             float32 of the same shape, in [0, 1].
         """
-        wide = candidate.reshape(self.n_queries, -1).astype(np.int64)
+        wide = (candidate[:, None] if candidate.ndim == 1 else candidate).astype(np.int64)
         score = np.take_along_axis(self.candidate_score, np.maximum(wide, 0), axis=1)
         worth = np.where(wide >= 0, score, np.float32(0)).astype(np.float32)
         return np.asarray(worth.reshape(candidate.shape))
