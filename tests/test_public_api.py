@@ -27,7 +27,10 @@ PUBLIC = {
     """,
     "rlfocal.records.built_in": "BUILT_IN localpool",
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
-    "rlfocal.records.importers": "IMPORTERS Importer import_lm_eval",
+    "rlfocal.records.importers": """
+        Importer ImporterOption Logged Record assemble document_digest find_importer
+        import_lm_eval import_logs importer importer_names
+    """,
     "rlfocal.pool": """
         CircuitBreaker Circuits Endpoint Limited Message Metered OpenAIEndpoint Price Request
         Response

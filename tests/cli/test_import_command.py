@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 
 from rlfocal.records import demo_dataset
 from rlfocal.records.folders import read_dataset
+from rlfocal.records.importers import (
+    Logged,
+    Record,
+    find_importer,
+    importer,
+    importer_names,
+    registry,
+)
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -78,15 +87,69 @@ def test_a_data_set_is_replaced_only_on_request(run: Run, logs: Path, tmp_path: 
     assert json.loads(run("inspect", out, "--json").out)["data"] == "second"
 
 
-def test_a_broken_log_is_named_with_its_line_and_nothing_is_written(
+def test_a_broken_log_is_left_out_with_its_line_and_the_rest_is_read(
     run: Run, logs: Path, tmp_path: Path
 ) -> None:
     file = next((logs / "model-b").iterdir())
     file.write_text(file.read_text() + '{"doc_id": 3,\n')
     ran = run("import", "lm-eval", logs, "-o", tmp_path / "out")
+    assert ran.code == 0
+    assert f"{file}:4:" in ran.err.replace("\n", " ")
+
+
+def test_nothing_is_written_where_nothing_can_be_read(run: Run, logs: Path, tmp_path: Path) -> None:
+    for file in logs.rglob("*.jsonl"):
+        file.write_text('{"doc_id": 3,\n')
+    ran = run("import", "lm-eval", logs, "-o", tmp_path / "out")
     assert ran.code == 2
-    assert f"{file}:4:" in ran.err
+    assert ".jsonl:1:" in ran.err
     assert not (tmp_path / "out").exists()
+
+
+def test_verbs_and_their_options_come_from_the_registry(run: Run) -> None:
+    shown = run("import", "--help").out
+    assert all(name in shown for name in ("lm-eval", "inspect", "helm", "table", "data"))
+    shown = run("import", "inspect", "--help").out
+    assert "--scorer" in shown
+    assert "--answers" in shown
+    assert run("import", "nothing", "x", "-o", "y").code == 2
+
+
+def test_every_built_in_importer_is_there_and_says_what_it_reads() -> None:
+    for name in importer_names():
+        found = find_importer(name)
+        assert (found.name, found.paths[-1]) == (name, ".")
+        assert found.summary.endswith(".")
+        assert all(option.help for option in found.options)
+
+
+def test_another_packages_importer_is_a_verb(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @importer("mine", "Any file.")
+    def read_mine(
+        paths: Sequence[Path], *, label: Annotated[str, "The right answer."] = "1"
+    ) -> Logged:
+        """Read what is mine."""
+        rows = [
+            Record(
+                member=m, task="t", document="d", prompt="?", labels=(label,), text=f"It is {i}."
+            )
+            for i, m in enumerate("ab")
+        ]
+        return Logged(records=rows, source="mine")
+
+    class Point:
+        name, value = "mine", "package:read_mine"
+
+        def load(self) -> object:
+            return read_mine
+
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Point()])
+    ran = run("import", "mine", tmp_path, "-o", tmp_path / "out", "--label", "0")
+    assert ran.code == 0, ran.err
+    assert read_dataset(tmp_path / "out").responses["answer"].to_pylist() == ["0", "1"]
+    assert "Read what is mine." in run("import", "--help").out
 
 
 def test_no_logs_at_all_are_refused(run: Run, tmp_path: Path) -> None:

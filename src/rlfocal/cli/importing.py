@@ -138,6 +138,8 @@ def _import(
             skip=common.split_names(skip, "--skip") or (), **options,
         )  # fmt: skip
     write_dataset(dataset, out, overwrite=overwrite)
+    for note in dict.fromkeys([*dataset.info.noted, *dataset.notes]):
+        common.remark(f"note: {note}")
     common.remark(
         f"{out}: {dataset.queries.num_rows:,} queries, {len(dataset.members)} members "
         f"({common.joined(dataset.members)}); next: rlfocal inspect {out}"

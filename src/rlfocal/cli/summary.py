@@ -128,7 +128,7 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
         plurality_reason=reason,
         oracle_accuracy=float(compared.member_score.max(axis=1).mean(dtype=np.float64)),
         pools={name: len(members) for name, members in dataset.pools.items()},
-        notes=(*table.notes, *_overlaps(table), *_source_notes(dataset)),
+        notes=(*table.notes, *_overlaps(table), *dataset.info.noted),
     )
 
 
@@ -155,12 +155,6 @@ def _overlaps(table: ResponseTable) -> tuple[str, ...]:
     return (
         f"{pairs} have too few queries in common to be compared ({one} and {other}: {in_common})",
     )
-
-
-def _source_notes(dataset: Dataset) -> tuple[str, ...]:
-    """What an importer left in the description."""
-    notes = (dataset.info.model_extra or {}).get("notes", [])
-    return tuple(map(str, notes)) if isinstance(notes, list) else (str(notes),)
 
 
 def _vote(table: ResponseTable) -> tuple[float | None, str | None]:

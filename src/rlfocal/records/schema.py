@@ -102,6 +102,12 @@ class DatasetInfo(BaseModel):
     synthetic: bool = False
     member_accuracy: dict[str, float] = {}
 
+    @property
+    def noted(self) -> tuple[str, ...]:
+        """What an importer left under `notes`."""
+        notes = (self.model_extra or {}).get("notes", [])
+        return tuple(map(str, notes)) if isinstance(notes, list) else (str(notes),)
+
 
 def normalise_queries(table: pa.Table, where: str = "queries") -> pa.Table:
     """Give a table of queries exactly the columns and types of `QUERIES`.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,7 +36,6 @@ from rlfocal.records.schema import DatasetInfo
 __all__ = ["assemble", "document_digest", "import_logs"]
 
 SHOWN = 3
-_log = logging.getLogger(__name__)
 
 
 def import_logs(
@@ -107,8 +105,6 @@ def assemble(
     members = list(dict.fromkeys(row["member"] for row in rows))
     notes += [reading.note for reading in kinds.values() if reading.note]
     notes += _missing(queries, members)
-    for note in notes:
-        _log.warning("%s: %s", name, note)
     scored = any(row["choice_scores"] is not None for row in rows)
     info = DatasetInfo.model_validate(
         {

@@ -10,6 +10,9 @@ from rlfocal.records.importers.extracting import read_letter
 from rlfocal.records.importers.logged import Record
 from rlfocal.records.schema import OPTION_LETTERS
 
+NO_TASK = "all"
+"""What the task is called where a source knows none."""
+
 __all__ = ["Query", "joined", "many_options", "match_options", "with_letter"]
 
 
@@ -53,7 +56,8 @@ def joined(records: Iterable[Record]) -> dict[str, Query]:
         queries.setdefault(key, Query(record.task)).records[record.member].append(record)
     named: dict[str, Query] = {}
     for query in queries.values():
-        wanted = f"{query.task}/{query.first.name or len(named)}"
+        number = query.first.name or str(len(named))
+        wanted = number if query.task == NO_TASK else f"{query.task}/{number}"
         unique, k = wanted, 2
         while unique in named:  # another document under the same number
             unique, k = f"{wanted}~{k}", k + 1
