@@ -25,11 +25,11 @@ demo: install
 	@echo "Open runs/demo/index.html in a browser: real answers of three small models."
 
 test: install
-	$(BIN)/pytest -n auto --maxprocesses 4 -m "not slow"
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
 
 # Learning to a known optimum, processes that are killed, members that drift: minutes more.
 test-slow: install
-	$(BIN)/pytest -n auto --maxprocesses 4 -m slow
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m slow
 
 check: install
 	$(BIN)/ruff format --check .

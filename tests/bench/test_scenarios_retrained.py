@@ -236,6 +236,7 @@ def test_the_command_refuses_what_it_cannot_do(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_command_shows_what_being_retrained_wins(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["bench", "demo", "--no-features", "--strategies", "weighted-vote,rl-focal-prior"]
     with pytest.raises(SystemExit) as left:

@@ -60,7 +60,7 @@ def acted_by(live: RlFocal, name: str) -> RlFocal:
 
 
 def test_propensities_of_all_paths_of_a_query_add_up_to_one(live, pool):
-    one = pool(AFTER, 1, seed=3).take(np.zeros(20_000, dtype=np.int64))
+    one = pool(AFTER, 1, seed=3).take(np.zeros(4_000, dtype=np.int64))
     found = log_replay(live.at(0.1), one, Exploration(epsilon=1.0, keep=0, even=1, seed=1))
     paths = {path_of(e): float(np.prod(e.propensity)) for e in found}
     # First anybody; then enough or not evenly, then anybody of those left: 4 (1 + 3 (1 + 2 * 2)).
