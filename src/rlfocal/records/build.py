@@ -136,7 +136,7 @@ def build_table(
         answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
     )
-    return replace(table, notes=(*dataset.notes, *notes, *smells(dataset, table)))
+    return replace(table, notes=(*notes, *smells(dataset, table)))
 
 
 def _texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
