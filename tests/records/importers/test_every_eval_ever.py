@@ -291,3 +291,17 @@ def test_a_spoiled_description_does_no_harm(tmp_path: Path) -> None:
     for what, value in spoiled(about):
         (tmp_path / "one.json").write_text(json.dumps(value))
         assert len(list(read_every_eval_ever([path]).records)) == 1, what
+
+
+def test_lines_that_its_own_converter_wrote() -> None:
+    """every_eval_ever 0.3.0 made them of two logs of inspect_ai beside them (make_inspect_ai.sh)."""
+    logs = Path(__file__).parent / "logs" / "every_eval_ever"
+    logged = read_every_eval_ever([logs / "epochs_samples.jsonl"])
+    found = list(logged.records)
+    assert {(r.name, r.repeat, r.text, r.score) for r in found} == {
+        ("1", 1, "7", None), ("1", 2, "8", None), ("1", 3, "7", None),
+        ("2", 1, "41", None), ("2", 2, "42", None), ("2", 3, "42", None),
+    }  # fmt: skip
+    assert "6 scores are means over epochs" in logged.notes[0]
+    animals = read_every_eval_ever([logs / "animals_shuffled_samples.jsonl"]).records
+    assert {(r.name, r.answer, r.score) for r in animals} == {("legs", "B", 1), ("eggs", None, 0)}
