@@ -294,7 +294,7 @@ def test_a_spoiled_description_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_lines_that_its_own_converter_wrote() -> None:
-    """every_eval_ever 0.3.0 made them of two logs of inspect_ai beside them (make_inspect_ai.sh)."""
+    """every_eval_ever 0.3.0 made them of two of our logs of inspect_ai (make_inspect_ai.sh)."""
     logs = Path(__file__).parent / "logs" / "every_eval_ever"
     logged = read_every_eval_ever([logs / "epochs_samples.jsonl"])
     found = list(logged.records)
