@@ -30,7 +30,10 @@ def test_scores_are_those_of_the_rows() -> None:
             if name in ("none", "flexible-extract", "maj@4"):
                 score = float(row["exact_match" if "exact_match" in row else "acc"])
                 task = re.sub(r"samples_|_\d{4}-.*", "", file.name)
-                logged[file.parent.name.replace("__", "/"), task, str(row["doc_id"])] = score
+                member = file.parent.name.replace("__", "/")
+                if "<user>" in json.dumps(row["arguments"]):
+                    member += " (chat, multiturn)"
+                logged[member, task, str(row["doc_id"])] = score
     records = [r for own in tasks_of(NEW).values() for r in own]
     assert len(logged) == len(records) >= 80
     assert {(r.member, r.task, r.name): r.score for r in records} == logged

@@ -147,7 +147,9 @@ def _names(model: str, groups: Sequence[_Group]) -> list[str]:
     """Names of a model's members: what differs between them, in brackets."""
     if len(groups) == 1:
         return [model]
-    all_settings = [_settings(group) for group in groups]
+    counted = Counter(task for group in groups for task in group)
+    shared = {task for task, n in counted.items() if n > 1}
+    all_settings = [_settings(group, shared) for group in groups]
     keys = dict.fromkeys(key for settings in all_settings for key in settings)
     differing = [k for k in keys if len({s.get(k, "") for s in all_settings}) > 1]
     names = []
@@ -174,11 +176,12 @@ def _worded(key: str, said: str) -> str:
     )
 
 
-def _settings(group: _Group) -> Settings:
-    """Settings of a group; those of tasks where all its tasks agree, else of the first."""
+def _settings(group: _Group, shared: set[str]) -> Settings:
+    """Settings of a group's runs, and those of the tasks that another group has, too."""
     merged: dict[str, str] = {}
-    for logs in group.values():
-        for key, said in {**_of_run(logs[0]), **_of_task(logs[0])}.items():
+    for task, logs in group.items():
+        own = {**_of_run(logs[0]), **(_of_task(logs[0]) if task in shared else {})}
+        for key, said in own.items():
             merged.setdefault(key, said)
     return merged
 
