@@ -199,7 +199,10 @@ def test_missing_responses_are_counted_in_a_note() -> None:
         *(record("a", k, labels=("1",), answer="1") for k in range(3)),
         record("b", 0, labels=("1",), answer="1"),
     )
-    assert "b, t: 2 of 3 responses are missing" in notes(data)
+    assert notes(data) == ["b, t: 2 of 3 responses are missing"]
+    tasks = [record("a", 0, task=f"t{i}", labels=("1",), answer="1") for i in range(5)]
+    data = make(*tasks, record("b", 0, task="t0", labels=("1",), answer="1"))
+    assert notes(data) == ["b has no response to t1, t2, t3, ... 4 tasks"]
 
 
 def test_nothing_read_says_why() -> None:

@@ -205,15 +205,21 @@ def _responses(query: Query, reading: Reading) -> Iterable[dict[str, Any]]:
 
 
 def _missing(queries: Mapping[str, Query], members: Sequence[str]) -> list[str]:
-    """One note per member and task with responses missing."""
+    """What members did not answer: a note for each task in part, one for all tasks as a whole."""
     total = Counter(query.task for query in queries.values())
     there = Counter((m, query.task) for query in queries.values() for m in query.records)
-    return [
-        f"{member}, {task}: {n - there[member, task]:,} of {n:,} responses are missing"
-        for member in members
-        for task, n in total.items()
-        if there[member, task] < n
-    ]
+    notes = []
+    for member in members:
+        whole = [task for task in total if not there[member, task]]
+        if whole:
+            more = f", ... {len(whole)} tasks" if len(whole) > SHOWN else ""
+            notes.append(f"{member} has no response to {', '.join(whole[:SHOWN])}{more}")
+        notes += [
+            f"{member}, {task}: {n - there[member, task]:,} of {n:,} responses are missing"
+            for task, n in total.items()
+            if 0 < there[member, task] < n
+        ]
+    return notes
 
 
 def _declared(kinds: Mapping[str, Reading], queries: Mapping[str, Query]) -> Any:
