@@ -270,7 +270,6 @@ def _candidate_scores(
     """float32[Q, C]: 1 at the label; elsewhere the best score a response with that answer got."""
     n_queries = len(kind)
     out = np.zeros((n_queries, answers.n_slots), dtype=np.float32)
-    label = queries["label"].to_pylist()
     labelled = queries["label"].is_valid().to_numpy()
     score = responses.floats("score")
     if score is not None:
@@ -279,10 +278,9 @@ def _candidate_scores(
         settled = labelled[responses.query] & (kind[responses.query] == CandidateKind.OPTIONS)
         use = (slot >= 0) & np.isfinite(score) & ~settled
         np.maximum.at(out, (responses.query[use], slot[use]), score[use].astype(np.float32))
-    texts = answers.texts(())
-    for q in np.flatnonzero(labelled & (kind != CandidateKind.RESPONSES)).tolist():
-        if label[q] in texts[q]:
-            out[q, texts[q].index(label[q])] = 1.0
+    right = answers.slots(queries["label"])
+    known = np.flatnonzero(right >= 0)
+    out[known, right[known]] = 1.0
     return out
 
 

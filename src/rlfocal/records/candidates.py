@@ -62,6 +62,14 @@ def flatten(rows: pa.Table, column: str) -> Listed | None:
     return Listed(parent.astype(np.int64), np.arange(len(parent)) - starts, value)
 
 
+_NO_LETTER = 99
+
+
+def _letter(text: str) -> int:
+    """Place of an option's letter; a place that no query has for any other text."""
+    return ord(text) - ord("A") if len(text) == 1 and "A" <= text <= "Z" else _NO_LETTER
+
+
 class Answers:
     """Turns answer texts into candidate indices, for single answers and for samples alike."""
 
@@ -95,10 +103,7 @@ class Answers:
         code = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
         index = np.full(len(code), -1, dtype=np.int64)
         self._vocabulary: NDArray[np.str_] = np.sort(vocabulary)
-        letter = np.full(len(vocabulary) + 1, 99, dtype=np.int64)
-        for i, text in enumerate(vocabulary.tolist()):
-            if len(text) == 1 and "A" <= text <= "Z":
-                letter[i] = ord(text) - ord("A")
+        letter = np.array([*map(_letter, vocabulary.tolist()), _NO_LETTER], dtype=np.int64)
         option = letter[code]
         on_options = self._kind[query] == CandidateKind.OPTIONS
         index = np.where(on_options & (option < self._n_options[query]), option, index)
@@ -111,7 +116,9 @@ class Answers:
             else code[free]
         )
         key = query[free] * (len(vocabulary) + 1) + rank
-        self._keys = np.unique(key)
+        # By sorting: numpy's own `unique` hashes, which takes ten times as long on a million keys.
+        ordered = np.sort(key)
+        self._keys = ordered[np.diff(ordered, prepend=-1) != 0]
         owner = self._keys // (len(vocabulary) + 1)
         first = np.searchsorted(owner, query[free], side="left")
         index[free] = np.searchsorted(self._keys, key) - first
@@ -126,6 +133,28 @@ class Answers:
         own = self._kind[responses.query] == CandidateKind.RESPONSES
         answer[responses.query[own], responses.member[own]] = responses.member[own]
         return answer
+
+    def slots(self, texts: pa.ChunkedArray) -> IntArray:
+        """int64[Q]: candidate that a text of each query is; -1 where it is none, or null."""
+        named = texts.combine_chunks().dictionary_encode()
+        names = np.asarray(named.dictionary.to_pylist(), dtype=np.str_)
+        code = named.indices.fill_null(-1).to_numpy().astype(np.int64)
+        letter = np.array([*map(_letter, names.tolist()), _NO_LETTER], dtype=np.int64)
+        option = letter[code]
+        on_options = (self._kind == CandidateKind.OPTIONS) & (option < self._n_options)
+        out = np.where(on_options, option, -1)
+        if not len(self._keys) or not len(names):
+            return out
+        rank = np.minimum(np.searchsorted(self._vocabulary, names), len(self._vocabulary) - 1)
+        rank = np.append(np.where(self._vocabulary[rank] == names, rank, -1), -1)[code]
+        query = np.flatnonzero((self._kind == CandidateKind.ANSWERS) & (rank >= 0))
+        width = len(self._vocabulary) + 1
+        key = query * width + rank[query]
+        at = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
+        given = self._keys[at] == key
+        first = np.searchsorted(self._keys, query * width)
+        out[query[given]] = (at - first)[given]
+        return out
 
     def samples(self, shape: tuple[int, int]) -> NDArray[np.int16] | None:
         """int16[Q, N, S]: candidate of each sample; None where nobody was sampled twice."""
@@ -143,15 +172,18 @@ class Answers:
     def texts(self, members: tuple[str, ...]) -> NDArray[np.object_]:
         """object[Q]: tuple of candidate texts."""
         out = np.empty(len(self._kind), dtype=object)
+        n_candidates = self.n_candidates.tolist()
         letters = {k: tuple(LETTERS[:k].tolist()) for k in range(27)}
         ranks = self._keys % (len(self._vocabulary) + 1)
-        found = self._vocabulary[ranks] if len(ranks) else np.zeros(0, dtype=np.str_)
-        ends = np.cumsum(np.where(self._kind == CandidateKind.ANSWERS, self.n_candidates, 0))
+        found: list[str] = self._vocabulary[ranks].tolist() if len(ranks) else []
+        sizes = np.where(self._kind == CandidateKind.ANSWERS, self.n_candidates, 0)
+        ends = np.cumsum(sizes).tolist()
+        starts = [end - size for end, size in zip(ends, sizes.tolist(), strict=True)]
         for q, kind in enumerate(self._kind.tolist()):
             if kind == CandidateKind.OPTIONS:
-                out[q] = letters[int(self.n_candidates[q])]
+                out[q] = letters[n_candidates[q]]
             elif kind == CandidateKind.RESPONSES:
                 out[q] = members
             else:
-                out[q] = tuple(found[ends[q] - self.n_candidates[q] : ends[q]].tolist())
+                out[q] = tuple(found[starts[q] : ends[q]])
         return out
