@@ -1,9 +1,10 @@
 """Make the calls of a plan: so many at once, each reply stored the moment it is there.
 
-One task feeds calls that nobody else has claimed, workers ask. A worker makes its next call when
-the reply to its last one is in the database, so whatever ends the process loses at most the calls
-under way; replies that come while another is written are written together. The queue is short and
-nothing is remembered of a call that is over: memory does not grow with the number of calls.
+One task feeds calls that nobody else has claimed, workers ask, one task writes. A worker makes its
+next call when the reply to its last one is in the database, so whatever ends the process loses at
+most the calls under way; replies that come while others are written are written together. The queue
+is short and nothing is remembered of a call that is over: memory does not grow with the number of
+calls.
 """
 
 from __future__ import annotations
@@ -96,7 +97,9 @@ class Collector:
         self._ready: asyncio.Queue[Call | None] = asyncio.Queue(limits.concurrency)
         self._done: list[_Outcome] = []
         """What came back and is not yet known to be written."""
-        self._writing = asyncio.Lock()
+        self._has_come = asyncio.Event()
+        self._is_stored: list[asyncio.Event] = []
+        """One for each of them."""
         ledgers = {id(member.unsettled): member.unsettled for member in plan.members}
         self._ledgers = tuple(ledgers.values())
         self._unsettled_before = sum(ledger.usd for ledger in self._ledgers)
@@ -118,10 +121,12 @@ class Collector:
         try:
             async with asyncio.TaskGroup() as tasks:
                 beat = tasks.create_task(self._feed.renew())
+                writer = tasks.create_task(self._write())
                 tasks.create_task(self._offer())
                 workers = [tasks.create_task(self._work()) for _ in range(self._limits.concurrency)]
                 await asyncio.gather(*workers)
                 beat.cancel()
+                writer.cancel()
         except BaseExceptionGroup as group:
             raise _first(group) from group
         except asyncio.CancelledError:  # calls under way are given up; what has come is kept
@@ -184,21 +189,27 @@ class Collector:
         return self._graded(call, reply), paid
 
     async def _keep(self, outcome: _Outcome) -> None:
-        """Return when the outcome of a call is stored.
-
-        Whoever's turn it is writes for all that wait; they then find nothing left to write.
-        """
+        """Return when the outcome of a call is stored."""
+        stored = asyncio.Event()
         self._done.append(outcome)
-        async with self._writing:
-            batch = self._done.copy()
-            if not batch:
-                return
+        self._is_stored.append(stored)
+        self._has_come.set()
+        await stored.wait()
+
+    async def _write(self) -> None:
+        """Store what came back, all that is there at once, until cancelled."""
+        while True:
+            await self._has_come.wait()
+            self._has_come.clear()
+            batch, n = self._done.copy(), len(self._done)
             await asyncio.to_thread(self._store, batch)
-            del self._done[
-                : len(batch)
-            ]  # not before: interrupted, it is to be written all the same
+            stored = self._is_stored[:n]
+            # Not before: interrupted, it is to be written all the same.
+            del self._done[:n], self._is_stored[:n]
             self._count(batch)
             self._feed.ended([item.key for item in batch])
+            for each in stored:
+                each.set()
 
     def _store(self, batch: Sequence[_Outcome]) -> None:
         replies = [item for item in batch if isinstance(item, StoredResponse)]
