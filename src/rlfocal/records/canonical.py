@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rlfocal.records.answers import Extractor, MathExtractor, extractor
+from rlfocal.records.answers import Extractor, extractor
 from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
 from rlfocal.records.options import OptionReader
 from rlfocal.records.schema import DatasetInfo
@@ -362,6 +362,8 @@ def expression_names(texts: Iterable[str], label: str | None = None) -> dict[str
         texts: canonical answers to one query.
         label: canonical; what equals it bears its name.
     """
+    from rlfocal.records.answers import MathExtractor
+
     ordered = sorted(set(texts))
     named: dict[int, str] = {} if label is None else {0: label}
     numbers = MathExtractor().classes(ordered, label)

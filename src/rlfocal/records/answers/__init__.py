@@ -11,15 +11,18 @@ unchanged: `extract(extract(text)) == extract(text)`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.records.answers.choice import ChoiceExtractor
-from rlfocal.records.answers.dates import DateExtractor
-from rlfocal.records.answers.maths import MathExtractor
-from rlfocal.records.answers.number import NumberExtractor
-from rlfocal.records.answers.text import TextExtractor
+
+if TYPE_CHECKING:
+    from rlfocal.records.answers.choice import ChoiceExtractor
+    from rlfocal.records.answers.dates import DateExtractor
+    from rlfocal.records.answers.maths import MathExtractor
+    from rlfocal.records.answers.number import NumberExtractor
+    from rlfocal.records.answers.text import TextExtractor
 
 __all__ = [
     "KINDS",
@@ -61,14 +64,31 @@ class Extractor(Protocol):
         ...
 
 
-KINDS: Mapping[str, Callable[..., Extractor]] = {
-    "choice": ChoiceExtractor,
-    "number": NumberExtractor,
-    "math": MathExtractor,
-    "date": DateExtractor,
-    "text": TextExtractor,
+_CLASSES: Mapping[str, tuple[str, str]] = {
+    "choice": ("choice", "ChoiceExtractor"),
+    "number": ("number", "NumberExtractor"),
+    "math": ("maths", "MathExtractor"),
+    "date": ("dates", "DateExtractor"),
+    "text": ("text", "TextExtractor"),
 }
+"""Kind → module and class, loaded when the kind is needed: compiling all of their patterns takes
+as long as reading a hundred thousand canonical answers."""
+
+KINDS = tuple(_CLASSES)
 """The kinds of answer, named as in `dataset.json`."""
+
+
+def _class_of(kind: str) -> Any:
+    module, name = _CLASSES[kind]
+    return getattr(import_module(f"{__name__}.{module}"), name)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a class when it is first asked for."""
+    for kind, (_, own) in _CLASSES.items():
+        if own == name:
+            return _class_of(kind)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def extractor(kind: str, **options: Any) -> Extractor:
@@ -84,10 +104,12 @@ def extractor(kind: str, **options: Any) -> Extractor:
     """
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of answer '{kind}'; {nearest(kind, KINDS)}")
-    known = inspect.signature(KINDS[kind]).parameters
+    made = _class_of(kind)
+    known = inspect.signature(made).parameters
     for name in options:
         if name not in known:
             raise ConfigError(
                 f"answers of kind '{kind}' have no option '{name}'; {nearest(name, known)}"
             )
-    return KINDS[kind](**options)
+    found: Extractor = made(**options)
+    return found
