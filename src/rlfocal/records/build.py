@@ -8,7 +8,6 @@ candidate per response where only scores are known. Says in notes what it had to
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -53,7 +52,7 @@ def build_table(
     """
     names = tuple(members if members is not None else dataset.members)
     notes = list(dataset.notes)
-    queries, responses = dataset.queries, _select(dataset.responses, dataset.queries, names)
+    queries, responses = dataset.queries, _select(dataset, names, dataset.query_row)
     judged = _judged(queries, responses)
     if unlabelled == "drop" and not judged.all():
         if not judged.any():
@@ -66,7 +65,8 @@ def build_table(
             "are left out"
         )
         queries = queries.filter(pa.array(judged))
-        responses = _select(dataset.responses, queries, names)
+        place = np.where(judged, np.cumsum(judged) - 1, -1)
+        responses = _select(dataset, names, place[dataset.query_row])
         judged = judged[judged]
     n_queries, shape = queries.num_rows, (queries.num_rows, len(names))
     recorded = np.zeros(shape, dtype=bool)
@@ -136,23 +136,22 @@ def build_table(
         answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
     )
-    return replace(table, notes=(*notes, *smells(dataset, table)))
+    return table.with_notes((*notes, *smells(dataset, table)))
 
 
 def _texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
     return np.asarray(column.to_pylist(), dtype=np.str_)
 
 
-def _select(responses: pa.Table, queries: pa.Table, members: tuple[str, ...]) -> Responses:
-    """The responses of these members to these queries."""
-    member = pc.index_in(responses["member"], value_set=pa.array(members, pa.string()))
-    query = pc.index_in(responses["query_id"], value_set=queries["query_id"].combine_chunks())
-    wanted = pc.and_(member.is_valid(), query.is_valid())
-    return Responses(
-        query=query.filter(wanted).to_numpy().astype(np.int64),
-        member=member.filter(wanted).to_numpy().astype(np.int64),
-        rows=responses.filter(wanted),
-    )
+def _select(dataset: Dataset, members: tuple[str, ...], query: NDArray[np.int64]) -> Responses:
+    """The responses of these members, to the queries that int64[R] does not call -1."""
+    responses = dataset.responses
+    found = pc.index_in(responses["member"], value_set=pa.array(members, pa.string()))
+    member = np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
+    wanted = (member >= 0) & (query >= 0)
+    if wanted.all():
+        return Responses(query, member, responses)
+    return Responses(query[wanted], member[wanted], responses.filter(pa.array(wanted)))
 
 
 def _judged(queries: pa.Table, responses: Responses) -> NDArray[np.bool_]:

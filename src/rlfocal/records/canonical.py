@@ -46,6 +46,8 @@ class Canonical(NamedTuple):
 
     queries: pa.Table
     responses: pa.Table
+    query_row: NDArray[np.int64]
+    """int64[R]: row of each response's query; -1 where there is none, which a check refuses."""
     kinds: Mapping[str, Kind]
     """Task → kind of its open questions; tasks of multiple choice alone are not in it."""
     notes: tuple[str, ...]
@@ -74,15 +76,15 @@ def canonical(queries: pa.Table, responses: pa.Table, info: DatasetInfo) -> Cano
         Tables of the same rows and columns. A label that is no answer of its kind stays as it is,
         with a note; an answer that is none becomes null: the reply holds no usable answer.
     """
-    if not queries.num_rows:
-        return Canonical(queries, responses, {}, ())  # a check says so
-    queries, kinds, notes, reading = _read_queries(queries, info)
     row = _rows(queries, responses)
+    if not queries.num_rows:
+        return Canonical(queries, responses, row, {}, ())  # a check says so
+    queries, kinds, notes, reading = _read_queries(queries, info)
     for column in ("answer", "samples"):
         if column in responses.column_names:
             responses = _with(responses, column, reading.answers(responses[column], row, column))
     queries, responses = _group(queries, responses, row, kinds)
-    return Canonical(queries, responses, kinds, (*notes, *reading.notes()))
+    return Canonical(queries, responses, row, kinds, (*notes, *reading.notes()))
 
 
 class Questions(NamedTuple):

@@ -21,12 +21,15 @@ SHOWN = 3
 Mask = NDArray[np.bool_]
 
 
-def check_tables(queries: pa.Table, responses: pa.Table) -> None:
+def check_tables(
+    queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]
+) -> None:
     """Check both tables against themselves and each other.
 
     Args:
         queries: normalised queries.
         responses: normalised responses.
+        query_row: int64[rows of responses], the row of each response's query; -1 for none.
 
     Raises:
         RecordError: the first contradiction found.
@@ -35,7 +38,7 @@ def check_tables(queries: pa.Table, responses: pa.Table) -> None:
     if responses.num_rows == 0:
         raise RecordError("responses: no rows; at least one response is needed")
     _check_present(responses, "responses", ("query_id", "member"))
-    query_row = _query_rows(queries, responses)
+    _check_known_queries(responses, query_row)
     _check_unique_responses(responses, query_row)
     _check_score_range(responses)
     for name in ("cost_usd", "latency_s"):
@@ -117,16 +120,13 @@ def _check_unique_queries(queries: pa.Table) -> None:
         )
 
 
-def _query_rows(queries: pa.Table, responses: pa.Table) -> NDArray[np.int64]:
-    """Row of each response's query; int64[rows of responses]."""
-    found = pc.index_in(responses["query_id"], value_set=queries["query_id"])
-    unknown = _mask(found.is_null())
+def _check_known_queries(responses: pa.Table, query_row: NDArray[np.int64]) -> None:
+    unknown = query_row < 0
     if unknown.any():
         raise RecordError(
             f"responses: query_id is not in queries: {_offenders(responses, unknown)}; "
             "add these queries or remove these responses"
         )
-    return np.asarray(found.to_numpy(), dtype=np.int64)
 
 
 def _check_unique_responses(responses: pa.Table, query_row: NDArray[np.int64]) -> None:

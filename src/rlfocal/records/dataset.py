@@ -39,6 +39,7 @@ class Dataset:
             those of choice_scores, samples, text, cost_usd, latency_s, response_chars that the
             source has.
         info: the description; `DatasetInfo()` where there is none.
+        query_row: int64[rows of responses], the row of each response's query.
         kinds: task → kind of its open questions; found out from the labels unless `info` says it.
         notes: what was found out or read in another form than it stood, a line each.
 
@@ -57,6 +58,7 @@ class Dataset:
     queries: pa.Table
     responses: pa.Table
     info: DatasetInfo = field(default_factory=DatasetInfo)
+    query_row: NDArray[np.int64] = field(init=False, repr=False)
     kinds: Mapping[str, Kind] = field(init=False)
     notes: tuple[str, ...] = field(init=False)
 
@@ -65,7 +67,7 @@ class Dataset:
         read = canonical(queries, responses, self.info)
         for name, value in read._asdict().items():
             object.__setattr__(self, name, value)
-        check_tables(self.queries, self.responses)
+        check_tables(self.queries, self.responses, self.query_row)
 
     @cached_property
     def members(self) -> tuple[str, ...]:

@@ -75,15 +75,15 @@ class _Rows:
     def __init__(self, dataset: Dataset, table: ResponseTable) -> None:
         self.dataset, self.table = dataset, table
         self.queries, responses = dataset.queries, dataset.responses
-        members = pc.index_in(responses["member"], value_set=pa.array(table.members, pa.string()))
-        if members.null_count:
-            responses = responses.filter(members.is_valid())
-            members = members.drop_null()
+        found = pc.index_in(responses["member"], value_set=pa.array(table.members, pa.string()))
+        self.member: Ints = np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
+        self.query: Ints = dataset.query_row
+        own = self.member >= 0
+        if not own.all():
+            responses = responses.filter(pa.array(own))
+            self.member, self.query = self.member[own], self.query[own]
         self.responses = responses
-        self.member: Ints = members.to_numpy().astype(np.int64)
         ids = self.queries["query_id"].combine_chunks()
-        found = pc.index_in(responses["query_id"], value_set=ids)
-        self.query: Ints = found.to_numpy().astype(np.int64)
         place = pc.index_in(ids, value_set=pa.array(table.query_ids.tolist(), pa.string()))
         self._place: Ints = place.fill_null(-1).to_numpy().astype(np.int64)
 

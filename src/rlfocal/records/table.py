@@ -11,6 +11,7 @@ Axes: Q queries, N members, C candidate slots, D features, S samples.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -247,6 +248,12 @@ class ResponseTable(Known):
     def with_support(self, support: FloatArray) -> ResponseTable:
         """Return the same table with other supports float32[Q, N, C], such as calibrated ones."""
         return replace(self, support=support)
+
+    def with_notes(self, notes: tuple[str, ...]) -> ResponseTable:
+        """Return the same table, arrays shared and not checked again, with other notes."""
+        other = copy.copy(self)
+        object.__setattr__(other, "notes", notes)
+        return other
 
     def priced_in(self, unit: str) -> ResponseTable:
         """Return the same table with costs in another unit.
