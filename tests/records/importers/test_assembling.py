@@ -1,4 +1,4 @@
-"""Records of any tool become one data set: joined, matched, extracted, and what was left out said."""
+"""Records of any tool become one data set: joined, matched, extracted; what is left out is said."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def test_missing_responses_are_counted_in_a_note() -> None:
 
 
 def test_nothing_read_says_why() -> None:
-    with pytest.raises(RecordError, match="no samples found; a.json: not JSON"):
+    with pytest.raises(RecordError, match=r"no samples found; a\.json: not JSON"):
         assemble(Logged(records=[], source="s", notes=["a.json: not JSON"]), name="x")
 
 

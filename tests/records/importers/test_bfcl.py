@@ -12,7 +12,7 @@ from spoiling import spoiled, survives
 
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import assemble
-from rlfocal.records.importers.bfcl import read_bfcl
+from rlfocal.records.importers.harnesses.bfcl import read_bfcl
 
 LOGS = Path(__file__).parent / "logs" / "bfcl"
 """Two models, simple_python (three questions) and irrelevance (two)."""

@@ -11,7 +11,7 @@ from spoiling import spoiled, survives
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import assemble
-from rlfocal.records.importers.evalscope import read_evalscope
+from rlfocal.records.importers.harnesses.evalscope import read_evalscope
 
 LOGS = Path(__file__).parent / "logs" / "evalscope"
 """Two models, general_mcq (twice by one of them) and general_qa."""

@@ -12,7 +12,7 @@ from spoiling import spoiled, survives
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import assemble
-from rlfocal.records.importers.helm import read_helm
+from rlfocal.records.importers.harnesses.helm import read_helm
 
 COLOURS = ("red", "loud", "seven")
 

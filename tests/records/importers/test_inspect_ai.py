@@ -14,7 +14,7 @@ from spoiling import spoiled, survives
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import assemble
 from rlfocal.records.importers.inspect_ai import read_inspect
-from rlfocal.records.importers.inspect_ai_files import open_log
+from rlfocal.records.importers.inspect_ai.files import open_log
 from rlfocal.records.importers.logged import Record
 
 LOGS = Path(__file__).parent / "logs" / "inspect_ai"

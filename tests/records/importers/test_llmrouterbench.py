@@ -11,7 +11,7 @@ from spoiling import spoiled, survives
 
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import assemble
-from rlfocal.records.importers.llmrouterbench import read_llmrouterbench
+from rlfocal.records.importers.routers.llmrouterbench import read_llmrouterbench
 
 
 def record(index: int, right: str, said: str, **other: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from spoiling import spoiled, survives
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import assemble
-from rlfocal.records.importers.opencompass import read_opencompass
+from rlfocal.records.importers.harnesses.opencompass import read_opencompass
 
 RUN = "20260101_100000"
 

@@ -15,7 +15,7 @@ from spoiling import OTHER_TYPES, survives
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import assemble
-from rlfocal.records.importers.routerbench import read_routerbench
+from rlfocal.records.importers.routers.routerbench import read_routerbench
 
 SMALL, LARGE = "mistralai/mistral-7b-chat", "gpt-4-1106-preview"
 

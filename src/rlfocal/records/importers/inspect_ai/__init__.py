@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.importers.inspect_ai_files import InspectLog, open_log
-from rlfocal.records.importers.inspect_ai_samples import is_scored, record_of
+from rlfocal.records.importers.inspect_ai.files import InspectLog, open_log
+from rlfocal.records.importers.inspect_ai.samples import is_scored, record_of
 from rlfocal.records.importers.json_files import (
     Fields,
     LeftOut,

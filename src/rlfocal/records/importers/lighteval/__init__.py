@@ -26,7 +26,7 @@ from rlfocal.records.importers.json_files import (
     read_files,
     read_rows,
 )
-from rlfocal.records.importers.lighteval_rows import COMPARING, agrees, metrics_of, record_of
+from rlfocal.records.importers.lighteval.rows import COMPARING, agrees, metrics_of, record_of
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import Run, settings_of, told_apart

@@ -16,11 +16,11 @@ from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.importers.table_accepted import with_scores
-from rlfocal.records.importers.table_columns import Layout, find_layout, parse_columns
-from rlfocal.records.importers.table_files import SUFFIXES, Sheet, read_sheet, suffix_of
-from rlfocal.records.importers.table_options import list_of, options_reader
-from rlfocal.records.importers.table_values import (
+from rlfocal.records.importers.table.accepted import with_scores
+from rlfocal.records.importers.table.columns import Layout, find_layout, parse_columns
+from rlfocal.records.importers.table.files import SUFFIXES, Sheet, read_sheet, suffix_of
+from rlfocal.records.importers.table.options import list_of, options_reader
+from rlfocal.records.importers.table.values import (
     Where,
     as_number,
     has_decimal_commas,

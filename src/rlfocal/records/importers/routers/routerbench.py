@@ -24,7 +24,7 @@ from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import LeftOut, clean, files_under, read_files, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.importers.table_files import SUFFIXES, Sheet, read_sheet, suffix_of
+from rlfocal.records.importers.table.files import SUFFIXES, Sheet, read_sheet, suffix_of
 
 __all__ = ["read_routerbench"]
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlfocal.errors import ConfigError, RecordError, nearest
-from rlfocal.records.importers.table_files import Sheet
-from rlfocal.records.importers.table_options import option_columns
-from rlfocal.records.importers.table_values import is_score
-from rlfocal.records.importers.table_wide import (
+from rlfocal.records.importers.table.files import Sheet
+from rlfocal.records.importers.table.options import option_columns
+from rlfocal.records.importers.table.values import is_score
+from rlfocal.records.importers.table.wide import (
     are_answers,
     companion,
     last_part,

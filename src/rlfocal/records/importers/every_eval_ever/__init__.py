@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import zstandard
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.importers.every_eval_ever_rows import record_of
+from rlfocal.records.importers.every_eval_ever.rows import record_of
 from rlfocal.records.importers.json_files import (
     Fields,
     LeftOut,

@@ -10,7 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.table_values import Where, shown
+from rlfocal.records.importers.table.values import Where, shown
 from rlfocal.records.synonyms import spelled
 
 __all__ = ["list_of", "option_columns", "options_of", "options_reader"]

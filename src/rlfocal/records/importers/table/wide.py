@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from rlfocal.records.importers.table_values import as_number, is_score
+from rlfocal.records.importers.table.values import as_number, is_score
 from rlfocal.records.synonyms import meant_by
 
 __all__ = ["are_answers", "companion", "last_part", "role_of_bare"]

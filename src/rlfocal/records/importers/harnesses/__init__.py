@@ -1,0 +1,1 @@
+"""Importers of evaluation harnesses and leaderboards that need one file each."""

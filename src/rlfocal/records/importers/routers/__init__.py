@@ -1,0 +1,1 @@
+"""Importers of tables that routers are trained and compared on."""
