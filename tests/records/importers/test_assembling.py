@@ -219,3 +219,17 @@ def test_digests_depend_on_content_alone() -> None:
     data = make(first, replace(first, repeat=1), record("b", 0, labels=("1",), answer="1"))
     assert rows(data)["t/0", "a"]["cost_usd"] == 0.5
     assert rows(data)["t/0", "a"]["latency_s"] == 2.0
+
+
+def test_half_a_character_is_stored_as_a_question_mark() -> None:
+    data = make(*(record(m, 0, labels=("1",), text="It is 1. \ud83d") for m in "ab"))
+    assert data.responses["text"].to_pylist() == ["It is 1. ?"] * 2
+    assert data.responses["answer"].to_pylist() == ["1", "1"]
+
+
+def test_options_beside_graded_replies_are_answered_by_letters() -> None:
+    chosen = [record(m, 0, choices=OPTIONS, labels=("A",), answer="A") for m in "ab"]
+    graded = [record(m, 1, task="u", by_score=True, score=0.5, text="x") for m in "ab"]
+    data = make(*chosen, *graded)
+    assert data.info.answers == "choice"
+    assert notes(data) == ["u: replies are judged by their scores"]

@@ -28,6 +28,7 @@ from rlfocal.records.importers.joining import (
     match_options,
     with_letter,
 )
+from rlfocal.records.importers.json_files import clean
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import find_importer
 from rlfocal.records.samples import agreed
@@ -103,7 +104,9 @@ def assemble(
         for row in _responses(query, kinds[query.task])
     ]
     members = list(dict.fromkeys(row["member"] for row in rows))
-    notes += [reading.note for reading in kinds.values() if reading.note]
+    graded = _graded_tasks(queries)
+    notes += [f"{task}: replies are judged by their scores" for task in graded]
+    notes += [kind.note for task, kind in kinds.items() if kind.note and task not in graded]
     notes += _missing(queries, members)
     scored = any(row["choice_scores"] is not None for row in rows)
     info = DatasetInfo.model_validate(
@@ -157,6 +160,14 @@ def _labels_of_tasks(queries: Mapping[str, Query]) -> dict[str, list[tuple[str, 
         if query.first.choices is None:
             own.append(() if _by_score(query) else query.first.labels)
     return dict(found)
+
+
+def _graded_tasks(queries: Mapping[str, Query]) -> dict[str, None]:
+    """Tasks whose records all say that only their scores judge."""
+    graded: dict[str, bool] = {}
+    for query in queries.values():
+        graded[query.task] = graded.get(query.task, True) and _by_score(query)
+    return {task: None for task, is_graded in graded.items() if is_graded}
 
 
 def _by_score(query: Query) -> bool:
@@ -227,10 +238,9 @@ def _declared(kinds: Mapping[str, Reading], queries: Mapping[str, Query]) -> Any
     is_open = {query.task for query in queries.values() if query.first.choices is None}
     named = {t: k.kind for t, k in kinds.items() if k.kind and t in is_open}
     distinct = set(named.values())
-    if not is_open:
-        return "choice"
     if not distinct:
-        return "score only"
+        has_options = any(query.first.choices is not None for query in queries.values())
+        return "choice" if has_options else "score only"
     return distinct.pop() if len(distinct) == 1 and set(named) == is_open else named
 
 
@@ -263,7 +273,7 @@ def _query_table(queries: Mapping[str, Query], kinds: Mapping[str, Reading]) -> 
         )
     types = {"choices": pa.list_(pa.string())}
     return pa.table(
-        {c: pa.array([row[c] for row in rows], types.get(c, pa.string())) for c in rows[0]}
+        {c: _array([row[c] for row in rows], types.get(c, pa.string())) for c in rows[0]}
     )
 
 
@@ -276,4 +286,18 @@ def _response_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     }  # fmt: skip
     always = ("query_id", "member", "answer", "score")
     used = [c for c in types if c in always or any(row[c] is not None for row in rows)]
-    return pa.table({c: pa.array([row[c] for row in rows], types[c]) for c in used})
+    return pa.table({c: _array([row[c] for row in rows], types[c]) for c in used})
+
+
+def _array(values: Sequence[Any], target: pa.DataType) -> pa.Array:
+    """An Arrow array; half a character, as a reply cut at a token ends on, becomes "?"."""
+    try:
+        return pa.array(values, target)
+    except UnicodeEncodeError:
+        return pa.array(map(_whole, values), target)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_whole(v) for v in value]
+    return clean(value) if isinstance(value, str) else value

@@ -5,9 +5,9 @@ One decision a task, taken from its labels, so that right and wrong replies are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import median
 
 from rlfocal.errors import ConfigError, nearest
@@ -21,6 +21,9 @@ __all__ = ["Reading", "read_letter", "readings"]
 
 LONG_LABEL = 100
 """Characters: replies to a question whose right answer is longer are never written alike."""
+
+_SHORT = 200
+"""Characters of a text worth remembering."""
 
 _Read = tuple[str | None, tuple[str | None, ...] | None]
 
@@ -51,12 +54,25 @@ class Reading:
             return self._answer(record.answer, record), samples
         if record.unusable or record.text is None or not self.compares or self._extractor is None:
             return None, samples if self.compares else None
-        return self._extractor.extract(record.text, truncated=record.truncated), samples
+        return self._extract(record.text, record.truncated), samples
 
     def _answer(self, text: str | None, record: Record) -> str | None:
         if text is None or self._extractor is None:
             return text
-        return self._extractor.extract(text)
+        return self._extract(text, False)
+
+    def _extract(self, text: str, truncated: bool) -> str | None:
+        assert self._extractor is not None
+        if len(text) > _SHORT:
+            return self._extractor.extract(text, truncated=truncated)
+        return self._short(text, truncated)
+
+    @cached_property
+    def _short(self) -> Callable[[str, bool], str | None]:
+        """Reads short texts, of which the same ones come again and again."""
+        reader = self._extractor
+        assert reader is not None
+        return lru_cache(maxsize=100_000)(lambda text, cut: reader.extract(text, truncated=cut))
 
     @cached_property
     def _extractor(self) -> Extractor | None:
