@@ -20,9 +20,10 @@ from rlfocal.records.answers.cleaning import without_thinking
 from rlfocal.records.answers.markers import marks
 from rlfocal.records.answers.mathematics.classes import classes_of, compared
 from rlfocal.records.answers.mathematics.literals import number_value
+from rlfocal.records.answers.mathematics.nodes import Node
 from rlfocal.records.answers.mathematics.picking import MAX_CHARS, picked, unquoted
 from rlfocal.records.answers.mathematics.rules import Likeness
-from rlfocal.records.answers.mathematics.structure import Node, parsed, reduced
+from rlfocal.records.answers.mathematics.structure import parsed, reduced
 from rlfocal.records.answers.mathematics.units import words_of
 from rlfocal.records.answers.mathematics.verifier import Verifier, check_installed, shared
 from rlfocal.records.answers.mathematics.writing import written
@@ -39,9 +40,7 @@ _WHOLE_BOX = re.compile(
 _MATH_SIGNS = re.compile(r"(?<!\\)\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
 _PROSE = re.compile(r"[A-Za-z]+(?:,? [A-Za-z]+)+[^=0-9$]*[0-9$]")
 """Words before a number: a sentence rather than an answer."""
-_LED_IN = re.compile(
-    r"(?!sqrt|sin|cos|tan|log|ln|pi)[A-Za-z]{2,}[,:*]*\s[^0-9$\\=√]*[0-9$\\=√]"
-)
+_LED_IN = re.compile(r"(?!sqrt|sin|cos|tan|log|ln|pi)[A-Za-z]{2,}[,:*]*\s[^0-9$\\=√]*[0-9$\\=√]")
 """Words before a formula or number."""
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 

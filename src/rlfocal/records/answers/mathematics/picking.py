@@ -2,8 +2,9 @@ r"""Where the answer stands in a reply.
 
 In this order: the last \boxed{...} or \fbox{...} (Hendrycks et al., MATH, arXiv:2103.03874,
 `last_boxed_only_string`), boxes joined by "and" or "or" together; a text that is nothing but an
-answer; what follows the last "answer is" or "Answer:" (Minerva); the last formula; the last number
-of the last line. A box that does not close was cut off, so the reply has no answer.
+answer; what follows the last "answer is" or "Answer:" (Minerva); what the last line ends on in bold;
+the last formula; the last number of the last line. A box that does not close was cut off, so the
+reply has no answer.
 """
 
 from __future__ import annotations
@@ -22,8 +23,13 @@ MAX_LINE = 300
 """A longer last line is no conclusion."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$])")
-_BETWEEN_BOXES = re.compile(r"\$*\s*(?:,|;)?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\})?\s*\$*")
+_BETWEEN_BOXES = re.compile(
+    r"(?:\$|\\[)\]])*\s*(?:,|;)?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\})?\s*(?:\$|\\[(\[])*\s*"
+    r"(?:[a-zA-Z](?:_(?:[0-9]|\{[0-9]+\}))?\s*=\s*)?"
+)
 _STARS = re.compile(r"\*\*(?![0-9])|(?<=[.0-9$})])\*\*(?=[\s.,]|$)")
+_BOLD = re.compile(r"[a-z,:=][ ]\*\*([^\s*:][^*:\n]{0,40})\*\*[.!]?\Z")
+_BOLD_NUMBER = re.compile(r"\*\*(\$?-?[0-9][0-9.,/]*(?:\\?%)?(?: [a-zA-Z]+)?)\*\*")
 _DELIMITER = re.compile(r"(?<!\\)\\[()\[\]]|\$\$|(?<!\\)\$")
 _MARKUP = re.compile(rf"{_DELIMITER.pattern}|{_BOX.pattern}|</|<\|")
 _QUANTITY = re.compile(r"[-+$]?[0-9][0-9.,/]*(?: (?!and|or|but|so|is|not)[a-zA-Z]+){1,3}")
@@ -37,11 +43,15 @@ _SENTENCE_END = re.compile(
 _CONNECTED = re.compile(r"\s*(?:,|;|and|or|, and|, or)?\s*")
 _TRAILING = re.compile(r"\s*(\\?%|[a-zA-Z]+(?:[ /^][a-zA-Z0-9]+){0,3})?[\s.*]*")
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_ROOT_OR_PI = (
+    r"(?:\u221a(?:[0-9]+|\([^()]{1,50}\))|sqrt\([^()]{1,50}\)|\\sqrt\{[^{}]{1,50}\}|\u03c0|\\?pi\b)"
+)
 _NUMBER = re.compile(
-    r"(?<![\w.)])[-+\u2212]?\\?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:\s?/\s?[0-9]+|\s?\\?%|\u00b0)?"
+    rf"(?<![\w.)])[-\u2212]?(?:[0-9]{{1,9}} ?[-+] ?)?(?:[0-9]{{1,9}}(?:\.[0-9]{{1,9}})? ?\*? ?)?"
+    rf"{_ROOT_OR_PI}(?: ?/ ?[0-9]{{1,9}})?"
+    r"|(?<![\w.)])[-+\u2212]?\\?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:\s?/\s?[0-9]+|\s?\\?%|\u00b0)?"
     r"|\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+|\\?%)?"
     r"|-?\\[dt]?frac\{[^{}]{1,50}\}\{[^{}]{1,50}\}"
-    r"|[0-9]{0,9}(?:\\sqrt\{[^{}]{1,50}\}|\u221a(?:[0-9]+|\([^()]{1,50}\)))"
     r"|[(\[][-0-9./ ]{1,30}(?:,[-0-9./ ]{1,30}){1,3}[)\]]"
 )
 
@@ -59,14 +69,17 @@ def picked(text: str, *, truncated: bool = False) -> str | None:
     spoken = without_thinking(text)
     if spoken is None:
         return None
-    spoken = unquoted(_STARS.sub("", spoken))
-    if _is_answer(spoken):
-        return spoken or None
-    spoken = first_reply(spoken, marks(spoken), _is_answer)
+    bold = _bold(spoken)
+    whole = unquoted(_STARS.sub("", spoken))
+    if _is_answer(whole):
+        return whole or None
+    spoken = first_reply(whole, marks(whole), _is_answer)
     boxed = _boxed(spoken)
     if boxed is not None:
         return boxed if len(boxed) <= MAX_CHARS else None
     found = _marked(spoken)
+    if found is None and spoken == whole:
+        found = bold
     if found is None:
         found = next(reversed(list(_formulas(spoken))), None)
     if found is None:
@@ -126,6 +139,15 @@ def _contents(text: str, box: re.Match[str]) -> str:
 def _unbraced(text: str, start: int) -> str:
     found = re.compile(r"-?(?:[0-9.,]*[0-9]|\\[a-zA-Z]+|\S)").match(text, start)
     return found[0] if found else ""
+
+
+def _bold(text: str) -> str | None:
+    """What the last line ends on between stars, or a number there that stands between stars."""
+    line = text.rstrip()[-MAX_LINE:].rpartition("\n")[2]
+    found = _BOLD.search(line)
+    if found is None and not _DELIMITER.search(line):
+        found = next(reversed(list(_BOLD_NUMBER.finditer(line))), None)
+    return found[1].strip(" .$") or None if found else None
 
 
 def _is_answer(text: str) -> bool:

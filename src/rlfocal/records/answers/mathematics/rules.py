@@ -11,14 +11,9 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from fractions import Fraction
 
-from rlfocal.records.answers.mathematics.structure import (
-    Based,
-    Group,
-    Node,
-    Relation,
-    Scalar,
-    Words,
-)
+from rlfocal.records.answers.mathematics.bounds import quantity_of
+from rlfocal.records.answers.mathematics.literals import number_value
+from rlfocal.records.answers.mathematics.nodes import Based, Group, Node, Relation, Scalar, Words
 from rlfocal.records.answers.mathematics.units import alike as units_alike
 
 __all__ = ["Ask", "Likeness", "likeness", "relation_text"]
@@ -105,14 +100,23 @@ def _unnamed(first: Node, second: Node, ask: Ask) -> Likeness:
         case Relation(), Relation():
             return SAME if first.text == second.text else _asked(first.text, second.text, ask)
         case Scalar(), Relation():
-            text = relation_text(first)
-            return D if text is None else _asked(text, second.text, ask)
+            return _with_relation(first, second, ask)
         case _, Group() if isinstance(first, Group):
             return _groups(first, second, ask)
         case _, Group():
             return _with_group(first, second, ask)
         case _:
             return D
+
+
+def _with_relation(single: Scalar, relation: Relation, ask: Ask) -> Likeness:
+    text = relation_text(single)
+    if text is not None:
+        return _asked(text, relation.text, ask)
+    value = quantity_of(relation.text)
+    if value is None or single.name:
+        return D
+    return min(LOOSE, _scalars(single, Scalar(value, number_value(value)), ask))
 
 
 def _asked(a: str, b: str, ask: Ask) -> Likeness:
@@ -164,7 +168,7 @@ def _with_group(single: Node, group: Group, ask: Ask) -> Likeness:
     if group.shape == "option":
         return min(LOOSE, max(likeness(single, part, ask) for part in group.parts))
     numbers = _numbers(group)
-    if group.shape != "colon" or not isinstance(single, Scalar) or _is_time(group):
+    if group.shape != "colon" or not isinstance(single, Scalar):
         return D
     is_ratio = len(numbers) == len(group.parts) == 2 and numbers[1] != 0
     return LOOSE if is_ratio and single.value == numbers[0] / numbers[1] else D
@@ -184,6 +188,9 @@ def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
     if "option" in (a.shape, b.shape) and a.shape != b.shape:
         option, other = (a, b) if a.shape == "option" else (b, a)
         return min(LOOSE, max(likeness(part, other, ask) for part in option.parts))
+    if {a.shape, b.shape} == {"matrix", "()"}:
+        matrix, point = (a, b) if a.shape == "matrix" else (b, a)
+        return min(LOOSER, _as_vector(matrix, point, ask))
     if len(a.parts) != len(b.parts):
         return D
     loose = {a.shape, b.shape} <= {"list", "set"}
@@ -198,6 +205,13 @@ def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
     if {a.shape, b.shape} == {"list", "()"}:
         return min(LOOSER, _in_order(a.parts, b.parts, ask))
     return D
+
+
+def _as_vector(matrix: Group, point: Group, ask: Ask) -> Likeness:
+    """A row or column, and the same numbers in parentheses."""
+    rows = [row.parts for row in matrix.parts if isinstance(row, Group)]
+    cells = rows[0] if len(rows) == 1 else [row[0] for row in rows if len(row) == 1]
+    return _in_order(cells, point.parts, ask) if len(cells) == len(point.parts) else D
 
 
 def _colons(a: Group, b: Group, ask: Ask) -> Likeness:

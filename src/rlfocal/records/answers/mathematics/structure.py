@@ -7,75 +7,27 @@ all other expressions stay text, to be compared by `verifier`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
+from rlfocal.records.answers.mathematics.bounds import without_absolute
 from rlfocal.records.answers.mathematics.literals import number_value
+from rlfocal.records.answers.mathematics.nodes import Based, Group, Node, Relation, Scalar, Words
+from rlfocal.records.answers.mathematics.scanning import (
+    closes,
+    has_letters,
+    split,
+    tokens_of,
+    unwrapped,
+)
 from rlfocal.records.answers.mathematics.units import unit_of, word_value, words_of
 
-__all__ = ["Based", "Group", "Node", "Relation", "Scalar", "Words", "parsed", "reduced"]
+__all__ = ["parsed", "reduced"]
 
 MAX_PARTS = 60
 MAX_DEPTH = 12
 
-
-@dataclass(frozen=True)
-class Scalar:
-    """One expression."""
-
-    text: str
-    """Without its unit."""
-    value: Fraction | None = None
-    """Of a plain number."""
-    unit: str = ""
-    name: str = ""
-    """Of "x = 5"."""
-
-
-@dataclass(frozen=True)
-class Words:
-    """An answer in words, such as a weekday; letters of options are scalars."""
-
-    text: str
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Based:
-    """Digits in a base that is written with them."""
-
-    digits: str
-    base: int
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Relation:
-    """An equation or inequality that is no plain assignment."""
-
-    text: str
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """Several parts in a shape.
-
-    Attributes:
-        shape: "list" and "set" without order, "union" of sets, "colon" (ratio, time), "matrix"
-            (with its rows as groups "row"), else an opening and a closing bracket.
-    """
-
-    shape: str
-    parts: tuple[Node, ...]
-    name: str = ""
-
-
-Node = Scalar | Words | Based | Relation | Group
-
-_TOKEN = re.compile(r"\\[{}|]|\\[a-zA-Z]+ ?|\\.|[\s\S]")
-_OPEN = ("(", "[", "{", "\\{", "\\langle", "\\lfloor", "\\lceil")
-_CLOSE = (")", "]", "}", "\\}", "\\rangle", "\\rfloor", "\\rceil")
 _NAME = re.compile(
     r"(?:\\?[a-zA-Z]|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|epsilon|rho))"
     r" ?(?:_(?:[0-9a-zA-Z]|\{[^{}]*\}))?(?:'+|\^\{-1\}(?=\())?(?:\((?:[a-z0-9](?:,[a-z0-9])*)\))?"
@@ -87,8 +39,6 @@ _LONG_NAME = re.compile(
 _REAL_WORDS = ("all real numbers", "all reals", "all real x", "real numbers", "all real values")
 _RELATIONS = ("\\le", "\\ge", "\\ne", "\\in", "\\approx", "<", ">", "=")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
-_LETTER = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]")
-_COMMAND = re.compile(r"\\[a-zA-Z]+")
 _BASED = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\{(?:\\text\{)?([0-9]+|[a-z]+)\}?\}|([0-9]))")
 _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
           "ten": 10, "twelve": 12, "sixteen": 16}  # fmt: skip
@@ -97,13 +47,33 @@ _MATRIX = re.compile(
 )
 _WORD = re.compile(r"[A-Za-z]{4,}|[A-Z][A-Za-z]{2,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll")
 _NOTHING = ("\\emptyset", "\\{\\}")
-_HOLE = re.compile(r"\\(?:mathbb\{R\}|R)\\(?:setminus|backslash|smallsetminus) ?\\\{([^{},]+)\\\}")
+_HOLES = re.compile(
+    r"\\(?:mathbb\{R\}|R)(?:\\(?:setminus|backslash|smallsetminus) ?|-)\\\{([^{}]+)\\\}"
+)
+_HALF = re.compile(
+    r"\\(?:mathbb\{R\}|R)(?:\^|_)(?:\{(?:([+-])|([<>]|\\[lg]e ?)0)\}|([+-]))"
+    r"|\\text\{(?:all )?(positive|negative|nonnegative|nonpositive|non-negative|non-positive)"
+    r" (?:real numbers|reals)\}"
+)
 _REALS = ("\\mathbb{R}", "\\R", "\\Re", "(-\\infty,\\infty)")
+
+
+_ZERO, _PLUS, _MINUS = Scalar("0", Fraction(0)), Scalar("\\infty"), Scalar("-\\infty")
+_HALVES = {
+    sign: Group(shape, ends)
+    for shape, ends, signs in (
+        ("()", (_ZERO, _PLUS), "+ > positive"),
+        ("[)", (_ZERO, _PLUS), "\\ge nonnegative"),
+        ("()", (_MINUS, _ZERO), "- < negative"),
+        ("(]", (_MINUS, _ZERO), "\\le nonpositive"),
+    )
+    for sign in signs.split()
+}
 
 
 def parsed(text: str, depth: int = 0) -> Node:
     """Read the structure of a canonical text; what has none is one expression."""
-    text = _unwrapped(text)
+    text = unwrapped(text)
     if depth > MAX_DEPTH:
         return Scalar(text)
     for read in (
@@ -132,47 +102,11 @@ def reduced(text: str) -> str:
         return text
     if len(split(text, (",", ";"))) > 1:
         return text
-    if not _has_letters(sides[0]):
+    if not has_letters(sides[0]):
         return sides[-1]
-    if len(sides) > 2 and not _has_letters(sides[-1]):
+    if len(sides) > 2 and not has_letters(sides[-1]):
         return f"{sides[0]}={sides[-1]}" if _NAME.fullmatch(sides[0]) else sides[-1]
     return text
-
-
-def split(text: str, signs: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Split at signs outside of all brackets.
-
-    Returns:
-        Parts, each with the sign before it ("" for the first).
-    """
-    parts, start, depth, before = [], 0, 0, ""
-    for found in _TOKEN.finditer(text):
-        token = found[0].rstrip() or found[0]
-        if token in _OPEN:
-            depth += 1
-        elif token in _CLOSE:
-            depth = max(0, depth - 1)
-        elif depth == 0 and token in signs:
-            parts.append((before, text[start : found.start()]))
-            before, start = token, found.end()
-    return [*parts, (before, text[start:])]
-
-
-def _unwrapped(text: str) -> str:
-    text = text.strip(" .")
-    while text[:1] == "{" and text[-1:] == "}" and len(split(text, ("}",))) == 1 and _closes(text):
-        text = text[1:-1]
-    return text
-
-
-def _closes(text: str) -> bool:
-    """Whether the first bracket is closed by the last one."""
-    depth, tokens = 0, [t[0].rstrip() for t in _TOKEN.finditer(text)]
-    for position, token in enumerate(tokens):
-        depth += (token in _OPEN) - (token in _CLOSE)
-        if depth == 0:
-            return position == len(tokens) - 1
-    return False
 
 
 def _words(text: str, depth: int) -> Node | None:
@@ -180,6 +114,9 @@ def _words(text: str, depth: int) -> Node | None:
         return Words("none")
     if text in _REALS or words_of(text.removeprefix("\\text{").rstrip("}")) in _REAL_WORDS:
         return Group("()", (Scalar("-\\infty"), Scalar("\\infty")))
+    if half := _HALF.fullmatch(text):
+        sign = next(group for group in half.groups() if group).strip()
+        return _HALVES[sign.replace("-", "") if len(sign) > 1 else sign]
     inside = re.fullmatch(r"\\text\{([^{}]*)\}", text)
     words = inside[1] if inside else text
     value = word_value(words)
@@ -244,6 +181,9 @@ def _is_interval(node: Node) -> bool:
 
 
 def _relation(text: str, depth: int) -> Node | None:
+    text = without_absolute(text)
+    if "\\text{or}" in text:  # |x| > 3
+        return _list(text, depth)
     found = split(text, _RELATIONS)
     if len(found) == 1:
         return None
@@ -266,22 +206,15 @@ def _equation(text: str, sides: list[str], depth: int) -> Node:
         inner = parsed(last, depth)
         if not inner.name:
             return replace(inner, name=name)
-    elif not _has_letters(first):  # 2 + 3 = 5
+    elif not has_letters(first):  # 2 + 3 = 5
         return parsed(last, depth)
     return Relation(text)
-
-
-def _has_letters(text: str) -> bool:
-    bare = _COMMAND.sub("", re.sub(r"\\text\{[^{}]*\}", "", text))
-    return bool(re.search("[a-zA-Z]", bare)) or bool(
-        re.search(r"\\(?:alpha|beta|theta|lambda|phi|mu|omega)(?![a-zA-Z])", text)
-    )
 
 
 def _interval(signs: list[str], sides: list[str], depth: int) -> Node | None:
     r"""An interval for x > 3 or 1 < x \le 5."""
     named = [k for k, side in enumerate(sides) if _NAME.fullmatch(side)]
-    if len(named) != 1 or any(_has_letters(s) for k, s in enumerate(sides) if k != named[0]):
+    if len(named) != 1 or any(has_letters(s) for k, s in enumerate(sides) if k != named[0]):
         return None
     at, name = named[0], sides[named[0]]
     if signs == ["\\ne"]:
@@ -315,8 +248,14 @@ def _bound(
 
 
 def _union(text: str, depth: int) -> Node | None:
-    if hole := _HOLE.fullmatch(text):
-        text = f"(-\\infty,{hole[1]})\\cup({hole[1]},\\infty)"
+    if holes := _HOLES.fullmatch(text):
+        points = holes[1].split(",")
+        values = [number_value(point) for point in points]
+        if len(points) > 1 and None in values:
+            return None
+        points = [p for _, p in sorted(zip(values, points, strict=True))] if values[1:] else points
+        ends = ["-\\infty", *points, "\\infty"]
+        text = "\\cup".join(f"({low},{high})" for low, high in pairwise(ends))
     pieces = [p for _, p in split(text, ("\\cup",))]
     if not 1 < len(pieces) <= MAX_PARTS:
         return None
@@ -324,7 +263,7 @@ def _union(text: str, depth: int) -> Node | None:
 
 
 def _plus_minus(text: str, depth: int) -> Node | None:
-    if ("\\pm" not in text and "\\mp" not in text) or (text[:2] == "\\{" and _closes(text)):
+    if ("\\pm" not in text and "\\mp" not in text) or (text[:2] == "\\{" and closes(text)):
         return None
     swapped = re.sub(r"\\(pm|mp)(?![a-zA-Z]) ?", lambda f: "+" if f[1] == "pm" else "-", text)
     other = re.sub(r"\\(pm|mp)(?![a-zA-Z]) ?", lambda f: "-" if f[1] == "pm" else "+", text)
@@ -334,8 +273,8 @@ def _plus_minus(text: str, depth: int) -> Node | None:
 
 
 def _bracketed(text: str, depth: int) -> Node | None:
-    tokens = [t[0].rstrip() for t in _TOKEN.finditer(text)]
-    if len(tokens) < 2 or tokens[0] not in ("(", "[", "\\{", "\\langle") or not _closes(text):
+    tokens = tokens_of(text)
+    if len(tokens) < 2 or tokens[0] not in ("(", "[", "\\{", "\\langle") or not closes(text):
         return None
     opened, closed = tokens[0], tokens[-1]
     inside = text[len(opened) : len(text) - len(closed)].strip()
@@ -377,7 +316,7 @@ def _colon(text: str, depth: int) -> Node | None:
 
 def _scalar(text: str) -> Scalar:
     bare, unit = unit_of(text)
-    while bare[:1] in "([" and bare[1:] and _closes(bare):
+    while bare[:1] in "([" and bare[1:] and closes(bare):
         bare = bare[1:-1]
     bare = bare.lstrip("+")
     return Scalar(bare, number_value(bare), unit)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["alike", "unit_of", "word_value", "words_of"]
+__all__ = ["alike", "is_day", "unit_of", "word_value", "words_of"]
 
 _NAMES = {
     "%": "% percent percentage pct percents",
@@ -152,6 +152,15 @@ _NONE = re.compile(
     r"no(?: real| such| integer| valid)?(?: solutions?| values?| numbers?| roots?)?(?: exists?)?"
     r"|none|(?:the )?empty set|there (?:is|are) no(?: real)? solutions?|impossible"
 )
+_MONTH = (
+    r"(january|february|march|april|may|june|july|august|september|october|november|december|"
+    r"(?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?)"
+)
+_DAY = re.compile(
+    rf"{_MONTH}[ ,]*([0-9]{{1,2}})(?: ?(?:st|nd|rd|th))?(?:[ ,]+([0-9]{{4}}))?"
+    rf"|([0-9]{{1,2}})(?: ?(?:st|nd|rd|th))?(?: of)? {_MONTH}(?:[ ,]+([0-9]{{4}}))?",
+    re.IGNORECASE,
+)
 _UNDEFINED = re.compile(r"dne|undefined|does not exist|not defined|doesn'?t exist")
 
 
@@ -248,8 +257,20 @@ def word_value(words: str) -> int | None:
     return _NUMBER_WORDS.get(words.strip().lower())
 
 
+def is_day(words: str) -> bool:
+    """Whether a text is a month and a day, with a year or without."""
+    return _DAY.fullmatch(words) is not None
+
+
 def words_of(words: str) -> str:
-    """An answer in words, whatever the case, blanks and articles."""
+    """An answer in words, whatever the case, blanks and articles.
+
+    >>> words_of("the  Ellipse."), words_of("4th of July, 2020")
+    ('ellipse', 'jul 4 2020')
+    """
+    if day := _DAY.fullmatch(words.strip(" .")):
+        month, number, year = (day[1], day[2], day[3]) if day[1] else (day[5], day[4], day[6])
+        return f"{month[:3].lower()} {int(number)} {year or ''}".strip()
     low = re.sub(r"[\s.,;:!?\"'~-]+", " ", words.lower()).strip()
     low = re.sub(r"^(?:the|a|an) ", "", low) or low
     if _NONE.fullmatch(low):

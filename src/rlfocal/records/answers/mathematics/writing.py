@@ -12,6 +12,7 @@ import unicodedata
 from itertools import accumulate
 
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
+from rlfocal.records.answers.mathematics.units import is_day
 
 __all__ = ["written"]
 
@@ -142,17 +143,22 @@ _SAME_COMMAND = {
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _TEXT_COMMAND = re.compile(
     r"\\(?:text|mbox|textbf|textit|textrm|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|"
-    r"mathtt|boldsymbol|bm|operatorname\*?|rm|bf|emph|hbox|fbox|boxed)\s*\{([^{}]*)\}"
+    r"mathtt|boldsymbol|bm|operatorname\*?|rm|bf|emph|hbox|fbox|boxed)"
+    r"\s*\{((?:[^{}]|\{[^{}]*\}){0,200})\}"
 )
 _TEXT_PIECE = re.compile(r"\\text\{[^{}]*\}")
 _NOT_WORDS = re.compile(r"[\s~]+")
 _FUNCTIONS = (
     "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|max|min|gcd|lcm"
 )
-_BARE_FUNCTION = re.compile(rf"(?<![\\a-zA-Z])({_FUNCTIONS})(?![a-zA-Z])")
+_BARE_FUNCTION = re.compile(rf"(?<![\\a-zA-Z])(?<!\\text\{{)({_FUNCTIONS})(?![a-zA-Z])")
 _BARE_CONSTANT = re.compile(r"(?<![\\a-zA-Z{])(pi|infinity|infty|theta)(?![a-zA-Z])")
 _SQRT_PAREN = re.compile(r"\\sqrt\s*\(([^()]*)\)")
 _CIRC = re.compile(r"(?:\{\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?![a-zA-Z])")
+_CIS = re.compile(
+    r"\\text\{cis\} ?(\((?:[^()]*)\)|[0-9.]+(?:\^\\circ)?|\\pi|\\frac\{[^{}]*\}\{[^{}]*\}(?:\\pi)?)"
+)
+_ORDINAL = re.compile(r"([0-9])\s*\^\s*(?:\{\s*)?\\text\{(st|nd|rd|th)\}(?:\s*\})?")
 _FRAC_BARE = re.compile(r"\\frac\s*(?:([0-9a-zA-Z])|(\{[^{}]*\}))\s*([0-9a-zA-Z])")
 _FRAC_FIRST = re.compile(r"\\frac\s*([0-9a-zA-Z])\s*(?=\{)")
 _FRAC_PI = re.compile(r"\\frac\s*(\\pi)\s*([0-9])")
@@ -184,8 +190,10 @@ def written(text: str) -> str:
     text = re.sub(r"\\[,!;:>]|\\ |~|\{,\}", lambda f: "," if f[0] == "{,}" else " ", text)
     text = _COMMAND.sub(_same_command, text)
     text = _unwrapped(text)
+    text = _ORDINAL.sub(r"\1\\text{\2}", text)
     text = _MAGNITUDE.sub(_power_of_ten, _words(_dollars(text)))
     text = _CIRC.sub(r"^\\circ ", text)
+    text = _CIS.sub(r"(\\cos{\1}+i\\sin{\1})", text)
     text = _BARE_FUNCTION.sub(r"\\\1 ", text)
     text = _BARE_CONSTANT.sub(lambda f: r"\infty " if f[1][:3] == "inf" else rf"\{f[1]} ", text)
     text = _SQRT_PAREN.sub(r"\\sqrt{\1}", text)
@@ -247,16 +255,20 @@ def _unwrapped(text: str) -> str:
 def _unwrapped_one(found: re.Match[str]) -> str:
     inside = _NOT_WORDS.sub(" ", found[1]).strip()
     bare = inside.strip(" .,;:")
-    if re.fullmatch(_FUNCTIONS, bare):
-        return f"\\{bare} "
     before = found.string[: found.start()].rstrip(" ~\\,;")[-1:]
     is_behind_number = bool(before) and before in "0123456789}%)"
+    if re.fullmatch(_FUNCTIONS, bare):
+        is_unit = is_behind_number and bare in ("min", "sec")
+        is_last = not re.match(r"\s*[a-zA-Z({\\]", found.string[found.end() :])
+        return rf"\text{{{bare}}}" if is_unit and is_last else f"\\{bare} "
     if re.fullmatch(r"\(?[A-Za-z]\)?", bare):
         is_unit = is_behind_number and bare in _LETTER_UNITS
         return (
             bare if not is_unit or found.string[found.end() :][:1] == "_" else rf"\text{{{bare}}}"
         )
-    if "\\" in inside or _NUMBER_FIRST.fullmatch(bare):  # \text{5 cm} is 5 cm
+    if is_behind_number and "{" in inside and _UNIT_POWERS.fullmatch(inside):  # m s^{-2}
+        return re.sub("[A-Za-z]+", lambda word: rf"\text{{{word[0]}}}", inside)
+    if re.search(r"[\\{}]", inside) or _NUMBER_FIRST.fullmatch(bare):  # \text{5 cm} is 5 cm
         return f" {inside} "
     if is_behind_number and re.search("[A-Za-z]", bare):
         return rf"\text{{{bare}}}"
@@ -270,6 +282,8 @@ def _power_of_ten(found: re.Match[str]) -> str:
 
 def _words(text: str) -> str:
     r"""Bare words become \text{...} where they are a unit, a conjunction or all there is."""
+    if is_day(spoken := _BLANKS.sub(" ", re.sub(r"\\text\{([^{}]*)\}", r" \1 ", text)).strip(" .")):
+        return rf"\text{{{spoken}}}"
     bare = _TEXT_PIECE.sub("", text)
     text = _LETTER_AFTER_NUMBER.sub(r"\1\\text{\2}", text)
     text = re.sub(r"(?<![\\a-zA-Z{])(and|or)(?![a-zA-Z}])", r"\\text{\1}", text)
@@ -283,6 +297,7 @@ def _words(text: str) -> str:
 
 
 _NUMBER_FIRST = re.compile(r"[-+$0-9.,:/ ]*[0-9][-+0-9.,:/ %]*(?:[A-Za-z.]+[ ]?){0,3}")
+_UNIT_POWERS = re.compile(r"(?:[A-Za-z]+(?:\^(?:[0-9]|\{-?[0-9]\}))?[ /]*)+")
 _POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _MAGNITUDE = re.compile(r"(?<=[0-9])\s*\\text\{(thousand|million|billion|trillion)((?: [^{}]*)?)\}")
 _LETTER_UNITS = set("mgslhLJNVWAKCFTH")
