@@ -36,29 +36,49 @@ MIN_TEXT = 3
 """Characters of an option's text that is looked for inside of a sentence, at least."""
 
 _LABELLED = re.compile(
-    r"[(\[{]\s?([A-Za-z])\s?[)\]}][.:]?\s*(.*)|([A-Z](?=\s?[).:])|[a-z](?=\)))\s?[).:]\s+(.*)",
+    r"[(\[{]\s?([A-Za-z])\s?[)\]}][.:]?\s*(.*)|([A-Z](?=\s?[).:])|[a-z](?=[).:]))\s?[).:]\s+(.*)",
     re.DOTALL,
 )
-_ONE = r"[(\[]?([A-Z])[)\]]?"
 _NOUN = r"(?:option |choice |answer |letter )?"
-_CORRECT = re.compile(
-    # "(C) is correct"
-    rf"(?<![A-Za-z0-9_']){_ONE}[.:]?(?:\s\([^()\n]{{0,60}}\))?[\"']?\s+(?:is|would be|must be|"
-    r"seems)\s+(?:(?:indeed|therefore|thus|clearly|most likely|definitely|the|my|our)\s)*"
-    r"(?:correct|right|best|most (?:accurate|appropriate|likely|suitable)|only correct|"
-    r"(?:final )?answer)\b"
-    # "I would choose B"
-    r"|(?:\b(?:choose|chose|pick|select|go(?:ing)? with|opt for|opting for|settle on|choosing|"
-    r"selecting|would be)|故选|因此选|所以选|应选|我选|選|选择|^选)[:\s]\s?"
-    rf"{_NOUN}{_ONE}(?![A-Za-z0-9'_])(?!\s+[a-z]+\s+(?:that|which))"
-    # "Therefore, C."
-    rf"|\b(?:therefore|thus|hence|so),?\s(?:it is |it's |it must be )?{_NOUN}{_ONE}"
-    r"(?=[.!]|\s*$|\n|\sis (?:correct|right))"
-    # "It's C."
-    rf"|\b(?:it is|it's|that's|must be)\s{_NOUN}{_ONE}(?=[.!,]|\s*$|\n)"
-    r"|(?:选项|選項|选)\s?([A-Z])\s?(?:正确|是对的|$|。)",
-    re.IGNORECASE | re.MULTILINE,
+_CANDIDATE = re.compile(r"(?<![A-Za-z0-9_'])([(\[])?([A-Z])(?![A-Za-z0-9_'])[)\]]?")
+_CHOSEN = tuple(
+    (re.compile(before + r"\Z", re.IGNORECASE | re.MULTILINE), re.compile(after, re.IGNORECASE))
+    for before, after in (
+        (  # "(C) is correct"
+            r"",
+            r"[.:]?(?:\s\([^()\n]{0,60}\))?[\"']?\s+(?:is|would be|must be|seems)\s+"
+            r"(?:(?:indeed|therefore|thus|clearly|most likely|definitely|the|my|our)\s)*"
+            r"(?:correct|right|best|most (?:accurate|appropriate|likely|suitable)|only correct|"
+            r"(?:final )?answer)\b",
+        ),
+        (  # "I would choose B"
+            r"(?:\b(?:choose|chose|pick|select|go(?:ing)? with|opt for|opting for|settle on|"
+            r"choosing|selecting|would be|guess|lean(?:ing)? (?:towards?|to)|vote for|answer with|"
+            r"bet on|would say|leav(?:es|ing)(?: us with)?(?: only)?)[:\s]\s?"
+            rf"|(?:故选|因此选|所以选|应选|我选|選|选择|^选)[:\s]{{0,2}}){_NOUN}",
+            r"(?!\s+[a-z]+\s+(?:that|which))",
+        ),
+        (  # "Therefore, C."
+            rf"\b(?:therefore|thus|hence|so),?\s(?:it is |it's |it must be )?{_NOUN}",
+            r"(?=[.!]|\s*$|\n|\sis (?:correct|right))",
+        ),
+        (  # "It's C."
+            rf"\b(?:it is|it's|that's|must be)\s{_NOUN}",
+            r"(?=[.!,]|\s*$|\n)",
+        ),
+        (r"(?:选项|選項|选)\s?", r"\s?(?:正确|是对的|$|。|\n)"),
+        (  # "Only (B) fits"
+            rf"\bonly\s{_NOUN}",
+            r"\s(?:fits|works|satisfies|matches|remains|holds|makes sense|agrees|meets|applies|"
+            r"can be|is (?:left|true|valid|possible|consistent|plausible))\b",
+        ),
+    )
 )
+"""What stands before a letter and behind it where a reply says that it chooses it."""
+MAX_CANDIDATES = 60
+"""The last letters of a reply that are looked at; one with more is a list."""
+BEFORE = 40
+"""Characters before a letter that are looked at."""
 _BOXED = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?(?:\{([^{}]*)\}|([^{}\s]))[\s$.]*")
 _SENTENCE = re.compile(r"(?<=[.!?\n])\s+(?=\S)|\n")
 
@@ -147,21 +167,24 @@ class ChoiceExtractor:
         if (letter := leading(text, self._letters)) is not None:
             return letter
         text = text[-TAIL:]
-        last = None
-        for found in _CORRECT.finditer(text):
-            letter = next(group for group in found.groups() if group)
-            if (
-                letter.isupper()
-                and letter in self._letters
-                and (letter != "I" or text[found.start() : found.start() + 1] in "([")
-            ):
-                last = letter
-        if last is not None:
-            return last
+        if (chosen := self._chosen(text)) is not None:
+            return chosen
         sentence = _last_sentence(text)
         if is_refusal(sentence):
             return SEVERAL
         return self._inside(sentence) or standing(text, self._letters)
+
+    def _chosen(self, text: str) -> str | None:
+        """The last letter of which a reply says that it chooses it."""
+        for found in [*_CANDIDATE.finditer(text)][: -MAX_CANDIDATES - 1 : -1]:
+            letter = found[2]
+            if letter not in self._letters or (letter == "I" and not found[1]):
+                continue
+            start = max(0, found.start() - BEFORE)
+            for before, after in _CHOSEN:
+                if after.match(text, found.end()) and before.search(text, start, found.start()):
+                    return letter
+        return None
 
     @cached_property
     def _letters(self) -> str:

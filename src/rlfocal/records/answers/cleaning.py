@@ -46,12 +46,20 @@ _TYPOGRAPHY = {
     ord("º"): "°",
     ord("İ"): "I",  # the only letter whose lower case has another length
     0x2044: "/",  # fraction slash
+    0x066B: ".",  # Arabic separators
+    0x066C: ",",
 }
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"
 _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _RAISED_PLAIN = str.maketrans(_RAISED, "0123456789+-")
 _LOWERED_RUN = re.compile(r"(?<=[0-9])[₀-₉]+")
-_SQUARE_UNITS = re.compile(r"[\u3371-\u33df]")
+_APART = re.compile(
+    r"[\xbc-\xbe\u2150-\u215f\u2189\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3192-\u3195"
+    r"\u3220-\u3229\u3248-\u324f\u3251-\u325f\u3280-\u3289\u32b1-\u32bf\u3371-\u33df]"
+)
+"""Fractions, numbers in circles and brackets, and (from U+3371 on) squared units."""
+
+_FOREIGN_DIGITS = re.compile(r"[^\D0-9]")
 
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|div|span|code|sub|sup|center|mark|h[1-6])>|<br\s*/?>")
 _STARS = re.compile(r"\*\*|(?<![\w_])__(?=[^_])|(?<=[^_])__(?![\w_])")
@@ -156,8 +164,8 @@ def even(text: str) -> str:
         return text
     text = _RAISED_RUN.sub(_exponent, text)
     text = _LOWERED_RUN.sub(lambda run: "_" + unicodedata.normalize("NFKC", run[0]), text)
-    if any(c >= "\xbc" for c in text):
-        text = "".join(_apart(c) if c >= "\xbc" else c for c in text)
+    text = _FOREIGN_DIGITS.sub(lambda digit: str(unicodedata.digit(digit[0])), text)
+    text = _APART.sub(_apart, text)
     return unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
 
 
@@ -165,16 +173,11 @@ def _exponent(run: re.Match[str]) -> str:
     return "^" + run[0].translate(_RAISED_PLAIN)
 
 
-def _apart(character: str) -> str:
-    """Characters that stand for several, or for a number, with their distance."""
-    if unicodedata.category(character) == "No" and character not in _LOWERED:
-        return f" {unicodedata.normalize('NFKC', character)} "
-    if _SQUARE_UNITS.match(character):
-        return " " + unicodedata.normalize("NFKC", character.translate(_RAISED_PLAIN))
-    return character
-
-
-_LOWERED = frozenset("₀₁₂₃₄₅₆₇₈₉")
+def _apart(found: re.Match[str]) -> str:
+    """A character that stands for several, or for a number, with its distance."""
+    if found[0] < "\u3371":
+        return f" {unicodedata.normalize('NFKC', found[0])} "
+    return " " + unicodedata.normalize("NFKC", found[0].translate(_RAISED_PLAIN))
 
 
 def plain(text: str) -> str:

@@ -74,7 +74,9 @@ _BEHIND = re.compile(
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?|\s*[日号])*\s*\.?",
     re.IGNORECASE,
 )
-_CANONICAL = re.compile(r"[01][0-9]/[0-3][0-9]/[0-9]{4}")
+_MONTH_FIRST = re.compile(r"(?:0[1-9]|1[0-2])/(?:0[1-9]|1[0-9]|2[0-8])/[1-9][0-9]{3}")
+_DAY_FIRST = re.compile(r"(?:0[1-9]|1[0-9]|2[0-8])/(?:0[1-9]|1[0-2])/[1-9][0-9]{3}")
+"""Canonical dates that need no look at the calendar."""
 _WRAPS = re.compile(
     r"\\(?:boxed|fbox)\s?\{(.*)\}|\"(.*)\"|'(.*)'|\$(.*)\$|\((.*)\)|\[(.*)\]|\{(.*)\}"
 )
@@ -102,6 +104,8 @@ class DateExtractor:
         >>> DateExtractor().read("Sunday, May 2, 2021"), DateExtractor().read("in May 2021")
         ('05/02/2021', None)
         """
+        if (_MONTH_FIRST if not self.day_first else _DAY_FIRST).fullmatch(answer):
+            return answer
         if len(answer) > MAX_WHOLE:
             return None
         text = plain(even(answer)).strip()
@@ -128,6 +132,8 @@ class DateExtractor:
     def behind(self, mark: Mark) -> str | None:
         """Return the first date behind a mark, on its line."""
         line = mark.rest.strip().partition("\n")[0]
+        if _YEAR_ANYWHERE.search(line) is None:
+            return SEVERAL if is_refusal(line) else None
         for date in self._dates(line):
             return date
         return SEVERAL if is_refusal(line) else None

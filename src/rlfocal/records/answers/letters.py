@@ -54,7 +54,7 @@ _BARE = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(
-    r"[\s\"'*]*(?:option\s|choice\s)?(?:[(\[{]\s*([A-Za-z])\s*[)\]}]|([A-Z])(?=[).:,]|\s*\n|\s+-\s|\s+(?:because|since)\b|$))"
+    r"[\s\"'*]*(?:option\s|choice\s)?(?:[(\[{]\s*([A-Za-z])\s*[)\]}]|([A-Z])(?=[).:,]|\s*\n|\s+-\s|\s+(?:because|since)\b|$)|([b-hj-z])(?=[).:]\s))"
     r"[.:,)]*"
 )
 _STANDING = re.compile(
@@ -150,11 +150,11 @@ def leading(text: str, letters: str) -> str | None:
     found = _LEADING.match(text)
     if found is None:
         return None
-    letter = (found[1] or found[2]).upper()
+    letter = (found[1] or found[2] or found[3]).upper()
     rest = text[found.end() :]
     if letter == "I" and not found[1] and text[found.end() - 1 : found.end()] == ",":
         return None  # "I, for one, ..."
-    behind = text[found.end(1) + 1 if found[1] else found.end(2) :]
+    behind = text[found.end(1) + 1 if found[1] else max(found.end(2), found.end(3)) :]
     if is_joined(behind, letter, letters) or (letter == "I" and is_roman(rest)):
         return SEVERAL
     is_list = letter == "A" and (bool(found[1]) or found.end(2) < found.end())

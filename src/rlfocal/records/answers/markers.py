@@ -17,6 +17,9 @@ __all__ = ["WINDOW", "WORDS", "Mark", "first_reply", "marks", "settled"]
 WINDOW = 1000
 """Characters behind a mark that are looked at; a longer answer is prose."""
 
+MAX_REPEATS = 20
+"""Times that a word counts at the beginning, and at the end, of a reply that repeats itself."""
+
 Sort = Literal["box", "tag", "hashes", "words"]
 
 
@@ -56,14 +59,17 @@ _HINT = re.compile(
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
-    r"\s*(?:not\b|n't\b|never\b|neither\b|unlikely|incorrect\b|wrong\b|nicht\b|pas\b|unclear\b|"
+    r"\s*(?:not\b(?!\s(?:enough|given|mentioned|stated|specified|applicable|available|plausible|entail|"
+    r"provided|supported)\w*)|n't\b|never\b|neither\b|unlikely|incorrect\b|wrong\b|nicht\b|pas\b|unclear\b|"
     r"不是|不)",
     re.IGNORECASE,
 )
 WORDS = (
     "answer", "antwort", "réponse", "reponse", "respuesta", "risposta", "resposta", "antwoord",
     "svar", "odpowiedź", "odpověď", "ответ", "cevap", "đáp án", "jawaban", "答案", "答え", "正解",
-    "回答", "解答", "정답", "답", "उत्तर", "الإجابة", "الجواب", "final result", "final solution",
+    "回答", "解答", "정답", "답", "उत्तर", "উত্তর",
+    "సమాధానం", "คำตอบ", "jibu", "پاسخ", "תשובה", "vastaus", "απάντηση", "răspuns", "válasz",
+    "відповідь", "الإجابة", "الجواب", "final result", "final solution",
     "final value", "final total", "final choice", "final amount", "correct option",
     "correct choice", "correct statement", "right option", "right choice", "best option",
     "best choice", "endergebnis", "résultat final", "resultado final", "正确选项", "最终结果",
@@ -103,12 +109,16 @@ def _worded(text: str) -> Iterator[Mark]:
     if len(low) != len(text):
         low = text  # no letter does so once the text is evened; places must agree
     for word in WORDS:
+        places = []
         place = low.find(word)
         while place >= 0:
-            end = place + len(word)
-            if (mark := _word(text, place, end)) is not None:
+            places.append(place)
+            place = low.find(word, place + len(word))
+        if len(places) > 2 * MAX_REPEATS:
+            places = places[:MAX_REPEATS] + places[-MAX_REPEATS:]
+        for place in places:
+            if (mark := _word(text, place, place + len(word))) is not None:
                 yield mark
-            place = low.find(word, end)
 
 
 def _word(text: str, start: int, end: int) -> Mark | None:
@@ -129,7 +139,7 @@ def _word(text: str, start: int, end: int) -> Mark | None:
 
 def _turns(text: str) -> Iterator[Mark]:
     """The answers of "Q: ... A: ...", unless that is a list of options."""
-    if ":" not in text or _OTHER_OPTION.search(text):
+    if not ("ns" in text or "NS" in text or ":" in text) or _OTHER_OPTION.search(text):
         return
     for found in _TURN.finditer(text):
         rest = text[found.end() : found.end() + WINDOW]

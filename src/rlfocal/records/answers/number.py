@@ -31,7 +31,12 @@ MAX_WHOLE = 200
 TAIL = 400
 """Characters at the end of a reply that are looked at first."""
 
-_CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]{0,98})(?:\.[0-9]{0,97}[1-9])?")
+_CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]{0,98}|(?:0|[1-9][0-9]{0,11})\.[0-9]{0,8}[1-9])")
+_SIMPLE = re.compile(
+    r"\s*([-+])?(?:[$£]|€(?![0-9,]+\.[0-9]{3}(?![0-9])))?((?:[0-9]{1,7}|[1-9][0-9]{0,2}(?:,[0-9]{3}){1,3})(?![0-9,]))"
+    r"(?:\.([0-9]{1,7}))?(?:\.|%)?\s*"
+)
+"""What columns of data hold by the hundred thousand; the rules for all spellings agree on it."""
 _WRAPPED = re.compile(
     r"\\(?:boxed|fbox)\s?\{(.*)\}|\$\$?(?!\$)(.*[^\\])\$|\"(.*)\"|'(.*)'|\*(.*)\*|\{(.*)\}|=\s*(.*)"
 )
@@ -61,7 +66,10 @@ _OPERATOR = re.compile(
     r"(?:of\s|[-+*/\u00d7÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
     re.IGNORECASE,
 )
-_EQUALS = re.compile(r"[)\s%$]*(?:[a-zA-Z°/]{1,20}\s){0,3}[)\s]*(?:=|≈|\\approx|equals)\s*")
+_EQUALS = re.compile(
+    r"[)\s%$]*(?:[a-zA-Z°/]{1,20}\s){0,3}"
+    r"(?:[0-9]{1,3}\s[a-z]{1,10}\s)?[)\s]*(?:=|≈|\\approx|equals)\s*"
+)
 _RANGE = re.compile(
     r"\s*(?:%|[a-z]{1,10}(?=\s))?\s*(?:-|~|\b(?:to|through|bis|or|oder|à)\b)\s*$", re.IGNORECASE
 )
@@ -106,6 +114,8 @@ class NumberExtractor:
         """
         if _CANONICAL.fullmatch(answer) and answer != "-0":
             return answer
+        if (simple := _SIMPLE.fullmatch(answer)) is not None:
+            return _simplified(*simple.groups())
         return _whole(answer)
 
     def extract(self, text: str, *, truncated: bool = False) -> str | None:
@@ -153,6 +163,14 @@ def canonical_number(text: str) -> str | None:
     return NumberExtractor().read(text)
 
 
+def _simplified(sign: str | None, whole: str, part: str | None) -> str:
+    """The canonical form of digits with thousands, a sign, closing zeros: no arithmetic needed."""
+    whole = whole.replace(",", "").lstrip("0") or "0"
+    part = (part or "").rstrip("0")
+    number = f"{whole}.{part}" if part else whole
+    return f"-{number}" if sign == "-" and number != "0" else number
+
+
 def _whole(answer: str) -> str | None:
     if len(answer) > MAX_WHOLE or not _has_digit(answer):
         return None
@@ -190,7 +208,10 @@ def _last_number(text: str) -> str | None:
     start = _sentence_start(text, last.start)
     if is_refusal(text[start:]):
         return SEVERAL
-    if before is not None and before.start >= start and _is_time(text, last):
+    if before is not None and (
+        (before.start >= start and _is_time(text, last))
+        or _OUT_OF.fullmatch(text, before.end, last.start)
+    ):
         last = before
     return _with_cents(text, last)
 
@@ -326,6 +347,7 @@ def _is_weak(text: str, found: Numeral) -> bool:
     return _LABELLED.search(text, max(0, found.start - 16), found.start) is not None
 
 
+_OUT_OF = re.compile(r"\s(?:[a-z]+\s)?(?:out\s)?of\s(?:the|her|his|their|these|all|a total of)?\s?")
 _FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
 _SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
 

@@ -19,6 +19,9 @@ MAX_CHARS = 100
 MAX_EXPONENT = 60
 SIGNIFICANT = 12
 """Digits kept of a fraction without an end."""
+EXACT = 15
+"""A decimal with more digits, ten of them behind the point, is the result of float arithmetic,
+which differs in the last ones: 0.30000000000000004 is 0.3."""
 
 CURRENCY = (
     r"(?:(?:US|CA|AU|NZ|HK|NT|A|C|R|S)?\$|[£€¥₹₩₽₺₫₦]|(?:Rs\.?|INR|USD|EUR|GBP|CHF|CAD|AUD|JPY|CNY|"
@@ -66,6 +69,8 @@ _EUROPEAN = re.compile(
     r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}|[0-9]{1,3}(?:,[0-9]+)|"
     r"[0-9]+,(?![0-9]{3}$)[0-9]+"
 )
+_EURO_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
+_EURO = re.compile(r"\s?(?:€|euros?\b|EUR\b)", re.IGNORECASE)
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+")
 
 
@@ -111,6 +116,8 @@ def _numeral(found: re.Match[str], prefix: re.Match[str], *, is_junk: bool) -> N
     tail = groups["tail"] or ""
     if prefix["point"] and groups["run"]:
         groups["run"] = "." + groups["run"]
+    if groups["run"] and _EURO_THOUSANDS.fullmatch(groups["run"]) and _is_euro(found, prefix):
+        groups["run"] = groups["run"].replace(".", "")
     currency = bool(prefix["currency"])
     value = _value(groups)
     if value is not None and (power := _scale(groups, tail, currency)):
@@ -120,6 +127,12 @@ def _numeral(found: re.Match[str], prefix: re.Match[str], *, is_junk: bool) -> N
         value = -value
     is_fraction = any(groups[name] for name in ("denominator", "p", "above", "above1", "pp", "pp1"))
     return Numeral(start, found.end(), value, is_fraction, tail, currency)
+
+
+def _is_euro(found: re.Match[str], prefix: re.Match[str]) -> bool:
+    """Whether an amount is in euros, which are grouped with points and have two decimals."""
+    before = prefix["currency"] or ""
+    return "€" in before or "EUR" in before.upper() or bool(_EURO.match(found.string, found.end()))
 
 
 def _scale(groups: dict[str, str | None], tail: str, currency: bool) -> Fraction | None:
@@ -184,8 +197,9 @@ def written(value: Fraction) -> str | None:
     """Write a number in the one shortest way.
 
     Returns:
-        Digits with a sign and a point where needed; a fraction without an end is rounded to
-        `SIGNIFICANT` digits; None beyond `MAX_CHARS` digits.
+        Digits with a sign and a point where needed; a fraction without an end, or with more
+        than `EXACT` digits, is rounded to `SIGNIFICANT` digits (integers never are);
+        None beyond `MAX_CHARS` digits.
 
     >>> written(Fraction(-5, 2)), written(Fraction(1, 3))
     ('-2.5', '0.333333333333')
@@ -193,9 +207,10 @@ def written(value: Fraction) -> str | None:
     places = _places(value.denominator)
     sign = "-" if value < 0 else ""
     value = abs(value)
-    if places is None:
+    if places is None or (places >= 10 and _digits(value, places) > EXACT):
         exponent = len(str(value.numerator)) - len(str(value.denominator))
-        places = max(0, SIGNIFICANT - max(exponent, 0))
+        exponent += value >= Fraction(10) ** exponent  # now 10^(exponent - 1) <= value
+        places = max(2, SIGNIFICANT - max(exponent, 0))
         if exponent < 0:
             places -= exponent
         digits = str(round(value * 10**places))
@@ -208,6 +223,11 @@ def written(value: Fraction) -> str | None:
     if len(number) > MAX_CHARS:
         return None
     return number if number == "0" else sign + number
+
+
+def _digits(value: Fraction, places: int) -> int:
+    """How many digits count in a decimal with so many places."""
+    return len(str(int(value * 10**places)))
 
 
 def _places(denominator: int) -> int | None:

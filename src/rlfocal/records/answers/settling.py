@@ -20,7 +20,7 @@ SEVERAL = ""
 only find something that the reply did not mean."""
 
 
-MAX_MARKS = 64
+MAX_MARKS = 24
 """The last marks that are looked behind; a reply with more of them repeats itself."""
 
 
@@ -101,7 +101,7 @@ _REFUSAL = re.compile(
     r"identif(?:y|ied)|provided?|known?|help|assist|decide|conclude|find|found|see|select)\b"
     r"|\b(?:do not|don't) (?:know|have enough)\b|\bnot enough (?:information|data)\b"
     r"|\binsufficient (?:information|data)\b|\bno (?:correct|valid|right) (?:answer|option)\b"
-    r"|\bI(?:'m| am) (?:sorry|not sure)\b|无法(?:确定|回答|判断)",
+    r"|\bI(?:'m| am) (?:sorry|not sure)\b(?!,? but\b)|无法(?:确定|回答|判断)",
     re.IGNORECASE,
 )
 

@@ -31,8 +31,9 @@ MAX_PASSES = 10
 SHORT_WORDS = 6
 """The first or last line of a longer reply is its answer if it has no more words."""
 
-_SIMPLE = re.compile(r"[a-z0-9]+(?: [a-z0-9]+)*")
-_SPECIAL = re.compile(rf"\b(?:an?|the|yes|no)\b|{'|'.join(map(re.escape, WORDS))}")
+_SIMPLE = re.compile(r"[A-Za-z0-9]+(?:[ -][A-Za-z0-9]+)*|-?[0-9]+(?:[./][0-9]+)*")
+_WORDS_OF_THEIR_OWN = frozenset({"yes", "no", "(a)", "(b)", "(c)", "(d)", "(e)"})
+_SPECIAL = re.compile(rf"\b(?:an?|the|yes|no)\b|^(?:it|that) |{'|'.join(map(re.escape, WORDS))}")
 _FUNCTION_WORDS = frozenset(
     [
         "and",
@@ -76,6 +77,12 @@ _CLAUSE = re.compile(
     r";\s+(?:it|this|that|he|she|they|there|the|because|since|as|i)\b|,?\s*因为|\s+(?:--?|—)\s+(?=[a-z])|\s\(",
     re.IGNORECASE,
 )
+_NO_ANSWER = re.compile(
+    r"(?:not enough|insufficient|no (?:correct|valid|right)) \w+$|cannot be determined$",
+    re.IGNORECASE,
+)
+"""An answer of its own, where benchmarks have it as a label."""
+_IT_IS = re.compile(r"^(?:it|that)(?:'s| is| was| would be) (?!not\b|an?\b)(?=\S+(?: \S+){0,3}$)")
 _STOP = re.compile(r"[.!?](?=[\"'*)]*(?:\s|$))|。")
 _STARTERS = re.compile(
     r"\s+(?:it|this|that|the|these|those|because|since|i|we|he|she|they|there|so|in|as|my|you|a|an|"
@@ -145,8 +152,12 @@ class TextExtractor:
     def _once(self, answer: str) -> str | None:
         if len(answer) > MAX_CHARS:
             return None
-        if self.normalise and _SIMPLE.fullmatch(answer) and not _SPECIAL.search(answer):
-            return answer
+        if self.normalise:
+            low = answer.lower()
+            if low in _WORDS_OF_THEIR_OWN or (
+                _SIMPLE.fullmatch(answer) and not _SPECIAL.search(low)
+            ):
+                return low
         if without_thinking(answer) != answer:
             return None
         text = plain(even(answer)).strip() if self.normalise else answer.strip()
@@ -170,9 +181,10 @@ class TextExtractor:
         if not mark.is_whole:
             rest = rest.partition("\n")[0].strip()
             if mark.sort == "words" and self.normalise:
-                if is_refusal(rest):
+                clause = _first_clause(rest)
+                if is_refusal(rest) and not _NO_ANSWER.match(clause):
                     return SEVERAL
-                rest = _first_clause(rest)
+                rest = clause
         return self._canonical(rest)
 
     def last_resort(self, text: str) -> str | None:
@@ -221,6 +233,9 @@ def _stripped(text: str) -> str:
             text = inner.strip()
     if head := _BINARY.match(text):
         return head[1] or head[2]
+    text = (
+        _IT_IS.sub("", text, count=1) if text[:2] in ("it", "th") and _IT_IS.match(text) else text
+    )
     text = _COMMA.sub("", _THOUSANDS.sub(lambda n: n[1].replace(",", ""), text))
     return " ".join(_without_articles(text.split()))
 
