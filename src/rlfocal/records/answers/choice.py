@@ -178,7 +178,10 @@ class ChoiceExtractor:
         """The last letter of which a reply says that it chooses it."""
         for found in [*_CANDIDATE.finditer(text)][: -MAX_CANDIDATES - 1 : -1]:
             letter = found[2]
-            if letter not in self._letters or (letter == "I" and not found[1]):
+            is_word = (
+                letter == "I" and not found[1] and text[found.end() : found.end() + 4] != " is "
+            )
+            if letter not in self._letters or is_word:
                 continue
             start = max(0, found.start() - BEFORE)
             for before, after in _CHOSEN:

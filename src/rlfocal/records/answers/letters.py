@@ -38,7 +38,7 @@ _CONNECTIVE = re.compile(
     r"from|that|over|rather|instead|and|or|only|seems|would|weil|car|porque|parce|on|at|when|than|"
     r"would|has|may|might|must|in|per|according|after|considering|here|then|thus)\b"
 )
-_WORDLIKE = re.compile(r"\s+[A-Za-zÀ-ɏ']*[a-zà-ɏ]")
+_WORDLIKE = re.compile(r"[^\S\n]+[A-Za-zÀ-ɏ']*[a-zà-ɏ]")
 _SINGULAR = re.compile(
     r"\s+(?:is|was|has|does|would|could|can|cannot|may|might|seems|gives|fails|describes|"
     r"represents|refers|means|contradicts|[a-z]{3,}(?:s|ed)|isn't|doesn't|can't|won't|think|am|will)$"
@@ -54,7 +54,7 @@ _BARE = re.compile(
     re.IGNORECASE,
 )
 _LEADING = re.compile(
-    r"[\s\"'*]*(?:option\s|choice\s)?(?:[(\[{]\s*([A-Za-z])\s*[)\]}]|([A-Z])(?=[).:,]|\s*\n|\s+-\s|\s+(?:because|since)\b|$)|([b-hj-z])(?=[).:]\s))"
+    r"[\s\"'*]*(?:option\s|choice\s)?(?:[(\[{]\s*([A-Za-z])\s*[)\]}]|([A-Z])(?=[).:,]|\s*\n|\s+-\s|\s+\(?(?:because|since)\b|\s\([^()]{1,200}\)\.?$|$)|([b-hj-z])(?=[).:]\s))"
     r"[.:,)]*"
 )
 _STANDING = re.compile(

@@ -72,7 +72,8 @@ WORDS = (
     "відповідь", "الإجابة", "الجواب", "final result", "final solution",
     "final value", "final total", "final choice", "final amount", "correct option",
     "correct choice", "correct statement", "right option", "right choice", "best option",
-    "best choice", "endergebnis", "résultat final", "resultado final", "正确选项", "最终结果",
+    "best choice", "endergebnis", "résultat final", "resultado final", "正确选项",
+    "正确的选项", "正确的是", "正确选择", "最终结果",
 )  # fmt: skip
 """Behind which an answer may follow, in lower case."""
 _JSON_VALUE = re.compile(r'\s*"((?:[^"\\\n]|\\.)*)"\s*(?=[,}\n]|$)')

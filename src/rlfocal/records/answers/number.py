@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from rlfocal.records.answers.cleaning import even, plain
 from rlfocal.records.answers.markers import Mark
-from rlfocal.records.answers.numerals import Numeral, from_words, numerals, written
+from rlfocal.records.answers.numerals import Numeral, from_words, in_words, numerals, written
 from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
 
 __all__ = ["NumberExtractor", "canonical_number"]
@@ -209,7 +209,7 @@ def _last_number(text: str) -> str | None:
     if is_refusal(text[start:]):
         return SEVERAL
     if before is not None and (
-        (before.start >= start and _is_time(text, last))
+        (before.start >= start and (_is_time(text, last) or _is_nth(text, last)))
         or _OUT_OF.fullmatch(text, before.end, last.start)
     ):
         last = before
@@ -347,7 +347,11 @@ def _is_weak(text: str, found: Numeral) -> bool:
     return _LABELLED.search(text, max(0, found.start - 16), found.start) is not None
 
 
-_OUT_OF = re.compile(r"\s(?:[a-z]+\s)?(?:out\s)?of\s(?:the|her|his|their|these|all|a total of)?\s?")
+_OUT_OF = re.compile(
+    r"\s(?:of|(?:[a-z]+\s){0,3}out\sof|(?:[a-z]+\s)?of\s(?:the|her|his|their|these|all))\s"
+    r"(?:(?:the|a total of|all)\s)?"
+)
+_NTH = re.compile(r"\b(?:day|week|month|grade|year|level|room|round|age)\s$", re.IGNORECASE)
 _FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
 _SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
 
@@ -360,6 +364,11 @@ def _is_time(text: str, found: Numeral) -> bool:
     return is_year or _SPAN.match(text, found.end) is not None
 
 
+def _is_nth(text: str, found: Numeral) -> bool:
+    """Whether a number only names one of several ("on day 3")."""
+    return _NTH.search(text, max(0, found.start - 8), found.start) is not None
+
+
 def _sentence_start(text: str, place: int) -> int:
     start = 0
     for end in _SENTENCE.finditer(text, max(0, place - MAX_WHOLE), place):
@@ -368,5 +377,5 @@ def _sentence_start(text: str, place: int) -> int:
 
 
 def _from_words(text: str) -> str | None:
-    found = from_words(text.lstrip("*\"'( "))
-    return None if found is None or is_refusal(text) else written(found[0])
+    found = in_words(text.lstrip("*\"'( "))
+    return None if found is None or is_refusal(text) else written(found)

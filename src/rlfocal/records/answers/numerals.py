@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-__all__ = ["MAX_CHARS", "Numeral", "from_words", "numerals", "written"]
+__all__ = ["MAX_CHARS", "Numeral", "from_words", "in_words", "numerals", "written"]
 
 MAX_CHARS = 100
 """A longer run of digits is noise, no answer."""
@@ -310,3 +310,27 @@ def from_words(text: str) -> tuple[Fraction, int] | None:
     if half := re.match(r"\sand a half\b", text[end : end + 12], re.IGNORECASE):
         return Fraction(2 * (total + group) + 1, 2), end + half.end()
     return Fraction(total + group), end
+
+
+_NUMBER_WORD = re.compile(rf"(?<![\w-])(?:{'|'.join(_SMALL)})\b", re.IGNORECASE)
+_PRONOUN = re.compile(
+    r"\b(?:the|no|this|that|which|each|every|any|some) one\b|\bone of\b", re.IGNORECASE
+)
+
+
+def in_words(text: str) -> Fraction | None:
+    """Read the English number that a text begins with, or else the last one in it.
+
+    >>> in_words("She has one hundred and two stamps."), in_words("Which one is it?")
+    (Fraction(102, 1), None)
+    """
+    first = from_words(text)
+    if first is not None:
+        return first[0]
+    value, end = None, 0
+    for word in _NUMBER_WORD.finditer(text):
+        found = from_words(text[word.start() :])
+        if found is None or word.start() < end or (found[0] == 1 and _PRONOUN.search(text)):
+            continue
+        value, end = found[0], word.start() + found[1]
+    return value

@@ -83,7 +83,7 @@ def _decided(rest: str, found: list[Mark], rules: Rules, truncated: bool) -> str
 
 
 _BACK = re.compile(
-    r"(?:^|[.!?\n)*}]\s*)(?:oh,? )?(?:wait|hold on|oops|correction|actually,|hmm|no, wait|"
+    r"(?:^|[.!?\n)*}]\s*)(?:oh,? )?(?:wait|hold on|oops|correction|actually(?=,)|hmm|no, wait|"
     r"I made (?:a|an) (?:mistake|error)|let me correct)\b",
     re.IGNORECASE,
 )
