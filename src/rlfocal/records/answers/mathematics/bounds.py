@@ -10,7 +10,7 @@ import re
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
 from rlfocal.records.answers.mathematics.scanning import has_letters, split
 
-__all__ = ["quantity_of", "without_absolute"]
+__all__ = ["holes_of", "quantity_of", "without_absolute"]
 
 _SIGNS = ("\\le", "\\ge", "<", ">")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
@@ -19,6 +19,9 @@ _POWER = r"[a-zA-Z](?:_(?:[0-9a-zA-Z]|\{[0-9a-z]+\}))?(?:\^[0-9])?"
 _QUANTITY = re.compile(
     rf"{_POWER}(?:[+-]?{_POWER})+|\\frac\{{{_POWER}\}}\{{{_POWER}\}}|{_POWER}/{_POWER}"
     r"|\\(?:lim|sum|prod|int|sin|cos|tan|max|min|binom|det|gcd)(?![a-zA-Z]).+"
+)
+_HOLES = re.compile(
+    r"(?:([a-z])\\in ?\\mathbb\{R\},)?([a-z])\\ne ?([^a-zA-Z,]+(?:,(?:\2\\ne ?)?[^a-zA-Z,]+)*)"
 )
 _LINE = re.compile(r"[xyz](?:[+-][xyz])+|[xyz]{2,}|[xyz]\^[0-9](?:[+-][xyz]\^[0-9])+")
 """A line, plane, circle or curve, if anything: the equation itself is the answer."""
@@ -74,6 +77,19 @@ def _ends(shift: str, size: str) -> tuple[str, str] | None:
     if value is not None or shift or has_letters(size) or "|" in size:
         return None
     return (f"-{size}" if not re.search("[+-]", size) else f"-({size})"), size
+
+
+def holes_of(text: str) -> str | None:
+    r"""The real numbers without some points; None for anything else.
+
+    >>> holes_of(r"x\ne1,2"), holes_of(r"x\ne1,x\ne2"), holes_of(r"x\ne1")
+    ('\\mathbb{R}\\setminus\\{1,2\\}', '\\mathbb{R}\\setminus\\{1,2\\}', None)
+    """
+    found = _HOLES.fullmatch(text)
+    if found is None or "," not in text:
+        return None
+    points = re.sub(r"[a-z]\\ne ?", "", found[3])
+    return rf"\mathbb{{R}}\setminus\{{{points}\}}"
 
 
 def quantity_of(text: str) -> str | None:

@@ -2,9 +2,9 @@ r"""Where the answer stands in a reply.
 
 In this order: the last \boxed{...} or \fbox{...} (Hendrycks et al., MATH, arXiv:2103.03874,
 `last_boxed_only_string`), boxes joined by "and" or "or" together; a text that is nothing but an
-answer; what follows the last "answer is" or "Answer:" (Minerva); what the last line ends on in bold;
-the last formula; the last number of the last line. A box that does not close was cut off, so the
-reply has no answer.
+answer; what follows the last "answer is" or "Answer:" (Minerva); bold text that the last line ends
+on; the last formula; the last number of the last line. A box that does not close was cut off, so
+the reply has no answer.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ _ROOT_OR_PI = (
     r"(?:\u221a(?:[0-9]+|\([^()]{1,50}\))|sqrt\([^()]{1,50}\)|\\sqrt\{[^{}]{1,50}\}|\u03c0|\\?pi\b)"
 )
 _NUMBER = re.compile(
+    r"\([^()]{0,40}[\u221a\u03c0][^()]{1,40}\) ?/ ?[0-9]{1,9}|"
     rf"(?<![\w.)])[-\u2212]?(?:[0-9]{{1,9}} ?[-+] ?)?(?:[0-9]{{1,9}}(?:\.[0-9]{{1,9}})? ?\*? ?)?"
     rf"{_ROOT_OR_PI}(?: ?/ ?[0-9]{{1,9}})?"
     r"|(?<![\w.)])[-+\u2212]?\\?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:\s?/\s?[0-9]+|\s?\\?%|\u00b0)?"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
-from rlfocal.records.answers.mathematics.bounds import without_absolute
+from rlfocal.records.answers.mathematics.bounds import holes_of, without_absolute
 from rlfocal.records.answers.mathematics.literals import number_value
 from rlfocal.records.answers.mathematics.nodes import Based, Group, Node, Relation, Scalar, Words
 from rlfocal.records.answers.mathematics.scanning import (
@@ -37,7 +37,8 @@ _LONG_NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|[A-Z]{2,3}|\\(?:angle|overline|triangle).*|[A-Za-z]+\([^()]*\)|\|[^|]*\|)"
 )
 _REAL_WORDS = ("all real numbers", "all reals", "all real x", "real numbers", "all real values")
-_RELATIONS = ("\\le", "\\ge", "\\ne", "\\in", "\\approx", "<", ">", "=")
+_ENDLESS = ("infinitely many", "infinitely many solutions", "infinite", "infinity")
+_RELATIONS = ("\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "<", ">", "=")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 _BASED = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\{(?:\\text\{)?([0-9]+|[a-z]+)\}?\}|([0-9]))")
 _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
@@ -120,6 +121,8 @@ def _words(text: str, depth: int) -> Node | None:
     inside = re.fullmatch(r"\\text\{([^{}]*)\}", text)
     words = inside[1] if inside else text
     value = word_value(words)
+    if words_of(words) in _ENDLESS:
+        return _PLUS
     if inside is None and value is None and not _WORD.fullmatch(text):
         return None
     return Words(words_of(words)) if value is None else Scalar(str(value), Fraction(value))
@@ -144,6 +147,8 @@ def _matrix(text: str, depth: int) -> Node | None:
 
 
 def _list(text: str, depth: int) -> Node | None:
+    if holes := holes_of(text):
+        return _union(holes, depth)
     marked = text.replace("\\text{or}", "\0")
     chosen = [p for _, p in split(marked, ("\0",))]
     if 1 < len(chosen) <= MAX_PARTS:
@@ -190,7 +195,7 @@ def _relation(text: str, depth: int) -> Node | None:
     signs, sides = [s for s, _ in found[1:]], [s for _, s in found]
     if not all(s.strip() for s in sides):
         return Relation(text)
-    if all(s in ("=", "\\approx") for s in signs):
+    if all(s in ("=", "\\approx", "\\equiv") for s in signs):
         return _equation(text, sides, depth)
     if signs == ["\\in"]:
         return replace(parsed(sides[1], depth), name=sides[0].strip())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["alike", "is_day", "unit_of", "word_value", "words_of"]
+__all__ = ["alike", "is_day", "is_word", "unit_of", "word_value", "words_of"]
 
 _NAMES = {
     "%": "% percent percentage pct percents",
@@ -114,7 +114,7 @@ _COUNTING = set(
     ]
 )
 _SUFFIX = re.compile(
-    r"(?:\\%|\^\\circ ?(?:\\text\{)?([CF])?(?:\})?|\\(?:euro|pounds|\$)|"
+    r"(?:\\%|\\pmod\{([0-9]+)\}|\^\\circ ?(?:\\text\{)?([CF])?(?:\})?|\\(?:euro|pounds|\$)|"
     r"((?:[\s/]*(?:\\cdot ?)?\\text\{[^{}]*\}(?:\^(?:-?[0-9]|\{-?[0-9]+\}))?)+))$"
 )
 _ANGLE_INSIDE = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])|\\circ")
@@ -161,6 +161,9 @@ _DAY = re.compile(
     rf"|([0-9]{{1,2}})(?: ?(?:st|nd|rd|th))?(?: of)? {_MONTH}(?:[ ,]+([0-9]{{4}}))?",
     re.IGNORECASE,
 )
+_PRODUCTS = ("mg", "ms", "gm", "pa", "rs", "mi", "lb", "ml")
+_SPOKEN = re.compile(r"[a-z][a-z]*[aeiou][a-z]*(?<=[a-z]{4})")
+_SHORT = re.compile(r"[^aeiou][aeiou][^aeiou]|egg|pie|ace|odd|all|or|and|to|per|of|is")
 _UNDEFINED = re.compile(r"dne|undefined|does not exist|not defined|doesn'?t exist")
 
 
@@ -183,14 +186,16 @@ def unit_of(text: str) -> tuple[str, str]:
     if found is None or not text[: found.start()].strip():
         return text, ""
     rest = text[: found.start()].rstrip()
-    if found[2]:
-        return rest, _named(found[2])
+    if found[1]:
+        return rest, f"mod {found[1]}"
+    if found[3]:
+        return rest, _named(found[3])
     if found[0].startswith("\\%"):
         return rest, "%"
     if found[0].startswith("^"):
         if _ANGLE_INSIDE.search(rest):  # the sine of 45 degrees has no unit
             return text, ""
-        return rest, {"C": "celsius", "F": "fahrenheit"}.get(found[1] or "", "deg")
+        return rest, {"C": "celsius", "F": "fahrenheit"}.get(found[2] or "", "deg")
     return rest, {"\\$": "$"}.get(found[0], found[0].strip("\\"))
 
 
@@ -250,6 +255,18 @@ def alike(first: str, second: str) -> bool:
     if "unit" in bare:  # "square units" of what was drawn in cm
         return True
     return "?" in (first[0], second[0])
+
+
+def is_word(text: str, *, apart: bool) -> bool:
+    """Whether letters behind a number are a unit or what was counted, rather than a product.
+
+    >>> is_word("cm", apart=False), is_word("ways", apart=False), is_word("ab", apart=True)
+    (True, True, False)
+    """
+    low = text.lower()
+    if low in _BY_NAME:
+        return apart or low not in _PRODUCTS
+    return bool(_SPOKEN.fullmatch(low)) or (apart and bool(_SHORT.fullmatch(low)))
 
 
 def word_value(words: str) -> int | None:

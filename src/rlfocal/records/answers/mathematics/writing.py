@@ -12,7 +12,7 @@ import unicodedata
 from itertools import accumulate
 
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
-from rlfocal.records.answers.mathematics.units import is_day
+from rlfocal.records.answers.mathematics.units import is_day, is_word
 
 __all__ = ["written"]
 
@@ -158,6 +158,10 @@ _CIRC = re.compile(r"(?:\{\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?![a-zA-Z])")
 _CIS = re.compile(
     r"\\text\{cis\} ?(\((?:[^()]*)\)|[0-9.]+(?:\^\\circ)?|\\pi|\\frac\{[^{}]*\}\{[^{}]*\}(?:\\pi)?)"
 )
+_UNLIKE = re.compile(r"(?<![0-9)}])!=")  # 4!=24 is an equation
+_MODULO = re.compile(
+    r"\(?(?:\\pmod|\\bmod|\\mod|\\text\{\(?mod\}|\bmod(?=[0-9])) ?\{?([0-9]+)\}?\)?"
+)
 _ORDINAL = re.compile(r"([0-9])\s*\^\s*(?:\{\s*)?\\text\{(st|nd|rd|th)\}(?:\s*\})?")
 _FRAC_BARE = re.compile(r"\\frac\s*(?:([0-9a-zA-Z])|(\{[^{}]*\}))\s*([0-9a-zA-Z])")
 _FRAC_FIRST = re.compile(r"\\frac\s*([0-9a-zA-Z])\s*(?=\{)")
@@ -203,7 +207,8 @@ def written(text: str) -> str:
     text = _FRAC_FIRST.sub(r"\\frac{\1}", text)
     text = _without_blanks(text)
     text = text.replace("**", "^").replace("*", "\\cdot ").replace("<=", "\\le ")
-    text = _without_blanks(text.replace(">=", "\\ge ").replace("!=", "\\ne "))
+    text = _MODULO.sub(lambda f: rf"\pmod{{{f[1]}}}", text)
+    text = _without_blanks(_UNLIKE.sub(r"\\ne ", text.replace(">=", "\\ge ")))
     text = _BRACED_ONE.sub(r"\1\2", text)
     text = _LONE_POINT.sub("0.", text)
     text = _AND_SO_ON.sub(lambda f: "," if f[0][-4:] != "{or}" else r"\text{or}", text)
@@ -288,12 +293,20 @@ def _words(text: str) -> str:
     text = _LETTER_AFTER_NUMBER.sub(r"\1\\text{\2}", text)
     text = re.sub(r"(?<![\\a-zA-Z{])(and|or)(?![a-zA-Z}])", r"\\text{\1}", text)
     if "\\" in bare.replace("\\%", "").replace("\\$", ""):
-        return _TRAILING_UNIT.sub(r"\1\\text{\2}\3", text)
+        return _TRAILING_UNIT.sub(_unit_behind, text)
     stripped = text.strip(" .")
     if _ONLY_WORDS.fullmatch(stripped) and re.search("[A-Za-z]{2}", stripped):
         joined = _BLANKS.sub(" ", stripped)
         return joined if joined.isalpha() else rf"\text{{{joined}}}"
-    return _TRAILING_UNIT.sub(r"\1\\text{\2}\3", text)
+    return _TRAILING_UNIT.sub(_unit_behind, text)
+
+
+def _unit_behind(found: re.Match[str]) -> str:
+    """Words behind a number; letters that are multiplied with it stay what they are."""
+    before, blank, words, power = found.groups()
+    if not is_word(re.split("[ ./-]", words)[0], apart=bool(blank)):
+        return found[0]
+    return rf"{before}\text{{{words}}}{power}"
 
 
 _NUMBER_FIRST = re.compile(r"[-+$0-9.,:/ ]*[0-9][-+0-9.,:/ %]*(?:[A-Za-z.]+[ ]?){0,3}")
@@ -304,7 +317,7 @@ _LETTER_UNITS = set("mgslhLJNVWAKCFTH")
 _LETTER_AFTER_NUMBER = re.compile(r"\A([-+0-9.,/ ]*[0-9]) +([mgslLhJNWVK])[.\s]*\Z")
 _ONLY_WORDS = re.compile(r"[A-Za-z][A-Za-z'\-]*(?:,? [A-Za-z'\-]+)*")
 _TRAILING_UNIT = re.compile(
-    r"([0-9}%)])\s*(?<![a-zA-Z])((?:[A-Za-z]{2,}[.]?)(?:[ /-](?:[A-Za-z]+[.]?))*)"
+    r"([0-9}%)])(\s*)(?<![a-zA-Z])((?:[A-Za-z]{2,}[.]?)(?:[ /-](?:[A-Za-z]+[.]?))*)"
     r"((?:\^\{?-?[0-9]\}?)?)(?=[.\s]*$)"
 )
 
