@@ -35,6 +35,8 @@ class Mark(NamedTuple):
     """What follows, at most `WINDOW` characters; of boxes and tags their content."""
     is_whole: bool
     """The mark says where its text ends (a closed box or tag)."""
+    has_decimal_comma: bool = False
+    """Its words are of a language that writes 12.500 for twelve thousand five hundred."""
 
 
 _VERB = (
@@ -76,6 +78,14 @@ WORDS = (
     "正确的选项", "正确的是", "正确选择", "最终结果",
 )  # fmt: skip
 """Behind which an answer may follow, in lower case."""
+_CONTINENTAL = frozenset(
+    {
+        *("antwort", "réponse", "reponse", "respuesta", "risposta", "resposta", "antwoord", "svar"),
+        *("odpowiedź", "odpověď", "ответ", "cevap", "jawaban", "endergebnis", "vastaus"),
+        *("răspuns", "válasz", "відповідь"),
+    }
+)
+_BUT = re.compile(r"\s*not\s[^.\n]{1,60}?,?\s(?:but|rather|instead)\s(?:rather\s)?", re.IGNORECASE)
 _JSON_VALUE = re.compile(r'\s*"((?:[^"\\\n]|\\.)*)"\s*(?=[,}\n]|$)')
 _HASHES = re.compile(r"#{4,}[ \t]*(?=[^\s#])")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{}]))")
@@ -130,12 +140,17 @@ def _word(text: str, start: int, end: int) -> Mark | None:
         return None
     rest = text[after.end() : after.end() + WINDOW]
     if _NEGATED.match(rest):
-        return None
+        instead = _BUT.match(rest)
+        if instead is None:
+            return None
+        place = after.end() + instead.end()
+        return Mark("words", start, place, text[place : place + WINDOW], False)
     if text[end : end + 1] == '"' and (value := _JSON_VALUE.match(rest)) is not None:
         return Mark("words", start, after.end() + value.end(), value[1], True)
     hint = _HINT.match(rest)
     place = after.end() + (hint.end() if hint else 0)
-    return Mark("words", start, place, text[place : place + WINDOW], False)
+    is_continental = text[start:end].lower() in _CONTINENTAL
+    return Mark("words", start, place, text[place : place + WINDOW], False, is_continental)
 
 
 def _turns(text: str) -> Iterator[Mark]:

@@ -53,6 +53,9 @@ _NOISE = re.compile(
     r"|(?<=[0-9%$])\s\([^()]{0,80}\)|\((?:since|because|as|which|where|each|after|rounded)\s[^()]{0,200}\)",
     re.IGNORECASE,
 )
+_MINUS = re.compile(r"(?:(?<=is )|(?<=[:=] )|^)minus\s(?=\$?[.0-9])|\b[Nn]egative\s(?=\$?[.0-9])")
+_POINTED = re.compile(r"(?<![0-9.,])([1-9][0-9]{0,2})\.([0-9]{3})(?![0-9]|[.,][0-9])")
+_WHICH_IS = re.compile(r"[)\s]*,?\s(?:which |that |this )?(?:is|equals|gives|makes|comes to)\s")
 _LIST_NUMBER = re.compile(r"^[ \t]*[0-9]{1,3}[.)](?=\s+[A-Za-z])", re.MULTILINE)
 _LABELLED = re.compile(
     r"(?:steps?|rules?|notes?|equations?|eq\.|figures?|fig\.|tables?|sections?|chapters?|parts?|"
@@ -196,8 +199,13 @@ def _has_digit(text: str) -> bool:
     return any(character.isdigit() for character in text)
 
 
+def _signed(text: str) -> str:
+    """Write "minus 5" and "negative 5" with a sign."""
+    return _MINUS.sub("-", text) if "minus " in text or "egative " in text else text
+
+
 def _last_number(text: str) -> str | None:
-    text = _NOISE.sub(" ", _LIST_NUMBER.sub(" ", text))
+    text = _signed(_NOISE.sub(" ", _LIST_NUMBER.sub(" ", text)))
     last, before, any_digit = None, None, False
     for found in numerals(text):
         any_digit = True
@@ -208,12 +216,33 @@ def _last_number(text: str) -> str | None:
     start = _sentence_start(text, last.start)
     if is_refusal(text[start:]):
         return SEVERAL
-    if before is not None and (
-        (before.start >= start and (_is_time(text, last) or _is_nth(text, last)))
+    if (checked := _checked(text, start, last)) is not None:
+        last = checked
+    elif before is not None and (
+        (before.start >= start and _is_aside(text, before, last))
         or _OUT_OF.fullmatch(text, before.end, last.start)
     ):
         last = before
     return _with_cents(text, last)
+
+
+def _is_aside(text: str, before: Numeral, last: Numeral) -> bool:
+    """Whether the last number of a sentence only says for what the one before it holds."""
+    if _is_time(text, last) or _is_nth(text, last):
+        return True
+    if before.currency and not last.currency and _PRICED.fullmatch(text, before.end, last.start):
+        return True
+    return _CLAUSE.fullmatch(text, before.end, last.start) is not None
+
+
+def _checked(text: str, start: int, last: Numeral) -> Numeral | None:
+    """The 12 of "12 = 5 + 7", where a sentence ends on a calculation that comes to nothing."""
+    sum_ = _CHECK.search(text, start, last.end)
+    if sum_ is None or text[last.end :].lstrip(" )").startswith("="):
+        return None
+    found = next(numerals(text, sum_.start()), None)
+    is_left = found is not None and found.value is not None and found.start < sum_.start(1)
+    return found if is_left else None
 
 
 def _hashed(rest: str) -> str | None:
@@ -229,7 +258,7 @@ def _hashed(rest: str) -> str | None:
 
 def _content(rest: str) -> str | None:
     """The number that a box or a tag holds."""
-    rest = _NOISE.sub(" ", rest)
+    rest = _signed(_NOISE.sub(" ", rest))
     listed = list(numerals(rest))
     found = next((n for n in listed if n.value is not None), None)
     if found is None:
@@ -244,7 +273,9 @@ def _content(rest: str) -> str | None:
 
 def _worded(mark: Mark) -> str | None:
     """The number behind words: the first one, if it is said before anything else is."""
-    full = _NOISE.sub(" ", mark.rest).lstrip()
+    full = _signed(_NOISE.sub(" ", mark.rest).lstrip())
+    if mark.has_decimal_comma:
+        full = _POINTED.sub(r"\1\2", full)
     if _LISTED.match(full):
         return None  # the steps of a solution
     line = full.partition("\n")[0]
@@ -313,6 +344,8 @@ def _result(text: str, found: Numeral) -> Numeral:
                 break
             place = operand.end
         equals = _EQUALS.match(text, place)
+        if equals is None and place > found.end:
+            equals = _WHICH_IS.match(text, place)
         if equals is None:
             return last
         following = next(numerals(text, equals.end()), None)
@@ -352,6 +385,15 @@ _OUT_OF = re.compile(
     r"(?:(?:the|a total of|all)\s)?"
 )
 _NTH = re.compile(r"\b(?:day|week|month|grade|year|level|room|round|age)\s$", re.IGNORECASE)
+_PRICED = re.compile(r"\s(?:in total |altogether )?(?:for|on)\s(?:the |all |his |her |these )?")
+_CLAUSE = re.compile(
+    r"[^.,;=]{0,60}?\s(?:(?:after|before|by|without|when|while) [a-z]{2,}ing\s(?:[a-z]+\s){0,2}"
+    r"|to [a-z]{3,} (?:[a-z]+ )?(?:the|his|her|their|all) (?:[a-z]+ )?)"
+)
+_CHECK = re.compile(
+    r"(?:(?<=[:(])|(?<=[:(]\s)|(?<=^)|(?<=[.!?\n]\s)|(?<=\n))[$(]?[0-9][0-9.,]*\)?"
+    r"(\s?=\s?)[$(]*[0-9][0-9.,]*(?:\)?\s?[-+*/x\u00d7]\s?[$(]*[0-9][0-9.,]*)+\)?$"
+)
 _FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
 _SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
 

@@ -288,6 +288,9 @@ def from_words(text: str) -> tuple[Fraction, int] | None:
     >>> from_words("twenty-one apples")
     (Fraction(21, 1), 10)
     """
+    if negative := re.match(r"(?:minus|negative)\s", text, re.IGNORECASE):
+        value = from_words(text[negative.end() :])
+        return None if value is None else (-value[0], negative.end() + value[1])
     total, group, end, found = 0, 0, 0, False
     for _ in range(12):
         word = _WORD.match(text, end)

@@ -73,7 +73,7 @@ _EDGES = " \t\n,;:"
 _CLAUSE = re.compile(
     r",?\s+(?:because|since|due to|given that|as (?:it|the|they|he|she|this|that|there|we|you|i)|"
     r"so (?:it|the|they|he|she|this|that|we|you|i)|which|i hope|i think|weil|da|denn|parce que|car|"
-    r"porque|ya que)\b|"
+    r"porque|ya que)\b|,\s(?:in|near|located|where|who|whose|when)\s|"
     r";\s+(?:it|this|that|he|she|they|there|the|because|since|as|i)\b|,?\s*因为|\s+(?:--?|—)\s+(?=[a-z])|\s\(",
     re.IGNORECASE,
 )
@@ -83,6 +83,9 @@ _NO_ANSWER = re.compile(
 )
 """An answer of its own, where benchmarks have it as a label."""
 _IT_IS = re.compile(r"^(?:it|that)(?:'s| is| was| would be) (?!not\b|an?\b)(?=\S+(?: \S+){0,3}$)")
+_IS_ANSWER = re.compile(
+    r"(?<=\w) (?:is|would be) (?:(?:the|my) )?(?:(?:final|correct|right|best) )?answer$"
+)
 _STOP = re.compile(r"[.!?](?=[\"'*)]*(?:\s|$))|。")
 _STARTERS = re.compile(
     r"\s+(?:it|this|that|the|these|those|because|since|i|we|he|she|they|there|so|in|as|my|you|a|an|"
@@ -233,9 +236,10 @@ def _stripped(text: str) -> str:
             text = inner.strip()
     if head := _BINARY.match(text):
         return head[1] or head[2]
-    text = (
-        _IT_IS.sub("", text, count=1) if text[:2] in ("it", "th") and _IT_IS.match(text) else text
-    )
+    if text.startswith(("it", "that")):
+        text = _IT_IS.sub("", text, count=1)
+    if text.endswith(" answer"):
+        text = _IS_ANSWER.sub("", text)
     text = _COMMA.sub("", _THOUSANDS.sub(lambda n: n[1].replace(",", ""), text))
     return " ".join(_without_articles(text.split()))
 
