@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
+from rlfocal.records.answers.asides import SENTENCE, is_weak, meant, sentence_start
 from rlfocal.records.answers.cleaning import even, plain
 from rlfocal.records.answers.markers import Mark
 from rlfocal.records.answers.numerals import Numeral, from_words, in_words, numerals, written
@@ -57,13 +58,6 @@ _MINUS = re.compile(r"(?:(?<=is )|(?<=[:=] )|^)minus\s(?=\$?[.0-9])|\b[Nn]egativ
 _POINTED = re.compile(r"(?<![0-9.,])([1-9][0-9]{0,2})\.([0-9]{3})(?![0-9]|[.,][0-9])")
 _WHICH_IS = re.compile(r"[)\s]*,?\s(?:which |that |this )?(?:is|equals|gives|makes|comes to)\s")
 _LIST_NUMBER = re.compile(r"^[ \t]*[0-9]{1,3}[.)](?=\s+[A-Za-z])", re.MULTILINE)
-_LABELLED = re.compile(
-    r"(?:steps?|rules?|notes?|equations?|eq\.|figures?|fig\.|tables?|sections?|chapters?|parts?|"
-    r"options?|questions?|problems?|pages?|lines?|no\.|#|cases?|schritte?|étapes?|pasos?|checked|"
-    r"method|version)\s?$",
-    re.IGNORECASE,
-)
-_SENTENCE = re.compile(r"[.!?](?=\s+[^\s0-9])|[.!?](?=\s+[0-9]+\s+[a-z])|[。;]|\n")
 _OPERATOR = re.compile(
     r"\s?\)?\s?(?:[a-z%$°'/]{0,20}|\([a-z ]{0,30}\))?\s?"
     r"(?:of\s|[-+*/\u00d7÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
@@ -84,8 +78,6 @@ _CENTS = re.compile(
 _LISTED = re.compile(r"1[.)]\s+[A-Za-z][\s\S]*\n\s*2[.)]\s")
 _ASIDE = re.compile(r"\b(?:not|n't)\b")
 _QUESTION = re.compile(r"\s?[a-z]{0,12}\?")
-_ORDINAL = frozenset({"st", "nd", "rd", "th"})
-_VARIABLES = frozenset("xyzn")
 _OPENING = 12
 """Characters before a mark that opens its reply, at most."""
 _DIRECT = 5
@@ -209,40 +201,13 @@ def _last_number(text: str) -> str | None:
     last, before, any_digit = None, None, False
     for found in numerals(text):
         any_digit = True
-        if found.value is not None and not _is_weak(text, found):
+        if found.value is not None and not is_weak(text, found):
             last, before = found, last
     if last is None:
         return _from_words(text) if not any_digit and len(text) <= MAX_WHOLE else None
-    start = _sentence_start(text, last.start)
-    if is_refusal(text[start:]):
+    if is_refusal(text[sentence_start(text, last.start) :]):
         return SEVERAL
-    if (checked := _checked(text, start, last)) is not None:
-        last = checked
-    elif before is not None and (
-        (before.start >= start and _is_aside(text, before, last))
-        or _OUT_OF.fullmatch(text, before.end, last.start)
-    ):
-        last = before
-    return _with_cents(text, last)
-
-
-def _is_aside(text: str, before: Numeral, last: Numeral) -> bool:
-    """Whether the last number of a sentence only says for what the one before it holds."""
-    if _is_time(text, last) or _is_nth(text, last):
-        return True
-    if before.currency and not last.currency and _PRICED.fullmatch(text, before.end, last.start):
-        return True
-    return _CLAUSE.fullmatch(text, before.end, last.start) is not None
-
-
-def _checked(text: str, start: int, last: Numeral) -> Numeral | None:
-    """The 12 of "12 = 5 + 7", where a sentence ends on a calculation that comes to nothing."""
-    sum_ = _CHECK.search(text, start, last.end)
-    if sum_ is None or text[last.end :].lstrip(" )").startswith("="):
-        return None
-    found = next(numerals(text, sum_.start()), None)
-    is_left = found is not None and found.value is not None and found.start < sum_.start(1)
-    return found if is_left else None
+    return _with_cents(text, meant(text, before, last))
 
 
 def _hashed(rest: str) -> str | None:
@@ -279,7 +244,7 @@ def _worded(mark: Mark) -> str | None:
     if _LISTED.match(full):
         return None  # the steps of a solution
     line = full.partition("\n")[0]
-    found = next((n for n in numerals(line) if n.value is not None and not _is_weak(line, n)), None)
+    found = next((n for n in numerals(line) if n.value is not None and not is_weak(line, n)), None)
     found = found or next((n for n in numerals(line) if n.value is not None), None)
     words = from_words(line.lstrip("*\"' ($"))
     if words is not None and (found is None or found.start > words[1]):
@@ -290,7 +255,7 @@ def _worded(mark: Mark) -> str | None:
     gap = line[: found.start]
     if is_refusal(gap):
         return SEVERAL
-    if _SENTENCE.search(gap) or _ASIDE.search(gap) or _QUESTION.match(line, found.end):
+    if SENTENCE.search(gap) or _ASIDE.search(gap) or _QUESTION.match(line, found.end):
         return None
     if _starts_range(line, found) and _result(line, found) is found:
         return SEVERAL
@@ -321,7 +286,7 @@ def _opens(mark: Mark, gap: str) -> bool:
 
 def _closes(text: str, found: Numeral) -> bool:
     """Whether no other sentence with numbers follows."""
-    end = _SENTENCE.search(text, found.end)
+    end = SENTENCE.search(text, found.end)
     return end is None or not _has_digit(text[end.end() :])
 
 
@@ -371,51 +336,6 @@ def _with_cents(text: str, found: Numeral) -> str | None:
     if cents := _CENTS.match(text, found.end):
         return written(found.value + Fraction(int(cents[1]), 100))
     return written(found.value)
-
-
-def _is_weak(text: str, found: Numeral) -> bool:
-    """Whether a number only counts something in the text itself (a step, a rank)."""
-    if found.tail.lower() in _ORDINAL or found.tail in _VARIABLES:
-        return True
-    return _LABELLED.search(text, max(0, found.start - 16), found.start) is not None
-
-
-_OUT_OF = re.compile(
-    r"\s(?:of|(?:[a-z]+\s){0,3}out\sof|(?:[a-z]+\s)?of\s(?:the|her|his|their|these|all))\s"
-    r"(?:(?:the|a total of|all)\s)?"
-)
-_NTH = re.compile(r"\b(?:day|week|month|grade|year|level|room|round|age)\s$", re.IGNORECASE)
-_PRICED = re.compile(r"\s(?:in total |altogether )?(?:for|on)\s(?:the |all |his |her |these )?")
-_CLAUSE = re.compile(
-    r"[^.,;=]{0,60}?\s(?:(?:after|before|by|without|when|while) [a-z]{2,}ing\s(?:[a-z]+\s){0,2}"
-    r"|to [a-z]{3,} (?:[a-z]+ )?(?:the|his|her|their|all) (?:[a-z]+ )?)"
-)
-_CHECK = re.compile(
-    r"(?:(?<=[:(])|(?<=[:(]\s)|(?<=^)|(?<=[.!?\n]\s)|(?<=\n))[$(]?[0-9][0-9.,]*\)?"
-    r"(\s?=\s?)[$(]*[0-9][0-9.,]*(?:\)?\s?[-+*/x\u00d7]\s?[$(]*[0-9][0-9.,]*)+\)?$"
-)
-_FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
-_SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
-
-
-def _is_time(text: str, found: Numeral) -> bool:
-    """Whether a number only says when, or for how long ("$18 in 3 days", "12 cats in 2021")."""
-    if _FOR.search(text, max(0, found.start - 12), found.start) is None:
-        return False
-    is_year = re.fullmatch(r"(?:19|20)[0-9]{2}", text[found.start : found.end]) is not None
-    return is_year or _SPAN.match(text, found.end) is not None
-
-
-def _is_nth(text: str, found: Numeral) -> bool:
-    """Whether a number only names one of several ("on day 3")."""
-    return _NTH.search(text, max(0, found.start - 8), found.start) is not None
-
-
-def _sentence_start(text: str, place: int) -> int:
-    start = 0
-    for end in _SENTENCE.finditer(text, max(0, place - MAX_WHOLE), place):
-        start = end.end()
-    return start or max(0, place - MAX_WHOLE)
 
 
 def _from_words(text: str) -> str | None:

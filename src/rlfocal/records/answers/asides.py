@@ -1,0 +1,106 @@
+"""Which number of a sentence is meant, and which only says of what: asides.
+
+"She pays $45 for 3 books", "12 of the 30", "21 in 2021", "12 = 5 + 7": the last number is not what
+was asked for. Everything looks at most `REACH` characters back, within one sentence.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rlfocal.records.answers.numerals import Numeral, numerals
+
+__all__ = ["SENTENCE", "is_weak", "meant", "sentence_start"]
+
+REACH = 200
+"""Characters before a number in which its sentence begins."""
+
+_LABELLED = re.compile(
+    r"(?:steps?|rules?|notes?|equations?|eq\.|figures?|fig\.|tables?|sections?|chapters?|parts?|"
+    r"options?|questions?|problems?|pages?|lines?|no\.|#|cases?|schritte?|étapes?|pasos?|checked|"
+    r"method|version)\s?$",
+    re.IGNORECASE,
+)
+SENTENCE = re.compile(r"[.!?](?=\s+[^\s0-9])|[.!?](?=\s+[0-9]+\s+[a-z])|[。;]|\n")
+_ORDINAL = frozenset({"st", "nd", "rd", "th"})
+_VARIABLES = frozenset("xyzn")
+_OUT_OF = re.compile(
+    r"\s(?:of|(?:[a-z]+\s){0,3}out\sof|(?:[a-z]+\s)?of\s(?:the|her|his|their|these|all))\s"
+    r"(?:(?:the|a total of|all)\s)?"
+)
+_NTH = re.compile(r"\b(?:day|week|month|grade|year|level|room|round|age)\s$", re.IGNORECASE)
+_PRICED = re.compile(r"\s(?:in total |altogether )?(?:for|on)\s(?:the |all |his |her |these )?")
+_CLAUSE = re.compile(
+    r"[^.,;=]{0,60}?\s(?:(?:after|before|by|without|when|while) [a-z]{2,}ing\s(?:[a-z]+\s){0,2}"
+    r"|to [a-z]{3,} (?:[a-z]+ )?(?:the|his|her|their|all) (?:[a-z]+ )?)"
+)
+_CHECK = re.compile(
+    r"(?:(?<=[:(])|(?<=[:(]\s)|(?<=^)|(?<=[.!?\n]\s)|(?<=\n))[$(]?[0-9][0-9.,]*\)?"
+    r"(\s?=\s?)[$(]*[0-9][0-9.,]*(?:\)?\s?[-+*/x\u00d7]\s?[$(]*[0-9][0-9.,]*)+\)?$"
+)
+_FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
+_SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
+
+
+def meant(text: str, before: Numeral | None, last: Numeral) -> Numeral:
+    """Choose between the last number of a text and the one before it.
+
+    >>> first, second = numerals(text := "She pays $45 for 3 books.")
+    >>> meant(text, first, second) is first
+    True
+    """
+    start = sentence_start(text, last.start)
+    if (checked := _checked(text, start, last)) is not None:
+        return checked
+    if before is None:
+        return last
+    if before.start >= start and _is_aside(text, before, last):
+        return before
+    return before if _OUT_OF.fullmatch(text, before.end, last.start) else last
+
+
+def _is_aside(text: str, before: Numeral, last: Numeral) -> bool:
+    """Whether the last number of a sentence only says for what the one before it holds."""
+    if _is_time(text, last) or _is_nth(text, last):
+        return True
+    if before.currency and not last.currency and _PRICED.fullmatch(text, before.end, last.start):
+        return True
+    return _CLAUSE.fullmatch(text, before.end, last.start) is not None
+
+
+def _checked(text: str, start: int, last: Numeral) -> Numeral | None:
+    """The 12 of "12 = 5 + 7", where a sentence ends on a calculation that comes to nothing."""
+    sum_ = _CHECK.search(text, start, last.end)
+    if sum_ is None or text[last.end :].lstrip(" )").startswith("="):
+        return None
+    found = next(numerals(text, sum_.start()), None)
+    is_left = found is not None and found.value is not None and found.start < sum_.start(1)
+    return found if is_left else None
+
+
+def is_weak(text: str, found: Numeral) -> bool:
+    """Whether a number only counts something in the text itself (a step, a rank)."""
+    if found.tail.lower() in _ORDINAL or found.tail in _VARIABLES:
+        return True
+    return _LABELLED.search(text, max(0, found.start - 16), found.start) is not None
+
+
+def _is_time(text: str, found: Numeral) -> bool:
+    """Whether a number only says when, or for how long ("$18 in 3 days", "12 cats in 2021")."""
+    if _FOR.search(text, max(0, found.start - 12), found.start) is None:
+        return False
+    is_year = re.fullmatch(r"(?:19|20)[0-9]{2}", text[found.start : found.end]) is not None
+    return is_year or _SPAN.match(text, found.end) is not None
+
+
+def _is_nth(text: str, found: Numeral) -> bool:
+    """Whether a number only names one of several ("on day 3")."""
+    return _NTH.search(text, max(0, found.start - 8), found.start) is not None
+
+
+def sentence_start(text: str, place: int) -> int:
+    """Where the sentence of a place begins, at most `REACH` characters before it."""
+    start = 0
+    for end in SENTENCE.finditer(text, max(0, place - REACH), place):
+        start = end.end()
+    return start or max(0, place - REACH)
