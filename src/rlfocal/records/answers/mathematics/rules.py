@@ -7,6 +7,7 @@ needs to know which links are sure.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from fractions import Fraction
@@ -20,6 +21,9 @@ __all__ = ["Ask", "Likeness", "likeness", "relation_text"]
 
 Ask = Callable[[str, str], bool | None]
 """Whether two expressions are equal; None when that is not known."""
+
+
+_VARIABLE = re.compile(r"[a-zA-Z]|\\[a-z]+ ?|[a-zA-Z]\([a-z]\)")
 
 
 class Likeness(IntEnum):
@@ -170,8 +174,12 @@ def _with_group(single: Node, group: Group, ask: Ask) -> Likeness:
     numbers = _numbers(group)
     if group.shape != "colon" or not isinstance(single, Scalar):
         return D
-    is_ratio = len(numbers) == len(group.parts) == 2 and numbers[1] != 0
-    return LOOSE if is_ratio and single.value == numbers[0] / numbers[1] else D
+    if len(group.parts) != 2 or len(numbers) != 2 or not numbers[1]:
+        return D
+    ratio = numbers[0] / numbers[1]
+    # 5:12 may be a time as well; only the fraction that it is written as tells.
+    is_written = numbers == [ratio.numerator, ratio.denominator]
+    return LOOSE if single.value == ratio and (is_written or not _is_time(group)) else D
 
 
 def _numbers(group: Group) -> list[Fraction]:
@@ -203,6 +211,9 @@ def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
     if a.shape == b.shape:
         return _in_order(a.parts, b.parts, ask)
     if {a.shape, b.shape} == {"list", "()"}:
+        several, point = (a, b) if a.shape == "list" else (b, a)
+        if _VARIABLE.fullmatch(point.name) or several.name:  # -2 < x < 5, and x = -2, 5
+            return D
         return min(LOOSER, _in_order(a.parts, b.parts, ask))
     return D
 

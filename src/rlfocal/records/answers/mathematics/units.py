@@ -149,7 +149,8 @@ _NUMBER_WORDS = {
     )
 }
 _NONE = re.compile(
-    r"no(?: real| such| integer| valid)?(?: solutions?| values?| numbers?| roots?)?(?: exists?)?"
+    r"(?!no$)no(?: real| such| integer| valid)?"
+    r"(?: solutions?| values?| numbers?| roots?)?(?: exists?)?"
     r"|none|(?:the )?empty set|there (?:is|are) no(?: real)? solutions?|impossible"
 )
 _MONTH = (
