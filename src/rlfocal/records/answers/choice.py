@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from rlfocal.records.answers.cleaning import even, plain
 from rlfocal.records.answers.letters import bare, is_joined, is_roman, leading, named, standing
-from rlfocal.records.answers.markers import Mark
+from rlfocal.records.answers.markers import Mark, marks
 from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
 from rlfocal.records.answers.text import canonical_text
 from rlfocal.records.schema import OPTION_LETTERS
@@ -220,8 +220,8 @@ class ChoiceExtractor:
             text[1 + (found[1] is not None) + 1 :], letter, self._letters
         ):
             return None
-        if letter == "I" and is_roman(rest):
-            return None
+        if (letter == "I" and is_roman(rest)) or marks(rest):
+            return None  # "A: The answer is C", of a transcript
         if letter not in self._letters or (other is not None and other != letter):
             return None
         if other == letter or not self.options:
