@@ -85,6 +85,7 @@ def holes_of(text: str) -> str | None:
     >>> holes_of(r"x\ne1,2"), holes_of(r"x\ne1,x\ne2"), holes_of(r"x\ne1")
     ('\\mathbb{R}\\setminus\\{1,2\\}', '\\mathbb{R}\\setminus\\{1,2\\}', None)
     """
+    text = re.sub(r"\\ne ?\\pm ?([0-9.]+)$", r"\\ne-\1,\1", text)
     found = _HOLES.fullmatch(text)
     if found is None or "," not in text:
         return None
