@@ -42,6 +42,8 @@ _PROSE = re.compile(r"[A-Za-z]+(?:,? [A-Za-z]+)+[^=0-9$]*[0-9$]")
 """Words before a number: a sentence rather than an answer."""
 _LED_IN = re.compile(r"(?!sqrt|sin|cos|tan|log|ln|pi)[A-Za-z]{2,}[,:*]*\s[^0-9$\\=√]*[0-9$\\=√]")
 """Words before a formula or number."""
+_PLAIN = re.compile(r"0|-?[1-9][0-9]{0,20}")
+"""Canonical as it stands, like most answers."""
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 
 
@@ -163,6 +165,8 @@ def _settled(text: str | None) -> str | None:
 @functools.lru_cache(maxsize=20_000)
 def _canonical(answer: str) -> str | None:
     """Of a text that is an answer as a whole, else of the answer in a reply."""
+    if _PLAIN.fullmatch(answer):
+        return answer
     return _whole(answer) or _settled(picked(answer))
 
 
