@@ -1,7 +1,7 @@
 """What each part of rl-focal is worth: one setting changed at a time, at equal numbers of calls.
 
     OMP_NUM_THREADS=1 python benchmarks/ablations.py ../shared/data/gsm8k --pool mid8 \
-        --folds 1 --seeds 2 --jobs 2 [--json FILE]
+        --folds 1 --seeds 2 --jobs 2 [--quick] [--json FILE]
 
 Fits `rl-focal` with its default settings and with each setting of `VARIANTS` changed, beside
 `posterior-threshold`, on the first folds of the benchmark's partition, and replays all of them on
@@ -52,6 +52,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """What is changed from the default settings."""
 
 
+QUICK: dict[str, Any] = {
+    "n_iterations": 2, "n_episodes": 64, "fusion_epochs": 1, "learn_from": 100
+}  # fmt: skip
+"""Hardly any training, of every variant: shows that the script runs, and nothing else."""
+
+
 class Case(NamedTuple):
     """One fit."""
 
@@ -82,6 +88,7 @@ def measure(
     n_folds: int,
     n_seeds: int,
     changes: dict[str, dict[str, Any]],
+    common: dict[str, Any],
     executor: Executor,
 ) -> dict[str, Any]:
     """Accuracy of every variant at each budget, and its difference from the default.
@@ -91,10 +98,12 @@ def measure(
         n_folds: how many of the partition's five folds are tested.
         n_seeds: fits per fold.
         changes: settings changed, by the name of the variant.
+        common: settings changed in every variant, the default among them.
         executor: where the fits run.
     """
     part = partition(table, EvalProtocol())
-    settings: dict[str, dict[str, Any] | None] = {DEFAULT: {}, THRESHOLD: None, **changes}
+    settings: dict[str, dict[str, Any] | None] = {DEFAULT: {**common}, THRESHOLD: None}
+    settings |= {name: {**common, **changed} for name, changed in changes.items()}
     cases = [
         Case(name, changed, fold, seed)
         for fold in range(n_folds)
@@ -158,6 +167,7 @@ def main() -> int:
     parser.add_argument("--folds", type=int, default=1, help="of five; the first ones are tested")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--quick", action="store_true", help="hardly any training: does it run?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     given = parser.parse_args()
     executor = SerialExecutor() if given.jobs == 1 else ProcessExecutor(given.jobs)
@@ -175,7 +185,7 @@ def main() -> int:
             )
             found = measure(
                 table, n_folds=given.folds, n_seeds=given.seeds, changes=changes,
-                executor=executor,
+                common=QUICK if given.quick else {}, executor=executor,
             )  # fmt: skip
             print("\n".join(lines_of(title, found)), flush=True)
             everything[title] = found

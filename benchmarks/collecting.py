@@ -1,6 +1,6 @@
 """How fast `rlfocal collect` is, how much memory it takes, and whether it pays for a call twice.
 
-    python benchmarks/collecting.py [--json FILE]
+    python benchmarks/collecting.py [--calls 4000] [--many 50000] [--json FILE]
 
 A stub of 8 members with 50 ms latency answers in a process of its own, 32 calls under way: the
 ideal is 32 / 0.05 = 640 calls a second. What the same client reaches without a collector around it
@@ -48,10 +48,10 @@ N_MEMBERS, IN_FLIGHT, LATENCY_S = 8, 32, 0.05
 IDEAL = IN_FLIGHT / LATENCY_S
 LEAST_SHARE = 0.85
 MOST_GROWTH_MB = 10.0
-SETTLED = 5_000
-"""Calls after which memory should not grow any more."""
-EVERY = 1_000
-"""Calls between two looks at the memory."""
+N_LOOKS = 50
+"""At the memory, evenly spread over the calls: every 1,000 of 50,000."""
+N_SETTLING = 5
+"""Looks after which memory should not grow any more: 5,000 calls of 50,000."""
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -71,7 +71,7 @@ class Collected(NamedTuple):
     tally: Tally
     seconds: float
     memory_mb: list[float]
-    """Resident, every `EVERY` calls."""
+    """Resident, at `N_LOOKS` times."""
 
 
 # The stub ------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ def collect(base_url: str, database_url: str, n_calls: int, barrier: Barrier | N
     memory: list[float] = []
 
     def look(tally: Tally) -> None:
-        if tally.n_answered // EVERY > len(memory):
+        if tally.n_answered * N_LOOKS // n_calls > len(memory):
             memory.append(resident_mb())
 
     async def run() -> tuple[Tally, float]:
@@ -245,14 +245,14 @@ def memory(folder: Path, n_calls: int) -> list[Row]:
     with Served(0.0) as stub:
         [done] = collectors(1, stub.base_url, str(folder / "memory.db"), n_calls)
     seen = done.memory_mb
-    settled = seen[SETTLED // EVERY - 1]
-    growth = max(seen[SETTLED // EVERY - 1 :]) - settled
-    print(curve(seen))
+    settled = seen[N_SETTLING - 1]
+    growth = max(seen[N_SETTLING - 1 :]) - settled
+    print(curve(seen, n_calls))
     rate = f"{n_calls / done.seconds:,.0f} calls/s"
     return [
         Row("collect, no latency", rate, "", None),
         Row(
-            f"memory after {SETTLED:,} of {n_calls:,} calls",
+            f"memory after {n_calls * N_SETTLING // N_LOOKS:,} of {n_calls:,} calls",
             f"{settled:.1f} MB, then {growth:+.1f} MB at most",
             f"< {MOST_GROWTH_MB:.0f} MB more",
             growth < MOST_GROWTH_MB and done.tally.complete,
@@ -260,7 +260,7 @@ def memory(folder: Path, n_calls: int) -> list[Row]:
     ]
 
 
-def curve(values: Sequence[float], *, height: int = 6) -> str:
+def curve(values: Sequence[float], n_calls: int, *, height: int = 6) -> str:
     """A small picture of memory over calls."""
     low, high = min(values), max(values)
     step = max(high - low, 1.0) / height
@@ -268,7 +268,7 @@ def curve(values: Sequence[float], *, height: int = 6) -> str:
     for level in range(height - 1, -1, -1):
         marks = "".join("#" if v >= low + level * step else " " for v in values)
         lines.append(f"{low + (level + 1) * step:8.1f} MB |{marks}")
-    axis = f"            +{'-' * len(values)} {len(values) * EVERY:,} calls"
+    axis = f"            +{'-' * len(values)} {n_calls:,} calls"
     return "\n".join([*lines, axis])
 
 
@@ -344,8 +344,8 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=50_000, help="for memory (50000)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
-    if args.calls % N_MEMBERS or args.many % N_MEMBERS or args.many <= SETTLED + EVERY:
-        parser.error(f"calls: multiples of {N_MEMBERS}; many: more than {SETTLED + EVERY}")
+    if args.calls % N_MEMBERS or args.many % N_MEMBERS or args.many < 2 * N_LOOKS:
+        parser.error(f"calls and many: multiples of {N_MEMBERS}; many: {2 * N_LOOKS} at least")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -72,7 +72,11 @@ def main() -> int:
         print(f"{'median s':>9} {'slowest s':>10} {'peak MiB':>9}  command")
         for t in timings:
             print(f"{t.median_s:9.2f} {t.slowest_s:10.2f} {t.peak_mib:9.0f}  {t.command}")
-    return int(any(t.promise_s is not None and t.median_s > t.promise_s for t in timings))
+    missed = [t for t in timings if t.promise_s is not None and t.median_s > t.promise_s]
+    if missed:
+        promises = (f"{t.command} in {t.promise_s:g} s" for t in missed)
+        print("missed: " + "; ".join(promises), file=sys.stderr)
+    return int(bool(missed))
 
 
 if __name__ == "__main__":

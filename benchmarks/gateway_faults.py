@@ -1,7 +1,7 @@
 """What becomes of requests whose upstream members break, in every way that real ones do.
 
-    python benchmarks/gateway_faults.py [--requests 2000] [--rate 40] [--json FILE]
-        [--markdown FILE]
+    python benchmarks/gateway_faults.py [--requests 2000] [--rate 40] [--training 600]
+        [--settle 35] [--json FILE] [--markdown FILE]
 
 Five members whose accuracies are known and whose errors are independent answer multiple choice
 questions; on each question none, one, two or all of them fail for good: 429 with Retry-After, 500,
@@ -44,12 +44,12 @@ from scipy import stats
 ACCURACY = (0.8, 0.75, 0.7, 0.65, 0.6)
 LIMITS = {"usd": 1e6, "requests_per_minute": 60_000, "concurrency": 10_000}
 """Of the key: never reached, and so every request is reserved and settled."""
-N_TRAINING = 600
 LATENCY_S = 0.02
 SLACK_MS = 100.0
 """Over the deadline: the way there and back, and the sender's own lateness."""
 SETTLE_S = 35.0
-"""Until connections that nobody uses are closed: aiohttp looks every 15 s for those of 15 s."""
+"""Until connections that nobody uses are closed: aiohttp looks every 15 s for those of 15 s. With
+less, those that are still open count as left open."""
 MOST_FILES = 8
 """That the database's pool of connections may have opened under load, and keeps."""
 GAUGES = ("rlfocal_tasks", "rlfocal_in_flight", "rlfocal_writes_waiting", "rlfocal_writes_lost")
@@ -232,9 +232,9 @@ def survivors_right(rows: Sequence[Mapping[str, str]]) -> list[Row]:
 
 def run(given: argparse.Namespace, folder: Path) -> tuple[list[Row], list[dict[str, str]], str]:
     """Start all, send, judge."""
-    data = ensemble.simulated(ACCURACY, N_TRAINING + given.requests, seed=given.seed)
-    checkpoint = ensemble.train(folder, for_training(data, N_TRAINING), seed=given.seed)
-    stream = lay_down(data, N_TRAINING, ACCURACY, seed=given.seed)
+    data = ensemble.simulated(ACCURACY, given.training + given.requests, seed=given.seed)
+    checkpoint = ensemble.train(folder, for_training(data, given.training), seed=given.seed)
+    stream = lay_down(data, given.training, ACCURACY, seed=given.seed)
     members = names(len(ACCURACY))
     with ExitStack() as stack:
         upstream = stack.enter_context(Faulty(stream.answers, stream.told, LATENCY_S))
@@ -243,11 +243,11 @@ def run(given: argparse.Namespace, folder: Path) -> tuple[list[Row], list[dict[s
         )
         gateway = stack.enter_context(ensemble.serve(checkpoint, pool, folder, limits=LIMITS))
         touch(gateway, data.queries.slice(0, 5).to_pylist())
-        time.sleep(SETTLE_S)
+        time.sleep(given.settle)
         before, delivered = (usage_of(gateway.pid), gauges(gateway)), upstream.delivered()
         books_before = read_books(folder / ensemble.DATABASE)
         phase = send(plan_of(given, gateway, stream), folder, pid=gateway.pid)
-        time.sleep(SETTLE_S)
+        time.sleep(given.settle)
         after, left = (usage_of(gateway.pid), gauges(gateway)), upstream.delivered()
         books = read_books(folder / ensemble.DATABASE)
     outcomes = [
@@ -310,6 +310,8 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2_000)
     parser.add_argument("--rate", type=float, default=40.0, help="requests a second (40)")
     parser.add_argument("--deadline-ms", type=int, default=2_000)
+    parser.add_argument("--training", type=int, default=600, help="queries to train on (600)")
+    parser.add_argument("--settle", type=float, default=SETTLE_S, help="idle seconds (35), twice")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")

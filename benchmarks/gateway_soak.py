@@ -1,6 +1,7 @@
 """Whether the gateway's memory grows while it serves.
 
-    python benchmarks/gateway_soak.py [--minutes 20] [--rate 50] [--json FILE] [--markdown FILE]
+    python benchmarks/gateway_soak.py [--minutes 20] [--rate 50] [--every 10] [--queries 600]
+        [--json FILE] [--markdown FILE]
 
 An ensemble of three members at 50 requests a second, every fifth answer judged at once by a client.
 Resident memory of the gateway is noted every 10 s; the first 2 minutes are warm-up. Growth is a
@@ -70,7 +71,7 @@ def soak(given: argparse.Namespace, folder: Path) -> tuple[Phase, list[Seen]]:
     """Serve, send, look."""
     seen: list[Seen] = []
     members = ensemble.names(len(ACCURACY))
-    data = ensemble.simulated(ACCURACY, 600, seed=given.seed)
+    data = ensemble.simulated(ACCURACY, given.queries, seed=given.seed)
     checkpoint = ensemble.train(folder, data, seed=given.seed)
     with ExitStack() as stack:
         upstream = stack.enter_context(servers.mock(folder, 50.0))
@@ -80,7 +81,7 @@ def soak(given: argparse.Namespace, folder: Path) -> tuple[Phase, list[Seen]]:
 
         def look() -> None:
             now = time.monotonic() - started
-            if now >= len(seen) * EVERY_S:
+            if now >= len(seen) * given.every:
                 seen.append(Seen(now, usage_of(gateway.pid)))
 
         models = (ensemble.EVERYBODY, "rlfocal")
@@ -105,6 +106,8 @@ def main() -> None:
     parser.add_argument("--warm-up", type=float, default=2.0, help="minutes of them (2)")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second (50)")
     parser.add_argument("--feedback", type=float, default=0.2, help="share judged (0.2)")
+    parser.add_argument("--every", type=float, default=EVERY_S, help="seconds between looks (10)")
+    parser.add_argument("--queries", type=int, default=600, help="to train on (600)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
@@ -136,7 +139,7 @@ def main() -> None:
         for what, found, target, held in table
     ]
     curve = " ".join(f"{each.usage.resident_mb:.0f}" for each in seen)
-    text = f"{markdown(rows)}\n\nMB every {EVERY_S:g} s: {curve}\n\n{json.dumps(about)}\n"
+    text = f"{markdown(rows)}\n\nMB every {given.every:g} s: {curve}\n\n{json.dumps(about)}\n"
     print(text)
     if given.markdown is not None:
         given.markdown.write_text(text, encoding="utf-8")

@@ -50,7 +50,8 @@ def at_random(rng: np.random.Generator, n_queries: int, n_members: int) -> np.nd
 
 def disjoint_blocks(rng: np.random.Generator, n_queries: int, n_members: int) -> np.ndarray:
     """bool[Q, N]: every query was answered by one member."""
-    return rng.permutation(n_queries)[:, None] % n_members == np.arange(n_members)
+    kept: np.ndarray = rng.permutation(n_queries)[:, None] % n_members == np.arange(n_members)
+    return kept
 
 
 def three_of_all(rng: np.random.Generator, n_queries: int, n_members: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What limited or dear rounds cost: accuracy, calls and rounds of rl-focal on one fold.
 
-    OMP_NUM_THREADS=1 python benchmarks/rounds.py ../shared/data/gsm8k --pool mid8 [--json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/rounds.py ../shared/data/gsm8k --pool mid8 \
+        [--quick] [--json FILE]
 
 Fits `rl-focal` with each of `SETTINGS` on the training queries of the first of five folds and
 replays it on the others at every dial. The first table reads accuracy and mean rounds at b mean
@@ -42,6 +43,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "round_price 0.005": {"round_price": 0.005},
     "round_price 0.02": {"round_price": 0.02},
 }
+QUICK: dict[str, Any] = {
+    "n_iterations": 2, "n_episodes": 64, "fusion_epochs": 1, "learn_from": 100
+}  # fmt: skip
+"""Hardly any training, whatever the setting: shows that the script runs, and nothing else."""
 CALLS = (1.5, 2.0, 3.0, 4.0, 6.0)
 
 
@@ -133,6 +138,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=SETTINGS, help="beside the first")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--alone", action="store_true", help="the learned policy, without rivals")
+    parser.add_argument("--quick", action="store_true", help="hardly any training: does it run?")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     given = parser.parse_args()
     first, *others = SETTINGS
@@ -148,7 +154,8 @@ def main() -> int:
         found = {}
         for name in [first, *(given.only or others)]:
             start = time.perf_counter()
-            found[name] = measure(train, test, SETTINGS[name], given.seeds, given.alone)
+            settings = {**(QUICK if given.quick else {}), **SETTINGS[name]}
+            found[name] = measure(train, test, settings, given.seeds, given.alone)
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
         sizes = f"{train.n_queries} queries fitted on, {test.n_queries} tested"
         title = f"{folder.name} {given.pool or 'all'}: {sizes}"

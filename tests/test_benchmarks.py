@@ -1,0 +1,275 @@
+"""Every script of benchmarks/ runs once in a quick form and prints the figures that it is for.
+
+That they run is all that is tested: what a quick form finds means nothing, and a promise of speed
+that a busy machine misses fails no test. The data are a part of those inside the package.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from rlfocal.records import Dataset
+from rlfocal.records.built_in import localpool
+from rlfocal.records.folders import write_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT_S = 300
+"""Of wall time, for a machine that is busy; on an idle one each takes seconds."""
+N_QUERIES, MEMBERS = 300, ("qwen-1.5b-steps", "qwen-0.5b-steps", "gemma-270m")
+NUMBER = r"[+-]?[\d,]*\.?\d+"
+CALLS = rf"{NUMBER} calls/s"
+
+
+@dataclass(frozen=True)
+class Quick:
+    """How a script is run, and what must stand in its output.
+
+    DATA in an argument is the folder of a small data set, PARENT the folder that holds it, SCRATCH
+    an empty folder, and BENCH the JSON of `rlfocal bench` on DATA.
+    """
+
+    arguments: str
+    figures: tuple[str, ...]
+    """Regular expressions over stdout; `^` and `$` are the ends of a line."""
+    judges_speed: bool = False
+    """Whether it may exit with 1, provided that it says which promise was missed."""
+    extra: str | None = None
+    """The fixture that says whether the packages it needs are installed."""
+
+
+TABLE: Mapping[str, Quick] = {
+    "ablations.py": Quick(
+        "DATA --only 'focal none' --seeds 1 --quick",
+        (rf"^rl-focal +.*{NUMBER}", rf"^posterior-threshold .*{NUMBER} \[", r"^focal none .* \["),
+    ),
+    "collecting.py": Quick(
+        "--calls 160 --many 800",
+        (
+            rf"^collect, 50 ms, 32 in flight +{CALLS}",
+            r"^answers in the database +160 of 160 +all +ok$",
+            rf"^memory after 80 of 800 calls +{NUMBER} MB",
+            r"^two collectors, SQLite +160 calls .* each once +ok$",
+        ),
+        judges_speed=True,
+    ),
+    "commands.py": Quick(
+        "--repeats 1 --data DATA",
+        (rf"^( +{NUMBER}){{3}}  rlfocal --help$", rf"^( +{NUMBER}){{3}}  rlfocal inspect small$"),
+        judges_speed=True,
+    ),
+    "decision.py": Quick(
+        "--calls 20",
+        tuple(
+            rf"^ +{n}  {name}( +{NUMBER}){{5}}$"
+            for n in (8, 32, 128)
+            for name in ("rl-focal", "plurality")
+        ),
+        judges_speed=True,
+    ),
+    "diversity.py": Quick(
+        "--quick",
+        (
+            r"4,083 ensembles",
+            rf"^  brute force, per focal member +{NUMBER} +1$",
+            rf"^  count once \+ all 2\^N by doubling( +{NUMBER}){{2}}$",
+            r"^  largest difference (0\.0e\+00|\de-1\d)$",
+            rf"^  count once .*: {NUMBER} s; peak resident memory \d+ MiB",
+        ),
+    ),
+    "encoders.py": Quick(
+        "DATA --strategies knn-router --most 60 --cache SCRATCH",
+        (
+            rf"^\| small all \| 60 \| knn-router \| 1 \|.* {NUMBER} \| {NUMBER} \| {NUMBER} \[",
+            r"^Sentence minus hashing: 1 cells",
+        ),
+        extra="encoder_extra",
+    ),
+    "environment.py": Quick(
+        "--repeats 1", tuple(rf"^ +{n}( +{NUMBER}){{3}}$" for n in ("16", "256", "1,024"))
+    ),
+    "extraction.py": Quick(
+        "--repeats 1",
+        (rf"^choice .*{NUMBER} % .*us a reply$", rf"^math .*{NUMBER} %", r"^false equalities: \d+"),
+    ),
+    "few_labels.py": Quick(
+        "DATA --labels 0 30 --draws 2 --most-tests 100",
+        (
+            r"^small all, 3 members, 0 labels$",
+            r"^small all, 3 members, 30 labels$",
+            rf"^rl-focal-prior, accuracy .*{NUMBER}$",
+            rf"^minus weighted-vote .*{NUMBER} \({NUMBER}\)",
+        ),
+    ),
+    "gateway.py": Quick(
+        "--seconds 2 --rounds 2 --warm-up 0.2 --rate 10 --queries 120",
+        (
+            rf"^\| pass-through, 10/s +\| rlfocal +\| {NUMBER}",
+            rf"^\| 3 members, 10/s +\| rlfocal +\| {NUMBER}",
+            rf"^\| 3 members, 10/s, p50: overhead +\| {NUMBER}",
+            r"^\| requests without an answer, ours and direct +\| 0 .*\| ok +\|$",
+            r"^\| upstream calls, all .*\| ok +\|$",
+        ),
+        judges_speed=True,
+    ),
+    "gateway_faults.py": Quick(
+        "--requests 60 --rate 20 --training 120 --settle 1",
+        (
+            r"^\| end in an answer or a typed error +\| 60 of 60 .*\| ok +\|$",
+            r"^\| dollars: ledger, upstream .*\| ok +\|$",
+            rf"^\| 0 of 5 .*\| {NUMBER} \({NUMBER} to {NUMBER}\)",
+            r"^endings: \d+ answer",
+        ),
+        judges_speed=True,
+    ),
+    "gateway_soak.py": Quick(
+        "--minutes 0.12 --warm-up 0.02 --rate 10 --every 1 --queries 120",
+        (
+            r"^\| requests failed +\| 0 of 72 .*\| ok +\|$",
+            r"^\| judgements failed +\| 0 of \d+ .*\| ok +\|$",
+            rf"^\| memory, fitted growth +\| {NUMBER}",
+            r"^MB every 1 s:( \d+){4}",
+        ),
+        judges_speed=True,
+    ),
+    "mathematics.py": Quick(
+        "--limit 30",
+        tuple(
+            rf"^{name} +\d+ +\d+ +\d+ +{NUMBER} +{NUMBER}$"
+            for name in ("rules alone", "math-verify as it comes", "rlfocal, kind math")
+        ),
+    ),
+    "missing.py": Quick(
+        "DATA --queries 240 --strategies plurality,weighted-vote,best-single-per-task --folds 2",
+        (
+            rf"^  weighted-vote +{NUMBER}  \w+",
+            r"^disjoint blocks\n  \d of 3 members' complete accuracies lie within",
+            rf"^  trained with half of them .*: accuracy {NUMBER} \[",
+        ),
+    ),
+    "off_policy.py": Quick(
+        "--quick --repeats 2",
+        (rf"^the candidate gains {NUMBER} a query", rf"^ +500 .*{NUMBER}  ±{NUMBER}"),
+    ),
+    "option_texts.py": Quick(
+        "DATA",
+        (
+            r"^small all: \d+ multiple-choice queries$",
+            rf"^  options alone {NUMBER} % \(chance {NUMBER} %\)$",
+            rf"^  stacking {NUMBER} %, with options {NUMBER} %",
+        ),
+    ),
+    "results.py": Quick(
+        "BENCH --learned posterior-threshold",
+        (
+            rf"^\| small \| {NUMBER} \|",
+            rf"^\| calls \| posterior-threshold \|(.*\n){{2}}\| {NUMBER} \| {NUMBER} \| {NUMBER} ",
+            rf"^\d+ cells: \d+ positive, .* mean difference {NUMBER} points\.$",
+        ),
+    ),
+    "rounds.py": Quick(
+        "DATA --only 'max_rounds 2' --quick",
+        (
+            rf"^at mean calls( +{NUMBER}){{5}}$",
+            rf"^max_rounds 2 .*{NUMBER} \({NUMBER}\) r{NUMBER}",
+            rf"^( +{NUMBER}){{4}}  \S+",
+        ),
+    ),
+    "simulator.py": Quick(
+        "PARENT --pools 8 --queries 60",
+        (r"^figure .* small all$", rf"^\w+( +{NUMBER}){{4}}[* ]$"),
+    ),
+    "training.py": Quick(
+        "--quick",
+        (
+            rf"^  in all( +{NUMBER}){{2}} +100%$",
+            r"^  1 epochs of Fusion, 2 iterations of the Decider, [\d,]+ decisions$",
+            rf"^  rl-focal +{NUMBER}$",
+        ),
+    ),
+}
+
+
+def run(command: Sequence[str], folder: Path) -> tuple[int, str, str]:
+    """Status, stdout and stderr of a program, of which no process is left behind."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, text=True, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        try:
+            said, complained = process.communicate(timeout=LIMIT_S)
+        finally:
+            with suppress(ProcessLookupError):  # as it should be
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, said, complained
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a few recorded queries, real answers of three members, half with options."""
+    whole = localpool()
+    chosen = whole.queries.slice(0, N_QUERIES)
+    ids = set(chosen["query_id"].to_pylist())
+    rows = zip(*(whole.responses[c].to_pylist() for c in ("query_id", "member")), strict=True)
+    kept = pa.array([query in ids and member in MEMBERS for query, member in rows])
+    info = whole.info.model_copy(update={"pools": {"all": list(MEMBERS)}})
+    folder = tmp_path_factory.mktemp("data") / "small"
+    write_dataset(Dataset("small", chosen, whole.responses.filter(kept), info), folder)
+    return folder
+
+
+@pytest.fixture
+def bench(data: Path, tmp_path: Path) -> Path:
+    """What `rlfocal bench` writes."""
+    found = tmp_path / "found.json"
+    program = str(Path(sys.executable).with_name("rlfocal"))
+    strategies = "best-single,plurality,weighted-vote,posterior-threshold"
+    command = [program, "bench", str(data), "--folds", "2", "--strategies", strategies]
+    status, said, complained = run([*command, "--json", str(found)], tmp_path)
+    assert status == 0, said + complained
+    return found
+
+
+def test_every_script_has_a_quick_form() -> None:
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+    assert scripts == TABLE.keys(), (
+        "each script of benchmarks/ needs its row in TABLE, and no other"
+    )
+
+
+def test_contributors_are_told_of_every_script() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    assert [name for name in TABLE if f"`{name}`" not in text] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLE)
+def test_quick_form(name: str, data: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    quick = TABLE[name]
+    if quick.extra is not None:
+        request.getfixturevalue(quick.extra)
+    places = {"DATA": data, "PARENT": data.parent, "SCRATCH": tmp_path}
+    if "BENCH" in quick.arguments:
+        places["BENCH"] = request.getfixturevalue("bench")
+    arguments = [str(places.get(word, word)) for word in shlex.split(quick.arguments)]
+    script = str(ROOT / "benchmarks" / name)
+    status, said, complained = run([sys.executable, script, *arguments], tmp_path)
+    told = f"{name} {quick.arguments}: status {status}\n{said}\n{complained}"
+    if quick.judges_speed and re.search(r"^missed: |MISSED|BROKEN", said + complained, re.M):
+        assert status == 1, told
+    else:
+        assert status == 0, told
+    absent = [figure for figure in quick.figures if not re.search(figure, said, re.M)]
+    assert not absent, f"these figures are not there: {absent}\n{told}"
