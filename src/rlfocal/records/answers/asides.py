@@ -10,7 +10,7 @@ import re
 
 from rlfocal.records.answers.numerals import Numeral, numerals
 
-__all__ = ["SENTENCE", "is_weak", "meant", "sentence_start"]
+__all__ = ["SENTENCE", "is_weak", "meant", "sentence_start", "without_reasons"]
 
 REACH = 200
 """Characters before a number in which its sentence begins."""
@@ -38,6 +38,29 @@ _CHECK = re.compile(
     r"(?:(?<=[:(])|(?<=[:(]\s)|(?<=^)|(?<=[.!?\n]\s)|(?<=\n))[$(]?[0-9][0-9.,]*\)?"
     r"(\s?=\s?)[$(]*[0-9][0-9.,]*(?:\)?\s?[-+*/x\u00d7]\s?[$(]*[0-9][0-9.,]*)+\)?$"
 )
+_DEFINITE = re.compile(
+    r"\s[a-z]+(?: [a-z]+)?\s(?:for|to|among|between|with|from|by|on|in|of) (?:each of )?"
+    r"(?:the|his|her|their|its|these|those|all)(?: other| remaining)?\s"
+    r"|[^.;=]{0,20},\sor\s(?:about |roughly |exactly |just )?"
+)
+_PURPOSE = re.compile(
+    r"[^.;=0-9]{0,60}?\sto (?!get|obtain|find|give|yield|be\b|an?\b|the\b)[a-z]+ [^.;=0-9]{0,30}"
+)
+_NEED = re.compile(r"\b(?:needs?|takes?|requires?|must|ha(?:s|ve) to|should)\b[^.;=]{0,60}$")
+_PARTS = re.compile(
+    r"[0-9][0-9.,]*[^.:=\n0-9]{0,40}:\s[^=+*/:\n0-9]{0,20}[0-9][^=+*/:\n]*(?:,|\band)\s"
+    r"[^=+*/:\n0-9]{0,10}$"
+)
+_OFFER = re.compile(
+    r"(?<=[.!?\n])\s*(?:please )?(?:let me know|feel free|would you like|i hope|hope this|if you "
+    r"(?:want|have|need|would|like)|is there anything)\b[^\n]*\s*$",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(r"\s*\([^()=\n]{1,120}\)\.?\s*$")
+_REASON = re.compile(
+    r",?\s(?:since|because|given that|as (?:it|there|she|he|they|each|the))\s"
+    r"(?:(?!\bso\b|\bthus\b|\btherefore\b|=|\btotal)[^.\n]|\.(?=[0-9]))*\.?\s*$"
+)
 _FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
 _SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
 
@@ -50,22 +73,29 @@ def meant(text: str, before: Numeral | None, last: Numeral) -> Numeral:
     True
     """
     start = sentence_start(text, last.start)
+    if (total := _total(text, start, last)) is not None:
+        return total
     if (checked := _checked(text, start, last)) is not None:
         return checked
     if before is None:
         return last
-    if before.start >= start and _is_aside(text, before, last):
+    if before.start >= start and _is_aside(text, start, before, last):
         return before
     return before if _OUT_OF.fullmatch(text, before.end, last.start) else last
 
 
-def _is_aside(text: str, before: Numeral, last: Numeral) -> bool:
+def _is_aside(text: str, start: int, before: Numeral, last: Numeral) -> bool:
     """Whether the last number of a sentence only says for what the one before it holds."""
     if _is_time(text, last) or _is_nth(text, last):
         return True
+    if _DEFINITE.fullmatch(text, before.end, last.start):
+        return True
     if before.currency and not last.currency and _PRICED.fullmatch(text, before.end, last.start):
         return True
-    return _CLAUSE.fullmatch(text, before.end, last.start) is not None
+    if _CLAUSE.fullmatch(text, before.end, last.start) is not None:
+        return True
+    is_purpose = _PURPOSE.fullmatch(text, before.end, last.start) is not None
+    return is_purpose and _NEED.search(text, start, before.start) is not None
 
 
 def _checked(text: str, start: int, last: Numeral) -> Numeral | None:
@@ -76,6 +106,29 @@ def _checked(text: str, start: int, last: Numeral) -> Numeral | None:
     found = next(numerals(text, sum_.start()), None)
     is_left = found is not None and found.value is not None and found.start < sum_.start(1)
     return found if is_left else None
+
+
+def _total(text: str, start: int, last: Numeral) -> Numeral | None:
+    """The 7 of "7 animals: 3 cats and 4 dogs"."""
+    parts = _PARTS.search(text, start, last.start)
+    return None if parts is None else next(numerals(text, parts.start()), None)
+
+
+def without_reasons(text: str) -> str:
+    """Cut what a reply ends on beside its answer: an offer, a reason, a remark in brackets.
+
+    >>> without_reasons("She has 15 left, since 5 x 3. Let me know if you want all 4 steps.")
+    'She has 15 left'
+    """
+    for end in (_OFFER, _REMARK, _REASON):
+        found = end.search(text, max(0, len(text) - 2 * REACH))
+        if found is not None:
+            start = 0 if end is _OFFER else sentence_start(text, found.start())
+            if end is _REMARK and text[found.start() - 1 : found.start()] in (".", "!", "?"):
+                start = 0
+            if any(character.isdigit() for character in text[start : found.start()]):
+                text = text[: found.start()]
+    return text
 
 
 def is_weak(text: str, found: Numeral) -> bool:

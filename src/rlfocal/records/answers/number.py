@@ -18,7 +18,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
-from rlfocal.records.answers.asides import SENTENCE, is_weak, meant, sentence_start
+from rlfocal.records.answers.asides import (
+    SENTENCE,
+    is_weak,
+    meant,
+    sentence_start,
+    without_reasons,
+)
 from rlfocal.records.answers.cleaning import even, plain
 from rlfocal.records.answers.markers import Mark
 from rlfocal.records.answers.numerals import Numeral, from_words, in_words, numerals, written
@@ -72,6 +78,9 @@ _RANGE = re.compile(
 )
 _BETWEEN = re.compile(r"\b(?:between|from|zwischen|entre)\s*$", re.IGNORECASE)
 _ALSO = re.compile(r"\s*(?:,|;|and|or|und|y|et)\s*$", re.IGNORECASE)
+_LIST_ENDS = re.compile(r"\s*(?:\.\s*)?(?:$|\n)")
+_ROOT = re.compile(r"(?:\\sqrt\s?\{?|√\(?|sqrt\()\s?$")
+_ROOT_OR_PI = re.compile(r"\s?\*?\s?(?:\\sqrt|√|sqrt\(|\\pi\b|π|pi\b)")
 _CENTS = re.compile(
     r"\s?(?:dollars?|euros?|pounds?)?,?\s(?:and\s)?([0-9]{1,2})\s?(?:cents?|pence)\b"
 )
@@ -197,6 +206,7 @@ def _signed(text: str) -> str:
 
 
 def _last_number(text: str) -> str | None:
+    text = without_reasons(text)
     text = _signed(_NOISE.sub(" ", _LIST_NUMBER.sub(" ", text)))
     last, before, any_digit = None, None, False
     for found in numerals(text):
@@ -292,6 +302,8 @@ def _closes(text: str, found: Numeral) -> bool:
 
 def _number(text: str, found: Numeral) -> str | None:
     result = _result(text, found)
+    if result is found and _is_irrational(text, found):
+        return SEVERAL
     if result is found and _starts_range(text, found):
         return SEVERAL
     return _with_cents(text, result)
@@ -322,13 +334,22 @@ def _result(text: str, found: Numeral) -> Numeral:
     return found
 
 
+def _is_irrational(text: str, found: Numeral) -> bool:
+    """Whether a number stands under a root, or before a root or pi."""
+    is_under = _ROOT.search(text, max(0, found.start - 8), found.start) is not None
+    return is_under or _ROOT_OR_PI.match(text, found.end) is not None
+
+
 def _starts_range(text: str, found: Numeral) -> bool:
     following = next(numerals(text, found.end), None)
-    if following is None or following.value is None:
+    if following is None or following.value in (None, found.value):
         return False
     if _BETWEEN.search(text, max(0, found.start - 12), found.start):
         return True
-    return _RANGE.fullmatch(text, found.end, following.start) is not None
+    if _RANGE.fullmatch(text, found.end, following.start) is not None:
+        return True
+    is_list = _ALSO.fullmatch(text, found.end, following.start) is not None
+    return is_list and _LIST_ENDS.match(text, following.end) is not None
 
 
 def _with_cents(text: str, found: Numeral) -> str | None:

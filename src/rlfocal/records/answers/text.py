@@ -84,7 +84,8 @@ _NO_ANSWER = re.compile(
 """An answer of its own, where benchmarks have it as a label."""
 _IT_IS = re.compile(r"^(?:it|that)(?:'s| is| was| would be) (?!not\b|an?\b)(?=\S+(?: \S+){0,3}$)")
 _IS_ANSWER = re.compile(
-    r"(?<=\w) (?:is|would be) (?:(?:the|my) )?(?:(?:final|correct|right|best) )?answer$"
+    r"^(?:(?:therefore|thus|so|hence),? )?(\S.*?) (?:is|would be) (?:(?:the|my) )?"
+    r"(?:(?:final|correct|right|best) )?answer$"
 )
 _STOP = re.compile(r"[.!?](?=[\"'*)]*(?:\s|$))|。")
 _STARTERS = re.compile(
@@ -239,7 +240,7 @@ def _stripped(text: str) -> str:
     if text.startswith(("it", "that")):
         text = _IT_IS.sub("", text, count=1)
     if text.endswith(" answer"):
-        text = _IS_ANSWER.sub("", text)
+        text = _IS_ANSWER.sub(r"\1", text)
     text = _COMMA.sub("", _THOUSANDS.sub(lambda n: n[1].replace(",", ""), text))
     return " ".join(_without_articles(text.split()))
 
