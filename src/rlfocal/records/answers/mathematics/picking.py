@@ -14,13 +14,12 @@ from collections.abc import Iterator
 
 from rlfocal.records.answers.cleaning import without_thinking
 from rlfocal.records.answers.markers import first_reply, marks
+from rlfocal.records.answers.mathematics.prose import MAX_LINE, concluded, last_number
 
 __all__ = ["MAX_CHARS", "picked", "unquoted"]
 
 MAX_CHARS = 500
 """A longer expression is prose, no answer."""
-MAX_LINE = 300
-"""A longer last line is no conclusion."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$])")
 _BETWEEN_BOXES = re.compile(
@@ -40,21 +39,10 @@ _SENTENCE_END = re.compile(
     r"[.!?](?:\s|[*\"')]|$)|\n|,?\s\(?(?:because|since|as|which|where|so that|when|if|not|"
     r"rather|instead|but)\b|; "
 )
+_RULED_OUT = re.compile(r"\b(?:not|rather than|instead of|unlike|than)\s*\Z")
 _CONNECTED = re.compile(r"\s*(?:,|;|and|or|, and|, or)?\s*")
 _TRAILING = re.compile(r"\s*(\\?%|[a-zA-Z]+(?:[ /^][a-zA-Z0-9]+){0,3})?[\s.*]*")
 _WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
-_ROOT_OR_PI = (
-    r"(?:\u221a(?:[0-9]+|\([^()]{1,50}\))|sqrt\([^()]{1,50}\)|\\sqrt\{[^{}]{1,50}\}|\u03c0|\\?pi\b)"
-)
-_NUMBER = re.compile(
-    r"\([^()]{0,40}[\u221a\u03c0][^()]{1,40}\) ?/ ?[0-9]{1,9}|"
-    rf"(?<![\w.)])[-\u2212]?(?:[0-9]{{1,9}} ?[-+] ?)?(?:[0-9]{{1,9}}(?:\.[0-9]{{1,9}})? ?\*? ?)?"
-    rf"{_ROOT_OR_PI}(?: ?/ ?[0-9]{{1,9}})?"
-    r"|(?<![\w.)])[-+\u2212]?\\?\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:\s?/\s?[0-9]+|\s?\\?%|\u00b0)?"
-    r"|\$?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+|\\?%)?"
-    r"|-?\\[dt]?frac\{[^{}]{1,50}\}\{[^{}]{1,50}\}"
-    r"|[(\[][-0-9./ ]{1,30}(?:,[-0-9./ ]{1,30}){1,3}[)\]]"
-)
 
 
 def picked(text: str, *, truncated: bool = False) -> str | None:
@@ -82,9 +70,9 @@ def picked(text: str, *, truncated: bool = False) -> str | None:
     if found is None and spoken == whole:
         found = bold
     if found is None:
-        found = next(reversed(list(_formulas(spoken))), None)
+        found = _last_formulas(spoken)
     if found is None:
-        found = _concluded(spoken)
+        found = concluded(spoken)
     return found if found is not None and len(found) <= MAX_CHARS else None
 
 
@@ -184,9 +172,9 @@ def _first_of(rest: str) -> str | None:
     inside = [s for s in segments if s[1] <= len(sentence)]
     if inside and len(_WORDS.findall(sentence[: inside[-1][0]])) > 0:
         return inside[-1][2]
-    sentence = unquoted(sentence)
+    sentence = unquoted(sentence).strip(" *_`")
     if len(_WORDS.findall(sentence)) > 6:
-        return _last_number(sentence)
+        return last_number(sentence)
     return sentence or None
 
 
@@ -250,24 +238,20 @@ def _is_prose(inside: str) -> bool:
     )
 
 
-def _formulas(text: str) -> Iterator[str]:
-    for _, _, inside in _segments(text):
-        if len(inside) <= MAX_CHARS:
-            yield inside
-
-
-def _concluded(text: str) -> str | None:
-    line = text.rstrip()[-MAX_LINE - 1 :].rpartition("\n")[2].strip()
-    if not line or len(line) > MAX_LINE:
+def _last_formulas(text: str) -> str | None:
+    """The last formula that is not ruled out ("36, not 35"), and those that "and" joins to it."""
+    found = [s for s in _segments(text) if len(s[2]) <= MAX_CHARS]
+    while len(found) > 1 and _RULED_OUT.search(text[: found[-1][0]][-40:]):
+        found.pop()
+    if not found:
         return None
-    number = _last_number(line)
-    if number is not None:
-        return number
-    return line if len(line.split()) <= 3 else None
-
-
-def _last_number(sentence: str) -> str | None:
-    found = None
-    for number in _NUMBER.finditer(sentence):
-        found = number[0]
-    return found
+    start, _, last = found.pop()
+    together = [last]
+    while found and len(together) < 6:
+        begin, end, inside = found.pop()
+        between = text[end:start]
+        if not between.strip() or not _CONNECTED.fullmatch(between):
+            break
+        together.append(inside)
+        start = begin
+    return ",".join(reversed(together))

@@ -38,6 +38,7 @@ _LONG_NAME = re.compile(
 )
 _REAL_WORDS = ("all real numbers", "all reals", "all real x", "real numbers", "all real values")
 _ENDLESS = ("infinitely many", "infinitely many solutions", "infinite", "infinity")
+_LEADING = re.compile(r"\A(?:=|\\approx ?)+")
 _RELATIONS = ("\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "<", ">", "=")
 _FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 _BASED = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\{(?:\\text\{)?([0-9]+|[a-z]+)\}?\}|([0-9]))")
@@ -97,7 +98,7 @@ def parsed(text: str, depth: int = 0) -> Node:
 
 def reduced(text: str) -> str:
     """What an equation of numbers ends on: "2+3=5" answers 5, and so does "a+b=2+3=5"."""
-    text = text.lstrip("=")
+    text = _LEADING.sub("", text)
     sides = [s for _, s in split(text, ("=",))]
     if len(sides) == 1 or not all(sides) or "\\text" in "".join(sides[:-1]):
         return text

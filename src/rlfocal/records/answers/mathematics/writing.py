@@ -162,6 +162,10 @@ _UNLIKE = re.compile(r"(?<![0-9)}])!=")  # 4!=24 is an equation
 _MODULO = re.compile(
     r"\(?(?:\\pmod|\\bmod|\\mod|\\text\{\(?mod\}|\bmod(?=[0-9])) ?\{?([0-9]+)\}?\)?"
 )
+_COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
+_SENTENCE = re.compile(
+    r"\A\s*\\(?:text|mbox|textbf|mathrm)\s*\{[^{}]*[a-z]{2}[^{}]*?(?:\b(?:is|are|equals)|[:=])\s*\}\s*(?=\S)"
+)
 _ORDINAL = re.compile(r"([0-9])\s*\^\s*(?:\{\s*)?\\text\{(st|nd|rd|th)\}(?:\s*\})?")
 _FRAC_BARE = re.compile(r"\\frac\s*(?:([0-9a-zA-Z])|(\{[^{}]*\}))\s*([0-9a-zA-Z])")
 _FRAC_FIRST = re.compile(r"\\frac\s*([0-9a-zA-Z])\s*(?=\{)")
@@ -192,6 +196,7 @@ def written(text: str) -> str:
     text = _SPACING.sub(" ", text)
     text = _SIZES.sub("", text)
     text = re.sub(r"\\[,!;:>]|\\ |~|\{,\}", lambda f: "," if f[0] == "{,}" else " ", text)
+    text = _SENTENCE.sub("", _COLOUR.sub("", text))
     text = _COMMAND.sub(_same_command, text)
     text = _unwrapped(text)
     text = _ORDINAL.sub(r"\1\\text{\2}", text)
