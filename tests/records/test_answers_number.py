@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlfocal.records.answers import NumberExtractor, extractor
-from rlfocal.records.answers.number import canonical_number
+from rlfocal.records.answers.number import _whole, canonical_number
 from rlfocal.records.answers.numerals import from_words, numerals, written
 
 REPLIES = [
@@ -202,3 +202,43 @@ def test_numbers_in_a_text(text: str, values: list[str | None]) -> None:
 def test_english_numbers(text: str, value: object) -> None:
     found = from_words(text)
     assert (None if found is None else found[0]) == value
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    sign=st.sampled_from(["", "-", "+", " "]),
+    currency=st.sampled_from(["", "$", "£", "€"]),
+    whole=st.sampled_from(["0", "00", "7", "007", "12", "1,234", "12,345,678", "1234567", "1,23"]),
+    part=st.sampled_from(["", ".", ".0", ".50", ".500", ".250", ".1234567"]),
+    end=st.sampled_from(["", ".", "%", " ", ".%"]),
+)
+def test_the_short_way_agrees_with_the_rules_for_all_spellings(
+    sign: str, currency: str, whole: str, part: str, end: str
+) -> None:
+    written_so = f"{sign}{currency}{whole}{part}{end}"
+    assert canonical_number(written_so) == _whole(written_so)
+
+
+@pytest.mark.parametrize(
+    ("computed", "meant"),
+    [
+        ("0.30000000000000004", "0.3"),
+        ("0.3333333333333333", "1/3"),
+        ("1.3333333333333333", "4/3"),
+        ("0.6666666666666666", "2/3"),
+        ("66.66666666666667", "200/3"),
+        ("4.949999999999999", "4.95"),
+    ],
+)
+def test_the_last_digits_of_float_arithmetic_do_not_count(computed: str, meant: str) -> None:
+    assert extractor("number").equal(computed, f"The answer is {meant}.")
+
+
+@pytest.mark.parametrize("number", ["12345678901234567890", "1234567890123.45", "0.123456789"])
+def test_digits_that_people_write_all_count(number: str) -> None:
+    assert canonical_number(number) == number
+
+
+@pytest.mark.parametrize("digits", ["১৮", "١٨", "१८", "๑๘", "１８"])
+def test_digits_of_every_script_are_digits(digits: str) -> None:
+    assert extractor("number").extract(digits) == "18"

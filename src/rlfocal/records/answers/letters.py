@@ -29,7 +29,7 @@ _AT = re.compile(
 )
 _FURTHER = re.compile(
     r"\s*(?P<join>,\s*(?:and|or)?|and|or|&|/|\+|und|oder|et|ou|y|o|e|和|或|、|;)\s*[\"'*]*(?:option\s)?"
-    r"[(\[]?(?P<letter>[A-Z])(?![A-Za-z0-9_'])[)\]]?(?P<next>\s+[a-z']+)?"
+    r"[(\[]?(?P<letter>[A-Z])(?![A-Za-z0-9_'])[)\]]?(?P<next>\s+[a-z']+|[\u4e00-\u9fff])?"
 )
 _ROMAN = re.compile(r"[\s,]*(?:and|or|&|,)?\s*(?:I{2,3}|IV|VI{0,3}|IX)\b|\s+only\b")
 _GLUED = re.compile(r"[\s\"'*(\[{]*([A-Z]{2,6})(?![A-Za-z0-9])")
@@ -111,6 +111,8 @@ def is_joined(rest: str, letter: str, letters: str) -> bool:
     following = further["next"] or ""
     if further["letter"] == "I" and following.strip() not in ("", "are", "is"):
         return False  # "B, I think"
+    if following and not following.isascii():
+        return further["join"] not in ",;" or following in "都均皆也和与及或"
     if further["join"].strip() == ",":
         return following.strip() in ("", "and", "or", "are")
     return not _SINGULAR.match(following)
