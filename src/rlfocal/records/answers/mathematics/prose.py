@@ -32,8 +32,9 @@ _VERB = re.compile(
 _WORDS = re.compile(r"(?<![a-zA-Z])(?!(?:sqrt|sin|cos|tan|log|and)(?![a-zA-Z]))[a-zA-Z]{2,}")
 _OPERATOR = re.compile(r"[0-9a-z)] ?[-+*/^=<>:,] ?[-0-9a-z(]|\band\b")
 _ASIDE = re.compile(
-    r",? \(?(?:because|since|which (?:is|are|was|were|means|equals)|i\.e\.|that is,|rather than|"
-    r"instead of|but (?:I|not)|not)(?=[ '])"
+    r",? \(?(?:because|since|"
+    r"which (?:is|are|was|were|means)(?! \S*[0-9]\S*(?: [a-zA-Z%]+){0,2}[.!]?\Z)|i\.e\.|"
+    r"that is,|rather than|instead of|but (?:I|not)|not)(?=[ '])"
 )
 _CONCLUSION = re.compile(r"\b(?:so|thus|hence|therefore|total|get|left|altogether)\b|=", re.I)
 

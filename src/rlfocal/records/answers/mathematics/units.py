@@ -164,7 +164,9 @@ _DAY = re.compile(
 )
 _PRODUCTS = ("mg", "ms", "gm", "pa", "rs", "mi", "lb", "ml")
 _SPOKEN = re.compile(r"[a-z][a-z]*[aeiou][a-z]*(?<=[a-z]{4})")
-_SHORT = re.compile(r"[^aeiou][aeiou][^aeiou]|egg|pie|ace|odd|all|or|and|to|per|of|is")
+_SHORT = re.compile(
+    r"[^aeiou][aeiou][^aeiou]|egg|pie|ace|[kmgt]b|kj|kn|kw|kwh|mw|mhz|rpm|mpg|bpm|sq|cu|odd|all|or|and|to|per|of|is"
+)
 _UNDEFINED = re.compile(r"dne|undefined|does not exist|not defined|doesn'?t exist")
 
 
