@@ -91,7 +91,7 @@ def learned(table: ResponseTable, seed: int) -> RlFocal:
     trainer.train()
     alone = [
         Verdict(price, LEARNED, LEARNED, 0.0, LEARNED, 0.0, 0.0)
-        for price in (CONFIG.default_price, 0.0)
+        for price in (CONFIG.default_price, CONFIG.price_max, 0.0)
     ]
     fallback = Fallback(tuple(alone), {})
     return RlFocal(CONFIG).assemble(trainer.foundation, trainer.averaged_decider(), fallback)

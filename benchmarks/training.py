@@ -57,8 +57,8 @@ from rlfocal.strategies.voting import WeightedVote
 N_QUERIES, N_MEMBERS, N_OPTIONS, N_TASKS = 9_500, 8, 10, 14
 N_ENVS = (16, 64)
 SB3_ROLLOUT, SB3_ROLLOUTS = 4_096, 2
-QUICK_QUERIES = 600
-QUICK = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=1)
+QUICK_QUERIES = 200
+QUICK = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=1, learn_from=100)
 TRAINING_S, DECISIONS_PER_S, TIMES_SB3 = 90.0, 50_000.0, 3.0
 
 ROLLOUTS, UPDATES, AROUND = (
