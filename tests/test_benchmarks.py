@@ -70,13 +70,12 @@ TABLE: Mapping[str, Quick] = {
         judges_speed=True,
     ),
     "decision.py": Quick(
-        "--calls 20",
+        "--quick",
         tuple(
             rf"^ +{n}  {name}( +{NUMBER}){{5}}$"
             for n in (8, 32, 128)
             for name in ("rl-focal", "plurality")
         ),
-        judges_speed=True,
     ),
     "diversity.py": Quick(
         "--quick",
