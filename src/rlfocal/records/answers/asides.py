@@ -29,7 +29,10 @@ _OUT_OF = re.compile(
     r"(?:(?:the|a total of|all)\s)?"
 )
 _NTH = re.compile(r"\b(?:day|week|month|grade|year|level|room|round|age)\s$", re.IGNORECASE)
-_PRICED = re.compile(r"\s(?:in total |altogether )?(?:for|on)\s(?:the |all |his |her |these )?")
+_PRICED = re.compile(
+    r"\s(?:in total |altogether )?(?:for|on|after|with|including)\s"
+    r"(?:the |an? |all |his |her |these )?"
+)
 _CLAUSE = re.compile(
     r"[^.,;=]{0,60}?\s(?:(?:after|before|by|without|when|while) [a-z]{2,}ing\s(?:[a-z]+\s){0,2}"
     r"|to [a-z]{3,} (?:[a-z]+ )?(?:the|his|her|their|all) (?:[a-z]+ )?)"
@@ -38,9 +41,12 @@ _CHECK = re.compile(
     r"(?:(?<=[:(])|(?<=[:(]\s)|(?<=^)|(?<=[.!?\n]\s)|(?<=\n))[$(]?[0-9][0-9.,]*\)?"
     r"(\s?=\s?)[$(]*[0-9][0-9.,]*(?:\)?\s?[-+*/x\u00d7]\s?[$(]*[0-9][0-9.,]*)+\)?$"
 )
+_AT_RATE = re.compile(r"\bat (?:a (?:rate|speed|price|cost) of )?$")
+_EACH = re.compile(r"\s(?:[a-z]+\s)?(?:an?|per|each|every)\b")
 _DEFINITE = re.compile(
     r"\s[a-z]+(?: [a-z]+)?\s(?:for|to|among|between|with|from|by|on|in|of) (?:each of )?"
     r"(?:the|his|her|their|its|these|those|all)(?: other| remaining)?\s"
+    r"|\s[a-z]+ (?:is|are|will be) (?:needed|required|enough) (?:for|to [a-z]+)(?: the| all)?\s"
     r"|[^.;=]{0,20},\sor\s(?:about |roughly |exactly |just )?"
 )
 _PURPOSE = re.compile(
@@ -87,6 +93,8 @@ def meant(text: str, before: Numeral | None, last: Numeral) -> Numeral:
 def _is_aside(text: str, start: int, before: Numeral, last: Numeral) -> bool:
     """Whether the last number of a sentence only says for what the one before it holds."""
     if _is_time(text, last) or _is_nth(text, last):
+        return True
+    if _AT_RATE.search(text, start, last.start) and _EACH.match(text, last.end):
         return True
     if _DEFINITE.fullmatch(text, before.end, last.start):
         return True

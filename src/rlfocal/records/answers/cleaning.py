@@ -62,7 +62,7 @@ _APART = re.compile(
 _FOREIGN_DIGITS = re.compile(r"[^\D0-9]")
 
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|div|span|code|sub|sup|center|mark|h[1-6])>|<br\s*/?>")
-_STARS = re.compile(r"\*\*|(?<![\w_])__(?=[^_])|(?<=[^_])__(?![\w_])")
+_STARS = re.compile(r"\*\*(?!(?<=[0-9)]\*\*)[0-9({-])|(?<![\w_])__(?=[^_])|(?<=[^_])__(?![\w_])")
 _ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,200})(?<=[^\s*])\*(?![\w*])")
 _UNDERLINED = re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]{1,200})(?<=[^\s_])_(?![\w_])")
 _BULLET = re.compile(r"(?<=\n)[ \t]*[-*•][ \t]+(?=\S)")

@@ -73,7 +73,8 @@ _EDGES = " \t\n,;:"
 _CLAUSE = re.compile(
     r",?\s+(?:because|since|due to|given that|as (?:it|the|they|he|she|this|that|there|we|you|i)|"
     r"so (?:it|the|they|he|she|this|that|we|you|i)|which|i hope|i think|weil|da|denn|parce que|car|"
-    r"porque|ya que)\b|,\s(?:in|near|located|where|who|whose|when)\s|"
+    r"porque|ya que)\b|"
+    r",\s(?:not|rather than|instead of|as opposed to|in|near|located|where|who|whose|when)\s|"
     r";\s+(?:it|this|that|he|she|they|there|the|because|since|as|i)\b|,?\s*因为|\s+(?:--?|—)\s+(?=[a-z])|\s\(",
     re.IGNORECASE,
 )
