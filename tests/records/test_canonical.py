@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlfocal.errors import RecordError
 from rlfocal.records import Dataset, DatasetInfo, build_table
 
 NUMBERS = ["395", "1750", "-3.5", "0.25", "12", "1000000"]
@@ -245,3 +246,35 @@ def test_what_is_read_once_is_read_the_same_again() -> None:
     again = Dataset(data.name, data.queries, data.responses, data.info)
     assert again.queries.equals(data.queries)
     assert again.responses.equals(data.responses)
+
+
+def test_a_blank_label_is_no_label() -> None:
+    data = open_set(["1", "", " "], {"a": ["1", "2", "3"], "b": ["1", "2", "4"]})
+    assert data.queries["label"].to_pylist() == ["1", None, None]
+    assert accuracies(data) == [1.0, 1.0]
+
+
+def test_options_that_differ_in_case_alone_are_told_apart() -> None:
+    options = ["May", "may", "MAY", "might"]
+    queries = pa.table({"query_id": ["q"], "prompt": ["?"], "choices": [options], "label": ["may"]})
+    rows = {"query_id": ["q", "q"], "member": ["a", "b"], "answer": ["may", "MAY"]}
+    data = Dataset("x", queries, pa.table(rows))
+    assert data.responses["answer"].to_pylist() == ["B", "C"]
+
+
+def test_codes_with_leading_zeros_are_texts() -> None:
+    data = open_set(["00123", "04567"], {"a": ["123", "4567"], "b": ["00123", "04567"]})
+    assert accuracies(data) == [0.0, 1.0]
+
+
+def test_letters_are_declared_for_open_questions() -> None:
+    labels: list[str | None] = ["(A)", "(B)", "yes"]
+    info = DatasetInfo(answers="choice")
+    data = open_set(labels, {"a": ["A", "b.", "no"], "b": ["B", "A", "A"]}, info=info)
+    assert data.queries["label"].to_pylist() == ["A", "B", "yes"]
+    assert accuracies(data) == pytest.approx([2 / 3, 0.0])
+
+
+def test_a_kind_that_empties_the_data_is_named_in_the_refusal() -> None:
+    with pytest.raises(RecordError, match=r"nothing was recorded \(.*answers hold no date"):
+        open_set(["1", "2"], {"a": ["1", "2"], "b": ["1", "1"]}, info=DatasetInfo(answers="date"))

@@ -47,9 +47,15 @@ def test_a_declared_kind_counts_and_may_differ_between_tasks() -> None:
 
 
 def test_what_says_nothing_of_open_questions_leaves_them_to_their_labels() -> None:
-    for declared in ("choice", "score only", "tool calls", None):
+    for declared in ("score only", "tool calls", None):
         kinds, notes = kinds_of_tasks({"t": ["1"]}, declared)
         assert (kinds["t"].name, notes) == ("number", [])
+
+
+def test_letters_said_of_the_whole_set_are_said_of_its_multiple_choice() -> None:
+    assert kinds_of_tasks({"t": ["1"]}, "choice")[0]["t"] == Kind("choice", declared=True)
+    assert kinds_of_tasks({"t": ["1"]}, "choice", has_options=True)[0]["t"] == Kind("number")
+    assert kinds_of_tasks({"t": ["1"]}, {"t": "choice"}, has_options=True)[0]["t"].name == "choice"
 
 
 def test_an_unknown_declaration_is_said_and_the_labels_decide() -> None:

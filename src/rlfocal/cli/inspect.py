@@ -98,7 +98,7 @@ def _show_members(console: Console, summary: Summary, *, max_tasks: int) -> None
         "member", "accuracy %", *(["answered %"] if lacking else []), "missing", "unusable",
         *(["USD / 1k"] if priced else []), *(tasks[t] for t in shown),
     )  # fmt: skip
-    for row in sorted(summary.members, key=lambda row: -row.accuracy):
+    for row in sorted(summary.members, key=lambda row: -(row.accuracy or 0.0)):
         table.add_row(
             row.member,
             common.percent(row.accuracy),

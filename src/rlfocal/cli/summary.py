@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from rlfocal.records import BoolArray, CandidateKind, Dataset, ResponseTable
 from rlfocal.replay import replay
@@ -28,7 +30,7 @@ class MemberSummary:
     """One member, over all queries."""
 
     member: str
-    accuracy: float
+    accuracy: float | None
     """Mean score in [0, 1] over the queries that it answered; no usable answer counts 0."""
     accuracy_by_task: tuple[float | None, ...]
     """In the order of `Summary.tasks`; None where it answered none."""
@@ -96,7 +98,8 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
         table: the answers of the chosen members.
     """
     score = np.where(table.scored, table.member_score, 0)
-    best = int(sound_accuracy(table).argmax())
+    best = int(np.where(table.coverage > 0, sound_accuracy(table), -1).argmax())
+    kind = np.where(_emptied(dataset, table), CandidateKind.ANSWERS, table.kind)
     compared = _compared(table)
     n_of_task = np.bincount(table.task, minlength=len(table.tasks))
     names, counts = np.unique(table.split[table.split != ""], return_counts=True)
@@ -112,14 +115,12 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
         splits=dict(zip(names.tolist(), counts.tolist(), strict=True)),
         tasks=dict(zip(table.tasks, n_of_task.tolist(), strict=True)),
         kinds={
-            kind.name.lower(): int(count)
-            for kind in CandidateKind
-            if (count := (table.kind == kind).sum())
+            one.name.lower(): int(count) for one in CandidateKind if (count := (kind == one).sum())
         },
         n_labelled=dataset.queries.num_rows - dataset.queries["label"].null_count,
         n_without_credit=int((score.max(axis=1) <= 0).sum()),
         cost_unit=table.cost_unit,
-        members=_members(table),
+        members=_members(dataset, table),
         best_single=table.members[best],
         best_single_accuracy=float(table.member_accuracy[best]),
         n_complete=int(table.complete.sum()),
@@ -167,14 +168,29 @@ def _vote(table: ResponseTable) -> tuple[float | None, str | None]:
     return float(outcome.score[outcome.measured].mean(dtype=np.float64)), None
 
 
-def _members(table: ResponseTable) -> tuple[MemberSummary, ...]:
+def _emptied(dataset: Dataset, table: ResponseTable) -> BoolArray:
+    """bool[Q]: labelled open queries to which no reply held a usable answer.
+
+    The table has them as texts judged by their scores, of which there are none.
+    """
+    own = table.kind == CandidateKind.RESPONSES
+    if not own.any() or dataset.responses["score"].null_count < dataset.responses.num_rows:
+        return np.zeros_like(own)
+    labelled = pc.filter(dataset.queries["query_id"], dataset.queries["label"].is_valid())
+    ids = pa.array(table.query_ids.tolist(), pa.string())
+    known = pc.is_in(ids, value_set=labelled.combine_chunks())
+    return np.asarray(own & np.asarray(known.to_numpy(zero_copy_only=False), dtype=bool))
+
+
+def _members(dataset: Dataset, table: ResponseTable) -> tuple[MemberSummary, ...]:
     by_task = table.member_task_accuracy.tolist()
-    unusable = (table.recorded & ~table.answered).sum(axis=0)
+    usable = table.answered & ~_emptied(dataset, table)[:, None]
+    unusable = (table.recorded & ~usable).sum(axis=0)
     n_missing = (~table.scored).sum(axis=0)
     return tuple(
         MemberSummary(
             member=name,
-            accuracy=float(table.member_accuracy[n]),
+            accuracy=float(table.member_accuracy[n]) if table.coverage[n] else None,
             accuracy_by_task=tuple(None if np.isnan(share) else share for share in by_task[n]),
             coverage=float(table.coverage[n]),
             n_missing=int(n_missing[n]),

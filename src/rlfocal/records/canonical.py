@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.records.answers import Extractor, extractor
-from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
+from rlfocal.records.kinds import AS_THEY_ARE, NOT_OPEN, Kind, kinds_of_tasks
 from rlfocal.records.options import OptionReader
 from rlfocal.records.schema import DatasetInfo
 
@@ -30,6 +30,7 @@ __all__ = [
     "canonical",
     "canonical_queries",
     "expression_names",
+    "found_out",
     "open_extractor",
 ]
 
@@ -51,6 +52,8 @@ class Canonical(NamedTuple):
     kinds: Mapping[str, Kind]
     """Task → kind of its open questions; tasks of multiple choice alone are not in it."""
     notes: tuple[str, ...]
+    lost: tuple[str, ...]
+    """Those of the notes that say what could not be read."""
 
 
 def open_extractor(kind: Kind) -> Extractor | None:
@@ -78,13 +81,14 @@ def canonical(queries: pa.Table, responses: pa.Table, info: DatasetInfo) -> Cano
     """
     row = _rows(queries, responses)
     if not queries.num_rows:
-        return Canonical(queries, responses, row, {}, ())  # a check says so
+        return Canonical(queries, responses, row, {}, (), ())  # a check says so
     queries, kinds, notes, reading = _read_queries(queries, info)
     for column in ("answer", "samples"):
         if column in responses.column_names:
             responses = _with(responses, column, reading.answers(responses[column], row, column))
     queries, responses = _group(queries, responses, row, kinds)
-    return Canonical(queries, responses, row, kinds, (*notes, *reading.notes()))
+    notes += reading.notes()
+    return Canonical(queries, responses, row, kinds, tuple(notes), tuple(reading.lost()))
 
 
 class Questions(NamedTuple):
@@ -132,10 +136,10 @@ def _kinds(
     for number in np.unique(code[is_open]).tolist():
         own = pa.array(is_open & (code == number))
         labels[names[number]] = pc.unique(label.filter(own)).to_pylist()
-    return kinds_of_tasks(labels, info.answers)
+    return kinds_of_tasks(labels, info.answers, has_options=not is_open.all())
 
 
-def _said(kinds: Mapping[str, Kind], info: DatasetInfo) -> list[str]:
+def found_out(kinds: Mapping[str, Kind]) -> list[str]:
     """What was found out rather than declared: one line."""
     tasks_of = defaultdict(list)
     for task, kind in kinds.items():
@@ -147,10 +151,13 @@ def _said(kinds: Mapping[str, Kind], info: DatasetInfo) -> list[str]:
         listed = next(iter(tasks_of))
     else:
         listed = "; ".join(f"{kind} ({_joined(tasks)})" for kind, tasks in tasks_of.items())
-    return [
-        f"open answers are compared as {listed}, found out from the labels; "
-        "`answers` in dataset.json declares it"
-    ]
+    return [f"open answers are compared as {listed}, found out from the labels"]
+
+
+def _said(kinds: Mapping[str, Kind], info: DatasetInfo) -> list[str]:
+    if isinstance(info.answers, str) and info.answers in NOT_OPEN:
+        return [f"{line}, since '{info.answers}' says nothing of them" for line in found_out(kinds)]
+    return [f"{line}; `answers` in dataset.json declares it" for line in found_out(kinds)]
 
 
 def _joined(names: Sequence[str]) -> str:
@@ -279,6 +286,10 @@ class _Reading:
         """What was read in another form than it stands, and what could not be read."""
         return self._tally.notes()
 
+    def lost(self) -> list[str]:
+        """What could not be read."""
+        return self._tally.notes(lost_only=True)
+
 
 def _name(kind: Kind | None) -> str:
     return "choice" if kind is None else kind.name
@@ -307,10 +318,12 @@ class _Tally:
         shown = repr(text if len(text) <= 40 else f"...{text[-37:]}")
         self._example.setdefault(key, shown if found is None else f"{shown} as {found!r}")
 
-    def notes(self) -> list[str]:
+    def notes(self, *, lost_only: bool = False) -> list[str]:
         """A line for each kind of change."""
         said = []
         for (what, kind, is_read), count in self._count.items():
+            if is_read and lost_only:
+                continue
             example = self._example[what, kind, is_read]
             if is_read and kind == AS_THEY_ARE:
                 said.append(f"{count:,} {what} read without the blanks around them")

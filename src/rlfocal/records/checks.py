@@ -21,9 +21,7 @@ SHOWN = 3
 Mask = NDArray[np.bool_]
 
 
-def check_tables(
-    queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]
-) -> None:
+def check_tables(queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]) -> None:
     """Check both tables against themselves and each other.
 
     Args:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rlfocal.errors import ConfigError, nearest
+from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.records.canonical import canonical
 from rlfocal.records.checks import check_tables
 from rlfocal.records.kinds import Kind
@@ -65,9 +65,14 @@ class Dataset:
     def __post_init__(self) -> None:
         queries, responses = normalise_queries(self.queries), normalise_responses(self.responses)
         read = canonical(queries, responses, self.info)
-        for name, value in read._asdict().items():
-            object.__setattr__(self, name, value)
-        check_tables(self.queries, self.responses, self.query_row)
+        for name in ("queries", "responses", "query_row", "kinds", "notes"):
+            object.__setattr__(self, name, getattr(read, name))
+        try:
+            check_tables(self.queries, self.responses, self.query_row)
+        except RecordError as exc:
+            if not read.lost:
+                raise
+            raise RecordError(f"{exc} ({'; '.join(read.lost)})") from exc
 
     @cached_property
     def members(self) -> tuple[str, ...]:

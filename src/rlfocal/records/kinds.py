@@ -16,14 +16,15 @@ from typing import NamedTuple
 from rlfocal.errors import nearest
 from rlfocal.records.answers import KINDS, extractor
 
-__all__ = ["AS_THEY_ARE", "Kind", "kind_of", "kinds_of_tasks"]
+__all__ = ["AS_THEY_ARE", "NOT_OPEN", "Kind", "kind_of", "kinds_of_tasks"]
 
 AS_THEY_ARE = ""
 """No kind: nothing says what a right answer looks like, so answers are compared as they stand."""
 
-NOT_OPEN = ("choice", "score only", "tool calls")
-"""What `answers` may also be: it says nothing of how open questions are answered."""
+NOT_OPEN = ("score only", "tool calls")
+"""What `answers` may also be: it says nothing of how open questions are compared."""
 
+_CODE = re.compile(r"0[0-9]+")
 _DIGITS = re.compile(r"-?[1-9][0-9]{0,17}")
 _LETTER = re.compile(r"\(?[A-Z][).]?")
 _FRACTION = re.compile(r"[+-]?\d+\s*/\s*\d+")
@@ -60,6 +61,8 @@ def kind_of(labels: Iterable[str | None]) -> str:
     if not given:
         return AS_THEY_ARE
     number = extractor("number").read
+    if any(_CODE.fullmatch(label) for label in given):
+        return "text"  # a postal code, say: 0123 is not 123
     plain = [bool(_DIGITS.fullmatch(label)) or number(label) is not None for label in given]
     if all(plain):
         return "number"
@@ -80,13 +83,18 @@ def kind_of(labels: Iterable[str | None]) -> str:
 
 
 def kinds_of_tasks(
-    labels: Mapping[str, list[str | None]], declared: str | Mapping[str, str] | None
+    labels: Mapping[str, list[str | None]],
+    declared: str | Mapping[str, str] | None,
+    *,
+    has_options: bool = False,
 ) -> tuple[dict[str, Kind], list[str]]:
     """Kind of the open questions of every task.
 
     Args:
         labels: task → labels of its open questions.
         declared: of the data set, or of some of its tasks; None for nothing.
+        has_options: some queries have choices: then "choice", said of all tasks at once, is said of
+            those.
 
     Returns:
         The kinds; and a note for each declaration that means nothing here, for which the labels
@@ -94,30 +102,35 @@ def kinds_of_tasks(
     """
     notes = []
     if isinstance(declared, Mapping):
-        of_task = dict(declared)
+        of_task = {task: _plain(name) for task, name in declared.items()}
         notes += [
             f"answers: no task '{task}' has open questions; {nearest(task, labels)}"
             for task in declared
             if task not in labels
         ]
     else:
-        of_task = dict.fromkeys(labels, declared or "")
-    for name in dict.fromkeys(of_task.values()):
+        of_task = dict.fromkeys(labels, _plain(declared or ""))
+        if has_options and of_task and declared == "choice":
+            of_task = dict.fromkeys(labels, "")
+    said = declared.values() if isinstance(declared, Mapping) else [declared or ""]
+    for name in dict.fromkeys(map(_plain, said)):
         if name and name not in KINDS and name not in NOT_OPEN:
             notes.append(
-                f"answers: '{name}' is no kind known here ({', '.join(KINDS)}): the labels decide"
+                f"answers: '{name}' is no kind known here, so the labels decide; "
+                f"{nearest(name, KINDS)}"
             )
     found = {}
     for task, given in labels.items():
         name = of_task.get(task, "")
-        if name in KINDS and name != "choice":
-            kind = Kind(name, declared=True)
-        else:
-            kind = Kind(kind_of(given), declared=False)
+        kind = Kind(name, declared=True) if name in KINDS else Kind(kind_of(given))
         if kind.name == "date":
             kind = kind._replace(day_first=_day_first(given))
         found[task] = kind
     return found, notes
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()
 
 
 def _read_all(kind: str, labels: list[str]) -> bool:

@@ -28,6 +28,14 @@ def option_extractor(options: tuple[str, ...]) -> Extractor:
     return extractor("choice", n_options=len(options), options=options)
 
 
+def _exact(text: str, options: tuple[str, ...]) -> str | None:
+    """The letter of the one option that reads just so: options may differ in case alone."""
+    bare = text.strip()
+    if len(bare) == 1 and bare in OPTION_LETTERS[: len(options)]:
+        return None  # a letter, whatever the options are called
+    return OPTION_LETTERS[options.index(bare)] if options.count(bare) == 1 else None
+
+
 class OptionReader:
     """Reads labels and answers of queries with choices.
 
@@ -49,7 +57,7 @@ class OptionReader:
         options = self._options(row)
         if options is None:
             return None
-        letter = option_extractor(options).read(text)
+        letter = _exact(text, options) or option_extractor(options).read(text)
         return self._by_number(text, row, self._of_labels) if letter is None else letter
 
     def answer(self, text: str, row: int) -> str | None:
@@ -58,7 +66,7 @@ class OptionReader:
         if options is None:
             return None
         reader = option_extractor(options)
-        letter = reader.read(text)
+        letter = _exact(text, options) or reader.read(text)
         if letter is None:
             letter = self._by_number(text, row, self._base)
         return reader.extract(text) if letter is None else letter

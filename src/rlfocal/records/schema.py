@@ -120,6 +120,10 @@ def normalise_queries(table: pa.Table, where: str = "queries") -> pa.Table:
         RecordError: a required column is missing, or a value does not fit its type.
     """
     result = _normalise(table, QUERIES, where)
+    # A blank cell is no label: half of the tools that write CSV quote it.
+    blank = pc.equal(pc.utf8_trim_whitespace(result["label"]), "")
+    label = pc.if_else(pc.fill_null(blank, False), pa.scalar(None, pa.string()), result["label"])
+    result = result.set_column(result.column_names.index("label"), "label", label)
     task = pc.fill_null(result["task"], "all")
     return result.set_column(result.column_names.index("task"), "task", task)
 

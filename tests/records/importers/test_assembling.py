@@ -199,10 +199,13 @@ def test_missing_responses_are_counted_in_a_note() -> None:
         *(record("a", k, labels=("1",), answer="1") for k in range(3)),
         record("b", 0, labels=("1",), answer="1"),
     )
-    assert notes(data) == ["b, t: 2 of 3 responses are missing"]
+    told = (
+        "open answers are compared as number, found out from the labels (--answers says otherwise)"
+    )
+    assert notes(data) == [told, "b, t: 2 of 3 responses are missing"]
     tasks = [record("a", 0, task=f"t{i}", labels=("1",), answer="1") for i in range(5)]
     data = make(*tasks, record("b", 0, task="t0", labels=("1",), answer="1"))
-    assert notes(data) == ["b has no response to t1, t2, t3, ... 4 tasks"]
+    assert notes(data) == [told, "b has no response to t1, t2, t3, ... 4 tasks"]
 
 
 def test_nothing_read_says_why() -> None:
@@ -219,6 +222,12 @@ def test_digests_depend_on_content_alone() -> None:
     data = make(first, replace(first, repeat=1), record("b", 0, labels=("1",), answer="1"))
     assert rows(data)["t/0", "a"]["cost_usd"] == 0.5
     assert rows(data)["t/0", "a"]["latency_s"] == 2.0
+
+
+def test_replies_that_hold_no_answer_are_counted() -> None:
+    said = [record("a", k, labels=(str(k),), text="I do not know.") for k in range(3)]
+    data = make(*said, *(record("b", k, labels=(str(k),), text=f"It is {k}.") for k in range(3)))
+    assert "t: 3 replies hold no number, so they are no answers" in notes(data)
 
 
 def test_half_a_character_is_stored_as_a_question_mark() -> None:

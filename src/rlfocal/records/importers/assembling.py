@@ -41,7 +41,7 @@ SHOWN = 3
 
 def import_logs(
     importer: str,
-    paths: Sequence[Path],
+    paths: Path | Sequence[Path],
     *,
     name: str,
     answers: str | None = None,
@@ -67,7 +67,8 @@ def import_logs(
         ConfigError: the importer, an option, a task or a kind is unknown.
         RecordError: nothing can be read.
     """
-    logged = find_importer(importer)([Path(p) for p in paths], **options)
+    named = [paths] if isinstance(paths, (str, Path)) else paths
+    logged = find_importer(importer)([Path(p) for p in named], **options)
     return assemble(logged, name=name, answers=answers, tasks=tasks, skip=skip)
 
 
@@ -97,7 +98,8 @@ def assemble(
     if not queries:
         raise RecordError(_with_notes("no task is left", notes))
     many_options(queries, notes)
-    kinds = readings(_labels_of_tasks(queries), answers)
+    kinds, told = readings(_labels_of_tasks(queries), answers)
+    notes += told
     rows = [
         row | {"query_id": query_id}
         for query_id, query in queries.items()
@@ -107,6 +109,11 @@ def assemble(
     graded = _graded_tasks(queries)
     notes += [f"{task}: replies are judged by their scores" for task in graded]
     notes += [kind.note for task, kind in kinds.items() if kind.note and task not in graded]
+    notes += [
+        f"{task}: {kind.n_empty:,} replies hold no {kind.kind}, so they are no answers"
+        for task, kind in kinds.items()
+        if kind.n_empty
+    ]
     notes += _missing(queries, members)
     scored = any(row["choice_scores"] is not None for row in rows)
     info = DatasetInfo.model_validate(

@@ -12,7 +12,7 @@ from statistics import median
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.records.answers import KINDS, Extractor
-from rlfocal.records.canonical import open_extractor
+from rlfocal.records.canonical import found_out, open_extractor
 from rlfocal.records.importers.logged import Record
 from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
 from rlfocal.records.options import option_extractor
@@ -28,7 +28,7 @@ _SHORT = 200
 _Read = tuple[str | None, tuple[str | None, ...] | None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Reading:
     """How the open questions of one task are read.
 
@@ -36,12 +36,14 @@ class Reading:
         kind: one of `KINDS`, or `AS_THEY_ARE`.
         compares: answers are compared with labels; otherwise the scores judge.
         note: what was decided, where it is not plain.
+        n_empty: replies read so far that hold no answer of the kind.
     """
 
     kind: str
     compares: bool
     note: str = ""
     day_first: bool = False
+    n_empty: int = 0
 
     def read(self, record: Record) -> _Read:
         """Answer of a record, and those of its samples; None where it holds none."""
@@ -54,7 +56,9 @@ class Reading:
             return self._answer(record.answer, record), samples
         if record.unusable or record.text is None or not self.compares or self._extractor is None:
             return None, samples if self.compares else None
-        return self._extract(record.text, record.truncated), samples
+        answer = self._extract(record.text, record.truncated)
+        self.n_empty += answer is None
+        return answer, samples
 
     def _answer(self, text: str | None, record: Record) -> str | None:
         if text is None or self._extractor is None:
@@ -81,12 +85,15 @@ class Reading:
 
 def readings(
     labels: Mapping[str, Sequence[tuple[str, ...]]], declared: str | None
-) -> dict[str, Reading]:
+) -> tuple[dict[str, Reading], list[str]]:
     """Decide for every task.
 
     Args:
         labels: task → accepted answers of each of its open questions.
         declared: kind of all open answers; None: the labels decide.
+
+    Returns:
+        Task → how it is read; and notes on what the labels told.
 
     Raises:
         ConfigError: the declared kind is unknown.
@@ -96,8 +103,10 @@ def readings(
     flat: dict[str, list[str | None]] = {
         task: list(_flat(accepted)) for task, accepted in labels.items()
     }
-    kinds, _ = kinds_of_tasks(flat, declared)
-    return {task: _reading(task, kinds[task], labels[task], flat[task]) for task in labels}
+    kinds, notes = kinds_of_tasks(flat, declared)
+    found = {task: _reading(task, kinds[task], labels[task], flat[task]) for task in labels}
+    compared = {task: kinds[task] for task, reading in found.items() if reading.compares}
+    return found, [*notes, *(f"{line} (--answers says otherwise)" for line in found_out(compared))]
 
 
 def read_letter(record: Record) -> _Read:

@@ -110,10 +110,11 @@ class Importer:
                 )
         for path in paths:
             if not path.exists():
-                raise ConfigError(
-                    f"{path}: does not exist; name {self.paths[0].lower()}"
-                    f"{self.paths[1:].rstrip('.')}"
-                )
+                raise ConfigError(f"{path}: does not exist; what can be read: {self.paths}")
+        if not paths:
+            raise ConfigError(
+                f"importer '{self.name}': no path is named; what it reads: {self.paths}"
+            )
         return self.read(list(paths), **options)
 
 

@@ -31,7 +31,7 @@ def with_scores(records: list[Record], notes: list[str]) -> list[Record]:
     for record in records:
         if record.choices is None:
             labels[record.task].append(record.labels)
-    kinds = readings(labels, None)
+    kinds, _ = readings(labels, None)
     notes.append(
         f"{sum(lacking):,} replies to questions with several accepted answers are scored by "
         "comparing them with each of these"
