@@ -19,8 +19,9 @@ from rlfocal.grading import Grade, Grader
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.stub import Fault, Said, StubServer, prompt_of
+from rlfocal.records.canonical import canonical_queries
 from rlfocal.records.database import Database, StoredResponse, export_dataset, open_database
-from rlfocal.records.schema import normalise_queries
+from rlfocal.records.schema import DatasetInfo, normalise_queries
 
 QUERIES = normalise_queries(
     pa.table(
@@ -105,7 +106,8 @@ async def collect(
     grader = Grader("number")
     async with LivePool(settings) as pool:
         keys = [database.add_member(m.name, m.identity) for m in pool.members]
-        plan = make_plan(grader.canonical(queries), pool.members, keys, samples=samples)
+        asked = canonical_queries(queries, DatasetInfo(answers="number")).queries
+        plan = make_plan(asked, pool.members, keys, samples=samples)
         database.add_queries(plan.queries)
         collector = Collector(plan, database, grader, limits=limits or Limits(8), **options)
         if meanwhile is not None:
@@ -275,6 +277,15 @@ class Slow:
         monkeypatch.setattr(Grader, "grade", grade_and_count)
 
 
+async def come(slow: Slow, running: asyncio.Task[Any]) -> None:
+    """Wait for the replies, or for what ended the collector instead."""
+    waiting = asyncio.create_task(slow.have_come.wait())
+    await asyncio.wait([waiting, running], return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        waiting.cancel()
+        await running
+
+
 def test_nobody_is_asked_more_while_as_many_replies_wait_to_be_stored(
     tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,7 +298,7 @@ def test_nobody_is_asked_more_while_as_many_replies_wait_to_be_stored(
             running = tasks.create_task(
                 collect(settings, database, queries=sums(20), limits=Limits(4))
             )
-            await slow.have_come.wait()
+            await come(slow, running)
             await asyncio.sleep(0.2)  # in which a fifth would be asked
             assert len(stub.bodies) == 4
             assert database.spent().n_calls == 0
@@ -308,7 +319,7 @@ def test_given_up_it_stores_the_replies_that_came(
             running = asyncio.create_task(
                 collect(settings, database, queries=sums(20), limits=Limits(4))
             )
-            await slow.have_come.wait()
+            await come(slow, running)
             await asyncio.sleep(0)  # the fourth waits, as the others do
             running.cancel()
             slow.may_go_on.set()
