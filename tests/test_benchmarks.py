@@ -55,12 +55,12 @@ TABLE: Mapping[str, Quick] = {
         (rf"^rl-focal +.*{NUMBER}", rf"^posterior-threshold .*{NUMBER} \[", r"^focal none .* \["),
     ),
     "collecting.py": Quick(
-        "--calls 160 --many 800",
+        "--calls 80 --many 400",
         (
             rf"^collect, 50 ms, 32 in flight +{CALLS}",
-            r"^answers in the database +160 of 160 +all +ok$",
-            rf"^memory after 80 of 800 calls +{NUMBER} MB",
-            r"^two collectors, SQLite +160 calls .* each once +ok$",
+            r"^answers in the database +80 of 80 +all +ok$",
+            rf"^memory after 40 of 400 calls +{NUMBER} MB",
+            r"^two collectors, SQLite +80 calls .* each once +ok$",
         ),
         judges_speed=True,
     ),
