@@ -121,3 +121,19 @@ def test_no_complete_query_is_refused_with_members_that_have_some() -> None:
     gone[:20, 0] = gone[20:, 1] = True
     with pytest.raises(RecordError, match="no members have 30 answered queries in common"):
         complete_part(TABLE.without(gone))
+
+
+def test_what_is_missing_is_said_briefly_and_no_share_twice() -> None:
+    worst = "organisation/some-model-with-a-long-name"
+    missing = Missing(
+        share=0.25, worst_member=worst, worst_share=0.25, n_members=4, n_queries=4000,
+        n_complete=3000,
+    )  # fmt: skip
+    assert worst not in missing.explain()
+    assert missing.explain().count("25.0 %") == 1
+    uneven = Missing(
+        share=0.25, worst_member=worst, worst_share=0.5, n_members=4, n_queries=4000,
+        n_complete=3000,
+    )  # fmt: skip
+    assert f"50.0 % of {worst}'s" in uneven.explain()
+    assert max(len(uneven.explain()), len(missing.explain())) < 300

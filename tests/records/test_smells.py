@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pytest
 from rlfocal.records import Dataset
 from rlfocal.records.build import build_table
 from rlfocal.records.folders import read_dataset
+from rlfocal.records.schema import DatasetInfo
 from rlfocal.records.smells import smells
-from rlfocal.records.spellings import NUMBERS, SPELLINGS
+from rlfocal.records.spellings import NUMBERS, SPELLINGS, differ_in_signs
 from rlfocal.records.synthetic import demo_dataset
 
 N = 60
@@ -23,12 +24,14 @@ WORDS = [f"word{i}" for i in range(N)]
 
 
 def data(
-    answers: dict[str, Sequence[Any]],
+    answers: Mapping[str, Sequence[Any]],
     labels: Sequence[Any] = WORDS,
     *,
-    scores: dict[str, Sequence[Any]] | None = None,
+    scores: Mapping[str, Sequence[Any]] | None = None,
     choices: list[str] | None = None,
     prompts: Sequence[str] | None = None,
+    stated: dict[str, float] | None = None,
+    options: Sequence[list[float] | None] | None = None,
 ) -> Dataset:
     n = len(labels)
     queries = {
@@ -46,7 +49,12 @@ def data(
             rows["score"].append(None if scores is None else scores[member][i])
     types = {"answer": pa.string(), "score": pa.float64()}
     responses = pa.table({k: pa.array(v, types.get(k)) for k, v in rows.items()})
-    return Dataset("small", pa.table(queries), responses)
+    if options is not None:
+        responses = responses.append_column(
+            "choice_scores", pa.array(options, pa.list_(pa.float64()))
+        )
+    info = DatasetInfo(member_accuracy=stated or {})
+    return Dataset("small", pa.table(queries), responses, info)
 
 
 def smelt(dataset: Dataset) -> tuple[str, ...]:
@@ -118,6 +126,9 @@ def alike(answer: str | None, label: str, spelling: str) -> bool:
         ("so it is 12 apples", "12", "what stands around the last number"),
         ("3 and then 4,000.0", "4000", "what stands around the last number"),
         ("3.14159", "3.14", "rounding"),
+        ("1 May 2021", "2021-05-01", "the form of a date"),
+        ("1/5/2021", "2021-05-01", "the form of a date"),
+        ("13 May 2021", "05/13/2021", "the form of a date"),
         ("0.3", "0.333", "rounding"),
         ("17.6", "18", "rounding"),
         ("0.58", "58", "a factor of 100"),
@@ -143,6 +154,15 @@ def test_spellings(answer: str, label: str, spelling: str) -> None:
         ("0", "0", "a factor of 100"),
         ("5.8", "58", "a factor of 100"),
         ("9" * 40, "9" * 41, "rounding"),
+        ("1,5", "15", "the value of the number"),
+        (".5", "5", "punctuation around"),
+        (".5", "5", "what stands around the last number"),
+        ("1/2", "2", "what stands around the last number"),
+        ("it is 10-50", "50", "what stands around the last number"),
+        ("C#", "C", "what follows the first letter"),
+        ("C++", "C", "what follows the first letter"),
+        ("2 May 2021", "2021-05-03", "the form of a date"),
+        ("Paris", "London", "the form of a date"),
     ],
 )
 def test_spellings_keep_apart_what_differs(answer: str, label: str, spelling: str) -> None:
@@ -176,7 +196,7 @@ def test_numbers_that_are_rounded_or_percentages() -> None:
     assert [line[:60] for line in said if line[:3] in ("bob", "cyd")] == [
         "bob: 0 % right on 60 queries: look how it writes its answers",
         "cyd: 0 % right on 60 queries: look how it writes its answers",
-        "bob: 60 wrong answers equal the label up to rounding: q0: '1",
+        "bob: 60 wrong answers equal the label up to rounding: q1: '1",
         "cyd: 60 wrong answers equal the label up to a factor of 100:",
     ]
 
@@ -196,8 +216,8 @@ def test_two_figures_for_one_thing() -> None:
     (said,) = smelt(data({"ann": GOOD, "bob": GOOD}, scores={"ann": right, "bob": other}))
     assert said.startswith(
         "two figures: of 120 responses with a score and a label, 20 are judged otherwise by the "
-        "score than here: bob 33.3 % by its scores, 66.7 % here (20 differ); such as q1: answer "
-        "'word1', label 'word1', score 0."
+        "score: bob 33.3 % by scores, 66.7 % here; such as q1: answer 'word1', label 'word1', "
+        "score 0; the label counts"
     )
     assert smelt(data({"ann": GOOD, "bob": GOOD}, scores={"ann": right, "bob": right})) == ()
 
@@ -214,14 +234,16 @@ def test_on_multiple_choice_the_label_decides() -> None:
         choices=["x", "y", "z"],
     )
     (said,) = smelt(two)
-    assert "60 are judged otherwise by the score than here: bob " in said
+    assert "60 are judged otherwise by the score: bob " in said
 
 
 def test_nearly_all_labels_are_one_value() -> None:
     labels = ["A"] * 58 + ["B", "C"]
     given = partly(labels, 3, "C")
     (said,) = smelt(data({"ann": given, "bob": given}, labels, choices=["x", "y", "z"]))
-    assert said.startswith("nearly all labels are one value: all 'A' (58 of 60): is `label`")
+    assert said.startswith(
+        "nearly all labels are one value: 'A' in task 'all' (58 of 60): is `label`"
+    )
     mixed = ["A"] * 50 + ["B", "C"] * 5
     given = partly(mixed, 3, "C")
     assert smelt(data({"ann": given, "bob": given}, mixed, choices=["x", "y", "z"])) == ()
@@ -297,3 +319,100 @@ def test_a_million_responses_take_a_fraction_of_a_second() -> None:
 def test_recorded_data(shared_data: Path, name: str, said: list[str]) -> None:
     found = smelt(read_dataset(shared_data / name))
     assert [line[: len(start)] for line, start in zip(found, said, strict=True)] == said
+
+
+SIGNS = [
+    ("-50", "50"), ("50", "-50"), ("\u221250", "50"), ("3.5", "35"), ("35", "3.5"), (".5", "5"),
+    ("C", "C#"), ("c", "C++"), ("C#", "C++"), ("1,5", "15"), ("f(x)", "fx"), ("a/b", "ab"),
+    ("10:30", "1030"), ("5!", "5"), (".NET", "NET"), ("x*y", "xy"), ("1-2", "12"), ("a&b", "ab"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "label"), SIGNS)
+def test_signs_points_and_symbols_of_code_are_no_spelling(answer: str, label: str) -> None:
+    one, other = pa.array([answer]), pa.array([label])
+    assert [name for name, way in SPELLINGS.items() if way(one, other)[0]] == []
+    assert differ_in_signs(one, other)[0] or answer.strip("C#+") == label.strip("C#+")
+
+
+def test_no_line_takes_such_a_pair_for_one_answer() -> None:
+    labels = ["C#" if i % 2 else "iron ore" for i in range(4 * N)]
+    given = ["C" if i % 2 else label for i, label in enumerate(labels)]
+    said = smelt(data({"ann": given, "bob": partly(given, 3)}, labels))
+    assert not any("equal the label" in line or "same words" in line for line in said)
+
+
+def test_no_pair_is_shown_twice() -> None:
+    labels = [["iron ore", "lead", "tin"][i % 3] for i in range(N)]
+    given = [f"{label}." for label in labels]
+    raw = Dataset("x", data({"ann": given, "bob": labels}, labels).queries,
+                  data({"ann": given, "bob": labels}, labels).responses)  # fmt: skip
+    table = build_table(raw)
+    said = " ".join(smells(raw, table))
+    assert said.count("'iron ore.'") <= 1
+
+
+def test_dates_in_another_form() -> None:
+    labels = [f"2021-05-{i % 28 + 1:02d}" if i % 2 else f"word{i}" for i in range(N)]
+    given = [f"May {i % 28 + 1}, 2021" if i % 2 else t for i, t in enumerate(labels)]
+    (said,) = smelt(data({"ann": partly(labels, 3), "bob": given}, labels))
+    assert said.startswith("bob: 30 wrong answers equal the label up to the form of a date: q1: ")
+    assert len(said) < 300
+
+
+def test_an_accuracy_that_is_stated_otherwise() -> None:
+    answers = {"ann": GOOD, "bob": partly(WORDS, 2)}
+    assert smelt(data(answers, stated={"ann": 0.67, "bob": 0.5})) == ()  # rounded
+    (said,) = smelt(data(answers, stated={"ann": 0.4, "bob": 0.5}))
+    assert said.startswith(
+        "`member_accuracy`: the source says ann 40.0 %, labels and answers give 66.7 %; "
+    )
+    many = {f"m{i}": GOOD for i in range(5)}
+    (said,) = smelt(data(many, stated=dict.fromkeys(many, 0.1)))
+    assert "; m1 10.0 %, 66.7 %; m2 10.0 %, 66.7 %; 2 more; " in said
+
+
+def test_an_accuracy_that_scores_give_is_explained() -> None:
+    scores = {name: [float(i < 24) for i in range(N)] for name in ("ann", "bob")}
+    said = smelt(data({"ann": GOOD, "bob": GOOD}, scores=scores, stated={"ann": 0.4}))
+    assert not any("member_accuracy" in line for line in said)
+
+
+def test_of_a_part_another_accuracy_may_be_stated() -> None:
+    dataset = data({"ann": GOOD, "bob": GOOD}, stated={"ann": 0.4})
+    part = build_table(dataset).take(np.arange(N) < 30)
+    assert not any("member_accuracy" in line for line in smells(dataset, part))
+
+
+def test_option_scores_that_contradict_the_letter() -> None:
+    letters = ["A", "B", "C"] * 20
+    given = partly(letters, 4, "B")
+    right = [[float(k == "ABC".index(x)) for k in range(3)] for x in given]
+
+    def said_of(options: list[list[float] | None]) -> tuple[str, ...]:
+        two: list[list[float] | None] = [*options, *[None] * N]
+        both = {"ann": given, "bob": given}
+        return smelt(data(both, letters, choices=["x", "y", "z"], options=two))
+
+    assert said_of([*right]) == ()
+    losses = [[-x for x in row] for row in right]
+    (said,) = said_of([*losses])
+    assert said.startswith("`choice_scores`: the largest is another option's than the letter")
+    assert "ann (60 of 60)" in said
+    assert "turn their sign around" in said
+    assert said_of([*losses[:25], *right[25:55], None, *right[:4]]) == ()
+
+
+def test_lines_are_short_whatever_the_names() -> None:
+    names = [f"{'organisation' * 9}/model-{i}" for i in range(5)]
+    right = [float(a == b) for a, b in zip(GOOD, WORDS, strict=True)]
+    wrong = [1 - r for r in right]
+    said = smelt(
+        data(
+            dict.fromkeys(names, GOOD),
+            scores=dict.fromkeys(names, wrong),
+            stated=dict.fromkeys(names, 0.1),
+        )
+    )
+    assert said
+    assert [line for line in said if len(line) >= 300] == []

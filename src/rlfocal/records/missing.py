@@ -48,10 +48,12 @@ class Missing:
 
     def explain(self) -> str:
         """What a reader must know, and what to do about it."""
+        of_all = f"{100 * self.share:.1f} %"
+        worst = f"{100 * self.worst_share:.1f} %"
+        most = f", {worst} of {self.worst_member}'s" if worst != of_all else ""
         said = (
-            f"{100 * self.share:.1f} % of the responses are missing (most of {self.worst_member}: "
-            f"{100 * self.worst_share:.1f} %). Each accuracy is over the queries where it could be "
-            "measured, each gain over those where the best single member could be as well"
+            f"{of_all} of the responses are missing{most}: each accuracy is over what is known, "
+            "each gain over where the best single member is known too"
         )
         if not self.withheld:
             return said

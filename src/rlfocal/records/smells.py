@@ -12,16 +12,16 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
+from rlfocal.records.beside_labels import Bools, Ints, Rows, cut, fitted, short, worst
 from rlfocal.records.dataset import Dataset
+from rlfocal.records.figures import FIGURES
 from rlfocal.records.kinds import AS_THEY_ARE
-from rlfocal.records.spellings import NUMBERS, SPELLINGS, Alike
+from rlfocal.records.spellings import A_DATE, NUMBERS, SPELLINGS, Alike, differ_in_signs
 from rlfocal.records.table import CandidateKind, ResponseTable
 
 __all__ = ["smells"]
@@ -36,11 +36,10 @@ AT_LEAST, SHARE = 5, 0.05
 """Answers, and share of a member's, that must equal their label in another spelling."""
 SAMPLE = 30_000
 """Wrong answers looked at; where something is found, all of that member's are."""
-WORST, SHOWN = 3, 5
+SHOWN = 5
 _DECLARE = "; `answers` in dataset.json (number, choice, text, date, math) says what is equal"
+_DATES = "; write dates as the labels do, or give them a task of their own whose `answers` are date"
 _REWRITE = "; if they are meant to be equal, write answers as the labels are written"
-Bools = NDArray[np.bool_]
-Ints = NDArray[np.int64]
 
 
 def smells(dataset: Dataset, table: ResponseTable) -> tuple[str, ...]:
@@ -53,13 +52,13 @@ def smells(dataset: Dataset, table: ResponseTable) -> tuple[str, ...]:
     Returns:
         A line each, the gravest first; empty where nothing smells.
     """
-    rows = _Rows(dataset, table)
+    rows = Rows(dataset, table)
     found: list[str] = []
     for smell in (
         _never_right,
         _spelt_otherwise,
         _unusable,
-        _two_figures,
+        *FIGURES,
         _never_given,
         _one_label,
         _contradictions,
@@ -69,70 +68,7 @@ def smells(dataset: Dataset, table: ResponseTable) -> tuple[str, ...]:
     return tuple(found)
 
 
-class _Rows:
-    """Responses of the table's members beside the labels of their queries."""
-
-    def __init__(self, dataset: Dataset, table: ResponseTable) -> None:
-        self.dataset, self.table = dataset, table
-        self.queries, responses = dataset.queries, dataset.responses
-        found = pc.index_in(responses["member"], value_set=pa.array(table.members, pa.string()))
-        self.member: Ints = np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
-        self.query: Ints = dataset.query_row
-        own = self.member >= 0
-        if not own.all():
-            responses = responses.filter(pa.array(own))
-            self.member, self.query = self.member[own], self.query[own]
-        self.responses = responses
-        ids = self.queries["query_id"].combine_chunks()
-        place = pc.index_in(ids, value_set=pa.array(table.query_ids.tolist(), pa.string()))
-        self._place: Ints = place.fill_null(-1).to_numpy().astype(np.int64)
-
-    @cached_property
-    def label(self) -> pa.Array:
-        """string[R]: label of each response's query."""
-        return self.queries["label"].combine_chunks().take(pa.array(self.query))
-
-    @cached_property
-    def answer(self) -> pa.Array:
-        """string[R]."""
-        return self.responses["answer"].combine_chunks()
-
-    @cached_property
-    def compared(self) -> Bools:
-        """bool[R]: True where there are an answer and a label."""
-        both = pc.and_(self.label.is_valid(), self.answer.is_valid())
-        return np.asarray(both.to_numpy(zero_copy_only=False), dtype=bool)
-
-    @cached_property
-    def equal(self) -> Bools:
-        """bool[R]: True where the answer is the label."""
-        same = pc.equal(self.answer, self.label).fill_null(False)
-        return np.asarray(same.to_numpy(zero_copy_only=False), dtype=bool)
-
-    def of_kind(self, *kinds: str) -> Bools:
-        """bool[R]: responses to open questions of tasks of one of these kinds."""
-        task = self.queries["task"].combine_chunks().dictionary_encode()
-        known = self.dataset.kinds
-        wanted = [t in known and known[t].name in kinds for t in task.dictionary.to_pylist()]
-        is_open = self.queries["choices"].is_null().to_numpy()
-        own = np.array(wanted, dtype=bool)[task.indices.to_numpy()] & is_open
-        return np.asarray(own[self.query])
-
-    def in_table(self, rows: Bools) -> tuple[Ints, Ints, Ints]:
-        """Those of the rows whose query the table has; and their query and member there."""
-        own = np.flatnonzero(rows & (self._place[self.query] >= 0))
-        return own, self._place[self.query[own]], self.member[own]
-
-    def member_name(self, number: int) -> str:
-        """Name of a member."""
-        return self.table.members[number]
-
-    def query_id(self, row: int) -> str:
-        """Id of a query, by its row among the queries."""
-        return str(self.queries["query_id"][row].as_py())
-
-
-def _never_right(rows: _Rows) -> Iterator[str]:
+def _never_right(rows: Rows) -> Iterator[str]:
     """Members that score 0 throughout."""
     table = rows.table
     known = table.scored.sum(axis=0)
@@ -143,32 +79,31 @@ def _never_right(rows: _Rows) -> Iterator[str]:
     if never.all() and len(never):
         yield (
             f"no member is ever right ({int(known.max()):,} queries): are labels and answers "
-            f"written alike? {_example(rows)}; `answers` in dataset.json says how they are compared"
+            f"written alike? {_example(rows)}`answers` in dataset.json says how they are compared"
         )
         return
     for number in np.flatnonzero(never).tolist():
         yield (
-            f"{table.members[number]}: 0 % right on {int(known[number]):,} queries: look how it "
-            f"writes its answers. {_example(rows, number)}"
+            f"{cut(table.members[number], 60)}: 0 % right on {int(known[number]):,} queries: look "
+            f"how it writes its answers. {_example(rows, number)}".rstrip("; ")
         )
 
 
-def _example(rows: _Rows, member: int | None = None) -> str:
+def _example(rows: Rows, member: int | None = None) -> str:
     """A wrong answer beside its label."""
     wrong = rows.compared & ~rows.equal
     if member is not None:
         wrong &= rows.member == member
     at = np.flatnonzero(wrong)
     if not len(at):
-        return "It has no answer that could be compared"
-    row = int(at[0])
-    return (
-        f"{rows.query_id(rows.query[row])}: answer {_short(rows.answer[row])}, label "
-        f"{_short(rows.label[row])}"
-    )
+        return "It has no answer that could be compared; "
+    first = at[:1000]
+    plainly = first[~_alike(rows, first, differ_in_signs)]
+    said = rows.pair(plainly)[1]
+    return f"{said}; " if said else ""
 
 
-def _spelt_otherwise(rows: _Rows) -> Iterator[str]:
+def _spelt_otherwise(rows: Rows) -> Iterator[str]:
     """Wrong answers that are the label in another spelling."""
     wrong = rows.compared & ~rows.equal
     texts = np.flatnonzero(wrong & rows.of_kind(AS_THEY_ARE, "text", "math"))
@@ -177,7 +112,7 @@ def _spelt_otherwise(rows: _Rows) -> Iterator[str]:
     yield from _alike_up_to(rows, numbers, NUMBERS, _REWRITE)
 
 
-def _alike_up_to(rows: _Rows, wrong: Ints, ways: Mapping[str, Alike], remedy: str) -> Iterator[str]:
+def _alike_up_to(rows: Rows, wrong: Ints, ways: Mapping[str, Alike], remedy: str) -> Iterator[str]:
     """A line for each way in which many wrong answers of some member equal their label."""
     if not len(wrong):
         return
@@ -187,24 +122,30 @@ def _alike_up_to(rows: _Rows, wrong: Ints, ways: Mapping[str, Alike], remedy: st
     n_members = rows.table.n_members
     labelled = np.bincount(rows.member[rows.compared], minlength=n_members)
     left = np.ones(len(sample), dtype=bool)
+    gentler: list[Alike] = []
     for name, way in ways.items():
         own = sample[left]
         alike = _alike(rows, own, way)
         count = np.bincount(rows.member[own[alike]], minlength=n_members) / share
         smelly = np.flatnonzero((count >= AT_LEAST) & (count >= SHARE * labelled))
-        found: list[tuple[int, int, int]] = []
+        found: list[tuple[int, int, Ints]] = []
         for member in smelly.tolist():
             rest = wrong if share < 1 else own
             mine = rest[rows.member[rest] == member]
             same = mine[_alike(rows, mine, way)]
+            if share < 1:
+                for before in gentler:  # these were said with another spelling
+                    same = same[~_alike(rows, same, before)]
             if len(same) >= AT_LEAST:
-                found.append((-len(same), member, int(same[0])))
+                found.append((-len(same), member, same))
         if found:
-            yield _said(rows, name, sorted(found)) + remedy
+            found.sort(key=lambda known: known[:2])
+            yield _said(rows, name, found, _DATES if name == A_DATE else remedy)
         left[np.flatnonzero(left)[alike]] = False
+        gentler.append(way)
 
 
-def _alike(rows: _Rows, at: Ints, way: Alike) -> Bools:
+def _alike(rows: Rows, at: Ints, way: Alike) -> Bools:
     """bool[at]: where answer and label are alike in this way."""
     if not len(at):
         return np.zeros(0, dtype=bool)
@@ -212,19 +153,28 @@ def _alike(rows: _Rows, at: Ints, way: Alike) -> Bools:
     return way(rows.answer.take(places), rows.label.take(places))
 
 
-def _said(rows: _Rows, spelling: str, found: Sequence[tuple[int, int, int]]) -> str:
-    count, member, row = found[0]
-    others = [f"{rows.member_name(m)} ({-n:,})" for n, m, _ in found[1 : 1 + WORST]]
-    if len(found) > 1 + WORST:
-        others.append(f"... {len(found)} members in all")
-    return (
-        f"{rows.member_name(member)}: {-count:,} wrong answers equal the label up to {spelling}: "
-        f"{rows.query_id(rows.query[row])}: {_short(rows.answer[row])} for "
-        f"{_short(rows.label[row])}" + (f"; so do those of {', '.join(others)}" if others else "")
+def _said(rows: Rows, spelling: str, found: Sequence[tuple[int, int, Ints]], remedy: str) -> str:
+    count, member, same = found[0]
+    others = [f"{cut(rows.member_name(m), 40)} ({-n:,})" for n, m, _ in found[1:]]
+    row, new = rows.pair(same)
+    such = (
+        f": {cut(rows.query_id(rows.query[row]))}: {short(rows.answer[row].as_py())} for "
+        f"{short(rows.label[row].as_py())}"
+        if new
+        else ""
     )
 
+    def line(most: int, shows: bool) -> str:
+        so = f"; so do those of {worst(others, most, ', ')}" if others else ""
+        return (
+            f"{cut(rows.member_name(member), 40)}: {-count:,} wrong answers equal the label up to "
+            f"{spelling}{such if shows else ''}{so}{remedy}"
+        )
 
-def _unusable(rows: _Rows) -> Iterator[str]:
+    return fitted(line)
+
+
+def _unusable(rows: Rows) -> Iterator[str]:
     """Members most of whose replies hold no usable answer."""
     table = rows.table
     asked = table.recorded & (table.kind != CandidateKind.RESPONSES)[:, None]
@@ -237,44 +187,7 @@ def _unusable(rows: _Rows) -> Iterator[str]:
         )
 
 
-def _two_figures(rows: _Rows) -> Iterator[str]:
-    """Scores that the data bring along, where the label says otherwise."""
-    table, responses = rows.table, rows.responses
-    score = responses["score"].combine_chunks()
-    if score.null_count == len(score):
-        return
-    both = np.asarray(pc.and_(score.is_valid(), rows.label.is_valid()).to_numpy(False), dtype=bool)
-    at, query, member = rows.in_table(both)
-    if not len(at):
-        return
-    theirs = score.fill_null(0).to_numpy()[at]
-    ours = table.member_score[query, member]
-    differ = (np.abs(theirs - ours) >= 0.5) & table.scored[query, member]
-    if not differ.any():
-        return
-    n = table.n_members
-    worse = np.bincount(member[differ], minlength=n)
-    count = np.maximum(np.bincount(member, minlength=n), 1)
-    their_mean = np.bincount(member, theirs, minlength=n) / count
-    our_mean = np.bincount(member, ours, minlength=n) / count
-    worst = np.argsort(-worse, kind="stable")[:WORST]
-    listed = "; ".join(
-        f"{table.members[m]} {100 * their_mean[m]:.1f} % by its scores, {100 * our_mean[m]:.1f} % "
-        f"here ({worse[m]:,} differ)"
-        for m in worst.tolist()
-        if worse[m]
-    )
-    row = int(at[differ][0])
-    yield (
-        f"two figures: of {len(at):,} responses with a score and a label, {int(differ.sum()):,} "
-        f"are judged otherwise by the score than here: {listed}; such as "
-        f"{rows.query_id(rows.query[row])}: answer {_short(rows.answer[row])}, label "
-        f"{_short(rows.label[row])}, score {score[row].as_py():g}. The label counts; without the "
-        "column `label` the scores do"
-    )
-
-
-def _never_given(rows: _Rows) -> Iterator[str]:
+def _never_given(rows: Rows) -> Iterator[str]:
     """Labels that stand on many queries and that nobody ever gave on any of them."""
     label = rows.queries["label"].combine_chunks().dictionary_encode()
     code = label.indices.fill_null(-1).to_numpy().astype(np.int64)
@@ -291,15 +204,17 @@ def _never_given(rows: _Rows) -> Iterator[str]:
         on_it = rows.compared & (code[rows.query] == number)
         common = pc.mode(rows.answer.filter(pa.array(on_it)).dictionary_encode().indices)
         values = rows.answer.filter(pa.array(on_it)).dictionary_encode().dictionary
-        usual = values[int(common[0]["mode"].as_py())]
+        usual, right = values[int(common[0]["mode"].as_py())], label.dictionary[number].as_py()
+        if differ_in_signs(pa.array([usual.as_py()]), pa.array([right]))[0]:
+            continue  # -50 and 50 are no two spellings of one answer
         yield (
-            f"label {_short(label.dictionary[number])} stands on {count[number]:,} queries and no "
-            f"member ever gave it; most often they gave {_short(usual)} there: write labels and "
-            "answers in the same words"
+            f"label {short(right)} stands on {count[number]:,} queries and "
+            f"no member ever gave it; most often they gave {short(usual.as_py())} there: write "
+            "labels and answers in the same words"
         )
 
 
-def _one_label(rows: _Rows) -> Iterator[str]:
+def _one_label(rows: Rows) -> Iterator[str]:
     """Tasks nearly all of whose labels are one value."""
     task = rows.queries["task"].combine_chunks().dictionary_encode()
     label = rows.queries["label"].combine_chunks().dictionary_encode()
@@ -312,19 +227,21 @@ def _one_label(rows: _Rows) -> Iterator[str]:
     total = of_task[values // n_labels]
     found = np.flatnonzero((total > MANY) & (count >= ALIKE * total))
     said = [
-        f"{task.dictionary[int(values[i] // n_labels)].as_py()} "
-        f"{_short(label.dictionary[int(values[i] % n_labels)])} ({count[i]:,} of {int(total[i]):,})"
+        f"{short(label.dictionary[int(values[i] % n_labels)].as_py())} in task "
+        f"{short(task.dictionary[int(values[i] // n_labels)].as_py())} "
+        f"({count[i]:,} of {int(total[i]):,})"
         for i in found.tolist()
     ]
     if said:
-        more = f", ... {len(said)} tasks" if len(said) > SHOWN else ""
-        yield (
-            f"nearly all labels are one value: {', '.join(said[:SHOWN])}{more}: is `label` the "
-            "right column, and are options in their original order?"
+        yield fitted(
+            lambda most, shows: (
+                f"nearly all labels are one value: {worst(said, most)}: is `label` the right "
+                "column, and are options in their original order?"
+            )
         )
 
 
-def _contradictions(rows: _Rows) -> Iterator[str]:
+def _contradictions(rows: Rows) -> Iterator[str]:
     """Equal questions whose labels differ."""
     queries = rows.queries
     prompt = queries["prompt"].combine_chunks().dictionary_encode().indices.to_numpy()
@@ -345,11 +262,13 @@ def _contradictions(rows: _Rows) -> Iterator[str]:
         if seen != right:
             clashing.setdefault(key, (before, row))
     if clashing:
-        one, other = next(iter(clashing.values()))
+        one, other = (
+            f"{cut(rows.query_id(row))} ({short(queries['label'][row].as_py())})"
+            for row in next(iter(clashing.values()))
+        )
         yield (
             f"{len(clashing):,} questions stand more than once with different labels, such as "
-            f"{rows.query_id(one)} ({_short(queries['label'][one])}) and {rows.query_id(other)} "
-            f"({_short(queries['label'][other])}): nobody can be right on both"
+            f"{one} and {other}: nobody can be right on both"
         )
 
 
@@ -359,21 +278,21 @@ def _option(label: str, options: Sequence[str] | None) -> str:
     return options[number] if options and 0 <= number < len(options) else label
 
 
-def _near_names(rows: _Rows) -> Iterator[str]:
+def _near_names(rows: Rows) -> Iterator[str]:
     """Members whose names differ in case, blanks or dashes alone."""
     groups: dict[str, list[str]] = defaultdict(list)
     for name in rows.dataset.members:
         groups[re.sub(r"[\s_\-]+", "-", name.strip()).casefold()].append(name)
     count = Counter(rows.dataset.responses["member"].to_pylist()) if _repeated(groups) else {}
     for names in _repeated(groups)[:SHOWN]:
-        listed = ", ".join(f"{name!r} ({count[name]:,} responses)" for name in names)
-        yield f"nearly equal names of members: {listed}; if they are one, write its name alike"
+        listed = [f"{cut(name, 60)!r} ({count[name]:,} responses)" for name in names]
+        yield fitted(
+            lambda most, _, listed=listed: (  # type: ignore[misc]
+                f"nearly equal names of members: {worst(listed, most, ', ')}; "
+                "if they are one, write its name alike"
+            )
+        )
 
 
 def _repeated(groups: dict[str, list[str]]) -> list[list[str]]:
     return [names for names in groups.values() if len(names) > 1]
-
-
-def _short(value: pa.Scalar) -> str:
-    text = str(value.as_py())
-    return repr(text if len(text) <= 40 else text[:37] + "...")

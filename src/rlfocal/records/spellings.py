@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["NUMBERS", "SPELLINGS", "Alike", "respelled"]
+from rlfocal.records.answers import extractor
+
+__all__ = ["A_DATE", "NUMBERS", "SPELLINGS", "Alike", "differ_in_signs", "respelled"]
 
 Bools = NDArray[np.bool_]
 Rewrite = Callable[[pa.Array], pa.Array]
@@ -45,38 +47,106 @@ def _both(answer: Rewrite, label: Rewrite | None = None) -> Alike:
 
 
 def _edges(texts: pa.Array) -> pa.Array:
-    return pc.replace_substring_regex(texts, rf"^{_EDGE}|{_EDGE}$", "")
+    kept = pc.replace_substring_regex(texts, r"^([\s\"'`*(\[{]*)\.(\w)", "\\1\x01\\2")  # .5, .NET
+    kept = pc.replace_substring_regex(kept, r"(\d)!", "\\1\x02")  # 5!
+    kept = pc.replace_substring_regex(kept, rf"^{_EDGE}|{_EDGE}$", "")
+    return _told(kept, {"\x01": ".", "\x02": "!"})
+
+
+def _told(texts: pa.Array, marks: Mapping[str, str]) -> pa.Array:
+    for mark, own in marks.items():
+        texts = pc.replace_substring(texts, mark, own)
+    return texts
 
 
 def _value(texts: pa.Array) -> pa.Array:
     """A number without thousands, sign of plus, currency, trailing zeros; other texts: nothing."""
-    plain = pc.replace_substring_regex(texts, r"^[\s$€£]+|[\s$€£]+$|[,_\s]", "")
-    number = pc.extract_regex(plain, r"^\+?(?P<sign>-?)0*(?P<whole>\d+)(?:\.(?P<rest>\d*))?$")
-    sign, whole = number.field("sign"), number.field("whole")
+    plain = pc.replace_substring_regex(texts, r"^[\s$€£]+|[\s$€£]+$", "")
+    number = pc.extract_regex(
+        plain,
+        r"^\+?(?P<sign>-?)0*(?P<whole>\d{1,3}(?:[,_\s]\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}|\d+)"
+        r"(?:\.(?P<rest>\d*))?$",
+    )
+    sign = number.field("sign")
+    whole = pc.replace_substring_regex(number.field("whole"), r"[,_\s]", "")
     rest = pc.utf8_rtrim(number.field("rest"), characters="0")
     joined = pc.binary_join_element_wise(pc.binary_join_element_wise(sign, whole, ""), rest, ".")
     return pc.fill_null(pc.if_else(number.is_valid(), joined, ""), "")
 
 
 def _last_number(texts: pa.Array) -> pa.Array:
-    found = pc.extract_regex(texts, r"(?s)^.*?(?P<n>[-+]?[\d][\d,]*(?:\.\d+)?)[^\d]*$")
-    return _value(pc.fill_null(found.field("n"), ""))
+    """The last number with its sign; nothing where it ends a fraction, a range or a product."""
+    plain = pc.replace_substring_regex(texts, "[\u2212\u2013\u2014](\\d)", r"-\1")
+    found = pc.extract_regex(
+        plain,
+        r"(?s)^(?:.*?[^\d.,/\-+^*])?(?P<n>[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+))(?:[^\d!/^*][^\d]*)?$",
+    )
+    return _value(pc.replace_substring_regex(pc.fill_null(found.field("n"), ""), ",$", ""))
+
+
+_ROUND = r"[\s.,;:!?\"'`*()\[\]{}]*"
+"""What may stand around a letter: neither a sign nor a symbol of code (C# and C++ are not C)."""
 
 
 def _first_letter(texts: pa.Array) -> pa.Array:
     found = pc.extract_regex(
-        texts, r"^\W*(?:(?i:option|answer)\W+)?(?P<letter>[A-Za-z])(?:[).:,]|\W*$)"
+        texts,
+        rf"^{_ROUND}(?:(?i:option|answer)[\s:('\"*]+)?(?P<letter>[A-Za-z])"
+        rf"(?:[).:,](?:$|[^\w])|{_ROUND}$)",
     )
     return pc.fill_null(pc.utf8_upper(found.field("letter")), "")
 
 
 def _letter(texts: pa.Array) -> pa.Array:
-    found = pc.extract_regex(texts, r"^\W*(?P<letter>[A-Za-z])\W*$")
+    found = pc.extract_regex(texts, rf"^{_ROUND}(?P<letter>[A-Za-z]){_ROUND}$")
     return pc.fill_null(pc.utf8_upper(found.field("letter")), "")
 
 
 def _small(texts: pa.Array) -> pa.Array:
-    return pc.utf8_lower(pc.replace_substring_regex(texts, r"[\s\p{P}]+", ""))
+    r"""Small letters without blanks and punctuation, but with signs, points and symbols of code.
+
+    >>> _small(pa.array(["New-York!", "-50", "3.5", "C#", "Is 5.", "a/b"])).to_pylist()
+    ['newyork', '-50', '3.5', 'c#', 'is5', 'a/b']
+    """
+    kept = pc.replace_substring_regex(texts, "[\u2212\u2013](\\d)", r"-\1")
+    for pattern, rewritten in (
+        (r"(^|[^\w)\]])-([\d.$])", "\\1\x01\\2"),  # a sign
+        (r"(\d)-(\d)", "\\1\x01\\2"),  # a range
+        (r"(\d)-(\d)", "\\1\x01\\2"),
+        (r"(\d)\.(\d)", "\\1\x02\\2"),  # a point
+        (r"(\d)\.(\d)", "\\1\x02\\2"),
+        (r"(^|[\s\"'(])\.(\w)", "\\1\x02\\2"),
+        (r"(\d),(\d)", "\\1\x03\\2"),
+        (r"(\d),(\d)", "\\1\x03\\2"),
+        (r"(\d):(\d)", "\\1\x05\\2"),
+        (r"(\d)!", "\\1\x04"),
+        (r"(\w)([(\[{])(\w)", "\\1\x06\\3"),  # f(x), a[0]
+    ):
+        kept = pc.replace_substring_regex(kept, pattern, rewritten)
+    # # / \ @ & % and * between words stay; so does what is a symbol, not punctuation
+    kept = pc.replace_substring_regex(kept, r"(\w)\*(\w)", "\\1\x07\\2")
+    kept = pc.replace_substring_regex(
+        kept, "[\\s\\p{Pd}\\p{Ps}\\p{Pe}\\p{Pi}\\p{Pf}_.,;:!?¿¡\"'`*\u2026\u3001\u3002\uff0c]+", ""
+    )
+    marks = {"\x01": "-", "\x02": ".", "\x03": ",", "\x04": "!", "\x05": ":", "\x06": "(",
+             "\x07": "*"}  # fmt: skip
+    return pc.utf8_lower(_told(kept, marks))
+
+
+def _bare(texts: pa.Array) -> pa.Array:
+    return pc.utf8_lower(pc.replace_substring_regex(texts, r"[\s\p{P}\p{S}]+", ""))
+
+
+def differ_in_signs(answers: pa.Array, labels: pa.Array) -> Bools:
+    """Where a sign, a point or a symbol of code is all that two texts differ in: -50 and 50.
+
+    >>> differ_in_signs(pa.array(["C", "35", "iron."]), pa.array(["C#", "3.5", "iron"])).tolist()
+    [True, True, False]
+    """
+    same = _both(_bare)(answers, labels)
+    for way in SPELLINGS.values():
+        same &= ~way(answers, labels)
+    return same
 
 
 def _percent(texts: pa.Array) -> pa.Array:
@@ -115,9 +185,33 @@ def _decimals(texts: pa.Array) -> NDArray[np.float64]:
     return np.asarray(pc.fill_null(pc.utf8_length(tail), 0).to_numpy(False), dtype=float)
 
 
+_YEAR = r"\d{4}"
+_DATE_LIKE = r"^[^\n]{6,40}$"
+
+
+def _dates(answers: pa.Array, labels: pa.Array) -> Bools:
+    """Two texts that are one day of the calendar, whichever of day and month comes first."""
+    found = np.zeros(len(answers), dtype=bool)
+    for day_first in (False, True):
+        read = extractor("date", day_first=day_first).read
+
+        def rewrite(texts: pa.Array, read: Callable[[str], str | None] = read) -> pa.Array:
+            likely = pc.and_(
+                pc.match_substring_regex(texts, _YEAR), pc.match_substring_regex(texts, _DATE_LIKE)
+            ).to_pylist()
+            values = texts.to_pylist()
+            days = [read(v) or "" if so else "" for v, so in zip(values, likely, strict=True)]
+            return pa.array(days, pa.string())
+
+        found |= _both(rewrite)(answers, labels)
+    return found
+
+
+A_DATE = "the form of a date"
 SPELLINGS: Mapping[str, Alike] = {
     "blanks around": _both(pc.utf8_trim_whitespace),
     "case": _both(_case),
+    A_DATE: _dates,
     "'%'": _both(_percent),
     "the value of the number": _both(_value),
     "punctuation around": _both(_edges),
