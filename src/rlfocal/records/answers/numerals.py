@@ -44,7 +44,7 @@ _CORE = re.compile(
     r"(?:\\[dtc]?frac\s?(?:\{(?P<above>[^{}]{1,40})\}|(?P<above1>[0-9]))"
     r"\s?(?:\{(?P<below>[^{}]{1,40})\}|(?P<below1>[0-9]))"
     rf"|(?P<run>{_RUN})"
-    r"(?:e(?P<e>[-+]?[0-9]{1,4})(?![\w.])"
+    r"(?:e(?P<e>[-+]?[0-9]{1,12})(?![\w.])"
     rf"|\s?(?:\u00d7|x|\*|·|\\times|\\cdot)\s?10{_POWER.format('ten')}"
     rf"|{_POWER.format('power')}"
     r"|\s?/\s?(?P<denominator>[0-9]{1,20})(?![0-9/]|[.,][0-9])"

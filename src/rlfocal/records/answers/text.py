@@ -204,6 +204,10 @@ class TextExtractor:
         return canonical_text(text)
 
 
+_LISTED = re.compile(r"(?<=[0-9]),(?=[-+]?[0-9])")
+"""Between the numbers of a list that is written without blanks."""
+
+
 def canonical_text(text: str) -> str | None:
     """Bring a short cleaned text to one form.
 
@@ -242,7 +246,8 @@ def _stripped(text: str) -> str:
         text = _IT_IS.sub("", text, count=1)
     if text.endswith(" answer"):
         text = _IS_ANSWER.sub(r"\1", text)
-    text = _COMMA.sub("", _THOUSANDS.sub(lambda n: n[1].replace(",", ""), text))
+    text = _THOUSANDS.sub(lambda n: n[1].replace(",", ""), text)
+    text = _COMMA.sub("", _LISTED.sub(" ", text))
     return " ".join(_without_articles(text.split()))
 
 
