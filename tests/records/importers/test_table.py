@@ -532,3 +532,77 @@ def test_a_field_of_a_wrong_type_is_an_error_of_its_own(
     path.write_text("".join(json.dumps(row) + "\n" for row in (FULL | {"model": "n"}, wrong)))
     with contextlib.suppress(RecordError):
         import_logs("table", [path], name="fuzz")
+
+
+SCALED = "prompt,gpt-4,llama\n" + "".join(f"Q {i}?,{i},{30 - i}\n" for i in range(31))
+
+
+@pytest.mark.parametrize("members", [None, "gpt-4,llama"])
+def test_a_scale_says_that_columns_of_models_are_scores(
+    tmp_path: Path, members: str | None
+) -> None:
+    logged = read(tmp_path, SCALED, score_scale=100, members=members)
+    found = [(r.member, r.score, r.answer) for r in logged.records]
+    assert found[:4] == [
+        ("gpt-4", 0.0, None), ("llama", 0.3, None), ("gpt-4", 0.01, None), ("llama", 0.29, None),
+    ]  # fmt: skip
+    assert "read as score" in " ".join(logged.notes)
+
+
+def test_beside_scores_a_scale_makes_no_scores_of_answers(tmp_path: Path) -> None:
+    text = "prompt,label,gpt,gpt_score,llama,llama_score\n" + "".join(
+        f"Q {i}?,{i},{i},90,{i + 1},10\n" for i in range(30)
+    )
+    first, second, *_ = read(tmp_path, text, score_scale=100).records
+    assert (first.answer, first.score) == ("0", 0.9)
+    assert (second.answer, second.score) == ("1", 0.1)
+
+
+DATA_COLUMNS = [
+    "length", "tokens", "n_tokens", "chars", "id2", "index", "difficulty", "level", "source",
+    "year", "date", "prompt_length", "Word Count", "num_choices", "row_id",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", [c for c in DATA_COLUMNS if c != "id2"])
+def test_numbers_named_like_data_are_no_models(tmp_path: Path, column: str) -> None:
+    text = f"id,prompt,label,{column},gpt-4,llama\n" + "".join(
+        f"q{i},Q {i}?,{i + 100},{1990 + i},{i + 100},7\n" for i in range(30)
+    )
+    logged = read(tmp_path, text)
+    assert {r.member for r in logged.records} == {"gpt-4", "llama"}
+    assert any("ignored" in note and column in note for note in logged.notes)
+    named = read(tmp_path, text, members=f"{column},gpt-4")
+    assert {r.member for r in named.records} == {column, "gpt-4"}
+
+
+BLANKS = "prompt,label,model,answer\n"
+
+
+def test_names_that_differ_in_blanks_are_read_as_one(tmp_path: Path) -> None:
+    text = BLANKS + "".join(
+        f"Q {i}?,{i},gpt-mini{' ' if i % 2 else ''},{i}\nQ {i}?,{i},big,{i}\n" for i in range(10)
+    )
+    logged = read(tmp_path, text)
+    assert {r.member for r in logged.records} == {"gpt-mini", "big"}
+    assert "members 'gpt-mini', 'gpt-mini ': names differ in blanks only; read as one" in (
+        logged.notes
+    )
+
+
+def test_names_that_differ_in_blanks_and_answer_the_same_are_kept_apart(tmp_path: Path) -> None:
+    text = BLANKS + "".join(
+        f"Q {i}?,{i},gpt-mini,{i}\nQ {i}?,{i},gpt-mini ,{i + 1}\n" for i in range(10)
+    )
+    logged = read(tmp_path, text)
+    assert {r.member for r in logged.records} == {"gpt-mini", "gpt-mini "}
+    assert not any("repeated samples" in note for note in logged.notes)
+    assert any("blanks only; kept apart, since 10 questions" in note for note in logged.notes)
+    data = imported(tmp_path, text)
+    assert set(data.members) == {"gpt-mini", "gpt-mini "}
+
+
+def test_blanks_around_one_name_are_no_part_of_it(tmp_path: Path) -> None:
+    logged = read(tmp_path, BLANKS + "Q?,1, a ,1\nQ?,1,b,2\n")
+    assert [r.member for r in logged.records] == ["a", "b"]
+    assert not any("blanks" in note for note in logged.notes)

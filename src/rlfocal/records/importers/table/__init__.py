@@ -19,6 +19,7 @@ from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.table.accepted import with_scores
 from rlfocal.records.importers.table.columns import Layout, find_layout, parse_columns
 from rlfocal.records.importers.table.files import SUFFIXES, Sheet, read_sheet, suffix_of
+from rlfocal.records.importers.table.names import with_own_names
 from rlfocal.records.importers.table.options import list_of, options_reader
 from rlfocal.records.importers.table.values import (
     Where,
@@ -78,7 +79,7 @@ def read_tables(
     for path, is_named in _files(paths):
         try:
             sheet = read_sheet(path, separator)
-            rows = _Rows(sheet, find_layout(sheet, given, names), between, score_scale)
+            rows = _Rows(sheet, find_layout(sheet, given, names, score_scale), between, score_scale)
             records += rows.records(times)
             notes += rows.notes
             sheets.append(path)
@@ -96,6 +97,7 @@ def read_tables(
             f"{repeated:,} more rows of a member and query that stood before: they are read as "
             "repeated samples of it"
         )
+    records = with_own_names(records, notes)
     return Logged(records=with_scores(records, notes), source=f"table {listed}", notes=notes)
 
 
@@ -163,8 +165,8 @@ class _Rows:
                     if any(reply.get(role) is not None for role in ("answer", "text", "score")):
                         found.append(Record(member=member, **query, **reply))
                 continue
-            name = stem if alone else self._text(row, "member")
-            if name is None:
+            name = stem if alone else self._text(row, "member", as_it_is=True)
+            if name is None or not name.strip():
                 raise RecordError(
                     f"{self._where(row, self._layout.roles['member'])()}: empty; every row needs "
                     "its member"
@@ -324,12 +326,12 @@ class _Rows:
 
     # Cells ----------------------------------------------------------------------------------------
 
-    def _text(self, row: int, role: str) -> str | None:
+    def _text(self, row: int, role: str, *, as_it_is: bool = False) -> str | None:
         column = self._layout.roles.get(role)
         if column is None:
             return None
         text = text_of(self._sheet.columns[column][row], self._where(row, column))
-        return text if text is None or role == "prompt" else text.strip() or None
+        return text if text is None or role == "prompt" or as_it_is else text.strip() or None
 
     def _answer(self, value: Any, column: str, where: Where) -> str | None:
         text = text_of(value, where)

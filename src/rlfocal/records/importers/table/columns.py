@@ -6,41 +6,33 @@ Long form has one row per query and member; wide form has one row per query and 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.table.files import Sheet
 from rlfocal.records.importers.table.options import option_columns
+from rlfocal.records.importers.table.roles import (
+    ASIDE,
+    LABELS,
+    NO_MODELS,
+    REPEAT,
+    is_judgement,
+    parse_columns,
+    role_of,
+)
 from rlfocal.records.importers.table.values import is_score
 from rlfocal.records.importers.table.wide import (
     are_answers,
     companion,
+    holds_data,
     last_part,
     role_of_bare,
 )
-from rlfocal.records.synonyms import SYNONYMS, is_pairwise, meant_by, spelled
+from rlfocal.records.synonyms import SYNONYMS, is_pairwise, spelled
 
 __all__ = ["Layout", "find_layout", "parse_columns"]
-
-ROLES = (
-    "prompt", "label", "member", "answer", "text", "score", "cost_usd", "latency_s", "latency_ms",
-    "choices", "task", "query_id", "split", "samples", "repeat",
-)  # fmt: skip
-_GUESSED = tuple(r for r in ROLES if r not in ("latency_ms", "repeat"))
-_REPEAT = ("epoch", "repeat", "trial", "attempt", "run", "sample_index", "generation_index", "seed")
-_ASIDE = ("query_id", "task", "split")
-"""Where two columns could be one of these, the likelier is taken: no figure depends on it."""
-_LABELS = ("answer", "answers", "solution", "correct", "right", "key")
-"""What may be the label where no other column is."""
-_NO_MODELS = {
-    "difficulty", "level", "source", "notes", "note", "comment", "comments", "explanation", "url",
-    "rationale", "year", "link", "language", "lang", "topic", "type", "author", "date", "context",
-    "timestamp", "created_at", "metadata", "meta", "tags", "tag", "hash", "licence", "license",
-    "hint", "temperature", "title", "description", "n", "count", "tokens", "version", "passage",
-}  # fmt: skip
 
 
 @dataclass
@@ -60,46 +52,33 @@ class Layout:
     notes: list[str] = field(default_factory=list)
 
 
-def parse_columns(given: Sequence[str]) -> dict[str, str]:
-    """Read options NAME=COLUMN; an empty COLUMN says that there is none.
-
-    Raises:
-        ConfigError: it has another form, or the name is unknown or given twice.
-    """
-    found: dict[str, str] = {}
-    for text in given:
-        name, equals, column = text.partition("=")
-        name = name.strip()
-        if not equals:
-            raise ConfigError(f"--column {text}: write NAME=COLUMN, such as prompt=question")
-        role = name if name in ROLES else meant_by(name, ROLES, misspelt=False)
-        if role is None:
-            raise ConfigError(f"--column {text}: no such name; {nearest(name, ROLES)}")
-        if role in found:
-            raise ConfigError(f"--column {text}: {role} is named twice; keep one")
-        found[role] = column
-    return found
-
-
-def find_layout(sheet: Sheet, given: Mapping[str, str], members: Sequence[str] | None) -> Layout:
+def find_layout(
+    sheet: Sheet, given: Mapping[str, str], members: Sequence[str] | None, scale: float = 1.0
+) -> Layout:
     """Decide what each column means.
 
     Args:
         sheet: the table.
         given: role → column, as `parse_columns` reads them.
         members: models that have columns of their own; None: found out.
+        scale: the best score there is; other than 1, it was told.
 
     Raises:
         RecordError: a named column is not there, two columns could be one thing, or what is needed
             is nowhere; the message names --column.
     """
-    return _Finder(sheet, given, members).layout()
+    return _Finder(sheet, given, members, scale).layout()
 
 
 class _Finder:
     def __init__(
-        self, sheet: Sheet, given: Mapping[str, str], members: Sequence[str] | None
+        self,
+        sheet: Sheet,
+        given: Mapping[str, str],
+        members: Sequence[str] | None,
+        scale: float,
     ) -> None:
+        self._scale = scale
         self._sheet, self._given, self._members = sheet, given, members
         self._names = list(sheet.columns)
         self._notes: list[str] = []
@@ -187,7 +166,7 @@ class _Finder:
         inner: dict[str, list[str]] = {}
         used = {*self._roles.values(), *taken}
         for name in self._names:
-            role, is_inner = _role(name)
+            role, is_inner = role_of(name)
             if name in used or role is None or role in self._given or not self._fits(role, name):
                 continue
             (inner if is_inner else found).setdefault(role, []).append(name)
@@ -203,15 +182,15 @@ class _Finder:
         if not values:
             return False
         if role == "score" and name != "score":  # a column `correct` may hold the right letter
-            return isinstance(values[0], (bool, int, float)) or _is_judgement(values[:50])
+            return isinstance(values[0], (bool, int, float)) or is_judgement(values[:50])
         return True
 
     def _best(self, role: str, names: list[str]) -> str:
         exact = [n for n in names if spelled(n) == role]
         if len(names) == 1 or len(exact) == 1:
             return (exact or names)[0]
-        if role in _ASIDE or role == "repeat" or self._say_the_same(role, names):
-            order = SYNONYMS.get(role, _REPEAT)
+        if role in ASIDE or role == "repeat" or self._say_the_same(role, names):
+            order = SYNONYMS.get(role, REPEAT)
             return min(names, key=lambda n: order.index(spelled(n)) if spelled(n) in order else 99)
         listed = " and ".join(f"'{n}'" for n in names)
         raise RecordError(
@@ -243,7 +222,7 @@ class _Finder:
             return
         used = set(roles.values())
         for name in self._names:
-            if spelled(name) in _LABELS and name not in used and "score" not in roles:
+            if spelled(name) in LABELS and name not in used and "score" not in roles:
                 roles["label"] = self._guessed["label"] = name
                 return
 
@@ -251,7 +230,7 @@ class _Finder:
         """Whether a column `correct` holds yes and no because these are the right answers."""
         column = self._roles.get("score", "")
         replies = self._roles.get("answer") or self._roles.get("text")
-        if spelled(column) not in _LABELS or "score" in self._given or replies is None:
+        if spelled(column) not in LABELS or "score" in self._given or replies is None:
             return False
         cells = [v for v in self._sheet.columns[column] if isinstance(v, str)]
         given = self._sheet.columns[replies]
@@ -341,7 +320,10 @@ class _Finder:
     def _is_no_model(self, name: str) -> bool:
         own = spelled(name)
         empty = all(v is None for v in self._sheet.columns[name])
-        return empty or own in _NO_MODELS or own.startswith("unnamed")
+        if empty or own in NO_MODELS or own.startswith("unnamed"):
+            return True
+        # a second id, task or split is none either, nor is a number of the question's
+        return role_of(name)[0] in ASIDE or holds_data(name, self._sheet.columns[name])
 
     def _read_bare(self, own: Mapping[str, dict[str, str]]) -> None:
         """Say what the columns hold that are called like a model and nothing else."""
@@ -350,8 +332,9 @@ class _Finder:
             return
         label = self._roles.get("label")
         labels = [] if label is None else self._sheet.columns[label]
-        others = {role for columns in own.values() for role in columns}
-        role = role_of_bare([self._sheet.columns[name] for name in bare], labels, others)
+        others = {role for columns in own.values() for role in columns} | {*self._roles} & {"score"}
+        cells = [self._sheet.columns[name] for name in bare]
+        role = role_of_bare(cells, labels, others, self._scale)
         for columns in own.values():
             if "bare" in columns:
                 columns[role] = columns.pop("bare")
@@ -374,25 +357,15 @@ class _Finder:
                 f"{name}: one column per model, {what}: {_some(list(own))}; read as "
                 + ", ".join(roles)
             )
+        data = [n for n in ignored if own and holds_data(n, self._sheet.columns[n])]
+        ignored = [n for n in ignored if n not in data]
+        if data:
+            self._notes.append(
+                f"{name}: numbers named like data, not like models, are ignored: {_some(data)} "
+                "(--members names those that are models)"
+            )
         if ignored:
             self._notes.append(f"{name}: columns ignored: {_some(ignored)}")
-
-
-def _role(name: str) -> tuple[str | None, bool]:
-    """What a column is by its name, and whether it is so inside an object."""
-    role = meant_by(name, _GUESSED, misspelt=False)
-    if role is None and spelled(name) in _REPEAT:
-        role = "repeat"
-    if role is None and "." in name:
-        return meant_by(name.rpartition(".")[2], _GUESSED, misspelt=False), True
-    return role, False
-
-
-def _is_judgement(values: Sequence[Any]) -> bool:
-    def fits(value: Any) -> bool:
-        return is_score(value) or bool(re.match(r"\s*[-+]?[\d.,]+\s*%?\s*$", str(value)))
-
-    return all(map(fits, values))
 
 
 def _some(names: Sequence[str]) -> str:

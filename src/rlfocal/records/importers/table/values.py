@@ -17,6 +17,7 @@ __all__ = [
     "as_number",
     "has_decimal_commas",
     "is_score",
+    "is_score_up_to",
     "number_of",
     "score_of",
     "shown",
@@ -181,6 +182,15 @@ def is_score(value: Any) -> bool:
         return True
     number = float(value) if isinstance(value, bool) else as_number(value, True)
     return number is not None and 0 <= number <= 1
+
+
+def is_score_up_to(value: Any, scale: float) -> bool:
+    """Whether a cell is empty, or could be a score from 0 to `scale`."""
+    if _is_nothing(value) or is_score(value):
+        return True
+    is_percent = isinstance(value, str) and value.strip().endswith("%")
+    number = as_number(value.strip()[:-1] if is_percent else value, True)
+    return number is not None and 0 <= number <= scale
 
 
 def _is_nothing(value: Any) -> bool:

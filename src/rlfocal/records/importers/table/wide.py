@@ -6,16 +6,39 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from rlfocal.records.importers.table.values import as_number, is_score
-from rlfocal.records.synonyms import meant_by
+from rlfocal.records.importers.table.values import as_number, is_score, is_score_up_to
+from rlfocal.records.synonyms import meant_by, spelled
 
-__all__ = ["are_answers", "companion", "last_part", "role_of_bare"]
+__all__ = ["are_answers", "companion", "holds_data", "last_part", "role_of_bare"]
 
 COMPANIONS = ("text", "answer", "score", "cost_usd", "latency_s")
 """What one model's own columns may hold."""
 RAW = 60
 """Characters: no extracted answer is longer."""
+_DATA = frozenset((
+    "length", "len", "size", "tokens", "token", "ntokens", "chars", "char", "characters", "words",
+    "word", "lines", "sentences", "id", "ids", "idx", "index", "no", "nr", "num", "number", "count",
+    "counts", "total", "row", "rank", "order", "position", "page", "difficulty", "hardness",
+    "complexity", "level", "category", "cat", "class", "group", "cluster", "source", "origin",
+    "date", "year", "month", "day", "time", "timestamp", "week", "hour", "age", "weight",
+    "temperature", "seed", "steps", "hops", "depth", "grade_level", "perplexity", "frequency",
+    "popularity", "likes", "votes", "views", "points", "marks", "n", "latitude", "longitude",
+))  # fmt: skip
+"""Last words of names of columns that hold numbers of a question."""
+_COUNTS = frozenset(("n", "num", "no", "nr", "number", "count", "total", "is", "has"))
 _SEPARATOR = re.compile(r"[\s_|./:\-(]+")
+
+
+def holds_data(name: str, values: Sequence[Any]) -> bool:
+    """Whether a column of numbers is named for what it says of a question, rather than a model.
+
+    >>> holds_data("n_tokens", [3, 5]), holds_data("gpt-4", [3, 5]), holds_data("length", ["x"])
+    (True, False, False)
+    """
+    words = spelled(name).split("_")
+    if not (words[-1] in _DATA or (len(words) > 1 and words[0] in _COUNTS)):
+        return False
+    return all(as_number(v) is not None for v in values if v is not None)
 
 
 def companion(name: str) -> tuple[str, str] | None:
@@ -39,7 +62,10 @@ def last_part(name: str, names: Sequence[str]) -> str:
 
 
 def role_of_bare(
-    columns: Sequence[Sequence[Any]], labels: Sequence[Any], others: Collection[str]
+    columns: Sequence[Sequence[Any]],
+    labels: Sequence[Any],
+    others: Collection[str],
+    scale: float = 1.0,
 ) -> str:
     """What columns hold that are called like models and nothing else.
 
@@ -47,12 +73,17 @@ def role_of_bare(
         columns: their values.
         labels: right answers; empty where there are none.
         others: what models have further columns for.
+        scale: the best score there is, where one was told; beside no other scores, it says that
+            these numbers are scores.
 
     Returns:
         "answer", "text" or "score".
     """
     cells = [v for values in columns for v in values if v is not None]
     known = [v for v in labels if v is not None]
+    is_scaled = scale != 1 and "score" not in others and bool(cells)
+    if is_scaled and all(is_score_up_to(v, scale) for v in cells):
+        return "score"
     could_score = "score" not in others and bool(cells) and all(map(is_score, cells))
     if could_score and ({"text", "answer"} & set(others) or not are_answers(cells, known)):
         return "score"
