@@ -408,7 +408,7 @@ def test_rows_of_a_fork_that_hold_several_filters_and_repeats(tmp_path: Path) ->
 
 BROKEN: list[tuple[Row, str]] = [
     ({"filtered_resps": [["-1", "False"], ["-2", "False"]]}, ":1: 2 filtered_resps for 3 arg"),
-    ({"filtered_resps": None}, ":1: field 'filtered_resps' is missing"),
+    ({"filtered_resps": None}, ":1: field 'filtered_resps' is null"),
     ({"arguments": "x"}, ":1: field 'arguments' is missing"),
 ]
 
@@ -451,7 +451,7 @@ def test_the_newest_of_two_runs_is_taken(tmp_path: Path) -> None:
     data = imported(tmp_path)
     assert by_member(data, "score") == {"m": [1.0, 1.0]}
     assert notes(data) == [
-        f"m, arc: two runs; took samples_arc_{LATER}.jsonl, left samples_arc_{TIME}.jsonl"
+        f"arc: m: two runs; took samples_arc_{LATER}.jsonl, left samples_arc_{TIME}.jsonl"
     ]
 
 
@@ -463,3 +463,65 @@ def test_an_import_can_be_stored_and_read_back(tmp_path: Path) -> None:
     back = read_dataset(tmp_path / "arc")
     assert back.digest() == data.digest()
     assert back.select_members() == ("a", "b")
+
+
+@pytest.mark.parametrize("value", ["yes", float("nan"), 7, "nan"])
+@pytest.mark.parametrize("broken", [1, 11, 12])
+def test_a_value_that_is_no_score_leaves_answers_and_labels(
+    tmp_path: Path, value: Any, broken: int
+) -> None:
+    right = [reply_row(i, f"so {i + 100}", f"{i + 100}", 1.0) for i in range(12)]
+    odd = [row | ({"exact_match": value} if i < broken else {}) for i, row in enumerate(right)]
+    log(tmp_path, "good", right)
+    log(tmp_path, "odd", odd)
+    data = imported(tmp_path)
+    assert data.info.answers == "number"
+    assert sorted(data.queries["label"].to_pylist()) == [str(i) for i in range(100, 112)]
+    assert None not in by_member(data, "answer")["odd"]
+    assert sum(score is None for score in by_member(data, "score")["odd"]) == broken
+    assert None not in by_member(data, "score")["good"]
+    (said,) = [note for note in notes(data) if "exact_match" in note]
+    assert said.startswith(f"arc: odd/samples_arc_{TIME}.jsonl:1: metric 'exact_match' is ")
+    assert f"in {broken} of 12 rows" in said
+    assert len(said) < 300
+
+
+def test_a_graded_metric_does_not_replace_an_unreadable_one(tmp_path: Path) -> None:
+    rows = [
+        reply_row(i, f"so {i + 100}", f"{i + 100}", 1.0, exact_match="yes", f1=0.5)
+        | {"metrics": ["exact_match", "f1"]}
+        for i in range(12)
+    ]
+    log(tmp_path, "m", rows)
+    data = imported(tmp_path)
+    assert data.info.answers == "number"
+    assert set(by_member(data, "score")["m"]) == {None}
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_documents_that_share_a_number_are_several_queries(tmp_path: Path, old: bool) -> None:
+    rows = [reply_row(i, f"so {i + 100}", f"{i + 100}", 1.0) | {"doc_id": 0} for i in range(4)]
+    if old:
+        rows = [{k: v for k, v in row.items() if k != "filter"} for row in rows]
+    log(tmp_path, "a", rows)
+    log(tmp_path, "b", rows[::-1])
+    data = imported(tmp_path)
+    found = {(r["member"], r["query_id"], r["answer"]) for r in data.responses.to_pylist()}
+    label = {q["query_id"]: q["label"] for q in data.queries.to_pylist()}
+    assert sorted(label.values()) == ["100", "101", "102", "103"]
+    assert found == {(member, query, label[query]) for member in "ab" for query in label}
+    assert any("1 doc_ids stand beside several documents" in note for note in notes(data))
+    assert not any("the last counts" in note for note in notes(data))
+
+
+def test_what_is_said_of_a_file_begins_with_its_task(tmp_path: Path) -> None:
+    strict = [reply_row(i, "so 1", "1", 0.0) | {"filter": "strict"} for i in range(3)]
+    flexible = [reply_row(i, f"so {i + 100}", f"{i + 100}", 1.0) for i in range(3)]
+    log(tmp_path, "a", [*strict, *flexible], task="sums")
+    log(tmp_path, "a", [flexible[0] | {"filtered_resps": None}], task="other")
+    log(tmp_path, "a", [flexible[0] | {"arguments": None}], task="third")
+    said = notes(imported(tmp_path))
+    assert any(note.startswith("sums: samples_sums_") and "filters" in note for note in said)
+    assert any(note.startswith("other: left out: ") and "is null" in note for note in said)
+    assert any(note.startswith("third: left out: ") and "'arguments' is null" in note
+               for note in said)  # fmt: skip

@@ -43,7 +43,7 @@ def read_lm_eval(
     """Read sample logs of lm-evaluation-harness."""
     notes: list[str] = []
     samples: list[Sample] = []
-    failures: list[str] = []
+    failures: list[tuple[str, str]] = []
     metrics: set[str] = set()
     filters: set[str] = set()
     for member, logs in members_of(find_logs(paths, notes), notes).items():
@@ -52,21 +52,23 @@ def read_lm_eval(
                 rows = read_log(log, metric=metric, filter_name=filter, notes=notes)
                 own, broken = _samples(rows, member, log.task)
             except RecordError as exc:
-                failures.append(str(exc))
+                failures.append((log.task, str(exc)))
                 continue
             samples += own
             metrics.update(rows.metrics)
             filters.update(rows.filters)
             if broken:
                 notes.append(
-                    f"{log.path.name}: {len(broken):,} samples cannot be read and are left out; "
-                    f"the first: {broken[0]}"
+                    f"{log.task}: {log.path.name}: {len(broken):,} samples cannot be read "
+                    f"and are left out; the first: {broken[0]}"
                 )
     _check_found("metric", metric, metrics)
     _check_found("filter", filter, filters)
     if not samples:
-        raise RecordError("; ".join([*failures[:3], *notes[:3]]) or "no samples found")
-    notes += [f"left out: {failure}" for failure in failures]
+        raise RecordError(
+            "; ".join([*(why for _, why in failures[:3]), *notes[:3]]) or "no samples found"
+        )
+    notes += [f"{task}: left out: {why}" for task, why in failures]
     records = records_of(samples, notes)
     return Logged(
         records=records,

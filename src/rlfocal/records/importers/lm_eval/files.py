@@ -201,7 +201,8 @@ def _old(path: Path, results: _Results, notes: list[str]) -> LogFile:
     named = re.fullmatch(r"((?:.*,)?[a-z]\w*?(?:=|__)[^_,]*(?:__[^_,]+)*)_([^,=]+)", stem)
     if named:
         notes.append(
-            f"{path.name}: task taken for {named[2]!r}, no results.json beside it names its tasks"
+            f"{named[2]}: {path.name}: its name is taken for the task's, no "
+            "results.json beside it names its tasks"
         )
         return LogFile(path, _named_by(named[1]), named[2], "")
     folder = path.resolve().parent.name

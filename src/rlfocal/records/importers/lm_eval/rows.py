@@ -6,6 +6,7 @@ over the documents is the k-th filter of the task's configuration.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.importers.json_files import Fields, json_lines, load_json, object_of
+from rlfocal.records.importers.json_files import Fields, json_lines, load_json, object_of, shown
 from rlfocal.records.importers.lm_eval.files import LogFile
 
 __all__ = ["COMPARING", "Rows", "read_log", "score_of"]
@@ -62,7 +63,7 @@ def read_log(
     Raises:
         RecordError: the file cannot be read, or no row of it.
     """
-    name = log.path.name
+    name = f"{log.task}: {log.path.name}"
     passes = _passes(_with_filters(_readable(log, notes)), log, notes)
     if not passes:
         raise RecordError(f"{log.path}: holds no samples")
@@ -77,7 +78,10 @@ def read_log(
         notes.append(f"{name}: no metric '{metric}'; {nearest(metric, found)}; took the usual one")
     picked = metric if metric in found else None
     if picked is None:
-        picked = next((m for m in (*COMPARING, *found) if m in found), None)
+        usual = [m for m in COMPARING if m in found] or _unreadable(rows) or found
+        picked = next(iter(usual), None)
+    if picked is not None:
+        _say_unreadable(picked, rows, log, notes)
     return Rows(rows, chosen, picked, _is_majority(chosen, log), list(passes), found)
 
 
@@ -91,6 +95,32 @@ def score_of(value: Any) -> float | None:
     if not isinstance(value, bool | int | float):
         return None
     return float(value) if 0 <= value <= 1 else None
+
+
+def _unreadable(rows: Sequence[Fields]) -> list[str]:
+    """Metrics that compare, with values that are no score: answers and labels stay what they are.
+
+    What is no single value, such as a list, is meant for a figure of the whole task.
+    """
+    there = {
+        name
+        for row in rows
+        for name in _names_of_metrics(row)
+        if isinstance(row.values.get(name), str | bool | int | float)
+    }
+    return [name for name in COMPARING if name in there]
+
+
+def _say_unreadable(metric: str, rows: Sequence[Fields], log: LogFile, notes: list[str]) -> None:
+    """Note values of the metric that are no score."""
+    broken = [row for row in rows if metric in row.values and score_of(row.values[metric]) is None]
+    if broken:
+        own = f"{log.path.parent.name}/{log.path.name}"
+        place = broken[0].place.replace(str(log.path), own)
+        notes.append(
+            f"{log.task}: {place}: metric '{metric}' is {shown(broken[0].values[metric])}, no "
+            f"number from 0 to 1; so in {len(broken):,} of {len(rows):,} rows, which have no score"
+        )
 
 
 def _readable(log: LogFile, notes: list[str]) -> Iterator[Fields]:
@@ -110,8 +140,8 @@ def _readable(log: LogFile, notes: list[str]) -> Iterator[Fields]:
         raise RecordError(failures[0])
     if failures:
         notes.append(
-            f"{log.path.name}: {len(failures):,} of {count:,} rows cannot be read and are left "
-            f"out; the first: {failures[0]}"
+            f"{log.task}: {log.path.name}: {len(failures):,} of {count:,} rows cannot be "
+            f"read and are left out; the first: {failures[0]}"
         )
 
 
@@ -154,15 +184,21 @@ def _with_filters(rows: Iterator[Fields]) -> Iterator[Fields]:
             yield Fields({**row.values, **own}, variant.place)
 
 
-def _key(row: Fields) -> tuple[str, str]:
-    return (str(row.values.get("doc_id")), str(row.values.get("sample_repeat")))
+_Key = tuple[str, str, str]
+"""Number, repeat and document of a row: one number may stand beside several documents."""
+
+
+def _key(row: Fields) -> _Key:
+    doc = row.values.get("doc")
+    what = row.values.get("doc_hash") if doc is None else json.dumps(doc, sort_keys=True)
+    return (str(row.values.get("doc_id")), str(row.values.get("sample_repeat")), str(what))
 
 
 def _passes(rows: Iterator[Fields], log: LogFile, notes: list[str]) -> dict[str, list[Fields]]:
     """Filter → its rows, one a document."""
-    named: dict[str, dict[tuple[str, str], Fields]] = defaultdict(dict)
-    unnamed: dict[int, dict[tuple[str, str], Fields]] = defaultdict(dict)
-    times: Counter[tuple[str, str]] = Counter()
+    named: dict[str, dict[_Key, Fields]] = defaultdict(dict)
+    unnamed: dict[int, dict[_Key, Fields]] = defaultdict(dict)
+    times: Counter[_Key] = Counter()
     again = []
     for row in rows:
         key = _key(row)
@@ -177,18 +213,36 @@ def _passes(rows: Iterator[Fields], log: LogFile, notes: list[str]) -> dict[str,
             times[key] += 1
     if again:
         notes.append(
-            f"{log.path.name}: {len(again):,} doc_ids stand there again under one filter; the "
-            f"last counts; the first: {again[0]}"
+            f"{log.task}: {log.path.name}: {len(again):,} doc_ids stand there again under one "
+            f"filter; the last counts; the first: {again[0]}"
         )
+    _say_shared_ids([*named.values(), *unnamed.values()], log, notes)
     names = _names_of_passes(len(unnamed), log)
     if len(unnamed) > 1 and names != _configured(log):
         notes.append(
-            f"{log.path.name}: every document stands there {len(unnamed)} times and no filter is "
-            f"named; called them {', '.join(names)} (the results file beside it would name them)"
+            f"{log.task}: {log.path.name}: every document stands there {len(unnamed)} times "
+            f"and no filter is named; called them {', '.join(names)} (the results file beside it "
+            "would name them)"
         )
     for k, name in enumerate(names):
         named[name if name not in named else f"{name} {k + 1}"] = unnamed[k]
     return {name: list(own.values()) for name, own in named.items()}
+
+
+def _say_shared_ids(
+    passes: Sequence[Mapping[_Key, Fields]], log: LogFile, notes: list[str]
+) -> None:
+    """Note numbers that stand beside more than one document, each of which is a query."""
+    documents: dict[str, dict[str, None]] = defaultdict(dict)
+    for number, _, what in (key for own in passes for key in own):
+        documents[number][what] = None
+    shared = {number: own for number, own in documents.items() if len(own) > 1}
+    if shared:
+        number, own = next(iter(shared.items()))
+        notes.append(
+            f"{log.task}: {log.path.name}: {len(shared):,} doc_ids stand beside several documents, "
+            f"such as {number[:40]} beside {len(own):,}: each document is a query of its own"
+        )
 
 
 def _configured(log: LogFile) -> list[str]:
@@ -239,13 +293,17 @@ _OWN = frozenset((
 ))  # fmt: skip
 
 
+def _names_of_metrics(row: Fields) -> list[str]:
+    listed = row.values.get("metrics")
+    names = listed if isinstance(listed, list) else [k for k in row.values if k not in _OWN]
+    return [name for name in names if isinstance(name, str)]
+
+
 def _metrics(rows: Sequence[Fields]) -> list[str]:
     """Metrics with a value in [0, 1] in every tenth row at least, in the order of the log."""
     found: Counter[str] = Counter()
     for row in rows:
-        listed = row.values.get("metrics")
-        names = listed if isinstance(listed, list) else [k for k in row.values if k not in _OWN]
-        for name in names:
-            if isinstance(name, str) and score_of(row.values.get(name)) is not None:
+        for name in _names_of_metrics(row):
+            if score_of(row.values.get(name)) is not None:
                 found[name] += 1
     return [name for name, n in found.items() if 10 * n >= len(rows)]

@@ -87,7 +87,7 @@ def _newest(member: str, logs: Sequence[LogFile], notes: list[str]) -> LogFile:
     first = logs[0]
     for older in logs[1:]:
         notes.append(
-            f"{member}, {first.task}: two runs; took {first.path.name}, left {older.path.name}"
+            f"{first.task}: {member}: two runs; took {first.path.name}, left {older.path.name}"
             + ("" if first.path.parent == older.path.parent else f" of {older.path.parent.name}")
         )
     return first

@@ -89,8 +89,16 @@ def parse_sample(row: Fields, rows: Rows, member: str, task: str) -> Sample:
     arguments = requests_of(row.values.get("arguments"))
     if arguments is None:
         raise RecordError(
-            f"{row.place}: field 'arguments' is missing or no list; is this a log of --log_samples?"
+            f"{row.place}: field 'arguments' is "
+            + (
+                "null"
+                if "arguments" in row.values and row.values["arguments"] is None
+                else "missing or no list"
+            )
+            + "; is this a log of --log_samples?"
         )
+    if "filtered_resps" in row.values and row.values["filtered_resps"] is None:
+        raise RecordError(f"{row.place}: field 'filtered_resps' is null; a list is expected")
     if not isinstance(row.values.get("filtered_resps"), list):
         raise row.wrong("filtered_resps", "a list")
     responses = row.items("filtered_resps")

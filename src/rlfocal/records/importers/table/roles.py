@@ -65,6 +65,8 @@ def role_of(name: str) -> tuple[str | None, bool]:
 
 
 def is_judgement(values: Sequence[Any]) -> bool:
+    """Whether values are all scores: words of judgement, or numbers on any scale."""
+
     def fits(value: Any) -> bool:
         return is_score(value) or bool(re.match(r"\s*[-+]?[\d.,]+\s*%?\s*$", str(value)))
 
