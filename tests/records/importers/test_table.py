@@ -560,7 +560,7 @@ def test_beside_scores_a_scale_makes_no_scores_of_answers(tmp_path: Path) -> Non
 
 DATA_COLUMNS = [
     "length", "tokens", "n_tokens", "chars", "id2", "index", "difficulty", "level", "source",
-    "year", "date", "prompt_length", "Word Count", "num_choices", "row_id",
+    "year", "date", "prompt_length", "Word Count", "num_choices", "row_id", "mean", "std", "Max",
 ]  # fmt: skip
 
 
@@ -606,3 +606,19 @@ def test_blanks_around_one_name_are_no_part_of_it(tmp_path: Path) -> None:
     logged = read(tmp_path, BLANKS + "Q?,1, a ,1\nQ?,1,b,2\n")
     assert [r.member for r in logged.records] == ["a", "b"]
     assert not any("blanks" in note for note in logged.notes)
+
+
+def test_a_score_beyond_the_scale_is_refused_by_its_place(tmp_path: Path) -> None:
+    text = SCALED.replace("Q 7?,7,", "Q 7?,700,")
+    with pytest.raises(RecordError, match="row 8, column 'gpt-4': '700' is no score from 0 to 100"):
+        read(tmp_path, text, score_scale=100)
+
+
+def test_numbers_without_a_label_may_be_scores_on_a_scale(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="scores up to N need --score-scale N"):
+        read(tmp_path, SCALED)
+
+
+def test_a_model_may_be_called_max(tmp_path: Path) -> None:
+    text = "prompt,label,qwen-max,gpt-4\n" + "".join(f"Q {i}?,{i},{i},7\n" for i in range(30))
+    assert {r.member for r in read(tmp_path, text).records} == {"qwen-max", "gpt-4"}

@@ -25,6 +25,7 @@ from rlfocal.records.importers.table.roles import (
 from rlfocal.records.importers.table.values import is_score
 from rlfocal.records.importers.table.wide import (
     are_answers,
+    are_numbers,
     companion,
     holds_data,
     last_part,
@@ -140,9 +141,16 @@ class _Finder:
                 f"columns of models: --members A,B. Columns found: {found}"
             )
         if not columns & {"label", "score"}:
+            cells = [
+                v
+                for name in {c for columns_of in own.values() for c in columns_of.values()}
+                for v in self._sheet.columns[name]
+                if v is not None
+            ]
+            hint = "; scores up to N need --score-scale N" if are_numbers(cells) else ""
             raise RecordError(
                 f"{path}: no column for the right answer, and none for scores; name one: --column "
-                f"label=COLUMN or --column score=COLUMN. Columns found: {found}"
+                f"label=COLUMN or --column score=COLUMN{hint}. Columns found: {found}"
             )
 
     # One column a role ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 from rlfocal.records.importers.table.values import as_number, is_score, is_score_up_to
 from rlfocal.records.synonyms import meant_by, spelled
 
-__all__ = ["are_answers", "companion", "holds_data", "last_part", "role_of_bare"]
+__all__ = ["are_answers", "are_numbers", "companion", "holds_data", "last_part", "role_of_bare"]
 
 COMPANIONS = ("text", "answer", "score", "cost_usd", "latency_s")
 """What one model's own columns may hold."""
@@ -25,6 +25,11 @@ _DATA = frozenset((
     "popularity", "likes", "votes", "views", "points", "marks", "n", "latitude", "longitude",
 ))  # fmt: skip
 """Last words of names of columns that hold numbers of a question."""
+_FIGURES = frozenset((
+    "mean", "avg", "average", "median", "min", "max", "std", "stdev", "sd", "var", "variance",
+    "sum", "minimum", "maximum", "quantile", "entropy", "agreement",
+))  # fmt: skip
+"""Whole names of columns that sum other columns up; qwen-max is a model."""
 _COUNTS = frozenset(("n", "num", "no", "nr", "number", "count", "total", "is", "has"))
 _SEPARATOR = re.compile(r"[\s_|./:\-(]+")
 
@@ -36,7 +41,8 @@ def holds_data(name: str, values: Sequence[Any]) -> bool:
     (True, False, False)
     """
     words = spelled(name).split("_")
-    if not (words[-1] in _DATA or (len(words) > 1 and words[0] in _COUNTS)):
+    is_data = words[-1] in _DATA or "_".join(words) in _FIGURES
+    if not (is_data or (len(words) > 1 and words[0] in _COUNTS)):
         return False
     return all(as_number(v) is not None for v in values if v is not None)
 
@@ -84,6 +90,8 @@ def role_of_bare(
     is_scaled = scale != 1 and "score" not in others and bool(cells)
     if is_scaled and all(is_score_up_to(v, scale) for v in cells):
         return "score"
+    if is_scaled and not known and not {"text", "answer"} & set(others) and are_numbers(cells):
+        return "score"  # one beyond the scale is refused by its place
     could_score = "score" not in others and bool(cells) and all(map(is_score, cells))
     if could_score and ({"text", "answer"} & set(others) or not are_answers(cells, known)):
         return "score"
@@ -93,6 +101,11 @@ def role_of_bare(
         return "text"
     raw = any(isinstance(v, str) and (len(v) > RAW or "\n" in v.strip()) for v in cells)
     return "text" if raw else "answer"
+
+
+def are_numbers(cells: Sequence[Any]) -> bool:
+    """Whether all of these are numbers, of which there is one at least."""
+    return bool(cells) and all(as_number(v) is not None for v in cells)
 
 
 def are_answers(cells: Sequence[Any], labels: Sequence[Any]) -> bool:
