@@ -46,11 +46,29 @@ def _both(answer: Rewrite, label: Rewrite | None = None) -> Alike:
     return alike
 
 
+def _guarded(texts: pa.Array) -> pa.Array:
+    """A symbol of code on one side alone, and a sign that ends a text, as no punctuation."""
+    for pattern, rewritten in (
+        (r"^!(\w[^!]*)$", "\x0e\\1"),  # !x
+        (r"^\*(\w[^*]*)$", "\x0f\\1"),  # *p
+        (r"^([^']*\w)'$", "\\1\x10"),  # x'
+        (r"^(.*\w)-$", "\\1\x11"),  # A-
+        (r"^-(\w)", "\x11\\1"),  # -x
+        (r"^- ?(\d)", "\x11\\1"),
+    ):
+        texts = pc.replace_substring_regex(texts, pattern, rewritten)
+    return texts
+
+
+_GUARDS = {"\x0e": "!", "\x0f": "*", "\x10": "'", "\x11": "-"}
+
+
 def _edges(texts: pa.Array) -> pa.Array:
+    texts = _guarded(texts)
     kept = pc.replace_substring_regex(texts, r"^([\s\"'`*(\[{]*)\.(\w)", "\\1\x01\\2")  # .5, .NET
     kept = pc.replace_substring_regex(kept, r"(\d)!", "\\1\x02")  # 5!
     kept = pc.replace_substring_regex(kept, rf"^{_EDGE}|{_EDGE}$", "")
-    return _told(kept, {"\x01": ".", "\x02": "!"})
+    return _told(kept, {"\x01": ".", "\x02": "!", **_GUARDS})
 
 
 def _told(texts: pa.Array, marks: Mapping[str, str]) -> pa.Array:
@@ -77,9 +95,11 @@ def _value(texts: pa.Array) -> pa.Array:
 def _last_number(texts: pa.Array) -> pa.Array:
     """The last number with its sign; nothing where it ends a fraction, a range or a product."""
     plain = pc.replace_substring_regex(texts, "[\u2212\u2013\u2014](\\d)", r"-\1")
+    plain = pc.replace_substring_regex(plain, r"^\s*- (\d)", r"-\1")
+    plain = pc.replace_substring_regex(plain, r"^(\W*\d+)-$", "")
     found = pc.extract_regex(
         plain,
-        r"(?s)^(?:.*?[^\d.,/\-+^*])?(?P<n>[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+))(?:[^\d!/^*][^\d]*)?$",
+        r"(?s)^(?:.*?[^\d.,/\-+^*<>~#\x{2248}\x{2264}\x{2265}\x{b1}])?(?P<n>[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+))(?:[^\d!/^*][^\d]*)?$",
     )
     return _value(pc.replace_substring_regex(pc.fill_null(found.field("n"), ""), ",$", ""))
 
@@ -90,7 +110,7 @@ _ROUND = r"[\s.,;:!?\"'`*()\[\]{}]*"
 
 def _first_letter(texts: pa.Array) -> pa.Array:
     found = pc.extract_regex(
-        texts,
+        _guarded(texts),
         rf"^{_ROUND}(?:(?i:option|answer)[\s:('\"*]+)?(?P<letter>[A-Za-z])"
         rf"(?:[).:,](?:$|[^\w])|{_ROUND}$)",
     )
@@ -98,7 +118,7 @@ def _first_letter(texts: pa.Array) -> pa.Array:
 
 
 def _letter(texts: pa.Array) -> pa.Array:
-    found = pc.extract_regex(texts, rf"^{_ROUND}(?P<letter>[A-Za-z]){_ROUND}$")
+    found = pc.extract_regex(_guarded(texts), rf"^{_ROUND}(?P<letter>[A-Za-z]){_ROUND}$")
     return pc.fill_null(pc.utf8_upper(found.field("letter")), "")
 
 
@@ -108,7 +128,7 @@ def _small(texts: pa.Array) -> pa.Array:
     >>> _small(pa.array(["New-York!", "-50", "3.5", "C#", "Is 5.", "a/b"])).to_pylist()
     ['newyork', '-50', '3.5', 'c#', 'is5', 'a/b']
     """
-    kept = pc.replace_substring_regex(texts, "[\u2212\u2013](\\d)", r"-\1")
+    kept = _guarded(pc.replace_substring_regex(texts, "[\u2212\u2013](\\d)", r"-\1"))
     for pattern, rewritten in (
         (r"(^|[^\w)\]])-([\d.$])", "\\1\x01\\2"),  # a sign
         (r"(\d)-(\d)", "\\1\x01\\2"),  # a range
@@ -130,7 +150,7 @@ def _small(texts: pa.Array) -> pa.Array:
     )
     marks = {"\x01": "-", "\x02": ".", "\x03": ",", "\x04": "!", "\x05": ":", "\x06": "(",
              "\x07": "*"}  # fmt: skip
-    return pc.utf8_lower(_told(kept, marks))
+    return pc.utf8_lower(_told(kept, {**marks, **_GUARDS}))
 
 
 def _bare(texts: pa.Array) -> pa.Array:
