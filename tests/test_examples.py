@@ -207,7 +207,10 @@ def test_logs_of_lm_eval_become_a_leaderboard(tmp_path: Path) -> None:
     for strategy in ("oracle", "best-single", "mean-probability", "stacking", "knn-router"):
         assert re.search(rf"^ {strategy} +\d", printed, re.MULTILINE), printed
     data = read_dataset(folder / "data")
-    assert data.info.notes == []  # no log contradicts itself
+    told = (
+        "open answers are compared as number, found out from the labels (--answers says otherwise)"
+    )
+    assert data.info.notes == [told]  # no log contradicts itself
     assert sum(s is not None for s in data.responses["choice_scores"].to_pylist()) == 80
 
 

@@ -185,6 +185,10 @@ def test_tasks_are_chosen_and_skipped_by_name() -> None:
         for m in "ab"
     ]
     assert set(make(*both, tasks=["x"]).queries["task"].to_pylist()) == {"x"}
+    logged = Logged(records=both, source="s", notes=["x: 3 scores are no numbers", "y: two runs"])
+    left = assemble(logged, name="x", skip=["x"])
+    assert "y: two runs" in notes(left)
+    assert not any(note.startswith("x: ") for note in notes(left))
     assert set(make(*both, skip=["x"]).queries["task"].to_pylist()) == {"y"}
     with pytest.raises(ConfigError, match="--task: no task 'z'"):
         make(*both, tasks=["z"])

@@ -92,7 +92,10 @@ def assemble(
     notes = list(logged.notes)
     if not records:
         raise RecordError(_with_notes("no samples found", notes))
+    known = {record.task for record in records}
     records = [with_letter(record) for record in _chosen(records, tasks, skip)]
+    left = known.difference(record.task for record in records)
+    notes = [n for n in notes if n.partition(": ")[0] not in left]  # nobody asked for these
     queries = joined(records)
     match_options(queries, notes)
     if not queries:
