@@ -199,6 +199,7 @@ def test_links_of_the_readmes_lead_somewhere() -> None:
         assert [link for link in links if not (page.parent / link).exists()] == [], page
 
 
+@pytest.mark.slow
 def test_logs_of_lm_eval_become_a_leaderboard(tmp_path: Path) -> None:
     folder = copy("lm_eval_logs", tmp_path)
     printed = run(commands(folder), folder)

@@ -466,6 +466,7 @@ def play(*scenarios: str, **options: Any) -> ScenarioResult:
     return run_scenarios(random_table(160), scenarios, FAST, settings=SMALL, **options)
 
 
+@pytest.mark.slow
 def test_every_scenario_gives_a_row_for_every_strategy() -> None:
     names = ["best-single", "plurality", "weighted-vote", "agreement"]
     result = run_scenarios(random_table(240), ["all"], FAST, settings=SMALL, strategies=names)
@@ -600,6 +601,7 @@ def test_the_command_shows_a_table_and_writes_the_same_figures(
     assert f"{100 * vote['adapted'][0]['after']:.1f}*" in shown
 
 
+@pytest.mark.slow
 def test_the_command_streams_every_fold_that_is_asked_for(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -82,6 +82,7 @@ def test_from_queries_to_a_data_folder(
 
 
 @pytest.mark.usefixtures("interruptible")
+@pytest.mark.slow
 def test_killed_five_times_it_ends_up_as_if_nothing_had_been(
     folder: Path, stub: StubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -171,6 +171,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_logs_are_read(
     assert taken.read_text() == "kept"
 
 
+@pytest.mark.slow
 def test_a_data_set_goes_into_a_database_once_and_comes_out_again(run: Run, tmp_path: Path) -> None:
     database = tmp_path / "answers.db"
     for n_new in ("19,200", "0"):

@@ -116,6 +116,7 @@ def utility(folder: Path) -> float:
     return float((outcome.score - 0.1 * outcome.n_calls).mean())
 
 
+@pytest.mark.slow
 def test_a_shadow_is_learned_promoted_and_rolled_back(
     run: Run, served: tuple[Path, Path], logged: Callable[..., list[Episode]],
     monkeypatch: pytest.MonkeyPatch,

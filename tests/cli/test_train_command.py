@@ -238,6 +238,7 @@ def test_wrong_names_and_places_are_refused(run: Any, folder: Path, tmp_path: Pa
 
 @pytest.mark.usefixtures("interruptible")
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_checkpoint_and_the_same_command_goes_on(
     folder: Path, tmp_path: Path
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_restart_goes_on_with_the_promoted_policy(folder: Path, tmp_path: Path
         assert not other.exists()
 
 
+@pytest.mark.slow
 def test_judged_answers_are_learned_from(
     served: Served, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,6 +72,7 @@ def both(strategy: RlFocal, view: View) -> np.ndarray:
     return np.hstack([strategy.decide(view), strategy.fuse(view)])
 
 
+@pytest.mark.slow
 def test_by_default_nothing_is_hidden(table):
     strategy, view = fitted(table), some_view(table)
     for other in (other_task(view), other_text(view)):
@@ -88,6 +89,7 @@ def other_text(view: View) -> View:
     return replace(view, features=features.astype(np.float32))
 
 
+@pytest.mark.slow
 def test_without_the_task_neither_decisions_nor_answers_depend_on_it(table):
     strategy, view = fitted(table, task_known=False), some_view(table)
     np.testing.assert_array_equal(both(strategy, view), both(strategy, other_task(view)))

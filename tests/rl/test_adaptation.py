@@ -209,6 +209,7 @@ def test_members_that_repeat_another_share_its_vote(fitted: RlFocal) -> None:
     assert gained.mean() > 0.03
 
 
+@pytest.mark.slow
 def test_a_member_that_never_answered_in_training_is_trusted_once_labels_speak_for_it() -> None:
     silent = table_of(1000, 12).answer.copy()
     silent[:, 0] = -1

@@ -159,6 +159,7 @@ def test_saving_again_replaces_the_weights(tmp_path: Path, table: ResponseTable)
     assert np.array_equal(weight, second.decider_.state_dict()["body.shared_out.weight"])
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_kept_and_goes_on_to_the_same_end(
     tmp_path: Path, table: ResponseTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_walk_goes_on_where_nobody_is_left_to_ask() -> None:
     assert found.cost[-1] == pytest.approx(paid, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_queries_that_nothing_judges_teach_nothing() -> None:
     """Trained on a table that keeps them, Fusion is what it is without them."""
     judged = np.arange(100) % 2 == 0
@@ -122,6 +123,7 @@ def test_queries_that_nothing_judges_teach_nothing() -> None:
     assert (one.chosen == other.chosen).all()
 
 
+@pytest.mark.slow
 def test_half_of_the_records_leave_the_confidence_honest() -> None:
     whole = RlFocal(QUICK).fit(TRAIN, rng=np.random.default_rng(0))
     half = RlFocal(QUICK).fit(holes(TRAIN, 0.5), rng=np.random.default_rng(0))

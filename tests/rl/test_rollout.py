@@ -86,6 +86,7 @@ def test_stored_log_probabilities_are_the_deciders(world):
     torch.testing.assert_close(again[taken], batch.log_prob[taken])
 
 
+@pytest.mark.slow
 def test_both_ways_expect_the_same_outcome_and_gradient_but_one_is_quieter(world):
     """The share of a path that stops is exact in one and drawn in the other."""
 

@@ -99,6 +99,7 @@ def test_who_asks_one_by_one_stands_only_without_a_limit(fitted):
     assert rivals & sequential == (sequential if fitted.config.max_rounds is None else set())
 
 
+@pytest.mark.slow
 def test_everybody_pays_for_rounds(table):
     """Two fits that differ in the price of a round alone."""
     config = RlFocalConfig(**SMALL, round_price=0.5)

@@ -62,6 +62,7 @@ def test_right_replies_vote_with_their_own_answers(
 
 
 @pytest.mark.shared
+@pytest.mark.slow
 def test_votes_over_recorded_replies_stay_what_they_are(
     shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,6 +26,7 @@ def noise(episodes, seed):
     return [e.judged(float(rng.random() < 0.5)) for e in episodes]
 
 
+@pytest.mark.slow
 def test_where_the_best_member_has_become_bad_a_shadow_is_promoted_and_better(live, pool, utility):
     episodes = log_replay(live, pool(AFTER, 5000, seed=10), Exploration(0.3, seed=1))
     shadow = learn(live, episodes)
@@ -45,6 +46,7 @@ def promoted_on_noise(live, pool, n_repeats, config):
     return count
 
 
+@pytest.mark.slow
 def test_on_noise_hardly_any_shadow_is_promoted(live, pool):
     assert promoted_on_noise(live, pool, 10, SHORT) <= 1
 
