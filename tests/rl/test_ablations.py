@@ -32,6 +32,9 @@ SMALL = {
 N = 4
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def table() -> ResponseTable:
     """Two tasks, each with its own expert, whose texts differ."""

@@ -157,6 +157,7 @@ def test_broken_lines_are_named_and_the_rest_is_read(tmp_path: Path) -> None:
         read_bfcl([LOGS / "data"])
 
 
+@pytest.mark.slow
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     scores = [head(0, 1), wrong(0)]
     for what, changed in spoiled([result(0)]):

@@ -211,6 +211,7 @@ def test_paths_may_be_named_from_within_their_folder(
         assert (only.member, only.score) == ("m", 1)
 
 
+@pytest.mark.slow
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     row = review(0, ["B"], "B", {"acc": 1.0}, prompt="Pick.\nA) red\nB) blue")
     beside = tmp_path / "predictions" / "m" / "gsm_main.jsonl"

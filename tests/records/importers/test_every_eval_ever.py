@@ -276,6 +276,7 @@ def test_a_folder_reports_what_it_leaves_out(tmp_path: Path) -> None:
     assert "aggregate.jsonl:1: field 'evaluation_name' is missing" in said
 
 
+@pytest.mark.slow
 def test_spoiled_fields_are_named(tmp_path: Path) -> None:
     unread = ("schema_version", "evaluation_id", "sample_hash", "interaction_type", "token_usage")
     row = line(**ANIMALS, reference=["B"], reply="B", answer_attribution=attributed("B"))

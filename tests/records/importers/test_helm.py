@@ -247,6 +247,7 @@ def test_broken_runs_and_requests_are_named_and_the_rest_is_read(tmp_path: Path)
         read_helm([LOGS.parent / "bfcl"])
 
 
+@pytest.mark.slow
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     joint = state(colours(1), "A", options=COLOURS[:2])
     joint["instance"]["references"].pop()

@@ -287,6 +287,7 @@ def test_a_log_without_samples_says_so(tmp_path: Path) -> None:
         read_inspect([write(tmp_path, log)])
 
 
+@pytest.mark.slow
 def test_spoiled_fields_are_named(tmp_path: Path) -> None:
     log = plain()
     keep = ("id", "epoch", "input", "choices", "target", "output", "scores", "model_usage",

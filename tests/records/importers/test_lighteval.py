@@ -233,6 +233,7 @@ def test_rows_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [row(), ranked([-1.0, -2.0, -3.0], {"acc": 0})])
+@pytest.mark.slow
 def test_spoiled_fields_are_named(tmp_path: Path, made: dict[str, Any]) -> None:
     tried = 0
     for what, value in spoiled(made):

@@ -150,6 +150,7 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
         read_llmrouterbench([tmp_path])
 
 
+@pytest.mark.slow
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     path = write(tmp_path, "small", [record(1, "2", "2")])
     for what, whole in spoiled(json.loads(path.read_text())):
@@ -194,6 +195,7 @@ def test_a_last_line_that_was_broken_off_costs_no_other(tmp_path: Path) -> None:
     assert "mini-1.jsonl:2: not JSON" in logged.notes[0]
 
 
+@pytest.mark.slow
 def test_any_field_of_a_cached_result_may_be_of_another_type(tmp_path: Path) -> None:
     path = tmp_path / "mini-1.jsonl"
     for what, row in spoiled(CACHED):

@@ -173,6 +173,7 @@ def test_settings_that_look_alike_are_numbered() -> None:
 
 
 @pytest.mark.parametrize("row", [GOOD[0], WEAK[0], reply_row(0, ["4", "5"], "4", 0.0)])
+@pytest.mark.slow
 def test_spoiled_rows_are_named_or_read(tmp_path: Path, row: dict[str, Any]) -> None:
     file = tmp_path / "m" / f"samples_arc_{TIME}.jsonl"
     file.parent.mkdir()
@@ -181,6 +182,7 @@ def test_spoiled_rows_are_named_or_read(tmp_path: Path, row: dict[str, Any]) -> 
         survives(read_lm_eval, file, what)
 
 
+@pytest.mark.slow
 def test_spoiled_results_are_noted_or_read(tmp_path: Path) -> None:
     file = log(tmp_path, "m", GOOD)
     filters = [{"name": "none", "filter": [{"function": "take_first"}]}]

@@ -179,6 +179,7 @@ def test_paths_may_be_named_from_within_their_folder(
         assert (only.member, only.score) == ("small-chat", 1)
 
 
+@pytest.mark.slow
 def test_any_field_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     details = {"0": detail("2", "2", True)}
     results = {"accuracy": 100.0, "details": details, "type": "GEN"}

@@ -135,6 +135,7 @@ def test_another_table_is_refused_by_its_columns(tmp_path: Path) -> None:
         read_routerbench([path])
 
 
+@pytest.mark.slow
 def test_any_cell_may_be_missing_or_of_another_type(tmp_path: Path) -> None:
     path = tmp_path / "t.json"
     for name in row(1, 0, 1):
