@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Any
 
 __all__ = [
     "CheckpointError",
@@ -35,7 +36,20 @@ __all__ = [
 
 
 class RlfocalError(Exception):
-    """Base of every error that rlfocal raises on purpose; the CLI prints it without a traceback."""
+    """Base of every error that rlfocal raises on purpose; the CLI prints it without a traceback.
+
+    Whatever a subclass is made from, it comes whole out of another process: executors send them.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By what it holds, not by the arguments it was made with."""
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[RlfocalError], args: tuple[Any, ...]) -> RlfocalError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class ConfigError(RlfocalError):
@@ -67,6 +81,8 @@ class Failure(StrEnum):
     """Its time was over."""
     UNAUTHORISED = "unauthorised"
     """401, 403: the key is wrong or may not do this."""
+    OUT_OF_CREDIT = "out-of-credit"
+    """402, or words to that effect: the account behind the key has to be paid up first."""
     UNKNOWN_MODEL = "unknown-model"
     """404: no such model, or no such path."""
     BAD_REQUEST = "bad-request"
@@ -81,6 +97,8 @@ class Failure(StrEnum):
     """A reply without text."""
     FILTERED = "filtered"
     """Held back by the server's content filter."""
+    OURS = "ours"
+    """Not sent: this machine had no file descriptor left; the server has no part in it."""
     CIRCUIT_OPEN = "circuit-open"
     """Not sent: the member has failed too often just now."""
     CANCELLED = "cancelled"
@@ -92,7 +110,13 @@ class Failure(StrEnum):
         return self in _PASSING
 
 
-_PASSING = {Failure.UNREACHABLE, Failure.TIMEOUT, Failure.RATE_LIMITED, Failure.SERVER_ERROR}
+_PASSING = {
+    Failure.UNREACHABLE,
+    Failure.TIMEOUT,
+    Failure.RATE_LIMITED,
+    Failure.SERVER_ERROR,
+    Failure.OURS,
+}
 
 
 class MemberError(RlfocalError):

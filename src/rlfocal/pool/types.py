@@ -10,7 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-__all__ = ["PASSED_ON", "Api", "Endpoint", "Finish", "Message", "Request", "Response", "Role"]
+__all__ = [
+    "OURS",
+    "PASSED_ON",
+    "Api",
+    "Endpoint",
+    "Finish",
+    "Message",
+    "Request",
+    "Response",
+    "Role",
+]
 
 Api = Literal["chat", "completions"]
 """Chat turns, or one text that the model goes on with (for models without a chat template)."""
@@ -19,7 +29,9 @@ Finish = Literal["stop", "length", "tool_calls"]
 """How a usable response ended: by itself or at a stop text, at the limit of tokens, or with tools
 to be called."""
 PASSED_ON = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format"})
-"""What `Request.extra` may hold."""
+"""What changes a reply so much that whoever asks an ensemble means all its members to have it."""
+OURS = frozenset({"model", "messages", "prompt", "stream", "stream_options", "n", "max_tokens"})
+"""Fields of a body that follow from the rest of a `Request`; `Request.extra` may not hold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +40,16 @@ class Message:
 
     role: Role
     content: str
+    """Its text; of a turn in parts, that of all its texts."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """More of a turn with tools: "tool_calls" of the assistant's, "tool_call_id" of a tool's."""
+    """More of a turn: "tool_calls" of the assistant's, "tool_call_id" of a tool's, ..."""
+    parts: tuple[Mapping[str, Any], ...] = ()
+    """Content in parts, sent in place of the text where there is more than text: images."""
 
     def as_json(self) -> dict[str, Any]:
         """As OpenAI's chat API wants it."""
-        return {"role": self.role, "content": self.content, **self.extra}
+        content = list(self.parts) if self.parts else self.content
+        return {"role": self.role, "content": content, **self.extra}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +75,11 @@ class Request:
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
     """Told of each piece of the reply as it comes; None to have it in one piece."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of OpenAI's chat API that are passed on as they are, `PASSED_ON` only."""
+    """Fields of the body that are passed on as they are; none of `OURS`."""
 
     def __post_init__(self) -> None:
-        if unknown := self.extra.keys() - PASSED_ON:
-            raise ValueError(f"extra must hold {sorted(PASSED_ON)} only, got {sorted(unknown)}")
+        if ours := self.extra.keys() & OURS:
+            raise ValueError(f"extra must not hold {sorted(ours)}: they follow from the rest")
 
     @property
     def text(self) -> str:
@@ -88,8 +104,12 @@ class Response:
     """None where nobody knows the price: "unpriced", never free."""
     n_attempts: int = 1
     """Times it was sent, failed ones included."""
+    unsettled_usd: float = 0.0
+    """What it may cost beyond `cost_usd`, at most: its server has not counted its tokens."""
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     """As the model wrote them, where the request offers tools."""
+    reasoning: str = ""
+    """What it thought before, where the server tells that apart from the text."""
 
 
 class Endpoint(Protocol):

@@ -1,0 +1,37 @@
+"""Errors travel between processes whole."""
+
+import pickle
+
+import pytest
+
+from rlfocal.errors import Failure, MemberError, NobodyAnswered
+
+
+def test_a_member_error_comes_back_whole() -> None:
+    error = MemberError("m: slow", failure=Failure.RATE_LIMITED, status=429, retry_after_s=2.5)
+    error.add_note("in the call of member 'm'")
+    back = pickle.loads(pickle.dumps(error))
+    assert (str(back), back.failure, back.status, back.retry_after_s) == (
+        "m: slow", Failure.RATE_LIMITED, 429, 2.5,
+    )  # fmt: skip
+    assert back.__notes__ == error.__notes__
+
+
+def test_nobody_answered_comes_back_with_its_causes() -> None:
+    inner = MemberError("a: away", failure=Failure.UNREACHABLE)
+    back = pickle.loads(pickle.dumps(NobodyAnswered({"a": "away"}, {"a": inner})))
+    assert back.causes == {"a": "away"}
+    assert back.failures["a"].failure is Failure.UNREACHABLE
+
+
+@pytest.mark.parametrize("failure", list(Failure))
+def test_every_kind_of_failure_travels(failure: Failure) -> None:
+    assert pickle.loads(pickle.dumps(MemberError("x", failure=failure))).failure is failure
+
+
+def test_a_refusal_of_the_gateway_travels() -> None:
+    from rlfocal.gateway.errors import ApiError
+
+    error = ApiError(429, "overloaded", "too many", retry_after_s=1.0, extra={"members": {}})
+    back = pickle.loads(pickle.dumps(error))
+    assert (back.status, back.as_json(), back.headers) == (429, error.as_json(), error.headers)
