@@ -28,7 +28,7 @@ from rlfocal.gateway.wire.body import (
 from rlfocal.live import LiveQuery
 from rlfocal.pool.types import PASSED_ON, Message
 
-__all__ = ["ENSEMBLE", "ChatRequest", "first_mistake", "read_json", "read_request"]
+__all__ = ["ENSEMBLE", "ChatRequest", "first_mistake", "read_json", "read_request", "request_of"]
 
 ENSEMBLE = "rlfocal"
 """The model that is all members together."""
@@ -118,6 +118,17 @@ def read_request(body: bytes, members: Collection[str], settings: GatewaySetting
     found = read_json(body)
     if not isinstance(found, dict):
         raise ApiError(400, "invalid_type", "the body should be a JSON object")
+    return request_of(found, members, settings)
+
+
+def request_of(
+    found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+) -> ChatRequest:
+    """Read a chat completion that has been parsed; as `read_request`.
+
+    Raises:
+        ApiError: 400 or 404, naming the field and the remedy, never its value.
+    """
     _check_counts(found, settings)
     try:
         chat = ChatBody(**found)
