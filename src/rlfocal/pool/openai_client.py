@@ -19,6 +19,7 @@ import aiohttp
 
 from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.http_failures import connection_error, retry_after, timeout_error
+from rlfocal.pool.openai_body import body_of
 from rlfocal.pool.openai_reply import read_error, read_object, read_reply
 from rlfocal.pool.openai_stream import StreamedReply
 from rlfocal.pool.redaction import Secret, Withheld, excerpt
@@ -155,7 +156,7 @@ class OpenAIEndpoint:
     ) -> _Reply | MemberError:
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._post(self._body(request), request.on_text)
+                return await self._post(body_of(request, self._api), request.on_text)
         except TimeoutError:
             return timeout_error(where, timeout_s)
         except (aiohttp.ClientError, OSError, UnicodeError) as exc:
@@ -192,31 +193,6 @@ class OpenAIEndpoint:
                 trust_env=False,
             )
         return self._session
-
-    def _body(self, request: Request) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            **(request.extra if self._api == "chat" else {}),
-            "max_tokens": request.max_tokens,
-            "temperature": request.temperature,
-        }
-        if request.model:
-            body["model"] = request.model
-        if self._api == "chat":
-            body["messages"] = [message.as_json() for message in request.messages]
-        else:
-            body["prompt"] = request.text
-        if request.on_text is not None:
-            body |= {"stream": True, "stream_options": {"include_usage": True}}
-        for name in ("top_p", "seed"):
-            if (value := getattr(request, name)) is not None:
-                body[name] = value
-        if request.stop:
-            body["stop"] = list(request.stop)
-        if request.n_logprobs and self._api == "chat":
-            body |= {"logprobs": True, "top_logprobs": request.n_logprobs}
-        elif request.n_logprobs:
-            body["logprobs"] = request.n_logprobs
-        return body
 
     def _shown(self, text: str, *, prompt: str) -> str:
         """A server's own words, as far as they are fit to be shown."""
