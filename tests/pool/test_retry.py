@@ -115,6 +115,7 @@ def test_only_what_may_pass_is_repeated(failure: Failure) -> None:
         Failure.TIMEOUT,
         Failure.RATE_LIMITED,
         Failure.SERVER_ERROR,
+        Failure.OURS,
     )
     assert len(inner.timeouts) == (2 if repeated else 1)
     assert isinstance(reply, Response if repeated else MemberError)

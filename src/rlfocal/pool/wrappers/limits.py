@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
-__all__ = ["Limited"]
+__all__ = ["Limited", "Turns"]
 
 
-class Limited(Wrapper):
-    """Lets requests through in the order they came.
+class Turns:
+    """Places for requests under way, and moments at which they start; first come, first served.
 
-    Waiting counts against the caller's time, not as the server's latency. Requests a minute are
-    spread evenly, so that a server which counts by the second is not surprised either.
+    Requests a minute are spread evenly, so that a server which counts by the second is not
+    surprised either.
 
     Args:
-        endpoint: what is wrapped.
         concurrency: requests under way at once.
         per_minute: requests started in a minute; None for no limit.
         clock: seconds that only grow.
@@ -31,14 +30,8 @@ class Limited(Wrapper):
     """
 
     def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        concurrency: int,
-        per_minute: float | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, concurrency: int, per_minute: float | None, clock: Callable[[], float]
     ) -> None:
-        super().__init__(endpoint)
         if concurrency < 1 or (per_minute is not None and per_minute <= 0):
             raise ValueError(
                 "concurrency must be at least 1 and per_minute above 0, got "
@@ -49,20 +42,25 @@ class Limited(Wrapper):
         self._next, self._clock = clock(), clock
         self._turns = asyncio.Lock()
 
-    async def send(self, request: Request, *, timeout_s: float) -> Response:
-        """Answer one request; as `Endpoint.send`."""
-        end = self._clock() + timeout_s
-        async with AsyncExitStack() as place:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await place.enter_async_context(self._places)
-                    await self._turn(end)
-            except TimeoutError:
-                raise _waited(timeout_s) from None
-            left = end - self._clock()
-            if left <= 0:
-                raise _waited(timeout_s)
-            return await self._endpoint.send(request, timeout_s=left)
+    async def take(self, end: float = math.inf) -> None:
+        """Wait for a place and for the next free moment.
+
+        Args:
+            end: by the clock; a moment after it is of no use.
+
+        Raises:
+            TimeoutError: the next free moment is too late.
+        """
+        await self._places.acquire()
+        try:
+            await self._turn(end)
+        except BaseException:
+            self._places.release()
+            raise
+
+    def give_back(self) -> None:
+        """Free the place."""
+        self._places.release()
 
     async def _turn(self, end: float) -> None:
         """Wait for the next free moment.
@@ -79,6 +77,49 @@ class Limited(Wrapper):
             if wait > 0:
                 await asyncio.sleep(wait)
             self._next = max(self._next, self._clock()) + self._every_s
+
+
+class Limited(Wrapper):
+    """Lets requests through in the order they came.
+
+    Waiting counts against the caller's time, not as the server's latency.
+
+    Args:
+        endpoint: what is wrapped.
+        concurrency: requests under way at once.
+        per_minute: requests started in a minute, evenly spread; None for no limit.
+        clock: seconds that only grow.
+
+    Raises:
+        ValueError: no request could ever pass.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        concurrency: int,
+        per_minute: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(endpoint)
+        self._turns, self._clock = Turns(concurrency, per_minute, clock), clock
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        """Answer one request; as `Endpoint.send`."""
+        end = self._clock() + timeout_s
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._turns.take(end)
+        except TimeoutError:
+            raise _waited(timeout_s) from None
+        try:
+            left = end - self._clock()
+            if left <= 0:
+                raise _waited(timeout_s)
+            return await self._endpoint.send(request, timeout_s=left)
+        finally:
+            self._turns.give_back()
 
 
 def _waited(timeout_s: float) -> MemberError:

@@ -13,7 +13,20 @@ from rlfocal.pool.told import Told
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
-__all__ = ["Retrying"]
+__all__ = ["Retrying", "drawn_wait"]
+
+
+def drawn_wait(attempt: int, first_s: float, most_s: float, rng: random.Random) -> float:
+    """Seconds before the next attempt: drawn between 0 and a bound that doubles (full jitter).
+
+    Args:
+        attempt: how often it has been tried; 1 or more.
+        first_s: bound after the first attempt.
+        most_s: bound of all waits.
+        rng: draws.
+    """
+    # From the 64th on the bound is the most wait by far, and a float would not hold it.
+    return rng.uniform(0, min(most_s, first_s * 2.0 ** min(attempt - 1, 63)))
 
 
 class Retrying(Wrapper):
@@ -79,7 +92,5 @@ class Retrying(Wrapper):
                 raise error  # it overslept; there is no time in which to fail in another way
 
     def _wait(self, attempt: int, asked_s: float | None) -> float:
-        # From the 64th on the bound is the most wait by far, and a float would not hold it.
-        bound = min(self._most, self._first * 2.0 ** min(attempt - 1, 63))
-        drawn = self._rng.uniform(0, bound)
+        drawn = drawn_wait(attempt, self._first, self._most, self._rng)
         return drawn if asked_s is None else max(drawn, asked_s)
