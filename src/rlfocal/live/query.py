@@ -37,6 +37,13 @@ class LiveQuery:
     """Fields that members are sent as they are, as in `rlfocal.pool.types.Request.extra`."""
     most_tokens: int | None = None
     """Of a reply; None for what members' settings allow."""
+    images: tuple[Mapping[str, Any], ...] = ()
+    """Parts of the question beside its text, in OpenAI's words."""
+
+    @property
+    def has_images(self) -> bool:
+        """True where only members that take images can be asked."""
+        return bool(self.images) or any(turn.parts for turn in self.history)
 
     @property
     def has_tools(self) -> bool:
@@ -54,6 +61,7 @@ class LiveQuery:
             whole=self.whole,
             extra=self.extra,
             most_tokens=self.most_tokens,
+            images=self.images,
         )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -15,20 +15,27 @@ from pydantic_core import ErrorDetails
 from rlfocal.errors import nearest
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.body import (
-    IGNORED,
-    SAMPLING,
-    Assistant,
-    ChatBody,
-    Content,
-    Extension,
-    Instruction,
-    Tool,
+from rlfocal.gateway.wire.body import NO_PLACE, OPTIONAL, SAMPLING, ChatBody, Extension
+from rlfocal.gateway.wire.fields import (
+    Told,
+    is_shallow,
+    refuse_names,
+    sort_out,
+    unknown_field,
 )
+from rlfocal.gateway.wire.messages import Conversation, read_turns
 from rlfocal.live import LiveQuery
 from rlfocal.pool.types import PASSED_ON, Message
 
-__all__ = ["ENSEMBLE", "ChatRequest", "first_mistake", "read_json", "read_request", "request_of"]
+__all__ = [
+    "ENSEMBLE",
+    "ChatRequest",
+    "first_mistake",
+    "read_json",
+    "read_request",
+    "request_of",
+    "who_is_asked",
+]
 
 ENSEMBLE = "rlfocal"
 """The model that is all members together."""
@@ -52,7 +59,11 @@ class ChatRequest:
     extension: Extension
     deadline_s: float
     ignored: tuple[str, ...] = field(default=())
-    """Fields that had no effect."""
+    """Fields that had no effect, in whole or in part."""
+    n: int = 1
+    """Replies that are wanted, of a member that is asked by its name."""
+    unknown: frozenset[str] = frozenset()
+    """Fields of the query's `extra` that OpenAI's API does not have: a server may."""
 
 
 def read_json(body: bytes) -> Any:
@@ -129,14 +140,76 @@ def request_of(
     Raises:
         ApiError: 400 or 404, naming the field and the remedy, never its value.
     """
-    _check_counts(found, settings)
+    given = _without_nulls(found)
+    refuse_names(given, ChatBody.model_fields)
+    _check_counts(given, settings)
     try:
-        chat = ChatBody(**found)
-    except (ValidationError, TypeError) as exc:
+        chat = ChatBody.model_validate(given)
+    except ValidationError as exc:
         raise _refusal(exc) from None
-    _check_sizes(chat, settings)
-    member, price = _model(chat.model, members)
+    member, price = who_is_asked(chat.model, members)
     extension = chat.rlfocal or Extension()
+    _check_fit(chat, extension, member, settings)
+    told = Told()
+    extra = _tools(chat, told)
+    query = _query(chat, extension, told, member, settings)
+    unknown = sort_out(
+        chat.model_extra or {}, ChatBody.model_fields, told, by_name=member is not None
+    )
+    if member is not None:
+        extra |= unknown
+        extra |= {name: value for name in OPTIONAL if (value := getattr(chat, name)) is not None}
+    query = replace(query, extra=extra)
+    _check_sizes(query, settings)
+    _tell_unused(chat, told, member)
+    deadline = extension.deadline_ms
+    deadline_s = settings.deadline_s if deadline is None else deadline / 1000
+    return ChatRequest(
+        model=chat.model,
+        member=member,
+        price=price,
+        query=query,
+        sampling={
+            name: value for name in SAMPLING if (value := getattr(chat, name)) not in (None, "", [])
+        },
+        stream=bool(chat.stream),
+        include_usage=bool(chat.stream_options and chat.stream_options.include_usage),
+        extension=extension,
+        deadline_s=min(deadline_s, settings.most_deadline_s),
+        ignored=told.names,
+        n=chat.n or 1,
+        unknown=frozenset(unknown),
+    )
+
+
+def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Null means absent, in our own extension, too."""
+    given = {name: value for name, value in found.items() if value is not None}
+    if isinstance(own := given.get("rlfocal"), dict):
+        given["rlfocal"] = {name: value for name, value in own.items() if value is not None}
+    return given
+
+
+def _tell_unused(chat: ChatBody, told: Told, member: str | None) -> None:
+    """What of the fields that we know has no effect."""
+    unused = NO_PLACE if member is not None else (*NO_PLACE, *OPTIONAL, *SAMPLING)
+    for name in unused:
+        value = getattr(chat, name)
+        # None of log-probabilities is what everybody gets.
+        if value is not None and not (name in NO_PLACE and not value):
+            told.add(name)
+    if chat.stream_options is not None:
+        others = chat.stream_options.model_extra or {}
+        refuse_names(others, (), "stream_options.")
+        for name, value in others.items():
+            if value is not None:
+                told.add(f"stream_options.{name}")
+
+
+def _check_fit(
+    chat: ChatBody, extension: Extension, member: str | None, settings: GatewaySettings
+) -> None:
+    """Refuse what whoever is asked cannot do."""
     if member is not None and extension.choices is not None:
         raise ApiError(
             400, "unsupported_parameter",
@@ -144,52 +217,50 @@ def request_of(
             "leave the choices out",
             param="rlfocal.choices",
         )  # fmt: skip
-    unused = IGNORED if member is not None else (*IGNORED, *SAMPLING)
-    deadline = extension.deadline_ms
-    deadline_s = settings.deadline_s if deadline is None else deadline / 1000
-    return ChatRequest(
-        model=chat.model,
-        member=member,
-        price=price,
-        query=_query(chat, extension, whole=member is not None),
-        sampling={name: value for name in SAMPLING if (value := getattr(chat, name)) is not None},
-        stream=bool(chat.stream),
-        include_usage=bool(chat.stream_options and chat.stream_options.include_usage),
-        extension=extension,
-        deadline_s=min(deadline_s, settings.most_deadline_s),
-        ignored=tuple(name for name in unused if getattr(chat, name) is not None),
-    )
+    n = chat.n or 1
+    if member is None and n > 1:
+        raise ApiError(
+            400, "unsupported_parameter",
+            "an ensemble gives one answer; leave n out, or ask a member by its name", param="n",
+        )  # fmt: skip
+    if n > settings.most_calls:
+        raise ApiError(
+            400, "invalid_value",
+            f"n is too large; at most {settings.most_calls} replies are made for one request",
+            param="n",
+        )  # fmt: skip
 
 
-def _refusal(exc: ValidationError | TypeError) -> ApiError:
+def _tools(chat: ChatBody, told: Told) -> dict[str, Any]:
+    """What is passed on to whoever is asked; without tools nothing that speaks of them."""
+    extra = {name: value for name in PASSED_ON if (value := getattr(chat, name)) is not None}
+    if extra.get("tools"):
+        return extra
+    if extra.get("tool_choice") not in (None, "none", "auto"):
+        raise ApiError(
+            400, "missing_parameter",
+            "tool_choice wants a tool to be called, and there are no tools; send tools, or leave "
+            "tool_choice out",
+            param="tools",
+        )  # fmt: skip
+    for name in ("tools", "tool_choice", "parallel_tool_calls"):
+        if extra.pop(name, None) and name != "tools":
+            told.add(name)
+    return extra
+
+
+def _refusal(exc: ValidationError) -> ApiError:
     """The first mistake as a client is told of it."""
-    if not isinstance(exc, ValidationError):
-        return ApiError(400, "invalid_type", "the body's fields should be named by strings")
     first = first_mistake(exc)
-    first_part, *others = first["loc"]
-    named = others[-1:] if first["type"] == "extra_forbidden" else []
-    between = others[: len(others) - len(named)]
-    path = [first_part, *(part for part in between if part not in _ROLES), *named]
-    param = ".".join(map(str, path))
-    if first["type"] == "extra_forbidden":
-        known = Extension.model_fields if path[:1] == ["rlfocal"] else ChatBody.model_fields
-        hint = nearest(str(path[-1])[:64], known) if len(path) <= 2 else "leave it out"
-        return ApiError(
-            400, "unknown_parameter", f"unknown field '{param[:128]}'; {hint}", param=param[:128]
-        )
+    # Parts of a path that name the kind of a value, and no field, look like tags.
+    path = [part for part in map(str, first["loc"]) if not part.startswith("<")]
+    param = ".".join(path)
+    if first["type"] == "extra_forbidden":  # in our own extension only
+        hint = nearest(path[-1][:64], Extension.model_fields)
+        return unknown_field(param, hint)
     if first["type"] == "missing":
         return ApiError(400, "missing_parameter", f"'{param}' is missing", param=param)
-    told = first["msg"]
-    if first["type"] == "union_tag_invalid":  # pydantic would repeat what it found
-        told = "role should be one of system, developer, user, assistant, tool"
-    return ApiError(400, "invalid_value", f"'{param[:128]}': {told}", param=param[:128])
-
-
-_ROLES = {
-    "system", "developer", "user", "assistant", "tool", "str", "list[TextPart]", "constrained-str",
-    "list[constrained-str]", "dict[str,any]",
-}  # fmt: skip
-"""Parts of a path that name a kind and no field."""
+    return ApiError(400, "invalid_value", f"'{param[:128]}': {first['msg']}", param=param[:128])
 
 
 def _check_counts(found: Mapping[str, Any], settings: GatewaySettings) -> None:
@@ -204,55 +275,39 @@ def _check_counts(found: Mapping[str, Any], settings: GatewaySettings) -> None:
             )  # fmt: skip
 
 
-def _check_sizes(chat: ChatBody, settings: GatewaySettings) -> None:
-    size = sum(len(_text(turn.content)) for turn in chat.messages)
-    size += sum(map(len, (chat.rlfocal and chat.rlfocal.choices) or ()))
+def _check_sizes(query: LiveQuery, settings: GatewaySettings) -> None:
+    """Of all that is read and passed on. Images are bounded by the body's length alone."""
+    for name, value in query.extra.items():
+        if not is_shallow(value):
+            raise ApiError(
+                400, "invalid_value", f"{name} is nested too deeply to be passed on", param=name
+            )
+    size = sum(len(turn.content) + _length(turn.extra) for turn in query.history)
+    size += len(query.system) + (0 if query.whole else len(query.prompt))
+    size += sum(map(len, query.choices)) + _length(query.extra)
     if size > settings.most_characters:
         raise ApiError(
             400, "context_length_exceeded",
-            f"messages and choices of {size} characters; at most {settings.most_characters} are "
-            "taken",
+            f"messages, tools and choices of {size} characters; at most "
+            f"{settings.most_characters} are taken",
             param="messages",
         )  # fmt: skip
-    for name in _DEEP:
-        if not _is_shallow(getattr(chat, name)):
-            raise ApiError(
-                400, "invalid_value", f"{name} is nested more than {_MOST_DEPTH} levels deep",
-                param=name,
-            )  # fmt: skip
-    for name in ("max_tokens", "max_completion_tokens"):
-        value = getattr(chat, name)
-        if value is not None and value > settings.most_tokens:
-            raise ApiError(
-                400, "invalid_value",
-                f"{name} is too large; at most {settings.most_tokens} are allowed", param=name,
-            )  # fmt: skip
 
 
-_DEEP = sorted(PASSED_ON)
-_MOST_DEPTH = 64
-
-
-def _is_shallow(value: Any) -> bool:
-    """Whether something that is passed on can be written again as deep as it is nested."""
-    level = [value]
-    for _ in range(_MOST_DEPTH):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return True
-    return False
+def _length(value: Mapping[str, Any]) -> int:
+    """Characters of something that is passed on, as JSON."""
+    return len(json.dumps(value, ensure_ascii=False)) if value else 0
 
 
 _PRICE = re.compile(r"[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?|\.[0-9]+")
 
 
-def _model(name: str, members: Collection[str]) -> tuple[str | None, float | None]:
-    """Member and price that a model's name stands for."""
+def who_is_asked(name: str, members: Collection[str]) -> tuple[str | None, float | None]:
+    """Member and price that a model's name stands for; None for the ensemble, and for its own.
+
+    Raises:
+        ApiError: 400 or 404, there is no such model.
+    """
     if name == ENSEMBLE:
         return None, None
     if name in members:
@@ -275,49 +330,60 @@ def _model(name: str, members: Collection[str]) -> tuple[str | None, float | Non
     )  # fmt: skip
 
 
-def _query(chat: ChatBody, extension: Extension, *, whole: bool) -> LiveQuery:
+def _query(
+    chat: ChatBody, extension: Extension, told: Told, member: str | None, settings: GatewaySettings
+) -> LiveQuery:
     """The question and what came before it."""
-    system = [_text(turn.content) for turn in chat.messages if isinstance(turn, Instruction)]
-    turns = [turn for turn in chat.messages if not isinstance(turn, Instruction)]
-    asked = [turn for turn in turns if turn.role == "user"]
-    if not asked or not _text(asked[-1].content).strip():
-        raise ApiError(
-            400, "missing_parameter", "no user message with a text: there is nothing to answer",
-            param="messages",
-        )  # fmt: skip
-    extra = {name: value for name in PASSED_ON if (value := getattr(chat, name)) is not None}
+    said = read_turns(chat.messages, told, member=member)
+    said, asked = _question(said, by_name=member is not None)
+    turns = said.turns
     # A question that is not put last, or with tools, stands in a conversation that no template
     # could be filled with.
-    whole = whole or bool(chat.tools) or turns[-1].role != "user"
-    whole = whole or any(isinstance(turn, Tool) for turn in turns)
-    history = [_message(turn) for turn in turns]
-    wanted = [n for n in (chat.max_tokens, chat.max_completion_tokens) if n is not None]
+    whole = member is not None or bool(chat.tools) or turns[-1].role != "user"
+    whole = whole or any(turn.role == "tool" for turn in turns)
     return LiveQuery(
-        prompt=_text(asked[-1].content),
+        prompt=asked.content,
         choices=tuple(extension.choices or ()),
         task=extension.task,
-        history=tuple(history if whole else history[:-1]),
-        system="\n\n".join(filter(None, system)),
+        history=turns if whole else turns[:-1],
+        system="\n\n".join(filter(None, said.system)),
         answers=extension.answers,
         whole=whole,
-        extra=extra,
-        most_tokens=min(wanted, default=None),
+        most_tokens=_most_tokens(chat, told, settings),
+        images=() if whole else tuple(part for part in asked.parts if part["type"] != "text"),
     )
 
 
-def _message(turn: Any) -> Message:
-    text = _text(turn.content)
-    if isinstance(turn, Assistant) and turn.tool_calls:
-        unsent: Any = {"index": True, "function": {"parsed_arguments"}}
-        calls = [call.model_dump(exclude=unsent) for call in turn.tool_calls]
-        return Message("assistant", text, {"tool_calls": calls})
-    if isinstance(turn, Tool):
-        return Message("tool", text, {"tool_call_id": turn.tool_call_id})
-    return Message(turn.role, text)
+def _question(said: Conversation, *, by_name: bool) -> tuple[Conversation, Message]:
+    """The conversation, and the turn that asks something.
+
+    Where no user says anything, the last word of the system is the question; a member that is asked
+    by its name gets what there is.
+    """
+    asked = [
+        turn for turn in said.turns if turn.role == "user" and (turn.content.strip() or turn.parts)
+    ]
+    if asked:
+        return said, asked[-1]
+    told = [text for text in said.system if text.strip()]
+    if by_name and (told or any(turn.content.strip() or turn.extra for turn in said.turns)):
+        return said, Message("user", told[-1] if told else said.turns[-1].content)
+    if told and not any(turn.role == "user" for turn in said.turns):
+        question = Message("user", told.pop())
+        return Conversation(tuple(told), (*said.turns, question)), question
+    raise ApiError(
+        400, "missing_parameter", "no message with a text: there is nothing to answer",
+        param="messages",
+    )  # fmt: skip
 
 
-def _text(content: Content | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    parts: Sequence[Any] = content
-    return "".join(part.text for part in parts)
+def _most_tokens(chat: ChatBody, told: Told, settings: GatewaySettings) -> int | None:
+    """Of a reply; more than may be asked for is shortened, as agents ask for a lot by default."""
+    wanted = []
+    for name in ("max_tokens", "max_completion_tokens"):
+        value = getattr(chat, name)
+        if value is not None and value > settings.most_tokens:
+            told.add(f"{name}: shortened to {settings.most_tokens}")
+        if value is not None:
+            wanted.append(min(value, settings.most_tokens))
+    return min(wanted, default=None)

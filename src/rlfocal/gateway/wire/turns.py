@@ -1,0 +1,120 @@
+"""The shape of one turn of a conversation, as clients of all kinds send it.
+
+A turn may have fields that nobody here knows: `rlfocal.gateway.wire.messages` says what becomes of
+them. Where a value may be of two kinds, the one that was sent is held against what it should be, so
+that a mistake is told in the words of that kind.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+__all__ = [
+    "Lenient",
+    "Named",
+    "Object",
+    "Part",
+    "Short",
+    "Some",
+    "Text",
+    "ToolCall",
+    "Turn",
+    "kinds",
+]
+
+_T = TypeVar("_T")
+Short = Annotated[str, Field(max_length=256)]
+Id = Annotated[str, Field(max_length=16_384)]
+"""Some clients keep a model's signature in the name of a call."""
+Some = Annotated[list[_T], Field(fail_fast=True)]
+"""A list of which the first mistake is told: half a million of them would take seconds to tell."""
+Object = dict[str, Any]
+_MOST_PARTS, _MOST_CALLS = 1024, 128
+
+
+class Lenient(BaseModel):
+    """What may have fields that nobody here knows."""
+
+    model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
+
+
+_TAGS: tuple[tuple[type, str], ...] = (
+    (str, "<text>"), (list, "<list>"), (dict, "<object>"), (BaseModel, "<object>"),
+)  # fmt: skip
+"""They never look like a field's name, so that they can be left out of its path."""
+Text = Annotated[str, Tag("<text>")]
+Named = Annotated[Object, Tag("<object>")]
+
+
+def _tag(value: Any) -> str | None:
+    return next((tag for kind, tag in _TAGS if isinstance(value, kind)), None)
+
+
+def kinds(told: str) -> Discriminator:
+    """Chooses among a text, a list and an object by what is there.
+
+    Args:
+        told: of a value that is none of those that may be there.
+    """
+    return Discriminator(_tag, custom_error_type="kind", custom_error_message=told)
+
+
+class Part(Lenient):
+    """A piece of a message: a text, an image, or what is refused in plain words."""
+
+    type: Short | None = None
+    text: str | None = None
+    refusal: str | None = None
+    image_url: Annotated[Text | Named, kinds("should hold a url")] | None = None
+
+
+Piece = Annotated[
+    Text | Annotated[Part, Tag("<object>")],
+    kinds("should be an object with a type, such as {'type': 'text', ...}"),
+]
+Content = Annotated[
+    Text | Annotated[list[Piece], Field(fail_fast=True, max_length=_MOST_PARTS), Tag("<list>")],
+    kinds("should be a text or a list of parts"),
+]
+
+
+class CalledFunction(Lenient):
+    """Which function was called, with what."""
+
+    name: Short
+    arguments: Annotated[Text | Named, kinds("should be JSON in a text, or an object")] | None = (
+        None
+    )
+    parsed_arguments: Any = None
+    """As OpenAI's client reads them; not passed on."""
+
+
+class ToolCall(Lenient):
+    """One call of a tool."""
+
+    id: Id | None = None
+    type: Short | None = None
+    function: CalledFunction | None = None
+    index: int | None = None
+    """Some servers number calls in whole replies, too, and clients send back what they got."""
+    extra_content: Object | None = None
+
+
+class Turn(Lenient):
+    """One message."""
+
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: Content | None = None
+    name: Short | None = None
+    tool_calls: Annotated[list[ToolCall], Field(fail_fast=True, max_length=_MOST_CALLS)] | None = (
+        None
+    )
+    tool_call_id: Id | None = None
+    function_call: CalledFunction | None = None
+    """As calls of tools were once written; read as one of them."""
+    refusal: str | None = None
+    extra_content: Object | None = None
+    parsed: Any = None
+    """As OpenAI's client reads the text; not passed on."""
