@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.pool.prompting import letter_scores
+from rlfocal.pool.prompting import asked_logprobs, letter_scores, letters_told
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Response
 from rlfocal.records.answers import KINDS, Extractor
@@ -37,6 +37,9 @@ class Grade(NamedTuple):
     """In [0, 1]; None where there is neither a label nor a scorer."""
     choice_scores: tuple[float, ...] | None
     """Log-probability of each option, where the member is asked for it."""
+    n_bounds: int = 0
+    """Of these, how many are no more than what the option can be at most: its letter was not among
+    the tokens that the server told."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,9 @@ class Grader:
         """
         choices, label = query["choices"], query["label"]
         reader = self._reader(query)
-        scores = None
+        scores, n_bounds = None, 0
         if choices and member.answers == "option-scores":
-            scores = letter_scores(reply.first_logprobs or {}, len(choices))
-            best = None if scores is None else max(range(len(scores)), key=scores.__getitem__)
-            answer = None if best is None else OPTION_LETTERS[best]
+            answer, scores, n_bounds = _scored_options(reply, member, len(choices))
         else:
             answer = reader.extract(reply.text, truncated=reply.finish == "length")
         score = None
@@ -86,7 +87,7 @@ class Grader:
             score = self._scored(query, reply.text)
         elif label is not None:
             score = float(answer is not None and reader.equal(answer, label))
-        return Grade(answer, score, scores)
+        return Grade(answer, score, scores, n_bounds)
 
     @property
     def answers(self) -> str | dict[str, str]:
@@ -120,6 +121,19 @@ class Grader:
                 f"the scorer gave {value} for query '{query['query_id']}'; it should lie in [0, 1]"
             )
         return value
+
+
+def _scored_options(
+    reply: Response, member: MemberSettings, n_options: int
+) -> tuple[str | None, tuple[float, ...] | None, int]:
+    """The likeliest letter that was told, the options' scores, and how many are only bounds."""
+    logprobs = reply.first_logprobs or {}
+    scores = letter_scores(logprobs, n_options, n_asked=asked_logprobs(member))
+    if scores is None:
+        return None, None, 0
+    told = [k for k, known in enumerate(letters_told(logprobs, n_options)) if known]
+    best = max(told, key=scores.__getitem__)
+    return OPTION_LETTERS[best], scores, n_options - len(told)
 
 
 def load_scorer(spec: str) -> Scorer:

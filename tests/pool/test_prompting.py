@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.prompting import Question, letter_scores, request_for
+from rlfocal.pool.prompting import Question, letter_scores, letters_told, request_for
 from rlfocal.pool.settings import MemberSettings, Shot
 from rlfocal.pool.types import Message
 
@@ -53,12 +54,16 @@ def test_what_a_question_holds_is_no_placeholder(prompt: str, options: list[str]
 
 
 def test_option_scores_need_one_token_and_samples_their_own_seeds() -> None:
-    scored = request_for(member(answers="option-scores", max_tokens=99, seed=7), CHOICE, sample=2)
-    assert (scored.max_tokens, scored.seed) == (1, 9)
-    assert scored.n_logprobs > 0
+    asker = member(answers="option-scores", max_tokens=99, seed=7, stop=["\n"])
+    scored = request_for(asker, CHOICE, sample=2)
+    # A stop text as the first token would take the log-probabilities away.
+    assert (scored.max_tokens, scored.n_logprobs, scored.stop) == (1, 20, ())
+    assert scored.seed != request_for(asker, CHOICE).seed
+    more = member(answers="option-scores", n_logprobs=1000)
+    assert request_for(more, CHOICE).n_logprobs == 1000
     # An open question has no letters to score.
-    spoken = request_for(member(answers="option-scores", max_tokens=99), Question("Why?"))
-    assert (spoken.max_tokens, spoken.n_logprobs) == (99, 0)
+    spoken = request_for(asker, Question("Why?"))
+    assert (spoken.max_tokens, spoken.n_logprobs, spoken.stop) == (99, 0, ("\n",))
 
 
 def test_letters_count_with_and_without_a_space_and_others_do_not() -> None:
@@ -69,7 +74,8 @@ def test_letters_count_with_and_without_a_space_and_others_do_not() -> None:
     scores = letter_scores(logprobs, 3)
     assert scores is not None
     assert [round(math.exp(s), 6) for s in scores[:2]] == [0.3, 0.3]
-    assert scores[2] < min(logprobs.values())
+    assert scores[2] == min(logprobs.values())  # no likelier than the least of them
+    assert letters_told(logprobs, 3) == (True, True, False)
 
 
 def test_without_any_letter_there_are_no_scores() -> None:
@@ -78,14 +84,50 @@ def test_without_any_letter_there_are_no_scores() -> None:
     assert letter_scores({"E": -0.5}, 4) is None
 
 
+def test_a_letter_that_is_not_told_is_no_likelier_than_what_is_left() -> None:
+    """A server that tells of one token alone leaves little for all others."""
+    scores = letter_scores({"A": math.log(0.99)}, 2)
+    assert scores is not None
+    assert scores[1] == pytest.approx(math.log(0.01))
+    certain = letter_scores({"A": 0.0}, 2)
+    assert certain is not None
+    assert certain[0] == 0
+    assert -20 < certain[1] < -10  # the server's own rounding
+
+
+def test_one_token_more_than_asked_for_bounds_nothing() -> None:
+    """Some servers add the token that was drawn, however unlikely."""
+    logprobs = {"A": -1.0, "x": -2.0, "drawn": -30.0}
+    assert letter_scores(logprobs, 2, n_asked=2) == (-1.0, -2.0)
+    assert letter_scores(logprobs, 2, n_asked=3) == (-1.0, -30.0)
+
+
+def test_minus_infinity_is_a_score_like_others_and_no_number_is_none() -> None:
+    told = {"A": -math.inf, "B": -0.1, "C": -9999.0, "D": math.nan, "x": math.inf}
+    assert letter_scores(told, 4) == (-103.0, -0.1, -103.0, -103.0)
+    assert letters_told(told, 4) == (True, True, True, False)
+    assert letter_scores({"A": math.nan}, 2) is None
+
+
 @given(
-    st.dictionaries(st.sampled_from(["A", " A", "B", "C", "\tC", "x"]), st.floats(-30, 0)),
+    st.dictionaries(
+        st.sampled_from(["A", " A", "B", "C", "\tC", "x"]),
+        st.floats(-30, 0) | st.just(-math.inf) | st.just(math.nan),
+    ),
     st.integers(1, 3),
+    st.integers(1, 30) | st.none(),
 )
-def test_letter_scores_are_finite_and_never_above_zero_together(
-    logprobs: dict[str, float], n_options: int
+def test_letter_scores_are_finite_and_what_is_not_told_is_never_above_what_is(
+    logprobs: dict[str, float], n_options: int, n_asked: int | None
 ) -> None:
-    scores = letter_scores(logprobs, n_options)
-    if scores is not None:
-        assert len(scores) == n_options
-        assert all(math.isfinite(score) for score in scores)
+    scores = letter_scores(logprobs, n_options, n_asked=n_asked)
+    told = letters_told(logprobs, n_options)
+    assert (scores is None) == (not any(told))
+    if scores is None:
+        return
+    assert len(scores) == n_options
+    assert all(math.isfinite(score) for score in scores)
+    if n_asked is None:
+        known = [score for score, known in zip(scores, told, strict=True) if known]
+        bounds = [score for score, known in zip(scores, told, strict=True) if not known]
+        assert not bounds or max(bounds) <= min(known)

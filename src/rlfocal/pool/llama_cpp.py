@@ -1,7 +1,9 @@
 """A GGUF file answered by llama.cpp in this process, through `xllamacpp`.
 
 The engine runs on threads of its own and is spoken to over the loopback interface, behind a key
-that only this process knows: so a call that is given up is cancelled there, too.
+that only this process knows: so a call that is given up is cancelled there, too. What llama.cpp
+would do by default and no other server does is turned off, so that temperature means what it means
+elsewhere, and a score does not depend on what was asked before.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from rlfocal.errors import ConfigError
@@ -19,7 +22,7 @@ from rlfocal.pool.types import Request, Response
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LlamaCppEndpoint"]
+__all__ = ["LlamaCppEndpoint", "plain"]
 
 _BLOCK = 1 << 20
 _CACHE_MIB = 512
@@ -41,7 +44,7 @@ class LlamaCppEndpoint:
         """Answer one request; as `Endpoint.send`."""
         if self._client is None:
             raise RuntimeError("open the endpoint first: async with endpoint: ...")
-        return await self._client.send(request, timeout_s=timeout_s)
+        return await self._client.send(plain(request), timeout_s=timeout_s)
 
     def _load(self) -> OpenAIEndpoint:
         settings, path = self._settings, self._settings.path
@@ -62,6 +65,9 @@ class LlamaCppEndpoint:
         params.port, params.api_keys = 0, [key]
         params.offline, params.ui, params.endpoint_slots = True, False, False
         params.cache_ram_mib = _CACHE_MIB  # prompts seen before; left alone it takes 8 GiB
+        # Models that look back a little way only (gemma) would otherwise evaluate the whole prompt
+        # each time, however much of it was the same: no prompt could be cut back to what is kept.
+        params.swa_full = True
         params.warmup, params.verbosity = False, -1
         try:
             self._server = xllamacpp.Server(params)
@@ -92,6 +98,26 @@ class LlamaCppEndpoint:
     async def __aexit__(self, *exc: object) -> None:
         """Close it."""
         await self.close()
+
+
+def plain(request: Request) -> Request:
+    """The request without what llama.cpp adds to OpenAI's API unasked; what it says itself counts.
+
+    A draw is from all tokens unless the request says otherwise (llama.cpp: from those of the first
+    40 that are among the likeliest 95 % and at least .05 as likely as the likeliest). Where
+    log-probabilities are asked for the prompt is evaluated whole: from llama.cpp's prompt cache
+    they differ by up to .08.
+
+    >>> plain(Request((), temperature=1)).extra
+    {'top_k': 0, 'min_p': 0.0}
+    """
+    own: dict[str, Any] = {}
+    if request.temperature > 0:
+        own |= {"top_k": 0, "min_p": 0.0}
+        request = request if request.top_p is not None else replace(request, top_p=1.0)
+    if request.n_logprobs:
+        own["cache_prompt"] = False
+    return replace(request, extra={**own, **request.extra}) if own else request
 
 
 def _check(path: Path, sha256: str | None) -> None:
