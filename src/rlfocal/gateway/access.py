@@ -134,6 +134,11 @@ class Access:
                 429, decision.code, decision.message, retry_after_s=decision.retry_after_s
             )
 
+    def charge(self, key: Key) -> None:
+        """Take one request out of what a key may make a minute, soon, though none came of it."""
+        if key.limits.requests_per_minute is not None:
+            self._writer.put(lambda c: self._store.ledger.charge(c, key, self._clock()))
+
     def finish(self, row: Callable[[], RequestRow]) -> None:
         """Write a request down and settle it, soon; a second time counts nothing.
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import sqlalchemy as sa
 from starlette.applications import Starlette
@@ -17,15 +18,16 @@ from starlette.routing import Route
 
 from rlfocal.gateway.chat import chat_completions
 from rlfocal.gateway.dashboard.routes import Dashboard
+from rlfocal.gateway.door import key_of, take_body
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import judged, read_judgement
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.http import Guard, JsonResponse, as_api_error, error_response, read_body, route
+from rlfocal.gateway.http import Guard, JsonResponse, as_api_error, error_response, route
 from rlfocal.gateway.openapi import describe
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.waiting import until_written
-from rlfocal.gateway.wire.request import ENSEMBLE
+from rlfocal.gateway.wire.request import ENSEMBLE, who_is_asked
 from rlfocal.pool.settings import OpenAISettings
 
 __all__ = ["build_app"]
@@ -52,9 +54,10 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
     secrets = _secrets(gateway)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with gateway:
-            yield
+            # So that the server's connections know of each other.
+            yield {"connections": gateway.connections}
 
     async def refuse(_: Request, exc: Exception) -> Response:
         return error_response(as_api_error(exc) or ApiError(500, "internal_error", "a fault"))
@@ -81,8 +84,7 @@ def _secrets(gateway: Gateway) -> tuple[str, ...]:
 
 
 async def _key(request: Request, *, admin: bool = False) -> Key:
-    gateway: Gateway = request.app.state.gateway
-    key = await gateway.access.key_of(request.headers.get("authorization"))
+    key = await key_of(request)
     if admin and not key.admin:
         raise ApiError(
             403, "admin_key_needed", "this needs a key made with `rlfocal keys add NAME --admin`"
@@ -103,13 +105,17 @@ async def show_model(request: Request) -> Response:
     await _key(request)
     gateway: Gateway = request.app.state.gateway
     name = request.path_params["name"]
-    if name != ENSEMBLE and name not in gateway.member_names:
-        raise ApiError(404, "model_not_found", "no model of that name; see /v1/models")
+    try:
+        who_is_asked(name, gateway.member_names)  # "rlfocal:0.02" can be, too
+    except ApiError:
+        raise ApiError(
+            404, "model_not_found", "no model of that name; see /v1/models"
+        ) from None
     return JsonResponse(_model(gateway, name))
 
 
 def _model(gateway: Gateway, name: str) -> dict[str, str | int]:
-    owner = "rlfocal" if name == ENSEMBLE else "member"
+    owner = "member" if name in gateway.member_names else "rlfocal"
     return {"id": name, "object": "model", "created": int(gateway.started_at), "owned_by": owner}
 
 
@@ -117,7 +123,7 @@ async def take_feedback(request: Request) -> Response:
     """Judge an answer; what is acknowledged is written."""
     gateway: Gateway = request.app.state.gateway
     key = await _key(request)
-    judgement = read_judgement(await read_body(request, gateway.settings))
+    judgement = read_judgement(await take_body(request, key))
     log = gateway.store.log
 
     def take(connection: sa.Connection) -> FeedbackRow | ApiError:

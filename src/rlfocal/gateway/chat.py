@@ -12,12 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from rlfocal.gateway.door import key_of, note_unsent, take_body
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.http import JsonResponse, read_body
+from rlfocal.gateway.http import JsonResponse
 from rlfocal.gateway.job import GONE, Job
+from rlfocal.gateway.pieces import Pieces
 from rlfocal.gateway.wire.replies import Completion, encode
 from rlfocal.gateway.wire.request import read_request
+from rlfocal.live.aside import aside
 from rlfocal.pool.openai_client import HOPS_HEADER, hops
 
 __all__ = ["chat_completions"]
@@ -32,13 +35,14 @@ async def chat_completions(request: Request) -> Response:
     """Answer a conversation."""
     started = asyncio.get_running_loop().time()
     gateway: Gateway = request.app.state.gateway
+    # Before the body: who has no key gets no byte of his read.
+    key = await key_of(request)
+    _count_hop(request)
+    body = await take_body(request, key)
+    chat = await aside(len(body), read_request, body, gateway.member_names, gateway.settings)
     with ExitStack() as held:
+        # After it: who sends slowly keeps nobody out.
         held.enter_context(gateway.flight())
-        # Before the body: who has no key gets no byte of his read.
-        key = await gateway.access.key_of(request.headers.get("authorization"))
-        _count_hop(request)
-        body = await read_body(request, gateway.settings)
-        chat = read_request(body, gateway.member_names, gateway.settings)
         job = Job(gateway, key, chat, started)
         if chat.stream:
             return await _streamed(job, request, gateway.settings.keep_alive_s, held)
@@ -77,7 +81,8 @@ async def _whole(job: Job, request: Request) -> Response:
         task.cancel()
         gone.cancel()
     shape = job.shape
-    return JsonResponse(shape.whole(done, job.own_s), headers=shape.headers())
+    whole = shape.whole(done, job.own_s)
+    return await aside(len(done.text), JsonResponse, whole, headers=shape.headers())
 
 
 async def _until_gone(request: Request) -> None:
@@ -90,9 +95,9 @@ def _ending() -> ApiError:
 
 
 async def _streamed(job: Job, request: Request, keep_alive_s: float, held: ExitStack) -> Response:
-    pieces: asyncio.Queue[str | None] = asyncio.Queue()
-    task = job.start(pieces.put_nowait)
-    task.add_done_callback(lambda _: pieces.put_nowait(None))
+    pieces = Pieces()
+    task = job.start(pieces.put)
+    task.add_done_callback(lambda _: pieces.end())
     got = asyncio.create_task(pieces.get())
     gone = asyncio.create_task(_until_gone(request))
     try:
@@ -112,38 +117,38 @@ async def _streamed(job: Job, request: Request, keep_alive_s: float, held: ExitS
         raise _ending()
     if first is None and (error := task.exception()) is not None:
         raise error
+    # With the work, not with the last byte: who reads slowly, or not at all, holds no place.
+    place = held.pop_all()
+    task.add_done_callback(lambda _: place.close())
+    note_unsent(request, lambda: pieces.size)
     return _Stream(
         _events(job, task, pieces, first, keep_alive_s),
         task,
-        held.pop_all(),
         headers=job.shape.headers() if first is None else {"x-rlfocal-id": job.id},
     )
 
 
 class _Stream(StreamingResponse):
-    """Server-sent events; whatever ends them ends the work, too, and gives the place back."""
+    """Server-sent events; whatever ends them ends the work, too."""
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, events: AsyncIterator[bytes], task: _Task, held: ExitStack, **options: Any
-    ) -> None:
+    def __init__(self, events: AsyncIterator[bytes], task: _Task, **options: Any) -> None:
         super().__init__(events, **options)
-        self._task, self._held = task, held
+        self._task = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        with self._held:
-            try:
-                await super().__call__(scope, receive, send)
-            finally:
-                self._task.cancel()
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._task.cancel()
 
 
 async def _events(
     job: Job,
     task: _Task,
-    pieces: asyncio.Queue[str | None],
+    pieces: Pieces,
     piece: str | None,
     keep_alive_s: float,
 ) -> AsyncIterator[bytes]:

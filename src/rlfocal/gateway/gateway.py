@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from rlfocal.errors import ConfigError, DatabaseError, nearest
 from rlfocal.gateway.access import Access
+from rlfocal.gateway.bodies import Bodies
+from rlfocal.gateway.connections import Connections
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.policies import Policies
@@ -72,6 +74,7 @@ class Gateway:
             fair_s=settings.circuit_fair_s,
         )
         self._pool = LivePool(pool, circuits=circuits)
+        self._pool.check_keys()
         self._by_name = {member.name: member for member in self._pool.members}
         self.checkpoint = checkpoint
         self._ensemble = self._ensemble_of(checkpoint)
@@ -87,6 +90,7 @@ class Gateway:
         )
         self.policies = Policies(self, folder)
         self.metrics = Metrics(self)
+        self.bodies, self.connections = Bodies(settings), Connections(settings)
         self.n_in_flight = 0
         self.started_at = time.time()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -205,7 +209,12 @@ class Gateway:
             await self.recent.load()
             await asyncio.to_thread(self._warm_up)
             await opened.enter_async_context(
-                _background(self.recent.follow(), self.policies.follow(), self._keep_house())
+                _background(
+                    self.recent.follow(),
+                    self.policies.follow(),
+                    self._keep_house(),
+                    self.connections.watch(),
+                )
             )
             opened.push_async_callback(self._end_requests)
             self._open = opened.pop_all()

@@ -1,8 +1,7 @@
-"""What all routes share: a body read within bounds, errors in OpenAI's shape, safe headers."""
+"""What all routes share: errors in OpenAI's shape, safe headers, and who may pass an open door."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,11 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.job import unavailable
-from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.replies import encode
 from rlfocal.pool.redaction import redact
 
-__all__ = ["Guard", "Handler", "JsonResponse", "error_response", "read_body", "route"]
+__all__ = ["Guard", "Handler", "JsonResponse", "error_response", "route"]
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
@@ -104,42 +102,6 @@ def _where(exc: BaseException) -> str:
     return "caused by ".join(parts)
 
 
-async def read_body(request: Request, settings: GatewaySettings) -> bytes:
-    """Read a JSON body, and no more of it than is allowed.
-
-    Raises:
-        ApiError: 415 another type or an encoding, 413 too long, 408 too slow.
-    """
-    headers = request.headers
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        # A page of another origin can send anything else without asking us first.
-        raise ApiError(415, "unsupported_media_type", "send Content-Type: application/json")
-    if headers.get("content-encoding", "identity").lower() != "identity":
-        raise ApiError(415, "unsupported_media_type", "send the body without Content-Encoding")
-    most = settings.most_body_bytes
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > most:
-        raise _too_long(most)
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(settings.body_timeout_s):
-            async for part in request.stream():
-                size += len(part)
-                if size > most:
-                    raise _too_long(most)
-                parts.append(part)
-    except TimeoutError:
-        raise ApiError(
-            408, "body_timeout", f"the body did not come within {settings.body_timeout_s:g} s"
-        ) from None
-    return b"".join(parts)
-
-
-def _too_long(most: int) -> ApiError:
-    return ApiError(413, "body_too_large", f"a body of more than {most} bytes; send less")
-
-
 class Guard:
     """Stands before all routes: safe headers on every reply, and who may speak to an open door.
 
@@ -178,6 +140,8 @@ class Guard:
 
 
 def _is_for_us(scope: Scope) -> bool:
+    if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+        return False  # whoever stands before us may have believed the other one
     headers: Mapping[bytes, bytes] = dict(scope["headers"])
     host = headers.get(b"host", b"").decode("latin-1").lower()
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host

@@ -1,6 +1,7 @@
 """How HTTP is spoken: a request's head is bounded in bytes and in seconds, before any key is seen.
 
-uvicorn waits for the end of a head for ever, and takes as much of it as comes.
+uvicorn waits for the end of a head for ever, takes as much of it as comes, and keeps a connection
+for ever that sends an empty line now and then. How many there may be is `connections`' affair.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from rlfocal.gateway.connections import Connections, Standing
 
 __all__ = ["OPTIONS", "BoundedProtocol", "OwnProcess"]
 
@@ -38,37 +41,54 @@ class OwnProcess(uvicorn.Server):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
+    standing: Standing
     _n_head = 0
     """Bytes of a head that has not ended."""
     _in_head = True
     _timer: TimerHandle | None = None
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way: its head is there, and it has not been answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a head."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self.standing = Standing(self.loop.time())
+        if self._others is None or self._others.enter(self):
+            self._hurry()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._stop_waiting()
+        if self._others is not None:
+            self._others.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what comes, unless a head gets too long."""
         super().data_received(data)
-        if not self._in_head:
-            return
-        self._n_head += len(data)
-        if self._n_head > MOST_HEAD_BYTES:
-            self._refuse(b"431 Request Header Fields Too Large")
+        if self._in_head:
+            self._n_head += len(data)
+            if self._n_head > MOST_HEAD_BYTES:
+                self._refuse(b"431 Request Header Fields Too Large")
+                return
+        if not self.is_busy:
+            # Whatever it is (a head, an empty line, what is left of a body that was refused),
+            # uvicorn has stopped its own clock.
+            self._hurry()
 
     def on_message_begin(self) -> None:
         """Another head begins."""
         super().on_message_begin()
-        self._wait_for_head()
+        self._in_head, self._n_head = True, 0
+        state: dict[str, Any] = self.scope["state"]
+        state["connection"] = self
 
     def on_headers_complete(self) -> None:
         """It is there."""
+        self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
 
@@ -77,24 +97,34 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._n_head = 0
 
-    def _wait_for_head(self) -> None:
-        self._stop_waiting()
-        self._in_head, self._n_head = True, 0
-        self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, b"408 Request Timeout")
+    def on_response_complete(self) -> None:
+        """It may be closed now, if another needs its place."""
+        self.standing.since, self.standing.more_unsent = self.loop.time(), None
+        super().on_response_complete()
+
+    @property
+    def _others(self) -> Connections | None:
+        return self.app_state.get("connections")
+
+    def _hurry(self) -> None:
+        """Give a head so long to end; once that runs, nothing that comes prolongs it."""
+        if self._timer is None and not self.transport.is_closing():
+            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, b"408 Request Timeout")
 
     def _stop_waiting(self) -> None:
-        self._in_head = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _refuse(self, status: bytes) -> None:
         self._stop_waiting()
-        if not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if not self.is_busy:  # else it would stand in the middle of a reply
             self.transport.write(
                 b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             )
-            self.transport.close()
+        self.transport.close()
 
 
 OPTIONS: dict[str, Any] = {

@@ -22,6 +22,10 @@ class GatewaySettings(Settings):
     """Of a request; a longer one is refused before it is parsed."""
     body_timeout_s: Positive = 20.0
     """For a request's body to arrive."""
+    body_grace_s: Positive = 2.0
+    """After which it must have come with at least..."""
+    body_bytes_per_s: Count = 4096
+    """...so many bytes a second; a reply that is taken more slowly is broken off, too."""
     most_messages: Count = 256
     most_characters: Count = 400_000
     """Of all messages together."""
@@ -31,7 +35,16 @@ class GatewaySettings(Settings):
     most_calls: Count = 64
     """Calls that one request may lead to, repeats not counted."""
     in_flight: Count = 256
-    """Requests under way at once; more are turned away."""
+    """Requests under way at once; more are turned away. Of bodies on their way one key has an
+    eighth of it, so that slow ones are in nobody's way."""
+    most_connections: Count = 8192
+    """Open at once, and never more than half of the descriptors that the process may have; beyond
+    it, those that ask for nothing are closed, the oldest first."""
+    send_timeout_s: Positive = 30.0
+    """For a client to take something of what is sent."""
+    most_unsent_bytes: Count = 128 << 20
+    """That wait for clients to take them, all together; beyond it, those that wait longest are
+    closed."""
     deadline_s: Positive = 60.0
     """Of a request that names none."""
     most_deadline_s: Positive = 600.0

@@ -129,6 +129,17 @@ class Ledger:
         connection.execute(_RESERVE, held | {"until": now + lease_s})
         return Admitted()
 
+    def charge(self, connection: sa.Connection, key: Key, now: float) -> None:
+        """Take one request out of a key's bucket, if there is one, though none came of it."""
+        times = {"key_id": key.id, "now": now, **starts(now)}
+        row = connection.execute(_STANDING, times).mappings().one_or_none()
+        if row is None:
+            return
+        left, _ = _take_one(row, key_of_row(row).limits, now)
+        if left is not None:
+            at = now if row["at"] is None else max(now, row["at"])
+            connection.execute(self._put_bucket, {"key_id": key.id, "left": left, "at": at})
+
     def release(self, connection: sa.Connection, request_id: str) -> None:
         """Forget a request that was let pass and has not been made."""
         connection.execute(_RELEASE, {"wanted": request_id})

@@ -1,0 +1,62 @@
+"""What every request passes: its key is looked up, then its body is read in its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+from rlfocal.gateway.bodies import read_body
+from rlfocal.gateway.connections import of_scope
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.store.keys import Key
+
+if TYPE_CHECKING:
+    from rlfocal.gateway.gateway import Gateway
+
+__all__ = ["key_of", "note_unsent", "take_body"]
+
+
+async def key_of(request: Request) -> Key:
+    """Whose request it is.
+
+    Raises:
+        ApiError: 401.
+        DatabaseError: it cannot be looked up just now.
+    """
+    gateway: Gateway = request.app.state.gateway
+    key = await gateway.access.key_of(request.headers.get("authorization"))
+    connection = of_scope(request.scope)
+    if connection is not None:
+        connection.standing.owner = key.id
+    return key
+
+
+async def take_body(request: Request, key: Key) -> bytes:
+    """Read a body in its turn among those of the same key.
+
+    Raises:
+        ApiError: 429 too many of them, and as `read_body`.
+    """
+    gateway: Gateway = request.app.state.gateway
+    async with gateway.bodies.place(key):
+        try:
+            return await read_body(request, gateway.settings)
+        except ApiError as exc:
+            if exc.status == 408:
+                # It took as much as a request does, and must not be free.
+                gateway.access.charge(key)
+            raise
+
+
+def note_unsent(request: Request, size: Callable[[], int]) -> None:
+    """Have what waits for a client counted as well.
+
+    Args:
+        request: its request.
+        size: how many bytes wait.
+    """
+    connection = of_scope(request.scope)
+    if connection is not None:
+        connection.standing.more_unsent = size
