@@ -21,8 +21,17 @@ _TYPES = {
 }
 
 
+_FINAL = {"deadline_exceeded", "insufficient_quota", "internal_error", "tool_arguments_unreadable"}
+"""Codes of what is not to be tried again: a deadline is one for all tries together, a budget is not
+filled up by asking, and a fault of ours comes again."""
+
+
 class ApiError(RlfocalError):
     """One refusal.
+
+    Attributes:
+        final: whether clients are told not to try again by themselves: that would cost again what
+            this has cost, or more time than the request was given.
 
     Args:
         status: of HTTP.
@@ -48,6 +57,7 @@ class ApiError(RlfocalError):
         super().__init__(message)
         self.status, self.code, self.param = status, code, param
         self.retry_after_s, self.extra = retry_after_s, dict(extra or {})
+        self.final = code in _FINAL
         self._more = dict(headers or {})
 
     def as_json(self) -> dict[str, Any]:
@@ -68,6 +78,9 @@ class ApiError(RlfocalError):
             headers["WWW-Authenticate"] = "Bearer"
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(max(1, -int(-self.retry_after_s // 1)))
+        if self.final:
+            # OpenAI's and Anthropic's clients repeat 408, 409, 429 and 5xx unless they are told.
+            headers["x-should-retry"] = "false"
         return headers
 
 

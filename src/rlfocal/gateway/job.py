@@ -14,7 +14,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rlfocal.errors import DatabaseError
+from rlfocal.errors import DatabaseError, Failure
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.record import row_of
 from rlfocal.gateway.store.keys import Key
@@ -48,17 +48,26 @@ class Job:
         key: whose request it is.
         chat: the request.
         started: when its first byte came, by the event loop's clock.
+        id_prefix: of its id.
 
     Raises:
         ApiError: it cannot be asked.
     """
 
-    def __init__(self, gateway: Gateway, key: Key, chat: ChatRequest, started: float) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        key: Key,
+        chat: ChatRequest,
+        started: float,
+        *,
+        id_prefix: str = "chatcmpl-",
+    ) -> None:
         self._gateway, self._key, self.chat = gateway, key, chat
         self._started, self._created = started, time.time()
         # uvloop's clock tells whole milliseconds only.
         self._began = time.perf_counter()
-        self.id = f"chatcmpl-{secrets.token_hex(12)}"
+        self.id = f"{id_prefix}{secrets.token_hex(12)}"
         self._work: Work = self._begun()
         self._admitted = False
         self._tell: Tell | None = None
@@ -103,11 +112,25 @@ class Job:
                 if left <= 0:
                     raise _too_late(self.chat)
                 return await self._work.run(left, max_usd, self._tell)
+        except ApiError as exc:
+            exc.final = exc.final or self._would_cost_again(exc)
+            raise
         except TimeoutError:
             raise _too_late(self.chat) from None
         except DatabaseError as exc:
             _log.error("request %s: %s", self.id, exc)
             raise unavailable() from None
+
+    def _would_cost_again(self, error: ApiError) -> bool:
+        """Whether to try again would ask members again who have been asked.
+
+        Those who only said how long to wait may be asked again after that.
+        """
+        trace = self._work.trace
+        free = {Failure.CIRCUIT_OPEN.value, Failure.OURS.value}
+        if error.retry_after_s is not None:
+            free.add(Failure.RATE_LIMITED.value)
+        return trace.unsettled_usd > 0 or any(said.failure not in free for said in trace.calls)
 
     async def _admit(self) -> float:
         """Reserve what it may cost; dollars that it may cost."""
@@ -159,7 +182,7 @@ class Job:
             model=self.chat.model,
             trace=self._work.trace,
             explain=self.chat.extension.explain,
-            ignored=self.chat.ignored,
+            ignored=tuple(dict.fromkeys((*self.chat.ignored, *self._work.ignored))),
         )
 
     @property

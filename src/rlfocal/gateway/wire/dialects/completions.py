@@ -1,0 +1,109 @@
+"""/v1/completions: a prompt in, a text out; the prompt is asked as what a user says.
+
+Members answer conversations, so a prompt is answered and not continued, and what only a model that
+continues texts can do (a suffix, an echo) is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.dialects.chat import DONE, STILL, OpenAi
+from rlfocal.gateway.wire.dialects.dialect import Writer, data_event
+from rlfocal.gateway.wire.dialects.translating import Translation, mistake, unsupported
+from rlfocal.gateway.wire.replies import Completion, Shape
+from rlfocal.gateway.wire.request import ChatRequest
+
+__all__ = ["Completions"]
+
+_IGNORED = ("best_of", "logprobs")
+_OWN = {"prompt", "suffix", "echo", *_IGNORED}
+_OTHERS = ("messages", "tools", "tool_choice", "parallel_tool_calls", "response_format")
+"""Fields of chat completions that would change what this one means."""
+
+
+class Completions(OpenAi):
+    """Text completions."""
+
+    id_prefix = "cmpl-"
+
+    def read(
+        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+    ) -> tuple[ChatRequest, Writer]:
+        """As a conversation of one message."""
+        made = Translation({name: value for name, value in found.items() if name not in _OWN})
+        for name in _OTHERS:
+            if found.get(name) is not None:
+                raise unsupported(name, "is for /v1/chat/completions")
+        if found.get("suffix"):
+            raise unsupported("suffix", "members do not fill in the middle; leave it out")
+        if found.get("echo"):
+            raise unsupported("echo", "the prompt is not repeated; leave it out")
+        for name in _IGNORED:
+            if found.get(name) is not None:
+                made.ignore(name)
+        made.turn({"role": "user", "content": _prompt(found)}, "prompt")
+        made.origins["messages"] = made.origins["messages.0.content"] = "prompt"
+        chat = made.read(members, settings)
+        return chat, _Writer(chat.include_usage)
+
+
+def _prompt(found: Mapping[str, Any]) -> str:
+    prompt = found.get("prompt")
+    if prompt is None:
+        raise ApiError(400, "missing_parameter", "'prompt' is missing", param="prompt")
+    if isinstance(prompt, list) and len(prompt) == 1:
+        prompt = prompt[0]
+    if isinstance(prompt, str):
+        return prompt
+    if not isinstance(prompt, list):
+        raise mistake("prompt", "should be a string")
+    if prompt and all(isinstance(one, str) for one in prompt):
+        raise unsupported("prompt", "holds several prompts; send one in each request")
+    raise unsupported("prompt", "tokens are not read; send the text as a string")
+
+
+@dataclass(frozen=True)
+class _Writer:
+    include_usage: bool
+
+    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
+        return self._piece(shape, done.text, done.finish) | {
+            "usage": shape.usage(),
+            "rlfocal": shape.extension(done, own_s),
+        }
+
+    def first(self, shape: Shape) -> bytes:
+        return b""
+
+    def piece(self, text: str, shape: Shape) -> bytes:
+        return data_event(self._piece(shape, text, None))
+
+    def still(self) -> bytes:
+        return STILL
+
+    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
+        if done.text and not done.streamed:
+            yield self.piece(done.text, shape)
+        last = self._piece(shape, "", done.finish)
+        yield data_event(last | {"rlfocal": shape.extension(done, own_s)})
+        if self.include_usage:
+            yield data_event(self._head(shape) | {"choices": [], "usage": shape.usage()})
+        yield DONE
+
+    def failed(self, shape: Shape, error: ApiError) -> bytes:
+        return data_event(error.as_json()) + DONE
+
+    def _piece(self, shape: Shape, text: str, finish: str | None) -> dict[str, Any]:
+        choice = {"text": text, "index": 0, "logprobs": None, "finish_reason": finish}
+        return self._head(shape) | {"choices": [choice]}
+
+    def _head(self, shape: Shape) -> dict[str, Any]:
+        return {
+            "id": shape.id, "object": "text_completion", "created": shape.created,
+            "model": shape.model,
+        }  # fmt: skip

@@ -1,0 +1,165 @@
+"""/v1/messages: Anthropic's endpoint, whole and as events, for clients that speak only that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
+from rlfocal.gateway.wire.dialects.messages_body import translated
+from rlfocal.gateway.wire.replies import Completion, Shape
+from rlfocal.gateway.wire.request import ChatRequest
+
+__all__ = ["Messages"]
+
+_TYPES = {
+    400: "invalid_request_error", 401: "authentication_error", 403: "permission_error",
+    404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error",
+    503: "overloaded_error", 504: "timeout_error",
+}  # fmt: skip
+_STOPS = {"length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
+
+
+class Messages:
+    """Anthropic's Messages."""
+
+    id_prefix = "msg_"
+
+    def authorization(self, headers: Mapping[str, str]) -> str | None:
+        """Anthropic's clients send a key as x-api-key, a token as OpenAI's do."""
+        given = headers.get("authorization")
+        key = headers.get("x-api-key")
+        return f"Bearer {key}" if given is None and key is not None else given
+
+    def read(
+        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+    ) -> tuple[ChatRequest, Writer]:
+        """As a chat completion."""
+        return translated(found).read(members, settings), _Writer()
+
+    def headers(self, shape: Shape) -> dict[str, str]:
+        """By which Anthropic's clients name a request."""
+        return {"request-id": shape.id}
+
+    def error(self, error: ApiError) -> dict[str, Any]:
+        """Anthropic's error object, with our code and field in it."""
+        told = error.as_json()["error"]
+        kind = _TYPES.get(error.status)
+        if kind is None:
+            kind = "api_error" if error.status >= 500 else "invalid_request_error"
+        return {"type": "error", "error": told | {"type": kind}}
+
+
+class _Writer:
+    """Writes one message."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+
+    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
+        content: list[dict[str, Any]] = []
+        # A reply without anything is an empty text: clients look for one.
+        if done.text or not done.tool_calls:
+            content.append({"type": "text", "text": done.text})
+        for call in done.tool_calls:
+            content.append(_block(call) | {"input": _input(call)})
+        return _message(shape, content) | {
+            "stop_reason": _stop(done),
+            "usage": _usage(shape),
+            "rlfocal": shape.extension(done, own_s),
+        }
+
+    def first(self, shape: Shape) -> bytes:
+        return named_event({"type": "message_start", "message": _message(shape, [])})
+
+    def piece(self, text: str, shape: Shape) -> bytes:
+        opened = b""
+        if not self._is_open:
+            self._is_open = True
+            opened = _start(0, {"type": "text", "text": ""})
+        return opened + _delta(0, {"type": "text_delta", "text": text})
+
+    def still(self) -> bytes:
+        return named_event({"type": "ping"})
+
+    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
+        for call in done.tool_calls:
+            _input(call)  # before anything of it is told
+        if (done.text and not done.streamed) or not (self._is_open or done.tool_calls):
+            yield self.piece(done.text, shape)
+        k = 0
+        if self._is_open:
+            yield _stop_block(0)
+            k = 1
+        for call in done.tool_calls:
+            yield _start(k, _block(call) | {"input": {}})
+            arguments = call["function"].get("arguments") or "{}"
+            yield _delta(k, {"type": "input_json_delta", "partial_json": arguments})
+            yield _stop_block(k)
+            k += 1
+        yield named_event(
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": _stop(done), "stop_sequence": None},
+                "usage": _usage(shape),
+                "rlfocal": shape.extension(done, own_s),
+            }
+        )
+        yield named_event({"type": "message_stop"})
+
+    def failed(self, shape: Shape, error: ApiError) -> bytes:
+        return named_event(Messages().error(error))
+
+
+def _message(shape: Shape, content: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "id": shape.id, "type": "message", "role": "assistant", "model": shape.model,
+        "content": content, "stop_reason": None, "stop_sequence": None,
+        "usage": {"input_tokens": 0, "output_tokens": 0},
+    }  # fmt: skip
+
+
+def _usage(shape: Shape) -> dict[str, int]:
+    usage = shape.usage()
+    return {
+        "input_tokens": usage["prompt_tokens"], "output_tokens": usage["completion_tokens"],
+        "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+    }  # fmt: skip
+
+
+def _stop(done: Completion) -> str:
+    # Members do not say whether it was a stop sequence that ended a reply.
+    return _STOPS.get(done.finish) or ("tool_use" if done.tool_calls else "end_turn")
+
+
+def _block(call: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"]}
+
+
+def _input(call: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        found = json.loads(call["function"].get("arguments") or "{}")
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ApiError(
+            502, "tool_arguments_unreadable",
+            "a member called a tool with arguments that are no JSON object; ask again, or "
+            "another member",
+        )  # fmt: skip
+    return found
+
+
+def _start(k: int, block: Mapping[str, Any]) -> bytes:
+    return named_event({"type": "content_block_start", "index": k, "content_block": block})
+
+
+def _delta(k: int, delta: Mapping[str, Any]) -> bytes:
+    return named_event({"type": "content_block_delta", "index": k, "delta": delta})
+
+
+def _stop_block(k: int) -> bytes:
+    return named_event({"type": "content_block_stop", "index": k})

@@ -1,0 +1,210 @@
+"""/v1/responses: OpenAI's newer endpoint, whole and as its many kinds of events.
+
+An output item is a message or a call of a function. Ids of items are the gateway's; `call_id` is
+the member's own, so that a tool's result finds its call again.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.dialects.chat import STILL, OpenAi
+from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
+from rlfocal.gateway.wire.dialects.responses_body import translated
+from rlfocal.gateway.wire.replies import Completion, Shape
+from rlfocal.gateway.wire.request import ChatRequest
+
+__all__ = ["Responses"]
+
+_ECHOED: dict[str, Any] = {
+    "instructions": None, "max_output_tokens": None, "metadata": {}, "parallel_tool_calls": True,
+    "safety_identifier": None, "temperature": None, "text": {"format": {"type": "text"}},
+    "tool_choice": "auto", "tools": [], "top_p": None, "truncation": "disabled", "user": None,
+}  # fmt: skip
+"""Fields of the request that a reply repeats → what stands there where the request has none."""
+_UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+class Responses(OpenAi):
+    """OpenAI's Responses."""
+
+    id_prefix = "resp_"
+
+    def read(
+        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+    ) -> tuple[ChatRequest, Writer]:
+        """As a chat completion."""
+        chat = translated(found).read(members, settings)
+        return chat, _Writer(found)
+
+
+class _Writer:
+    """Writes one response.
+
+    Args:
+        asked: the request's body.
+    """
+
+    def __init__(self, asked: Mapping[str, Any]) -> None:
+        self._echo = {
+            name: default if asked.get(name) is None else asked[name]
+            for name, default in _ECHOED.items()
+        }
+        effort = asked.get("reasoning") or {}
+        self._echo["reasoning"] = {"effort": effort.get("effort"), "summary": None}
+        self._message_id = f"msg_{secrets.token_hex(12)}"
+        self._said: list[str] | None = None
+        self._n = 0
+
+    # Whole -------------------------------------------------------------------------------------
+
+    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
+        return self._ended(shape, done, own_s, self._items(done))
+
+    def _ended(
+        self, shape: Shape, done: Completion, own_s: float, items: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        reason = _UNFINISHED.get(done.finish)
+        usage = shape.usage()
+        more: dict[str, Any] = {
+            "completed_at": None if reason else int(time.time()),
+            "usage": {
+                "input_tokens": usage["prompt_tokens"],
+                "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+                "output_tokens": usage["completion_tokens"],
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": usage["total_tokens"],
+            },
+            "rlfocal": shape.extension(done, own_s),
+        }
+        if reason:
+            more["incomplete_details"] = {"reason": reason}
+        return self._response(shape, "incomplete" if reason else "completed", items) | more
+
+    def _items(self, done: Completion) -> list[dict[str, Any]]:
+        items = []
+        # A reply without anything is an empty message: clients look for one.
+        if done.text or self._said is not None or not done.tool_calls:
+            text = done.text if self._said is None else "".join(self._said)
+            status = "incomplete" if done.finish in _UNFINISHED else "completed"
+            items.append(self._message(status, [_text(text)]))
+        items.extend(map(_call, done.tool_calls))
+        return items
+
+    def _response(self, shape: Shape, status: str, items: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": shape.id, "object": "response", "created_at": shape.created, "status": status,
+            "background": False, "completed_at": None, "error": None, "incomplete_details": None,
+            "model": shape.model, "output": items, "previous_response_id": None, "store": False,
+            "usage": None, **self._echo,
+        }  # fmt: skip
+
+    def _message(self, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "type": "message", "id": self._message_id, "status": status, "role": "assistant",
+            "content": content,
+        }  # fmt: skip
+
+    # Events ------------------------------------------------------------------------------------
+
+    def first(self, shape: Shape) -> bytes:
+        begun = self._response(shape, "in_progress", [])
+        return self._event("response.created", response=begun) + self._event(
+            "response.in_progress", response=begun
+        )
+
+    def piece(self, text: str, shape: Shape) -> bytes:
+        opened = b"" if self._said is not None else self._open()
+        assert self._said is not None
+        self._said.append(text)
+        return opened + self._event(
+            "response.output_text.delta", **self._where, delta=text, logprobs=[]
+        )
+
+    def still(self) -> bytes:
+        return STILL
+
+    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
+        if done.text and not done.streamed:
+            yield self.piece(done.text, shape)
+        items = self._items(done)
+        if items[0]["type"] == "message":
+            if self._said is None:
+                yield self._open()
+            yield self._close(items[0])
+        for k, item in enumerate(items):
+            if item["type"] == "function_call":
+                yield self._called(k, item)
+        ended = self._ended(shape, done, own_s, items)
+        yield self._event(f"response.{ended['status']}", response=ended)
+
+    def failed(self, shape: Shape, error: ApiError) -> bytes:
+        told = error.as_json()["error"]
+        flat = {name: told[name] for name in ("code", "message", "param")}
+        code = "rate_limit_exceeded" if error.status == 429 else "server_error"
+        failed = self._response(shape, "failed", []) | {
+            "error": {"code": code, "message": told["message"]}
+        }
+        # As OpenAI does: by the first its clients fail, the second ends the response.
+        return self._event("error", **flat, error=told) + self._event(
+            "response.failed", response=failed
+        )
+
+    @property
+    def _where(self) -> dict[str, Any]:
+        return {"item_id": self._message_id, "output_index": 0, "content_index": 0}
+
+    def _open(self) -> bytes:
+        self._said = []
+        item = self._message("in_progress", [])
+        return self._event("response.output_item.added", output_index=0, item=item) + self._event(
+            "response.content_part.added", **self._where, part=_text("")
+        )
+
+    def _close(self, item: dict[str, Any]) -> bytes:
+        (part,) = item["content"]
+        return b"".join(
+            [
+                self._event(
+                    "response.output_text.done", **self._where, text=part["text"], logprobs=[]
+                ),
+                self._event("response.content_part.done", **self._where, part=part),
+                self._event("response.output_item.done", output_index=0, item=item),
+            ]
+        )
+
+    def _called(self, k: int, item: dict[str, Any]) -> bytes:
+        begun = item | {"arguments": "", "status": "in_progress"}
+        where = {"item_id": item["id"], "output_index": k}
+        given, kind = item["arguments"], "response.function_call_arguments"
+        return b"".join(
+            [
+                self._event("response.output_item.added", output_index=k, item=begun),
+                self._event(f"{kind}.delta", **where, delta=given),
+                self._event(f"{kind}.done", **where, name=item["name"], arguments=given),
+                self._event("response.output_item.done", output_index=k, item=item),
+            ]
+        )
+
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        event = {"type": kind, "sequence_number": self._n, **fields}
+        self._n += 1
+        return named_event(event)
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    return {
+        "type": "function_call", "id": f"fc_{secrets.token_hex(12)}",
+        "call_id": call.get("id") or f"call_{secrets.token_hex(12)}", "name": function["name"],
+        "arguments": function.get("arguments") or "", "status": "completed",
+    }  # fmt: skip
