@@ -103,6 +103,12 @@ def test_a_response_that_no_data_set_may_hold_is_refused(bad: dict[str, Any]) ->
         response(**bad)
 
 
+def test_an_impossible_option_ends_no_collection(database: Database) -> None:
+    odd = response("q1", choice_scores=(-1.0, float("-inf")))
+    assert odd.choice_scores is None
+    assert database.add_responses([odd]) == 1
+
+
 def test_responses_are_stored_once_and_kept(database: Database) -> None:
     first, second = response("q1"), response("q2", choice_scores=[1, 2.5])
     assert database.add_responses([first, second, first]) == 2

@@ -26,7 +26,7 @@ class StoredResponse:
 
     Raises:
         ValueError: a number that no data set may hold: a score outside [0, 1], a negative cost or
-            latency, an option score that is not finite, a negative sample index.
+            latency, an option score that is no number or above all, a negative sample index.
     """
 
     query_key: str
@@ -41,7 +41,7 @@ class StoredResponse:
     """What was extracted; None: no usable answer."""
     score: float | None = None
     choice_scores: tuple[float, ...] | None = None
-    """One number per option."""
+    """One number per option, all finite; a list with minus infinity in it is kept as none."""
     finish: str | None = None
     n_prompt_tokens: int | None = None
     n_completion_tokens: int | None = None
@@ -65,9 +65,11 @@ class StoredResponse:
                 raise ValueError(f"{name} must be finite and not negative, got {value}")
         if self.choice_scores is not None:
             scores = tuple(float(s) for s in self.choice_scores)
-            if not all(map(math.isfinite, scores)):
+            if any(math.isnan(score) or score == math.inf for score in scores):
                 raise ValueError(f"choice_scores must be finite, got {scores}")
-            object.__setattr__(self, "choice_scores", scores)
+            # Impossible is what some servers call an option: no reason to end a collection.
+            known = None if -math.inf in scores else scores
+            object.__setattr__(self, "choice_scores", known)
         if self.samples is not None:
             object.__setattr__(self, "samples", tuple(self.samples))
 
