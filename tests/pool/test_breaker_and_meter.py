@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import CircuitBreaker, Circuits, Message, Metered, Price, Request, Response
+from rlfocal.pool.prices import most_prompt_tokens
+from rlfocal.pool.told import Told
+from rlfocal.pool.wrappers.unsettled import Bill, Unsettled, billed
 
 ASKED = Request((Message("user", "?"),))
 
@@ -101,7 +105,7 @@ def test_failures_of_the_request_do_not_count(failure: Failure) -> None:
         for _ in range(5):
             await bench.ask(failure)
         of_the_request = failure in (
-            Failure.BAD_REQUEST, Failure.EMPTY, Failure.FILTERED, Failure.CANCELLED,
+            Failure.BAD_REQUEST, Failure.EMPTY, Failure.FILTERED, Failure.CANCELLED, Failure.OURS,
         )  # fmt: skip
         assert bench.breaker.state == ("closed" if of_the_request else "open")
 
@@ -190,13 +194,119 @@ def test_the_meter_adds_up_and_keeps_what_the_server_charged() -> None:
         member.next = Failure.TIMEOUT
         with pytest.raises(MemberError):
             await meter.send(ASKED, timeout_s=1)
-        assert costs == [pytest.approx(0.0002), 0.5, None]
+        assert costs == [pytest.approx(0.0002), 0.5, pytest.approx(7e-6)]
         totals = meter.totals
-        assert (totals.n_calls, totals.n_failed, totals.n_unpriced) == (3, 1, 1)
+        assert (totals.n_calls, totals.n_failed, totals.n_unpriced) == (3, 1, 0)
         assert (totals.n_prompt_tokens, totals.n_completion_tokens) == (117, 60)
-        assert totals.cost_usd == pytest.approx(0.5002)
+        assert totals.cost_usd == pytest.approx(0.500207)
+        assert totals.unsettled_usd == pytest.approx(512 * 2 / 1e6)  # of the third's reply
 
     asyncio.run(go())
+
+
+MOST = Price(1.0, 2.0).most(ASKED)
+REPLY_MOST = 512 * 2 / 1e6
+BY_COUNTS = (10 + 2 * 5) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("reply", "paid", "unsettled"),
+    [
+        (Response("x", n_prompt_tokens=10, n_completion_tokens=5), BY_COUNTS, 0.0),
+        (Response("x"), 0.0, MOST),
+        (Response("x", n_prompt_tokens=0, n_completion_tokens=0), 0.0, MOST),
+        (Response("x", n_prompt_tokens=10, n_completion_tokens=0), 10e-6, REPLY_MOST),
+        (Response("", n_prompt_tokens=10, n_completion_tokens=0), 10e-6, 0.0),
+        (Response("x", n_completion_tokens=5), 10e-6, MOST - REPLY_MOST),
+        (Response("x", n_prompt_tokens=10, n_completion_tokens=5, cost_usd=0.0), BY_COUNTS, 0.0),
+        (Response("x", cost_usd=0.0), 0.0, MOST),
+        (Response("x", cost_usd=0.25), 0.25, 0.0),
+        # A model that thinks beyond max_tokens: what was counted is paid for.
+        (Response("x", n_prompt_tokens=10, n_completion_tokens=9000), 18010e-6, 0.0),
+        (Response("", n_prompt_tokens=10, reasoning="hm"), 10e-6, REPLY_MOST),
+    ],
+)
+def test_what_is_not_counted_costs_its_most(
+    reply: Response, paid: float, unsettled: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def go() -> tuple[Bill, Response, Response]:
+        member = Member()
+        member.next = reply
+        meter = Metered(member, Price(1.0, 2.0), name="plain")
+        with billed() as bill:
+            return bill, await meter.send(ASKED, timeout_s=1), await meter.send(ASKED, timeout_s=1)
+
+    bill, one, two = asyncio.run(go())
+    assert one.cost_usd == two.cost_usd == pytest.approx(paid)
+    assert one.unsettled_usd == pytest.approx(unsettled)
+    assert bill.paid_usd == pytest.approx(2 * paid)
+    assert bill.unsettled_usd == pytest.approx(2 * unsettled)
+    warned = [record.getMessage() for record in caplog.records]
+    assert len(warned) == (unsettled > 0)  # once for a member
+    assert all("'plain'" in text and "does not count" in text for text in warned)
+
+
+def test_a_free_member_owes_nothing_though_nobody_counts() -> None:
+    meter = Metered(Member(), Price(0.0, 0.0))
+    reply = asyncio.run(meter.send(ASKED, timeout_s=1))
+    assert (reply.cost_usd, reply.unsettled_usd) == (0.0, 0.0)
+
+
+def test_an_image_counts_as_more_than_the_letters_of_its_address() -> None:
+    image = {"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}
+    words = {"type": "text", "text": "What is it?"}
+    plain = Request((Message("user", "What is it?"),))
+    shown = Request((Message("user", "What is it?", parts=(words, image)),))
+    assert most_prompt_tokens(shown) == most_prompt_tokens(plain) + 50_000
+
+
+class TestBill:
+    """Whatever ends an attempt, it is on the bill before, meanwhile and after."""
+
+    def test_an_attempt_under_way_is_on_it_at_its_most(self) -> None:
+        async def go() -> None:
+            member = Member()
+            member.gate = asyncio.Event()
+            member.next = Response("x", n_prompt_tokens=10, n_completion_tokens=5)
+            meter = Metered(Unsettled(member, Price(1.0, 2.0).most), Price(1.0, 2.0))
+            with billed() as bill:
+                tasks = [asyncio.create_task(meter.send(ASKED, timeout_s=1)) for _ in range(3)]
+            await asyncio.sleep(0)
+            assert bill.paid_usd == 0
+            assert bill.unsettled_usd == pytest.approx(3 * MOST)
+            tasks[0].cancel()
+            await asyncio.wait(tasks[:1])
+            assert bill.unsettled_usd == pytest.approx(3 * MOST)
+            member.gate.set()
+            await asyncio.wait(tasks)
+            assert bill.paid_usd == pytest.approx(2 * BY_COUNTS)
+            assert bill.unsettled_usd == MOST
+
+        asyncio.run(go())
+
+    @pytest.mark.parametrize("failure", list(Failure))
+    @pytest.mark.parametrize("spoke", [False, True])
+    def test_who_was_turned_away_pays_nothing_unless_something_was_said(
+        self, failure: Failure, spoke: bool
+    ) -> None:
+        told = Told(None)
+        asked = replace(ASKED, on_text=told)
+
+        async def go() -> Bill:
+            member = Member()
+            member.next = failure
+            if spoke:
+                told("Half a ")
+            with billed() as bill, pytest.raises(MemberError):
+                await Unsettled(member, Price(1.0, 2.0).most).send(asked, timeout_s=1)
+            return bill
+
+        turned_away = failure in (
+            Failure.UNAUTHORISED, Failure.OUT_OF_CREDIT, Failure.UNKNOWN_MODEL,
+            Failure.BAD_REQUEST, Failure.RATE_LIMITED, Failure.OURS, Failure.CIRCUIT_OPEN,
+        )  # fmt: skip
+        bill = asyncio.run(go())
+        assert bill.unsettled_usd == (0.0 if turned_away and not spoke else MOST)
 
 
 def test_without_a_price_a_call_is_unpriced_and_not_free() -> None:

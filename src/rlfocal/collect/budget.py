@@ -17,7 +17,7 @@ class Budget:
     Args:
         most_usd: the cap; None for none.
         unsettled_usd: what attempts may cost, by now, that failed and of which nobody knows whether
-            they are on the bill.
+            they are on the bill, and replies whose server has not counted.
     """
 
     def __init__(self, most_usd: float | None, unsettled_usd: Callable[[], float]) -> None:

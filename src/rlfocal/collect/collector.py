@@ -23,6 +23,7 @@ from rlfocal.collect.plan import Call, Plan
 from rlfocal.collect.tally import Tally
 from rlfocal.errors import Failure, MemberError
 from rlfocal.grading import Grader
+from rlfocal.pool.building import unpriced
 from rlfocal.pool.types import Response
 from rlfocal.records.database import Database, StoredError, StoredResponse
 
@@ -103,6 +104,9 @@ class Collector:
         ledgers = {id(member.unsettled): member.unsettled for member in plan.members}
         self._ledgers = tuple(ledgers.values())
         self._unsettled_before = sum(ledger.usd for ledger in self._ledgers)
+        self._uncounted_usd = 0.0
+        """What replies may cost at most whose servers have not counted their tokens."""
+        self._unpriced = frozenset(unpriced(plan.members))
         self._budget = Budget(limits.max_usd, self._unsettled_usd)
         self._in_a_row: dict[int, list[Failure]] = {}
 
@@ -184,9 +188,11 @@ class Collector:
             self._note(call.member, exc)
             return self._error(call, exc, time.monotonic() - started), 0.0
         self._in_a_row.pop(call.member, None)
-        # A reply that does not say how long it is costs what it may cost.
-        paid = most_usd / member.attempts if reply.cost_usd is None else reply.cost_usd
-        return self._graded(call, reply), paid
+        paid_usd = reply.cost_usd or 0.0
+        if reply.unsettled_usd:  # a reply that does not say how long it is costs what it may cost
+            self._uncounted_usd += paid_usd + reply.unsettled_usd
+            paid_usd = 0.0
+        return self._graded(call, reply), paid_usd
 
     async def _keep(self, outcome: _Outcome) -> None:
         """Return when the outcome of a call is stored."""
@@ -228,8 +234,9 @@ class Collector:
         return (self._plan.most_usd(call) or 0.0) if self._limits.max_usd is not None else 0.0
 
     def _unsettled_usd(self) -> float:
-        """What attempts may cost that failed in this run."""
-        return sum(ledger.usd for ledger in self._ledgers) - self._unsettled_before
+        """What attempts may cost that failed in this run, and replies that nobody has counted."""
+        failed_usd = sum(ledger.usd for ledger in self._ledgers) - self._unsettled_before
+        return failed_usd + self._uncounted_usd
 
     def _may_start(self) -> bool:
         limits, tally = self._limits, self.tally
@@ -265,7 +272,8 @@ class Collector:
             finish=reply.finish,
             n_prompt_tokens=reply.n_prompt_tokens,
             n_completion_tokens=reply.n_completion_tokens,
-            cost_usd=reply.cost_usd,
+            # A part of it would look like the whole.
+            cost_usd=None if reply.unsettled_usd else reply.cost_usd,
             latency_s=reply.latency_s,
         )
 
@@ -283,7 +291,8 @@ class Collector:
             if isinstance(item, StoredResponse):
                 self.tally.n_answered += 1
                 self.tally.cost_usd += item.cost_usd or 0.0
-                self.tally.n_unpriced += item.cost_usd is None
+                priced = item.member not in self._unpriced
+                self.tally.n_unpriced += item.cost_usd is None and not priced
             elif isinstance(item, StoredError):
                 self.tally.failures[item.failure] += 1
         self.tally.unsettled_usd = self._unsettled_usd()

@@ -220,12 +220,13 @@ class NamedWork:
                 self._note(said)
                 raise from_member(member.name, exc) from None
             finally:
-                self.trace.unsettled_usd = bill.usd
+                self.trace.settle(bill)
                 self.trace.waited_s = time.perf_counter() - started
         self._note(
             Said(
                 member.name, as_called(reply), 1.0, 1.0, text=reply.text, latency_s=reply.latency_s,
-                cost_usd=reply.cost_usd, n_prompt_tokens=reply.n_prompt_tokens,
+                cost_usd=reply.cost_usd, unsettled_usd=reply.unsettled_usd or None,
+                n_prompt_tokens=reply.n_prompt_tokens,
                 n_completion_tokens=reply.n_completion_tokens,
             )
         )  # fmt: skip

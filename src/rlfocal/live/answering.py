@@ -126,7 +126,7 @@ class Answering:
             try:
                 return await self._run(deadline_s)
             finally:
-                self.trace.unsettled_usd = self._bill.usd
+                self.trace.settle(self._bill)
 
     async def _run(self, deadline_s: float) -> Answer:
         clock = asyncio.get_running_loop().time
@@ -201,7 +201,7 @@ class Answering:
         return calls
 
     def _within(self, members: Sequence[int]) -> dict[int, list[Request]]:
-        left = self._limits.max_usd - self.trace.usd - self._bill.usd
+        left = self._limits.max_usd - self._bill.most_usd
         calls = {}
         for n in members:
             requests = self._requests(n)
@@ -325,7 +325,7 @@ class Answering:
             return answer
         request = synthesis_request(writer, self._question, texts)
         most = writer.most_usd(request)
-        left_usd = self._limits.max_usd - self.trace.usd - self._bill.usd
+        left_usd = self._limits.max_usd - self._bill.most_usd
         if (math.inf if most is None else most) > left_usd:
             return answer
         call = {writer.name: (writer.endpoint, request)}
@@ -342,6 +342,7 @@ class Answering:
             text=slot.text,
             latency_s=slot.latency_s,
             cost_usd=slot.cost_usd,
+            unsettled_usd=slot.unsettled_usd or None,
             n_prompt_tokens=slot.n_prompt_tokens,
             n_completion_tokens=slot.n_completion_tokens,
         )

@@ -266,7 +266,8 @@ class Ensemble:
         """What asking came to, in the strategy's unit."""
         unit = self._checkpoint.description.cost_unit
         if unit == "usd":
-            return sum(reply.cost_usd or 0.0 for reply in replies)
+            # What was not counted is not free.
+            return sum((reply.cost_usd or 0.0) + reply.unsettled_usd for reply in replies)
         return 1.0 if unit == "call" else float(np.mean([reply.latency_s for reply in replies]))
 
     def deliberation(self) -> Deliberation:

@@ -24,7 +24,7 @@ from rlfocal.records.samples import agreed
 if TYPE_CHECKING:
     from rlfocal.live.ensemble import Ensemble
 
-__all__ = ["Replies", "call_name", "total"]
+__all__ = ["Replies", "call_name", "known", "total"]
 
 _DOUBTS = 2
 """So many replies without an answer of the kind that was expected, and it is another kind."""
@@ -136,7 +136,8 @@ class Replies:
             cost=board.cost(n),
             text=None if reply is None else reply.text,
             latency_s=max((reply.latency_s for reply in replies), default=None),
-            cost_usd=total([reply.cost_usd for reply in replies]),
+            cost_usd=known([reply.cost_usd for reply in replies]),
+            unsettled_usd=sum(reply.unsettled_usd for reply in replies) or None,
             n_prompt_tokens=total([reply.n_prompt_tokens for reply in replies]),
             n_completion_tokens=total([reply.n_completion_tokens for reply in replies]),
             failure=None if failure is None else failure.failure.value,
@@ -156,6 +157,16 @@ def _compared(texts: Sequence[str]) -> Alike:
 def call_name(member: LiveMember, sample: int) -> str:
     """How one of a member's calls is named."""
     return member.name if member.settings.samples == 1 else f"{member.name}, sample {sample + 1}"
+
+
+def known(values: Sequence[float | None]) -> float | None:
+    """The sum of what is known: dollars are paid, whatever others cost; None where nothing is.
+
+    >>> known([0.25, None]), known([None])
+    (0.25, None)
+    """
+    found = [value for value in values if value is not None]
+    return sum(found) if found else None
 
 
 def total(values: Sequence[_Number | None]) -> _Number | None:

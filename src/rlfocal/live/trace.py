@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rlfocal.pool.wrappers.unsettled import Bill
 from rlfocal.records import BoolArray
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED
@@ -50,6 +51,8 @@ class Said:
     """The kind of failure; None for a reply."""
     detail: str | None = None
     """The failure in words."""
+    unsettled_usd: float | None = None
+    """What its replies may cost beyond `cost_usd`, at most: its server has not counted."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,10 @@ class Trace:
     shut: list[str] = field(default_factory=list)
     """Members that were not asked because they kept failing just before."""
     unsettled_usd: float = 0.0
-    """What failed and abandoned calls may cost, at most; nobody knows whether a bill comes."""
+    """What failed and abandoned calls may cost, at most, nobody knows whether a bill comes; and
+    replies whose server has not counted."""
+    paid_usd: float = 0.0
+    """For all replies that came; some may stand in no round, because it ended before."""
     waited_s: float = 0.0
     """For members; the rest of the time was our own."""
 
@@ -99,8 +105,12 @@ class Trace:
 
     @property
     def usd(self) -> float:
-        """Dollars spent on replies that have a price."""
-        return sum(said.cost_usd or 0.0 for said in self.calls)
+        """Dollars spent on replies that have a price, on those as well that came too late."""
+        return max(self.paid_usd, sum(said.cost_usd or 0.0 for said in self.calls))
+
+    def settle(self, bill: Bill) -> None:
+        """Take over what the calls came to; what is under way counts as its most."""
+        self.paid_usd, self.unsettled_usd = bill.paid_usd, bill.unsettled_usd
 
     @property
     def not_asked(self) -> list[str]:

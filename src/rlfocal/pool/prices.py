@@ -19,6 +19,8 @@ _PER_MESSAGE = 16
 """Tokens that a chat template puts around a turn, at most: role, separators, end of turn."""
 _PER_CALL = 256
 """Tokens that it puts around them all, at most: some add a system message of their own."""
+_PER_IMAGE = 50_000
+"""Tokens of an image or of another part that is no text, at most: small models count the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,30 @@ class Price:
         prompt = n_prompt * self.prompt_usd_per_million
         return (prompt + n_completion * self.completion_usd_per_million) / 1e6
 
+    def charged(
+        self, request: Request, n_prompt: int | None, n_completion: int | None
+    ) -> tuple[float, float]:
+        """What a reply costs in dollars: by what was counted, and beyond it at most.
+
+        Args:
+            request: what was sent.
+            n_prompt: tokens of the prompt; None where they were not counted.
+            n_completion: tokens of the reply, likewise. They may be more than `max_tokens`: what
+                was counted is paid for.
+
+        Returns:
+            What is known, and the most that what is not known may come to.
+
+        >>> from rlfocal.pool.types import Message
+        >>> asked = Request((Message("user", "1 + 1?"),), max_tokens=100)
+        >>> Price(1.0, 1.0).charged(asked, 10, None) == (10 / 1e6, 100 / 1e6)
+        True
+        """
+        known = self.of(n_prompt or 0, n_completion or 0) or 0.0
+        prompt = most_prompt_tokens(request) if n_prompt is None else 0
+        completion = request.max_tokens if n_completion is None else 0
+        return known, self.of(prompt, completion) or 0.0
+
     def most(self, request: Request) -> float:
         """What sending a request once costs in dollars at most.
 
@@ -67,7 +93,8 @@ def most_prompt_tokens(request: Request) -> int:
 
     A tokeniser over bytes makes each of them a token at worst (one that first rewrites the text
     could make more, from rare characters only). What the chat template adds is an allowance: a
-    template with more boilerplate than 256 tokens and 16 a message would pass it.
+    template with more boilerplate than 256 tokens and 16 a message would pass it. An image counts
+    as 50,000 tokens, however large it is: servers cut it down before they look at it.
 
     >>> from rlfocal.pool.types import Message
     >>> most_prompt_tokens(Request((Message("user", "1 + 1?"),))) - 256 - 16
@@ -77,4 +104,6 @@ def most_prompt_tokens(request: Request) -> int:
     n_bytes = sum(len(m.content.encode("utf-8", "surrogatepass")) for m in request.messages)
     also = [request.extra, *(m.extra for m in request.messages)]
     n_bytes += sum(len(json.dumps(part)) for part in also if part)  # more than they are in UTF-8
-    return _PER_CALL + _PER_MESSAGE * len(request.messages) + n_bytes
+    n_images = sum(part.get("type") != "text" for m in request.messages for part in m.parts)
+    around = _PER_CALL + _PER_MESSAGE * len(request.messages)
+    return around + n_bytes + _PER_IMAGE * n_images

@@ -1,15 +1,23 @@
-"""Count what calls cost."""
+"""Count what calls cost, each the moment its reply is there.
+
+A server that does not count, or counts nothing beside a text, is not cheap: such a reply costs what
+it may cost at most, unsettled.
+"""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 
 from rlfocal.errors import MemberError
 from rlfocal.pool.prices import Price
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
+from rlfocal.pool.wrappers.unsettled import book
 
 __all__ = ["Metered", "Totals"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -22,7 +30,9 @@ class Totals:
     n_prompt_tokens: int = 0
     n_completion_tokens: int = 0
     cost_usd: float = 0.0
-    """Of the calls that have a price."""
+    """Of the calls that have a price, as far as their servers have counted."""
+    unsettled_usd: float = 0.0
+    """What replies may cost beyond that, at most, whose servers have not."""
     n_unpriced: int = 0
     """Calls whose price nobody knows."""
 
@@ -33,11 +43,13 @@ class Metered(Wrapper):
     Args:
         endpoint: what is wrapped.
         price: of the model; None where nobody has told.
+        name: the member's, for the log.
     """
 
-    def __init__(self, endpoint: Endpoint, price: Price | None) -> None:
+    def __init__(self, endpoint: Endpoint, price: Price | None, *, name: str = "") -> None:
         super().__init__(endpoint)
-        self._price = price
+        self._price, self._name = price, name
+        self._has_warned = False
         self.totals = Totals()
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
@@ -47,13 +59,32 @@ class Metered(Wrapper):
         except MemberError:
             self.totals.n_failed += 1
             raise
-        cost = reply.cost_usd
-        if cost is None and self._price is not None:
-            cost = self._price.of(reply.n_prompt_tokens, reply.n_completion_tokens)
+        cost, unsettled = self._charged(request, reply)
+        book(cost or 0.0, reply.unsettled_usd + unsettled)
         totals = self.totals
         totals.n_calls += 1
         totals.n_prompt_tokens += reply.n_prompt_tokens or 0
         totals.n_completion_tokens += reply.n_completion_tokens or 0
         totals.cost_usd += cost or 0.0
+        totals.unsettled_usd += reply.unsettled_usd + unsettled
         totals.n_unpriced += cost is None
-        return replace(reply, cost_usd=cost)
+        return replace(reply, cost_usd=cost, unsettled_usd=reply.unsettled_usd + unsettled)
+
+    def _charged(self, request: Request, reply: Response) -> tuple[float | None, float]:
+        """Dollars by what was counted (None without a price), and at most beyond them."""
+        price, told = self._price, reply.cost_usd
+        # Nothing for tokens that have a price is not believed, whoever says so.
+        if price is None or told:
+            return told, 0.0
+        # No prompt is without tokens, and no reply that says something.
+        n_prompt, n_completion = reply.n_prompt_tokens or None, reply.n_completion_tokens
+        if not n_completion and (reply.text or reply.tool_calls or reply.reasoning):
+            n_completion = None
+        cost, unsettled = price.charged(request, n_prompt, n_completion)
+        if unsettled and not self._has_warned:
+            self._has_warned = True
+            _log.warning(
+                "member '%s': its server does not count tokens; each reply counts as its most",
+                self._name,
+            )
+        return cost, unsettled

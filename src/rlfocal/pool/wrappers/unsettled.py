@@ -1,24 +1,31 @@
-"""Add up what failed attempts may cost: who gave no reply may send a bill all the same."""
+"""What calls come to while they are made: paid, perhaps to be paid, or still under way.
+
+Every attempt is on the bill from the moment at which it is sent, at the most that it may cost, so
+whatever ends a request there is no moment at which money is forgotten. Who gave no reply may send a
+bill all the same.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.told import Told
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
-__all__ = ["Bill", "Unsettled", "billed"]
+__all__ = ["Bill", "Unsettled", "billed", "book"]
 
 _TURNED_AWAY = {
     Failure.UNAUTHORISED,
+    Failure.OUT_OF_CREDIT,
     Failure.UNKNOWN_MODEL,
     Failure.BAD_REQUEST,
     Failure.RATE_LIMITED,
+    Failure.OURS,
     Failure.CIRCUIT_OPEN,
 }
 """Refused before any token was read or written. All else may have been worked on: a time-out, a
@@ -27,10 +34,36 @@ broken connection, a reply that could not be used, a gateway's 5xx with the mode
 
 @dataclass
 class Bill:
-    """What the failed attempts of some calls may cost."""
+    """What some calls come to, in dollars; true at every moment."""
 
-    usd: float = 0.0
-    """Dollars, at most."""
+    paid_usd: float = 0.0
+    """Of replies, by what their servers have counted."""
+    failed_usd: float = 0.0
+    """What failed attempts, and replies whose server has not counted, may cost at most."""
+    under_way_usd: float = 0.0
+    """What attempts may cost at most that are being made."""
+    n_under_way: int = 0
+
+    @property
+    def unsettled_usd(self) -> float:
+        """What may have to be paid beside `paid_usd`, at most."""
+        return self.failed_usd + self.under_way_usd
+
+    @property
+    def most_usd(self) -> float:
+        """All of it together, at most."""
+        return self.paid_usd + self.unsettled_usd
+
+    def begun(self, usd: float) -> None:
+        """Note an attempt that is about to be sent."""
+        self.under_way_usd += usd
+        self.n_under_way += 1
+
+    def ended(self, usd: float) -> None:
+        """Note that it is over."""
+        self.n_under_way -= 1
+        # Exactly nothing, where sums of floats would leave a little.
+        self.under_way_usd = self.under_way_usd - usd if self.n_under_way else 0.0
 
 
 _bill: ContextVar[Bill | None] = ContextVar("bill", default=None)
@@ -38,13 +71,20 @@ _bill: ContextVar[Bill | None] = ContextVar("bill", default=None)
 
 @contextmanager
 def billed() -> Iterator[Bill]:
-    """Note what failed attempts may cost that are made inside, by tasks begun there too."""
+    """Note what calls come to that are made inside, by tasks begun there too."""
     bill = Bill()
     token = _bill.set(bill)
     try:
         yield bill
     finally:
         _bill.reset(token)
+
+
+def book(paid_usd: float, unsettled_usd: float) -> None:
+    """Put a reply that has come on the bill, if somebody keeps one."""
+    if (bill := _bill.get()) is not None:
+        bill.paid_usd += paid_usd
+        bill.failed_usd += unsettled_usd
 
 
 class Unsettled(Wrapper):
@@ -63,18 +103,25 @@ class Unsettled(Wrapper):
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
+        usd, bill = self._most_usd(request), _bill.get() or Bill()
+        bill.begun(usd)
         try:
             return await self._endpoint.send(request, timeout_s=timeout_s)
         except MemberError as exc:
-            if exc.failure not in _TURNED_AWAY:
-                self._note(request)
+            if exc.failure not in _TURNED_AWAY or _has_spoken(request):
+                self._note(bill, usd)
             raise
-        except asyncio.CancelledError:  # a server need not notice that nobody waits any more
-            self._note(request)
+        except BaseException:  # cancelled: a server need not notice that nobody waits any more
+            self._note(bill, usd)
             raise
+        finally:
+            bill.ended(usd)
 
-    def _note(self, request: Request) -> None:
-        usd = self._most_usd(request)
+    def _note(self, bill: Bill, usd: float) -> None:
         self.usd += usd
-        if (bill := _bill.get()) is not None:
-            bill.usd += usd
+        bill.failed_usd += usd
+
+
+def _has_spoken(request: Request) -> bool:
+    """True where a part of the reply was told: whatever the error says, it was worked on."""
+    return isinstance(request.on_text, Told) and request.on_text.something
