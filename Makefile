@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Small networks and two cores: more threads than processes only get in each other's way.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install demo test test-slow check format
+.PHONY: install demo test test-slow clients check format
 
 install: $(STAMP)
 
@@ -30,6 +30,10 @@ test: install
 # Learning to a known optimum, processes that are killed, members that drift: minutes more.
 test-slow: install
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m slow
+
+# Clients of the gateway that people use, in environments of their own; some need Node.js and npm.
+clients:
+	PYTHON=$(PYTHON) tests/clients/install.sh .clients
 
 check: install
 	$(BIN)/ruff format --check .
