@@ -25,6 +25,7 @@ class Member:
         self.next: Failure | Response = Response("x")
         self.n_asked = self.n_closed = 0
         self.gate: asyncio.Event | None = None
+        self.words = ""
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         self.n_asked += 1
@@ -32,7 +33,7 @@ class Member:
         if self.gate is not None:
             await self.gate.wait()
         if isinstance(said, Failure):
-            raise MemberError(said.value, failure=said)
+            raise MemberError(self.words or said.value, failure=said)
         return said
 
     async def close(self) -> None:
@@ -54,6 +55,7 @@ class Bench:
         self.breaker = CircuitBreaker(
             self.member,
             Circuits(failures=3, cool_down_s=10, fair_s=1),
+            name="m",
             clock=lambda: self.now,
         )
 
@@ -329,5 +331,109 @@ def test_wrappers_close_what_they_wrap(wrap: Callable[[Member], Metered]) -> Non
         assert member.n_closed == 1
         await wrap(member).close()
         assert member.n_closed == 2
+
+    asyncio.run(go())
+
+
+def asked(text: str, **fields: object) -> Request:
+    return Request((Message("user", text),), extra=fields)
+
+
+async def refused(bench: Bench, request: Request, words: str = "no") -> None:
+    bench.member.next, bench.member.words = Failure.BAD_REQUEST, words
+    with pytest.raises(MemberError):
+        await bench.breaker.send(request, timeout_s=1)
+
+
+def test_a_member_that_refuses_everything_is_left_alone_and_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def go() -> None:
+        bench = Bench()
+        for n in range(3):
+            assert bench.breaker.state == "closed"
+            await refused(bench, asked(f"question {n}"), "System role not supported")
+        assert bench.breaker.state == "open"
+        bench.now = 10.0
+        await refused(bench, asked("question 4"))  # the try is refused as well
+        assert bench.breaker.state == "open"
+
+    asyncio.run(go())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert "member 'm' is left alone: 3 failures in a row" in said[0]
+    assert "System role not supported" in said[0]
+
+
+@pytest.mark.parametrize("has_answered", [False, True])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda n: asked("the same each time"), "no"),
+        (lambda n: asked(f"question {n}", response_format={"type": "odd"}), "no"),
+        (lambda n: asked(f"question {n}"), "maximum context length is 4096 tokens"),
+        (lambda n: Request((Message("user", f"{n}", parts=({"type": "image_url"},)),)), "no"),
+    ],
+    ids=["same", "own fields", "too long", "images"],
+)
+def test_bad_requests_of_one_client_shut_nobody_out(
+    make: Callable[[int], Request], words: str, has_answered: bool
+) -> None:
+    async def go() -> None:
+        bench = Bench()
+        if has_answered:
+            await bench.ask(OK)
+        for n in range(9):
+            await refused(bench, make(n), words)
+        assert bench.breaker.state == "closed"
+        assert await bench.ask(OK) is None
+
+    asyncio.run(go())
+
+
+def test_long_prompts_count_only_against_who_has_never_answered() -> None:
+    async def go() -> None:
+        bench = Bench()
+        await bench.ask(OK)
+        for n in range(9):
+            await refused(bench, asked(f"{n} " * 2001))
+        assert bench.breaker.state == "closed"
+        fresh = Bench()
+        for n in range(3):
+            await refused(fresh, asked(f"{n} " * 2001))
+        assert fresh.breaker.state == "open"
+
+    asyncio.run(go())
+
+
+def test_refusals_begin_anew_after_an_answer() -> None:
+    async def go() -> None:
+        bench = Bench()
+        for n in (1, 2):
+            await refused(bench, asked(f"{n}"))
+        await bench.ask(OK)
+        for n in (1, 2):
+            await refused(bench, asked(f"{n}"))
+        assert bench.breaker.state == "closed"
+        await refused(bench, asked("3"))
+        assert bench.breaker.state == "open"
+
+    asyncio.run(go())
+
+
+def test_calls_that_were_under_way_together_are_one_failure() -> None:
+    async def go() -> None:
+        bench = Bench()
+        bench.member.gate = asyncio.Event()
+        bench.member.next = DOWN
+        calls = [asyncio.create_task(bench.ask(DOWN)) for _ in range(8)]
+        await asyncio.sleep(0)
+        bench.member.gate.set()
+        assert set(await asyncio.gather(*calls)) == {DOWN}
+        assert bench.breaker.state == "closed"
+        for _ in range(2):
+            assert bench.breaker.state == "closed"
+            await bench.ask(DOWN)
+        assert bench.breaker.state == "open"
 
     asyncio.run(go())

@@ -9,8 +9,10 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, assert_never
 
+from rlfocal.errors import ConfigError
 from rlfocal.pool.prices import Price
 from rlfocal.pool.prompting import Question, request_for
 from rlfocal.pool.settings import (
@@ -26,8 +28,11 @@ from rlfocal.pool.wrappers.breaker import CircuitBreaker, Circuits
 from rlfocal.pool.wrappers.limits import Limited
 from rlfocal.pool.wrappers.meter import Metered
 from rlfocal.pool.wrappers.on_demand import OnDemand
+from rlfocal.pool.wrappers.patient import Patient
 from rlfocal.pool.wrappers.retry import Retrying
+from rlfocal.pool.wrappers.scored import Scored
 from rlfocal.pool.wrappers.unsettled import Unsettled
+from rlfocal.pool.wrappers.when_opened import WhenOpened
 
 __all__ = ["LiveMember", "LivePool", "unpriced"]
 
@@ -49,6 +54,11 @@ class LiveMember:
     """What its replies depend on."""
     circuit: CircuitBreaker | None = None
     """Where the pool has breakers."""
+    takes_any_field: bool = False
+    """Whether its server may be sent fields that nobody here knows: as JSON, which it reads or
+    refuses. Libraries take some of them for addresses and keys."""
+    patient: Patient | None = None
+    """Where the pool waits for rate limits; of all members on its endpoint."""
 
     @property
     def name(self) -> str:
@@ -59,6 +69,21 @@ class LiveMember:
     def is_shut(self) -> bool:
         """True where it has failed so often just now that it would not be asked."""
         return self.circuit is not None and self.circuit.state == "open"
+
+    @property
+    def opens_in_s(self) -> float:
+        """Seconds for which nobody asks it, because its server wants to be left alone."""
+        return 0.0 if self.patient is None else self.patient.opens_in_s(self.settings.model)
+
+    @property
+    def given_up(self) -> str | None:
+        """Why a patient pool does not ask it any more; None while it does."""
+        return None if self.patient is None else self.patient.given_up(self.settings.model)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it can be shown images."""
+        return bool(self.settings.images) and self.api == "chat"
 
     def request(self, question: Question, *, sample: int = 0) -> Request:
         """What is sent for a question."""
@@ -94,6 +119,10 @@ class LivePool:
         seed: draws waiting times between repeated calls.
         on_demand: open an endpoint when it is first asked, not all at once beforehand.
         circuits: when a member that keeps failing is left alone for a while; None for never.
+        patience_s: seconds to wait for a server's rate limit, for who has no deadline; such waits
+            are no attempts and take nothing of a call's time. None for who has one.
+
+    Making one needs no keys: they are read when it is opened, all of them before the first call.
     """
 
     def __init__(
@@ -104,6 +133,7 @@ class LivePool:
         seed: int = 0,
         on_demand: bool = False,
         circuits: Circuits | None = None,
+        patience_s: float | None = None,
     ) -> None:
         self._circuits = circuits
         chosen = settings.members if members is None else tuple(members)
@@ -112,26 +142,32 @@ class LivePool:
         }
         self._unsettled = {
             name: Unsettled(
-                OnDemand(_bare(served)) if on_demand else _bare(served),
-                _most_usd(settings, served),
+                Scored(OnDemand(_bare(served)) if on_demand else _bare(served)),
+                _most_usd(settings, name, served),
             )
             for name, served in used.items()
         }
         self._endpoints = {
-            name: _wrapped(self._unsettled[name], served, random.Random(f"{seed} {name}"))
+            name: _wrapped(
+                self._unsettled[name], served, random.Random(f"{seed} {name}"), patience_s
+            )
             for name, served in used.items()
         }
+        self._used = used
         self.members = tuple(self._live(settings, member) for member in chosen)
         self._open = AsyncExitStack()
 
     def _live(self, pool: PoolSettings, member: MemberSettings) -> LiveMember:
         served = pool.endpoint_of(member)
-        price = _price(pool, served, member.model)
+        member = member.served_by(served)
+        price = _price(pool, member.endpoint, served, member.model)
         shared = self._endpoints[member.endpoint]
-        circuit = None if self._circuits is None else CircuitBreaker(shared, self._circuits)
+        circuit = None
+        if self._circuits is not None:
+            circuit = CircuitBreaker(shared, self._circuits, name=member.name)
         return LiveMember(
             settings=member,
-            endpoint=Metered(circuit or shared, price),
+            endpoint=Metered(circuit or shared, price, name=member.name),
             circuit=circuit,
             price=price,
             timeout_s=member.timeout_s or served.timeout_s,
@@ -139,10 +175,38 @@ class LivePool:
             unsettled=self._unsettled[member.endpoint],
             api="chat" if isinstance(served, LiteLlmSettings) else served.api,
             identity=member.identity(served),
+            takes_any_field=isinstance(served, OpenAISettings),
+            patient=shared if isinstance(shared, Patient) else None,
         )
 
+    def missing_keys(self) -> tuple[str, ...]:
+        """Which keys cannot be read, and why; one sentence for each endpoint."""
+        found = []
+        for name, served in self._used.items():
+            if isinstance(served, OpenAISettings):
+                try:
+                    served.key()
+                    served.secrets()
+                except ConfigError as exc:
+                    found.append(f"endpoint '{name}': {exc}")
+        return tuple(found)
+
+    def check_keys(self) -> None:
+        """Read every key, before any work.
+
+        Raises:
+            ConfigError: one cannot be read.
+        """
+        if missing := self.missing_keys():
+            raise ConfigError("; ".join(missing))
+
     async def __aenter__(self) -> Self:
-        """Open every endpoint, or none."""
+        """Open every endpoint, or none.
+
+        Raises:
+            ConfigError: a key is missing, or an endpoint cannot be opened.
+        """
+        self.check_keys()
         async with AsyncExitStack() as opened:
             for endpoint in self._endpoints.values():
                 await opened.enter_async_context(endpoint)
@@ -159,30 +223,51 @@ def unpriced(members: Sequence[LiveMember]) -> tuple[str, ...]:
     return tuple(member.name for member in members if member.price is None)
 
 
-def _price(pool: PoolSettings, served: EndpointSettings, model: str) -> Price | None:
-    price = pool.prices.get(model)
+def _price(pool: PoolSettings, name: str, served: EndpointSettings, model: str) -> Price | None:
+    price = pool.price_of(name, model)
     if price is not None:
         return Price(price.prompt, price.completion, price.as_of)
     # Of a file in this process nobody sends a bill.
     return Price(0.0, 0.0) if isinstance(served, LlamaCppSettings) else None
 
 
-def _most_usd(pool: PoolSettings, served: EndpointSettings) -> Callable[[Request], float]:
+def _most_usd(
+    pool: PoolSettings, name: str, served: EndpointSettings
+) -> Callable[[Request], float]:
     def most_usd(request: Request) -> float:
-        price = _price(pool, served, request.model)
+        price = _price(pool, name, served, request.model)
         return 0.0 if price is None else price.most(request)
 
     return most_usd
 
 
-def _wrapped(endpoint: Endpoint, settings: EndpointSettings, rng: random.Random) -> Endpoint:
+def _wrapped(
+    endpoint: Endpoint,
+    settings: EndpointSettings,
+    rng: random.Random,
+    patience_s: float | None,
+) -> Endpoint:
+    most, per_minute = settings.concurrency, settings.per_minute
+    if patience_s is not None:
+        return Patient(
+            endpoint,
+            concurrency=most,
+            per_minute=per_minute,
+            attempts=settings.attempts,
+            patience_s=patience_s,
+            rng=rng,
+        )
     retrying = Retrying(endpoint, attempts=settings.attempts, rng=rng)
     # Outside the repeats: a call that waits to be sent again keeps its place, so that a server
     # which is overloaded is not asked more in the meantime.
-    return Limited(retrying, concurrency=settings.concurrency, per_minute=settings.per_minute)
+    return Limited(retrying, concurrency=most, per_minute=per_minute)
 
 
 def _bare(settings: EndpointSettings) -> Endpoint:
+    return WhenOpened(partial(_made, settings))
+
+
+def _made(settings: EndpointSettings) -> Endpoint:
     if isinstance(settings, OpenAISettings):
         from rlfocal.pool.openai_client import OpenAIEndpoint
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlfocal.pool.types import Api, Request
+from rlfocal.pool.turns import system_as_user
+from rlfocal.pool.types import PASSED_ON, Api, Request, SystemAs
 
 __all__ = ["body_of"]
 
@@ -22,15 +23,17 @@ def body_of(request: Request, api: Api) -> dict[str, Any]:
     >>> body_of(Request((), max_tokens=1, temperature=0), "completions")
     {'max_tokens': 1, 'temperature': 0, 'prompt': ''}
     """
+    words = request.wording
     body: dict[str, Any] = {
-        **(request.extra if api == "chat" else {}),
-        "max_tokens": request.max_tokens,
+        **{k: v for k, v in request.extra.items() if api == "chat" or k not in PASSED_ON},
+        words.max_tokens_field: request.max_tokens,
         "temperature": request.temperature,
     }
     if request.model:
         body["model"] = request.model
     if api == "chat":
-        body["messages"] = [message.as_json() for message in request.messages]
+        turns = system_as_user(request.messages) if words.system_as == "user" else request.messages
+        body["messages"] = [_named(turn.as_json(), words.system_as) for turn in turns]
     else:
         body["prompt"] = request.text
     if request.on_text is not None:
@@ -44,4 +47,9 @@ def body_of(request: Request, api: Api) -> dict[str, Any]:
         body |= {"logprobs": True, "top_logprobs": request.n_logprobs}
     elif request.n_logprobs:
         body["logprobs"] = request.n_logprobs
-    return body
+    left_out = words.drop | ({"stream_options"} if "stream" in words.drop else set())
+    return {name: value for name, value in body.items() if name not in left_out}
+
+
+def _named(turn: dict[str, Any], system_as: SystemAs) -> dict[str, Any]:
+    return {**turn, "role": system_as} if turn["role"] == "system" else turn

@@ -5,24 +5,33 @@ Texts of a question are put in as they are: braces in them are no placeholders.
 
 from __future__ import annotations
 
+import heapq
 import math
-import re
 import string
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rlfocal.pool.settings import MemberSettings
+from rlfocal.pool.passed_back import for_member
+from rlfocal.pool.seeds import seed_of
+from rlfocal.pool.settings import OWN_SAMPLERS, MemberSettings
+from rlfocal.pool.templates import fill
+from rlfocal.pool.turns import system_as_user
 from rlfocal.pool.types import Api, Message, Request
 
-__all__ = ["Question", "letter_scores", "request_for"]
+__all__ = ["Question", "asked_logprobs", "letter_scores", "letters_told", "request_for"]
 
 _LETTERS = string.ascii_uppercase
 _N_LOGPROBS = 20
-"""First tokens looked at for option letters: the most that OpenAI's API gives."""
-_UNSEEN_NATS = 1.0
-"""A letter that is not among the tokens given is this much less likely than the last of them."""
+"""First tokens looked at for option letters: the most that OpenAI's chat API gives."""
+_LEAST_NATS = -103.0
+"""Log-probability of what single precision cannot tell from impossible: servers say minus infinity,
+or -9999, of which neither may be reckoned with."""
+_LEAST_REST = 1e-6
+"""Probability that is never told exactly: what single precision loses in a sum."""
+_ROUNDING = 0.01
+"""By so much rounded probabilities may add up to more than 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,8 @@ class Question:
     """Fields that are passed on, as in `Request.extra`."""
     most_tokens: int | None = None
     """Of a reply; None for what the member's settings allow."""
+    images: tuple[Mapping[str, Any], ...] = ()
+    """Parts beside the prompt, in OpenAI's words."""
 
 
 def request_for(
@@ -65,31 +76,58 @@ def request_for(
     'Q: 1 + 1?\nA:'
     """
     scored = bool(question.options) and member.answers == "option-scores"
+    turns = _chat(member, question) if api == "chat" else _text(member, question)
     return Request(
-        messages=_chat(member, question) if api == "chat" else _text(member, question),
+        messages=system_as_user(turns) if member.system_as == "user" else turns,
         model=member.model,
         max_tokens=1 if scored else min(member.max_tokens, question.most_tokens or sys.maxsize),
         temperature=member.temperature,
         top_p=member.top_p,
-        seed=member.seed + sample,
-        stop=member.stop,
-        n_logprobs=_N_LOGPROBS if scored else 0,
-        extra=question.extra,
+        seed=seed_of(member, question, sample),
+        # A reply of one token needs no end, and llama.cpp gives no log-probabilities where that
+        # token begins a stop text.
+        stop=() if scored else member.stop,
+        n_logprobs=asked_logprobs(member) if scored else 0,
+        extra=_extra(member, question),
+        wording=member.wording,
     )
+
+
+def asked_logprobs(member: MemberSettings) -> int:
+    """How many of the likeliest first tokens a member is asked for, where options are scored."""
+    return member.n_logprobs or _N_LOGPROBS
+
+
+def _extra(member: MemberSettings, question: Question) -> Mapping[str, Any]:
+    """The member's samplers, over them what is passed on, over that what the pool insists on.
+
+    Whoever runs a server may have forbidden it to keep what it reads, or to think for long.
+    """
+    own = {name: value for name in OWN_SAMPLERS if (value := getattr(member, name)) is not None}
+    return {**own, **question.extra, **(member.extra_body or {})}
 
 
 def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     system = "\n\n".join(filter(None, (member.system, question.system)))
     turns = [Message("system", system)] if system else []
+    history = for_member(question.history, member.name)
     if question.whole:
-        return (*turns, *question.history)
+        return (*turns, *history)
     for shot in member.shots:
         turns.append(Message("user", _put(member, Question(shot.question, shot.options))))
         turns.append(Message("assistant", shot.reply))
-    for turn in question.history:
+    for turn in history:
         asked = turn.role == "user"
-        turns.append(replace(turn, content=_put(member, Question(turn.content))) if asked else turn)
-    return (*turns, Message("user", _put(member, question)))
+        turns.append(_said(turn, _put(member, Question(turn.content))) if asked else turn)
+    asked_now = Message("user", question.prompt, parts=question.images)
+    return (*turns, _said(asked_now, _put(member, question)))
+
+
+def _said(turn: Message, text: str) -> Message:
+    """A turn with another text, before what else it holds."""
+    others = [part for part in turn.parts if part.get("type") != "text"]
+    parts = ({"type": "text", "text": text}, *others) if others else ()
+    return replace(turn, content=text, parts=parts)
 
 
 def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
@@ -121,36 +159,61 @@ def _put(member: MemberSettings, question: Question) -> str:
     template = member.choice_template if question.options else member.template
     letters = _LETTERS[: len(question.options)]
     options = "\n".join(f"{a}. {text}" for a, text in zip(letters, question.options, strict=True))
-    texts = {"{question}": question.prompt, "{options}": options}
-    # In one pass: what a question holds is never looked at again.
-    return re.sub(r"\{(?:question|options)\}", lambda found: texts[found.group()], template)
+    texts = {"question": question.prompt, "options": options}
+    return fill(template, texts)
 
 
-def letter_scores(logprobs: Mapping[str, float], n_options: int) -> tuple[float, ...] | None:
+def letter_scores(
+    logprobs: Mapping[str, float], n_options: int, *, n_asked: int | None = None
+) -> tuple[float, ...] | None:
     """Log-probability of each option's letter as the first token.
 
     Tokens that differ in spaces around the letter (" A", "A") count together. A letter that is not
-    among the tokens gets less than the least likely of them.
+    among the tokens gets what it can be at most: the log-probability of the least likely of them,
+    or of all that they leave over. `letters_told` says which these are.
 
     Args:
-        logprobs: token → log-probability.
+        logprobs: token → log-probability; one of minus infinity counts as -103.
         n_options: 1 to 26.
+        n_asked: how many of the likeliest tokens were asked for; None for as many as there are.
+            One more may be the token that was drawn, however unlikely.
 
     Returns:
-        One number per option; None where not a single letter is among the tokens.
+        One finite number per option; None where not a single letter is among the tokens.
 
     >>> letter_scores({"A": -1.0, " B": -2.0, "the": -3.0}, 3)
-    (-1.0, -2.0, -4.0)
+    (-1.0, -2.0, -3.0)
     """
+    usable = {token: max(v, _LEAST_NATS) for token, v in logprobs.items() if v < math.inf}
     found: dict[str, float] = {}
-    for token, value in logprobs.items():
+    for token, value in usable.items():
         letter = token.strip()
         if letter in _LETTERS[:n_options] and len(letter) == 1:
             found[letter] = _log_add(found[letter], value) if letter in found else value
     if not found:
         return None
-    unseen = min(logprobs.values()) - _UNSEEN_NATS
-    return tuple(found.get(letter, unseen) for letter in _LETTERS[:n_options])
+    at_most = min(
+        heapq.nlargest(n_asked or len(usable), usable.values())[-1], _rest(usable.values())
+    )
+    return tuple(found.get(letter, at_most) for letter in _LETTERS[:n_options])
+
+
+def _rest(logprobs: Collection[float]) -> float:
+    """Log-probability of all tokens that were not told."""
+    told = math.fsum(math.exp(min(value, 0.0)) for value in logprobs)
+    if told > 1 + _ROUNDING:  # no probabilities of one distribution: they say nothing of others
+        return 0.0
+    return math.log(max(1 - told, _LEAST_REST))
+
+
+def letters_told(logprobs: Mapping[str, float], n_options: int) -> tuple[bool, ...]:
+    """Which options' letters are among the tokens: of the others only a bound is known.
+
+    >>> letters_told({"A": -1.0, " B": -2.0, "the": -3.0}, 3)
+    (True, True, False)
+    """
+    told = {token.strip() for token, value in logprobs.items() if value < math.inf}
+    return tuple(letter in told for letter in _LETTERS[:n_options])
 
 
 def _log_add(a: float, b: float) -> float:

@@ -6,19 +6,19 @@ ranges only; `prompting` turns a question into messages, `building` turns settin
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.pool.seeds import SCHEME
+from rlfocal.pool.servers import Count, OpenAISettings, Positive, Served, Words, no_inline_key
+from rlfocal.pool.templates import places
 from rlfocal.pool.types import Api
-from rlfocal.settings import KeyVariable, Settings, read_toml
+from rlfocal.settings import Settings, read_toml
 
 __all__ = [
     "EndpointSettings",
@@ -32,83 +32,14 @@ __all__ = [
     "read_pool",
 ]
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-_INLINE_KEYS = {"key", "api_key", "apikey", "token", "secret", "password", "authorization"}
-_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-
-
-class _Served(Settings):
-    """What every kind of endpoint has."""
-
-    concurrency: Count = 8
-    """Calls under way at once."""
-    per_minute: Positive | None = None
-    """Most calls a minute; null for no limit."""
-    timeout_s: Positive = 120.0
-    """Seconds for one call, repeats included."""
-    attempts: Count = 4
-    """Times a call is sent before it counts as failed, where the failure may pass."""
+OWN_SAMPLERS = ("top_k", "min_p")
+"""What llama.cpp draws by beyond OpenAI's fields."""
+_MOST_LOGPROBS = 1000
+"""First tokens that llama.cpp tells of where a member does not say how many: option letters are
+seldom beyond them, and a reply takes 60 kB."""
 
 
-class OpenAISettings(_Served):
-    """A server that speaks OpenAI's API: OpenAI, OpenRouter, vLLM, Ollama, llama.cpp, ..."""
-
-    never_shown: ClassVar[frozenset[str]] = frozenset({"base_url", "key_env", "key_file"})
-
-    kind: Literal["openai"] = "openai"
-    base_url: str = Field(description="such as https://api.openai.com/v1")
-    """Up to the part before /chat/completions."""
-    key_env: KeyVariable | None = None
-    """Environment variable that holds the key."""
-    key_file: Path | None = None
-    """File that holds the key."""
-    api: Api = "chat"
-    """Chat turns, or one text that the model goes on with (for models without a chat template)."""
-
-    @field_validator("base_url")
-    @classmethod
-    def _plain_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("not an http or https address, such as https://api.openai.com/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("holds more than an address; keys belong into key_env or key_file")
-        return value.rstrip("/")
-
-    @model_validator(mode="after")
-    def _one_key(self) -> OpenAISettings:
-        if self.key_env is not None and self.key_file is not None:
-            raise ValueError("name key_env or key_file, not both")
-        return self
-
-    def key(self, environ: Mapping[str, str] = os.environ) -> str | None:
-        """The key, read when it is needed; None where the endpoint has none.
-
-        Raises:
-            ConfigError: the variable is not set, or the file cannot be read or is empty.
-        """
-        if self.key_env is not None:
-            value = environ.get(self.key_env, "").strip()
-            if not value:
-                raise ConfigError(
-                    f"the environment variable {self.key_env} is not set; it holds the key"
-                )
-            return value
-        if self.key_file is None:
-            return None
-        try:
-            value = self.key_file.expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as exc:
-            reason = getattr(exc, "strerror", None) or "not UTF-8"
-            raise ConfigError(f"{self.key_file}: the key cannot be read: {reason}") from None
-        if not value:
-            raise ConfigError(f"{self.key_file}: is empty; it should hold the key")
-        return value
-
-
-class LlamaCppSettings(_Served):
+class LlamaCppSettings(Served):
     """A GGUF file, run in this process by llama.cpp."""
 
     kind: Literal["llama-cpp"]
@@ -122,7 +53,7 @@ class LlamaCppSettings(_Served):
     concurrency: Count = 1
 
 
-class LiteLlmSettings(_Served):
+class LiteLlmSettings(Served):
     """Whatever the litellm library reaches; it finds keys by its own environment variables."""
 
     kind: Literal["litellm"]
@@ -151,7 +82,7 @@ class Shot(Settings):
     reply: str
 
 
-class MemberSettings(Settings):
+class MemberSettings(Words):
     """One member: a model and the way it is asked."""
 
     name: Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
@@ -174,9 +105,18 @@ class MemberSettings(Settings):
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop: tuple[str, ...] = ()
-    """The reply ends before the first of these texts."""
+    """The reply ends before the first of these texts; of no use to option scores."""
+    n_logprobs: Count | None = None
+    """Likeliest first tokens asked for where options are scored: more are more letters found. null
+    for 1,000 of llama-cpp, and for 20 elsewhere, which is OpenAI's most."""
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    """Draw among so many of the likeliest tokens, of llama-cpp; null or 0 for all."""
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Leave out tokens less likely than so much of the likeliest, of llama-cpp; null or 0 for none.
+    """
     seed: int = 0
-    """Sample k is drawn with seed + k, where the server takes seeds."""
+    """What replies are drawn with, where the server takes seeds: by it, the member's name, the
+    sample and the question."""
     samples: Count = 1
     """Times each question is asked."""
     timeout_s: Positive | None = None
@@ -186,11 +126,17 @@ class MemberSettings(Settings):
     @classmethod
     def _known_places(cls, value: str, info: Any) -> str:
         known = {"question", "options"} if info.field_name == "choice_template" else {"question"}
-        for name in _PLACEHOLDER.findall(value):
+        for name in places(value):
             if name not in known:
-                raise ValueError(f"unknown placeholder {{{name}}}; {nearest(name, sorted(known))}")
-        if "{question}" not in value:
-            raise ValueError("{question} is missing: the model would not see what is asked")
+                raise ValueError(
+                    f"unknown placeholder {{{name}}}; {nearest(name, sorted(known))}; braces that "
+                    f"the model is to see are written twice: {{{{{name}}}}}"
+                )
+        if "question" not in places(value):
+            why = "{{question}} stands for that word in braces; " * ("{{question}}" in value)
+            raise ValueError(
+                f"{why}{{question}} is missing: the model would not see what is asked"
+            )
         return value
 
     @model_validator(mode="after")
@@ -202,20 +148,45 @@ class MemberSettings(Settings):
             )
         return self
 
-    def identity(self, endpoint: EndpointSettings) -> dict[str, Any]:
-        """What a reply depends on: two members that agree in it would say the same.
+    def served_by(self, endpoint: EndpointSettings) -> MemberSettings:
+        """The member, with its endpoint's words where it has none of its own."""
+        words = self.over(endpoint)
+        return self.model_copy(update={n: getattr(words, n) for n in Words.model_fields})
 
-        Neither keys nor limits count, nor how often or how fast it is asked.
+    def identity(self, endpoint: EndpointSettings) -> dict[str, Any]:
+        """What a reply depends on: two members that agree in it would say the same, or draw alike.
+
+        Neither keys, addresses, headers nor limits count, nor how often or how fast it is asked:
+        a server that has moved says what it said. What a server made us leave out does not either,
+        since it is known only later.
         """
-        own = self.model_dump(mode="json", exclude={"name", "endpoint", "samples", "timeout_s"})
+        apart = {"name", "endpoint", "samples", "timeout_s", *Words.model_fields}
+        own = self.model_dump(mode="json", exclude=apart) | self.over(endpoint).changes()
+        # What was stored before there were these settings keeps its key.
+        own = {k: v for k, v in own.items() if v is not None or k not in _LATER}
         if isinstance(endpoint, OpenAISettings):
-            served: dict[str, Any] = {"base_url": endpoint.base_url, "api": endpoint.api}
+            served: dict[str, Any] = {"api": endpoint.api}
         elif isinstance(endpoint, LlamaCppSettings):
             file = endpoint.sha256 or endpoint.path.name
             served = {"file": file, "api": endpoint.api, "n_context": endpoint.n_context}
         else:
             served = {}
-        return {"kind": endpoint.kind, **served, **own}
+        return {"kind": endpoint.kind, **served, **own, **_drawing(self, endpoint)}
+
+
+_LATER = {"n_logprobs", *OWN_SAMPLERS}
+
+
+def _drawing(member: MemberSettings, endpoint: EndpointSettings) -> dict[str, Any]:
+    """How replies are drawn; nothing where they are not."""
+    words = member.over(endpoint)
+    if member.temperature == 0 and "temperature" not in (words.drop or ()):
+        return {}
+    if not isinstance(endpoint, LlamaCppSettings):
+        return {"seeds": SCHEME}
+    own = {"top_p": member.top_p or 1.0, "top_k": member.top_k or 0, "min_p": member.min_p or 0.0}
+    sent = words.extra_body or {}
+    return {"seeds": SCHEME, **{name: sent.get(name, value) for name, value in own.items()}}
 
 
 class PoolSettings(Settings):
@@ -224,7 +195,16 @@ class PoolSettings(Settings):
     endpoints: Mapping[str, EndpointSettings]
     members: tuple[MemberSettings, ...]
     prices: Mapping[str, PriceSettings] = {}
-    """By model."""
+    """By model, or by "ENDPOINT/MODEL", which counts before that."""
+
+    def price_of(self, endpoint: str, model: str) -> PriceSettings | None:
+        """What a model costs at an endpoint; None where nobody has told.
+
+        Args:
+            endpoint: its name.
+            model: as the server calls it.
+        """
+        return self.prices.get(f"{endpoint}/{model}") or self.prices.get(model)
 
     def endpoint_of(self, member: MemberSettings) -> EndpointSettings:
         """The endpoint that serves a member."""
@@ -247,7 +227,8 @@ def read_pool(path: Path) -> PoolSettings:
     """Read a pool file.
 
     Args:
-        path: a TOML file with [endpoints.NAME] tables, [[members]] and perhaps [prices.MODEL].
+        path: a TOML file with [endpoints.NAME] tables, [[members]] and perhaps [prices."MODEL"]
+            or [prices."ENDPOINT/MODEL"].
 
     Returns:
         The pool; paths in it are relative to the file.
@@ -267,7 +248,7 @@ def read_pool(path: Path) -> PoolSettings:
         for name, values in _tables(found, "endpoints", path).items()
     }
     prices = {
-        model: PriceSettings.of(values, source=f"{path}: prices.'{model}'")
+        model: _price(model, values, path)
         for model, values in _tables(found, "prices", path).items()
     }
     raw = found.get("members", [])
@@ -296,17 +277,22 @@ def _tables(found: dict[str, Any], name: str, path: Path) -> dict[str, dict[str,
     return tables
 
 
-def _no_inline_key(values: Mapping[str, Any], where: str) -> None:
-    for name in values:
-        if name.lower() in _INLINE_KEYS:
-            raise ConfigError(
-                f"{where}: '{name}': keys never stand in a pool file; put it into an environment "
-                "variable and name that with key_env, or into a file and name that with key_file"
-            )
+def _price(model: str, values: dict[str, Any], path: Path) -> PriceSettings:
+    whole = model
+    inner = values
+    while isinstance(deeper := next(iter(inner.values()), None), dict):
+        # A name with a point in it and without quotes is a path to TOML.
+        whole, inner = f"{whole}.{next(iter(inner))}", deeper
+    if whole != model:
+        raise ConfigError(
+            f"{path}: prices.{whole}: a name with a point in it needs quotes; quote it: "
+            f'[prices."{whole}"]'
+        )
+    return PriceSettings.of(values, source=f"{path}: prices.'{model}'")
 
 
 def _endpoint(values: dict[str, Any], *, where: str, base: Path) -> EndpointSettings:
-    _no_inline_key(values, where)
+    no_inline_key(values, where)
     kind = values.get("kind", "openai")
     if kind not in _KINDS:
         raise ConfigError(f"{where}: kind = {kind!r}: {nearest(str(kind), _KINDS)}")
@@ -323,7 +309,7 @@ def _member(
     where: str,
     base: Path,
 ) -> MemberSettings:
-    _no_inline_key(values, where)
+    no_inline_key(values, where)
     if "shots_file" in values:
         values = _with_shots(values, where=where, base=base)
     member = MemberSettings.of(values, source=where)
@@ -331,6 +317,20 @@ def _member(
         raise ConfigError(
             f"{where}: unknown endpoint '{member.endpoint}'; {nearest(member.endpoint, endpoints)}"
         )
+    return _as_served(member, endpoints[member.endpoint], where)
+
+
+def _as_served(member: MemberSettings, endpoint: EndpointSettings, where: str) -> MemberSettings:
+    """The member with what follows from who serves it."""
+    if isinstance(endpoint, LlamaCppSettings):
+        wanted = member.n_logprobs or _MOST_LOGPROBS
+        scored = member.answers == "option-scores"
+        return member.model_copy(update={"n_logprobs": wanted}) if scored else member
+    for name in OWN_SAMPLERS:
+        if getattr(member, name) is not None:
+            raise ConfigError(
+                f"{where}: {name}: is a setting of members on llama-cpp endpoints; leave it out"
+            )
     return member
 
 

@@ -20,6 +20,8 @@ __all__ = [
     "Request",
     "Response",
     "Role",
+    "SystemAs",
+    "Wording",
 ]
 
 Api = Literal["chat", "completions"]
@@ -28,6 +30,9 @@ Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls"]
 """How a usable response ended: by itself or at a stop text, at the limit of tokens, or with tools
 to be called."""
+SystemAs = Literal["system", "developer", "user"]
+"""The role by which a server is told who the model is; "user": as the beginning of a user's turn,
+for models that know no such role."""
 PASSED_ON = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format"})
 """What changes a reply so much that whoever asks an ensemble means all its members to have it."""
 OURS = frozenset({"model", "messages", "prompt", "stream", "stream_options", "n", "max_tokens"})
@@ -50,6 +55,19 @@ class Message:
         """As OpenAI's chat API wants it."""
         content = list(self.parts) if self.parts else self.content
         return {"role": self.role, "content": content, **self.extra}
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """In what a server's words differ from OpenAI's."""
+
+    max_tokens_field: str = "max_tokens"
+    """By what name the most tokens of a response are told."""
+    drop: frozenset[str] = frozenset()
+    """Fields of the body that are left out."""
+    system_as: SystemAs = "system"
+    kept: frozenset[str] = frozenset()
+    """Fields that the pool asks for by name: they are sent, or the call fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +94,8 @@ class Request:
     """Told of each piece of the reply as it comes; None to have it in one piece."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the body that are passed on as they are; none of `OURS`."""
+    wording: Wording = Wording()
+    """How it is put for the server at hand."""
 
     def __post_init__(self) -> None:
         if ours := self.extra.keys() & OURS:

@@ -1,7 +1,20 @@
-"""Stop asking an endpoint that keeps failing, and try again after a while."""
+"""Stop asking a member that keeps failing, and try again after a while.
+
+What counts as a failure in a row:
+
+- Calls that were under way together when the row began are one failure: what breaks them is one.
+- A refusal (status 400 and the like) is mostly the fault of the request, and one client's bad
+  requests must not shut a member for all. It counts where it must be the member's: different
+  requests are refused, none is answered in between, and each is plain: text alone, no fields beyond
+  the pool's own, not too long by the server's words, and at most 4,000 characters where the member
+  has answered before.
+- Time-outs of callers in a hurry, failures of this machine, empty and filtered replies never count.
+"""
 
 from __future__ import annotations
 
+import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +26,16 @@ from rlfocal.pool.wrappers.base import Wrapper
 
 __all__ = ["CircuitBreaker", "Circuits", "State"]
 
-_OF_THE_REQUEST = {Failure.BAD_REQUEST, Failure.EMPTY, Failure.FILTERED, Failure.CANCELLED}
+_log = logging.getLogger(__name__)
+
+_OF_THE_REQUEST = {Failure.EMPTY, Failure.FILTERED, Failure.CANCELLED, Failure.OURS}
 """Failures that say nothing about the endpoint."""
+_PLAIN_CHARS = 4000
+"""A prompt that no model refuses for its length."""
+_TOO_LONG = re.compile(
+    r"context[- _]?(?:length|window|size)|too (?:long|large|many tokens)|maximum context",
+    re.IGNORECASE,
+)
 
 
 State = Literal["closed", "open", "half-open"]
@@ -47,6 +68,7 @@ class CircuitBreaker(Wrapper):
     Args:
         endpoint: what is wrapped.
         when: when it opens.
+        name: how messages call the member.
         clock: seconds that only grow.
     """
 
@@ -55,12 +77,17 @@ class CircuitBreaker(Wrapper):
         endpoint: Endpoint,
         when: Circuits = Circuits(),
         *,
+        name: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(endpoint)
         self._when, self._clock = when, clock
+        self._name = f"member '{name}'" if name else "a member"
         self._in_a_row, self._opened_at = 0, 0.0
         self._trying = False
+        self._n_begun = self._n_together = 0
+        self._refused: set[int] = set()
+        self._has_answered = False
 
     @property
     def state(self) -> State:
@@ -87,17 +114,64 @@ class CircuitBreaker(Wrapper):
                 failure=Failure.CIRCUIT_OPEN,
                 retry_after_s=self.retry_after_s,
             )
-        self._trying = state == "half-open"
+        if state == "half-open":
+            self._trying = True
+        self._n_begun += 1
+        number = self._n_begun
         try:
             reply = await self._endpoint.send(request, timeout_s=timeout_s)
         except MemberError as exc:
-            hurried = exc.failure is Failure.TIMEOUT and timeout_s < self._when.fair_s
-            if exc.failure not in _OF_THE_REQUEST and not hurried:
-                self._in_a_row += 1
-                self._opened_at = self._clock()
+            if self._counts(exc, request, timeout_s) and self._is_next(number):
+                self._note(exc)
             raise
         finally:
             if state == "half-open":
                 self._trying = False
+        self._has_answered = True
+        if self._in_a_row >= self._when.failures:
+            _log.info("%s answers again", self._name)
         self._in_a_row = 0
+        self._refused.clear()
         return reply
+
+    def _counts(self, error: MemberError, request: Request, timeout_s: float) -> bool:
+        """Whether a failure says something about the member."""
+        if error.failure is Failure.TIMEOUT:
+            return timeout_s >= self._when.fair_s
+        if error.failure is not Failure.BAD_REQUEST:
+            return error.failure not in _OF_THE_REQUEST
+        long = self._has_answered and len(request.text) > _PLAIN_CHARS
+        if long or _TOO_LONG.search(str(error)) or not _is_plain(request):
+            return False
+        asked = hash(request.text)
+        if asked in self._refused and self.state == "closed":
+            return False
+        if len(self._refused) < self._when.failures:
+            self._refused.add(asked)
+        return True
+
+    def _is_next(self, number: int) -> bool:
+        """Whether a failed call is one more in the row: those that ran when it began are one."""
+        if self._in_a_row == 0:
+            self._n_together = self._n_begun
+            return True
+        return number > self._n_together
+
+    def _note(self, error: MemberError) -> None:
+        self._in_a_row += 1
+        self._opened_at = self._clock()
+        if self._in_a_row == self._when.failures:
+            _log.warning(
+                "%s is left alone: %d failures in a row; it is tried again every %g s. The last: "
+                "%s",
+                self._name,
+                self._in_a_row,
+                self._when.cool_down_s,
+                error,
+            )
+
+
+def _is_plain(request: Request) -> bool:
+    """Whether nothing about a request is its asker's own risk."""
+    own = request.extra.keys() - request.wording.kept
+    return not own and not any(turn.parts or turn.extra for turn in request.messages)

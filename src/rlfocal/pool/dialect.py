@@ -1,0 +1,243 @@
+"""What a server does not take is left out, told otherwise, or named together with its remedy.
+
+A server that refuses a field answers nothing and charges nothing, so the request is put otherwise
+and sent again at once; what then went through is remembered for the model and said once. What would
+change the meaning of a request is never left out: such a refusal stays one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from rlfocal.pool.openai_body import body_of
+from rlfocal.pool.refusals import LIMITS, Refusal, refusal_in
+from rlfocal.pool.types import Api, Request, Response, SystemAs, Wording
+
+__all__ = ["Attempt", "Dialect"]
+
+_log = logging.getLogger(__name__)
+
+_STATUSES = frozenset({400, 422, 501})
+_OF_TEMPLATES = 500
+"""With this status llama.cpp says that a chat template failed, which is before any token."""
+_MOST_TRIES = 8
+_MEANING = frozenset({
+    "model", "messages", "prompt", "tools", "tool_choice", "functions", "function_call",
+    "response_format", "n", "modalities", "audio", "logprobs", "top_logprobs", *LIMITS,
+})  # fmt: skip
+"""Without these a reply would answer another question, or cost more than it may."""
+_REMEDY: Mapping[str, str] = {
+    "logprobs": 'this model tells no log-probabilities; ask it with answers = "reply"',
+    "top_logprobs": "set n_logprobs to what it allows",
+    "messages": 'see system_as and template in the pool file',
+    "model": "check the model's name",
+    "prompt": 'set api = "chat"',
+    **dict.fromkeys(LIMITS, "name the field by which it is told the most tokens of a reply: "
+                    'max_tokens_field = "..." in the pool file'),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """Of one model: what it refused and what went through instead."""
+
+    drop: frozenset[str] = frozenset()
+    renamed: tuple[tuple[str, str], ...] = ()
+    """Name of a limit → the one that is taken."""
+    not_at: frozenset[float] = frozenset()
+    """Temperatures that it does not take."""
+    system_as: tuple[tuple[SystemAs, SystemAs], ...] = ()
+    most_logprobs: int | None = None
+
+    def put(self, request: Request) -> Request:
+        """A request in words that the model takes."""
+        words = request.wording
+        left_out = words.drop | (self.drop - words.kept)
+        if request.temperature in self.not_at:
+            left_out |= {"temperature"}
+        limit, system = words.max_tokens_field, words.system_as
+        for old, new in self.renamed:
+            limit = new if limit == old else limit
+        for was, then in self.system_as:
+            system = then if system == was else system
+        n_logprobs = min(request.n_logprobs, self.most_logprobs or request.n_logprobs)
+        words = replace(words, drop=left_out, max_tokens_field=limit, system_as=system)
+        if words == request.wording and n_logprobs == request.n_logprobs:
+            return request
+        return replace(request, wording=words, n_logprobs=n_logprobs)
+
+    def with_all_of(self, other: _Learned) -> _Learned:
+        """Both together."""
+        return _Learned(
+            self.drop | other.drop,
+            tuple(dict.fromkeys(self.renamed + other.renamed)),
+            self.not_at | other.not_at,
+            tuple(dict.fromkeys(self.system_as + other.system_as)),
+            other.most_logprobs or self.most_logprobs,
+        )
+
+
+class Dialect:
+    """In what one server's words differ from OpenAI's, as far as it has shown.
+
+    Args:
+        host: how messages call the server.
+        api: chat turns, or one text that the model goes on with.
+    """
+
+    def __init__(self, host: str, api: Api) -> None:
+        self._host, self._api = host, api
+        self._learned: dict[str, _Learned] = {}
+        self._lock = threading.Lock()
+
+    def attempt(self, request: Request) -> Attempt:
+        """Begin to send a request."""
+        return Attempt(self, request, self._api, self._learned.get(request.model, _Learned()))
+
+    def keep(self, model: str, learned: _Learned) -> None:
+        """Remember what went through, and say what of it is new."""
+        with self._lock:  # members may be asked from several threads
+            before = self._learned.get(model, _Learned())
+            self._learned[model] = before.with_all_of(learned)
+        where = f"{self._host}, model '{model}'" if model else self._host
+        for told in _told(before, self._learned[model]):
+            _log.warning("%s: %s", where, told)
+
+
+@dataclass
+class Attempt:
+    """One request on its way, in the words that its server takes."""
+
+    _dialect: Dialect
+    _asked: Request
+    _api: Api
+    _learned: _Learned
+    _known: _Learned = field(init=False)
+    _n_tries: int = 0
+    remedy: str | None = None
+    """What helps against the last refusal, where it named a field and could not be met."""
+
+    def __post_init__(self) -> None:
+        self._known = self._learned
+
+    @property
+    def request(self) -> Request:
+        """What is to be sent."""
+        request = self._learned.put(self._asked)
+        # Where we have to look for the end ourselves, nothing may be told before it is found.
+        return replace(request, on_text=None) if self._cuts(request) else request
+
+    def refused(self, status: int, raw: bytes) -> bool:
+        """Take note of a reply that is none.
+
+        Args:
+            status: of HTTP.
+            raw: the server's words.
+
+        Returns:
+            True where `request` is another one now, to be sent at once.
+        """
+        self.remedy = None
+        if status not in _STATUSES and status != _OF_TEMPLATES:
+            return False
+        sent = self.request
+        refusal = refusal_in(raw, body_of(sent, self._api))
+        if refusal is None or (status == _OF_TEMPLATES and not refusal.system):
+            return False
+        self._n_tries += 1
+        learned = self._learn(refusal, sent)
+        if learned is None or self._n_tries > _MOST_TRIES:
+            return False
+        self._learned = learned
+        return self.request != sent
+
+    def accepted(self, reply: Response) -> Response:
+        """The reply that came in the end; what had to be left out for it is remembered."""
+        if self._learned != self._known:
+            self._dialect.keep(self._asked.model, self._learned)
+        if not self._cuts(self._learned.put(self._asked)):
+            return reply
+        text = _before_first(reply.text, self._asked.stop)
+        if text != reply.text:
+            reply = replace(reply, text=text, finish="stop")
+        if self._asked.on_text is not None:
+            self._asked.on_text(reply.text)
+        return reply
+
+    def _cuts(self, request: Request) -> bool:
+        return bool(request.stop) and "stop" in request.wording.drop
+
+    def _learn(self, refusal: Refusal, sent: Request) -> _Learned | None:
+        """What is known now; None where nothing can be done, and then `remedy` says what helps."""
+        words, more = sent.wording, _Learned()
+        if refusal.most is not None:
+            return self._learned.with_all_of(_Learned(most_logprobs=refusal.most))
+        for name in refusal.names:
+            if name == words.max_tokens_field:
+                more = more.with_all_of(self._other_limit(name, refusal.instead))
+            elif name == "temperature" and name not in words.kept:
+                more = more.with_all_of(_Learned(not_at=frozenset({sent.temperature})))
+            elif name not in _MEANING | words.kept:
+                more = more.with_all_of(_Learned(drop=frozenset({name})))
+        if more == _Learned() and refusal.system and words.system_as != "user":
+            then: SystemAs = "system" if words.system_as == "developer" else "user"
+            more = _Learned(system_as=((words.system_as, then),))
+        if more == _Learned():
+            self.remedy = _remedy(refusal, words)
+            return None
+        return self._learned.with_all_of(more)
+
+    def _other_limit(self, name: str, instead: str | None) -> _Learned:
+        """Another name for the limit; nothing where all that are known were tried."""
+        tried = {name for pair in self._learned.renamed for name in pair} | {name}
+        likely = (instead, "max_completion_tokens", "max_tokens")
+        new = next((other for other in likely if other and other not in tried), None)
+        return _Learned() if new is None else _Learned(renamed=((name, new),))
+
+
+def _remedy(refusal: Refusal, words: Wording) -> str | None:
+    for name in refusal.names:
+        if name in words.kept:
+            return f"take '{name}' out of extra_body in the pool file"
+        if name == words.max_tokens_field or name in _REMEDY:
+            return _REMEDY.get(name, _REMEDY["max_tokens"])
+        return f"this model does not take '{name}'; leave it out of the request"
+    return "leave the system's words out" if refusal.system else None
+
+
+def _told(before: _Learned, now: _Learned) -> list[str]:
+    """What is said of what is new, with the setting that makes it last."""
+    told = []
+    names = set(now.drop - before.drop)
+    if now.not_at and not before.not_at:
+        names.add("temperature")
+    for name in sorted(names):
+        held = " (replies are cut at stop here)" if name == "stop" else ""
+        told.append(
+            f"does not take '{name}', which is left out from now on{held}; to have it so at once: "
+            f'drop = ["{name}"] in the pool file'
+        )
+    for old, new in now.renamed[len(before.renamed) :]:
+        told.append(
+            f"does not take '{old}', which is sent as '{new}' from now on; to have it so at once: "
+            f'max_tokens_field = "{new}" in the pool file'
+        )
+    for was, then in now.system_as[len(before.system_as) :]:
+        told.append(
+            f"does not take turns of the role '{was}', which are sent as those of '{then}' from "
+            f'now on; to have it so at once: system_as = "{then}" in the pool file'
+        )
+    if now.most_logprobs != before.most_logprobs:
+        told.append(
+            f"tells {now.most_logprobs} log-probabilities at most, and is asked for as many from "
+            f"now on; to have it so at once: n_logprobs = {now.most_logprobs} in the pool file"
+        )
+    return told
+
+
+def _before_first(text: str, stops: tuple[str, ...]) -> str:
+    found = [at for stop in stops if stop and (at := text.find(stop)) >= 0]
+    return text[: min(found)] if found else text
