@@ -21,6 +21,7 @@ from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.gateway.work import EnsembleWork, NamedWork, Tell, Work
+from rlfocal.live.aside import aside
 from rlfocal.rl.online.exploring import Exploration
 
 if TYPE_CHECKING:
@@ -139,7 +140,8 @@ class Job:
         limits = self._key.limits
         most: float | None = None
         if limits.usd is not None:
-            most = self._work.most_usd()
+            # Every member's prompt is written for that.
+            most = await aside(len(self.chat.query.prompt), self._work.most_usd)
             if most is not None:
                 most = max_usd = min(most, max_usd)
         lease_s = self.chat.deadline_s + _LEASE_S

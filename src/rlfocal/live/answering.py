@@ -50,6 +50,8 @@ class Answer:
     """True where `text` was told piece by piece already."""
     reply: Response | None = None
     """What the best member that gave the answer replied; None where only a sample did."""
+    member: str | None = None
+    """That member's name."""
 
 
 @dataclass(frozen=True)
@@ -149,16 +151,26 @@ class Answering:
         answer = self._answer()
         if self._synthesiser is None or self._query.choices or self._query.has_tools:
             return answer
+        if self._query.has_images and not self._synthesiser.takes_images:
+            return answer
         return await self._synthesised(self._synthesiser, answer, ends - clock())
 
     def _pass_over_shut_members(self) -> None:
-        """Whoever keeps failing counts as asked and failed: the strategy knows, and it is free."""
-        shut = [n for n, member in enumerate(self._ensemble.members) if member.is_shut]
+        """Whoever keeps failing counts as asked and failed: the strategy knows, and it is free.
+
+        So does whoever sees no images, where there are some.
+        """
+        blind = {
+            n
+            for n, member in enumerate(self._ensemble.members)
+            if self._query.has_images and not member.takes_images
+        }
+        shut = [n for n, m in enumerate(self._ensemble.members) if n in blind or m.is_shut]
         if not shut:
             return
         for n in shut:
             self._board.put(n, None)
-            self._replies.shut(n)
+            self._replies.shut(n, blind=n in blind)
         self.trace.shut = [self._ensemble.members[n].name for n in shut]
         self._strategy = self._deliberation.go_on_alone()
         self._view = self._shown(self._board, n_rounds=0)
@@ -234,6 +246,7 @@ class Answering:
             enough=partial(self._is_settled, list(chosen)) if early else None,
         )
         self.trace.waited_s += time.perf_counter() - started
+        await self._replies.grade(list(chosen), slots)
         for n in chosen:
             self._replies.put(n, slots, self._board)
         if self._told is not None and self._told.something:
@@ -254,7 +267,9 @@ class Answering:
         for n in chosen:
             member = self._ensemble.members[n]
             samples = range(member.settings.samples)
-            if all(call_name(member, sample) in slots for sample in samples):
+            heard = all(call_name(member, sample) in slots for sample in samples)
+            # To read a long reply takes a while, in which everybody would wait.
+            if heard and self._replies.is_quick(n, slots):
                 self._replies.put(n, slots, board, final=False)
             else:
                 pending.append(n)
@@ -307,7 +322,8 @@ class Answering:
         else:
             text = trace.answer if reply is None else reply.text or trace.answer
         streamed = teller is not None and teller == self._streamed
-        return Answer(trace.answer, text, trace.confidence, trace, streamed, reply)
+        name = None if teller is None else self._ensemble.members[teller].name
+        return Answer(trace.answer, text, trace.confidence, trace, streamed, reply, name)
 
     def _teller(self, answer: str) -> int | None:
         """The best member that gave an answer; None where only a sample did."""

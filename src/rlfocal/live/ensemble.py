@@ -18,6 +18,7 @@ from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
 from rlfocal.grading import Grader
 from rlfocal.live.answering import Answer, Answering, Limits, Listener
+from rlfocal.live.aside import aside
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.query import FREE_WORDS, LiveQuery, as_called
 from rlfocal.live.trace import Deliberation
@@ -102,12 +103,25 @@ class Ensemble:
         self._task = {name: number for number, name in enumerate(about.tasks)}
         self._n_queries = 0
 
-    def board(self, query: LiveQuery, *, position: int = 0) -> Board:
+    async def features(self, query: LiveQuery) -> FloatArray:
+        """float32[D]: what the strategy sees of a query; a long one is read beside the loop."""
+        return await aside(len(query.prompt), self._features, query)
+
+    def _features(self, query: LiveQuery) -> FloatArray:
+        if self._encode is None:
+            return np.zeros(0, dtype=np.float32)
+        features: FloatArray = self._encode([query.prompt])[0]
+        return features
+
+    def board(
+        self, query: LiveQuery, *, position: int = 0, features: FloatArray | None = None
+    ) -> Board:
         """A blank board for a query.
 
         Args:
             query: what is asked.
             position: its place in the stream.
+            features: of it, as `features` finds them; None to find them now.
 
         Raises:
             ConfigError: one option alone, or too many.
@@ -118,14 +132,11 @@ class Ensemble:
                 f"{n_options} choices: give 2 to {len(OPTION_LETTERS)}, or none for an open one"
             )
         about = self._checkpoint.description
-        features: FloatArray = np.zeros(0, dtype=np.float32)
-        if self._encode is not None:
-            features = self._encode([query.prompt])[0]
         return Board(
             len(self.members),
             self._checkpoint.calibration,
             task=self._task.get(query.task, len(about.tasks)),
-            features=features,
+            features=self._features(query) if features is None else features,
             n_options=n_options,
             n_slots=about.n_candidates,
             position=position,
@@ -159,7 +170,10 @@ class Ensemble:
             NobodyAnswered: every member failed, or none of the replies held an answer.
             ConfigError: the query cannot be asked, or there is no such synthesiser.
         """
-        begun = self.begin(query, limits=limits, listener=listener, synthesiser=synthesiser)
+        features = await self.features(query)
+        begun = self.begin(
+            query, limits=limits, listener=listener, synthesiser=synthesiser, features=features
+        )
         return await begun.run(deadline_s)
 
     def begin(
@@ -170,6 +184,7 @@ class Ensemble:
         listener: Listener | None = None,
         synthesiser: str | None = None,
         memory: Memory | None = None,
+        features: FloatArray | None = None,
     ) -> Answering:
         """As `answer`, for who wants to know of the trace whatever comes of it: nothing runs yet.
 
@@ -179,11 +194,12 @@ class Ensemble:
             listener: as there.
             synthesiser: as there.
             memory: recent labelled queries, which the strategy follows; None for none.
+            features: of the query, as `features` finds them; None to find them now.
 
         Raises:
             ConfigError: the query cannot be asked, or there is no such synthesiser.
         """
-        board = self.board(query, position=self._n_queries)
+        board = self.board(query, position=self._n_queries, features=features)
         writer = None if synthesiser is None else self.member(synthesiser)
         self._grader(self._open_kind(query))
         self._n_queries += 1

@@ -47,7 +47,9 @@ def alike(texts: Sequence[str], encode: Encoder) -> Alike:
     n = len(texts)
     rows = np.asarray(encode(texts), dtype=np.float64)
     similarity = np.clip(rows @ rows.T, 0.0, 1.0)
-    same = np.array([[a.split() == b.split() for b in texts] for a in texts])
+    number: dict[str, int] = {}
+    words = np.array([number.setdefault(" ".join(t.split()), len(number)) for t in texts])
+    same = words[:, None] == words[None, :]
     similarity[same] = 1.0
     group = np.zeros(n, dtype=np.int64)
     if n > 1:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from rlfocal.errors import Failure, MemberError
+from rlfocal.live.aside import LONG, aside
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.likeness import Alike, alike, text_encoder
 from rlfocal.live.query import LiveQuery
@@ -46,6 +47,7 @@ class Replies:
         self._may_be_free = ensemble.may_be_free_words(query)
         self._maths = ensemble.kind_of(query) == "math"
         self._read: dict[int, Reply] = {}
+        self._grades: dict[int, Reply] = {}
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
         self.failures: dict[str, MemberError] = {}
@@ -59,10 +61,9 @@ class Replies:
             board: is written on.
             final: False to write on the board only, as a trial.
         """
-        member = self._ensemble.members[n]
-        own = [slots[call_name(member, sample)] for sample in range(member.settings.samples)]
+        member, own = self._ensemble.members[n], self._own(n, slots)
         replies = [slot for slot in own if isinstance(slot, Response)]
-        graded = self._ensemble.graded(member, self._query, replies) if replies else None
+        graded = self._graded(n, replies) if replies else None
         board.put(n, graded, cost=self._least)
         if not final:
             return
@@ -71,9 +72,38 @@ class Replies:
         else:
             self.failures[member.name] = next(s for s in own if isinstance(s, MemberError))
 
-    def shut(self, n: int) -> None:
-        """Note a member that is not asked, because it kept failing just before."""
+    async def grade(self, members: Sequence[int], slots: Mapping[str, Slot]) -> None:
+        """Read what members replied, long texts beside the event loop; then `put` takes no time."""
+        for n in members:
+            replies = [slot for slot in self._own(n, slots) if isinstance(slot, Response)]
+            if replies:
+                await aside(_length(replies), self._graded, n, replies)
+
+    def is_quick(self, n: int, slots: Mapping[str, Slot]) -> bool:
+        """Whether `put` takes no time: what the member replied is short, or has been graded."""
+        if n in self._grades:
+            return True
+        return _length([s for s in self._own(n, slots) if isinstance(s, Response)]) < LONG
+
+    def _own(self, n: int, slots: Mapping[str, Slot]) -> list[Slot]:
         member = self._ensemble.members[n]
+        return [slots[call_name(member, sample)] for sample in range(member.settings.samples)]
+
+    def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
+        """Once: to see whether a round is settled they are looked at as often as one more comes."""
+        if n not in self._grades:
+            self._grades[n] = self._ensemble.graded(self._ensemble.members[n], self._query, replies)
+        return self._grades[n]
+
+    def shut(self, n: int, *, blind: bool = False) -> None:
+        """Note a member that is not asked, because it kept failing just before, or is blind."""
+        member = self._ensemble.members[n]
+        if blind:
+            self.failures[member.name] = MemberError(
+                f"{member.name}: not asked: it takes no images (images = true in the pool file)",
+                failure=Failure.BAD_REQUEST,
+            )
+            return
         wait_s = None if member.circuit is None else member.circuit.retry_after_s
         self.failures[member.name] = MemberError(
             f"{member.name}: not asked: it kept failing, and is left alone for a while",
@@ -152,6 +182,11 @@ class Replies:
 
 def _compared(texts: Sequence[str]) -> Alike:
     return alike(texts, text_encoder())
+
+
+def _length(replies: Sequence[Response]) -> int:
+    """Characters to read."""
+    return sum(len(reply.text) for reply in replies)
 
 
 def call_name(member: LiveMember, sample: int) -> str:
