@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import threadpoolctl
 
@@ -17,6 +20,7 @@ from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor
 
 
 def _threads(shared: object, job: object) -> list[int]:
+    assert np.ones(2).sum() == 2  # loaded, and with it a pool of threads
     return [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
 
 
@@ -70,35 +74,123 @@ def test_fewer_than_one_worker_is_refused() -> None:
         ProcessExecutor(0)
 
 
-@pytest.mark.usefixtures("interruptible")
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for left processes in /proc")
-def test_ctrl_c_ends_the_workers_quickly_and_quietly(tmp_path: Path) -> None:
+PROGRAM = """
+import pathlib, os, sys, time
+from rlfocal.executor import ProcessExecutor
+
+def wait(shared, job):
+    (pathlib.Path(shared) / f"{os.getpid()}.pid").touch()
+    if job == 3:
+        while True:  # never lets a handler of Python wait
+            pass
+    time.sleep(60)
+
+if __name__ == "__main__":
+    jobs = [int(job) for job in sys.argv[1:]]
+    for _ in ProcessExecutor(2).map(wait, jobs, shared=os.path.dirname(__file__)):
+        pass
+"""
+"""Two workers that would be at it for a minute."""
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], list[int]]]]:
+    """Starts the program; returns it, and its workers when they are at work."""
     script = tmp_path / "long_jobs.py"
-    script.write_text(
-        textwrap.dedent("""
-            import pathlib, os, time
-            from rlfocal.executor import ProcessExecutor
+    script.write_text(PROGRAM)
+    started: list[subprocess.Popen[str]] = []
 
-            def wait(shared, job):
-                (pathlib.Path(shared) / f"{os.getpid()}.pid").touch()
-                time.sleep(60)
+    def begin(*jobs: int) -> tuple[subprocess.Popen[str], list[int]]:
+        process = subprocess.Popen(
+            [sys.executable, str(script), *map(str, jobs)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        started.append(process)
+        limit = time.monotonic() + 240
+        while len(workers := list(tmp_path.glob("*.pid"))) < 2:
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        return process, [int(worker.stem) for worker in workers]
 
-            if __name__ == "__main__":
-                for _ in ProcessExecutor(2).map(wait, [1, 2, 3], shared=os.path.dirname(__file__)):
-                    pass
-        """)
-    )
-    process = subprocess.Popen(
-        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    limit = time.monotonic() + 240
-    while len(workers := list(tmp_path.glob("*.pid"))) < 2:
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < limit
+    yield begin
+    for process in started:
+        with suppress(ProcessLookupError):  # as it should be
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def alive(workers: Sequence[int]) -> list[int]:
+    """Those that still run; a dead one that nobody has asked for its status does not."""
+    states = {}
+    for worker in workers:
+        with suppress(OSError):
+            states[worker] = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0]
+    return [worker for worker, state in states.items() if state != "Z"]
+
+
+def gone(workers: Sequence[int]) -> bool:
+    """Whether all of them leave, long before their jobs are done."""
+    limit = time.monotonic() + 40
+    while alive(workers) and time.monotonic() < limit:
         time.sleep(0.05)
+    return not alive(workers)
+
+
+in_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for processes in /proc")
+
+
+@pytest.mark.usefixtures("interruptible")
+@in_proc
+def test_ctrl_c_ends_the_workers_quickly_and_quietly(begun: Any) -> None:
+    process, workers = begun(1, 2, 4)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the group
     _, errors = process.communicate(timeout=50)  # they would have waited for a minute
     assert process.returncode != 0
     assert errors.count("Traceback") == 1, errors
     assert errors.rstrip().endswith("KeyboardInterrupt")
-    assert not [w for w in workers if Path("/proc", w.stem).exists()]
+    assert not alive(workers)
+
+
+@pytest.mark.slow
+@in_proc
+@pytest.mark.parametrize("everybody", [False, True], ids=["the parent alone", "the whole group"])
+def test_told_to_end_it_ends_its_workers_first(begun: Any, everybody: bool) -> None:
+    process, workers = begun(1, 2, 4)
+    if everybody:
+        os.killpg(process.pid, signal.SIGTERM)
+    else:
+        process.terminate()
+    _, errors = process.communicate(timeout=50)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors == ""
+    assert not alive(workers)
+
+
+@pytest.mark.slow
+@in_proc
+def test_killed_it_leaves_nobody_behind_and_its_output_ends(begun: Any) -> None:
+    """Not even a worker that never gets to a handler."""
+    process, workers = begun(1, 3, 4)
+    process.kill()
+    process.communicate(timeout=50)  # returns when nobody can write to its pipes any more
+    assert gone(workers)
+
+
+def test_the_handler_stands_only_while_workers_run_and_never_over_another() -> None:
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    results = ProcessExecutor(1).map(operator.add, [1, 2], shared=1)
+    next(results)
+    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    list(results)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    own = lambda *_: None  # noqa: E731
+    signal.signal(signal.SIGTERM, own)
+    try:
+        results = ProcessExecutor(1).map(operator.add, [1, 2], shared=1)
+        next(results)
+        assert signal.getsignal(signal.SIGTERM) is own
+        list(results)
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

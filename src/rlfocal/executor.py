@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -81,7 +82,9 @@ class ProcessExecutor:
 
     Workers are started afresh (spawn), so they share no state with this process, and a script that
     uses them needs the usual `if __name__ == "__main__":`. Ctrl-C reaches this process alone, which
-    then ends the workers.
+    then ends the workers; so it does where it is told to end (SIGTERM: `SystemExit` with status
+    143, unless the program has a handler of its own). However it ends, a worker that has lost it
+    leaves. What a worker prints goes to the standard error.
 
     Args:
         n_workers: processes, at least 1; no more are started than there are jobs.
@@ -101,6 +104,12 @@ class ProcessExecutor:
         """See `Executor.map`."""
         if not jobs:
             return
+        with _ended_in_order():
+            yield from self._results(function, jobs, shared)
+
+    def _results(
+        self, function: Callable[[S, J], R], jobs: Sequence[J], shared: S
+    ) -> Iterator[tuple[int, R]]:
         before = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(
             min(self.n_workers, len(jobs)),
@@ -158,24 +167,50 @@ def _birth_of_workers() -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-@contextlib.contextmanager
-def _later_interrupt() -> Iterator[None]:
-    """Hold Ctrl-C back until the workers are known: one born half-way could not be ended.
+def _terminated(*_: object) -> NoReturn:
+    """What ends a program in order, as Ctrl-C does: everybody on the way out cleans up."""
+    raise SystemExit(128 + signal.SIGTERM)
 
-    The mask of `_birth_of_workers` is not enough, since any other thread may take the signal.
-    """
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM end this process by an exception, where it would end it on the spot."""
     in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield  # handlers run in the main thread alone; whoever handles or ignores Ctrl-C goes on so
+    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # handlers run in the main thread alone; whoever has one knows what to do
         return
-    interrupts: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if interrupts:
-        raise KeyboardInterrupt
+        # A generator that nobody ends is ended by whoever collects it, in any thread.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _later_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until the workers are known: one born half-way has no end.
+
+    The mask of `_birth_of_workers` is not enough, since any other thread may take the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # handlers run in the main thread alone
+        return
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminated}
+    held: list[int] = []
+    before = {  # whoever handles or ignores a signal otherwise goes on so
+        number: signal.signal(number, lambda received, _: held.append(received))
+        for number, handler in handlers.items()
+        if signal.getsignal(number) is handler
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for received in held:
+        handlers[signal.Signals(received)](received, None)
 
 
 _given: dict[str, Any] = {}
@@ -183,9 +218,20 @@ _given: dict[str, Any] = {}
 
 
 def _start_worker(shared: object) -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    # Whoever reads this program's output waits until nobody can write to it any more.
+    os.dup2(2, 1)
     threadpool_limits(limits=1)
     _given["shared"] = shared
     signal.signal(signal.SIGTERM, _leave)
+
+
+def _leave_with_parent() -> None:
+    """End this worker when nobody is left to take its results, whatever it is at."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _work(function: Callable[[Any, J], R], job: J) -> R:
