@@ -133,8 +133,9 @@ def test_an_older_version_is_migrated_step_by_step(
         ran.append(2)
         connection.exec_driver_sql("UPDATE responses SET note = 'old'")
 
-    monkeypatch.setattr(TABLES, "version", 3)
-    monkeypatch.setattr(TABLES, "migrations", {1: first, 2: second})
+    now = TABLES.version
+    monkeypatch.setattr(TABLES, "version", now + 2)
+    monkeypatch.setattr(TABLES, "migrations", {now: first, now + 1: second})
     for _ in range(2):  # the second time there is nothing to do
         with open_database(database_url) as database:
             with database.connections.read() as connection:
@@ -151,10 +152,11 @@ def test_a_migration_that_fails_changes_nothing(
         connection.exec_driver_sql("DELETE FROM responses")
         connection.exec_driver_sql("SELECT x FROM nowhere")
 
-    monkeypatch.setattr(TABLES, "version", 2)
+    now = TABLES.version
+    monkeypatch.setattr(TABLES, "version", now + 1)
     with pytest.raises(DatabaseError, match=f"too old.*{LEFT}"):
         open_database(database_url)
-    monkeypatch.setattr(TABLES, "migrations", {1: fails})
+    monkeypatch.setattr(TABLES, "migrations", {now: fails})
     with pytest.raises(DatabaseError, match=f"nowhere.*{KEPT}"):
         open_database(database_url)
     monkeypatch.undo()

@@ -2,7 +2,8 @@
 
 Pure functions. Every key is a sha256 in 64 hexadecimal digits over JSON in one canonical form, so
 two collectors on two machines name the same call alike. They must never change: a changed key would
-make every stored answer look unasked, and pay for it again.
+make every stored answer look unasked, and pay for it again. Where what goes into them has to change
+all the same, a step in `migrations` gives what is stored its new keys.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tables of answers and their version.
 
-Version 1 is the first.
+Version 1 is the first. In version 2 a server's address is no part of a member's settings.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from rlfocal.database import JsonText, Key, Position, SafeText, Tables
+from rlfocal.records.database.migrations import without_addresses
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
 
-TABLES = Tables("meta", version=1, migrations={})
+TABLES = Tables("meta", version=2, migrations={1: without_addresses})
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(

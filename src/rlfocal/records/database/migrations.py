@@ -1,0 +1,118 @@
+"""Steps from one version of the tables to the next; a step is never edited once it was released.
+
+Each describes the few columns it touches by itself: the tables of today are not those it meets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from rlfocal.database import JsonText
+from rlfocal.records.database.keys import key_of, settings_key_of
+
+__all__ = ["without_addresses"]
+
+_BATCH = 5000
+_MOST_SAMPLES = 64
+"""Samples of a call that are looked for among failures, which do not say theirs."""
+
+_members = sa.table(
+    "members",
+    sa.column("position"), sa.column("name"), sa.column("settings_key"),
+    sa.column("settings", JsonText), sa.column("added_at"),
+)  # fmt: skip
+_responses = sa.table(
+    "responses",
+    sa.column("key"), sa.column("query_key"), sa.column("member"), sa.column("settings_key"),
+    sa.column("sample"),
+)  # fmt: skip
+_errors = sa.table("errors", sa.column("key"), sa.column("member"))
+_queries = sa.table("queries", sa.column("query_key"))
+
+
+def without_addresses(connection: sa.Connection) -> None:
+    """From version 1 to 2: a server's address is no part of how a member was asked.
+
+    A server on another port says what it said, so its replies are not asked again. Members that
+    were asked alike at several addresses become one. Where two of their replies now have one key,
+    that of the settings added last gets it, and the other stays as it is, under its old key:
+    nothing that was paid for is thrown away. Claims stay: they last for minutes only.
+    """
+    m = _members.c
+    # Those added last come first: they get the keys.
+    rows = connection.execute(
+        sa.select(_members).order_by(sa.func.coalesce(m.added_at, "").desc(), m.position.desc())
+    ).all()
+    moved: list[tuple[str, str, str]] = []
+    for row in rows:
+        settings = row.settings
+        if not isinstance(settings, Mapping) or settings.get("kind") != "openai":
+            continue
+        if "base_url" not in settings:
+            continue
+        new = {name: value for name, value in settings.items() if name != "base_url"}
+        new_key = settings_key_of(new)
+        moved.append((row.name, row.settings_key, new_key))
+        n_left = _move_responses(connection, row.name, row.settings_key, new_key)
+        _move_member(connection, row, new, new_key, n_left=n_left)
+    _move_failures(connection, moved)
+
+
+def _move_responses(connection: sa.Connection, member: str, old: str, new: str) -> int:
+    """Give a member's replies their new keys; how many could not, since theirs is taken."""
+    r, last, n_left = _responses.c, "", 0
+    mine = sa.select(r.key, r.query_key, r.sample).where(r.member == member, r.settings_key == old)
+    update = (
+        sa.update(_responses)
+        .where(r.key == sa.bindparam("was"))
+        .values(key=sa.bindparam("now"), settings_key=new)
+    )
+    while True:
+        # In the order of keys from the last on: what was moved is not met again.
+        block = connection.execute(mine.where(r.key > last).order_by(r.key).limit(_BATCH)).all()
+        if not block:
+            return n_left
+        last = block[-1].key
+        pairs = {key_of(row.query_key, member, new, row.sample): row.key for row in block}
+        taken = set(connection.scalars(sa.select(r.key).where(r.key.in_(list(pairs)))))
+        n_left += len(block) - len(pairs) + len(taken)
+        values = [{"was": was, "now": now} for now, was in pairs.items() if now not in taken]
+        if values:
+            connection.execute(update, values)
+
+
+def _move_member(
+    connection: sa.Connection, row: Any, settings: dict[str, Any], key: str, *, n_left: int
+) -> None:
+    m = _members.c
+    same = (m.name == row.name) & (m.settings_key == key)
+    there = connection.scalar(sa.select(sa.func.count()).select_from(_members).where(same))
+    own = m.position == row.position
+    if not there:
+        values = {"settings": settings, "settings_key": key}
+        connection.execute(sa.update(_members).where(own).values(**values))
+    elif not n_left:
+        connection.execute(sa.delete(_members).where(own))
+
+
+def _move_failures(connection: sa.Connection, moved: list[tuple[str, str, str]]) -> None:
+    """Give failures their new keys; these are hashes, so what they are of is found by trying."""
+    queries = list(connection.scalars(sa.select(_queries.c.query_key).distinct()))
+    e, r = _errors.c, _responses.c
+    update = sa.update(_errors).where(e.key == sa.bindparam("was")).values(key=sa.bindparam("now"))
+    for member, old, new in moved:
+        left = set(connection.scalars(sa.select(e.key).where(e.member == member).distinct()))
+        stored = connection.scalar(sa.select(sa.func.max(r.sample)).where(r.member == member))
+        for sample in range(_MOST_SAMPLES):
+            keys = {key_of(query, member, old, sample): query for query in queries} if left else {}
+            found = [key for key in keys if key in left]
+            if not found and sample > (stored or 0):
+                break
+            if found:
+                left.difference_update(found)
+                now = [key_of(keys[key], member, new, sample) for key in found]
+                values = [{"was": w, "now": n} for w, n in zip(found, now, strict=True)]
+                connection.execute(update, values)
