@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import read_judgement
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.body import IGNORED, ChatBody
+from rlfocal.gateway.wire.body import OPTIONAL, ChatBody
 from rlfocal.gateway.wire.request import ChatRequest, read_request
 
 LIMITS = GatewaySettings()
@@ -118,19 +118,25 @@ def test_no_refusal_repeats_a_value(value: Any) -> None:
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(st.dictionaries(st.text(max_size=300), st.none(), min_size=1, max_size=3))
-def test_an_unknown_field_is_named_and_the_name_cut(fields: dict[str, None]) -> None:
-    if (refused := refusal_of(read, with_user(**fields))) is not None:
+@given(st.dictionaries(st.text(max_size=300), anything, min_size=1, max_size=3), st.booleans())
+def test_an_unknown_field_is_named_and_the_name_cut(fields: dict[str, Any], is_own: bool) -> None:
+    body = with_user(rlfocal=fields) if is_own else with_user(**fields)
+    try:
+        found = read(json.dumps(body).encode("utf-8", "replace"))
+    except ApiError as refused:
         assert len(refused.param or "") <= LONGEST_NAME
         assert len(str(refused)) < 2 * LONGEST_NAME + 400
+    else:
+        assert all(len(name) <= LONGEST_NAME for name in found.ignored)
 
 
-@pytest.mark.parametrize("name", ["system", "user", "tool", "assistant", "str", "developer"])
+@pytest.mark.parametrize("name", ["assistant", "str", "developer", "<text>", "<object>", "self"])
 def test_a_field_called_like_a_role_is_named_like_any_other(name: str) -> None:
     body = {"model": "rlfocal", "messages": [USER | {name: 5}]}
-    assert refusal(body).param == f"messages.0.{name}"
-    if name != "user":  # which is a field of OpenAI's
-        assert refusal(with_user(**{name: "x"})).param == name
+    assert read(body).ignored == (f"messages[].{name}",)
+    assert read(with_user(**{name: "x"})).ignored == (name,)
+    assert read(with_user(model="plain", **{name: "x"})).query.extra == {name: "x"}
+    assert refusal(with_user(rlfocal={name: 5})).param == f"rlfocal.{name}"
 
 
 # What is valid comes through ---------------------------------------------------------------------
@@ -181,6 +187,7 @@ def test_a_valid_body_is_asked_as_it_was_written(
     assert found.member == (model if model == "plain" else None)
     assert found.price == (float(model[8:]) if ":" in model else None)
     assert found.query.most_tokens == max_tokens
+    assert found.ignored == ()
     assert found.stream is bool(stream)
     asked_s = LIMITS.deadline_s if deadline_ms is None else deadline_ms / 1000
     assert found.deadline_s == min(asked_s, LIMITS.most_deadline_s)
@@ -235,17 +242,17 @@ def test_a_field_twice_counts_once_and_names_no_other_model() -> None:
 def test_what_is_passed_on_may_not_be_deeper_than_it_can_be_written(name: str) -> None:
     nested = json.loads("[" * 800 + "]" * 800)
     value: Any = {"a": nested}
-    body = with_user(**{name: [value] if name == "tools" else value})
+    body = with_user(**{"tools": [{}], name: [value] if name == "tools" else value})
     assert refusal(body).param == name
 
 
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"max_tokens": 10**300}, "max_tokens"),
-        ({"max_completion_tokens": LIMITS.most_tokens + 1}, "max_completion_tokens"),
+        ({"max_tokens": 0}, "max_tokens"),
         ({"n": 2}, "n"),
         ({"n": 0}, "n"),
+        ({"model": "plain", "n": LIMITS.most_calls + 1}, "n"),
         ({"best_of": 5}, "best_of"),
         ({"tools": [{}] * 129}, "tools"),
         ({"messages": [USER] * 257}, "messages"),
@@ -254,8 +261,8 @@ def test_what_is_passed_on_may_not_be_deeper_than_it_can_be_written(name: str) -
         ({"rlfocal": {"choices": ["a"] * 27}}, "rlfocal.choices"),
         ({"rlfocal": {"deadline_ms": 10**300}}, "rlfocal.deadline_ms"),
         ({"rlfocal": {"max_usd": -1}}, "rlfocal.max_usd"),
-        ({"stop": ["x"] * 5}, "stop"),
-        ({"logprobs": True}, "logprobs"),
+        ({"stop": ["x"] * 17}, "stop"),
+        ({"logprobs": 3}, "logprobs"),
         ({"model": "rlfocal:-1"}, "model"),
         ({"model": "rlfocal:nan"}, "model"),
         ({"model": "rlfocal:1_0"}, "model"),
@@ -300,9 +307,22 @@ def test_many_mistakes_hold_nobody_up(body: dict[str, Any]) -> None:
 
 
 def test_fields_without_effect_are_named() -> None:
-    values: dict[str, Any] = {"logit_bias": {}, "metadata": {}, "store": True}
+    objects = ("logit_bias", "metadata", "prediction", "web_search_options")
+    values: dict[str, Any] = {name: {} for name in objects} | {"store": True}
     numbers = {"presence_penalty": 1, "frequency_penalty": 1}
-    given = {name: values.get(name, numbers.get(name, "x")) for name in IGNORED}
+    given = {name: values.get(name, numbers.get(name, "x")) for name in OPTIONAL}
     found = read(with_user(**given))
-    assert set(found.ignored) == set(IGNORED)
-    assert set(found.query.extra) == set()
+    assert set(found.ignored) == set(OPTIONAL)
+    assert found.query.extra == {}
+    by_name = read(with_user(model="plain", **given))
+    assert by_name.ignored == ()
+    assert by_name.query.extra == given
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize("value", [LIMITS.most_tokens + 1, 10**300])
+def test_more_tokens_than_may_be_asked_for_are_shortened_and_told(name: str, value: int) -> None:
+    found = read(with_user(**{name: value}))
+    assert found.query.most_tokens == LIMITS.most_tokens
+    assert found.ignored == (f"{name}: shortened to {LIMITS.most_tokens}",)
+    assert read(with_user(**{name: LIMITS.most_tokens})).ignored == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,8 +15,9 @@ from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener, Round, Said, Trace
 from rlfocal.live.query import as_called
 from rlfocal.pool.building import LiveMember
+from rlfocal.pool.passed_back import marked
 from rlfocal.pool.told import Told
-from rlfocal.pool.types import Request
+from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import billed
 from rlfocal.rl.online.exploring import Exploration, Exploring
 from rlfocal.rl.strategy import RlFocal
@@ -32,6 +34,8 @@ class Work(Protocol):
     trace: Trace
     kind: str
     """How answers are compared; see `Ensemble.kind_of`."""
+    ignored: tuple[str, ...]
+    """Fields of the request that have no effect on who is asked, beside those of the request."""
 
     def most_usd(self) -> float | None:
         """Dollars that it may cost at most; None where a price is not known."""
@@ -64,7 +68,12 @@ class EnsembleWork:
         memory: recent labelled queries; None for none.
         synthesiser: a member that makes one reply out of several.
         exploration: what is left to chance, so that others can learn from it; None for nothing.
+
+    Raises:
+        ApiError: there are images, and no member takes any.
     """
+
+    ignored: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -75,6 +84,8 @@ class EnsembleWork:
         synthesiser: str | None,
         exploration: Exploration | None,
     ) -> None:
+        if chat.query.has_images and not any(m.takes_images for m in ensemble.members):
+            raise _no_images("no member takes")
         self._exploring: Exploring | None = None
         strategy = ensemble.strategy
         if exploration is not None and may_explore(strategy):
@@ -89,6 +100,8 @@ class EnsembleWork:
         """What it costs to ask everybody, with every repeat on the bill."""
         question, most = self._chat.query.question, 0.0
         for member in self._ensemble.members:
+            if self._chat.query.has_images and not member.takes_images:
+                continue
             for sample in range(member.settings.samples):
                 usd = member.most_usd(member.request(question, sample=sample))
                 if usd is None:
@@ -98,6 +111,9 @@ class EnsembleWork:
 
     async def run(self, deadline_s: float, max_usd: float, tell: Tell | None) -> Completion:
         """Ask in rounds."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + deadline_s
+        features = await self._ensemble.features(self._chat.query)
         try:
             begun = self._ensemble.begin(
                 self._chat.query,
@@ -105,12 +121,13 @@ class EnsembleWork:
                 listener=Listener(on_text=tell, is_final=True),
                 synthesiser=self._synthesiser,
                 memory=self._memory,
+                features=features,
             )
         except ConfigError as exc:
             raise ApiError(400, "invalid_value", str(exc)) from None
         self.trace = begun.trace
         try:
-            return _completion(await begun.run(deadline_s), self._chat)
+            return _completion(await begun.run(ends - clock()), self._chat)
         except NobodyAnswered as exc:
             if not self.trace.rounds and "deadline" in self.trace.stopped:
                 raise TimeoutError from None  # over before anybody could be asked
@@ -152,11 +169,24 @@ def _completion(answer: Answer, chat: ChatRequest) -> Completion:
     return Completion(
         text=text,
         finish=reply.finish if verbatim and reply is not None else "stop",
-        tool_calls=tuple(calls),
+        tool_calls=tuple(calls) if answer.member is None else marked(calls, answer.member),
         answer=answer.answer,
         confidence=answer.confidence,
         streamed=answer.streamed,
     )
+
+
+_PLAIN_TIERS = ("auto", "default", "flex", "batch", "standard_only")
+"""Of service, which cost what a model's price says or less."""
+
+
+def _no_images(whose: str) -> ApiError:
+    return ApiError(
+        400, "unsupported_parameter",
+        f"{whose} images; say images = true for a member of the pool file whose model reads them, "
+        "or send texts only",
+        param="messages",
+    )  # fmt: skip
 
 
 class NamedWork:
@@ -165,9 +195,17 @@ class NamedWork:
     Args:
         member: who is asked.
         chat: the request.
+
+    Raises:
+        ApiError: there are images, and it takes none.
     """
 
     def __init__(self, member: LiveMember, chat: ChatRequest) -> None:
+        if chat.query.has_images and not member.takes_images:
+            raise _no_images(f"member '{member.name}' takes no")
+        unknown = frozenset() if member.takes_any_field else chat.unknown
+        self._extra = {k: v for k, v in chat.query.extra.items() if k not in unknown}
+        self.ignored = tuple(sorted(unknown)) + _shortened(member, chat)
         self._member, self._chat = member, chat
         self.kind = "tools" if chat.query.has_tools else FREE_WORDS
         self.trace = Trace(
@@ -182,24 +220,45 @@ class NamedWork:
         )
 
     def most_usd(self) -> float | None:
-        """With every repeat on the bill."""
-        return self._member.most_usd(self._request())
+        """With every repeat on the bill.
 
-    def _request(self) -> Request:
+        Raises:
+            ApiError: it would cost more than its tokens do.
+        """
+        for name in ("web_search_options", "service_tier"):
+            value = self._extra.get(name)
+            if value is not None and value not in _PLAIN_TIERS:
+                raise ApiError(
+                    400, "unpriced",
+                    f"with '{name}' a call may cost more than its tokens do, and this request has "
+                    "a budget; leave it out",
+                    param=name,
+                )  # fmt: skip
+        most = [self._member.most_usd(request) for request in self._requests()]
+        return None if None in most else sum(usd for usd in most if usd is not None)
+
+    def _requests(self) -> list[Request]:
+        """One for each reply that is wanted."""
         # In the client's words alone: what the pool says of this member is how it is asked as one
         # of an ensemble.
         bare = self._member.settings.model_copy(update={"system": "", "answers": "reply"})
-        request = replace(self._member, settings=bare).request(self._chat.query.question)
+        member = replace(self._member, settings=bare)
+        question = replace(self._chat.query.question, extra=self._extra)
         sampling = dict(self._chat.sampling)
         if "stop" in sampling:
             stop = sampling["stop"]
             sampling["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
-        return replace(request, **sampling)
+        made = []
+        for k in range(self._chat.n):
+            if "seed" in sampling:  # equal seeds would draw equal replies
+                sampling["seed"] = min(self._chat.sampling["seed"] + k, _LAST_SEED)
+            made.append(replace(member.request(question, sample=k), **sampling))
+        return made
 
     async def run(self, deadline_s: float, max_usd: float, tell: Tell | None) -> Completion:
         """Ask it."""
-        member, request = self._member, self._request()
-        most = member.most_usd(request)
+        member, requests = self._member, self._requests()
+        most = self.most_usd() if max_usd < float("inf") else None
         if max_usd < float("inf") and (most is None or most > max_usd):
             raise ApiError(
                 400, "max_usd_too_low",
@@ -207,38 +266,63 @@ class NamedWork:
                 "is not known; raise max_usd or lower max_tokens",
                 param="rlfocal.max_usd",
             )  # fmt: skip
-        told = Told(tell) if tell is not None else None
+        # Of several replies told at once nobody could tell which is which.
+        told = Told(tell) if tell is not None and len(requests) == 1 else None
+        timeout_s = min(deadline_s, member.timeout_s)
         started = time.perf_counter()
         with billed() as bill:
             try:
-                reply = await member.endpoint.send(
-                    replace(request, on_text=told), timeout_s=min(deadline_s, member.timeout_s)
+                found = await asyncio.gather(
+                    *(self._sent(replace(r, on_text=told), timeout_s) for r in requests)
                 )
-            except MemberError as exc:
-                detail, failure = str(exc), exc.failure.value
-                said = Said(member.name, None, None, 1.0, failure=failure, detail=detail)
-                self._note(said)
-                raise from_member(member.name, exc) from None
             finally:
                 self.trace.settle(bill)
                 self.trace.waited_s = time.perf_counter() - started
-        self._note(
-            Said(
-                member.name, as_called(reply), 1.0, 1.0, text=reply.text, latency_s=reply.latency_s,
-                cost_usd=reply.cost_usd, unsettled_usd=reply.unsettled_usd or None,
-                n_prompt_tokens=reply.n_prompt_tokens,
-                n_completion_tokens=reply.n_completion_tokens,
-            )
-        )  # fmt: skip
+        self.trace.rounds.append(Round(tuple(map(self._said, found)), {}, 1.0))
+        for reply in found:
+            if isinstance(reply, MemberError):  # fewer than are wanted are no reply
+                raise from_member(member.name, reply) from None
         streamed = told is not None and told.something
-        answer = as_called(reply)
+        first, *others = [
+            self._completion(reply, streamed=streamed)
+            for reply in found
+            if isinstance(reply, Response)
+        ]
+        return replace(first, others=tuple(others))
+
+    async def _sent(self, request: Request, timeout_s: float) -> Response | MemberError:
+        try:
+            return await self._member.endpoint.send(request, timeout_s=timeout_s)
+        except MemberError as exc:
+            return exc
+
+    def _said(self, reply: Response | MemberError) -> Said:
+        name = self._member.name
+        if isinstance(reply, MemberError):
+            failure = reply.failure.value
+            return Said(name, None, None, 1.0, failure=failure, detail=str(reply))
+        return Said(
+            name, as_called(reply), 1.0, 1.0, text=reply.text, latency_s=reply.latency_s,
+            cost_usd=reply.cost_usd, unsettled_usd=reply.unsettled_usd or None,
+            n_prompt_tokens=reply.n_prompt_tokens, n_completion_tokens=reply.n_completion_tokens,
+        )  # fmt: skip
+
+    def _completion(self, reply: Response, *, streamed: bool) -> Completion:
+        calls = marked(reply.tool_calls, self._member.name)
         return Completion(
-            reply.text, reply.finish, reply.tool_calls, answer=answer, streamed=streamed
-        )
+            reply.text, reply.finish, calls, answer=as_called(reply), streamed=streamed,
+            reasoning=reply.reasoning,
+        )  # fmt: skip
 
     def episode(self) -> dict[str, Any] | None:
         """Nothing was decided."""
         return None
 
-    def _note(self, said: Said) -> None:
-        self.trace.rounds.append(Round((said,), {}, 1.0))
+
+_LAST_SEED = 2**63 - 1
+
+
+def _shortened(member: LiveMember, chat: ChatRequest) -> tuple[str, ...]:
+    """That the pool has replies shorter than the client wants them."""
+    wanted, most = chat.query.most_tokens, member.settings.max_tokens
+    return (f"max_tokens: shortened to {most}",) if wanted is not None and wanted > most else ()

@@ -38,7 +38,7 @@ _THOUGHTS = (
 )  # fmt: skip
 """Of the assistant's turns: what it thought, and that it should go on from there. The member that
 gave it may want it; others cannot use it."""
-_NO_CONTENT = ("", None, [], {}, False)
+_NO_CONTENT: tuple[Any, ...] = ("", None, [], {}, False)
 
 
 def read_turns(turns: Sequence[Turn], told: Told, *, member: str | None) -> Conversation:
@@ -102,7 +102,7 @@ class _Reader:
             extra["name"] = turn.name
         else:
             self._drop_name(turn)
-        return Message(role, text, extra, parts)
+        return Message("assistant" if role == "assistant" else "user", text, extra, parts)
 
     def _drop_name(self, turn: Turn, *, whole: bool = True) -> None:
         if turn.name and whole:

@@ -30,6 +30,10 @@ class Completion:
     """In [0, 1]; None for a member asked by its name."""
     streamed: bool = False
     """True where the text was told piece by piece already."""
+    reasoning: str = ""
+    """What a member asked by its name thought before, where its server tells that apart."""
+    others: tuple[Completion, ...] = ()
+    """More replies to the same request, where several are wanted."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,8 @@ class Shape:
 
     def whole(self, done: Completion, own_s: float) -> dict[str, Any]:
         """The reply in one piece."""
-        message: dict[str, Any] = {"role": "assistant", "content": done.text, "refusal": None}
-        if done.tool_calls:
-            message |= {"content": done.text or None, "tool_calls": list(done.tool_calls)}
-        choice = {
-            "index": 0, "message": message, "logprobs": None, "finish_reason": done.finish,
-        }  # fmt: skip
         return self._head("chat.completion") | {
-            "choices": [choice],
+            "choices": [_choice(k, one) for k, one in enumerate((done, *done.others))],
             "usage": self.usage(),
             "rlfocal": self.extension(done, own_s),
         }
@@ -78,13 +76,19 @@ class Shape:
         self, done: Completion, own_s: float, *, include_usage: bool
     ) -> Iterator[dict[str, Any]]:
         """What a stream ends with: the text unless it was told already, calls of tools, the end."""
-        if done.text and not done.streamed:
-            yield self.piece(done.text)
-        if done.tool_calls:
-            calls = [{"index": k, **call} for k, call in enumerate(done.tool_calls)]
-            yield self._piece({"tool_calls": calls})
-        last = self._piece({}, finish=done.finish)
-        yield last | {"rlfocal": self.extension(done, own_s)}
+        for k, one in enumerate((done, *done.others)):
+            if k:
+                yield self._piece({"role": "assistant", "content": ""}, index=k)
+            if one.reasoning:
+                yield self._piece({"reasoning_content": one.reasoning}, index=k)
+            if one.text and not one.streamed:
+                yield self._piece({"content": one.text}, index=k)
+            if one.tool_calls:
+                calls = [{"index": n, **call} for n, call in enumerate(one.tool_calls)]
+                yield self._piece({"tool_calls": calls}, index=k)
+            last = self._piece({}, finish=one.finish, index=k)
+            is_end = k == len(done.others)
+            yield last | ({"rlfocal": self.extension(done, own_s)} if is_end else {})
         if include_usage:
             yield self._head("chat.completion.chunk") | {"choices": [], "usage": self.usage()}
 
@@ -139,12 +143,23 @@ class Shape:
             "x-rlfocal-usage": ", ".join(used),
         }
 
-    def _piece(self, delta: Mapping[str, Any], *, finish: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": dict(delta), "logprobs": None, "finish_reason": finish}
+    def _piece(
+        self, delta: Mapping[str, Any], *, finish: str | None = None, index: int = 0
+    ) -> dict[str, Any]:
+        choice = {"index": index, "delta": dict(delta), "logprobs": None, "finish_reason": finish}
         return self._head("chat.completion.chunk") | {"choices": [choice]}
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def _choice(index: int, done: Completion) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": done.text, "refusal": None}
+    if done.tool_calls:
+        message |= {"content": done.text or None, "tool_calls": list(done.tool_calls)}
+    if done.reasoning:
+        message["reasoning_content"] = done.reasoning
+    return {"index": index, "message": message, "logprobs": None, "finish_reason": done.finish}
 
 
 def n_unpriced(trace: Trace) -> int:

@@ -252,12 +252,11 @@ def _tools(chat: ChatBody, told: Told) -> dict[str, Any]:
 def _refusal(exc: ValidationError) -> ApiError:
     """The first mistake as a client is told of it."""
     first = first_mistake(exc)
-    # Parts of a path that name the kind of a value, and no field, look like tags.
-    path = [part for part in map(str, first["loc"]) if not part.startswith("<")]
-    param = ".".join(path)
+    path = list(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":  # in our own extension only
-        hint = nearest(path[-1][:64], Extension.model_fields)
-        return unknown_field(param, hint)
+        return unknown_field(".".join(path), nearest(path[-1][:64], Extension.model_fields))
+    # Parts of a path that name the kind of a value, and no field, look like tags.
+    param = ".".join(part for part in path if not part.startswith("<"))
     if first["type"] == "missing":
         return ApiError(400, "missing_parameter", f"'{param}' is missing", param=param)
     return ApiError(400, "invalid_value", f"'{param[:128]}': {first['msg']}", param=param[:128])
