@@ -10,7 +10,6 @@ thread: such a call cannot be cancelled on the way, only its reply is not waited
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import time
@@ -21,9 +20,10 @@ from importlib import import_module
 from typing import Any, Self
 
 from rlfocal.errors import ConfigError, Failure, MemberError
-from rlfocal.pool.http_failures import filtered_error, retry_after, status_error, timeout_error
-from rlfocal.pool.openai_reply import read_reply
+from rlfocal.pool.http_failures import filtered_error, timeout_error
 from rlfocal.pool.redaction import excerpt
+from rlfocal.pool.replies.errors import Complaint, error_for
+from rlfocal.pool.replies.whole import read_object
 from rlfocal.pool.types import Request, Response
 
 __all__ = ["LiteLlmEndpoint"]
@@ -51,16 +51,17 @@ class LiteLlmEndpoint:
             raise found  # here, so that litellm's exception, which holds the request, is no context
         latency_s = time.perf_counter() - started
         show = partial(_shown, prompt=request.text)
-        reply = read_reply(found, "", request, api="chat", where=where, show=show)
+        reply = read_object(found, request, api="chat", where=where, show=show)
         return replace(reply, latency_s=latency_s)
 
     async def _exchange(
         self, request: Request, where: str, timeout_s: float
-    ) -> bytes | MemberError:
+    ) -> dict[str, Any] | MemberError:
         try:
             async with asyncio.timeout(timeout_s):
                 reply = await self._litellm.acompletion(**self._arguments(request, timeout_s))
-            return json.dumps(reply.model_dump(), default=str).encode("ascii")
+            found: dict[str, Any] = reply.model_dump()
+            return found
         except TimeoutError:
             return timeout_error(where, timeout_s)
         except Exception as exc:  # of a hundred providers' libraries; a failed call is no crash
@@ -71,7 +72,7 @@ class LiteLlmEndpoint:
             **request.extra,
             "model": request.model,
             "messages": [message.as_json() for message in request.messages],
-            "max_tokens": request.max_tokens,
+            request.wording.max_tokens_field: request.max_tokens,
             "temperature": request.temperature,
             "timeout": timeout_s,
             # Of both, since providers' own clients have the second; `Retrying` repeats.
@@ -89,7 +90,7 @@ class LiteLlmEndpoint:
         # Every request has a seed, and who does not draw by seeds is to ignore it.
         if request.seed is not None and self._takes_seeds(request.model):
             arguments["seed"] = request.seed
-        return arguments
+        return {k: v for k, v in arguments.items() if k not in request.wording.drop}
 
     def _takes_seeds(self, model: str) -> bool:
         return "seed" in (self._litellm.get_supported_openai_params(model=model) or ())
@@ -99,23 +100,24 @@ class LiteLlmEndpoint:
         named = partial(_is_a, exc, self._litellm)
         if named("Timeout"):
             return timeout_error(where, timeout_s)
-        detail = _shown(str(exc), prompt=request.text)
+        words = str(exc)
+        show = partial(_shown, prompt=request.text)
         if named("ContentPolicyViolationError"):
-            return filtered_error(where, 400)
+            return filtered_error(where, 400, detail=show(words))
         if named("APIConnectionError"):
             return MemberError(
-                f"{where}: no connection ({detail}); check the model's name, its environment "
+                f"{where}: no connection ({show(words)}); check the model's name, its environment "
                 "variables and the network",
                 failure=Failure.UNREACHABLE,
             )
         status = getattr(exc, "status_code", None)
         if isinstance(status, int) and 300 <= status < 600:
             headers = getattr(getattr(exc, "response", None), "headers", None) or {}
-            wait = retry_after(headers.get("retry-after"))
-            return status_error(where, status, detail=detail, retry_after_s=wait)
+            complaint = Complaint(words, body=getattr(exc, "body", None))
+            return error_for(complaint, status, where=where, show=show, headers=headers)
         return MemberError(
-            f"{where}: litellm failed with {type(exc).__name__} ({detail}); see its documentation "
-            "for this provider",
+            f"{where}: litellm failed with {type(exc).__name__} ({show(words)}); see its "
+            "documentation for this provider",
             failure=Failure.MALFORMED,
         )
 

@@ -29,11 +29,11 @@ _REFUSES = re.compile(
     r"unsupported|unrecogni[sz]ed|unknown|unexpected|forbidden|extra[ _](?:input|field|param|arg)|"
     r"additional propert|only the default|no such (?:field|param|arg)|cannot find field|"
     r"invalid (?:field|param|arg|key|propert|option)|deprecated|incompatible|disabled|"
-    r"mutually exclusive|cannot (?:both |also )?be|(?:may|must|should) (?:not be|be (?:omitted|unset|"
-    r"removed|absent|left out|null))|"
+    r"mutually exclusive|cannot (?:both |also )?be|(?:may|must|should) (?:not be|be (?:omitted|"
+    r"unset|removed|absent|left out|null))|"
     r"(?:not|n't|no longer|cannot|never)\s(?:be |currently |yet )*(?:support|permit|allow|accept|"
-    r"recogni[sz]|implement|enabled|available|a valid (?:field|param|arg)|take|used?\b|set\b|known)|"
-    r"without support for",
+    r"recogni[sz]|implement|enabled|available|a valid (?:field|param|arg)|take|used?\b|set\b|"
+    r"known)|without support for",
     re.IGNORECASE,
 )
 _RANGE = re.compile(
@@ -42,12 +42,14 @@ _RANGE = re.compile(
     re.IGNORECASE,
 )
 _OF_THE_FIELD = re.compile(
-    r"unsupported|unrecogni[sz]ed|unknown|extra[ _]|(?:not|n't) support|not permitted|only the default",
+    r"unsupported|unrecogni[sz]ed|unknown|extra[ _]|(?:not|n't) support|not permitted|"
+    r"only the default",
     re.IGNORECASE,
 )
 """What is said of a field and not of its value."""
 _NOT_ZERO = re.compile(
-    r"strictly positive|positive|greater than 0|above 0|>\s*0|non-?zero|must not be 0|range|between",
+    r"strictly positive|positive|greater than 0|above 0|>\s*0|non-?zero|must not be 0|range|"
+    r"between",
     re.IGNORECASE,
 )
 _LABEL = (
@@ -57,8 +59,8 @@ _LABEL = (
 )
 _AFTER = r"(?:is|are|was|does|do|cannot|can't|may|must|should|isn't|aren't|not|extra|unsupported)\b"
 _INSTEAD = re.compile(
-    r"(?:use|try|replaced (?:by|with)|renamed to|in favou?r of|did you mean|prefer|set|specify|send)"
-    r"\s+(?:the\s+)?(?:param\w*\s+|field\s+|argument\s+)?[\"'`]?([a-z_]*tokens[a-z_]*|n_predict|"
+    r"(?:use|try|replaced (?:by|with)|renamed to|in favou?r of|did you mean|prefer|set|specify|"
+    r"send)\s+(?:the\s+)?(?:param\w*\s+|field\s+|argument\s+)?[\"'`]?([a-z_]*tokens[a-z_]*|n_predict|"
     r"num_predict)\b",
     re.IGNORECASE,
 )
@@ -198,7 +200,7 @@ def _named(words: str, sent: Collection[str]) -> str | None:
         own = "stream(?:ing)?" if name == "stream" else re.escape(name)
         bare = "_" in name or name in ("temperature", "seed", "logprobs")
         ways = (
-            rf"[\"'`‘“]{own}(?:\.\w+)*[\"'`’”]",
+            rf"[\"'`\u2018\u201c]{own}(?:\.\w+)*[\"'`\u2019\u201d]",
             rf"\b{_LABEL}\W{{0,5}}{own}(?!\w)|(?<![\w.]){own}\W{{1,3}}{_AFTER}",
             rf"(?<!\w){own}(?!\w)" if bare else r"(?!)",
         )

@@ -178,9 +178,9 @@ class OpenAISettings(Served):
     """Environment variable that holds the key."""
     key_file: Path | None = None
     """File that holds the key."""
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = {}
     """Sent with every call. `${NAME}` stands for an environment variable's value."""
-    query: dict[str, str] = {}
+    query: Mapping[str, str] = {}
     """What follows the question mark of the address, as `headers` are written."""
     api: Api = "chat"
     """Chat turns, or one text that the model goes on with (for models without a chat template)."""
@@ -202,7 +202,7 @@ class OpenAISettings(Served):
 
     @field_validator("headers")
     @classmethod
-    def _sendable(cls, value: dict[str, str]) -> dict[str, str]:
+    def _sendable(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         for name, text in value.items():
             if not _TOKEN.fullmatch(name):
                 raise ValueError(f"{name!r} is not the name of a header")
@@ -217,7 +217,7 @@ class OpenAISettings(Served):
 
     @field_validator("query")
     @classmethod
-    def _without_secrets(cls, value: dict[str, str]) -> dict[str, str]:
+    def _without_secrets(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         _by_variables(value)
         return value
 

@@ -134,9 +134,7 @@ class MemberSettings(Words):
                 )
         if "question" not in places(value):
             why = "{{question}} stands for that word in braces; " * ("{{question}}" in value)
-            raise ValueError(
-                f"{why}{{question}} is missing: the model would not see what is asked"
-            )
+            raise ValueError(f"{why}{{question}} is missing: the model would not see what is asked")
         return value
 
     @model_validator(mode="after")

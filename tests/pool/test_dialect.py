@@ -1,0 +1,389 @@
+"""A server that refuses a field is asked without it, told otherwise, or named with the remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.openai_client import OpenAIEndpoint
+from rlfocal.pool.refusals import named_parameter, refusal_in
+from rlfocal.pool.types import Message, Request, Response, Wording
+
+SYSTEM, USER = Message("system", "Be brief."), Message("user", "8 + 9?")
+ASKED = Request((SYSTEM, USER), model="m", max_tokens=9, seed=3)
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+Refuses = Callable[[Mapping[str, Any]], tuple[int, Any] | None]
+"""A body → the status and the words with which it is refused; None where it is taken."""
+
+
+@dataclass
+class Picky:
+    """A server that refuses what it is told to refuse."""
+
+    refuses: Refuses
+    text: str = "17"
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.bodies.append(body)
+        await asyncio.sleep(0)
+        if (refusal := self.refuses(body)) is not None:
+            status, words = refusal
+            text = words if isinstance(words, str) else json.dumps(words)
+            return web.Response(status=status, text=text, content_type="application/json")
+        if not body.get("stream"):
+            message = {"role": "assistant", "content": self.text}
+            choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": message}
+            if body.get("logprobs"):
+                top = [{"token": "A", "logprob": -0.1}]
+                choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
+            return web.json_response({"choices": [choice], "usage": USAGE})
+        reply = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await reply.prepare(request)
+        for piece in ({"content": self.text}, {}):
+            end = None if piece else "stop"
+            event = {"choices": [{"index": 0, "delta": piece, "finish_reason": end}]}
+            await reply.write(b"data: " + json.dumps(event).encode() + b"\n\n")
+        await reply.write(b"data: [DONE]\n\n")
+        return reply
+
+
+@asynccontextmanager
+async def served(picky: Picky) -> AsyncIterator[OpenAIEndpoint]:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", picky.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        async with OpenAIEndpoint(f"http://{host}:{port}/v1") as endpoint:
+            yield endpoint
+    finally:
+        await runner.cleanup()
+
+
+def ask(picky: Picky, *requests: Request) -> list[Response | MemberError]:
+    async def go() -> list[Response | MemberError]:
+        found: list[Response | MemberError] = []
+        async with served(picky) as endpoint:
+            for request in requests:
+                try:
+                    found.append(await endpoint.send(request, timeout_s=30))
+                except MemberError as exc:
+                    found.append(exc)
+        return found
+
+    return asyncio.run(go())
+
+
+def having(name: str, words: Any, status: int = 400) -> Refuses:
+    return lambda body: (status, words) if name in body else None
+
+
+def says(message: str, **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": "invalid_request_error", **more}}
+
+
+def no_system(words: Any, status: int = 400) -> Refuses:
+    return lambda body: (
+        (status, words) if any(m["role"] == "system" for m in body["messages"]) else None
+    )
+
+
+MAX = "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+MAX += "'max_completion_tokens' instead."
+LEFT_OUT: list[tuple[str, Any, int]] = [
+    ("seed", says("Unrecognized request argument supplied: seed"), 400),
+    ("seed", {"detail": [{"type": "extra_forbidden", "loc": ["body", "seed"],
+                          "msg": "Extra inputs are not permitted", "input": 3}]}, 422),
+    ("seed", {"object": "error", "message": {"detail": [
+        {"type": "extra_forbidden", "loc": ["body", "seed"], "msg": "Extra inputs ..."}]}}, 422),
+    ("seed", [says('Invalid JSON payload received. Unknown name "seed": Cannot find field.')], 400),
+    ("seed", {"error": 'json: unknown field "seed"'}, 400),
+    ("seed", "body -> seed: extra fields not permitted", 400),
+    ("seed", says("property 'seed' is unsupported"), 400),
+    ("seed", says("Provider returned error", metadata={
+        "raw": json.dumps(says("`seed` is not allowed")), "provider_name": "x"}), 400),
+    ("temperature", says("Unsupported value: 'temperature' does not support 0 with this model. "
+                         "Only the default (1) value is supported.", param="temperature"), 400),
+    ("temperature", {"error": "`temperature` must be strictly positive"}, 422),
+    ("temperature", {"detail": [{"type": "greater_than", "loc": ["body", "temperature"],
+                                 "msg": "Input should be greater than 0"}]}, 422),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "words", "status"), LEFT_OUT)
+def test_a_field_that_is_refused_is_left_out_remembered_and_said_once(
+    name: str, words: Any, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    picky = Picky(having(name, words, status))
+    first, second, other = ask(picky, ASKED, ASKED, replace(ASKED, model="m2"))
+    for reply in (first, second, other):
+        assert isinstance(reply, Response)
+        assert reply.text == "17"
+        assert reply.n_attempts == 1
+    # Once with it and once without, then without at once; of another model nothing is known.
+    assert [name in body for body in picky.bodies] == [True, False, False, True, False]
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert f'drop = ["{name}"]' in told[0]
+    assert "model 'm':" in told[0]
+    assert "model 'm2'" in told[1]
+
+
+def test_the_limit_of_tokens_is_told_by_another_name(caplog: pytest.LogCaptureFixture) -> None:
+    picky = Picky(having("max_tokens", says(MAX, param="max_tokens", code="unsupported_parameter")))
+    (reply,) = ask(picky, ASKED)
+    assert isinstance(reply, Response)
+    assert picky.bodies[-1]["max_completion_tokens"] == 9
+    assert "max_tokens" not in picky.bodies[-1]
+    assert 'max_tokens_field = "max_completion_tokens"' in caplog.text
+
+
+def test_an_old_server_is_told_the_limit_by_its_old_name() -> None:
+    words = says("Unrecognized request argument supplied: max_completion_tokens")
+    picky = Picky(having("max_completion_tokens", words))
+    (reply,) = ask(picky, replace(ASKED, wording=Wording("max_completion_tokens")))
+    assert isinstance(reply, Response)
+    assert picky.bodies[-1]["max_tokens"] == 9
+
+
+def test_without_a_limit_nothing_is_asked() -> None:
+    """A call without a limit has no highest price."""
+
+    def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
+        limits = [name for name in body if "max" in name]
+        return (400, says(f"Unsupported parameter: {limits[0]}")) if limits else None
+
+    picky = Picky(refuses)
+    (error,) = ask(picky, ASKED)
+    assert isinstance(error, MemberError)
+    assert error.failure is Failure.BAD_REQUEST
+    assert "max_tokens_field" in str(error)
+    assert [[n for n in body if "max" in n] for body in picky.bodies] == [
+        ["max_tokens"], ["max_completion_tokens"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ({"object": "error", "message": "System role not supported", "code": 400}, 400),
+        (says("Developer instruction is not enabled for models/gemma-3-27b-it"), 400),
+        (says("Unsupported value: 'messages[0].role' does not support 'system' with this model.",
+              param="messages[0].role", code="unsupported_value"), 400),
+        (says("Conversation roles must alternate user/assistant/user/assistant/..."), 400),
+        (says("Template error: System role not supported", code=500), 500),
+        ({"error": "Only user and assistant roles are supported!"}, 422),
+    ],
+)  # fmt: skip
+def test_a_model_without_a_role_for_the_system_is_told_by_the_user(
+    words: Any, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    picky = Picky(no_system(words, status))
+    replies = ask(picky, ASKED, ASKED)
+    assert all(isinstance(reply, Response) for reply in replies)
+    assert len(picky.bodies) == 3
+    assert picky.bodies[-1]["messages"] == [{"role": "user", "content": "Be brief.\n\n8 + 9?"}]
+    assert 'system_as = "user"' in caplog.text
+
+
+def test_fields_are_left_out_one_after_another_and_together() -> None:
+    def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
+        if "max_tokens" in body:
+            return 400, says(MAX)
+        extra = [name for name in ("seed", "temperature", "top_p") if name in body]
+        listed = [{"type": "extra_forbidden", "loc": ["body", name]} for name in extra]
+        return (422, {"detail": listed}) if extra else None
+
+    picky = Picky(refuses)
+    (reply,) = ask(picky, replace(ASKED, top_p=0.9))
+    assert isinstance(reply, Response)
+    assert len(picky.bodies) == 3
+    assert picky.bodies[-1].keys() == {"model", "messages", "max_completion_tokens"}
+
+
+def test_who_refuses_each_field_in_turn_is_not_asked_for_ever() -> None:
+    def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
+        name = sorted(body.keys() - {"model", "messages", "max_tokens"})
+        return 400, says(f"Unsupported parameter: '{name[0] if name else 'max_tokens'}'")
+
+    extra = {f"x_{n}": n for n in range(30)}
+    picky = Picky(refuses)
+    (error,) = ask(picky, replace(ASKED, extra=extra))
+    assert isinstance(error, MemberError)
+    assert 2 < len(picky.bodies) < 12
+
+
+MEANING = [
+    ({"tools": [{"type": "function"}]}, "tools"),
+    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"tool_choice": "required"}, "tool_choice"),
+]
+
+
+@pytest.mark.parametrize(("extra", "name"), MEANING)
+def test_what_would_change_the_meaning_is_not_left_out(extra: dict[str, Any], name: str) -> None:
+    picky = Picky(having(name, says(f"Unsupported parameter: '{name}'")))
+    (error,) = ask(picky, replace(ASKED, extra=extra))
+    assert isinstance(error, MemberError)
+    assert len(picky.bodies) == 1
+    assert f"does not take '{name}'" in str(error)
+    assert "prompt's length" not in str(error)
+
+
+def test_what_the_pool_insists_on_is_not_left_out() -> None:
+    picky = Picky(having("reasoning_effort", says("Unrecognized argument: reasoning_effort")))
+    wording = Wording(kept=frozenset({"reasoning_effort"}))
+    (error,) = ask(picky, replace(ASKED, extra={"reasoning_effort": "low"}, wording=wording))
+    assert isinstance(error, MemberError)
+    assert "take 'reasoning_effort' out of extra_body" in str(error)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        says("This model's maximum context length is 4096 tokens", code="context_length_exceeded"),
+        says("max_tokens is too large: 512. This model supports at most 256 completion tokens.",
+             param="max_tokens", code="invalid_value"),
+        says("Invalid 'top_p': must be between 0 and 1", param="top_p"),
+        says("The model `m` does not exist"),
+        "oops",
+        {},
+    ],
+)  # fmt: skip
+def test_other_refusals_are_not_met_by_leaving_something_out(words: Any) -> None:
+    picky = Picky(lambda body: (400, words))
+    (error,) = ask(picky, replace(ASKED, top_p=0.5))
+    assert isinstance(error, MemberError)
+    assert len(picky.bodies) == 1
+
+
+def test_what_did_not_help_is_not_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    hostile = {"now": True}
+
+    def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
+        return (400, says("unsupported parameter: seed")) if hostile["now"] else None
+
+    picky = Picky(refuses)
+
+    async def go() -> None:
+        async with served(picky) as endpoint:
+            with pytest.raises(MemberError):
+                await endpoint.send(ASKED, timeout_s=30)
+            hostile["now"] = False
+            await endpoint.send(ASKED, timeout_s=30)
+
+    asyncio.run(go())
+    assert [body.get("seed") for body in picky.bodies] == [3, None, 3]
+    assert not caplog.records
+
+
+def test_calls_at_once_learn_each_and_it_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    picky = Picky(having("seed", says("Unrecognized request argument supplied: seed")))
+
+    async def go() -> list[Response]:
+        async with served(picky) as endpoint:
+            return await asyncio.gather(
+                *(endpoint.send(replace(ASKED, seed=n), timeout_s=30) for n in range(12))
+            )
+
+    with caplog.at_level(logging.WARNING):
+        replies = asyncio.run(go())
+    assert [reply.text for reply in replies] == ["17"] * 12
+    assert len(picky.bodies) <= 24
+    assert len(caplog.records) == 1
+
+
+def test_a_refused_temperature_does_not_touch_another_one() -> None:
+    picky = Picky(lambda body: (422, {"error": "`temperature` must be strictly positive"})
+                  if body.get("temperature") == 0 else None)  # fmt: skip
+    ask(picky, ASKED, replace(ASKED, temperature=0.7), ASKED)
+    assert [body.get("temperature") for body in picky.bodies] == [0, None, 0.7, None]
+
+
+def test_streams_go_on_without_what_is_refused() -> None:
+    words = says("Extra inputs are not permitted, field: 'stream_options'")
+    picky, told = Picky(having("stream_options", words)), []
+    (reply,) = ask(picky, replace(ASKED, on_text=told.append))
+    assert isinstance(reply, Response)
+    assert picky.bodies[-1]["stream"] is True
+    assert "".join(told) == reply.text == "17"
+
+
+def test_who_does_not_stream_is_asked_for_all_at_once() -> None:
+    picky, told = Picky(having("stream", says("Streaming is not supported for this model"))), []
+    (reply,) = ask(picky, replace(ASKED, on_text=told.append))
+    assert isinstance(reply, Response)
+    assert picky.bodies[-1].keys() & {"stream", "stream_options"} == set()
+    assert "".join(told) == "17"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_where_stop_is_refused_the_reply_is_cut_here(streamed: bool) -> None:
+    words = says("Unsupported parameter: 'stop' is not supported with this model.", param="stop")
+    picky = Picky(having("stop", words), text="17\nQuestion: 1 + 1?")
+    told: list[str] = []
+    request = replace(ASKED, stop=("\n", "Q"), on_text=told.append if streamed else None)
+    replies = ask(picky, request, request)
+    assert [reply.text for reply in replies if isinstance(reply, Response)] == ["17", "17"]
+    assert told == (["17", "17"] if streamed else [])
+
+
+def test_fewer_log_probabilities_are_asked_for_where_a_server_gives_few() -> None:
+    def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
+        many = body["top_logprobs"] > 5
+        return (400, says("top_logprobs must be less than or equal to 5")) if many else None
+
+    picky = Picky(refuses)
+    ask(picky, replace(ASKED, n_logprobs=20), replace(ASKED, n_logprobs=20))
+    assert [body["top_logprobs"] for body in picky.bodies] == [20, 5, 5]
+
+
+def test_no_log_probabilities_at_all_is_a_failure_with_its_remedy() -> None:
+    picky = Picky(having("logprobs", says("`logprobs` is not supported")))
+    (error,) = ask(picky, replace(ASKED, n_logprobs=20))
+    assert isinstance(error, MemberError)
+    assert 'answers = "reply"' in str(error)
+    assert len(picky.bodies) == 1
+
+
+def test_an_error_in_place_of_a_reply_is_met_as_well() -> None:
+    words = {"error": {"message": "Unsupported parameter: 'seed'", "code": 400}}
+    picky = Picky(having("seed", words, 200))
+    (reply,) = ask(picky, ASKED)
+    assert isinstance(reply, Response)
+    assert len(picky.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("Unknown field 'seed'. Supported fields: model, messages, temperature", "seed"),
+        ("temperature is supported; 'seed' is not permitted", "seed"),
+        ("stream_options is not allowed when stream is false", "stream_options"),
+        ("the user's model is not supported", None),
+        ("please stop sending unsupported things", None),
+        ("", None),
+    ],
+)
+def test_the_field_that_words_name(words: str, name: str | None) -> None:
+    sent = ["model", "messages", "temperature", "seed", "stop", "stream", "stream_options", "user"]
+    assert named_parameter(words, sent) == name
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xff\xfe", b"[" * 10_000, b'{"error": 3}', b"null", b"[1]"])
+def test_any_bytes_are_read(raw: bytes) -> None:
+    assert refusal_in(raw, {"seed": 1}) is None
