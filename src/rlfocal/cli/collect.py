@@ -5,43 +5,49 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rlfocal.cli import common
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, DatabaseError
 
 if TYPE_CHECKING:
-    from rlfocal.collect.collector import Collector, Tally
+    from rlfocal.collect.collector import Collector, Limits, Tally
+    from rlfocal.collect.plan import Plan
     from rlfocal.grading import Grader
     from rlfocal.pool.building import LiveMember, LivePool
     from rlfocal.records.canonical import Questions
+    from rlfocal.records.database import Database
 
 __all__ = ["collect"]
 
 INCOMPLETE = 3
 """Exit code: some calls failed or are left."""
-_INTERRUPTED = "interrupted"
+_STOPPED = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_TERMINATED = 128 + signal.SIGTERM
+"""Exit code, as shells have it."""
+_TICK_S = 0.5
+"""Between two looks at who is waited for."""
+_WORTH_SAYING_S = 5.0
 
 
 def collect(
-    pool_file: Annotated[
-        Path, typer.Argument(metavar="POOL.toml", help="The LLMs.", show_default=False)
-    ],
-    queries_file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="QUERIES", help="File of queries, or a data folder.", show_default=False
-        ),
-    ],
     db: Annotated[
         str,
         typer.Option("--db", metavar="URL", help="SQLite file, or postgresql://... ."),
     ],
+    pool_file: Annotated[
+        Path | None, typer.Argument(metavar="POOL.toml", help="The LLMs.", show_default=False)
+    ] = None,
+    queries_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="QUERIES", help="File of queries, or a data folder.", show_default=False
+        ),
+    ] = None,
     members: common.Members = None,
     samples: Annotated[
         int | None,
@@ -69,6 +75,20 @@ def collect(
         str | None,
         typer.Option(metavar="FILE.py:NAME", help="Function (query, reply) -> score in [0, 1]."),
     ] = None,
+    patience: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Wait so long for a server's rate limit; one that asks for more is given up.",
+        ),
+    ] = 600.0,
+    failures: Annotated[
+        bool,
+        typer.Option(
+            "--failures", help="List the failures that the database holds (with --db alone)."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would come to; ask nobody.")
     ] = False,
@@ -79,47 +99,107 @@ def collect(
     Every reply is stored the moment it is there and never paid for twice: interrupted, the same
     command goes on; several may run side by side. Exit code 3: calls failed or are left.
     """
-    from rlfocal.collect.collector import Collector, Limits
+    from rlfocal.cli.collected import show_estimate
+    from rlfocal.collect.collector import Limits
     from rlfocal.collect.plan import make_plan
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.settings import read_pool
     from rlfocal.records.database import open_database
     from rlfocal.records.folders import read_queries
 
-    pool = read_pool(pool_file)
     names = common.split_names(members, "--members")
+    if failures:
+        _list_failures(db, names, as_json=as_json)
+        return
+    pool_file, queries_file = _named(pool_file, queries_file)
+    pool = read_pool(pool_file)
     questions = read_queries(queries_file, answers=answers)
-    queries = questions.queries
     for note in questions.notes:
         common.remark(f"note: {note}")
     grader = _grader(questions, scorer)
-    live = LivePool(pool, pool.select(names))
+    live = LivePool(pool, pool.select(names), patience_s=patience)
     if max_usd is not None:
         _require_prices(live.members, pool_file)
     with open_database(db) as database:
         keys = [database.add_member(m.name, m.identity) for m in live.members]
-        plan = make_plan(queries, live.members, keys, samples=samples)
+        plan = make_plan(questions.queries, live.members, keys, samples=samples)
         if dry_run:
-            estimate = plan.estimate(database, retry_failed=retry_failed)
-            figures = estimate._asdict() | {"n_calls_in_all": plan.n_calls}
-            _show(figures, as_json=as_json, cost="dollars, by these tokens")
+            show_estimate(plan, database, live, retry_failed=retry_failed, as_json=as_json)
             return
+        live.check_keys()
         database.add_queries(plan.queries)
         if scorer is None:
             database.set_note("answers", json.dumps(grader.answers))
-        with common.progress("collect") as move:
-            collector = Collector(
-                plan, database, grader,
-                limits=Limits(concurrency, max_calls, max_usd),
-                retry_failed=retry_failed,
-                on_progress=lambda tally: move(tally.n_settled, tally.n_calls, _now(tally)),
-            )  # fmt: skip
-            tally = asyncio.run(_run(live, collector))
-    _show(asdict(tally), as_json=as_json)
-    if tally.stopped == _INTERRUPTED:
+        limits = Limits(concurrency, max_calls, max_usd)
+        tally = _collect(
+            plan, database, grader, live, limits, retry_failed=retry_failed, as_json=as_json
+        )
+    _leave(tally)
+
+
+def _list_failures(db: str, members: Sequence[str] | None, *, as_json: bool) -> None:
+    from rlfocal.cli.collected import show_failures
+    from rlfocal.records.database import open_database
+
+    if "://" not in db and not Path(db).exists():
+        raise ConfigError(f"{db}: no such database; `rlfocal collect` makes one")
+    with open_database(db) as database:
+        show_failures(database, members, as_json=as_json)
+
+
+def _named(pool_file: Path | None, queries_file: Path | None) -> tuple[Path, Path]:
+    if pool_file is None or queries_file is None:
+        missing = "the pool and the queries are" if pool_file is None else "the queries are"
+        raise ConfigError(
+            f"{missing} missing: rlfocal collect POOL.toml QUERIES --db URL "
+            "(--failures needs --db alone)"
+        )
+    return pool_file, queries_file
+
+
+def _leave(tally: Tally) -> None:
+    """End with the exit code that says how it went."""
+    if tally.stopped == _STOPPED[signal.SIGINT]:
         raise KeyboardInterrupt
+    if tally.stopped == _STOPPED[signal.SIGTERM]:
+        common.remark("terminated")
+        raise typer.Exit(_TERMINATED)
     if not tally.complete:
         raise typer.Exit(INCOMPLETE)
+
+
+def _collect(
+    plan: Plan,
+    database: Database,
+    grader: Grader,
+    live: LivePool,
+    limits: Limits,
+    *,
+    retry_failed: bool,
+    as_json: bool,
+) -> Tally:
+    """Collect, and say how it went, however it ends."""
+    from rlfocal.cli.collected import show_tally
+    from rlfocal.collect.collector import Collector
+
+    with common.progress("collect") as move:
+
+        def tell(tally: Tally) -> None:
+            move(tally.n_settled, tally.n_calls, _now(tally, live.members))
+
+        collector = Collector(
+            plan, database, grader, limits=limits, retry_failed=retry_failed, on_progress=tell
+        )
+        trouble: DatabaseError | None = None
+        try:
+            asyncio.run(_run(live, collector, tell))
+        except DatabaseError as exc:
+            trouble = exc
+    if trouble is None or collector.tally.n_attempted:
+        show_tally(collector.tally, as_json=as_json)
+    if trouble is not None:
+        raise trouble
+    return collector.tally
 
 
 def _grader(questions: Questions, scorer: str | None) -> Grader:
@@ -144,63 +224,63 @@ def _require_prices(members: Sequence[LiveMember], file: Path) -> None:
         )
 
 
-async def _run(live: LivePool, collector: Collector) -> Tally:
-    """Collect; Ctrl-C lets calls under way come back, a second one does not."""
+async def _run(live: LivePool, collector: Collector, tell: Callable[[Tally], None]) -> None:
+    """Collect; Ctrl-C and SIGTERM let calls under way come back, a second one does not."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    n_signals = 0
 
-    def interrupt() -> None:
-        if collector.tally.stopped == _INTERRUPTED and task is not None:
+    def end(number: signal.Signals) -> None:
+        nonlocal n_signals
+        n_signals += 1
+        if n_signals == 1:
+            said = _STOPPED[number]
+            common.remark(f"{said}: waiting for calls under way; once more gives them up")
+            collector.stop(said, now=True)
+        elif task is not None:
             task.cancel()
-            return
-        common.remark("interrupted: waiting for calls under way; once more gives them up")
-        collector.stop(_INTERRUPTED)
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
+    for number in _STOPPED:
+        loop.add_signal_handler(number, end, number)
     try:
         async with live:
-            return await collector.run()
+            watching = asyncio.create_task(_watch(live.members, collector.tally, tell))
+            try:
+                await collector.run()
+            finally:
+                watching.cancel()
     except asyncio.CancelledError:
-        return collector.tally
+        return
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
+        for number in _STOPPED:
+            loop.remove_signal_handler(number)
 
 
-def _now(tally: Tally) -> str:
+async def _watch(
+    members: Sequence[LiveMember], tally: Tally, tell: Callable[[Tally], None]
+) -> None:
+    """Keep the progress up to date while nobody answers; say once of each whom it waits for."""
+    told: set[str] = set()
+    while True:
+        await asyncio.sleep(_TICK_S)
+        tell(tally)
+        for member in members:
+            if member.opens_in_s >= _WORTH_SAYING_S and member.name not in told:
+                told.add(member.name)
+                common.remark(
+                    f"note: {member.name}: its server limits the rate; waiting "
+                    f"{member.opens_in_s:.0f} s, and again when it asks to (--patience)"
+                )
+
+
+def _now(tally: Tally, members: Sequence[LiveMember]) -> str:
     """What is going on, beside the bar."""
     parts = [f"${tally.cost_usd:.4f}"] if tally.cost_usd else []
     if tally.failures:
         parts.append(f"{tally.failures.total()} failed")
-    return ", ".join([*parts, *(f"{name} given up" for name in tally.dropped)])
-
-
-def _show(figures: dict[str, Any], *, as_json: bool, cost: str = "dollars") -> None:
-    if as_json:
-        common.print_json(figures)
-        return
-    table = common.table_of("", "")
-    for name, value in figures.items():
-        if value in (None, {}, ()):
-            continue
-        shown = value
-        if isinstance(value, dict):
-            shown = "\n".join(f"{k}: {v}" for k, v in value.items())
-        elif isinstance(value, tuple):
-            shown = common.joined(value)
-        elif name.endswith("_usd"):
-            shown = f"${value:.4f}"
-        label = cost if name == "cost_usd" else _LABELS.get(name, name)
-        table.add_row(label, str(shown))
-    common.output().print(table)
-
-
-_LABELS = {
-    "n_calls_in_all": "calls in all", "n_calls": "calls", "n_stored": "stored already",
-    "n_failed": "failed before (--retry-failed asks again)",
-    "n_prompt_tokens": "prompt tokens, at 4 characters each",
-    "n_completion_tokens": "reply tokens, at most",
-    "most_usd": "dollars at most (every byte a token, every attempt billed)",
-    "unsettled_usd": "dollars at most for failed attempts",
-    "unpriced": "unpriced members", "n_skipped": "failed before (--retry-failed asks again)",
-    "n_answered": "answered now", "failures": "failed now", "dropped": "given up",
-    "n_attempted": "asked now", "n_unpriced": "unpriced replies", "stopped": "stopped",
-}  # fmt: skip
+    parts += [f"{name} given up" for name in tally.dropped]
+    waits = [
+        f"waiting {member.opens_in_s:.0f} s for {member.name}'s rate limit"
+        for member in members
+        if member.opens_in_s >= 1 and member.name not in tally.dropped
+    ]
+    return ", ".join([*parts, *waits[:2]])

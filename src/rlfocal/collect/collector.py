@@ -4,24 +4,28 @@ One task feeds calls that nobody else has claimed, workers ask, one task writes.
 next call when the reply to its last one is in the database, so whatever ends the process loses at
 most the calls under way; replies that come while others are written are written together. The queue
 is short and nothing is remembered of a call that is over: memory does not grow with the number of
-calls.
+calls. What cannot be stored ends the collecting; it is kept until the calls under way are back, and
+tried again (`writing`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from rlfocal.collect.budget import Budget
 from rlfocal.collect.feed import Feed
+from rlfocal.collect.giving_up import GivingUp
 from rlfocal.collect.plan import Call, Plan
 from rlfocal.collect.tally import Tally
-from rlfocal.errors import Failure, MemberError
+from rlfocal.collect.writing import Outcome, Unmade, Writer
+from rlfocal.errors import DatabaseError, Failure, MemberError
 from rlfocal.grading import Grader
 from rlfocal.pool.building import unpriced
 from rlfocal.pool.types import Response
@@ -31,10 +35,11 @@ __all__ = ["Collector", "Limits", "Tally"]
 
 _LEASE_S = 60.0
 """How long a claim on a call holds without being renewed."""
-_HOPELESS = {Failure.UNAUTHORISED: 3, Failure.UNKNOWN_MODEL: 3}
-"""After so many failures of a kind in a row a member is given up for this run."""
-_MOST_IN_A_ROW = 10
-"""The same for failures of any kind."""
+_ROOM_BYTES, _ROOM_A_CALL = 64 << 10, 8 << 10
+"""What a disk has to have room for before the first call: so much, and so much for each of those
+under way at once."""
+_MOST_MESSAGE = 1000
+"""Characters of what is stored of a failure."""
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,6 @@ class Limits:
     max_calls: int | None = None
     max_usd: float | None = None
     """Never passed in this run: a call is made only if its highest price still fits."""
-
-
-@dataclass(frozen=True)
-class _Unmade:
-    """A call that was claimed and is not made after all."""
-
-    key: str
-
-
-_Outcome = StoredResponse | StoredError | _Unmade
 
 
 class Collector:
@@ -96,11 +91,9 @@ class Collector:
             retry_failed=retry_failed,
         )
         self._ready: asyncio.Queue[Call | None] = asyncio.Queue(limits.concurrency)
-        self._done: list[_Outcome] = []
-        """What came back and is not yet known to be written."""
-        self._has_come = asyncio.Event()
-        self._is_stored: list[asyncio.Event] = []
-        """One for each of them."""
+        self._writer = Writer(
+            database, self._owner, on_stored=self._stored, on_trouble=self._cannot_store
+        )
         ledgers = {id(member.unsettled): member.unsettled for member in plan.members}
         self._ledgers = tuple(ledgers.values())
         self._unsettled_before = sum(ledger.usd for ledger in self._ledgers)
@@ -108,41 +101,56 @@ class Collector:
         """What replies may cost at most whose servers have not counted their tokens."""
         self._unpriced = frozenset(unpriced(plan.members))
         self._budget = Budget(limits.max_usd, self._unsettled_usd)
-        self._in_a_row: dict[int, list[Failure]] = {}
+        self._giving_up = GivingUp()
 
-    def stop(self, reason: str) -> None:
-        """Make no further calls; those under way are waited for."""
+    def stop(self, reason: str, *, now: bool = False) -> None:
+        """Make no further calls; those under way are waited for.
+
+        Args:
+            reason: why.
+            now: do not wait for rate limits: calls that are not under way for one are not made.
+        """
         self.tally.stopped = self.tally.stopped or reason
+        for member in self._plan.members if now else ():
+            if member.patient is not None:
+                member.patient.stop()
 
     async def run(self) -> Tally:
         """Collect until all is done or a limit is reached.
 
         Raises:
             ConfigError: the user's scorer failed.
-            DatabaseError: a reply cannot be stored.
+            DatabaseError: replies cannot be stored, before the first call or in between; then none
+                was made after that, and the message says what of those under way is lost.
         """
         await asyncio.to_thread(_free_the_dead, self._database)
+        room = _ROOM_BYTES + _ROOM_A_CALL * self._limits.concurrency
+        await asyncio.to_thread(self._database.check_room, room)
         try:
             async with asyncio.TaskGroup() as tasks:
-                beat = tasks.create_task(self._feed.renew())
-                writer = tasks.create_task(self._write())
+                beat = tasks.create_task(self._unless_in_trouble(self._feed.renew))
+                writer = tasks.create_task(self._writer.run())
                 tasks.create_task(self._offer())
                 workers = [tasks.create_task(self._work()) for _ in range(self._limits.concurrency)]
                 await asyncio.gather(*workers)
                 beat.cancel()
                 writer.cancel()
+            await self._writer.finish()
         except BaseExceptionGroup as group:
+            self._writer.store_now()
             raise _first(group) from group
         except asyncio.CancelledError:  # calls under way are given up; what has come is kept
-            self._store(self._done)
-            self._count(self._done)
+            self._writer.store_now()
             raise
         finally:
-            self._database.release(None, self._owner)
+            with contextlib.suppress(DatabaseError):  # a claim of a process that ended is none
+                self._database.release(None, self._owner)
+        self.tally.unsettled_usd = self._unsettled_usd()
+        if self._writer.trouble is not None:
+            raise self._trouble(self._writer.trouble)
         if self._feed.n_passes > 1:  # others had claimed some; who answered them stands nowhere
             n_answered = await asyncio.to_thread(self._plan.n_answered, self._database)
             self.tally.n_stored = n_answered - self.tally.n_answered
-        self.tally.unsettled_usd = self._unsettled_usd()
         self._tell(self.tally)
         return self.tally
 
@@ -150,19 +158,30 @@ class Collector:
 
     async def _offer(self) -> None:
         """Put every call that is still to be made where workers find it, then one end for each."""
+        await self._unless_in_trouble(self._put_all)
+        for _ in range(self._limits.concurrency):
+            await self._ready.put(None)
+
+    async def _put_all(self) -> None:
         async with aclosing(self._feed.calls(self._given_up)) as calls:
             async for call in calls:
                 if self.tally.stopped:
                     break
                 await self._ready.put(call)
-        for _ in range(self._limits.concurrency):
-            await self._ready.put(None)
+
+    async def _unless_in_trouble(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Do it; where the database fails, stop instead of ending all that is under way."""
+        try:
+            await step()
+        except DatabaseError as exc:
+            self._writer.trouble = self._writer.trouble or exc
+            self._cannot_store(exc)
 
     async def _work(self) -> None:
         """Make calls, one after another, each when the one before is stored."""
         while (call := await self._ready.get()) is not None:
             if self.tally.stopped or self._given_up(call.member):
-                await self._keep(_Unmade(call.key))
+                await self._writer.keep(Unmade(call.key))
                 continue
             most_usd = self._most_usd(call)
             if not await self._budget.reserve(most_usd):
@@ -170,62 +189,32 @@ class Collector:
                     f"--max-usd {self._limits.max_usd:g}: the next call might not fit any more"
                 )
                 continue
-            outcome: _Outcome = _Unmade(call.key)
+            outcome: Outcome = Unmade(call.key)
             paid_usd = 0.0
             if self._may_start():
                 outcome, paid_usd = await self._make(call, most_usd)
             self._budget.settle(most_usd, paid_usd)
-            await self._keep(outcome)
+            await self._writer.keep(outcome)
 
-    async def _make(self, call: Call, most_usd: float) -> tuple[_Outcome, float]:
+    async def _make(self, call: Call, most_usd: float) -> tuple[Outcome, float]:
         """Make a call; what came of it, and what it cost."""
         member = self._plan.members[call.member]
         self.tally.n_attempted += 1
-        started = time.monotonic()
+        begun = time.monotonic()
         try:
             reply = await member.ask(self._plan.question(call), sample=call.sample)
         except MemberError as exc:
-            self._note(call.member, exc)
-            return self._error(call, exc, time.monotonic() - started), 0.0
-        self._in_a_row.pop(call.member, None)
+            self._note(call.member, begun, exc)
+            if exc.failure is Failure.CIRCUIT_OPEN:  # not sent, for no fault of its own
+                self.tally.n_attempted -= 1
+                return Unmade(call.key), 0.0
+            return self._error(call, exc, time.monotonic() - begun), 0.0
+        self._giving_up.answered(call.member)
         paid_usd = reply.cost_usd or 0.0
         if reply.unsettled_usd:  # a reply that does not say how long it is costs what it may cost
             self._uncounted_usd += paid_usd + reply.unsettled_usd
             paid_usd = 0.0
         return self._graded(call, reply), paid_usd
-
-    async def _keep(self, outcome: _Outcome) -> None:
-        """Return when the outcome of a call is stored."""
-        stored = asyncio.Event()
-        self._done.append(outcome)
-        self._is_stored.append(stored)
-        self._has_come.set()
-        await stored.wait()
-
-    async def _write(self) -> None:
-        """Store what came back, all that is there at once, until cancelled."""
-        while True:
-            await self._has_come.wait()
-            self._has_come.clear()
-            batch, n = self._done.copy(), len(self._done)
-            await asyncio.to_thread(self._store, batch)
-            stored = self._is_stored[:n]
-            # Not before: interrupted, it is to be written all the same.
-            del self._done[:n], self._is_stored[:n]
-            self._count(batch)
-            self._feed.ended([item.key for item in batch])
-            for each in stored:
-                each.set()
-
-    def _store(self, batch: Sequence[_Outcome]) -> None:
-        replies = [item for item in batch if isinstance(item, StoredResponse)]
-        errors = [item for item in batch if isinstance(item, StoredError)]
-        if replies:
-            self._database.add_responses(replies)
-        if errors:
-            self._database.add_errors(errors)
-        if unanswered := [item.key for item in batch if not isinstance(item, StoredResponse)]:
-            self._database.release(unanswered, self._owner)
 
     # Parts ----------------------------------------------------------------------------------
 
@@ -247,14 +236,14 @@ class Collector:
     def _given_up(self, member: int) -> bool:
         return self._plan.members[member].name in self.tally.dropped
 
-    def _note(self, member: int, exc: MemberError) -> None:
+    def _note(self, member: int, begun: float, exc: MemberError) -> None:
         """Give a member up that keeps failing: the rest of its calls would fail, too."""
-        row = self._in_a_row.setdefault(member, [])
-        row.append(exc.failure)
-        same = row.count(exc.failure)
-        if same >= _HOPELESS.get(exc.failure, _MOST_IN_A_ROW) or len(row) >= _MOST_IN_A_ROW:
-            name = self._plan.members[member].name
-            self.tally.dropped.setdefault(name, f"{len(row)} failures in a row, the last: {exc}")
+        asked = self._plan.members[member]
+        reason = asked.given_up
+        if reason is None and exc.failure is not Failure.CIRCUIT_OPEN:
+            reason = self._giving_up.failed(member, begun, time.monotonic(), exc)
+        if reason is not None:
+            self.tally.dropped.setdefault(asked.name, reason)
 
     def _graded(self, call: Call, reply: Response) -> StoredResponse:
         query, member = self._plan.queries[call.query], self._plan.members[call.member]
@@ -283,10 +272,11 @@ class Collector:
             member=self._plan.members[call.member].name,
             failure=exc.failure.value,
             status=exc.status,
-            message=f"{exc} (after {elapsed_s:.1f} s)",
+            message=f"{_bounded(str(exc))} (after {elapsed_s:.1f} s)",
         )
 
-    def _count(self, batch: Sequence[_Outcome]) -> None:
+    def _stored(self, batch: Sequence[Outcome]) -> None:
+        self._feed.ended([item.key for item in batch])
         for item in batch:
             if isinstance(item, StoredResponse):
                 self.tally.n_answered += 1
@@ -294,9 +284,31 @@ class Collector:
                 priced = item.member not in self._unpriced
                 self.tally.n_unpriced += item.cost_usd is None and not priced
             elif isinstance(item, StoredError):
-                self.tally.failures[item.failure] += 1
+                self.tally.failed(item)
         self.tally.unsettled_usd = self._unsettled_usd()
         self._tell(self.tally)
+
+    def _cannot_store(self, exc: DatabaseError) -> None:
+        self.stop(f"the database cannot be written to: {exc}", now=True)
+
+    def _trouble(self, exc: DatabaseError) -> DatabaseError:
+        """What became of the replies that could not be stored at once."""
+        lost = [item for item in self._writer.left if isinstance(item, StoredResponse)]
+        self.tally.n_lost = len(lost)
+        self.tally.lost_usd = sum(item.cost_usd or 0.0 for item in lost)
+        if not lost:
+            return DatabaseError(f"{exc} No further call was made; every reply that came is stored")
+        n_unpriced = sum(item.cost_usd is None for item in lost)
+        price = f"${self.tally.lost_usd:.4f}" + (f" and {n_unpriced} unpriced" * bool(n_unpriced))
+        return DatabaseError(
+            f"{exc} No further call was made; {len(lost)} replies that came ({price}) could not be "
+            "stored, and will be asked for again"
+        )
+
+
+def _bounded(message: str) -> str:
+    """What a server says may be long."""
+    return message if len(message) <= _MOST_MESSAGE else f"{message[:_MOST_MESSAGE]} ..."
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

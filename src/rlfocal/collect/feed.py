@@ -78,6 +78,8 @@ class Feed:
                 return
             # No more than half of the time is spent on looking, however large the plan is.
             await asyncio.sleep(max(_POLL_S, looked_s))
+            if self._tally.stopped:  # it may be that nothing comes which could be left out
+                return
 
     async def _open(self, block: list[Call], given_up: Callable[[int], bool]) -> list[Call]:
         """Calls that are neither answered nor to be left alone."""

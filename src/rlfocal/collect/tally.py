@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-__all__ = ["Tally"]
+from rlfocal.records.database import StoredError
+
+__all__ = ["Cause", "Tally"]
+
+
+@dataclass
+class Cause:
+    """Why calls of a member failed in one way."""
+
+    member: str
+    failure: str
+    """A value of `rlfocal.errors.Failure`."""
+    n: int = 0
+    """Calls."""
+    status: int | None = None
+    """HTTP status of the latest, where there was one."""
+    message: str = ""
+    """What was said of the latest, the server's own words among it."""
 
 
 @dataclass
@@ -21,13 +39,20 @@ class Tally:
     n_answered: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     """By kind."""
+    causes: dict[tuple[str, str], Cause] = field(default_factory=dict)
+    """By member and kind."""
     dropped: dict[str, str] = field(default_factory=dict)
     """Members given up, and why."""
     n_attempted: int = 0
     cost_usd: float = 0.0
     unsettled_usd: float = 0.0
-    """What failed attempts may cost at most: nobody told whether they are on the bill."""
+    """What failed attempts may cost at most, nobody told whether they are on the bill; and replies
+    whose server has not counted their tokens."""
     n_unpriced: int = 0
+    n_lost: int = 0
+    """Replies that came and could not be stored."""
+    lost_usd: float = 0.0
+    """What was paid for them, as far as they have a price."""
     stopped: str | None = None
     """Why it ended before all was done; None where it did not."""
 
@@ -40,3 +65,20 @@ class Tally:
     def n_settled(self) -> int:
         """Calls that need no further work in this run."""
         return self.n_stored + self.n_skipped + self.n_answered + self.failures.total()
+
+    def failed(self, error: StoredError) -> None:
+        """Count a call that failed."""
+        self.failures[error.failure] += 1
+        kind = error.member, error.failure
+        cause = self.causes.setdefault(kind, Cause(*kind))
+        cause.n += 1
+        cause.status, cause.message = error.status, error.message
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, as JSON has it; `causes` as a list."""
+        figures = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return figures | {
+            "failures": dict(self.failures),
+            "causes": [asdict(cause) for cause in self.causes.values()],
+            "dropped": dict(self.dropped),
+        }

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rlfocal.records.database.keys import key_of
 
-__all__ = ["MemberCounts", "Spent", "StoredError", "StoredResponse", "utc_now"]
+__all__ = ["FailureCounts", "MemberCounts", "Spent", "StoredError", "StoredResponse", "utc_now"]
 
 
 def utc_now() -> str:
@@ -112,3 +112,22 @@ class MemberCounts(NamedTuple):
     """Responses with neither an answer nor option scores nor a score."""
     n_failed: int
     """Calls without a response whose last attempt failed."""
+
+
+class FailureCounts(NamedTuple):
+    """Failed calls of one member that failed in one way."""
+
+    member: str
+    failure: str
+    """A value of `rlfocal.errors.Failure`."""
+    status: int | None
+    """HTTP status, where there was one."""
+    n_left: int
+    """Calls that have no response to this day."""
+    n_failures: int
+    """Times that it happened, calls that were answered since included."""
+    message: str
+    """Of the latest: the server's own words, where it said any."""
+    first_at: str
+    """ISO 8601 in UTC, as `utc_now`."""
+    last_at: str

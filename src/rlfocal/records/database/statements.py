@@ -11,10 +11,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from rlfocal.records.database.keys import digest_of, query_key_of
-from rlfocal.records.database.rows import MemberCounts
+from rlfocal.records.database.rows import FailureCounts, MemberCounts
 from rlfocal.records.database.schema import errors, members, responses
 
-__all__ = ["CHUNK", "chunks", "last_failures", "member_counts", "present", "query_row"]
+__all__ = [
+    "CHUNK",
+    "chunks",
+    "failure_counts",
+    "last_failures",
+    "member_counts",
+    "present",
+    "query_row",
+]
 
 CHUNK = 5000
 """Keys per statement: below every engine's limit of parameters."""
@@ -80,3 +88,27 @@ def member_counts(connection: sa.Connection) -> dict[str, MemberCounts]:
     failed: dict[str, int] = {name: n for name, n in connection.execute(failing)}
     everybody = dict.fromkeys([*names, *sorted(done), *sorted(failed)])
     return {m: MemberCounts(*done.get(m, (0, 0)), failed.get(m, 0)) for m in everybody}
+
+
+def failure_counts(connection: sa.Connection, names: Collection[str] | None) -> list[FailureCounts]:
+    """How often calls failed, by member, kind and status; with the latest message of each."""
+    e = errors.c
+    unanswered = sa.case((responses.c.key.is_(None), e.key))
+    groups = sa.select(
+        e.member, e.failure, e.status,
+        sa.func.count(sa.distinct(unanswered)).label("n_left"),
+        sa.func.count().label("n_failures"),
+        sa.func.min(e.created_at).label("first_at"),
+        sa.func.max(e.position).label("newest"),
+    )  # fmt: skip
+    groups = groups.select_from(errors.outerjoin(responses, responses.c.key == e.key))
+    if names is not None:
+        groups = groups.where(e.member.in_(list(names)))
+    found = groups.group_by(e.member, e.failure, e.status).subquery()
+    f = found.c
+    statement = sa.select(
+        f.member, f.failure, f.status, f.n_left, f.n_failures, e.message, f.first_at, e.created_at
+    )
+    statement = statement.select_from(found.join(errors, e.position == f.newest))
+    statement = statement.order_by(f.member, f.n_left.desc(), f.failure, f.newest)
+    return [FailureCounts(*row) for row in connection.execute(statement)]

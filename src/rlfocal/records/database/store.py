@@ -9,14 +9,17 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
 
+from rlfocal.database.failures import translated
 from rlfocal.records.database.claiming import Claims
 from rlfocal.records.database.keys import plain_settings, settings_key_of
 from rlfocal.records.database.rows import (
+    FailureCounts,
     MemberCounts,
     Spent,
     StoredError,
@@ -35,6 +38,7 @@ from rlfocal.records.database.schema import (
 from rlfocal.records.database.statements import (
     CHUNK,
     chunks,
+    failure_counts,
     last_failures,
     member_counts,
     present,
@@ -43,6 +47,8 @@ from rlfocal.records.database.statements import (
 
 __all__ = ["Database", "open_database"]
 
+_ROOM = "room"
+"""Under this a note is written and taken back."""
 _STORED = tuple(f.name for f in dataclasses.fields(StoredResponse))
 
 
@@ -150,6 +156,18 @@ class Database(Claims):
         with self.connections.read() as connection:
             return {failure: n for failure, n in connection.execute(statement)}
 
+    def failures(self, *, members: Collection[str] | None = None) -> list[FailureCounts]:
+        """What the stored failures say, by member, kind and HTTP status.
+
+        Args:
+            members: these members' only.
+
+        Returns:
+            By member, those with the most calls that have no response first.
+        """
+        with self.connections.read() as connection:
+            return failure_counts(connection, members)
+
     def failed_keys(
         self, *, members: Collection[str] | None = None, failures: Collection[str] | None = None
     ) -> set[str]:
@@ -224,6 +242,20 @@ class Database(Claims):
         )
         with self.connections.write() as connection:
             connection.execute(upsert, {"name": f"note:{name}", "value": text})
+
+    def check_room(self, n_bytes: int) -> None:
+        """Write so many bytes and take them back: what cannot be stored need not be paid for."""
+        self.set_note(_ROOM, "x" * n_bytes)
+        with self.connections.write() as connection:
+            connection.execute(meta.delete().where(meta.c.name == f"note:{_ROOM}"))
+
+    def make_room(self) -> None:
+        """Give back what the log beside a SQLite file takes of the disk; nothing on a server."""
+        engine = self.connections.engine
+        if engine.dialect.name != "sqlite":
+            return
+        with translated(self.connections.place), closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _insert_new(
         self, table: sa.Table, rows: list[dict[str, Any]], key: str, *, end_claims: bool = False

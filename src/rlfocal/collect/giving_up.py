@@ -1,0 +1,69 @@
+"""When a member is given up for the rest of a run, because the rest of its calls would fail, too.
+
+What a server says once and for all (a wrong key, an empty account) is believed at once. Other
+failures have to come one after another: calls that were under way together met the same moment,
+and count once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlfocal.errors import Failure, MemberError
+
+__all__ = ["GivingUp"]
+
+_FINAL = {Failure.UNAUTHORISED, Failure.OUT_OF_CREDIT}
+_ROUNDS = {Failure.UNKNOWN_MODEL: 2}
+"""Times in a row that a kind of failure has to be met, after which it is believed."""
+_MOST_ROUNDS = 4
+_MOST_FAILURES = 10
+"""Both, for failures of any other kind."""
+
+
+@dataclass
+class _Row:
+    """Failures of a member since its last success."""
+
+    n: int = 0
+    n_rounds: int = 0
+    """Those of calls begun one after another."""
+    last: float = 0.0
+    """When the latest round was counted."""
+
+
+class GivingUp:
+    """Counts failures in a row, of each member."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, _Row] = {}
+
+    def answered(self, member: int) -> None:
+        """A call was answered."""
+        self._rows.pop(member, None)
+
+    def failed(self, member: int, begun: float, now: float, exc: MemberError) -> str | None:
+        """A call failed.
+
+        Args:
+            member: its number.
+            begun: when the call was, in seconds.
+            now: by the same clock.
+            exc: how.
+
+        Returns:
+            Why the member is to be given up; None where it is not.
+        """
+        row = self._rows.setdefault(member, _Row())
+        row.n += 1
+        if row.n == 1 or begun >= row.last:
+            row.n_rounds += 1
+            row.last = now
+        if exc.failure in _FINAL:
+            return str(exc)
+        rounds = _ROUNDS.get(exc.failure)
+        if rounds is not None:
+            hopeless = row.n_rounds >= rounds
+        else:
+            hopeless = row.n_rounds >= _MOST_ROUNDS and row.n >= _MOST_FAILURES
+        return f"{row.n} failures in a row, the last: {exc}" if hopeless else None
