@@ -1,12 +1,9 @@
-"""What a status, a Retry-After header or an exception of the network becomes."""
+"""What a status, a redirect or an exception of the network becomes."""
 
 from __future__ import annotations
 
-import math
 import socket
 import ssl
-from datetime import UTC, datetime, timedelta, timezone
-from email.utils import format_datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,13 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlfocal.errors import Failure
-from rlfocal.pool.http_failures import connection_error, failure_of, retry_after, status_error
-
-NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-
-
-def read(value: str | None) -> float | None:
-    return retry_after(value, now=lambda: NOW)
+from rlfocal.pool.http_failures import (
+    connection_error,
+    failure_of,
+    status_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +27,16 @@ def read(value: str | None) -> float | None:
         (307, Failure.MALFORMED),
         (400, Failure.BAD_REQUEST),
         (401, Failure.UNAUTHORISED),
+        (402, Failure.OUT_OF_CREDIT),
         (403, Failure.UNAUTHORISED),
         (404, Failure.UNKNOWN_MODEL),
         (408, Failure.SERVER_ERROR),
         (409, Failure.SERVER_ERROR),
         (413, Failure.BAD_REQUEST),
         (422, Failure.BAD_REQUEST),
+        (424, Failure.SERVER_ERROR),
+        (425, Failure.SERVER_ERROR),
+        (498, Failure.SERVER_ERROR),
         (429, Failure.RATE_LIMITED),
         (500, Failure.SERVER_ERROR),
         (503, Failure.SERVER_ERROR),
@@ -54,43 +53,6 @@ def test_statuses(status: int, failure: Failure) -> None:
 @given(st.integers(300, 999))
 def test_every_status_has_a_failure_and_a_remedy(status: int) -> None:
     assert status_error("h", status).status == status
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("0", 0.0),
-        (" 17 ", 17.0),
-        ("1.5", 1.5),
-        ("Sun, 01 Mar 2026 12:00:30 GMT", 30.0),
-        ("Sun, 01 Mar 2026 11:59:00 GMT", 0.0),
-        ("Sun, 01 Mar 2026 12:00:30", 30.0),
-        ("", None),
-        ("-5", None),
-        ("soon", None),
-        ("inf", None),
-        ("nan", None),
-        ("1e3", None),
-        ("9" * 400, None),
-        ("Sun, 99 Mar 2026 12:00:30 GMT", None),
-        ("Sun, 01 Mar 99999999999 12:00:30 GMT", None),
-    ],
-)
-def test_retry_after_by_hand(value: str | None, seconds: float | None) -> None:
-    assert read(value) == seconds
-
-
-@given(st.integers(0, 10**6), st.integers(-12, 12))
-def test_dates_and_seconds_say_the_same(seconds: int, zone: int) -> None:
-    when = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=zone)))
-    assert read(format_datetime(when)) == read(str(seconds)) == seconds
-
-
-@given(st.text(max_size=40) | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ [\d:]+ .*"))
-def test_retry_after_is_finite_and_not_negative_or_nothing(value: str) -> None:
-    found = read(value)
-    assert found is None or (math.isfinite(found) and found >= 0)
 
 
 WHERE = cast(Any, SimpleNamespace(host="h", port=1, is_ssl=True, ssl=True))

@@ -144,6 +144,7 @@ def test_a_reply_is_read_and_the_request_is_litellms(fake: Fake) -> None:
 
 def test_all_settings_are_passed_on(fake: Fake) -> None:
     messages = (Message("user", "?"),)
+    fake.next = ModelResponse("A", logprobs={"content": [{"token": "A", "logprob": -0.1}]})
     ask(Request(messages, "p/m", 9, 0.5, top_p=0.9, stop=("\n",), n_logprobs=5))
     sent = fake.asked[0]
     assert (sent["max_tokens"], sent["temperature"], sent["top_p"]) == (9, 0.5, 0.9)
@@ -206,7 +207,7 @@ def test_every_exception_has_its_kind(
         (ModelResponse(None), Failure.EMPTY),
         (ModelResponse("..", "content_filter"), Failure.FILTERED),
         (ModelResponse(None, "tool_calls"), Failure.MALFORMED),
-        (ModelResponse(["parts"]), Failure.MALFORMED),
+        (ModelResponse(5), Failure.MALFORMED),
         (None, Failure.MALFORMED),
     ],
 )

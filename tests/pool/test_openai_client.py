@@ -49,7 +49,8 @@ def failed(fault: Fault, *, timeout_s: float = 60, **options: Any) -> MemberErro
 
 def test_a_chat_request_and_its_reply() -> None:
     async def go() -> None:
-        async with StubServer(lambda body: "Mercury is.", key=KEY) as server:
+        said = Said("Mercury is.", logprobs={"Mercury": -0.5})
+        async with StubServer(lambda body: said, key=KEY) as server:
             asked = Request(
                 ASKED.messages,
                 "m1",
@@ -63,7 +64,7 @@ def test_a_chat_request_and_its_reply() -> None:
             reply = await ask(server, asked)
             assert (reply.text, reply.finish, reply.n_attempts) == ("Mercury is.", "stop", 1)
             assert (reply.n_prompt_tokens, reply.n_completion_tokens) == (11, 2)
-            assert reply.first_logprobs is reply.cost_usd is None
+            assert (reply.first_logprobs, reply.cost_usd) == ({"Mercury": -0.5}, None)
             assert reply.latency_s > 0
             assert server.bodies == [{
                 "model": "m1", "max_tokens": 9, "temperature": 0.5, "top_p": 0.9, "seed": 4,
@@ -111,7 +112,7 @@ def test_a_completion_with_logprobs(like_llama_cpp: bool) -> None:
         ("broken-json", Failure.MALFORMED, "not the JSON object"),
         ("content-type", Failure.MALFORMED, "text/html"),
         ("redirect", Failure.MALFORMED, "redirects are not followed"),
-        ("huge", Failure.MALFORMED, "more than 8 MiB"),
+        ("huge", Failure.MALFORMED, "longer than max_tokens = 512 can be"),
         ("empty", Failure.EMPTY, "check template, stop and max_tokens"),
         ("filtered", Failure.FILTERED, "content filter"),
     ],

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request, Response
-from rlfocal.pool.openai_reply import read_error, read_reply
+from rlfocal.pool.replies.errors import read_error
+from rlfocal.pool.replies.incoming import Incoming
 
 Api = Literal["chat", "completions"]
 
@@ -20,8 +21,10 @@ def read(
     found: Any, *, api: Api = "chat", n_logprobs: int = 0, kind: str = "application/json"
 ) -> Response:
     body = found if isinstance(found, bytes) else json.dumps(found).encode()
-    request = Request((Message("user", "?"),), n_logprobs=n_logprobs)
-    return read_reply(body, kind, request, api=api, where="host:1", show=lambda text: text[:40])
+    incoming = Incoming(Request((Message("user", "?"),), n_logprobs=n_logprobs), api)
+    incoming.feed(body)
+    headers = {"Content-Type": kind}
+    return incoming.read(where="host:1", show=lambda text: text[:40], headers=headers, broken=None)
 
 
 def failure(found: Any, **options: Any) -> Failure:
@@ -54,27 +57,27 @@ def test_chat_and_completions_by_hand() -> None:
         (chat("", finish="length"), Failure.EMPTY),
         (chat("Ye", finish="content_filter"), Failure.FILTERED),
         (chat(None, finish="tool_calls"), Failure.MALFORMED),
-        (chat(finish="function_call"), Failure.MALFORMED),
-        (chat(finish=["stop"]), Failure.MALFORMED),
-        (chat(finish=7), Failure.MALFORMED),
-        (chat([{"type": "text", "text": "Yes."}]), Failure.MALFORMED),
+        (chat(finish="cancelled"), Failure.SERVER_ERROR),
+        (chat(finish="SAFETY"), Failure.FILTERED),
+        (chat([{"type": "image_url", "image_url": {"url": "x"}}]), Failure.EMPTY),
+        (chat({"answer": 4}), Failure.MALFORMED),
         (chat(5), Failure.MALFORMED),
         ({"choices": []}, Failure.MALFORMED),
         ({"choices": {"0": 1}}, Failure.MALFORMED),
         ({"choices": ["text"]}, Failure.MALFORMED),
-        ({"choices": [{"text": "a completion"}]}, Failure.MALFORMED),
+        ({"choices": [{"index": 1, "message": {"content": "another one"}}]}, Failure.MALFORMED),
         ({"choices": [{"message": None}]}, Failure.MALFORMED),
-        (chat() | {"usage": [1]}, Failure.MALFORMED),
         ({}, Failure.MALFORMED),
         ([], Failure.MALFORMED),
         (None, Failure.MALFORMED),
-        (b'{"choices": [', Failure.MALFORMED),
+        (b'{"choices": [', Failure.UNREACHABLE),
+        (b'{"choices": oops}', Failure.MALFORMED),
         (b"\xff\xfe\x00", Failure.MALFORMED),
         (b"", Failure.MALFORMED),
         (b"[" * 100_000, Failure.MALFORMED),
         (b'{"n": ' + b"9" * 10_000 + b"}", Failure.MALFORMED),
-        ({"error": {"message": "boom"}}, Failure.MALFORMED),
-        ({"error": "boom"}, Failure.MALFORMED),
+        ({"error": {"message": "boom"}}, Failure.SERVER_ERROR),
+        ({"error": "boom"}, Failure.SERVER_ERROR),
         ({"error": {"message": "busy", "code": 429}}, Failure.RATE_LIMITED),
         ({"error": {"message": "down", "code": 502}, "choices": []}, Failure.SERVER_ERROR),
     ],
@@ -83,15 +86,17 @@ def test_what_cannot_be_used_is_named(found: Any, expected: Failure) -> None:
     assert failure(found) is expected
 
 
-@pytest.mark.parametrize("kind", ["text/html", "text/event-stream; charset=utf-8", "image/png"])
-def test_another_content_type_is_not_read(kind: str) -> None:
-    assert failure(chat(), kind=kind) is Failure.MALFORMED
+@pytest.mark.parametrize("body", [b"<html><title>Log in</title></html>", b"hello", b"\x00\x01"])
+def test_what_is_no_json_is_no_reply(body: bytes) -> None:
+    assert failure(body, kind="text/html") is Failure.MALFORMED
+    assert failure(body) is Failure.MALFORMED
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "application/json; charset=utf-8", "Application/Problem+JSON"]
-)
-def test_json_by_any_of_its_names_is_read(kind: str) -> None:
+    "kind", ["", "application/json; charset=utf-8", "Application/Problem+JSON", "text/html",
+             "text/event-stream", "text/plain; charset=latin-1", "image/png"]
+)  # fmt: skip
+def test_json_by_any_name_is_read(kind: str) -> None:
     assert read(chat(), kind=kind).text == "Yes."
 
 
@@ -132,13 +137,15 @@ def test_of_two_tokens_that_read_the_same_the_likelier_counts_and_nan_never() ->
     assert read(found, n_logprobs=3).first_logprobs == {"A": -0.1}
 
 
-@pytest.mark.parametrize("odd", [True, -1, 1.5, "3", None, [3]])
+@pytest.mark.parametrize("odd", [True, -1, 1.5, "three", None, [3], 0, 2**31, 1e400])
 def test_odd_counts_are_unknown(odd: Any) -> None:
     reply = read(chat() | {"usage": {"prompt_tokens": odd, "completion_tokens": odd}})
     assert (reply.n_prompt_tokens, reply.n_completion_tokens) == (None, None)
 
 
-@pytest.mark.parametrize("odd", [True, -1, "3", None, {"total": 3}, float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "odd", [True, -1, "free", None, [3], float("nan"), float("inf"), 0, 10**400]
+)
 def test_odd_costs_are_unknown(odd: Any) -> None:
     assert read(chat() | {"usage": {"cost": odd}}).cost_usd is None
 
@@ -150,14 +157,14 @@ def test_half_a_character_does_not_get_out() -> None:
 
 def test_errors_tell_the_servers_words() -> None:
     def told(body: bytes, status: int = 400) -> MemberError:
-        return read_error(body, status, where="h", show=str.upper, retry_after_s=None)
+        return read_error(body, status, where="h", show=str.upper)
 
     assert "(TOO LONG)" in str(told(b'{"error": {"message": "too long"}}'))
     assert "(TOO LONG)" in str(told(b'{"error": "too long"}'))
     assert "(TOO LONG)" in str(told(b'{"message": "too long"}'))
     assert told(b'{"error": {"code": "content_filter"}}').failure is Failure.FILTERED
     for body in (b"<html>", b"[1]", b"[" * 100_000, b'{"error": [1]}', b"", b'{"message": 4}'):
-        assert str(told(body)).startswith("h: HTTP status 400; ")
+        assert str(told(body)).startswith("h: HTTP status 400")
 
 
 JSON = st.recursive(

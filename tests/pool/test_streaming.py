@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import random
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, OpenAIEndpoint, Request, Retrying, StubServer
-from rlfocal.pool.openai_stream import StreamedReply
+from rlfocal.pool.replies.incoming import Incoming
 from rlfocal.pool.stub import Fault, Said
-from rlfocal.pool.types import Api
+from rlfocal.pool.types import Api, Response, Wording
 
 REQUEST = Request((Message("user", "Count to three, slowly."),))
 
@@ -65,12 +66,9 @@ def test_a_server_that_cannot_stream_tells_all_at_once() -> None:
 
     async def plain() -> Any:
         async with StubServer(lambda _: "in one piece") as stub:
-            # As servers do that ignore the wish.
-            endpoint = OpenAIEndpoint(stub.base_url)
-            body = endpoint._body
-            endpoint._body = lambda request: {**body(request), "stream": False}  # type: ignore[method-assign]
-            async with endpoint:
-                return await endpoint.send(replace(REQUEST, on_text=pieces.append), timeout_s=60)
+            request = replace(REQUEST, wording=Wording(drop=frozenset({"stream"})))
+            async with OpenAIEndpoint(stub.base_url) as endpoint:
+                return await endpoint.send(replace(request, on_text=pieces.append), timeout_s=60)
 
     assert asyncio.run(plain()).text == "in one piece"
     assert pieces == ["in one piece"]
@@ -86,37 +84,45 @@ EVENTS = (
 )
 
 
+def read(*parts: bytes, tell: Any = None, broken: MemberError | None = None) -> Response:
+    incoming = Incoming(replace(REQUEST, on_text=tell), "chat")
+    for part in parts:
+        incoming.feed(part)
+    return incoming.read(where="host:1", show=str, headers={}, broken=broken)
+
+
 @given(st.lists(st.integers(0, len(EVENTS)), max_size=8))
 def test_events_may_be_cut_anywhere(places: list[int]) -> None:
     told: list[str] = []
-    reply = StreamedReply("chat", told.append)
     ends = [0, *sorted(places), len(EVENTS)]
-    for start, end in itertools.pairwise(ends):
-        reply.feed(EVENTS[start:end])
-    found = reply.reply()
-    assert found is not None
-    assert found["choices"][0]["message"]["content"] == "a\u00e9b" == "".join(told)
-    assert found["usage"] == {"prompt_tokens": 3, "completion_tokens": 2}
+    found = read(*(EVENTS[a:b] for a, b in itertools.pairwise(ends)), tell=told.append)
+    assert found.text == "a\u00e9b" == "".join(told)
+    assert (found.n_prompt_tokens, found.n_completion_tokens) == (3, 2)
 
 
 @given(st.integers(0, EVENTS.index(b'"finish_reason"')))
 def test_a_stream_that_ends_early_is_no_reply(end: int) -> None:
-    reply = StreamedReply("chat", lambda _: None)
-    reply.feed(EVENTS[:end])
-    found = reply.reply()
-    # Nothing, or the error of an event that is no JSON: never half of a text.
-    assert found is None or "error" in found
+    broken = MemberError("host:1: broken off", failure=Failure.UNREACHABLE)
+    for how in (None, broken):
+        with pytest.raises(MemberError) as caught:
+            read(EVENTS[:end], broken=how)
+        # Never half of a text; a beginning of which nothing can be told is malformed.
+        assert caught.value.failure in (Failure.UNREACHABLE, Failure.MALFORMED)
+        assert how is None or caught.value.failure is Failure.UNREACHABLE
 
 
 @given(st.recursive(st.none() | st.booleans() | st.text(), st.lists, max_leaves=5))
 def test_any_json_may_come(value: Any) -> None:
-    reply = StreamedReply("chat", lambda _: None)
-    for found in (value, {"choices": value}, {"choices": [value]}, {"choices": [{"delta": value}]}):
-        reply.feed(b"data: " + json.dumps(found).encode() + b"\n")
-    reply.reply()
+    parts = (value, {"choices": value}, {"choices": [value]}, {"choices": [{"delta": value}]})
+    parts += ({"choices": [{"delta": {"tool_calls": value}}]}, {"error": value}, {"usage": value})
+    for found in parts:
+        with contextlib.suppress(MemberError):
+            read(b"data: " + json.dumps(found).encode() + b"\n")
+    with contextlib.suppress(MemberError):
+        read(*(b"data: " + json.dumps(found).encode() + b"\n" for found in parts))
 
 
 def test_an_error_among_the_events_is_the_members() -> None:
-    reply = StreamedReply("chat", lambda _: None)
-    reply.feed(b'data: {"error": {"code": 429, "message": "slow down"}}\n\n')
-    assert reply.reply() == {"error": {"code": 429, "message": "slow down"}}
+    with pytest.raises(MemberError, match="slow down") as caught:
+        read(b'data: {"error": {"code": 429, "message": "slow down"}}\n\n')
+    assert caught.value.failure is Failure.RATE_LIMITED

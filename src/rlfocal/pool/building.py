@@ -275,6 +275,9 @@ def _made(settings: EndpointSettings) -> Endpoint:
             settings.base_url,
             key=settings.key(),
             api=settings.api,
+            headers=settings.filled(settings.headers),
+            query=settings.filled(settings.query),
+            secrets=settings.secrets(),
             max_connections=settings.concurrency,
         )
     if isinstance(settings, LlamaCppSettings):

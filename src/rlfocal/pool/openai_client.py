@@ -1,14 +1,15 @@
 """A server that speaks OpenAI's API, asked over one pool of connections.
 
 Every way in which that can go wrong is one `MemberError` that names the server, the model and the
-remedy, and holds neither the key nor the prompt.
+remedy, and holds neither the key nor the prompt. A reply that has come whole counts, though the
+connection then hangs or breaks; what is in it, `replies` reads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,35 +19,75 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from rlfocal.errors import ConfigError, Failure, MemberError
-from rlfocal.pool.http_failures import connection_error, retry_after, timeout_error
+from rlfocal.pool.dialect import Dialect
+from rlfocal.pool.http_failures import (
+    connection_error,
+    redirect_error,
+    timeout_error,
+    with_remedy,
+)
 from rlfocal.pool.openai_body import body_of
-from rlfocal.pool.openai_reply import read_error, read_object, read_reply
-from rlfocal.pool.openai_stream import StreamedReply
-from rlfocal.pool.redaction import Secret, Withheld, excerpt
+from rlfocal.pool.redaction import Secret, Withheld, excerpt, redact
+from rlfocal.pool.replies.errors import read_error
+from rlfocal.pool.replies.incoming import Incoming
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops"]
 
-_MOST_BYTES = 8 << 20
-"""Of a reply; a longer one is broken or hostile."""
+_MOST_ERROR_BYTES = 256 << 10
+"""Of the body of an error; no more is read."""
+_ERROR_PATIENCE_S = 5.0
+"""For more of the body of an error, where its end does not come."""
+_MOST_HEADER_BYTES = 64 << 10
+"""Of one header: some servers send long policies and cookies."""
 _SHORTEST_SECRET = 12
 """Characters."""
+_ENCODINGS = "gzip, deflate"
 HOPS_HEADER = "x-rlfocal-hops"
 hops: ContextVar[int] = ContextVar("hops", default=0)
 """Gateways that what is sent has come through; 0 outside of one. A server that is a gateway itself
 can then tell when it is asked in circles."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    status: int
+@dataclass(slots=True)
+class _Exchange:
+    """What came back so far."""
+
+    incoming: Incoming = field(repr=False)
+    status: int = 0
+    """0 before there is one."""
     # Not in the repr: a server may echo the key, and tracebacks may show what variables hold.
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
-    cut: bool
-    """There was more of it than is read."""
-    streamed: StreamedReply | None = field(default=None, repr=False)
-    """Where it came in pieces."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    error_body: bytearray = field(default_factory=bytearray, repr=False)
+    """Where the status is no good one."""
+    broken: MemberError | None = None
+    """How it ended, where not as it should."""
+    ended_at: float = 0.0
+    """Of the last byte that counts, by `time.perf_counter`."""
+
+    @property
+    def is_good(self) -> bool:
+        """A reply may be expected."""
+        return 200 <= self.status < 300
+
+    def take(self, part: bytes) -> bool:
+        """Take what has come; False where no more is to be read."""
+        self.ended_at = time.perf_counter()
+        if self.is_good:
+            self.incoming.feed(part)
+            return not self.incoming.is_overlong
+        self.error_body += part
+        return len(self.error_body) <= _MOST_ERROR_BYTES
+
+    @property
+    def refusal(self) -> bytes:
+        """A server's words in place of a reply."""
+        return self.incoming.refusal if self.is_good else bytes(self.error_body)
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds of silence after which nothing more is waited for."""
+        return self.incoming.patience_s if self.is_good else _ERROR_PATIENCE_S
 
 
 class OpenAIEndpoint:
@@ -56,6 +97,9 @@ class OpenAIEndpoint:
         base_url: up to the part before /chat/completions.
         key: sent as a bearer token; None for none.
         api: chat turns, or one text that the model goes on with.
+        headers: sent with every call.
+        query: what follows the question mark of the address.
+        secrets: what no error may show, beside the key.
         max_connections: kept open at most.
 
     Raises:
@@ -68,6 +112,9 @@ class OpenAIEndpoint:
         *,
         key: str | None = None,
         api: Api = "chat",
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        secrets: Iterable[str] = (),
         max_connections: int = 100,
     ) -> None:
         self._host = urlsplit(base_url).netloc.rpartition("@")[2]
@@ -78,7 +125,11 @@ class OpenAIEndpoint:
             )
         self._base_url, self._api = base_url.rstrip("/"), api
         self._key = Secret(key or "")
+        self._secrets = tuple(Secret(secret) for secret in (key, *secrets) if secret)
+        self._headers = {name: Secret(value) for name, value in (headers or {}).items()}
+        self._query = {name: Secret(value) for name, value in (query or {}).items()}
         self._max_connections = max_connections
+        self._dialect = Dialect(self._host, api)
         self._session: aiohttp.ClientSession | None = None
 
     def __repr__(self) -> str:
@@ -87,45 +138,68 @@ class OpenAIEndpoint:
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         where = f"{self._host}, model '{request.model}'" if request.model else self._host
-        held = None
-        if request.on_text is not None and self._is_secret:
-            held = Withheld(request.on_text, self._key.reveal())
-            request = replace(request, on_text=held)
-        started = time.perf_counter()
-        reply = await self._exchange(request, where, timeout_s)
-        if isinstance(reply, MemberError):
-            # Raised here and not where it was met: there aiohttp's exception would become its
-            # context, and that holds the request, and so the key.
-            raise reply
-        latency_s = time.perf_counter() - started
-        show = partial(self._shown, prompt=request.text)
-        if reply.status >= 300:
-            wait = retry_after(reply.headers.get("Retry-After"))
-            raise read_error(reply.body, reply.status, where=where, show=show, retry_after_s=wait)
-        if reply.cut:
-            raise MemberError(
-                f"{where}: a reply of more than {_MOST_BYTES >> 20} MiB; check base_url",
-                failure=Failure.MALFORMED,
+        request, held = self._withholding(request)
+        attempt, ends = self._dialect.attempt(request), time.perf_counter() + timeout_s
+        while True:
+            started = time.perf_counter()
+            done = await self._exchange(attempt.request, where, timeout_s, ends - started)
+            if done.status == 0 and done.broken is not None:
+                # Raised here and not where it was met: there aiohttp's exception would become its
+                # context, and that holds the request, and so the key.
+                raise done.broken
+            found = self._read(done, where, partial(self._shown, prompt=request.text))
+            if isinstance(found, Response):
+                break
+            if not attempt.refused(found.status or 400, done.refusal):
+                raise found if attempt.remedy is None else with_remedy(found, attempt.remedy)
+        found = attempt.accepted(self._without_secrets(found, where))
+        for pieces in held:
+            pieces.end()
+        return replace(found, latency_s=max(0.0, done.ended_at - started))
+
+    def _read(
+        self, done: _Exchange, where: str, show: Callable[[str], str]
+    ) -> Response | MemberError:
+        """The response, or why there is none; what may be put otherwise is not raised."""
+        if 300 <= done.status < 400:
+            location = self._redacted(done.headers.get("Location", ""))
+            raise redirect_error(where, done.status, self._url, location)
+        if not done.is_good:
+            body = bytes(done.error_body)
+            return read_error(body, done.status, where=where, show=show, headers=done.headers)
+        try:
+            return done.incoming.read(
+                where=where, show=show, headers=done.headers, broken=done.broken
             )
-        found = self._read(reply, request, where, show)
-        if held is not None:
-            held.end()
-        return replace(found, latency_s=latency_s)
+        except MemberError as exc:
+            if exc.failure is not Failure.BAD_REQUEST or done.incoming.has_told:
+                raise
+            return exc
 
-    @property
-    def _is_secret(self) -> bool:
+    def _long_secrets(self) -> list[str]:
         """Servers that want no key are given a word, which may well stand in a text."""
-        return len(self._key.reveal()) >= _SHORTEST_SECRET
+        found = (secret.reveal() for secret in self._secrets)
+        return [secret for secret in found if len(secret) >= _SHORTEST_SECRET]
 
-    def _without_key(self, found: Response, where: str) -> Response:
+    def _withholding(self, request: Request) -> tuple[Request, list[Withheld]]:
+        """The request with a listener that never hears a secret."""
+        held: list[Withheld] = []
+        if request.on_text is not None:
+            tell = request.on_text
+            for secret in self._long_secrets():
+                tell = Withheld(tell, secret)
+                held.insert(0, tell)
+            request = replace(request, on_text=tell)
+        return request, held
+
+    def _without_secrets(self, found: Response, where: str) -> Response:
         """A reply that does not tell our key to whoever asked.
 
         Raises:
             MemberError: it holds the key.
         """
-        key = self._key.reveal()
-        told = found.text + "".join(map(str, found.tool_calls))
-        if self._is_secret and key in told:
+        told = "\n".join([found.text, found.reasoning, *map(str, found.tool_calls)])
+        if any(secret in told for secret in self._long_secrets()):
             raise MemberError(
                 f"{where}: the reply holds the key that it was asked with; use another server, and "
                 "another key",
@@ -133,70 +207,62 @@ class OpenAIEndpoint:
             )
         return found
 
-    def _read(
-        self, reply: _Reply, request: Request, where: str, show: Callable[[str], str]
-    ) -> Response:
-        if reply.streamed is None:
-            kind = reply.headers.get("Content-Type", "")
-            found = read_reply(reply.body, kind, request, api=self._api, where=where, show=show)
-            found = self._without_key(found, where)
-            if request.on_text is not None:  # the server cannot send it in pieces
-                request.on_text(found.text)
-            return found
-        whole = reply.streamed.reply()
-        if whole is None:
-            raise MemberError(
-                f"{where}: the reply broke off; ask again", failure=Failure.UNREACHABLE
-            )
-        read = read_object(whole, request, api=self._api, where=where, show=show)
-        return self._without_key(read, where)
-
     async def _exchange(
-        self, request: Request, where: str, timeout_s: float
-    ) -> _Reply | MemberError:
+        self, request: Request, where: str, timeout_s: float, left_s: float
+    ) -> _Exchange:
+        done = _Exchange(Incoming(request, self._api))
         try:
-            async with asyncio.timeout(timeout_s):
-                return await self._post(body_of(request, self._api), request.on_text)
+            async with asyncio.timeout(left_s):
+                await self._post(body_of(request, self._api), done)
         except TimeoutError:
-            return timeout_error(where, timeout_s)
+            if not (done.is_good and done.incoming.is_complete):
+                done.broken, done.status = timeout_error(where, timeout_s), 0
         except (aiohttp.ClientError, OSError, UnicodeError) as exc:
-            return connection_error(where, exc)
+            done.broken = connection_error(where, exc)
+        return done
 
-    async def _post(self, body: dict[str, Any], on_text: Callable[[str], None] | None) -> _Reply:
-        path = "/chat/completions" if self._api == "chat" else "/completions"
-        session, url = self._opened(), self._base_url + path
+    async def _post(self, body: dict[str, Any], done: _Exchange) -> None:
+        session = self._opened()
         marks = {HOPS_HEADER: str(n)} if (n := hops.get()) else None
-        async with session.post(url, json=body, headers=marks, allow_redirects=False) as reply:
-            streamed = None
-            if on_text is not None and reply.content_type == "text/event-stream":
-                streamed = StreamedReply(self._api, on_text)
-            parts, size = [], 0
-            async for part in reply.content.iter_any():
-                if streamed is None:
-                    parts.append(part)
-                else:
-                    streamed.feed(part)
-                size += len(part)
-                if size > _MOST_BYTES:
-                    break
-            cut = size > _MOST_BYTES
-            return _Reply(reply.status, reply.headers, b"".join(parts), cut, streamed)
+        async with session.post(
+            self._url, json=body, headers=marks, params=_revealed(self._query),
+            allow_redirects=False,
+        ) as reply:  # fmt: skip
+            done.status, done.headers = reply.status, reply.headers
+            done.ended_at = time.perf_counter()
+            try:
+                await _read(reply.content, done)
+            except aiohttp.ClientError:
+                done.take(_kept_back(reply.content))
+                raise
+
+    @property
+    def _url(self) -> str:
+        path = "/chat/completions" if self._api == "chat" else "/completions"
+        return self._base_url + path
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
-            key = self._key.reveal()
+            headers = {"Accept-Encoding": _ENCODINGS, **_revealed(self._headers)}
+            if key := self._key.reveal():
+                headers["Authorization"] = f"Bearer {key}"
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._max_connections),
-                headers={"Authorization": f"Bearer {key}"} if key else None,
+                headers=headers,
                 timeout=aiohttp.ClientTimeout(total=None),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
+                max_line_size=_MOST_HEADER_BYTES,
+                max_field_size=_MOST_HEADER_BYTES,
             )
         return self._session
 
+    def _redacted(self, text: str) -> str:
+        return redact(text, [secret.reveal() for secret in self._secrets])
+
     def _shown(self, text: str, *, prompt: str) -> str:
         """A server's own words, as far as they are fit to be shown."""
-        return excerpt(text, [self._key.reveal()], prompt=prompt)
+        return excerpt(text, [secret.reveal() for secret in self._secrets], prompt=prompt)
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -211,3 +277,27 @@ class OpenAIEndpoint:
     async def __aexit__(self, *exc: object) -> None:
         """Close it."""
         await self.close()
+
+
+def _revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
+    return {name: secret.reveal() for name, secret in secrets.items()}
+
+
+async def _read(content: aiohttp.StreamReader, done: _Exchange) -> None:
+    """Read to the end of the body, or until nothing more has to be waited for."""
+    while True:
+        try:
+            async with asyncio.timeout(done.patience_s):
+                part = await content.readany()
+        except TimeoutError:
+            if not done.is_good or done.incoming.is_whole_after_silence():
+                return
+            continue
+        if not part or not done.take(part):
+            return
+
+
+def _kept_back(content: aiohttp.StreamReader) -> bytes:
+    """What came before a connection broke, which aiohttp's readers keep back then."""
+    take = getattr(content, "_read_nowait", None)
+    return bytes(take(-1)) if callable(take) else b""

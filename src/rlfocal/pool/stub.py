@@ -308,7 +308,9 @@ _BREAKS: Mapping[str, Break] = {
     "cut": _cut,
     "huge": _huge,
     "broken-json": _as(
-        lambda reply: web.Response(text=json.dumps(reply)[:-9], content_type="application/json")
+        lambda reply: web.Response(
+            text=json.dumps(reply).replace(":", "", 1), content_type="application/json"
+        )
     ),
     "empty": _as(lambda reply: _emptied(reply, "stop")),
     "filtered": _as(lambda reply: _emptied(reply, "content_filter")),

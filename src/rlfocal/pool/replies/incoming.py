@@ -1,0 +1,284 @@
+"""The body of a reply as it comes: in one piece or in many, told apart by what it looks like.
+
+Content types are not believed: servers send events as JSON, JSON as text, and events unasked for.
+Says when nothing more has to be waited for, though the connection stays open. Knows nothing of
+connections itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.replies.bounds import Bounds
+from rlfocal.pool.replies.errors import Complaint, error_for
+from rlfocal.pool.replies.events import EventReader, loads
+from rlfocal.pool.replies.stream import Pieces
+from rlfocal.pool.replies.texts import whole_characters
+from rlfocal.pool.replies.whole import is_failed, read_object
+from rlfocal.pool.replies.words import said_in
+from rlfocal.pool.types import Api, Request, Response
+
+__all__ = ["Incoming"]
+
+Show = Callable[[str], str]
+
+_AFTER_THE_END_S = 0.25
+"""For the connection to end as well, so that it can be used again."""
+_AFTER_USAGE_S = 1.0
+_AFTER_FINISH_S = 5.0
+"""For a count that may still come."""
+_AFTER_JSON_S = 2.0
+_BLANKS = re.compile(r"\s*")
+_MARK = b"\xef\xbb\xbf"
+_WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+_EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+class Incoming:
+    """One reply of a good status.
+
+    Args:
+        request: what was asked.
+        api: which shape it should have.
+    """
+
+    def __init__(self, request: Request, api: Api) -> None:
+        self._request, self._api = request, api
+        self.bounds = Bounds.of(request)
+        self._told = False
+        tell = None if request.on_text is None else self._tell
+        self._pieces = Pieces(api, self.bounds, tell)
+        self._events = EventReader(self._pieces.take, self.bounds.line)
+        self._body = bytearray()
+        self._is_body = self._is_events = False
+        self._is_first_line_known = False
+        self._n_bytes = self._searched = 0
+        self._n_tried = -1
+        self._whole: Any = None
+
+    def _tell(self, text: str) -> None:
+        self._told = True
+        if self._request.on_text is not None:
+            self._request.on_text(whole_characters(text))
+
+    @property
+    def has_told(self) -> bool:
+        """Whether anything of it was told already."""
+        return self._told
+
+    @property
+    def refusal(self) -> bytes:
+        """What was said in place of a reply, as JSON where it was that."""
+        complaint = self._pieces.complaint
+        return bytes(self._body) if complaint is None else json.dumps(complaint.body).encode()
+
+    def feed(self, part: bytes) -> None:
+        """Take what has come."""
+        self._n_bytes += len(part)
+        if self._is_events:
+            self._events.feed(part)
+            return
+        self._body += part
+        if not self._is_body:
+            self._look()
+        if self._is_body and not self._is_first_line_known:
+            self._look_at_first_line()
+
+    def _look(self) -> None:
+        """What it begins with tells what it is; blanks before it keep the connection alive."""
+        self._body = self._body.lstrip().removeprefix(b"\xef\xbb\xbf").lstrip()
+        start = bytes(self._body[:8])
+        if not start or (start != b":" and any(w.startswith(start) for w in (_MARK, *_EVENTS))):
+            return  # perhaps a part of it
+        if start.startswith(_EVENTS):
+            self._to_events()
+        else:
+            self._is_body = True
+
+    def _to_events(self) -> None:
+        self._is_events = True
+        body, self._body = bytes(self._body), bytearray()
+        self._events.feed(body)
+
+    def _look_at_first_line(self) -> None:
+        """Several objects, one a line, are pieces."""
+        end = self._body.find(b"\n", self._searched)
+        if end < 0 or not self._body[end:].strip():
+            self._searched = len(self._body) if end < 0 else end
+            return
+        self._is_first_line_known = True
+        try:
+            is_object = isinstance(loads(self._body[:end]), dict)
+        except ValueError:
+            return
+        if is_object and bytes(self._body[end:].lstrip()[:1]) in (b"{", b"d", b":", b"e"):
+            self._is_body = False
+            self._to_events()
+
+    @property
+    def is_overlong(self) -> bool:
+        """More has come than can be meant: nothing more is to be read."""
+        of_body = len(self._body) > self.bounds.line
+        of_pieces = self._events.is_overlong or self._pieces.is_overlong
+        return of_body or of_pieces or self._n_bytes > self.bounds.whole
+
+    @property
+    def is_complete(self) -> bool:
+        """All that is needed has come, whatever becomes of the connection."""
+        if self._is_events:
+            return self._events.is_done or self._pieces.finish is not None
+        return self._whole is not None
+
+    @property
+    def patience_s(self) -> float | None:
+        """Seconds of silence after which nothing more is waited for; None for any number."""
+        pieces = self._pieces
+        if self._events.is_done:
+            return _AFTER_THE_END_S
+        if not self._is_events:
+            is_closed = bytes(self._body[-64:].rstrip()[-1:]) in (b"}", b"]")
+            return _AFTER_JSON_S if is_closed and len(self._body) != self._n_tried else None
+        if pieces.finish is None or pieces.goes_on_after_finish:
+            return None
+        return _AFTER_USAGE_S if pieces.has_usage else _AFTER_FINISH_S
+
+    def is_whole_after_silence(self) -> bool:
+        """Asked when nothing has come for that long: is it all there?"""
+        if self._is_events:
+            return self.is_complete
+        self._n_tried = len(self._body)
+        return self._parse()
+
+    def _parse(self) -> bool:
+        try:
+            self._whole = loads(self._body)
+        except ValueError:
+            return False
+        return self._whole is not None
+
+    def read(
+        self, *, where: str, show: Show, headers: Mapping[str, str], broken: MemberError | None
+    ) -> Response:
+        """The response, when nothing more comes.
+
+        Args:
+            where: the server and the model.
+            show: what of its words may be told.
+            headers: of the reply.
+            broken: how the connection broke; None where it ended as it should.
+
+        Raises:
+            MemberError: there is none.
+        """
+        if self.is_overlong:
+            raise self.bounds.error(where)
+        if self._is_events:
+            self._events.end()
+        elif not self._parse() and not self._read_series():
+            raise self._unreadable(where, show, headers, broken)
+        if self._is_events:
+            if self.is_overlong:
+                raise self.bounds.error(where)
+            found = self._whole_of_pieces(where, show, headers, broken)
+        else:
+            found = self._whole
+        reply = self._read(found, where, show, headers)
+        if self._request.on_text is not None and reply.text and not self._told:
+            self._request.on_text(reply.text)
+        return reply
+
+    def _read(self, found: Any, where: str, show: Show, headers: Mapping[str, str]) -> Response:
+        return read_object(
+            found, self._request, api=self._api, where=where, show=show, headers=headers
+        )
+
+    def _read_series(self) -> bool:
+        """Objects that follow each other without anything between them, or with something after."""
+        text = self._body.decode("utf-8-sig", "replace")
+        decoder, at, found = json.JSONDecoder(strict=False), 0, list[Any]()
+        while at < len(text):
+            try:
+                item, at = decoder.raw_decode(text, _BLANKS.match(text, at).end())  # type: ignore[union-attr]
+            except (ValueError, RecursionError):
+                break
+            found.append(item)
+            if len(found) > self.bounds.n_tokens + 16:
+                break
+        if not found or not isinstance(found[0], dict):
+            return False
+        if len(found) == 1:
+            self._whole = found[0]
+            return True
+        self._is_events = True
+        for item in found:
+            self._pieces.take(item)
+        return True
+
+    def _whole_of_pieces(
+        self, where: str, show: Show, headers: Mapping[str, str], broken: MemberError | None
+    ) -> Any:
+        pieces = self._pieces
+        is_ended = pieces.finish is not None and not is_failed(pieces.finish)
+        if pieces.complaint is not None and not is_ended:
+            raise error_for(pieces.complaint, None, where=where, show=show, headers=headers)
+        if self._events.is_garbled:
+            raise MemberError(
+                f"{where}: an event that is no JSON, so a piece of the reply is lost; see the "
+                "server's log",
+                failure=Failure.MALFORMED,
+            )
+        if self.is_complete or (pieces.has_final_usage and broken is None):
+            return pieces.whole()
+        if stray := self._events.stray:
+            raise error_for(
+                Complaint(said_in(stray)), None, where=where, show=show, headers=headers
+            )
+        if broken is not None:
+            raise broken
+        raise MemberError(f"{where}: the reply broke off; ask again", failure=Failure.UNREACHABLE)
+
+    def _unreadable(
+        self, where: str, show: Show, headers: Mapping[str, str], broken: MemberError | None
+    ) -> MemberError:
+        if broken is not None:
+            return broken
+        text = self._body.decode("utf-8-sig", "replace").strip()
+        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if text[:1] in ("{", "[") and _is_cut(text):
+            return MemberError(
+                f"{where}: the reply broke off in the middle of its JSON; ask again",
+                failure=Failure.UNREACHABLE,
+            )
+        words = said_in(text)
+        if words and kind == "text/event-stream":  # the words of something that failed
+            return error_for(Complaint(words), None, where=where, show=show, headers=headers)
+        told = f" ({show(words)})" if words and text[:1] not in ("{", "[") else ""
+        is_json = kind == "" or kind.endswith("json")
+        what = (
+            "empty"
+            if not text
+            else f"{show(kind)}, not JSON"
+            if not is_json
+            else ("not the JSON object it should be")
+        )
+        return MemberError(
+            f"{where}: the reply is {what}{told}; check base_url, and see the server's log",
+            failure=Failure.MALFORMED,
+        )
+
+
+def _is_cut(text: str) -> bool:
+    """Whether JSON ends too early, and is not wrong before."""
+    try:
+        json.loads(text, strict=False)
+    except json.JSONDecodeError as exc:
+        rest = text[exc.pos :]
+        begun = any(word.startswith(rest) for word in _WORDS)
+        return begun or exc.msg.startswith(("Unterminated string", "Invalid \\uXXXX"))
+    except (ValueError, RecursionError):
+        return False
+    return False

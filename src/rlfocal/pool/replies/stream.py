@@ -1,0 +1,166 @@
+"""A reply that comes in pieces, put together again: what the server would have sent in one.
+
+So one reader serves both. Knows nothing of bytes or connections; it is given events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rlfocal.pool.replies.bounds import Bounds
+from rlfocal.pool.replies.calls import MOST_CALLS, CallPieces
+from rlfocal.pool.replies.errors import Complaint, complaint_in
+from rlfocal.pool.replies.texts import refusal_of, text_of, thinking_of
+from rlfocal.pool.replies.usage import merged, usages_of
+from rlfocal.pool.replies.whole import choice_of, unwrapped
+from rlfocal.pool.types import Api
+
+__all__ = ["Pieces"]
+
+_KEPT = ("id", "prompt_filter_results", "promptFeedback")
+
+
+class Pieces:
+    """The pieces of one reply.
+
+    Args:
+        api: which shape they have; the other one is understood, too.
+        bounds: how much of them is read.
+        tell: told of each piece of text; None for nobody.
+    """
+
+    def __init__(self, api: Api, bounds: Bounds, tell: Callable[[str], None] | None) -> None:
+        self._api, self._bounds, self._tell = api, bounds, tell
+        self._texts, self._held, self._n_characters = list[str](), "", 0
+        self._thoughts, self._refusals = list[str](), list[str]()
+        self._calls, self._old_calls = CallPieces(), CallPieces()
+        self._usage: dict[str, Any] = {}
+        self._logprobs: Any = None
+        self._kept: dict[str, Any] = {}
+        self._more_since_finish = False
+        self.finish: Any = None
+        """The reason that it ended for, once there is one."""
+        self.goes_on_after_finish = False
+        """A server that gives a reason with each piece: then it says nothing."""
+        self.has_usage = self.has_final_usage = False
+        self.complaint: Complaint | None = None
+        """The first error among the pieces."""
+        self.n_read = 0
+        """Pieces of a reply."""
+
+    @property
+    def is_overlong(self) -> bool:
+        """More has come than can be meant."""
+        n = self._n_characters + self._calls.n_characters + self._old_calls.n_characters
+        many = max(len(self._calls), len(self._old_calls)) > MOST_CALLS
+        return n > self._bounds.text or many
+
+    def take(self, found: Any, event: str = "") -> None:
+        """Take one event's JSON."""
+        if isinstance(found, list):
+            for item in found[:64]:
+                self.take(item, event)
+            return
+        if isinstance(found, str) and found.strip():
+            self.complaint = self.complaint or Complaint(found)
+            return
+        found = unwrapped(found)
+        if not isinstance(found, dict):
+            return
+        complaint = complaint_in(found, event=event)
+        if complaint is not None:
+            self.complaint = self.complaint or complaint
+            return
+        self._read(found)
+
+    def whole(self) -> dict[str, Any]:
+        """The reply so far, in one piece."""
+        message: dict[str, Any] = {"content": "".join(self._texts)}
+        if thoughts := "".join(self._thoughts):
+            message["reasoning"] = thoughts
+        if refusals := "".join(self._refusals):
+            message["refusal"] = refusals
+        if calls := self._calls.as_json() or self._old_calls.as_json():
+            message["tool_calls"] = calls
+        choice = {"index": 0, "message": message, "finish_reason": self.finish}
+        return {
+            **self._kept,
+            "choices": [choice | ({"logprobs": self._logprobs} if self._logprobs else {})],
+            "usage": self._usage,
+        }
+
+    def _read(self, found: dict[str, Any]) -> None:
+        self.n_read += 1
+        for name in _KEPT:
+            if found.get(name):
+                self._kept.setdefault(name, found[name])
+        if usages := usages_of(found):
+            self._usage = merged([self._usage, *usages])
+            self.has_usage = True
+            self.has_final_usage |= not found.get("choices") and bool(self._texts)
+        choice = choice_of(found)
+        if choice is not None:
+            self._choose(choice)
+
+    def _choose(self, choice: dict[str, Any]) -> None:
+        before = self._size()
+        delta = choice.get("delta")
+        if isinstance(delta, dict) and delta:
+            self._add(delta)
+        elif isinstance(message := choice.get("message"), dict):
+            self._add_rest(message)
+        if (text := text_of(choice.get("text"))) and not delta:
+            self._say(text)
+        if self._logprobs is None and choice.get("logprobs"):
+            self._logprobs = choice["logprobs"]
+        self._end(choice.get("finish_reason", choice.get("stop_reason")), self._size() > before)
+
+    def _size(self) -> int:
+        return self._n_characters + self._calls.n_characters + len(self._calls)
+
+    def _end(self, finish: Any, has_more: bool) -> None:
+        if self.finish is not None and has_more:
+            self._more_since_finish = self.goes_on_after_finish = True
+        if finish is None or finish == "" or finish == "null":
+            return
+        # The first word counts; where it was said too early, the last one does.
+        if self.finish is None or self._more_since_finish:
+            self.finish, self._more_since_finish = finish, False
+
+    def _add(self, delta: dict[str, Any]) -> None:
+        self._say(text_of(delta.get("content")) or text_of(delta.get("text")) or "")
+        if thought := thinking_of(delta):
+            self._thoughts.append(thought)
+        if refusal := refusal_of(delta):
+            self._refusals.append(refusal)
+        self._calls.add(delta.get("tool_calls"))
+        if isinstance(old := delta.get("function_call"), Mapping):
+            self._old_calls.add([{"function": old}])
+
+    def _add_rest(self, message: dict[str, Any]) -> None:
+        """All of a reply so far, in place of what is new: of what was told, only the rest is."""
+        rest = dict(message)
+        text, before = text_of(message.get("content")) or "", "".join(self._texts)
+        self._texts = [before]
+        if before and text.startswith(before):
+            rest["content"] = text[len(before) :]
+        if len(self._calls):
+            rest.pop("tool_calls", None)
+        if thinking_of(message) == "".join(self._thoughts):
+            rest = {k: v for k, v in rest.items() if not k.startswith(("reasoning", "thinking"))}
+        self._add(rest)
+
+    def _say(self, text: str) -> None:
+        if not text:
+            return
+        self._texts.append(text)
+        self._n_characters += len(text)
+        if self._tell is None or self.is_overlong:
+            return
+        # Half of a character waits for its other half.
+        text, self._held = self._held + text, ""
+        if "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        if text:
+            self._tell(text)

@@ -1,0 +1,99 @@
+"""The texts within a message: what it says, what it thought before, why it refuses.
+
+Each may be a string, a part, or parts within parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["refusal_of", "text_of", "thinking_of", "whole_characters"]
+
+_DEPTH = 4
+_THINKING = ("reasoning_content", "reasoning", "thinking")
+_SAID = frozenset({"text", "output_text", "input_text", ""})
+_THOUGHT = frozenset({"thinking", "reasoning", "reasoning.text", "reasoning.summary"})
+
+
+def text_of(content: Any) -> str | None:
+    """The text of a message's content.
+
+    Returns:
+        Empty where there is none; None where the content is nothing that can hold text.
+
+    >>> text_of([{"type": "text", "text": "The answer "}, {"type": "text", "text": "is 17."}])
+    'The answer is 17.'
+    """
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping) and ("text" in content or "type" in content):
+        content = [content]
+    return "".join(_said(content)) if isinstance(content, list) else None
+
+
+def _said(parts: list[Any]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, Mapping) and str(part.get("type") or "") in _SAID:
+            yield _inner(part.get("text"))
+
+
+def _inner(found: Any, depth: int = _DEPTH) -> str:
+    """A text, wherever it lies within a part."""
+    if isinstance(found, str):
+        return found
+    if depth == 0:
+        return ""
+    if isinstance(found, list):
+        return "".join(_inner(item, depth - 1) for item in found)
+    if isinstance(found, Mapping):
+        for name in ("value", "text", "thinking", "summary", "content"):
+            if inner := _inner(found.get(name), depth - 1):
+                return inner
+    return ""
+
+
+def thinking_of(message: Mapping[str, Any]) -> str:
+    """What a model thought before it spoke, where its server tells that apart from the text."""
+    for name in _THINKING:
+        if thought := _inner(message.get(name)):
+            return thought
+    parts = message.get("content")
+    thought = "".join(_thought(parts)) if isinstance(parts, list) else ""
+    details = message.get("reasoning_details")
+    return thought or ("".join(_thought(details)) if isinstance(details, list) else "")
+
+
+def _thought(parts: list[Any]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, Mapping) and part.get("type") in _THOUGHT:
+            yield _inner(part)
+
+
+def refusal_of(message: Mapping[str, Any]) -> str:
+    """Why a model says that it will not answer."""
+    if isinstance(refusal := message.get("refusal"), str):
+        return refusal
+    parts = message.get("content")
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, Mapping) and isinstance(part.get("refusal"), str):
+            return str(part["refusal"])
+    return ""
+
+
+def whole_characters(text: str) -> str:
+    r"""Halves of characters joined where both are there, else replaced: they cannot be written.
+
+    >>> whole_characters("\ud83c" + "\udf0d"), whole_characters("ok \ud83d")
+    ('🌍', 'ok ?')
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+        return joined.encode("utf-8", "replace").decode("utf-8")
+    return text

@@ -1,0 +1,239 @@
+"""A whole reply in OpenAI's words, read into a `Response` or the reason why there is none.
+
+Liberal in shape (text in parts, missing keys, words of its own for how it ended) and strict in
+meaning: what holds no text and no call is no reply. Knows nothing of connections or of keys; what
+it shows of a server's words goes through the caller's hands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.http_failures import filtered_error, in_place_error
+from rlfocal.pool.replies.bounds import Bounds
+from rlfocal.pool.replies.calls import MOST_CALLS, calls_of
+from rlfocal.pool.replies.errors import complaint_in, error_for
+from rlfocal.pool.replies.logprobs import first_logprobs
+from rlfocal.pool.replies.texts import refusal_of, text_of, thinking_of, whole_characters
+from rlfocal.pool.replies.usage import merged, read_usage, usages_of
+from rlfocal.pool.types import Api, Finish, Request, Response
+
+__all__ = ["choice_of", "index_of", "is_failed", "read_object", "unwrapped"]
+
+Show = Callable[[str], str]
+"""A server's words → what of them an error may repeat."""
+
+_AT_THE_LIMIT = frozenset({
+    "length", "max_tokens", "model_length", "max_length", "max_output_tokens", "token_limit",
+    "length_limit", "max_new_tokens",
+})  # fmt: skip
+_HELD_BACK = frozenset({
+    "content_filter", "content_filtered", "content-filter", "contentfilter", "safety", "recitation",
+    "blocklist", "prohibited_content", "spii", "image_safety", "moderation", "sensitive", "refusal",
+    "guardrail_intervened", "guardrails", "error_toxic", "language", "blocked",
+})  # fmt: skip
+_BROKEN = frozenset({
+    "abort", "aborted", "error", "cancelled", "canceled", "insufficient_system_resource", "failed",
+    "network_error", "timeout", "internal_error", "server_error", "engine_error", "error_limit",
+    "malformed_function_call", "unexpected_tool_call", "overloaded",
+})  # fmt: skip
+"""All other words for how a reply ended are taken for an end like any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who said it to what, for the errors."""
+
+    where: str
+    show: Show
+
+    def error(self, what: str, failure: Failure) -> MemberError:
+        return MemberError(f"{self.where}: {what}", failure=failure)
+
+
+def read_object(
+    found: Any,
+    request: Request,
+    *,
+    api: Api,
+    where: str,
+    show: Show,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Read a reply that has been parsed; its latency is left to the caller.
+
+    Args:
+        found: what JSON said.
+        request: what was asked.
+        api: which shape the reply should have; the other one is understood, too.
+        where: the server and the model.
+        show: what of its words may be told.
+        headers: of the reply.
+
+    Raises:
+        MemberError: it holds no usable response.
+    """
+    asked = _Asked(where, show)
+    found = unwrapped(found)
+    choice = choice_of(found)
+    complaint = complaint_in(found)
+    if complaint is not None and not (choice and _has_text(choice, api)):
+        raise error_for(complaint, None, where=where, show=show, headers=headers)
+    if not isinstance(found, dict) or choice is None:
+        raise _no_choice(found, asked)
+    message = _message(choice)
+    text = whole_characters(_text(choice, message, api, asked))
+    # Tools that were not offered cannot be called: such a reply is an odd one.
+    calls = calls_of(message, reply_id=found.get("id")) if request.extra.get("tools") else ()
+    _check_length(text, calls, request, asked)
+    logprobs = first_logprobs(choice.get("logprobs")) if request.n_logprobs else None
+    finish = _finish(choice, asked, calls=bool(calls))
+    if not (text.strip() or calls or logprobs):
+        raise _empty(choice, message, finish, asked)
+    usage = read_usage(merged(usages_of(found)), has_output=bool(text.strip() or calls))
+    return Response(
+        text=text,
+        finish=finish,
+        n_prompt_tokens=usage.n_prompt,
+        n_completion_tokens=usage.n_completion,
+        first_logprobs=logprobs,
+        cost_usd=usage.cost_usd,
+        tool_calls=calls,
+        reasoning=whole_characters(thinking_of(message)),
+    )
+
+
+def unwrapped(found: Any) -> Any:
+    """The reply within a list of one, or within the box that some gateways put around it."""
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    if isinstance(found, dict) and "choices" not in found:
+        for name in ("result", "data", "response", "body"):
+            inner = found.get(name)
+            if isinstance(inner, dict) and isinstance(inner.get("choices"), list):
+                return inner
+    return found
+
+
+def choice_of(found: Any) -> dict[str, Any] | None:
+    """The choice that was asked for: the one with index 0, or the first without an index."""
+    choices = found.get("choices") if isinstance(found, dict) else None
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and index_of(choice) == 0:
+            return choice
+    return None
+
+
+def index_of(choice: Mapping[str, Any]) -> int:
+    """Which of several choices it is; 0 where it does not say."""
+    index = choice.get("index")
+    if isinstance(index, str) and index.isdecimal():
+        return int(index[:9])
+    return index if isinstance(index, int) and not isinstance(index, bool) else 0
+
+
+def is_failed(finish: Any) -> bool:
+    """Whether a reply ended because something broke, or was held back."""
+    word = str(finish).strip().lower()
+    return word in _BROKEN or word in _HELD_BACK
+
+
+def _has_text(choice: Mapping[str, Any], api: Api) -> bool:
+    message = _message(choice)
+    said = text_of(message.get("content")) or text_of(choice.get("text"))
+    return bool(said) and not is_failed(choice.get("finish_reason"))
+
+
+def _no_choice(found: Any, asked: _Asked) -> MemberError:
+    if not isinstance(found, dict):
+        return asked.error(
+            "the reply is not the JSON object it should be; see the server's log", Failure.MALFORMED
+        )
+    if _is_filtered_prompt(found):
+        return filtered_error(asked.where, None)
+    return asked.error(
+        "the reply lacks what OpenAI's API promises (choices, text); check base_url and api",
+        Failure.MALFORMED,
+    )
+
+
+def _is_filtered_prompt(found: Mapping[str, Any]) -> bool:
+    """Azure's way to say so, and Gemini's."""
+    for result in found.get("prompt_filter_results") or ():
+        inner = result.get("content_filter_results") if isinstance(result, dict) else None
+        for verdict in inner.values() if isinstance(inner, dict) else ():
+            if isinstance(verdict, dict) and verdict.get("filtered") is True:
+                return True
+    feedback = found.get("promptFeedback") or found.get("prompt_feedback")
+    return isinstance(feedback, dict) and bool(feedback.get("blockReason"))
+
+
+def _message(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in ("message", "delta"):
+        if isinstance(found := choice.get(name), dict):
+            return found
+    return {}
+
+
+def _text(choice: Mapping[str, Any], message: Mapping[str, Any], api: Api, asked: _Asked) -> str:
+    """The text, in this API's place or, where that is empty, in the other one's."""
+    places = [("content", message), ("text", choice)]
+    for name, place in places if api == "chat" else places[::-1]:
+        if place.get(name) is not None:
+            text = text_of(place[name])
+            if text is None:
+                raise asked.error(
+                    f"its {name} is neither text nor parts with text; check base_url and api",
+                    Failure.MALFORMED,
+                )
+            return text
+    if not message and "text" not in choice:
+        raise _no_choice({}, asked)
+    return ""
+
+
+def _check_length(
+    text: str, calls: tuple[dict[str, Any], ...], request: Request, asked: _Asked
+) -> None:
+    bounds = Bounds.of(request)
+    n_characters = len(text) + sum(len(call["function"]["arguments"]) for call in calls)
+    if n_characters > bounds.text or len(calls) > MOST_CALLS:
+        raise bounds.error(asked.where)
+
+
+def _finish(choice: Mapping[str, Any], asked: _Asked, *, calls: bool) -> Finish:
+    found = choice.get("finish_reason", choice.get("stop_reason"))
+    word = found.strip().lower() if isinstance(found, str) else ""
+    if word in _HELD_BACK:
+        raise filtered_error(asked.where, None)
+    if word in _BROKEN:
+        raise in_place_error(
+            asked.where, Failure.SERVER_ERROR, detail=f"finish_reason '{asked.show(word)}'"
+        )
+    if word in _AT_THE_LIMIT:
+        return "length"
+    return "tool_calls" if calls else "stop"
+
+
+def _empty(
+    choice: Mapping[str, Any], message: Mapping[str, Any], finish: Finish, asked: _Asked
+) -> MemberError:
+    refusal = refusal_of(message)
+    if refusal:
+        what = f"it refuses ({asked.show(refusal)}); put the question otherwise"
+    elif message.get("tool_calls") or choice.get("finish_reason") == "tool_calls":
+        return asked.error(
+            "it wants tools to be called and names none that was offered; only text can be used, "
+            "or a call of a tool in the request",
+            Failure.MALFORMED,
+        )
+    elif thinking_of(message):
+        what = "an empty reply: it only thought; raise max_tokens, or have it think less"
+    elif finish == "length":
+        what = "an empty reply that ended at the limit of tokens; raise max_tokens"
+    else:
+        what = "an empty reply; check template, stop and max_tokens"
+    return asked.error(what, Failure.EMPTY)

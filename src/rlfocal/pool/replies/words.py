@@ -1,0 +1,74 @@
+"""A server's own words about what went wrong, out of whatever shape it puts them into.
+
+Knows JSON, pages and plain text; what of the words may be shown is for others to say.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["said_in", "words_of"]
+
+_MOST = 600
+"""Characters."""
+_DEPTH = 6
+_ITEMS = 4
+_WORDS = (
+    "message", "detail", "error_description", "msg", "error", "errors", "status_msg", "reason",
+    "errorMessage", "error_message", "Message", "description", "title", "base_resp", "code", "type",
+    "error_type", "status",
+)  # fmt: skip
+"""Keys in which servers put words, the most telling first."""
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
+_HIDDEN = re.compile(r"<(script|style)\b.*?</\1", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+
+
+def words_of(found: Any, depth: int = _DEPTH) -> str:
+    """Words within parsed JSON; empty where there are none.
+
+    >>> words_of({"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]})
+    'body.seed: Extra inputs are not permitted'
+    >>> words_of([{"error": {"code": 429, "message": "exhausted"}}])
+    'exhausted'
+    """
+    if isinstance(found, str):
+        return " ".join(found[: 4 * _MOST].split())[:_MOST]
+    if isinstance(found, bool) or depth == 0:
+        return ""
+    if isinstance(found, int | float):
+        return str(found)[:_MOST]
+    if isinstance(found, list):
+        told = [words for item in found[:_ITEMS] if (words := words_of(item, depth - 1))]
+        return "; ".join(told)[:_MOST]
+    return _of_object(found, depth) if isinstance(found, Mapping) else ""
+
+
+def _of_object(found: Mapping[str, Any], depth: int) -> str:
+    told = next((w for name in _WORDS if (w := words_of(found.get(name), depth - 1))), "")
+    if told and isinstance(place := found.get("loc"), list):
+        told = f"{'.'.join(map(str, place[:8]))}: {told}"
+    metadata = found.get("metadata")
+    # A router's own message says no more than that the server behind it failed.
+    raw = metadata.get("raw") if isinstance(metadata, Mapping) else None
+    if told and (more := words_of(raw, depth - 1)) and more not in told:
+        told = f"{told}: {more}"
+    return told[:_MOST]
+
+
+def said_in(text: str) -> str:
+    """Words of a body that is no JSON: a page's title, or the text itself.
+
+    >>> said_in("<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>")
+    '502 Bad Gateway'
+    """
+    text = text[: 64 * _MOST]
+    title = _TITLE.search(text)
+    if title and title[1].strip():
+        text = title[1]
+    elif "<" in text:
+        text = _TAG.sub(" ", _HIDDEN.sub(" ", text))
+    return " ".join(html.unescape(text).split())[:_MOST]
