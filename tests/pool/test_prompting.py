@@ -53,6 +53,48 @@ def test_what_a_question_holds_is_no_placeholder(prompt: str, options: list[str]
     assert asked.text.endswith(". {question}")
 
 
+@pytest.mark.parametrize(
+    ("template", "sent"),
+    [
+        (r"{question} Put it in \boxed{{answer}}.", r"Q{a} Put it in \boxed{answer}."),
+        ('{question} Reply with {{"answer": "..."}}', 'Q{a} Reply with {"answer": "..."}'),
+        ("{{{question}}}", "{Q{a}}"),
+        (r"{question} \boxed{{\frac{1}{2}}}", r"Q{a} \boxed{\frac{1}{2}}"),
+        # As they always were: a template without "{{" holds no escapes.
+        (r"{question} \boxed{\frac{1}{2}}", r"Q{a} \boxed{\frac{1}{2}}"),
+        ('{question} {"a": {"b": 1}}', 'Q{a} {"a": {"b": 1}}'),
+        ("{question} { x } {} {X}", "Q{a} { x } {} {X}"),
+    ],
+)
+def test_braces_in_a_template(template: str, sent: str) -> None:
+    assert request_for(member(template=template), Question("Q{a}")).text == sent
+
+
+def test_the_system_is_told_by_the_user_where_a_model_has_no_role_for_it() -> None:
+    shot = Shot(question="1 + 1?", reply="2")
+    asker = member(system="Be brief.", shots=(shot,), system_as="user")
+    asked = request_for(asker, Question("2 + 2?"))
+    assert asked.messages == (
+        Message("user", "Be brief.\n\n1 + 1?"),
+        Message("assistant", "2"),
+        Message("user", "2 + 2?"),
+    )
+    history = (
+        Message("system", "Be kind."),
+        Message("user", "Look:", parts=({"type": "image_url"},)),
+        Message("assistant", "A cat."),
+        Message("system", "Now stop."),
+    )
+    whole = request_for(asker, Question("", history=history, whole=True))
+    assert [(turn.role, turn.content) for turn in whole.messages] == [
+        ("user", "Be brief.\n\nBe kind.\n\nLook:"),
+        ("assistant", "A cat."),
+        ("user", "Now stop."),
+    ]
+    text = {"type": "text", "text": "Be brief.\n\nBe kind."}
+    assert whole.messages[0].parts == (text, {"type": "image_url"})
+
+
 def test_option_scores_need_one_token_and_samples_their_own_seeds() -> None:
     asker = member(answers="option-scores", max_tokens=99, seed=7, stop=["\n"])
     scored = request_for(asker, CHOICE, sample=2)

@@ -78,6 +78,14 @@ def replaced(old: str, new: str) -> str:
         (replaced("completion = 15.0", "completion = -1"), "prices.'big-1': completion = -1"),
         (replaced('system = "Be brief."', 'template = "{questoin}"'), "did you mean 'question'"),
         (replaced('system = "Be brief."', 'template = "Hello"'), "would not see what is asked"),
+        (
+            replaced('system = "Be brief."', "template = '{question} \\boxed{answer}'"),
+            r"unknown placeholder \{answer\}.*written twice: \{\{answer\}\}",
+        ),
+        (
+            replaced('system = "Be brief."', "template = '{{question}}'"),
+            r"\{\{question\}\} stands for that word in braces; \{question\} is missing",
+        ),
         (replaced('system = "Be brief."', "samples = 3"), "raise the temperature"),
         (POOL.partition("[[members]]")[0], "no members"),
         (POOL + "\n[member]\n", "unknown key 'member'; did you mean 'members'"),
@@ -143,7 +151,7 @@ def pool_of(folder: Path, text: str) -> PoolSettings:
         ("completion = 15.0", "completion = 16.0", True),
         ('system = "Be brief."', 'system = "Be long."', False),
         ('model = "big-1"', 'model = "big-2"', False),
-        ("api.example.com", "api.example.org", False),
+        ("api.example.com", "api.example.org", True),
         ("models/small.gguf", "models/other.gguf", False),
         ('reply = "B"', 'reply = "A"', False),
     ],
