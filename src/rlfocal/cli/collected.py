@@ -111,6 +111,7 @@ def _counted(failures: Mapping[str, int]) -> str | None:
 
 def _table(console: Console, figures: Mapping[str, Any], *, cost: str = "dollars") -> None:
     table = common.table_of("", "")
+    table.show_header = False
     for name, value in figures.items():
         if value in (None, ()) or (name in _ONLY_IF_ANY and not value):
             continue

@@ -35,9 +35,9 @@ __all__ = ["Collector", "Limits", "Tally"]
 
 _LEASE_S = 60.0
 """How long a claim on a call holds without being renewed."""
-_ROOM_BYTES, _ROOM_A_CALL = 64 << 10, 8 << 10
+_ROOM_BYTES, _ROOM_A_CALL = 256 << 10, 16 << 10
 """What a disk has to have room for before the first call: so much, and so much for each of those
-under way at once."""
+under way at once. Most of it is for indexes, of which each row changes other pages."""
 _MOST_MESSAGE = 1000
 """Characters of what is stored of a failure."""
 
@@ -125,7 +125,7 @@ class Collector:
         """
         await asyncio.to_thread(_free_the_dead, self._database)
         room = _ROOM_BYTES + _ROOM_A_CALL * self._limits.concurrency
-        await asyncio.to_thread(self._database.check_room, room)
+        await asyncio.to_thread(self._database.reserve_room, room)
         try:
             async with asyncio.TaskGroup() as tasks:
                 beat = tasks.create_task(self._unless_in_trouble(self._feed.renew))
@@ -143,6 +143,7 @@ class Collector:
             self._writer.store_now()
             raise
         finally:
+            self._database.give_room_back()
             with contextlib.suppress(DatabaseError):  # a claim of a process that ended is none
                 self._database.release(None, self._owner)
         self.tally.unsettled_usd = self._unsettled_usd()
@@ -297,12 +298,14 @@ class Collector:
         self.tally.n_lost = len(lost)
         self.tally.lost_usd = sum(item.cost_usd or 0.0 for item in lost)
         if not lost:
-            return DatabaseError(f"{exc} No further call was made; every reply that came is stored")
+            return DatabaseError(
+                f"{exc}. No further call was made; every reply that came is stored"
+            )
         n_unpriced = sum(item.cost_usd is None for item in lost)
         price = f"${self.tally.lost_usd:.4f}" + (f" and {n_unpriced} unpriced" * bool(n_unpriced))
         return DatabaseError(
-            f"{exc} No further call was made; {len(lost)} replies that came ({price}) could not be "
-            "stored, and will be asked for again"
+            f"{exc}. No further call was made; {len(lost)} replies that came ({price}) could not "
+            "be stored, and will be asked for again"
         )
 
 

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from rlfocal.database.failures import translated
 from rlfocal.records.database.claiming import Claims
 from rlfocal.records.database.keys import plain_settings, settings_key_of
+from rlfocal.records.database.reserve import Reserve
 from rlfocal.records.database.rows import (
     FailureCounts,
     MemberCounts,
@@ -49,6 +50,7 @@ __all__ = ["Database", "open_database"]
 
 _ROOM = "room"
 """Under this a note is written and taken back."""
+_MOST_TRIED = 1 << 16
 _STORED = tuple(f.name for f in dataclasses.fields(StoredResponse))
 
 
@@ -243,19 +245,36 @@ class Database(Claims):
         with self.connections.write() as connection:
             connection.execute(upsert, {"name": f"note:{name}", "value": text})
 
-    def check_room(self, n_bytes: int) -> None:
-        """Write so many bytes and take them back: what cannot be stored need not be paid for."""
-        self.set_note(_ROOM, "x" * n_bytes)
+    def reserve_room(self, n_bytes: int) -> None:
+        """Make sure that so much can be stored: what cannot be need not be paid for.
+
+        On SQLite the room is kept, by a file beside the database, until `make_room` is called
+        because it is needed, or `give_room_back` because it is not.
+        """
+        self.set_note(_ROOM, "x" * min(n_bytes, _MOST_TRIED))
         with self.connections.write() as connection:
             connection.execute(meta.delete().where(meta.c.name == f"note:{_ROOM}"))
+        if (reserve := self._reserve) is not None:
+            reserve.take(n_bytes)
 
     def make_room(self) -> None:
-        """Give back what the log beside a SQLite file takes of the disk; nothing on a server."""
+        """Give back what was reserved of the disk, and what the log beside a SQLite file takes."""
+        self.give_room_back()
         engine = self.connections.engine
-        if engine.dialect.name != "sqlite":
-            return
-        with translated(self.connections.place), closing(engine.raw_connection()) as connection:
-            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        if engine.dialect.name == "sqlite":
+            with translated(self.connections.place), closing(engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def give_room_back(self) -> None:
+        """Give back what was reserved of the disk."""
+        if (reserve := self._reserve) is not None:
+            reserve.give_back()
+
+    @property
+    def _reserve(self) -> Reserve | None:
+        engine = self.connections.engine
+        path = engine.url.database if engine.dialect.name == "sqlite" else None
+        return Reserve(Path(path)) if path else None
 
     def _insert_new(
         self, table: sa.Table, rows: list[dict[str, Any]], key: str, *, end_claims: bool = False
