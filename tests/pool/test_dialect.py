@@ -368,6 +368,61 @@ def test_an_error_in_place_of_a_reply_is_met_as_well() -> None:
     assert len(picky.bodies) == 2
 
 
+SENT = {
+    "model": "m", "messages": [{"role": "system", "content": "x"}], "max_tokens": 5,
+    "temperature": 0.0, "top_p": 1.0, "seed": 3, "stream": True, "stream_options": {},
+    "stop": ["a"], "user": "u", "parallel_tool_calls": True, "top_k": 3, "tools": [],
+}  # fmt: skip
+NAMED: list[tuple[Any, str | None]] = [
+    ("Argument not supported on this model: stop", "stop"),
+    ("Argument not supported on this model: topP", "top_p"),
+    ("`temperature` may only be set to 1 when thinking is enabled", "temperature"),
+    ("invalid temperature: only 1 is allowed for this model", "temperature"),
+    ("temperature must be in (0, 1]", "temperature"),
+    ("`top_p` must be > 0.0 and < 1.0. Given: 1", "top_p"),
+    ("#: extraneous key [top_k] is not permitted, please reformat your input", "top_k"),
+    ("`temperature` is deprecated for this model.", "temperature"),
+    ("This model doesn't support the stopSequences field. Remove stopSequences.", "stop"),
+    ("unknown field `seed`, expected one of `model`, `messages`, `temperature`", "seed"),
+    ("Additional properties are not allowed ('seed' was unexpected)", "seed"),
+    ({"errors": [{"message": "must NOT have additional properties",
+                  "params": {"additionalProperty": "seed"}}]}, "seed"),
+    ("openai does not support parameters: ['seed'], for model=x", "seed"),
+    ("'parallel_tool_calls' is only allowed when 'tools' are specified.", "parallel_tool_calls"),
+    ("`stop` supports up to 4 stop sequences. Given: 5", None),
+    ("Could not finish the message because max_tokens or model output limit was reached.", None),
+    ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", None),
+    ("Invalid 'messages[1].content': string too long", None),
+    ("The model does not support image inputs", None),
+    ({"detail": [{"type": "string_type", "loc": ["body", "messages", 0, "content"],
+                  "msg": "Input should be a valid string"}]}, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "name"), NAMED)
+def test_what_servers_say(words: Any, name: str | None) -> None:
+    raw = words if isinstance(words, dict) else {"error": {"message": words}}
+    refusal = refusal_in(json.dumps(raw).encode(), SENT)
+    assert (refusal.names[:1] if refusal else ()) == ((name,) if name else ())
+
+
+@pytest.mark.parametrize(
+    ("words", "system"),
+    [
+        ("unknown variant `system`, expected `user` or `assistant`", True),
+        ("body.messages.0.role: Input should be 'user' or 'assistant'", True),
+        ("Please ensure that multiturn requests alternate between user and model.", True),
+        ("This model doesn't support system messages. Try again without.", True),
+        ('The messages API accepts a top-level `system` parameter, not "system" as a role', True),
+        ("Invalid parameter: messages with role 'tool' must follow one with 'tool_calls'.", False),
+        ("the system is overloaded, try again", False),
+    ],
+)
+def test_who_knows_no_system(words: str, system: bool) -> None:
+    refusal = refusal_in(json.dumps({"error": {"message": words}}).encode(), SENT)
+    assert (refusal is not None and refusal.system) is system
+
+
 @pytest.mark.parametrize(
     ("words", "name"),
     [

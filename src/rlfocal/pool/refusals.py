@@ -24,16 +24,20 @@ _NEVER_NAMED = frozenset({"model", "messages", "prompt"})
 _HARMLESS = frozenset({"seed", "stream_options"})
 """Whatever is wrong with their value, a reply without them is as good."""
 _DEPTH = 6
+_MOST_READ = 4000
+"""Characters of a reply in which a name is looked for that its words do not hold."""
 
 _REFUSES = re.compile(
     r"unsupported|unrecogni[sz]ed|unknown|unexpected|forbidden|extra[ _](?:input|field|param|arg)|"
     r"additional propert|only the default|no such (?:field|param|arg)|cannot find field|"
-    r"invalid (?:field|param|arg|key|propert|option)|deprecated|incompatible|disabled|"
-    r"mutually exclusive|cannot (?:both |also )?be|(?:may|must|should) (?:not be|be (?:omitted|"
-    r"unset|removed|absent|left out|null))|"
-    r"(?:not|n't|no longer|cannot|never)\s(?:be |currently |yet )*(?:support|permit|allow|accept|"
-    r"recogni[sz]|implement|enabled|available|a valid (?:field|param|arg)|take|used?\b|set\b|"
-    r"known)|without support for",
+    r"invalid (?:field|param|arg|key|propert|option|attribute)|deprecated|incompatible|disabled|"
+    r"only (?:be )?(?:allow|support|permit|valid|used|set\b)|"
+    r"only [\w.()'\"` ]{1,30}(?:is|are) (?:allow|support|accept|permit|valid)|"
+    r"mutually exclusive|cannot (?:both |also )?be|"
+    r"(?:may|must|should) (?:not be|be (?:omitted|unset|removed|absent|left out|null))|"
+    r"(?:not|n't|no longer|cannot|never)\s(?:be |currently |yet )*"
+    r"(?:support|permit|allow|accept|recogni[sz]|implement|enabled|available|take|used?\b|set\b|"
+    r"known|a valid (?:field|param|arg))|without support for",
     re.IGNORECASE,
 )
 _RANGE = re.compile(
@@ -47,17 +51,26 @@ _OF_THE_FIELD = re.compile(
     re.IGNORECASE,
 )
 """What is said of a field and not of its value."""
-_NOT_ZERO = re.compile(
+_NOT_THE_END = re.compile(
     r"strictly positive|positive|greater than 0|above 0|>\s*0|non-?zero|must not be 0|range|"
-    r"between",
+    r"between|\(0[.,;]|>=?\s*0|<=?\s*1",
     re.IGNORECASE,
 )
+_NO_EFFECT: Mapping[str, float] = {"temperature": 0, "top_p": 1}
+"""Ends of ranges that some servers leave out, and where leaving the field out says the same."""
+_OTHER_NAMES = {
+    "stream": "stream(?:ing)?",
+    "stop": "stop(?:_?sequences?|_?words?)?",
+}
 _LABEL = (
     r"(?:param(?:eter)?s?|arg(?:ument)?s?|fields?|keys?|propert(?:y|ies)|options?|inputs?|keyword|"
     r"kwargs?|supplied|support|allow|accept|recogni[sz]e|permitted|unknown|unsupported|"
     r"unrecogni[sz]ed|unexpected|forbidden|setting|name|body|request|loc)"
 )
-_AFTER = r"(?:is|are|was|does|do|cannot|can't|may|must|should|isn't|aren't|not|extra|unsupported)\b"
+_AFTER = (
+    r"(?:fields?|param\w*|arg\w*|option|is|are|was|does|do|cannot|can't|may|must|should|isn't|"
+    r"aren't|not|extra|unsupported)\b"
+)
 _INSTEAD = re.compile(
     r"(?:use|try|replaced (?:by|with)|renamed to|in favou?r of|did you mean|prefer|set|specify|"
     r"send)\s+(?:the\s+)?(?:param\w*\s+|field\s+|argument\s+)?[\"'`]?([a-z_]*tokens[a-z_]*|n_predict|"
@@ -70,9 +83,12 @@ _NO_SYSTEM = re.compile(
     r"(?:not|n't|cannot)\s(?:support|allow|accept|have|use|handle|permit|include)\w*.{0,40}?"
     r"\b(?:system|developer)\b|"
     r"(?:unsupported|unknown|invalid|unexpected|unrecogni[sz]ed|illegal|bad)\b.{0,30}?"
-    r"\b(?:role|value|author)\b.{0,20}?\b(?:system|developer)\b|"
+    r"\b(?:role|value|author|variant)\b.{0,20}?\b(?:system|developer)\b|"
     r"only\b.{0,40}?\buser\b.{0,40}?\broles?\b|roles? must alternate|"
-    r"must (?:start|begin) with (?:a |the )?['\"`]?user",
+    r"alternat\w+ .{0,20}?\buser\b|must (?:start|begin) with (?:a |the )?['\"`]?user|"
+    r"first (?:message|turn|content)\b.{0,40}?\buser\b|"
+    r"\brole\b.{0,60}?\b(?:should be|must be|one of|expected)\b(?!.{0,80}\bsystem\b)"
+    r".{0,40}?\buser\b",
     re.IGNORECASE | re.DOTALL,
 )
 _NUMBER = re.compile(r"\d+")
@@ -125,21 +141,30 @@ def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
     text = raw.decode("utf-8-sig", "replace")
     found = _parsed(text)
     words = said_in(text) if found is None else " ".join(_all_words(found))
-    pointed = [name for name in _pointed_at(found, words, body) if name in body]
-    by_words = named_parameter(words, body)
-    names = [*pointed, *([by_words] if by_words is not None else [])]
-    at_zero = not names and body.get("temperature") == 0 and _NOT_ZERO.search(words)
-    if at_zero and _named(words, ["temperature"]):
-        names.append("temperature")
-    if not names and (harmless := _named(words, _HARMLESS & body.keys())):
-        names.append(harmless)
+    names = [name for name in _pointed_at(found, words, body) if name in body]
     system = _has_system(body) and _NO_SYSTEM.search(words) is not None
+    if not (names or system):  # there "user" and the like are roles
+        names = [name for name in [_told_by(words, text, body)] if name is not None]
     most = _most(words, body)
     if not (names or system or most):
         return None
     instead = _INSTEAD.search(words)
     named = instead[1].lower() if instead and instead[1].lower() not in names else None
     return Refusal(tuple(dict.fromkeys(names)), named, system, most)
+
+
+def _told_by(words: str, text: str, body: Mapping[str, Any]) -> str | None:
+    """The field that words name; or of a value at the end of a range, one that is not taken."""
+    if (name := named_parameter(words, body)) is not None:
+        return name
+    if _NOT_THE_END.search(words):
+        at_end = [name for name, value in _NO_EFFECT.items() if body.get(name) == value]
+        if (name := _named(words, at_end)) is not None:
+            return name
+    # Where what was sent is repeated, every name is met.
+    of_field = _REFUSES.search(words) and not _RANGE.search(words) and '"messages"' not in text
+    by_text = _named(text[:_MOST_READ], body) if of_field else None
+    return by_text or _named(words, _HARMLESS & body.keys())
 
 
 def _parsed(text: str) -> Any:
@@ -186,8 +211,8 @@ def _pointed_at(found: Any, words: str, body: Mapping[str, Any]) -> Iterator[str
                 continue
             refuses = _REFUSES.search(said) or _REFUSES.search(words)
             of_value = _RANGE.search(said) and not _OF_THE_FIELD.search(said)
-            at_zero = name == "temperature" and body.get(name) == 0
-            if name in _HARMLESS or at_zero or (refuses and not of_value):
+            at_end = name in _NO_EFFECT and body.get(name) == _NO_EFFECT[name]
+            if name in _HARMLESS or at_end or (refuses and not of_value):
                 yield name
 
 
@@ -197,11 +222,12 @@ def _named(words: str, sent: Collection[str]) -> str | None:
     for name in sent:
         if name in _NEVER_NAMED:
             continue
-        own = "stream(?:ing)?" if name == "stream" else re.escape(name)
+        own = _OTHER_NAMES.get(name, re.escape(name).replace("_", "_?"))  # or topP
         bare = "_" in name or name in ("temperature", "seed", "logprobs")
         ways = (
             rf"[\"'`\u2018\u201c]{own}(?:\.\w+)*[\"'`\u2019\u201d]",
-            rf"\b{_LABEL}\W{{0,5}}{own}(?!\w)|(?<![\w.]){own}\W{{1,3}}{_AFTER}",
+            rf"\b{_LABEL}\W{{0,5}}{own}(?!\w)|(?<![\w.]){own}\W{{1,3}}{_AFTER}|"
+            rf":\s*{own}\W*$",
             rf"(?<!\w){own}(?!\w)" if bare else r"(?!)",
         )
         for rank, way in enumerate(ways):
