@@ -47,9 +47,9 @@ def test_what_was_given_is_listed_and_no_secret(run: Run, db: Path) -> None:
     assert abs(datetime.fromisoformat(team["created_at"]).timestamp() - time.time()) < 60
     assert team | {"created_at": ""} == {
         "name": "[team/]", "id": added.out[4:12], "state": "active", "admin": True, "usd": 5.0,
-        "period": "day", "spent_usd": 0.0, "held_usd": 0.0, "requests_per_minute": 90.0,
-        "concurrency": 4, "created_at": "", "expires_at": "2099-01-31T00:00:00Z",
-        "revoked_at": None,
+        "period": "day", "spent_usd": 0.0, "unsettled_usd": 0.0, "held_usd": 0.0,
+        "requests_per_minute": 90.0, "concurrency": 4, "created_at": "",
+        "expires_at": "2099-01-31T00:00:00Z", "revoked_at": None,
     }  # fmt: skip
     assert (free["usd"], free["period"], free["expires_at"]) == (None, "month", None)
 
@@ -114,3 +114,49 @@ def test_mistakes_are_said_in_a_line_and_change_nothing(
     assert "Traceback" not in ran.err
     assert not Path("typo.db").exists()
     assert len(json.loads(run("keys", "list", "--json").out)) == 1
+
+
+def abandon(db: Path, name: str, *usd: float) -> None:
+    """Requests of a key whose gateway was killed two minutes ago."""
+    then = time.time() - 120
+    with open_store(db) as store, store.connections.write() as connection:
+        key = store.keys.named(connection, name)
+        store.processes.beat(connection, "killed", then)
+        for k, most in enumerate(usd):
+            store.ledger.admit(connection, key, f"r{k}", most, 600.0, then, "killed")
+
+
+def test_what_a_killed_gateway_left_is_listed_and_settled(run: Run, db: Path) -> None:
+    run("keys", "add", "me", "--usd", 5, "--db", db)
+    abandon(db, "me", 0.25, 0.5)
+    listed = run("keys", "settle", "me")
+    assert listed.code == 0
+    assert "$0.250000" in listed.out
+    assert "$0.750000 at most" in listed.err
+    assert "$0.7500 of it unsettled" in run("keys", "list").out
+    (one,) = json.loads(run("keys", "settle", "me", "--usd", 0.01, "--request", "r1", "--json").out)
+    assert (one["id"], one["unsettled_usd"]) == ("r1", 0.5)
+    (key,) = json.loads(run("keys", "list", "--json").out)
+    assert (key["spent_usd"], key["unsettled_usd"]) == (pytest.approx(0.26), pytest.approx(0.25))
+    forgiven = run("keys", "settle", "me", "--usd", 0)
+    assert "came to $0.000000" in forgiven.err
+    (key,) = json.loads(run("keys", "list", "--json").out)
+    assert (key["spent_usd"], key["unsettled_usd"]) == pytest.approx((0.01, 0.0))
+    with open_store(db) as store, store.connections.read() as connection:
+        events = store.log.events(connection, 2)
+    assert all("@" in event.what["by"] for event in events)
+
+
+@pytest.mark.usefixtures("db")
+def test_what_cannot_be_settled_is_refused(run: Run) -> None:
+    run("keys", "add", "me")
+    assert "has no abandoned requests" in run("keys", "settle", "me").err
+    for wrong, said in (
+        (("me", "--usd", 0), "no abandoned requests"),
+        (("me", "--usd", -1), "not negative"),
+        (("me", "--request", "r1"), "--usd"),
+        (("mee",), "did you mean 'me'"),
+    ):
+        ran = run("keys", "settle", *wrong)
+        assert ran.code != 0
+        assert said in ran.err

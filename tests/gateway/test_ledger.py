@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rlfocal.errors import ConfigError
 from rlfocal.gateway.store import Admitted, Key, Limits, Refused, RequestRow, Store, open_store
 from rlfocal.gateway.store.ledger import burst_of
 from rlfocal.gateway.store.schema import reservations, spending
@@ -31,16 +32,30 @@ class Desk:
         self.store, self.key, self.n = store, key, 0
 
     def admit(
-        self, now: float = NOON, usd: float | None = 0.0, name: str | None = None
+        self,
+        now: float = NOON,
+        usd: float | None = 0.0,
+        name: str | None = None,
+        process: str | None = None,
     ) -> Admitted | Refused:
         self.n += 1
         with self.store.connections.write() as connection:
             return self.store.ledger.admit(
-                connection, self.key, name or f"r{self.n}", usd, LEASE_S, now
+                connection, self.key, name or f"r{self.n}", usd, LEASE_S, now, process
             )
 
-    def code(self, now: float = NOON, usd: float | None = 0.0, name: str | None = None) -> str:
-        decision = self.admit(now, usd, name)
+    def beat(self, process: str, now: float = NOON) -> None:
+        with self.store.connections.write() as connection:
+            self.store.processes.beat(connection, process, now)
+
+    def code(
+        self,
+        now: float = NOON,
+        usd: float | None = 0.0,
+        name: str | None = None,
+        process: str | None = None,
+    ) -> str:
+        decision = self.admit(now, usd, name, process)
         return "" if isinstance(decision, Admitted) else decision.code
 
     def finish(self, row: RequestRow, now: float = NOON) -> bool:
@@ -324,6 +339,172 @@ def test_a_clock_that_goes_back_gives_no_requests(store: Store, add_key: AddKey)
     limited = "rate_limit_exceeded"
     times = (0, -5, 5, -5, 5, 9.9, 10)
     assert [desk.code(NOON + t) for t in times] == ["", *[limited] * 5, ""]
+
+
+@pytest.mark.parametrize("ahead_s", [61.0, DAY, 1000 * DAY])
+def test_one_clock_that_was_ahead_locks_nobody_out(
+    store: Store, add_key: AddKey, ahead_s: float
+) -> None:
+    """The bucket goes on from where it was, though its moment has not come."""
+    desk = Desk(store, add_key(limits=Limits(requests_per_minute=6)).key)
+    limited = "rate_limit_exceeded"
+    assert desk.code(NOON + ahead_s) == ""
+    times = (0, 5, 9.9, 10, 15, 20)
+    assert [desk.code(NOON + t) for t in times] == [limited, limited, limited, "", limited, ""]
+
+
+def test_a_lease_by_a_clock_that_was_ahead_ends_with_its_process(
+    store: Store, add_key: AddKey, row: MakeRow
+) -> None:
+    desk = Desk(store, add_key(limits=Limits(1.0, "day", concurrency=1)).key)
+    ahead = NOON + 40 * DAY
+    desk.beat("fast", ahead)
+    assert desk.code(ahead, 0.5, "r1", "fast") == ""
+    # A sign of life that has not come yet is none.
+    assert desk.code(NOON, 0.5, "r2") == ""
+    desk.finish(row("r2", desk.key, usd=0.0))
+    assert desk.sweep(NOON) == 1
+    assert desk.days()["2026-01-01"] == (0.0, 0.5, 2)
+
+
+class TestGhosts:
+    """Requests of processes that were killed."""
+
+    def test_their_places_are_free_in_seconds_and_their_money_is_held(
+        self, store: Store, add_key: AddKey
+    ) -> None:
+        desk = Desk(store, add_key(limits=Limits(1.0, "total", concurrency=2)).key)
+        for name in ("killed", "lives"):
+            desk.beat(name)
+            assert desk.code(usd=0.4, process=name) == ""
+        full = "concurrency_limit_exceeded"
+        assert desk.code(usd=0.1, process="lives") == full
+        desk.beat("lives", NOON + 6)
+        assert desk.code(NOON + 7, usd=0.1, process="lives") == full
+        desk.beat("lives", NOON + 8)
+        assert desk.use(NOON + 8.1)[1] == pytest.approx(0.8)
+        assert desk.code(NOON + 8.1, usd=0.3, process="lives") == "insufficient_quota"
+        assert desk.code(NOON + 8.1, usd=0.2, process="lives") == ""
+        assert desk.code(NOON + 8.1, usd=0.0, process="lives") == full
+
+    def test_they_are_given_up_long_before_their_lease(
+        self, store: Store, add_key: AddKey, row: MakeRow
+    ) -> None:
+        desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+        for name in ("killed", "lives"):
+            desk.beat(name)
+            desk.admit(usd=0.4, name=name, process=name)
+        for later in range(10, 70, 10):
+            assert desk.sweep(NOON + later - 0.1) == 0
+            desk.beat("lives", NOON + later)
+        assert [desk.sweep(NOON + 61), desk.sweep(NOON + 61)] == [1, 0]
+        assert desk.use() == pytest.approx((0.4, 0.4))
+        with store.connections.read() as connection:
+            (lost,) = store.log.requests(connection, 9)
+        assert (lost.id, lost.error, lost.created_at) == ("killed", "abandoned", NOON + 61)
+        # It was only cut off, and comes back: what it came to counts.
+        assert desk.finish(row("killed", desk.key, usd=0.1), NOON + 62)
+        assert desk.use() == pytest.approx((0.1, 0.4))
+
+    def test_a_process_that_left_in_order_is_no_longer_there(
+        self, store: Store, add_key: AddKey
+    ) -> None:
+        desk = Desk(store, add_key(limits=Limits(concurrency=1)).key)
+        desk.beat("a")
+        assert desk.code(process="a") == ""
+        with store.connections.write() as connection:
+            store.processes.leave(connection, "a")
+        assert desk.code() == ""
+
+
+class TestSettling:
+    """What abandoned requests came to, by whoever has seen the bill."""
+
+    @pytest.fixture
+    def desk(self, store: Store, add_key: AddKey) -> Desk:
+        desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+        for name, usd in (("a", 0.25), ("b", 0.5)):
+            desk.admit(usd=usd, name=name)
+        desk.sweep(NOON + LEASE_S)
+        return desk
+
+    def settle(self, desk: Desk, usd: float, *only: str) -> list[str]:
+        with desk.store.connections.write() as connection:
+            done = desk.store.abandoned.settle(
+                connection, desk.key, usd, by="ops@host", now=NOON + DAY, only=only
+            )
+        return [lost.id for lost in done]
+
+    def test_they_are_listed_until_they_are_settled(self, desk: Desk) -> None:
+        with desk.store.connections.read() as connection:
+            there = desk.store.abandoned.of(connection, desk.key)
+        assert [tuple(lost) for lost in there] == [
+            ("a", NOON + LEASE_S, 0.25), ("b", NOON + LEASE_S, 0.5),
+        ]  # fmt: skip
+        assert self.settle(desk, 0.0, "a") == ["a"]
+        with desk.store.connections.read() as connection:
+            assert [lost.id for lost in desk.store.abandoned.of(connection, desk.key)] == ["b"]
+
+    def test_forgiven_is_forgiven(self, desk: Desk) -> None:
+        assert desk.use() == (0.75, 0.0)
+        assert self.settle(desk, 0.0) == ["a", "b"]
+        assert desk.use() == (0.0, 0.0)
+        assert desk.days() == {"2026-01-01": (0.0, 0.0, 2)}
+
+    def test_what_they_came_to_is_shared_out_and_who_said_so_is_kept(self, desk: Desk) -> None:
+        self.settle(desk, 0.03)
+        assert desk.days()["2026-01-01"] == pytest.approx((0.03, 0.0, 2))
+        with desk.store.connections.read() as connection:
+            rows = {row.id: row for row in desk.store.log.requests(connection, 9)}
+            event = desk.store.log.events(connection, 1)[0]
+        assert [rows[name].usd for name in "ab"] == pytest.approx([0.01, 0.02])
+        assert rows["b"].trace == {
+            "settled": {"by": "ops@host", "at": NOON + DAY, "unsettled_usd": 0.5}
+        }
+        assert (event.kind, event.what["by"]) == ("requests settled", "ops@host")
+        assert event.what["requests"] == ["a", "b"]
+
+    def test_one_that_comes_back_afterwards_counts_as_what_it_came_to(
+        self, desk: Desk, row: MakeRow
+    ) -> None:
+        self.settle(desk, 0.03)
+        assert desk.finish(row("b", desk.key, usd=0.125), NOON + DAY)
+        assert desk.use() == pytest.approx((0.01 + 0.125, 0.0))
+
+    def test_what_cannot_be_settled_is_refused(self, desk: Desk) -> None:
+        with pytest.raises(ConfigError, match="'z' is no abandoned request of key 'me'"):
+            self.settle(desk, 0.0, "a", "z")
+        for usd in (-1.0, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match="usd"):
+                self.settle(desk, usd)
+        self.settle(desk, 0.0)
+        with pytest.raises(ConfigError, match="no abandoned requests"):
+            self.settle(desk, 0.0)
+
+    def test_the_list_of_keys_shows_what_is_unsettled(self, desk: Desk) -> None:
+        with desk.store.connections.read() as connection:
+            (use,) = desk.store.keys.uses(connection, NOON)
+        assert (use.spent_usd, use.unsettled_usd) == (0.75, 0.75)
+
+
+def test_a_database_of_the_version_before_is_brought_up_to_date(
+    store: Store, database_url: str, add_key: AddKey
+) -> None:
+    """Its reservations are of processes that nobody knows, and hold until their lease is over."""
+    key = add_key(limits=Limits(1.0, "total", concurrency=1)).key
+    with store.connections.write() as connection:
+        connection.exec_driver_sql("DROP TABLE gateway_processes")
+        connection.exec_driver_sql("ALTER TABLE gateway_reservations DROP COLUMN process")
+        connection.exec_driver_sql("UPDATE gateway_meta SET value = '1'")
+        held = "INSERT INTO gateway_reservations (request_id, key_id, usd, until) VALUES "
+        connection.exec_driver_sql(f"{held} ('old', '{key.id}', 0.5, {NOON + LEASE_S})")
+    with open_store(database_url) as opened:
+        desk = Desk(opened, key)
+        assert desk.code(NOON + 100) == "concurrency_limit_exceeded"
+        assert desk.sweep(NOON + 100) == 0
+        desk.beat("new", NOON + LEASE_S)
+        assert desk.sweep(NOON + LEASE_S) == 1
+        assert desk.code(NOON + LEASE_S, 0.5, process="new") == ""
 
 
 def test_nothing_is_reserved_for_a_request_that_is_refused(store: Store, add_key: AddKey) -> None:

@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from serving import until
 
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.store import Event, Store, Writer, WriterBusy, open_store
+from rlfocal.gateway.store import writer as writing
 
 NOON = 1_767_268_800.0
 Operation = Callable[[sa.Connection], Any]
@@ -231,6 +233,78 @@ def test_closing_while_the_database_is_away_does_not_wait_for_each_batch(tmp_pat
         lock.rollback()
         lock.close()
         assert writer.counts[:4] == (0, 0, 100, 100)
+
+
+def test_what_nobody_waits_for_is_tried_again_until_it_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    with open_store(path, busy_timeout_s=0.05) as store:
+        writer = Writer(store)
+        assert writer.trouble is None
+        lock = sqlite3.connect(path, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        for name in "abc":
+            writer.put(note(store, name))
+        until(lambda: writer.trouble is not None)
+        assert "writes could not be made yet" in str(writer.trouble)
+        with pytest.raises(DatabaseError, match="locked"):
+            asyncio.run(writer.do(note(store, "waited for")))
+        lock.rollback()
+        lock.close()
+        until(lambda: writer.trouble is None)
+        assert sorted(noted(store)) == ["a", "b", "c"]
+        assert writer.counts[:4] == (0, 3, 1, 0)
+        writer.close()
+
+
+def test_a_write_that_somebody_waits_for_brings_the_others_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the database is back, what is owed is written at once."""
+    monkeypatch.setattr(writing, "_AGAIN_S", 3600.0)
+    path = tmp_path / "gateway.db"
+    with open_store(path, busy_timeout_s=0.05) as store:
+        writer = Writer(store)
+        lock = sqlite3.connect(path, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        writer.put(note(store, "owed"))
+        until(lambda: writer.trouble is not None)
+        lock.rollback()
+        lock.close()
+        asyncio.run(writer.do(note(store, "new")))
+        until(lambda: writer.trouble is None)
+        assert noted(store) == ["new", "owed"]
+        writer.close()
+
+
+def test_what_is_owed_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writing, "_MOST_KEPT", 3)
+    path = tmp_path / "gateway.db"
+    with open_store(path, busy_timeout_s=0.05) as store:
+        writer = Writer(store)
+        lock = sqlite3.connect(path, isolation_level=None)
+        lock.execute("BEGIN IMMEDIATE")
+        for i in range(8):
+            writer.put(note(store, str(i)))
+        until(lambda: writer.counts.n_lost == 5)
+        lock.rollback()
+        lock.close()
+        writer.close()
+        assert len(noted(store)) == 3
+        assert writer.counts[:4] == (0, 3, 5, 5)
+
+
+def test_a_transaction_that_does_not_end_is_trouble(
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "_STUCK_S", 0.05)
+    gate = Gate()
+    writer.put(gate)
+    assert gate.entered.wait(20)
+    until(lambda: writer.trouble is not None)
+    assert writer.stuck_s > 0.05
+    gate.opened.set()
+    until(lambda: writer.trouble is None)
+    assert writer.stuck_s == 0
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
+import math
 import re
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +19,7 @@ from rlfocal.errors import ConfigError
 if TYPE_CHECKING:
     from rlfocal.gateway.store import KeyUse
 
-__all__ = ["add", "list_keys", "revoke"]
+__all__ = ["add", "list_keys", "revoke", "settle"]
 
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 
@@ -82,7 +85,8 @@ def list_keys(db: common.GatewayDb = common.GATEWAY_DB, as_json: common.JsonFlag
             key.name,
             key.id,
             key.state(now) + (", admin" if key.admin else ""),
-            f"${use.spent_usd:.4f} {each}",
+            f"${use.spent_usd:.4f} {each}"
+            + f"\n${use.unsettled_usd:.4f} of it unsettled" * (use.unsettled_usd > 0),
             "-" if limits.usd is None else f"${limits.usd:g} {each}",
             "-" if rate is None else f"{rate:g} per minute",
             "-" if limits.concurrency is None else str(limits.concurrency),
@@ -107,6 +111,75 @@ def revoke(
     with open_store(db) as store, store.connections.write() as connection:
         key = store.keys.revoke(connection, which, now=time.time())
     common.remark(f"key '{key.name}' (id {key.id}) is revoked")
+
+
+def settle(
+    which: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME_OR_ID", help="The key's name or id, or the key.", show_default=False
+        ),
+    ],
+    usd: Annotated[
+        float | None,
+        typer.Option(help="What they came to together, by the servers' bill; 0 forgives them."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--request", metavar="ID", help="Only this request; may be repeated."),
+    ] = None,
+    db: common.GatewayDb = common.GATEWAY_DB,
+    as_json: common.JsonFlag = False,
+) -> None:
+    """List a key's requests whose gateway was killed, or say what they came to.
+
+    Nobody knows what they cost, so they count at their most. Which failed calls of other requests
+    were billed stays open.
+    """
+    from rlfocal.gateway.store import open_store
+
+    _require(db)
+    if usd is not None and not 0 <= usd < math.inf:
+        raise ConfigError(f"--usd {usd:g}: give a number of dollars that is not negative")
+    if only and usd is None:
+        raise ConfigError("--request: say what it came to with --usd (0 forgives it)")
+    with open_store(db) as store, store.connections.write() as connection:
+        now = store.connections.now_s(connection)  # by which it is known who is dead
+        store.ledger.sweep(connection, now)
+        key = store.keys.named(connection, which)
+        lost = (
+            store.abandoned.of(connection, key)
+            if usd is None
+            else store.abandoned.settle(
+                connection, key, usd, by=_who(), now=now, only=tuple(only or ())
+            )
+        )
+    if as_json:
+        common.print_json([one._asdict() | {"created_at": _shown(one.created_at)} for one in lost])
+    elif lost:
+        table = common.table_of("request", "given up", "dollars at most")
+        for one in lost:
+            table.add_row(one.id, _shown(one.created_at), f"${one.unsettled_usd:.6f}")
+        common.output().print(table)
+    most = sum(one.unsettled_usd for one in lost)
+    if usd is not None:
+        common.remark(
+            f"key '{key.name}': {len(lost)} abandoned requests, ${most:.6f} at most, came to "
+            f"${usd:.6f}"
+        )
+    elif lost:
+        common.remark(f"${most:.6f} at most; --usd says what they came to, --usd 0 forgives them")
+    else:
+        common.remark(f"key '{key.name}' has no abandoned requests")
+
+
+def _who() -> str:
+    """Who says so, for the log."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container need not know its user's name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _require(db: str) -> None:
@@ -153,6 +226,7 @@ def _figures(use: KeyUse, now: float) -> dict[str, Any]:
         "usd": limits.usd,
         "period": limits.period,
         "spent_usd": use.spent_usd,
+        "unsettled_usd": use.unsettled_usd,
         "held_usd": use.held_usd,
         "requests_per_minute": limits.requests_per_minute,
         "concurrency": limits.concurrency,

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from rlfocal.errors import DatabaseError
 
-__all__ = ["Place", "translated"]
+__all__ = ["Place", "may_pass", "translated"]
 
 _KEPT = "Nothing that was stored is lost"
 _LEFT = "It was left as it is"
@@ -76,6 +76,32 @@ def translated(place: Place) -> Iterator[None]:
         cause, end = _explain(original, broken=isinstance(exc, sa.exc.OperationalError))
         said = place.scrub(str(original).strip().partition("\n")[0])
         raise DatabaseError(f"{place.name}: {cause} ({said}). {end}") from _clean(exc, place)
+
+
+_PASSING_SQLITE = frozenset(
+    f"SQLITE_{name}"
+    for name in ("BUSY", "LOCKED", "FULL", "READONLY", "PERM", "IOERR", "CANTOPEN", "NOMEM")
+)
+_PASSING_POSTGRES = ("08", "25006", "40", "53", "55", "57", "58")
+"""SQLSTATEs, or their first letters: connections, read-only, deadlocks, resources, locks, an
+operator's doing, the system."""
+
+
+def may_pass(exc: BaseException) -> bool:
+    """True where the same statement may well succeed later: locked, full, away.
+
+    >>> may_pass(ValueError("not of a database"))
+    False
+    """
+    original = getattr(exc, "orig", None) or exc
+    if isinstance(original, sqlite3.Error):
+        name = "_".join((getattr(original, "sqlite_errorname", None) or "").split("_")[:2])
+        return name in _PASSING_SQLITE
+    state: str | None = getattr(original, "sqlstate", None)
+    if state is not None:
+        return state.startswith(_PASSING_POSTGRES)
+    # A broken connection has no SQLSTATE.
+    return isinstance(exc, sa.exc.OperationalError | sa.exc.InterfaceError | sa.exc.TimeoutError)
 
 
 def _explain(exc: BaseException, *, broken: bool) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +16,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from rlfocal.errors import DatabaseError
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.store.heart import Heart
 from rlfocal.gateway.store.keys import Key, KeyWithDigest, id_in
 from rlfocal.gateway.store.ledger import Refused
 from rlfocal.gateway.store.rows import RequestRow
@@ -48,7 +49,7 @@ class Access:
         writer: of the same store.
         open_door: let everybody pass, as an administrator: for a gateway without keys that only
             its own machine can reach.
-        clock: seconds since 1970.
+        clock: seconds since 1970; None for the one that all gateways of the database share.
         remembered_s: seconds after which a key is looked up again: a revoked one may live so long.
     """
 
@@ -58,10 +59,12 @@ class Access:
         writer: Writer,
         *,
         open_door: bool = False,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         remembered_s: float = 2.0,
     ) -> None:
-        self._store, self._writer, self._clock = store, writer, clock
+        self._store, self._writer = store, writer
+        self.heart = Heart(store, writer, clock=clock)
+        self._clock = self.heart.now
         self._open_door, self._remembered_s = open_door, remembered_s
         # Apart, so that who makes ids up does not push out those that are used.
         self._known: OrderedDict[str, _Remembered] = OrderedDict()
@@ -99,7 +102,8 @@ class Access:
     ) -> None:
         """Let a request pass and reserve what it may use, until `finish`.
 
-        A key without limits passes without a look into the database.
+        A key without limits passes without a look into the database, unless what it spends could
+        not be written down.
 
         Args:
             key: from `key_of`.
@@ -113,13 +117,17 @@ class Access:
             DatabaseError: it cannot be counted just now.
         """
         if not key.limits.exist:
+            if (trouble := self._writer.trouble) is not None:
+                raise DatabaseError(f"what it costs could not be written down: {trouble}")
             return
         if key.limits.usd is not None and most_usd is None:
             raise _unpriced()
-        ledger = self._store.ledger
+        ledger, process = self._store.ledger, self.heart.process
         try:
             decision = await self._writer.do(
-                lambda c: ledger.admit(c, key, request_id, most_usd, lease_s, self._clock())
+                lambda c: ledger.admit(
+                    c, key, request_id, most_usd, lease_s, self._clock(), process
+                )
             )
         except asyncio.CancelledError:
             # Comes after it in the queue, so the reservation is gone even if it was made.
@@ -142,8 +150,9 @@ class Access:
     def finish(self, row: Callable[[], RequestRow]) -> None:
         """Write a request down and settle it, soon; a second time counts nothing.
 
-        The row is made in the writer's thread, perhaps twice. If that fails, it is logged, and
-        what was reserved counts as spent when its lease is over.
+        The row is made in the writer's thread, perhaps twice. Where the database does not take it,
+        it is kept and tried again. If it is lost all the same, that is logged, and what was
+        reserved counts as spent when its lease is over.
         """
         self._writer.put(lambda connection: self._finish(row(), connection))
 

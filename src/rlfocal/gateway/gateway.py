@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.policies import Policies
 from rlfocal.gateway.recent import Recent
 from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.store.processes import BEAT_S
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.wire.request import ENSEMBLE
@@ -187,10 +189,12 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
 
     async def is_ready(self) -> bool:
-        """Whether the database answers, and somebody could be asked."""
+        """Whether the database answers and takes writes, and somebody could be asked."""
         try:
             await asyncio.wait_for(asyncio.to_thread(self._look), timeout=5)
         except (DatabaseError, TimeoutError):
+            return False
+        if not await self.access.heart.can_write():
             return False
         return not all(self._by_name[n].is_shut for n in self.checkpoint.description.members)
 
@@ -204,7 +208,9 @@ class Gateway:
         """Open members and begin to look after things."""
         async with AsyncExitStack() as opened:
             opened.callback(self.writer.close)
+            opened.push_async_callback(self._leave)
             await opened.enter_async_context(self._pool)
+            await self.access.heart.beat()
             await self.policies.begin()
             await self.recent.load()
             await asyncio.to_thread(self._warm_up)
@@ -213,6 +219,7 @@ class Gateway:
                     self.recent.follow(),
                     self.policies.follow(),
                     self._keep_house(),
+                    self._live(),
                     self.connections.watch(),
                 )
             )
@@ -242,6 +249,25 @@ class Gateway:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _live(self) -> None:
+        """Show that this process lives, as long as it does."""
+        was_well = True
+        while True:
+            await asyncio.sleep(BEAT_S)
+            try:
+                await self.access.heart.beat()
+            except DatabaseError as exc:
+                if was_well:
+                    _log.warning("the database takes no writes: %s", exc)
+                was_well = False
+            else:
+                was_well = True
+
+    async def _leave(self) -> None:
+        """Nothing of this process is under way any more."""
+        with contextlib.suppress(DatabaseError):
+            await self.access.heart.leave()
 
     async def _keep_house(self) -> None:
         """Settle what killed processes left behind, and keep the log of requests bounded."""

@@ -37,6 +37,8 @@ _MARGIN_S, _MARGIN = 0.25, 0.15
 seconds, or that share of it where that is less."""
 _LAST_S = 0.02
 """Of that, for saying that it is over."""
+_STUCK_S = 0.2
+"""A transaction that takes longer than that is why a request could not be admitted in time."""
 _LEASE_S = 60.0
 """After its deadline, until a reservation counts as lost."""
 
@@ -117,6 +119,10 @@ class Job:
             exc.final = exc.final or self._would_cost_again(exc)
             raise
         except TimeoutError:
+            stuck_s = self._gateway.writer.stuck_s
+            if not self._admitted and stuck_s > _STUCK_S:
+                _log.error("request %s: the database has not answered for %.1f s", self.id, stuck_s)
+                raise unavailable() from None
             raise _too_late(self.chat) from None
         except DatabaseError as exc:
             _log.error("request %s: %s", self.id, exc)

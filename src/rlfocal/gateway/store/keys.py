@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from rlfocal.database import Connections
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.gateway.store.periods import HELD, PERIODS, SPENT, Period, starts
+from rlfocal.gateway.store.periods import HELD, PERIODS, SPENT, UNSETTLED, Period, starts
 from rlfocal.gateway.store.schema import events, keys
 
 __all__ = [
@@ -106,11 +106,13 @@ class NewKey:
 
 
 class KeyUse(NamedTuple):
-    """A key, what it spent in its period, and what its requests under way may cost, in dollars."""
+    """A key and its dollars: spent in its period, held for what its requests under way may cost."""
 
     key: Key
     spent_usd: float
     held_usd: float
+    unsettled_usd: float = 0.0
+    """What of `spent_usd` nobody has counted: that may cost as much at most."""
 
 
 def make_plaintext() -> str:
@@ -221,7 +223,9 @@ class Keys:
     def uses(self, connection: sa.Connection, now: float) -> Sequence[KeyUse]:
         """Every key and what it has used, by name."""
         return [
-            KeyUse(key_of_row(row), float(row["spent_usd"]), float(row["held_usd"]))
+            KeyUse(
+                key_of_row(row), *(float(row[f"{name}_usd"]) for name in ("spent", "held", "open"))
+            )
             for row in connection.execute(_USES, starts(now)).mappings()
         ]
 
@@ -239,6 +243,23 @@ class Keys:
         Raises:
             ConfigError: there is no such key, or a name and an id mean two keys.
         """
+        key = self.named(connection, which)
+        if key.revoked_at is None:
+            gone = keys.update().where(keys.c.id == key.id).values(revoked_at=now)
+            connection.execute(gone)
+            self._note(connection, "key revoked", key, now)
+        return key
+
+    def named(self, connection: sa.Connection, which: str) -> Key:
+        """A key by what people call it.
+
+        Args:
+            connection: inside a transaction.
+            which: its name, its id, or its text.
+
+        Raises:
+            ConfigError: there is no such key, or a name and an id mean two keys.
+        """
         known = id_in(which) or which
         rows = connection.execute(
             sa.select(keys).where(sa.or_(keys.c.id == known, keys.c.name == known))
@@ -251,10 +272,6 @@ class Keys:
             raise ConfigError(f"no key '{which}'; {nearest(which, names)}")
         if len(found) > 1:
             raise ConfigError(f"'{which}' is one key's name and another's id; give the other word")
-        if found[0].revoked_at is None:
-            gone = keys.update().where(keys.c.id == found[0].id).values(revoked_at=now)
-            connection.execute(gone)
-            self._note(connection, "key revoked", found[0], now)
         return found[0]
 
     def _note(self, connection: sa.Connection, kind: str, key: Key, now: float) -> None:
@@ -270,4 +287,6 @@ def key_of_row(row: Mapping[str, Any] | sa.RowMapping) -> Key:
 
 
 _BY_ID = sa.select(keys).where(keys.c.id == sa.bindparam("key_id"))
-_USES = sa.select(keys, SPENT.label("spent_usd"), HELD.label("held_usd")).order_by(keys.c.name)
+_USES = sa.select(
+    keys, SPENT.label("spent_usd"), HELD.label("held_usd"), UNSETTLED.label("open_usd")
+).order_by(keys.c.name)

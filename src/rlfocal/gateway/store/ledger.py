@@ -2,15 +2,19 @@
 
 `admit` looks and reserves in one transaction, beside which nobody else writes. So several processes
 at one database never pass a cap together: what a request may cost at most counts as spent until it
-is settled, and for good if its process is killed.
+is settled, and if its process is killed until somebody says what it came to (`abandoned`).
 
 A rate is a token bucket: it holds `burst` requests and fills at the rate, so in any t seconds at
 most burst + t * rate pass. The burst is what comes in ten seconds, or one request if that is less:
 enough for a page that sends several at once, and too little to spend a minute's share in a moment.
+
+A clock that was ahead, by more than clocks of several machines differ, locks nobody out: a bucket's
+moment that lies in the future is taken for now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +24,7 @@ from rlfocal.database import Connections
 from rlfocal.gateway.store.keys import Key, Limits, key_of_row
 from rlfocal.gateway.store.log import Log
 from rlfocal.gateway.store.periods import HELD, SPENT, day_of, ends_in_s, starts
+from rlfocal.gateway.store.processes import AHEAD_S, LIVES, LOST
 from rlfocal.gateway.store.rows import ABANDONED, RequestRow, Spent
 from rlfocal.gateway.store.schema import keys, rates, requests, reservations, spending
 
@@ -90,6 +95,7 @@ class Ledger:
         most_usd: float | None,
         lease_s: float,
         now: float,
+        process: str | None = None,
     ) -> Admitted | Refused:
         """Let a request pass, and reserve what it may use; a refused one uses up nothing.
 
@@ -103,14 +109,14 @@ class Ledger:
             most_usd: dollars that it may cost at most; None where nobody knows.
             lease_s: seconds after which it counts as lost: longer than any request takes.
             now: the moment.
+            process: who makes it, by its name in `Processes`; None where that is not known.
 
         Raises:
             ValueError: `most_usd` is negative or not a number.
         """
         if most_usd is not None and not most_usd >= 0:
             raise ValueError(f"most_usd = {most_usd}: give a number that is not negative")
-        times = {"key_id": key.id, "now": now, **starts(now)}
-        row = connection.execute(_STANDING, times).mappings().one_or_none()
+        row = self._standing(connection, key, now)
         fresh = None if row is None else key_of_row(row)
         if row is None or fresh is None or fresh.state(now) != "active":
             return Refused("invalid_api_key", "the key does not hold any more; ask for another")
@@ -122,23 +128,40 @@ class Ledger:
         if refused is not None:
             return refused
         if left is not None:
-            # Clocks of several machines differ a little: the bucket's own never goes back.
-            at = now if row["at"] is None else max(now, row["at"])
-            connection.execute(self._put_bucket, {"key_id": key.id, "left": left, "at": at})
+            self._fill(connection, key, left, row["at"], now)
         held = {"request_id": request_id, "key_id": key.id, "usd": most_usd or 0.0}
-        connection.execute(_RESERVE, held | {"until": now + lease_s})
+        connection.execute(_RESERVE, held | {"until": now + lease_s, "process": process})
         return Admitted()
+
+    def _standing(
+        self, connection: sa.Connection, key: Key, now: float
+    ) -> Mapping[str, Any] | None:
+        """What a decision on a key's request needs; None where there is no such key."""
+        times = {"key_id": key.id, "now": now, **starts(now)}
+        found = connection.execute(_STANDING, times).mappings().one_or_none()
+        if found is None:
+            return None
+        if found["at"] is None or found["at"] <= now + AHEAD_S:
+            return dict(found)
+        # Written down even if the request is refused: or it would never fill.
+        self._fill(connection, key, found["left"], None, now)
+        return {**found, "at": now}
+
+    def _fill(
+        self, connection: sa.Connection, key: Key, left: float, at: float | None, now: float
+    ) -> None:
+        # Clocks of several machines differ a little: the bucket's own never goes back.
+        bucket = {"key_id": key.id, "left": left, "at": now if at is None else max(now, at)}
+        connection.execute(self._put_bucket, bucket)
 
     def charge(self, connection: sa.Connection, key: Key, now: float) -> None:
         """Take one request out of a key's bucket, if there is one, though none came of it."""
-        times = {"key_id": key.id, "now": now, **starts(now)}
-        row = connection.execute(_STANDING, times).mappings().one_or_none()
+        row = self._standing(connection, key, now)
         if row is None:
             return
         left, _ = _take_one(row, key_of_row(row).limits, now)
         if left is not None:
-            at = now if row["at"] is None else max(now, row["at"])
-            connection.execute(self._put_bucket, {"key_id": key.id, "left": left, "at": at})
+            self._fill(connection, key, left, row["at"], now)
 
     def release(self, connection: sa.Connection, request_id: str) -> None:
         """Forget a request that was let pass and has not been made."""
@@ -170,29 +193,34 @@ class Ledger:
         return True
 
     def sweep(self, connection: sa.Connection, now: float) -> int:
-        """Settle requests whose lease is over: their process was killed, or has lost its database.
+        """Settle requests whose process has fallen silent or whose lease is over: it was killed.
 
-        What each may have cost at most becomes unsettled spending of the day on which its lease
-        ended, and a row with the error "abandoned" says so.
+        What each may have cost at most becomes unsettled spending of the day on which it is given
+        up (that on which its lease ended), and a row with the error "abandoned" says so.
 
         Returns:
             How many they were.
         """
         lost = connection.execute(_LOST, {"now": now}).all()
         for request_id, key_id, usd, until in lost:
+            ended = min(until, now)
             row = RequestRow(
-                id=request_id, key_id=key_id, created_at=until, model="", task="", policy="",
+                id=request_id, key_id=key_id, created_at=ended, model="", task="", policy="",
                 status=500, error=ABANDONED, unsettled_usd=usd,
             )  # fmt: skip
-            if not self.finish(connection, row, until):
+            if not self.finish(connection, row, ended):
                 self.release(connection, request_id)
         return len(lost)
 
     def _undo_sweep(self, connection: sa.Connection, there: RequestRow) -> None:
         connection.execute(requests.delete().where(requests.c.id == there.id))
         if there.key_id is not None:
-            less = Spent(unsettled_usd=-there.unsettled_usd)
+            less = Spent(usd=-there.usd, unsettled_usd=-there.unsettled_usd)
             self._count(connection, there.key_id, day_of(there.created_at), less, n_requests=-1)
+
+    def correct(self, connection: sa.Connection, key_id: str, day: str, more: Spent) -> None:
+        """Add to what a key spent on a day, or take from it; no request comes in addition."""
+        self._count(connection, key_id, day, more, n_requests=0)
 
     def _count(
         self, connection: sa.Connection, key_id: str, day: str, spent: Spent, n_requests: int = 1
@@ -202,7 +230,7 @@ class Ledger:
 
 
 def _take_one(
-    row: sa.RowMapping, limits: Limits, now: float
+    row: Mapping[str, Any], limits: Limits, now: float
 ) -> tuple[float | None, Refused | None]:
     """What is left in the bucket without this request, or why it may not pass."""
     if limits.requests_per_minute is None:
@@ -221,7 +249,7 @@ def _take_one(
     )
 
 
-def _over_concurrency(row: sa.RowMapping, limits: Limits) -> Refused | None:
+def _over_concurrency(row: Mapping[str, Any], limits: Limits) -> Refused | None:
     if limits.concurrency is None or row["n_live"] < limits.concurrency:
         return None
     return Refused(
@@ -232,7 +260,7 @@ def _over_concurrency(row: sa.RowMapping, limits: Limits) -> Refused | None:
 
 
 def _over_budget(
-    row: sa.RowMapping, limits: Limits, most_usd: float | None, now: float
+    row: Mapping[str, Any], limits: Limits, most_usd: float | None, now: float
 ) -> Refused | None:
     if limits.usd is None:
         return None
@@ -259,7 +287,7 @@ def _over_budget(
 _n_live: sa.ScalarSelect[Any] = (
     sa.select(sa.func.count())
     .select_from(reservations)
-    .where(reservations.c.key_id == keys.c.id, reservations.c.until > sa.bindparam("now"))
+    .where(reservations.c.key_id == keys.c.id, reservations.c.until > sa.bindparam("now"), LIVES)
     .correlate(keys)
     .scalar_subquery()
 )
@@ -275,4 +303,6 @@ _STANDING = (
 _RESERVE = reservations.insert()
 _RELEASE = reservations.delete().where(reservations.c.request_id == sa.bindparam("wanted"))
 _r = reservations.c
-_LOST = sa.select(_r.request_id, _r.key_id, _r.usd, _r.until).where(_r.until <= sa.bindparam("now"))
+_LOST = sa.select(_r.request_id, _r.key_id, _r.usd, _r.until).where(
+    sa.or_(_r.until <= sa.bindparam("now"), LOST)
+)

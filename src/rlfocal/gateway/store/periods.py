@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from rlfocal.database import SafeText
 from rlfocal.gateway.store.schema import keys, reservations, spending
 
-__all__ = ["HELD", "PERIODS", "SPENT", "Period", "day_of", "ends_in_s", "starts"]
+__all__ = ["HELD", "PERIODS", "SPENT", "UNSETTLED", "Period", "day_of", "ends_in_s", "starts"]
 
 Period = Literal["day", "month", "total"]
 PERIODS: tuple[Period, ...] = get_args(Period)
@@ -23,14 +23,23 @@ _first_day = sa.case(
     (keys.c.period == "month", sa.bindparam("month", type_=SafeText)),
     else_="",
 )
-SPENT: sa.ScalarSelect[float] = (
-    sa.select(sa.func.coalesce(sa.func.sum(spending.c.usd + spending.c.unsettled_usd), 0.0))
-    .where(spending.c.key_id == keys.c.id, spending.c.day >= _first_day)
-    .correlate(keys)
-    .scalar_subquery()
-)
+
+
+def _in_period(what: sa.ColumnElement[float]) -> sa.ScalarSelect[float]:
+    return (
+        sa.select(sa.func.coalesce(sa.func.sum(what), 0.0))
+        .where(spending.c.key_id == keys.c.id, spending.c.day >= _first_day)
+        .correlate(keys)
+        .scalar_subquery()
+    )
+
+
+SPENT = _in_period(spending.c.usd + spending.c.unsettled_usd)
 """Dollars of a key in its period, what is unsettled included; inside a query over keys, which needs
-the parameters of `starts`."""
+the parameters of `starts`. Days that have not come, written by a clock that was ahead, count too:
+rather twice than not at all."""
+UNSETTLED = _in_period(spending.c.unsettled_usd)
+"""What of them is unsettled."""
 HELD: sa.ScalarSelect[float] = (
     sa.select(sa.func.coalesce(sa.func.sum(reservations.c.usd), 0.0))
     .where(reservations.c.key_id == keys.c.id)

@@ -15,13 +15,22 @@ __all__ = [
     "feedback",
     "keys",
     "policies",
+    "processes",
     "rates",
     "requests",
     "reservations",
     "spending",
 ]
 
-TABLES = Tables("gateway_meta", version=1, migrations={})
+
+def _whose_reservations(connection: sa.Connection) -> None:
+    """To version 2: a reservation belongs to a process, and processes show that they live."""
+    kind = reservations.c.process.type.compile(connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {reservations.name} ADD COLUMN process {kind}")
+    processes.create(connection)
+
+
+TABLES = Tables("gateway_meta", version=2, migrations={1: _whose_reservations})
 _tables = TABLES.metadata
 
 keys = sa.Table(
@@ -64,8 +73,18 @@ reservations = sa.Table(
     sa.Column("key_id", Key, nullable=False, index=True),
     sa.Column("usd", sa.Double, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
+    sa.Column("process", Key),
 )
-"""Requests under way of keys that have limits, each with what it may cost at most."""
+"""Requests under way of keys that have limits, each with what it may cost at most. `process` is who
+makes it; NULL where that is not known, and then it is under way until its time is over."""
+
+processes = sa.Table(
+    "gateway_processes",
+    _tables,
+    sa.Column("id", Key, primary_key=True),
+    sa.Column("seen_at", sa.Double, nullable=False),
+)
+"""Gateways that serve, and when each last said that it lives."""
 
 rates = sa.Table(
     "gateway_rates",

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Self
 
 from rlfocal.database import Connections
+from rlfocal.gateway.store.abandoned import Abandoned
 from rlfocal.gateway.store.keyfile import read_key_file
 from rlfocal.gateway.store.keys import Keys
 from rlfocal.gateway.store.ledger import Ledger
 from rlfocal.gateway.store.log import Log
+from rlfocal.gateway.store.processes import Processes
 from rlfocal.gateway.store.schema import TABLES
 
 __all__ = ["Store", "open_store"]
@@ -49,6 +51,8 @@ class Store:
         self.keys = Keys(connections)
         self.log = Log(connections)
         self.ledger = Ledger(connections, self.log)
+        self.abandoned = Abandoned(self.ledger, self.log)
+        self.processes = Processes(connections)
 
     def __repr__(self) -> str:
         return f"Store({self.connections.place.name!r})"

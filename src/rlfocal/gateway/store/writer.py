@@ -4,6 +4,9 @@ A transaction costs the same whether it writes one row or a hundred, so the more
 database, the less each write costs. SQLite runs with `synchronous = NORMAL` in WAL mode: killing
 the process (kill -9) loses nothing that was committed; only the machine's losing power can.
 
+What nobody waits for and the database does not take, because it is locked, full or away, is kept
+and tried again.
+
 Knows nothing of what is written.
 """
 
@@ -12,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 
-from rlfocal.database.failures import translated
+from rlfocal.database.failures import may_pass, translated
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.store.store import Store
 
@@ -30,6 +34,12 @@ Operation = Callable[[sa.Connection], T]
 another operation of its batch fails: so it changes nothing outside the database."""
 
 _log = logging.getLogger(__name__)
+_MOST_KEPT = 2000
+"""Operations that are kept for later: more than there are requests under way."""
+_AGAIN_S = 1.0
+"""After which they are tried again."""
+_STUCK_S = 20.0
+"""A transaction that takes longer is not one that is only slow."""
 
 
 class WriterBusy(DatabaseError):
@@ -51,10 +61,13 @@ class Counts(NamedTuple):
 class _Job(NamedTuple):
     operation: Operation[Any]
     waiter: asyncio.Future[Any] | None
+    is_owed: bool = False
+    """True where it failed before and was kept."""
 
 
 class _Failed(NamedTuple):
     error: Exception
+    may_pass: bool
 
 
 class _OneFailed(Exception):
@@ -75,6 +88,12 @@ class Writer:
         self._connections = store.connections
         self._max_waiting, self._max_batch = max_waiting, max_batch
         self._jobs: deque[_Job] = deque()
+        self._kept: deque[_Job] = deque()
+        """To be tried again after a while."""
+        self._again_at = 0.0
+        self._n_owed = 0
+        """Those kept, and those of them that are being tried."""
+        self._began_at: float | None = None
         self._changed = threading.Condition()  # guards everything below and the jobs
         self._closed = False
         self._done = self._failed = self._lost = self._commits = 0
@@ -86,6 +105,24 @@ class Writer:
         """How it fares."""
         with self._changed:
             return Counts(len(self._jobs), self._done, self._failed, self._lost, self._commits)
+
+    @property
+    def stuck_s(self) -> float:
+        """Seconds for which a transaction has been under way; 0 where there is none."""
+        began = self._began_at
+        return 0.0 if began is None else time.monotonic() - began
+
+    @property
+    def trouble(self) -> str | None:
+        """Why what is put now may not be written soon; None where all is well."""
+        with self._changed:
+            if self._n_owed:
+                return f"{self._n_owed} writes could not be made yet; they are tried again"
+            if len(self._jobs) >= self._max_waiting:
+                return f"{len(self._jobs)} writes are waiting, the most that may"
+        if (stuck_s := self.stuck_s) > _STUCK_S:
+            return f"the database has not answered for {stuck_s:.0f} s"
+        return None
 
     async def do(self, operation: Operation[T]) -> T:
         """Run an operation in a transaction; what it returns is there when that is committed.
@@ -104,7 +141,12 @@ class Writer:
         return await waiter
 
     def put(self, operation: Operation[Any]) -> None:
-        """Have an operation run soon; one that fails is logged and counted."""
+        """Have an operation run soon; one that fails is logged and counted.
+
+        Where it fails because the database is locked, full or away, it is tried again until it
+        succeeds: it may have been done the first time, when the connection broke at the very
+        moment of the commit, so twice must be as good as once.
+        """
         if problem := self._enqueue(_Job(operation, None)):
             with self._changed:
                 self._failed += 1
@@ -134,18 +176,26 @@ class Writer:
 
     def _run(self) -> None:
         while batch := self._next_batch():
+            self._began_at = time.monotonic()
             try:
                 outcomes = self._write(batch)
             except Exception as exc:  # of whatever kind: the thread must survive it
                 batch += self._rest()
-                outcomes = [_Failed(exc)] * len(batch)
+                outcomes = [_Failed(exc, isinstance(exc, DatabaseError))] * len(batch)
+            self._began_at = None
             self._report(batch, outcomes)
 
     def _next_batch(self) -> list[_Job]:
         """What is waiting, at least one job; empty at the end."""
         with self._changed:
-            while not self._jobs and not self._closed:
-                self._changed.wait()
+            while True:
+                left_s = self._again_at - time.monotonic()
+                if self._kept and (self._closed or left_s <= 0):
+                    self._jobs.extendleft(reversed(self._kept))
+                    self._kept.clear()
+                if self._jobs or self._closed:
+                    break
+                self._changed.wait(left_s if self._kept else None)
             return [self._jobs.popleft() for _ in range(min(len(self._jobs), self._max_batch))]
 
     def _rest(self) -> list[_Job]:
@@ -186,7 +236,7 @@ class Writer:
                 savepoint.rollback()
             except sa.exc.DBAPIError as gone:  # the whole transaction is: the disk may be full
                 raise (exc if isinstance(exc, sa.exc.DBAPIError) else gone) from None
-            return _Failed(self._translated(exc))
+            return _Failed(self._translated(exc), may_pass(exc))
         savepoint.commit()
         return outcome
 
@@ -200,18 +250,28 @@ class Writer:
     def _report(self, batch: Sequence[_Job], outcomes: Sequence[Any]) -> None:
         """Tell those who wait, each event loop once, and count."""
         errors = [outcome.error for outcome in outcomes if isinstance(outcome, _Failed)]
-        lost = [
-            outcome.error
+        unheard = [
+            (job, outcome)
             for job, outcome in zip(batch, outcomes, strict=True)
             if job.waiter is None and isinstance(outcome, _Failed)
         ]
         with self._changed:
+            lost = [failed.error for job, failed in unheard if not self._keep(job, failed)]
+            n_kept = len(unheard) - len(lost)
             self._done += len(batch) - len(errors)
-            self._failed += len(errors)
+            self._failed += len(errors) - n_kept
             self._lost += len(lost)
             self._commits += len(errors) < len(batch)
+            self._n_owed += n_kept - sum(job.is_owed for job in batch)
+            if len(errors) < len(batch):
+                self._again_at = 0.0  # others were written: the database is back
+            elif n_kept:
+                self._again_at = time.monotonic() + _AGAIN_S
         if lost:
             _log.error("%d writes were lost, the first because of: %s", len(lost), _said(lost[0]))
+        fresh = [failed.error for job, failed in unheard if not job.is_owed]
+        if n_kept and fresh:
+            _log.error("writes wait to be made, the first because of: %s", _said(fresh[0]))
         waiting: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
         for job, outcome in zip(batch, outcomes, strict=True):
             if job.waiter is not None:
@@ -221,6 +281,13 @@ class Writer:
                 loop.call_soon_threadsafe(_settle, settled)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 _log.warning("%d writes ended after those who waited for them", len(settled))
+
+    def _keep(self, job: _Job, failed: _Failed) -> bool:
+        """Keep what nobody waits for to be tried again; False where that is in vain."""
+        if self._closed or not failed.may_pass or len(self._kept) >= _MOST_KEPT:
+            return False
+        self._kept.append(job._replace(is_owed=True))
+        return True
 
 
 def _settle(settled: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:

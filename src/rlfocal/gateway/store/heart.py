@@ -1,0 +1,97 @@
+"""A gateway's sign of life in the database, and the clock that all gateways of it share."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from rlfocal.errors import DatabaseError
+from rlfocal.gateway.store.processes import BEAT_S
+from rlfocal.gateway.store.store import Store
+from rlfocal.gateway.store.writer import Writer
+
+__all__ = ["Heart"]
+
+_PROBE_S = 5.0
+"""For a write to show that writing is possible."""
+
+
+class Heart:
+    """Of one process; it belongs to one event loop.
+
+    On SQLite the clock is the machine's, which all processes share. On a server it is the server's:
+    asked for with each beat, and carried on from there by a clock that nobody sets.
+
+    Args:
+        store: the database.
+        writer: of the same store.
+        clock: seconds since 1970; None for the shared one.
+    """
+
+    def __init__(
+        self, store: Store, writer: Writer, *, clock: Callable[[], float] | None = None
+    ) -> None:
+        self._store, self._writer, self._clock = store, writer, clock
+        self._id = secrets.token_hex(8)
+        self._has_own_clock = store.connections.engine.dialect.name != "sqlite"
+        self._ahead_s: float | None = None
+        """Of the monotonic clock."""
+        self._beat_at: float | None = None
+        """When the last beat was written, by the monotonic clock."""
+        self._probe: asyncio.Task[bool] | None = None
+
+    @property
+    def process(self) -> str | None:
+        """Its name in the database; None before the first beat."""
+        return None if self._beat_at is None else self._id
+
+    def now(self) -> float:
+        """Seconds since 1970 by the shared clock."""
+        if self._clock is not None:
+            return self._clock()
+        return time.time() if self._ahead_s is None else time.monotonic() + self._ahead_s
+
+    async def beat(self) -> None:
+        """Say that this process lives.
+
+        Raises:
+            DatabaseError: it cannot be written just now.
+        """
+        await self._writer.do(self._say)
+        self._beat_at = time.monotonic()
+
+    def _say(self, connection: sa.Connection) -> None:
+        if self._has_own_clock and self._clock is None:
+            self._ahead_s = self._store.connections.now_s(connection) - time.monotonic()
+        self._store.processes.beat(connection, self._id, self.now())
+
+    async def leave(self) -> None:
+        """Say that it has ended.
+
+        Raises:
+            DatabaseError: it cannot be written just now.
+        """
+        if self._beat_at is not None:
+            await self._writer.do(lambda c: self._store.processes.leave(c, self._id))
+
+    async def can_write(self) -> bool:
+        """Whether the database takes writes: by a beat, unless there was one just now."""
+        if self._writer.trouble is not None:
+            return False
+        if self._beat_at is not None and time.monotonic() - self._beat_at < BEAT_S:
+            return True
+        # Many who ask at once are told by one.
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._try())
+        return await asyncio.shield(self._probe)
+
+    async def _try(self) -> bool:
+        try:
+            await asyncio.wait_for(self.beat(), timeout=_PROBE_S)
+        except (DatabaseError, TimeoutError):
+            return False
+        return True
