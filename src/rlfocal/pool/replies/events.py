@@ -17,7 +17,7 @@ __all__ = ["EventReader", "loads"]
 _FIELD = re.compile(rb"(data|event|id|retry)(?::|$)")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _ALIVE = re.compile(
-    r"\W*(ping|pong|keep[-_ ]?alive|heart ?beat|processing|openrouter processing)?\W*",
+    r"[\s:.\"'-]*((openrouter )?processing|ping|pong|keep[-_ ]?alive|heart ?beat)?[\s:.\"'-]*",
     re.IGNORECASE,
 )
 _DONE = re.compile(r"\W*done\W*", re.IGNORECASE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,6 +34,7 @@ _AFTER_FINISH_S = 5.0
 """For a count that may still come."""
 _AFTER_JSON_S = 2.0
 _BLANKS = re.compile(r"\s*")
+_GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
@@ -58,6 +60,7 @@ class Incoming:
         self._is_first_line_known = False
         self._n_bytes = self._searched = 0
         self._n_tried = -1
+        self._inflater: zlib._Decompress | None = None
         self._whole: Any = None
 
     def _tell(self, text: str) -> None:
@@ -80,9 +83,9 @@ class Incoming:
         """Take what has come."""
         self._n_bytes += len(part)
         if self._is_events:
-            self._events.feed(part)
+            self._events.feed(self._inflated(part))
             return
-        self._body += part
+        self._body += part if self._inflater is None else self._inflated(part)
         if not self._is_body:
             self._look()
         if self._is_body and not self._is_first_line_known:
@@ -91,6 +94,9 @@ class Incoming:
     def _look(self) -> None:
         """What it begins with tells what it is; blanks before it keep the connection alive."""
         self._body = self._body.lstrip().removeprefix(b"\xef\xbb\xbf").lstrip()
+        if self._inflater is None and self._body.startswith(_GZIP):
+            body, self._inflater = bytes(self._body), zlib.decompressobj(wbits=31)
+            self._body = bytearray(self._inflated(body))
         start = bytes(self._body[:8])
         if not start or (start != b":" and any(w.startswith(start) for w in (_MARK, *_EVENTS))):
             return  # perhaps a part of it
@@ -98,6 +104,16 @@ class Incoming:
             self._to_events()
         else:
             self._is_body = True
+
+    def _inflated(self, part: bytes) -> bytes:
+        """Compression that no header tells of by a name that is known."""
+        if self._inflater is None:
+            return part
+        room = self.bounds.line - len(self._body) + 1
+        try:
+            return self._inflater.decompress(part, max(1, room))
+        except zlib.error:
+            return b""
 
     def _to_events(self) -> None:
         self._is_events = True

@@ -36,7 +36,7 @@ def words_of(found: Any, depth: int = _DEPTH) -> str:
     'exhausted'
     """
     if isinstance(found, str):
-        return " ".join(found[: 4 * _MOST].split())[:_MOST]
+        return _plain(found[: 4 * _MOST])
     if isinstance(found, bool) or depth == 0:
         return ""
     if isinstance(found, int | float):
@@ -71,4 +71,10 @@ def said_in(text: str) -> str:
         text = title[1]
     elif "<" in text:
         text = _TAG.sub(" ", _HIDDEN.sub(" ", text))
-    return " ".join(html.unescape(text).split())[:_MOST]
+    return _plain(html.unescape(text))
+
+
+def _plain(text: str) -> str:
+    """On one line, without what would do something to a terminal; nothing of what is no text."""
+    text = "".join(char if char.isprintable() else " " for char in text)
+    return "" if 10 * text.count("\ufffd") > len(text) else " ".join(text.split())[:_MOST]
