@@ -12,7 +12,7 @@ from rlfocal.errors import ConfigError, nearest
 from rlfocal.features.hashing import Encoder, HashingEncoder
 from rlfocal.features.sentence import SentenceEncoder
 
-__all__ = ["encoder"]
+__all__ = ["check_spec", "encoder"]
 
 Spec = Mapping[str, str | int]
 
@@ -27,6 +27,15 @@ def encoder(spec: Spec) -> Encoder:
     >>> encoder({"name": "hashing", "n_features": 64}).spec
     {'name': 'hashing', 'n_features': 64}
     """
+    return check_spec(spec)(spec)
+
+
+def check_spec(spec: Spec) -> Callable[[Spec], Encoder]:
+    """Whether an encoder of some rlfocal could be meant, and what makes it.
+
+    Raises:
+        ConfigError: an unknown name, or an unknown or missing setting.
+    """
     name = str(spec.get("name"))
     if name not in _MAKERS:
         raise ConfigError(f"unknown encoder '{name}'; {nearest(name, _MAKERS)}")
@@ -37,7 +46,7 @@ def encoder(spec: Spec) -> Encoder:
     lacking = [key for key in keys if key not in spec]
     if lacking:
         raise ConfigError(f"encoder '{name}' lacks its setting '{lacking[0]}'")
-    return make(spec)
+    return make
 
 
 def _hashing(spec: Spec) -> Encoder:

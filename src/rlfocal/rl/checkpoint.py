@@ -8,7 +8,6 @@ of each. A checkpoint knows its pool and refuses another.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,17 +16,25 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 import rlfocal
-from rlfocal.errors import CheckpointError, RecordError
+from rlfocal.errors import CheckpointError, ConfigError, RecordError
 from rlfocal.features import encoder
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import Calibration, Dataset, ResponseTable, build_table
-from rlfocal.rl.parts import Trained, disassemble, reassemble
+from rlfocal.rl.checks import check_tensors
+from rlfocal.rl.config import PaperConfig, RlFocalConfig
+from rlfocal.rl.description import (
+    DESCRIPTION_FILE,
+    SCHEMA_VERSION,
+    Description,
+    in_one_line,
+    read_description,
+)
+from rlfocal.rl.parts import Trained, disassemble, read_settings, reassemble
 from rlfocal.rl.strategy import RlFocal
 
 __all__ = [
@@ -40,42 +47,11 @@ __all__ = [
     "save_checkpoint",
 ]
 
-SCHEMA_VERSION = 4
-"""Raised whenever the files change their meaning; other versions are refused."""
-_JSON = "checkpoint.json"
-
-
-class Description(BaseModel):
-    """What checkpoint.json holds."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    schema_version: int
-    rlfocal_version: str
-    created: str
-    """UTC, ISO 8601."""
-    preset: str
-    """"rl-focal", "rl-focal-paper" or "rl-focal-prior"."""
-    config: dict[str, Any]
-    members: list[str]
-    tasks: list[str]
-    encoder: dict[str, str | int] | None
-    cost_unit: str
-    answers: str | dict[str, str]
-    """Task → kind of its open answers. Older checkpoints hold one kind, empty where nobody said."""
-    n_candidates: int
-    data_name: str
-    data_digest: str
-    synthetic: bool
-    n_training_queries: int
-    seed: int
-    finished: bool
-    """False where training was interrupted: usable, and resumable."""
-    history: list[dict[str, float]]
-    fallback: list[dict[str, str | float]]
-    """Who acts at each price, and on what evidence; empty for rl-focal-paper."""
-    weights_file: str
-    weights_sha256: str
+_DAMAGE = (
+    SafetensorError, ConfigError, KeyError, RuntimeError, TypeError, ValueError, IndexError,
+    OverflowError, AttributeError,
+)  # fmt: skip
+"""What putting arrays together may raise that no training wrote: every one means the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,11 +170,11 @@ def save_checkpoint(
     )
     replace_file(folder / weights_file, lambda fresh: fresh.write_bytes(weights))
     text = description.model_dump_json(indent=1)
-    replace_file(folder / _JSON, lambda fresh: fresh.write_text(text, encoding="utf-8"))
+    replace_file(folder / DESCRIPTION_FILE, lambda fresh: fresh.write_text(text, encoding="utf-8"))
     for old in folder.glob("weights-*.safetensors"):
         if old.name != weights_file:
             old.unlink()
-    return folder / _JSON
+    return folder / DESCRIPTION_FILE
 
 
 def _verdicts(strategy: Trained) -> list[dict[str, str | float]]:
@@ -215,8 +191,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     description = read_description(folder)
     path = folder / description.weights_file
-    if path.parent != folder:
-        raise CheckpointError(f"{folder / _JSON}: weights_file must lie in the same folder")
     try:
         data = path.read_bytes()
     except OSError as exc:
@@ -228,6 +202,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         )
     try:
         tensors = load(data)
+        check_tensors(description.preset, tensors, _axes(description))
         calibration = Calibration(
             tensors.pop("calibration.beta").numpy(),
             tensors.pop("calibration.bias").numpy(),
@@ -238,39 +213,37 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             description.preset, description.config, tensors,
             n_members=len(description.members), n_candidates=description.n_candidates,
         )  # fmt: skip
-    except (SafetensorError, KeyError, RuntimeError) as exc:
-        raise CheckpointError(f"{path}: does not fit {folder / _JSON}: {exc}; train again") from exc
+    except (CheckpointError, *_DAMAGE) as exc:
+        raise CheckpointError(
+            f"{path}: does not fit {folder / DESCRIPTION_FILE}: {in_one_line(exc)}; copy the "
+            "checkpoint again, or train again"
+        ) from exc
     strategy.history_ = description.history
     return Checkpoint(strategy, calibration, description, queries)
 
 
-def read_description(folder: Path) -> Description:
-    """Read and check what describes a checkpoint, without its weights.
+def _axes(description: Description) -> dict[str, int]:
+    """How long the axes of a checkpoint's arrays are, as far as its description says.
 
     Raises:
-        CheckpointError: it is missing, unreadable, or of another schema version.
+        CheckpointError: an unknown preset.
+        ConfigError: settings that this version does not know.
     """
-    path = folder / _JSON
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as exc:
-        raise CheckpointError(
-            f"{folder}: no checkpoint there ({_JSON} is missing); make one with `rlfocal train`"
-        ) from exc
-    except (OSError, ValueError) as exc:
-        raise CheckpointError(f"{path}: cannot be read: {exc}; train again") from exc
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if version != SCHEMA_VERSION:
-        raise CheckpointError(
-            f"{path}: schema version {version}, but this rlfocal reads version {SCHEMA_VERSION}; "
-            "train again, or use the rlfocal version that wrote it"
-        )
-    try:
-        return Description(**values)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CheckpointError(f"{path}: {where}: {first['msg']}; train again") from exc
+    n_tasks = len(description.tasks) + 1
+    axes = {"N": len(description.members), "T": n_tasks, "C": description.n_candidates}
+    settings = read_settings(description.preset, description.config)
+    if isinstance(settings, RlFocalConfig):
+        axes["H"] = settings.hidden
+        if settings.task_known:
+            axes["S"] = n_tasks
+        n_features = (description.encoder or {"n_features": 0}).get("n_features")
+        if settings.query_text and isinstance(n_features, int):
+            axes["F"] = n_features
+    elif isinstance(settings, PaperConfig):
+        axes |= {"H": settings.hidden, "G": settings.fusion_hidden}
+    else:
+        axes["S"] = n_tasks
+    return axes
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

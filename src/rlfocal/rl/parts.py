@@ -25,7 +25,7 @@ from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.protocol import Memory
 
-__all__ = ["PRESETS", "Trained", "disassemble", "reassemble"]
+__all__ = ["PRESETS", "Trained", "disassemble", "read_settings", "reassemble"]
 
 PRESETS = (RlFocal.name, RlFocalPaper.name, RlFocalPrior.name)
 """Names of the presets that a checkpoint can hold."""
@@ -96,6 +96,23 @@ def reassemble(
     if preset == RlFocalPrior.name:
         return unpack_prior(arrays, PriorConfig.of(config, source="checkpoint"))
     raise CheckpointError(f"unknown preset '{preset}'; {nearest(preset, PRESETS)}")
+
+
+def read_settings(
+    preset: str, config: Mapping[str, Any]
+) -> RlFocalConfig | PaperConfig | PriorConfig:
+    """A preset's settings as a checkpoint holds them.
+
+    Raises:
+        CheckpointError: an unknown preset.
+        ConfigError: settings that this version does not know.
+    """
+    kinds: Mapping[str, type[RlFocalConfig | PaperConfig | PriorConfig]] = {
+        RlFocal.name: RlFocalConfig, RlFocalPaper.name: PaperConfig, RlFocalPrior.name: PriorConfig,
+    }  # fmt: skip
+    if preset not in kinds:
+        raise CheckpointError(f"unknown preset '{preset[:60]}'; {nearest(preset, PRESETS)}")
+    return kinds[preset].of(config, source="config")
 
 
 def _rl_focal(

@@ -53,7 +53,7 @@ def unpack(arrays: Mapping[str, NDArray[Any]], foundation: Foundation, config: R
     """Undo `pack`.
 
     Raises:
-        KeyError: an array is missing.
+        KeyError: an array is missing, or all of a rival that acts.
     """
     verdicts = tuple(
         Verdict(
@@ -71,6 +71,9 @@ def unpack(arrays: Mapping[str, NDArray[Any]], foundation: Foundation, config: R
         state = {k.removeprefix(start): a for k, a in arrays.items() if k.startswith(start)}
         if state:
             rivals[name] = _restored(name, state, foundation, config)
+    for verdict in verdicts:
+        if verdict.chosen != LEARNED and verdict.chosen not in rivals:
+            raise KeyError(f"'{verdict.chosen}' acts at a price, and its arrays are missing")
     return Fallback(verdicts, rivals, config.round_price)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from rlfocal.rl.config import PriorConfig
 from rlfocal.rl.prior.statistics import Counts
@@ -45,7 +46,10 @@ def unpack_prior(arrays: Arrays, config: PriorConfig | None = None) -> RlFocalPr
         KeyError, RuntimeError: an array is missing or has another shape.
         ValueError: the card is damaged.
     """
-    card = Card.model_validate_json(np.asarray(arrays["card"]).tobytes())
+    try:
+        card = Card.model_validate_json(np.asarray(arrays["card"]).tobytes())
+    except ValidationError:
+        raise ValueError("the array 'card' holds no card of a prior") from None
     prior = assemble(card, {n: torch.from_numpy(np.array(a)) for n, a in arrays.items()})
     counts = Counts(**{f.name: arrays[f"counts.{f.name}"] for f in fields(Counts)})
     return RlFocalPrior(prior, config).assemble(counts, arrays["relative_cost"], arrays["adds_up"])

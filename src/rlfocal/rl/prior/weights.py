@@ -119,7 +119,7 @@ def load_prior(folder: Path) -> Prior:
                 "train the prior again or restore both files"
             )
         return assemble(card, load(data))
-    except (OSError, SafetensorError, RuntimeError) as exc:
+    except (OSError, SafetensorError, KeyError, RuntimeError) as exc:
         raise CheckpointError(f"{path}: not the weights of a prior: {exc}") from exc
 
 
@@ -142,8 +142,17 @@ def assemble(card: Card, tensors: Mapping[str, Tensor]) -> Prior:
     """Put the agents together from what `tensors_of` returned; other names are left alone.
 
     Raises:
-        RuntimeError: a weight is missing or has another shape.
+        KeyError, RuntimeError: a weight is missing or has another shape.
     """
+    for name, width in (
+        ("fusion.message.bias", card.fusion_hidden),
+        ("decider.body.shared_in.bias", card.decider_hidden),
+    ):
+        # Before anything of that size is made.
+        if (found := tuple(tensors[name].shape)) != (width,):
+            raise RuntimeError(
+                f"'{name}' has the shape {list(found)}, not [{width}] as in the card"
+            )
     fusion, decider = Fusion(hidden=card.fusion_hidden), Decider(hidden=card.decider_hidden)
     for prefix, module in (("fusion", fusion), ("decider", decider)):
         start = f"{prefix}."

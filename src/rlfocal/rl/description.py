@@ -1,0 +1,175 @@
+"""`checkpoint.json`: what a trained strategy was made from, read and checked before its weights.
+
+Every name in it is one that this version knows, or the file is refused in one sentence.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from rlfocal.errors import CheckpointError, ConfigError, nearest
+from rlfocal.features.registry import check_spec
+from rlfocal.records.answers import KINDS
+from rlfocal.records.kinds import NOT_OPEN
+from rlfocal.records.table import CostUnit
+
+__all__ = ["DESCRIPTION_FILE", "SCHEMA_VERSION", "Description", "in_one_line", "read_description"]
+
+SCHEMA_VERSION = 4
+"""Raised whenever the files change their meaning; other versions are refused."""
+DESCRIPTION_FILE = "checkpoint.json"
+
+_MOST_SHOWN, _LONGEST = 60, 300
+Told = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""What JSON cannot say of a number that is none is said by null."""
+
+
+class Description(BaseModel):
+    """What checkpoint.json holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int
+    rlfocal_version: str
+    created: str
+    """UTC, ISO 8601."""
+    preset: str
+    """"rl-focal", "rl-focal-paper" or "rl-focal-prior"."""
+    config: dict[str, Any]
+    members: list[str] = Field(min_length=1)
+    tasks: list[str] = Field(min_length=1)
+    encoder: dict[str, str | int] | None
+    cost_unit: str
+    answers: str | dict[str, str]
+    """Task → kind of its open answers. Older checkpoints hold one kind, empty where nobody said."""
+    n_candidates: int = Field(ge=1)
+    data_name: str
+    data_digest: str
+    synthetic: bool
+    n_training_queries: int = Field(ge=0)
+    seed: int
+    finished: bool
+    """False where training was interrupted: usable, and resumable."""
+    history: list[dict[str, Told]]
+    fallback: list[dict[str, str | Told]]
+    """Who acts at each price, and on what evidence; empty for rl-focal-paper."""
+    weights_file: str
+    weights_sha256: str
+
+    @field_validator("members", "tasks")
+    @classmethod
+    def _once(cls, value: list[str]) -> list[str]:
+        for name, n in Counter(value).items():
+            if n > 1:
+                raise ValueError(f"'{_cut(name)}' is listed {n} times")
+        return value
+
+    @field_validator("encoder")
+    @classmethod
+    def _known_encoder(cls, value: dict[str, str | int] | None) -> dict[str, str | int] | None:
+        if value is not None:
+            try:
+                check_spec(value)
+            except ConfigError as exc:
+                raise ValueError(str(exc)) from None
+        return value
+
+    @field_validator("cost_unit")
+    @classmethod
+    def _known_unit(cls, value: str) -> str:
+        if value not in get_args(CostUnit):
+            raise ValueError(f"unknown unit '{_cut(value)}'; {nearest(value, get_args(CostUnit))}")
+        return value
+
+    @field_validator("answers")
+    @classmethod
+    def _known_kinds(cls, value: str | dict[str, str]) -> str | dict[str, str]:
+        known = ["", *KINDS, *NOT_OPEN]
+        for kind in [value] if isinstance(value, str) else value.values():
+            if kind not in known:
+                raise ValueError(f"unknown kind of answer '{_cut(kind)}'; {nearest(kind, KINDS)}")
+        return value
+
+    @field_validator("weights_file")
+    @classmethod
+    def _beside(cls, value: str) -> str:
+        if not value.isprintable() or value in ("", ".", ".."):
+            raise ValueError("not the name of a file")
+        if "/" in value or "\\" in value:
+            raise ValueError("the weights must lie in the same folder")
+        return value
+
+
+def read_description(folder: Path) -> Description:
+    """Read and check what describes a checkpoint, without its weights.
+
+    Raises:
+        CheckpointError: it is missing, unreadable, of another schema version, or holds what this
+            version does not know.
+    """
+    path = folder / DESCRIPTION_FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except FileNotFoundError as exc:
+        raise CheckpointError(
+            f"{folder}: no checkpoint there ({DESCRIPTION_FILE} is missing); make one with "
+            "`rlfocal train`"
+        ) from exc
+    except RecursionError:
+        raise CheckpointError(
+            f"{path}: cannot be read: nested too deeply; copy the checkpoint again, or train again"
+        ) from None
+    except (OSError, ValueError) as exc:
+        raise CheckpointError(f"{path}: cannot be read: {in_one_line(exc)}; train again") from exc
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise CheckpointError(
+            f"{path}: schema version {_shown(version)}, but this rlfocal reads version "
+            f"{SCHEMA_VERSION}; train again, or use the rlfocal version that wrote it"
+        )
+    try:
+        return Description(**values)
+    except ValidationError as exc:
+        raise CheckpointError(f"{path}: {in_one_line(_first(exc))}; train again") from exc
+    except UnicodeError:
+        raise CheckpointError(
+            f"{path}: a name in it holds half of a character (a lone surrogate); train again"
+        ) from None
+
+
+def in_one_line(text: object) -> str:
+    """What somebody else's error says, fit to stand in ours: in one line, not long, printable."""
+    line = " ".join(str(text).split()).encode("utf-8", "backslashreplace").decode()
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def _first(exc: ValidationError) -> str:
+    """The first mistake: the field, what is wrong, and what was found."""
+    first = exc.errors()[0]
+    where = ".".join(_shown(part).strip("'") for part in first["loc"])
+    found = (
+        "" if first["type"] in ("missing", "value_error") else f", found {_shown(first['input'])}"
+    )
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
+def _shown(value: object) -> str:
+    """A value in a few characters, whatever it is."""
+    try:
+        return _cut(ascii(value))
+    except (RecursionError, ValueError):  # ValueError: an integer of thousands of digits
+        return f"a {type(value).__name__}"
