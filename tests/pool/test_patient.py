@@ -336,6 +336,27 @@ def test_a_server_error_that_says_how_long_to_wait_holds_everybody_back(
     virtually(go())
 
 
+def test_the_same_limit_told_by_server_errors_is_kept_to_as_well(virtually: Virtually) -> None:
+    async def go() -> None:
+        server = Server()
+        limit = server.decide
+
+        def decide(request: Request) -> None:
+            try:
+                limit(request)
+            except MemberError as exc:
+                wait = exc.retry_after_s
+                raise MemberError("503", failure=Failure.SERVER_ERROR, retry_after_s=wait) from exc
+
+        server.decide = decide  # type: ignore[method-assign]
+        replies = await flood(patient(server), 60)
+        assert all(isinstance(reply, Response) for reply in replies)
+        assert now() < 125
+        assert len(server.refused) <= 8 + 5 * 4
+
+    virtually(go())
+
+
 def test_stopped_it_sends_nothing_more_and_what_is_under_way_comes_back(
     virtually: Virtually,
 ) -> None:

@@ -115,16 +115,12 @@ class Gate:
             # A server that says "at once" again and again is not believed.
             n_drawn = self._n_refused - (error.retry_after_s is not None)
             wait = max(wait, self._drawn(n_drawn))
-        self.pause(wait)
+        self._opens_at = max(self._opens_at, now + wait)
         if self._shut:
             raise self._not_sent()
         since = now if self._since is None else self._since
         if self._opens_at - since > self._patience_s:
             self._give_up(error, wait, now - since)
-
-    def pause(self, wait_s: float) -> None:
-        """Let nobody through for so many seconds."""
-        self._opens_at = max(self._opens_at, self._clock() + wait_s)
 
     def shut(self, reason: str) -> None:
         """Let nobody through any more; who waits is told so."""
@@ -146,7 +142,7 @@ class Gate:
             why += f" after {duration(silent_s)} without an answer"
         reason = f"{error}; not waited for: {why}, patience ends after {duration(self._patience_s)}"
         self.given_up = reason
-        self.shut("its server's rate limit is not waited for")
+        self.shut("its server is not waited for")
         raise MemberError(
             reason,
             failure=error.failure,

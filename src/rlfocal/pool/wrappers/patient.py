@@ -46,9 +46,10 @@ class Patient(Wrapper):
     """Sends requests when there is a turn and their server may be asked, and again where it helps.
 
     A server that refuses for a rate limit (of each model, as most count) is left alone by all
-    requests until it may be asked again: see `Gate`. Such a refusal is no attempt. Whatever else
-    may pass is repeated as by `Retrying`. The time allowed is for requests under way: neither
-    waiting for a turn nor for a rate limit counts.
+    requests until it may be asked again: see `Gate`. Such a refusal is no attempt. A server that
+    fails and says when to come back is left alone as well, but that is an attempt: it may be on the
+    bill. Whatever else may pass is repeated as by `Retrying`. The time allowed is for requests
+    under way: neither waiting for a turn nor for a rate limit counts.
 
     Args:
         endpoint: what is wrapped.
@@ -126,7 +127,7 @@ class Patient(Wrapper):
             if told.something:  # what has been told cannot be taken back
                 raise reply
             if reply.failure is not Failure.RATE_LIMITED:
-                await self._before_repeat(reply, gate, call)
+                await self._before_repeat(reply, call)
 
     async def _try(
         self, request: Request, gate: Gate, call: _Call, n_closed: int
@@ -144,8 +145,10 @@ class Patient(Wrapper):
         if error.failure is Failure.RATE_LIMITED:
             gate.refused(n_closed, error)
             self._count_refusal(call, error)
-        else:
-            call.left_s -= self._clock() - begun
+            return error
+        if error.failure is Failure.SERVER_ERROR and error.retry_after_s is not None:
+            gate.refused(n_closed, error)
+        call.left_s -= self._clock() - begun
         return error
 
     def _count_refusal(self, call: _Call, error: MemberError) -> None:
@@ -162,15 +165,13 @@ class Patient(Wrapper):
                 retry_after_s=error.retry_after_s,
             )
 
-    async def _before_repeat(self, error: MemberError, gate: Gate, call: _Call) -> None:
+    async def _before_repeat(self, error: MemberError, call: _Call) -> None:
         """Wait before the next attempt; raise where there is none."""
         call.n_failed += 1
-        asked_s = error.retry_after_s or 0.0
         wait = drawn_wait(call.n_failed, _FIRST_WAIT_S, _MOST_WAIT_S, self._rng)
-        hopeless = not error.failure.passes or asked_s > self._patience_s
-        if hopeless or call.n_failed == self._attempts or wait >= call.left_s:
+        over = not error.failure.passes or call.n_failed == self._attempts
+        if over or wait >= call.left_s:
             raise error
-        gate.pause(asked_s)
         call.left_s -= wait
         try:
             async with asyncio.timeout(wait):
