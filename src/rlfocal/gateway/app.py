@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from rlfocal.gateway.chat import chat_completions
+from rlfocal.gateway.chat import answering, count_tokens
 from rlfocal.gateway.dashboard.routes import Dashboard
 from rlfocal.gateway.door import key_of, take_body
 from rlfocal.gateway.errors import ApiError
@@ -27,6 +27,11 @@ from rlfocal.gateway.openapi import describe
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.waiting import until_written
+from rlfocal.gateway.wire.dialects.chat import Chat
+from rlfocal.gateway.wire.dialects.completions import Completions
+from rlfocal.gateway.wire.dialects.dialect import Dialect
+from rlfocal.gateway.wire.dialects.messages import Messages
+from rlfocal.gateway.wire.dialects.responses import Responses
 from rlfocal.gateway.wire.request import ENSEMBLE, who_is_asked
 from rlfocal.pool.settings import OpenAISettings
 
@@ -41,7 +46,6 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
         open_door: whether it is meant for its own machine alone, without keys.
     """
     routes = {
-        "/v1/chat/completions": (chat_completions, "POST"),
         "/v1/models": (list_models, "GET"),
         "/v1/models/{name:path}": (show_model, "GET"),
         "/v1/feedback": (take_feedback, "POST"),
@@ -51,6 +55,14 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
         "/openapi.json": (openapi, "GET"),
         **Dashboard(gateway, partial(_key, admin=True)).routes,
     }
+    dialects: dict[str, Dialect] = {
+        "/v1/chat/completions": Chat(),
+        "/v1/completions": Completions(),
+        "/v1/responses": Responses(),
+        "/v1/messages": Messages(),
+    }
+    asked = {path: (answering(dialect), dialect) for path, dialect in dialects.items()}
+    asked["/v1/messages/count_tokens"] = (count_tokens, dialects["/v1/messages"])
     secrets = _secrets(gateway)
 
     @asynccontextmanager
@@ -66,6 +78,10 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
         routes=[
             Route(path, route(handler, secrets), methods=[method])
             for path, (handler, method) in routes.items()
+        ]
+        + [
+            Route(path, route(handler, secrets, dialect.error), methods=["POST"])
+            for path, (handler, dialect) in asked.items()
         ],
         middleware=[Middleware(Guard, loopback_only=open_door)],
         exception_handlers={HTTPException: refuse},
@@ -108,9 +124,7 @@ async def show_model(request: Request) -> Response:
     try:
         who_is_asked(name, gateway.member_names)  # "rlfocal:0.02" can be, too
     except ApiError:
-        raise ApiError(
-            404, "model_not_found", "no model of that name; see /v1/models"
-        ) from None
+        raise ApiError(404, "model_not_found", "no model of that name; see /v1/models") from None
     return JsonResponse(_model(gateway, name))
 
 

@@ -1,10 +1,12 @@
-"""POST /v1/chat/completions: one reply, in one piece or as a stream of server-sent events."""
+"""Whoever asks for a reply passes here, in any dialect: the door, the body, the work, the reply.
+
+A dialect (`wire.dialects`) reads the body and writes the reply; all else is the same for all.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,38 +17,79 @@ from starlette.types import Receive, Scope, Send
 from rlfocal.gateway.door import key_of, note_unsent, take_body
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.http import JsonResponse
+from rlfocal.gateway.http import Handler
+from rlfocal.gateway.idempotency import HEADER, digest_of
 from rlfocal.gateway.job import GONE, Job
-from rlfocal.gateway.pieces import Pieces
-from rlfocal.gateway.wire.replies import Completion, encode
-from rlfocal.gateway.wire.request import read_request
+from rlfocal.gateway.repeats import JSON, follow, until_gone, write_down
+from rlfocal.gateway.saying import Saying
+from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
+from rlfocal.gateway.wire.replies import Completion
+from rlfocal.gateway.wire.request import ChatRequest, read_json
 from rlfocal.live.aside import aside
 from rlfocal.pool.openai_client import HOPS_HEADER, hops
 
-__all__ = ["chat_completions"]
+__all__ = ["answering", "count_tokens"]
 
-_log = logging.getLogger(__name__)
 _Task = asyncio.Task[Completion]
+_Read = tuple[Any, ChatRequest, Writer]
 _MOST_HOPS = 1
 """Gateways that a request may have come through before: one may be another's member."""
 
 
-async def chat_completions(request: Request) -> Response:
-    """Answer a conversation."""
-    started = asyncio.get_running_loop().time()
-    gateway: Gateway = request.app.state.gateway
-    # Before the body: who has no key gets no byte of his read.
-    key = await key_of(request)
-    _count_hop(request)
-    body = await take_body(request, key)
-    chat = await aside(len(body), read_request, body, gateway.member_names, gateway.settings)
-    with ExitStack() as held:
-        # After it: who sends slowly keeps nobody out.
-        held.enter_context(gateway.flight())
-        job = Job(gateway, key, chat, started)
-        if chat.stream:
-            return await _streamed(job, request, gateway.settings.keep_alive_s, held)
-        return await _whole(job, request)
+def answering(dialect: Dialect) -> Handler:
+    """The handler of a dialect's endpoint."""
+
+    async def answer(request: Request) -> Response:
+        started = asyncio.get_running_loop().time()
+        gateway: Gateway = request.app.state.gateway
+        # Before the body: who has no key gets no byte of his read.
+        key = await key_of(request, dialect.authorization(request.headers))
+        _count_hop(request)
+        body = await take_body(request, key)
+        found, chat, writer = await aside(
+            len(body), read_request, body, dialect, gateway.member_names, gateway.settings
+        )
+
+        def made() -> Saying:
+            job = Job(gateway, key, chat, started, id_prefix=dialect.id_prefix)
+            return Saying(job, dialect, writer, gateway.settings.keep_alive_s)
+
+        name = request.headers.get(HEADER)
+        if name is not None:
+            digest = await aside(len(body), digest_of, request.url.path, found)
+            record, is_new = gateway.records.claim(key.id, name, digest)
+            if is_new:
+
+                async def keep() -> None:
+                    kept = await write_down(record, gateway, dialect, made)
+                    gateway.records.close(key.id, name, keep=kept)
+
+                gateway.keep(asyncio.create_task(keep()))
+            return await follow(record, request, is_new=is_new)
+        with ExitStack() as held:
+            # After it: who sends slowly keeps nobody out.
+            held.enter_context(gateway.flight())
+            saying = made()
+            if chat.stream:
+                return await _streamed(saying, request, held)
+            return await _whole(saying, request)
+
+    return answer
+
+
+def read_request(
+    body: bytes, dialect: Dialect, members: Collection[str], settings: GatewaySettings
+) -> _Read:
+    """What a body holds, what it asks for, and who writes the reply.
+
+    Raises:
+        ApiError: it cannot be read.
+    """
+    found = read_json(body)
+    if not isinstance(found, dict):
+        raise ApiError(400, "invalid_type", "the body should be a JSON object")
+    return found, *dialect.read(found, members, settings)
 
 
 def _count_hop(request: Request) -> None:
@@ -66,66 +109,39 @@ def _count_hop(request: Request) -> None:
     hops.set(n + 1)
 
 
-async def _whole(job: Job, request: Request) -> Response:
-    task = job.start()
-    gone = asyncio.create_task(_until_gone(request))
+async def _whole(saying: Saying, request: Request) -> Response:
+    task = saying.start()
+    gone = asyncio.create_task(until_gone(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             return Response(status_code=GONE)  # nobody reads it
-        if task.cancelled():
-            raise _ending()
-        done = task.result()
+        body = await saying.body(task)
     finally:
         # Whoever hung up pays for no more calls.
         task.cancel()
         gone.cancel()
-    shape = job.shape
-    whole = shape.whole(done, job.own_s)
-    return await aside(len(done.text), JsonResponse, whole, headers=shape.headers())
+    return Response(body, headers=saying.headers(), media_type=JSON)
 
 
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _ending() -> ApiError:
-    return ApiError(503, "shutting_down", "the gateway is being ended", retry_after_s=1.0)
-
-
-async def _streamed(job: Job, request: Request, keep_alive_s: float, held: ExitStack) -> Response:
-    pieces = Pieces()
-    task = job.start(pieces.put)
-    task.add_done_callback(lambda _: pieces.end())
-    got = asyncio.create_task(pieces.get())
-    gone = asyncio.create_task(_until_gone(request))
+async def _streamed(saying: Saying, request: Request, held: ExitStack) -> Response:
+    task = saying.start()
+    gone = asyncio.create_task(until_gone(request))
     try:
-        # What goes wrong before anything was said is an error with a status of its own.
-        await asyncio.wait({got, gone}, timeout=keep_alive_s, return_when=asyncio.FIRST_COMPLETED)
+        first = await saying.first(task, gone)
         if gone.done():
             task.cancel()
             return Response(status_code=GONE)  # nobody reads it
-    except asyncio.CancelledError:
+    except BaseException:
         task.cancel()
         raise
     finally:
         gone.cancel()
-        got.cancel()
-    first = got.result() if got.done() else ""
-    if first is None and task.cancelled():
-        raise _ending()
-    if first is None and (error := task.exception()) is not None:
-        raise error
     # With the work, not with the last byte: who reads slowly, or not at all, holds no place.
     place = held.pop_all()
     task.add_done_callback(lambda _: place.close())
-    note_unsent(request, lambda: pieces.size)
-    return _Stream(
-        _events(job, task, pieces, first, keep_alive_s),
-        task,
-        headers=job.shape.headers() if first is None else {"x-rlfocal-id": job.id},
-    )
+    note_unsent(request, lambda: saying.pieces.size)
+    return _Stream(saying.events(task, first), task, headers=saying.head(first))
 
 
 class _Stream(StreamingResponse):
@@ -133,8 +149,10 @@ class _Stream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncIterator[bytes], task: _Task, **options: Any) -> None:
-        super().__init__(events, **options)
+    def __init__(
+        self, events: AsyncIterator[tuple[bytes, bool]], task: _Task, **options: Any
+    ) -> None:
+        super().__init__((event async for event, _ in events), **options)
         self._task = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,41 +163,10 @@ class _Stream(StreamingResponse):
             self._task.cancel()
 
 
-async def _events(
-    job: Job,
-    task: _Task,
-    pieces: Pieces,
-    piece: str | None,
-    keep_alive_s: float,
-) -> AsyncIterator[bytes]:
-    shape = job.shape
-    yield _event(shape.first())
-    while piece is not None:
-        if piece:
-            yield _event(shape.piece(piece))
-        else:
-            yield b": still at it\n\n"
-        try:
-            async with asyncio.timeout(keep_alive_s):
-                piece = await pieces.get()
-        except TimeoutError:
-            piece = ""
-    shape = job.shape  # with the trace of what has happened meanwhile
-    try:
-        if task.cancelled():
-            raise _ending()
-        done = await task
-    except ApiError as exc:
-        yield _event(exc.as_json())
-    except Exception as exc:
-        _log.error("request %s failed: %s", job.id, type(exc).__name__)
-        fault = ApiError(500, "internal_error", "a fault of the gateway; see its log")
-        yield _event(fault.as_json())
-    else:
-        for event in shape.rest(done, job.own_s, include_usage=job.chat.include_usage):
-            yield _event(event)
-    yield b"data: [DONE]\n\n"
-
-
-def _event(data: dict[str, Any]) -> bytes:
-    return b"data: " + encode(data) + b"\n\n"
+async def count_tokens(request: Request) -> Response:
+    """Say that there is no such count, as Anthropic's clients can read it."""
+    raise ApiError(
+        404, "not_found",
+        "tokens are not counted before they are paid for: each member counts in its own way; see "
+        "the usage of replies",
+    )  # fmt: skip

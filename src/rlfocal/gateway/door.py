@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 __all__ = ["key_of", "note_unsent", "take_body"]
 
 
-async def key_of(request: Request) -> Key:
+async def key_of(request: Request, authorization: str | None = None) -> Key:
     """Whose request it is.
+
+    Args:
+        request: the request.
+        authorization: "Bearer rlf_...", where it does not stand in the header of that name.
 
     Raises:
         ApiError: 401.
         DatabaseError: it cannot be looked up just now.
     """
     gateway: Gateway = request.app.state.gateway
-    key = await gateway.access.key_of(request.headers.get("authorization"))
+    key = await gateway.access.key_of(
+        request.headers.get("authorization") if authorization is None else authorization
+    )
     connection = of_scope(request.scope)
     if connection is not None:
         connection.standing.owner = key.id

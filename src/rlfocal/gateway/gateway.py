@@ -17,6 +17,7 @@ from rlfocal.gateway.access import Access
 from rlfocal.gateway.bodies import Bodies
 from rlfocal.gateway.connections import Connections
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.idempotency import Records
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.policies import Policies
 from rlfocal.gateway.recent import Recent
@@ -93,6 +94,7 @@ class Gateway:
         self.policies = Policies(self, folder)
         self.metrics = Metrics(self)
         self.bodies, self.connections = Bodies(settings), Connections(settings)
+        self.records = Records()
         self.n_in_flight = 0
         self.started_at = time.time()
         self._tasks: set[asyncio.Task[Any]] = set()

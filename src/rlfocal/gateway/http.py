@@ -46,9 +46,12 @@ class JsonResponse(Response):
         return encode(content)
 
 
-def error_response(error: ApiError) -> Response:
-    """A refusal as clients of OpenAI's API read it."""
-    return JsonResponse(error.as_json(), status_code=error.status, headers=error.headers)
+Told = Callable[[ApiError], dict[str, Any]]
+
+
+def error_response(error: ApiError, told: Told = ApiError.as_json) -> Response:
+    """A refusal, as clients of OpenAI's API read it unless told otherwise."""
+    return JsonResponse(told(error), status_code=error.status, headers=error.headers)
 
 
 def as_api_error(exc: Exception) -> ApiError | None:
@@ -63,8 +66,10 @@ def as_api_error(exc: Exception) -> ApiError | None:
     return None
 
 
-def route(handler: Handler, secrets: tuple[str, ...] = ()) -> Handler:
-    """A handler whose errors have become replies."""
+def route(
+    handler: Handler, secrets: tuple[str, ...] = (), told: Told = ApiError.as_json
+) -> Handler:
+    """A handler whose errors have become replies, in the shape that `told` gives them."""
     from rlfocal.errors import DatabaseError
 
     # Not the path: whoever asks could put a line break into it, or a key by mistake.
@@ -75,7 +80,7 @@ def route(handler: Handler, secrets: tuple[str, ...] = ()) -> Handler:
             return await handler(request)
         except DatabaseError as exc:
             _log.error("%s: %s", name, redact(str(exc), secrets))
-            return error_response(unavailable())
+            return error_response(unavailable(), told)
         except ClientDisconnect:
             return Response(status_code=499)
         except Exception as exc:
@@ -85,7 +90,7 @@ def route(handler: Handler, secrets: tuple[str, ...] = ()) -> Handler:
                 known = ApiError(500, "internal_error", "a fault of the gateway; see its log")
             if known.status in (401, 413, 415, 429):
                 request.app.state.gateway.metrics.refused.labels(known.code).inc()
-            return error_response(known)
+            return error_response(known, told)
 
     return handle
 

@@ -1,0 +1,114 @@
+"""Requests with an idempotency key: made once, and told to everybody who comes with the key.
+
+Who sends a key means to come again, so the work goes on when he hangs up, until its deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.gateway import Gateway
+from rlfocal.gateway.idempotency import Record
+from rlfocal.gateway.job import GONE
+from rlfocal.gateway.saying import Saying, ending
+from rlfocal.gateway.wire.dialects.dialect import Dialect
+from rlfocal.gateway.wire.replies import encode
+
+__all__ = ["JSON", "follow", "until_gone", "write_down"]
+
+_log = logging.getLogger(__name__)
+JSON = "application/json"
+
+
+async def write_down(
+    record: Record, gateway: Gateway, dialect: Dialect, make: Callable[[], Saying]
+) -> bool:
+    """Have a reply made and recorded, whoever listens.
+
+    Args:
+        record: empty.
+        gateway: whose members answer.
+        dialect: of who asks.
+        make: the reply, not yet begun; may raise an ApiError.
+
+    Returns:
+        Whether it is worth to be kept: failures may pass.
+    """
+    try:
+        with gateway.flight():
+            return await _recorded(record, make())
+    except ApiError as exc:
+        _refuse(record, exc, dialect)
+    except Exception as exc:
+        _log.error("a request that is recorded failed: %s", type(exc).__name__)
+        fault = ApiError(500, "internal_error", "a fault of the gateway; see its log")
+        _refuse(record, fault, dialect)
+    finally:
+        if record.status is None:  # cancelled
+            _refuse(record, ending(), dialect)
+        record.end()
+    return False
+
+
+async def _recorded(record: Record, saying: Saying) -> bool:
+    task = saying.start()
+    try:
+        if not saying.job.chat.stream:
+            await asyncio.wait({task})
+            body = await saying.body(task)
+            record.begin(200, saying.headers(), JSON)
+            record.add(body)
+            return True
+        first = await saying.first(task)
+        record.begin(200, saying.head(first), "text/event-stream")
+        is_good = True
+        async for event, failed in saying.events(task, first):
+            record.add(event)
+            is_good = is_good and not failed
+        return is_good
+    finally:
+        task.cancel()
+
+
+def _refuse(record: Record, error: ApiError, dialect: Dialect) -> None:
+    record.begin(error.status, error.headers, JSON)
+    record.add(encode(dialect.error(error)))
+
+
+async def follow(record: Record, request: Request, *, is_new: bool) -> Response:
+    """Tell what is recorded, and what will be.
+
+    Args:
+        record: of the reply.
+        request: of who listens.
+        is_new: whether he is the first to do so.
+    """
+    begun = asyncio.create_task(record.begun())
+    gone = asyncio.create_task(until_gone(request))
+    try:
+        await asyncio.wait({begun, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not begun.done():
+            return Response(status_code=GONE)  # nobody reads it
+    finally:
+        begun.cancel()
+        gone.cancel()
+    headers = record.headers if is_new else record.headers | {"x-rlfocal-replayed": "true"}
+    more: dict[str, Any] = {
+        "status_code": begun.result(), "headers": headers, "media_type": record.media_type,
+    }  # fmt: skip
+    if record.media_type == JSON:
+        return Response(b"".join([piece async for piece in record.follow()]), **more)
+    return StreamingResponse(record.follow(), **more)
+
+
+async def until_gone(request: Request) -> None:
+    """Wait until the client hangs up; its body has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,133 @@
+"""A job's reply, said in the dialect of who asked: in one piece, or as events while it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.job import Job
+from rlfocal.gateway.pieces import Pieces
+from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
+from rlfocal.gateway.wire.replies import Completion, encode
+from rlfocal.live.aside import aside
+
+__all__ = ["Saying", "ending"]
+
+_log = logging.getLogger(__name__)
+
+
+class Saying:
+    """Says what comes of one job.
+
+    Args:
+        job: not started.
+        dialect: of who asked.
+        writer: of this request.
+        keep_alive_s: seconds of silence after which a stream says that it is still there.
+    """
+
+    def __init__(self, job: Job, dialect: Dialect, writer: Writer, keep_alive_s: float) -> None:
+        self.job, self._dialect, self._writer = job, dialect, writer
+        self._keep_alive_s = keep_alive_s
+        self.pieces = Pieces()
+
+    def start(self) -> asyncio.Task[Completion]:
+        """Set the job going."""
+        if not self.job.chat.stream:
+            return self.job.start()
+        task = self.job.start(self.pieces.put)
+        task.add_done_callback(lambda _: self.pieces.end())
+        return task
+
+    def headers(self) -> dict[str, str]:
+        """What is known of a reply that is complete."""
+        shape = self.job.shape
+        return self._dialect.headers(shape) | shape.headers()
+
+    async def body(self, task: asyncio.Task[Completion]) -> bytes:
+        """The reply in one piece, of a task that is done.
+
+        Raises:
+            ApiError: there is none.
+        """
+        done = _done(task)
+        whole = self._writer.whole(self.job.shape, done, self.job.own_s)
+        return await aside(len(done.text), encode, whole)
+
+    async def first(
+        self, task: asyncio.Task[Completion], gone: asyncio.Task[None] | None = None
+    ) -> str | None:
+        """Wait for the first of the text, so that what goes wrong before has a status of its own.
+
+        Returns:
+            It; "" where there is none yet, None where the reply is complete without any.
+
+        Raises:
+            ApiError: there is no reply.
+        """
+        got = asyncio.create_task(self.pieces.get())
+        waited = {got} if gone is None else {got, gone}
+        try:
+            await asyncio.wait(
+                waited, timeout=self._keep_alive_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            got.cancel()
+        first = got.result() if got.done() else ""
+        if first is None:
+            _done(task)
+        return first
+
+    def head(self, first: str | None) -> dict[str, str]:
+        """Headers of a stream."""
+        if first is None:
+            return self.headers()
+        shape = self.job.shape
+        return self._dialect.headers(shape) | {"x-rlfocal-id": self.job.id}
+
+    async def events(
+        self, task: asyncio.Task[Completion], piece: str | None
+    ) -> AsyncIterator[tuple[bytes, bool]]:
+        """The stream.
+
+        Args:
+            task: from `start`.
+            piece: from `first`.
+
+        Yields:
+            Events, and whether they tell of a failure.
+        """
+        writer, shape = self._writer, self.job.shape
+        if begun := writer.first(shape):
+            yield begun, False
+        while piece is not None:
+            yield writer.piece(piece, shape) if piece else writer.still(), False
+            try:
+                async with asyncio.timeout(self._keep_alive_s):
+                    piece = await self.pieces.get()
+            except TimeoutError:
+                piece = ""
+        shape = self.job.shape  # with the trace of what has happened meanwhile
+        try:
+            done = _done(task)
+            for event in writer.rest(shape, done, self.job.own_s):
+                yield event, False
+        except ApiError as exc:
+            yield writer.failed(shape, exc), True
+        except Exception as exc:
+            _log.error("request %s failed: %s", self.job.id, type(exc).__name__)
+            fault = ApiError(500, "internal_error", "a fault of the gateway; see its log")
+            yield writer.failed(shape, fault), True
+
+
+def _done(task: asyncio.Task[Completion]) -> Completion:
+    if task.cancelled():
+        raise ending()
+    return task.result()
+
+
+def ending() -> ApiError:
+    """Work was broken off because the gateway is."""
+    return ApiError(503, "shutting_down", "the gateway is being ended", retry_after_s=1.0)
