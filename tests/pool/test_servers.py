@@ -208,6 +208,8 @@ def test_a_variable_that_is_not_set_is_named(
         ('drop = ["not a name"]', "drop"),
         ('max_tokens_field = ""', "max_tokens_field"),
         ('max_tokens_field = "temperature"', "another part of the request"),
+        ('max_tokens_field = "max_completion_token"', "did you mean 'max_completion_tokens'"),
+        ('max_tokens_field = "max_length"\ndrop = ["max_length"]', "always sent"),
         ('system_as = "assistant"', "system_as"),
         ('headers = { "content-length" = "3" }', "'content-length' follows from"),
         ('headers = { "Host" = "other" }', "'Host' follows from"),
@@ -223,6 +225,11 @@ def test_a_mistake_is_named(tmp_path: Path, endpoint: str, message: str) -> None
     with pytest.raises(ConfigError) as caught:
         pool_of(tmp_path, endpoint)
     assert message in str(caught.value)
+
+
+def test_what_does_not_go_together_is_told_of_the_member(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"member 1 \(m\): 'a' is in drop and in extra_body"):
+        pool_of(tmp_path, 'drop = ["a"]', "extra_body = { a = 1 }")
 
 
 @pytest.mark.parametrize(

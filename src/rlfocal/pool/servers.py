@@ -6,6 +6,7 @@ before its endpoint's. Secrets never stand in the file: it names environment var
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError
+from rlfocal.pool.refusals import LIMITS
 from rlfocal.pool.types import OURS, Api, SystemAs, Wording
 from rlfocal.settings import KeyVariable, Settings
 
@@ -46,7 +48,6 @@ _NAMED_ELSEWHERE: Mapping[str, str] = {
     "max_completion_tokens": "max_tokens, and max_tokens_field for its name",
     "logprobs": 'answers = "option-scores"', "top_logprobs": 'answers = "option-scores"',
 }  # fmt: skip
-_LIMITS = ("max_tokens", "max_completion_tokens")
 _MUCH = {"best_of", "num_return_sequences"}
 """Replies that are paid for and thrown away."""
 _NEEDED: Mapping[str, str] = {
@@ -54,7 +55,7 @@ _NEEDED: Mapping[str, str] = {
     "messages": "without it nothing is asked",
     "prompt": "without it nothing is asked",
     **dict.fromkeys(
-        _LIMITS,
+        LIMITS,
         "without it a call has no highest price; name the field that the server takes with "
         "max_tokens_field",
     ),
@@ -91,8 +92,12 @@ class Words(Settings):
     @field_validator("max_tokens_field")
     @classmethod
     def _is_free(cls, value: str | None) -> str | None:
-        if value in (OURS | _NAMED_ELSEWHERE.keys()) - set(_LIMITS):
+        if value in (OURS | _NAMED_ELSEWHERE.keys()) - set(LIMITS):
             raise ValueError("another part of the request has that name")
+        # A name that a server does not know is no limit, and a reply without one has no price.
+        near = difflib.get_close_matches(value or "", LIMITS, n=1, cutoff=0.8)
+        if near and value not in LIMITS:
+            raise ValueError(f"did you mean '{near[0]}'?")
         return value
 
     @field_validator("extra_body")
@@ -112,18 +117,27 @@ class Words(Settings):
     def _once(self) -> Words:
         if both := (self.extra_body or {}).keys() & (self.drop or frozenset()):
             raise ValueError(f"'{min(both)}' is in drop and in extra_body; leave one out")
-        if self.max_tokens_field is not None and self.max_tokens_field in (self.extra_body or {}):
-            raise ValueError(f"'{self.max_tokens_field}' is max_tokens_field; set max_tokens")
+        limit = self.max_tokens_field
+        if limit is not None and limit in (self.extra_body or {}).keys() | (self.drop or ()):
+            raise ValueError(f"'{limit}' is max_tokens_field, and always sent; set max_tokens")
         return self
 
-    def over(self, other: Words) -> Words:
-        """These, and where they say nothing the other's."""
+    def over(self, other: Words, *, source: str = "pool") -> Words:
+        """These, and where they say nothing the other's.
+
+        Args:
+            other: of the endpoint.
+            source: how messages call these.
+
+        Raises:
+            ConfigError: they do not go together.
+        """
         mine = {n: v for n in Words.model_fields if (v := getattr(self, n)) is not None}
         theirs = {n: v for n in Words.model_fields if (v := getattr(other, n)) is not None}
         fields = {**theirs, **mine}
         if "extra_body" in fields:
             fields["extra_body"] = {**(other.extra_body or {}), **(self.extra_body or {})}
-        return Words(**fields)
+        return Words.of(fields, source=source)
 
     @property
     def wording(self) -> Wording:

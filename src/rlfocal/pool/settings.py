@@ -315,6 +315,7 @@ def _member(
         raise ConfigError(
             f"{where}: unknown endpoint '{member.endpoint}'; {nearest(member.endpoint, endpoints)}"
         )
+    member.over(endpoints[member.endpoint], source=where)  # they go together, or it says so
     return _as_served(member, endpoints[member.endpoint], where)
 
 

@@ -5,6 +5,7 @@ Each describes the few columns it touches by itself: the tables of today are not
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,11 @@ from rlfocal.records.database.keys import key_of, settings_key_of
 
 __all__ = ["without_addresses"]
 
+_log = logging.getLogger(__name__)
+
 _BATCH = 5000
+_MANY = 20_000
+"""Replies that take seconds."""
 _MOST_SAMPLES = 64
 """Samples of a call that are looked for among failures, which do not say theirs."""
 
@@ -41,6 +46,9 @@ def without_addresses(connection: sa.Connection) -> None:
     that of the settings added last gets it, and the other stays as it is, under its old key:
     nothing that was paid for is thrown away. Claims stay: they last for minutes only.
     """
+    n_stored = connection.scalar(sa.select(sa.func.count()).select_from(_responses)) or 0
+    if n_stored > _MANY:
+        _log.warning("%d replies get keys without their servers' addresses, once", n_stored)
     m = _members.c
     # Those added last come first: they get the keys.
     rows = connection.execute(
