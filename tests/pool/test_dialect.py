@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai_client import OpenAIEndpoint
@@ -437,6 +439,26 @@ def test_who_knows_no_system(words: str, system: bool) -> None:
 def test_the_field_that_words_name(words: str, name: str | None) -> None:
     sent = ["model", "messages", "temperature", "seed", "stop", "stream", "stream_options", "user"]
     assert named_parameter(words, sent) == name
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=30) | st.just("unknown field seed"),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["error", "message", "param", "loc", "detail", "type", "code", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_is_read(found: Any) -> None:
+    refusal = refusal_in(json.dumps(found).encode(), SENT)
+    assert refusal is None or set(refusal.names) <= SENT.keys()
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff\xfe", b"[" * 10_000, b'{"error": 3}', b"null", b"[1]"])

@@ -25,7 +25,7 @@ _HARMLESS = frozenset({"seed", "stream_options"})
 """Whatever is wrong with their value, a reply without them is as good."""
 _DEPTH = 6
 _MOST_READ = 4000
-"""Characters of a reply in which a name is looked for that its words do not hold."""
+"""Characters of words, or of a whole reply, in which a name is looked for."""
 
 _REFUSES = re.compile(
     r"unsupported|unrecogni[sz]ed|unknown|unexpected|forbidden|extra[ _](?:input|field|param|arg)|"
@@ -140,7 +140,7 @@ def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
     """
     text = raw.decode("utf-8-sig", "replace")
     found = _parsed(text)
-    words = said_in(text) if found is None else " ".join(_all_words(found))
+    words = said_in(text) if found is None else " ".join(_all_words(found))[:_MOST_READ]
     names = [name for name in _pointed_at(found, words, body) if name in body]
     system = _has_system(body) and _NO_SYSTEM.search(words) is not None
     if not (names or system):  # there "user" and the like are roles
