@@ -55,3 +55,25 @@ def test_what_was_opened_is_closed_when_another_cannot_be(
     with pytest.raises(ConfigError, match=r"none\.gguf"):
         asyncio.run(run())
     assert len(closed) == 1
+
+
+def test_keys_are_read_when_it_is_opened_all_of_them_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    good = POOL.partition("[endpoints.bad]")[0]
+    text = good + 'key_env = "NO_SUCH_KEY"\n' + POOL.partition("\n\n")[2].partition('name = "b"')[0]
+    text = text.replace('[endpoints.bad]\nkind = "llama-cpp"\npath = "none.gguf"\n', "")
+    (tmp_path / "pool.toml").write_text(text.rpartition("[[members]]")[0])
+    for on_demand in (False, True):
+        pool = LivePool(read_pool(tmp_path / "pool.toml"), on_demand=on_demand)
+        assert "endpoint 'good': the environment variable NO_SUCH_KEY" in pool.missing_keys()[0]
+
+        async def run(pool: LivePool = pool) -> None:
+            async with pool:
+                pytest.fail("opened")
+
+        with pytest.raises(ConfigError, match="NO_SUCH_KEY is not set"):
+            asyncio.run(run())
+    monkeypatch.setenv("NO_SUCH_KEY", "a key of some length")
+    assert pool.missing_keys() == ()
