@@ -200,7 +200,7 @@ def _nodes(found: Any) -> Iterator[Mapping[str, Any]]:
 def _pointed_at(found: Any, words: str, body: Mapping[str, Any]) -> Iterator[str]:
     """Fields that a server points at: OpenAI's `param`, pydantic's `loc`."""
     for node in _nodes(found):
-        said = " ".join(str(node.get(k)) for k in ("type", "msg", "message", "code"))
+        said = " ".join(str(node.get(k))[:300] for k in ("type", "msg", "message", "code"))
         places = [node.get("param"), node.get("parameter"), node.get("field")]
         names = [re.split(r"[.\[/]", p.strip("/$."))[0] for p in places if isinstance(p, str)]
         if isinstance(place := node.get("loc"), list | tuple) and place:
@@ -223,6 +223,8 @@ def _named(words: str, sent: Collection[str]) -> str | None:
         if name in _NEVER_NAMED:
             continue
         own = _OTHER_NAMES.get(name, re.escape(name).replace("_", "_?"))  # or topP
+        if not re.search(own, words, re.IGNORECASE):
+            continue
         bare = "_" in name or name in ("temperature", "seed", "logprobs")
         ways = (
             rf"[\"'`\u2018\u201c]{own}(?:\.\w+)*[\"'`\u2019\u201d]",
