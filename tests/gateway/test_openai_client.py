@@ -160,7 +160,7 @@ def own(**fields: Any) -> dict[str, Any]:
     ("options", "kind", "code"),
     [
         ({"model": "nobody"}, openai.NotFoundError, "model_not_found"),
-        ({"n": 2}, openai.BadRequestError, "invalid_value"),
+        ({"n": 2, "model": "rlfocal"}, openai.BadRequestError, "unsupported_parameter"),
         ({"extra_body": {"api_base": "x"}}, openai.BadRequestError, "unknown_parameter"),
         (own(max_usd=1e-12), openai.BadRequestError, "max_usd_too_low"),
         ({"messages": []}, openai.BadRequestError, "invalid_value"),

@@ -95,8 +95,7 @@ def test_a_budget_too_small_for_one_request_is_refused_before_any_call(
 
 
 AMPLIFIERS: list[dict[str, Any]] = [
-    {"n": 100}, {"best_of": 100}, {"n": 1, "best_of": 2}, {"num_choices": 9}, {"logprobs": True},
-    {"max_tokens": 10**6}, {"max_completion_tokens": 10**9}, {"max_tokens": 10**300},
+    {"n": 100}, {"best_of": 100}, {"n": 1, "best_of": 2}, {"num_choices": 9}, {"use_beam_search": True},
     {"tools": [{"type": "function", "function": {"name": f"f{k}"}} for k in range(129)]},
     {"messages": [{"role": "user", "content": "3 + 4 ="}] * 257},
     {"rlfocal": {"choices": ["x"] * 27}}, {"rlfocal": {"samples": 50}},
@@ -105,6 +104,8 @@ AMPLIFIERS: list[dict[str, Any]] = [
 HARMLESS: list[dict[str, Any]] = [
     {"n": 1}, {"tools": [{"type": "function", "function": {"name": f"f{k}"}} for k in range(128)]},
     {"messages": [{"role": "user", "content": "3 + 4 ="}] * 256}, {"max_tokens": 16_384},
+    {"max_tokens": 10**6}, {"max_completion_tokens": 10**9}, {"max_tokens": 10**300},
+    {"max_new_tokens": 10**6}, {"num_predict": 10**6}, {"logprobs": True},
     {"rlfocal": {"choices": [str(k) for k in range(26)]},
      "messages": [{"role": "user", "content": "Which remainder has 3 + 4 by four?"}]},
 ]  # fmt: skip

@@ -25,7 +25,7 @@ HIJACK = (
     "litellm_params", "litellm_metadata", "user_config", "mock_response",
     "num_retries", "timeout", "plugins", "transforms", "route", "models", "guardrails", "callbacks",
     "success_callback", "vertex_credentials", "aws_bedrock_runtime_endpoint", "aws_access_key_id",
-    "azure_ad_token", "client", "http_client", "cache", "kwargs", "web_search_options",
+    "azure_ad_token", "client", "http_client", "cache", "kwargs",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
@@ -77,6 +78,7 @@ _INNOCENT = frozenset({"prompt_cache_key"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
+@lru_cache(maxsize=4096)
 def names_a_server(name: str) -> bool:
     """Whether a field of this name could say where a request goes, or with which key.
 
@@ -176,7 +178,7 @@ def sort_out(
     passed = {}
     for name, value in unknown.items():
         joined = _joined(name)
-        if joined in _COUNTS and value not in (1, False):
+        if joined in _COUNTS and (value is True or value not in (1, False)):
             raise unknown_field(name, "how many replies are made is said by n")
         if name in _REMEDIES:
             raise unknown_field(name, _REMEDIES[name])

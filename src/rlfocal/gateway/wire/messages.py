@@ -15,7 +15,7 @@ from typing import Any
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.fields import Told, is_shallow, refuse_names
-from rlfocal.gateway.wire.turns import Object, Part, ToolCall, Turn
+from rlfocal.gateway.wire.turns import IMAGES, TEXTS, THOUGHTS, Object, Part, ToolCall, Turn
 from rlfocal.pool.passed_back import EXTRA, giver_of
 from rlfocal.pool.types import Message
 
@@ -32,7 +32,7 @@ class Conversation:
     """All others."""
 
 
-_THOUGHTS = (
+_OF_ASSISTANT = (
     "reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks",
     "prefix", "partial",
 )  # fmt: skip
@@ -69,8 +69,8 @@ class _Reader:
     def __init__(self, told: Told, member: str | None) -> None:
         self._told, self._member = told, member
         self._n_calls = 0
-        self._open: list[tuple[str, str]] = []
-        """Ids and functions of calls whose results have not come."""
+        self._open: dict[str, str] = {}
+        """Id → function, of calls whose results have not come."""
 
     def read(self, turn: Turn, path: str) -> Message:
         """Read one; `path` is where it stands."""
@@ -81,7 +81,7 @@ class _Reader:
             self._drop_name(turn)
             return Message("system", text)
         if role == "assistant":
-            extra = self._dropped(turn, path, _THOUGHTS if self._member else ())
+            extra = self._dropped(turn, path, _OF_ASSISTANT if self._member else ())
             calls = self._calls(turn, path)
             if calls:
                 extra["tool_calls"] = calls
@@ -159,13 +159,13 @@ class _Reader:
     def _part(self, part: Part, path: str) -> Object | None:
         """One part in the shape in which it is passed on; None for what a model thought."""
         kind = part.type
-        if kind in _THOUGHT_PARTS:
+        if kind in THOUGHTS:
             self._told.add(f"messages[].content[].{kind}")
             return None
-        if kind in _IMAGE_PARTS or (not kind and part.image_url is not None):
+        if kind in IMAGES or (not kind and part.image_url is not None):
             return self._image(part, path)
         said = part.refusal if kind == "refusal" and part.refusal is not None else part.text
-        if kind not in _TEXT_PARTS:
+        if kind and kind not in TEXTS:
             shown = f"parts of type '{kind}'" if kind in _OTHER_PARTS else "parts of this type"
             raise ApiError(
                 400, "unsupported_parameter",
@@ -237,7 +237,7 @@ class _Reader:
             _check_depth(arguments, f"{path}.function.arguments")
             arguments = json.dumps(arguments or {}, ensure_ascii=False)
         id_ = call.id or f"call_{self._n_calls}"
-        self._open.append((id_, function.name))
+        self._open[id_] = function.name
         self._n_calls += 1
         kept = self._passed_back(call.extra_content, f"messages[].tool_calls[].{EXTRA}", path)
         named = {"name": function.name, "arguments": arguments}
@@ -245,15 +245,13 @@ class _Reader:
 
     def _answered(self, turn: Turn, path: str) -> str:
         """The id of the call of which this is the result."""
-        for call in self._open:
-            id_, function = call
-            if turn.tool_call_id == id_ or (
-                not turn.tool_call_id and turn.name in (None, "", function)
-            ):
-                self._open.remove(call)
-                return id_
         if turn.tool_call_id:
+            self._open.pop(turn.tool_call_id, None)
             return turn.tool_call_id
+        for id_, function in self._open.items():
+            if turn.name in (None, "", function):
+                del self._open[id_]
+                return id_
         raise ApiError(
             400, "missing_parameter",
             f"'{path}.tool_call_id' is missing: it says which of the assistant's calls has this "
@@ -267,9 +265,6 @@ def _check_depth(value: Any, path: str) -> None:
         raise ApiError(400, "invalid_value", f"'{path}' is nested too deeply", param=path)
 
 
-_TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "", None})
-_IMAGE_PARTS = frozenset({"image_url", "input_image"})
-_THOUGHT_PARTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
 _OTHER_PARTS = frozenset({
     "file", "input_file", "input_audio", "audio", "audio_url", "video", "video_url", "image",
     "document", "tool_use", "tool_result",

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 __all__ = [
+    "IMAGES",
+    "TEXTS",
+    "THOUGHTS",
     "Lenient",
     "Named",
     "Object",
@@ -32,6 +35,10 @@ Some = Annotated[list[_T], Field(fail_fast=True)]
 """A list of which the first mistake is told: half a million of them would take seconds to tell."""
 Object = dict[str, Any]
 _MOST_PARTS, _MOST_CALLS = 1024, 128
+TEXTS = ("text", "input_text", "output_text", "refusal")
+IMAGES = ("image_url", "input_image")
+THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
+"""Types of parts; those of the last kind are dropped."""
 
 
 class Lenient(BaseModel):
@@ -64,7 +71,9 @@ def kinds(told: str) -> Discriminator:
 class Part(Lenient):
     """A piece of a message: a text, an image, or what is refused in plain words."""
 
-    type: Short | None = None
+    type: Annotated[Short | None, WithJsonSchema({"enum": [*TEXTS, *IMAGES, *THOUGHTS, None]})] = (
+        None
+    )
     text: str | None = None
     refusal: str | None = None
     image_url: Annotated[Text | Named, kinds("should hold a url")] | None = None
