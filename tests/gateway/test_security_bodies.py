@@ -51,6 +51,7 @@ def _small(checkpoint: Path, folder: Path, body_timeout_s: float) -> Iterator[Sm
     with StubThread(StubServer(says)) as stub:
         path, db = pool_file(folder, stub.base_url), str(folder / "gateway.db")
         limits: dict[str, Any] = {"most_body_bytes": MOST, "body_timeout_s": body_timeout_s}
+        limits["body_grace_s"] = body_timeout_s
         with serving(checkpoint, path, db, in_flight=8, **limits) as served:
             yield served, stub
 
@@ -127,31 +128,38 @@ def test_a_body_that_drips_ends_by_time_out_whatever_comes(hurried: Small) -> No
     assert time.monotonic() - started > SLOW_S * 0.9
 
 
-def slow_bodies(served: Served) -> list[socket.socket]:
-    """As many as there are places, each of which has begun."""
+def slow_bodies(served: Served, key: str) -> list[socket.socket]:
+    """As many as there are places, each of which has begun, one after another."""
     sent = {"Host": "x", "Content-Type": "application/json", "Content-Length": "99"}
+    sent["Authorization"] = f"Bearer {key}"
     socks = [connect(served.url) for _ in range(8)]
     for sock in socks:
-        sock.sendall(head(PATH, sent | served.headers))
+        sock.sendall(head(PATH, sent))
+        time.sleep(0.05)
     return socks
 
 
-def test_slow_bodies_fill_the_places(small: Small, send: Send) -> None:
+def test_slow_bodies_of_one_key_are_in_no_other_keys_way(small: Small, send: Send) -> None:
     served, _ = small
-    socks = slow_bodies(served)
-    assert until(lambda: served.gateway.n_in_flight == 8)
-    turned_away = send(BODY, Content_Length=str(len(BODY)))
-    assert (turned_away.status, turned_away.code) == (429, "overloaded")
-    assert int(turned_away.headers["retry-after"]) >= 1
+    n_before = served.gateway.n_in_flight
+    socks = slow_bodies(served, served.add_key("slow"))
+    # One of them comes, four wait for their turn, and the others are told to come later.
+    late = [read_answer(sock) for sock in socks[5:]]
+    assert [(reply.status, reply.code) for reply in late] == [(429, "too_many_bodies")] * 3
+    assert {int(reply.headers["retry-after"]) for reply in late} == {1}
+    assert (served.gateway.bodies.n_open, served.gateway.n_in_flight) == (1, n_before)
+    assert send(BODY, Content_Length=str(len(BODY))).status == 200
     for sock in socks:
         sock.close()
-    assert until(lambda: served.gateway.n_in_flight == 0)
+    assert until(lambda: served.gateway.bodies.n_open == 0)
 
 
-def test_slow_bodies_fill_the_places_only_until_they_time_out(hurried: Small) -> None:
+def test_slow_bodies_are_waited_for_only_so_long(hurried: Small) -> None:
     served, _ = hurried
-    socks = slow_bodies(served)
-    assert [read_answer(sock).status for sock in socks] == [408] * 8
+    socks = slow_bodies(served, served.key)
+    told = [read_answer(sock) for sock in socks]
+    assert {reply.status for reply in told} == {408, 429}
+    assert {reply.headers.get("connection") for reply in told if reply.status == 408} == {"close"}
     assert until(lambda: post(served, BODY, Content_Length=str(len(BODY))).status == 200)
     for sock in socks:
         sock.close()

@@ -24,6 +24,7 @@ __all__ = ["serve"]
 _DRAIN_S = 10
 _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
+"""Connections that may wait to be taken, where there are descriptors for as many."""
 
 
 def serve(
@@ -52,12 +53,14 @@ def serve(
     are neither logged nor stored, unless the limits say so.
     """  # fmt: skip
     _require_extra()
+    from rlfocal.gateway.descriptors import raise_descriptors
     from rlfocal.gateway.gateway import Gateway
     from rlfocal.gateway.settings import read_settings
     from rlfocal.gateway.store.store import open_store
     from rlfocal.pool.settings import read_pool
     from rlfocal.rl.checkpoint import load_checkpoint
 
+    raise_descriptors()
     settings, pool = read_settings(config), read_pool(pool_file)
     loaded = load_checkpoint(checkpoint)
     with open_store(db) as store:
@@ -109,19 +112,27 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
     import uvicorn
 
     from rlfocal.gateway.app import build_app
+    from rlfocal.gateway.descriptors import most_descriptors
     from rlfocal.gateway.server import OPTIONS, OwnProcess
 
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=form)
+    most = gateway.connections.most
+    logging.getLogger(__name__).info(
+        "at most %d connections, with %d descriptors", most, most_descriptors()
+    )
+    # They are all taken at once, before one of them could be closed.
+    backlog = min(_BACKLOG, max(1, most // 2))
     server = OwnProcess(
         uvicorn.Config(
             build_app(gateway, open_door=open_),
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_DRAIN_S,
+            backlog=backlog,
             **OPTIONS,
         )
     )
-    with _listening(host, port) as place:
+    with _listening(host, port, backlog) as place:
         shown = f"[{host}]" if ":" in host else host
         common.remark(f"listening on http://{shown}:{place.getsockname()[1]}")
         common.remark(
@@ -132,10 +143,10 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
         server.run(sockets=[place])
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int, backlog: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=backlog)
     except OSError as exc:
         reason = os.strerror(exc.errno) if exc.errno else str(exc)
         raise ConfigError(f"cannot listen on {host}:{port}: {reason}; try --port 0") from exc

@@ -136,6 +136,7 @@ async def read_body(request: Request, settings: GatewaySettings) -> bytes:
             f"the body came too slowly: {size} bytes so far; at least "
             f"{settings.body_bytes_per_s} bytes a second are waited for, and at most "
             f"{settings.body_timeout_s:g} s",
+            headers={"Connection": "close"},
         ) from None  # fmt: skip
     return b"".join(parts)
 

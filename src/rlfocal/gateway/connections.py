@@ -96,7 +96,9 @@ class Connections:
             return
         of = Counter(c.standing.owner for c in idle)
         # Who never showed a key goes first; then whoever holds most for nothing.
-        owner = None if of[None] else of.most_common(1)[0][0]
+        owner = None
+        if not of[None]:
+            owner = min(idle, key=lambda c: (-of[c.standing.owner], c.standing.since)).standing.owner
         chosen = sorted(
             (c for c in idle if c.standing.owner == owner), key=lambda c: c.standing.since
         )
