@@ -59,10 +59,16 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @contextmanager
 def serving(
-    checkpoint: Path, pool: Path, db: str, *, open_door: bool = False, **settings: Any
+    checkpoint: Path,
+    pool: Path,
+    db: str,
+    *,
+    open_door: bool = False,
+    busy_timeout_s: float = 20,
+    **settings: Any,
 ) -> Iterator[Served]:
     """Serve a checkpoint's folder with a pool file; `settings` as in the limits' file."""
-    store = open_store(db, busy_timeout_s=20)
+    store = open_store(db, busy_timeout_s=busy_timeout_s)
     gateway = Gateway(
         checkpoint, load_checkpoint(checkpoint), read_pool(pool), GatewaySettings(**settings),
         store, open_door=open_door,
