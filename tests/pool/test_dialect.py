@@ -273,6 +273,28 @@ def test_other_refusals_are_not_met_by_leaving_something_out(words: Any) -> None
     assert len(picky.bodies) == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (says("max_tokens is too large: 9. At most 5 completion tokens.", param="max_tokens"),
+         "check max_tokens of the member"),
+        (says("Invalid 'top_p': must be between 0.1 and 0.4", param="top_p"),
+         "check top_p of the member"),
+        (says("'provider' should be an object"), "check 'provider' in extra_body"),
+        (says("Invalid 'tools[0].function'"), "check 'tools' of the request"),
+        (says("This model's maximum context length is 96 tokens; reduce max_tokens"), "length"),
+        (says("no"), "check the prompt's length"),
+    ],
+)  # fmt: skip
+def test_an_error_names_the_setting_that_helps(words: Any, remedy: str) -> None:
+    extra = {"provider": 3, "tools": [{}]}
+    wording = Wording(kept=frozenset({"provider"}))
+    picky = Picky(lambda body: (400, words))
+    (error,) = ask(picky, replace(ASKED, top_p=0.5, extra=extra, wording=wording))
+    assert isinstance(error, MemberError)
+    assert remedy in str(error).rpartition(";")[2]
+
+
 def test_what_did_not_help_is_not_remembered(caplog: pytest.LogCaptureFixture) -> None:
     hostile = {"now": True}
 

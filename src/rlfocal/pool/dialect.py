@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from rlfocal.pool.openai_body import body_of
-from rlfocal.pool.refusals import LIMITS, Refusal, refusal_in
+from rlfocal.pool.refusals import LIMITS, Refusal, mentioned_in, refusal_in
 from rlfocal.pool.types import Api, Request, Response, SystemAs, Wording
 
 __all__ = ["Attempt", "Dialect"]
@@ -37,6 +37,12 @@ _REMEDY: Mapping[str, str] = {
     "prompt": 'set api = "chat"',
     **dict.fromkeys(LIMITS, "name the field by which it is told the most tokens of a reply: "
                     'max_tokens_field = "..." in the pool file'),
+}  # fmt: skip
+
+
+_SETTINGS: Mapping[str, str] = {
+    **{name: name for name in ("temperature", "top_p", "seed", "stop")},
+    **dict.fromkeys(("logprobs", "top_logprobs"), "n_logprobs"),
 }  # fmt: skip
 
 
@@ -144,12 +150,15 @@ class Attempt:
         if status not in _STATUSES and status != _OF_TEMPLATES:
             return False
         sent = self.request
-        refusal = refusal_in(raw, body_of(sent, self._api))
+        body = body_of(sent, self._api)
+        refusal = refusal_in(raw, body)
         if refusal is None or (status == _OF_TEMPLATES and not refusal.system):
+            self.remedy = _check(mentioned_in(raw, body), sent.wording)
             return False
         self._n_tries += 1
         learned = self._learn(refusal, sent)
         if learned is None or self._n_tries > _MOST_TRIES:
+            self.remedy = _remedy(refusal, sent.wording)
             return False
         self._learned = learned
         return self.request != sent
@@ -171,7 +180,7 @@ class Attempt:
         return bool(request.stop) and "stop" in request.wording.drop
 
     def _learn(self, refusal: Refusal, sent: Request) -> _Learned | None:
-        """What is known now; None where nothing can be done, and then `remedy` says what helps."""
+        """What is known now; None where nothing can be done."""
         words, more = sent.wording, _Learned()
         if refusal.most is not None:
             return self._learned.with_all_of(_Learned(most_logprobs=refusal.most))
@@ -186,7 +195,6 @@ class Attempt:
             then: SystemAs = "system" if words.system_as == "developer" else "user"
             more = _Learned(system_as=((words.system_as, then),))
         if more == _Learned():
-            self.remedy = _remedy(refusal, words)
             return None
         return self._learned.with_all_of(more)
 
@@ -196,6 +204,16 @@ class Attempt:
         likely = (instead, "max_completion_tokens", "max_tokens")
         new = next((other for other in likely if other and other not in tried), None)
         return _Learned() if new is None else _Learned(renamed=((name, new),))
+
+
+def _check(name: str | None, words: Wording) -> str | None:
+    """What helps where a server takes a field, and not its value."""
+    if name is None:
+        return None
+    if name in words.kept:
+        return f"check '{name}' in extra_body in the pool file"
+    setting = "max_tokens" if name == words.max_tokens_field else _SETTINGS.get(name)
+    return f"check '{name}' of the request" if setting is None else f"check {setting} of the member"
 
 
 def _remedy(refusal: Refusal, words: Wording) -> str | None:

@@ -151,7 +151,8 @@ class OpenAIEndpoint:
             if isinstance(found, Response):
                 break
             if not attempt.refused(found.status or 400, done.refusal):
-                raise found if attempt.remedy is None else with_remedy(found, attempt.remedy)
+                at_fault = found.failure is Failure.BAD_REQUEST and attempt.remedy is not None
+                raise with_remedy(found, attempt.remedy or "") if at_fault else found
         found = attempt.accepted(self._without_secrets(found, where))
         for pieces in held:
             pieces.end()

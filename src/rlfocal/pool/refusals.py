@@ -15,7 +15,7 @@ from typing import Any
 
 from rlfocal.pool.replies.words import said_in, words_of
 
-__all__ = ["LIMITS", "Refusal", "named_parameter", "refusal_in"]
+__all__ = ["LIMITS", "Refusal", "mentioned_in", "named_parameter", "refusal_in"]
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
 """Names under which servers are told the most tokens of a reply."""
@@ -91,6 +91,8 @@ _NO_SYSTEM = re.compile(
     r".{0,40}?\buser\b",
     re.IGNORECASE | re.DOTALL,
 )
+_LONG = re.compile(r"context|prompt|too long|input length|sequence length", re.IGNORECASE)
+"""It is not the fault of a field where the request is too long."""
 _NUMBER = re.compile(r"\d+")
 
 
@@ -151,6 +153,23 @@ def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
     instead = _INSTEAD.search(words)
     named = instead[1].lower() if instead and instead[1].lower() not in names else None
     return Refusal(tuple(dict.fromkeys(names)), named, system, most)
+
+
+def mentioned_in(raw: bytes, body: Mapping[str, Any]) -> str | None:
+    """The field of a request that a server complains of in any way; None where there is none.
+
+    Args:
+        raw: its reply of status 400 or more.
+        body: what it was sent.
+    """
+    text = raw.decode("utf-8-sig", "replace")
+    found = _parsed(text)
+    words = said_in(text) if found is None else " ".join(_all_words(found))[:_MOST_READ]
+    if _LONG.search(words):
+        return None
+    places = (node.get("param") for node in _nodes(found))
+    pointed = (place for place in places if isinstance(place, str) and place in body)
+    return next((p for p in pointed if p not in _NEVER_NAMED), None) or _named(words, body)
 
 
 def _told_by(words: str, text: str, body: Mapping[str, Any]) -> str | None:
@@ -227,7 +246,7 @@ def _named(words: str, sent: Collection[str]) -> str | None:
             continue
         bare = "_" in name or name in ("temperature", "seed", "logprobs")
         ways = (
-            rf"[\"'`\u2018\u201c]{own}(?:\.\w+)*[\"'`\u2019\u201d]",
+            rf"[\"'`\u2018\u201c]{own}(?:[.\[][\w.\[\]]*)?[\"'`\u2019\u201d]",
             rf"\b{_LABEL}\W{{0,5}}{own}(?!\w)|(?<![\w.]){own}\W{{1,3}}{_AFTER}|"
             rf":\s*{own}\W*$",
             rf"(?<!\w){own}(?!\w)" if bare else r"(?!)",
