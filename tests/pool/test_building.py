@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, MemberError
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.openai_client import OpenAIEndpoint
+from rlfocal.pool.prompting import Question
 from rlfocal.pool.settings import read_pool
+from rlfocal.pool.stub import Fault, StubServer
+from rlfocal.pool.wrappers.breaker import Circuits
 
 POOL = """
 [endpoints.good]
@@ -77,3 +80,38 @@ def test_keys_are_read_when_it_is_opened_all_of_them_at_once(
             asyncio.run(run())
     monkeypatch.setenv("NO_SUCH_KEY", "a key of some length")
     assert pool.missing_keys() == ()
+
+
+REFUSING = """
+[endpoints.e]
+base_url = "{base_url}"
+
+[[members]]
+name = "stubborn"
+endpoint = "e"
+model = "m"
+"""
+
+
+def test_a_member_that_refuses_everything_is_shut_and_said_with_its_servers_words(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    faults = [Fault("400", message="model m wants a licence")] * 9
+
+    async def go() -> None:
+        async with StubServer(faults=faults) as stub:
+            (tmp_path / "pool.toml").write_text(REFUSING.format(base_url=stub.base_url))
+            pool = read_pool(tmp_path / "pool.toml")
+            async with LivePool(pool, circuits=Circuits(failures=5)) as live:
+                (member,) = live.members
+                for n in range(7):
+                    with pytest.raises(MemberError):
+                        await member.ask(Question(f"{n} + 1?"))
+                assert member.is_shut
+                assert len(stub.bodies) == 5
+
+    asyncio.run(go())
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 1
+    assert "'stubborn' is left alone" in said[0]
+    assert "model m wants a licence" in said[0]
