@@ -18,6 +18,7 @@ from stub_pool import pool_file
 OPERATIONS = [
     ("/v1/chat/completions", "POST"), ("/v1/models", "GET"), ("/v1/models/{name}", "GET"),
     ("/v1/feedback", "POST"), ("/healthz", "GET"), ("/readyz", "GET"),
+    ("/v1/completions", "POST"), ("/v1/responses", "POST"), ("/v1/messages", "POST"),
 ]  # fmt: skip
 WANTED: list[Any] = [
     checks.status_code_conformance, checks.content_type_conformance,
@@ -42,6 +43,15 @@ def described(trained_folder: Any, tmp_path_factory: pytest.TempPathFactory) -> 
             yield served, schema, session
 
 
+def _related(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Turns as they must follow on each other, which no schema can say; the last one asks."""
+    answered = [
+        turn | ({"tool_call_id": "c"} if turn["role"] in ("tool", "function") else {})
+        for turn in turns
+    ]
+    return [*answered, {"role": "user", "content": "3 + 4 ="}]
+
+
 def check(
     described: tuple[Served, Any, requests.Session], path: str, method: str,
     mode: GenerationMode, n_examples: int, start: int = 0,
@@ -59,6 +69,8 @@ def check(
         if path.endswith("completions") and mode is GenerationMode.POSITIVE:
             # Else a name that is made up is refused, and little but that.
             case.body["model"] = MODELS[sum(seen.values()) % len(MODELS)]
+            if path == "/v1/chat/completions":
+                case.body["messages"] = _related(case.body["messages"])
         reply = case.call(session=session, headers=served.headers, timeout=20)
         seen[reply.status_code] += 1
         assert reply.status_code not in OUR_FAULT, reply.text
@@ -75,17 +87,13 @@ def test_replies_are_as_described(described: Any, path: str, method: str) -> Non
     check(described, path, method, GenerationMode.POSITIVE, 40)
 
 
-@pytest.mark.parametrize(
-    ("path", "method"), [("/v1/chat/completions", "POST"), ("/v1/feedback", "POST")]
-)
+@pytest.mark.parametrize(("path", "method"), [o for o in OPERATIONS if o[1] == "POST"])
 def test_what_is_not_as_described_is_refused(described: Any, path: str, method: str) -> None:
     check(described, path, method, GenerationMode.NEGATIVE, 40)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode))
-@pytest.mark.parametrize(
-    ("path", "method"), [("/v1/chat/completions", "POST"), ("/v1/feedback", "POST")]
-)
+@pytest.mark.parametrize(("path", "method"), [o for o in OPERATIONS if o[1] == "POST"])
 def test_many_more_of_both(described: Any, path: str, method: str, mode: GenerationMode) -> None:
     check(described, path, method, mode, 400, start=1)

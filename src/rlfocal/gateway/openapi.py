@@ -7,6 +7,7 @@ from typing import Any
 
 import rlfocal
 from rlfocal.gateway.feedback import FeedbackBody
+from rlfocal.gateway.openapi_dialects import REFUSALS, dialect_paths
 from rlfocal.gateway.wire.body import ChatBody
 
 __all__ = ["describe"]
@@ -94,9 +95,10 @@ def describe() -> dict[str, Any]:
             "/v1/chat/completions": {
                 "post": _operation(
                     "Answer a conversation", _COMPLETION, body=body, events=True,
-                    refusals=(400, 401, 404, 408, 413, 415, 429, 500, 502, 503, 504),
+                    refusals=REFUSALS,
                 )
             },
+            **dialect_paths(_operation, _ERROR),
             "/v1/models": {"get": _operation("List models", _MODELS, refusals=(401, 503))},
             "/v1/models/{name}": {
                 "get": _operation("Show a model", _MODEL, refusals=(401, 404, 503))
@@ -131,12 +133,13 @@ def _operation(
     body: dict[str, Any] | None = None,
     events: bool = False,
     refusals: tuple[int, ...] = (),
+    error: dict[str, Any] = _ERROR,
 ) -> dict[str, Any]:
     good = _content(reply)
     if events:
         # Without a schema: some read it as that of each event, others as that of the whole text.
         good["content"]["text/event-stream"] = {}
-    responses = {"200": good} | {str(status): _content(_ERROR) for status in refusals}
+    responses = {"200": good} | {str(status): _content(error) for status in refusals}
     operation: dict[str, Any] = {"summary": summary, "responses": responses}
     if body is not None:
         content = {"application/json": {"schema": body}}

@@ -48,7 +48,7 @@ class Completions(OpenAi):
                 made.ignore(name)
         made.turn({"role": "user", "content": _prompt(found)}, "prompt")
         made.origins["messages"] = made.origins["messages.0.content"] = "prompt"
-        chat = made.read(members, settings)
+        chat = made.read(members, settings, may_be_several=True)
         return chat, _Writer(chat.include_usage)
 
 
@@ -72,7 +72,9 @@ class _Writer:
     include_usage: bool
 
     def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
-        return self._piece(shape, done.text, done.finish) | {
+        every = enumerate((done, *done.others))
+        return self._head(shape) | {
+            "choices": [_choice(k, one.text, one.finish) for k, one in every],
             "usage": shape.usage(),
             "rlfocal": shape.extension(done, own_s),
         }
@@ -81,16 +83,18 @@ class _Writer:
         return b""
 
     def piece(self, text: str, shape: Shape) -> bytes:
-        return data_event(self._piece(shape, text, None))
+        return self._told(shape, _choice(0, text, None))
 
     def still(self) -> bytes:
         return STILL
 
     def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
-        if done.text and not done.streamed:
-            yield self.piece(done.text, shape)
-        last = self._piece(shape, "", done.finish)
-        yield data_event(last | {"rlfocal": shape.extension(done, own_s)})
+        for k, one in enumerate((done, *done.others)):
+            if one.text and not one.streamed:
+                yield self._told(shape, _choice(k, one.text, None))
+            is_end = k == len(done.others)
+            more = {"rlfocal": shape.extension(done, own_s)} if is_end else {}
+            yield self._told(shape, _choice(k, "", one.finish), more)
         if self.include_usage:
             yield data_event(self._head(shape) | {"choices": [], "usage": shape.usage()})
         yield DONE
@@ -98,12 +102,17 @@ class _Writer:
     def failed(self, shape: Shape, error: ApiError) -> bytes:
         return data_event(error.as_json()) + DONE
 
-    def _piece(self, shape: Shape, text: str, finish: str | None) -> dict[str, Any]:
-        choice = {"text": text, "index": 0, "logprobs": None, "finish_reason": finish}
-        return self._head(shape) | {"choices": [choice]}
+    def _told(
+        self, shape: Shape, choice: dict[str, Any], more: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return data_event(self._head(shape) | {"choices": [choice]} | dict(more or {}))
 
     def _head(self, shape: Shape) -> dict[str, Any]:
         return {
             "id": shape.id, "object": "text_completion", "created": shape.created,
             "model": shape.model,
         }  # fmt: skip
+
+
+def _choice(index: int, text: str, finish: str | None) -> dict[str, Any]:
+    return {"text": text, "index": index, "logprobs": None, "finish_reason": finish}

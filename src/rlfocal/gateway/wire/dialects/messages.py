@@ -12,6 +12,7 @@ from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
 from rlfocal.gateway.wire.dialects.messages_body import translated
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.pool.passed_back import EXTRA
 
 __all__ = ["Messages"]
 
@@ -136,7 +137,9 @@ def _stop(done: Completion) -> str:
 
 
 def _block(call: Mapping[str, Any]) -> dict[str, Any]:
-    return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"]}
+    block = {"type": "tool_use", "id": call["id"], "name": call["function"]["name"]}
+    # Clients that send blocks back as they are so give a member what it wants to see again.
+    return block | {name: call[name] for name in (EXTRA,) if call.get(name)}
 
 
 def _input(call: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from rlfocal.gateway.wire.dialects.translating import (
     text_in,
     unsupported,
 )
+from rlfocal.pool.passed_back import EXTRA
 
 __all__ = ["translated"]
 
@@ -53,8 +54,9 @@ def translated(found: Mapping[str, Any]) -> Translation:
         if found.get(name) is None:
             raise ApiError(400, "missing_parameter", f"'{name}' is missing", param=name)
     made.put("max_tokens", found["max_tokens"], "max_tokens")
-    made.put("stop", found.get("stop_sequences") or None, "stop_sequences")
-    if found.get("system"):
+    stops = found.get("stop_sequences")
+    made.put("stop", None if stops == [] else stops, "stop_sequences")
+    if found.get("system") not in (None, "", []):
         content = _texts(made, found["system"], "system")
         made.turn({"role": "system", "content": content}, "system")
         made.origins["messages.0.content"] = "system"
@@ -96,9 +98,12 @@ def _read_assistant(made: Translation, content: list[Any], path: str) -> None:
         elif kind == "tool_use":
             given = json.dumps(mapped(block.get("input"), f"{where}.input"), ensure_ascii=False)
             function = {"name": text_in(block, "name", where), "arguments": given}
-            calls.append(
-                {"id": text_in(block, "id", where), "type": "function", "function": function}
-            )
+            call: Piece = {
+                "id": text_in(block, "id", where), "type": "function", "function": function,
+            }  # fmt: skip
+            if block.get(EXTRA) is not None:  # what the member that called wants to see again
+                call[EXTRA] = block[EXTRA]
+            calls.append(call)
         elif kind in ("thinking", "redacted_thinking"):
             made.ignore("messages.thinking")
         else:
@@ -172,7 +177,8 @@ def _unread(
 
 
 def _read_format(made: Translation, found: Mapping[str, Any]) -> None:
-    config = mapped(found.get("output_config") or {}, "output_config")
+    given = found.get("output_config")
+    config = {} if given is None else mapped(given, "output_config")
     path, shape = "output_config.format", config.get("format")
     if shape is None:
         path, shape = "output_format", found.get("output_format")
@@ -188,7 +194,8 @@ def _read_format(made: Translation, found: Mapping[str, Any]) -> None:
 
 def _read_tools(made: Translation, found: Mapping[str, Any]) -> None:
     tools = []
-    for k, one in enumerate(listed(found.get("tools") or [], "tools")):
+    given = found.get("tools")
+    for k, one in enumerate(listed([] if given is None else given, "tools")):
         path = f"tools.{k}"
         tool = mapped(one, path)
         if tool.get("type") not in (None, "custom"):

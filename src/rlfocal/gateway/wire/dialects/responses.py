@@ -18,6 +18,7 @@ from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
 from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.pool.passed_back import EXTRA
 
 __all__ = ["Responses"]
 
@@ -203,8 +204,10 @@ def _text(text: str) -> dict[str, Any]:
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = call["function"]
-    return {
+    item = {
         "type": "function_call", "id": f"fc_{secrets.token_hex(12)}",
         "call_id": call.get("id") or f"call_{secrets.token_hex(12)}", "name": function["name"],
         "arguments": function.get("arguments") or "", "status": "completed",
     }  # fmt: skip
+    # Clients that send items back as they are so give a member what it wants to see again.
+    return item | {name: call[name] for name in (EXTRA,) if call.get(name)}

@@ -19,6 +19,7 @@ from rlfocal.gateway.wire.dialects.translating import (
     text_in,
     unsupported,
 )
+from rlfocal.pool.passed_back import EXTRA
 
 __all__ = ["translated"]
 
@@ -123,6 +124,8 @@ def _read_call(made: Translation, item: Mapping[str, Any], path: str) -> None:
         "type": "function",
         "function": function,
     }
+    if item.get(EXTRA) is not None:  # what the member that called wants to see again
+        call[EXTRA] = item[EXTRA]
     last = made.last
     # Calls that follow each other, or what was said with them, are one reply of the model.
     if last is not None and last["role"] == "assistant":

@@ -58,12 +58,25 @@ class Translation:
         if name not in self.ignored:
             self.ignored.append(name)
 
-    def read(self, members: Collection[str], settings: GatewaySettings) -> ChatRequest:
+    def read(
+        self,
+        members: Collection[str],
+        settings: GatewaySettings,
+        *,
+        may_be_several: bool = False,
+    ) -> ChatRequest:
         """Read it.
+
+        Args:
+            members: names by which members can be asked.
+            settings: limits.
+            may_be_several: whether a reply has room for more than one.
 
         Raises:
             ApiError: naming the field as the client called it.
         """
+        if not may_be_several and self.body.get("n") not in (None, 1):
+            raise unsupported("n", "replies of this endpoint hold one; use /v1/chat/completions")
         try:
             chat = request_of(self.body, members, settings)
         except ApiError as exc:
