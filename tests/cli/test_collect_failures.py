@@ -76,10 +76,11 @@ def test_the_table_fits_eighty_columns_and_says_why(
     assert WORDS in said
 
 
+@pytest.mark.parametrize("status", ["401", "402", "403"])
 def test_a_member_that_was_given_up_is_named_with_the_reason(
-    run: Run, tmp_path: Path, narrow: int
+    run: Run, tmp_path: Path, narrow: int, status: str
 ) -> None:
-    with faulty([Fault("401", message="this key is no more")] * 99) as stub:
+    with faulty([Fault(status, message="this key is no more")] * 99) as stub:
         command = make(tmp_path, stub.base_url)
         ran = run(*command)
         assert ran.code == 3

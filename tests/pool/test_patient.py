@@ -239,7 +239,7 @@ def test_a_call_that_alone_is_refused_fails_alone(virtually: Virtually) -> None:
         first = asyncio.create_task(flood(endpoint, 1))
         others = []
         for k in range(1, 200):
-            await asyncio.sleep(1)
+            await asyncio.sleep(4)
             others.append(await endpoint.send(asked(str(k)), timeout_s=5))
         [error] = await first
         assert isinstance(error, MemberError)
@@ -269,6 +269,24 @@ def test_one_models_limit_does_not_hold_up_another_on_its_server(virtually: Virt
         assert all(isinstance(reply, Response) for reply in replies)
         assert await running
         assert endpoint.opens_in_s("free") == 0
+
+    virtually(go())
+
+
+@pytest.mark.parametrize("tells", [True, False])
+@pytest.mark.parametrize("counts_refused", [False, True])
+def test_models_that_share_a_tight_limit_are_all_answered_in_the_end(
+    virtually: Virtually, tells: bool, counts_refused: bool
+) -> None:
+    """180 calls of six models at nine a minute: twenty minutes, in which each has to wait."""
+
+    async def go() -> None:
+        server = Server(n=3, tells=tells, counts_refused=counts_refused)
+        endpoint = patient(server)
+        names = [f"m{k}" for k in range(6)]
+        replies = await asyncio.gather(*(flood(endpoint, 30, model=name) for name in names))
+        assert all(isinstance(reply, Response) for row in replies for reply in row)
+        assert now() < 6 * 20 * 60
 
     virtually(go())
 
@@ -437,7 +455,9 @@ def test_requests_a_minute_count_repeats_as_well(virtually: Virtually) -> None:
     virtually(go())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 @given(
     n=st.integers(1, 12),
     window_s=st.floats(1, 90),

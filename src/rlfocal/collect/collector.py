@@ -143,10 +143,10 @@ class Collector:
             self._writer.store_now()
             raise
         finally:
+            self.tally.unsettled_usd = self._unsettled_usd()
             self._database.give_room_back()
             with contextlib.suppress(DatabaseError):  # a claim of a process that ended is none
                 self._database.release(None, self._owner)
-        self.tally.unsettled_usd = self._unsettled_usd()
         if self._writer.trouble is not None:
             raise self._trouble(self._writer.trouble)
         if self._feed.n_passes > 1:  # others had claimed some; who answered them stands nowhere

@@ -13,10 +13,11 @@ import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from rlfocal.errors import Failure, MemberError
 
-__all__ = ["Gate", "duration"]
+__all__ = ["Gate", "Pulse", "duration"]
 
 _FIRST_WAIT_S = 1.0
 _MOST_WAIT_S = 60.0
@@ -27,20 +28,37 @@ _TICK_S = 0.001
 """Timers are no more exact than that."""
 
 
+@dataclass
+class Pulse:
+    """When a server last answered, whichever of its models was asked."""
+
+    answered_at: float = -math.inf
+    """By the clock of its gates."""
+
+
 class Gate:
     """Lets requests through.
 
     Args:
         most: requests let through at once while nobody is refused.
-        patience_s: seconds without an answer, from the first refusal to the next try; a longer
-            wait is not waited for, and the gate stays shut.
+        patience_s: seconds without an answer of the server, from the first refusal to the next try;
+            a longer wait is not waited for, and the gate stays shut.
         rng: draws waits, so that several processes do not come back together.
         clock: seconds that only grow; the event loop's, or one that runs like it.
+        pulse: shared by the gates of one server: its limit may be one for all its models, and while
+            others are answered it is worth waiting.
     """
 
     def __init__(
-        self, most: int, *, patience_s: float, rng: random.Random, clock: Callable[[], float]
+        self,
+        most: int,
+        *,
+        patience_s: float,
+        rng: random.Random,
+        clock: Callable[[], float],
+        pulse: Pulse | None = None,
     ) -> None:
+        self._pulse = pulse or Pulse()
         self._most, self._patience_s, self._rng, self._clock = most, patience_s, rng, clock
         self._room = self._target = float(most)
         """Requests let through at once, and how many it comes back to quickly."""
@@ -87,6 +105,7 @@ class Gate:
 
     def answered(self, n_closed: int) -> None:
         """A request was answered, let through when the gate had been closed so often: more may."""
+        self._pulse.answered_at = self._clock()
         if n_closed < self._n_closed:
             return  # it was under way before anybody was refused
         self._since, self._n_refused = None, 0
@@ -118,7 +137,7 @@ class Gate:
         self._opens_at = max(self._opens_at, now + wait)
         if self._shut:
             raise self._not_sent()
-        since = now if self._since is None else self._since
+        since = max(now if self._since is None else self._since, self._pulse.answered_at)
         if self._opens_at - since > self._patience_s:
             self._give_up(error, wait, now - since)
 

@@ -15,7 +15,7 @@ from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.told import Told
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
-from rlfocal.pool.wrappers.gate import Gate, duration
+from rlfocal.pool.wrappers.gate import Gate, Pulse, duration
 from rlfocal.pool.wrappers.limits import Turns
 from rlfocal.pool.wrappers.retry import drawn_wait
 
@@ -23,7 +23,7 @@ __all__ = ["Patient"]
 
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 30.0
 """Between attempts, as those of `Retrying`."""
-_OFTEN = 5
+_OFTEN = 100
 """Refusals of one request after which it may be the request that is refused, not the server that is
 busy: too long for what a minute allows, for one."""
 
@@ -86,6 +86,7 @@ class Patient(Wrapper):
         self._concurrency, self._attempts, self._patience_s = concurrency, attempts, patience_s
         self._rng, self._clock = rng, clock
         self._gates: dict[str, Gate] = {}
+        self._pulse = Pulse()
         self._stopped = asyncio.Event()
 
     def opens_in_s(self, model: str) -> float:
@@ -183,7 +184,11 @@ class Patient(Wrapper):
         gate = self._gates.get(model)
         if gate is None:
             gate = self._gates[model] = Gate(
-                self._concurrency, patience_s=self._patience_s, rng=self._rng, clock=self._clock
+                self._concurrency,
+                patience_s=self._patience_s,
+                rng=self._rng,
+                clock=self._clock,
+                pulse=self._pulse,
             )
             if self._stopped.is_set():
                 gate.shut("stopped")
