@@ -117,7 +117,7 @@ SENT: dict[str, tuple[dict[str, Any], tuple[str, ...], list[str]]] = {
     ),
     "a call with more": (
         tooled(CALLED | CACHED | {"index": 0, "provider_specific_fields": {"x": 1}}, RESULT), BOTH,
-        ["messages[].tool_calls[].cache_control", "messages[].tool_calls[].provider_specific_fields"],
+        [f"messages[].tool_calls[].{n}" for n in ("cache_control", "provider_specific_fields")],
     ),
     "an old call of a function": (
         {"messages": [
@@ -177,7 +177,9 @@ SENT: dict[str, tuple[dict[str, Any], tuple[str, ...], list[str]]] = {
          "prompt_cache_retention"],
     ),
     "no log-probabilities": ({"top_logprobs": 0, "logprobs": False}, BOTH, []),
-    "log-probabilities": ({"top_logprobs": 3, "logprobs": True}, BOTH, ["logprobs", "top_logprobs"]),
+    "log-probabilities": (
+        {"top_logprobs": 3, "logprobs": True}, BOTH, ["logprobs", "top_logprobs"],
+    ),
     "five stops": ({"stop": ["a", "b", "c", "d", "e"]}, ALL, ["stop"]),
     "five stops by name": ({"stop": ["a", "b", "c", "d", "e"]}, NAMED, []),
     "no tools": ({"tools": [], "tool_choice": "auto"}, BOTH, ["tool_choice"]),
@@ -195,7 +197,8 @@ SENT: dict[str, tuple[dict[str, Any], tuple[str, ...], list[str]]] = {
         {"messages": [{"role": "system", "content": "3 + 4 ="}]}, BOTH, [],
     ),
     "the assistant's beginning": (
-        {"messages": [USER, {"role": "assistant", "content": "That is", "prefix": True}]}, NAMED, [],
+        {"messages": [USER, {"role": "assistant", "content": "That is", "prefix": True}]}, NAMED,
+        [],
     ),
 }  # fmt: skip
 

@@ -1,0 +1,147 @@
+"""Names of fields: what could say where a request goes is found, however it is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.wire.body import ChatBody
+from rlfocal.gateway.wire.fields import Told, is_shallow, names_a_server, refuse_names, sort_out
+
+SERVERS = """
+api_base base_url api_key host url endpoint proxy headers extra_headers extra_body extra_query
+default_headers model_list fallbacks context_window_fallbacks custom_llm_provider provider providers
+organization litellm_params litellm_metadata user_config mock_response num_retries timeout plugins
+transforms route models guardrails callbacks success_callback vertex_credentials
+aws_bedrock_runtime_endpoint aws_access_key_id azure_ad_token client http_client cache kwargs
+baseURL apiKey OPENAI_API_KEY x-api-key Authorization openai_organization serverUrl API_BASE
+api-base APIBase baseurl apikey auth_token access_token server_port http_proxy https_proxy
+socks_proxy webhookUrl
+callback_url mcp_servers openai_project upstream_url image_url hostName domain_name client_secret
+"""
+HARMLESS = """
+top_k min_p top_a typical_p tfs_z repetition_penalty repeat_penalty mirostat dry_multiplier
+chat_template_kwargs thinking enable_thinking thinking_budget reasoning include_reasoning verbosity
+guided_json guided_regex guided_choice structured_outputs grammar json_schema ignore_eos min_tokens
+stop_token_ids skip_special_tokens add_generation_prompt continue_final_message prompt_logprobs
+priority request_id return_token_ids length_penalty early_stopping cache_prompt n_probs samplers
+safe_prompt random_seed prompt_mode prompt_cache_key prompt_cache_retention safety_identifier
+service_tier search_parameters enable_search do_sample regex separate_reasoning bad_words keywords
+allowed_token_ids user_id conversation_id tags cache_control annotations tool_name name status id
+additional_kwargs response_metadata provider_specific_fields providerMetadata thoughtSignature
+"""
+
+
+@pytest.mark.parametrize("name", SERVERS.split())
+def test_a_name_of_a_server_is_found(name: str) -> None:
+    assert names_a_server(name)
+
+
+@pytest.mark.parametrize("name", HARMLESS.split())
+def test_other_names_are_harmless(name: str) -> None:
+    assert not names_a_server(name)
+
+
+def written(words: list[str], manner: str) -> str:
+    if manner == "camel":
+        return words[0] + "".join(word.title() for word in words[1:])
+    if manner == "pascal":
+        return "".join(word.title() for word in words)
+    joined = manner[-1].join(words)
+    return joined.upper() if manner.startswith("upper") else joined
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    before=st.lists(st.sampled_from(["my", "openai", "llm", "default", "x", "remote"]), max_size=2),
+    core=st.sampled_from(
+        [["api", "key"], ["base", "url"], ["endpoint"], ["proxy"], ["host"], ["secret"],
+         ["auth", "token"], ["headers"], ["server"], ["credentials"], ["authorization"]]
+    ),
+    after=st.lists(st.sampled_from(["name", "list", "path", "env"]), max_size=1),
+    manner=st.sampled_from(["camel", "pascal", "_", "-", "upper_", "upper-", "."]),
+)  # fmt: skip
+def test_words_are_found_in_any_writing(
+    before: list[str], core: list[str], after: list[str], manner: str
+) -> None:
+    assert names_a_server(written([*before, *core, *after], manner))
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.text(max_size=400))
+def test_any_text_may_be_a_name(name: str) -> None:
+    assert names_a_server(name) in (True, False)
+
+
+nested = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=10,
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(value=nested, by_name=st.booleans(), where=st.integers(0, 6))
+def test_a_key_is_found_at_any_depth_of_what_is_passed_on(
+    value: Any, by_name: bool, where: int
+) -> None:
+    buried: Any = {"api_key": value}
+    for k in range(where):
+        buried = [value, buried] if k % 2 else {"a": buried}
+    with pytest.raises(ApiError) as refused:
+        sort_out({"top_k": buried}, ChatBody.model_fields, Told(), by_name=by_name)
+    assert refused.value.param == "top_k...api_key"
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+def test_each_field_is_passed_on_or_told(by_name: bool) -> None:
+    fields = {
+        "top_k": 4, "max_token": 5, "max_new_tokens": 9, "customLogitProcessor": "x", "best_of": 1,
+        "deep": [[[[[[1]]]]]],
+    }  # fmt: skip
+    told = Told()
+    passed = sort_out(fields, ChatBody.model_fields, told, by_name=by_name)
+    assert passed.keys() == ({"top_k", "deep"} if by_name else set())
+    assert {*passed, *told.names} == fields.keys()
+    assert len(told.names) + len(passed) == len(fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("best_of", 2, "n"), ("use_beam_search", True, "n"), ("functions", [], "tools"),
+        ("system", "x", "messages"), ("prompt", "x", "messages"), ("input", "x", "messages"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_passed_over_is_refused_with_its_remedy(
+    name: str, value: Any, remedy: str
+) -> None:
+    with pytest.raises(ApiError, match=remedy) as refused:
+        sort_out({name: value}, ChatBody.model_fields, Told(), by_name=True)
+    assert (refused.value.code, refused.value.param) == ("unknown_parameter", name)
+
+
+def test_the_known_are_never_refused_and_what_is_told_is_bounded() -> None:
+    refuse_names(ChatBody.model_fields, ChatBody.model_fields)
+    told = Told()
+    for k in range(1000):
+        told.add(f"{k}" + "x" * 1000)
+    assert len(told.names) == 64
+    assert max(map(len, told.names)) == 128
+
+
+def test_depth_is_counted_by_levels() -> None:
+    def deep(n: int) -> Any:
+        value: Any = 1
+        for _ in range(n):
+            value = [value]
+        return value
+
+    assert is_shallow(deep(63))
+    assert not is_shallow(deep(64))
