@@ -40,6 +40,9 @@ _REMEDY: Mapping[str, str] = {
 }  # fmt: skip
 
 
+_ASKED_AGAIN = " (a new key: replies stored before are asked again)"
+_UNKEYED = ("stream", "stream_options")
+"""What changes no reply; see `Words.changes`."""
 _SETTINGS: Mapping[str, str] = {
     **{name: name for name in ("temperature", "top_p", "seed", "stop")},
     **dict.fromkeys(("logprobs", "top_logprobs"), "n_logprobs"),
@@ -236,7 +239,7 @@ def _told(before: _Learned, now: _Learned) -> list[str]:
         held = " (replies are cut at stop here)" if name == "stop" else ""
         told.append(
             f"does not take '{name}', which is left out from now on{held}; to have it so at once: "
-            f'drop = ["{name}"] in the pool file'
+            f'drop = ["{name}"] in the pool file{"" if name in _UNKEYED else _ASKED_AGAIN}'
         )
     for old, new in now.renamed[len(before.renamed) :]:
         told.append(
@@ -246,7 +249,7 @@ def _told(before: _Learned, now: _Learned) -> list[str]:
     for was, then in now.system_as[len(before.system_as) :]:
         told.append(
             f"does not take turns of the role '{was}', which are sent as those of '{then}' from "
-            f'now on; to have it so at once: system_as = "{then}" in the pool file'
+            f'now on; to have it so at once: system_as = "{then}" in the pool file{_ASKED_AGAIN}'
         )
     if now.most_logprobs != before.most_logprobs:
         told.append(
