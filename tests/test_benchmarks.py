@@ -54,6 +54,15 @@ TABLE: Mapping[str, Quick] = {
         "DATA --only 'focal none' --seeds 1 --quick",
         (rf"^rl-focal +.*{NUMBER}", rf"^posterior-threshold .*{NUMBER} \[", r"^focal none .* \["),
     ),
+    "clients.py": Quick(
+        "--quick",
+        tuple(
+            rf"^\| {mode}, {n} in flight \| {name} \| {NUMBER} \({NUMBER} to {NUMBER}\) \|$"
+            for mode in ("whole", "streamed")
+            for n in (1, 16)
+            for name in ("rlfocal", "openai, aiohttp", "openai, httpx2")
+        ),
+    ),
     "collecting.py": Quick(
         "--calls 80 --many 400",
         (
@@ -187,6 +196,13 @@ TABLE: Mapping[str, Quick] = {
             rf"^at mean calls( +{NUMBER}){{5}}$",
             rf"^max_rounds 2 .*{NUMBER} \({NUMBER}\) r{NUMBER}",
             rf"^( +{NUMBER}){{4}}  \S+",
+        ),
+    ),
+    "seeds.py": Quick(
+        "--quick",
+        (
+            rf"^one seed \(before\)( +{NUMBER}){{4}}  \d",
+            rf"^a seed for each question( +{NUMBER}){{4}}  \d",
         ),
     ),
     "simulator.py": Quick(

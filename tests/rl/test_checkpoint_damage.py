@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
-from tests.support.spoiling import spoiled
+from spoiling import spoiled
 from torch import Tensor
 
 from rlfocal.errors import CheckpointError
@@ -44,7 +44,7 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     pool = PoolModel(accuracy=[[0.8, 0.6], [0.5, 0.7]], correlation=0.2)
     raw = build_table(simulate(pool, 60, rng=np.random.default_rng(0)), encode=ENCODER)
     calibration, table = calibrate(raw)
-    folder = tmp_path_factory.mktemp("sound") / request.param
+    folder: Path = tmp_path_factory.mktemp("sound") / request.param
     strategy = fitted(request.param, table)
     save_checkpoint(folder, strategy, table, calibration, encoder_spec=ENCODER.spec, seed=0)
     load_checkpoint(folder)

@@ -136,6 +136,7 @@ def promote(
 ) -> None:
     """Let a shadow decide from now on, if it is surely better than the live policy."""
     from rlfocal.gateway.store import Event, open_store
+    from rlfocal.rl.checkpoint import load_checkpoint
 
     _require(db)
     now = time.time()
@@ -148,6 +149,7 @@ def promote(
             raise ConfigError(f"shadow {shadow.id} is not promoted: {reason}")
         if not (Path(shadow.path) / "checkpoint.json").is_file():
             raise ConfigError(f"shadow {shadow.id}: {shadow.path} holds no checkpoint any more")
+        load_checkpoint(Path(shadow.path))  # what cannot be served is not promoted
         store.log.set_policy(connection, shadow.id, state="live")
         what = {"policy": shadow.id, "before": live.id, "forced": reason is not None}
         store.log.add_event(connection, Event(kind="policy promoted", what=what, created_at=now))
