@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = ["EventReader", "loads"]
 
+_DECODER = json.JSONDecoder(strict=False)
 _FIELD = re.compile(rb"(data|event|id|retry)(?::|$)")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _ALIVE = re.compile(
@@ -34,7 +35,7 @@ def loads(text: str | bytes | bytearray) -> Any:
     if not isinstance(text, str):
         text = text.decode("utf-8-sig", "replace")
     try:
-        return json.loads(text, strict=False)
+        return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -58,6 +58,8 @@ class Pieces:
 
     def take(self, found: Any, event: str = "") -> None:
         """Take one event's JSON."""
+        if not found:
+            return
         if isinstance(found, list):
             for item in found[:64]:
                 self.take(item, event)

@@ -30,7 +30,7 @@ _PART = rf"\d{{1,15}}(?:\.\d{{1,15}})?\s?{_UNIT}(?![a-z])"
 _PARTS = re.compile(rf"(\d{{1,15}}(?:\.\d{{1,15}})?)\s?({_UNIT})(?![a-z])", re.IGNORECASE)
 _DURATION = re.compile(rf"(?:{_PART}[\s,]*(?:and\s)?)+", re.IGNORECASE)
 _IN_WORDS = re.compile(
-    rf"(?:try again|retry|retrying|wait|resets?|available|back off)[^0-9]{{0,24}}"
+    rf"(?:try again|retry|retrying|wait|resets?|available|back off)[^0-9.;]{{0,24}}"
     rf"((?:{_PART}[\s,]*(?:and\s)?)+)",
     re.IGNORECASE,
 )

@@ -1,0 +1,105 @@
+"""What a reply took: counted in all forms, and not known rather than free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlfocal.pool.replies.usage import Usage, merged, read_usage, usages_of
+
+
+def counts(**usage: Any) -> tuple[int | None, int | None]:
+    found = read_usage(usage, has_output=True)
+    return found.n_prompt, found.n_completion
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, (10, 5)),
+        ({"prompt_tokens": 10.0, "completion_tokens": "5"}, (10, 5)),
+        ({"input_tokens": 10, "output_tokens": 5}, (10, 5)),
+        ({"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 331}, (12, 319)),
+        ({"prompt_tokens": 12, "total_tokens": 40}, (12, 28)),
+        ({"completion_tokens": 5, "total_tokens": 15}, (10, 5)),
+        ({"total_tokens": 15}, (None, None)),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, (None, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 9}, (9, None)),
+        ({"prompt_tokens": 12, "completion_tokens": 2, "reasoning_tokens": 300}, (12, 302)),
+        (
+            {"prompt_tokens": 12, "completion_tokens": 302, "total_tokens": 314,
+             "completion_tokens_details": {"reasoning_tokens": 300}},
+            (12, 302),
+        ),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 3}, (10, 5)),
+        ({"prompt_tokens": -1, "completion_tokens": 5.5}, (None, None)),
+        ({"prompt_tokens": 2**31, "completion_tokens": True}, (None, None)),
+        ({}, (None, None)),
+    ],
+)  # fmt: skip
+def test_tokens_by_hand(usage: dict[str, Any], expected: tuple[int | None, int | None]) -> None:
+    assert counts(**usage) == expected
+
+
+def test_nothing_said_may_take_nothing() -> None:
+    usage = {"prompt_tokens": 9, "completion_tokens": 0}
+    assert read_usage(usage, has_output=False) == Usage(9, 0)
+
+
+@pytest.mark.parametrize(
+    ("usage", "dollars"),
+    [
+        ({"cost": 0.0015}, 0.0015),
+        ({"cost": "0.0015"}, 0.0015),
+        ({"cost": {"total_cost": 0.006, "currency": "usd"}}, 0.006),
+        ({"estimated_cost": 0.02}, 0.02),
+        ({"cost": 0}, None),
+        ({"cost": 0.0, "cost_details": {"upstream_inference_cost": 0.0123}}, 0.0123),
+        ({"cost": 0.5, "is_byok": True, "cost_details": {"upstream_inference_cost": 1}}, 1.5),
+        ({"cost": 0.5, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.5}}, 0.5),
+        ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0}}, None),
+        ({"cost": 0.1, "cost_details": {"upstream_inference_cost": None}}, 0.1),
+        ({"cost": -1}, None),
+        ({"cost": 1e9}, None),
+        ({"cost": float("nan")}, None),
+        ({"cost": True}, None),
+    ],
+)
+def test_dollars_by_hand(usage: dict[str, Any], dollars: float | None) -> None:
+    assert read_usage(usage, has_output=True).cost_usd == dollars
+
+
+def test_it_is_found_in_all_its_places() -> None:
+    usage = {"prompt_tokens": 1}
+    for found in ({"usage": usage}, {"x_groq": {"usage": usage}}, {"choices": [{"usage": usage}]}):
+        assert usages_of(found) == [usage]
+    assert usages_of({"usage": [1], "x_groq": 3, "choices": [None]}) == []
+
+
+def test_what_grows_counts_once_and_never_shrinks() -> None:
+    pieces = [{"prompt_tokens": 9, "completion_tokens": n, "cost": None} for n in (1, 2, 3)]
+    whole = {"prompt_tokens": 9, "completion_tokens": 3}
+    assert merged(pieces) == whole
+    assert merged([*pieces, {"prompt_tokens": 0, "completion_tokens": 0}]) == whole
+
+
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text("0123456789.", max_size=12)
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "cost",
+                         "reasoning_tokens", "input_tokens"]),
+        VALUES,
+    )
+)  # fmt: skip
+def test_any_usage_is_counts_within_reason_or_not_known(usage: dict[str, Any]) -> None:
+    found = read_usage(usage, has_output=True)
+    for count in (found.n_prompt, found.n_completion):
+        assert count is None or (type(count) is int and 0 < count < 2**32)
+    assert found.cost_usd is None or 0 < found.cost_usd < 1e7
