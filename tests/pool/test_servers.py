@@ -327,6 +327,7 @@ def test_one_model_has_its_own_price_at_each_endpoint(tmp_path: Path) -> None:
     [
         ("[prices.gpt-4.1-mini]", "gpt-4.1-mini"),
         ("[prices.a.b.c]", "a.b.c"),
+        ("[prices.gpt-4]\nprompt = 1\ncompletion = 2\n[prices.gpt-4.1]", "gpt-4.1"),
     ],
 )
 def test_a_price_whose_name_lacks_quotes_is_told_so(tmp_path: Path, header: str, name: str) -> None:

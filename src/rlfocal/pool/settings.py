@@ -276,11 +276,10 @@ def _tables(found: dict[str, Any], name: str, path: Path) -> dict[str, dict[str,
 
 
 def _price(model: str, values: dict[str, Any], path: Path) -> PriceSettings:
-    whole = model
-    inner = values
-    while isinstance(deeper := next(iter(inner.values()), None), dict):
-        # A name with a point in it and without quotes is a path to TOML.
-        whole, inner = f"{whole}.{next(iter(inner))}", deeper
+    whole, inner = model, values
+    # A name with a point in it and without quotes is a path to TOML.
+    while deeper := next((name for name, v in inner.items() if isinstance(v, dict)), None):
+        whole, inner = f"{whole}.{deeper}", inner[deeper]
     if whole != model:
         raise ConfigError(
             f"{path}: prices.{whole}: a name with a point in it needs quotes; quote it: "
