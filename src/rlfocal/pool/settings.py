@@ -327,8 +327,8 @@ def _as_served(member: MemberSettings, endpoint: EndpointSettings, where: str) -
     for name in OWN_SAMPLERS:
         if getattr(member, name) is not None:
             raise ConfigError(
-                f"{where}: {name}: is a setting of members on llama-cpp endpoints; leave it out, or "
-                f"send it by extra_body = {{ {name} = ... }}"
+                f"{where}: {name}: is a setting of members on llama-cpp endpoints; leave it out, "
+                f"or send it by extra_body = {{ {name} = ... }}"
             )
     return member
 
