@@ -79,6 +79,8 @@ class Habits:
         self._script = script
         self.bodies: list[dict[str, Any]] = []
         self.heads: list[Mapping[str, str]] = []
+        self.writers: list[asyncio.StreamWriter] = []
+        """One for each connection."""
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -90,6 +92,7 @@ class Habits:
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
