@@ -135,6 +135,15 @@ TABLE: Mapping[str, Quick] = {
         ),
         judges_speed=True,
     ),
+    "gateway_availability.py": Quick(
+        "--quick --seconds 4",
+        (
+            rf"^\| \d+ bodies of a weak key .*\| now +(\| {NUMBER} +){{4}}\| \d+ of \d+",
+            rf"^\| \d+ idle connections .*\| now +(\| {NUMBER} +){{4}}\| \d+ of \d+",
+            rf"^\| \d+ streams that nobody reads +\| now +(\| {NUMBER} +){{4}}\| \d+ of \d+",
+        ),
+        judges_speed=True,
+    ),
     "gateway_faults.py": Quick(
         "--requests 60 --rate 20 --training 120 --settle 1",
         (
@@ -152,6 +161,14 @@ TABLE: Mapping[str, Quick] = {
             r"^\| judgements failed +\| 0 of \d+ .*\| ok +\|$",
             rf"^\| memory, fitted growth +\| {NUMBER}",
             r"^MB every 1 s:( \d+){4}",
+        ),
+        judges_speed=True,
+    ),
+    "gateway_stalls.py": Quick(
+        "--quick --repeats 1",
+        (
+            rf"^\| a prompt of 3\d\d kB, .*\| now +(\| {NUMBER} +){{5}}\| 200",
+            rf"^longest the loop was busy at a stretch: {NUMBER} ms",
         ),
         judges_speed=True,
     ),
