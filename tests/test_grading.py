@@ -46,6 +46,16 @@ def test_choices_by_reply_and_by_option_scores() -> None:
     assert Grader().grade(asked, SCORED, Response("A")) == Grade(None, 0.0, None)
 
 
+def test_a_letter_that_is_not_told_is_a_bound_and_never_the_answer() -> None:
+    asked = query("C", ["iron", "water", "air"])
+    # C is told, and is the least likely of all that is: A and B are at most as likely.
+    reply = Response("x", first_logprobs={"x": -0.5, "C": -2.0})
+    assert Grader().grade(asked, SCORED, reply) == Grade("C", 1.0, (-2.0, -2.0, -2.0), 2)
+    nothing = Response("x", first_logprobs={"A": float("-inf"), "B": -0.1})
+    assert Grader().grade(asked, SCORED, nothing).choice_scores == (-103.0, -0.1, -103.0)
+    assert Grader().grade(asked, SCORED, nothing).n_bounds == 1
+
+
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'number'"):
         Grader("numbr")

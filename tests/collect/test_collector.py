@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -364,6 +365,27 @@ def test_samples_are_asked_with_seeds_of_their_own(tmp_path: Path, database: Dat
     assert len({body["seed"] for body in bodies}) == 9  # for each question, too
     rows = export_dataset(database).responses.to_pylist()
     assert all(len(row["samples"]) == 3 for row in rows)
+
+
+def test_scores_that_are_bounds_are_counted_and_none_is_below_all(
+    tmp_path: Path, database: Database
+) -> None:
+    def tells(body: Mapping[str, Any]) -> Said:
+        one = "logprobs" in body and prompt_of(body).startswith("Which is wet?")
+        return Said("5", logprobs={" B": -0.5} if one else {"A": -0.1, "B": -math.inf})
+
+    async def run() -> Tally:
+        async with StubServer(tells) as stub:
+            tally, _ = await collect(pool_of(tmp_path, stub.base_url), database)
+            return tally
+
+    tally = asyncio.run(run())
+    assert tally.complete
+    assert tally.n_bounded == 1
+    rows = export_dataset(database).responses.to_pylist()
+    (scores,) = [row["choice_scores"] for row in rows if row["choice_scores"]]
+    assert scores[1] == -0.5
+    assert -1.5 < scores[0] < -0.5  # what is left over: 1 - exp(-0.5)
 
 
 def test_samples_of_a_member_that_always_says_the_same_are_refused(

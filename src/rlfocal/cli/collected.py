@@ -125,7 +125,7 @@ def _table(console: Console, figures: Mapping[str, Any], *, cost: str = "dollars
     console.print(table)
 
 
-_ONLY_IF_ANY = {"n_lost", "lost_usd"}
+_ONLY_IF_ANY = {"n_bounded", "n_lost", "lost_usd"}
 _LABELS = {
     "n_calls_in_all": "calls in all", "n_calls": "calls", "n_stored": "stored already",
     "n_failed": "failed before (--retry-failed asks again)",
@@ -136,5 +136,6 @@ _LABELS = {
     "unpriced": "unpriced members", "n_skipped": "failed before (--retry-failed asks again)",
     "n_answered": "answered now", "failures": "failed now",
     "n_attempted": "asked now", "n_unpriced": "unpriced replies", "stopped": "stopped",
+    "n_bounded": "replies that do not tell every option's letter (docs: option scores)",
     "n_lost": "replies that could not be stored", "lost_usd": "dollars paid for them",
 }  # fmt: skip

@@ -249,6 +249,7 @@ class Collector:
     def _graded(self, call: Call, reply: Response) -> StoredResponse:
         query, member = self._plan.queries[call.query], self._plan.members[call.member]
         grade = self._grader.grade(query, member.settings, reply)
+        self.tally.n_bounded += grade.n_bounds > 0
         return StoredResponse(
             query_key=call.query_key,
             query_id=query["query_id"],

@@ -49,6 +49,8 @@ class Tally:
     """What failed attempts may cost at most, nobody told whether they are on the bill; and replies
     whose server has not counted their tokens."""
     n_unpriced: int = 0
+    n_bounded: int = 0
+    """Replies with option scores of which some are bounds: the letter was not among the tokens."""
     n_lost: int = 0
     """Replies that came and could not be stored."""
     lost_usd: float = 0.0
