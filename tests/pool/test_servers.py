@@ -252,6 +252,17 @@ def test_a_key_in_the_file_is_refused_and_never_shown(tmp_path: Path, endpoint: 
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.parametrize("name", ["x-portkey-provider", "openai-organization", "HTTP-Referer"])
+def test_other_headers_may_stand_in_the_file(tmp_path: Path, name: str) -> None:
+    pool_of(tmp_path, f'headers = {{ "{name}" = "openai" }}')
+
+
+@pytest.mark.parametrize("name", ["x-api-key", "apiKey", "X-Auth-Token", "Cookie", "client_secret"])
+def test_headers_that_are_keys_may_not(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="keys never stand in a pool file"):
+        pool_of(tmp_path, f'headers = {{ "{name}" = "openai" }}')
+
+
 def test_an_address_with_a_query_says_where_that_belongs(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="belongs into query, such as"):
         pool_of(tmp_path, base_url="http://a.example/v1?api-version=2024")

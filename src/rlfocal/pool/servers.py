@@ -31,7 +31,11 @@ _INLINE_KEYS = {
     "key", "api_key", "api-key", "apikey", "token", "access_token", "secret", "password",
     "authorization",
 }  # fmt: skip
-_SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|auth|cookie|credential|signature")
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[-_.])(?:api|access|auth|client|private|secret|subscription)?"
+    r"(?:keys?|tokens?|secrets?|password|passwd|authorization|cookies?|credentials?|sig|signature)"
+    r"(?:$|[-_.])"
+)
 _SECRET_VALUE = re.compile(
     r"(?i)\b(?:bearer|basic)\s+\S{12}|\b(?:sk|gsk|pk|hf|xai|ghp)[-_][\w-]{16}|\bAIza[\w-]{16}"
 )
