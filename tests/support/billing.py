@@ -21,7 +21,7 @@ Habit = Literal[
     "500", "429", "400", "cut", "broken-json", "empty", "hang",
 ]  # fmt: skip
 HABITS: tuple[Habit, ...] = get_args(Habit)
-COUNTED: tuple[Habit, ...] = ("plain", "thinks", "tells-cost")
+COUNTED: tuple[Habit, ...] = ("plain", "thinks", "tells-cost", "floats", "free")
 """With these nothing fails, and every token stands in the reply."""
 _FREE = ("429", "400")
 _GRACE_S = 60.0

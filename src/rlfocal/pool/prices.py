@@ -104,6 +104,7 @@ def most_prompt_tokens(request: Request) -> int:
     n_bytes = sum(len(m.content.encode("utf-8", "surrogatepass")) for m in request.messages)
     also = [request.extra, *(m.extra for m in request.messages)]
     n_bytes += sum(len(json.dumps(part)) for part in also if part)  # more than they are in UTF-8
-    n_images = sum(part.get("type") != "text" for m in request.messages for part in m.parts)
+    parts = [part for m in request.messages for part in m.parts]
+    n_images = len([part for part in parts if part.get("type") != "text"])
     around = _PER_CALL + _PER_MESSAGE * len(request.messages)
     return around + n_bytes + _PER_IMAGE * n_images
