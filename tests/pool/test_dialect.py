@@ -338,6 +338,13 @@ def test_a_refused_temperature_does_not_touch_another_one() -> None:
     assert [body.get("temperature") for body in picky.bodies] == [0, None, 0.7, None]
 
 
+def test_who_takes_one_temperature_only_is_told_none() -> None:
+    words = says("'temperature' does not support 0.7 with this model. Only the default (1) value")
+    picky = Picky(lambda body: (400, words) if body.get("temperature", 1) != 1 else None)
+    ask(picky, *(replace(ASKED, temperature=t) for t in (0.7, 0.0, 0.3)))
+    assert [body.get("temperature") for body in picky.bodies] == [0.7, None, None, None]
+
+
 def test_streams_go_on_without_what_is_refused() -> None:
     words = says("Extra inputs are not permitted, field: 'stream_options'")
     picky, told = Picky(having("stream_options", words)), []

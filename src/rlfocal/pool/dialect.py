@@ -190,7 +190,7 @@ class Attempt:
         for name in refusal.names:
             if name == words.max_tokens_field:
                 more = more.with_all_of(self._other_limit(name, refusal.instead))
-            elif name == "temperature" and name not in words.kept:
+            elif name == "temperature" and refusal.of_value and name not in words.kept:
                 more = more.with_all_of(_Learned(not_at=frozenset({sent.temperature})))
             elif name not in _MEANING | words.kept:
                 more = more.with_all_of(_Learned(drop=frozenset({name})))

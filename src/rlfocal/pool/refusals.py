@@ -108,6 +108,8 @@ class Refusal:
     """It knows no turn of the system."""
     most: int | None = None
     """It takes so many log-probabilities."""
+    of_value: bool = False
+    """It may take the fields with other values."""
 
 
 def named_parameter(words: str, sent: Collection[str]) -> str | None:
@@ -125,9 +127,13 @@ def named_parameter(words: str, sent: Collection[str]) -> str | None:
     >>> named_parameter("maximum context length is 4096 tokens", ["max_tokens"]) is None
     True
     """
-    if not _REFUSES.search(words) or (_RANGE.search(words) and not _OF_THE_FIELD.search(words)):
-        return None
-    return _named(words, sent)
+    return _named(words, sent) if _is_of_field(words) else None
+
+
+def _is_of_field(words: str) -> bool:
+    """Whether words refuse a field, and not only its value."""
+    in_range = _RANGE.search(words) and not _OF_THE_FIELD.search(words)
+    return _REFUSES.search(words) is not None and not in_range
 
 
 def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
@@ -152,7 +158,8 @@ def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
         return None
     instead = _INSTEAD.search(words)
     named = instead[1].lower() if instead and instead[1].lower() not in names else None
-    return Refusal(tuple(dict.fromkeys(names)), named, system, most)
+    of_value = not _is_of_field(words)
+    return Refusal(tuple(dict.fromkeys(names)), named, system, most, of_value)
 
 
 def mentioned_in(raw: bytes, body: Mapping[str, Any]) -> str | None:
