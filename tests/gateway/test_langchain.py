@@ -80,3 +80,30 @@ def test_it_gets_structured_output(serve: Serve, method: str) -> None:
     with SpyUpstream(total) as spy, serve(edit=aimed_at(spy.base_url)) as (served, _):
         shaped = chat(served).with_structured_output(Total, method=method)
         assert shaped.invoke("3 + 4 =, as JSON") == Total(total=7)
+
+
+def test_it_gets_several_replies_of_a_member(serve: Serve) -> None:
+    with serve() as (served, _):
+        asked = chat(served, "plain").bind(n=2, top_logprobs=0, logprobs=False)
+        generated = chat(served, "plain").generate([[HumanMessage("3 + 4 =")]], n=2)
+        assert len(generated.generations[0]) == 2
+        assert asked.invoke("3 + 4 =").content
+
+
+def test_it_shows_images_to_who_takes_them(serve: Serve) -> None:
+    def takes(text: str) -> str:
+        return text.replace('name = "plain"', 'name = "plain"\nimages = true', 1)
+
+    url = "data:image/png;base64,iVBORw0KGgo="
+    parts: Any = [
+        {"type": "text", "text": "What is 3 + 4 =?"},
+        {"type": "image", "base64": "iVBORw0KGgo=", "mime_type": "image/png"},
+    ]
+    with SpyUpstream(lambda _: "7") as spy:
+        with serve(edit=lambda text: takes(aimed_at(spy.base_url)(text))) as (served, _):
+            for model in ("plain", "rlfocal:0"):
+                assert chat(served, model).invoke([HumanMessage(parts)]).content == "7"
+        for got in spy.received:
+            assert got.body["model"] == "plain"
+            _, image = got.body["messages"][-1]["content"]
+            assert image == {"type": "image_url", "image_url": {"url": url}}

@@ -88,6 +88,7 @@ def test_headers_say_what_it_came_to(both: tuple[OpenAI, AsyncOpenAI]) -> None:
 
 def test_models_are_listed_and_shown(both: tuple[OpenAI, AsyncOpenAI]) -> None:
     client = both[0]
+    assert client.models.retrieve("rlfocal:0.02").id == "rlfocal:0.02"
     names = [model.id for model in client.models.list()]
     assert names == ["rlfocal", "plain", "letters", "sampled", "hasty"]
     assert [client.models.retrieve(name).id for name in names] == names
@@ -131,6 +132,52 @@ def test_tools_come_back_verbatim_and_their_results_go_in(
             assert reply.choices[0].message.content == "That is 7."
         sent = spy.received[-1].body["messages"][-2]["tool_calls"]
         assert sent[0]["function"]["arguments"] == CALL["function"]["arguments"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("model", ["plain", "rlfocal", "rlfocal:0"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_message_that_is_sent_back_as_it_came_brings_its_signature_home(
+    serve: Serve, model: str, stream: bool
+) -> None:
+    signature = {"google": {"thought_signature": "c2lnbmVk"}}
+
+    def signs(got: Received) -> Reply:
+        if got.body["messages"][-1]["role"] == "tool":
+            return Reply("That is 7.")
+        return Reply(tool_calls=[CALL | {"extra_content": signature}])
+
+    with (
+        SpyUpstream(signs) as spy,
+        serve(edit=aimed_at(spy.base_url)) as (served, _),
+        client_of(served) as client,
+    ):
+        options: Any = {"model": model, "tools": [TOOL]}
+        if stream:
+            with client.chat.completions.stream(**options, messages=SUM) as stream_:
+                stream_.until_done()
+                said = stream_.get_final_completion().choices[0].message
+        else:
+            said = client.chat.completions.create(**options, messages=SUM).choices[0].message
+        result = {"role": "tool", "tool_call_id": "call-1", "content": "7"}
+        for turn in (said, said.model_dump()):
+            n_before = len(spy.received)
+            turns: Any = [*SUM, turn, result]
+            reply = client.chat.completions.create(**options, messages=turns)
+            assert reply.choices[0].message.content == "That is 7."
+            calls = [got.body["messages"][1]["tool_calls"][0] for got in spy.received[n_before:]]
+            assert {json.dumps(call["extra_content"]) for call in calls if len(call) > 3} == {
+                json.dumps(signature)
+            }
+            given = [c for c in calls if "extra_content" in c]
+            assert model != "rlfocal:0" or len(given) < len(calls)
+
+
+def test_several_replies_of_a_member_are_as_many_choices(serve: Serve) -> None:
+    with serve() as (served, _), client_of(served) as client:
+        for n in (1, 3):
+            reply = client.chat.completions.create(model="plain", messages=SUM, n=n)
+            assert [choice.index for choice in reply.choices] == list(range(n))
+            assert all(choice.message.content for choice in reply.choices)
 
 
 class Total(BaseModel):
