@@ -79,7 +79,7 @@ def requests() -> dict[str, dict[str, Any]]:
     return {
         f"a prompt of {len(words) // 1000} kB, all words different": asking(words),
         "10,000 calls of tools in one message": _called(10_000),
-        "40,000 unknown fields": asking("1 + 1?", **unknown),
+        "40,000 unknown fields": {**asking("1 + 1?"), **unknown},
         "30,000 parts of one content": asking(parts),
         "80,000 entries of logit_bias": asking("1 + 1?", logit_bias=bias),
         "replies of 1 MB: '1 1 1 ...', a number": _says("1 ", "number", MOST_BYTES),
@@ -149,8 +149,14 @@ def seen(of: Door, body: bytes) -> Seen:
         time.sleep(0.1)
     found = beats(of)
     connection.close()
-    times = (found["cpu_s"], found["pause_s"], found["busy_s"], worst[0], took)
-    return Seen(*(1000 * each for each in times), reply.status)
+    return Seen(
+        cpu=1000 * found["cpu_s"],
+        loop=1000 * found["pause_s"],
+        busy=1000 * found["busy_s"],
+        healthz=1000 * worst[0],
+        took=1000 * took,
+        status=reply.status,
+    )
 
 
 def main() -> None:
