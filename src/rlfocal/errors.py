@@ -129,6 +129,9 @@ class MemberError(RlfocalError):
         retry_after_s: seconds that the server asked to wait, where it did.
     """
 
+    has_begun = False
+    """True where a part of a reply had come before: whatever the error says, it may be billed."""
+
     def __init__(
         self,
         message: str,

@@ -18,7 +18,7 @@ from aiohttp import web
 Habit = Literal[
     "plain", "thinks", "tells-cost", "total-only",
     "no-usage", "zeros", "floats", "negative", "absurd", "free", "prompt-only",
-    "500", "429", "400", "cut", "broken-json", "empty", "hang",
+    "500", "429", "400", "thinks-then-429", "cut", "broken-json", "empty", "hang",
 ]  # fmt: skip
 HABITS: tuple[Habit, ...] = get_args(Habit)
 COUNTED: tuple[Habit, ...] = ("plain", "thinks", "tells-cost", "floats", "free")
@@ -90,7 +90,7 @@ class BillingUpstream:
         usage = _usage(habit, n_prompt, n_completion, usd)
         if habit == "empty":
             text = ""
-        if body.get("stream"):
+        if body.get("stream") or habit == "thinks-then-429":
             return await _streamed(request, habit, text, usage)
         return await _whole(request, habit, text, usage)
 
@@ -138,6 +138,13 @@ async def _streamed(
 ) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
+    if habit == "thinks-then-429":
+        choice = {"index": 0, "delta": {"reasoning_content": "Hm, "}, "finish_reason": None}
+        error = {"message": "slow down", "code": "rate_limit_exceeded"}
+        for part in ({"choices": [choice]}, {"error": error}):
+            await response.write(f"data: {json.dumps(part)}\n\n".encode())
+        await response.write_eof()
+        return response
     for k, word in enumerate(text.split()):
         choice = {"index": 0, "delta": {"content": word + " "}, "finish_reason": None}
         await response.write(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())

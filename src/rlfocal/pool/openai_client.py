@@ -173,7 +173,8 @@ class OpenAIEndpoint:
                 where=where, show=show, headers=done.headers, broken=done.broken
             )
         except MemberError as exc:
-            if exc.failure is not Failure.BAD_REQUEST or done.incoming.has_told:
+            exc.has_begun = done.incoming.has_begun
+            if exc.failure is not Failure.BAD_REQUEST or exc.has_begun:
                 raise
             return exc
 

@@ -69,9 +69,9 @@ class Incoming:
             self._request.on_text(whole_characters(text))
 
     @property
-    def has_told(self) -> bool:
-        """Whether anything of it was told already."""
-        return self._told
+    def has_begun(self) -> bool:
+        """Whether pieces of a reply have come."""
+        return self._pieces.n_read > 0
 
     @property
     def refusal(self) -> bytes:

@@ -108,7 +108,7 @@ class Unsettled(Wrapper):
         try:
             return await self._endpoint.send(request, timeout_s=timeout_s)
         except MemberError as exc:
-            if exc.failure not in _TURNED_AWAY or _has_spoken(request):
+            if exc.failure not in _TURNED_AWAY or exc.has_begun or _has_spoken(request):
                 self._note(bill, usd)
             raise
         except BaseException:  # cancelled: a server need not notice that nobody waits any more
