@@ -301,6 +301,29 @@ def test_a_stream_that_breaks_ends_with_an_error_and_a_failed_response(serve: Se
             stream.until_done()
 
 
+def test_a_reply_may_be_referred_to_by_who_got_it(serve: Serve) -> None:
+    with (
+        SpyUpstream(lambda _: "seven") as spy,
+        serve(edit=aimed_at(spy.base_url)) as (served, _),
+    ):
+        for stream in (False, True):
+            first = asked(served, stream=stream)
+            found = events_of(first.text)[-1]["response"] if stream else first.json()
+            item = found["output"][0]
+            turns = [
+                user("3 + 4 ="), {"type": "item_reference", "id": item["id"]}, user("Sure?"),
+            ]  # fmt: skip
+            assert asked(served, input=turns).status_code == 200
+            assert spy.received[-1].body["messages"][1] == {
+                "role": "assistant", "content": "seven",
+            }  # fmt: skip
+            other = Served(served.url, served.add_key(f"o{stream}"), served.store, served.gateway)
+            assert asked(other, input=turns).status_code == 400
+        unkept = asked(served, store=False).json()["output"][0]["id"]
+        turns[1] = {"type": "item_reference", "id": unkept}
+        assert asked(served, input=turns).json()["error"]["param"] == "input.1"
+
+
 # OpenAI's client ---------------------------------------------------------------------------------
 
 

@@ -48,7 +48,7 @@ def answering(dialect: Dialect) -> Handler:
         _count_hop(request)
         body = await take_body(request, key)
         found, chat, writer = await aside(
-            len(body), read_request, body, dialect, gateway.member_names, gateway.settings
+            len(body), read_request, body, dialect, gateway.member_names, gateway.settings, key.id
         )
 
         def made() -> Saying:
@@ -79,7 +79,11 @@ def answering(dialect: Dialect) -> Handler:
 
 
 def read_request(
-    body: bytes, dialect: Dialect, members: Collection[str], settings: GatewaySettings
+    body: bytes,
+    dialect: Dialect,
+    members: Collection[str],
+    settings: GatewaySettings,
+    owner: str,
 ) -> _Read:
     """What a body holds, what it asks for, and who writes the reply.
 
@@ -89,7 +93,7 @@ def read_request(
     found = read_json(body)
     if not isinstance(found, dict):
         raise ApiError(400, "invalid_type", "the body should be a JSON object")
-    return found, *dialect.read(found, members, settings)
+    return found, *dialect.read(found, members, settings, owner=owner)
 
 
 def _count_hop(request: Request) -> None:

@@ -40,7 +40,12 @@ class Chat(OpenAi):
     """Chat completions."""
 
     def read(
-        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+        self,
+        found: Mapping[str, Any],
+        members: Collection[str],
+        settings: GatewaySettings,
+        *,
+        owner: str = "",
     ) -> tuple[ChatRequest, Writer]:
         """As it is."""
         chat = request_of(found, members, settings)

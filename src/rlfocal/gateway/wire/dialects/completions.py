@@ -32,7 +32,12 @@ class Completions(OpenAi):
     id_prefix = "cmpl-"
 
     def read(
-        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+        self,
+        found: Mapping[str, Any],
+        members: Collection[str],
+        settings: GatewaySettings,
+        *,
+        owner: str = "",
     ) -> tuple[ChatRequest, Writer]:
         """As a conversation of one message."""
         made = Translation({name: value for name, value in found.items() if name not in _OWN})

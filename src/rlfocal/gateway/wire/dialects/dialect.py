@@ -63,9 +63,20 @@ class Dialect(Protocol):
         ...
 
     def read(
-        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+        self,
+        found: Mapping[str, Any],
+        members: Collection[str],
+        settings: GatewaySettings,
+        *,
+        owner: str = "",
     ) -> tuple[ChatRequest, Writer]:
         """Read a body that has been parsed.
+
+        Args:
+            found: the body.
+            members: names by which members can be asked.
+            settings: limits.
+            owner: id of the API key that asks.
 
         Raises:
             ApiError: 400 or 404, naming the field as this dialect calls it, never its value.

@@ -36,7 +36,12 @@ class Messages:
         return f"Bearer {key}" if given is None and key is not None else given
 
     def read(
-        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+        self,
+        found: Mapping[str, Any],
+        members: Collection[str],
+        settings: GatewaySettings,
+        *,
+        owner: str = "",
     ) -> tuple[ChatRequest, Writer]:
         """As a chat completion."""
         return translated(found).read(members, settings), _Writer()

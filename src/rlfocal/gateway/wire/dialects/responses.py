@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.dialects.chat import STILL, OpenAi
 from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
+from rlfocal.gateway.wire.dialects.items import Items
 from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
@@ -36,12 +38,21 @@ class Responses(OpenAi):
 
     id_prefix = "resp_"
 
+    def __init__(self) -> None:
+        self._items = Items()
+
     def read(
-        self, found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
+        self,
+        found: Mapping[str, Any],
+        members: Collection[str],
+        settings: GatewaySettings,
+        *,
+        owner: str = "",
     ) -> tuple[ChatRequest, Writer]:
         """As a chat completion."""
-        chat = translated(found).read(members, settings)
-        return chat, _Writer(found)
+        chat = translated(found, lambda id: self._items.get(owner, id)).read(members, settings)
+        forget = found.get("store") is False
+        return chat, _Writer(found, None if forget else partial(self._items.put, owner))
 
 
 class _Writer:
@@ -49,9 +60,13 @@ class _Writer:
 
     Args:
         asked: the request's body.
+        remember: is told an item's id and text, so that it can be referred to; None for nobody.
     """
 
-    def __init__(self, asked: Mapping[str, Any]) -> None:
+    def __init__(
+        self, asked: Mapping[str, Any], remember: Callable[[str, str], None] | None
+    ) -> None:
+        self._remember = remember
         self._echo = {
             name: default if asked.get(name) is None else asked[name]
             for name, default in _ECHOED.items()
@@ -94,6 +109,8 @@ class _Writer:
             text = done.text if self._said is None else "".join(self._said)
             status = "incomplete" if done.finish in _UNFINISHED else "completed"
             items.append(self._message(status, [_text(text)]))
+            if self._remember is not None:
+                self._remember(self._message_id, text)
         items.extend(map(_call, done.tool_calls))
         return items
 

@@ -1,12 +1,13 @@
 """The body of /v1/responses, read as that of a chat completion.
 
-Nothing is stored, so what names something stored (an earlier response, a conversation, an item, a
+Conversations are not stored, so what names something stored (an earlier response, a conversation, a
 prompt, a file) is refused with what to send in its place; tools that OpenAI runs itself are, too.
+A reply's text may be referred to as long as it is remembered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
@@ -44,8 +45,16 @@ _TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal"
 _ALLOWED = "tool_choice.tools"
 
 
-def translated(found: Mapping[str, Any]) -> Translation:
+Recall = Callable[[str], str | None]
+"""An item's id → what it said; None where that is not known."""
+
+
+def translated(found: Mapping[str, Any], recall: Recall = lambda _: None) -> Translation:
     """Read it.
+
+    Args:
+        found: the body.
+        recall: finds what a reply said to which the body refers.
 
     Raises:
         ApiError: a field cannot be read, or asks for what there is not.
@@ -68,14 +77,14 @@ def translated(found: Mapping[str, Any]) -> Translation:
         if not isinstance(instructions, str):
             raise mistake("instructions", "should be a string")
         made.turn({"role": "system", "content": instructions}, "instructions")
-    _read_input(made, found.get("input"))
+    _read_input(made, found.get("input"), recall)
     _read_text(made, found.get("text"))
     _read_reasoning(made, found.get("reasoning"))
     _read_tools(made, found.get("tools"), found.get("tool_choice"))
     return made
 
 
-def _read_input(made: Translation, given: Any) -> None:
+def _read_input(made: Translation, given: Any, recall: Recall) -> None:
     if given is None:
         raise ApiError(400, "missing_parameter", "'input' is missing", param="input")
     if isinstance(given, str):
@@ -84,7 +93,22 @@ def _read_input(made: Translation, given: Any) -> None:
         return
     for k, item in enumerate(listed(given, "input")):
         path = f"input.{k}"
-        _read_item(made, mapped(item, path), path)
+        found = mapped(item, path)
+        if kind_of(found) == "item_reference":
+            made.turn({"role": "assistant", "content": _recalled(found, path, recall)}, path)
+        else:
+            _read_item(made, found, path)
+
+
+def _recalled(item: Mapping[str, Any], path: str, recall: Recall) -> str:
+    text = recall(text_in(item, "id", path))
+    if text is None:
+        raise unsupported(
+            path,
+            "an item that is not known here, or not any more; send the item itself (clients do "
+            "with store = false)",
+        )
+    return text
 
 
 def _read_item(made: Translation, item: Mapping[str, Any], path: str) -> None:
@@ -103,10 +127,6 @@ def _read_item(made: Translation, item: Mapping[str, Any], path: str) -> None:
         made.origins[f"messages.{len(made.body['messages']) - 1}.content"] = f"{path}.output"
     elif kind == "reasoning":
         made.ignore("input.reasoning")
-    elif kind == "item_reference":
-        raise unsupported(
-            path, "items are not stored; send the item itself (clients do with store = false)"
-        )
     else:
         raise unsupported(
             f"{path}.type",
