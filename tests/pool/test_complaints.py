@@ -37,6 +37,7 @@ SAID_WRONG: dict[str, tuple[Script, Failure, str]] = {
         F.UNAUTHORISED,
         "no",
     ),
+    "a string": (error_in("The model is overloaded"), F.SERVER_ERROR, "overloaded"),
     "words alone": (error_in({"error": "Rate limit reached for m"}), F.RATE_LIMITED, "Rate limit"),
     "an error of the choice": (
         error_in(

@@ -221,6 +221,25 @@ def test_the_wait_that_a_server_asks_for_is_passed_on(fake: Fake) -> None:
     assert failed().retry_after_s == 12
 
 
+def test_the_wait_may_stand_in_its_words(fake: Fake) -> None:
+    fake.next = LiteLlmError("Rate limit reached. Please try again in 7m12s.", 429)
+    assert failed().retry_after_s == 432
+
+
+@pytest.mark.parametrize("status", [400, 402, 429])
+def test_an_empty_account_is_told_apart(fake: Fake, status: int) -> None:
+    fake.next = LiteLlmError("Your credit balance is too low", status)
+    error = failed()
+    assert (error.failure, error.failure.passes) == (Failure.OUT_OF_CREDIT, False)
+
+
+def test_zeros_that_litellm_fills_in_are_not_known(fake: Fake) -> None:
+    fake.next = ModelResponse("Mercury.")
+    fake.next._found["usage"] = dict.fromkeys(fake.next._found["usage"], 0)
+    reply = ask()
+    assert (reply.n_prompt_tokens, reply.n_completion_tokens, reply.cost_usd) == (None, None, None)
+
+
 def test_keys_and_prompts_are_in_no_message(fake: Fake) -> None:
     fake.next = LiteLlmError(f"Incorrect API key provided: {KEY}", 401)
     error = failed()

@@ -146,6 +146,8 @@ def complaint_in(found: Any, *, event: str = "") -> Complaint | None:
     """
     if isinstance(found, list):
         return next((c for item in found[:4] if (c := complaint_in(item, event=event))), None)
+    if isinstance(found, str) and found.strip():
+        return Complaint(found)
     if not isinstance(found, Mapping):
         return None
     if event == "error" or found.get("object") == "error" or found.get("type") == "error":

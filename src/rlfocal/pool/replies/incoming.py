@@ -33,6 +33,7 @@ _AFTER_USAGE_S = 1.0
 _AFTER_FINISH_S = 5.0
 """For a count that may still come."""
 _AFTER_JSON_S = 2.0
+_SOLID = re.compile(rb"\S")
 _BLANKS = re.compile(r"\s*")
 _GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"
@@ -58,7 +59,7 @@ class Incoming:
         self._body = bytearray()
         self._is_body = self._is_events = False
         self._is_first_line_known = False
-        self._n_bytes = self._searched = 0
+        self._n_bytes = self._searched = self._blank_to = 0
         self._n_tried = -1
         self._inflater: zlib._Decompress | None = None
         self._whole: Any = None
@@ -123,15 +124,16 @@ class Incoming:
     def _look_at_first_line(self) -> None:
         """Several objects, one a line, are pieces."""
         end = self._body.find(b"\n", self._searched)
-        if end < 0 or not self._body[end:].strip():
-            self._searched = len(self._body) if end < 0 else end
+        more = None if end < 0 else _SOLID.search(self._body, max(end, self._blank_to))
+        if more is None:
+            self._searched, self._blank_to = len(self._body) if end < 0 else end, len(self._body)
             return
         self._is_first_line_known = True
         try:
             is_object = isinstance(loads(self._body[:end]), dict)
         except ValueError:
             return
-        if is_object and bytes(self._body[end:].lstrip()[:1]) in (b"{", b"d", b":", b"e"):
+        if is_object and more[0] in (b"{", b"d", b":", b"e"):
             self._is_body = False
             self._to_events()
 
