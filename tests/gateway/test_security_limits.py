@@ -95,7 +95,8 @@ def test_a_budget_too_small_for_one_request_is_refused_before_any_call(
 
 
 AMPLIFIERS: list[dict[str, Any]] = [
-    {"n": 100}, {"best_of": 100}, {"n": 1, "best_of": 2}, {"num_choices": 9}, {"use_beam_search": True},
+    {"n": 100}, {"best_of": 100}, {"n": 1, "best_of": 2}, {"num_choices": 9},
+    {"use_beam_search": True},
     {"tools": [{"type": "function", "function": {"name": f"f{k}"}} for k in range(129)]},
     {"messages": [{"role": "user", "content": "3 + 4 ="}] * 257},
     {"rlfocal": {"choices": ["x"] * 27}}, {"rlfocal": {"samples": 50}},
