@@ -19,7 +19,7 @@ import argparse
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,31 +114,31 @@ SCHEMES: dict[str, Scheme] = {
 }
 
 
-async def count_right(member: LiveMember, asked: Sequence[Asked], scheme: Scheme, seed: int) -> int:
-    """How many of the questions it answers rightly, drawn by one seed."""
-    settings = member.settings.model_copy(update={"seed": seed})
-    grader, right = Grader(), 0
-    for question, label in asked:
-        request = replace(member.request(question), seed=scheme(settings, question))
-        try:
-            reply = await member.endpoint.send(request, timeout_s=120)
-        except MemberError as exc:
-            if exc.failure is not Failure.EMPTY:
-                raise
-            continue  # a blank is an answer of no use
-        row = {"query_id": "", "task": "", "choices": list(question.options), "label": label}
-        right += grader.grade(row, settings, reply).score == 1
-    return right
+async def is_right(member: LiveMember, asked: Asked, seed: int) -> bool:
+    """Whether one reply, drawn by a seed, is right."""
+    request = replace(member.request(asked.question), seed=seed)
+    try:
+        reply = await member.endpoint.send(request, timeout_s=120)
+    except MemberError as exc:
+        if exc.failure is not Failure.EMPTY:
+            raise
+        return False  # a blank is an answer of no use
+    choices = list(asked.question.options)
+    row = {"query_id": "", "task": "", "choices": choices, "label": asked.label}
+    return Grader().grade(row, member.settings, reply).score == 1
 
 
 async def measure(pool: LivePool, n_questions: int, n_seeds: int) -> list[Found]:
-    """Every scheme, every seed."""
-    (member,), asked = pool.members, questions(n_questions)
-    found = []
-    for name, scheme in SCHEMES.items():
-        right = [await count_right(member, asked, scheme, seed) for seed in range(n_seeds)]
-        found.append(Found(name, tuple(right), n_questions))
-    return found
+    """Every scheme and seed: question by question, so that a model evaluates each prompt once."""
+    (member,) = pool.members
+    right = {name: [0] * n_seeds for name in SCHEMES}
+    for asked in questions(n_questions):
+        for name, scheme in SCHEMES.items():
+            for seed in range(n_seeds):
+                settings = member.settings.model_copy(update={"seed": seed})
+                drawn = scheme(settings, asked.question)
+                right[name][seed] += await is_right(member, asked, drawn)
+    return [Found(name, tuple(counts), n_questions) for name, counts in right.items()]
 
 
 async def of_model(path: Path, api: Api, n_questions: int, n_seeds: int) -> list[Found]:
