@@ -238,6 +238,14 @@ def test_halves_of_a_character_meet_again() -> None:
     assert ask(chunked([*halves, *STREAM[3:]]), streamed=True).text == "\U0001f30d 17"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-16", "utf-8-sig"])
+def test_letters_survive_in_any_encoding(encoding: str) -> None:
+    body = json.dumps(reply("Zürich 17"), ensure_ascii=False).encode(encoding)
+    assert ask(json_reply(body, kind="application/json; charset=who-knows")).text == "Zürich 17"
+    broken = json.dumps(reply("Zürich #17"), ensure_ascii=False).encode().replace(b"#", b"\xe2\x82")
+    assert ask(json_reply(broken)).text == "Zürich \ufffd17"
+
+
 def test_thinking_is_told_apart() -> None:
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "hm, 42?"}]},

@@ -33,11 +33,25 @@ def loads(text: str | bytes | bytearray) -> Any:
         ValueError: it is none.
     """
     if not isinstance(text, str):
-        text = text.decode("utf-8-sig", "replace")
+        text = _decoded(bytes(text))
     try:
         return _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _decoded(raw: bytes) -> str:
+    """JSON is UTF-8; where it is not, what its bytes look like."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        likely = json.detect_encoding(raw)
+    if not likely.startswith("utf-8"):
+        return raw.decode(likely, "replace")
+    text = raw.decode("utf-8", "replace")
+    # Nothing but ASCII beside what cannot be read: it is of one byte a character.
+    is_single = all(char.isascii() or char == "\ufffd" for char in text)
+    return raw.decode("latin-1") if is_single else text
 
 
 def _is(pattern: re.Pattern[str], value: str) -> bool:
