@@ -1,6 +1,6 @@
 """What a good key waits for its reply, in quiet and while others misbehave.
 
-    python benchmarks/gateway_availability.py [--before SRC] [--seconds 20] [--quick] [--json FILE]
+    python benchmarks/gateway_availability.py [--before SRC] [--seconds 20] [--only WORD] [--quick]
 
 One key asks one member all the while, each time on a new connection, as a client without a pool
 does. Meanwhile: nothing; bodies that never come, on 300 connections of a weak key (6 requests a
@@ -80,7 +80,9 @@ def held(n: int, opened: Callable[[], socket.socket]) -> Iterator[None]:
             socks[:] = [sock for sock in socks if not is_over(sock)]
             for _ in range(min(200, n - len(socks))):
                 with suppress(OSError):
-                    socks.append(opened())
+                    sock = opened()
+                    sock.setblocking(False)  # to look at one must not take its time-out
+                    socks.append(sock)
             done.wait(0.5)
 
     thread = threading.Thread(target=keep)
@@ -187,6 +189,8 @@ def main() -> None:
         upstream = stack.enter_context(talkative(folder))
         sources = {"now": None} if given.before is None else {"before": given.before, "now": None}
         for number, (what, attack) in enumerate(attacks.items()):
+            if given.only not in what:
+                continue
             for build, source in sources.items():
                 own = folder / f"{build}-{number}"
                 with door(
@@ -227,6 +231,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each attack (20)")
     parser.add_argument("--queries", type=int, default=120, help="to train on (120)")
     parser.add_argument("--quick", action="store_true", help="few of each, and few places")
+    parser.add_argument("--only", default="", metavar="WORD", help="of attacks that say so")
     parser.add_argument("--json", type=Path, metavar="FILE")
     return parser.parse_args()
 
