@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.grading import Grader
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.prompting import Question
 from rlfocal.pool.seeds import seed_of
@@ -123,9 +122,7 @@ async def is_right(member: LiveMember, asked: Asked, seed: int) -> bool:
         if exc.failure is not Failure.EMPTY:
             raise
         return False  # a blank is an answer of no use
-    choices = list(asked.question.options)
-    row = {"query_id": "", "task": "", "choices": choices, "label": asked.label}
-    return Grader().grade(row, member.settings, reply).score == 1
+    return reply.text.strip() == asked.label
 
 
 async def measure(pool: LivePool, n_questions: int, n_seeds: int) -> list[Found]:
