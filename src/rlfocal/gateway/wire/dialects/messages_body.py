@@ -57,7 +57,7 @@ def translated(found: Mapping[str, Any]) -> Translation:
     stops = found.get("stop_sequences")
     made.put("stop", None if stops == [] else stops, "stop_sequences")
     if found.get("system") not in (None, "", []):
-        content = _texts(made, found["system"], "system")
+        content = _texts(found["system"], "system")
         made.turn({"role": "system", "content": content}, "system")
         made.origins["messages.0.content"] = "system"
     for k, one in enumerate(listed(found["messages"], "messages")):
@@ -79,7 +79,7 @@ def _read_turn(made: Translation, turn: Mapping[str, Any], path: str) -> None:
     if isinstance(content, str):
         made.turn({"role": role, "content": content}, path)
     elif role == "system":
-        made.turn({"role": role, "content": _texts(made, content, f"{path}.content")}, path)
+        made.turn({"role": role, "content": _texts(content, f"{path}.content")}, path)
     elif role == "assistant":
         _read_assistant(made, listed(content, f"{path}.content"), path)
     else:
@@ -130,13 +130,20 @@ def _read_user(made: Translation, content: list[Any], path: str) -> None:
 
 
 def _result(made: Translation, block: Mapping[str, Any], path: str) -> Piece:
-    content = block.get("content")
-    text = "" if content is None else _texts(made, content, f"{path}.content")
     call_id = text_in(block, "tool_use_id", path)
-    return {"role": "tool", "tool_call_id": call_id, "content": text}
+    content = "" if block.get("content") is None else block["content"]
+    if not isinstance(content, str):
+        where = f"{path}.content"
+        content = [
+            _piece(mapped(one, f"{where}.{k}"), f"{where}.{k}")
+            for k, one in enumerate(listed(content, where))
+        ]
+    if block.get("is_error"):  # its text says so, too
+        made.ignore("messages.tool_result.is_error")
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
-def _texts(made: Translation, given: Any, path: str) -> str | list[Piece]:
+def _texts(given: Any, path: str) -> str | list[Piece]:
     if isinstance(given, str):
         return given
     pieces = []
