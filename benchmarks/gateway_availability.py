@@ -4,10 +4,10 @@
 
 One key asks one member all the while, each time on a new connection, as a client without a pool
 does. Meanwhile: nothing; bodies that never come, on 300 connections of a weak key (6 requests a
-minute, one at a time); 1,500 idle connections without a key, opened anew as they are closed; and
-streams that nobody reads, more than there are places. The gateway may open 1,024 files. Latency of
-a request that got no 200 counts as the time-out. Each begins on a gateway of its own. --before
-names the folder src of another build. Exit code 1: some p95 is above twice that in quiet, and
+minute, one at a time); 1,500 idle connections without a key, opened anew (100 a second) as they
+are closed; and streams that nobody reads, more than there are places. The gateway may open 1,024
+files. Latency of a request that got no 200 counts as the time-out. Each begins on a gateway of its
+own. --before names the folder src of another build. Exit code 1: some p95 is above twice that in quiet, and
 above 50 ms more.
 """
 
@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 from load import ensemble
-from load.doors import MOST_TOKENS, Door, door, talkative
+from load.doors import Door, door, talkative
 from load.figures import markdown, setting
 
 PATH = "/v1/chat/completions"
@@ -39,7 +39,8 @@ TIMEOUT_S = 10.0
 SLACK_MS = 50.0
 """Of a p95 of few milliseconds, twice is within the noise of a machine."""
 WEAK = "usd = 0.01\nrequests_per_minute = 6\nconcurrency = 1\n"
-LIMITS = "in_flight = 64\n"
+LONG_TOKENS = 100_000
+LIMITS = f"in_flight = 64\nmost_tokens = {LONG_TOKENS}\n"
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,18 @@ def held(n: int, opened: Callable[[], socket.socket]) -> Iterator[None]:
     socks: list[socket.socket] = []
     done = threading.Event()
 
+    def more(count: int) -> None:
+        for _ in range(count):
+            with suppress(OSError):
+                sock = opened()
+                sock.setblocking(False)  # to look at one must not take its time-out
+                socks.append(sock)
+
     def keep() -> None:
-        while not done.is_set():
+        more(n)
+        while not done.wait(0.2):
             socks[:] = [sock for sock in socks if not is_over(sock)]
-            for _ in range(min(200, n - len(socks))):
-                with suppress(OSError):
-                    sock = opened()
-                    sock.setblocking(False)  # to look at one must not take its time-out
-                    socks.append(sock)
-            done.wait(0.5)
+            more(min(20, n - len(socks)))
 
     thread = threading.Thread(target=keep)
     thread.start()
@@ -128,10 +132,10 @@ def idle(of: Door, n: int) -> Any:
 @contextmanager
 def unread(of: Door, n: int) -> Iterator[None]:
     """Streams of megabytes that nobody reads."""
-    asked = {"role": "user", "content": f"Go on. <<{'w' * 55} *{MOST_TOKENS}>>"}
+    asked = {"role": "user", "content": f"Go on. <<{'w' * 4000} *1500>>"}
     own = {"deadline_ms": 5000}
     body = json.dumps(
-        {"model": "model-1", "messages": [asked], "stream": True, "max_tokens": MOST_TOKENS,
+        {"model": "model-1", "messages": [asked], "stream": True, "max_tokens": LONG_TOKENS,
          "rlfocal": own}
     ).encode()  # fmt: skip
     with ExitStack() as stack:
@@ -141,7 +145,7 @@ def unread(of: Door, n: int) -> Iterator[None]:
             sock.connect(place_of(of))
             sock.sendall(head(of, "reader", len(body)) + body)
             time.sleep(0.05)
-        time.sleep(15.0)  # past their deadline
+        time.sleep(8.0)  # past their deadline
         yield
 
 
@@ -178,7 +182,7 @@ def main() -> None:
         f"{n.idle} idle connections without a key": lambda of: idle(of, n.idle),
         f"{n.streams} streams that nobody reads": lambda of: unread(of, n.streams),
     }
-    limits = LIMITS.replace("64", "8") if given.quick else LIMITS
+    limits = LIMITS.replace("= 64", "= 8") if given.quick else LIMITS
     keys = {"good": "admin = true\n", "weak": WEAK, "reader": ""}
     prlimit = [] if shutil.which("prlimit") is None else ["prlimit", "--nofile=1024:1024"]
     rows, missed, raw = [], 0, {}
@@ -194,7 +198,14 @@ def main() -> None:
             for build, source in sources.items():
                 own = folder / f"{build}-{number}"
                 with door(
-                    checkpoint, upstream, own, keys, limits=limits, prefix=prlimit, source=source
+                    checkpoint,
+                    upstream,
+                    own,
+                    keys,
+                    limits=limits,
+                    prefix=prlimit,
+                    source=source,
+                    max_tokens=LONG_TOKENS,
                 ) as of:
                     latencies(of, 1.0)
                     quiet = latencies(of, given.seconds / 2)

@@ -46,6 +46,7 @@ def door(
     keys: Mapping[str, str],
     *,
     limits: str = "",
+    max_tokens: int = MOST_TOKENS,
     prefix: Sequence[str] = (),
     source: Path | None = None,
     beating: bool = False,
@@ -58,6 +59,7 @@ def door(
         folder: for its files; it is made.
         keys: name → further lines of the file of keys.
         limits: lines of the file of limits.
+        max_tokens: of each member.
         prefix: words before the command.
         source: the folder src of another build, which is run instead; None for the one installed.
         beating: whether its heart can be asked.
@@ -65,7 +67,7 @@ def door(
     folder.mkdir()
     pool = pool_file(folder, f"{upstream.url}/v1", names(3))
     text = pool.read_text(encoding="utf-8")
-    pool.write_text(text.replace("max_tokens = 16\n", f"max_tokens = {MOST_TOKENS}\n"), "utf-8")
+    pool.write_text(text.replace("max_tokens = 16\n", f"max_tokens = {max_tokens}\n"), "utf-8")
     given = {name: make_plaintext() for name in keys}
     parts = [
         f'[[keys]]\nname = "{name}"\nkey_env = "LOAD_{name.upper()}"\n{lines}'
