@@ -106,6 +106,8 @@ async def ask_openai(client: openai.AsyncOpenAI, streamed: bool, tools: bool) ->
         return Heard(failure=f"broken: {type(exc).__name__}", words=str(exc))
     if finish == "content_filter":
         return Heard(failure=Failure.FILTERED.value)
+    if message is None:  # the library does not check what comes
+        return Heard(failure="broken: no message")
     called = message.tool_calls or ()
     calls = [(c.id, c.function.name, c.function.arguments) for c in called]
     text = message.content if isinstance(message.content, str) else ""
