@@ -7,8 +7,8 @@ does. Meanwhile: nothing; bodies that never come, on 300 connections of a weak k
 minute, one at a time); 1,500 idle connections without a key, opened anew (100 a second) as they
 are closed; and streams that nobody reads, more than there are places. The gateway may open 1,024
 files. Latency of a request that got no 200 counts as the time-out. Each begins on a gateway of its
-own. --before names the folder src of another build. Exit code 1: some p95 is above twice that in quiet, and
-above 50 ms more.
+own. --before names the folder src of another build. Exit code 1: some p95 is
+above twice that in quiet, and above 50 ms more.
 """
 
 from __future__ import annotations
