@@ -40,7 +40,7 @@ SLACK_MS = 50.0
 """Of a p95 of few milliseconds, twice is within the noise of a machine."""
 WEAK = "usd = 0.01\nrequests_per_minute = 6\nconcurrency = 1\n"
 LONG_TOKENS = 100_000
-LIMITS = f"in_flight = 64\nmost_tokens = {LONG_TOKENS}\n"
+LIMITS = f"in_flight = 16\nmost_tokens = {LONG_TOKENS}\n"
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def unread(of: Door, n: int) -> Iterator[None]:
             sock.connect(place_of(of))
             sock.sendall(head(of, "reader", len(body)) + body)
             time.sleep(0.05)
-        time.sleep(8.0)  # past their deadline
+        time.sleep(12.0)  # past their deadline
         yield
 
 
@@ -176,13 +176,13 @@ def latencies(of: Door, seconds: float) -> list[float]:
 def main() -> None:
     """Start all, measure, print, and say by the exit code whether the promise holds."""
     given = arguments()
-    n = Sizes(60, 200, 12) if given.quick else Sizes(300, 1500, 80)
+    n = Sizes(60, 200, 12) if given.quick else Sizes(300, 1500, 20)
     attacks: dict[str, Callable[[Door], Any]] = {
         f"{n.bodies} bodies of a weak key that never come": lambda of: slow_bodies(of, n.bodies),
         f"{n.idle} idle connections without a key": lambda of: idle(of, n.idle),
         f"{n.streams} streams that nobody reads": lambda of: unread(of, n.streams),
     }
-    limits = LIMITS.replace("= 64", "= 8") if given.quick else LIMITS
+    limits = LIMITS.replace("= 16", "= 8") if given.quick else LIMITS
     keys = {"good": "admin = true\n", "weak": WEAK, "reader": ""}
     prlimit = [] if shutil.which("prlimit") is None else ["prlimit", "--nofile=1024:1024"]
     rows, missed, raw = [], 0, {}

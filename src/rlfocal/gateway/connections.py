@@ -98,7 +98,9 @@ class Connections:
         # Who never showed a key goes first; then whoever holds most for nothing.
         owner = None
         if not of[None]:
-            owner = min(idle, key=lambda c: (-of[c.standing.owner], c.standing.since)).standing.owner
+            owner = min(
+                idle, key=lambda c: (-of[c.standing.owner], c.standing.since)
+            ).standing.owner
         chosen = sorted(
             (c for c in idle if c.standing.owner == owner), key=lambda c: c.standing.since
         )
