@@ -162,7 +162,7 @@ def test_temperature_is_that_of_the_model_and_not_of_its_likeliest_tokens(
 def test_the_number_right_varies_from_seed_to_seed_as_a_binomial_does(
     members: dict[str, LiveMember], run: Run
 ) -> None:
-    """With one seed for all questions it varies four times as much: see benchmarks/seeds.py."""
+    """With one seed for all questions it varies more: see benchmarks/seeds.py."""
     rng = random.Random(0)
     asked = []
     for _ in range(40):
