@@ -33,7 +33,7 @@ import numpy as np
 import openai
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.openai_client import OpenAIEndpoint
+from rlfocal.pool.openai.client import OpenAIEndpoint
 from rlfocal.pool.types import Message, Request
 from rlfocal.pool.wrappers.retry import Retrying
 from rlfocal.records.answers import extractor

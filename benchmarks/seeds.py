@@ -4,8 +4,8 @@
 
 One member at temperature 1 is asked the same multiple-choice sums with seed 0, 1, 2, ...; once with
 that seed for every question, as rlfocal did before, once with the seeds that it draws now, another
-one for each question (rlfocal.pool.seeds). If replies are draws of their own, the number of right
-ones varies as a binomial's does; if a server starts its generator at the request's seed, all
+one for each question (rlfocal.pool.asking.seeds). If replies are draws of their own, the number of
+right ones varies as a binomial's does; if a server starts its generator at the request's seed, all
 questions of one seed are drawn at one and the same quantile, and it varies several times as much:
 intervals over questions are then too narrow, whatever their number.
 
@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.asking.prompting import Question
+from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.building import LiveMember, LivePool
-from rlfocal.pool.prompting import Question
-from rlfocal.pool.seeds import seed_of
 from rlfocal.pool.settings import (
     LlamaCppSettings,
     MemberSettings,

@@ -20,8 +20,8 @@ from pathlib import Path
 import uvicorn
 
 from rlfocal.gateway.app import build_app
+from rlfocal.gateway.door.server import OPTIONS, OwnProcess
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.server import OPTIONS, OwnProcess
 from rlfocal.gateway.settings import read_settings
 from rlfocal.gateway.store.store import open_store
 from rlfocal.pool.settings import read_pool

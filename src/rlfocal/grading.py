@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.pool.prompting import asked_logprobs, letter_scores, letters_told
+from rlfocal.pool.asking.prompting import asked_logprobs, letter_scores, letters_told
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Response
 from rlfocal.records.answers import KINDS, Extractor

@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from rlfocal.errors import DatabaseError
-from rlfocal.gateway import access as door
-from rlfocal.gateway.access import Access
+from rlfocal.gateway.door import access as door
+from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store import Key, Limits, Store, Writer, open_store
 from rlfocal.gateway.store.keys import make_plaintext

@@ -18,9 +18,9 @@ from serving import Served
 from spy_upstream import Reply, SpyUpstream, aimed_at
 
 from rlfocal.features import HashingEncoder
-from rlfocal.gateway import server
-from rlfocal.gateway.bodies import Bodies
-from rlfocal.gateway.connections import Connections, Standing
+from rlfocal.gateway.door import server
+from rlfocal.gateway.door.bodies import Bodies
+from rlfocal.gateway.door.connections import Connections, Standing
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store import Key, Limits
 from rlfocal.live import Ensemble

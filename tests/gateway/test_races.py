@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMMON = """
 import asyncio, json, random, sys, threading, time
-from rlfocal.gateway.access import Access
+from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store import RequestRow, Writer, open_store
 url, plaintext, name, n, lease_s, finish = sys.argv[1:4] + list(map(int, sys.argv[4:7]))

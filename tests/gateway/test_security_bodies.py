@@ -17,7 +17,7 @@ from raw_http import Answer, connect, exchange, head, read_answer, until
 from serving import Served, serving
 from stub_pool import pool_file, says
 
-from rlfocal.gateway import server
+from rlfocal.gateway.door import server
 from rlfocal.pool.stub import StubServer, StubThread
 
 MOST = 64 << 10

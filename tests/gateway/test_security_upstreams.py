@@ -13,7 +13,7 @@ from serving import Served
 from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway import chat
-from rlfocal.pool.openai_client import HOPS_HEADER
+from rlfocal.pool.openai.client import HOPS_HEADER
 
 Ask = Callable[..., Any]
 Serve = Callable[..., Any]

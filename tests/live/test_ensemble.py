@@ -11,7 +11,7 @@ import pytest
 
 from rlfocal.errors import ConfigError, NobodyAnswered
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
-from rlfocal.pool.prompting import Question, request_for
+from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.stub import Fault, Said, prompt_of
 from rlfocal.pool.types import Message

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rlfocal.errors import ConfigError, MemberError
+from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.building import LivePool
-from rlfocal.pool.openai_client import OpenAIEndpoint
-from rlfocal.pool.prompting import Question
+from rlfocal.pool.openai.client import OpenAIEndpoint
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import Fault, StubServer
 from rlfocal.pool.wrappers.breaker import Circuits

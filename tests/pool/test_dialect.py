@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.openai_client import OpenAIEndpoint
-from rlfocal.pool.refusals import named_parameter, refusal_in
+from rlfocal.pool.openai.client import OpenAIEndpoint
+from rlfocal.pool.openai.refusals import named_parameter, refusal_in
 from rlfocal.pool.types import Message, Request, Response, Wording
 
 SYSTEM, USER = Message("system", "Be brief."), Message("user", "8 + 9?")

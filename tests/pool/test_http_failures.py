@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlfocal.errors import Failure
-from rlfocal.pool.http_failures import (
+from rlfocal.pool.openai.http_failures import (
     connection_error,
     failure_of,
     status_error,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from rlfocal.errors import ConfigError, Failure, MemberError
+from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.litellm_client import LiteLlmEndpoint
-from rlfocal.pool.prompting import Question
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.types import Message, Request, Response
 

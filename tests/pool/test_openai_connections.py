@@ -19,7 +19,7 @@ from habits import DONE, Habits, chunked, event, json_reply, piece, reply
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import OpenAIEndpoint
-from rlfocal.pool.http_failures import connection_error, redirect_error
+from rlfocal.pool.openai.http_failures import connection_error, redirect_error
 
 HEADER_KEY, QUERY_KEY = "hk-0123456789abcdef", "qk-fedcba9876543210"
 

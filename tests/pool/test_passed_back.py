@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.pool.passed_back import for_member, giver_of, marked
+from rlfocal.pool.asking.passed_back import for_member, giver_of, marked
 from rlfocal.pool.types import Message
 
 names = st.text(min_size=1, max_size=10)

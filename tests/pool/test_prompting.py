@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.prompting import Question, letter_scores, letters_told, request_for
+from rlfocal.pool.asking.prompting import Question, letter_scores, letters_told, request_for
 from rlfocal.pool.settings import MemberSettings, Shot
 from rlfocal.pool.types import Message
 

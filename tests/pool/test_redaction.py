@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.redaction import REDACTED, Secret, Withheld, redact, repeats
+from rlfocal.pool.openai.redaction import REDACTED, Secret, Withheld, redact, repeats
 
 KEY = "sk-a/b+c=é'\"\\ 9zQ"
 

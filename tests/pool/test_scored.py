@@ -9,8 +9,8 @@ import pytest
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request, Response
+from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.building import LivePool
-from rlfocal.pool.prompting import Question
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import Said, StubServer
 from rlfocal.pool.wrappers.base import Wrapper

@@ -8,8 +8,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.prompting import Question, request_for
-from rlfocal.pool.seeds import seed_of
+from rlfocal.pool.asking.prompting import Question, request_for
+from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.settings import (
     LlamaCppSettings,
     MemberSettings,
@@ -69,9 +69,9 @@ def test_what_is_joined_otherwise_has_another_seed() -> None:
 def test_another_process_draws_alike() -> None:
     """Python's own hashes of texts differ from process to process."""
     program = (
-        "from rlfocal.pool.prompting import Question\n"
+        "from rlfocal.pool.asking.prompting import Question\n"
         "from rlfocal.pool.settings import MemberSettings\n"
-        "from rlfocal.pool.seeds import seed_of\n"
+        "from rlfocal.pool.asking.seeds import seed_of\n"
         "member = MemberSettings(name='m', endpoint='e', temperature=1)\n"
         "asked = Question('What boils at 100 degrees?', ('iron', 'water'))\n"
         "print(seed_of(member, asked, 2))"

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from rlfocal.errors import ConfigError, MemberError
+from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.building import LivePool
-from rlfocal.pool.openai_body import body_of
-from rlfocal.pool.prompting import Question, request_for
+from rlfocal.pool.openai.body import body_of
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.records.database import settings_key_of
 

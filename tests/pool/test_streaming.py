@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, OpenAIEndpoint, Request, Retrying, StubServer
-from rlfocal.pool.replies.incoming import Incoming
+from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.stub import Fault, Said
 from rlfocal.pool.types import Api, Response, Wording
 

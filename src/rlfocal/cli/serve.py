@@ -53,7 +53,7 @@ def serve(
     are neither logged nor stored, unless the limits say so.
     """  # fmt: skip
     _require_extra()
-    from rlfocal.gateway.descriptors import raise_descriptors
+    from rlfocal.gateway.door.descriptors import raise_descriptors
     from rlfocal.gateway.gateway import Gateway
     from rlfocal.gateway.settings import read_settings
     from rlfocal.gateway.store.store import open_store
@@ -112,8 +112,8 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
     import uvicorn
 
     from rlfocal.gateway.app import build_app
-    from rlfocal.gateway.descriptors import most_descriptors
-    from rlfocal.gateway.server import OPTIONS, OwnProcess
+    from rlfocal.gateway.door.descriptors import most_descriptors
+    from rlfocal.gateway.door.server import OPTIONS, OwnProcess
 
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=form)

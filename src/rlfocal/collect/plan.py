@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from rlfocal.errors import ConfigError
+from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.building import LiveMember, unpriced
-from rlfocal.pool.prompting import Question
 from rlfocal.records.database import Database, key_of, query_key_of
 
 __all__ = ["BLOCK", "Call", "Estimate", "Plan", "blocks", "make_plan"]

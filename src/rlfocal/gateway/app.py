@@ -18,12 +18,11 @@ from starlette.routing import Route
 
 from rlfocal.gateway.chat import answering, count_tokens
 from rlfocal.gateway.dashboard.routes import Dashboard
-from rlfocal.gateway.door import key_of, take_body
+from rlfocal.gateway.door.entering import key_of, take_body
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import judged, read_judgement
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Guard, JsonResponse, as_api_error, error_response, route
-from rlfocal.gateway.openapi import describe
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.waiting import until_written
@@ -32,6 +31,7 @@ from rlfocal.gateway.wire.dialects.completions import Completions
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.dialects.messages import Messages
 from rlfocal.gateway.wire.dialects.responses import Responses
+from rlfocal.gateway.wire.openapi import describe
 from rlfocal.gateway.wire.request import ENSEMBLE, who_is_asked
 from rlfocal.pool.settings import OpenAISettings
 

@@ -14,20 +14,20 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from rlfocal.gateway.door import key_of, note_unsent, take_body
+from rlfocal.gateway.door.entering import key_of, note_unsent, take_body
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler
-from rlfocal.gateway.idempotency import HEADER, digest_of
 from rlfocal.gateway.job import GONE, Job
-from rlfocal.gateway.repeats import JSON, follow, until_gone, write_down
+from rlfocal.gateway.repeats.joining import JSON, follow, until_gone, write_down
+from rlfocal.gateway.repeats.records import HEADER, digest_of
 from rlfocal.gateway.saying import Saying
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
 from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest, read_json
 from rlfocal.live.aside import aside
-from rlfocal.pool.openai_client import HOPS_HEADER, hops
+from rlfocal.pool.openai.client import HOPS_HEADER, hops
 
 __all__ = ["answering", "count_tokens"]
 

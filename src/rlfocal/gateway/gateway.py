@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from rlfocal.errors import ConfigError, DatabaseError, nearest
-from rlfocal.gateway.access import Access
-from rlfocal.gateway.bodies import Bodies
-from rlfocal.gateway.connections import Connections
+from rlfocal.gateway.door.access import Access
+from rlfocal.gateway.door.bodies import Bodies
+from rlfocal.gateway.door.connections import Connections
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.idempotency import Records
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.policies import Policies
 from rlfocal.gateway.recent import Recent
+from rlfocal.gateway.repeats.records import Records
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.processes import BEAT_S
 from rlfocal.gateway.store.store import Store

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.job import unavailable
 from rlfocal.gateway.wire.replies import encode
-from rlfocal.pool.redaction import redact
+from rlfocal.pool.openai.redaction import redact
 
 __all__ = ["Guard", "Handler", "JsonResponse", "error_response", "route"]
 

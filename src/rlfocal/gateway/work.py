@@ -14,8 +14,8 @@ from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener, Round, Said, Trace
 from rlfocal.live.query import as_called
+from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.building import LiveMember
-from rlfocal.pool.passed_back import marked
 from rlfocal.pool.told import Told
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import billed

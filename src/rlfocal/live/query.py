@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rlfocal.pool.prompting import Question
+from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.types import Message, Response
 
 __all__ = ["FREE_WORDS", "LiveQuery", "as_called"]

@@ -11,8 +11,8 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.building import LiveMember
-from rlfocal.pool.prompting import Question
 from rlfocal.pool.types import Message, Request
 
 __all__ = ["synthesis_request"]

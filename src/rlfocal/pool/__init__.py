@@ -12,7 +12,7 @@ from rlfocal.pool.types import Endpoint, Message, Request, Response
 
 if TYPE_CHECKING:
     from rlfocal.pool.fan_out import ask_all
-    from rlfocal.pool.openai_client import OpenAIEndpoint
+    from rlfocal.pool.openai.client import OpenAIEndpoint
     from rlfocal.pool.prices import Price
     from rlfocal.pool.stub import StubServer
     from rlfocal.pool.wrappers.breaker import CircuitBreaker, Circuits
@@ -41,7 +41,7 @@ _HOME = {
     "Circuits": "wrappers.breaker",
     "Limited": "wrappers.limits",
     "Metered": "wrappers.meter",
-    "OpenAIEndpoint": "openai_client",
+    "OpenAIEndpoint": "openai.client",
     "Price": "prices",
     "Retrying": "wrappers.retry",
     "StubServer": "stub",

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Self, assert_never
 
 from rlfocal.errors import ConfigError
+from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.prices import Price
-from rlfocal.pool.prompting import Question, request_for
 from rlfocal.pool.settings import (
     EndpointSettings,
     LiteLlmSettings,
@@ -269,7 +269,7 @@ def _bare(settings: EndpointSettings) -> Endpoint:
 
 def _made(settings: EndpointSettings) -> Endpoint:
     if isinstance(settings, OpenAISettings):
-        from rlfocal.pool.openai_client import OpenAIEndpoint
+        from rlfocal.pool.openai.client import OpenAIEndpoint
 
         return OpenAIEndpoint(
             settings.base_url,

@@ -20,10 +20,10 @@ from importlib import import_module
 from typing import Any, Self
 
 from rlfocal.errors import ConfigError, Failure, MemberError
-from rlfocal.pool.http_failures import filtered_error, timeout_error
-from rlfocal.pool.redaction import excerpt
-from rlfocal.pool.replies.errors import Complaint, error_for
-from rlfocal.pool.replies.whole import read_object
+from rlfocal.pool.openai.http_failures import filtered_error, timeout_error
+from rlfocal.pool.openai.redaction import excerpt
+from rlfocal.pool.openai.replies.errors import Complaint, error_for
+from rlfocal.pool.openai.replies.whole import read_object
 from rlfocal.pool.types import Request, Response
 
 __all__ = ["LiteLlmEndpoint"]

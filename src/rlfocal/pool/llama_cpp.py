@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from rlfocal.errors import ConfigError
-from rlfocal.pool.openai_client import OpenAIEndpoint
+from rlfocal.pool.openai.client import OpenAIEndpoint
 from rlfocal.pool.settings import LlamaCppSettings
 from rlfocal.pool.types import Request, Response
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError
-from rlfocal.pool.refusals import LIMITS
+from rlfocal.pool.openai.refusals import LIMITS
 from rlfocal.pool.types import OURS, Api, SystemAs, Wording
 from rlfocal.settings import KeyVariable, Settings
 

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.pool.seeds import SCHEME
+from rlfocal.pool.asking.seeds import SCHEME
+from rlfocal.pool.asking.templates import places
 from rlfocal.pool.servers import Count, OpenAISettings, Positive, Served, Words, no_inline_key
-from rlfocal.pool.templates import places
 from rlfocal.pool.types import Api
 from rlfocal.settings import Settings, read_toml
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.replies.calls import CallPieces, calls_of
+from rlfocal.pool.openai.replies.calls import CallPieces, calls_of
 
 LONDON, PARIS = '{"c":"London"}', '{"c":"Paris"}'
 

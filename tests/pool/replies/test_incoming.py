@@ -10,8 +10,8 @@ import pytest
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request
-from rlfocal.pool.replies.bounds import Bounds
-from rlfocal.pool.replies.incoming import Incoming
+from rlfocal.pool.openai.replies.bounds import Bounds
+from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Response
 
 SMALL = Request((Message("user", "?"),), max_tokens=16)

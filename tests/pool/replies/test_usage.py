@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.replies.usage import Usage, merged, read_usage, usages_of
+from rlfocal.pool.openai.replies.usage import Usage, merged, read_usage, usages_of
 
 
 def counts(**usage: Any) -> tuple[int | None, int | None]:

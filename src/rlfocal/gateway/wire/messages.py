@@ -16,7 +16,7 @@ from typing import Any
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.fields import Told, is_shallow, refuse_names
 from rlfocal.gateway.wire.turns import IMAGES, TEXTS, THOUGHTS, Object, Part, ToolCall, Turn
-from rlfocal.pool.passed_back import EXTRA, giver_of
+from rlfocal.pool.asking.passed_back import EXTRA, giver_of
 from rlfocal.pool.types import Message
 
 __all__ = ["Conversation", "read_turns"]

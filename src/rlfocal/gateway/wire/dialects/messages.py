@@ -12,7 +12,7 @@ from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
 from rlfocal.gateway.wire.dialects.messages_body import translated
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.pool.passed_back import EXTRA
+from rlfocal.pool.asking.passed_back import EXTRA
 
 __all__ = ["Messages"]
 

@@ -20,7 +20,7 @@ from rlfocal.gateway.wire.dialects.translating import (
     text_in,
     unsupported,
 )
-from rlfocal.pool.passed_back import EXTRA
+from rlfocal.pool.asking.passed_back import EXTRA
 
 __all__ = ["translated"]
 

@@ -20,7 +20,7 @@ from rlfocal.gateway.wire.dialects.items import Items
 from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.pool.passed_back import EXTRA
+from rlfocal.pool.asking.passed_back import EXTRA
 
 __all__ = ["Responses"]
 

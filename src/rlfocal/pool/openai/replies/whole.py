@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.http_failures import filtered_error, in_place_error
-from rlfocal.pool.replies.bounds import Bounds
-from rlfocal.pool.replies.calls import MOST_CALLS, calls_of
-from rlfocal.pool.replies.errors import complaint_in, error_for
-from rlfocal.pool.replies.logprobs import first_logprobs
-from rlfocal.pool.replies.texts import refusal_of, text_of, thinking_of, whole_characters
-from rlfocal.pool.replies.usage import merged, read_usage, usages_of
+from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
+from rlfocal.pool.openai.replies.bounds import Bounds
+from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of
+from rlfocal.pool.openai.replies.errors import complaint_in, error_for
+from rlfocal.pool.openai.replies.logprobs import first_logprobs
+from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, whole_characters
+from rlfocal.pool.openai.replies.usage import merged, read_usage, usages_of
 from rlfocal.pool.types import Api, Finish, Request, Response
 
 __all__ = ["choice_of", "index_of", "is_failed", "read_object", "unwrapped"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
-from rlfocal.gateway.bodies import read_body
-from rlfocal.gateway.connections import of_scope
+from rlfocal.gateway.door.bodies import read_body
+from rlfocal.gateway.door.connections import of_scope
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store.keys import Key
 

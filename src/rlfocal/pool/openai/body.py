@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlfocal.pool.turns import system_as_user
+from rlfocal.pool.asking.turns import system_as_user
 from rlfocal.pool.types import PASSED_ON, Api, Request, SystemAs
 
 __all__ = ["body_of"]

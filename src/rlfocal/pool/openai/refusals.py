@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rlfocal.pool.replies.words import said_in, words_of
+from rlfocal.pool.openai.replies.words import said_in, words_of
 
 __all__ = ["LIMITS", "Refusal", "mentioned_in", "named_parameter", "refusal_in"]
 

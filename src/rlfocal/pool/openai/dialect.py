@@ -12,8 +12,8 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from rlfocal.pool.openai_body import body_of
-from rlfocal.pool.refusals import LIMITS, Refusal, mentioned_in, refusal_in
+from rlfocal.pool.openai.body import body_of
+from rlfocal.pool.openai.refusals import LIMITS, Refusal, mentioned_in, refusal_in
 from rlfocal.pool.types import Api, Request, Response, SystemAs, Wording
 
 __all__ = ["Attempt", "Dialect"]

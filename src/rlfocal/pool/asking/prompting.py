@@ -13,11 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from rlfocal.pool.passed_back import for_member
-from rlfocal.pool.seeds import seed_of
+from rlfocal.pool.asking.passed_back import for_member
+from rlfocal.pool.asking.seeds import seed_of
+from rlfocal.pool.asking.templates import fill
+from rlfocal.pool.asking.turns import system_as_user
 from rlfocal.pool.settings import OWN_SAMPLERS, MemberSettings
-from rlfocal.pool.templates import fill
-from rlfocal.pool.turns import system_as_user
 from rlfocal.pool.types import Api, Message, Request
 
 __all__ = ["Question", "asked_logprobs", "letter_scores", "letters_told", "request_for"]

@@ -15,8 +15,8 @@ from starlette.responses import Response, StreamingResponse
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.idempotency import Record
 from rlfocal.gateway.job import GONE
+from rlfocal.gateway.repeats.records import Record
 from rlfocal.gateway.saying import Saying, ending
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.replies import encode

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rlfocal.pool.prompting import Question
+    from rlfocal.pool.asking.prompting import Question
     from rlfocal.pool.settings import MemberSettings
 
 __all__ = ["SCHEME", "seed_of"]
@@ -40,7 +40,7 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
     Returns:
         From 0 to 2^31 - 1.
 
-    >>> from rlfocal.pool.prompting import Question
+    >>> from rlfocal.pool.asking.prompting import Question
     >>> from rlfocal.pool.settings import MemberSettings
     >>> member = MemberSettings(name="m", endpoint="e", temperature=1)
     >>> [seed_of(member, Question(text), 0) for text in ("1 + 1?", "2 + 2?")]

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rlfocal.pool.replies.bounds import Bounds
-from rlfocal.pool.replies.calls import MOST_CALLS, CallPieces
-from rlfocal.pool.replies.errors import Complaint, complaint_in
-from rlfocal.pool.replies.texts import refusal_of, text_of, thinking_of
-from rlfocal.pool.replies.usage import merged, usages_of
-from rlfocal.pool.replies.whole import choice_of, unwrapped
+from rlfocal.pool.openai.replies.bounds import Bounds
+from rlfocal.pool.openai.replies.calls import MOST_CALLS, CallPieces
+from rlfocal.pool.openai.replies.errors import Complaint, complaint_in
+from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of
+from rlfocal.pool.openai.replies.usage import merged, usages_of
+from rlfocal.pool.openai.replies.whole import choice_of, unwrapped
 from rlfocal.pool.types import Api
 
 __all__ = ["Pieces"]

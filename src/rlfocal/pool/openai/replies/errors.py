@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.http_failures import failure_of, filtered_error, in_place_error, status_error
-from rlfocal.pool.replies.waits import wait_of
-from rlfocal.pool.replies.words import said_in, words_of
+from rlfocal.pool.openai.http_failures import (
+    failure_of,
+    filtered_error,
+    in_place_error,
+    status_error,
+)
+from rlfocal.pool.openai.replies.waits import wait_of
+from rlfocal.pool.openai.replies.words import said_in, words_of
 
 __all__ = ["Complaint", "complaint_in", "error_for", "read_error"]
 

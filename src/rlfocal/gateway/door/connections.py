@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from rlfocal.gateway.descriptors import most_descriptors
+from rlfocal.gateway.door.descriptors import most_descriptors
 from rlfocal.gateway.settings import GatewaySettings
 
 __all__ = ["Connection", "Connections", "Standing", "of_scope"]

@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.replies.bounds import Bounds
-from rlfocal.pool.replies.errors import Complaint, error_for
-from rlfocal.pool.replies.events import EventReader, loads
-from rlfocal.pool.replies.stream import Pieces
-from rlfocal.pool.replies.texts import whole_characters
-from rlfocal.pool.replies.whole import is_failed, read_object
-from rlfocal.pool.replies.words import said_in
+from rlfocal.pool.openai.replies.bounds import Bounds
+from rlfocal.pool.openai.replies.errors import Complaint, error_for
+from rlfocal.pool.openai.replies.events import EventReader, loads
+from rlfocal.pool.openai.replies.stream import Pieces
+from rlfocal.pool.openai.replies.texts import whole_characters
+from rlfocal.pool.openai.replies.whole import is_failed, read_object
+from rlfocal.pool.openai.replies.words import said_in
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["Incoming"]

@@ -15,7 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from rlfocal.gateway.connections import Connections, Standing
+from rlfocal.gateway.door.connections import Connections, Standing
 
 __all__ = ["OPTIONS", "BoundedProtocol", "OwnProcess"]
 

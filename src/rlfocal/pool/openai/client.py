@@ -19,17 +19,17 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from rlfocal.errors import ConfigError, Failure, MemberError
-from rlfocal.pool.dialect import Dialect
-from rlfocal.pool.http_failures import (
+from rlfocal.pool.openai.body import body_of
+from rlfocal.pool.openai.dialect import Dialect
+from rlfocal.pool.openai.http_failures import (
     connection_error,
     redirect_error,
     timeout_error,
     with_remedy,
 )
-from rlfocal.pool.openai_body import body_of
-from rlfocal.pool.redaction import Secret, Withheld, excerpt, redact
-from rlfocal.pool.replies.errors import read_error
-from rlfocal.pool.replies.incoming import Incoming
+from rlfocal.pool.openai.redaction import Secret, Withheld, excerpt, redact
+from rlfocal.pool.openai.replies.errors import read_error
+from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops"]

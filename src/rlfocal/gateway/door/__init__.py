@@ -1,0 +1,1 @@
+"""Who gets in, and how much a caller may take: keys, bodies, connections, unread replies."""
