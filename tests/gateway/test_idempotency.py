@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from serving import Served, until
 from spy_upstream import Reply, SpyUpstream, aimed_at
 
-from rlfocal.gateway.repeats import records as idempotency
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.repeats import records as idempotency
 from rlfocal.gateway.repeats.records import Record, Records, digest_of
 
 Serve = Callable[..., Any]

@@ -44,7 +44,7 @@ def answering(dialect: Dialect) -> Handler:
         started = asyncio.get_running_loop().time()
         gateway: Gateway = request.app.state.gateway
         # Before the body: who has no key gets no byte of his read.
-        key = await key_of(request, dialect.authorization(request.headers))
+        key = await key_of(request)
         _count_hop(request)
         body = await take_body(request, key)
         found, chat, writer = await aside(

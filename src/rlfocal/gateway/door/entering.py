@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
@@ -18,21 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["key_of", "note_unsent", "take_body"]
 
 
-async def key_of(request: Request, authorization: str | None = None) -> Key:
+async def key_of(request: Request) -> Key:
     """Whose request it is.
-
-    Args:
-        request: the request.
-        authorization: "Bearer rlf_...", where it does not stand in the header of that name.
 
     Raises:
         ApiError: 401.
         DatabaseError: it cannot be looked up just now.
     """
     gateway: Gateway = request.app.state.gateway
-    key = await gateway.access.key_of(
-        request.headers.get("authorization") if authorization is None else authorization
-    )
+    key = await gateway.access.key_of(_authorization(request.headers))
     connection = of_scope(request.scope)
     if connection is not None:
         connection.standing.owner = key.id
@@ -66,3 +60,9 @@ def note_unsent(request: Request, size: Callable[[], int]) -> None:
     connection = of_scope(request.scope)
     if connection is not None:
         connection.standing.more_unsent = size
+
+
+def _authorization(headers: Mapping[str, str]) -> str | None:
+    """Anthropic's clients send a key as x-api-key, all others as a bearer token."""
+    given, key = headers.get("authorization"), headers.get("x-api-key")
+    return f"Bearer {key}" if given is None and key is not None else given

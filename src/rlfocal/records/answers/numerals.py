@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-__all__ = ["MAX_CHARS", "Numeral", "from_words", "in_words", "numerals", "written"]
+__all__ = ["MAX_CHARS", "NUMBER_WORDS", "Numeral", "from_words", "in_words", "numerals", "written"]
 
 MAX_CHARS = 100
 """A longer run of digits is noise, no answer."""
@@ -242,7 +242,7 @@ def _places(denominator: int) -> int | None:
     return max(twos, fives) if denominator == 1 else None
 
 
-_SMALL = {
+NUMBER_WORDS = {
     word: value
     for value, word in enumerate(
         [
@@ -275,6 +275,7 @@ _SMALL = {
         ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=3
     )
 }
+"""Words that are numbers by themselves, up to ninety."""
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _WORD = re.compile(r"\s?(?:and\s|-)?([a-z]+)", re.IGNORECASE)
 
@@ -297,7 +298,7 @@ def from_words(text: str) -> tuple[Fraction, int] | None:
         name = word[1].lower() if word else ""
         if (
             word is None
-            or (name not in _SMALL and name not in _LARGE)
+            or (name not in NUMBER_WORDS and name not in _LARGE)
             or (not found and (word[0] != word[1] or name in _LARGE))
         ):
             break
@@ -306,7 +307,7 @@ def from_words(text: str) -> tuple[Fraction, int] | None:
         elif name in _LARGE:
             total, group = total + group * _LARGE[name], 0
         else:
-            group += _SMALL[name]
+            group += NUMBER_WORDS[name]
         found, end = True, word.end()
     if not found:
         return None
@@ -315,7 +316,7 @@ def from_words(text: str) -> tuple[Fraction, int] | None:
     return Fraction(total + group), end
 
 
-_NUMBER_WORD = re.compile(rf"(?<![\w-])(?:{'|'.join(_SMALL)})\b", re.IGNORECASE)
+_NUMBER_WORD = re.compile(rf"(?<![\w-])(?:{'|'.join(NUMBER_WORDS)})\b", re.IGNORECASE)
 _PRONOUN = re.compile(
     r"\b(?:the|no|this|that|which|each|every|any|some) one\b|\bone of\b", re.IGNORECASE
 )

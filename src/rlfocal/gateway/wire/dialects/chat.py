@@ -23,10 +23,6 @@ class OpenAi:
 
     id_prefix = "chatcmpl-"
 
-    def authorization(self, headers: Mapping[str, str]) -> str | None:
-        """The header of that name."""
-        return headers.get("authorization")
-
     def headers(self, shape: Shape) -> dict[str, str]:
         """By which OpenAI's clients name a request."""
         return {"x-request-id": shape.id}

@@ -58,10 +58,6 @@ class Dialect(Protocol):
     id_prefix: str
     """Of the ids of its replies."""
 
-    def authorization(self, headers: Mapping[str, str]) -> str | None:
-        """The header that proves who asks, as "Bearer rlf_..."; None where there is none."""
-        ...
-
     def read(
         self,
         found: Mapping[str, Any],

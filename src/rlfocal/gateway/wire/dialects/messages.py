@@ -29,12 +29,6 @@ class Messages:
 
     id_prefix = "msg_"
 
-    def authorization(self, headers: Mapping[str, str]) -> str | None:
-        """Anthropic's clients send a key as x-api-key, a token as OpenAI's do."""
-        given = headers.get("authorization")
-        key = headers.get("x-api-key")
-        return f"Bearer {key}" if given is None and key is not None else given
-
     def read(
         self,
         found: Mapping[str, Any],

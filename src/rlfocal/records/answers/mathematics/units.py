@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from rlfocal.records.answers.numerals import NUMBER_WORDS
+
 __all__ = ["alike", "is_day", "is_word", "unit_of", "word_value", "words_of"]
 
 _NAMES = {
@@ -120,34 +122,6 @@ _SUFFIX = re.compile(
 _ANGLE_INSIDE = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])|\\circ")
 _PREFIX = re.compile(r"([+-]?)(?:\\(\$|euro|pounds) ?)([+-]?)(?=[0-9.\\(])")
 _PIECE = re.compile(r"(/)?(?:\\cdot ?)?\\text\{([^{}]*)\}(?:\^\{?(-?[0-9]+)\}?)?")
-_NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-}
 _NONE = re.compile(
     r"(?!no$)no(?: real| such| integer| valid)?"
     r"(?: solutions?| values?| numbers?| roots?)?(?: exists?)?"
@@ -273,8 +247,8 @@ def is_word(text: str, *, apart: bool) -> bool:
 
 
 def word_value(words: str) -> int | None:
-    """The number that a word is, up to twenty."""
-    return _NUMBER_WORDS.get(words.strip().lower())
+    """The number that a word is, up to ninety."""
+    return NUMBER_WORDS.get(words.strip().lower())
 
 
 def is_day(words: str) -> bool:
