@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,10 +41,102 @@ from rlfocal.records.answers.markers import first_reply, marks
         ("b</s></s>", "b"),
         ("x < y and [1]", "x < y and [1]"),
         ("</think>", ""),
+        ("<|START_THINKING|>a<|END_THINKING|><|START_RESPONSE|>b<|END_RESPONSE|>", "b"),
+        ("<|channel>thought\na<channel|>b", "b"),
+        ("<|thought_start|>a<|thought_end|>b", "b"),
+        ("Here is my thought process: a? Here is my response: b", " b"),
+        ("**Here's my thinking:**\na\n**Here's my answer:** b", " b"),
+        ('<details type="reasoning" done="true">\n<summary>Thought</summary>\na</details>b', "b"),
+        ("<details><summary>Reasoning</summary>a</details>b", "b"),
+        ("<details><summary>Steps</summary>a</details>b",) * 2,
+        ("<|inner_prefix|>a<|inner_suffix|>b", "b"),
+        ("<longcat_think>a</longcat_think>b", "b"),
+        ("<mm:think>a</mm:think>b", "b"),
+        ("<antThinking>a</antThinking>b", "b"),
+        ("<new_model_scratch_pad>a</new_model_scratch_pad>b", "b"),
+        ("<|think|>a<|/think|>b", "b"),
+        ("<|think|>a<think|>b", "b"),
+        ("<|think|>a<|end|><|begin|>assistant<|content|>b<|end|>", "b"),
+        ("<|thinking|>a<|end_thinking|>b", "b"),
+        ("<｜thinking｜>a<｜end▁of▁thinking｜>b", "b"),
+        ("<thinking_process>a</thinking_process>b", "b"),
+        ('<think duration="3">a</think>b', "b"),
+        ("< think >a</ think >b", "b"),
+        ("[REASONING]a[/REASONING]b", "b"),
+        ("b [ANALYSIS] c",) * 2,
+        ("&lt;think&gt;a&lt;/think&gt;b", "b"),
+        ("\\u003cthink\\u003ea\\u003c/think\\u003eb", "b"),
+        ("<think>a<think>\n\nb", "\n\nb"),
+        ("<think>a<\\think>b", "b"),
+        ("<think/>b", "b"),
+        ("<seed:think>a<seed:cot_budget_reflect>c</seed:cot_budget_reflect>d</seed:think>b", "b"),
+        ("e<think>a<reflection>c</reflection>d</think>b", "eb"),
+        ("<think>use <think> here. The", None),
+        ("<|START_THINKING|>a", None),
+        ("<|begin_of_thought|>a<|end_of_thought|><|begin_of_solution|>b<|end_of_solution|>", "b"),
+        ("<|channel|>final <|constrain|>json<|message|>b", "b"),
+        ("<|channel|>commentary to=functions.f <|constrain|>json<|message|>a<|call|>", None),
+        ("<think>put </think> `</think>` in</think>b", "b"),
+        ("I used `<think>` tags.",) * 2,
+        ("I used <think> tags.",) * 2,
+        ("Write '</think>' at last.",) * 2,
+        ('Call `split("</think>")[1]`.',) * 2,
+        ("b\n```xml\n<think>\nx\n</think>\n```\nc",) * 2,
+        ("b\n```python\nstart = '<think>x'\n```",) * 2,
+        ("```\n<think>a</think>b\n```", "```\nb\n```"),
+        ("<think>\n```python\na\n</think>\nb\n```\nc\n```", "\nb\n```\nc\n```"),
+        ("```python\na\n</think>b\n```\nc\n```", "b\n```\nc\n```"),
+        ("if x < think and y > 3: <b>b</b>",) * 2,
     ],
 )
 def test_thinking_is_cut(text: str, said: str | None) -> None:
     assert without_thinking(text) == said
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes"),
+    [
+        ("<{}>", "</{}>"), ("<|{}|>", "<|/{}|>"), ("<|begin_of_{}|>", "<|end_of_{}|>"),
+        ("<|{}_start|>", "<|{}_end|>"), ("<|START_{}|>", "<|END_{}|>"), ("<|{}|>", "<{}|>"),
+        ("◁{}▷", "◁/{}▷"), ("[{}]", "[/{}]"), ("&lt;{}&gt;", "&lt;/{}&gt;"),
+        ("<new:{}>", "</new:{}>"), ("<new_{}_tokens>", "</new_{}_tokens>"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("word", ["think", "thinking", "Thought", "REASONING", "reflection", "cot"])
+def test_every_word_in_every_bracket(opens: str, closes: str, word: str) -> None:
+    tags = opens.format(word), closes.format(word)
+    thought = "The answer is 42? `</b>` or <b> (42)."
+    assert without_thinking(f"{tags[0]}{thought}{tags[1]}It is 17.") == "It is 17."
+    spoken_of = f"It is `{tags[0]}`."
+    assert without_thinking(spoken_of) == spoken_of
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["<think>", "</think>", "`", "```\n", "```xml\n<think>\n", "<a b='c' ", "<|", "[REASONING]",
+    "<s>", " <|end|>", "<think>`</think>`", "here is my ", "<think a=b ", "< ", "&lt;"],
+)  # fmt: skip
+def test_time_grows_with_the_text_alone(part: str) -> None:
+    def steps(n: int) -> float:
+        begun = time.process_time()
+        without_thinking(part * n)
+        return time.process_time() - begun
+
+    short = min(steps(1_000) for _ in range(3))
+    # A square would be 64 times as much.
+    assert min(steps(8_000) for _ in range(2)) < 24 * short + 0.05
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    parts=st.lists(
+        st.sampled_from(["<think>", "</think>", "`", "\n```\n", "<b>", "a ", "<|end|>", "[THINK]"])
+    )
+)
+def test_what_is_said_stands_in_the_reply(parts: list[str]) -> None:
+    text = "".join(parts)
+    said = without_thinking(text)
+    assert said is None or len(said) <= len(text)
 
 
 @pytest.mark.parametrize(

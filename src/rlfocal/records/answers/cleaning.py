@@ -1,12 +1,8 @@
 r"""What every kind of answer is read from: a reply without its thinking and its typography.
 
-Three steps, each linear in the text and each safe on any text: `without_thinking` cuts what a
-reasoning model thought before it answered, `even` brings Unicode to one form, `plain` takes off
-markup (emphasis, code marks, LaTeX wrappers). None of them knows a kind of answer.
-
-How models mark their thinking: `<think>` (DeepSeek-R1, Qwen) and its likes, `◁think▷` (Kimi),
-`[THINK]` (Magistral), `<|begin_of_thought|>` (Sky-T1), channels (gpt-oss's harmony format). Chat
-templates that write the opening tag themselves leave the closing one alone in the reply.
+Three steps, each linear in the text and each safe on any text: `without_thinking` (in `thinking`)
+cuts what a reasoning model thought before it answered, `even` brings Unicode to one form, `plain`
+takes off markup (emphasis, code marks, LaTeX wrappers). None of them knows a kind of answer.
 """
 
 from __future__ import annotations
@@ -14,26 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["clean", "even", "plain", "without_thinking"]
+from rlfocal.records.answers.thinking import without_thinking
 
-_NAMES = (
-    r"(?:seed:|antml:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratch_?pad|"
-    r"inner_monologue|chain_of_thought|cot)"
-)
-_TAG = re.compile(
-    rf"<(?P<close1>/)?{_NAMES}\s*>|◁(?P<close2>/)?think(?:ing)?▷|\[(?P<close3>/)?THINK\]"
-    r"|<\|(?:begin|(?P<close4>end))_of_thought\|>",
-    re.IGNORECASE,
-)
-_CHANNEL = re.compile(r"<\|channel\|>\s*(\w*)[^<\n]{0,80}<\|message\|>")
-_TURN_HEAD = re.compile(
-    r"\s*(?:<\|im_start\|>\s*assistant\s*|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>"
-    r"|<start_of_turn>\s*model\s*|<\|assistant\|>|\[/INST\]|<s>|<bos>|<\|begin_of_text\|>)\s*"
-)
-_TURN_END = re.compile(
-    r"<\|(?:im_end|im_start|eot_id|end|return|endoftext|end_of_text|eom_id|user|start|call)\|>"
-    r"|</s>|<end_of_turn>|<eos>|<\uff5c(?:end\u2581of\u2581sentence|User)\uff5c>|\[INST\]"
-)
+__all__ = ["clean", "even", "plain", "without_thinking"]
 
 _ZERO_WIDTH = dict.fromkeys(
     [0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF]
@@ -90,68 +69,6 @@ def clean(text: str) -> str | None:
     """
     rest = without_thinking(text)
     return None if rest is None else plain(even(rest)).strip()
-
-
-def without_thinking(text: str) -> str | None:
-    """Cut what the model thought.
-
-    A closing tag without an opening one ends a thought that began with the reply; an opening tag
-    without a closing one begins a thought that was cut off.
-
-    Returns:
-        What is said outside of thoughts; None where the last thought was cut off.
-
-    >>> without_thinking("so 7</think>It is 8.")
-    'It is 8.'
-    >>> without_thinking("<think>so 7") is None
-    True
-    """
-    if "<" not in text and "[" not in text and "◁" not in text and "assistantfinal" not in text:
-        return text
-    spoken = _final_channel(text)
-    if spoken is None:
-        return None
-    said: list[str] = []
-    start, thinking = 0, False
-    for tag in _TAG.finditer(spoken):
-        if tag.lastgroup is None:  # an opening tag; thoughts do not nest
-            if not thinking:
-                said.append(spoken[start : tag.start()])
-            thinking = True
-        else:
-            if not thinking:
-                said.clear()
-            start, thinking = tag.end(), False
-    if thinking:
-        return None
-    return _one_turn("".join(said) + spoken[start:])
-
-
-def _final_channel(text: str) -> str | None:
-    """What gpt-oss says in its channel "final"; the text itself where it has no channels."""
-    final, any_channel = None, False
-    for channel in _CHANNEL.finditer(text):
-        any_channel = True
-        if channel[1] == "final":
-            final = text[channel.end() :]
-    if any_channel:
-        return final
-    # Servers that drop special tokens leave the names of the channels.
-    if text.lstrip().startswith("analysis") and "assistantfinal" in text:
-        return text.rpartition("assistantfinal")[2]
-    return text
-
-
-def _one_turn(text: str) -> str:
-    """The first turn of the assistant, without the marks of its beginning and end."""
-    while head := _TURN_HEAD.match(text):
-        if not head[0]:
-            break
-        text = text[head.end() :]
-    for end in _TURN_END.finditer(text):
-        if text[: end.start()].strip():
-            return text[: end.start()]
-    return text
 
 
 def even(text: str) -> str:
