@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from serving import Served, until
 from spy_upstream import Reply, SpyUpstream, aimed_at
 
+from rlfocal.gateway import app
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.repeats import records as idempotency
 from rlfocal.gateway.repeats.records import Record, Records, digest_of
@@ -209,6 +210,55 @@ def test_who_comes_while_it_is_made_waits_for_it(serve: Serve, stream: bool) -> 
         assert sum("x-rlfocal-replayed" in reply.headers for reply in replies) == 3
         assert len(spy.received) == 1
         assert replies[0].status_code == 200
+
+
+def test_who_waits_for_a_failure_is_not_told_of_a_repeat(serve: Serve) -> None:
+    may_say = threading.Event()
+
+    def fail(_: Any) -> Reply:
+        may_say.wait(30)
+        return Reply(status=401)
+
+    with (
+        SpyUpstream(fail) as spy,
+        serve(edit=aimed_at(spy.base_url)) as (served, _),
+        ThreadPoolExecutor(3) as pool,
+    ):
+        waiting = [pool.submit(asked, served) for _ in range(3)]
+        until(lambda: len(spy.received) == 1)
+        may_say.set()
+        replies = [one.result() for one in waiting]
+        assert [reply.status_code for reply in replies] == [502] * 3
+        assert not any("x-rlfocal-replayed" in reply.headers for reply in replies)
+
+
+@pytest.mark.parametrize("depth", [100, 900])
+def test_a_deep_body_is_answered_with_a_key_as_without(serve: Serve, depth: int) -> None:
+    deep: Any = 1
+    for k in range(depth):
+        deep = {"a": deep} if k % 2 else [deep]
+    with serve() as (served, _):
+        assert asked(served, deeply=deep).status_code == 200
+        assert asked(served, deeply=deep).headers["x-rlfocal-replayed"] == "true"
+
+
+def test_digests_know_their_depth() -> None:
+    deep: Any = 1
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(ApiError, match="nested too deeply") as refused:
+        digest_of("/a", deep)
+    assert refused.value.status == 400
+
+
+def test_replies_are_forgotten_though_nobody_asks(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_FORGET_S", 0.05)
+    with serve() as (served, _):
+        assert asked(served).status_code == 200
+        monkeypatch.setattr(idempotency, "_LONGEST_S", 0.0)
+        until(lambda: not served.gateway.records._known)
 
 
 def test_who_hangs_up_finds_the_reply_when_he_comes_again(serve: Serve) -> None:

@@ -223,6 +223,35 @@ def test_errors_have_anthropics_shape(serve: Serve) -> None:
         assert (counted.status_code, counted.json()["error"]["type"]) == (404, "not_found_error")
 
 
+def test_paths_and_methods_that_there_are_not_have_anthropics_shape(serve: Serve) -> None:
+    with serve() as (served, _):
+        for method, path, status, kind in (
+            ("GET", "/v1/messages", 405, "invalid_request_error"),
+            ("POST", "/v1/messages/batches", 404, "not_found_error"),
+            ("GET", "/v1/messages/", 404, "not_found_error"),
+        ):
+            reply = httpx2.request(method, served.url + path, headers=served.headers)
+            assert reply.status_code == status
+            assert (reply.json()["type"], reply.json()["error"]["type"]) == ("error", kind)
+        reply = httpx2.get(f"{served.url}/v1/messagesof")
+        assert (reply.status_code, "type" in reply.json()) == (404, False)
+
+
+def test_of_two_keys_the_one_counts_that_looks_like_ours(serve: Serve) -> None:
+    with serve() as (served, _):
+        for bearer, key, status in (
+            ("Bearer dummy", served.key, 200),
+            ("Basic eDp5", served.key, 200),
+            ("", served.key, 200),
+            (f"Bearer {served.key}", "dummy", 200),
+            (f"Bearer {served.key}", f"rlf_abcd1234_{'x' * 43}", 200),
+            (f"Bearer rlf_abcd1234_{'x' * 43}", served.key, 401),
+            ("Bearer dummy", "dummy", 401),
+        ):
+            given = {"Authorization": bearer, "x-api-key": key}
+            assert asked(served, headers=given).status_code == status
+
+
 def test_a_stream_that_breaks_ends_with_an_error(serve: Serve) -> None:
     cut = Reply("one two three four five six", cut_after=3)
     with SpyUpstream(lambda _: cut) as spy, serve(edit=aimed_at(spy.base_url)) as (served, _):

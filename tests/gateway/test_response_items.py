@@ -26,3 +26,21 @@ def test_texts_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> 
     assert items._sizes.keys() == {"you", "they"}
     now = 3601.0
     assert items.get("you", "1") is None
+    assert not items._known
+    assert not items._sizes
+
+
+def test_old_texts_are_forgotten_whosever_they_are() -> None:
+    now = 0.0
+    items = items_.Items(lambda: now)
+    items.put("me", "1", "x")
+    now = 3000.0
+    items.put("me", "2", "yy")
+    items.put("you", "1", "x")
+    now = 3601.0
+    items.forget_old()
+    assert list(items._known["me"]) == ["2"]
+    assert items._sizes == {"me": 2, "you": 1}
+    now = 6601.0
+    items.put("they", "1", "x")
+    assert items._known.keys() == {"they"}

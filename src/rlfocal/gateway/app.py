@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -37,6 +38,9 @@ from rlfocal.pool.settings import OpenAISettings
 
 __all__ = ["build_app"]
 
+_FORGET_S = 60.0
+"""How often what is remembered of replies is looked through for what is too old."""
+
 
 def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
     """Make the application.
@@ -55,10 +59,11 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
         "/openapi.json": (openapi, "GET"),
         **Dashboard(gateway, partial(_key, admin=True)).routes,
     }
+    responses = Responses()
     dialects: dict[str, Dialect] = {
         "/v1/chat/completions": Chat(),
         "/v1/completions": Completions(),
-        "/v1/responses": Responses(),
+        "/v1/responses": responses,
         "/v1/messages": Messages(),
     }
     asked = {path: (answering(dialect), dialect) for path, dialect in dialects.items()}
@@ -68,11 +73,21 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
         async with gateway:
-            # So that the server's connections know of each other.
-            yield {"connections": gateway.connections}
+            forgetting = asyncio.create_task(
+                _forgetting(gateway.records.forget_old, responses.forget_old)
+            )
+            try:
+                # So that the server's connections know of each other.
+                yield {"connections": gateway.connections}
+            finally:
+                forgetting.cancel()
 
-    async def refuse(_: Request, exc: Exception) -> Response:
-        return error_response(as_api_error(exc) or ApiError(500, "internal_error", "a fault"))
+    async def refuse(request: Request, exc: Exception) -> Response:
+        error = as_api_error(exc) or ApiError(500, "internal_error", "a fault")
+        # Who asks beside a dialect's paths, or in another manner, reads that dialect's errors.
+        path = request.url.path
+        near = [one for at, one in dialects.items() if f"{path}/".startswith(f"{at}/")]
+        return error_response(error, near[0].error if near else ApiError.as_json)
 
     app = Starlette(
         routes=[
@@ -90,6 +105,13 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
     app.router.redirect_slashes = False
     app.state.gateway = gateway
     return app
+
+
+async def _forgetting(*works: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(_FORGET_S)
+        for work in works:
+            work()
 
 
 def _secrets(gateway: Gateway) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from rlfocal.gateway.door.bodies import read_body
 from rlfocal.gateway.door.connections import of_scope
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.store.keys import Key
+from rlfocal.gateway.store.keys import Key, id_in
+from rlfocal.pool.wrappers.breaker import asker
 
 if TYPE_CHECKING:
     from rlfocal.gateway.gateway import Gateway
@@ -27,6 +28,7 @@ async def key_of(request: Request) -> Key:
     """
     gateway: Gateway = request.app.state.gateway
     key = await gateway.access.key_of(_authorization(request.headers))
+    asker.set(key.id)  # of all that is done for this request from now on
     connection = of_scope(request.scope)
     if connection is not None:
         connection.standing.owner = key.id
@@ -63,6 +65,11 @@ def note_unsent(request: Request, size: Callable[[], int]) -> None:
 
 
 def _authorization(headers: Mapping[str, str]) -> str | None:
-    """Anthropic's clients send a key as x-api-key, all others as a bearer token."""
+    """Anthropic's clients send a key as x-api-key, all others as a bearer token.
+
+    Some send both, of which one is a placeholder: the one that looks like a key of ours counts.
+    """
     given, key = headers.get("authorization"), headers.get("x-api-key")
-    return f"Bearer {key}" if given is None and key is not None else given
+    if key is None or id_in((given or "").partition(" ")[2].strip()) is not None:
+        return given
+    return f"Bearer {key.strip()}" if given is None or id_in(key.strip()) is not None else given

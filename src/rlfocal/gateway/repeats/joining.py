@@ -99,9 +99,11 @@ async def follow(record: Record, request: Request, *, is_new: bool) -> Response:
     finally:
         begun.cancel()
         gone.cancel()
-    headers = record.headers if is_new else record.headers | {"x-rlfocal-replayed": "true"}
+    status, headers = begun.result(), record.headers
+    if not is_new and status == 200:  # a failure is not kept: who comes again is asked for anew
+        headers = headers | {"x-rlfocal-replayed": "true"}
     more: dict[str, Any] = {
-        "status_code": begun.result(), "headers": headers, "media_type": record.media_type,
+        "status_code": status, "headers": headers, "media_type": record.media_type,
     }  # fmt: skip
     if record.media_type == JSON:
         return Response(b"".join([piece async for piece in record.follow()]), **more)

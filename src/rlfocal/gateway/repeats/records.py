@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.replies import encode
 
 __all__ = ["HEADER", "Record", "Records", "digest_of"]
 
@@ -116,7 +116,7 @@ class Records:
                 f"Idempotency-Key should have 1 to {_LONGEST_KEY} printable characters",
                 param=HEADER,
             )  # fmt: skip
-        self._forget_old()
+        self.forget_old()
         found = self._known.get((owner, key))
         if found is None:
             made = self._known[owner, key] = Record(digest, self._clock())
@@ -148,7 +148,8 @@ class Records:
                 return
             size -= self._known.pop(key).size
 
-    def _forget_old(self) -> None:
+    def forget_old(self) -> None:
+        """Forget what is older than it may be; to be called now and then."""
         oldest = self._clock() - _LONGEST_S
         # They stand in the order in which they were made; those in the making end by themselves.
         while self._known:
@@ -159,12 +160,20 @@ class Records:
 
 
 def digest_of(path: str, found: Any) -> bytes:
-    """Of a request, however its fields are ordered."""
-    parts = encode([path, _sorted(found)])
-    return hashlib.sha256(parts).digest()
+    """Of a request, however its fields are ordered.
 
+    Args:
+        path: of the endpoint.
+        found: the body, parsed.
 
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(one) for one in value] if isinstance(value, list) else value
+    Raises:
+        ApiError: 400, it is nested too deeply.
+    """
+    try:
+        told = json.dumps([path, found], sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        raise ApiError(
+            400, "invalid_json",
+            f"the body is nested too deeply to be compared with others under its {HEADER}",
+        ) from None  # fmt: skip
+    return hashlib.sha256(told.encode("ascii")).digest()

@@ -1,7 +1,7 @@
-"""Texts that /v1/responses gave, so that a client may refer to one by its id and not send it again.
+"""Items that /v1/responses gave, so that a client may refer to one by its id and not send it again.
 
 Some clients do so unless told otherwise (Vercel's AI SDK), in the belief that OpenAI stores what it
-says. Here texts stay in this process's memory for an hour, within bounds for each API key, and
+says. Here items, as texts, stay in this process's memory for an hour, within bounds for each API key, and
 nobody else's key finds them.
 """
 
@@ -43,6 +43,7 @@ class Items:
 
     def put(self, owner: str, id: str, text: str) -> None:
         """Remember a text; the oldest are forgotten where there are too many."""
+        self.forget_old()
         mine = self._known.setdefault(owner, OrderedDict())
         self._known.move_to_end(owner)
         mine[id] = _Item(text, self._clock())
@@ -56,8 +57,18 @@ class Items:
 
     def get(self, owner: str, id: str) -> str | None:
         """A text; None where it is not known, or not any more."""
+        self.forget_old()
         mine = self._known.get(owner)
         found = None if mine is None else mine.get(id)
-        if found is None or self._clock() - found.at > _LONGEST_S:
-            return None
-        return found.text
+        return None if found is None else found.text
+
+    def forget_old(self) -> None:
+        """Forget what is older than an hour, whoever's it is; to be called now and then."""
+        oldest = self._clock() - _LONGEST_S
+        for owner, mine in list(self._known.items()):
+            # They stand in the order in which they came.
+            while mine and next(iter(mine.values())).at < oldest:
+                _, forgotten = mine.popitem(last=False)
+                self._sizes[owner] -= len(forgotten.text)
+            if not mine:
+                del self._known[owner], self._sizes[owner]

@@ -54,6 +54,10 @@ class Responses(OpenAi):
         forget = found.get("store") is False
         return chat, _Writer(found, None if forget else partial(self._items.put, owner))
 
+    def forget_old(self) -> None:
+        """Forget replies that are too old to be referred to."""
+        self._items.forget_old()
+
 
 class _Writer:
     """Writes one response.
