@@ -3,12 +3,17 @@
 What counts as a failure in a row:
 
 - Calls that were under way together when the row began are one failure: what breaks them is one.
-- A refusal (status 400 and the like) is mostly the fault of the request, and one client's bad
-  requests must not shut a member for all. It counts where it must be the member's: different
-  requests are refused, none is answered in between, and each is plain: text alone, no fields beyond
-  the pool's own, not too long by the server's words, and at most 4,000 characters where the member
-  has answered before.
+- A server that cannot be reached, that lets nobody in or wants money, and a fair time-out always
+  count; so does a status by which what stands before a server says that it is away.
+- All else may be the fault of the request (servers answer 500 or 404 to fields that they cannot
+  read, and without end to others), and one client's requests must not shut a member for all. It
+  counts where the request is plain: text alone, turns in their order, no fields beyond the pool's
+  own. A refusal (status 400) counts if moreover different requests are refused, none is too long by
+  the server's words, and each has at most 4,000 characters where the member has answered before.
 - Time-outs of callers in a hurry, failures of this machine, empty and filtered replies never count.
+
+Where it is known who asks (`asker`), a row of failures of one asker shuts the member for him alone:
+the next of another asker is let through, and opens it for all if it fails as well, or closes it.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,10 +30,16 @@ from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
-__all__ = ["CircuitBreaker", "Circuits", "State"]
+__all__ = ["CircuitBreaker", "Circuits", "State", "asker"]
 
 _log = logging.getLogger(__name__)
 
+asker: ContextVar[str | None] = ContextVar("asker", default=None)
+"""Whose requests are sent in this context; None where all are one's own."""
+_OF_THE_MEMBER = {Failure.UNREACHABLE, Failure.UNAUTHORISED, Failure.OUT_OF_CREDIT}
+"""Failures that no request brings about."""
+_AWAY = {502, 503, 504}
+"""Statuses of what stands before a server, or of a server that is not there yet."""
 _OF_THE_REQUEST = {Failure.EMPTY, Failure.FILTERED, Failure.CANCELLED, Failure.OURS}
 """Failures that say nothing about the endpoint."""
 _PLAIN_CHARS = 4000
@@ -87,15 +99,23 @@ class CircuitBreaker(Wrapper):
         self._trying = False
         self._n_begun = self._n_together = 0
         self._refused: set[int] = set()
+        self._askers: set[str | None] = set()
+        """Of the failures in a row."""
         self._has_answered = False
 
     @property
     def state(self) -> State:
-        """What would become of a request now."""
-        if self._in_a_row < self._when.failures:
+        """What would become of a request now, of whoever asks."""
+        if self._in_a_row < self._when.failures or self._is_of_others:
             return "closed"
         cooled = self._clock() - self._opened_at >= self._when.cool_down_s
         return "half-open" if cooled and not self._trying else "open"
+
+    @property
+    def _is_of_others(self) -> bool:
+        """Whether all failures in a row are those of one asker, and another one asks now."""
+        now = asker.get()
+        return now is not None and len(self._askers) == 1 and not self._askers & {now, None}
 
     @property
     def retry_after_s(self) -> float:
@@ -132,16 +152,25 @@ class CircuitBreaker(Wrapper):
             _log.info("%s answers again", self._name)
         self._in_a_row = 0
         self._refused.clear()
+        self._askers.clear()
         return reply
 
     def _counts(self, error: MemberError, request: Request, timeout_s: float) -> bool:
         """Whether a failure says something about the member."""
         if error.failure is Failure.TIMEOUT:
             return timeout_s >= self._when.fair_s
-        if error.failure is not Failure.BAD_REQUEST:
-            return error.failure not in _OF_THE_REQUEST
+        if error.failure in _OF_THE_REQUEST:
+            return False
+        if error.failure in _OF_THE_MEMBER or error.status in _AWAY:
+            return True
+        if not _is_plain(request):
+            return False
+        return error.failure is not Failure.BAD_REQUEST or self._is_refusal(error, request)
+
+    def _is_refusal(self, error: MemberError, request: Request) -> bool:
+        """Whether the member refuses what it should not, and has not refused before."""
         long = self._has_answered and len(request.text) > _PLAIN_CHARS
-        if long or _TOO_LONG.search(str(error)) or not _is_plain(request):
+        if long or _TOO_LONG.search(str(error)):
             return False
         asked = hash(request.text)
         if asked in self._refused and self.state == "closed":
@@ -159,6 +188,7 @@ class CircuitBreaker(Wrapper):
 
     def _note(self, error: MemberError) -> None:
         self._in_a_row += 1
+        self._askers.add(asker.get())
         self._opened_at = self._clock()
         if self._in_a_row == self._when.failures:
             _log.warning(
@@ -174,4 +204,8 @@ class CircuitBreaker(Wrapper):
 def _is_plain(request: Request) -> bool:
     """Whether nothing about a request is its asker's own risk."""
     own = request.extra.keys() - request.wording.kept
-    return not own and not any(turn.parts or turn.extra for turn in request.messages)
+    roles = [turn.role for turn in request.messages]
+    while roles[:1] == ["system"]:
+        del roles[0]
+    in_turns = all(role == ("user", "assistant")[k % 2] for k, role in enumerate(roles))
+    return in_turns and not own and not any(turn.parts or turn.extra for turn in request.messages)
