@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+import sys
 import traceback
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.openai.redaction import REDACTED, Secret, Withheld, redact, repeats
+from rlfocal.pool.openai.redaction import REDACTED, Secret, Withheld, excerpt, redact, repeats
 
 KEY = "sk-a/b+c=é'\"\\ 9zQ"
 
@@ -119,3 +122,92 @@ def test_a_secret_is_withheld_however_it_is_cut(pieces: list[str], secret: str) 
     assert text.startswith(passed)
     if secret not in text:
         assert passed == text
+
+
+LONG = "eyJhbGciOiJSUzI1NiJ9." + "".join(
+    random.Random(1).choices("ABCDEFGhijklm0123456789_-", k=900)
+)
+SHORT = "sk-0123456789abcdef"
+SPOILT: list[Callable[[str], str]] = [
+    str.upper,
+    str.swapcase,
+    lambda key: f"{key[:20]}\n{key[20:]}",
+    lambda key: f"{key[:9]} {key[9:]}",
+    lambda key: "\u200b".join(key),
+    lambda key: key[:12] + "...",
+    lambda key: "..." + key[-12:],
+    lambda key: f"{key[:12]}<wbr>{key[12:]}",
+    lambda key: repr(key[3:-3]),
+    lambda key: key.encode().hex()[:40],
+    lambda key: base64.b64encode(key.encode()).decode()[:18],
+]
+
+
+def longest_shared(text: str, key: str) -> int:
+    """A naive second implementation: letters and digits in a row that both have."""
+    shown, secret = ("".join(filter(str.isalnum, t)).lower() for t in (text, key))
+    return max(
+        (n for n in range(1, 14) for i in range(len(secret) - n + 1) if secret[i : i + n] in shown),
+        default=0,
+    )
+
+
+@pytest.mark.parametrize("key", [LONG, SHORT])
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_a_piece_of_a_secret_is_one(key: str, spoil: Callable[[str], str]) -> None:
+    shown = redact(f"Invalid token: {spoil(key)} (see docs)", [key])
+    assert shown.startswith("Invalid token: ")
+    assert shown.endswith(" (see docs)")
+    assert REDACTED in shown
+    assert longest_shared(shown.replace(REDACTED, ""), key) < 8
+
+
+@pytest.mark.parametrize("n", [1, 50, 400, 700])
+def test_a_secret_is_out_before_words_are_cut(n: int) -> None:
+    shown = excerpt(f"{'x ' * n}bad {LONG} " * 6, [LONG], prompt="Who wrote Faust?")
+    assert longest_shared(shown, LONG) < 8
+
+
+def test_words_that_are_met_by_chance_stay() -> None:
+    text = "service endpoint unavailable: model 'a' at host local-a:8080, request 20261129"
+    assert redact(text, [SHORT, LONG, "my-service-1", "a-local-key"]) == text
+
+
+@given(st.text("abAB01 -_", min_size=12, max_size=40), st.data())
+def test_no_long_run_of_a_secret_is_left(key: str, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(key) - 12))
+    piece = key[start : start + data.draw(st.integers(12, len(key)))]
+    shown = redact(f"<{piece}>".swapcase(), [key])
+    assert longest_shared(shown.replace(REDACTED, "|"), key) < 12
+
+
+def test_the_cost_grows_with_the_length_alone() -> None:
+    def steps(n: int) -> int:
+        n_calls = 0
+
+        def count(frame: object, event: str, arg: object) -> None:
+            nonlocal n_calls
+            n_calls += 1
+
+        sys.setprofile(count)
+        try:
+            excerpt("sk-0123 Bearer " * n, [SHORT], prompt="sk-012 " * n)
+        finally:
+            sys.setprofile(None)
+        return n_calls
+
+    assert steps(600) < 3 * steps(300)
+    assert steps(40_000) < 40 * steps(600)  # no more of the words is read, and the prompt once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"input": "Кто написал «Фауста»? Назови автора."}),
+        quote("Кто написал «Фауста»? Назови автора."),
+        "Кто написал &laquo;Фауста&raquo;? Назови автора.",
+        json.dumps(json.dumps({"input": "Кто написал «Фауста»? Назови автора."})),
+    ],
+)
+def test_a_prompt_in_escapes_is_recognised(text: str) -> None:
+    assert repeats(text, "Кто написал «Фауста»? Назови автора.")

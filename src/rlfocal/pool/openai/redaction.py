@@ -6,10 +6,11 @@ Knows in which forms a secret turns up in errors and logs; knows nothing of HTTP
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 __all__ = ["Secret", "Withheld", "excerpt", "redact", "repeats"]
 
@@ -22,6 +23,12 @@ _SHOWN = 200
 """Characters of a server's own message that an error repeats."""
 _TELLING = 16
 """So many letters and digits in a row, shared with the prompt, are the prompt and no accident."""
+_MOST_READ = 1 << 16
+"""Characters of a text that are looked at before it is cut to what is shown."""
+_RUN, _RUN_WITH_DIGITS = 12, 8
+"""So many characters in a row, shared with a secret, are a piece of it; words are met by chance
+sooner than what holds a digit."""
+_ESCAPED = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[nrtbf])")
 
 
 class Secret:
@@ -73,34 +80,88 @@ class Withheld:
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Remove secrets from a text, and whatever follows the word Bearer.
 
+    A good piece of a secret is one, too: servers cut and break what they repeat, and change its
+    case. The cost grows with the length of the text alone.
+
     Args:
         text: what will be shown.
-        secrets: strings to remove, as they are and as URL, base64, JSON and repr write them; empty
-            ones are passed over.
+        secrets: strings to remove, as they are and as URL, HTML, base64, JSON and repr write them;
+            empty ones are passed over.
 
     Returns:
         The text with each find replaced by "[redacted]".
 
     >>> redact("GET /?key=a%2Fb1 with Bearer xyz", ["a/b1"])
     'GET /?key=[redacted] with Bearer [redacted]'
+    >>> redact("no key SK-0123 456789...", ["sk-0123456789abcdef"])
+    'no key [redacted]...'
     """
     forms = {form for secret in secrets if secret for form in _forms(secret)}
     if forms:
         # The longest first: the plain secret may be the beginning of its padded or quoted form.
         longest = sorted(forms, key=lambda form: (-len(form), form))
         text = re.sub("|".join(map(re.escape, longest)), REDACTED, text)
+        for counts in (str.isalnum, _is_solid):
+            text = _without_pieces(text, forms, counts)
     return _BEARER.sub(f"Bearer {REDACTED}", text)
+
+
+def _without_pieces(text: str, forms: Iterable[str], counts: Callable[[str], bool]) -> str:
+    """Remove what shares a run of the characters that count with a secret, whatever their case."""
+    known = ["".join(_counting(form, counts)[0]) for form in forms]
+    short = [form for form in known if _RUN_WITH_DIGITS <= len(form) < _RUN]
+    n = _RUN_WITH_DIGITS
+    grams = {form[i : i + n] for form in known for i in range(len(form) - n + 1)}
+    parts = []
+    for part in text.split(REDACTED):
+        kept, places = _counting(part, counts)
+        squeezed, at = "".join(kept), 0
+        shown = []
+        for start, end in _runs(squeezed, grams):
+            run = squeezed[start:end]
+            of_digits = any(map(str.isdigit, run))
+            if of_digits or len(run) >= _RUN or any(form in run for form in short):
+                shown.append(part[at : places[start]])
+                at = places[end - 1] + 1
+        parts.append(REDACTED.join([*shown, part[at:]]))
+    return REDACTED.join(parts)
+
+
+def _runs(text: str, grams: set[str]) -> Iterator[tuple[int, int]]:
+    """Where a text is covered by strings of a set, all of one length: starts and ends."""
+    n = _RUN_WITH_DIGITS
+    start = end = -1
+    for i in range(len(text) - n + 1):
+        if text[i : i + n] not in grams:
+            continue
+        if i > end:
+            if end >= 0:
+                yield start, end
+            start = i
+        end = i + n
+    if end >= 0:
+        yield start, end
+
+
+def _counting(text: str, counts: Callable[[str], bool]) -> tuple[list[str], list[int]]:
+    """The characters that count, without their case, and where each of them stands."""
+    found = [(c, at) for at, char in enumerate(text) if counts(char) for c in char.casefold()]
+    return [c for c, _ in found], [at for _, at in found]
+
+
+def _is_solid(char: str) -> bool:
+    return char.isprintable() and not char.isspace()
 
 
 def excerpt(text: str, secrets: Iterable[str], *, prompt: str) -> str:
     """A server's own words on one line, as far as they are fit to be shown.
 
     Args:
-        text: what it said.
+        text: what it said, uncut: half a secret is harder to recognise.
         secrets: strings that must not be shown, in any form.
         prompt: what it was asked, which must not be shown either.
     """
-    text = " ".join(redact(text, secrets).split())
+    text = " ".join(redact(text[:_MOST_READ], secrets).split())
     if repeats(text, prompt):
         return "left out: it repeats the prompt"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
@@ -110,17 +171,28 @@ def repeats(text: str, prompt: str) -> bool:
     r"""Say whether a text repeats a prompt or a good piece of it, however it is quoted.
 
     Servers' error messages may hold the request they refuse. Only letters and digits are compared,
-    since quoting changes the rest.
+    since quoting changes the rest. The cost grows with the sum of both lengths.
 
     >>> repeats("invalid input: 'Who wrote\\nFaust?'", "Who wrote\nFaust?")
     True
     >>> repeats("maximum context length is 4096 tokens", "Who wrote\nFaust?")
     False
     """
-    shown, asked = _squeezed(text.replace("\\n", " ").replace("\\t", " ")), _squeezed(prompt)
+    asked = _squeezed(prompt)
+    shown = {_squeezed(read) for read in _readings(text)}
     if len(asked) <= _TELLING:
-        return bool(asked) and asked in shown
-    return any(shown[i : i + _TELLING] in asked for i in range(len(shown) - _TELLING + 1))
+        return bool(asked) and any(asked in read for read in shown)
+    n = _TELLING
+    grams = {read[i : i + n] for read in shown for i in range(len(read) - n + 1)}
+    return bool(grams) and any(asked[i : i + n] in grams for i in range(len(asked) - n + 1))
+
+
+def _readings(text: str) -> Iterator[str]:
+    """A text without what JSON, URLs and HTML write for letters."""
+    plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else " ", text)
+    yield plain
+    yield unquote(plain)
+    yield html.unescape(plain)
 
 
 def _squeezed(text: str) -> str:
@@ -137,6 +209,8 @@ def _forms(secret: str) -> Iterator[str]:
     yield repr(raw)[2:-1]
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield html.escape(secret)
+    yield raw.hex()
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(raw).decode()
         # Within a longer text ("user:secret") it starts at any of three places of a group; the

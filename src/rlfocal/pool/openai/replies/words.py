@@ -12,8 +12,8 @@ from typing import Any
 
 __all__ = ["said_in", "words_of"]
 
-_MOST = 600
-"""Characters."""
+_MOST = 2_400
+"""Characters; more than will be shown, for secrets are taken out of them before they are cut."""
 _DEPTH = 6
 _ITEMS = 4
 _WORDS = (
@@ -65,7 +65,7 @@ def said_in(text: str) -> str:
     >>> said_in("<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>")
     '502 Bad Gateway'
     """
-    text = text[: 8 * _MOST]  # what looks for tags takes the square of it at worst
+    text = text[: 2 * _MOST]  # what looks for tags takes the square of it at worst
     title = _TITLE.search(text)
     if title and title[1].strip():
         text = title[1]
