@@ -131,6 +131,9 @@ class MemberError(RlfocalError):
 
     has_begun = False
     """True where a part of a reply had come before: whatever the error says, it may be billed."""
+    busy = False
+    """True where its server said that it has no room just now: it loads its model, its queue is
+    full. It has done nothing for the request, and is to be waited for as under a rate limit."""
 
     def __init__(
         self,
@@ -142,6 +145,11 @@ class MemberError(RlfocalError):
     ) -> None:
         super().__init__(message)
         self.failure, self.status, self.retry_after_s = failure, status, retry_after_s
+
+    @property
+    def turned_away(self) -> bool:
+        """True where its server will take the request later and has done nothing for it."""
+        return self.failure is Failure.RATE_LIMITED or (self.busy and not self.has_begun)
 
 
 class NobodyAnswered(RlfocalError):

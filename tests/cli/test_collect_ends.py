@@ -240,7 +240,7 @@ def test_a_signal_does_not_wait_for_a_rate_limit(tmp_path: Path) -> None:
     with Limited(5, 1e9, {"Retry-After": "300"}) as server:
         process = start(make(tmp_path, server.base_url, n=20))
         assert process.stderr is not None
-        while b"its server limits the rate; waiting" not in process.stderr.readline():
+        while b"its server limits the rate or is busy; waiting" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)

@@ -80,7 +80,7 @@ def collect(
         typer.Option(
             min=0,
             metavar="SECONDS",
-            help="Wait so long for a server's rate limit; one that asks for more is given up.",
+            help="Wait so long for a server that limits the rate, is busy or loads its model.",
         ),
     ] = 600.0,
     failures: Annotated[
@@ -267,7 +267,7 @@ async def _watch(
             if member.opens_in_s >= _WORTH_SAYING_S and member.name not in told:
                 told.add(member.name)
                 common.remark(
-                    f"note: {member.name}: its server limits the rate; waiting "
+                    f"note: {member.name}: its server limits the rate or is busy; waiting "
                     f"{member.opens_in_s:.0f} s, and again when it asks to (--patience)"
                 )
 
@@ -279,7 +279,7 @@ def _now(tally: Tally, members: Sequence[LiveMember]) -> str:
         parts.append(f"{tally.failures.total()} failed")
     parts += [f"{name} given up" for name in tally.dropped]
     waits = [
-        f"waiting {member.opens_in_s:.0f} s for {member.name}'s rate limit"
+        f"waiting {member.opens_in_s:.0f} s for {member.name}'s server"
         for member in members
         if member.opens_in_s >= 1 and member.name not in tally.dropped
     ]

@@ -36,7 +36,7 @@ class _Call:
     """Time that attempts may still take; waiting for turns and for servers is left out."""
     n_sent: int = 0
     n_failed: int = 0
-    """Attempts, those refused for a rate limit left out."""
+    """Attempts, those turned away for a rate limit or for want of room left out."""
     n_refused: int = 0
     refused_at: float = 0.0
     """When it was first refused."""
@@ -45,19 +45,20 @@ class _Call:
 class Patient(Wrapper):
     """Sends requests when there is a turn and their server may be asked, and again where it helps.
 
-    A server that refuses for a rate limit (of each model, as most count) is left alone by all
-    requests until it may be asked again: see `Gate`. Such a refusal is no attempt. A server that
-    fails and says when to come back is left alone as well, but that is an attempt: it may be on the
-    bill. Whatever else may pass is repeated as by `Retrying`. The time allowed is for requests
-    under way: neither waiting for a turn nor for a rate limit counts.
+    A server that refuses for a rate limit (of each model, as most count), or because it is busy or
+    loads its model, is left alone by all requests until it may be asked again: see `Gate`. Such a
+    refusal is no attempt, and not on the bill. A server that fails otherwise and says when to come
+    back is left alone as well, but that is an attempt: it may be on the bill. Whatever else may
+    pass is repeated as by `Retrying`. The time allowed is for requests under way: neither waiting
+    for a turn nor for a server counts.
 
     Args:
         endpoint: what is wrapped.
         concurrency: requests under way at once.
         per_minute: requests started in a minute, repeats included; None for no limit.
-        attempts: times a request is sent at most, refusals for a rate limit left out.
-        patience_s: seconds that a server may go without an answer for its rate limit; where it
-            asks for more, it is not waited for, and nobody asks it again.
+        attempts: times a request is sent at most, those turned away left out.
+        patience_s: seconds that a server may go without an answer for its rate limit or for want
+            of room; where it asks for more, it is not waited for, and nobody asks it again.
         rng: draws waits.
         clock: seconds that only grow; the event loop's, or one that runs like it.
 
@@ -127,7 +128,7 @@ class Patient(Wrapper):
                 return reply
             if told.something:  # what has been told cannot be taken back
                 raise reply
-            if reply.failure is not Failure.RATE_LIMITED:
+            if not reply.turned_away:
                 await self._before_repeat(reply, call)
 
     async def _try(
@@ -143,7 +144,7 @@ class Patient(Wrapper):
         else:
             gate.answered(n_closed)
             return replace(reply, n_attempts=reply.n_attempts + call.n_sent - 1)
-        if error.failure is Failure.RATE_LIMITED:
+        if error.turned_away:
             gate.refused(n_closed, error)
             self._count_refusal(call, error)
             return error

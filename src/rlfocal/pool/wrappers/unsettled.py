@@ -108,7 +108,8 @@ class Unsettled(Wrapper):
         try:
             return await self._endpoint.send(request, timeout_s=timeout_s)
         except MemberError as exc:
-            if exc.failure not in _TURNED_AWAY or exc.has_begun or _has_spoken(request):
+            free = exc.failure in _TURNED_AWAY or exc.turned_away
+            if not free or exc.has_begun or _has_spoken(request):
                 self._note(bill, usd)
             raise
         except BaseException:  # cancelled: a server need not notice that nobody waits any more

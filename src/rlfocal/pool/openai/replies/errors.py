@@ -20,6 +20,7 @@ from rlfocal.pool.openai.http_failures import (
     in_place_error,
     status_error,
 )
+from rlfocal.pool.openai.replies.busy import is_busy
 from rlfocal.pool.openai.replies.waits import wait_of
 from rlfocal.pool.openai.replies.words import said_in, words_of
 
@@ -308,10 +309,16 @@ def error_for(
     if not failure.passes:
         wait_s = None
     if status is None:
-        return in_place_error(
+        error = in_place_error(
             where, failure, detail=told, number=complaint.number, retry_after_s=wait_s
         )
-    return status_error(where, status, failure=failure, detail=told, retry_after_s=wait_s)
+    else:
+        error = status_error(where, status, failure=failure, detail=told, retry_after_s=wait_s)
+    number = complaint.number if status is None else status
+    error.busy = error.failure is Failure.SERVER_ERROR and is_busy(
+        number, complaint.words, complaint.codes
+    )
+    return error
 
 
 def read_error(
