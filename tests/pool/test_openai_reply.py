@@ -65,7 +65,7 @@ def test_chat_and_completions_by_hand() -> None:
         ({"choices": []}, Failure.MALFORMED),
         ({"choices": {"0": 1}}, Failure.MALFORMED),
         ({"choices": ["text"]}, Failure.MALFORMED),
-        ({"choices": [{"index": 1, "message": {"content": "another one"}}]}, Failure.MALFORMED),
+        ({"choices": [{"index": n, "message": {"content": "another"}} for n in (1, 2)]}, Failure.MALFORMED),
         ({"choices": [{"message": None}]}, Failure.MALFORMED),
         ({}, Failure.MALFORMED),
         ([], Failure.MALFORMED),

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["EventReader", "loads"]
+from rlfocal.pool.openai.replies.strays import (
+    holds_a_piece,
+    is_alive,
+    is_end,
+    is_error_name,
+)
+
+__all__ = ["EventReader", "Listener", "loads"]
 
 _DECODER = json.JSONDecoder(strict=False)
 _FIELD = re.compile(rb"(data|event|id|retry)(?::|$)")
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_ALIVE = re.compile(
-    r"[\s:.\"'-]*((openrouter )?processing|ping|pong|keep[-_ ]?alive|heart ?beat)?[\s:.\"'-]*",
-    re.IGNORECASE,
-)
-_DONE = re.compile(r"\W*done\W*", re.IGNORECASE)
+_AGAIN = re.compile(r"(\s*data:)+")
+"""A server that puts events of another one into its own."""
 _STRAY = 64 << 10
 """Bytes kept of what is no event."""
 
@@ -54,26 +57,33 @@ def _decoded(raw: bytes) -> str:
     return raw.decode("latin-1") if is_single else text
 
 
-def _is(pattern: re.Pattern[str], value: str) -> bool:
-    return len(value) < 64 and pattern.fullmatch(value) is not None
+class Listener(Protocol):
+    """Told of all that comes."""
+
+    def take(self, found: Any, event: str = "") -> None:
+        """One event's JSON, and its name."""
+
+    def hear(self, text: str, event: str = "") -> None:
+        """Text that is no JSON and is more than a sign of life."""
+
+    def lose(self) -> None:
+        """An event was meant to be JSON and is not: a piece of the reply is lost."""
 
 
 class EventReader:
     """Lines cut anywhere, into events.
 
     Args:
-        take: told of each event: its JSON, and its name.
+        listener: told of each event.
         most: bytes of one line or event.
     """
 
-    def __init__(self, take: Callable[[Any, str], None], most: int) -> None:
-        self._take, self._most = take, most
+    def __init__(self, listener: Listener, most: int) -> None:
+        self._listener, self._most = listener, most
         self._rest, self._after_cr = bytearray(), False
         self._name, self._data, self._n_data = "", list[str](), 0
-        self._stray = bytearray()
+        self._stray, self._is_last = bytearray(), False
         self.is_done = self.is_overlong = False
-        self.is_garbled = False
-        """An event was meant to be JSON and is not: a piece of the reply is lost."""
 
     def feed(self, part: bytes) -> None:
         """Take what has come."""
@@ -93,18 +103,19 @@ class EventReader:
 
     def end(self) -> None:
         """Nothing more comes."""
-        rest, was_garbled = bytes(self._rest), self.is_garbled
+        rest = bytes(self._rest)
         self._rest.clear()
+        self._is_last = True  # what cannot be read now was only cut
         if rest and not any(field.startswith(rest) for field in _FIELDS):
             self._line(rest)
         self._end_event()
-        self.is_garbled = was_garbled  # the last one was only cut
-        if self._stray and not self.is_done:
+        if self._stray:
             try:
-                self._take(loads(self._stray), "")
+                found = loads(self._stray)
             except ValueError:
                 return
             self._stray.clear()
+            self._listener.take(found)
 
     @property
     def stray(self) -> str:
@@ -114,6 +125,7 @@ class EventReader:
     def _line(self, line: bytes) -> None:
         if self.is_done:
             return
+        line = line.lstrip(b" \t\0")
         if not line.strip():
             self._end_event()
         elif field := _FIELD.match(line):
@@ -130,17 +142,20 @@ class EventReader:
 
     def _datum(self, value: str) -> None:
         """One line of data: most often all of an event."""
+        if "data:" in value[:7] and (again := _AGAIN.match(value)):
+            value = value[again.end() :]
         if not self._data:
-            if _is(_DONE, value):
+            if is_end(value):
                 self.is_done = True
                 return
-            if _is(_ALIVE, value):
-                return
             try:
-                self._take(loads(value), self._name)
-                return
+                found = loads(value)
             except ValueError:
-                pass
+                if is_alive(value) and not is_error_name(self._name):
+                    return
+            else:
+                self._listener.take(found, self._name)
+                return
         self._data.append(value)
         self._n_data += len(value)
 
@@ -150,32 +165,51 @@ class EventReader:
         if not data:
             return
         try:
-            self._take(loads("\n".join(data)), name)
-            return
+            found = loads("\n".join(data))
         except ValueError:
-            pass
-        for line in data:  # perhaps events without a blank line after them
-            if _is(_DONE, line):
+            self._end_lines(data, name)
+            return
+        self._listener.take(found, name)
+
+    def _end_lines(self, data: list[str], name: str) -> None:
+        """Perhaps events without a blank line after them."""
+        for line in data:
+            if is_end(line):
                 self.is_done = True
                 return
             try:
-                self._take(loads(line), name)
+                found = loads(line)
             except ValueError:
-                if line.lstrip()[:1] in ("{", "["):
-                    self.is_garbled = True
-                else:
-                    self._keep(line.encode("utf-8", "replace"))
+                self._no_json(line, name)
+                continue
+            self._listener.take(found, name)
+
+    def _no_json(self, line: str, name: str) -> None:
+        if holds_a_piece(line):
+            if not self._is_last:
+                self._listener.lose()
+        else:
+            self._keep(line.encode("utf-8", "replace"), name)
 
     def _no_event(self, line: bytes) -> None:
         """JSON by itself is taken as if it were an event; anything else is kept."""
-        if line.lstrip()[:1] == b"{" and not self._stray:
+        if line[:1] == b"{" and not self._stray:
             try:
-                self._take(loads(line), self._name)
-                return
+                found = loads(line)
             except ValueError:
-                pass
-        self._keep(line)
+                if b'"choices"' in line or b'"delta"' in line:
+                    self._no_json(line.decode("utf-8", "replace"), self._name)
+                    return
+            else:
+                self._listener.take(found, self._name)
+                return
+        self._keep(line, self._name)
 
-    def _keep(self, line: bytes) -> None:
+    def _keep(self, line: bytes, name: str) -> None:
+        text = line[:_STRAY].decode("utf-8", "replace")
+        is_known = is_alive(text) and not is_error_name(name)
+        if is_known or not text.strip() or (name and is_alive(name)):
+            return
         if len(self._stray) < _STRAY:
             self._stray += line + b"\n"
+        self._listener.hear(text, name)

@@ -37,6 +37,10 @@ _SOLID = re.compile(rb"\S")
 _BLANKS = re.compile(r"\s*")
 _GZIP = b"\x1f\x8b"
 _MARK = b"\xef\xbb\xbf"
+_BLANK = b" \t\r\n\v\f\0"
+_EVENT_LINE = re.compile(rb"^[ \t\0]*(data[ \t]*:[ \t]*[\[{]|event[ \t]*:)", re.MULTILINE)
+_MOST_LEADING = 4 << 10
+"""Bytes before the first event of a stream that are none."""
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
@@ -55,7 +59,7 @@ class Incoming:
         self._told = False
         tell = None if request.on_text is None else self._tell
         self._pieces = Pieces(api, self.bounds, tell)
-        self._events = EventReader(self._pieces.take, self.bounds.line)
+        self._events = EventReader(self._pieces, self.bounds.line)
         self._body = bytearray()
         self._is_body = self._is_events = False
         self._is_first_line_known = False
@@ -94,7 +98,7 @@ class Incoming:
 
     def _look(self) -> None:
         """What it begins with tells what it is; blanks before it keep the connection alive."""
-        self._body = self._body.lstrip().removeprefix(b"\xef\xbb\xbf").lstrip()
+        self._body = self._body.lstrip(_BLANK).removeprefix(_MARK).lstrip(_BLANK)
         if self._inflater is None and self._body.startswith(_GZIP):
             body, self._inflater = bytes(self._body), zlib.decompressobj(wbits=31)
             self._body = bytearray(self._inflated(body))
@@ -122,7 +126,13 @@ class Incoming:
         self._events.feed(body)
 
     def _look_at_first_line(self) -> None:
-        """Several objects, one a line, are pieces."""
+        """Several objects, one a line, are pieces; after other lines, events are events."""
+        if not self._body.startswith((b"{", b"[")):
+            self._is_first_line_known = len(self._body) > _MOST_LEADING
+            if _EVENT_LINE.search(self._body[: 2 * _MOST_LEADING]):
+                self._is_body = False
+                self._to_events()
+            return
         end = self._body.find(b"\n", self._searched)
         more = None if end < 0 else _SOLID.search(self._body, max(end, self._blank_to))
         if more is None:
@@ -202,6 +212,10 @@ class Incoming:
             if self.is_overlong:
                 raise self.bounds.error(where)
             found = self._whole_of_pieces(where, show, headers, broken)
+        elif _are_pieces(self._whole):
+            self._is_events = True
+            self._pieces.take(self._whole)
+            found = self._whole_of_pieces(where, show, headers, broken)
         else:
             found = self._whole
         reply = self._read(found, where, show, headers)
@@ -239,22 +253,25 @@ class Incoming:
     def _whole_of_pieces(
         self, where: str, show: Show, headers: Mapping[str, str], broken: MemberError | None
     ) -> Any:
-        pieces = self._pieces
+        pieces, stray = self._pieces, self._events.stray
+        pieces.end()
         is_ended = pieces.finish is not None and not is_failed(pieces.finish)
-        if pieces.complaint is not None and not is_ended:
+        if pieces.complaint is not None and (pieces.is_spoiled or not is_ended):
             raise error_for(pieces.complaint, None, where=where, show=show, headers=headers)
-        if self._events.is_garbled:
+        if pieces.is_garbled:
             raise MemberError(
                 f"{where}: an event that is no JSON, so a piece of the reply is lost; see the "
                 "server's log",
                 failure=Failure.MALFORMED,
             )
-        if self.is_complete or (pieces.has_final_usage and broken is None):
-            return pieces.whole()
-        if stray := self._events.stray:
+        is_wrong = pieces.is_spoiled or (pieces.is_noisy and not is_ended)
+        is_whole = self.is_complete or (pieces.has_final_usage and broken is None)
+        if stray and (is_wrong or not (is_whole or self.has_begun)):
             raise error_for(
                 Complaint(said_in(stray)), None, where=where, show=show, headers=headers
             )
+        if is_whole:
+            return pieces.whole()
         if broken is not None:
             raise broken
         raise MemberError(f"{where}: the reply broke off; ask again", failure=Failure.UNREACHABLE)
@@ -287,6 +304,11 @@ class Incoming:
             f"{where}: the reply is {what}{told}; check base_url, and see the server's log",
             failure=Failure.MALFORMED,
         )
+
+
+def _are_pieces(found: Any) -> bool:
+    """Whether a list is all that a stream would have sent."""
+    return isinstance(found, list) and len(found) > 1 and all(isinstance(f, dict) for f in found)
 
 
 def _is_cut(text: str) -> bool:

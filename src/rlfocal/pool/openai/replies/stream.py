@@ -5,19 +5,28 @@ So one reader serves both. Knows nothing of bytes or connections; it is given ev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, CallPieces
 from rlfocal.pool.openai.replies.errors import Complaint, complaint_in
+from rlfocal.pool.openai.replies.strays import is_alive, is_error_name, tells_of_an_error
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of
 from rlfocal.pool.openai.replies.usage import merged, usages_of
-from rlfocal.pool.openai.replies.whole import choice_of, unwrapped
+from rlfocal.pool.openai.replies.whole import choice_of, index_of, only_choice, unwrapped
 from rlfocal.pool.types import Api
 
 __all__ = ["Pieces"]
 
+_MOST_OTHERS = 1 << 16
+"""Pieces of other choices that are kept."""
+_MOST_LISTED = 1 << 12
+"""Pieces in one list."""
+_STATUS = re.compile(r"(http_?)?(status_?)?code|status", re.IGNORECASE)
+_FAILURE = re.compile(r"err|err_?(msg|code|no)|.*error.*|exception", re.IGNORECASE)
+_NONE = frozenset({"0", "none", "null", "false", "ok", "success", "200"})
 _KEPT = ("id", "prompt_filter_results", "promptFeedback")
 
 
@@ -46,6 +55,15 @@ class Pieces:
         self.has_usage = self.has_final_usage = False
         self.complaint: Complaint | None = None
         """The first error among the pieces."""
+        self.is_spoiled = False
+        """An error came before the end."""
+        self.is_noisy = False
+        """Text that nobody understands came before the end."""
+        self._is_guess = False
+        """What was taken for an error may be none: then more of the reply comes after it."""
+        self._is_garbled = self._is_garbled_late = False
+        self._is_found, self._others = False, list[dict[str, Any]]()
+        """Pieces of other choices than the one asked for, as long as that one has not come."""
         self.n_read = 0
         """Pieces of a reply."""
 
@@ -61,20 +79,82 @@ class Pieces:
         if not found:
             return
         if isinstance(found, list):
-            for item in found[:64]:
+            for item in found[:_MOST_LISTED]:
                 self.take(item, event)
             return
-        if isinstance(found, str) and found.strip():
-            self.complaint = self.complaint or Complaint(found)
-            return
         found = unwrapped(found)
-        if not isinstance(found, dict):
+        if isinstance(found, str):
+            if found.strip() and (is_error_name(event) or not is_alive(found)):
+                self.hear(found, event)
+                self._complain(Complaint(found))
+        elif isinstance(found, dict):
+            complaint = complaint_in(found, event=event)
+            hidden = None if complaint else _failure_in(found)
+            if complaint is None and hidden is None:
+                self._read(found)
+            elif complaint is not None:
+                self._weigh(complaint, found, event)
+            elif hidden is not None:
+                self._weigh(hidden, {"error": found}, event)
+
+    def hear(self, text: str, event: str = "") -> None:
+        """Take what is no JSON: an error in plain words, or nobody knows what."""
+        if self._is_over:
             return
-        complaint = complaint_in(found, event=event)
-        if complaint is not None:
-            self.complaint = self.complaint or complaint
+        is_error = is_error_name(event) or tells_of_an_error(text)
+        self.is_spoiled |= is_error and (self.n_read > 0 or is_error_name(event))
+        self.is_noisy |= self.n_read > 0
+
+    def lose(self) -> None:
+        """A piece of the reply cannot be read."""
+        if self._is_over:
+            self._is_garbled_late = True
+        else:
+            self._is_garbled = True
+
+    @property
+    def is_garbled(self) -> bool:
+        """A piece of the reply is lost."""
+        return self._is_garbled or (self._is_garbled_late and self.goes_on_after_finish)
+
+    @property
+    def _is_over(self) -> bool:
+        """Said to be; whatever comes now takes nothing away."""
+        return self.finish is not None and not self.goes_on_after_finish
+
+    def _weigh(self, complaint: Complaint, found: Mapping[str, Any], event: str) -> None:
+        """What is worded like an error may only tell how things stand: "loading model"."""
+        is_guess = not (
+            complaint.number
+            or is_error_name(event)
+            or tells_of_an_error(complaint.words)
+            or any(
+                found.get(name) for name in ("error", "errors", "detail", "base_resp", "choices")
+            )
+            or found.get("success") is False
+            or "error" in (found.get("type"), found.get("object"), found.get("status"))
+        )
+        if is_guess and is_alive(complaint.words) and self.n_read:
             return
-        self._read(found)
+        # Before anything of a reply, an error may be of a server that another one stood in for.
+        is_within = self.n_read > 0 or bool(found.get("choices"))
+        self.is_spoiled |= is_within and not (is_guess or self._is_over)
+        self._is_guess = is_guess if self.complaint is None else self._is_guess and is_guess
+        self._complain(complaint)
+
+    def _complain(self, complaint: Complaint) -> None:
+        self.complaint = self.complaint or complaint
+
+    def end(self) -> None:
+        """Nothing more comes: where there is one choice only, its number does not matter."""
+        others, self._others = self._others, []
+        if self._is_found or not others:
+            return
+        number = index_of(only_choice(others[0]) or {})
+        for found in others:
+            choice = only_choice(found, number)
+            if choice is not None:
+                self._choose(choice)
 
     def whole(self) -> dict[str, Any]:
         """The reply so far, in one piece."""
@@ -103,7 +183,10 @@ class Pieces:
             self.has_final_usage |= not found.get("choices") and bool(self._texts)
         choice = choice_of(found)
         if choice is not None:
+            self._is_found = True
             self._choose(choice)
+        elif found.get("choices") and not self._is_found and len(self._others) < _MOST_OTHERS:
+            self._others.append(found)
 
     def _choose(self, choice: dict[str, Any]) -> None:
         before = self._size()
@@ -156,6 +239,8 @@ class Pieces:
     def _say(self, text: str) -> None:
         if not text:
             return
+        if self._is_guess:
+            self.complaint, self._is_guess = None, False
         self._texts.append(text)
         self._n_characters += len(text)
         if self._tell is None or self.is_overlong:
@@ -166,3 +251,23 @@ class Pieces:
             text, self._held = text[:-1], text[-1]
         if text:
             self._tell(text)
+
+
+def _failure_in(found: Mapping[str, Any]) -> Complaint | None:
+    """An error that has none of the usual names."""
+    if found.get("choices") or found.get("usage"):
+        return None
+    wrong = [value for name, value in found.items() if _is_failure(name, value)]
+    if not wrong:
+        return None
+    words = [value for value in (found.get("message"), *wrong) if isinstance(value, str)]
+    told = {"message": words[0]} if words else {}
+    return complaint_in({**found, "object": "error", **told})
+
+
+def _is_failure(name: str, value: Any) -> bool:
+    if _STATUS.fullmatch(name) and isinstance(value, int):
+        return 400 <= value < 600
+    if not value or not _FAILURE.fullmatch(name):
+        return False
+    return not (isinstance(value, str | int) and str(value).lower() in _NONE)

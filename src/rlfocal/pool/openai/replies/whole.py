@@ -8,6 +8,7 @@ it shows of a server's words goes through the caller's hands.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +17,13 @@ from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of
 from rlfocal.pool.openai.replies.errors import complaint_in, error_for
-from rlfocal.pool.openai.replies.logprobs import first_logprobs
+from rlfocal.pool.openai.replies.events import loads
+from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, whole_characters
 from rlfocal.pool.openai.replies.usage import merged, read_usage, usages_of
 from rlfocal.pool.types import Api, Finish, Request, Response
 
-__all__ = ["choice_of", "index_of", "is_failed", "read_object", "unwrapped"]
+__all__ = ["choice_of", "index_of", "is_failed", "only_choice", "read_object", "unwrapped"]
 
 Show = Callable[[str], str]
 """A server's words → what of them an error may repeat."""
@@ -78,9 +80,14 @@ def read_object(
     """
     asked = _Asked(where, show)
     found = unwrapped(found)
-    choice = choice_of(found)
+    choice = choice_of(found) or only_choice(found)
     complaint = complaint_in(found)
-    if complaint is not None and not (choice and _has_text(choice, api)):
+    if choice and (complaint is None or _is_whole(choice)):
+        # An error beside a reply that says how it ended is no more than a remark; its own is one.
+        complaint = complaint_in({"choices": [choice]}) or complaint_in(
+            {"choices": [_message(choice)]}
+        )
+    if complaint is not None:
         raise error_for(complaint, None, where=where, show=show, headers=headers)
     if not isinstance(found, dict) or choice is None:
         raise _no_choice(found, asked)
@@ -89,7 +96,7 @@ def read_object(
     # Tools that were not offered cannot be called: such a reply is an odd one.
     calls = calls_of(message, reply_id=found.get("id")) if request.extra.get("tools") else ()
     _check_length(text, calls, request, asked)
-    logprobs = first_logprobs(choice.get("logprobs")) if request.n_logprobs else None
+    logprobs = first_logprobs(logprobs_in(choice)) if request.n_logprobs else None
     finish = _finish(choice, asked, calls=bool(calls))
     if not (text.strip() or calls or logprobs):
         raise _empty(choice, message, finish, asked)
@@ -110,6 +117,9 @@ def unwrapped(found: Any) -> Any:
     """The reply within a list of one, or within the box that some gateways put around it."""
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
+    if isinstance(found, str) and found.lstrip().startswith("{"):
+        with suppress(ValueError):
+            found = loads(found)  # made into text twice
     if isinstance(found, dict) and "choices" not in found:
         for name in ("result", "data", "response", "body"):
             inner = found.get(name)
@@ -127,6 +137,15 @@ def choice_of(found: Any) -> dict[str, Any] | None:
     return None
 
 
+def only_choice(found: Any, number: int | None = None) -> dict[str, Any] | None:
+    """The only choice, or the one with a number, where none is the one that was asked for."""
+    choices = found.get("choices") if isinstance(found, dict) else None
+    listed = [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+    if number is not None:
+        return next((choice for choice in listed if index_of(choice) == number), None)
+    return listed[0] if len(listed) == 1 else None
+
+
 def index_of(choice: Mapping[str, Any]) -> int:
     """Which of several choices it is; 0 where it does not say."""
     index = choice.get("index")
@@ -141,10 +160,13 @@ def is_failed(finish: Any) -> bool:
     return word in _BROKEN or word in _HELD_BACK
 
 
-def _has_text(choice: Mapping[str, Any], api: Api) -> bool:
+def _is_whole(choice: Mapping[str, Any]) -> bool:
+    """Whether it says something, and that it ended as it should."""
     message = _message(choice)
     said = text_of(message.get("content")) or text_of(choice.get("text"))
-    return bool(said) and not is_failed(choice.get("finish_reason"))
+    finish = str(choice.get("finish_reason") or "null").strip().lower()
+    is_ended = finish not in ("null", "none", "unknown") and not is_failed(finish)
+    return is_ended and bool(said or message.get("tool_calls"))
 
 
 def _no_choice(found: Any, asked: _Asked) -> MemberError:
