@@ -55,6 +55,32 @@ def test_who_is_not_asked_or_tells_is_left_alone() -> None:
     assert send(told, 20) is told
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"\n\n": -0.01, "Okay": -3.0},
+        {"(": -0.1, "[": -2.0},
+        {"token_id:33": -0.1, "token_id:34": -2.0},
+        {"The": -0.1, "a": -2.0},  # an article, where no letter is likelier
+        {"E": -0.1},  # there are four options
+    ],
+)
+def test_a_first_token_that_is_no_letter_is_told_and_not_counted_as_wrong(
+    told: dict[str, float],
+) -> None:
+    asked = Request((Message("user", "?"),), n_logprobs=20, n_options=4)
+    with pytest.raises(MemberError, match="none of the options' letters") as caught:
+        asyncio.run(Scored(Saying(Response("B", first_logprobs=told))).send(asked, timeout_s=1))
+    assert caught.value.failure is Failure.MALFORMED
+    assert "score_tokens" in str(caught.value)
+
+
+def test_who_thinks_first_has_no_scores() -> None:
+    for first in ("<think>", "<|channel|>", "[THINK]", "\u25c1think\u25b7", "<seed:think>"):
+        with pytest.raises(MemberError, match="thinks first"):
+            send(Response(first, first_logprobs={first: -0.1, "B": -9.0}), 20)
+
+
 def test_a_member_whose_server_gives_none_fails(tmp_path: Path) -> None:
     async def run() -> None:
         async with StubServer(lambda *_: Said("A")) as stub:

@@ -109,6 +109,9 @@ class MemberSettings(Words):
     n_logprobs: Count | None = None
     """Likeliest first tokens asked for where options are scored: more are more letters found. null
     for 1,000 of llama-cpp, and for 20 elsewhere, which is OpenAI's most."""
+    score_tokens: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Most tokens of a reply where options are scored, for servers that give no single one; blanks
+    and brackets before the letter are passed over. null for 1."""
     top_k: Annotated[int, Field(ge=0)] | None = None
     """Draw among so many of the likeliest tokens, of llama-cpp; null or 0 for all."""
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
@@ -172,7 +175,7 @@ class MemberSettings(Words):
         return {"kind": endpoint.kind, **served, **own, **_drawing(self, endpoint)}
 
 
-_LATER = {"n_logprobs", *OWN_SAMPLERS}
+_LATER = {"n_logprobs", "score_tokens", *OWN_SAMPLERS}
 
 
 def _drawing(member: MemberSettings, endpoint: EndpointSettings) -> dict[str, Any]:

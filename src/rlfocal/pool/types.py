@@ -90,6 +90,8 @@ class Request:
     """The response ends before the first of these texts."""
     n_logprobs: int = 0
     """How many of the likeliest first tokens to return with log-probabilities; 0 for none."""
+    n_options: int = 0
+    """Of a question whose options' letters are looked for among these tokens; 0 where unknown."""
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
     """Told of each piece of the reply as it comes; None to have it in one piece."""
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -5,14 +5,12 @@ Texts of a question are put in as they are: braces in them are no placeholders.
 
 from __future__ import annotations
 
-import heapq
-import math
-import string
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from rlfocal.pool.asking.letters import LETTERS, letter_scores, letters_told
 from rlfocal.pool.asking.passed_back import for_member
 from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.asking.templates import fill
@@ -22,16 +20,8 @@ from rlfocal.pool.types import Api, Message, Request
 
 __all__ = ["Question", "asked_logprobs", "letter_scores", "letters_told", "request_for"]
 
-_LETTERS = string.ascii_uppercase
 _N_LOGPROBS = 20
 """First tokens looked at for option letters: the most that OpenAI's chat API gives."""
-_LEAST_NATS = -103.0
-"""Log-probability of what single precision cannot tell from impossible: servers say minus infinity,
-or -9999, of which neither may be reckoned with."""
-_LEAST_REST = 1e-6
-"""Probability that is never told exactly: what single precision loses in a sum."""
-_ROUNDING = 0.01
-"""By so much rounded probabilities may add up to more than 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +70,9 @@ def request_for(
     return Request(
         messages=system_as_user(turns) if member.system_as == "user" else turns,
         model=member.model,
-        max_tokens=1 if scored else min(member.max_tokens, question.most_tokens or sys.maxsize),
+        max_tokens=(member.score_tokens or 1)
+        if scored
+        else min(member.max_tokens, question.most_tokens or sys.maxsize),
         temperature=member.temperature,
         top_p=member.top_p,
         seed=seed_of(member, question, sample),
@@ -88,6 +80,7 @@ def request_for(
         # token begins a stop text.
         stop=() if scored else member.stop,
         n_logprobs=asked_logprobs(member) if scored else 0,
+        n_options=len(question.options) if scored else 0,
         extra=_extra(member, question),
         wording=member.wording,
     )
@@ -157,65 +150,7 @@ def _joined(body: str, reply: str) -> str:
 
 def _put(member: MemberSettings, question: Question) -> str:
     template = member.choice_template if question.options else member.template
-    letters = _LETTERS[: len(question.options)]
+    letters = LETTERS[: len(question.options)]
     options = "\n".join(f"{a}. {text}" for a, text in zip(letters, question.options, strict=True))
     texts = {"question": question.prompt, "options": options}
     return fill(template, texts)
-
-
-def letter_scores(
-    logprobs: Mapping[str, float], n_options: int, *, n_asked: int | None = None
-) -> tuple[float, ...] | None:
-    """Log-probability of each option's letter as the first token.
-
-    Tokens that differ in spaces around the letter (" A", "A") count together. A letter that is not
-    among the tokens gets what it can be at most: the log-probability of the least likely of them,
-    or of all that they leave over. `letters_told` says which these are.
-
-    Args:
-        logprobs: token → log-probability; one of minus infinity counts as -103.
-        n_options: 1 to 26.
-        n_asked: how many of the likeliest tokens were asked for; None for as many as there are.
-            One more may be the token that was drawn, however unlikely.
-
-    Returns:
-        One finite number per option; None where not a single letter is among the tokens.
-
-    >>> letter_scores({"A": -1.0, " B": -2.0, "the": -3.0}, 3)
-    (-1.0, -2.0, -3.0)
-    """
-    usable = {token: max(v, _LEAST_NATS) for token, v in logprobs.items() if v < math.inf}
-    found: dict[str, float] = {}
-    for token, value in usable.items():
-        letter = token.strip()
-        if letter in _LETTERS[:n_options] and len(letter) == 1:
-            found[letter] = _log_add(found[letter], value) if letter in found else value
-    if not found:
-        return None
-    at_most = min(
-        heapq.nlargest(n_asked or len(usable), usable.values())[-1], _rest(usable.values())
-    )
-    return tuple(found.get(letter, at_most) for letter in _LETTERS[:n_options])
-
-
-def _rest(logprobs: Collection[float]) -> float:
-    """Log-probability of all tokens that were not told."""
-    told = math.fsum(math.exp(min(value, 0.0)) for value in logprobs)
-    if told > 1 + _ROUNDING:  # no probabilities of one distribution: they say nothing of others
-        return 0.0
-    return math.log(max(1 - told, _LEAST_REST))
-
-
-def letters_told(logprobs: Mapping[str, float], n_options: int) -> tuple[bool, ...]:
-    """Which options' letters are among the tokens: of the others only a bound is known.
-
-    >>> letters_told({"A": -1.0, " B": -2.0, "the": -3.0}, 3)
-    (True, True, False)
-    """
-    told = {token.strip() for token, value in logprobs.items() if value < math.inf}
-    return tuple(letter in told for letter in _LETTERS[:n_options])
-
-
-def _log_add(a: float, b: float) -> float:
-    high, low = max(a, b), min(a, b)
-    return high + math.log1p(math.exp(low - high))
