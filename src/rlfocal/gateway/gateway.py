@@ -41,6 +41,8 @@ _log = logging.getLogger(__name__)
 _PRICES = 64
 """Prices whose ensembles are kept: clients may name any."""
 _HOUSEKEEPING_S = 30.0
+_READY_S = 1.0
+"""For the database to be read: who asks whether a gateway is ready does not wait for long."""
 
 
 class Gateway:
@@ -193,7 +195,8 @@ class Gateway:
     async def is_ready(self) -> bool:
         """Whether the database answers and takes writes, and somebody could be asked."""
         try:
-            await asyncio.wait_for(asyncio.to_thread(self._look), timeout=5)
+            async with asyncio.timeout(_READY_S):
+                await asyncio.to_thread(self._look)
         except (DatabaseError, TimeoutError):
             return False
         if not await self.access.heart.can_write():

@@ -1,7 +1,9 @@
 """How HTTP is spoken: a request's head is bounded in bytes and in seconds, before any key is seen.
 
 uvicorn waits for the end of a head for ever, takes as much of it as comes, and keeps a connection
-for ever that sends an empty line now and then. How many there may be is `connections`' affair.
+for ever that sends an empty line now and then. A wish for another protocol is ignored, as HTTP has
+it, where the parser would take the body for that protocol. What a head may say is `heads`' affair,
+how many connections there may be that of `connections`.
 """
 
 from __future__ import annotations
@@ -12,16 +14,20 @@ import sys
 from asyncio import TimerHandle
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from rlfocal.gateway.door.connections import Connections, Standing
+from rlfocal.gateway.door.heads import Fault, fault_of, without_upgrade
 
 __all__ = ["OPTIONS", "BoundedProtocol", "OwnProcess"]
 
 MOST_HEAD_BYTES = 64 << 10
 HEAD_TIMEOUT_S = 20.0
 _SWITCH_S = 0.0005
+_TOO_LONG = Fault(431, f"a head of more than {MOST_HEAD_BYTES} bytes; send shorter headers")
+_TOO_SLOW = Fault(408, "the head of the request did not come in time; send it at once")
 
 
 class OwnProcess(uvicorn.Server):
@@ -46,6 +52,9 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes of a head that has not ended."""
     _in_head = True
     _timer: TimerHandle | None = None
+    _is_read_again = False
+    """Whether a head is left alone until it comes without its wish for another protocol."""
+    _is_refused = False
 
     @property
     def is_busy(self) -> bool:
@@ -68,16 +77,43 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what comes, unless a head gets too long."""
-        super().data_received(data)
+        if self._is_refused:
+            return
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if self._is_refused or self.transport.is_closing():
+            return
         if self._in_head:
             self._n_head += len(data)
             if self._n_head > MOST_HEAD_BYTES:
-                self._refuse(b"431 Request Header Fields Too Large")
+                self._refuse(_TOO_LONG)
                 return
         if not self.is_busy:
             # Whatever it is (a head, an empty line, what is left of a body that was refused),
             # uvicorn has stopped its own clock.
             self._hurry()
+
+    def _feed(self, data: bytes) -> None:
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as exc:
+                if self._is_refused:
+                    return
+                head = without_upgrade(
+                    self.parser.get_method(), self.url, self.parser.get_http_version(), self.headers
+                )
+                data = head + data[exc.args[0] :]
+                self._is_read_again = False
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+            except httptools.HttpParserError:
+                if not self._is_refused:
+                    message = "Invalid HTTP request received."
+                    self.logger.warning(message)
+                    self.send_400_response(message)
+                return
 
     def on_message_begin(self) -> None:
         """Another head begins."""
@@ -88,12 +124,28 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """It is there."""
+        if self._is_refused:
+            return
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if (fault := fault_of(method, version, self.headers)) is not None:
+            self._refuse(fault)
+            return
+        if self.parser.should_upgrade():
+            self._is_read_again = True
+            return
         self._in_head = False
         self._stop_waiting()
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """A part of a body has come."""
+        if not self._is_refused:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         """What follows is another head."""
+        if self._is_read_again or self._is_refused:
+            return
         super().on_message_complete()
         self._n_head = 0
 
@@ -109,21 +161,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def _hurry(self) -> None:
         """Give a head so long to end; once that runs, nothing that comes prolongs it."""
         if self._timer is None and not self.transport.is_closing():
-            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, b"408 Request Timeout")
+            self._timer = self.loop.call_later(HEAD_TIMEOUT_S, self._refuse, _TOO_SLOW)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _refuse(self, status: bytes) -> None:
+    def _refuse(self, fault: Fault) -> None:
         self._stop_waiting()
+        self._is_refused = True
         if self.transport.is_closing():
             return
         if not self.is_busy:  # else it would stand in the middle of a reply
-            self.transport.write(
-                b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-            )
+            self.transport.write(fault.as_http())
         self.transport.close()
 
 

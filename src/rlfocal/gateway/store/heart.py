@@ -16,8 +16,9 @@ from rlfocal.gateway.store.writer import Writer
 
 __all__ = ["Heart"]
 
-_PROBE_S = 5.0
-"""For a write to show that writing is possible."""
+_PROBE_S = 1.0
+"""For a write to show that writing is possible: who asks whether a gateway is ready does not wait
+for long, and takes no word for no."""
 
 
 class Heart:
@@ -80,7 +81,7 @@ class Heart:
 
     async def can_write(self) -> bool:
         """Whether the database takes writes: by a beat, unless there was one just now."""
-        if self._writer.trouble is not None:
+        if self._writer.trouble is not None or self._writer.stuck_s > _PROBE_S:
             return False
         if self._beat_at is not None and time.monotonic() - self._beat_at < BEAT_S:
             return True
