@@ -19,6 +19,7 @@ from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.dialects.responses import Responses
 from rlfocal.gateway.wire.dialects.responses_body import translated
+from rlfocal.gateway.wire.dialects.responses_tools import function_name
 
 Serve = Callable[..., Any]
 TOOL: Any = {
@@ -105,6 +106,54 @@ ROUND_TRIP = [
                 "tool_choice": "required",
             },
         ),
+        (
+            {"input": "hi", "previous_response_id": "", "conversation": "", "tools": [{
+                "type": "function", "function": {"name": "add", "parameters": {}, "strict": True},
+            }]},
+            {"messages": [user("hi")], "tools": [{"type": "function", "function": {
+                "name": "add", "parameters": {}, "strict": True,
+            }}]},
+        ),
+        (
+            {"input": [
+                user([{"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}}]),
+                {"role": "assistant", "content": None},
+                {"role": "assistant", "content": [
+                    {"type": "reasoning_text", "text": "hm"}, {"type": "output_text", "text": "a"},
+                ]},
+            ]},
+            {"messages": [
+                user([{"type": "image_url", "image_url": {"url": "data:x", "detail": "low"}}]),
+                {"role": "assistant", "content": ""},
+                {"role": "assistant", "content": [{"type": "text", "text": "a"}]},
+            ]},
+        ),
+        (
+            {"input": [
+                {"type": "function_call", "call_id": "c1", "name": "add", "arguments": {"a": 3}},
+                {"type": "function_call", "call_id": "c2", "name": "add", "arguments": None},
+                {"type": "custom_tool_call", "call_id": "c3", "name": "sh", "input": "ls"},
+                {"type": "function_call", "call_id": "c4", "name": "add", "arguments": "",
+                 "namespace": "sums"},
+                {"type": "function_call_output", "call_id": "c1", "output": {"total": 7}},
+                {"type": "function_call_output", "call_id": "c2", "output": None},
+                {"type": "custom_tool_call_output", "call_id": "c3", "output": "a.txt"},
+                {"type": "function_call_output", "call_id": "c4", "output": 7},
+            ]},
+            {"messages": [
+                {"role": "assistant", "content": None, "tool_calls": [
+                    {"id": k, "type": "function", "function": {"name": name, "arguments": given}}
+                    for k, name, given in (
+                        ("c1", "add", '{"a": 3}'), ("c2", "add", "{}"),
+                        ("c3", "sh", '{"input": "ls"}'), ("c4", "sums__add", "{}"),
+                    )
+                ]},
+                {"role": "tool", "tool_call_id": "c1", "content": '{"total": 7}'},
+                {"role": "tool", "tool_call_id": "c2", "content": ""},
+                {"role": "tool", "tool_call_id": "c3", "content": "a.txt"},
+                {"role": "tool", "tool_call_id": "c4", "content": "7"},
+            ]},
+        ),
         ({"input": "hi", "tools": [], "tool_choice": "auto", "parallel_tool_calls": True},
          {"messages": [user("hi")]}),
         (
@@ -161,16 +210,25 @@ SETTINGS = GatewaySettings()
          "input.0.content.0.type"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "unsupported_parameter",
          "input.0"),
-        ({"input": [{"type": "web_search_call", "id": "x"}]}, "unsupported_parameter",
-         "input.0.type"),
+        ({"input": [{"type": "robot", "id": "x"}]}, "unsupported_parameter", "input.0.type"),
+        ({"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": 3}]},
+         "invalid_value", "input.0.arguments"),
+        ({"input": "x", "tools": [{"name": "f"}]}, "unsupported_parameter", "tools.0.type"),
+        ({"input": "x", "tools": [{"type": "namespace", "name": "n", "tools": [{
+            "type": "mcp", "server_url": "https://x.example"}]}]},
+         "unsupported_parameter", "tools.0.tools.0.type"),
+        ({"input": "x", "tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}},
+         "unsupported_parameter", "tool_choice.type"),
+        ({"input": "x", "tools": [{"type": "web_search"}], "tool_choice": "required"},
+         "missing_parameter", "tools"),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "missing_parameter",
          "input.0.call_id"),
         ({"input": "x", "previous_response_id": "resp_1"}, "unsupported_parameter",
          "previous_response_id"),
         ({"input": "x", "conversation": "c"}, "unsupported_parameter", "conversation"),
         ({"input": "x", "background": True}, "unsupported_parameter", "background"),
-        ({"input": "x", "tools": [{"type": "web_search"}]}, "unsupported_parameter",
-         "tools.0.type"),
+        ({"input": "x", "tools": [{"type": "mcp", "server_url": "https://x.example"}]},
+         "unsupported_parameter", "tools.0.type"),
         ({"input": "x", "max_output_tokens": 0}, "invalid_value", "max_output_tokens"),
         ({"input": "x", "temperature": 9}, "invalid_value", "temperature"),
         ({"input": "x", "text": {"format": {"type": "grammar"}}}, "unsupported_parameter",
@@ -199,6 +257,81 @@ def test_what_has_no_effect_is_told() -> None:
         "store", "truncation", "include", "metadata", "reasoning.effort", "reasoning.summary",
         "input.reasoning",
     }  # fmt: skip
+
+
+GRAMMAR = {"type": "grammar", "syntax": "lark", "definition": "start: /x+/"}
+AGENTS: Any = {
+    "instructions": "You are a coding agent.",
+    "tools": [
+        TOOL,
+        {"type": "custom", "name": "apply_patch", "description": "Edits.", "format": GRAMMAR},
+        {"type": "local_shell"}, {"type": "web_search", "external_web_access": False},
+        {"type": "tool_search"}, {"type": "a_tool_of_tomorrow", "host": "x"},
+        {"type": "namespace", "name": "sums", "description": "d", "tools": [
+            TOOL | {"name": "sub"}, {"type": "custom", "name": "sh"},
+        ]},
+    ],
+    "tool_choice": "auto", "parallel_tool_calls": False, "store": False,
+    "reasoning": {"effort": "medium", "summary": "auto"},
+    "include": ["reasoning.encrypted_content"], "client_metadata": {"x": "y"},
+}  # fmt: skip
+"""As coding agents ask."""
+HOSTED_ITEMS = [
+    {"type": kind, "id": f"x_{k}", "status": "completed", "url": "https://x.example"}
+    for k, kind in enumerate((
+        "web_search_call", "compaction", "mcp_list_tools", "mcp_call", "mcp_approval_request",
+        "local_shell_call", "local_shell_call_output", "code_interpreter_call",
+        "image_generation_call", "tool_search_call", "tool_search_output", "a_new_thing_call",
+    ))
+]  # fmt: skip
+
+
+def test_tools_that_the_client_runs_become_functions_and_others_are_told() -> None:
+    made = translated({"input": [user("hi"), *HOSTED_ITEMS], **AGENTS})
+    tools = {one["function"]["name"]: one["function"] for one in made.body["tools"]}
+    assert list(tools) == ["add", "apply_patch", "sums__sub", "sums__sh"]
+    patch = tools["apply_patch"]
+    assert patch["description"].startswith("Edits.\n\n")
+    assert "start: /x+/" in patch["description"]
+    assert patch["parameters"]["required"] == list(patch["parameters"]["properties"]) == ["input"]
+    assert len(made.body["messages"]) == 2
+    assert set(made.ignored) >= {
+        "tools[].local_shell", "tools[].web_search", "tools[].tool_search",
+        "tools[].a_tool_of_tomorrow", *(f"input.{one['type']}" for one in HOSTED_ITEMS),
+    }  # fmt: skip
+    chat, _ = Responses().read({"model": "plain", "input": "hi", **AGENTS}, ["plain"], SETTINGS)
+    assert "tools[].web_search" in chat.ignored
+
+
+@pytest.mark.parametrize(
+    ("choice", "made", "left"),
+    [
+        ({"type": "custom", "name": "apply_patch"}, "apply_patch", 4),
+        ({"type": "function", "name": "sub"}, "sums__sub", 4),
+        ({"type": "function", "name": "sub", "namespace": "sums"}, "sums__sub", 4),
+        ({"type": "function", "function": {"name": "add"}}, "add", 4),
+        ({"type": "allowed_tools", "mode": "auto", "tools": [
+            {"type": "custom", "name": "sh"}, {"type": "web_search"},
+        ]}, "auto", 1),
+        ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "web_search"}]}, None, 0),
+    ],
+)  # fmt: skip
+def test_a_choice_of_a_tool(choice: Any, made: str | None, left: int) -> None:
+    body = translated({"input": "hi", **AGENTS, "tool_choice": choice}).body
+    found = body.get("tool_choice")
+    assert (found["function"]["name"] if isinstance(found, dict) else found) == made
+    assert len(body.get("tools", ())) == left
+
+
+def test_names_of_functions_are_short_enough_and_differ() -> None:
+    names = {function_name(f"tool{k}" * 9, "a_long_namespace_" * 3) for k in range(9)}
+    assert len(names) == 9
+    assert max(map(len, names)) == 64
+
+
+def test_very_many_that_have_no_effect_are_not_all_told() -> None:
+    tools = [{"type": f"kind_{k}"} for k in range(10_000)]
+    assert len(translated({"input": "hi", "tools": tools}).ignored) == 64
 
 
 # Replies -----------------------------------------------------------------------------------------
@@ -275,6 +408,96 @@ def test_a_reply_that_was_cut_short_is_incomplete(serve: Serve) -> None:
     assert found["max_output_tokens"] == 2
 
 
+def calling(*calls: tuple[str, str], finish: str = "tool_calls", text: str = "") -> Reply:
+    made = [
+        {"id": f"c{k}", "type": "function", "function": {"name": name, "arguments": given}}
+        for k, (name, given) in enumerate(calls)
+    ]
+    message = {"role": "assistant", "content": text or None, "tool_calls": made}
+    return Reply(json={
+        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_calls_of_custom_tools_come_back_as_such(serve: Serve, stream: bool) -> None:
+    reply = Reply(tool_calls=[
+        {"id": f"c{k}", "type": "function", "function": {"name": name, "arguments": given}}
+        for k, (name, given) in enumerate((
+            ("apply_patch", '{"input": "xx"}'), ("sums__sh", "ls -l"), ("sums__sub", "{}"),
+        ))
+    ])  # fmt: skip
+    with SpyUpstream(lambda _: reply) as spy, serve(edit=aimed_at(spy.base_url)) as (served, _):
+        found = asked(served, stream=stream, **AGENTS)
+        events = events_of(found.text) if stream else []
+        output = (events[-1]["response"] if stream else found.json())["output"]
+    known = events[-1]["response"] if stream else found.json()
+    Response.model_validate(known | {"tools": []})
+    first, second, third = output
+    assert (first["type"], first["name"], first["input"]) == (
+        "custom_tool_call", "apply_patch", "xx",
+    )  # fmt: skip
+    assert (second["type"], second["name"], second["namespace"], second["input"]) == (
+        "custom_tool_call", "sh", "sums", "ls -l",
+    )  # fmt: skip
+    assert (third["type"], third["name"], third["namespace"], third["arguments"]) == (
+        "function_call", "sub", "sums", "{}",
+    )  # fmt: skip
+    if stream:
+        kinds = [e["type"].removeprefix("response.") for e in events if e.get("output_index") == 0]
+        assert kinds == [
+            "output_item.added", "custom_tool_call_input.delta", "custom_tool_call_input.done",
+            "output_item.done",
+        ]  # fmt: skip
+        added, delta, end, done = (e for e in events if e.get("output_index") == 0)
+        assert added["item"]["input"] == ""
+        assert delta["delta"] == end["input"] == done["item"]["input"] == "xx"
+
+
+def test_a_call_that_was_cut_short_is_incomplete(serve: Serve) -> None:
+    reply = calling(("add", "{}"), ("add", '{"a": '), finish="length")
+    with SpyUpstream(lambda _: reply) as spy, serve(edit=aimed_at(spy.base_url)) as (served, _):
+        found = asked(served, tools=[TOOL]).json()
+    assert found["status"] == "incomplete"
+    assert [item["status"] for item in found["output"]] == ["completed", "incomplete"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_calls_may_be_referred_to(serve: Serve, stream: bool) -> None:
+    def reply(got: Received) -> Reply:
+        done = got.body["messages"][-1]["role"] == "tool"
+        return Reply("Done.") if done else Reply(tool_calls=[CALL])
+
+    with SpyUpstream(reply) as spy, serve(edit=aimed_at(spy.base_url)) as (served, _):
+        first = asked(served, tools=[TOOL], stream=stream)
+        found = events_of(first.text)[-1]["response"] if stream else first.json()
+        (call,) = found["output"]
+        turns = [
+            user("3 + 4 ="), {"id": call["id"]},
+            {"type": "function_call_output", "call_id": call["call_id"], "output": "7"},
+        ]  # fmt: skip
+        assert asked(served, input=turns, tools=[TOOL]).status_code == 200
+        (sent,) = spy.received[-1].body["messages"][1]["tool_calls"]
+    assert sent["function"] == CALL["function"]
+    assert sent["id"] == call["call_id"]
+
+
+def test_what_is_repeated_is_bounded(serve: Serve) -> None:
+    long = {"metadata": {"a": "x" * 200_000}, "instructions": "y" * 20_000, "user": "me"}
+    with serve() as (served, _):
+        reply = asked(served, stream=True, **long)
+        created, *_, last = events_of(reply.text)
+        assert created["type"] == "response.created"
+        for event in (created, last):
+            assert event["response"]["user"] == "me"
+            assert event["response"]["metadata"] == {}
+            assert event["response"]["instructions"] is None
+        assert len(reply.content) < 50_000
+        short = asked(served, instructions="Be brief.", metadata={"a": "b"}).json()
+        assert (short["instructions"], short["metadata"]) == ("Be brief.", {"a": "b"})
+
+
 def test_a_refusal_has_openais_shape(serve: Serve) -> None:
     with serve() as (served, _):
         reply = asked(served, previous_response_id="resp_1")
@@ -293,6 +516,9 @@ def test_a_stream_that_breaks_ends_with_an_error_and_a_failed_response(serve: Se
         assert told["message"] == told["error"]["message"]
         assert failed["type"] == "response.failed"
         assert failed["response"]["status"] == "failed"
+        (begun,) = failed["response"]["output"]
+        assert begun["status"] == "incomplete"
+        assert "one two three".startswith(begun["content"][0]["text"].strip())
         with (
             client_of(served) as client,
             pytest.raises(openai.APIError, match="plain"),

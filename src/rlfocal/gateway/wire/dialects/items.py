@@ -1,8 +1,8 @@
 """Items that /v1/responses gave, so that a client may refer to one by its id and not send it again.
 
 Some clients do so unless told otherwise (Vercel's AI SDK), in the belief that OpenAI stores what it
-says. Here items, as texts, stay in this process's memory for an hour, within bounds for each API key, and
-nobody else's key finds them.
+says. Here items, as texts, stay in this process's memory for an hour, within bounds for each API
+key, and nobody else's key finds them.
 """
 
 from __future__ import annotations

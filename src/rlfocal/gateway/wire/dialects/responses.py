@@ -1,11 +1,12 @@
 """/v1/responses: OpenAI's newer endpoint, whole and as its many kinds of events.
 
-An output item is a message or a call of a function. Ids of items are the gateway's; `call_id` is
-the member's own, so that a tool's result finds its call again.
+An output item is a message or a call of a function or a custom tool. Ids of items are the
+gateway's; `call_id` is the member's own, so that a tool's result finds its call again.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -18,6 +19,9 @@ from rlfocal.gateway.wire.dialects.chat import STILL, OpenAi
 from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
 from rlfocal.gateway.wire.dialects.items import Items
 from rlfocal.gateway.wire.dialects.responses_body import translated
+from rlfocal.gateway.wire.dialects.responses_tools import as_input
+from rlfocal.gateway.wire.dialects.translating import Called
+from rlfocal.gateway.wire.fields import is_shallow
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.pool.asking.passed_back import EXTRA
@@ -30,6 +34,13 @@ _ECHOED: dict[str, Any] = {
     "tool_choice": "auto", "tools": [], "top_p": None, "truncation": "disabled", "user": None,
 }  # fmt: skip
 """Fields of the request that a reply repeats → what stands there where the request has none."""
+_MOST_ECHOED = 16 << 10
+"""Characters of JSON of all of them together."""
+_STREAMED = {
+    "function_call": ("function_call_arguments", "arguments"),
+    "custom_tool_call": ("custom_tool_call_input", "input"),
+}
+"""Items that are calls → the events that tell what they are called with, and the field."""
 _UNFINISHED = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
@@ -50,9 +61,15 @@ class Responses(OpenAi):
         owner: str = "",
     ) -> tuple[ChatRequest, Writer]:
         """As a chat completion."""
-        chat = translated(found, lambda id: self._items.get(owner, id)).read(members, settings)
+        made = translated(found, partial(self._recall, owner))
         forget = found.get("store") is False
-        return chat, _Writer(found, None if forget else partial(self._items.put, owner))
+        remember = None if forget else partial(self._items.put, owner)
+        return made.read(members, settings), _Writer(found, made.called, remember)
+
+    def _recall(self, owner: str, id: str) -> dict[str, Any] | None:
+        told = self._items.get(owner, id)
+        found: dict[str, Any] | None = None if told is None else json.loads(told)
+        return found
 
     def forget_old(self) -> None:
         """Forget replies that are too old to be referred to."""
@@ -64,17 +81,18 @@ class _Writer:
 
     Args:
         asked: the request's body.
-        remember: is told an item's id and text, so that it can be referred to; None for nobody.
+        called: function → tool, where the client has another name or kind for it.
+        remember: is told an item's id and the item, so that it can be referred to; None for nobody.
     """
 
     def __init__(
-        self, asked: Mapping[str, Any], remember: Callable[[str, str], None] | None
+        self,
+        asked: Mapping[str, Any],
+        called: Mapping[str, Called],
+        remember: Callable[[str, str], None] | None,
     ) -> None:
-        self._remember = remember
-        self._echo = {
-            name: default if asked.get(name) is None else asked[name]
-            for name, default in _ECHOED.items()
-        }
+        self._called_as, self._remember = called, remember
+        self._echo = _echo(asked)
         effort = asked.get("reasoning") or {}
         self._echo["reasoning"] = {"effort": effort.get("effort"), "summary": None}
         self._message_id = f"msg_{secrets.token_hex(12)}"
@@ -108,14 +126,18 @@ class _Writer:
 
     def _items(self, done: Completion) -> list[dict[str, Any]]:
         items = []
+        status = "incomplete" if done.finish in _UNFINISHED else "completed"
         # A reply without anything is an empty message: clients look for one.
         if done.text or self._said is not None or not done.tool_calls:
             text = done.text if self._said is None else "".join(self._said)
-            status = "incomplete" if done.finish in _UNFINISHED else "completed"
             items.append(self._message(status, [_text(text)]))
-            if self._remember is not None:
-                self._remember(self._message_id, text)
-        items.extend(map(_call, done.tool_calls))
+        calls = [_call(call, self._called_as) for call in done.tool_calls]
+        if calls:
+            calls[-1]["status"] = status  # it is there that a reply is cut
+        items.extend(calls)
+        if self._remember is not None:
+            for item in items:
+                self._remember(item["id"], json.dumps(item, ensure_ascii=False))
         return items
 
     def _response(self, shape: Shape, status: str, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -160,7 +182,7 @@ class _Writer:
                 yield self._open()
             yield self._close(items[0])
         for k, item in enumerate(items):
-            if item["type"] == "function_call":
+            if item["type"] in _STREAMED:
                 yield self._called(k, item)
         ended = self._ended(shape, done, own_s, items)
         yield self._event(f"response.{ended['status']}", response=ended)
@@ -169,7 +191,9 @@ class _Writer:
         told = error.as_json()["error"]
         flat = {name: told[name] for name in ("code", "message", "param")}
         code = "rate_limit_exceeded" if error.status == 429 else "server_error"
-        failed = self._response(shape, "failed", []) | {
+        begun = [] if self._said is None else [_text("".join(self._said))]
+        items = [self._message("incomplete", begun)] if begun else []
+        failed = self._response(shape, "failed", items) | {
             "error": {"code": code, "message": told["message"]}
         }
         # As OpenAI does: by the first its clients fail, the second ends the response.
@@ -201,14 +225,15 @@ class _Writer:
         )
 
     def _called(self, k: int, item: dict[str, Any]) -> bytes:
-        begun = item | {"arguments": "", "status": "in_progress"}
+        kind, given = _STREAMED[item["type"]]
+        begun = item | {given: "", "status": "in_progress"}
         where = {"item_id": item["id"], "output_index": k}
-        given, kind = item["arguments"], "response.function_call_arguments"
+        told = {given: item[given]} | ({"name": item["name"]} if given == "arguments" else {})
         return b"".join(
             [
                 self._event("response.output_item.added", output_index=k, item=begun),
-                self._event(f"{kind}.delta", **where, delta=given),
-                self._event(f"{kind}.done", **where, name=item["name"], arguments=given),
+                self._event(f"response.{kind}.delta", **where, delta=item[given]),
+                self._event(f"response.{kind}.done", **where, **told),
                 self._event("response.output_item.done", output_index=k, item=item),
             ]
         )
@@ -223,12 +248,33 @@ def _text(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+def _call(call: Mapping[str, Any], called: Mapping[str, Called]) -> dict[str, Any]:
     function = call["function"]
-    item = {
-        "type": "function_call", "id": f"fc_{secrets.token_hex(12)}",
-        "call_id": call.get("id") or f"call_{secrets.token_hex(12)}", "name": function["name"],
-        "arguments": function.get("arguments") or "", "status": "completed",
+    tool = called.get(function["name"]) or Called(function["name"])
+    arguments = function.get("arguments") or ""
+    item: dict[str, Any] = {
+        "type": "custom_tool_call" if tool.is_custom else "function_call",
+        "id": f"{'ctc' if tool.is_custom else 'fc'}_{secrets.token_hex(12)}",
+        "call_id": call.get("id") or f"call_{secrets.token_hex(12)}", "name": tool.name,
+        "status": "completed",
     }  # fmt: skip
+    item |= {"input": as_input(arguments)} if tool.is_custom else {"arguments": arguments}
+    if tool.namespace is not None:
+        item["namespace"] = tool.namespace
     # Clients that send items back as they are so give a member what it wants to see again.
     return item | {name: call[name] for name in (EXTRA,) if call.get(name)}
+
+
+def _echo(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields that a reply repeats, as far as they are short: a stream has all of them three times.
+
+    The longest are left out first.
+    """
+    given = {name: asked[name] for name in _ECHOED if asked.get(name) is not None}
+    sizes = {name: len(json.dumps(value)) for name, value in given.items() if is_shallow(value)}
+    kept, left = set(), _MOST_ECHOED
+    for name in sorted(sizes, key=sizes.__getitem__):
+        left -= sizes[name]
+        if left >= 0:
+            kept.add(name)
+    return {name: asked[name] if name in kept else default for name, default in _ECHOED.items()}

@@ -1,16 +1,20 @@
 """The body of /v1/responses, read as that of a chat completion.
 
 Conversations are not stored, so what names something stored (an earlier response, a conversation, a
-prompt, a file) is refused with what to send in its place; tools that OpenAI runs itself are, too.
-A reply's text may be referred to as long as it is remembered.
+prompt, a file) is refused with what to send in its place. An item of a reply may be referred to as
+long as it is remembered. What tools that OpenAI runs itself left in a conversation is dropped, and
+told.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.wire.dialects.responses_tools import as_arguments, function_name, read_tools
 from rlfocal.gateway.wire.dialects.translating import (
     Translation,
     kind_of,
@@ -42,11 +46,15 @@ _READ = {
 _ROLES = ("user", "assistant", "system", "developer")
 _TEXTS = {"input_text": "text", "output_text": "text", "text": "text", "refusal": "refusal"}
 """Kinds of pieces that are texts → where they have it."""
-_ALLOWED = "tool_choice.tools"
+_THOUGHTS = ("reasoning_text", "summary_text", "reasoning", "thinking")
+_OF_OTHERS = re.compile(
+    r"mcp_\w+|\w+_call|\w+_output|\w*compaction\w*|additional_tools|program|reasoning"
+)
+"""Items of what OpenAI's servers do, and of what another model thought."""
 
 
-Recall = Callable[[str], str | None]
-"""An item's id → what it said; None where that is not known."""
+Recall = Callable[[str], Mapping[str, Any] | None]
+"""An item's id → the item; None where that is not known."""
 
 
 def translated(found: Mapping[str, Any], recall: Recall = lambda _: None) -> Translation:
@@ -64,7 +72,7 @@ def translated(found: Mapping[str, Any], recall: Recall = lambda _: None) -> Tra
     made = Translation({name: value for name, value in found.items() if name not in _READ})
     made.origins["messages"] = "input"
     for name, told in _STORED.items():
-        if found.get(name) is not None:
+        if found.get(name):
             raise unsupported(name, told)
     if found.get("background"):
         raise unsupported("background", "replies are not kept; leave it out")
@@ -80,7 +88,7 @@ def translated(found: Mapping[str, Any], recall: Recall = lambda _: None) -> Tra
     _read_input(made, found.get("input"), recall)
     _read_text(made, found.get("text"))
     _read_reasoning(made, found.get("reasoning"))
-    _read_tools(made, found.get("tools"), found.get("tool_choice"))
+    read_tools(made, found.get("tools"), found.get("tool_choice"))
     return made
 
 
@@ -93,56 +101,71 @@ def _read_input(made: Translation, given: Any, recall: Recall) -> None:
         return
     for k, item in enumerate(listed(given, "input")):
         path = f"input.{k}"
-        found = mapped(item, path)
-        if kind_of(found) == "item_reference":
-            made.turn({"role": "assistant", "content": _recalled(found, path, recall)}, path)
-        else:
-            _read_item(made, found, path)
+        found: Mapping[str, Any] = mapped(item, path)
+        if kind_of(found) == "item_reference" or found.keys() == {"id"}:
+            found = _recalled(found, path, recall)
+        _read_item(made, found, path)
 
 
-def _recalled(item: Mapping[str, Any], path: str, recall: Recall) -> str:
-    text = recall(text_in(item, "id", path))
-    if text is None:
+def _recalled(item: Mapping[str, Any], path: str, recall: Recall) -> Mapping[str, Any]:
+    found = recall(text_in(item, "id", path))
+    if found is None:
         raise unsupported(
             path,
             "an item that is not known here, or not any more; send the item itself (clients do "
             "with store = false)",
         )
-    return text
+    return found
 
 
 def _read_item(made: Translation, item: Mapping[str, Any], path: str) -> None:
     kind = "message" if item.get("type") is None and "role" in item else kind_of(item)
     if kind == "message":
-        role = item.get("role")
-        if role not in _ROLES:
-            raise mistake(f"{path}.role", f"should be one of {', '.join(_ROLES)}")
-        made.turn({"role": role, "content": _content(item.get("content"), path)}, path)
-    elif kind == "function_call":
-        _read_call(made, item, path)
-    elif kind == "function_call_output":
-        content = _content(item.get("output"), path, "output")
+        _read_message(made, item, path)
+    elif kind in ("function_call", "custom_tool_call"):
+        _read_call(made, item, path, is_custom=kind == "custom_tool_call")
+    elif kind in ("function_call_output", "custom_tool_call_output"):
         call_id = text_in(item, "call_id", path)
+        content = _output(made, item.get("output"), f"{path}.output")
         made.turn({"role": "tool", "tool_call_id": call_id, "content": content}, path)
         made.origins[f"messages.{len(made.body['messages']) - 1}.content"] = f"{path}.output"
-    elif kind == "reasoning":
-        made.ignore("input.reasoning")
+    elif _OF_OTHERS.fullmatch(kind):
+        made.ignore(f"input.{kind}")
     else:
         raise unsupported(
             f"{path}.type",
-            f"an item of type '{kind}' is not read; send messages, function_call and "
-            "function_call_output",
+            f"an item of type '{kind}' is not read; send messages, calls (function_call, "
+            "custom_tool_call) and their outputs",
         )
 
 
-def _read_call(made: Translation, item: Mapping[str, Any], path: str) -> None:
-    function: dict[str, Any] = {
-        "name": text_in(item, "name", path), "arguments": text_in(item, "arguments", path),
-    }  # fmt: skip
+def _read_message(made: Translation, item: Mapping[str, Any], path: str) -> None:
+    role, content = item.get("role"), item.get("content")
+    if role not in _ROLES:
+        raise mistake(f"{path}.role", f"should be one of {', '.join(_ROLES)}")
+    if content is None and role != "assistant":
+        where = f"{path}.content"
+        raise ApiError(400, "missing_parameter", f"'{where}' is missing", param=where)
+    said = "" if content is None else _content(made, content, f"{path}.content")
+    made.turn({"role": role, "content": said or ""}, path)
+
+
+def _read_call(made: Translation, item: Mapping[str, Any], path: str, *, is_custom: bool) -> None:
+    if is_custom:
+        arguments = as_arguments(text_in(item, "input", path))
+    else:
+        given = item.get("arguments")
+        if not isinstance(given, str | dict | None):
+            raise mistake(f"{path}.arguments", "should be JSON in a string")
+        arguments = given if isinstance(given, str) else _written(given or {}, f"{path}.arguments")
+    namespace = item.get("namespace")
+    name = function_name(
+        text_in(item, "name", path), namespace if isinstance(namespace, str) else None
+    )
     call: dict[str, Any] = {
         "id": text_in(item, "call_id", path),
         "type": "function",
-        "function": function,
+        "function": {"name": name, "arguments": arguments or "{}"},
     }
     if item.get(EXTRA) is not None:  # what the member that called wants to see again
         call[EXTRA] = item[EXTRA]
@@ -154,21 +177,34 @@ def _read_call(made: Translation, item: Mapping[str, Any], path: str) -> None:
         made.turn({"role": "assistant", "content": None, "tool_calls": [call]}, path)
 
 
-def _content(given: Any, path: str, name: str = "content") -> str | list[dict[str, Any]]:
-    path = f"{path}.{name}"
+def _output(made: Translation, given: Any, path: str) -> str | list[dict[str, Any]]:
+    """What a tool gave: a text, parts, or anything else as JSON."""
     if given is None:
-        raise ApiError(400, "missing_parameter", f"'{path}' is missing", param=path)
+        return ""
+    return _content(made, given, path) if isinstance(given, str | list) else _written(given, path)
+
+
+def _written(value: Any, path: str) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise mistake(path, "is nested too deeply") from None
+
+
+def _content(made: Translation, given: Any, path: str) -> str | list[dict[str, Any]]:
     if isinstance(given, str):
         return given
     pieces: list[dict[str, Any]] = []
     for k, one in enumerate(listed(given, path)):
         where = f"{path}.{k}"
-        piece = mapped(one, where)
+        piece = {"type": "text", "text": one} if isinstance(one, str) else mapped(one, where)
         kind = kind_of(piece)
         if kind in _TEXTS:
             pieces.append({"type": "text", "text": text_in(piece, _TEXTS[kind], where)})
-        elif kind == "input_image":
+        elif kind in ("input_image", "image_url"):
             pieces.append({"type": "image_url", "image_url": _image(piece, where)})
+        elif kind in _THOUGHTS:
+            made.ignore(f"input.content.{kind}")
         else:
             raise unsupported(
                 f"{where}.type", f"content of type '{kind}' is not read; send texts and images"
@@ -179,8 +215,12 @@ def _content(given: Any, path: str, name: str = "content") -> str | list[dict[st
 def _image(piece: Mapping[str, Any], path: str) -> dict[str, Any]:
     if piece.get("file_id") is not None:
         raise unsupported(f"{path}.file_id", "files are not stored; send image_url")
-    image: dict[str, Any] = {"url": text_in(piece, "image_url", path)}
-    detail = piece.get("detail")
+    given = piece.get("image_url")
+    if isinstance(given, dict):  # as chat completions have it
+        image: dict[str, Any] = {"url": text_in(given, "url", f"{path}.image_url")}
+    else:
+        given, image = {}, {"url": text_in(piece, "image_url", path)}
+    detail = piece.get("detail") or given.get("detail")
     return image if detail is None else image | {"detail": detail}
 
 
@@ -214,47 +254,3 @@ def _read_reasoning(made: Translation, given: Any) -> None:
             made.put("reasoning_effort", value, "reasoning.effort")
         elif value is not None:
             made.ignore(f"reasoning.{name}"[:64])
-
-
-def _read_tools(made: Translation, given: Any, choice: Any) -> None:
-    tools = []
-    for k, one in enumerate(listed([] if given is None else given, "tools")):
-        tool = mapped(one, f"tools.{k}")
-        kind = kind_of(tool)
-        if kind != "function":
-            raise unsupported(
-                f"tools.{k}.type",
-                f"tools of type '{kind}' are run by OpenAI's servers or read by no member; only "
-                "functions are passed on",
-            )
-        text_in(tool, "name", f"tools.{k}")
-        function = {
-            name: tool[name]
-            for name in ("name", "description", "parameters", "strict")
-            if tool.get(name) is not None
-        }
-        tools.append({"type": "function", "function": function})
-    if isinstance(choice, dict):
-        choice, tools = _chosen(choice, tools)
-    if tools:
-        made.put("tools", tools, "tools")
-        made.put("tool_choice", choice, "tool_choice")
-    else:
-        # Clients say "auto" without tools, and servers refuse that of a chat completion.
-        for name in ("tool_choice", "parallel_tool_calls"):
-            made.body.pop(name, None)
-
-
-def _chosen(
-    choice: Mapping[str, Any], tools: list[dict[str, Any]]
-) -> tuple[Any, list[dict[str, Any]]]:
-    """A choice as chat completions have it, and the tools that it leaves."""
-    kind = kind_of(choice)
-    if kind == "function":
-        name = text_in(choice, "name", "tool_choice")
-        return {"type": "function", "function": {"name": name}}, tools
-    if kind == "allowed_tools":
-        allowed = listed(choice.get("tools"), _ALLOWED)
-        names = [text_in(mapped(one, _ALLOWED), "name", _ALLOWED) for one in allowed]
-        return choice.get("mode"), [one for one in tools if one["function"]["name"] in names]
-    raise unsupported("tool_choice.type", f"no tool of type '{kind}' is passed on")

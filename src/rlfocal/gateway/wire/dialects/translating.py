@@ -15,10 +15,30 @@ from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.request import ChatRequest, request_of
 
-__all__ = ["Translation", "kind_of", "listed", "mapped", "mistake", "text_in", "unsupported"]
+__all__ = [
+    "Called",
+    "Translation",
+    "kind_of",
+    "listed",
+    "mapped",
+    "mistake",
+    "text_in",
+    "unsupported",
+]
 
 _MOST_PARAM = 128
+_MOST_IGNORED = 64
 _KNOWN_KINDS = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+@dataclass(frozen=True)
+class Called:
+    """What the client calls a tool that members are told of as a function."""
+
+    name: str
+    namespace: str | None = None
+    is_custom: bool = False
+    """Whether it takes a text, and no arguments by their names."""
 
 
 @dataclass
@@ -29,11 +49,13 @@ class Translation:
         body: its fields so far.
         origins: paths in it → what the client called them.
         ignored: the client's fields that have no effect.
+        called: function → tool, where they are not the same.
     """
 
     body: dict[str, Any] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
+    called: dict[str, Called] = field(default_factory=dict)
 
     def put(self, name: str, value: Any, origin: str) -> None:
         """Set a field; null is as good as absent."""
@@ -54,8 +76,8 @@ class Translation:
         return turns[-1] if turns else None
 
     def ignore(self, name: str) -> None:
-        """Tell the client that a field has no effect; once."""
-        if name not in self.ignored:
+        """Tell the client that a field has no effect; once, and of very many the first."""
+        if len(self.ignored) < _MOST_IGNORED and name not in self.ignored:
             self.ignored.append(name)
 
     def read(
