@@ -7,6 +7,7 @@ same request succeed later, is the key or the account at fault, or the request i
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -15,12 +16,12 @@ from typing import Any
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.http_failures import (
-    failure_of,
     filtered_error,
     in_place_error,
     status_error,
 )
 from rlfocal.pool.openai.replies.busy import is_busy
+from rlfocal.pool.openai.replies.kinds import kind_of
 from rlfocal.pool.openai.replies.waits import wait_of
 from rlfocal.pool.openai.replies.words import said_in, words_of
 
@@ -30,98 +31,27 @@ Show = Callable[[str], str]
 """A server's words → what of them an error may repeat."""
 
 _DEPTH = 5
-_CODES: Mapping[Failure, tuple[str, ...]] = {
-    Failure.FILTERED: (
-        "content_filter", "content_policy_violation", "contentfilter", "responsibleaipolicy",
-        "responsible_ai_policy", "data_inspection_failed", "datainspectionfailed",
-        "prohibited_content", "moderation_blocked", "guardrail_intervened", "safety",
-        "content_filtered",
-    ),
-    Failure.OUT_OF_CREDIT: (
-        "insufficient_quota", "insufficient_balance", "insufficient_credit", "insufficient_funds",
-        "billing", "payment_required", "arrearage", "credits_exhausted", "no_credits",
-        "exceeded_current_quota", "out_of_credit", "insufficient_user_quota",
-    ),
-    Failure.BAD_REQUEST: (
-        "context_length_exceeded", "exceed_context_size", "context_window", "string_above_max",
-    ),
-    Failure.RATE_LIMITED: (
-        "rate_limit", "ratelimit", "rate limit", "too_many_requests", "toomanyrequests",
-        "resource_exhausted", "throttl", "limit_burst_rate", "limit_requests", "rate_exceeded",
-    ),
-    Failure.UNAUTHORISED: (
-        "invalid_api_key", "invalidapikey", "api_key_invalid", "authentication", "unauthorized",
-        "unauthenticated", "permission_denied", "permission_error", "permissiondenied",
-        "invalid_token", "accessdenied", "access_denied", "forbidden", "invalid_key",
-    ),
-    Failure.UNKNOWN_MODEL: (
-        "model_not_found", "modelnotfound", "not_found", "notfounderror", "invalid_model",
-        "unknown_model", "deploymentnotfound", "model_not_exist", "model_not_supported",
-    ),
-    Failure.SERVER_ERROR: (
-        "overloaded", "server_error", "internal", "unavailable", "capacity", "timeout", "aborted",
-        "deadline_exceeded", "engine_", "loading", "try_again", "provider_error", "bad_gateway",
-    ),
-}  # fmt: skip
-"""Parts of codes, in small letters; the kinds that say most come first."""
-_OF_REQUEST = (
-    "invalid_request", "badrequest", "bad_request", "invalid_argument", "validation", "unsupported",
-    "invalid_parameter", "invalidparameter", "unprocessable", "invalid_value",
+_CODE_KEYS = (
+    "code", "type", "status", "error_type", "reason", "errorCode", "__type", "error_code",
+    "statusCode", "status_code", "errorcode", "errCode", "errcode", "err_code", "Code",
 )  # fmt: skip
-"""What some servers say of every error of a client, a wrong key among them: it counts last."""
-_FILTERED = re.compile(
-    r"content (management|filter\w*|safety) policy|content[- ]filter|flagged (by|for|as)|"
-    r"was flagged|moderation|safety system|inappropriate content",
-    re.IGNORECASE,
-)
-_NO_CREDIT = re.compile(
-    r"insufficient (account )?(balance|credits?|funds|quota)|credit balance is too low|"
-    r"out of credits?|not enough credits?|no (remaining )?credits|requires more credits|"
-    r"(used|exhausted) all (of )?(its |your |the )?(available |included |monthly )*credits|"
-    r"exceeded your (current quota|monthly included credits)|spending limit|billing hard limit|"
-    r"payment required|balance is (insufficient|not enough)|in arrears|overdue (payment|balance)|"
-    r"please (recharge|top[- ]?up)|add (more )?credits|check your plan and billing",
-    re.IGNORECASE,
-)
-_TOO_LONG = re.compile(
-    r"context[- _](length|window|size)|(prompt|input|request) (is |was )?too (long|large)|"
-    r"reduce (the|your) (length|prompt|input|message)|request too large for|"
-    r"max(imum)? (context|model|sequence) len|must be reduced",
-    re.IGNORECASE,
-)
-_LIMITED = re.compile(
-    r"rate[- _]?limit|too many (requests|tokens)|throttl|resource has been exhausted|"
-    r"quota exceeded|requests per (second|minute|hour|day)|slow down",
-    re.IGNORECASE,
-)
-_NO_KEY = re.compile(
-    r"(invalid|incorrect|missing|no|wrong|bad) (auth\w* )?(api[- _]?key|token|credentials)|"
-    r"api[- _]?key (is )?(not valid|invalid|missing|required)|unauthori[sz]ed|authenticat|"
-    r"permission denied|not authori[sz]ed",
-    re.IGNORECASE,
-)
-_NO_MODEL = re.compile(
-    r"model\b.{0,80}?\b(not found|does not exist|doesn't exist|not a valid model|is not available|"
-    r"not loaded|unknown)|unknown model|no such model|not a valid model|no endpoints found",
-    re.IGNORECASE | re.DOTALL,
-)
-_IN_REQUEST = re.compile(
-    r"unsupported|not supported|not permitted|not allowed|invalid (value|param|argument|request)|"
-    r"unrecognized|unknown (parameter|field|argument)|missing required|extra inputs",
-    re.IGNORECASE,
-)
-_BY_WORDS: tuple[tuple[re.Pattern[str], Failure], ...] = (
-    (_NO_CREDIT, Failure.OUT_OF_CREDIT),
-    (_LIMITED, Failure.RATE_LIMITED),
-    (_TOO_LONG, Failure.BAD_REQUEST),
-    (_FILTERED, Failure.FILTERED),
-    (_NO_KEY, Failure.UNAUTHORISED),
-    (_NO_MODEL, Failure.UNKNOWN_MODEL),
-    (_IN_REQUEST, Failure.BAD_REQUEST),
-)
-_CODE_KEYS = ("code", "type", "status", "error_type", "reason", "errorCode", "__type", "error_code")
 _FINE = frozenset({"", "0", "200", "none", "null", "ok", "success", "succeeded"})
-_NUMBERS = {402: Failure.OUT_OF_CREDIT, 429: Failure.RATE_LIMITED}
+_SAYS = frozenset({"message", "msg", "errormsg", "errmsg", "errormessage", "faultstring", "fault"})
+"""Keys of words, in small letters and without underscores."""
+_OF_REPLIES = frozenset({"choices", "usage", "delta"})
+_NOTICES = frozenset({
+    "status", "info", "progress", "ping", "pong", "heartbeat", "keepalive", "keep-alive",
+    "keep_alive", "log", "queue", "queued", "in_queue", "loading", "processing", "debug",
+    "metadata",
+})  # fmt: skip
+_ALIVE = re.compile(r"\W*(keep[- _]?alive|heart ?beat|ping|pong|processing)\W*", re.IGNORECASE)
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
+_CHARSETS = frozenset({
+    "iso8859-1", "latin-1", "cp1252", "iso8859-15", "cp1251", "gbk", "gb2312", "gb18030", "big5",
+    "shift_jis", "euc_jp", "euc_kr", "utf-16", "utf-8",
+})  # fmt: skip
+"""What else is called a charset may be any codec, those that unpack among them."""
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +102,23 @@ def complaint_in(found: Any, *, event: str = "") -> Complaint | None:
 
 
 def _speaks(found: Mapping[str, Any]) -> bool:
-    """An object that has a message, and nothing of a reply."""
-    has_words = any(isinstance(found.get(name), str) for name in ("message", "msg", "Message"))
-    return has_words and not {"choices", "usage", "id", "delta"} & found.keys()
+    """An object that has a message, and nothing of a reply; not one that keeps a line alive."""
+    if not _OF_REPLIES.isdisjoint(found):
+        return False
+    told = [v for name, v in found.items() if name.lower().replace("_", "") in _SAYS]
+    words = next((v for v in told if not _is_of_reply(v) and words_of(v).lower() not in _FINE), "")
+    if not words:
+        return False
+    codes, numbers = _codes(found, 1)
+    if numbers or any("=" in code for code in codes):
+        return True
+    is_notice = not _NOTICES.isdisjoint(codes) or _ALIVE.fullmatch(words_of(words)) is not None
+    return "id" not in found and not is_notice
+
+
+def _is_of_reply(found: Any) -> bool:
+    is_turn = isinstance(found, Mapping) and not {"role", "content"}.isdisjoint(found)
+    return is_turn or not isinstance(found, str | Mapping)
 
 
 def _of_choice(choices: Any) -> Complaint | None:
@@ -214,72 +158,17 @@ def _codes(found: Any, depth: int) -> tuple[list[str], list[int]]:
 
 
 def _take_codes(node: Mapping[str, Any], codes: list[str], numbers: list[int]) -> None:
-    for name in (*_CODE_KEYS, "statusCode", "status_code"):
+    for name in _CODE_KEYS:
         value = node.get(name)
-        if isinstance(value, bool):
-            continue
-        if isinstance(value, int) or (isinstance(value, str) and re.fullmatch(r"\d{3}", value)):
-            if 400 <= int(value) < 600:
-                numbers.append(int(value))
+        if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value, re.ASCII):
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool):
+            if 400 <= value < 600:
+                numbers.append(value)
+            elif 0 < value < 1_000_000 and value != 200:
+                codes.append(f"{name}={value}")
         elif isinstance(value, str) and value.lower() not in ("error", ""):
             codes.append(value[:100].lower().replace("-", "_"))
-
-
-def _by_codes(codes: tuple[str, ...]) -> Failure | None:
-    for failure, parts in _CODES.items():
-        if any(part in code for code in codes for part in parts):
-            return failure
-    return None
-
-
-def _kind(status: int | None, complaint: Complaint, wait_s: float | None) -> Failure:
-    """The kind of failure; the HTTP status is believed as far as nothing says it more exactly."""
-    by_code, words = _by_codes(complaint.codes), complaint.words
-    if by_code in (Failure.FILTERED, Failure.OUT_OF_CREDIT) or status == 402:
-        return by_code if by_code is Failure.FILTERED else Failure.OUT_OF_CREDIT
-    if by_code is Failure.BAD_REQUEST or (_TOO_LONG.search(words) and status != 404):
-        return Failure.BAD_REQUEST
-    # Who says when to come again does not mean that the account is empty: so Gemini words its
-    # limit of requests a minute.
-    if wait_s is None and by_code is not Failure.RATE_LIMITED and _NO_CREDIT.search(words):
-        return Failure.OUT_OF_CREDIT
-    if status is None or status >= 500:
-        return _of_server(status, complaint, by_code)
-    if status in (400, 403, 422):
-        if _FILTERED.search(words):
-            return Failure.FILTERED
-        if by_code in (Failure.RATE_LIMITED, Failure.UNAUTHORISED, Failure.UNKNOWN_MODEL):
-            return by_code
-        if status == 400:
-            return _of_refusal(words)
-    return failure_of(status)
-
-
-def _of_refusal(words: str) -> Failure:
-    for pattern, failure in ((_NO_MODEL, Failure.UNKNOWN_MODEL), (_NO_KEY, Failure.UNAUTHORISED)):
-        if pattern.search(words):
-            return failure
-    return Failure.BAD_REQUEST
-
-
-def _of_server(status: int | None, complaint: Complaint, by_code: Failure | None) -> Failure:
-    """For errors that no status of HTTP tells, or one that only says that something failed."""
-    number = complaint.number
-    if number in _NUMBERS:
-        return _NUMBERS[number]
-    if by_code is not None and by_code is not Failure.SERVER_ERROR:
-        return by_code
-    if status is not None:
-        return failure_of(status)
-    if number is not None:
-        return failure_of(number)
-    if by_code is not None:
-        return by_code
-    for pattern, failure in _BY_WORDS:
-        if pattern.search(complaint.words):
-            return failure
-    of_request = any(part in code for code in complaint.codes for part in _OF_REQUEST)
-    return Failure.BAD_REQUEST if of_request else Failure.SERVER_ERROR
 
 
 def error_for(
@@ -301,7 +190,9 @@ def error_for(
     """
     told = show(complaint.words) if complaint.words else ""
     wait_s = wait_of(headers or {}, complaint.body, complaint.words, limited=False)
-    failure = _kind(status, complaint, wait_s)
+    failure = kind_of(
+        status, complaint.codes, complaint.words, number=complaint.number, wait_s=wait_s
+    )
     if failure is Failure.FILTERED:
         return filtered_error(where, status, detail=told)
     if failure is Failure.RATE_LIMITED:
@@ -330,10 +221,30 @@ def read_error(
     headers: Mapping[str, str] | None = None,
 ) -> MemberError:
     """The error for a reply of status 300 or more, whatever its body holds."""
-    text = body.decode("utf-8-sig", "replace")
+    text = _decoded(body, headers or {})
     try:
         found = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         found = None
     complaint = Complaint(said_in(text)) if found is None else _complaint(found)
     return error_for(complaint, status, where=where, show=show, headers=headers)
+
+
+def _decoded(body: bytes, headers: Mapping[str, str]) -> str:
+    """As UTF-8; in the charset that is told, or that of the West, where it is none."""
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        if exc.reason == "unexpected end of data":
+            return body.decode("utf-8-sig", "replace")  # it is cut
+    kind = next((v for name, v in headers.items() if name.lower() == "content-type"), "")
+    told = _CHARSET.search(kind)
+    try:
+        charset = codecs.lookup(told[1] if told else "cp1252").name
+    except LookupError:
+        charset = "cp1252"
+    if charset == "utf-8":  # it is not
+        charset = "cp1252"
+    if charset not in _CHARSETS or (charset != "utf-16" and _BINARY.search(body)):
+        charset = "utf-8"
+    return body.decode(charset, "replace")

@@ -17,11 +17,16 @@ _MOST = 2_400
 _DEPTH = 6
 _ITEMS = 4
 _WORDS = (
-    "message", "detail", "error_description", "msg", "error", "errors", "status_msg", "reason",
-    "errorMessage", "error_message", "Message", "description", "title", "base_resp", "code", "type",
-    "error_type", "status",
+    "message", "faultstring", "detail", "errordescription", "msg", "error", "errors", "errormsg",
+    "errmsg",
+    "errormessage", "statusmsg", "statusmessage", "issues", "reason", "description",
+    "fault", "text", "title", "data", "baseresp", "details", "cause", "code", "errorcode", "type",
+    "errortype", "status",
 )  # fmt: skip
-"""Keys in which servers put words, the most telling first."""
+"""Keys in which servers put words, in small letters and without underscores: the most telling
+first."""
+_NO_FIELDS = frozenset({"input", "ctx", "body", "url", "loc", "id", "requestid", "metadata"})
+"""Not fields that words are about; what was sent may be repeated there."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
@@ -48,7 +53,9 @@ def words_of(found: Any, depth: int = _DEPTH) -> str:
 
 
 def _of_object(found: Mapping[str, Any], depth: int) -> str:
-    told = next((w for name in _WORDS if (w := words_of(found.get(name), depth - 1))), "")
+    named = {_bare(name): value for name, value in reversed([*found.items()])}
+    told = next((w for name in _WORDS if (w := words_of(named.get(name), depth - 1))), "")
+    told = told or _of_fields(found, depth)
     if told and isinstance(place := found.get("loc"), list):
         told = f"{'.'.join(map(str, place[:8]))}: {told}"
     metadata = found.get("metadata")
@@ -57,6 +64,20 @@ def _of_object(found: Mapping[str, Any], depth: int) -> str:
     if told and (more := words_of(raw, depth - 1)) and more not in told:
         told = f"{told}: {more}"
     return told[:_MOST]
+
+
+def _bare(name: object) -> str:
+    return str(name)[:40].lower().replace("_", "")
+
+
+def _of_fields(found: Mapping[str, Any], depth: int) -> str:
+    """Of an object that says of each field what is wrong with it."""
+    told = []
+    for name, value in list(found.items())[:_ITEMS]:
+        is_list = isinstance(value, list) and value and all(isinstance(v, str) for v in value[:8])
+        if depth < _DEPTH and (is_list or isinstance(value, str)) and _bare(name) not in _NO_FIELDS:
+            told.append(f"{str(name)[:40]}: {words_of(value, depth - 1)}")
+    return "; ".join(told)
 
 
 def said_in(text: str) -> str:
