@@ -29,18 +29,49 @@ _UNIT = r"(?:milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|ns|us
 _PART = rf"\d{{1,15}}(?:\.\d{{1,15}})?\s?{_UNIT}(?![a-z])"
 _PARTS = re.compile(rf"(\d{{1,15}}(?:\.\d{{1,15}})?)\s?({_UNIT})(?![a-z])", re.IGNORECASE)
 _DURATION = re.compile(rf"(?:{_PART}[\s,]*(?:and\s)?)+", re.IGNORECASE)
+_ASKS = (
+    r"(?:try again|retry|retrying|\bwait(?!ed|ing)|resets?|back off|(?<!always )available "
+    r"(?:again )?(?:in|after))"
+)
 _IN_WORDS = re.compile(
-    rf"(?:try again|retry|retrying|wait|resets?|available|back off)[^0-9.;]{{0,24}}"
-    rf"((?:{_PART}[\s,]*(?:and\s)?)+)",
+    rf"{_ASKS}[^0-9.;]{{0,24}}((?:{_PART}[\s,]*(?:and\s)?)+)"
+    r"(?!\s?(?:a|an|per|each|every|/)\s*(?:day|week|month|year|hour|minute|second)\b)",
     re.IGNORECASE,
 )
+_BARE = re.compile(
+    r"(?:retry[-_ ]?(?:after|in)|try again (?:in|after)|resets? (?:in|at)|please wait(?: for)?)"
+    r"[\"']?[\s:=]{1,3}[\"']?(\d{1,13}(?:\.\d{1,6})?)(?![\w%/:-]|\s*[a-zA-Z%(/]|[.,]\d)",
+    re.IGNORECASE,
+)
+"""Without a unit."""
+_AT = re.compile(
+    r"(?:resets?|try again|retry|wait|available|access|until)\b[^0-9.;]{0,24}"
+    r"(\d{4}-\d\d-\d\d)(?:T| at |\s)(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\d{0,6}"
+    r"(?:\s?(Z\b|UTC|GMT|[+-]\d\d:?\d\d))?",
+    re.IGNORECASE,
+)
+"""A point in time; of UTC, where it does not say."""
+_ISO = re.compile(
+    r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?", re.ASCII
+)
+_RETRY_MS = re.compile(r"retry-?(?:after|in)-ms|retry-?(?:after|in)-milliseconds")
+_RETRY = re.compile(r"(?:^|-)retry-?(?:after|in)(?:-s|-sec|-seconds)?$")
+_LIMIT = re.compile(r"rate-?limit")
+_RESET = re.compile(r"(?<![a-z])reset(?![a-z])")
+_FIELD = re.compile(r"\b(limit|remaining|reset|r|t|q)\s*=\s*\"?(\d{1,15}(?:\.\d{1,9})?)")
+_NAMED = {
+    "requests": r"requests?|\brp[smhd]\b|calls", "tokens": r"tokens?|\btp[smhd]\b",
+    "input": r"input|prompt", "output": r"output|completion",
+    "second": r"second|\b[rt]ps\b", "minute": r"minute|/\s?min|\b[rt]pm\b",
+    "hour": r"hour|\b[rt]ph\b", "day": r"\bday|daily|\b[rt]pd\b",
+}  # fmt: skip
+"""Parts of the names of limits → words that mean them."""
 _IN_BODY = {
     "retrydelay": 1.0, "retry_delay": 1.0, "retry_after": 1.0, "retryafter": 1.0,
     "retry_after_seconds": 1.0, "retryafterseconds": 1.0, "retry-after": 1.0,
     "estimated_time": 1.0, "retry_after_ms": 1e-3, "retryafterms": 1e-3, "retry-after-ms": 1e-3,
 }  # fmt: skip
 """Keys of an error object, in small letters → seconds of one unit of a bare number."""
-_KINDS = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
 def _now() -> datetime:
@@ -76,25 +107,44 @@ def wait_of(
     lowered = {str(name).lower(): str(value) for name, value in headers.items()}
     inner = _inner_headers(body)
     for found in (lowered, inner):
-        ms = _plain(found.get("retry-after-ms", ""))
-        if ms is not None:
-            return _bounded(ms / 1000)
-        if (asked := retry_after(found.get("retry-after"), now=now)) is not None:
+        if (asked := _asked_for(found, now)) is not None:
             return asked
-    if (delay := _delay(body)) is not None:
-        return delay
-    if told := _IN_WORDS.search(words[:4000]):
-        return _duration(told[1])
+    for delay in (_delay(body), _in_words(words[:4000], now)):
+        if delay is not None:
+            return delay
     if not limited:
         return None
-    return _filled_up(lowered, now) if (s := _filled_up(inner, now)) is None else s
+    filled = _filled_up(inner, words, now)
+    return _filled_up(lowered, words, now) if filled is None else filled
+
+
+def _asked_for(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
+    """What headers ask for, the finest unit first."""
+    for name, value in headers.items():
+        if _RETRY_MS.search(name) and (ms := _plain(value)) is not None:
+            return _bounded(ms / 1000)
+    for name in ("retry-after", *(name for name in headers if _RETRY.search(name))):
+        if (asked := retry_after(headers.get(name), now=now)) is not None:
+            return asked
+    return None
+
+
+def _in_words(words: str, now: Callable[[], datetime]) -> float | None:
+    if told := _IN_WORDS.search(words):
+        return _duration(told[1])
+    if told := _AT.search(words):
+        zone = (told[3] or "Z").upper().replace("UTC", "Z").replace("GMT", "Z")
+        return _date(f"{told[1]}T{told[2]}{zone}", now)
+    told = _BARE.search(words)
+    return retry_after(told[1], now=now) if told else None
 
 
 def retry_after(value: str | None, *, now: Callable[[], datetime] = _now) -> float | None:
     """Read a Retry-After header.
 
     Args:
-        value: seconds, a duration with units, a date, or seconds or milliseconds since 1970.
+        value: seconds, a duration with units or of ISO 8601, a date, or seconds or milliseconds
+            since 1970.
         now: the present, with its time zone.
 
     Returns:
@@ -113,6 +163,11 @@ def retry_after(value: str | None, *, now: Callable[[], datetime] = _now) -> flo
         return _bounded(number - now().timestamp() if number >= _EPOCH_S else number)
     if _DURATION.fullmatch(value):
         return _duration(value)
+    if (parts := _ISO.fullmatch(value)) and any(parts.groups()):
+        units = (86_400.0, 3600.0, 60.0, 1.0)
+        return _bounded(
+            sum(float(n or 0) * unit for n, unit in zip(parts.groups(), units, strict=True))
+        )
     return _date(value, now)
 
 
@@ -166,6 +221,8 @@ def _delay(body: Any) -> float | None:
             unit = _IN_BODY.get(str(name).lower())
             if unit is None or isinstance(value, bool):
                 continue
+            if isinstance(value, Mapping) and isinstance(value.get("seconds"), int | str):
+                value = value["seconds"]  # as protobuf writes a duration
             if isinstance(value, int | float):
                 return _of_number(value, unit)
             if isinstance(value, str) and (seconds := _of_text(value, unit)) is not None:
@@ -194,20 +251,58 @@ def _inner_headers(body: Any) -> dict[str, str]:
     return {}
 
 
-def _filled_up(headers: Mapping[str, str], now: Callable[[], datetime]) -> float | None:
-    """Until every limit that is used up is filled up; until all are, where none says that it is."""
-    used_up, others = list[float](), list[float]()
-    for reset, remaining in _limits():
-        seconds = retry_after(headers.get(reset), now=now)
-        if seconds is not None:
-            is_used_up = _plain(headers.get(remaining, "")) == 0
-            (used_up if is_used_up else others).append(seconds)
-    return max(used_up or others, default=None)
+def _filled_up(headers: Mapping[str, str], words: str, now: Callable[[], datetime]) -> float | None:
+    """Until every limit that is used up is filled up.
+
+    Where none says that it is, until the one is that the words name, or the soonest one: who asks
+    too soon is told so again, while a day's limit with room left would end a collection.
+    """
+    limits = [*_limits(headers, now)]
+    if used_up := [seconds for _, remaining, seconds in limits if remaining == 0]:
+        return max(used_up)
+    ranks = [_n_named(name, words) for name, _, _ in limits]
+    best = max(ranks, default=0)
+    return min(
+        (seconds for (_, _, seconds), n in zip(limits, ranks, strict=True) if n == best),
+        default=None,
+    )
 
 
-def _limits() -> Iterator[tuple[str, str]]:
-    yield "x-ratelimit-reset", "x-ratelimit-remaining"
-    yield "ratelimit-reset", "ratelimit-remaining"
-    for kind in _KINDS:
-        yield f"x-ratelimit-reset-{kind}", f"x-ratelimit-remaining-{kind}"
-        yield f"anthropic-ratelimit-{kind}-reset", f"anthropic-ratelimit-{kind}-remaining"
+def _n_named(name: str, words: str) -> int:
+    """How much of a limit's name words name; below 0 where they name another one."""
+    n = 0
+    for part, means in _NAMED.items():
+        is_named = re.search(means, words[:600], re.IGNORECASE) is not None
+        n += (1 if is_named else -1) if part in name else 0
+    return n
+
+
+def _limits(
+    headers: Mapping[str, str], now: Callable[[], datetime]
+) -> Iterator[tuple[str, float | None, float]]:
+    """Name, what is left of it, and seconds until it is filled up, of each limit that headers tell.
+
+    Vendors put "reset" before or behind what is limited; RFC drafts put all into one header.
+    """
+    for name, value in headers.items():
+        if not _LIMIT.search(name):
+            continue
+        if _RESET.search(name):
+            seconds = retry_after(value, now=now)
+            if name.endswith("-ms") and (ms := _plain(value)) is not None and ms < _EPOCH_S:
+                seconds = _bounded(ms / 1000)
+            if seconds is not None:
+                yield name, _plain(headers.get(_RESET.sub("remaining", name), "")), seconds
+        else:
+            yield from _of_draft(value)
+
+
+def _of_draft(value: str) -> Iterator[tuple[str, float | None, float]]:
+    """`"name";r=0;t=42`, several of them, or `limit=9, remaining=0, reset=42`."""
+    value = value[:2000]
+    parts = [value] if "reset" in value else value.split(",")
+    for part in parts:
+        fields = dict(_FIELD.findall(part))
+        seconds = _plain(fields.get("t", fields.get("reset", "")))
+        if seconds is not None and (wait_s := _bounded(seconds)) is not None:
+            yield part.lower(), _plain(fields.get("r", fields.get("remaining", ""))), wait_s
