@@ -64,14 +64,26 @@ def test_a_field_that_names_an_upstream_is_refused_at_every_depth(
                     {name: value},
                     {"rlfocal": {name: value}},
                     {"stream_options": {name: value}},
-                    {"messages": [turn | {name: value}]},
-                    {"messages": [{"role": "user", "content": [part | {name: value}]}]},
                 ):
                     whole = {"model": "plain", "messages": [turn], **body}
                     reply = client.post(f"{served.url}/v1/chat/completions", json=whole)
                     assert reply.status_code == 400, body
                     assert attacker.base_url not in reply.text
         assert pool.received == attacker.received == []
+        # Where fields are dropped, so are these.
+        hijack = [dict.fromkeys(HIJACK[k::2], value) for k in range(2) for value in values]
+        for more in hijack:
+            whole = {"model": "plain", "messages": [
+                turn | more,
+                {"role": "assistant", "content": "7", "extra_content": more,
+                 "reasoning_details": [more]} | more,
+                {"role": "user", "content": [part | more]},
+            ]}  # fmt: skip
+            reply = client.post(f"{served.url}/v1/chat/completions", json=whole)
+            assert reply.status_code == 200, reply.text
+        assert attacker.received == []
+        for got in pool.received:
+            assert attacker.base_url.encode() not in got.raw
 
 
 def test_what_has_no_effect_is_not_passed_on(spied: Callable[..., Any], ask: Ask) -> None:
@@ -107,8 +119,9 @@ def test_what_is_passed_on_is_data_and_nobody_calls_what_it_names(
         assert attacker.received == []
         for got in pool.received:
             assert got.path == "/v1/chat/completions"
-            assert got.body["tools"] == [tool]
-            assert got.body["response_format"] == wanted
+            assert got.body["tools"] == [{name: tool[name] for name in ("type", "function")}]
+            kept = {name: wanted[name] for name in ("type", "json_schema")}
+            assert got.body["response_format"] == kept
             assert not got.body.keys() & set(HIJACK)
 
 

@@ -193,6 +193,39 @@ SENT: dict[str, tuple[dict[str, Any], tuple[str, ...], list[str]]] = {
         {"stream_options": {"include_usage": True, "chunk_size": 3}}, BOTH,
         ["stream_options.chunk_size"],
     ),
+    "what names a server where it is dropped": (
+        told({"provider": "x", "endpoint": "openAI", "project": "p", "key": "1", "base_url": "x"}),
+        BOTH,
+        [f"messages[].{n}" for n in ("provider", "endpoint", "project", "key", "base_url")],
+    ),
+    "the same in a part and a call": (
+        {"messages": [
+            {"role": "user", "content": [TEXT | {"url": "x", "apiKey": "x"}]},
+            {"role": "assistant",
+             "tool_calls": [CALLED | {"server": "m", "extra_headers": {"a": 1}}]},
+            RESULT,
+        ]}, BOTH,
+        ["messages[].content[].url", "messages[].content[].apiKey",
+         "messages[].tool_calls[].server", "messages[].tool_calls[].extra_headers"],
+    ),
+    "a server in what would be passed on of a message": (
+        told({"extra_content": {"api_base": "https://x"},
+              "reasoning_details": [{"base_url": "x"}]}),
+        BOTH, ["messages[].extra_content", "messages[].reasoning_details"],
+    ),
+    "what a client keeps of itself": (
+        {"model_item": {"urlIdx": 0}, "tool_servers": [], "plugins": [], "timeout": 60000,
+         "max_retries": 2, "litellm_session_id": "x", "trace": {"project": "x"},
+         "endpointType": "custom"}, BOTH,
+        ["model_item", "tool_servers", "plugins", "timeout", "max_retries", "litellm_session_id",
+         "trace", "endpointType"],
+    ),
+    "no bound, and numbers otherwise written": (
+        {"max_tokens": -1, "n": 1.0, "top_logprobs": "0"}, BOTH, [],
+    ),
+    "no functions": (
+        {"functions": [], "function_call": "none"}, BOTH, ["functions", "function_call"],
+    ),
     "only a system message": (
         {"messages": [{"role": "system", "content": "3 + 4 ="}]}, BOTH, [],
     ),
@@ -218,26 +251,21 @@ def test_it_is_taken_and_what_has_no_effect_is_told(opened: Opened, name: str) -
 
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     # what it is: (fields of the body, the field that is named, a word of the reason)
-    "an address in a message": (asked("x", base_url="https://x"), "messages.0.base_url", "server"),
-    "a key in a part": (
-        asked([TEXT | {"apiKey": "x"}]), "messages.0.content.0.apiKey", "key",
-    ),
-    "headers in a call": (
-        tooled(CALLED | {"extra_headers": {}}, RESULT), "messages.1.tool_calls.0.extra_headers", "",
-    ),
     "an address in what is passed on": (
         {"model": "plain", "thinking": {"to": {"api_base": "https://x"}}},
         "thinking...api_base", "server",
     ),
     "a route": ({"route": "fallback"}, "route", ""),
     "what OpenAI once called tools": ({"functions": [{"name": "f"}]}, "functions", "tools"),
-    "which of them to call": ({"function_call": "auto"}, "function_call", "tool_choice"),
+    "which of them to call": (
+        {"function_call": {"name": "f"}}, "function_call", "tool_choice",
+    ),
     "a system prompt": ({"system": "Be brief."}, "system", "messages"),
     "more replies by another name": ({"best_of": 3}, "best_of", "n"),
     "several answers": ({"n": 3}, "n", "by its name"),
     "our own field misspelt": ({"rlfocal": {"max_us": 1}}, "rlfocal.max_us", "max_usd"),
     "a tool to be called": ({"tool_choice": "required"}, "tools", "tools"),
-    "17 stops": ({"stop": ["x"] * 17}, "stop", "16"),
+    "257 stops": ({"stop": ["x"] * 257}, "stop", "256"),
     "a number for a stop": ({"stop": 5}, "stop", "a text or a list of texts"),
     "a list with a number": ({"stop": ["a", 5]}, "stop.1", "string"),
     "a number for a text": (asked(5), "messages.0.content", "a text or a list of parts"),
@@ -255,13 +283,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
         asked([{"type": "image_url", "image_url": {"url": "http://x/i.png"}}]),
         "messages.0.content.0.image_url", "https",
     ),
-    "an image of the system": (
-        {"messages": [{"role": "system", "content": [
-            {"type": "image_url", "image_url": {"url": PIXEL}}]}, USER]},
-        "messages.0.content", "user",
-    ),
     "no role": ({"messages": [{"content": "x"}]}, "messages.0.role", "missing"),
-    "another role": ({"messages": [USER, {"role": "ai"}]}, "messages.1.role", "'assistant'"),
+    "another role": ({"messages": [USER, {"role": "wizard"}]}, "messages.1.role", "'assistant'"),
     "a result of no call": (
         {"messages": [USER, {"role": "tool", "content": "7"}]}, "messages.1.tool_call_id", "calls",
     ),
@@ -309,13 +332,37 @@ def test_a_member_asked_by_its_name_gets_what_its_server_may_know(opened: Opened
 
 def test_what_may_cost_more_than_tokens_is_refused_where_there_is_a_budget(opened: Opened) -> None:
     key = opened[0].add_key("with a budget", usd=1.0)
-    for fields in ({"web_search_options": {}}, {"service_tier": "priority"}):
+    for fields in (
+        {"web_search_options": {}}, {"service_tier": "priority"}, {"service_tier": " Priority"},
+        {"prediction": {"type": "content", "content": "7" * 9000}},
+    ):  # fmt: skip
         reply, sent = post(opened, "plain", key=key, **fields)
         error = reply.json()["error"]
         assert (reply.status_code, error["code"], sent) == (400, "unpriced", [])
         assert error["param"] in fields
     assert post(opened, "plain", key=key, service_tier="auto")[0].status_code == 200
     assert post(opened, "rlfocal", key=key, service_tier="priority")[0].status_code == 200
+
+
+@pytest.mark.parametrize("by_key", [True, False])
+def test_with_a_budget_only_what_is_known_to_cost_nothing_is_passed_on(
+    opened: Opened, by_key: bool
+) -> None:
+    cheap = {"top_k": 4, "chat_template_kwargs": {"enable_thinking": False}, "min_p": 0.1}
+    dear = {
+        "search_parameters": {"mode": "on"}, "enable_search": True, "something_new": 1,
+        "thinking": {"type": "enabled", "budget_tokens": 9999}, "speed": "fast",
+    }  # fmt: skip
+    _, (body,) = answered(opened, "plain", **cheap, **dear)
+    assert {name: body.get(name) for name in cheap | dear} == cheap | dear
+    budget: dict[str, Any] = {"rlfocal": {"max_usd": 0.5}}
+    if by_key:
+        budget = {"key": opened[0].add_key(f"held {by_key}", usd=1.0)}
+    found, (body,) = post(opened, "plain", **cheap, **dear, **budget)
+    assert found.status_code == 200, found.text
+    assert {name: body.get(name) for name in cheap} == cheap
+    assert not body.keys() & dear.keys()
+    assert sorted(ignored(found.json())) == sorted(dear)
 
 
 def test_thoughts_go_back_to_who_had_them_and_come_out(opened: Opened) -> None:

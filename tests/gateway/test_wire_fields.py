@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.body import ChatBody
-from rlfocal.gateway.wire.fields import Told, is_shallow, names_a_server, refuse_names, sort_out
+from rlfocal.gateway.wire.fields import (
+    Told,
+    is_shallow,
+    is_within_price,
+    refuse_names,
+    sort_out,
+)
+from rlfocal.gateway.wire.names import joined, names_a_model, names_a_server
 
 SERVERS = """
 api_base base_url api_key host url endpoint proxy headers extra_headers extra_body extra_query
@@ -44,6 +51,116 @@ def test_a_name_of_a_server_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", HARMLESS.split())
 def test_other_names_are_harmless(name: str) -> None:
     assert not names_a_server(name)
+
+
+MODELS = """
+model_name modelName model_id MODEL_ID draft_model lora_adapter adapter adapter_id lora_name
+base_model fallback_model model_path modelVersion speculative_model engine_id
+"""
+"""That another model answers."""
+
+
+@pytest.mark.parametrize("name", MODELS.split())
+def test_a_name_of_another_model_is_refused_at_the_top_and_within(name: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        refuse_names({name: "dear"}, ChatBody.model_fields)
+    assert refused.value.param == name
+    with pytest.raises(ApiError) as refused:
+        sort_out({"thinking": {name: "dear"}}, ChatBody.model_fields, Told(), by_name=True)
+    assert refused.value.param == f"thinking...{name}"
+
+
+@pytest.mark.parametrize("name", [*HARMLESS.split(), "model_identity", "model_item"])
+def test_other_names_name_no_model(name: str) -> None:
+    assert not names_a_model(name)
+
+
+UNTOLD: dict[str, Any] = {
+    "timeout": 60, "request_timeout": 9.5, "max_retries": 2, "maxRetries": 2, "num_retries": 0,
+    "cache": True, "caching": False, "plugins": [], "tool_servers": [], "endpointType": "custom",
+    "litellm_session_id": "s-1", "headers": {}, "models": [], "base_url": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_could_not_name_a_server_is_no_error_and_not_passed_on(name: str) -> None:
+    field = {name: UNTOLD[name]}
+    refuse_names(field, ChatBody.model_fields)
+    told = Told()
+    assert sort_out(field, ChatBody.model_fields, told, by_name=True) == {}
+    assert told.names == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("litellm_session_id", "https://x"), ("endpointType", {"url": "x"}), ("model_id", "x"),
+        ("timeout", "http://x"), ("cache", {"host": "x"}), ("aws_access_key_id", "x"),
+    ],
+)  # fmt: skip
+def test_what_could_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ApiError):
+        refuse_names({name: value}, ChatBody.model_fields)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        name: {"type": "string", "maxLength": 5}
+        for name in ("url", "host", "key", "password", "server", "n", "max_tokens", "model")
+    },
+    "$defs": {"endpoint": {"type": "object", "properties": {"api_key": {"type": "string"}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("guided_json", SCHEMA), ("format", SCHEMA), ("json_schema", SCHEMA),
+        ("structured_outputs", {"json": SCHEMA}), ("response_schema", {"items": SCHEMA}),
+        ("promptCacheKey", "x"), ("search_domain_filter", ["example.org"]),
+        ("reasoning_format", "parsed"), ("mode", "fast"), ("speed", "fast"),
+        ("reasoning", {"max_tokens": 100}), ("thinking", {"budget_tokens": 100}),
+        ("chat_template_kwargs", {"model_identity": "x", "thinking_budget": 9}),
+    ],
+)  # fmt: skip
+def test_data_are_passed_on_whatever_they_are_called(name: str, value: Any) -> None:
+    if joined(name) == "promptcachekey":  # a known field in another writing
+        return
+    found = {name: value}
+    refuse_names(found, ChatBody.model_fields)
+    assert sort_out(found, ChatBody.model_fields, Told(), by_name=True) == found
+
+
+def test_a_server_does_not_hide_behind_a_schemas_words() -> None:
+    for hidden in (
+        {"properties": {"api_base": "https://x"}},
+        {"properties": {"a": {"extra_headers": {"x": 1}}}},
+        {"properties": [{"base_url": "https://x"}]},
+    ):
+        with pytest.raises(ApiError):
+            sort_out({"guided_json": hidden}, ChatBody.model_fields, Told(), by_name=True)
+
+
+LENGTHS = """
+max_new_tokens maxTokens MaxTokens max_gen_toks max_tokens_to_generate max_response_output_tokens
+token_limit max_decode_len max_output_len response_length output_length num_tokens n_tokens
+maxOutputTokens num_predict n_predict max_length maxlen max_thinking_tokens max_token
+num_samples sample_count numResults num_candidates num_outputs N samples
+"""
+"""Of replies, and how many of them."""
+
+
+@pytest.mark.parametrize("name", LENGTHS.split())
+def test_lengths_and_counts_are_passed_on_neither_at_the_top_nor_within(name: str) -> None:
+    for fields in (
+        {name: 9999},
+        {"parameters": {name: 9999}},
+        {"config": {"generation": [{name: 9999}]}},
+    ):
+        told = Told()
+        assert sort_out(fields, ChatBody.model_fields, told, by_name=True) == {}
+        assert told.names == tuple(fields)
 
 
 def written(words: list[str], manner: str) -> str:
@@ -87,16 +204,17 @@ nested = st.recursive(
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(value=nested, by_name=st.booleans(), where=st.integers(0, 6))
-def test_a_key_is_found_at_any_depth_of_what_is_passed_on(
-    value: Any, by_name: bool, where: int
-) -> None:
+@given(value=nested, where=st.integers(0, 6))
+def test_a_key_is_found_at_any_depth_of_what_is_passed_on(value: Any, where: int) -> None:
     buried: Any = {"api_key": value}
     for k in range(where):
         buried = [value, buried] if k % 2 else {"a": buried}
     with pytest.raises(ApiError) as refused:
-        sort_out({"top_k": buried}, ChatBody.model_fields, Told(), by_name=by_name)
+        sort_out({"top_k": buried}, ChatBody.model_fields, Told(), by_name=True)
     assert refused.value.param == "top_k...api_key"
+    told = Told()
+    assert sort_out({"top_k": buried}, ChatBody.model_fields, told, by_name=False) == {}
+    assert told.names == ("top_k",)
 
 
 @pytest.mark.parametrize("by_name", [False, True])
@@ -115,7 +233,7 @@ def test_each_field_is_passed_on_or_told(by_name: bool) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [
-        ("best_of", 2, "n"), ("use_beam_search", True, "n"), ("functions", [], "tools"),
+        ("best_of", 2, "n"), ("use_beam_search", True, "n"), ("functions", [{}], "tools"),
         ("system", "x", "messages"), ("prompt", "x", "messages"), ("input", "x", "messages"),
     ],
 )  # fmt: skip
@@ -128,7 +246,7 @@ def test_what_cannot_be_passed_over_is_refused_with_its_remedy(
 
 
 def test_the_known_are_never_refused_and_what_is_told_is_bounded() -> None:
-    refuse_names(ChatBody.model_fields, ChatBody.model_fields)
+    refuse_names({name: {"url": "x"} for name in ChatBody.model_fields}, ChatBody.model_fields)
     told = Told()
     for k in range(1000):
         told.add(f"{k}" + "x" * 1000)
@@ -145,3 +263,24 @@ def test_depth_is_counted_by_levels() -> None:
 
     assert is_shallow(deep(63))
     assert not is_shallow(deep(64))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_cheap"),
+    [
+        ("top_k", 4, True), ("minP", 0.1, True), ("stop_token_ids", [1], True),
+        ("chat_template_kwargs", {"enable_thinking": False}, True), ("guided_json", {}, True),
+        ("reasoning", {"effort": "low", "exclude": True}, True),
+        ("reasoning", {"max_tokens": 9999}, False), ("thinking", {"type": "disabled"}, True),
+        ("thinking", {"type": "enabled", "budget_tokens": 9999}, False),
+        ("thinking_budget", 9999, False), ("enable_search", True, False),
+        ("search_parameters", {"mode": "on"}, False), ("web_search", True, False),
+        ("image_generation", True, False), ("response_modalities", ["AUDIO"], False),
+        ("performance", "fast", False), ("inference_geo", "us", False), ("speed", "fast", False),
+        ("something_new", 1, False), ("ignore_eos", True, False),
+    ],
+)  # fmt: skip
+def test_only_what_is_known_to_cost_nothing_is_within_a_price(
+    name: str, value: Any, is_cheap: bool
+) -> None:
+    assert is_within_price(name, value) == is_cheap

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError, NobodyAnswered, RlfocalError
 
-__all__ = ["ApiError", "from_member", "from_nobody"]
+__all__ = ["TOO_LONG", "ApiError", "from_member", "from_nobody", "is_too_long"]
 
 _TYPES = {
     400: "invalid_request_error",
@@ -100,6 +101,24 @@ _HINT = {
 }
 
 
+TOO_LONG = "context_length_exceeded"
+"""OpenAI's code, by which agents know that they should shorten a conversation."""
+_TOO_LONG = re.compile(
+    r"context[-_ ]*(?:length|window|size|limit)|(?:exceed|beyond|over)\w*[^.]{0,40}\bcontext\b|"
+    r"max(?:imum)?[-_ ]?(?:model[-_ ]len|prompt[-_ ]len|input[-_ ]?(?:len|token)|sequence[-_ ]len|"
+    r"context|seq[-_ ]len)|(?:prompt|input|messages?|conversation|request)\b[^.]{0,40}"
+    r"(?:\btoo (?:long|large|many tokens)|\bexceed\w*[^.]{0,40}(?:tokens?|length|limit))|"
+    r"too many (?:input |prompt )?tokens\b(?! per)|reduce (?:the |your )(?:length|prompt|input)",
+    re.IGNORECASE,
+)
+
+
+def is_too_long(error: MemberError) -> bool:
+    """Whether a member refuses a request for its length, by its server's words."""
+    refused = error.failure in (Failure.BAD_REQUEST, Failure.SERVER_ERROR)
+    return refused and _TOO_LONG.search(str(error)) is not None
+
+
 def from_member(member: str, error: MemberError) -> ApiError:
     """Of a member that was asked by its name and gave no reply.
 
@@ -107,6 +126,13 @@ def from_member(member: str, error: MemberError) -> ApiError:
     log. What is wrong with our keys or addresses is nothing that it could mend: 502.
     """
     kind = error.failure
+    if is_too_long(error):
+        return ApiError(
+            400, TOO_LONG,
+            f"member '{member}': the prompt is too long for its maximum context length; shorten "
+            "the conversation, or ask for fewer tokens",
+            param="messages",
+        )  # fmt: skip
     return ApiError(
         _STATUS.get(kind, 502),
         f"member_{kind.value.replace('-', '_')}",
@@ -128,6 +154,13 @@ def from_nobody(error: NobodyAnswered) -> ApiError:
         status, code = 429, "members_rate_limited"
     elif kinds == {Failure.CIRCUIT_OPEN.value}:
         status, code = 503, "no_member_available"
+    elif failed and len(failed) == len(causes) and all(map(is_too_long, failed.values())):
+        return ApiError(
+            400, TOO_LONG,
+            "the prompt is too long for the maximum context length of every member that was asked; "
+            "shorten the conversation, or ask for fewer tokens",
+            param="messages", extra={"members": causes},
+        )  # fmt: skip
     elif "no-answer" in kinds:
         status, code = 502, "no_answer"
     else:

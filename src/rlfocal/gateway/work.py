@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeGuard
 
 from rlfocal.errors import ConfigError, MemberError, NobodyAnswered
 from rlfocal.gateway.errors import ApiError, from_member, from_nobody
+from rlfocal.gateway.wire.fields import is_within_price
 from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener, Round, Said, Trace
@@ -207,6 +208,8 @@ class NamedWork:
         self._extra = {k: v for k, v in chat.query.extra.items() if k not in unknown}
         self.ignored = tuple(sorted(unknown)) + _shortened(member, chat)
         self._member, self._chat = member, chat
+        if chat.extension.max_usd is not None:
+            self._keep_to_the_bound()
         self.kind = "tools" if chat.query.has_tools else FREE_WORDS
         self.trace = Trace(
             strategy="member",
@@ -219,13 +222,26 @@ class NamedWork:
             stopped="it was asked by its name",
         )
 
+    def _keep_to_the_bound(self) -> None:
+        """Leave out what nobody knows to cost no more than the tokens that are reckoned with."""
+        dear = {
+            name
+            for name in self._chat.unknown & self._extra.keys()
+            if not is_within_price(name, self._extra[name])
+        }
+        self._extra = {k: v for k, v in self._extra.items() if k not in dear}
+        self.ignored += tuple(sorted(dear))
+
     def most_usd(self) -> float | None:
-        """With every repeat on the bill.
+        """With every repeat on the bill; asked where there is a budget.
+
+        Fields that could make it cost more are left out from then on, and told.
 
         Raises:
             ApiError: it would cost more than its tokens do.
         """
-        for name in ("web_search_options", "service_tier"):
+        self._keep_to_the_bound()
+        for name in ("web_search_options", "service_tier", "prediction"):
             value = self._extra.get(name)
             if value is not None and value not in _PLAIN_TIERS:
                 raise ApiError(

@@ -7,9 +7,10 @@ that the pool file names.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Tag
 
 from rlfocal.gateway.wire.turns import Lenient, Named, Object, Short, Some, Text, Turn, kinds
 
@@ -21,7 +22,44 @@ __all__ = [
     "Extension",
 ]
 
-MOST_STOPS = 16
+MOST_STOPS, _LONGEST_STOP = 256, 4096
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(?:\.0{1,18})?", re.ASCII)
+_REAL = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})", re.ASCII)
+
+
+def _whole(value: Any) -> Any:
+    """A whole number, also where it is written as another kind of number or in a text."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        return int(value.partition(".")[0])
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _real(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and _REAL.fullmatch(value) else value
+
+
+def _at_most(value: Any) -> Any:
+    """Of tokens: -1 is how some clients write that they name no bound."""
+    value = _whole(value)
+    return None if type(value) is int and value == -1 else value
+
+
+def _stops(value: Any) -> Any:
+    """Without what ends nothing."""
+    return [one for one in value if one not in (None, "")] if isinstance(value, list) else value
+
+
+def _name(value: Any) -> Any:
+    return str(value) if type(value) is int and abs(value) < 10**18 else value
+
+
+Count = Annotated[int | None, BeforeValidator(_whole)]
+Real = Annotated[float | None, BeforeValidator(_real)]
+Label = Annotated[str, Field(max_length=16_384)]
+Stop = Annotated[str, Field(max_length=_LONGEST_STOP)]
+
+
+Tokens = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_at_most)]
 
 
 class StreamOptions(Lenient):
@@ -57,30 +95,31 @@ class ChatBody(Lenient):
     messages: Annotated[Some[Turn], Field(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    stop: (
+    max_tokens: Tokens = None
+    max_completion_tokens: Tokens = None
+    temperature: Annotated[Real, Field(ge=0, le=2)] = None
+    top_p: Annotated[Real, Field(gt=0, le=1)] = None
+    seed: Annotated[Count, Field(ge=-(2**63), lt=2**63)] = None
+    stop: Annotated[
         Annotated[
-            Annotated[str, Field(max_length=256), Tag("<text>")]
-            | Annotated[list[Short], Field(max_length=MOST_STOPS, fail_fast=True), Tag("<list>")],
+            Annotated[Stop, Tag("<text>")]
+            | Annotated[list[Stop], Field(max_length=MOST_STOPS, fail_fast=True), Tag("<list>")],
             kinds("should be a text or a list of texts"),
         ]
-        | None
-    ) = None
-    n: Annotated[int, Field(ge=1)] | None = None
+        | None,
+        BeforeValidator(_stops),
+    ] = None
+    n: Annotated[Count, Field(ge=1)] = None
     """Replies; more than one of a member that is asked by its name only."""
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0)] | None = None
+    top_logprobs: Annotated[Count, Field(ge=0)] = None
     tools: Some[Object] | None = None
     tool_choice: Annotated[Text | Named, kinds("should be a text or an object")] | None = None
     parallel_tool_calls: bool | None = None
     response_format: Object | None = None
     modalities: Some[Literal["text"]] | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
+    presence_penalty: Real = None
+    frequency_penalty: Real = None
     logit_bias: Object | None = None
     reasoning_effort: Short | None = None
     verbosity: Short | None = None
@@ -89,9 +128,9 @@ class ChatBody(Lenient):
     service_tier: Short | None = None
     store: bool | None = None
     metadata: Object | None = None
-    user: Short | None = None
-    safety_identifier: Short | None = None
-    prompt_cache_key: Short | None = None
+    user: Annotated[Label | None, BeforeValidator(_name)] = None
+    safety_identifier: Label | None = None
+    prompt_cache_key: Label | None = None
     prompt_cache_retention: Short | None = None
     audio: Object | None = None
     rlfocal: Extension | None = None

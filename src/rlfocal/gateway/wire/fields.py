@@ -1,9 +1,8 @@
 """Fields by their names: which go to a member, which have no effect, which are refused.
 
-Whatever names a server, a host, a key, or who else should be asked is refused wherever it is read,
-by a list and by the words that a name is made of; so a name that nobody has thought of is caught,
-too. What else we do not know is left to the member's server. Values are not looked at here, but for
-nested names.
+What could say where a request goes, with which key, or which model answers is never passed on: at
+the top of a body it is refused, so that whoever means it learns that it does not work; where a
+field is dropped anyway it is dropped and told. Names of a schema's properties are data.
 """
 
 from __future__ import annotations
@@ -11,19 +10,38 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.wire.names import (
+    costs_no_more,
+    joined,
+    names_a_model,
+    names_a_server,
+    says_how_long,
+    says_how_many,
+    words_of,
+)
 
-__all__ = ["Told", "is_shallow", "names_a_server", "refuse_names", "sort_out", "unknown_field"]
+__all__ = [
+    "Told",
+    "has_bad_name",
+    "is_shallow",
+    "is_within_price",
+    "names_a_server",
+    "refuse_inner",
+    "refuse_many",
+    "refuse_names",
+    "sort_out",
+    "unknown_field",
+]
 
 _MOST_TOLD, _LONGEST = 64, 64
 _MOST_UNKNOWN = 64
 """Fields beside the known ones that an object may have."""
 _MOST_DEPTH = 64
-_NEARLY = 0.85
-"""Likeness from which on an unknown name is taken for a slip of the pen."""
+_NEARLY = 5
+"""Letters from which on a name that differs in a letter or two is a slip of the pen."""
 
 
 class Told:
@@ -54,65 +72,21 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_WORDS = _set(
-    "url urls uri uris host hosts hostname server servers endpoint endpoints proxy proxies header "
-    "headers authorization authentication credential credentials password passwd secret secrets "
-    "webhook webhooks callback callbacks cookie cookies organization organisation socket dns cert "
-    "certificate ssl tls key keys litellm vertex aws azure bedrock sagemaker watsonx "
-    "upstream upstreams gateway project domain"
-)
-_NAMES = _set(
-    "apibase apitype apiversion auth bearer token org project engine deployment deploymentid "
-    "region regionname address domain ip port client httpclient transport baseurl extrabody "
-    "extraquery extraheaders provider providers customllmprovider modellist models "
-    "fallback fallbacks fallbackmodels contextwindowfallbacks contentpolicyfallbacks route router "
-    "plugins transforms guardrails cache caching kwargs userconfig mockresponse timeout "
-    "requesttimeout numretries maxretries loggerfn base ipaddress"
-)
-_PARTS = (
-    "apikey", "apibase", "baseurl", "endpoint", "authoriz", "credential", "password", "webhook",
-    "hostname", "httpproxy", "httpsproxy", "secretkey", "accesskey",
-)  # fmt: skip
-_TOKENS = _set("access auth api bearer session refresh security ad hf github oauth")
-_INNOCENT = frozenset({"prompt_cache_key"})
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-
-
-@lru_cache(maxsize=4096)
-def names_a_server(name: str) -> bool:
-    """Whether a field of this name could say where a request goes, or with which key.
-
-    >>> [names_a_server(name) for name in ("api_base", "openaiKey", "X-Auth-Token", "top_k")]
-    [True, True, True, False]
-    >>> [names_a_server(name) for name in ("stop_token_ids", "prompt_cache_key", "min_tokens")]
-    [False, False, False]
-    """
-    if name in _INNOCENT:
-        return False
-    words = {word.lower() for word in _WORD.findall(name[:256])}
-    joined = re.sub(r"[^a-z0-9]", "", name[:256].lower())
-    if words & _WORDS or joined in _NAMES:
-        return True
-    if words & {"token", "tokens"} and words & _TOKENS:
-        return True
-    return any(part in joined for part in _PARTS)
-
-
-_COUNTS = _set(
-    "bestof numchoices nchoices numreturnsequences candidatecount numcompletions numbeams "
-    "beamwidth usebeamsearch numgenerations"
-)
-"""Other servers' names for how many replies are made, each of which is paid."""
-_LENGTHS = _set(
-    "maxnewtokens maxoutputtokens maxgenlen maxlength numpredict npredict maxtokenstosample "
-    "maxgeneratedtokens maxseqlen generationconfig options"
-)
-"""Other servers' names for `max_tokens`, by which a reply could pass what it may cost."""
 _INNARDS = _set(
     "customlogitprocessor logitsprocessor logitsprocessors kvtransferparams lorapath lorarequest "
     "bootstraproom returnhiddenstates sessionparams"
 )
 """By which some servers let whoever asks them run code, load files or see what others sent."""
+_ABOUT = _set("trace tracing traces telemetry langfuse langsmith litellm retry retries timeout")
+"""Words of what is meant for a client's own records, or for whoever carries a request."""
+_SCHEMAS = _set(
+    "guidedjson structuredoutputs format jsonschema schema responseschema guidedgrammar "
+    "structuraltag outputformat outputschema"
+)
+"""Fields that hold a schema, in which lengths and counts are data."""
+_DEFINED = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""Where a schema has names of its writer's choice."""
+_OF_THOUGHTS = ("reasoning", "thinking")
 _REMEDIES: Mapping[str, str] = {
     "system": "put it into messages, with the role 'system'",
     "instructions": "put them into messages, with the role 'system'",
@@ -122,14 +96,41 @@ _REMEDIES: Mapping[str, str] = {
     "function_call": "use tool_choice",
 }
 """What would change the question itself, and which place is read instead."""
+_LABEL = re.compile(r"[\w.-]{0,128}\Z", re.ASCII)
+_LABELS = _set("id type label version")
 
 
-def _joined(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name[:256].lower())
+def _says_nothing(name: str, value: Any) -> bool:
+    """Whether a value cannot say where a request goes, whatever its field is called."""
+    if value is None or isinstance(value, bool | int | float) or value in ("", [], {}):
+        return True
+    words = words_of(name)
+    if names_a_model(name) or joined(name) in ("apitype", "apiversion", "deploymentid"):
+        return False
+    of_a_label = words & _LABELS and not words & {"key", "keys", "secret", "token"}
+    return bool(of_a_label and isinstance(value, str) and _LABEL.match(value))
 
 
-def refuse_names(found: Collection[str], known: Collection[str], path: str = "") -> None:
-    """Refuse fields that name a server or a key, and too many that nobody knows.
+def refuse_many(found: Collection[str], known: Collection[str], path: str = "") -> None:
+    """Refuse more fields that nobody knows than anybody has.
+
+    Raises:
+        ApiError: 400, with how many.
+    """
+    n_unknown = sum(name not in known for name in found)
+    if n_unknown > _MOST_UNKNOWN:
+        raise ApiError(
+            400, "too_many_fields",
+            f"'{path.rstrip('.') or 'the body'}' has {n_unknown} unknown fields; at most "
+            f"{_MOST_UNKNOWN} are taken",
+            param=path.rstrip(".") or None,
+        )  # fmt: skip
+
+
+def refuse_names(found: Mapping[str, Any], known: Collection[str], path: str = "") -> None:
+    """Refuse fields that name a server, a key or another model, and too many that nobody knows.
+
+    One whose value could not name any (a number, nothing, a short label) is left to `sort_out`.
 
     Args:
         found: an object's fields.
@@ -139,20 +140,17 @@ def refuse_names(found: Collection[str], known: Collection[str], path: str = "")
     Raises:
         ApiError: 400, naming the field.
     """
-    unknown = [name for name in found if name not in known]
-    if len(unknown) > _MOST_UNKNOWN:
-        raise ApiError(
-            400, "too_many_fields",
-            f"'{path.rstrip('.') or 'the body'}' has {len(unknown)} unknown fields; at most "
-            f"{_MOST_UNKNOWN} are taken",
-            param=path.rstrip(".") or None,
-        )  # fmt: skip
-    for name in unknown:
-        if names_a_server(name):
-            raise unknown_field(
-                f"{path}{name}", "nothing in a request names a server, a key or another model: "
-                "these are the pool file's; leave it out",
-            )  # fmt: skip
+    refuse_many(found, known, path)
+    for name, value in found.items():
+        bad = name not in known and (names_a_server(name) or names_a_model(name))
+        if bad and not _says_nothing(name, value):
+            raise unknown_field(f"{path}{name}", _POOLS)
+
+
+_POOLS = (
+    "nothing in a request names a server, a key or another model: these are the pool file's; "
+    "leave it out"
+)
 
 
 def unknown_field(path: str, remedy: str) -> ApiError:
@@ -176,34 +174,122 @@ def sort_out(
         ApiError: 400, naming one that cannot be passed over.
     """
     passed = {}
+    known_joined = {joined(name) for name in known}
     for name, value in unknown.items():
-        joined = _joined(name)
-        if joined in _COUNTS and (value is True or value not in (1, False)):
-            raise unknown_field(name, "how many replies are made is said by n")
-        if name in _REMEDIES:
-            raise unknown_field(name, _REMEDIES[name])
-        for inner in _names_in(value):
-            if names_a_server(inner):
-                raise unknown_field(
-                    f"{name}...{inner}", "nothing in a request names a server or a key"
-                )
-        ours = joined in _COUNTS | _LENGTHS | _INNARDS or _is_nearly(name, known)
-        if by_name and not ours and is_shallow(value):
+        _refuse_what_is_meant(name, value)
+        is_known = joined(name) in known_joined or _is_nearly(name, known)
+        if by_name and not is_known and _may_pass(name, value):
+            refuse_inner(name, value)
             passed[name] = value
         else:
             told.add(name)
     return passed
 
 
+def _refuse_what_is_meant(name: str, value: Any) -> None:
+    """What would change the question, or how many answers there are, cannot be passed over."""
+    counts = says_how_many(name) and joined(name) in _PAID
+    if counts and (value is True or value not in (1, False)):
+        raise unknown_field(name, "how many replies are made is said by n")
+    if name not in _REMEDIES or value in ("", [], {}):
+        return
+    if name == "function_call" and value in ("none", "auto"):
+        return  # of no functions
+    raise unknown_field(name, _REMEDIES[name])
+
+
+_PAID = _set(
+    "bestof numchoices nchoices numreturnsequences candidatecount numcompletions numbeams "
+    "beamwidth usebeamsearch numgenerations"
+)
+
+
+def _may_pass(name: str, value: Any) -> bool:
+    """Whether a member's server may see a field, and what is in it."""
+    words = words_of(name)
+    if not is_shallow(value) or joined(name) in _INNARDS or says_how_many(name):
+        return False
+    if says_how_long(name) or names_a_server(name) or words & _ABOUT or words & {"model", "models"}:
+        return False
+    if joined(name) in _SCHEMAS or joined(name) == "chattemplatekwargs":
+        return True
+    is_thought = bool(words & set(_OF_THOUGHTS))
+    for inner, what in _pairs(value):
+        if words_of(inner) & _ABOUT or joined(inner) in _INNARDS:
+            return False
+        if says_how_long(inner) and not is_thought:
+            return False
+        if says_how_many(inner) and what not in (1, False):
+            return False
+    return True
+
+
+def refuse_inner(name: str, value: Any) -> None:
+    """Refuse a field in which, at any depth, another names a server, a key or a model.
+
+    Raises:
+        ApiError: 400, naming both.
+    """
+    if (inner := _bad_name(value)) is not None:
+        raise unknown_field(f"{name}...{inner}", _POOLS)
+
+
+def has_bad_name(value: Any) -> bool:
+    """Whether something names a server, a key or another model at any depth."""
+    return _bad_name(value) is not None
+
+
+def _bad_name(value: Any) -> str | None:
+    for inner, what in _pairs(value):
+        bad = names_a_server(inner) or names_a_model(inner)
+        # A number may be an address, so that of what is passed on only a switch says nothing.
+        is_switch = isinstance(what, bool) or what in ("", [], {})
+        if bad and not (is_switch and "apikey" not in joined(inner)):
+            return inner
+    return None
+
+
+def is_within_price(name: str, value: Any) -> bool:
+    """Whether a field that OpenAI's API does not have leaves a call as dear as its bound says."""
+    inner = frozenset(one for one, what in _pairs(value) if what not in (None, False))
+    return costs_no_more(name, inner)
+
+
 def _is_nearly(name: str, known: Collection[str]) -> bool:
-    return bool(difflib.get_close_matches(name[:_LONGEST], known, n=1, cutoff=_NEARLY))
+    """Whether a name is a known one with a letter or two wrong."""
+    if len(name) < _NEARLY + 1 or len(name) > _LONGEST:
+        return False
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    if not found:
+        return False
+    parts = difflib.SequenceMatcher(None, name, found[0], autojunk=False).get_opcodes()
+    wrong = sum(max(b - a, d - c) for kind, a, b, c, d in parts if kind != "equal")
+    return wrong <= (1 if len(name) < 2 * _NEARLY else 2)
 
 
-def _names_in(value: Any) -> Iterator[str]:
-    for level in _levels(value):
-        for inner in level:
-            if isinstance(inner, dict):
-                yield from inner
+def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    """Names and what stands under them, at any depth; without the names that a schema defines."""
+    level = [value]
+    for _ in range(_MOST_DEPTH + 1):
+        below: list[Any] = []
+        for outer in level:
+            if isinstance(outer, list):
+                below += outer
+            elif isinstance(outer, dict):
+                for name, inner in outer.items():
+                    yield name, inner
+                    below += inner.values() if _is_defining(name, inner) else [inner]
+        if not below:
+            return
+        level = below
+
+
+def _is_defining(name: str, value: Any) -> bool:
+    return (
+        name in _DEFINED
+        and isinstance(value, dict)
+        and all(isinstance(one, dict | bool) for one in value.values())
+    )
 
 
 def is_shallow(value: Any) -> bool:

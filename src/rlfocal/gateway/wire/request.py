@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from rlfocal.errors import nearest
 from rlfocal.gateway.errors import ApiError
@@ -19,13 +16,17 @@ from rlfocal.gateway.wire.body import NO_PLACE, OPTIONAL, SAMPLING, ChatBody, Ex
 from rlfocal.gateway.wire.fields import (
     Told,
     is_shallow,
+    refuse_inner,
     refuse_names,
     sort_out,
     unknown_field,
 )
 from rlfocal.gateway.wire.messages import Conversation, read_turns
+from rlfocal.gateway.wire.models import ENSEMBLE, who_is_asked
+from rlfocal.gateway.wire.parsing import first_mistake, read_json
+from rlfocal.gateway.wire.tools import read_format, read_tools
 from rlfocal.live import LiveQuery
-from rlfocal.pool.types import PASSED_ON, Message
+from rlfocal.pool.types import Message
 
 __all__ = [
     "ENSEMBLE",
@@ -36,9 +37,6 @@ __all__ = [
     "request_of",
     "who_is_asked",
 ]
-
-ENSEMBLE = "rlfocal"
-"""The model that is all members together."""
 
 
 @dataclass(frozen=True)
@@ -64,55 +62,6 @@ class ChatRequest:
     """Replies that are wanted, of a member that is asked by its name."""
     unknown: frozenset[str] = frozenset()
     """Fields of the query's `extra` that OpenAI's API does not have: a server may."""
-
-
-def read_json(body: bytes) -> Any:
-    """Parse a body.
-
-    Raises:
-        ApiError: it is not JSON.
-    """
-
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no JSON")
-
-    def finite(text: str) -> float:
-        value = float(text)
-        # It could not be written as JSON again.
-        return value if math.isfinite(value) else refuse("an endless number")
-
-    try:
-        found = json.loads(body.decode("utf-8-sig"), parse_constant=refuse, parse_float=finite)
-        if _HALF.search(body):
-            json.dumps(found, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):  # errors of Unicode are ValueErrors
-        raise ApiError(
-            400, "invalid_json",
-            "the body is not JSON, nested too deeply, or holds half of a character (a lone "
-            "surrogate); send UTF-8",
-        ) from None  # fmt: skip
-    return found
-
-
-_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
-"""Begins one of the two halves in which JSON may write a rare character."""
-
-
-def first_mistake(exc: ValidationError) -> ErrorDetails:
-    """The first of what does not fit, without the value: that may be a key, or a prompt.
-
-    Raises:
-        ApiError: there are so many that to look at them would hold up everybody else.
-    """
-    if exc.error_count() > _MOST_MISTAKES:
-        raise ApiError(
-            400, "invalid_value",
-            f"{exc.error_count()} fields are unknown or do not fit; see /openapi.json",
-        )  # fmt: skip
-    return exc.errors(include_input=False, include_url=False, include_context=False)[0]
-
-
-_MOST_MISTAKES = 1000
 
 
 def read_request(body: bytes, members: Collection[str], settings: GatewaySettings) -> ChatRequest:
@@ -151,14 +100,16 @@ def request_of(
     extension = chat.rlfocal or Extension()
     _check_fit(chat, extension, member, settings)
     told = Told()
-    extra = _tools(chat, told)
+    extra = read_tools(chat.tools, chat.tool_choice, chat.parallel_tool_calls, told)
+    if chat.response_format is not None:
+        extra["response_format"] = read_format(chat.response_format, told)
     query = _query(chat, extension, told, member, settings)
     unknown = sort_out(
         chat.model_extra or {}, ChatBody.model_fields, told, by_name=member is not None
     )
     if member is not None:
         extra |= unknown
-        extra |= {name: value for name in OPTIONAL if (value := getattr(chat, name)) is not None}
+        extra |= _optional(chat, told)
     query = replace(query, extra=extra)
     _check_sizes(query, settings)
     _tell_unused(chat, told, member)
@@ -180,6 +131,21 @@ def request_of(
         n=chat.n or 1,
         unknown=frozenset(unknown),
     )
+
+
+def _optional(chat: ChatBody, told: Told) -> dict[str, Any]:
+    """What a member that is asked by its name gets of OpenAI's other fields."""
+    extra = {name: value for name in OPTIONAL if (value := getattr(chat, name)) is not None}
+    for name, value in extra.items():
+        if name == "metadata":  # flat, as OpenAI has it; what is nested could set a server
+            extra[name] = {k: v for k, v in value.items() if not isinstance(v, dict | list)}
+            for inner in value.keys() - extra[name].keys():
+                told.add(f"metadata.{inner}")
+        elif name == "logit_bias" and all(isinstance(v, int | float) for v in value.values()):
+            continue
+        elif isinstance(value, dict):
+            refuse_inner(name, value)
+    return extra
 
 
 def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,24 +197,6 @@ def _check_fit(
         )  # fmt: skip
 
 
-def _tools(chat: ChatBody, told: Told) -> dict[str, Any]:
-    """What is passed on to whoever is asked; without tools nothing that speaks of them."""
-    extra = {name: value for name in PASSED_ON if (value := getattr(chat, name)) is not None}
-    if extra.get("tools"):
-        return extra
-    if extra.get("tool_choice") not in (None, "none", "auto"):
-        raise ApiError(
-            400, "missing_parameter",
-            "tool_choice wants a tool to be called, and there are no tools; send tools, or leave "
-            "tool_choice out",
-            param="tools",
-        )  # fmt: skip
-    for name in ("tools", "tool_choice", "parallel_tool_calls"):
-        if extra.pop(name, None) and name != "tools":
-            told.add(name)
-    return extra
-
-
 def _refusal(exc: ValidationError) -> ApiError:
     """The first mistake as a client is told of it."""
     first = first_mistake(exc)
@@ -287,8 +235,8 @@ def _check_sizes(query: LiveQuery, settings: GatewaySettings) -> None:
     if size > settings.most_characters:
         raise ApiError(
             400, "context_length_exceeded",
-            f"messages, tools and choices of {size} characters; at most "
-            f"{settings.most_characters} are taken",
+            f"messages, tools and choices of {size} characters are over the maximum context length "
+            f"here: at most {settings.most_characters} are taken",
             param="messages",
         )  # fmt: skip
 
@@ -296,37 +244,6 @@ def _check_sizes(query: LiveQuery, settings: GatewaySettings) -> None:
 def _length(value: Mapping[str, Any]) -> int:
     """Characters of something that is passed on, as JSON."""
     return len(json.dumps(value, ensure_ascii=False)) if value else 0
-
-
-_PRICE = re.compile(r"[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?|\.[0-9]+")
-
-
-def who_is_asked(name: str, members: Collection[str]) -> tuple[str | None, float | None]:
-    """Member and price that a model's name stands for; None for the ensemble, and for its own.
-
-    Raises:
-        ApiError: 400 or 404, there is no such model.
-    """
-    if name == ENSEMBLE:
-        return None, None
-    if name in members:
-        return name, None
-    head, colon, tail = name.partition(":")
-    if head == ENSEMBLE and colon:
-        price = float(tail) if _PRICE.fullmatch(tail) else math.inf
-        if price < math.inf:
-            return None, price
-        raise ApiError(
-            400, "invalid_value",
-            f"after '{ENSEMBLE}:' stands the price of a call as a fraction of what a right answer "
-            f"is worth, such as '{ENSEMBLE}:0.02'",
-            param="model",
-        )  # fmt: skip
-    known = [ENSEMBLE, *members]
-    raise ApiError(
-        404, "model_not_found",
-        f"no model of that name; {nearest(name[:64], known)}", param="model",
-    )  # fmt: skip
 
 
 def _query(
@@ -365,8 +282,9 @@ def _question(said: Conversation, *, by_name: bool) -> tuple[Conversation, Messa
     if asked:
         return said, asked[-1]
     told = [text for text in said.system if text.strip()]
-    if by_name and (told or any(turn.content.strip() or turn.extra for turn in said.turns)):
-        return said, Message("user", told[-1] if told else said.turns[-1].content)
+    if by_name and any(turn.content.strip() or turn.extra for turn in said.turns):
+        system = [turn.content for turn in said.turns if turn.role == "system"]
+        return said, Message("user", system[-1] if system else said.turns[-1].content)
     if told and not any(turn.role == "user" for turn in said.turns):
         question = Message("user", told.pop())
         return Conversation(tuple(told), (*said.turns, question)), question

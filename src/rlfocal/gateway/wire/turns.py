@@ -7,14 +7,26 @@ that a mistake is told in the words of that kind.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from rlfocal.gateway.wire.fields import is_shallow
 
 __all__ = [
     "IMAGES",
     "TEXTS",
     "THOUGHTS",
+    "CalledFunction",
     "Lenient",
     "Named",
     "Object",
@@ -116,7 +128,7 @@ class Turn(Lenient):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Content | None = None
-    name: Short | None = None
+    name: Id | None = None
     tool_calls: Annotated[list[ToolCall], Field(fail_fast=True, max_length=_MOST_CALLS)] | None = (
         None
     )
@@ -127,3 +139,47 @@ class Turn(Lenient):
     extra_content: Object | None = None
     parsed: Any = None
     """As OpenAI's client reads the text; not passed on."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, found: Any) -> Any:
+        """What some clients write otherwise, as everybody writes it."""
+        if not isinstance(found, dict):
+            return found
+        role, made = found.get("role"), dict(found)
+        if isinstance(role, str) and role in _ROLES:
+            role = made["role"] = _ROLES[role]
+        if role == "tool" and found.get("role") in _OF_RESULTS and not found.get("tool_call_id"):
+            role = made["role"] = "user"  # they know no calls, so that there is none to answer
+        if "content" in found:
+            made["content"] = _content(found["content"], is_result=role in ("tool", "function"))
+        return made
+
+
+_ROLES = {
+    "human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant",
+    "tool-call": "assistant", "tool_call": "assistant", "tool-response": "tool",
+    "tool_response": "tool", "tool-result": "tool", "tool_result": "tool", "observation": "tool",
+    "ipython": "tool",
+}  # fmt: skip
+"""Other names that frameworks and templates have for them."""
+_OF_RESULTS = {name for name, role in _ROLES.items() if role == "tool"}
+
+
+def _content(given: Any, *, is_result: bool) -> Any:
+    """A part alone is a list of one, no part is none, and a tool may give any JSON."""
+    if isinstance(given, dict) and _is_part(given):
+        return [given]
+    if isinstance(given, list) and all(
+        one is None or isinstance(one, str) or _is_part(one) for one in given
+    ):
+        return [one for one in given if one is not None]
+    if is_result and given is not None and not isinstance(given, str) and is_shallow(given):
+        return json.dumps(given, ensure_ascii=False)
+    return given
+
+
+def _is_part(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return isinstance(value.get("type"), str) or isinstance(value.get("text"), str)
