@@ -30,6 +30,19 @@ KeyVariable = Annotated[str, AfterValidator(_a_name)]
 """Name of an environment variable that holds a key."""
 
 
+_LIST = 'should be a list: write ["..."]'
+_PLAIN: Mapping[str, str] = {
+    **dict.fromkeys(("frozen_set_type", "set_type", "tuple_type", "list_type"), _LIST),
+    **dict.fromkeys(("dict_type", "mapping_type"), "should be a table: write { name = value }"),
+    "string_type": "should be a text, in quotes",
+    "int_type": "should be a whole number, without quotes",
+    "float_type": "should be a number, without quotes",
+    "bool_type": "should be true or false, without quotes",
+    "finite_number": "should be a finite number",
+}
+"""Kinds of mistakes for which the library speaks of Python's types."""
+
+
 class Settings(BaseModel):
     """A group of settings that knows its own names."""
 
@@ -67,7 +80,7 @@ class Settings(BaseModel):
         if first["type"] == "missing":
             known = cls.model_fields.get(key)
             return f"'{key}' is missing; {(known and known.description) or 'add it'}"
-        reason = first["msg"].removeprefix("Value error, ")
+        reason = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
         if set(map(str, first["loc"])) & cls.never_shown or not key:
             return f"{key}: {reason}" if key else reason
         return f"{key} = {first['input']!r}: {reason}"

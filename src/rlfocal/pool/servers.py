@@ -12,19 +12,19 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError
+from rlfocal.pool.mistakes import address, near_miss, not_json, second_limit, unfilled
 from rlfocal.pool.openai.refusals import LIMITS
 from rlfocal.pool.types import OURS, Api, SystemAs, Wording
 from rlfocal.settings import KeyVariable, Settings
 
 __all__ = ["Count", "OpenAISettings", "Positive", "Served", "Words", "no_inline_key"]
 
-Count = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 FieldName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 _INLINE_KEYS = {
@@ -39,6 +39,12 @@ _SECRET_NAME = re.compile(
 _SECRET_VALUE = re.compile(
     r"(?i)\b(?:bearer|basic)\s+\S{12}|\b(?:sk|gsk|pk|hf|xai|ghp)[-_][\w-]{16}|\bAIza[\w-]{16}"
 )
+_SECRET_FIELD = re.compile(
+    r"(?i)(?:^|[-_.])(?:(?:api|access|auth|client|private|secret|subscription)[-_]?"
+    r"(?:key|token|secret)|secret|passw(?:or)?d|authorization|cookie|credential|bearer)s?$"
+)
+_HARMLESS = re.compile(r"(?i)\s*(?:\d{1,9}|true|false|none|)\s*")
+"""What no secret reads like: a number, as of tokens."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,99})\}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS = {
@@ -54,6 +60,13 @@ _NAMED_ELSEWHERE: Mapping[str, str] = {
 }  # fmt: skip
 _MUCH = {"best_of", "num_return_sequences"}
 """Replies that are paid for and thrown away."""
+_NO_FIELDS: Mapping[str, str] = {
+    **dict.fromkeys(("headers", "extra_headers"), "set the endpoint's headers"),
+    **dict.fromkeys(("query", "extra_query"), "set the endpoint's query"),
+    **dict.fromkeys(
+        ("extra_body", "body"), "leave that name out, its fields stand here as they are"
+    ),
+}
 _NEEDED: Mapping[str, str] = {
     "model": "without it a server does not know who is asked",
     "messages": "without it nothing is asked",
@@ -82,7 +95,7 @@ class Words(Settings):
     """Fields that are sent as they are; a member's stand beside its endpoint's."""
     system_as: SystemAs | None = None
     """Who says what the system says; "user": the beginning of the user's turn."""
-    images: bool | None = None
+    images: Annotated[bool, Field(strict=True)] | None = None
     """True where the model reads images."""
 
     @field_validator("drop")
@@ -91,6 +104,8 @@ class Words(Settings):
         for name in sorted(value or ()):
             if name in _NEEDED:
                 raise ValueError(f"'{name}' is always sent: {_NEEDED[name]}")
+            if meant := near_miss(name):
+                raise ValueError(f"'{name}' is no field of a request; did you mean '{meant}'?")
         return value
 
     @field_validator("max_tokens_field")
@@ -114,7 +129,11 @@ class Words(Settings):
                 raise ValueError(f"'{name}' follows from how a call is made; leave it out")
             if name in _MUCH:
                 raise ValueError(f"'{name}' would be paid for and thrown away; see samples")
+            if name in _NO_FIELDS:
+                raise ValueError(f"'{name}' is no field of a request; {_NO_FIELDS[name]}")
         _no_secret(value or {})
+        if said := not_json(value, "extra_body"):
+            raise ValueError(said.removeprefix("extra_body."))
         return value
 
     @model_validator(mode="after")
@@ -122,6 +141,11 @@ class Words(Settings):
         if both := (self.extra_body or {}).keys() & (self.drop or frozenset()):
             raise ValueError(f"'{min(both)}' is in drop and in extra_body; leave one out")
         limit = self.max_tokens_field
+        if second := second_limit(self.extra_body or {}, limit):
+            raise ValueError(
+                f"extra_body: '{second}' would be a second limit; set max_tokens, and "
+                "max_tokens_field for its name"
+            )
         if limit is not None and limit in (self.extra_body or {}).keys() | (self.drop or ()):
             raise ValueError(f"'{limit}' is max_tokens_field, and always sent; set max_tokens")
         return self
@@ -206,17 +230,7 @@ class OpenAISettings(Served):
     @field_validator("base_url")
     @classmethod
     def _plain_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("not an http or https address, such as https://api.openai.com/v1")
-        if parts.username or parts.password or parts.fragment:
-            raise ValueError("holds more than an address; keys belong into key_env or key_file")
-        if parts.query:
-            raise ValueError(
-                "holds more than an address; what follows the '?' belongs into query, such as "
-                'query = { "api-version" = "2024-10-21" }, and keys into key_env or key_file'
-            )
-        return value.rstrip("/")
+        return address(value)
 
     @field_validator("headers")
     @classmethod
@@ -321,9 +335,10 @@ def _variable(name: str, environ: Mapping[str, str], what: str) -> str:
 def _by_variables(values: Mapping[str, str]) -> None:
     for name, text in values.items():
         written = _VARIABLE.sub("", text)
-        if _SECRET_VALUE.search(written) or (
-            _SECRET_NAME.search(name) and not _VARIABLE.search(text)
-        ):
+        named = _SECRET_NAME.search(name) and not _HARMLESS.fullmatch(text)
+        if unfilled(written):
+            raise ValueError(f"'{name}': a variable is written ${{NAME}}, with both braces")
+        if _SECRET_VALUE.search(written) or (named and not _VARIABLE.search(text)):
             raise ValueError(
                 f"'{name}': keys never stand in a pool file; put it into an environment variable "
                 "and name that: ${NAME}"
@@ -334,7 +349,8 @@ def _no_secret(value: Any) -> None:
     """Refuse fields of a body, at any depth, that are named as keys are or look like one."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            if str(name).lower() in _INLINE_KEYS:
+            is_text = isinstance(inner, str) and not _HARMLESS.fullmatch(inner)
+            if str(name).lower() in _INLINE_KEYS or (is_text and _SECRET_FIELD.search(str(name))):
                 raise ValueError(f"'{name}': keys never stand in a pool file; see headers")
             _no_secret(inner)
     elif isinstance(value, list):

@@ -6,7 +6,8 @@ ranges only; `prompting` turns a question into messages, `building` turns settin
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.asking.seeds import SCHEME
 from rlfocal.pool.asking.templates import places
+from rlfocal.pool.mistakes import kind_hint, misplaced, price_names, remark_prices
 from rlfocal.pool.servers import Count, OpenAISettings, Positive, Served, Words, no_inline_key
 from rlfocal.pool.types import Api
 from rlfocal.settings import Settings, read_toml
@@ -65,11 +67,15 @@ _KINDS: Mapping[str, type[EndpointSettings]] = {
 }  # fmt: skip
 
 
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
 class PriceSettings(Settings):
     """What a model costs, in dollars per million tokens."""
 
-    prompt: Annotated[float, Field(ge=0)]
-    completion: Annotated[float, Field(ge=0)]
+    prompt: Dollars
+    completion: Dollars
     as_of: date | None = None
     """When that was the price."""
 
@@ -102,22 +108,22 @@ class MemberSettings(Words):
     """Where the answer to a multiple choice question is found: in the reply, or in the
     log-probabilities of the options' letters as its first token."""
     max_tokens: Count = 512
-    temperature: Annotated[float, Field(ge=0)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
     stop: tuple[str, ...] = ()
     """The reply ends before the first of these texts; of no use to option scores."""
     n_logprobs: Count | None = None
     """Likeliest first tokens asked for where options are scored: more are more letters found. null
     for 1,000 of llama-cpp, and for 20 elsewhere, which is OpenAI's most."""
-    score_tokens: Annotated[int, Field(ge=1, le=64)] | None = None
+    score_tokens: Annotated[int, Field(ge=1, le=64, strict=True)] | None = None
     """Most tokens of a reply where options are scored, for servers that give no single one; blanks
     and brackets before the letter are passed over. null for 1."""
-    top_k: Annotated[int, Field(ge=0)] | None = None
+    top_k: Annotated[int, Field(ge=0, strict=True)] | None = None
     """Draw among so many of the likeliest tokens, of llama-cpp; null or 0 for all."""
-    min_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    min_p: Share | None = None
     """Leave out tokens less likely than so much of the likeliest, of llama-cpp; null or 0 for none.
     """
-    seed: int = 0
+    seed: Annotated[int, Field(strict=True)] = 0
     """What replies are drawn with, where the server takes seeds: by it, the member's name, the
     sample and the question."""
     samples: Count = 1
@@ -249,7 +255,7 @@ def read_pool(path: Path) -> PoolSettings:
         for name, values in _tables(found, "endpoints", path).items()
     }
     prices = {
-        model: _price(model, values, path)
+        model: _price(model, values, path, endpoints)
         for model, values in _tables(found, "prices", path).items()
     }
     raw = found.get("members", [])
@@ -268,6 +274,7 @@ def read_pool(path: Path) -> PoolSettings:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: two members are called '{name}'; rename one")
+    remark_prices(prices, [(m.endpoint, m.model) for m in members], where=str(path))
     return PoolSettings(endpoints=endpoints, members=members, prices=prices)
 
 
@@ -278,16 +285,21 @@ def _tables(found: dict[str, Any], name: str, path: Path) -> dict[str, dict[str,
     return tables
 
 
-def _price(model: str, values: dict[str, Any], path: Path) -> PriceSettings:
+def _price(
+    model: str, values: dict[str, Any], path: Path, endpoints: Collection[str]
+) -> PriceSettings:
     whole, inner = model, values
     # A name with a point in it and without quotes is a path to TOML.
     while deeper := next((name for name, v in inner.items() if isinstance(v, dict)), None):
         whole, inner = f"{whole}.{deeper}", inner[deeper]
     if whole != model:
+        meant = f"{model}/{whole[len(model) + 1 :]}" if model in endpoints else whole
+        what = "a model of one endpoint" if model in endpoints else "a name with a point in it"
         raise ConfigError(
-            f"{path}: prices.{whole}: a name with a point in it needs quotes; quote it: "
-            f'[prices."{whole}"]'
+            f'{path}: prices.{whole}: {what} needs quotes; quote it: [prices."{meant}"]'
         )
+    if said := price_names(values):
+        raise ConfigError(f"{path}: prices.'{model}': {said}")
     return PriceSettings.of(values, source=f"{path}: prices.'{model}'")
 
 
@@ -295,11 +307,28 @@ def _endpoint(values: dict[str, Any], *, where: str, base: Path) -> EndpointSett
     no_inline_key(values, where)
     kind = values.get("kind", "openai")
     if kind not in _KINDS:
-        raise ConfigError(f"{where}: kind = {kind!r}: {nearest(str(kind), _KINDS)}")
+        hint = kind_hint(kind) or nearest(str(kind), _KINDS)
+        raise ConfigError(f"{where}: kind = {kind!r}: {hint}")
     for name in ("path", "key_file"):
         if isinstance(values.get(name), str):
             values = {**values, name: base / Path(values[name]).expanduser()}
+    _in_its_place(values, _KINDS[kind], where, (MemberSettings, "members"))
     return _KINDS[kind].of(values, source=where)
+
+
+def _in_its_place(
+    values: Mapping[str, Any],
+    settings: type[Settings],
+    where: str,
+    other: tuple[type[Settings], str],
+) -> None:
+    """Say of a setting that stands in the wrong table where it belongs."""
+    for name in values:
+        typed = difflib.get_close_matches(name, settings.model_fields, n=1, cutoff=0.8)
+        if name not in settings.model_fields and not typed:
+            said = misplaced(name, elsewhere=other[0].model_fields, place=other[1])
+            if said is not None:
+                raise ConfigError(f"{where}: unknown key '{name}'; it {said}")
 
 
 def _member(
@@ -312,6 +341,7 @@ def _member(
     no_inline_key(values, where)
     if "shots_file" in values:
         values = _with_shots(values, where=where, base=base)
+    _in_its_place(values, MemberSettings, where, (OpenAISettings, "endpoints"))
     member = MemberSettings.of(values, source=where)
     if member.endpoint not in endpoints:
         raise ConfigError(
