@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.openai.replies.calls import CallPieces, calls_of
+from rlfocal.pool.openai.replies.call_pieces import CallPieces
+from rlfocal.pool.openai.replies.calls import calls_of, is_argument
 
 LONDON, PARIS = '{"c":"London"}', '{"c":"Paris"}'
+
+
+OFFERED = ("look", "add", "get_weather", "get", "get_time")
 
 
 def part(name: Any = None, arguments: Any = None, **more: Any) -> dict[str, Any]:
@@ -22,7 +26,7 @@ def part(name: Any = None, arguments: Any = None, **more: Any) -> dict[str, Any]
 
 def joined(*deltas: Any) -> list[tuple[str, str]]:
     """(name, arguments) of the calls that pieces make."""
-    pieces = CallPieces()
+    pieces = CallPieces(OFFERED)
     for delta in deltas:
         pieces.add(delta)
     calls = calls_of({"tool_calls": pieces.as_json()})
@@ -82,6 +86,101 @@ def test_pieces_make_the_calls_that_were_meant(
 ) -> None:
     listed = deltas if isinstance(deltas, list) else [deltas]
     assert joined(*listed) == expected
+
+
+def named(*names: str, **more: Any) -> list[list[dict[str, Any]]]:
+    return [[part(name, index=0, **more)] for name in names]
+
+
+END = [[part(None, LONDON, index=0)]]
+WEATHER = [("get_weather", LONDON)]
+
+
+@pytest.mark.parametrize(
+    ("deltas", "expected"),
+    [
+        # Names in pieces, with ids, without, with the whole of it each time.
+        ([*named("get_", "weather"), *END], WEATHER),
+        ([*named("get", "_wea", "ther"), *END], WEATHER),
+        ([*named("get_", "weather", id="a"), *END], WEATHER),
+        ([*named("get_", "get_wea", "get_weather"), *END], WEATHER),
+        ([[part("get_", "", index=0, id="a")], *named("weather"), *END], WEATHER),
+        ([[part("get_")], [part("weather")], [part(None, LONDON)]], WEATHER),
+        ([*named("get", "get_weather"), *END], [("get", "{}"), *WEATHER]),
+        ([*named("look", "add"), *END], [("look", "{}"), ("add", LONDON)]),
+        # Empty arguments before those that count.
+        ([[part("look", "{}", index=0, id="a")], *END], BOTH[:1]),
+        ([[part("look", {}, index=0, id="a")], *END], BOTH[:1]),
+        ([[part("look", "null", index=0, id="a")], *END], BOTH[:1]),
+        ([[part("look", "{}", index=0)], [part(None, LONDON[:5], index=0)],
+          [part(None, LONDON[5:], index=0)]], BOTH[:1]),
+        ([[part("look", "{}", index=0, id="a")], [part("look", LONDON[:5], index=0, id="a")],
+          [part("look", LONDON[5:], index=0, id="a")]], BOTH[:1]),
+        ([[part("look", "{}", index=0, id="a")], [part("look", "", index=0, id="a")]],
+         [("look", "{}")]),
+        ([[part("look", "{}", index=0, id="a")], [part("look", "{}", index=0, id="b")]],
+         [("look", "{}"), ("look", "{}")]),
+        # One id for all.
+        ([[part("look", LONDON, index=0, id="0")], [part("add", PARIS, index=0, id="0")]],
+         [("look", LONDON), ("add", PARIS)]),
+        ([[part("look", LONDON, id="0")], [part("add", PARIS, id="0")]],
+         [("look", LONDON), ("add", PARIS)]),
+        ([[part("look", LONDON, id="0")], [part("look", PARIS, id="0")]], BOTH),
+        ([[part("look", "", index=0, id="0")], [part(None, LONDON, index=0, id="0")],
+          [part("add", "", index=0, id="0")], [part(None, PARIS, index=0, id="0")]],
+         [("look", LONDON), ("add", PARIS)]),
+        ([[part("look", "", id="0")], [part(None, LONDON, id="0")],
+          [part("look", "", id="0")], [part(None, PARIS, id="0")]], BOTH),
+        # The name alone begins the next one, or only says whose arguments these were.
+        ([*named("look"), *END, *named("look"), [part(None, PARIS, index=0)]], BOTH),
+        ([*named("look"), *END, *named("look")], BOTH[:1]),
+        # All of the arguments so far, each time.
+        ([[part("look", LONDON[:n], index=0, id="a")] for n in (4, 9, 99)], BOTH[:1]),
+        ([[part("look", LONDON[:n])] for n in (4, 9, 99)], BOTH[:1]),
+        ([[part("look", "", index=0)], *([part(None, LONDON[:n], index=0)] for n in (1, 6, 99))],
+         BOTH[:1]),
+        ([[part("look", '{"a":', index=0)], *([[part(None, '{"a":', index=0)]] * 2),
+          [part(None, "1}}}", index=0)]], [("look", '{"a":{"a":{"a":1}}}')]),
+        # Arguments before the name.
+        ([*END, [part("look", index=0, id="a")]], BOTH[:1]),
+        ([*END, *named("look"), [part(None, PARIS, index=0)], *named("look")], BOTH),
+        # By other names.
+        ([[{"index": 0, "function": {"name": "look", "parameters": {"c": "London"}}}]],
+         [("look", '{"c": "London"}')]),
+        ([[{"index": 0, "name": "look", "input": {"c": "London"}}]],
+         [("look", '{"c": "London"}')]),
+        # Made into text twice.
+        ([[part("look", json.dumps(LONDON), index=0)]], BOTH[:1]),
+    ],
+)  # fmt: skip
+def test_pieces_of_odd_servers_make_the_calls_that_were_meant(
+    deltas: Any, expected: list[tuple[str, str]]
+) -> None:
+    assert joined(*deltas) == expected
+
+
+def test_calls_among_the_parts_of_the_content() -> None:
+    parts = [{"type": "text", "text": "I look."},
+             {"type": "tool_use", "id": "a", "name": "look", "input": {"c": "London"}}]  # fmt: skip
+    (call,) = calls_of({"content": parts})
+    assert (call["id"], call["function"]) == (
+        "a",
+        {"name": "look", "arguments": '{"c": "London"}'},
+    )
+    assert calls_of({"content": "look"}) == ()
+    again = {"content": parts, "tool_calls": [part("add", "{}")]}
+    assert [c["function"]["name"] for c in calls_of(again)] == ["add"]
+
+
+@pytest.mark.parametrize(
+    ("text", "tidy"),
+    [('{"a":\n 17}', '{"a":\n 17}'), ('{"a": "x\ny"}', '{"a": "x\\ny"}'),
+     ('"{\\"a\\": 17}"', '{"a": 17}'), ('"no"', '"no"'), ("{oops", "{oops")],
+)  # fmt: skip
+def test_arguments_become_what_any_reader_takes(text: str, tidy: str) -> None:
+    (call,) = calls_of({"tool_calls": [part("look", text)]})
+    assert call["function"]["arguments"] == tidy
+    assert is_argument(tidy) is (tidy != "{oops")
 
 
 def test_what_a_server_keeps_in_a_call_stays_in_it() -> None:

@@ -216,7 +216,8 @@ def test_the_only_choice_counts_whatever_its_number() -> None:
 def whole(finish: Any, error: Any = None, own: Any = None, **message: Any) -> bytes:
     told = {"role": "assistant", "content": "It is 17.", **message}
     choice = {"index": 0, "message": told, "finish_reason": finish, "error": own}
-    return json.dumps({"id": "r", "choices": [choice], "error": error}).encode()
+    body: str = json.dumps({"id": "r", "choices": [choice], "error": error})
+    return body.encode()
 
 
 DIED = {"message": "Upstream died", "code": 502}

@@ -15,6 +15,7 @@ from typing import Any
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.replies.bounds import Bounds
+from rlfocal.pool.openai.replies.calls import offered_in
 from rlfocal.pool.openai.replies.errors import Complaint, error_for
 from rlfocal.pool.openai.replies.events import EventReader, loads
 from rlfocal.pool.openai.replies.stream import Pieces
@@ -58,7 +59,7 @@ class Incoming:
         self.bounds = Bounds.of(request)
         self._told = False
         tell = None if request.on_text is None else self._tell
-        self._pieces = Pieces(api, self.bounds, tell)
+        self._pieces = Pieces(api, self.bounds, tell, offered_in(request.extra))
         self._events = EventReader(self._pieces, self.bounds.line)
         self._body = bytearray()
         self._is_body = self._is_events = False

@@ -6,11 +6,12 @@ So one reader serves both. Knows nothing of bytes or connections; it is given ev
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from rlfocal.pool.openai.replies.bounds import Bounds
-from rlfocal.pool.openai.replies.calls import MOST_CALLS, CallPieces
+from rlfocal.pool.openai.replies.call_pieces import CallPieces
+from rlfocal.pool.openai.replies.calls import MOST_CALLS, called_in
 from rlfocal.pool.openai.replies.errors import Complaint, complaint_in
 from rlfocal.pool.openai.replies.strays import is_alive, is_error_name, tells_of_an_error
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of
@@ -37,13 +38,20 @@ class Pieces:
         api: which shape they have; the other one is understood, too.
         bounds: how much of them is read.
         tell: told of each piece of text; None for nobody.
+        offered: names of the tools that may be called.
     """
 
-    def __init__(self, api: Api, bounds: Bounds, tell: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        bounds: Bounds,
+        tell: Callable[[str], None] | None,
+        offered: Iterable[str] = (),
+    ) -> None:
         self._api, self._bounds, self._tell = api, bounds, tell
         self._texts, self._held, self._n_characters = list[str](), "", 0
         self._thoughts, self._refusals = list[str](), list[str]()
-        self._calls, self._old_calls = CallPieces(), CallPieces()
+        self._calls, self._old_calls = CallPieces(offered), CallPieces()
         self._usage: dict[str, Any] = {}
         self._logprobs: Any = None
         self._kept: dict[str, Any] = {}
@@ -157,7 +165,8 @@ class Pieces:
                 self._choose(choice)
 
     def whole(self) -> dict[str, Any]:
-        """The reply so far, in one piece."""
+        """The reply, in one piece; nothing more comes."""
+        self._flush()
         message: dict[str, Any] = {"content": "".join(self._texts)}
         if thoughts := "".join(self._thoughts):
             message["reasoning"] = thoughts
@@ -171,6 +180,12 @@ class Pieces:
             "choices": [choice | ({"logprobs": self._logprobs} if self._logprobs else {})],
             "usage": self._usage,
         }
+
+    def _flush(self) -> None:
+        """Half of a character, whose other half never came."""
+        held, self._held = self._held, ""
+        if held and self._tell is not None and not self.is_overlong:
+            self._tell(held)
 
     def _read(self, found: dict[str, Any]) -> None:
         self.n_read += 1
@@ -197,6 +212,7 @@ class Pieces:
             self._add_rest(message)
         if (text := text_of(choice.get("text"))) and not delta:
             self._say(text)
+        self._calls.add(choice.get("tool_calls"))  # beside the message
         if self._logprobs is None and choice.get("logprobs"):
             self._logprobs = choice["logprobs"]
         self._end(choice.get("finish_reason", choice.get("stop_reason")), self._size() > before)
@@ -219,7 +235,7 @@ class Pieces:
             self._thoughts.append(thought)
         if refusal := refusal_of(delta):
             self._refusals.append(refusal)
-        self._calls.add(delta.get("tool_calls"))
+        self._calls.add(delta.get("tool_calls") or called_in(delta.get("content")))
         if isinstance(old := delta.get("function_call"), Mapping):
             self._old_calls.add([{"function": old}])
 

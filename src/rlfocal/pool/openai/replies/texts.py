@@ -13,6 +13,7 @@ __all__ = ["refusal_of", "text_of", "thinking_of", "whole_characters"]
 _DEPTH = 4
 _THINKING = ("reasoning_content", "reasoning", "thinking")
 _SAID = frozenset({"text", "output_text", "input_text", ""})
+_KEYS = frozenset({"text", "type", "content", "value"})
 _THOUGHT = frozenset({"thinking", "reasoning", "reasoning.text", "reasoning.summary"})
 
 
@@ -29,8 +30,12 @@ def text_of(content: Any) -> str | None:
         return ""
     if isinstance(content, str):
         return content
-    if isinstance(content, Mapping) and ("text" in content or "type" in content):
-        content = [content]
+    if isinstance(content, int | float) and not isinstance(content, bool):
+        return str(content)
+    if isinstance(content, Mapping):
+        if isinstance(inner := content.get("parts", content.get("content")), list):
+            return text_of(inner)
+        content = [content] if not _KEYS.isdisjoint(content) else None
     return "".join(_said(content)) if isinstance(content, list) else None
 
 
@@ -39,7 +44,7 @@ def _said(parts: list[Any]) -> Iterator[str]:
         if isinstance(part, str):
             yield part
         elif isinstance(part, Mapping) and str(part.get("type") or "") in _SAID:
-            yield _inner(part.get("text"))
+            yield _inner(part.get("text")) or _inner(part.get("content", part.get("value")))
 
 
 def _inner(found: Any, depth: int = _DEPTH) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
 from rlfocal.pool.openai.replies.bounds import Bounds
-from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of
+from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of, is_argument
 from rlfocal.pool.openai.replies.errors import complaint_in, error_for
 from rlfocal.pool.openai.replies.events import loads
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
@@ -42,6 +42,8 @@ _BROKEN = frozenset({
     "network_error", "timeout", "internal_error", "server_error", "engine_error", "error_limit",
     "malformed_function_call", "unexpected_tool_call", "overloaded",
 })  # fmt: skip
+_HELD_BACK_PARTS = ("filter", "moderat", "safety", "prohibited", "blocked", "guardrail", "toxic")
+_BROKEN_PARTS = ("cancel", "abort", "error", "overload")
 """All other words for how a reply ended are taken for an end like any other."""
 
 
@@ -98,6 +100,8 @@ def read_object(
     _check_length(text, calls, request, asked)
     logprobs = first_logprobs(logprobs_in(choice)) if request.n_logprobs else None
     finish = _finish(choice, asked, calls=bool(calls))
+    if finish != "length":
+        _check_arguments(calls, asked)
     if not (text.strip() or calls or logprobs):
         raise _empty(choice, message, finish, asked)
     usage = read_usage(merged(usages_of(found)), has_output=bool(text.strip() or calls))
@@ -129,12 +133,29 @@ def unwrapped(found: Any) -> Any:
 
 
 def choice_of(found: Any) -> dict[str, Any] | None:
-    """The choice that was asked for: the one with index 0, or the first without an index."""
+    """The choice that was asked for: the one with index 0, or the first without an index.
+
+    Some servers put the text into one choice and the calls into another of the same index: what
+    the first lacks is taken from the others.
+    """
     choices = found.get("choices") if isinstance(found, dict) else None
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and index_of(choice) == 0:
-            return choice
-    return None
+    same = [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+    same = [c for c in same if index_of(c) == 0]
+    if len(same) <= 1:
+        return same[0] if same else None
+    joined = dict(same[0])
+    for other in same[1:8]:
+        for name, value in other.items():
+            if name in ("message", "delta") and isinstance(value, dict):
+                mine = joined.get(name)
+                joined[name] = _filled(mine, value) if isinstance(mine, dict) else value
+            elif not joined.get(name):
+                joined[name] = value
+    return joined
+
+
+def _filled(message: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    return {**message, **{name: v for name, v in other.items() if v and not message.get(name)}}
 
 
 def only_choice(found: Any, number: int | None = None) -> dict[str, Any] | None:
@@ -157,7 +178,15 @@ def index_of(choice: Mapping[str, Any]) -> int:
 def is_failed(finish: Any) -> bool:
     """Whether a reply ended because something broke, or was held back."""
     word = str(finish).strip().lower()
-    return word in _BROKEN or word in _HELD_BACK
+    return _is_broken(word) or _is_held_back(word)
+
+
+def _is_broken(word: str) -> bool:
+    return word in _BROKEN or any(part in word for part in _BROKEN_PARTS)
+
+
+def _is_held_back(word: str) -> bool:
+    return word in _HELD_BACK or any(part in word for part in _HELD_BACK_PARTS)
 
 
 def _is_whole(choice: Mapping[str, Any]) -> bool:
@@ -196,8 +225,13 @@ def _is_filtered_prompt(found: Mapping[str, Any]) -> bool:
 def _message(choice: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("message", "delta"):
         if isinstance(found := choice.get(name), dict):
-            return found
+            beside = choice.get("tool_calls")
+            return {**found, "tool_calls": beside} if beside and _has_no_calls(found) else found
     return {}
+
+
+def _has_no_calls(message: Mapping[str, Any]) -> bool:
+    return not message.get("tool_calls")
 
 
 def _text(choice: Mapping[str, Any], message: Mapping[str, Any], api: Api, asked: _Asked) -> str:
@@ -226,12 +260,23 @@ def _check_length(
         raise bounds.error(asked.where)
 
 
+def _check_arguments(calls: tuple[dict[str, Any], ...], asked: _Asked) -> None:
+    """Arguments that are no JSON cannot be used, and may be of two calls made one."""
+    for call in calls:
+        if not is_argument(call["function"]["arguments"]):
+            raise asked.error(
+                f"it calls '{asked.show(call['function']['name'])}' with arguments that are no "
+                "JSON; ask again, or use another model",
+                Failure.MALFORMED,
+            )
+
+
 def _finish(choice: Mapping[str, Any], asked: _Asked, *, calls: bool) -> Finish:
     found = choice.get("finish_reason", choice.get("stop_reason"))
     word = found.strip().lower() if isinstance(found, str) else ""
-    if word in _HELD_BACK:
+    if _is_held_back(word):
         raise filtered_error(asked.where, None)
-    if word in _BROKEN:
+    if _is_broken(word):
         raise in_place_error(
             asked.where, Failure.SERVER_ERROR, detail=f"finish_reason '{asked.show(word)}'"
         )
