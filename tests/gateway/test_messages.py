@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -13,8 +13,9 @@ from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.dialects.messages import Messages
+from rlfocal.gateway.wire.dialects.messages import Messages, _calls
 from rlfocal.gateway.wire.dialects.messages_body import translated
+from rlfocal.gateway.wire.replies import Completion
 
 Serve = Callable[..., Any]
 TOOL: Any = {
@@ -126,15 +127,23 @@ def test_bodies_become_those_of_chat_completions(body: Any, made: Any) -> None:
         ({"messages": None}, "missing_parameter", "messages"),
         ({"messages": "hi"}, "invalid_value", "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "invalid_value", "messages.0.role"),
-        ({"messages": [user([{"type": "search_result"}])]}, "unsupported_parameter",
+        ({"messages": [user([{"type": "hologram"}])]}, "unsupported_parameter",
          "messages.0.content.0.type"),
         ({"messages": [user([{"type": "text"}])]}, "missing_parameter",
          "messages.0.content.0.text"),
         ({"messages": [user([{"type": "document", "source": {"type": "base64"}}])]},
          "unsupported_parameter", "messages.0.content.0.source"),
         ({"max_tokens": 0}, "invalid_value", "max_tokens"),
-        ({"tools": [{"type": "web_search_20250305", "name": "w"}]}, "unsupported_parameter",
+        ({"tools": [{"type": "mcp_toolset", "mcp_server_name": "x"}]}, "unsupported_parameter",
          "tools.0.type"),
+        ({"tools": [{"type": "web_search_20250305", "name": "w"}],
+          "tool_choice": {"type": "tool", "name": "w"}}, "unsupported_parameter",
+         "tool_choice.name"),
+        ({"tools": [{"type": "web_search_20250305", "name": "w"}],
+          "tool_choice": {"type": "any"}}, "missing_parameter", "tools"),
+        ({"messages": [user([{"type": "document", "source": {
+            "type": "base64", "media_type": "text/plain", "data": "/w=="}}])]},
+         "invalid_value", "messages.0.content.0.source.data"),
         ({"tools": [{"name": "w"}]}, "invalid_value", "tools.0.input_schema"),
         ({"tools": [TOOL], "tool_choice": {"type": "some"}}, "invalid_value", "tool_choice.type"),
         ({"mcp_servers": [{"url": "https://x.example"}]}, "unsupported_parameter", "mcp_servers"),
@@ -156,6 +165,75 @@ def test_what_has_no_effect_is_told() -> None:
     }  # fmt: skip
     chat, _ = Messages().read(given, ["plain"], SETTINGS)
     assert set(chat.ignored) >= {"thinking", "metadata", "stop_sequences"}
+
+
+def test_what_is_anthropics_own_is_left_out_and_told() -> None:
+    given = {
+        "model": "plain", "max_tokens": 9, "tools": [
+            TOOL, {"type": "web_search_20250305", "name": "web_search", "max_uses": 8},
+            {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
+            {"type": "a_tool_of_2030", "name": "x"},
+        ],
+        "messages": [
+            user("hi"),
+            {"role": "assistant", "content": [
+                {"type": "compaction", "content": "In short: 7. "}, text("I look."),
+                {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "x"}},
+                {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},
+                {"type": "mcp_tool_use", "id": "m", "name": "x", "input": {}, "server_name": "y"},
+                {"type": "mcp_tool_result", "tool_use_id": "m", "content": []},
+            ]},
+            user([text("And?"), {"type": "container_upload", "file_id": "f"}]),
+        ],
+    }  # fmt: skip
+    made = translated(given)
+    assert [one["function"]["name"] for one in made.body["tools"]] == ["add"]
+    assert [turn["content"] for turn in made.body["messages"]] == [
+        "hi", "In short: 7. I look.", [text("And?")],
+    ]  # fmt: skip
+    chat, _ = Messages().read(given, ["plain"], SETTINGS)
+    assert set(chat.ignored) >= {
+        "tools[].web_search_20250305", "tools[].text_editor_20250728", "tools[].a_tool_of_2030",
+        "messages.server_tool_use", "messages.web_search_tool_result", "messages.mcp_tool_use",
+        "messages.mcp_tool_result", "messages.container_upload",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("block", "pieces"),
+    [
+        ({"type": "tool_reference", "tool_name": "add"}, ["add"]),
+        (
+            {"type": "search_result", "source": "https://x.example", "title": "Sums",
+             "content": [text("3 + 4 = 7")], "citations": {"enabled": True}},
+            ["Sums\nhttps://x.example\n\n", "3 + 4 = 7"],
+        ),
+        ({"type": "document", "title": "A", "context": "B", "source": {
+            "type": "text", "media_type": "text/plain", "data": "C"}}, ["A\nB\n\n", "C"]),
+        ({"type": "document", "source": {"type": "content", "content": "C"}}, ["C"]),
+        ({"type": "document", "source": {"type": "content", "content": [text("C"), text("D")]}},
+         ["C", "D"]),
+        ({"type": "document", "source": {
+            "type": "base64", "media_type": "text/plain", "data": "w6Q="}}, ["ä"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("in_result", [False, True])
+def test_what_is_there_to_be_read_becomes_text(
+    block: Any, pieces: list[str], in_result: bool
+) -> None:
+    if in_result:
+        block = {"type": "tool_result", "tool_use_id": "c", "content": [block]}
+    (turn,) = translated({"max_tokens": 9, "messages": [user([block])]}).body["messages"]
+    assert turn["content"] == list(map(text, pieces))
+    assert turn["role"] == ("tool" if in_result else "user")
+
+
+@pytest.mark.parametrize("given", [None, "", {}])
+def test_a_call_without_input(given: Any) -> None:
+    block = {"type": "tool_use", "id": "c", "name": "add", "input": given}
+    body = {"max_tokens": 9, "messages": [{"role": "assistant", "content": [block]}]}
+    (turn,) = translated(body).body["messages"]
+    assert turn["tool_calls"][0]["function"]["arguments"] == "{}"
 
 
 # Replies -----------------------------------------------------------------------------------------
@@ -260,20 +338,66 @@ def test_a_stream_that_breaks_ends_with_an_error(serve: Serve) -> None:
     assert "plain" in last["error"]["message"]
 
 
+class Told(NamedTuple):
+    status: int
+    message: dict[str, Any]
+    """Its input as a client puts it together, or an error."""
+
+
+def told(reply: httpx2.Response, *, streamed: bool) -> Told:
+    if not streamed or reply.status_code != 200:
+        return Told(reply.status_code, reply.json())
+    blocks: list[dict[str, Any]] = []
+    for event in events_of(reply.text):
+        if event["type"] == "error":
+            return Told(502, event)
+        if event["type"] == "content_block_start":
+            blocks.append({**event["content_block"], "json": ""})
+        elif event["type"] == "content_block_delta":
+            blocks[-1]["json"] += event["delta"].get("partial_json", "")
+        elif event["type"] == "message_delta":
+            reason = event["delta"]["stop_reason"]
+    for block in blocks:
+        if block["type"] == "tool_use":
+            block["input"] = json.loads(block["json"], parse_constant=pytest.fail)
+    return Told(200, {"content": blocks, "stop_reason": reason})
+
+
+def calling(arguments: str | None) -> dict[str, Any]:
+    return CALL | {"function": {"name": "add", "arguments": arguments}}
+
+
+def test_a_call_at_which_a_reply_was_cut_is_none() -> None:
+    calls = (calling("{}"), calling('{"a": '))
+    assert [given for _, given in _calls(Completion("", "length", calls))] == [{}]
+    with pytest.raises(ApiError):
+        _calls(Completion("", "tool_calls", calls))
+    with pytest.raises(ApiError):
+        _calls(Completion("", "length", calls[::-1]))
+
+
 @pytest.mark.parametrize("streamed", [False, True])
-def test_arguments_that_are_no_object_are_an_error(serve: Serve, streamed: bool) -> None:
-    broken = CALL | {"function": {"name": "add", "arguments": '{"a": '}}
+def test_arguments_are_an_object_or_an_error(serve: Serve, streamed: bool) -> None:
+    cases: list[tuple[str, Any]] = [
+        ('{"a": ', None), ('{"a": NaN}', None), ('{"a": -Infinity}', None), ('{"a": 1e999}', None),
+        ("3", None), ("[1]", None), ('{"a":' * 200 + "1" + "}" * 200, None),
+        ("", {}), ("null", {}), (" {} ", {}), ('{"a": 1.5}', {"a": 1.5}),
+    ]  # fmt: skip
+    said = [calling(given) for given, _ in cases]
     with (
-        SpyUpstream(lambda _: Reply(tool_calls=[broken])) as spy,
+        SpyUpstream(lambda _: Reply(tool_calls=said[:1])) as spy,
         serve(edit=aimed_at(spy.base_url)) as (served, _),
     ):
-        reply = asked(served, tools=[TOOL], stream=streamed)
-        if streamed:
-            told = events_of(reply.text)[-1]
-        else:
-            assert reply.headers["x-should-retry"] == "false"
-            told = reply.json()
-    assert told["type"] == "error"
+        for given, wanted in cases:
+            said[0] = calling(given)
+            reply = asked(served, tools=[TOOL], stream=streamed)
+            found = told(reply, streamed=streamed)
+            if wanted is None:
+                assert (found.status, found.message["type"]) == (502, "error"), given
+                if not streamed:
+                    assert reply.headers["x-should-retry"] == "false"
+            else:
+                assert found.message["content"][-1]["input"] == wanted, given
 
 
 # Anthropic's client ------------------------------------------------------------------------------

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
 from rlfocal.gateway.wire.dialects.messages_body import translated
+from rlfocal.gateway.wire.fields import is_shallow
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.pool.asking.passed_back import EXTRA
@@ -61,11 +63,12 @@ class _Writer:
 
     def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
         content: list[dict[str, Any]] = []
+        calls = _calls(done)
         # A reply without anything is an empty text: clients look for one.
-        if done.text or not done.tool_calls:
+        if done.text or not calls:
             content.append({"type": "text", "text": done.text})
-        for call in done.tool_calls:
-            content.append(_block(call) | {"input": _input(call)})
+        for call, given in calls:
+            content.append(_block(call) | {"input": given})
         return _message(shape, content) | {
             "stop_reason": _stop(done),
             "usage": _usage(shape),
@@ -86,17 +89,16 @@ class _Writer:
         return named_event({"type": "ping"})
 
     def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
-        for call in done.tool_calls:
-            _input(call)  # before anything of it is told
-        if (done.text and not done.streamed) or not (self._is_open or done.tool_calls):
+        calls = _calls(done)  # before anything of them is told
+        if (done.text and not done.streamed) or not (self._is_open or calls):
             yield self.piece(done.text, shape)
         k = 0
         if self._is_open:
             yield _stop_block(0)
             k = 1
-        for call in done.tool_calls:
+        for call, _ in calls:
             yield _start(k, _block(call) | {"input": {}})
-            arguments = call["function"].get("arguments") or "{}"
+            arguments = _arguments(call)
             yield _delta(k, {"type": "input_json_delta", "partial_json": arguments})
             yield _stop_block(k)
             k += 1
@@ -141,18 +143,47 @@ def _block(call: Mapping[str, Any]) -> dict[str, Any]:
     return block | {name: call[name] for name in (EXTRA,) if call.get(name)}
 
 
-def _input(call: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        found = json.loads(call["function"].get("arguments") or "{}")
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+def _calls(done: Completion) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
+    """Calls and what they are called with; one at which a reply was cut is no call yet.
+
+    Raises:
+        ApiError: that of one is no JSON object, which a client could not read.
+    """
+    found = [(call, _input(call)) for call in done.tool_calls]
+    if done.finish == "length" and found and found[-1][1] is None:
+        del found[-1]
+    read = [(call, given) for call, given in found if given is not None]
+    if len(read) < len(found):
         raise ApiError(
             502, "tool_arguments_unreadable",
             "a member called a tool with arguments that are no JSON object; ask again, or "
             "another member",
         )  # fmt: skip
-    return found
+    return read
+
+
+def _input(call: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a tool is called with; None where it cannot be read, or not be written again."""
+    try:
+        found = json.loads(_arguments(call), parse_constant=_no_json, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and is_shallow(found) else None
+
+
+def _arguments(call: Mapping[str, Any]) -> str:
+    given = (call["function"].get("arguments") or "").strip()
+    # Some models write that for a tool without arguments.
+    return given if given not in ("", "null") else "{}"
+
+
+def _no_json(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_json("an endless number")
 
 
 def _start(k: int, block: Mapping[str, Any]) -> bytes:

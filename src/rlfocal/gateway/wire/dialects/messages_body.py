@@ -1,12 +1,16 @@
 """The body of /v1/messages (Anthropic's), read as that of a chat completion.
 
 A user's message may hold results of tools beside a text; they become messages of their own, before
-it. Thinking is dropped and told: another model could not use it.
+it. Thinking is dropped and told: another model could not use it. So are tools that Anthropic
+defines, and what they left in a conversation; what is there to be read becomes text.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +37,10 @@ _READ = {
     "system", "messages", "max_tokens", "stop_sequences", "tools", "tool_choice", "output_config",
     "output_format", *_IGNORED, *_REFUSED,
 }  # fmt: skip
+_DROPPED = re.compile(
+    r"thinking|redacted_thinking|server_tool_use|mcp_tool_use|\w+_tool_result|container_upload"
+)
+"""Blocks of what Anthropic's servers do, and of what another model thought."""
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 Piece = dict[str, Any]
 
@@ -95,23 +103,36 @@ def _read_assistant(made: Translation, content: list[Any], path: str) -> None:
         kind = kind_of(block)
         if kind == "text":
             texts.append(text_in(block, "text", where))
+        elif kind == "compaction":  # what was said before, in short
+            texts.append(_optional(block, "content"))
         elif kind == "tool_use":
-            given = json.dumps(mapped(block.get("input"), f"{where}.input"), ensure_ascii=False)
-            function = {"name": text_in(block, "name", where), "arguments": given}
-            call: Piece = {
-                "id": text_in(block, "id", where), "type": "function", "function": function,
-            }  # fmt: skip
-            if block.get(EXTRA) is not None:  # what the member that called wants to see again
-                call[EXTRA] = block[EXTRA]
-            calls.append(call)
-        elif kind in ("thinking", "redacted_thinking"):
-            made.ignore("messages.thinking")
+            calls.append(_call(block, where))
+        elif _DROPPED.fullmatch(kind):
+            made.ignore(_told(kind))
         else:
             raise _unread(kind, where)
     message: Piece = {"role": "assistant", "content": "".join(texts)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
     made.turn(message, path)
+
+
+def _told(kind: str) -> str:
+    return "messages.thinking" if kind.endswith("thinking") else f"messages.{kind}"
+
+
+def _call(block: Mapping[str, Any], path: str) -> Piece:
+    given = block.get("input")
+    given = {} if given in (None, "") else mapped(given, f"{path}.input")
+    try:
+        arguments = json.dumps(given, ensure_ascii=False)
+    except RecursionError:
+        raise mistake(f"{path}.input", "is nested too deeply") from None
+    function = {"name": text_in(block, "name", path), "arguments": arguments}
+    call: Piece = {"id": text_in(block, "id", path), "type": "function", "function": function}
+    if block.get(EXTRA) is not None:  # what the member that called wants to see again
+        call[EXTRA] = block[EXTRA]
+    return call
 
 
 def _read_user(made: Translation, content: list[Any], path: str) -> None:
@@ -124,7 +145,7 @@ def _read_user(made: Translation, content: list[Any], path: str) -> None:
             made.turn(_result(made, block, where), where)
             n_results += 1
         else:
-            pieces.append(_piece(block, where))
+            pieces += _pieces(made, block, where)
     if pieces or not n_results:
         made.turn({"role": "user", "content": pieces}, path)
 
@@ -135,8 +156,9 @@ def _result(made: Translation, block: Mapping[str, Any], path: str) -> Piece:
     if not isinstance(content, str):
         where = f"{path}.content"
         content = [
-            _piece(mapped(one, f"{where}.{k}"), f"{where}.{k}")
+            piece
             for k, one in enumerate(listed(content, where))
+            for piece in _pieces(made, mapped(one, f"{where}.{k}"), f"{where}.{k}")
         ]
     if block.get("is_error"):  # its text says so, too
         made.ignore("messages.tool_result.is_error")
@@ -155,25 +177,83 @@ def _texts(given: Any, path: str) -> str | list[Piece]:
     return pieces
 
 
-def _piece(block: Mapping[str, Any], path: str) -> Piece:
+def _pieces(made: Translation, block: Mapping[str, Any], path: str) -> list[Piece]:
+    """What a block holds, as texts and images; nothing where it is dropped."""
     kind = kind_of(block)
     if kind == "text":
-        return {"type": "text", "text": text_in(block, "text", path)}
-    if kind not in ("image", "document"):
-        raise _unread(kind, path)
-    source = mapped(block.get("source"), f"{path}.source")
-    found = kind_of(source)
-    where = f"{path}.source"
+        return [_text(text_in(block, "text", path))]
+    if kind == "image":
+        return [_image(mapped(block.get("source"), f"{path}.source"), f"{path}.source")]
     if kind == "document":
-        if found == "text":
-            return {"type": "text", "text": text_in(source, "data", where)}
-        raise unsupported(where, "documents are read as texts alone; send its text")
+        return _document(made, block, path)
+    if kind == "search_result":
+        return _entitled(block, "title", "source") + _read(made, block.get("content"), path)
+    if kind == "tool_reference":  # a tool that was looked for and found
+        return [_text(text_in(block, "tool_name", path))]
+    if _DROPPED.fullmatch(kind):
+        made.ignore(_told(kind))
+        return []
+    raise _unread(kind, path)
+
+
+def _read(made: Translation, content: Any, path: str) -> list[Piece]:
+    """The content of a block that holds blocks."""
+    where = f"{path}.content"
+    if isinstance(content, str):
+        return [_text(content)]
+    pieces = []
+    for k, one in enumerate(listed(content, where)):
+        inner = mapped(one, f"{where}.{k}")
+        if kind_of(inner) not in ("text", "image"):
+            raise _unread(kind_of(inner), f"{where}.{k}", "texts and images")
+        pieces += _pieces(made, inner, f"{where}.{k}")
+    return pieces
+
+
+def _document(made: Translation, block: Mapping[str, Any], path: str) -> list[Piece]:
+    where = f"{path}.source"
+    source = mapped(block.get("source"), where)
+    head = _entitled(block, "title", "context")
+    kind = kind_of(source)
+    if kind == "text":
+        return [*head, _text(text_in(source, "data", where))]
+    if kind == "content":
+        return [*head, *_read(made, source.get("content"), where)]
+    if kind == "base64" and _optional(source, "media_type").startswith("text/"):
+        return [*head, _text(_decoded(text_in(source, "data", where), where))]
+    raise unsupported(where, "documents are read as texts alone; send its text")
+
+
+def _decoded(data: str, path: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        raise mistake(f"{path}.data", "should be a text in UTF-8, in base64") from None
+
+
+def _entitled(block: Mapping[str, Any], *names: str) -> list[Piece]:
+    """What stands above a block's text: that is part of what it says."""
+    head = "\n".join(filter(None, (_optional(block, name) for name in names)))
+    return [_text(f"{head}\n\n")] if head else []
+
+
+def _optional(block: Mapping[str, Any], name: str) -> str:
+    found = block.get(name)
+    return found if isinstance(found, str) else ""
+
+
+def _text(said: str) -> Piece:
+    return {"type": "text", "text": said}
+
+
+def _image(source: Mapping[str, Any], path: str) -> Piece:
+    found = kind_of(source)
     if found == "url":
-        url = text_in(source, "url", where)
+        url = text_in(source, "url", path)
     elif found == "base64":
-        url = f"data:{text_in(source, 'media_type', where)};base64,{text_in(source, 'data', where)}"
+        url = f"data:{text_in(source, 'media_type', path)};base64,{text_in(source, 'data', path)}"
     else:
-        raise unsupported(f"{where}.type", "should be base64 or url: no files are stored")
+        raise unsupported(f"{path}.type", "should be base64 or url: no files are stored")
     return {"type": "image_url", "image_url": {"url": url}}
 
 
@@ -200,17 +280,25 @@ def _read_format(made: Translation, found: Mapping[str, Any]) -> None:
 
 
 def _read_tools(made: Translation, found: Mapping[str, Any]) -> None:
-    tools = []
+    tools: list[Piece] = []
+    left_out: list[Any] = []
     given = found.get("tools")
     for k, one in enumerate(listed([] if given is None else given, "tools")):
         path = f"tools.{k}"
         tool = mapped(one, path)
-        if tool.get("type") not in (None, "custom"):
+        kind = kind_of(tool)
+        if kind.startswith("mcp") and tool.get("type") is not None:
             raise unsupported(
                 f"{path}.type",
-                f"tools of type '{kind_of(tool)}' are Anthropic's own; only tools with an "
-                "input_schema are passed on",
+                "the gateway connects to no servers that a request names; leave it out",
             )
+        if tool.get("type") not in (None, "custom"):
+            if kind == "?":
+                raise mistake(f"{path}.type", "should be custom")
+            # Anthropic's own: of those no other model knows what they are called with.
+            made.ignore(f"tools[].{kind}")
+            left_out.append(tool.get("name"))
+            continue
         function = {
             "name": text_in(tool, "name", path),
             "parameters": mapped(tool.get("input_schema"), f"{path}.input_schema"),
@@ -219,11 +307,14 @@ def _read_tools(made: Translation, found: Mapping[str, Any]) -> None:
             if tool.get(name) is not None:
                 function[name] = tool[name]
         tools.append({"type": "function", "function": function})
-    if not tools:
-        return
-    made.put("tools", tools, "tools")
-    if found.get("tool_choice") is not None:
-        _read_choice(made, mapped(found["tool_choice"], "tool_choice"))
+    choice = found.get("tool_choice")
+    choice = {} if choice is None else mapped(choice, "tool_choice")
+    if choice.get("name") is not None and choice["name"] in left_out:
+        raise unsupported("tool_choice.name", "a tool of Anthropic's own, which is not passed on")
+    if tools:
+        made.put("tools", tools, "tools")
+    if choice and (tools or kind_of(choice) not in ("auto", "none")):
+        _read_choice(made, choice)
 
 
 def _read_choice(made: Translation, choice: Mapping[str, Any]) -> None:
