@@ -284,3 +284,21 @@ def test_only_what_is_known_to_cost_nothing_is_within_a_price(
     name: str, value: Any, is_cheap: bool
 ) -> None:
     assert is_within_price(name, value) == is_cheap
+
+
+@pytest.mark.parametrize("value", ["http://x", {"a": ["WSS://x/y"]}, [" https://10.0.0.1"]])
+def test_an_address_is_passed_on_under_no_name(value: Any) -> None:
+    told = Told()
+    assert sort_out({"notify": value}, ChatBody.model_fields, told, by_name=True) == {}
+    assert told.names == ("notify",)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
+    found = {"guided_json": schema, "min_tokens": 3, "documents": ["see https://x"]}
+    assert sort_out(found, ChatBody.model_fields, told, by_name=True) == found
+
+
+def test_very_many_names_are_not_looked_at() -> None:
+    told = Told()
+    many = {f"f{k}": k for k in range(60_000)}
+    for name in ("zz", "guided_json"):
+        assert sort_out({name: many}, ChatBody.model_fields, told, by_name=True) == {}
+    assert told.names == ("zz", "guided_json")

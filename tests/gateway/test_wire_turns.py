@@ -179,3 +179,11 @@ def test_stops_and_names_of_any_usual_length() -> None:
     assert found.sampling["temperature"] == 0
     assert found.query.extra == {"user": "5", "safety_identifier": "u" * 300}
     assert sent(found)[0]["name"] == "n" * 300
+
+
+def test_ids_that_are_numbers_and_arguments_that_are_a_list() -> None:
+    call = {"id": 1, "function": {"name": "add", "arguments": [3, 4]}}
+    called = {"role": "assistant", "tool_calls": [call]}
+    found = sent(read(USER, called, {"role": "tool", "tool_call_id": 1, "content": "7"}))
+    assert found[1]["tool_calls"][0]["id"] == found[2]["tool_call_id"] == "1"
+    assert found[1]["tool_calls"][0]["function"]["arguments"] == "[3, 4]"

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Tag
 
-from rlfocal.gateway.wire.turns import Lenient, Named, Object, Short, Some, Text, Turn, kinds
+from rlfocal.gateway.wire.turns import Id, Lenient, Named, Object, Short, Some, Text, Turn, kinds
 
 __all__ = [
     "NO_PLACE",
@@ -49,13 +49,8 @@ def _stops(value: Any) -> Any:
     return [one for one in value if one not in (None, "")] if isinstance(value, list) else value
 
 
-def _name(value: Any) -> Any:
-    return str(value) if type(value) is int and abs(value) < 10**18 else value
-
-
 Count = Annotated[int | None, BeforeValidator(_whole)]
 Real = Annotated[float | None, BeforeValidator(_real)]
-Label = Annotated[str, Field(max_length=16_384)]
 Stop = Annotated[str, Field(max_length=_LONGEST_STOP)]
 
 
@@ -82,7 +77,7 @@ class Extension(BaseModel):
     """What an open question is answered with; null for what the checkpoint was trained on."""
     max_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """No call is made that could bring the cost over it."""
-    deadline_ms: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    deadline_ms: Annotated[Count, Field(ge=1, lt=2**31)] = None
     """For the whole request."""
     explain: bool = False
     """Whether the reply holds the trace."""
@@ -128,9 +123,9 @@ class ChatBody(Lenient):
     service_tier: Short | None = None
     store: bool | None = None
     metadata: Object | None = None
-    user: Annotated[Label | None, BeforeValidator(_name)] = None
-    safety_identifier: Label | None = None
-    prompt_cache_key: Label | None = None
+    user: Id | None = None
+    safety_identifier: Id | None = None
+    prompt_cache_key: Id | None = None
     prompt_cache_retention: Short | None = None
     audio: Object | None = None
     rlfocal: Extension | None = None

@@ -26,6 +26,7 @@ from rlfocal.gateway.wire.names import (
 __all__ = [
     "Told",
     "has_bad_name",
+    "has_many_names",
     "is_shallow",
     "is_within_price",
     "names_a_server",
@@ -40,6 +41,8 @@ _MOST_TOLD, _LONGEST = 64, 64
 _MOST_UNKNOWN = 64
 """Fields beside the known ones that an object may have."""
 _MOST_DEPTH = 64
+_MOST_NAMES = 2000
+"""Different ones, in a value that is passed on."""
 _NEARLY = 5
 """Letters from which on a name that differs in a letter or two is a slip of the pen."""
 
@@ -97,6 +100,8 @@ _REMEDIES: Mapping[str, str] = {
 }
 """What would change the question itself, and which place is read instead."""
 _LABEL = re.compile(r"[\w.-]{0,128}\Z", re.ASCII)
+_ADDRESS = re.compile(r"\s*[a-z][a-z0-9+.-]{1,15}://\S", re.IGNORECASE)
+"""A server, whatever its field is called."""
 _LABELS = _set("id type label version")
 
 
@@ -211,8 +216,12 @@ def _may_pass(name: str, value: Any) -> bool:
         return False
     if says_how_long(name) or names_a_server(name) or words & _ABOUT or words & {"model", "models"}:
         return False
+    if has_many_names(value):
+        return False
     if joined(name) in _SCHEMAS or joined(name) == "chattemplatekwargs":
         return True
+    if any(isinstance(one, str) and _ADDRESS.match(one) for one in _values(value)):
+        return False
     is_thought = bool(words & set(_OF_THOUGHTS))
     for inner, what in _pairs(value):
         if words_of(inner) & _ABOUT or joined(inner) in _INNARDS:
@@ -224,19 +233,35 @@ def _may_pass(name: str, value: Any) -> bool:
     return True
 
 
+def has_many_names(value: Any) -> bool:
+    """Whether something has more names than could be looked at while others wait."""
+    return len({name for name, _ in _pairs(value)}) > _MOST_NAMES
+
+
+def _values(value: Any) -> Iterator[Any]:
+    for level in _levels(value):
+        yield from level
+
+
 def refuse_inner(name: str, value: Any) -> None:
     """Refuse a field in which, at any depth, another names a server, a key or a model.
 
     Raises:
-        ApiError: 400, naming both.
+        ApiError: 400, naming both; or there are too many to look at them.
     """
+    if has_many_names(value):
+        raise ApiError(
+            400, "too_many_fields",
+            f"'{name[:_LONGEST]}' has more than {_MOST_NAMES} names in it; leave it out",
+            param=name[: 2 * _LONGEST],
+        )  # fmt: skip
     if (inner := _bad_name(value)) is not None:
         raise unknown_field(f"{name}...{inner}", _POOLS)
 
 
 def has_bad_name(value: Any) -> bool:
-    """Whether something names a server, a key or another model at any depth."""
-    return _bad_name(value) is not None
+    """Whether something may name a server, a key or another model at any depth."""
+    return has_many_names(value) or _bad_name(value) is not None
 
 
 def _bad_name(value: Any) -> str | None:
@@ -257,7 +282,7 @@ def is_within_price(name: str, value: Any) -> bool:
 
 def _is_nearly(name: str, known: Collection[str]) -> bool:
     """Whether a name is a known one with a letter or two wrong."""
-    if len(name) < _NEARLY + 1 or len(name) > _LONGEST:
+    if len(name) < _NEARLY + 1 or len(name) > _LONGEST or costs_no_more(name):
         return False
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     if not found:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -27,6 +28,7 @@ __all__ = [
     "TEXTS",
     "THOUGHTS",
     "CalledFunction",
+    "Id",
     "Lenient",
     "Named",
     "Object",
@@ -41,8 +43,14 @@ __all__ = [
 
 _T = TypeVar("_T")
 Short = Annotated[str, Field(max_length=256)]
-Id = Annotated[str, Field(max_length=16_384)]
-"""Some clients keep a model's signature in the name of a call."""
+
+
+def _written(value: Any) -> Any:
+    return str(value) if type(value) is int and abs(value) < 10**18 else value
+
+
+Id = Annotated[str, BeforeValidator(_written), Field(max_length=16_384)]
+"""A number may be one, too. Some clients keep a model's signature in the name of a call."""
 Some = Annotated[list[_T], Field(fail_fast=True)]
 """A list of which the first mistake is told: half a million of them would take seconds to tell."""
 Object = dict[str, Any]
@@ -110,6 +118,14 @@ class CalledFunction(Lenient):
     )
     parsed_arguments: Any = None
     """As OpenAI's client reads them; not passed on."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual(cls, found: Any) -> Any:
+        given = found.get("arguments") if isinstance(found, dict) else None
+        if isinstance(given, list) and is_shallow(given):
+            return {**found, "arguments": json.dumps(given, ensure_ascii=False)}
+        return found
 
 
 class ToolCall(Lenient):

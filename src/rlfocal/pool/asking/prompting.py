@@ -134,6 +134,9 @@ def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
             if body is not None:
                 parts.append(body)
             body = _put(member, Question(turn.content))
+        elif turn.role == "system":  # nobody's reply, where it stands after what the user says
+            parts += [turn.content] if body is None else [body, turn.content]
+            body = None
         else:
             parts.append(turn.content if body is None else _joined(body, turn.content))
             body = None
