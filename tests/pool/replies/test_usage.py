@@ -35,6 +35,39 @@ def counts(**usage: Any) -> tuple[int | None, int | None]:
             (12, 302),
         ),
         ({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 3}, (10, 5)),
+        # Thinking counted apart, and left out of the total as well.
+        ({"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14,
+          "reasoning_tokens": 300}, (12, 302)),
+        ({"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 14,
+          "completion_tokens_details": {"reasoning_tokens": 300}}, (12, 302)),
+        # What Anthropic reads from its cache and writes to it is no part of its input.
+        ({"input_tokens": 10, "cache_read_input_tokens": 200,
+          "cache_creation_input_tokens": 100, "output_tokens": 5}, (310, 5)),
+        ({"input_tokens": 10, "cache_read_input_tokens": 200, "output_tokens": 5,
+          "total_tokens": 15}, (210, 5)),
+        ({"input_tokens": 10, "cache_read_input_tokens": 200, "output_tokens": 5,
+          "total_tokens": 215}, (210, 5)),
+        ({"input_tokens": 210, "cache_read_input_tokens": 200, "output_tokens": 5,
+          "total_tokens": 215}, (210, 5)),
+        ({"input_tokens": 250, "cache_read_input_tokens": 200, "output_tokens": 5}, (450, 5)),
+        ({"input_tokens": 10, "cache_creation": {"ephemeral_5m_input_tokens": 100},
+          "cache_creation_input_tokens": 100, "output_tokens": 5}, (110, 5)),
+        ({"prompt_tokens": 210, "cache_read_input_tokens": 200, "completion_tokens": 5}, (210, 5)),
+        ({"input_tokens": 210, "input_tokens_details": {"cached_tokens": 200},
+          "output_tokens": 5}, (210, 5)),
+        # Other servers' names.
+        ({"promptTokens": 10, "completionTokens": 5, "totalTokens": 15}, (10, 5)),
+        ({"inputTokens": 10, "outputTokens": 5, "totalTokens": 15,
+          "cacheReadInputTokens": 0}, (10, 5)),
+        ({"inputTokens": 10, "outputTokens": 5, "totalTokens": 215,
+          "cacheReadInputTokens": 200}, (210, 5)),
+        ({"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}, (10, 5)),
+        ({"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 300,
+          "totalTokenCount": 315}, (10, 305)),
+        ({"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 3}, (10, 8)),
+        ({"prompt_n": 10, "predicted_n": 5, "predicted_ms": 3.5}, (10, 5)),
+        ({"prompt_n": 3, "cache_n": 7, "predicted_n": 5}, (10, 5)),
+        ({"prompt_eval_count": 10, "eval_count": 5}, (10, 5)),
         ({"prompt_tokens": -1, "completion_tokens": 5.5}, (None, None)),
         ({"prompt_tokens": 2**31, "completion_tokens": True}, (None, None)),
         ({}, (None, None)),
@@ -62,6 +95,13 @@ def test_nothing_said_may_take_nothing() -> None:
         ({"cost": 0.5, "is_byok": False, "cost_details": {"upstream_inference_cost": 0.5}}, 0.5),
         ({"cost": 0, "is_byok": True, "cost_details": {"upstream_inference_cost": 0}}, None),
         ({"cost": 0.1, "cost_details": {"upstream_inference_cost": None}}, 0.1),
+        ({"cost": 0.0123, "cost_details": {"upstream_inference_cost": 0.0123}}, 0.0123),
+        ({"cost": 0.0006, "cost_details": {"upstream_inference_cost": 0.0123}}, 0.0123),
+        ({"cost": "1.5e-05"}, 1.5e-05),
+        ({"cost": "2E-7"}, 2e-7),
+        ({"cost": "1e99"}, None),
+        ({"cost": "about 1"}, None),
+        ({"totalCost": 0.5}, 0.5),
         ({"cost": -1}, None),
         ({"cost": 1e9}, None),
         ({"cost": float("nan")}, None),
@@ -77,6 +117,19 @@ def test_it_is_found_in_all_its_places() -> None:
     for found in ({"usage": usage}, {"x_groq": {"usage": usage}}, {"choices": [{"usage": usage}]}):
         assert usages_of(found) == [usage]
     assert usages_of({"usage": [1], "x_groq": 3, "choices": [None]}) == []
+    for found in ({"usage": [usage]}, {"usageMetadata": usage}, {"timings": usage},
+                  {"usage_metadata": usage}, {"x_groq": {"usage": usage}}):  # fmt: skip
+        assert usages_of(found) == [usage]
+    assert usages_of({"meta": {"api_version": 2}, "timings": {}, "usageMetadata": 3}) == []
+    billed = {"billed_units": {"input_tokens": 10, "output_tokens": 5},
+              "tokens": {"input_tokens": 76, "output_tokens": 5}}  # fmt: skip
+    for found in ({"usage": billed}, {"meta": billed}):
+        read = read_usage(merged(usages_of(found)), has_output=True)
+        assert (read.n_prompt, read.n_completion) == (10, 5)
+    both = {"usage": {"prompt_tokens": 10, "completion_tokens": 5},
+            "timings": {"prompt_n": 3, "predicted_n": 5}}  # fmt: skip
+    read = read_usage(merged(usages_of(both)), has_output=True)
+    assert (read.n_prompt, read.n_completion) == (10, 5)
 
 
 def test_what_grows_counts_once_and_never_shrinks() -> None:

@@ -15,7 +15,26 @@ __all__ = ["Usage", "merged", "read_usage", "usages_of"]
 _MOST_TOKENS = 2**31
 """One beyond all reason is no count: no database would take it."""
 _MOST_USD = 1e6
-_COSTS = ("cost", "total_cost", "estimated_cost")
+_FLAGS = re.ASCII | re.IGNORECASE
+_COSTS = ("cost", "totalcost", "estimatedcost")
+# Names in small letters and without lines between the words.
+_PROMPT = (
+    "prompttokens", "inputtokens", "prompttokencount", "inputtokencount", "promptevalcount",
+    "promptn",
+)  # fmt: skip
+_COMPLETION = (
+    "completiontokens", "outputtokens", "candidatestokencount", "outputtokencount", "evalcount",
+    "predictedn",
+)  # fmt: skip
+_COUNTS = frozenset((*_PROMPT, *_COMPLETION))
+_OTHER_PLACES = ("usageMetadata", "usage_metadata", "meta", "timings")
+_TOTAL = ("totaltokens", "totaltokencount")
+_THINKING = ("reasoningtokens", "thinkingtokens", "thoughtstokencount")
+_CACHED = (
+    "cachereadinputtokens", "cachecreationinputtokens", "cachewriteinputtokens", "cachen",
+)  # fmt: skip
+_APART = frozenset({"inputtokens", "promptn"})
+"""Counts of a prompt that leave out what was read from a cache and written to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +56,17 @@ def usages_of(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     choices = found.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
         places.append(choices[0].get("usage"))
-    return [place for place in places if isinstance(place, Mapping) and place]
+    places = [p[0] if isinstance(p, list) and len(p) == 1 else p for p in places]
+    told = [_billed(place) for place in places if isinstance(place, Mapping) and place]
+    others = [found.get(name) for name in _OTHER_PLACES]
+    counts = [_billed(place) for place in others if isinstance(place, Mapping)]
+    return told + [usage for usage in counts if any(_plain(str(n)) in _COUNTS for n in usage)]
+
+
+def _billed(usage: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is billed, where that is told beside what was read."""
+    inner = usage.get("billed_units") or usage.get("tokens")
+    return inner if isinstance(inner, Mapping) else usage
 
 
 def merged(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -71,9 +100,10 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
     >>> read_usage(xai, has_output=True)
     Usage(n_prompt=12, n_completion=319, cost_usd=None)
     """
-    n_prompt = _first(usage, "prompt_tokens", "input_tokens")
-    n_completion = _first(usage, "completion_tokens", "output_tokens")
-    total = _count(usage.get("total_tokens"))
+    usage = {_plain(name): value for name, value in usage.items()}
+    total = _first(usage, *_TOTAL)
+    n_completion = _first(usage, *_COMPLETION)
+    n_prompt = _prompt(usage, n_completion, total)
     if has_output:
         n_prompt, n_completion = n_prompt or None, n_completion or None
     n_thinking = _thinking(usage)
@@ -82,9 +112,25 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
         n_completion = max(n_completion or 0, total - n_prompt) or n_completion
     elif total is not None and n_completion is not None and total > n_completion:
         n_prompt = total - n_completion
-    if total is None and n_completion is not None and n_thinking > n_completion:
+    is_apart = total is None and "thoughtstokencount" in usage
+    if n_completion is not None and (n_thinking > n_completion or is_apart):
         n_completion += n_thinking  # a part is never more than the whole: it is counted apart
     return Usage(n_prompt, n_completion, _cost(usage))
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
+def _prompt(usage: Mapping[str, Any], n_completion: int | None, total: int | None) -> int | None:
+    name = next((n for n in _PROMPT if _count(usage.get(n)) is not None), "")
+    n_prompt = _count(usage.get(name))
+    if n_prompt is None or name not in _APART:
+        return n_prompt
+    n_cached = sum(_count(usage.get(part)) or 0 for part in _CACHED)
+    # Where a total tells that the cache is in there already, it is.
+    is_within = n_cached <= n_prompt and total == n_prompt + (n_completion or 0)
+    return n_prompt if is_within else n_prompt + n_cached
 
 
 def _first(usage: Mapping[str, Any], *names: str) -> int | None:
@@ -101,29 +147,34 @@ def _count(value: Any) -> int | None:
 
 
 def _thinking(usage: Mapping[str, Any]) -> int:
-    found = _count(usage.get("reasoning_tokens")) or 0
-    for name in ("completion_tokens_details", "output_tokens_details"):
+    found = _first(usage, *_THINKING) or 0
+    for name in ("completiontokensdetails", "outputtokensdetails"):
         details = usage.get(name)
         if isinstance(details, Mapping):
-            found = max(found, _count(details.get("reasoning_tokens")) or 0)
+            inner = {_plain(str(key)): value for key, value in details.items()}
+            found = max(found, _first(inner, *_THINKING) or 0)
     return found
 
 
 def _cost(usage: Mapping[str, Any]) -> float | None:
     """Dollars, where a router tells what it charged; what costs nothing is not known."""
     found = next((c for name in _COSTS if (c := _dollars(usage.get(name))) is not None), None)
-    details = usage.get("cost_details")
-    # With a key of one's own, the router charges next to nothing and the provider the rest.
-    if isinstance(details, Mapping) and usage.get("is_byok") is not False:
-        upstream = _dollars(details.get("upstream_inference_cost"))
-        found = found if upstream is None else (found or 0.0) + upstream
+    details = usage.get("costdetails")
+    own = usage.get("isbyok")
+    if isinstance(details, Mapping) and own is not False:
+        upstream = _dollars(details.get("upstream_inference_cost")) or 0.0
+        # With a key of one's own, the router charges next to nothing and the provider the rest;
+        # where nobody says whose key it was, both may have told the same.
+        found = (found or 0.0) + upstream if own else max(found or 0.0, upstream)
     return found or None
 
 
 def _dollars(value: Any) -> float | None:
     if isinstance(value, Mapping):
         value = value.get("total_cost", value.get("total"))
-    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(\.\d{1,18})?", value.strip(), re.ASCII):
+    if isinstance(value, str) and re.fullmatch(
+        r"\d{1,9}(\.\d{1,18})?(e[-+]?\d\d?)?", value.strip(), _FLAGS
+    ):
         value = float(value)
     known = _is_number(value) and 0 <= value < _MOST_USD  # NaN is neither
     return float(value) if known else None
