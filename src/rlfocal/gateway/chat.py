@@ -62,14 +62,18 @@ def answering(dialect: Dialect) -> Handler:
             if is_new:
 
                 async def keep() -> None:
-                    kept = await write_down(record, gateway, dialect, made)
-                    gateway.records.close(key.id, name, keep=kept)
+                    kept = False
+                    try:
+                        kept = await write_down(record, gateway, key, dialect, made)
+                    finally:
+                        gateway.records.close(key.id, name, keep=kept)
 
-                gateway.keep(asyncio.create_task(keep()))
-            return await follow(record, request, is_new=is_new)
+                record.work = asyncio.create_task(keep())
+                gateway.keep(record.work)
+            return await follow(record, request, gateway, key, is_new=is_new)
         with ExitStack() as held:
             # After it: who sends slowly keeps nobody out.
-            held.enter_context(gateway.flight())
+            held.enter_context(gateway.places.hold(key))
             saying = made()
             if chat.stream:
                 return await _streamed(saying, request, held)

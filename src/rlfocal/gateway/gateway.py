@@ -7,8 +7,8 @@ import contextlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from rlfocal.errors import ConfigError, DatabaseError, nearest
 from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.door.bodies import Bodies
 from rlfocal.gateway.door.connections import Connections
+from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.policies import Policies
@@ -97,7 +98,7 @@ class Gateway:
         self.metrics = Metrics(self)
         self.bodies, self.connections = Bodies(settings), Connections(settings)
         self.records = Records()
-        self.n_in_flight = 0
+        self.places = Places(settings)
         self.started_at = time.time()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._open = AsyncExitStack()
@@ -170,22 +171,10 @@ class Gateway:
 
     # Requests ----------------------------------------------------------------------------------
 
-    @contextmanager
-    def flight(self) -> Iterator[None]:
-        """Hold a place among the requests under way.
-
-        Raises:
-            ApiError: 429, there is none.
-        """
-        if self.n_in_flight >= self.settings.in_flight:
-            raise ApiError(
-                429, "overloaded", "too many requests are under way; try again", retry_after_s=1.0
-            )
-        self.n_in_flight += 1
-        try:
-            yield
-        finally:
-            self.n_in_flight -= 1
+    @property
+    def n_in_flight(self) -> int:
+        """Requests under way."""
+        return self.places.n
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold on to a task until it is done: the event loop itself does not."""

@@ -151,7 +151,7 @@ class Job:
             if most is not None:
                 most = max_usd = min(most, max_usd)
         lease_s = self.chat.deadline_s + _LEASE_S
-        await self._gateway.access.admit(self._key, self.id, most, lease_s)
+        await self._gateway.access.admit(self._key, self.id, most, lease_s, n_replies=self.chat.n)
         self._admitted = True
         return max_usd
 
@@ -169,6 +169,7 @@ class Job:
         self._gateway.metrics.ended(self.chat, self._work.trace, status, error, total_s)
         if not self._admitted:
             return
+        self._gateway.access.leave(self.id)
         row = partial(
             row_of, self.id, self._key, self.chat, self._work, done,
             created=self._created, status=status, error=error, total_s=total_s,

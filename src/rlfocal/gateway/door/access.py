@@ -20,7 +20,7 @@ from rlfocal.errors import DatabaseError
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store.heart import Heart
 from rlfocal.gateway.store.keys import Key, KeyWithDigest, id_in
-from rlfocal.gateway.store.ledger import Refused
+from rlfocal.gateway.store.ledger import Admitted, Refused
 from rlfocal.gateway.store.rows import RequestRow
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
@@ -70,6 +70,8 @@ class Access:
         self._known: OrderedDict[str, _Remembered] = OrderedDict()
         self._unknown: OrderedDict[str, _Remembered] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[KeyWithDigest | None]] = {}
+        self._more: dict[str, tuple[str, int]] = {}
+        """Request → whose it is, and places that it has beside its first."""
         self._lookups = asyncio.Semaphore(MAX_LOOKUPS)
 
     async def key_of(self, authorization: str | None) -> Key:
@@ -98,7 +100,13 @@ class Access:
         return known.key
 
     async def admit(
-        self, key: Key, request_id: str, most_usd: float | None, lease_s: float
+        self,
+        key: Key,
+        request_id: str,
+        most_usd: float | None,
+        lease_s: float,
+        *,
+        n_replies: int = 1,
     ) -> None:
         """Let a request pass and reserve what it may use, until `finish`.
 
@@ -110,10 +118,13 @@ class Access:
             request_id: that no other request has.
             most_usd: dollars that it may cost at most; None where some member has no price.
             lease_s: seconds after which it counts as lost: longer than any request takes.
+            n_replies: that it wants; each takes a place of those that the key may have at once.
+                Other processes see one place for all of them.
 
         Raises:
-            ApiError: 401 the key was revoked or is over, 429 it has used up a limit, 400 it has a
-                budget and nobody knows what this may cost.
+            ApiError: 400 it wants more replies than the key may have at once, 401 the key was
+                revoked or is over, 429 it has used up a limit, 400 it has a budget and nobody
+                knows what this may cost.
             DatabaseError: it cannot be counted just now.
         """
         if not key.limits.exist:
@@ -122,25 +133,39 @@ class Access:
             return
         if key.limits.usd is not None and most_usd is None:
             raise _unpriced()
+        if key.limits.concurrency is not None and n_replies > key.limits.concurrency:
+            raise _too_many(n_replies, key.limits.concurrency)
         ledger, process = self._store.ledger, self.heart.process
+        if n_replies > 1:
+            self._more[request_id] = key.id, n_replies - 1
+        n_places = 1 + sum(n for whose, n in self._more.values() if whose == key.id)
+        decision: Admitted | Refused | None = None
         try:
             decision = await self._writer.do(
                 lambda c: ledger.admit(
-                    c, key, request_id, most_usd, lease_s, self._clock(), process
+                    c,
+                    key,
+                    request_id,
+                    most_usd,
+                    lease_s,
+                    self._clock(),
+                    process,
+                    n_places=n_places,
                 )
             )
         except asyncio.CancelledError:
             # Comes after it in the queue, so the reservation is gone even if it was made.
             self._writer.put(lambda c: ledger.release(c, request_id))
             raise
+        finally:
+            if not isinstance(decision, Admitted):
+                self.leave(request_id)
         if isinstance(decision, Refused):
-            if decision.code == "invalid_api_key":
-                raise _no_key()
-            if decision.code == "unpriced":
-                raise _unpriced()
-            raise ApiError(
-                429, decision.code, decision.message, retry_after_s=decision.retry_after_s
-            )
+            raise _refusal(decision)
+
+    def leave(self, request_id: str) -> None:
+        """Give back the places of an admitted request's further replies."""
+        self._more.pop(request_id, None)
 
     def charge(self, key: Key) -> None:
         """Take one request out of what a key may make a minute, soon, though none came of it."""
@@ -217,6 +242,23 @@ class Access:
 def _no_key() -> ApiError:
     return ApiError(
         401, "invalid_api_key", "no valid key; send it as the header Authorization: Bearer rlf_..."
+    )
+
+
+def _refusal(refused: Refused) -> ApiError:
+    if refused.code == "invalid_api_key":
+        return _no_key()
+    if refused.code == "unpriced":
+        return _unpriced()
+    return ApiError(429, refused.code, refused.message, retry_after_s=refused.retry_after_s)
+
+
+def _too_many(n: int, most: int) -> ApiError:
+    return ApiError(
+        400,
+        "invalid_value",
+        f"{n} replies at once, and this key may have {most} calls under way at once; ask for fewer",
+        param="n",
     )
 
 

@@ -1,6 +1,7 @@
 """Requests with an idempotency key: made once, and told to everybody who comes with the key.
 
-Who sends a key means to come again, so the work goes on when he hangs up, until its deadline.
+Who sends a key means to come again, so the work goes on when he hangs up, until its deadline. Of
+one key only so much goes on that others find their places.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.job import GONE
-from rlfocal.gateway.repeats.records import Record
+from rlfocal.gateway.repeats.records import Listening, Record
 from rlfocal.gateway.saying import Saying, ending
+from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.replies import encode
 
@@ -28,13 +31,14 @@ JSON = "application/json"
 
 
 async def write_down(
-    record: Record, gateway: Gateway, dialect: Dialect, make: Callable[[], Saying]
+    record: Record, gateway: Gateway, key: Key, dialect: Dialect, make: Callable[[], Saying]
 ) -> bool:
     """Have a reply made and recorded, whoever listens.
 
     Args:
         record: empty.
         gateway: whose members answer.
+        key: whose request it is.
         dialect: of who asks.
         make: the reply, not yet begun; may raise an ApiError.
 
@@ -42,7 +46,7 @@ async def write_down(
         Whether it is worth to be kept: failures may pass.
     """
     try:
-        with gateway.flight():
+        with gateway.places.hold(key):
             return await _recorded(record, make())
     except ApiError as exc:
         _refuse(record, exc, dialect)
@@ -82,20 +86,29 @@ def _refuse(record: Record, error: ApiError, dialect: Dialect) -> None:
     record.add(encode(dialect.error(error)))
 
 
-async def follow(record: Record, request: Request, *, is_new: bool) -> Response:
+async def follow(
+    record: Record, request: Request, gateway: Gateway, key: Key, *, is_new: bool
+) -> Response:
     """Tell what is recorded, and what will be.
 
     Args:
         record: of the reply.
         request: of who listens.
+        gateway: whose members answer.
+        key: whose record it is.
         is_new: whether he is the first to do so.
     """
+    listening = Listening(record, lambda: _end_unheard(record, gateway, key))
     begun = asyncio.create_task(record.begun())
     gone = asyncio.create_task(until_gone(request))
     try:
         await asyncio.wait({begun, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not begun.done():
+            listening.end()
             return Response(status_code=GONE)  # nobody reads it
+    except BaseException:
+        listening.end()
+        raise
     finally:
         begun.cancel()
         gone.cancel()
@@ -106,8 +119,29 @@ async def follow(record: Record, request: Request, *, is_new: bool) -> Response:
         "status_code": status, "headers": headers, "media_type": record.media_type,
     }  # fmt: skip
     if record.media_type == JSON:
-        return Response(b"".join([piece async for piece in record.follow()]), **more)
-    return StreamingResponse(record.follow(), **more)
+        return Response(b"".join([piece async for piece in listening.pieces()]), **more)
+    return _Stream(listening, **more)
+
+
+class _Stream(StreamingResponse):
+    """Of a record; whatever ends it, its client does not listen any more."""
+
+    def __init__(self, listening: Listening, **options: Any) -> None:
+        super().__init__(listening.pieces(), **options)
+        self._listening = listening
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._listening.end()
+
+
+def _end_unheard(record: Record, gateway: Gateway, key: Key) -> None:
+    """End work that nobody listens to, where there is much of that already: as without a key."""
+    if record.work is not None and gateway.records.n_unheard(key.id) > gateway.places.most_unheard:
+        record.work.cancel()
 
 
 async def until_gone(request: Request) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 from rlfocal.gateway.errors import ApiError
 
-__all__ = ["HEADER", "Record", "Records", "digest_of"]
+__all__ = ["HEADER", "Listening", "Record", "Records", "digest_of"]
 
 HEADER = "idempotency-key"
 _LONGEST_KEY = 255
@@ -43,6 +43,9 @@ class Record:
     media_type: str | None = None
     pieces: list[bytes] = field(default_factory=list)
     is_done: bool = False
+    n_listeners: int = 0
+    work: asyncio.Task[None] | None = None
+    """What makes it; None before it has begun."""
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -88,6 +91,36 @@ class Record:
             await self._changed.wait()
 
 
+class Listening:
+    """Of one client to a record.
+
+    Args:
+        record: is listened to.
+        unheard: called when the last one goes before it is complete.
+    """
+
+    def __init__(self, record: Record, unheard: Callable[[], None]) -> None:
+        self._record, self._unheard, self._is_over = record, unheard, False
+        record.n_listeners += 1
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The record's body, from the beginning to the end."""
+        try:
+            async for piece in self._record.follow():
+                yield piece
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        """He goes; a second time does nothing."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._record.n_listeners -= 1
+        if not (self._record.n_listeners or self._record.is_done):
+            self._unheard()
+
+
 class Records:
     """Records of a process.
 
@@ -129,6 +162,11 @@ class Records:
                 param=HEADER,
             )  # fmt: skip
         return found, False
+
+    def n_unheard(self, owner: str) -> int:
+        """How many records of a key are in the making with nobody listening."""
+        mine = [one for (whose, _), one in self._known.items() if whose == owner]
+        return sum(not (one.is_done or one.n_listeners) for one in mine)
 
     def close(self, owner: str, key: str, *, keep: bool) -> None:
         """The reply has been made; forget it where it is not worth to be kept."""

@@ -96,6 +96,8 @@ class Ledger:
         lease_s: float,
         now: float,
         process: str | None = None,
+        *,
+        n_places: int = 1,
     ) -> Admitted | Refused:
         """Let a request pass, and reserve what it may use; a refused one uses up nothing.
 
@@ -110,6 +112,8 @@ class Ledger:
             lease_s: seconds after which it counts as lost: longer than any request takes.
             now: the moment.
             process: who makes it, by its name in `Processes`; None where that is not known.
+            n_places: of those that the key may have at once, taken by it and by what else is known
+                beside the reservations.
 
         Raises:
             ValueError: `most_usd` is negative or not a number.
@@ -122,7 +126,7 @@ class Ledger:
             return Refused("invalid_api_key", "the key does not hold any more; ask for another")
         limits = fresh.limits
         left, refused = _take_one(row, limits, now)
-        refused = refused or _over_concurrency(row, limits) or _over_budget(
+        refused = refused or _over_concurrency(row, limits, n_places) or _over_budget(
             row, limits, most_usd, now
         )  # fmt: skip
         if refused is not None:
@@ -249,8 +253,8 @@ def _take_one(
     )
 
 
-def _over_concurrency(row: Mapping[str, Any], limits: Limits) -> Refused | None:
-    if limits.concurrency is None or row["n_live"] < limits.concurrency:
+def _over_concurrency(row: Mapping[str, Any], limits: Limits, n_places: int) -> Refused | None:
+    if limits.concurrency is None or row["n_live"] + n_places <= limits.concurrency:
         return None
     return Refused(
         "concurrency_limit_exceeded",
