@@ -57,6 +57,7 @@ WHOLE: dict[str, Script] = {
     "a page's type": json_reply(JSON, kind="text/html"),
     "no type": json_reply(JSON, kind=None),
     "a long header": json_reply(JSON, Content_Security_Policy="x" * 20_000),
+    "many headers": json_reply(reply(), **{f"X_{k}": "y" for k in range(400)}),
     "status 201": json_reply(JSON, "201 Created"),
     "within a list": json_reply([reply()]),
     "within a box": json_reply({"success": True, "errors": [], "result": reply()}),
@@ -101,9 +102,13 @@ STREAMS: dict[str, Script] = {
             b'event: ping\ndata: {"type": "ping"}\n\n',
             b":\n",
             b"data: keep-alive\n\n",
+            b"data: [PING]\n\n",
+            b'data: {"type": "status", "message": "Loading model"}\n\n',
             *STREAM,
         ]
     ),
+    "a line before the first event": chunked([b"ok\n", *STREAM]),
+    "events within events": chunked([b"data: " + e for e in STREAM]),
     "fields nobody asked for": chunked([b"id: 1\nretry: 10\nevent: delta\n" + e for e in STREAM]),
     "an event over several lines": chunked([*SAID[:2], PRETTY + b"\n", *STREAM[3:]]),
     "one object a line": chunked(
@@ -285,6 +290,20 @@ def test_half_of_a_reply_is_none(habit: str, streamed: bool) -> None:
     error = fails(BROKEN[habit], streamed=streamed)
     assert error.failure is Failure.UNREACHABLE
     assert "It is" not in str(error)
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "error",
+    [b"data: ERROR: worker died\n\n", b"event: error\ndata: worker died\n\n",
+     event({"error_msg": "worker died", "error_code": 500})],
+)  # fmt: skip
+def test_an_error_in_the_middle_is_told(error: bytes, streamed: bool) -> None:
+    for end in ([DONE], STREAM[3:]):
+        found = fails(chunked([*SAID[:2], error, *end]), streamed=streamed)
+        assert found.failure is Failure.SERVER_ERROR
+        assert "worker died" in str(found)
+        assert found.has_begun
 
 
 def test_a_piece_that_cannot_be_read_spoils_the_reply() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import partial
+from inspect import signature
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -31,6 +32,7 @@ from rlfocal.pool.openai.redaction import Secret, Withheld, excerpt, redact
 from rlfocal.pool.openai.replies.errors import read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Api, Request, Response
+from rlfocal.pool.written import body_bytes
 
 __all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops"]
 
@@ -40,6 +42,10 @@ _ERROR_PATIENCE_S = 5.0
 """For more of the body of an error, where its end does not come."""
 _MOST_HEADER_BYTES = 64 << 10
 """Of one header: some servers send long policies and cookies."""
+_BOUNDS: dict[str, Any] = {}
+"""Of what aiohttp reads, as far as its version knows them."""
+if "max_headers" in signature(aiohttp.ClientSession).parameters:
+    _BOUNDS["max_headers"] = 1 << 10  # gateways in a row add up to more than the usual 128
 _SHORTEST_SECRET = 12
 """Characters."""
 _ENCODINGS = "gzip, deflate"
@@ -225,9 +231,11 @@ class OpenAIEndpoint:
 
     async def _post(self, body: dict[str, Any], done: _Exchange) -> None:
         session = self._opened()
-        marks = {HOPS_HEADER: str(n)} if (n := hops.get()) else None
+        marks = {"Content-Type": "application/json"}
+        if n := hops.get():
+            marks[HOPS_HEADER] = str(n)
         async with session.post(
-            self._url, json=body, headers=marks, params=_revealed(self._query),
+            self._url, data=body_bytes(body), headers=marks, params=_revealed(self._query),
             allow_redirects=False,
         ) as reply:  # fmt: skip
             done.status, done.headers = reply.status, reply.headers
@@ -256,6 +264,7 @@ class OpenAIEndpoint:
                 trust_env=False,
                 max_line_size=_MOST_HEADER_BYTES,
                 max_field_size=_MOST_HEADER_BYTES,
+                **_BOUNDS,
             )
         return self._session
 
