@@ -277,7 +277,9 @@ def test_depth_is_counted_by_levels() -> None:
         ("search_parameters", {"mode": "on"}, False), ("web_search", True, False),
         ("image_generation", True, False), ("response_modalities", ["AUDIO"], False),
         ("performance", "fast", False), ("inference_geo", "us", False), ("speed", "fast", False),
-        ("something_new", 1, False), ("ignore_eos", True, False),
+        ("something_new", 1, False), ("ignore_eos", True, False), ("min_tokens", 9999, False),
+        ("priority", 1, True), ("priority", "high", False), ("enable_thinking", False, True),
+        ("enable_thinking", True, False),
     ],
 )  # fmt: skip
 def test_only_what_is_known_to_cost_nothing_is_within_a_price(

@@ -182,7 +182,7 @@ def sort_out(
     known_joined = {joined(name) for name in known}
     for name, value in unknown.items():
         _refuse_what_is_meant(name, value)
-        is_known = joined(name) in known_joined or _is_nearly(name, known)
+        is_known = joined(name) in known_joined or name in _REMEDIES or _is_nearly(name, known)
         if by_name and not is_known and _may_pass(name, value):
             refuse_inner(name, value)
             passed[name] = value
@@ -276,6 +276,10 @@ def _bad_name(value: Any) -> str | None:
 
 def is_within_price(name: str, value: Any) -> bool:
     """Whether a field that OpenAI's API does not have leaves a call as dear as its bound says."""
+    if joined(name) == "priority" and isinstance(value, str):  # of service, not in a queue
+        return False
+    if joined(name) == "enablethinking" and value:  # some servers bound it by nothing
+        return False
     inner = frozenset(one for one, what in _pairs(value) if what not in (None, False))
     return costs_no_more(name, inner)
 
@@ -283,6 +287,8 @@ def is_within_price(name: str, value: Any) -> bool:
 def _is_nearly(name: str, known: Collection[str]) -> bool:
     """Whether a name is a known one with a letter or two wrong."""
     if len(name) < _NEARLY + 1 or len(name) > _LONGEST or costs_no_more(name):
+        return False
+    if "min" in words_of(name):  # of tokens, say
         return False
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     if not found:

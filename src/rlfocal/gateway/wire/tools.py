@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.fields import Told, names_a_server
+from rlfocal.gateway.wire.fields import Told
+from rlfocal.gateway.wire.names import names_a_model, names_a_server
 
 __all__ = ["read_format", "read_tools"]
 
@@ -175,7 +176,7 @@ def read_format(given: Mapping[str, Any], told: Told) -> dict[str, Any]:
 def _without_servers(given: Mapping[str, Any], path: str, told: Told) -> dict[str, Any]:
     kept = {}
     for name, value in given.items():
-        if names_a_server(name):
+        if names_a_server(name) or names_a_model(name):
             told.add(f"{path}.{name}")
         else:
             kept[name] = value
