@@ -94,6 +94,10 @@ def having(name: str, words: Any, status: int = 400) -> Refuses:
     return lambda body: (status, words) if name in body else None
 
 
+def lacking(name: str, words: Any) -> Refuses:
+    return lambda body: None if name in body else (400, words)
+
+
 def says(message: str, **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", **more}}
 
@@ -493,3 +497,94 @@ def test_any_json_is_read(found: Any) -> None:
 @pytest.mark.parametrize("raw", [b"", b"\xff\xfe", b"[" * 10_000, b'{"error": 3}', b"null", b"[1]"])
 def test_any_bytes_are_read(raw: bytes) -> None:
     assert refusal_in(raw, {"seed": 1}) is None
+
+
+GREEDY = replace(ASKED, temperature=0.0, top_p=0.9, stop=("Z",))
+MET: list[tuple[set[str], Any, int]] = [
+    ({"temperature", "top_p"}, says("this model has beta-limitations, temperature, top_p and n are "
+                                    "fixed at 1, while presence_penalty is fixed at 0"), 400),
+    ({"temperature"}, says("temperature is fixed at 1 for this model"), 400),
+    ({"top_p"}, says("top_p must be 1 when using greedy sampling."), 400),
+    ({"top_p"}, says("top_p: this sampling parameter was removed for reasoning models"), 400),
+    ({"stop"}, says("Stop sequences are not supported with reasoning"), 400),
+    ({"seed"}, says("No endpoints found that support the provided 'seed' parameter."), 404),
+    ({"seed"}, says("generate() got an unexpected keyword argument 'seed'"), 500),
+    ({"seed"}, says("Supported parameters: temperature, top_p, max_tokens, stop. "
+                    "Unsupported parameter: seed"), 400),
+    ({"seed"}, says("Unsupported parameter: seed. Supported parameters are temperature, top_p, "
+                    "max_tokens and stop"), 400),
+    ({"seed"}, "unknown field `seed`, expected one of `temperature`, `top_p`, `stop`", 422),
+    ({"seed"}, says("Unsupported parameters: enable_thinking, seed"), 400),
+    ({"seed"}, {"error": "unknown field seed", "allowed_fields": ["temperature", "top_p"]}, 400),
+    ({"seed"}, says("Only temperature, top_p and stop are supported, not 'seed'"), 400),
+    ({"seed", "stop"}, says("Unsupported parameters: seed, stop"), 400),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("names", "words", "status"), MET)
+def test_nothing_but_what_is_refused_is_left_out(names: set[str], words: Any, status: int) -> None:
+    picky = Picky(lambda body: (status, words) if names & body.keys() else None)
+    (reply,) = ask(picky, GREEDY)
+    assert isinstance(reply, Response), reply
+    assert {"temperature", "top_p", "stop", "seed"} - picky.bodies[-1].keys() == names
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "You may only alter either temperature or top_p, not both",
+        "Specify only one of temperature and top_p",
+    ],
+)
+def test_of_two_that_exclude_each_other_one_is_left_out(message: str) -> None:
+    both = {"temperature", "top_p"}
+    picky = Picky(lambda body: (400, says(message)) if both <= body.keys() else None)
+    (reply,) = ask(picky, GREEDY)
+    assert isinstance(reply, Response), reply
+    assert len(picky.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unsupported parameter: enable_thinking. Supported parameters: temperature, top_p, stop, "
+        "max_tokens, seed",
+        "Unsupported field. Allowed fields are: model, messages, temperature, top_p, max_tokens",
+        "unknown field `top_k`, expected one of `temperature`, `top_p`, `seed`, `stop`",
+        "Unknown parameter: 'min_p'. Did you mean 'top_p'?",
+    ],
+)
+def test_where_another_name_is_refused_nothing_is_left_out(message: str) -> None:
+    picky = Picky(lambda body: (400, says(message)))
+    kwargs = {"chat_template_kwargs": {"enable_thinking": False}}
+    wording = Wording(kept=frozenset(kwargs))
+    (error,) = ask(picky, replace(GREEDY, extra=kwargs, wording=wording))
+    assert isinstance(error, MemberError)
+    assert len(picky.bodies) == 1
+    if "enable_thinking" in message:
+        assert "check 'chat_template_kwargs' in extra_body" in str(error)
+
+
+@pytest.mark.parametrize("sent", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_that_is_missing_is_told_under_the_name_that_is_wanted(sent: str) -> None:
+    wanted = ({"max_tokens", "max_completion_tokens"} - {sent}).pop()
+    for words in (
+        says(f"Missing required parameter: '{wanted}'."),
+        {"detail": [{"type": "missing", "loc": ["body", wanted], "msg": "Field required"}]},
+        says(f"{wanted} is required for this model"),
+    ):
+        picky = Picky(lacking(wanted, words))
+        (reply,) = ask(picky, replace(ASKED, wording=Wording(max_tokens_field=sent)))
+        assert isinstance(reply, Response), words
+
+
+def test_a_value_of_top_p_is_left_out_where_it_says_nothing_alone() -> None:
+    picky = Picky(
+        lambda body: (
+            (400, says("top_p must be 1 when using greedy sampling."))
+            if body.get("temperature") == 0 and "top_p" in body
+            else None
+        )
+    )
+    ask(picky, GREEDY, replace(GREEDY, temperature=0.7), GREEDY)
+    assert ["top_p" in body for body in picky.bodies] == [True, False, True, False]

@@ -23,6 +23,10 @@ _log = logging.getLogger(__name__)
 _STATUSES = frozenset({400, 422, 501})
 _OF_TEMPLATES = 500
 """With this status llama.cpp says that a chat template failed, which is before any token."""
+_OF_CODE = b"unexpected keyword argument"
+"""So Python refuses a field, whatever status a server makes of it: before any token, too."""
+_OF_ROUTERS = 404
+"""With this status a router says that no server behind it takes a field."""
 _MOST_TRIES = 8
 _MEANING = frozenset({
     "model", "messages", "prompt", "tools", "tool_choice", "functions", "function_call",
@@ -56,17 +60,20 @@ class _Learned:
     drop: frozenset[str] = frozenset()
     renamed: tuple[tuple[str, str], ...] = ()
     """Name of a limit → the one that is taken."""
-    not_at: frozenset[float] = frozenset()
-    """Temperatures that it does not take."""
+    not_at: frozenset[tuple[str, float]] = frozenset()
+    """Temperatures and values of `top_p` that it does not take."""
     system_as: tuple[tuple[SystemAs, SystemAs], ...] = ()
     most_logprobs: int | None = None
 
     def put(self, request: Request) -> Request:
         """A request in words that the model takes."""
         words = request.wording
-        left_out = words.drop | (self.drop - words.kept)
-        if request.temperature in self.not_at:
-            left_out |= {"temperature"}
+        refused = set(self.drop)
+        if ("temperature", request.temperature) in self.not_at:
+            refused.add("temperature")
+        if _says_nothing(request) and ("top_p", request.top_p) in self.not_at:
+            refused.add("top_p")
+        left_out = words.drop | (refused - words.kept)
         limit, system = words.max_tokens_field, words.system_as
         for old, new in self.renamed:
             limit = new if limit == old else limit
@@ -150,12 +157,12 @@ class Attempt:
             True where `request` is another one now, to be sent at once.
         """
         self.remedy = None
-        if status not in _STATUSES and status != _OF_TEMPLATES:
+        if status not in _STATUSES and status < 500 and status != _OF_ROUTERS:
             return False
         sent = self.request
         body = body_of(sent, self._api)
         refusal = refusal_in(raw, body)
-        if refusal is None or (status == _OF_TEMPLATES and not refusal.system):
+        if refusal is None or not _is_meant(status, refusal, raw):
             self.remedy = _check(mentioned_in(raw, body), sent.wording)
             return False
         self._n_tries += 1
@@ -190,8 +197,8 @@ class Attempt:
         for name in refusal.names:
             if name == words.max_tokens_field:
                 more = more.with_all_of(self._other_limit(name, refusal.instead))
-            elif name == "temperature" and refusal.of_value and name not in words.kept:
-                more = more.with_all_of(_Learned(not_at=frozenset({sent.temperature})))
+            elif (value := _value_refused(name, refusal, sent)) is not None:
+                more = more.with_all_of(_Learned(not_at=frozenset({(name, value)})))
             elif name not in _MEANING | words.kept:
                 more = more.with_all_of(_Learned(drop=frozenset({name})))
         if more == _Learned() and refusal.system and words.system_as != "user":
@@ -207,6 +214,30 @@ class Attempt:
         likely = (instead, "max_completion_tokens", "max_tokens")
         new = next((other for other in likely if other and other not in tried), None)
         return _Learned() if new is None else _Learned(renamed=((name, new),))
+
+
+def _is_meant(status: int, refusal: Refusal, raw: bytes) -> bool:
+    """Whether a refusal counts, of a status that mostly means something else."""
+    if status == _OF_ROUTERS:
+        return bool(refusal.names) and b"param" in raw.lower()
+    if status >= 500 and status not in _STATUSES:
+        of_code = bool(refusal.names) and _OF_CODE in raw.lower()
+        return of_code or (status == _OF_TEMPLATES and refusal.system)
+    return True
+
+
+def _says_nothing(request: Request) -> bool:
+    """Whether the request without its `top_p` says the same."""
+    return request.top_p == 1 or request.temperature == 0
+
+
+def _value_refused(name: str, refusal: Refusal, sent: Request) -> float | None:
+    """The value of a field that is left out for this value alone."""
+    if not refusal.of_value or name in sent.wording.kept:
+        return None
+    if name == "temperature":
+        return sent.temperature
+    return sent.top_p if name == "top_p" and _says_nothing(sent) else None
 
 
 def _check(name: str | None, words: Wording) -> str | None:
@@ -233,8 +264,7 @@ def _told(before: _Learned, now: _Learned) -> list[str]:
     """What is said of what is new, with the setting that makes it last."""
     told = []
     names = set(now.drop - before.drop)
-    if now.not_at and not before.not_at:
-        names.add("temperature")
+    names |= {name for name, _ in now.not_at} - {name for name, _ in before.not_at}
     for name in sorted(names):
         held = " (replies are cut at stop here)" if name == "stop" else ""
         told.append(

@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rlfocal.pool.openai.offers import refused_in, without_offers
 from rlfocal.pool.openai.replies.words import said_in, words_of
 
 __all__ = ["LIMITS", "Refusal", "mentioned_in", "named_parameter", "refusal_in"]
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens")
 """Names under which servers are told the most tokens of a reply."""
+_LIMITS_BARE = frozenset({name.replace("_", "") for name in LIMITS} | {"numpredict", "npredict"})
 _NEVER_NAMED = frozenset({"model", "messages", "prompt"})
 """Words of every other sentence of an error."""
 _HARMLESS = frozenset({"seed", "stream_options"})
@@ -37,7 +39,9 @@ _REFUSES = re.compile(
     r"(?:may|must|should) (?:not be|be (?:omitted|unset|removed|absent|left out|null))|"
     r"(?:not|n't|no longer|cannot|never)\s(?:be |currently |yet )*"
     r"(?:support|permit|allow|accept|recogni[sz]|implement|enabled|available|take|used?\b|set\b|"
-    r"known|a valid (?:field|param|arg))|without support for",
+    r"known|a valid (?:field|param|arg))|without support for|\bfixed (?:at|to)\b|not both|"
+    r"(?:only|at most|exactly) one of|(?:was|were|been) (?:removed|dropped|retired)|obsolete|"
+    r"no [\w ]{1,30}? (?:that |which )?supports?\b",
     re.IGNORECASE,
 )
 _RANGE = re.compile(
@@ -47,7 +51,7 @@ _RANGE = re.compile(
 )
 _OF_THE_FIELD = re.compile(
     r"unsupported|unrecogni[sz]ed|unknown|extra[ _]|(?:not|n't) support|not permitted|"
-    r"only the default",
+    r"only the default|not both|(?:only|at most|exactly) one of",
     re.IGNORECASE,
 )
 """What is said of a field and not of its value."""
@@ -56,11 +60,17 @@ _NOT_THE_END = re.compile(
     r"between|\(0[.,;]|>=?\s*0|<=?\s*1",
     re.IGNORECASE,
 )
+_GREEDY = re.compile(
+    r"greedy|do_sample|temperature (?:is|=|of) ?0|"
+    r"must be (?:set to |equal to |exactly )?1(?:\.0+)?\b(?!\s*(?:or|and|to)\b)",
+    re.IGNORECASE,
+)
 _NO_EFFECT: Mapping[str, float] = {"temperature": 0, "top_p": 1}
 """Ends of ranges that some servers leave out, and where leaving the field out says the same."""
 _OTHER_NAMES = {
     "stream": "stream(?:ing)?",
-    "stop": "stop(?:_?sequences?|_?words?)?",
+    "stop": "stop(?:[_ ]?sequences?|[_ ]?words?)?",
+    "stream_options": "stream[_ ]?options",
 }
 _LABEL = (
     r"(?:param(?:eter)?s?|arg(?:ument)?s?|fields?|keys?|propert(?:y|ies)|options?|inputs?|keyword|"
@@ -77,6 +87,14 @@ _INSTEAD = re.compile(
     r"num_predict)\b",
     re.IGNORECASE,
 )
+_WANTED = re.compile(
+    rf"(?:missing|required|must (?:set|provide|specify|include|pass))\b.{{0,60}}?"
+    rf"(?<!\w)({'|'.join(LIMITS)})(?!\w)|(?<!\w)({'|'.join(LIMITS)})(?!\w)\W{{1,3}}"
+    r"(?:(?:the |this )?(?:field|param\w*|argument)?\s?(?:is )?(?:required|missing)|"
+    r"must be (?:set|provided|specified|given))",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A limit that has to be told under this name."""
 _NO_SYSTEM = re.compile(
     r"(?:system|developer)['\"`]?\s*(?:roles?|messages?|prompts?|instructions?|turns?)?\b.{0,40}?"
     r"(?:\bnot\b|n't\b|\bun|\bin(?:valid|compat)|\bcannot\b|\bno longer\b)|"
@@ -127,7 +145,7 @@ def named_parameter(words: str, sent: Collection[str]) -> str | None:
     >>> named_parameter("maximum context length is 4096 tokens", ["max_tokens"]) is None
     True
     """
-    return _named(words, sent) if _is_of_field(words) else None
+    return _named(without_offers(words), sent) if _is_of_field(words) else None
 
 
 def _is_of_field(words: str) -> bool:
@@ -146,18 +164,20 @@ def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
     Returns:
         None where it refuses no part of the request by name.
     """
-    text = raw.decode("utf-8-sig", "replace")
-    found = _parsed(text)
-    words = said_in(text) if found is None else " ".join(_all_words(found))[:_MOST_READ]
+    text, found, words = _read(raw)
     names = [name for name in _pointed_at(found, words, body) if name in body]
     system = _has_system(body) and _NO_SYSTEM.search(words) is not None
     if not (names or system):  # there "user" and the like are roles
         names = [name for name in [_told_by(words, text, body)] if name is not None]
+    if (refused := refused_in(words)) and not system:
+        names = _of_those(refused, names, body)
     most = _most(words, body)
-    if not (names or system or most):
-        return None
     instead = _INSTEAD.search(words)
     named = instead[1].lower() if instead and instead[1].lower() not in names else None
+    if (wanted := _wanted(words, body)) is not None:
+        names, named = wanted
+    if not (names or system or most):
+        return None
     of_value = not _is_of_field(words)
     return Refusal(tuple(dict.fromkeys(names)), named, system, most, of_value)
 
@@ -169,28 +189,85 @@ def mentioned_in(raw: bytes, body: Mapping[str, Any]) -> str | None:
         raw: its reply of status 400 or more.
         body: what it was sent.
     """
-    text = raw.decode("utf-8-sig", "replace")
-    found = _parsed(text)
-    words = said_in(text) if found is None else " ".join(_all_words(found))[:_MOST_READ]
+    _, found, words = _read(raw)
+    refused = refused_in(words)
     if _LONG.search(words):
         return None
+    if refused and not _of_those(refused, [], body):
+        return next((field for name in refused for field in _around(name, body)), None)
     places = (node.get("param") for node in _nodes(found))
     pointed = (place for place in places if isinstance(place, str) and place in body)
-    return next((p for p in pointed if p not in _NEVER_NAMED), None) or _named(words, body)
+    return next((p for p in pointed if p not in _NEVER_NAMED), None) or _named(
+        without_offers(words), body
+    )
+
+
+def _read(raw: bytes) -> tuple[str, Any, str]:
+    """A reply's text, what it is as JSON, and everything said there."""
+    text = raw.decode("utf-8-sig", "replace")
+    found = _parsed(text)
+    words = said_in(text) if found is None else "\n".join(_all_words(found))
+    return text, found, words[:_MOST_READ]
+
+
+def _of_those(refused: list[str], names: list[str], body: Mapping[str, Any]) -> list[str]:
+    """Of the fields that were found, those that a server calls unknown.
+
+    None where it calls so what was never sent.
+    """
+    ours = [field for name in refused for field in _fields_of(name, body)]
+    if ours and all(field in _NEVER_NAMED for field in ours):
+        return names
+    return [name for name in names if name in ours] or [
+        field for field in ours[:1] if field not in _NEVER_NAMED
+    ]
+
+
+def _fields_of(name: str, body: Mapping[str, Any]) -> Iterator[str]:
+    """The field of a body that goes by a name."""
+    parts = {_bare(part) for part in re.split(r"[.\[\]]", name)}
+    for field in body:
+        is_limit = field in LIMITS and not parts.isdisjoint(_LIMITS_BARE)
+        is_stop = field == "stop" and any(part.startswith("stop") for part in parts)
+        if _bare(field) in parts or is_limit or is_stop:
+            yield field
+
+
+def _around(name: str, body: Mapping[str, Any]) -> Iterator[str]:
+    """Fields that have one of this name within."""
+    for field, value in body.items():
+        if isinstance(value, Mapping) and any(_bare(key) == _bare(name) for key in value):
+            yield field
+
+
+def _bare(name: object) -> str:
+    return str(name).replace("_", "").lower()
+
+
+def _wanted(words: str, body: Mapping[str, Any]) -> tuple[list[str], str] | None:
+    """The limit that was sent, and the name under which a server wants it."""
+    told = _WANTED.search(words)
+    wanted = (told[1] or told[2]).lower() if told else None
+    sent = [name for name in LIMITS if name in body]
+    return (sent, wanted) if wanted and sent and wanted not in sent else None
 
 
 def _told_by(words: str, text: str, body: Mapping[str, Any]) -> str | None:
     """The field that words name; or of a value at the end of a range, one that is not taken."""
-    if (name := named_parameter(words, body)) is not None:
+    plain = without_offers(words)
+    if _is_of_field(words) and (name := _named(plain, body)) is not None:
         return name
+    is_greedy = body.get("temperature") == 0 and _GREEDY.search(words) is not None
+    if is_greedy and _named(plain, body.keys() & {"top_p"}) is not None:
+        return "top_p"  # the likeliest token is the same whatever it says
     if _NOT_THE_END.search(words):
         at_end = [name for name, value in _NO_EFFECT.items() if body.get(name) == value]
-        if (name := _named(words, at_end)) is not None:
+        if (name := _named(plain, at_end)) is not None:
             return name
     # Where what was sent is repeated, every name is met.
     of_field = _REFUSES.search(words) and not _RANGE.search(words) and '"messages"' not in text
-    by_text = _named(text[:_MOST_READ], body) if of_field else None
-    return by_text or _named(words, _HARMLESS & body.keys())
+    by_text = _named(without_offers(text[:_MOST_READ]), body) if of_field else None
+    return by_text or _named(plain, _HARMLESS & body.keys())
 
 
 def _parsed(text: str) -> Any:
@@ -202,7 +279,7 @@ def _parsed(text: str) -> Any:
 
 def _all_words(found: Any) -> Iterator[str]:
     """Everything said, codes included; a router's copy of another server's words, too."""
-    yield words_of(found)
+    yield words_of(found)[:600]
     for node in _nodes(found):
         for name in ("code", "type", "message", "detail", "raw", "reason", "msg"):
             if isinstance(value := node.get(name), str):
