@@ -22,6 +22,7 @@ from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.gateway.work import EnsembleWork, NamedWork, Tell, Work
 from rlfocal.live.aside import aside
+from rlfocal.pool.written import writing_once
 from rlfocal.rl.online.exploring import Exploration
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class Job:
             tell: is told of the text piece by piece where that can be.
         """
         self._tell = tell
-        task = asyncio.create_task(self._run(), name=self.id)
+        with writing_once():
+            task = asyncio.create_task(self._run(), name=self.id)
         self._gateway.keep(task)
         task.add_done_callback(self._end)
         return task

@@ -46,6 +46,7 @@ class Replies:
         self._free = ensemble.in_free_words(query)
         self._may_be_free = ensemble.may_be_free_words(query)
         self._maths = ensemble.kind_of(query) == "math"
+        self._n_options = sum(map(len, query.choices))
         self._read: dict[int, Reply] = {}
         self._grades: dict[int, Reply] = {}
         self.of: dict[int, list[Response]] = {}
@@ -77,13 +78,17 @@ class Replies:
         for n in members:
             replies = [slot for slot in self._own(n, slots) if isinstance(slot, Response)]
             if replies:
-                await aside(_length(replies), self._graded, n, replies)
+                await aside(self._length(replies), self._graded, n, replies)
 
     def is_quick(self, n: int, slots: Mapping[str, Slot]) -> bool:
         """Whether `put` takes no time: what the member replied is short, or has been graded."""
         if n in self._grades:
             return True
-        return _length([s for s in self._own(n, slots) if isinstance(s, Response)]) < LONG
+        return self._length([s for s in self._own(n, slots) if isinstance(s, Response)]) < LONG
+
+    def _length(self, replies: Sequence[Response]) -> int:
+        """Characters to read: of replies, and of the options that they may name."""
+        return self._n_options + sum(len(reply.text) for reply in replies)
 
     def _own(self, n: int, slots: Mapping[str, Slot]) -> list[Slot]:
         member = self._ensemble.members[n]
@@ -182,11 +187,6 @@ class Replies:
 
 def _compared(texts: Sequence[str]) -> Alike:
     return alike(texts, text_encoder())
-
-
-def _length(replies: Sequence[Response]) -> int:
-    """Characters to read."""
-    return sum(len(reply.text) for reply in replies)
 
 
 def call_name(member: LiveMember, sample: int) -> str:

@@ -6,12 +6,12 @@ no price for a model gets "unpriced", never free.
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from datetime import date
 
 from rlfocal.pool.types import Request
+from rlfocal.pool.written import json_of
 
 __all__ = ["Price", "most_prompt_tokens"]
 
@@ -103,7 +103,8 @@ def most_prompt_tokens(request: Request) -> int:
     # Half a surrogate pair cannot be sent: what stands in its place is three bytes, too.
     n_bytes = sum(len(m.content.encode("utf-8", "surrogatepass")) for m in request.messages)
     also = [request.extra, *(m.extra for m in request.messages)]
-    n_bytes += sum(len(json.dumps(part)) for part in also if part)  # more than they are in UTF-8
+    # In ASCII, which is more than they are in UTF-8; 4 for what stands between.
+    n_bytes += sum(len(json_of(k)) + len(json_of(v)) + 4 for part in also for k, v in part.items())
     parts = [part for m in request.messages for part in m.parts]
     n_images = len([part for part in parts if part.get("type") != "text"])
     around = _PER_CALL + _PER_MESSAGE * len(request.messages)

@@ -11,6 +11,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from rlfocal.pool.written import once
+
 if TYPE_CHECKING:
     from rlfocal.pool.asking.prompting import Question
     from rlfocal.pool.settings import MemberSettings
@@ -46,8 +48,13 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
     >>> [seed_of(member, Question(text), 0) for text in ("1 + 1?", "2 + 2?")]
     [840829615, 607788812]
     """
-    before = [[turn.role, turn.content, list(turn.parts)] for turn in question.history]
-    asked = [question.prompt, list(question.options), before, question.system]
-    text = json.dumps(["seed", member.seed, member.name, int(sample), asked], sort_keys=True)
+    about = json.dumps(["seed", member.seed, member.name, int(sample)])
+    text = f"{about[:-1]}, {once('seed', question, lambda: _asked(question))}]"
     digest = hashlib.sha256(text.encode("ascii")).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - _BITS)
+
+
+def _asked(question: Question) -> str:
+    before = [[turn.role, turn.content, list(turn.parts)] for turn in question.history]
+    asked = [question.prompt, list(question.options), before, question.system]
+    return json.dumps(asked, sort_keys=True)

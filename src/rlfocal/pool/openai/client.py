@@ -231,11 +231,10 @@ class OpenAIEndpoint:
 
     async def _post(self, body: dict[str, Any], done: _Exchange) -> None:
         session = self._opened()
-        marks = {"Content-Type": "application/json"}
-        if n := hops.get():
-            marks[HOPS_HEADER] = str(n)
+        marks = {HOPS_HEADER: str(n)} if (n := hops.get()) else None
+        sent = aiohttp.BytesPayload(body_bytes(body), content_type="application/json")
         async with session.post(
-            self._url, data=body_bytes(body), headers=marks, params=_revealed(self._query),
+            self._url, data=sent, headers=marks, params=_revealed(self._query),
             allow_redirects=False,
         ) as reply:  # fmt: skip
             done.status, done.headers = reply.status, reply.headers

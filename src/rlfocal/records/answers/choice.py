@@ -30,6 +30,8 @@ __all__ = ["ChoiceExtractor"]
 
 MAX_WHOLE = 1000
 """A longer text is a reply, no answer."""
+MAX_OPTION = 4 * MAX_WHOLE
+"""A longer option is named by its letter alone: no answer holds it, however it is cleaned."""
 TAIL = 2000
 """Characters at the end of a reply in which it says its answer, where it marks none."""
 MIN_TEXT = 3
@@ -198,6 +200,8 @@ class ChoiceExtractor:
         """Canonical text of an option → its letter; texts that two options share are left out."""
         texts: dict[str, str] = {}
         for letter, option in zip(self._letters, self.options, strict=False):
+            if len(option) > MAX_OPTION:
+                continue
             key = canonical_text(plain(even(option)).strip())
             if key is not None:
                 texts[key] = letter if key not in texts else ""
@@ -250,7 +254,8 @@ class ChoiceExtractor:
         found = {
             letter
             for text, letter in self._texts.items()
-            if len(text) >= MIN_TEXT and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\w)", key)
+            if MIN_TEXT <= len(text) < len(key)
+            and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\w)", key)
         }
         return found.pop() if len(found) == 1 else None
 
