@@ -99,6 +99,7 @@ def test_lines_before_the_first_event_do_not_make_it_another_body(first: bytes, 
     assert said(outcome(first, BEGIN, FIRST, SECOND, STOP, DONE, n=n)) == "It is 17."
 
 
+PRETTY = b'{\n "error": {\n  "message": "worker died"\n }\n}\n\n'
 ERRORS = [
     text("ERROR: worker died"),
     text("upstream connect error"),
@@ -114,6 +115,9 @@ ERRORS = [
     b"event: exception\ndata: gone\n\n",
     b"Internal Server Error\n",
     b"event: error\ndata: [PING]\n\n",
+    b"event: error\n\n",
+    b"event: error\ndata: \n\n",
+    b"event: error\ndata: {}\n\n",
     b'{\n "error": {\n  "message": "worker died"\n }\n}\n\n',
     text('{"error": "worker died"}'),
     b'event: error\ndata: {"message": "gone"}\n\n',
@@ -136,14 +140,21 @@ def test_an_error_in_the_middle_is_no_good_end(error: bytes) -> None:
 def test_its_words_are_told() -> None:
     assert "worker died" in str(failed(outcome(FIRST, text("ERROR: worker died"), DONE)))
     assert "so long" in str(failed(outcome(FIRST, b"event: error\ndata: so long\n\n", DONE)))
-    assert "(worker died)" in str(failed(outcome(FIRST, ERRORS[14], DONE)))
-    assert "502 Bad Gateway" in str(failed(outcome(FIRST, ERRORS[9], STOP)))
+    assert "(worker died)" in str(failed(outcome(FIRST, PRETTY, DONE)))
+    assert "502 Bad Gateway" in str(
+        failed(outcome(FIRST, text("<html><title>502 Bad Gateway</title>"), STOP))
+    )
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_what_comes_after_the_end_takes_nothing_away(error: bytes) -> None:
     assert said(outcome(BEGIN, FIRST, SECOND, STOP, error, DONE)) == "It is 17."
     assert said(outcome(BEGIN, FIRST, SECOND, STOP, DONE, error)) == "It is 17."
+
+
+def test_an_event_that_is_named_an_end_is_one() -> None:
+    for end in (b"event: done\ndata:\n\n", b"event: done\n\n", b"event: [DONE]\ndata: \n\n"):
+        assert said(outcome(BEGIN, FIRST, SECOND, end)) == "It is 17."
 
 
 def test_other_text_counts_where_nobody_said_that_it_ended() -> None:

@@ -162,7 +162,10 @@ class EventReader:
     def _end_event(self) -> None:
         data, self._data, self._n_data = self._data, [], 0
         name, self._name = self._name, ""
-        if not data:
+        if not "".join(data).strip():
+            self.is_done |= is_end(name)
+            if is_error_name(name):
+                self._listener.hear("", name)
             return
         try:
             found = loads("\n".join(data))

@@ -267,7 +267,7 @@ class Incoming:
             )
         is_wrong = pieces.is_spoiled or (pieces.is_noisy and not is_ended)
         is_whole = self.is_complete or (pieces.has_final_usage and broken is None)
-        if stray and (is_wrong or not (is_whole or self.has_begun)):
+        if is_wrong or (stray and not (is_whole or self.has_begun)):
             raise error_for(
                 Complaint(said_in(stray)), None, where=where, show=show, headers=headers
             )

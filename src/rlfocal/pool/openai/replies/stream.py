@@ -85,6 +85,8 @@ class Pieces:
     def take(self, found: Any, event: str = "") -> None:
         """Take one event's JSON."""
         if not found:
+            if is_error_name(event):
+                self.hear("", event)
             return
         if isinstance(found, list):
             for item in found[:_MOST_LISTED]:
@@ -96,14 +98,17 @@ class Pieces:
                 self.hear(found, event)
                 self._complain(Complaint(found))
         elif isinstance(found, dict):
-            complaint = complaint_in(found, event=event)
-            hidden = None if complaint else _failure_in(found)
-            if complaint is None and hidden is None:
-                self._read(found)
-            elif complaint is not None:
-                self._weigh(complaint, found, event)
-            elif hidden is not None:
-                self._weigh(hidden, {"error": found}, event)
+            self._take_object(found, event)
+
+    def _take_object(self, found: dict[str, Any], event: str) -> None:
+        complaint = complaint_in(found, event=event)
+        hidden = None if complaint else _failure_in(found)
+        if complaint is not None:
+            self._weigh(complaint, found, event)
+        elif hidden is not None:
+            self._weigh(hidden, {"error": found}, event)
+        else:
+            self._read(found)
 
     def hear(self, text: str, event: str = "") -> None:
         """Take what is no JSON: an error in plain words, or nobody knows what."""
