@@ -25,7 +25,9 @@ _COMMON: _Schema = {
     "stream": _maybe(type="boolean"),
     "rlfocal": {"anyOf": [{"$ref": "#/components/schemas/Extension"}, {"type": "null"}]},
 }
-_COUNT = _maybe(type="integer", minimum=1)
+_TOKENS: _Schema = {"anyOf": [{"type": "integer", "minimum": 1}, {"const": -1}, _TEXT]}
+"""A number may be written in a text, and -1 is how some clients write that they name no bound."""
+_COUNT: _Schema = {"anyOf": [*_TOKENS["anyOf"], {"type": "null"}]}
 _PROMPTS: _Schema = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}
 _TURN: _Schema = {
     "type": "object",
@@ -75,7 +77,7 @@ _MESSAGES = (
     "Answer a conversation, as Anthropic's Messages do",
     _body(
         ["messages", "max_tokens"], messages={"type": "array", "items": _TURN, "minItems": 1},
-        max_tokens={"type": "integer", "minimum": 1},
+        max_tokens=_TOKENS,
         system={"anyOf": [_TEXT, _OBJECTS, {"type": "null"}]},
         tools={"anyOf": [_OBJECTS, {"type": "null"}]},
     ),
