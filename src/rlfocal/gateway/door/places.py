@@ -52,7 +52,9 @@ class Places:
     def has_room(self, key: Key) -> bool:
         """Whether another request of a key may begin."""
         free = self._most - self.n
-        if free > self._kept or not key.id:  # behind an open door all are one
+        own_limit = key.limits.concurrency
+        is_bounded = own_limit is not None and own_limit <= self._most - self._kept
+        if free > self._kept or is_bounded or not key.id:  # behind an open door all are one
             return free > 0
         return self._of[key.id] < free
 
