@@ -23,7 +23,7 @@ _SHOWN = 200
 """Characters of a server's own message that an error repeats."""
 _TELLING = 16
 """So many letters and digits in a row, shared with the prompt, are the prompt and no accident."""
-_MOST_READ = 1 << 16
+_MOST_READ = 1 << 14
 """Characters of a text that are looked at before it is cut to what is shown."""
 _RUN, _RUN_WITH_DIGITS = 12, 8
 """So many characters in a row, shared with a secret, are a piece of it; words are met by chance
