@@ -185,8 +185,9 @@ def sort_out(
         is_known = joined(name) in known_joined or name in _REMEDIES or _is_nearly(name, known)
         if by_name and not is_known and _may_pass(name, value):
             refuse_inner(name, value)
-            passed[name] = value
-        else:
+            if joined(name) in _SCHEMAS or not _has_address(value):
+                passed[name] = value
+        if name not in passed:
             told.add(name)
     return passed
 
@@ -220,8 +221,6 @@ def _may_pass(name: str, value: Any) -> bool:
         return False
     if joined(name) in _SCHEMAS or joined(name) == "chattemplatekwargs":
         return True
-    if any(isinstance(one, str) and _ADDRESS.match(one) for one in _values(value)):
-        return False
     is_thought = bool(words & set(_OF_THOUGHTS))
     for inner, what in _pairs(value):
         if words_of(inner) & _ABOUT or joined(inner) in _INNARDS:
@@ -238,9 +237,9 @@ def has_many_names(value: Any) -> bool:
     return len({name for name, _ in _pairs(value)}) > _MOST_NAMES
 
 
-def _values(value: Any) -> Iterator[Any]:
-    for level in _levels(value):
-        yield from level
+def _has_address(value: Any) -> bool:
+    every = (one for level in _levels(value) for one in level)
+    return any(isinstance(one, str) and _ADDRESS.match(one) for one in every)
 
 
 def refuse_inner(name: str, value: Any) -> None:
