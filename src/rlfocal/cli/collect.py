@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import Callable, Sequence
@@ -104,7 +105,7 @@ def collect(
     from rlfocal.collect.plan import make_plan
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.settings import read_pool
-    from rlfocal.records.database import open_database
+    from rlfocal.records.database import open_database, read_database, settings_key_of
     from rlfocal.records.folders import read_queries
 
     names = common.split_names(members, "--members")
@@ -120,12 +121,17 @@ def collect(
     live = LivePool(pool, pool.select(names), patience_s=patience)
     if max_usd is not None:
         _require_prices(live.members, pool_file)
-    with open_database(db) as database:
-        keys = [database.add_member(m.name, m.identity) for m in live.members]
-        plan = make_plan(questions.queries, live.members, keys, samples=samples)
-        if dry_run:
+    keys = [settings_key_of(m.identity) for m in live.members]
+    plan = make_plan(questions.queries, live.members, keys, samples=samples)
+    if dry_run:
+        with contextlib.ExitStack() as stack:
+            found = read_database(db)
+            database = None if found is None else stack.enter_context(found)
             show_estimate(plan, database, live, retry_failed=retry_failed, as_json=as_json)
-            return
+        return
+    with open_database(db) as database:
+        for member in live.members:
+            database.add_member(member.name, member.identity)
         live.check_keys()
         database.add_queries(plan.queries)
         if scorer is None:
@@ -139,11 +145,8 @@ def collect(
 
 def _list_failures(db: str, members: Sequence[str] | None, *, as_json: bool) -> None:
     from rlfocal.cli.collected import show_failures
-    from rlfocal.records.database import open_database
 
-    if "://" not in db and not Path(db).exists():
-        raise ConfigError(f"{db}: no such database; `rlfocal collect` makes one")
-    with open_database(db) as database:
+    with common.answers_in(db) as database:
         show_failures(database, members, as_json=as_json)
 
 

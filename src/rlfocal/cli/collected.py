@@ -27,7 +27,7 @@ _INDENT = "    "
 
 
 def show_estimate(
-    plan: Plan, database: Database, live: LivePool, *, retry_failed: bool, as_json: bool
+    plan: Plan, database: Database | None, live: LivePool, *, retry_failed: bool, as_json: bool
 ) -> None:
     """Say what a plan would come to, and which keys it lacks."""
     missing = live.missing_keys()

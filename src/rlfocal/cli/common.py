@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from rlfocal.gateway.store import Store
     from rlfocal.records import Dataset, ResponseTable
+    from rlfocal.records.database import Database
 
 __all__ = [
     "GATEWAY_DB",
@@ -30,7 +32,9 @@ __all__ = [
     "JsonFlag",
     "Members",
     "Pool",
+    "answers_in",
     "check_output_file",
+    "gateway_in",
     "joined",
     "load_dataset",
     "load_table",
@@ -174,6 +178,45 @@ def load_table(
 
             table = complete_part(table)
         return dataset, table
+
+
+@contextlib.contextmanager
+def answers_in(url: str) -> Iterator[Database]:
+    """A database of answers, opened to be read alone.
+
+    Raises:
+        ConfigError: there is none.
+        DatabaseError: it cannot be opened, or is of another version.
+    """
+    from rlfocal.records.database import read_database
+
+    database = read_database(url)
+    if database is None:
+        # A server's URL holds a password.
+        where = f"{url}: " if "://" not in url else ""
+        raise ConfigError(f"{where}no such database of answers; `rlfocal collect` makes one")
+    with database:
+        yield database
+
+
+@contextlib.contextmanager
+def gateway_in(url: str) -> Iterator[Store]:
+    """A gateway's database, opened to be read alone.
+
+    Raises:
+        ConfigError: there is none.
+        DatabaseError: it cannot be opened, or is of another version.
+    """
+    from rlfocal.gateway.store import read_store
+
+    store = read_store(url)
+    if store is None:
+        where = f"{url}: " if "://" not in url else ""
+        raise ConfigError(
+            f"{where}no such database of a gateway; `rlfocal keys add NAME --db` makes one"
+        )
+    with store:
+        yield store
 
 
 def require_plotly(what: str) -> None:

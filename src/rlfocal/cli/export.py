@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from rlfocal.cli import common
-from rlfocal.errors import ConfigError
 
 __all__ = ["export"]
 
@@ -34,13 +33,11 @@ def export(
     ] = False,
 ) -> None:
     """Write collected answers as a data folder, for every other verb."""
-    from rlfocal.records.database import export_dataset, open_database
+    from rlfocal.records.database import export_dataset
     from rlfocal.records.folders import check_target, write_dataset
 
-    if "://" not in database_url and not Path(database_url).exists():
-        raise ConfigError(f"{database_url}: no such database; `rlfocal collect` makes one")
-    check_target(output, overwrite=overwrite, format=format)
-    with open_database(database_url) as database:
+    with common.answers_in(database_url) as database:
+        check_target(output, overwrite=overwrite, format=format)
         chosen = common.split_names(members, "--members")
         dataset = export_dataset(database, members=chosen, name=name or output.resolve().name)
     write_dataset(dataset, output, format=format, overwrite=overwrite)

@@ -67,11 +67,8 @@ def add(
 
 def list_keys(db: common.GatewayDb = common.GATEWAY_DB, as_json: common.JsonFlag = False) -> None:
     """List the keys, and what each has spent in its period."""
-    from rlfocal.gateway.store import open_store
-
-    _require(db)
     now = time.time()
-    with open_store(db) as store, store.connections.read() as connection:
+    with common.gateway_in(db) as store, store.connections.read() as connection:
         uses = store.keys.uses(connection, now)
     if as_json:
         common.print_json([_figures(use, now) for use in uses])

@@ -107,10 +107,7 @@ def list_policies(
     checkpoint: Served, db: common.GatewayDb = common.GATEWAY_DB, as_json: common.JsonFlag = False
 ) -> None:
     """List the policies that were served or learned, with what shadows would gain."""
-    from rlfocal.gateway.store import open_store
-
-    _require(db)
-    with open_store(db) as store, store.connections.read() as connection:
+    with common.gateway_in(db) as store, store.connections.read() as connection:
         rows = store.log.policies(connection)
     family = _family(rows, _id_of(checkpoint))
     rows = [row for row in rows if row.id in family]

@@ -24,6 +24,7 @@ __all__ = ["Connections", "connect"]
 
 _LOCK = 0x726C666F63616C
 """Number of the advisory lock: "rlfocal" in ASCII."""
+_UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY")
 _EXAMPLES = "write answers.db, sqlite:///answers.db or postgresql://user:password@host/name"
 
 
@@ -95,39 +96,57 @@ class Connections:
         self.engine.dispose()
 
 
-def connect(url: str | Path, *, busy_timeout_s: float) -> Connections:
+def connect(url: str | Path, *, busy_timeout_s: float, read_only: bool = False) -> Connections:
     """Make the engine for a URL; nothing is opened yet.
+
+    Args:
+        url: see the module.
+        busy_timeout_s: seconds to wait for another writer.
+        read_only: nothing can be written by these connections, and no file or folder is made.
 
     Raises:
         DatabaseError: the URL is of no known kind, or its driver is missing.
     """
     text = str(url)
-    scheme, found, rest = text.partition("://")
+    scheme, found, _ = text.partition("://")
     if found and scheme.partition("+")[0] in ("postgresql", "postgres"):
-        return _postgres(text, busy_timeout_s)
+        return _postgres(text, busy_timeout_s, read_only=read_only)
     if found and scheme != "sqlite":
         raise DatabaseError(f"a database of kind '{scheme[:20]}' is not known; {_EXAMPLES}")
-    path = rest.removeprefix("/") if found else text
-    if not path or path == ":memory:":
+    path = sqlite_path(text)
+    if path is None:
         raise DatabaseError(f"a database needs a file, so that its answers stay; {_EXAMPLES}")
-    return _sqlite(Path(path), busy_timeout_s)
+    return _sqlite(path, busy_timeout_s, read_only=read_only)
 
 
-def _sqlite(path: Path, busy_timeout_s: float) -> Connections:
+def sqlite_path(url: str | Path) -> Path | None:
+    """The file that a URL of SQLite names; None where it names none, or another kind.
+
+    >>> sqlite_path("sqlite:///answers.db"), sqlite_path("postgresql://host/name")
+    (PosixPath('answers.db'), None)
+    """
+    scheme, found, rest = str(url).partition("://")
+    if found and scheme != "sqlite":
+        return None
+    path = rest.removeprefix("/") if found else str(url)
+    return None if not path or path == ":memory:" else Path(path)
+
+
+def _sqlite(path: Path, busy_timeout_s: float, *, read_only: bool) -> Connections:
     if path.is_dir():
         raise DatabaseError(
             f"{path}: is a folder; name a file in it, such as {path / 'answers.db'}"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        reason = exc.strerror or str(exc)
-        raise DatabaseError(f"{path}: cannot be made: {reason}; name another file") from exc
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        connect_args={"timeout": busy_timeout_s},
-        hide_parameters=True,
-    )
+    name = sa.URL.create("sqlite", database=str(path))
+    if read_only:
+        engine = sa.create_engine(
+            name, creator=lambda: _opened_to_read(path, busy_timeout_s), hide_parameters=True
+        )
+    else:
+        _make_folder(path)
+        engine = sa.create_engine(
+            name, connect_args={"timeout": busy_timeout_s}, hide_parameters=True
+        )
 
     @sa.event.listens_for(engine, "connect")
     def set_up(connection: Any, _: object) -> None:
@@ -145,7 +164,46 @@ def _sqlite(path: Path, busy_timeout_s: float) -> Connections:
     return Connections(engine, Place(str(path)), path.stem, busy_timeout_s)
 
 
-def _postgres(text: str, busy_timeout_s: float) -> Connections:
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise DatabaseError(f"{path}: cannot be made: {reason}; name another file") from exc
+
+
+def _opened_to_read(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    """A connection that writes nothing and makes no database.
+
+    SQLite's own mode for that would leave the files of the log beside the database behind; so the
+    connection could write, is told not to, and takes them away when it is closed.
+    """
+
+    def opened(how: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{how}",
+            timeout=busy_timeout_s,
+            uri=True,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    try:
+        return opened("mode=rw")
+    except sqlite3.OperationalError as exc:
+        # Beside a file in a folder that nobody may write to there can be no log, nor a writer.
+        if exc.sqlite_errorname not in _UNWRITABLE or path.with_name(f"{path.name}-wal").exists():
+            raise
+        return opened("immutable=1")
+
+
+def _postgres(text: str, busy_timeout_s: float, *, read_only: bool) -> Connections:
     try:
         url = sa.make_url(text).set(drivername="postgresql+psycopg")
     except (sa.exc.ArgumentError, ValueError):
@@ -166,6 +224,7 @@ def _postgres(text: str, busy_timeout_s: float) -> Connections:
             hide_parameters=True,
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
+            execution_options={"postgresql_readonly": True} if read_only else {},
         )
     except ImportError as exc:
         raise DatabaseError(

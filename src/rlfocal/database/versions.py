@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from rlfocal.database.columns import SafeText
-from rlfocal.database.engine import Connections, connect
+from rlfocal.database.engine import Connections, connect, sqlite_path
 from rlfocal.errors import DatabaseError
 
 __all__ = ["Migration", "Tables"]
+
+_log = logging.getLogger(__name__)
 
 Migration = Callable[[sa.Connection], None]
 _OURS = frozenset({"meta", "gateway_meta"})
@@ -65,6 +68,46 @@ class Tables:
             raise
         return connections
 
+    def open_to_read(self, url: str | Path, *, busy_timeout_s: float) -> Connections | None:
+        """Connect to what is there; nothing is written, made or brought up to date.
+
+        Returns:
+            None where there is no database, or none with these tables.
+
+        Raises:
+            DatabaseError: it cannot be opened, is not ours or of another version.
+        """
+        if (path := sqlite_path(url)) is not None and not path.exists():
+            return None
+        connections = connect(url, busy_timeout_s=busy_timeout_s, read_only=True)
+        where = connections.place.name
+        try:
+            with connections.read() as connection:
+                version = self.read_version(connection, where)
+            if version is not None and version > self.version:
+                raise self._newer(version, where)
+            if version is not None and version < self.version:
+                raise DatabaseError(
+                    f"{where}: was written by an older rlfocal (version {version} of the tables; "
+                    f"this one reads {self.version}), and what only reads does not change it; copy "
+                    "it, then let a command that writes bring it up to date, such as `rlfocal "
+                    "collect` without --dry-run. It was left as it is"
+                )
+        except BaseException:
+            connections.close()
+            raise
+        if version is None:
+            connections.close()
+            return None
+        return connections
+
+    def _newer(self, version: int, where: str) -> DatabaseError:
+        return DatabaseError(
+            f"{where}: was written by a newer rlfocal (version {version} of the tables; this "
+            f"one knows {self.version}); upgrade rlfocal, or name another database. It was "
+            "left as it is"
+        )
+
     def read_version(self, connection: sa.Connection, where: str) -> int | None:
         """The version of the tables that are there; None where there are none yet.
 
@@ -108,10 +151,14 @@ class Tables:
             connection.execute(self.meta.insert(), row)
             return
         if version > self.version:
-            raise DatabaseError(
-                f"{where}: was written by a newer rlfocal (version {version} of the tables; this "
-                f"one knows {self.version}); upgrade rlfocal, or name another database. It was "
-                "left as it is"
+            raise self._newer(version, where)
+        if version < self.version:
+            _log.warning(
+                "%s: its tables are brought from version %d to %d, once; an older rlfocal cannot "
+                "open it any more",
+                where,
+                version,
+                self.version,
             )
         for step in range(version, self.version):
             if step not in self.migrations:

@@ -3,7 +3,7 @@
 from rlfocal.gateway.store.keys import Key, KeyUse, KeyWithDigest, Limits, NewKey
 from rlfocal.gateway.store.ledger import Admitted, Refused
 from rlfocal.gateway.store.rows import Event, FeedbackRow, PolicyRow, RequestRow, Spent
-from rlfocal.gateway.store.store import Store, open_store
+from rlfocal.gateway.store.store import Store, open_store, read_store
 from rlfocal.gateway.store.writer import Counts, Writer, WriterBusy
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "Writer",
     "WriterBusy",
     "open_store",
+    "read_store",
 ]

@@ -18,7 +18,7 @@ from rlfocal.gateway.store.log import Log
 from rlfocal.gateway.store.processes import Processes
 from rlfocal.gateway.store.schema import TABLES
 
-__all__ = ["Store", "open_store"]
+__all__ = ["Store", "open_store", "read_store"]
 
 
 def open_store(url: str | Path, *, busy_timeout_s: float = 60.0) -> Store:
@@ -34,6 +34,23 @@ def open_store(url: str | Path, *, busy_timeout_s: float = 60.0) -> Store:
             the cause and the remedy, and never the password.
     """
     return Store(TABLES.open(url, busy_timeout_s=busy_timeout_s))
+
+
+def read_store(url: str | Path, *, busy_timeout_s: float = 60.0) -> Store | None:
+    """Open a gateway's database to read it alone: nothing is made, changed or brought up to date.
+
+    Args:
+        url: as of `open_store`.
+        busy_timeout_s: seconds to wait for another process that is writing.
+
+    Returns:
+        None where there is no database, or one without a gateway's tables.
+
+    Raises:
+        DatabaseError: it cannot be opened, is not ours or of another version.
+    """
+    found = TABLES.open_to_read(url, busy_timeout_s=busy_timeout_s)
+    return None if found is None else Store(found)
 
 
 class Store:

@@ -13,7 +13,7 @@ from rlfocal.records.database.rows import (
     StoredError,
     StoredResponse,
 )
-from rlfocal.records.database.store import Database, open_database
+from rlfocal.records.database.store import Database, open_database, read_database
 
 __all__ = [
     "Database",
@@ -28,5 +28,6 @@ __all__ = [
     "key_of",
     "open_database",
     "query_key_of",
+    "read_database",
     "settings_key_of",
 ]

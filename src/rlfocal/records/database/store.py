@@ -46,7 +46,7 @@ from rlfocal.records.database.statements import (
     query_row,
 )
 
-__all__ = ["Database", "open_database"]
+__all__ = ["Database", "open_database", "read_database"]
 
 _ROOM = "room"
 """Under this a note is written and taken back."""
@@ -67,6 +67,23 @@ def open_database(url: str | Path, *, busy_timeout_s: float = 60.0) -> Database:
             the cause and the remedy, and never the password.
     """
     return Database(TABLES.open(url, busy_timeout_s=busy_timeout_s))
+
+
+def read_database(url: str | Path, *, busy_timeout_s: float = 60.0) -> Database | None:
+    """Open a database of answers to read it alone: nothing is made, changed or brought up to date.
+
+    Args:
+        url: as of `open_database`.
+        busy_timeout_s: seconds to wait for another process that is writing.
+
+    Returns:
+        None where there is no database, or one without answers.
+
+    Raises:
+        DatabaseError: it cannot be opened, is not ours or of another version.
+    """
+    found = TABLES.open_to_read(url, busy_timeout_s=busy_timeout_s)
+    return None if found is None else Database(found)
 
 
 class Database(Claims):
