@@ -76,12 +76,23 @@ def requests() -> dict[str, dict[str, Any]]:
     unknown = {f"field_{k}": k for k in range(40_000)}
     words = " ".join(f"w{k:x}" for k in range(62_000))
     choices = {"choices": list(ensemble.OPTIONS)}
+    options = [f"o{k} " + words[k * 14_000 : (k + 1) * 14_000] for k in range(26)]
+    signs = [f"o{k} " + "(a) " * 3500 for k in range(26)]
+    schema = {"type": "object", "properties": {f"p{k}": {"type": "string"} for k in range(11_000)}}
+    shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
     return {
         f"a prompt of {len(words) // 1000} kB, all words different": asking(words),
         "10,000 calls of tools in one message": _called(10_000),
         "40,000 unknown fields": {**asking("1 + 1?"), **unknown},
         "30,000 parts of one content": asking(parts),
         "80,000 entries of logit_bias": asking("1 + 1?", logit_bias=bias),
+        "26 options of 14 kB": asking("Which?", rlfocal={"choices": options}),
+        "26 options of 14 kB, '(a) (a) ...'": asking("Which?", rlfocal={"choices": signs}),
+        "26 options of 2 kB": asking("Which?", rlfocal={"choices": [o[:2000] for o in options]}),
+        "a response_format of 350 kB": asking("1 + 1?", response_format=shape),
+        "tools of 350 kB": asking("1 + 1?", tools=[tool]),
+        "64 replies to a prompt of 378 kB": asking(words[:378_000], "model-1", n=64),
         "replies of 1 MB: '1 1 1 ...', a number": _says("1 ", "number", MOST_BYTES),
         "replies of 1 MB: words, a number": _says("word ", "number", MOST_BYTES),
         "replies of 1 MB: words, a date": _says("word ", "date", MOST_BYTES),
