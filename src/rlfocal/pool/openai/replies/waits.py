@@ -302,7 +302,7 @@ def _of_draft(value: str) -> Iterator[tuple[str, float | None, float]]:
     value = value[:2000]
     parts = [value] if "reset" in value else value.split(",")
     for part in parts:
-        fields = dict(_FIELD.findall(part))
+        fields: dict[str, str] = dict(_FIELD.findall(part))
         seconds = _plain(fields.get("t", fields.get("reset", "")))
         if seconds is not None and (wait_s := _bounded(seconds)) is not None:
             yield part.lower(), _plain(fields.get("r", fields.get("remaining", ""))), wait_s
