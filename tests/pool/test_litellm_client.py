@@ -207,7 +207,7 @@ def test_every_exception_has_its_kind(
         (ModelResponse(None), Failure.EMPTY),
         (ModelResponse("..", "content_filter"), Failure.FILTERED),
         (ModelResponse(None, "tool_calls"), Failure.MALFORMED),
-        (ModelResponse(5), Failure.MALFORMED),
+        (ModelResponse({"a": 1}), Failure.MALFORMED),
         (None, Failure.MALFORMED),
     ],
 )
