@@ -207,7 +207,14 @@ def test_a_body_of_two_lengths_is_no_request(small: Small, send: Send) -> None:
         (BODY.replace(b"3", b"\\ud800"), "invalid_json"),
         (BODY.replace(b"3", b"\xed\xa0\x80"), "invalid_json"),
         (BODY[:-1] + b', "rlfocal": {"deadline_ms": ' + b"9" * 400 + b"}}", "invalid_value"),
-        (BODY[:-1] + b', "tools": [{"a":' + b"[" * 900 + b"]" * 900 + b"}]}", "invalid_value"),
+        (
+            BODY[:-1]
+            + b', "tools": [{"function": {"name": "f", "parameters": {"a":'
+            + b"[" * 900
+            + b"]" * 900
+            + b"}}}]}",
+            "invalid_value",
+        ),
         (BODY[:-1] + b', "system": "x"}', "unknown_parameter"),
         (BODY.replace(b"3 +", b"x" * 60_000 + b"3 +"), ""),
         (b"\xef\xbb\xbf" + BODY, ""),
