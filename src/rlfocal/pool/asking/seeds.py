@@ -49,8 +49,10 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
     [840829615, 607788812]
     """
     about = json.dumps(["seed", member.seed, member.name, int(sample)])
-    text = f"{about[:-1]}, {once('seed', question, lambda: _asked(question))}]"
-    digest = hashlib.sha256(text.encode("ascii")).digest()
+    found = hashlib.sha256(f"{about[:-1]}, ".encode("ascii"))
+    found.update(once("seed", question, lambda: _asked(question)).encode("ascii"))
+    found.update(b"]")
+    digest = found.digest()
     return int.from_bytes(digest[:8], "big") >> (64 - _BITS)
 
 
