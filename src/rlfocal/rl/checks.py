@@ -42,7 +42,7 @@ class _Row(NamedTuple):
     """A letter an axis; a digit is its length."""
     low: float = -torch.inf
     high: str | float = torch.inf
-    """Inclusive; a letter stands for the last index along that axis."""
+    """Inclusive; a letter stands for the last index along that axis, "=" and a letter for its length."""
     finite: bool = True
     """Whether every number must be one: what was never measured is none, or below all."""
 
@@ -97,7 +97,7 @@ _OF_RIVALS = {
     "rival.agreement-capped.weight": _Row("float", "SN"),
     "rival.agreement-capped.adds_up": _Row("bool", "S"),
     "rival.agreement-capped.thresholds": _Row("float64", "h"),
-    "rival.agreement-capped.caps": _Row("int64", "k", low=1),
+    "rival.agreement-capped.caps": _Row("int64", "k", low=1, high="=N"),
     "rival.agreement-capped.score": _Row("float64", "hk"),
     "rival.agreement-capped.cost": _Row("float64", "hk"),
     "rival.stacking.weight": _Row("float", "Sg"),
@@ -181,7 +181,9 @@ def _check_numbers(name: str, tensor: Tensor, row: _Row, known: Mapping[str, int
         return
     if row.finite and not bool(torch.isfinite(tensor).all()):
         raise CheckpointError(f"the array '{name}' holds a number that is not finite")
-    high = known[row.high] - 1 if isinstance(row.high, str) else row.high
+    high = row.high
+    if isinstance(high, str):
+        high = known[high[1:]] if high[0] == "=" else known[high] - 1
     outside = (tensor < row.low) | (tensor > high)
     if bool(outside.any()):
         value = tensor[outside].flatten()[0].item()
