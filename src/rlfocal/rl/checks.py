@@ -42,7 +42,7 @@ class _Row(NamedTuple):
     """A letter an axis; a digit is its length."""
     low: float = -torch.inf
     high: str | float = torch.inf
-    """Inclusive; a letter stands for the last index along that axis, "=" and a letter for its length."""
+    """Inclusive; a letter stands for an axis's last index, "=" and a letter for its length."""
     finite: bool = True
     """Whether every number must be one: what was never measured is none, or below all."""
 
