@@ -88,10 +88,14 @@ class Asked:
     model: str
     stream: bool
     leaves_s: float | None
+    deadline_ms: int = DEADLINE_MS
 
 
 def asked(leaves: st.SearchStrategy[float | None]) -> st.SearchStrategy[Asked]:
-    return st.builds(Asked, st.sampled_from([ALL, "rlfocal", "plain"]), st.booleans(), leaves)
+    return st.builds(
+        Asked, st.sampled_from([ALL, "rlfocal", "plain"]), st.booleans(), leaves,
+        st.just(DEADLINE_MS),
+    )  # fmt: skip
 
 
 async def send_all(served: Served, key: str, requests: Sequence[Asked]) -> None:
@@ -102,7 +106,7 @@ async def send_all(served: Served, key: str, requests: Sequence[Asked]) -> None:
 async def send(client: httpx2.AsyncClient, served: Served, key: str, one: Asked) -> None:
     body = {
         "model": one.model, "stream": one.stream, "max_tokens": 24,
-        "messages": [{"role": "user", "content": "3 + 4 ="}], "rlfocal": {"task": "sums"},
+        "messages": [{"role": "user", "content": "3 + 4 ="}], "rlfocal": {"task": "sums", "deadline_ms": one.deadline_ms},
     }  # fmt: skip
     url, bearer = f"{served.url}/v1/chat/completions", {"Authorization": f"Bearer {key}"}
     with suppress(TimeoutError, httpx2.HTTPError):
@@ -138,7 +142,7 @@ def test_no_habit_of_a_server_makes_a_call_cheaper_than_it_was(
     # Who is not waited for is not counted either.
     monkeypatch.setattr(Answering, "_is_settled", lambda *_: False)
     desk.upstream.behave([habit])
-    use = settled(desk, [Asked(model, stream, None) for model in (ALL, "plain")])
+    use = settled(desk, [Asked(model, stream, None, 60_000) for model in (ALL, "plain")])
     assert desk.upstream.n_billed >= (0 if habit in ("429", "400") else 4)
     assert use.spent_usd >= desk.upstream.billed_usd - ROUNDING_USD
     if habit in COUNTED:

@@ -189,7 +189,7 @@ def test_a_body_of_two_lengths_is_no_request(small: Small, send: Send) -> None:
     ):
         fixed = {"Host": "x", "Content-Type": "application/json"} | served.headers
         reply = exchange(served.url, head(PATH, fixed, *lengths), b"0\r\n\r\n" + hidden)
-        assert reply.status in (0, 400), lengths
+        assert reply.status in (0, 400, 501), lengths
     assert len(stub.bodies) == n_before
 
 

@@ -207,8 +207,8 @@ def test_refusals_are_openais_error_object(serve: Serve, ask: Ask) -> None:
         ({"Host": "attacker.example:PORT"}, 403),
         ({"Host": "127.0.0.1.attacker.example"}, 403),
         ({"Host": "localhost.attacker.example"}, 403),
-        ({"Host": "attacker.example@localhost"}, 403),
-        ({"Host": "localhost@attacker.example"}, 403),
+        ({"Host": "attacker.example@localhost"}, 400),
+        ({"Host": "localhost@attacker.example"}, 400),
         ({"Host": "0.0.0.0:PORT"}, 403),
         ({"Host": ""}, 403),
         # A page from elsewhere.
@@ -237,6 +237,8 @@ def test_an_open_door_is_for_programs_on_this_machine(
     reply = httpx2.post(f"{served.url}/v1/chat/completions", json=BODY, headers=sent, timeout=60)
     assert reply.status_code == status
     assert (len(stub.bodies) > n_before) == (status == 200)
+    if status == 400:  # refused as no request, before any route
+        return
     assert {name: reply.headers.get(name) for name in SAFE} == SAFE
 
 
