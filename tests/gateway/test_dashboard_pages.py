@@ -20,7 +20,7 @@ from stub_pool import questions
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.store import FeedbackRow, RequestRow
 
-pytestmark = pytest.mark.chromium
+pytestmark = [pytest.mark.chromium, pytest.mark.slow]
 
 Ask = Callable[..., Any]
 Serve = Callable[..., Any]

@@ -106,7 +106,8 @@ async def send_all(served: Served, key: str, requests: Sequence[Asked]) -> None:
 async def send(client: httpx2.AsyncClient, served: Served, key: str, one: Asked) -> None:
     body = {
         "model": one.model, "stream": one.stream, "max_tokens": 24,
-        "messages": [{"role": "user", "content": "3 + 4 ="}], "rlfocal": {"task": "sums", "deadline_ms": one.deadline_ms},
+        "messages": [{"role": "user", "content": "3 + 4 ="}],
+        "rlfocal": {"task": "sums", "deadline_ms": one.deadline_ms},
     }  # fmt: skip
     url, bearer = f"{served.url}/v1/chat/completions", {"Authorization": f"Bearer {key}"}
     with suppress(TimeoutError, httpx2.HTTPError):

@@ -425,7 +425,8 @@ def test_calls_of_custom_tools_come_back_as_such(serve: Serve, stream: bool) -> 
     reply = Reply(tool_calls=[
         {"id": f"c{k}", "type": "function", "function": {"name": name, "arguments": given}}
         for k, (name, given) in enumerate((
-            ("apply_patch", '{"input": "xx"}'), ("sums__sh", '{"input": "ls -l"}'), ("sums__sub", "{}"),
+            ("apply_patch", '{"input": "xx"}'), ("sums__sh", '{"input": "ls -l"}'),
+            ("sums__sub", "{}"),
         ))
     ])  # fmt: skip
     with SpyUpstream(lambda _: reply) as spy, serve(edit=aimed_at(spy.base_url)) as (served, _):

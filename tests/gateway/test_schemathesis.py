@@ -90,11 +90,13 @@ def check(
     assert served.gateway.n_in_flight == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_replies_are_as_described(described: Any, path: str, method: str) -> None:
     check(described, path, method, GenerationMode.POSITIVE, 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "method"), [o for o in OPERATIONS if o[1] == "POST"])
 def test_what_is_not_as_described_is_refused(described: Any, path: str, method: str) -> None:
     check(described, path, method, GenerationMode.NEGATIVE, 40)

@@ -24,6 +24,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.text(), VALUES), st.lists(st.dictionaries(st.text(), VALUES)))
 def test_a_body_is_what_json_writes(body: dict[str, Any], turns: list[Any]) -> None:
     body = {**body, "messages": turns}
