@@ -142,7 +142,11 @@ def test_scores_do_not_depend_on_what_was_asked_before(
 def test_temperature_is_that_of_the_model_and_not_of_its_likeliest_tokens(
     members: dict[str, LiveMember], run: Run
 ) -> None:
-    """Left alone llama.cpp draws among the first of them only."""
+    """Left alone llama.cpp draws among the first of them only.
+
+    How many those are depends on the machine's arithmetic; with the same seeds and the same
+    tokens to choose from the two sets would be equal.
+    """
 
     async def drawn(**extra: Any) -> set[str]:
         member, texts = members["talks on"], set()
@@ -155,7 +159,8 @@ def test_temperature_is_that_of_the_model_and_not_of_its_likeliest_tokens(
                 texts.add("")
         return texts
 
-    assert len(run(drawn())) > 2 * len(run(drawn(top_k=40, min_p=0.05, top_p=0.95)))
+    likeliest = run(drawn(top_k=40, min_p=0.05, top_p=0.95))
+    assert len(run(drawn()) - likeliest) >= 5
 
 
 @pytest.mark.slow
