@@ -31,13 +31,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from training import machine, synthetic_pool, versions
 
+from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.view import View
 from rlfocal.records import ResponseTable
-from rlfocal.replay import reveal
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.fallback import LEARNED, Fallback, Verdict
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer
-from rlfocal.strategies.protocol import Strategy, View
 from rlfocal.strategies.voting import Plurality
 
 N_QUERIES, N_TASKS = 1_024, 4

@@ -31,13 +31,14 @@ from typing import Any
 
 import numpy as np
 
-from rlfocal.bench.catalogue import STRATEGIES, create
+from rlfocal.deliberation.protocol import Dialled, Strategy
+from rlfocal.deliberation.registry import STRATEGIES, create
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
-from rlfocal.replay import replay
 from rlfocal.rl.prior import strategy as prior_strategy
 from rlfocal.rl.prior.weights import load_prior
-from rlfocal.strategies.protocol import Dialled, Strategy, View
 
 CALLS = (1.5, 2.0, 3.0, 4.0)
 PER_MEMBER = ("answer", "support", "option_scores", "samples", "latency_s")

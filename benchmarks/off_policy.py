@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.online.estimates import compare, may_promote
 from rlfocal.rl.online.exploring import Exploration, log_replay

@@ -26,10 +26,10 @@ from scipy.optimize import minimize
 from rlfocal.bench.folds import partition
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.statistics import bootstrap_means
+from rlfocal.deliberation.recorded import reveal
 from rlfocal.records import IntArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.inner import inner_folds
-from rlfocal.replay import reveal
 from rlfocal.strategies.stacking import Stacking
 
 Floats = NDArray[np.float64]

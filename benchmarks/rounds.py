@@ -28,10 +28,10 @@ import numpy as np
 
 from rlfocal.bench.folds import partition
 from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
 from rlfocal.records import FloatArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
-from rlfocal.replay import replay
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.fallback import LEARNED
 from rlfocal.rl.strategy import RlFocal

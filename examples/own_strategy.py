@@ -11,9 +11,9 @@ from typing import Self
 import numpy as np
 
 from rlfocal import ResponseTable, View, build_table, demo_dataset
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import BoolArray, FloatArray
-from rlfocal.replay import replay
-from rlfocal.strategies.protocol import Base
 from rlfocal.strategies.single import BestSingle
 from rlfocal.strategies.voting import Plurality
 

@@ -43,13 +43,13 @@ PUBLIC = {
         double_fault entropy fleiss_kappa generalised_diversity kappa masks_from_codes mean_pairwise
         pair_counts q_statistic weighted_sum
     """,
-    "rlfocal.strategies.protocol": """
+    "rlfocal.deliberation.protocol": """
         Base Dialled Labelled Memory Need Outcome Reference Strategy View unmet
     """,
     "rlfocal.live": """
         Answer Answering Ensemble FREE_WORDS Limits Listener LiveQuery Round Said Trace members_for
     """,
-    "rlfocal.replay": "candidates_of replay reveal worth_of",
+    "rlfocal.deliberation.recorded": "candidates_of replay reveal worth_of",
     "rlfocal.bench": """
         GROUPS STRATEGIES BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow
         Verdict create resolve run_bench

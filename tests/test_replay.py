@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from rlfocal.deliberation.recorded import candidates_of, reveal, worth_of
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory
 from rlfocal.records import CandidateKind, Dataset, ResponseTable, build_table
-from rlfocal.replay import candidates_of, replay, reveal, worth_of
-from rlfocal.strategies.protocol import Memory
 
 # Two options each. Member 0 is right on q0 q1, member 1 on q1 q2 and silent on q3, member 2 on q3.
 ANSWER = np.array([[0, 1, 1], [1, 1, 0], [0, 1, 0], [0, -1, 1]], dtype=np.int16)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rlfocal.bench import BenchResult, EvalProtocol, run_bench
+    from rlfocal.deliberation.protocol import Outcome, Strategy
+    from rlfocal.deliberation.view import View
     from rlfocal.diversity import FailureCounts, best_subsets
     from rlfocal.errors import (
         CheckpointError,
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from rlfocal.records.built_in import localpool
     from rlfocal.records.folders import read_dataset, write_dataset
     from rlfocal.report import write_report
-    from rlfocal.strategies.protocol import Outcome, Strategy, View
 
 __version__ = "0.1.0"
 
@@ -63,7 +64,7 @@ _NAMES_OF = {
     "rlfocal.records.built_in": "localpool",
     "rlfocal.records.folders": "read_dataset write_dataset",
     "rlfocal.report": "write_report",
-    "rlfocal.strategies.protocol": "Outcome Strategy View",
+    "rlfocal.deliberation.protocol": "Outcome Strategy View",
 }
 _HOME = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 

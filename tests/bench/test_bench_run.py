@@ -14,6 +14,9 @@ from rlfocal.bench import GROUPS, STRATEGIES, BenchResult, EvalProtocol, run_ben
 from rlfocal.bench.jobs import Job, JobResult
 from rlfocal.bench.rows import SCHEMA, scores
 from rlfocal.bench.run import _stand_ins
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import View
 from rlfocal.errors import ConfigError, NotApplicable, RecordError
 from rlfocal.executor import ProcessExecutor, SerialExecutor
 from rlfocal.records import (
@@ -25,7 +28,6 @@ from rlfocal.records import (
     build_table,
     simulate,
 )
-from rlfocal.strategies.protocol import Base, Need, View
 
 SINGLE = ("random", "best-single-per-task")
 FAST = EvalProtocol(n_folds=3, n_resamples=200)

@@ -36,11 +36,13 @@ from rlfocal.bench.scenarios.stream import (
     walk_with_memory,
 )
 from rlfocal.cli.main import main
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Outcome, Strategy
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.errors import ConfigError, NotApplicable, RecordError
 from rlfocal.executor import ProcessExecutor
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
-from rlfocal.replay import replay
-from rlfocal.strategies.protocol import Base, Memory, Outcome, Strategy, View
 from rlfocal.strategies.single import BestSingle, RandomMember
 from rlfocal.strategies.voting import WeightedVote
 

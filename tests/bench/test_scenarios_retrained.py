@@ -14,9 +14,10 @@ from rlfocal.bench.scenarios.jobs import Trace
 from rlfocal.bench.scenarios.result import scenario_row
 from rlfocal.bench.scenarios.stream import History
 from rlfocal.cli.main import main
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.view import View
 from rlfocal.errors import NotApplicable
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
-from rlfocal.strategies.protocol import Base, View
 
 FAST = EvalProtocol(n_folds=2, n_resamples=100)
 SMALL = StreamSettings(block=5, window=20, refit_every=10)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.gateway.store import FeedbackRow, PolicyRow, RequestRow, open_store
 from rlfocal.records import Calibration, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.online.episodes import Episode

@@ -11,12 +11,12 @@ import pytest
 from logged import logged
 from stub_pool import recorded
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.gateway.dashboard.frontier import frontier
 from rlfocal.gateway.dashboard.history import History
 from rlfocal.gateway.store import FeedbackRow, RequestRow, Store, open_store
 from rlfocal.live import FREE_WORDS
 from rlfocal.records import ResponseTable
-from rlfocal.replay import replay
 from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.rl.strategy import RlFocal
 

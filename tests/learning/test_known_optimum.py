@@ -10,8 +10,8 @@ from functools import cache
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.strategy import RlFocal
 

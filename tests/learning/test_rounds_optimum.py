@@ -13,8 +13,8 @@ from math import comb
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.strategy import RlFocal
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.live import Ensemble, LiveQuery
 from rlfocal.live.answering import Answer
 from rlfocal.records import Dataset
-from rlfocal.replay import replay
 from rlfocal.rl.checkpoint import Checkpoint
 
 Live = Callable[..., Any]

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlfocal.deliberation.view import View
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.settled import is_settled, stacked
 from rlfocal.records import BoolArray, Calibration, FloatArray
-from rlfocal.strategies.protocol import View
 from rlfocal.strategies.voting import ask_all
 
 N = 5

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.features import HashingEncoder
 from rlfocal.records import Calibration, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import reveal
 from rlfocal.rl.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.credit import credit, shaped
@@ -23,7 +24,6 @@ from rlfocal.rl.statistics import PoolStatistics
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.threshold import PosteriorThreshold
 from rlfocal.rl.trainer import Trainer
-from rlfocal.strategies.protocol import Memory, View
 
 SMALL = {
     "n_iterations": 4, "n_episodes": 64, "fusion_epochs": 2, "hidden": 8,

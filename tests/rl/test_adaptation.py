@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory
 from rlfocal.diversity.window import find_drift
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.adaptation import adapted
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.fusion import hints
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory
 
 CONFIG = RlFocalConfig(n_iterations=10, n_episodes=128, fusion_epochs=5, hidden=16, learn_from=1)
 ACCURACY = [[0.8, 0.75, 0.7, 0.65, 0.6], [0.6, 0.55, 0.5, 0.45, 0.4]]

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.errors import CheckpointError
 from rlfocal.features import HashingEncoder
 from rlfocal.records import Calibration, Dataset, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.checkpoint import SCHEMA_VERSION, load_checkpoint, save_checkpoint
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.paper.strategy import RlFocalPaper

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay, reveal
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED, Fallback, Verdict, _Judged, _verdict

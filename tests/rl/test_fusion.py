@@ -10,15 +10,15 @@ import torch
 
 import rlfocal.rl.fusion.start as start_module
 import rlfocal.rl.fusion.training as training
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.view import View
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.inner import inner_folds
-from rlfocal.replay import reveal
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.fusion import Fusion, FusionInput, Hints, fit_fusion, fusion_input
 from rlfocal.rl.fusion.start import FusionStart, Lesson, fit_start
 from rlfocal.rl.nets import seeded
 from rlfocal.strategies.likelihood import evidence
-from rlfocal.strategies.protocol import View
 
 CONFIG = RlFocalConfig(fusion_epochs=4, fusion_patience=50)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from rlfocal.deliberation.recorded import reveal
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.inner import inner_folds
-from rlfocal.replay import reveal
 from rlfocal.rl.fusion import Hints
 from rlfocal.rl.fusion import hints as module
 from rlfocal.rl.policy import action_log_prob

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("torch")
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.diversity import FailureCounts
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.rl.config import PaperConfig
@@ -15,7 +16,6 @@ from rlfocal.rl.nets import seeded
 from rlfocal.rl.paper.nets import PaperDecider, PaperObservation
 from rlfocal.rl.paper.observation import EnsembleScore, chain, observe
 from rlfocal.rl.paper.training import PaperTraining
-from rlfocal.strategies.protocol import Memory
 from rlfocal.strategies.voting import rank_members
 
 N = 4

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory
 from rlfocal.records import PoolModel, build_table, simulate
-from rlfocal.replay import replay, reveal
 from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED
@@ -16,7 +18,6 @@ from rlfocal.rl.policy import promised
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.threshold import PosteriorThreshold
 from rlfocal.strategies.capped import CappedAgreement
-from rlfocal.strategies.protocol import Memory
 
 N, ENOUGH = 4, 4
 SMALL = {"n_iterations": 4, "n_episodes": 64, "fusion_epochs": 3, "hidden": 8, "learn_from": 1}

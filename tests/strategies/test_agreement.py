@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Dialled
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind
-from rlfocal.replay import replay
 from rlfocal.strategies.agreement import Agreement
-from rlfocal.strategies.protocol import Dialled
 from rlfocal.strategies.voting import WeightedVote, rank_members
 
 

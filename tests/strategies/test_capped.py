@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Dialled, Outcome, unmet
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind, ResponseTable
-from rlfocal.replay import replay
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement, StoppingGrid, stopping_grid
-from rlfocal.strategies.protocol import Dialled, Outcome, unmet
 from rlfocal.strategies.sizes import pool_sizes
 
 comparable = pytest.mark.parametrize("kind", [CandidateKind.OPTIONS, CandidateKind.ANSWERS])

@@ -9,8 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import View
 from rlfocal.records import CandidateKind, ResponseTable
-from rlfocal.replay import replay, reveal
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.prior.strategy import RlFocalPrior
@@ -18,7 +21,6 @@ from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.threshold import PosteriorThreshold
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
-from rlfocal.strategies.protocol import Strategy, View
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
 from rlfocal.strategies.stacking import Stacking
@@ -183,6 +185,6 @@ def test_probabilities_lie_on_available_candidates_and_sum_to_one(name, make_tab
 
 
 def test_the_list_names_every_strategy_of_the_catalogue():
-    catalogue = pytest.importorskip("rlfocal.bench.catalogue")
+    catalogue = pytest.importorskip("rlfocal.deliberation.registry")
     references = {"oracle", "self-consistency"}
     assert set(catalogue.STRATEGIES) - references <= set(STRATEGIES)

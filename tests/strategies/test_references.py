@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Reference, Strategy, unmet
 from rlfocal.errors import NotApplicable
 from rlfocal.records import CandidateKind
 from rlfocal.strategies.consistency import SelfConsistency
 from rlfocal.strategies.oracle import Oracle
-from rlfocal.strategies.protocol import Reference, Strategy, unmet
 
 
 @pytest.mark.parametrize("kind", list(CandidateKind))

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Dialled, unmet
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay, reveal
-from rlfocal.strategies.protocol import Dialled, unmet
 from rlfocal.strategies.routing import RoutedVote
 from rlfocal.strategies.routing.chances import TaskRouter, choose_predictor, log_likelihood
 from rlfocal.strategies.routing.vote import most_promising

@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Dialled, Need, unmet
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay, reveal
 from rlfocal.strategies.inner import inner_folds, shrunk_mean
-from rlfocal.strategies.protocol import Dialled, Need, unmet
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter
 from rlfocal.strategies.routing.logistic import ridge_logistic
 from rlfocal.strategies.routing.router import DIALS, Router, best_setting

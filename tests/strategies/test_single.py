@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind
-from rlfocal.replay import replay
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember, task_accuracy
 
 

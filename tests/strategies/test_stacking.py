@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Need, unmet
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay, reveal
 from rlfocal.strategies.likelihood import Choices, WeightModel, Weights, choices_of, evidence
-from rlfocal.strategies.protocol import Need, unmet
 from rlfocal.strategies.stacking import Stacking
 
 DOMINANT = PoolModel(

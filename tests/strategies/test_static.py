@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Dialled
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind
-from rlfocal.replay import replay
 from rlfocal.strategies import static
-from rlfocal.strategies.protocol import Dialled
 from rlfocal.strategies.static import StaticSubset, VoteAccuracy
 from rlfocal.strategies.voting import rank_members
 

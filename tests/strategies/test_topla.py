@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.diversity.focal import FailureCounts
 from rlfocal.records import CandidateKind, PoolModel, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.strategies import topla
 from rlfocal.strategies.candidate_mlp import CandidateMlp, _Net, _Pairs, candidate_features
 from rlfocal.strategies.static import VoteAccuracy

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlfocal.deliberation.protocol import unmet
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind, PoolModel, build_table, simulate
-from rlfocal.replay import replay, reveal
-from rlfocal.strategies.protocol import unmet
 from rlfocal.strategies.voting import (
     MeanProbability,
     Plurality,

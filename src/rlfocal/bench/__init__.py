@@ -1,7 +1,6 @@
 """The evaluation protocol: folds and seeds, paired intervals, the leaderboard."""
 
 from rlfocal.bench.budgets import BudgetCell
-from rlfocal.bench.catalogue import GROUPS, STRATEGIES, create, resolve
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
     BenchResult,
@@ -11,6 +10,7 @@ from rlfocal.bench.result import (
     Verdict,
 )
 from rlfocal.bench.run import run_bench
+from rlfocal.deliberation.registry import GROUPS, STRATEGIES, create, resolve
 
 __all__ = [
     "GROUPS",

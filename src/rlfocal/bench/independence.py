@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlfocal.bench.subsets import score_subsets
+from rlfocal.deliberation.protocol import unmet
 from rlfocal.diversity import (
     MEASURES,
     PAIRWISE,
@@ -23,7 +24,6 @@ from rlfocal.diversity import (
 )
 from rlfocal.records import BoolArray, ResponseTable
 from rlfocal.records.missing import complete_part
-from rlfocal.strategies.protocol import unmet
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import Plurality, rank_members
 

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlfocal.bench.catalogue import create
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.deliberation.protocol import Outcome, Reference, Strategy, unmet
+from rlfocal.deliberation.registry import create
+from rlfocal.deliberation.replay import replay
 from rlfocal.errors import NotApplicable, RlfocalError
 from rlfocal.records import ResponseTable, calibrate
-from rlfocal.replay import replay
-from rlfocal.strategies.protocol import Outcome, Reference, Strategy, unmet
 
 __all__ = ["BenchInput", "Job", "JobResult", "Point", "plan_jobs", "run_job"]
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from rlfocal.bench.budgets import BUDGETS, check_budgets, equal_cost
 from rlfocal.bench.calibration import calibrations
-from rlfocal.bench.catalogue import resolve
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Partition, partition
 from rlfocal.bench.jobs import BenchInput, Job, JobResult, plan_jobs, run_job
@@ -28,6 +27,7 @@ from rlfocal.bench.result import (
 )
 from rlfocal.bench.rows import Scores, per_query_rows, scores
 from rlfocal.bench.statistics import MeasuredMeans, gap_closed
+from rlfocal.deliberation.registry import resolve
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rlfocal.bench.statistics import BootstrapMeans
+    from rlfocal.deliberation.protocol import Outcome
     from rlfocal.records import ResponseTable
     from rlfocal.rl.checkpoint import Checkpoint
-    from rlfocal.strategies.protocol import Outcome
 
 __all__ = ["Checkpoint_", "evaluate"]
 
@@ -88,8 +88,8 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
     import numpy as np
 
     from rlfocal.bench.statistics import bootstrap_means, judge
+    from rlfocal.deliberation.replay import replay
     from rlfocal.records.missing import missing_of
-    from rlfocal.replay import replay
 
     strategy, best = loaded.strategy, loaded.strategy.best_member
     outcome, missing = replay(strategy, table), missing_of(table)

@@ -53,9 +53,9 @@ def _trace(
     """Replay one query and note every round."""
     import numpy as np
 
+    from rlfocal.deliberation.recorded import candidates_of, reveal
     from rlfocal.live.ensemble import at_price
     from rlfocal.live.trace import Deliberation
-    from rlfocal.replay import candidates_of, reveal
 
     rows = np.array([row])
     asked = np.zeros((1, table.n_members), dtype=bool)

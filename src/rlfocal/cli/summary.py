@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rlfocal.deliberation.protocol import unmet
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import BoolArray, CandidateKind, Dataset, ResponseTable
-from rlfocal.replay import replay
-from rlfocal.strategies.protocol import unmet
 from rlfocal.strategies.single import sound_accuracy
 from rlfocal.strategies.voting import Plurality
 

@@ -11,8 +11,8 @@ from rlfocal.cli import common
 from rlfocal.errors import ConfigError, NotApplicable, nearest
 
 if TYPE_CHECKING:
+    from rlfocal.deliberation.progress import Progress
     from rlfocal.records import ResponseTable
-    from rlfocal.rl.progress import Progress
 
 __all__ = ["train"]
 
@@ -58,9 +58,9 @@ def train(
         raise ConfigError(f"--preset: unknown preset '{preset}'; {nearest(preset, _PRESETS)}")
     _require_torch()
     from rlfocal.bench import create
+    from rlfocal.deliberation.protocol import unmet
     from rlfocal.files import check_writable
     from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig, read_config
-    from rlfocal.strategies.protocol import unmet
 
     kinds: dict[str, type[RlFocalConfig] | type[PaperConfig] | type[PriorConfig]] = {
         "rl-focal": RlFocalConfig, "rl-focal-paper": PaperConfig, "rl-focal-prior": PriorConfig,

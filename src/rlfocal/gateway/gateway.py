@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from rlfocal.deliberation.protocol import Dialled
 from rlfocal.errors import ConfigError, DatabaseError, nearest
 from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.door.bodies import Bodies
@@ -34,7 +35,6 @@ from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.types import Response
 from rlfocal.pool.wrappers.breaker import Circuits
 from rlfocal.rl.checkpoint import Checkpoint
-from rlfocal.strategies.protocol import Dialled
 
 __all__ = ["Gateway"]
 

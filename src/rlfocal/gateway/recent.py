@@ -15,12 +15,12 @@ from functools import partial
 
 import numpy as np
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.gateway.store.store import Store
 from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory
 
 __all__ = ["Recent", "memory_of"]
 

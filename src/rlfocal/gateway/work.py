@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeGuard
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import ConfigError, MemberError, NobodyAnswered
 from rlfocal.gateway.errors import ApiError, from_member, from_nobody
 from rlfocal.gateway.wire.fields import is_within_price
@@ -22,7 +23,6 @@ from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import billed
 from rlfocal.rl.online.exploring import Exploration, Exploring
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory
 
 __all__ = ["EnsembleWork", "NamedWork", "Work"]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.query import LiveQuery
@@ -26,7 +27,6 @@ from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
 from rlfocal.records.schema import OPTION_LETTERS
-from rlfocal.strategies.protocol import Memory, View
 
 if TYPE_CHECKING:
     from rlfocal.live.ensemble import Ensemble

@@ -16,10 +16,10 @@ from typing import Self
 
 import numpy as np
 
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, Calibration, FloatArray
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
-from rlfocal.strategies.protocol import Memory, View
 
 __all__ = ["Board", "Reply"]
 

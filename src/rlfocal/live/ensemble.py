@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
 from rlfocal.grading import Grader
@@ -31,7 +32,6 @@ from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.parts import Trained
-from rlfocal.strategies.protocol import Memory
 
 __all__ = ["Ensemble", "at_price", "members_for"]
 

@@ -12,8 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.view import View
 from rlfocal.live.board import Board, Reply
-from rlfocal.strategies.protocol import Strategy, View
 
 __all__ = ["is_settled", "stacked"]
 

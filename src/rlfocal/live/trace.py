@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from rlfocal.deliberation.view import View
 from rlfocal.pool.wrappers.unsettled import Bill
 from rlfocal.records import BoolArray
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED
 from rlfocal.rl.parts import Trained
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import View
 
 __all__ = ["Deliberation", "Round", "Said", "Trace"]
 

@@ -22,12 +22,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.diversity.window import find_drift
 from rlfocal.records import BoolArray, FloatArray
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.observation import Observer
 from rlfocal.rl.statistics import PoolStatistics
-from rlfocal.strategies.protocol import Memory
 
 __all__ = ["Followed", "adapted"]
 

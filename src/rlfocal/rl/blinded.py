@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from rlfocal.deliberation.view import View
 from rlfocal.records import ResponseTable
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.strategies.protocol import View
 
 __all__ = ["table_seen", "view_seen"]
 

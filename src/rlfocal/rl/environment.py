@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rlfocal.deliberation.recorded import reveal, worth_of
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.replay import reveal, worth_of
 from rlfocal.rl.config import Rounds
-from rlfocal.strategies.protocol import View
 
 __all__ = ["PoolEnv", "Step"]
 

@@ -6,12 +6,13 @@ from typing import Self
 
 import numpy as np
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.recorded import reveal, worth_of
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.replay import reveal, worth_of
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.rollout import answer_of
-from rlfocal.strategies.protocol import Base, View
 from rlfocal.strategies.voting import ask_all
 
 __all__ = ["Everybody"]

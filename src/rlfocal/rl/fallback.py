@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.protocol import Strategy, unmet
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.replay import replay
 from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.environment import PoolEnv
@@ -36,7 +37,6 @@ from rlfocal.rl.threshold import (
     walk_prices,
 )
 from rlfocal.strategies.capped import CappedAgreement
-from rlfocal.strategies.protocol import Strategy, unmet
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
 from rlfocal.strategies.stacking import Stacking
 

@@ -15,15 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.view import View
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.fusion import Fusion, Hints, fit_fusion
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observer
-from rlfocal.rl.progress import Progress
 from rlfocal.rl.statistics import Competence, PoolStatistics
-from rlfocal.strategies.protocol import View
 
 __all__ = ["Foundation", "Known"]
 

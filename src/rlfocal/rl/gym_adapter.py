@@ -14,10 +14,10 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlfocal.deliberation.view import View
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.rl.config import Rounds
 from rlfocal.rl.environment import PoolEnv
-from rlfocal.strategies.protocol import View
 
 __all__ = ["PoolGymEnv"]
 

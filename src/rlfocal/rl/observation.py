@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray
 from rlfocal.rl.config import Rounds
 from rlfocal.rl.fusion import Fusion, FusionInput, Hints, fusion_input
 from rlfocal.rl.policy import promised, rule
 from rlfocal.rl.statistics import PoolStatistics
-from rlfocal.strategies.protocol import View
 
 __all__ = [
     "FOCAL_FEATURES",

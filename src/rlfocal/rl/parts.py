@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import CheckpointError, nearest
 from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
 from rlfocal.rl.decider import Decider
@@ -23,7 +24,6 @@ from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.rivals import pack, unpack
 from rlfocal.rl.statistics import Competence, PoolStatistics
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory
 
 __all__ = ["PRESETS", "Trained", "disassemble", "read_settings", "reassemble"]
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.protocol import Strategy
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED, Fallback, Verdict
@@ -18,7 +19,6 @@ from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.threshold import Curve, PosteriorThreshold, prices_of
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement, StoppingGrid
-from rlfocal.strategies.protocol import Strategy
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask
 from rlfocal.strategies.stacking import Stacking
 

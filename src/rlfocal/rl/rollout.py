@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.credit import credit, shaped
@@ -22,7 +23,6 @@ from rlfocal.rl.foundation import Known
 from rlfocal.rl.mappo import Batch
 from rlfocal.rl.observation import Observation, Observer, Seen
 from rlfocal.rl.policy import likeliest
-from rlfocal.strategies.protocol import View
 
 __all__ = ["Episodes", "answer_of", "greedy", "look", "rollout"]
 

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from rlfocal.deliberation.progress import Progress
 from rlfocal.errors import CheckpointError
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import ResponseTable, calibrate
@@ -25,7 +26,6 @@ from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.prior.strategy import RlFocalPrior
-from rlfocal.rl.progress import Progress
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer, TrainingState
 

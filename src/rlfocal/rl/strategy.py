@@ -10,6 +10,10 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import Need, Strategy
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.adaptation import Followed, adapted
 from rlfocal.rl.blinded import view_seen
@@ -21,10 +25,8 @@ from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Fused, Observer
 from rlfocal.rl.policy import likeliest
-from rlfocal.rl.progress import Progress
 from rlfocal.rl.threshold import prices_of
 from rlfocal.rl.trainer import Trainer
-from rlfocal.strategies.protocol import Base, Memory, Need, Strategy, View
 
 __all__ = ["RlFocal"]
 

@@ -16,6 +16,9 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.blinded import table_seen, view_seen
 from rlfocal.rl.config import RlFocalConfig
@@ -24,7 +27,6 @@ from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observation
 from rlfocal.rl.rollout import look
-from rlfocal.strategies.protocol import Base, Need, View
 
 __all__ = ["Curve", "PosteriorThreshold", "Walk", "nearest_price", "prices_of", "walk"]
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.progress import Progress
 from rlfocal.records import ResponseTable
 from rlfocal.rl.blinded import table_seen
 from rlfocal.rl.config import RlFocalConfig
@@ -25,7 +26,6 @@ from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.mappo import anneal, update
 from rlfocal.rl.nets import seeded, weights_of
-from rlfocal.rl.progress import Progress
 from rlfocal.rl.rollout import rollout
 
 __all__ = ["Trainer", "TrainingState"]

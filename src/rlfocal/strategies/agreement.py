@@ -12,8 +12,10 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
-from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.voting import (
     fit_vote_weights,
     rank_members,

@@ -13,9 +13,11 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.agreement import Agreement
-from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.sizes import pool_sizes
 
 __all__ = ["CappedAgreement", "StoppingGrid", "stopping_grid"]

@@ -14,9 +14,10 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need, Outcome
 from rlfocal.errors import NotApplicable
 from rlfocal.records import ResponseTable
-from rlfocal.strategies.protocol import Base, Need, Outcome
 from rlfocal.strategies.single import sound_accuracy
 
 __all__ = ["SelfConsistency"]

@@ -10,8 +10,9 @@ from typing import Self
 
 import numpy as np
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Outcome
 from rlfocal.records import ResponseTable
-from rlfocal.strategies.protocol import Base, Outcome
 
 __all__ = ["Oracle"]
 

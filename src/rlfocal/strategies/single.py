@@ -7,8 +7,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.protocol import Base, View
 
 __all__ = [
     "BestSingle",

@@ -10,6 +10,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.inner import inner_folds
 from rlfocal.strategies.likelihood import (
@@ -20,7 +23,6 @@ from rlfocal.strategies.likelihood import (
     evidence,
     log_odds,
 )
-from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
 __all__ = ["Stacking"]

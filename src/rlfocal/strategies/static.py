@@ -13,9 +13,11 @@ from typing import ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import Labelled, View
 from rlfocal.diversity.subsets import best_subsets
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.protocol import Base, Labelled, Need, View
 from rlfocal.strategies.voting import plurality_share, rank_members
 
 __all__ = ["StaticSubset", "VoteAccuracy", "ask_only", "is_enumerable"]

@@ -20,11 +20,13 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import View
 from rlfocal.diversity.focal import FailureCounts
 from rlfocal.diversity.subsets import best_subsets, weighted_sum
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.candidate_mlp import CandidateMlp
-from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.static import VoteAccuracy, ask_only, is_enumerable
 from rlfocal.strategies.voting import (
     fit_vote_weights,

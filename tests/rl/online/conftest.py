@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.replay import replay
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.strategy import RlFocal
 

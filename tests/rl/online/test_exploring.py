@@ -8,12 +8,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
 from rlfocal.errors import ConfigError
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.trace import Deliberation
 from rlfocal.records import Calibration
 from rlfocal.records.schema import OPTION_LETTERS
-from rlfocal.replay import replay, reveal
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.fallback import Fallback
 from rlfocal.rl.online.exploring import Exploration, Exploring, log_replay

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.errors import NotApplicable
-from rlfocal.replay import replay
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.online.estimates import may_promote
 from rlfocal.rl.online.exploring import Exploration, log_replay

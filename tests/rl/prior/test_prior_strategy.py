@@ -10,14 +10,16 @@ import shutil
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Dialled, Strategy, unmet
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import CheckpointError
 from rlfocal.records import CandidateKind
-from rlfocal.replay import replay, reveal
 from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.prior.weights import SHIPPED, load_prior, read_card, save_prior
 from rlfocal.rl.simulator import draw_answers, draw_pool, to_table
 from rlfocal.strategies.agreement import Agreement
-from rlfocal.strategies.protocol import Dialled, Memory, Strategy, unmet
 from rlfocal.strategies.voting import Plurality
 
 

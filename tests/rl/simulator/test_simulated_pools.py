@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind
-from rlfocal.replay import replay
 from rlfocal.rl.simulator import draw_answers, draw_pool, summarise, to_table
 from rlfocal.rl.simulator.ranges import draw_size
 from rlfocal.strategies.agreement import Agreement

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.bench.catalogue import create
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.jobs import Job
 from rlfocal.bench.scenarios.catalogue import Case, Scenario
@@ -26,10 +25,11 @@ from rlfocal.bench.scenarios.stream import (
     walk_windowed,
     walk_with_memory,
 )
+from rlfocal.deliberation.protocol import Outcome, Reference, Strategy
+from rlfocal.deliberation.registry import create
+from rlfocal.deliberation.replay import replay
 from rlfocal.errors import NotApplicable, RlfocalError
 from rlfocal.records import Calibration, IntArray, ResponseTable, calibrate
-from rlfocal.replay import replay
-from rlfocal.strategies.protocol import Outcome, Reference, Strategy
 
 __all__ = ["WINDOWED", "JobTraces", "ScenarioInput", "Trace", "is_cheap", "reads_memory", "run_job"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlfocal.bench.catalogue import resolve
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Fold, partition
 from rlfocal.bench.jobs import plan_jobs
@@ -14,6 +13,7 @@ from rlfocal.bench.scenarios.catalogue import Scenario, resolve_scenarios
 from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, Trace, run_job
 from rlfocal.bench.scenarios.result import ScenarioResult, ScenarioRow, scenario_row
 from rlfocal.bench.scenarios.stream import StreamSettings
+from rlfocal.deliberation.registry import resolve
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable

@@ -16,9 +16,10 @@ from typing import Any, Self
 import numpy as np
 
 from rlfocal.bench.scenarios.edits import joined
+from rlfocal.deliberation.protocol import Outcome, Strategy
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
-from rlfocal.replay import replay
-from rlfocal.strategies.protocol import Memory, Outcome, Strategy, View
 
 __all__ = ["Fit", "History", "StreamSettings", "walk_refit", "walk_windowed", "walk_with_memory"]
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import RecordError
 from rlfocal.gateway.dashboard.accuracy import accuracy
 from rlfocal.gateway.dashboard.history import Judged, Known, Seen
@@ -24,7 +25,6 @@ from rlfocal.live import FREE_WORDS
 from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory
 
 __all__ = ["MOST_REPLAYED", "frontier"]
 

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.gateway.dashboard.history import Judged, Seen
 from rlfocal.gateway.dashboard.intervals import estimate
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory, View
 
 __all__ = ["Logged", "Played", "play", "replayed"]
 

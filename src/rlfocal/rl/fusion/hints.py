@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.recorded import candidates_of, reveal
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.replay import candidates_of, reveal
 from rlfocal.rl.policy import logits_of
 from rlfocal.rl.prior.strategy import RlFocalPrior
-from rlfocal.strategies.protocol import View
 
 __all__ = ["Hints", "Opinion"]
 

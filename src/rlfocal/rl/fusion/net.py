@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlfocal.deliberation.view import View
 from rlfocal.records import FloatArray
 from rlfocal.strategies.likelihood import FLOOR
-from rlfocal.strategies.protocol import View
 
 __all__ = ["Fusion", "FusionInput", "fusion_input"]
 

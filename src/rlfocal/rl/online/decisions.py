@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.rl.online.episodes import Episode
-from rlfocal.strategies.protocol import Memory, View
 
 __all__ = ["Decisions", "batch", "worth_of"]
 

@@ -22,9 +22,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.view import View
 from rlfocal.errors import RecordError
 from rlfocal.records import BoolArray, FloatArray, IntArray
-from rlfocal.strategies.protocol import View
 
 __all__ = ["VERSION", "Episode", "States"]
 

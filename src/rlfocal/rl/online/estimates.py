@@ -30,12 +30,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.rl.online.decisions import Decisions, batch
 from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.online.following import Path, follow
 from rlfocal.rl.online.values import Features, fit_values
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory
 
 __all__ = [
     "LEAST_DEPARTED",

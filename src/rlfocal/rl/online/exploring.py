@@ -35,16 +35,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.errors import ConfigError
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.records.missing import complete_part
-from rlfocal.replay import replay, reveal
 from rlfocal.rl.blinded import view_seen
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Fused, Seen
 from rlfocal.rl.online.episodes import Episode, States
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory, View
 
 __all__ = ["Exploration", "Exploring", "answers", "log_replay", "seen_by"]
 

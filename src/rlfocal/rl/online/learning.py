@@ -29,6 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.fallback import LEARNED, Fallback
@@ -49,7 +50,6 @@ from rlfocal.rl.online.following import follow, products
 from rlfocal.rl.online.values import Features, fit_values
 from rlfocal.rl.policy import action_log_prob, likeliest
 from rlfocal.rl.strategy import RlFocal
-from rlfocal.strategies.protocol import Memory
 
 __all__ = ["LearningConfig", "Shadow", "learn", "split"]
 

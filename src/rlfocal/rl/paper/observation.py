@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.diversity import FailureCounts
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.rl.paper.nets import PaperDecider
-from rlfocal.strategies.protocol import Memory, View
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import plurality_share
 

@@ -24,14 +24,16 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.paper.nets import PaperDecider, PaperFusion, PaperObservation
 from rlfocal.rl.paper.observation import EnsembleScore, chain, leading_candidates
 from rlfocal.rl.paper.training import PaperTraining
-from rlfocal.rl.progress import Progress
-from rlfocal.strategies.protocol import Base, Memory, Need, View
 
 __all__ = ["RlFocalPaper"]
 

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.recorded import reveal, worth_of
+from rlfocal.deliberation.view import Memory
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.records.inner import inner_folds
-from rlfocal.replay import reveal, worth_of
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.mappo import Batch, Diagnostics, anneal, update
 from rlfocal.rl.nets import seeded, weights_of
@@ -31,8 +33,6 @@ from rlfocal.rl.paper.observation import (
     leading_candidates,
     observe,
 )
-from rlfocal.rl.progress import Progress
-from rlfocal.strategies.protocol import Memory
 from rlfocal.strategies.voting import plurality_share, rank_members
 
 __all__ = ["PaperTraining"]

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from rlfocal.deliberation.progress import Progress
 from rlfocal.rl.nets import seeded, weights_of
 from rlfocal.rl.prior.fusion import Fusion, nll
 from rlfocal.rl.prior.scenes import Scene, draw_scene, subsets
-from rlfocal.rl.progress import Progress
 
 __all__ = ["held_out", "train_fusion", "validate_fusion"]
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.progress import Progress
 from rlfocal.rl.config import PpoConfig
 from rlfocal.rl.mappo import anneal, update
 from rlfocal.rl.nets import seeded, weights_of
@@ -16,7 +17,6 @@ from rlfocal.rl.prior.decider import Critic, Decider
 from rlfocal.rl.prior.episodes import play, rollout
 from rlfocal.rl.prior.fusion import Fusion
 from rlfocal.rl.prior.scenes import Scene, draw_scene
-from rlfocal.rl.progress import Progress
 
 __all__ = ["PRICE_MAX", "PRICE_MIN", "train_decider", "validate_decider"]
 

@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import PriorConfig
 from rlfocal.rl.nets import one_thread
@@ -26,7 +28,6 @@ from rlfocal.rl.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.rl.prior.observation import observe
 from rlfocal.rl.prior.statistics import Counts, Statistics, tempered
 from rlfocal.rl.prior.weights import Prior, shipped_prior
-from rlfocal.strategies.protocol import Base, Memory, View
 
 __all__ = ["RlFocalPrior"]
 

@@ -11,6 +11,7 @@ import torch
 import typer
 from rich.console import Console
 
+from rlfocal.deliberation.progress import Progress
 from rlfocal.files import check_writable
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.prior.decider import Decider
@@ -23,7 +24,6 @@ from rlfocal.rl.prior.reinforcement import (
     validate_decider,
 )
 from rlfocal.rl.prior.weights import Card, Prior, save_prior
-from rlfocal.rl.progress import Progress
 from rlfocal.rl.simulator import VERSION
 
 __all__ = ["main", "train_prior"]

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.protocol import Need
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.inner import inner_folds, shrunk_mean
-from rlfocal.strategies.protocol import Need
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 

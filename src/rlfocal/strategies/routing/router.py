@@ -11,9 +11,10 @@ from typing import Self
 
 import numpy as np
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.inner import shrunk_mean
-from rlfocal.strategies.protocol import Base, View
 from rlfocal.strategies.single import ask_one
 
 __all__ = ["DIALS", "Router", "best_setting", "routed_score"]

@@ -12,8 +12,10 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.protocol import Base, Need, View
 from rlfocal.strategies.routing.chances import choose_predictor
 from rlfocal.strategies.single import sound_accuracy
 from rlfocal.strategies.sizes import pool_sizes

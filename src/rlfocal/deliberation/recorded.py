@@ -1,17 +1,17 @@
-"""Run a strategy over recorded answers, revealing only what it asked for and paid.
+"""Recorded answers as a source: what of them a strategy may see once it has asked and paid.
 
-Replay knows the whole table and tells the strategy almost nothing of it: `reveal` is the only
-function that turns recorded answers into a `View`, so it is the place where a leak would be.
+`reveal` is the only function that turns recorded answers into a `View`, so it is the place where a
+leak would be.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.protocol import Memory, Outcome, Strategy, View
 
-__all__ = ["candidates_of", "replay", "reveal", "worth_of"]
+__all__ = ["candidates_of", "reveal", "worth_of"]
 
 
 def reveal(
@@ -21,7 +21,6 @@ def reveal(
     *,
     n_rounds: IntArray | None = None,
     budget: float = np.inf,
-    memory: Memory | None = None,
 ) -> View:
     """Show a strategy what it has paid for.
 
@@ -34,7 +33,6 @@ def reveal(
         asked: bool[B, N], the members asked so far.
         n_rounds: int64[B], rounds so far; None for none.
         budget: most that each query may cost, in the table's unit.
-        memory: earlier labelled queries, where the caller keeps them.
     """
     answer = table.answer[rows]
     answered = asked & (answer >= 0)
@@ -61,7 +59,6 @@ def reveal(
         spent=(table.cost[rows] * asked).sum(axis=1, dtype=np.float32),
         budget=np.full(len(rows), budget, dtype=np.float32),
         n_rounds=np.zeros(len(rows), dtype=np.int64) if n_rounds is None else n_rounds,
-        memory=memory,
         closed=None if table.is_recorded else ~table.recorded[rows],
     )
 
@@ -145,107 +142,3 @@ def worth_of(
     score = table.candidate_score[rows[:, None], taken]
     given = np.take_along_axis(seen[0], taken, axis=1)
     return np.where((wide >= 0) & given, score, 0).astype(np.float32).reshape(place.shape)
-
-
-def replay(
-    strategy: Strategy,
-    table: ResponseTable,
-    *,
-    budget: float = np.inf,
-    memory: Memory | None = None,
-    batch_size: int = 4096,
-) -> Outcome:
-    """Let a fitted strategy answer every query of a table.
-
-    Args:
-        strategy: fitted on other queries.
-        table: the recorded answers; its rows are the stream, in order.
-        budget: a query that has spent this much (in the table's unit) may ask nobody else. The
-            price of a call is known only after it, so the last round may overshoot.
-        memory: earlier labelled queries, passed on in every view.
-        batch_size: queries decided on at once; bounds memory, changes no result.
-
-    Returns:
-        What was answered, and what it earned and cost. A member is closed where nothing is recorded
-        of it: a strategy that asks it sees it fail, makes no call by that and pays nothing. Where
-        nothing is recorded of anybody that it asked, the query is not measured.
-
-    Raises:
-        ValueError: when the strategy breaks the protocol: an empty first round, a wrong shape, or
-            a fused probability that is negative or not finite.
-    """
-    asked = np.zeros((table.n_queries, table.n_members), dtype=bool)
-    n_rounds = np.zeros(table.n_queries, dtype=np.int64)
-    n_turns = np.zeros_like(n_rounds)  # rounds as the strategy lives them, calls made or not
-    latency_s = np.zeros(table.n_queries, dtype=np.float32)
-    chosen = np.full(table.n_queries, -1, dtype=np.int16)
-    confidence = np.zeros(table.n_queries, dtype=np.float32)
-    playable = np.flatnonzero(table.recorded.any(axis=1))
-    for start in range(0, len(playable), batch_size):
-        active = rows = playable[start : start + batch_size]
-        while len(active):
-            view = reveal(
-                table,
-                active,
-                asked[active],
-                n_rounds=n_turns[active],
-                budget=budget,
-                memory=memory,
-            )
-            wanted = _wanted(strategy, view)
-            active, wanted = active[wanted.any(axis=1)], wanted[wanted.any(axis=1)]
-            asked[active] |= wanted
-            n_turns[active] += 1
-            called = wanted & table.recorded[active]
-            n_rounds[active] += called.any(axis=1)
-            if table.latency_s is not None and len(active):
-                waits = np.where(called, table.latency_s[active], -np.inf).max(axis=1)
-                latency_s[active] += np.where(called.any(axis=1), waits, 0)
-            done = asked[active].all(axis=1)
-            active = active[~done]
-        view = reveal(
-            table, rows, asked[rows], n_rounds=n_turns[rows], budget=budget, memory=memory
-        )
-        place, confidence[rows] = _chosen(strategy, view)
-        chosen[rows] = candidates_of(table, rows, asked[rows], place)
-    asked &= table.recorded
-    return Outcome(
-        chosen=chosen,
-        score=table.measured_score(chosen, asked),
-        confidence=confidence,
-        asked=asked,
-        n_calls=asked.sum(axis=1),
-        n_rounds=n_rounds,
-        cost=(table.cost * asked).sum(axis=1, dtype=np.float32),
-        latency_s=latency_s if table.latency_s is not None else np.full_like(latency_s, np.nan),
-    )
-
-
-def _wanted(strategy: Strategy, view: View) -> BoolArray:
-    wanted = np.asarray(strategy.next_members(view))
-    if wanted.shape != view.asked.shape or wanted.dtype != np.bool_:
-        raise ValueError(
-            f"{strategy.name}: next_members must return bool{list(view.asked.shape)}, "
-            f"got {wanted.dtype}{list(wanted.shape)}"
-        )
-    wanted = wanted & ~view.asked & (view.spent < view.budget)[:, None]
-    silent = (view.n_rounds == 0) & ~wanted.any(axis=1)
-    if silent.any():
-        raise ValueError(
-            f"{strategy.name}: asked nobody in the first round of {int(silent.sum())} queries; "
-            "every query must ask at least one member (and the budget must be above 0)"
-        )
-    return wanted
-
-
-def _chosen(strategy: Strategy, view: View) -> tuple[np.ndarray, FloatArray]:
-    fused = np.asarray(strategy.fuse(view))
-    if fused.shape != view.available.shape or not np.isfinite(fused).all() or (fused < 0).any():
-        raise ValueError(
-            f"{strategy.name}: fuse must return finite, non-negative values of shape "
-            f"{list(view.available.shape)}, got {list(fused.shape)}"
-        )
-    fused = np.where(view.available, fused, 0)
-    best = fused.argmax(axis=1)
-    value = fused[np.arange(len(view)), best].astype(np.float32)
-    return np.where(value > 0, best, -1).astype(np.int16), np.minimum(value, 1).astype(np.float32)

@@ -1,0 +1,251 @@
+"""What a strategy need not write itself: settings, state, and having no dial."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import Need, Spec, State
+from rlfocal.deliberation.state import Row, prefixed, without_prefix
+from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.errors import ConfigError, nearest
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+
+__all__ = ["Acting", "Base", "OneRound"]
+
+
+class Acting(NamedTuple):
+    """Who decides at a strategy's present dial, where it may leave that to another one."""
+
+    name: str
+    why: str
+    stands_in: bool
+    """True where it takes the place of what was learned."""
+
+
+class Base:
+    """Defaults of a strategy: it needs nothing, has no dial, and is deterministic.
+
+    Settings are the keyword arguments of the constructor, kept as attributes of the same names.
+    What fitting finds are attributes whose names end in one underscore: arrays, numbers, and other
+    strategies, which are named in `parts`. Whoever keeps more than that writes `state` and
+    `restore` too.
+    """
+
+    name: str = ""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    stochastic: ClassVar[bool] = False
+    """True when another seed gives another result; others are run once, whatever the seeds."""
+    learned: ClassVar[bool] = False
+    """True for strategies whose decisions are learned by reinforcement: reports put them beside the
+    best of the others."""
+    follows_memory: ClassVar[bool] = False
+    """True when `follow` makes something of recent labels."""
+    slow_to_fit: ClassVar[bool] = False
+    """True when fitting takes more than seconds, so that nobody fits it again and again."""
+    dial: ClassVar[str] = ""
+    """What `at` sets: "price" of an average call, as a share of a right answer's worth, or the name
+    of a setting; empty where there is nothing to set."""
+    fitted: ClassVar[Mapping[str, Row]] = {}
+    """What fitted arrays must be like, by their names without the underscore."""
+    parts: ClassVar[Mapping[str, Callable[[], Base]]] = {}
+    """Fitted attributes that are strategies, by their names without the underscore."""
+    price: float | None = None
+    """Lambda, the price of an average call; None for strategies without one."""
+    on_progress: Callable[[Progress], None] | None = None
+    """Called while it is fitted, where that takes long."""
+
+    # Settings ----------------------------------------------------------------------------------
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted from plain values.
+
+        Raises:
+            ConfigError: a setting is unknown or has a value that it cannot have.
+        """
+        model = _settings_model(cls)
+        for key in settings:
+            if key not in model.model_fields:
+                raise ConfigError(
+                    f"{cls.name}: unknown setting '{key}'; {nearest(key, model.model_fields)}"
+                )
+        try:
+            values = model(**settings)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(
+                f"{cls.name}: {key}: {first['msg']}, found {first['input']!r}"
+            ) from None
+        try:
+            return cls(**{key: getattr(values, key) for key in values.model_fields_set})
+        except ValueError as exc:
+            raise ConfigError(f"{cls.name}: {exc}") from exc
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, {key: _plain(getattr(self, key)) for key in _arguments(type(self))})
+
+    # What fitting found ------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """Everything that fitting found, by name without the underscore.
+
+        Raises:
+            TypeError: something of it is neither array nor number; then the strategy has to write
+                `state` and `restore` itself.
+        """
+        found: State = {}
+        for attribute, value in vars(self).items():
+            if attribute.startswith("_") or not attribute.endswith("_"):
+                continue
+            key = attribute[:-1]
+            if key in self.parts:
+                found |= prefixed(key, value.state())
+                continue
+            array = np.asarray(value)
+            if array.dtype.kind not in "biuf":
+                raise TypeError(
+                    f"{self.name}: '{attribute}' is a {type(value).__name__}, no array of numbers; "
+                    "write state() and restore() for it"
+                )
+            found[key] = array
+        return found
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`; numbers come back as numbers, and sequences of them as arrays."""
+        own = dict(state)
+        for part, make in self.parts.items():
+            inner = without_prefix(part, own)
+            setattr(self, f"{part}_", make().restore(inner))
+            own = {key: array for key, array in own.items() if not key.startswith(f"{part}.")}
+        for key, array in own.items():
+            setattr(self, f"{key}_", array if array.ndim else array.item())
+        return self
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like.
+
+        Args:
+            present: names of arrays that a file holds: says which of what is optional is there.
+        """
+        rows = dict(self.fitted)
+        for part, make in self.parts.items():
+            inner = [name[len(part) + 1 :] for name in present if name.startswith(f"{part}.")]
+            rows |= {f"{part}.{key}": row for key, row in make().layout(inner).items()}
+        return rows
+
+    def axes(self) -> dict[str, int]:
+        """Lengths of arrays that the settings say, by letter."""
+        return {}
+
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """The queries to be fitted on where it is to be used on others: those of one task more.
+
+        So it knows what to do on a task that nobody has seen.
+        """
+        return table.with_tasks(table.tasks)
+
+    # Settings of a fitted strategy -------------------------------------------------------------
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Settings of the dial worth showing, cheapest first; none where there is no dial."""
+        return ()
+
+    def at(self, dial: float) -> Self:
+        """Return the same fitted strategy at another setting of its dial.
+
+        Raises:
+            ValueError: there is no dial.
+        """
+        raise ValueError(f"{self.name} has nothing to set: no price and no other dial")
+
+    def _with(self, **settings: Any) -> Self:
+        """A copy with other settings."""
+        other = copy.copy(self)
+        for name, value in settings.items():
+            setattr(other, name, value)
+        return other
+
+    def follow(self, memory: Memory) -> Self:
+        """The same strategy after a look at recent labelled queries; itself if it ignores them."""
+        return self
+
+    def alone(self) -> Self:
+        """The same where a member has failed: without those that stand in for what was learned."""
+        return self
+
+    # What it says of itself --------------------------------------------------------------------
+
+    @property
+    def ranking(self) -> IntArray | None:
+        """int64[N]: the members, the best first, where it ranks them itself."""
+        return None
+
+    @property
+    def acting(self) -> Acting | None:
+        """Who decides at the present dial, where it may leave that to another one."""
+        return None
+
+    @property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """What training logged, iteration by iteration."""
+        return ()
+
+    def verdicts(self) -> list[dict[str, str | float]]:
+        """Who acts at each price and on what evidence, for people; empty where nobody stands in."""
+        return []
+
+
+class OneRound(Base, ABC):
+    """A strategy that asks once and then fuses: it writes `first` and `fuse`."""
+
+    @abstractmethod
+    def first(self, view: View) -> BoolArray:
+        """bool[B, N]: whom to ask."""
+
+    @abstractmethod
+    def fuse(self, view: View) -> FloatArray:
+        """float32[B, C]: the probability of each candidate answer, see `Decision.answer`."""
+
+    def decide(self, view: View) -> Decision:
+        """Ask in the first round; after it, fuse."""
+        begins = view.n_rounds == 0
+        ask = self.first(view) & begins[:, None] if begins.any() else np.zeros_like(view.asked)
+        if not view.asked.any():
+            return Decision(ask, np.zeros(view.available.shape, dtype=np.float32))
+        return Decision(ask, self.fuse(view))
+
+
+def _arguments(kind: type[Base]) -> dict[str, inspect.Parameter]:
+    """Keyword arguments of the constructor."""
+    every = inspect.signature(kind.__init__).parameters.values()
+    skipped = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name: p for p in every if p.name != "self" and p.kind not in skipped}
+
+
+def _settings_model(kind: type[Base]) -> type[BaseModel]:
+    hints = get_type_hints(kind.__init__)
+    fields: dict[str, Any] = {
+        name: (hints.get(name, Any), ... if p.default is inspect.Parameter.empty else p.default)
+        for name, p in _arguments(kind).items()
+    }
+    return create_model("Settings", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON holds it."""
+    if isinstance(value, tuple | list):
+        return [_plain(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value

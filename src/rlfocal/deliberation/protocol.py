@@ -1,0 +1,124 @@
+"""The protocol that every strategy follows.
+
+A strategy answers a query in rounds. At each look at what is known it says whom to ask next, or
+nobody, and what it would answer now. The same object is replayed over recorded answers and run
+live; trained, it goes to disk as its spec and its state.
+
+Axes: B queries of one batch, N members, C candidate slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
+
+__all__ = ["Need", "Outcome", "Reference", "Spec", "State", "Strategy", "unmet"]
+
+State = dict[str, NDArray[Any]]
+"""What fitting found, by name."""
+
+
+class Spec(NamedTuple):
+    """What rebuilds a strategy unfitted: its name in the registry and its settings."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """Plain values, as JSON holds them."""
+
+
+@runtime_checkable
+class Strategy(Protocol):
+    """A way to use a pool: whom to ask, when to stop, and how to fuse the answers.
+
+    `fit` learns from a table of labelled training queries and returns the strategy itself.
+    `decide` looks at what is known of B queries, see `Decision`. Decisions on one row must not
+    depend on another row's answers or labels. `at` returns the same fitted strategy at another
+    setting of its dial, itself where it has none. `state` is what fitting found, and `restore` its
+    inverse; with `spec` they are a checkpoint. `rlfocal.deliberation.base.Base` has defaults of all
+    but `fit` and `decide`.
+    """
+
+    name: str
+
+    @property
+    def spec(self) -> Spec: ...  # noqa: D102
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self: ...  # noqa: D102
+    def decide(self, view: View) -> Decision: ...  # noqa: D102
+    def at(self, dial: float) -> Self: ...  # noqa: D102
+    def state(self) -> State: ...  # noqa: D102
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self: ...  # noqa: D102
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a strategy did and earned on Q queries.
+
+    A query is measured where a response of somebody it asked is recorded; where none is, it made no
+    call, and it is neither right nor wrong.
+    """
+
+    chosen: NDArray[np.int16]
+    """int16[Q]: the candidate answered, -1 for no answer."""
+    score: FloatArray
+    """float32[Q] in [0, 1]: what that answer is worth; NaN where it was not measured."""
+    confidence: FloatArray
+    """float32[Q] in [0, 1]: probability that the strategy gave its answer."""
+    asked: BoolArray
+    """bool[Q, N]: the members called: asked, and not closed."""
+    n_calls: IntArray
+    """int64[Q]: calls made (asks; an ask whose record holds several samples counts once)."""
+    n_rounds: IntArray
+    """int64[Q]."""
+    cost: FloatArray
+    """float32[Q], in the table's unit."""
+    latency_s: FloatArray
+    """float32[Q]: the slowest member of each round, summed over rounds; NaN where unknown."""
+
+    @property
+    def measured(self) -> BoolArray:
+        """bool[Q]: False where nothing is recorded of anybody asked, or of what is right."""
+        return np.asarray(~np.isnan(self.score))
+
+
+@runtime_checkable
+class Reference(Protocol):
+    """A point of comparison that the protocol cannot express, computed from the table directly.
+
+    The oracle looks at labels; self-consistency asks one member several times.
+    """
+
+    name: str
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self: ...  # noqa: D102
+    def outcome(self, table: ResponseTable) -> Outcome: ...  # noqa: D102
+
+
+class Need(Enum):
+    """What a strategy needs of the data, with the reason that is shown where it is missing."""
+
+    ANSWERS = "only scores are recorded, so members' answers cannot be compared or voted on"
+    GRADED_SUPPORT = "no option scores or repeated samples are recorded: it would equal plurality"
+    SAMPLES = "no member was sampled more than once per query"
+    FEATURES = "the queries have no text to encode"
+    QUERIES = "fewer than 30 queries: too few to learn a policy from and to hold some out"
+
+
+def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
+    """Say why a strategy cannot run on a table, or None when it can."""
+    has = {
+        Need.ANSWERS: bool((table.kind != CandidateKind.RESPONSES).any()),
+        Need.GRADED_SUPPORT: table.has_graded_support,
+        Need.SAMPLES: table.samples is not None,
+        Need.FEATURES: table.features.shape[1] > 0,
+        Need.QUERIES: table.n_queries >= 30,
+    }
+    needs: frozenset[Need] = getattr(strategy, "needs", frozenset())
+    return next((need.value for need in Need if need in needs and not has[need]), None)

@@ -1,0 +1,152 @@
+"""The strategies by their names; each is imported only when it is used.
+
+Another package adds one by an entry point of the group `rlfocal.strategies` whose name is the
+strategy's and whose object is its class:
+
+    [project.entry-points."rlfocal.strategies"]
+    my-vote = "my_package.vote:MyVote"
+
+Knows where strategies live, nothing of what they do.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+from rlfocal.deliberation.protocol import Reference, Spec, Strategy
+from rlfocal.errors import ConfigError, nearest
+
+__all__ = ["BUILT_IN", "GROUP", "create", "create_strategy", "names", "resolve"]
+
+GROUP = "rlfocal.strategies"
+
+BUILT_IN: dict[str, str] = {
+    "oracle": "rlfocal.strategies.oracle:Oracle",
+    "random": "rlfocal.strategies.single:RandomMember",
+    "best-single": "rlfocal.strategies.single:BestSingle",
+    "best-single-per-task": "rlfocal.strategies.single:BestSinglePerTask",
+    "plurality": "rlfocal.strategies.voting:Plurality",
+    "weighted-vote": "rlfocal.strategies.voting:WeightedVote",
+    "weighted-vote-per-task": "rlfocal.strategies.voting:WeightedVotePerTask",
+    "mean-probability": "rlfocal.strategies.voting:MeanProbability",
+    "static-subset": "rlfocal.strategies.static:StaticSubset",
+    "topla": "rlfocal.strategies.topla:Topla",
+    "stacking": "rlfocal.strategies.stacking:Stacking",
+    "knn-router": "rlfocal.strategies.routing:KnnRouter",
+    "logistic-router": "rlfocal.strategies.routing:LogisticRouter",
+    "kmeans-router": "rlfocal.strategies.routing:KMeansRouter",
+    "routed-vote": "rlfocal.strategies.routing:RoutedVote",
+    "agreement": "rlfocal.strategies.agreement:Agreement",
+    "agreement-capped": "rlfocal.strategies.capped:CappedAgreement",
+    "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
+    "rl-focal-paper": "rlfocal.rl.paper.strategy:RlFocalPaper",
+    "posterior-threshold": "rlfocal.rl.threshold:PosteriorThreshold",
+    "rl-focal-prior": "rlfocal.rl.prior.strategy:RlFocalPrior",
+    "rl-focal": "rlfocal.rl.strategy:RlFocal",
+}
+"""Name → where the class is."""
+_LEARNED = ("rl-focal-paper", "rl-focal-prior", "rl-focal")
+"""What the group "baselines" leaves out; said here, as asking the classes would import torch."""
+
+
+def names() -> tuple[str, ...]:
+    """Names of all strategies: the built-in ones, then those of other packages."""
+    own = {point.name for point in entry_points(group=GROUP)}
+    return (*BUILT_IN, *sorted(own.difference(BUILT_IN)))
+
+
+def groups() -> dict[str, tuple[str, ...]]:
+    """Names that stand for several strategies."""
+    every = names()
+    return {"all": every, "baselines": tuple(name for name in every if name not in _LEARNED)}
+
+
+def resolve(wanted: Sequence[str]) -> tuple[str, ...]:
+    """Expand groups and check every name.
+
+    Args:
+        wanted: names of strategies or groups, in any order; repeats count once.
+
+    Returns:
+        Names of strategies, in the order asked for.
+
+    Raises:
+        ConfigError: a name is unknown, or there is none.
+
+    >>> resolve(["plurality", "oracle", "plurality"])
+    ('plurality', 'oracle')
+    """
+    known, sets = names(), groups()
+    out: dict[str, None] = {}
+    for name in wanted:
+        if name not in known and name not in sets:
+            raise ConfigError(f"unknown strategy '{name}'; {nearest(name, [*known, *sets])}")
+        out.update(dict.fromkeys(sets.get(name, (name,))))
+    if not out:
+        raise ConfigError(f"no strategy named; known: {', '.join([*known, *sets])}")
+    return tuple(out)
+
+
+def create(name: str, settings: Mapping[str, Any] | None = None) -> Strategy | Reference:
+    """Make an unfitted strategy.
+
+    Args:
+        name: one of `names()`.
+        settings: those that differ from the defaults.
+
+    Raises:
+        ConfigError: the name or a setting is unknown, a value is impossible, what the strategy
+            needs is not installed, or the entry point leads to something else.
+    """
+    kind = _load(name)
+    make = getattr(kind, "of", None)
+    made = make(settings or {}) if make is not None else kind(**(settings or {}))
+    if not isinstance(made, Strategy | Reference):
+        lacking = [part for part in ("fit", "decide") if not hasattr(made, part)]
+        raise ConfigError(
+            f"strategy '{name}' ({kind.__module__}.{kind.__qualname__}) lacks "
+            f"{', '.join(lacking) or 'spec, at, state or restore'}; derive it from "
+            "rlfocal.deliberation.base.Base"
+        )
+    return made
+
+
+def create_strategy(spec: Spec) -> Strategy:
+    """Make an unfitted strategy that can be trained to disk and served.
+
+    Raises:
+        ConfigError: as `create`; or it is only a point of comparison.
+    """
+    made = create(spec.name, spec.settings)
+    if isinstance(made, Strategy):
+        return made
+    raise ConfigError(
+        f"'{spec.name}' is a point of comparison computed from recorded answers: it can be "
+        "benched, not trained or served"
+    )
+
+
+def _load(name: str) -> type[Any]:
+    place = BUILT_IN.get(name)
+    if place is None:
+        found = [point for point in entry_points(group=GROUP) if point.name == name]
+        if not found:
+            raise ConfigError(f"unknown strategy '{name}'; {nearest(name, names())}")
+        place = found[0].value
+    module, _, attribute = place.partition(":")
+    try:
+        kind: type[Any] = getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.partition(".")[0] != "torch":
+            raise ConfigError(
+                f"strategy '{name}' cannot be loaded from {place}: no module {exc.name}"
+            ) from exc
+        raise ConfigError(
+            f"strategy '{name}' needs torch, which is not installed: pip install 'rlfocal[train]'"
+        ) from exc
+    except AttributeError as exc:
+        raise ConfigError(f"strategy '{name}': {module} has no '{attribute}'") from exc
+    return kind

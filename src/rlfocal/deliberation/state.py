@@ -1,0 +1,125 @@
+"""What the arrays of a fitted strategy must be like, and whether arrays from a file are.
+
+Right by its sha256, a file may still hold what no training writes: a number that is none, a shape
+of another pool, another kind of number. A strategy says of each array its kind of numbers, its axes
+and its range; whoever reads a checkpoint holds the file to it.
+
+Axes: N members, T tasks and one for the unknown, C candidates, D features, Q training queries;
+other letters whatever they are, but the same throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.errors import CheckpointError
+
+__all__ = ["Row", "check_state", "prefixed", "without_prefix"]
+
+_KINDS: Mapping[str, tuple[str, ...]] = {
+    "float32": ("float32",),
+    "float64": ("float64",),
+    "float": ("float32", "float64"),
+    "int64": ("int64",),
+    "int16": ("int16",),
+    "uint8": ("uint8",),
+    "bool": ("bool",),
+}
+
+
+class Row(NamedTuple):
+    """What an array must be.
+
+    >>> Row("int64", "N", low=0, high="N").high  # an index of a member
+    'N'
+    """
+
+    kind: str
+    """A dtype, or "float" for either of two."""
+    axes: str
+    """A letter an axis; a digit is its length."""
+    low: float = -np.inf
+    high: str | float = np.inf
+    """Inclusive; a letter stands for an axis's last index, "=" and a letter for its length."""
+    finite: bool = True
+    """Whether every number must be one: what was never measured is none, or below all."""
+    distinct: bool = False
+    """Whether no value may come twice, as in an order of members."""
+
+
+def check_state(
+    arrays: Mapping[str, NDArray[Any]], rows: Mapping[str, Row], axes: Mapping[str, int]
+) -> None:
+    """Refuse arrays that do not fit together; of those without a row only numbers are looked at.
+
+    Args:
+        arrays: by name.
+        rows: what must be there.
+        axes: lengths that are known beforehand, by letter.
+
+    Raises:
+        CheckpointError: naming the array, what is wrong with it and what it should be.
+    """
+    for name in rows.keys() - arrays.keys():
+        raise CheckpointError(f"the array '{name}' is missing")
+    known = dict(axes)
+    for name, array in arrays.items():
+        row = rows.get(name)
+        if row is not None:
+            _check_shape(name, array, row, known)
+            _check_numbers(name, array, row, known)
+
+
+def prefixed(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The state of a part, as its whole keeps it."""
+    return {f"{name}.{key}": array for key, array in state.items()}
+
+
+def without_prefix(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The state of one part; empty where there is nothing of it.
+
+    >>> without_prefix("vote", {"vote.weight": np.ones(2), "order": np.ones(2)})
+    {'weight': array([1., 1.])}
+    """
+    start = f"{name}."
+    return {key[len(start) :]: array for key, array in state.items() if key.startswith(start)}
+
+
+def _check_shape(name: str, array: NDArray[Any], row: Row, known: dict[str, int]) -> None:
+    fits = array.ndim == len(row.axes)
+    for letter, length in zip(row.axes, array.shape, strict=False):
+        wanted = int(letter) if letter.isdigit() else known.setdefault(letter, length)
+        fits = fits and wanted == length
+    if not fits:
+        wanted_shape = ", ".join(
+            letter if letter.isdigit() else str(known.get(letter, letter)) for letter in row.axes
+        )
+        raise CheckpointError(
+            f"the array '{name}' has the shape {list(array.shape)}; it should be [{wanted_shape}]"
+        )
+
+
+def _check_numbers(name: str, array: NDArray[Any], row: Row, known: Mapping[str, int]) -> None:
+    if array.dtype.name not in _KINDS[row.kind]:
+        raise CheckpointError(
+            f"the array '{name}' holds {array.dtype.name} numbers; it should be {row.kind}"
+        )
+    if not array.size or array.dtype == np.bool_:
+        return
+    if row.finite and not np.isfinite(array).all():
+        raise CheckpointError(f"the array '{name}' holds a number that is not finite")
+    high = row.high
+    if isinstance(high, str):
+        high = known[high[1:]] if high[0] == "=" else known[high] - 1
+    outside = (array < row.low) | (array > high)
+    if outside.any():
+        raise CheckpointError(
+            f"the array '{name}' holds {array[outside].flat[0]:.6g}; it should lie in "
+            f"[{row.low:g}, {high:g}]"
+        )
+    if row.distinct and len(np.unique(array)) != array.size:
+        raise CheckpointError(f"the array '{name}' should name each member once")
