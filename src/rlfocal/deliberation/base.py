@@ -6,7 +6,7 @@ import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Self, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,11 @@ class Base:
     """Lambda, the price of an average call; None for strategies without one."""
     on_progress: Callable[[Progress], None] | None = None
     """Called while it is fitted, where that takes long."""
+
+    if TYPE_CHECKING:  # not at run time: a point of comparison derives from this, too
+
+        def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self: ...  # noqa: D102
+        def decide(self, view: View) -> Decision: ...  # noqa: D102
 
     # Settings ----------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Reference, Spec, Strategy
 from rlfocal.errors import ConfigError, nearest
 
@@ -114,14 +115,24 @@ def create(name: str, settings: Mapping[str, Any] | None = None) -> Strategy | R
     return made
 
 
-def create_strategy(spec: Spec) -> Strategy:
+def create_strategy(spec: Spec) -> Base:
     """Make an unfitted strategy that can be trained to disk and served.
 
     Raises:
-        ConfigError: as `create`; or it is only a point of comparison.
+        ConfigError: as `create`; or it is only a point of comparison, or not derived from `Base`.
     """
     made = create(spec.name, spec.settings)
     if isinstance(made, Strategy):
+        if not isinstance(made, Base):
+            raise ConfigError(
+                f"'{spec.name}' can be benched, not trained to disk: derive its class from "
+                "rlfocal.deliberation.base.Base"
+            )
+        if made.name != spec.name:
+            raise ConfigError(
+                f"the entry point '{spec.name}' leads to a strategy named '{made.name}': nobody "
+                "would find it again; give both the same name"
+            )
         return made
     raise ConfigError(
         f"'{spec.name}' is a point of comparison computed from recorded answers: it can be "
