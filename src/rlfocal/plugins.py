@@ -1,0 +1,81 @@
+"""Registries: things of one kind by name, those of other packages included.
+
+A package adds one by an entry point of the registry's group, whose name is the thing's and whose
+object is the thing:
+
+    [project.entry-points."rlfocal.strategies"]
+    my-vote = "my_package.vote:MyVote"
+
+Knows where things are, nothing of what they are. Each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from rlfocal.errors import ConfigError, nearest
+
+__all__ = ["Registry"]
+
+_EXTRAS: Mapping[str, str] = {"torch": "train", "gymnasium": "train"}
+"""What a user may lack, and the extra that brings it."""
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The things of one kind.
+
+    >>> kinds = Registry("rlfocal.examples", "example", {"half": "fractions:Fraction"})
+    >>> kinds.load("half")(1, 2)
+    Fraction(1, 2)
+    >>> kinds.load("halve")
+    Traceback (most recent call last):
+    rlfocal.errors.ConfigError: unknown example 'halve'; did you mean 'half'? known: half
+    """
+
+    group: str
+    """Of entry points."""
+    what: str
+    """What one of them is called in messages."""
+    built_in: Mapping[str, str]
+    """Name → "module:attribute". Another package cannot take such a name."""
+
+    def names(self) -> tuple[str, ...]:
+        """All names: the built-in ones, then those of other packages in order."""
+        return (*self.built_in, *self.added())
+
+    def added(self) -> tuple[str, ...]:
+        """Names of what other packages have added."""
+        found = {point.name for point in entry_points(group=self.group)}
+        return tuple(sorted(found.difference(self.built_in)))
+
+    def load(self, name: str) -> Any:
+        """Import one.
+
+        Raises:
+            ConfigError: there is none of that name, or it cannot be imported.
+        """
+        point = self._point(name)
+        try:
+            return point.load()
+        except (ImportError, AttributeError) as exc:
+            missing = (getattr(exc, "name", None) or "").partition(".")[0]
+            if isinstance(exc, ModuleNotFoundError) and missing in _EXTRAS:
+                raise ConfigError(
+                    f"{self.what} '{name}' needs {missing}, which is not installed: "
+                    f"pip install 'rlfocal[{_EXTRAS[missing]}]'"
+                ) from exc
+            raise ConfigError(
+                f"{self.what} '{name}' cannot be loaded from {point.value}: {exc}"
+            ) from exc
+
+    def _point(self, name: str) -> EntryPoint:
+        if name in self.built_in:
+            return EntryPoint(name, self.built_in[name], self.group)
+        for point in entry_points(group=self.group):
+            if point.name == name:
+                return point
+        raise ConfigError(f"unknown {self.what} '{name}'; {nearest(name, self.names())}")
