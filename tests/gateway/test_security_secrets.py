@@ -17,7 +17,7 @@ from serving import Served
 from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway import chat
-from rlfocal.gateway.job import Job
+from rlfocal.gateway.completion import Job
 
 Ask = Callable[..., Any]
 Serve = Callable[..., Any]
@@ -168,7 +168,7 @@ def test_a_fault_of_our_own_is_a_500_and_its_text_is_told_nobody(
         elif where == "start":
             monkeypatch.setattr(Job, "start", crash)
         else:
-            monkeypatch.setattr("rlfocal.gateway.work.NamedWork.run", crash_later)
+            monkeypatch.setattr("rlfocal.gateway.backends.MemberBackend.run", crash_later)
         reply = ask(served, PROMPT, model="plain", stream=stream)
         assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal_error")
         assert_clean(reply.text, "Zollinger", served.key, "KeyError")
@@ -187,7 +187,7 @@ def test_a_fault_in_the_middle_of_a_stream_tells_nothing_either(
         def crash(*_: Any, **__: Any) -> Any:
             raise RuntimeError(f"{PROMPT} {KEY} {served.key}")
 
-        monkeypatch.setattr("rlfocal.gateway.work.as_called", crash)
+        monkeypatch.setattr("rlfocal.gateway.backends.as_called", crash)
         reply = ask(served, PROMPT, model="plain", stream=True)
         assert reply.status_code == 200
         assert '"code":"internal_error"' in reply.text

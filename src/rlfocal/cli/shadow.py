@@ -54,7 +54,7 @@ def learn(
     It needs answers that were judged while the gateway explored (`explore` in its limits).
     """
     from rlfocal.gateway.policies import policy_id
-    from rlfocal.gateway.recent import memory_of
+    from rlfocal.gateway.feedback_memory import memory_of
     from rlfocal.gateway.settings import GatewaySettings
     from rlfocal.gateway.store import Event, PolicyRow, open_store
     from rlfocal.gateway.store.judged import judged_episodes

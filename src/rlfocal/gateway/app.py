@@ -24,9 +24,9 @@ from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import judged, read_judgement
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Guard, JsonResponse, as_api_error, error_response, route
+from rlfocal.gateway.read_after_write import until_written
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
-from rlfocal.gateway.waiting import until_written
 from rlfocal.gateway.wire.dialects.chat import Chat
 from rlfocal.gateway.wire.dialects.completions import Completions
 from rlfocal.gateway.wire.dialects.dialect import Dialect

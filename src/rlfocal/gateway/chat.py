@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from rlfocal.gateway.completion import GONE, Job
 from rlfocal.gateway.door.entering import key_of, note_unsent, take_body
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler
-from rlfocal.gateway.job import GONE, Job
 from rlfocal.gateway.repeats.joining import JSON, follow, until_gone, write_down
 from rlfocal.gateway.repeats.records import HEADER, digest_of
 from rlfocal.gateway.saying import Saying

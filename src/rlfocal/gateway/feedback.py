@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.record import DIGEST
+from rlfocal.gateway.request_row import DIGEST
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.wire.request import first_mistake, read_json
 from rlfocal.live import FREE_WORDS

@@ -19,9 +19,9 @@ from rlfocal.gateway.door.bodies import Bodies
 from rlfocal.gateway.door.connections import Connections
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.feedback_memory import FeedbackMemory
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.policies import Policies
-from rlfocal.gateway.recent import Recent
 from rlfocal.gateway.repeats.records import Records
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.processes import BEAT_S
@@ -87,7 +87,7 @@ class Gateway:
         self._at_price: OrderedDict[float, Ensemble] = OrderedDict()
         self.writer = Writer(store)
         self.access = Access(store, self.writer, open_door=open_door)
-        self.recent = Recent(
+        self.recent = FeedbackMemory(
             store,
             checkpoint,
             window=settings.remember,

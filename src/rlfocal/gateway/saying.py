@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 
+from rlfocal.gateway.completion import Job
 from rlfocal.gateway.door.pieces import Pieces
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.job import Job
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
 from rlfocal.gateway.wire.replies import Completion, encode
 from rlfocal.live.aside import aside

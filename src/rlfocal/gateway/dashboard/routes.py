@@ -20,13 +20,13 @@ from starlette.responses import Response
 from rlfocal.gateway.dashboard.figures import WINDOWS, Now, figures
 from rlfocal.gateway.dashboard.frontier import frontier
 from rlfocal.gateway.dashboard.history import History
-from rlfocal.gateway.dashboard.one import request_figures
+from rlfocal.gateway.dashboard.request_page import request_figures
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler, JsonResponse
+from rlfocal.gateway.read_after_write import until_written
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.gateway.store.schema import feedback
-from rlfocal.gateway.waiting import until_written
 from rlfocal.pool.building import unpriced
 
 __all__ = ["Dashboard"]

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from rlfocal.gateway.completion import GONE
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.job import GONE
 from rlfocal.gateway.repeats.records import Listening, Record
 from rlfocal.gateway.saying import Saying, ending
 from rlfocal.gateway.store.keys import Key

@@ -15,12 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rlfocal.errors import DatabaseError, Failure
+from rlfocal.gateway.backends import Backend, EnsembleBackend, MemberBackend, Tell
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.record import row_of
+from rlfocal.gateway.request_row import row_of
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.gateway.work import EnsembleWork, NamedWork, Tell, Work
 from rlfocal.live.aside import aside
 from rlfocal.pool.written import writing_once
 from rlfocal.rl.online.exploring import Exploration
@@ -72,15 +72,15 @@ class Job:
         # uvloop's clock tells whole milliseconds only.
         self._began = time.perf_counter()
         self.id = f"{id_prefix}{secrets.token_hex(12)}"
-        self._work: Work = self._begun()
+        self._backend: Backend = self._begun()
         self._admitted = False
         self._tell: Tell | None = None
 
-    def _begun(self) -> Work:
+    def _begun(self) -> Backend:
         gateway, chat = self._gateway, self.chat
         if chat.member is not None:
-            return NamedWork(gateway.member(chat.member), chat)
-        return EnsembleWork(
+            return MemberBackend(gateway.member(chat.member), chat)
+        return EnsembleBackend(
             gateway.ensemble(chat.price),
             chat,
             memory=gateway.recent.memory,
@@ -116,7 +116,7 @@ class Job:
                 left = ends - margin - asyncio.get_running_loop().time()
                 if left <= 0:
                     raise _too_late(self.chat)
-                return await self._work.run(left, max_usd, self._tell)
+                return await self._backend.run(left, max_usd, self._tell)
         except ApiError as exc:
             exc.final = exc.final or self._would_cost_again(exc)
             raise
@@ -135,7 +135,7 @@ class Job:
 
         Those who only said how long to wait may be asked again after that.
         """
-        trace = self._work.trace
+        trace = self._backend.trace
         free = {Failure.CIRCUIT_OPEN.value, Failure.OURS.value}
         if error.retry_after_s is not None:
             free.add(Failure.RATE_LIMITED.value)
@@ -149,7 +149,7 @@ class Job:
         most: float | None = None
         if limits.usd is not None:
             # Every member's prompt is written for that.
-            most = await aside(len(self.chat.query.prompt), self._work.most_usd)
+            most = await aside(len(self.chat.query.prompt), self._backend.most_usd)
             if most is not None:
                 most = max_usd = min(most, max_usd)
         lease_s = self.chat.deadline_s + _LEASE_S
@@ -168,15 +168,15 @@ class Job:
         else:
             status, error = 500, "internal_error"
         total_s = time.perf_counter() - self._began
-        self._gateway.metrics.ended(self.chat, self._work.trace, status, error, total_s)
+        self._gateway.metrics.ended(self.chat, self._backend.trace, status, error, total_s)
         if not self._admitted:
             return
         self._gateway.access.leave(self.id)
         row = partial(
-            row_of, self.id, self._key, self.chat, self._work, done,
+            row_of, self.id, self._key, self.chat, self._backend, done,
             created=self._created, status=status, error=error, total_s=total_s,
             policy=self._gateway.policy, keep_prompt=self._gateway.settings.keep_prompts,
-            episode=None if done is None else self._work.episode(),
+            episode=None if done is None else self._backend.episode(),
         )  # fmt: skip
         try:
             # Made by who writes it: this here stands between the answer and the client.
@@ -191,16 +191,16 @@ class Job:
             id=self.id,
             created=int(self._created),
             model=self.chat.model,
-            trace=self._work.trace,
+            trace=self._backend.trace,
             explain=self.chat.extension.explain,
-            ignored=tuple(dict.fromkeys((*self.chat.ignored, *self._work.ignored))),
+            ignored=tuple(dict.fromkeys((*self.chat.ignored, *self._backend.ignored))),
         )
 
     @property
     def own_s(self) -> float:
         """Seconds so far in which no member was waited for."""
         total_s = time.perf_counter() - self._began
-        return max(0.0, total_s - self._work.trace.waited_s)
+        return max(0.0, total_s - self._backend.trace.waited_s)
 
 
 def _too_late(chat: ChatRequest) -> ApiError:

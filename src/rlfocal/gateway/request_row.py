@@ -10,11 +10,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from rlfocal.gateway.backends import Backend
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import RequestRow
 from rlfocal.gateway.wire.replies import Completion, n_unpriced
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.gateway.work import Work
 from rlfocal.live import Trace
 
 __all__ = ["DIGEST", "kept_answer", "row_of"]
@@ -39,7 +39,7 @@ def row_of(
     request_id: str,
     key: Key,
     chat: ChatRequest,
-    work: Work,
+    backend: Backend,
     done: Completion | None,
     *,
     created: float,
@@ -56,7 +56,7 @@ def row_of(
         request_id: of it.
         key: whose it was.
         chat: what was asked.
-        work: what it set going.
+        backend: what it set going.
         done: what came of it; None for an error.
         created: seconds since 1970.
         status: of HTTP.
@@ -66,7 +66,7 @@ def row_of(
         keep_prompt: whether the prompt is kept.
         episode: what off-policy learning needs of it.
     """
-    trace = work.trace
+    trace = backend.trace
     calls = [said for part in trace.rounds for said in part.asked]
     candidates = list(dict.fromkeys(said.answer for said in calls if said.answer is not None))
     given = {
@@ -99,7 +99,7 @@ def row_of(
         given=given,
         candidates=[kept_answer(text) for text in candidates],
         chosen=chosen,
-        trace=_kept_trace(trace) | {"kind": work.kind},
+        trace=_kept_trace(trace) | {"kind": backend.kind},
         episode=episode,
         prompt=chat.query.prompt if keep_prompt else None,
     )

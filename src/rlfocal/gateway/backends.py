@@ -24,12 +24,12 @@ from rlfocal.pool.wrappers.unsettled import billed
 from rlfocal.rl.online.exploring import Exploration, Exploring
 from rlfocal.rl.strategy import RlFocal
 
-__all__ = ["EnsembleWork", "NamedWork", "Work"]
+__all__ = ["Backend", "EnsembleBackend", "MemberBackend"]
 
 Tell = Callable[[str], None]
 
 
-class Work(Protocol):
+class Backend(Protocol):
     """Something under way."""
 
     trace: Trace
@@ -60,7 +60,7 @@ class Work(Protocol):
         ...
 
 
-class EnsembleWork:
+class EnsembleBackend:
     """All members together.
 
     Args:
@@ -190,7 +190,7 @@ def _no_images(whose: str) -> ApiError:
     )  # fmt: skip
 
 
-class NamedWork:
+class MemberBackend:
     """One member, asked with the client's messages as they are.
 
     Args:

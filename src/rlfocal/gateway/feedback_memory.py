@@ -22,13 +22,13 @@ from rlfocal.gateway.store.store import Store
 from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.strategy import RlFocal
 
-__all__ = ["Recent", "memory_of"]
+__all__ = ["FeedbackMemory", "memory_of"]
 
 _log = logging.getLogger(__name__)
 _BATCH = 1000
 
 
-class Recent:
+class FeedbackMemory:
     """Follows the table of judged answers.
 
     Args:
