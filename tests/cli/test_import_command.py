@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 
+from rlfocal import plugins
 from rlfocal.records import demo_dataset
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.importers import (
@@ -17,7 +18,6 @@ from rlfocal.records.importers import (
     find_importer,
     importer,
     importer_names,
-    registry,
 )
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def test_another_packages_importer_is_a_verb(
         def load(self) -> object:
             return read_mine
 
-    monkeypatch.setattr(registry, "entry_points", lambda group: [Point()])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [Point()])
     ran = run("import", "mine", tmp_path, "-o", tmp_path / "out", "--label", "0")
     assert ran.code == 0, ran.err
     assert read_dataset(tmp_path / "out").responses["answer"].to_pylist() == ["0", "1"]

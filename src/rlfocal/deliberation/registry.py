@@ -11,14 +11,13 @@ Knows where strategies live, nothing of what they do.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Reference, Spec, Strategy
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.plugins import Registry
 
 __all__ = ["BUILT_IN", "GROUP", "create", "create_strategy", "names", "resolve"]
 
@@ -49,14 +48,14 @@ BUILT_IN: dict[str, str] = {
     "rl-focal": "rlfocal.rl.strategy:RlFocal",
 }
 """Name → where the class is."""
+_STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
 _LEARNED = ("rl-focal-paper", "rl-focal-prior", "rl-focal")
 """What the group "baselines" leaves out; said here, as asking the classes would import torch."""
 
 
 def names() -> tuple[str, ...]:
     """Names of all strategies: the built-in ones, then those of other packages."""
-    own = {point.name for point in entry_points(group=GROUP)}
-    return (*BUILT_IN, *sorted(own.difference(BUILT_IN)))
+    return _STRATEGIES.names()
 
 
 def groups() -> dict[str, tuple[str, ...]]:
@@ -102,7 +101,7 @@ def create(name: str, settings: Mapping[str, Any] | None = None) -> Strategy | R
         ConfigError: the name or a setting is unknown, a value is impossible, what the strategy
             needs is not installed, or the entry point leads to something else.
     """
-    kind = _load(name)
+    kind: type[Any] = _STRATEGIES.load(name)
     make = getattr(kind, "of", None)
     made = make(settings or {}) if make is not None else kind(**(settings or {}))
     if not isinstance(made, Strategy | Reference):
@@ -138,26 +137,3 @@ def create_strategy(spec: Spec) -> Base:
         f"'{spec.name}' is a point of comparison computed from recorded answers: it can be "
         "benched, not trained or served"
     )
-
-
-def _load(name: str) -> type[Any]:
-    place = BUILT_IN.get(name)
-    if place is None:
-        found = [point for point in entry_points(group=GROUP) if point.name == name]
-        if not found:
-            raise ConfigError(f"unknown strategy '{name}'; {nearest(name, names())}")
-        place = found[0].value
-    module, _, attribute = place.partition(":")
-    try:
-        kind: type[Any] = getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.partition(".")[0] != "torch":
-            raise ConfigError(
-                f"strategy '{name}' cannot be loaded from {place}: no module {exc.name}"
-            ) from exc
-        raise ConfigError(
-            f"strategy '{name}' needs torch, which is not installed: pip install 'rlfocal[train]'"
-        ) from exc
-    except AttributeError as exc:
-        raise ConfigError(f"strategy '{name}': {module} has no '{attribute}'") from exc
-    return kind

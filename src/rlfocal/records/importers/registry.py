@@ -21,32 +21,32 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.plugins import Registry
 from rlfocal.records.importers.logged import Logged
 
 __all__ = ["Importer", "ImporterOption", "find_importer", "importer", "importer_names"]
 
 GROUP = "rlfocal.importers"
 
-_BUILT_IN: Mapping[str, str] = {
-    "lm-eval": "lm_eval",
-    "inspect": "inspect_ai",
-    "lighteval": "lighteval",
-    "helm": "harnesses.helm",
-    "opencompass": "harnesses.opencompass",
-    "evalscope": "harnesses.evalscope",
-    "bfcl": "harnesses.bfcl",
-    "routerbench": "routers.routerbench",
-    "llmrouterbench": "routers.llmrouterbench",
-    "every-eval-ever": "every_eval_ever",
-    "table": "table",
+BUILT_IN: Mapping[str, str] = {
+    "lm-eval": "rlfocal.records.importers.lm_eval:read_lm_eval",
+    "inspect": "rlfocal.records.importers.inspect_ai:read_inspect",
+    "lighteval": "rlfocal.records.importers.lighteval:read_lighteval",
+    "helm": "rlfocal.records.importers.harnesses.helm:read_helm",
+    "opencompass": "rlfocal.records.importers.harnesses.opencompass:read_opencompass",
+    "evalscope": "rlfocal.records.importers.harnesses.evalscope:read_evalscope",
+    "bfcl": "rlfocal.records.importers.harnesses.bfcl:read_bfcl",
+    "routerbench": "rlfocal.records.importers.routers.routerbench:read_routerbench",
+    "llmrouterbench": "rlfocal.records.importers.routers.llmrouterbench:read_llmrouterbench",
+    "every-eval-ever": "rlfocal.records.importers.every_eval_ever:read_every_eval_ever",
+    "table": "rlfocal.records.importers.table:read_tables",
 }
-"""Importer → its module, loaded when it is asked for: help and other importers stay fast."""
+"""Importer → its function, loaded when it is asked for: help and other importers stay fast."""
+_IMPORTERS = Registry(GROUP, "importer", BUILT_IN)
 
 Reader = Callable[..., Logged]
 
@@ -134,8 +134,7 @@ def importer(name: str, paths: str) -> Callable[[Reader], Importer]:
 
 def importer_names() -> list[str]:
     """Names of all importers: the built-in ones, then those of other packages."""
-    own = [point.name for point in entry_points(group=GROUP)]
-    return [*_BUILT_IN, *sorted(set(own).difference(_BUILT_IN))]
+    return list(_IMPORTERS.names())
 
 
 def find_importer(name: str) -> Importer:
@@ -144,16 +143,10 @@ def find_importer(name: str) -> Importer:
     Raises:
         ConfigError: there is none, or an entry point leads to something else.
     """
-    if name in _BUILT_IN:
-        module = import_module(f"rlfocal.records.importers.{_BUILT_IN[name]}")
-        return next(v for v in vars(module).values() if isinstance(v, Importer) and v.name == name)
-    for point in entry_points(group=GROUP):
-        if point.name == name:
-            found = point.load()
-            if not isinstance(found, Importer):
-                raise ConfigError(
-                    f"entry point '{name}' of {GROUP} is {point.value}, which is no importer; "
-                    "decorate the function with rlfocal.records.importers.importer"
-                )
-            return found
-    raise ConfigError(f"unknown importer '{name}'; {nearest(name, importer_names())}")
+    found = _IMPORTERS.load(name)
+    if not isinstance(found, Importer):
+        raise ConfigError(
+            f"entry point '{name}' of {GROUP} is no importer; decorate the function with "
+            "rlfocal.records.importers.importer"
+        )
+    return found
