@@ -17,39 +17,38 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
 
 import rlfocal
-from rlfocal.errors import CheckpointError, ConfigError, RecordError
-from rlfocal.features import encoder
-from rlfocal.files import check_writable, replace_file
-from rlfocal.records import Calibration, Dataset, ResponseTable, build_table
-from rlfocal.rl.checks import check_tensors
-from rlfocal.rl.config import PaperConfig, RlFocalConfig
-from rlfocal.rl.description import (
+from rlfocal.checkpoint.arrays import STRATEGY, check_arrays, from_bytes, to_bytes
+from rlfocal.checkpoint.description import (
     DESCRIPTION_FILE,
     SCHEMA_VERSION,
     Description,
     in_one_line,
     read_description,
 )
-from rlfocal.rl.parts import Trained, disassemble, read_settings, reassemble
-from rlfocal.rl.strategy import RlFocal
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Spec
+from rlfocal.deliberation.registry import create_strategy
+from rlfocal.deliberation.state import prefixed, without_prefix
+from rlfocal.errors import CheckpointError, ConfigError, RecordError
+from rlfocal.features import encoder
+from rlfocal.files import check_writable, replace_file
+from rlfocal.records import Calibration, Dataset, IntArray, ResponseTable, build_table
+from rlfocal.strategies.voting import rank_members
 
 __all__ = [
-    "SCHEMA_VERSION",
     "Checkpoint",
-    "Description",
     "load_checkpoint",
     "query_hashes",
-    "read_description",
+    "read_arrays",
     "save_checkpoint",
+    "write_files",
 ]
 
 _DAMAGE = (
     SafetensorError, ConfigError, KeyError, RuntimeError, TypeError, ValueError, IndexError,
-    OverflowError, AttributeError,
+    OverflowError, AttributeError, MemoryError,
 )  # fmt: skip
 """What putting arrays together may raise that no training wrote: every one means the same."""
 
@@ -58,11 +57,18 @@ _DAMAGE = (
 class Checkpoint:
     """A trained strategy with what is needed to use it on other queries of the same pool."""
 
-    strategy: Trained
+    strategy: Base
     calibration: Calibration
+    ranking: IntArray
+    """int64[N]: the members, the best in training first."""
     description: Description
     training_queries: NDArray[np.uint64]
     """uint64[Q], sorted: hashes of the query ids it was trained on."""
+
+    @property
+    def best_member(self) -> int:
+        """The member that was best in training: what an ensemble has to beat."""
+        return int(self.ranking[0])
 
     def table(
         self, dataset: Dataset, *, unlabelled: Literal["drop", "keep"] = "drop"
@@ -110,7 +116,7 @@ def query_hashes(table: ResponseTable) -> NDArray[np.uint64]:
 
 def save_checkpoint(
     folder: Path,
-    strategy: Trained,
+    strategy: Base,
     table: ResponseTable,
     calibration: Calibration,
     *,
@@ -122,7 +128,7 @@ def save_checkpoint(
 
     Args:
         folder: made if need be.
-        strategy: fitted.
+        strategy: fitted; of the registry, so that it is found again.
         table: the training queries.
         calibration: fitted on them.
         encoder_spec: how `table.features` were made; None for no features.
@@ -133,24 +139,30 @@ def save_checkpoint(
         The path of the JSON file.
 
     Raises:
-        ConfigError: the folder cannot be written.
+        ConfigError: the folder cannot be written, or no registry leads to the strategy.
+        CheckpointError: what the strategy keeps is not what it says, or no arrays of numbers.
     """
     check_writable(folder)
-    tensors = disassemble(strategy)
-    tensors["calibration.beta"] = _tensor(calibration.beta)
-    tensors["calibration.bias"] = _tensor(calibration.bias)
-    tensors["calibration.log_scale"] = _tensor(calibration.log_scale)
-    # safetensors has no unsigned 64-bit integers that torch can make everywhere: keep the bits.
-    tensors["training_queries"] = _tensor(np.sort(query_hashes(table)).view(np.int64))
-    weights = save({name: tensor.contiguous() for name, tensor in tensors.items()})
-    sha256 = hashlib.sha256(weights).hexdigest()
-    weights_file = f"weights-{sha256[:12]}.safetensors"
+    create_strategy(strategy.spec)
+    ranking = strategy.ranking
+    try:
+        found = strategy.state()
+    except TypeError as exc:
+        raise CheckpointError(f"cannot be saved: {exc}") from exc
+    arrays = {
+        **prefixed(STRATEGY, found),
+        "calibration.beta": calibration.beta,
+        "calibration.bias": calibration.bias,
+        "calibration.log_scale": calibration.log_scale,
+        "ranking": np.asarray(rank_members(table) if ranking is None else ranking, dtype=np.int64),
+        "training_queries": np.sort(query_hashes(table)).view(np.int64),
+    }
     description = Description(
         schema_version=SCHEMA_VERSION,
         rlfocal_version=rlfocal.__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        preset=strategy.name,
-        config=strategy.config.model_dump(),
+        created="",
+        strategy=strategy.name,
+        settings=dict(strategy.spec.settings),
         members=list(table.members),
         tasks=list(table.tasks),
         encoder=None if encoder_spec is None else dict(encoder_spec),
@@ -163,33 +175,71 @@ def save_checkpoint(
         n_training_queries=table.n_queries,
         seed=seed,
         finished=finished,
-        history=strategy.history_,
-        fallback=_verdicts(strategy),
-        weights_file=weights_file,
-        weights_sha256=sha256,
+        history=[dict(step) for step in strategy.history],
+        verdicts=strategy.verdicts(),
+        weights_file="-",
+        weights_sha256="",
     )
-    replace_file(folder / weights_file, lambda fresh: fresh.write_bytes(weights))
-    text = description.model_dump_json(indent=1)
-    replace_file(folder / DESCRIPTION_FILE, lambda fresh: fresh.write_text(text, encoding="utf-8"))
+    try:
+        check_arrays(arrays, strategy, description.axes)
+    except CheckpointError as exc:
+        raise CheckpointError(f"{strategy.name} cannot be saved: {exc}") from exc
+    return write_files(folder, description, to_bytes(arrays))
+
+
+def write_files(folder: Path, description: Description, weights: bytes) -> Path:
+    """Write arrays and what describes them; older ones go last.
+
+    Returns:
+        The path of the JSON file.
+    """
+    sha256 = hashlib.sha256(weights).hexdigest()
+    weights_file = f"weights-{sha256[:12]}.safetensors"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    fresh = {"created": now, "weights_file": weights_file, "weights_sha256": sha256}
+    text = description.model_copy(update=fresh).model_dump_json(indent=1)
+    replace_file(folder / weights_file, lambda path: path.write_bytes(weights))
+    replace_file(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
     for old in folder.glob("weights-*.safetensors"):
         if old.name != weights_file:
             old.unlink()
     return folder / DESCRIPTION_FILE
 
 
-def _verdicts(strategy: Trained) -> list[dict[str, str | float]]:
-    if not isinstance(strategy, RlFocal):
-        return []
-    return [verdict._asdict() for verdict in strategy.fallback_.verdicts]
-
-
 def load_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint.
+    """Read a checkpoint. No code runs but that of the strategy, which the registry names.
 
     Raises:
-        CheckpointError: it is missing, damaged, truncated, or of another schema version.
+        CheckpointError: it is missing, damaged, truncated, of another schema version, or of a
+            strategy that is not installed here.
     """
     description = read_description(folder)
+    about, path = folder / DESCRIPTION_FILE, folder / description.weights_file
+    try:
+        strategy = create_strategy(Spec(description.strategy, description.settings))
+    except _DAMAGE as exc:
+        raise CheckpointError(
+            f"{about}: {in_one_line(exc)}; if that cannot be mended, train again"
+        ) from exc
+    arrays = read_arrays(folder, description)
+    try:
+        check_arrays(arrays, strategy, description.axes)
+        calibration = Calibration(
+            arrays["calibration.beta"], arrays["calibration.bias"], arrays["calibration.log_scale"]
+        )
+        strategy = strategy.restore(without_prefix(STRATEGY, arrays))
+    except (CheckpointError, *_DAMAGE) as exc:
+        raise _unfit(path, about, exc) from exc
+    queries = arrays["training_queries"].view(np.uint64)
+    return Checkpoint(strategy, calibration, arrays["ranking"], description, queries)
+
+
+def read_arrays(folder: Path, description: Description) -> dict[str, NDArray[Any]]:
+    """Read a checkpoint's arrays, by name.
+
+    Raises:
+        CheckpointError: they cannot be read, are damaged or truncated, or no arrays of numbers.
+    """
     path = folder / description.weights_file
     try:
         data = path.read_bytes()
@@ -201,52 +251,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             "copy the checkpoint again, or train again"
         )
     try:
-        tensors = load(data)
-        check_tensors(description.preset, tensors, _axes(description))
-        calibration = Calibration(
-            tensors.pop("calibration.beta").numpy(),
-            tensors.pop("calibration.bias").numpy(),
-            tensors.pop("calibration.log_scale").numpy(),
-        )
-        queries = tensors.pop("training_queries").numpy().view(np.uint64)
-        strategy = reassemble(
-            description.preset, description.config, tensors,
-            n_members=len(description.members), n_candidates=description.n_candidates,
-        )  # fmt: skip
+        return from_bytes(data)
     except (CheckpointError, *_DAMAGE) as exc:
-        raise CheckpointError(
-            f"{path}: does not fit {folder / DESCRIPTION_FILE}: {in_one_line(exc)}; copy the "
-            "checkpoint again, or train again"
-        ) from exc
-    strategy.history_ = description.history
-    return Checkpoint(strategy, calibration, description, queries)
+        raise _unfit(path, folder / DESCRIPTION_FILE, exc) from exc
 
 
-def _axes(description: Description) -> dict[str, int]:
-    """How long the axes of a checkpoint's arrays are, as far as its description says.
-
-    Raises:
-        CheckpointError: an unknown preset.
-        ConfigError: settings that this version does not know.
-    """
-    n_tasks = len(description.tasks) + 1
-    axes = {"N": len(description.members), "T": n_tasks, "C": description.n_candidates}
-    settings = read_settings(description.preset, description.config)
-    if isinstance(settings, RlFocalConfig):
-        axes["H"] = settings.hidden
-        if settings.task_known:
-            axes["S"] = n_tasks
-        n_features = (description.encoder or {"n_features": 0}).get("n_features")
-        if settings.query_text and isinstance(n_features, int):
-            axes["F"] = n_features
-    elif isinstance(settings, PaperConfig):
-        axes |= {"H": settings.hidden, "G": settings.fusion_hidden}
-    else:
-        axes["S"] = n_tasks
-    return axes
-
-
-def _tensor(array: NDArray[Any]) -> Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(array).copy())
+def _unfit(path: Path, about: Path, reason: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path}: does not fit {about}: {in_one_line(reason)}; copy the checkpoint again, or train "
+        "again"
+    )

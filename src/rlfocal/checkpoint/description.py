@@ -21,7 +21,7 @@ from rlfocal.records.table import CostUnit
 
 __all__ = ["DESCRIPTION_FILE", "SCHEMA_VERSION", "Description", "in_one_line", "read_description"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raised whenever the files change their meaning; other versions are refused."""
 DESCRIPTION_FILE = "checkpoint.json"
 
@@ -39,15 +39,16 @@ class Description(BaseModel):
     rlfocal_version: str
     created: str
     """UTC, ISO 8601."""
-    preset: str
-    """"rl-focal", "rl-focal-paper" or "rl-focal-prior"."""
-    config: dict[str, Any]
+    strategy: str
+    """Its name in the registry."""
+    settings: dict[str, Any]
+    """What it is made with: with the name they rebuild it unfitted."""
     members: list[str] = Field(min_length=1)
     tasks: list[str] = Field(min_length=1)
     encoder: dict[str, str | int] | None
     cost_unit: str
-    answers: str | dict[str, str]
-    """Task → kind of its open answers. Older checkpoints hold one kind, empty where nobody said."""
+    answers: dict[str, str]
+    """Task → kind of its open answers."""
     n_candidates: int = Field(ge=1)
     data_name: str
     data_digest: str
@@ -57,10 +58,18 @@ class Description(BaseModel):
     finished: bool
     """False where training was interrupted: usable, and resumable."""
     history: list[dict[str, Told]]
-    fallback: list[dict[str, str | Told]]
-    """Who acts at each price, and on what evidence; empty for rl-focal-paper."""
+    """What training logged, step by step."""
+    verdicts: list[dict[str, str | Told]]
+    """Who acts at each price, and on what evidence; empty where nobody stands in."""
     weights_file: str
     weights_sha256: str
+
+    @property
+    def axes(self) -> dict[str, int]:
+        """Lengths of arrays that follow from the rest, by letter, see `deliberation.state`."""
+        axes = {"N": len(self.members), "T": len(self.tasks) + 1, "C": self.n_candidates}
+        n_features = (self.encoder or {"n_features": 0}).get("n_features")
+        return axes | ({"D": n_features} if isinstance(n_features, int) else {})
 
     @field_validator("members", "tasks")
     @classmethod
@@ -89,9 +98,9 @@ class Description(BaseModel):
 
     @field_validator("answers")
     @classmethod
-    def _known_kinds(cls, value: str | dict[str, str]) -> str | dict[str, str]:
+    def _known_kinds(cls, value: dict[str, str]) -> dict[str, str]:
         known = ["", *KINDS, *NOT_OPEN]
-        for kind in [value] if isinstance(value, str) else value.values():
+        for kind in value.values():
             if kind not in known:
                 raise ValueError(f"unknown kind of answer '{_cut(kind)}'; {nearest(kind, KINDS)}")
         return value
