@@ -41,7 +41,8 @@ class Row(NamedTuple):
     kind: str
     """A dtype, or "float" for either of two."""
     axes: str
-    """A letter an axis; a digit is its length."""
+    """A letter an axis; a digit is its length; "..." whatever `restore` itself finds fitting, as a
+    net does of its weights."""
     low: float = -np.inf
     high: str | float = np.inf
     """Inclusive; a letter stands for an axis's last index, "=" and a letter for its length."""
@@ -90,6 +91,8 @@ def without_prefix(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, ND
 
 
 def _check_shape(name: str, array: NDArray[Any], row: Row, known: dict[str, int]) -> None:
+    if row.axes == "...":
+        return
     fits = array.ndim == len(row.axes)
     for letter, length in zip(row.axes, array.shape, strict=False):
         wanted = int(letter) if letter.isdigit() else known.setdefault(letter, length)

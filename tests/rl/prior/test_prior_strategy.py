@@ -10,12 +10,15 @@ import shutil
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Dialled, Strategy, unmet
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Strategy, unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
-from rlfocal.deliberation.view import Memory
-from rlfocal.errors import CheckpointError
+from rlfocal.deliberation.state import check_state
+from rlfocal.deliberation.view import Decision, Memory
+from rlfocal.errors import CheckpointError, ConfigError
 from rlfocal.records import CandidateKind
+from rlfocal.rl.config import PriorConfig
 from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.prior.weights import SHIPPED, load_prior, read_card, save_prior
 from rlfocal.rl.simulator import draw_answers, draw_pool, to_table
@@ -56,7 +59,6 @@ def test_it_follows_the_protocol():
     table = pool(0, 60)
     strategy = fitted(table)
     assert isinstance(strategy, Strategy)
-    assert isinstance(strategy, Dialled)
     assert unmet(strategy, table) is None
     assert strategy.dials[0] > strategy.dials[-1]
     with pytest.raises(ValueError, match="price of a call"):
@@ -92,14 +94,14 @@ def test_unasked_members_and_labels_change_no_decision(rng):
         cost=np.where(asked, test.cost, 9).astype(np.float32),
     )  # fmt: skip
     mine, theirs = reveal(test, rows, asked), reveal(other, rows, asked)
-    assert strategy.decide(mine).tobytes() == strategy.decide(theirs).tobytes()
-    assert strategy.fuse(mine).tobytes() == strategy.fuse(theirs).tobytes()
+    for one, two in zip(strategy.decide(mine), strategy.decide(theirs), strict=True):
+        assert one.tobytes() == two.tobytes()
 
 
 def test_decisions_are_probabilities_of_legal_actions(rng):
     train, test = halves(pool(4, 120, n_members=5), 60)
     asked = rng.random(test.answer.shape) < 0.5
-    chance = fitted(train).decide(reveal(test, np.arange(test.n_queries), asked))
+    chance = fitted(train).decide(reveal(test, np.arange(test.n_queries), asked)).chance
     assert np.allclose(chance.sum(axis=1), 1, atol=1e-5)
     assert (chance[:, :-1][asked] < 1e-6).all()
     assert (chance[~asked.any(axis=1), -1] == 0).all()
@@ -116,17 +118,20 @@ def test_a_memory_counts_like_labels_and_weighs_no_less_than_older_ones():
     table = pool(6, 400, n_members=5)
     train, test = halves(table, 100)
     nothing = fitted(train.take(np.arange(0)))
-    view = reveal(test, np.arange(20), np.zeros((20, 5), dtype=bool))
-    recent = dataclasses.replace(view, memory=Memory.of(train, 100))
     best = int(train.member_score.mean(axis=0).argmax())
-    told = nothing._known_from(recent.memory).statistics
-    assert told.n_labels == 100
-    assert int(told.log_odds[-1].argmax()) == best
+    follower = nothing.follow(Memory.of(train, 100)).at(0.1)
+    assert follower._known.statistics.n_labels == 100
+    assert follower.ranking[0] == best
+    view = reveal(test, np.arange(20), np.zeros((20, 5), dtype=bool))
+    assert follower.decide(view).ask[:, best].all()
     # Fitted on the opposite, the memory has at least half the say.
     flipped = dataclasses.replace(train, candidate_score=1 - train.candidate_score)
-    both = fitted(flipped)._known_from(Memory.of(train, 50)).statistics
-    assert both.n_labels == 100
-    assert nothing._known_from(None).statistics.n_labels == 0
+    both = fitted(flipped).follow(Memory.of(train, 50))
+    assert both._known.statistics.n_labels == 100
+    # Whoever was followed is as before, and a later memory takes the place of an earlier one.
+    assert nothing._known.statistics.n_labels == 0
+    assert follower.follow(Memory.of(train, 10))._known.statistics.n_labels == 10
+    assert nothing.follow(Memory.of(train, 0)) is nothing
 
 
 def test_where_answers_cannot_be_compared_it_selects_the_best_member():
@@ -155,16 +160,17 @@ def _points(strategy, test):
     return [(o.n_calls.mean(), o.score.mean()) for o in outcomes]
 
 
-class AskAll:
-    """A strategy's fusion with everybody asked."""
+class AskAll(Base):
+    """What a strategy makes of everybody's answers."""
 
     name = "all"
 
     def __init__(self, strategy):
-        self.fuse = strategy.fuse
+        self.strategy = strategy
 
-    def next_members(self, view):
-        return ~view.asked & (view.n_rounds == 0)[:, None]
+    def decide(self, view):
+        ask = ~view.asked & (view.n_rounds == 0)[:, None]
+        return Decision(ask, self.strategy.decide(view).answer)
 
 
 def test_fusing_everybody_is_no_worse_than_plurality_on_average():
@@ -184,8 +190,57 @@ def test_few_labels_do_not_vouch_for_option_scores():
     rows, asked = np.arange(test.n_queries), np.ones(test.answer.shape, dtype=bool)
     graded, plain = reveal(test, rows, asked), reveal(test.with_support(one_hot), rows, asked)
     nothing = fitted(train.take(np.arange(0)))
-    assert np.array_equal(nothing.fuse(graded), nothing.fuse(plain))
-    assert not np.allclose(fitted(train).fuse(graded), fitted(train).fuse(plain), atol=0.01)
+    assert np.array_equal(nothing.decide(graded).answer, nothing.decide(plain).answer)
+    known = fitted(train)
+    assert not np.allclose(known.decide(graded).answer, known.decide(plain).answer, atol=0.01)
+
+
+def test_it_comes_back_from_its_spec_and_state(rng):
+    table = pool(10, 120, n_members=5)
+    strategy = fitted(table, config=PriorConfig(default_price=0.02))
+    state = {name: array.copy() for name, array in strategy.state().items()}
+    check_state(state, strategy.layout(state), {"N": 5, "T": len(table.tasks) + 1})
+    again = RlFocalPrior.of(strategy.spec.settings).restore(state)
+    assert again.spec == strategy.spec
+    view = reveal(table, np.arange(120), rng.random(table.answer.shape) < 0.6)
+    for one, two in zip(strategy.decide(view), again.decide(view), strict=True):
+        assert np.array_equal(one, two)
+    assert again.dials == strategy.dials
+    assert np.array_equal(again.ranking, strategy.ranking)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("counts.known", np.full((2, 4), -1.0), "should lie in"),
+        ("adds_up", np.ones(3, dtype=bool), "shape"),
+        ("fusion.message.bias", np.full(64, np.nan, dtype=np.float32), "not finite"),
+        ("decider.stop_head.bias", np.ones(1), "float64"),
+    ],
+)
+def test_a_damaged_state_is_refused(name, value, message):
+    strategy = fitted(pool(11, 40, n_members=4, n_tasks=1))
+    state = strategy.state() | {name: value}
+    with pytest.raises(CheckpointError, match=f"'{name}'.*{message}"):
+        check_state(state, strategy.layout(state), {"N": 4, "T": 2})
+
+
+def test_a_card_that_is_none_or_of_other_nets_is_refused():
+    strategy = fitted(pool(12, 40))
+    state = strategy.state()
+    with pytest.raises(ValueError, match="card"):
+        RlFocalPrior().restore(state | {"card": np.zeros(4, dtype=np.uint8)})
+    with pytest.raises(RuntimeError, match="as in the card"):
+        RlFocalPrior().restore(state | {"fusion.message.bias": np.zeros(3, dtype=np.float32)})
+
+
+def test_zero_shot_no_label_is_used_and_unknown_settings_are_refused():
+    table = pool(13, 40)
+    assert RlFocalPrior().training_table(table) is table
+    blind = RlFocalPrior.of({"zero_shot": True})
+    assert blind.training_table(table).n_queries == 0
+    with pytest.raises(ConfigError, match=r"rl-focal-prior: unknown key 'zeroshot'.*zero_shot"):
+        RlFocalPrior.of({"zeroshot": True})
 
 
 def test_the_shipped_weights_are_those_the_card_names():

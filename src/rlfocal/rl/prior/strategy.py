@@ -11,23 +11,27 @@ Axes: B queries, N members, T tasks, C candidates.
 
 from __future__ import annotations
 
-import copy
-from typing import NamedTuple, Self
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.protocol import Spec, State
+from rlfocal.deliberation.state import Row, prefixed, without_prefix
+from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import PriorConfig
-from rlfocal.rl.nets import one_thread
+from rlfocal.rl.nets import one_thread, rows_of
 from rlfocal.rl.policy import likeliest
 from rlfocal.rl.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.rl.prior.observation import observe
 from rlfocal.rl.prior.statistics import Counts, Statistics, tempered
-from rlfocal.rl.prior.weights import Prior, shipped_prior
+from rlfocal.rl.prior.weights import Prior, prior_of, shipped_prior, state_of
 
 __all__ = ["RlFocalPrior"]
 
@@ -51,17 +55,46 @@ class RlFocalPrior(Base):
     Its dial is lambda, the price of an average call as a fraction of what a right answer is worth.
 
     Args:
-        prior: trained agents; None for those inside the package.
         config: settings; None for the defaults.
+        prior: trained agents; None for those inside the package.
     """
 
     name = "rl-focal-prior"
+    learned: ClassVar[bool] = True
+    follows_memory: ClassVar[bool] = True
+    # Counting is quick, but `follow` counts the same labels: fitted anew it would know no more.
+    slow_to_fit: ClassVar[bool] = True
+    dial: ClassVar[str] = "price"
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "card": Row("uint8", "b"),
+        "relative_cost": Row("float32", "N", low=0),
+        "adds_up": Row("bool", "T"),
+        **{f"counts.{name}": Row("float64", "TN", low=0) for name in ("known", "right")},
+        "counts.answered": Row("float64", "N", low=0),
+        **{
+            f"counts.{name}": Row("float64", "NN", low=0)
+            for name in ("both", "agree", "agree_right", "both_wrong", "both_right")
+        },
+    }
 
-    def __init__(self, prior: Prior | None = None, config: PriorConfig | None = None) -> None:
-        self.prior = prior or shipped_prior()
+    def __init__(self, config: PriorConfig | None = None, *, prior: Prior | None = None) -> None:
         self.config = config or PriorConfig()
+        self.prior = prior or shipped_prior()
         self.price = self.config.default_price
-        self.history_ = list[dict[str, float]]()
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted from plain values, see `PriorConfig`."""
+        return cls(PriorConfig.of(settings, source=cls.name))
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, self.config.model_dump())
+
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """The table as it is: a task without labels is as any; zero-shot none of its queries."""
+        return table.take(np.zeros(0, dtype=np.int64)) if self.config.zero_shot else table
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Count labelled queries; there may be none, and zero-shot none are counted."""
@@ -79,10 +112,10 @@ class RlFocalPrior(Base):
             if not self.config.zero_shot:
                 known = Memory.of(table, table.n_queries)
                 counts = _count(known.task, known.answer, known.member_score, adds_up)
-        return self.assemble(counts, relative_cost, adds_up)
+        return self._told(counts, relative_cost, adds_up)
 
-    def assemble(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
-        """Put the strategy together from what fitting counts, as a checkpoint does.
+    def _told(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
+        """Take over what fitting counts.
 
         Args:
             counts: of labelled queries.
@@ -91,8 +124,30 @@ class RlFocalPrior(Base):
         """
         self.counts_, self.relative_cost_, self.adds_up_ = counts, relative_cost, adds_up
         self._known = self._know(counts)
-        self._remembered: tuple[Memory, _Known] | None = None
         return self
+
+    def state(self) -> State:
+        """Counts, prices, and the agents with their card."""
+        counts = {f.name: getattr(self.counts_, f.name) for f in fields(Counts)}
+        return {
+            "relative_cost": self.relative_cost_, "adds_up": self.adds_up_,
+            **prefixed("counts", counts), **state_of(self.prior),
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`.
+
+        Raises:
+            KeyError, RuntimeError, TypeError: an array is missing or has another shape.
+            ValueError: the card is damaged.
+        """
+        self.prior = prior_of(state)
+        counts = Counts(**without_prefix("counts", state))
+        return self._told(counts, state["relative_cost"], state["adds_up"])
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like."""
+        return {**self.fitted, **rows_of(present, "fusion", "decider")}
 
     def _know(self, counts: Counts) -> _Known:
         statistics = Statistics.of(counts, self.relative_cost_)
@@ -102,18 +157,16 @@ class RlFocalPrior(Base):
         with one_thread(), torch.inference_mode():
             return _Known(statistics, pools, self.prior.fusion.pool(pools))
 
-    def _known_from(self, memory: Memory | None) -> _Known:
-        """The statistics, with what is remembered.
+    def follow(self, memory: Memory) -> Self:
+        """The same, told of recent labelled queries as well.
 
         Fitted counts weigh no more than the memory: the pool may have changed since.
         """
-        if memory is None or not len(memory.task):
-            return self._known
-        if self._remembered is None or self._remembered[0] is not memory:
-            recent = _count(memory.task, memory.answer, memory.member_score, self.adds_up_)
-            weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
-            self._remembered = (memory, self._know(recent.plus(self.counts_, weight=weight)))
-        return self._remembered[1]
+        if not len(memory.task):
+            return self
+        recent = _count(memory.task, memory.answer, memory.member_score, self.adds_up_)
+        weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
+        return self._with(_known=self._know(recent.plus(self.counts_, weight=weight)))
 
     @property
     def dials(self) -> tuple[float, ...]:
@@ -126,11 +179,6 @@ class RlFocalPrior(Base):
         """int64[N]: the members, those with the best statistics first."""
         return np.argsort(-self._known.statistics.log_odds[-1], kind="stable")
 
-    @property
-    def best_member(self) -> int:
-        """The member with the best statistics: what the ensemble has to beat."""
-        return int(self.ranking[0])
-
     def at(self, dial: float) -> Self:
         """The same fitted strategy at another price.
 
@@ -142,27 +190,16 @@ class RlFocalPrior(Base):
             raise ValueError(
                 f"{self.name}: the price of a call must lie in [{low}, {high}], got {dial}"
             )
-        other = copy.copy(self)
-        other.price = dial
-        return other
+        return self._with(price=dial)
 
-    def decide(self, view: View) -> FloatArray:
-        """float32[B, N + 1]: probability of asking each member next, and of stopping (last)."""
-        return np.asarray(self._log_prob(view).exp().numpy())
-
-    def next_members(self, view: View) -> BoolArray:
-        """Ask one more member, or stop."""
-        action = likeliest(self._log_prob(view)).numpy()
-        return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
-
-    def _log_prob(self, view: View) -> Tensor:
-        log_prob = self.consider(view, np.full(len(view), self.price, dtype=np.float32))[1]
+    def decide(self, view: View) -> Decision:
+        """Ask one more member, or stop; what Fusion leaves to "none of these" is nobody's answer."""
+        price = np.full(len(view), self.price, dtype=np.float32)
+        posterior, log_prob = self.consider(view, price)
         assert log_prob is not None  # a price was given
-        return log_prob
-
-    def fuse(self, view: View) -> FloatArray:
-        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        return self.consider(view, None)[0]
+        action = likeliest(log_prob).numpy()
+        ask = np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
+        return Decision(ask, posterior, log_prob.exp().numpy())
 
     def consider(
         self, view: View, price: FloatArray | None, competence: FloatArray | None = None
@@ -179,7 +216,7 @@ class RlFocalPrior(Base):
             The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
             member next and of stopping (last), or None.
         """
-        known = self._known_from(view.memory)
+        known = self._known
         chance = 1 / (1 + np.exp(-known.statistics.log_odds[self._place(view)]))
         if competence is not None:
             chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
@@ -202,8 +239,8 @@ class RlFocalPrior(Base):
                 observation = observe(known.pools, cost, seen, fused, lam)
                 decided = self.prior.decider(observation)
                 if view.closed is not None:
-                    shut = torch.from_numpy(np.pad(view.closed[block], ((0, 0), (0, 1))))
-                    decided = decided.masked_fill(shut, -1e9)
+                    closed = torch.from_numpy(np.pad(view.closed[block], ((0, 0), (0, 1))))
+                    decided = decided.masked_fill(closed, -1e9)
                 log_prob[torch.from_numpy(block)] = decided
         posterior = posterior * (view.available & view.answered.any(axis=1, keepdims=True))
         return posterior, log_prob

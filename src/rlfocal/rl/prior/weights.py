@@ -12,13 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from safetensors.numpy import load, save
 
+from rlfocal.deliberation.protocol import State
 from rlfocal.errors import CheckpointError
 from rlfocal.files import check_writable, replace_file
+from rlfocal.rl.nets import arrays_of, restored
 from rlfocal.rl.prior.decider import Decider
 from rlfocal.rl.prior.fusion import Fusion
 
@@ -26,12 +29,12 @@ __all__ = [
     "SHIPPED",
     "Card",
     "Prior",
-    "assemble",
     "load_prior",
+    "prior_of",
     "read_card",
     "save_prior",
     "shipped_prior",
-    "tensors_of",
+    "state_of",
 ]
 
 SHIPPED = Path(__file__).parent / "weights"
@@ -80,7 +83,7 @@ def save_prior(folder: Path, prior: Prior) -> Path:
         ConfigError: the folder cannot be written.
     """
     check_writable(folder)
-    data = save(tensors_of(prior))
+    data = save(_weights(prior))
     card = prior.card.model_copy(update={"weights_sha256": hashlib.sha256(data).hexdigest()})
     text = json.dumps(card.model_dump(mode="json"), indent=1) + "\n"
     replace_file(folder / _WEIGHTS, lambda path: path.write_bytes(data))
@@ -118,7 +121,7 @@ def load_prior(folder: Path) -> Prior:
                 f"{path}: its sha256 is {found}, the card names {card.weights_sha256}; "
                 "train the prior again or restore both files"
             )
-        return assemble(card, load(data))
+        return _assemble(card, load(data))
     except (OSError, SafetensorError, KeyError, RuntimeError) as exc:
         raise CheckpointError(f"{path}: not the weights of a prior: {exc}") from exc
 
@@ -129,34 +132,43 @@ def shipped_prior() -> Prior:
     return load_prior(SHIPPED)
 
 
-def tensors_of(prior: Prior) -> dict[str, Tensor]:
-    """The weights of both nets, by name."""
-    return {
-        f"{prefix}.{name}": weight.detach().contiguous()
-        for prefix, module in (("fusion", prior.fusion), ("decider", prior.decider))
-        for name, weight in module.state_dict().items()
-    }
+def state_of(prior: Prior) -> State:
+    """Card and weights as the state of a strategy holds them.
+
+    A later package may ship another prior, and what was trained against one must be served with it.
+    """
+    card = prior.card.model_dump_json().encode()
+    return {"card": np.frombuffer(card, dtype=np.uint8), **_weights(prior)}
 
 
-def assemble(card: Card, tensors: Mapping[str, Tensor]) -> Prior:
-    """Put the agents together from what `tensors_of` returned; other names are left alone.
+def prior_of(state: Mapping[str, NDArray[Any]]) -> Prior:
+    """Undo `state_of`; other arrays are left alone.
 
     Raises:
         KeyError, RuntimeError: a weight is missing or has another shape.
+        ValueError: the card is damaged.
     """
+    try:
+        card = Card.model_validate_json(state["card"].tobytes())
+    except ValidationError:
+        raise ValueError("the array 'card' holds no card of a prior") from None
+    return _assemble(card, state)
+
+
+def _weights(prior: Prior) -> State:
+    return arrays_of(fusion=prior.fusion, decider=prior.decider)
+
+
+def _assemble(card: Card, weights: Mapping[str, NDArray[Any]]) -> Prior:
     for name, width in (
         ("fusion.message.bias", card.fusion_hidden),
         ("decider.body.shared_in.bias", card.decider_hidden),
     ):
         # Before anything of that size is made.
-        if (found := tuple(tensors[name].shape)) != (width,):
+        if (found := weights[name].shape) != (width,):
             raise RuntimeError(
                 f"'{name}' has the shape {list(found)}, not [{width}] as in the card"
             )
-    fusion, decider = Fusion(hidden=card.fusion_hidden), Decider(hidden=card.decider_hidden)
-    for prefix, module in (("fusion", fusion), ("decider", decider)):
-        start = f"{prefix}."
-        module.load_state_dict(
-            {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}
-        )
-    return Prior(fusion.eval().requires_grad_(False), decider.eval().requires_grad_(False), card)
+    fusion = restored(Fusion(hidden=card.fusion_hidden), "fusion", weights)
+    decider = restored(Decider(hidden=card.decider_hidden), "decider", weights)
+    return Prior(fusion.requires_grad_(False), decider.requires_grad_(False), card)
