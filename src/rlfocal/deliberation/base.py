@@ -51,6 +51,8 @@ class Base:
     """True when `follow` makes something of recent labels."""
     slow_to_fit: ClassVar[bool] = False
     """True when fitting takes more than seconds, so that nobody fits it again and again."""
+    fits_on_window: ClassVar[bool] = False
+    """True when so few numbers are fitted that some hundred recent queries will do for them."""
     dial: ClassVar[str] = ""
     """What `at` sets: "price" of an average call, as a share of a right answer's worth, or the name
     of a setting; empty where there is nothing to set."""

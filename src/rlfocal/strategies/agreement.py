@@ -51,6 +51,7 @@ class Agreement(Base):
     """
 
     name = "agreement"
+    fits_on_window: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
     dials: ClassVar[tuple[float, ...]] = (
         0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0,
