@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from rlfocal import plugins
+from rlfocal.bench.independence import measure_independence
+from rlfocal.diversity import MEASURES, EnsembleMeasure, measures
 from rlfocal.errors import ConfigError
+from rlfocal.features import encoder, encoder_names
 from rlfocal.plugins import Registry
+from rlfocal.records import build_table, demo_dataset
 
 KINDS = Registry("rlfocal.examples", "example", {"half": "fractions:Fraction"})
 
@@ -62,3 +70,60 @@ def test_an_extra_that_is_missing_is_named(
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"unknown example 'hafl'; did you mean 'half'\?"):
         KINDS.load("hafl")
+
+
+class LengthEncoder:
+    """A text's length in units of `unit` characters."""
+
+    settings = ("unit",)
+
+    def __init__(self, unit: int) -> None:
+        self.unit = unit
+
+    @classmethod
+    def of(cls, spec: Mapping[str, str | int]) -> LengthEncoder:
+        return cls(int(spec["unit"]))
+
+    @property
+    def spec(self) -> dict[str, str | int]:
+        return {"name": "length", "unit": self.unit}
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.array([[len(text) / self.unit] for text in texts], dtype=np.float32)
+
+
+HALF = EnsembleMeasure("Always a half", 0.0, 1.0, lambda _failed, masks: np.full(len(masks), 0.5))
+
+
+@pytest.fixture
+def own_module(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name under which this module can be imported."""
+    monkeypatch.setitem(sys.modules, "somebodys_package", sys.modules[__name__])
+    return "somebodys_package"
+
+
+def test_an_encoder_of_another_package_is_made_from_its_spec(
+    added: list[EntryPoint], own_module: str
+) -> None:
+    added.append(point("length", f"{own_module}:LengthEncoder", "rlfocal.encoders"))
+    assert encoder_names() == ("hashing", "sentence", "length")
+    rebuilt = encoder(LengthEncoder(4).spec)
+    np.testing.assert_array_equal(rebuilt(["eight ch"]), [[2.0]])
+    with pytest.raises(ConfigError, match="encoder 'length' lacks its setting 'unit'"):
+        encoder({"name": "length"})
+
+
+def test_a_measure_of_another_package_is_shown_with_the_others(
+    added: list[EntryPoint], own_module: str
+) -> None:
+    added.append(point("half", f"{own_module}:HALF", "rlfocal.measures"))
+    table = build_table(demo_dataset())
+    found = measure_independence(table, size=None, top=1, rng=np.random.default_rng(0))
+    assert [*found.pool] == [*MEASURES, "half"]
+    assert found.pool["half"] == 0.5
+
+
+def test_a_measure_that_is_none_is_refused(added: list[EntryPoint]) -> None:
+    added.append(point("odd", "json:dumps", "rlfocal.measures"))
+    with pytest.raises(ConfigError, match=r"'odd' of rlfocal\.measures is no"):
+        measures()

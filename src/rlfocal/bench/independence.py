@@ -14,11 +14,11 @@ import numpy as np
 from rlfocal.bench.subsets import score_subsets
 from rlfocal.deliberation.protocol import unmet
 from rlfocal.diversity import (
-    MEASURES,
     PAIRWISE,
     FailureCounts,
     Objective,
     best_subsets,
+    measures,
     pair_counts,
     weighted_sum,
 )
@@ -119,7 +119,7 @@ def measure_independence(
         synthetic=table.synthetic,
         n_queries=len(failed),
         members=table.members,
-        pool={name: float(measure(failed, everybody)[0]) for name, measure in MEASURES.items()},
+        pool={name: float(measure(failed, everybody)[0]) for name, measure in measures().items()},
         pairs=_pairs(table),
         subsets={
             name: _described(ranking.masks, table, counts, vote) for name, ranking in found.items()

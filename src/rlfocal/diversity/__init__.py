@@ -8,7 +8,7 @@ from rlfocal.diversity.ensemble import entropy, fleiss_kappa, generalised_divers
 from rlfocal.diversity.focal import MAX_ENUMERATED_MEMBERS, FailureCounts
 from rlfocal.diversity.genetic import Evolution
 from rlfocal.diversity.masks import masks_from_codes
-from rlfocal.diversity.measures import MEASURES, EnsembleMeasure
+from rlfocal.diversity.measures import MEASURES, EnsembleMeasure, measures
 from rlfocal.diversity.pairwise import (
     PAIRWISE,
     PairCounts,
@@ -44,6 +44,7 @@ __all__ = [
     "kappa",
     "masks_from_codes",
     "mean_pairwise",
+    "measures",
     "pair_counts",
     "q_statistic",
     "weighted_sum",

@@ -2,7 +2,8 @@
 
 To add one: write a function (`failed: bool[Q, N]`, `masks: bool[B, N]`) -> float64[B] that is
 higher for more diverse ensembles and gives the low end of its range for fewer than two members, add
-a line to `MEASURES`, and a naive loop to the tests.
+a line to `MEASURES`, and a naive loop to the tests. Another package names an `EnsembleMeasure` by
+an entry point of the group `rlfocal.measures`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from rlfocal.diversity.ensemble import entropy, fleiss_kappa, generalised_divers
 from rlfocal.diversity.focal import FailureCounts
 from rlfocal.diversity.masks import BoolArray, FloatArray, check_failed
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
+from rlfocal.errors import ConfigError
+from rlfocal.plugins import Registry
 
-__all__ = ["MEASURES", "EnsembleMeasure"]
+__all__ = ["GROUP", "MEASURES", "EnsembleMeasure", "measures"]
+
+GROUP = "rlfocal.measures"
 
 
 @dataclass(frozen=True)
@@ -81,4 +86,23 @@ MEASURES: Mapping[str, EnsembleMeasure] = MappingProxyType(
         "double-fault": _pairwise("1 - double fault (mean of pairs)", "double-fault", low=0.0),
     }
 )
-"""The ensemble measures by name; higher = more diverse in each."""
+"""The built-in ensemble measures by name; higher = more diverse in each."""
+
+
+def measures() -> dict[str, EnsembleMeasure]:
+    """The ensemble measures by name: the built-in ones, then those of other packages.
+
+    Raises:
+        ConfigError: an entry point leads to nothing, or to something else.
+    """
+    added = Registry(GROUP, "measure", {})
+    found = dict(MEASURES)
+    for name in added.names():
+        measure = added.load(name)
+        if not isinstance(measure, EnsembleMeasure):
+            raise ConfigError(
+                f"entry point '{name}' of {GROUP} is no rlfocal.diversity.EnsembleMeasure, but "
+                f"{type(measure).__name__}"
+            )
+        found.setdefault(name, measure)
+    return found

@@ -1,6 +1,6 @@
 """Query text → vector. An encoder is stateless, so that training and serving cannot disagree."""
 
 from rlfocal.features.hashing import Encoder, HashingEncoder
-from rlfocal.features.registry import encoder
+from rlfocal.features.registry import encoder, encoder_names
 
-__all__ = ["Encoder", "HashingEncoder", "encoder"]
+__all__ = ["Encoder", "HashingEncoder", "encoder", "encoder_names"]

@@ -6,14 +6,19 @@ itself is scikit-learn's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoder", "HashingEncoder"]
+from rlfocal.errors import ConfigError
+
+__all__ = ["Encoder", "HashingEncoder", "Spec"]
+
+Spec = Mapping[str, str | int]
+"""Name and settings of an encoder."""
 
 
 class Encoder(Protocol):
@@ -42,8 +47,25 @@ class HashingEncoder:
     (2, 64)
     """
 
+    settings: ClassVar = ("n_features",)
+
     def __init__(self, n_features: int = 256) -> None:
         self.n_features = n_features
+
+    @classmethod
+    def of(cls, spec: Spec) -> Self:
+        """Make the encoder of a spec.
+
+        Raises:
+            ConfigError: `n_features` is no number of features.
+        """
+        n_features = spec["n_features"]
+        if not isinstance(n_features, int) or n_features < 1:
+            raise ConfigError(
+                f"encoder 'hashing': n_features must be an integer of at least 1, got "
+                f"{n_features!r}"
+            )
+        return cls(n_features)
 
     @property
     def spec(self) -> dict[str, str | int]:

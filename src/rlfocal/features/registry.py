@@ -1,20 +1,43 @@
 """From the spec that a checkpoint stores to the encoder that made its features.
 
 A spec says everything that shapes a vector; one that this installation cannot honour exactly is
-refused, because features of another encoder would be taken for the right ones.
+refused, because features of another encoder would be taken for the right ones. Other packages add
+encoders by entry points of the group `rlfocal.encoders`: a class as `HashingEncoder` is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.features.hashing import Encoder, HashingEncoder
-from rlfocal.features.sentence import SentenceEncoder
+from rlfocal.features.hashing import Encoder, Spec
+from rlfocal.plugins import Registry
 
-__all__ = ["check_spec", "encoder"]
+__all__ = ["GROUP", "check_spec", "encoder", "encoder_names"]
 
-Spec = Mapping[str, str | int]
+GROUP = "rlfocal.encoders"
+BUILT_IN: Mapping[str, str] = {
+    "hashing": "rlfocal.features.hashing:HashingEncoder",
+    "sentence": "rlfocal.features.sentence:SentenceEncoder",
+}
+_ENCODERS = Registry(GROUP, "encoder", BUILT_IN)
+
+
+class EncoderKind(Protocol):
+    """A class of encoders, as the registry uses it."""
+
+    settings: tuple[str, ...]
+    """What a spec must hold beside the name."""
+
+    def of(self, spec: Spec) -> Encoder:
+        """Make the encoder that a spec with these settings describes, or raise a ConfigError."""
+        ...
+
+
+def encoder_names() -> tuple[str, ...]:
+    """Names of all encoders: the built-in ones, then those of other packages."""
+    return _ENCODERS.names()
 
 
 def encoder(spec: Spec) -> Encoder:
@@ -27,50 +50,23 @@ def encoder(spec: Spec) -> Encoder:
     >>> encoder({"name": "hashing", "n_features": 64}).spec
     {'name': 'hashing', 'n_features': 64}
     """
-    return check_spec(spec)(spec)
+    return check_spec(spec).of(spec)
 
 
-def check_spec(spec: Spec) -> Callable[[Spec], Encoder]:
+def check_spec(spec: Spec) -> EncoderKind:
     """Whether an encoder of some rlfocal could be meant, and what makes it.
 
     Raises:
         ConfigError: an unknown name, or an unknown or missing setting.
     """
     name = str(spec.get("name"))
-    if name not in _MAKERS:
-        raise ConfigError(f"unknown encoder '{name}'; {nearest(name, _MAKERS)}")
-    keys, make = _MAKERS[name]
+    kind: EncoderKind = _ENCODERS.load(name)
     for key in spec:
-        if key not in ("name", *keys):
-            raise ConfigError(f"encoder '{name}' has no setting '{key}'; {nearest(key, keys)}")
-    lacking = [key for key in keys if key not in spec]
+        if key not in ("name", *kind.settings):
+            raise ConfigError(
+                f"encoder '{name}' has no setting '{key}'; {nearest(key, kind.settings)}"
+            )
+    lacking = [key for key in kind.settings if key not in spec]
     if lacking:
         raise ConfigError(f"encoder '{name}' lacks its setting '{lacking[0]}'")
-    return make
-
-
-def _hashing(spec: Spec) -> Encoder:
-    n_features = spec["n_features"]
-    if not isinstance(n_features, int) or n_features < 1:
-        raise ConfigError(
-            f"encoder 'hashing': n_features must be an integer of at least 1, got {n_features!r}"
-        )
-    return HashingEncoder(n_features)
-
-
-def _sentence(spec: Spec) -> Encoder:
-    made = SentenceEncoder()
-    for key, own in made.spec.items():
-        if spec[key] != own:
-            raise ConfigError(
-                f"encoder 'sentence': the features were made with {key} {spec[key]}, but this "
-                f"rlfocal has {own}; use the rlfocal version that made them, or train again"
-            )
-    return made
-
-
-_MAKERS: Mapping[str, tuple[tuple[str, ...], Callable[[Spec], Encoder]]] = {
-    "hashing": (("n_features",), _hashing),
-    "sentence": (("model_sha256", "tokenizer_sha256", "max_tokens"), _sentence),
-}
-"""Name → the settings that a spec must hold beside it, and how to make the encoder."""
+    return kind

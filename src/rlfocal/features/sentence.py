@@ -16,12 +16,13 @@ import importlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import ConfigError
+from rlfocal.features.hashing import Spec
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -76,8 +77,26 @@ class SentenceEncoder:
     (2, 384)
     """
 
+    settings: ClassVar = ("model_sha256", "tokenizer_sha256", "max_tokens")
+
     def __init__(self) -> None:
         _model(MODEL, TOKENIZER)  # what is wrong shows here, not in the middle of a run
+
+    @classmethod
+    def of(cls, spec: Spec) -> Self:
+        """Make the encoder of a spec.
+
+        Raises:
+            ConfigError: it was another model, or the extra is not installed.
+        """
+        made = cls()
+        for key, own in made.spec.items():
+            if spec[key] != own:
+                raise ConfigError(
+                    f"encoder 'sentence': the features were made with {key} {spec[key]}, but this "
+                    f"rlfocal has {own}; use the rlfocal version that made them, or train again"
+                )
+        return made
 
     @property
     def spec(self) -> dict[str, str | int]:
