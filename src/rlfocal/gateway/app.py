@@ -19,7 +19,6 @@ from starlette.routing import Route
 
 from rlfocal.gateway.chat import answering, count_tokens
 from rlfocal.gateway.dashboard.routes import Dashboard
-from rlfocal.gateway.door.entering import key_of, take_body
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import judged, read_judgement
 from rlfocal.gateway.gateway import Gateway
@@ -57,7 +56,7 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
         "/readyz": (readyz, "GET"),
         "/metrics": (metrics, "GET"),
         "/openapi.json": (openapi, "GET"),
-        **Dashboard(gateway, partial(_key, admin=True)).routes,
+        **Dashboard(gateway, partial(gateway.door.key_of, admin=True)).routes,
     }
     responses = Responses()
     dialects: dict[str, Dialect] = {
@@ -121,27 +120,18 @@ def _secrets(gateway: Gateway) -> tuple[str, ...]:
     return tuple(key for key in keys if key)
 
 
-async def _key(request: Request, *, admin: bool = False) -> Key:
-    key = await key_of(request)
-    if admin and not key.admin:
-        raise ApiError(
-            403, "admin_key_needed", "this needs a key made with `rlfocal keys add NAME --admin`"
-        )
-    return key
-
-
 async def list_models(request: Request) -> Response:
     """All names that can be asked for."""
-    await _key(request)
     gateway: Gateway = request.app.state.gateway
+    await gateway.door.key_of(request)
     names = [ENSEMBLE, *gateway.member_names]
     return JsonResponse({"object": "list", "data": [_model(gateway, name) for name in names]})
 
 
 async def show_model(request: Request) -> Response:
     """One of them."""
-    await _key(request)
     gateway: Gateway = request.app.state.gateway
+    await gateway.door.key_of(request)
     name = request.path_params["name"]
     try:
         who_is_asked(name, gateway.member_names)  # "rlfocal:0.02" can be, too
@@ -158,8 +148,8 @@ def _model(gateway: Gateway, name: str) -> dict[str, str | int]:
 async def take_feedback(request: Request) -> Response:
     """Judge an answer; what is acknowledged is written."""
     gateway: Gateway = request.app.state.gateway
-    key = await _key(request)
-    judgement = read_judgement(await take_body(request, key))
+    key = await gateway.door.key_of(request)
+    judgement = read_judgement(await gateway.door.take_body(request, key))
     log = gateway.store.log
 
     def take(connection: sa.Connection) -> FeedbackRow | ApiError:
@@ -201,8 +191,8 @@ async def readyz(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """Figures for Prometheus."""
-    await _key(request, admin=True)
     gateway: Gateway = request.app.state.gateway
+    await gateway.door.key_of(request, admin=True)
     kind = "text/plain; version=0.0.4; charset=utf-8"
     return PlainTextResponse(gateway.metrics.text(), media_type=kind)
 

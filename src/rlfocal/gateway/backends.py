@@ -6,9 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
-from rlfocal.deliberation.view import Memory
 from rlfocal.errors import ConfigError, MemberError, NobodyAnswered
 from rlfocal.gateway.errors import ApiError, from_member, from_nobody
 from rlfocal.gateway.wire.fields import is_within_price
@@ -21,8 +20,7 @@ from rlfocal.pool.building import LiveMember
 from rlfocal.pool.told import Told
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import billed
-from rlfocal.rl.online.exploring import Exploration, Exploring
-from rlfocal.rl.strategy import RlFocal
+from rlfocal.rl.online.exploring import Exploration, Exploring, may_explore
 
 __all__ = ["Backend", "EnsembleBackend", "MemberBackend"]
 
@@ -66,7 +64,6 @@ class EnsembleBackend:
     Args:
         ensemble: at the price that is asked for.
         chat: the request.
-        memory: recent labelled queries; None for none.
         synthesiser: a member that makes one reply out of several.
         exploration: what is left to chance, so that others can learn from it; None for nothing.
 
@@ -81,7 +78,6 @@ class EnsembleBackend:
         ensemble: Ensemble,
         chat: ChatRequest,
         *,
-        memory: Memory | None,
         synthesiser: str | None,
         exploration: Exploration | None,
     ) -> None:
@@ -93,7 +89,7 @@ class EnsembleBackend:
             self._exploring = Exploring(strategy, exploration)
             ensemble = ensemble.led_by(self._exploring)
         self._ensemble, self._chat = ensemble, chat
-        self._memory, self._synthesiser = memory, synthesiser
+        self._synthesiser = synthesiser
         self.trace: Trace = ensemble.deliberation().trace
         self.kind = ensemble.kind_of(chat.query)
 
@@ -121,7 +117,6 @@ class EnsembleBackend:
                 limits=Limits(max_usd=max_usd, early=True),
                 listener=Listener(on_text=tell, is_final=True),
                 synthesiser=self._synthesiser,
-                memory=self._memory,
                 features=features,
             )
         except ConfigError as exc:
@@ -152,11 +147,6 @@ class EnsembleBackend:
                 param="rlfocal.max_usd",
             )  # fmt: skip
         return from_nobody(error)
-
-
-def may_explore(strategy: object) -> TypeGuard[RlFocal]:
-    """Whether a policy's propensities can be told: it asks one member after another."""
-    return isinstance(strategy, RlFocal) and strategy.config.rounds is None
 
 
 def _completion(answer: Answer, chat: ChatRequest) -> Completion:

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from rlfocal.gateway.completion import GONE, Job
-from rlfocal.gateway.door.entering import key_of, note_unsent, take_body
+from rlfocal.gateway.completion import GONE
+from rlfocal.gateway.door.entering import note_unsent
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler
@@ -43,16 +43,15 @@ def answering(dialect: Dialect) -> Handler:
     async def answer(request: Request) -> Response:
         started = asyncio.get_running_loop().time()
         gateway: Gateway = request.app.state.gateway
-        # Before the body: who has no key gets no byte of his read.
-        key = await key_of(request)
+        key = await gateway.door.key_of(request)  # before the body is read
         _count_hop(request)
-        body = await take_body(request, key)
+        body = await gateway.door.take_body(request, key)
         found, chat, writer = await aside(
             len(body), read_request, body, dialect, gateway.member_names, gateway.settings, key.id
         )
 
         def made() -> Saying:
-            job = Job(gateway, key, chat, started, id_prefix=dialect.id_prefix)
+            job = gateway.job(key, chat, started, id_prefix=dialect.id_prefix)
             return Saying(job, dialect, writer, gateway.settings.keep_alive_s)
 
         name = request.headers.get(HEADER)
@@ -64,13 +63,20 @@ def answering(dialect: Dialect) -> Handler:
                 async def keep() -> None:
                     kept = False
                     try:
-                        kept = await write_down(record, gateway, key, dialect, made)
+                        kept = await write_down(record, gateway.places, key, dialect, made)
                     finally:
                         gateway.records.close(key.id, name, keep=kept)
 
                 record.work = asyncio.create_task(keep())
                 gateway.keep(record.work)
-            return await follow(record, request, gateway, key, is_new=is_new)
+            return await follow(
+                record,
+                request,
+                key,
+                is_new=is_new,
+                records=gateway.records,
+                places=gateway.places,
+            )
         with ExitStack() as held:
             # After it: who sends slowly keeps nobody out.
             held.enter_context(gateway.places.hold(key))

@@ -9,24 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import secrets
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from rlfocal.errors import DatabaseError, Failure
-from rlfocal.gateway.backends import Backend, EnsembleBackend, MemberBackend, Tell
-from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.backends import Backend, Tell
+from rlfocal.gateway.door.access import Access
+from rlfocal.gateway.errors import ApiError, unavailable
+from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.request_row import row_of
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live.aside import aside
 from rlfocal.pool.written import writing_once
-from rlfocal.rl.online.exploring import Exploration
-
-if TYPE_CHECKING:
-    from rlfocal.gateway.gateway import Gateway
 
 __all__ = ["GONE", "Job"]
 
@@ -48,51 +46,40 @@ class Job:
     """One request that has been read.
 
     Args:
-        gateway: whose members answer.
+        backend: what answers it.
+        id: of the request.
         key: whose request it is.
         chat: the request.
         started: when its first byte came, by the event loop's clock.
-        id_prefix: of its id.
-
-    Raises:
-        ApiError: it cannot be asked.
+        access: admits it, and settles what it has cost.
+        metrics: count it.
+        policy: which checkpoint decides.
+        keep_prompt: whether its prompt is stored.
+        keep: holds on to its task: the event loop itself does not.
     """
 
     def __init__(
         self,
-        gateway: Gateway,
+        backend: Backend,
+        id: str,
         key: Key,
         chat: ChatRequest,
         started: float,
         *,
-        id_prefix: str = "chatcmpl-",
+        access: Access,
+        metrics: Metrics,
+        policy: str,
+        keep_prompt: bool,
+        keep: Callable[[asyncio.Task[Any]], None],
     ) -> None:
-        self._gateway, self._key, self.chat = gateway, key, chat
+        self._backend, self.id, self._key, self.chat = backend, id, key, chat
         self._started, self._created = started, time.time()
         # uvloop's clock tells whole milliseconds only.
         self._began = time.perf_counter()
-        self.id = f"{id_prefix}{secrets.token_hex(12)}"
-        self._backend: Backend = self._begun()
+        self._access, self._metrics, self._policy = access, metrics, policy
+        self._keep_prompt, self._keep = keep_prompt, keep
         self._admitted = False
         self._tell: Tell | None = None
-
-    def _begun(self) -> Backend:
-        gateway, chat = self._gateway, self.chat
-        if chat.member is not None:
-            return MemberBackend(gateway.member(chat.member), chat)
-        return EnsembleBackend(
-            gateway.ensemble(chat.price),
-            chat,
-            memory=gateway.recent.memory,
-            synthesiser=gateway.settings.synthesiser,
-            exploration=self._exploration(),
-        )
-
-    def _exploration(self) -> Exploration | None:
-        settings = self._gateway.settings
-        if not (settings.explore or settings.keep_decisions):
-            return None
-        return Exploration(epsilon=settings.explore).of_request(self.id)
 
     def start(self, tell: Tell | None = None) -> asyncio.Task[Completion]:
         """Set it going; it is written down when the task ends, however that is.
@@ -103,7 +90,7 @@ class Job:
         self._tell = tell
         with writing_once():
             task = asyncio.create_task(self._run(), name=self.id)
-        self._gateway.keep(task)
+        self._keep(task)
         task.add_done_callback(self._end)
         return task
 
@@ -121,7 +108,7 @@ class Job:
             exc.final = exc.final or self._would_cost_again(exc)
             raise
         except TimeoutError:
-            stuck_s = self._gateway.writer.stuck_s
+            stuck_s = self._access.stuck_s
             if not self._admitted and stuck_s > _STUCK_S:
                 _log.error("request %s: the database has not answered for %.1f s", self.id, stuck_s)
                 raise unavailable() from None
@@ -153,7 +140,7 @@ class Job:
             if most is not None:
                 most = max_usd = min(most, max_usd)
         lease_s = self.chat.deadline_s + _LEASE_S
-        await self._gateway.access.admit(self._key, self.id, most, lease_s, n_replies=self.chat.n)
+        await self._access.admit(self._key, self.id, most, lease_s, n_replies=self.chat.n)
         self._admitted = True
         return max_usd
 
@@ -168,19 +155,19 @@ class Job:
         else:
             status, error = 500, "internal_error"
         total_s = time.perf_counter() - self._began
-        self._gateway.metrics.ended(self.chat, self._backend.trace, status, error, total_s)
+        self._metrics.ended(self.chat, self._backend.trace, status, error, total_s)
         if not self._admitted:
             return
-        self._gateway.access.leave(self.id)
+        self._access.leave(self.id)
         row = partial(
             row_of, self.id, self._key, self.chat, self._backend, done,
             created=self._created, status=status, error=error, total_s=total_s,
-            policy=self._gateway.policy, keep_prompt=self._gateway.settings.keep_prompts,
+            policy=self._policy, keep_prompt=self._keep_prompt,
             episode=None if done is None else self._backend.episode(),
         )  # fmt: skip
         try:
             # Made by who writes it: this here stands between the answer and the client.
-            self._gateway.access.finish(row)
+            self._access.finish(row)
         except DatabaseError as exc:
             _log.error("request %s is not written down: %s", self.id, exc)
 
@@ -209,11 +196,4 @@ def _too_late(chat: ChatRequest) -> ApiError:
         "deadline_exceeded",
         f"no answer within {1000 * chat.deadline_s:.0f} ms; raise rlfocal.deadline_ms",
         param="rlfocal.deadline_ms",
-    )
-
-
-def unavailable() -> ApiError:
-    """The database is away."""
-    return ApiError(
-        503, "database_unavailable", "the gateway's database is away; try again", retry_after_s=2.0
     )

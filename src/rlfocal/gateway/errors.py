@@ -8,7 +8,7 @@ from typing import Any
 
 from rlfocal.errors import Failure, MemberError, NobodyAnswered, RlfocalError
 
-__all__ = ["TOO_LONG", "ApiError", "from_member", "from_nobody", "is_too_long"]
+__all__ = ["TOO_LONG", "ApiError", "from_member", "from_nobody", "is_too_long", "unavailable"]
 
 _TYPES = {
     400: "invalid_request_error",
@@ -173,4 +173,11 @@ def from_nobody(error: NobodyAnswered) -> ApiError:
         f"no member answered ({listed})",
         retry_after_s=min(waits, default=None),
         extra={"members": causes},
+    )
+
+
+def unavailable() -> ApiError:
+    """The database is away."""
+    return ApiError(
+        503, "database_unavailable", "the gateway's database is away; try again", retry_after_s=2.0
     )

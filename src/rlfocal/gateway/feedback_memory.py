@@ -15,12 +15,12 @@ from functools import partial
 
 import numpy as np
 
+from rlfocal.checkpoint import Checkpoint
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Memory
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.gateway.store.store import Store
-from rlfocal.rl.checkpoint import Checkpoint
-from rlfocal.rl.strategy import RlFocal
 
 __all__ = ["FeedbackMemory", "memory_of"]
 
@@ -47,8 +47,11 @@ class FeedbackMemory:
         self._rows: deque[FeedbackRow] = deque(maxlen=window)
         self._position = 0
         self._poke = asyncio.Event()
+        self._lock = asyncio.Lock()
         self.memory: Memory | None = None
         """None while too few answers were judged."""
+        self.strategy: Base = checkpoint.strategy
+        """As it decides after a look at them."""
         self.n_seen = 0
         """Judged answers since the start that are in the memory, or were."""
 
@@ -70,7 +73,7 @@ class FeedbackMemory:
         await self._take(await asyncio.to_thread(self._latest))
 
     async def follow(self) -> None:
-        """Look for new ones, for ever; the database may be away for a while."""
+        """Poll for new ones until cancelled; the database may be away for a while."""
         while True:
             try:
                 async with asyncio.timeout(self._poll_s):
@@ -86,10 +89,23 @@ class FeedbackMemory:
 
     async def adopt(self, checkpoint: Checkpoint) -> None:
         """Speak of another checkpoint's members from now on."""
-        self._checkpoint = checkpoint
-        await self._take(())
+        await self._take((), checkpoint)
 
-    async def _take(self, rows: Sequence[FeedbackRow]) -> None:
+    async def _take(
+        self, rows: Sequence[FeedbackRow], checkpoint: Checkpoint | None = None
+    ) -> None:
+        async with self._lock:  # or a strategy could come after the checkpoint that replaces it
+            self._checkpoint = checkpoint or self._checkpoint
+            self._remember(rows)
+            memory, strategy = None, self._checkpoint.strategy
+            if len(self._rows) >= self._least:
+                memory = memory_of(tuple(self._rows), self._checkpoint)
+                # Takes milliseconds, which no request should wait for.
+                strategy = await asyncio.to_thread(strategy.follow, memory)
+            self.memory, self.strategy = memory, strategy
+            self.n_seen += len(rows)
+
+    def _remember(self, rows: Sequence[FeedbackRow]) -> None:
         for row in rows:
             # A second judgement of the same answer takes the place of the first.
             same = next((k for k, r in enumerate(self._rows) if r.request_id == row.request_id), -1)
@@ -97,15 +113,6 @@ class FeedbackMemory:
                 del self._rows[same]
             self._rows.append(row)
             self._position = max(self._position, row.position or 0)
-        memory = None
-        if len(self._rows) >= self._least:
-            memory = memory_of(tuple(self._rows), self._checkpoint)
-            strategy = self._checkpoint.strategy
-            if isinstance(strategy, RlFocal):
-                # Takes milliseconds, which no request should wait for.
-                await asyncio.to_thread(strategy.follow, memory)
-        self.memory = memory
-        self.n_seen += len(rows)
 
     def _latest(self) -> Sequence[FeedbackRow]:
         with self._store.connections.read() as connection:

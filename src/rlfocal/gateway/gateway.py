@@ -5,42 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from rlfocal.deliberation.protocol import Dialled
+from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import ConfigError, DatabaseError, nearest
+from rlfocal.gateway.backends import Backend, EnsembleBackend, MemberBackend
+from rlfocal.gateway.completion import Job
 from rlfocal.gateway.door.access import Access
-from rlfocal.gateway.door.bodies import Bodies
 from rlfocal.gateway.door.connections import Connections
+from rlfocal.gateway.door.entering import Door
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback_memory import FeedbackMemory
-from rlfocal.gateway.metrics import Metrics
-from rlfocal.gateway.policies import Policies
+from rlfocal.gateway.metrics import Gauges, Metrics
+from rlfocal.gateway.policies import Policies, policy_id
 from rlfocal.gateway.repeats.records import Records
 from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.processes import BEAT_S
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
-from rlfocal.gateway.wire.request import ENSEMBLE
+from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
 from rlfocal.live import Ensemble, LiveQuery, members_for
 from rlfocal.live.likeness import alike, text_encoder
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.types import Response
 from rlfocal.pool.wrappers.breaker import Circuits
-from rlfocal.rl.checkpoint import Checkpoint
+from rlfocal.rl.online.exploring import Exploration
 
 __all__ = ["Gateway"]
 
 _log = logging.getLogger(__name__)
-_PRICES = 64
-"""Prices whose ensembles are kept: clients may name any."""
 _HOUSEKEEPING_S = 30.0
 _READY_S = 1.0
 """For the database to be read: who asks whether a gateway is ready does not wait for long."""
@@ -84,7 +85,6 @@ class Gateway:
         self._by_name = {member.name: member for member in self._pool.members}
         self.checkpoint = checkpoint
         self._ensemble = self._ensemble_of(checkpoint)
-        self._at_price: OrderedDict[float, Ensemble] = OrderedDict()
         self.writer = Writer(store)
         self.access = Access(store, self.writer, open_door=open_door)
         self.recent = FeedbackMemory(
@@ -94,9 +94,16 @@ class Gateway:
             least=settings.least_remembered,
             poll_s=settings.poll_s,
         )
-        self.policies = Policies(self, folder)
-        self.metrics = Metrics(self)
-        self.bodies, self.connections = Bodies(settings), Connections(settings)
+        self.policies = Policies(
+            store,
+            self.writer,
+            folder,
+            current=policy_id(checkpoint.description),
+            poll_s=settings.poll_s,
+            adopt=self.adopt,
+        )
+        self.metrics = Metrics(self._gauges)
+        self.door, self.connections = Door(self.access, settings), Connections(settings)
         self.records = Records()
         self.places = Places(settings)
         self.started_at = time.time()
@@ -120,35 +127,32 @@ class Gateway:
         """Which checkpoint decides."""
         return self.policies.id
 
-    def member(self, name: str) -> LiveMember:
-        """One of them, by a name that there is."""
-        return self._by_name[name]
-
     def ensemble(self, price: float | None) -> Ensemble:
-        """All members together, at a price of a call.
+        """All members together, led by the strategy as recent feedback has it.
 
-        A price beyond those that it was trained for is taken for the nearest of them.
+        Args:
+            price: of a call; one beyond those that the strategy was trained for is taken for the
+                nearest of them. None for the checkpoint's own.
 
         Raises:
             ApiError: the strategy has no price.
         """
+        strategy = self.recent.strategy
+        led = self._ensemble.led_by(strategy)
         if price is None:
-            return self._ensemble
-        found = self._at_price.get(price)
-        if found is None:
-            found = self._at_price[price] = self._nearest(price)
-            if len(self._at_price) > _PRICES:
-                self._at_price.popitem(last=False)
-        self._at_price.move_to_end(price)
-        return found
-
-    def _nearest(self, price: float) -> Ensemble:
-        strategy = self._ensemble.strategy
-        if isinstance(strategy, Dialled) and price not in strategy.dials:
-            known = [dial for dial in strategy.dials if dial > 0]
+            return led
+        if strategy.price is None:
+            raise ApiError(
+                400,
+                "invalid_value",
+                f"'{strategy.name}' has no price of a call; ask '{ENSEMBLE}'",
+                param="model",
+            )
+        known = [dial for dial in strategy.dials if dial > 0]
+        if known and price not in strategy.dials:
             price = min(max(price, min(known)), max(known))
         try:
-            return self._ensemble.at(price)
+            return led.at(price)
         except ConfigError as exc:
             raise ApiError(400, "invalid_value", str(exc), param="model") from None
 
@@ -167,14 +171,59 @@ class Gateway:
         ensemble = self._ensemble_of(checkpoint)
         await self.recent.adopt(checkpoint)
         self.checkpoint, self._ensemble = checkpoint, ensemble
-        self._at_price.clear()
 
     # Requests ----------------------------------------------------------------------------------
+
+    def job(self, key: Key, chat: ChatRequest, started: float, *, id_prefix: str) -> Job:
+        """A request that has been read, not yet begun.
+
+        Args:
+            key: whose request it is.
+            chat: the request.
+            started: when its first byte came, by the event loop's clock.
+            id_prefix: of its id.
+
+        Raises:
+            ApiError: it cannot be asked.
+        """
+        id_ = f"{id_prefix}{secrets.token_hex(12)}"
+        return Job(
+            self._backend(chat, id_), id_, key, chat, started,
+            access=self.access, metrics=self.metrics, policy=self.policy,
+            keep_prompt=self.settings.keep_prompts, keep=self.keep,
+        )  # fmt: skip
+
+    def _backend(self, chat: ChatRequest, request_id: str) -> Backend:
+        if chat.member is not None:
+            return MemberBackend(self._by_name[chat.member], chat)
+        settings, exploration = self.settings, None
+        if settings.explore or settings.keep_decisions:
+            exploration = Exploration(epsilon=settings.explore).of_request(request_id)
+        return EnsembleBackend(
+            self.ensemble(chat.price),
+            chat,
+            synthesiser=settings.synthesiser,
+            exploration=exploration,
+        )
 
     @property
     def n_in_flight(self) -> int:
         """Requests under way."""
         return self.places.n
+
+    @property
+    def circuits(self) -> dict[str, str]:
+        """State of each member's circuit breaker in this process, as far as it has one."""
+        return {m.name: m.circuit.state for m in self.members if m.circuit is not None}
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            in_flight=self.n_in_flight,
+            writes_waiting=self.writer.counts.n_waiting,
+            writes_lost=self.writer.counts.n_lost,
+            remembered=len(self.recent.rows),
+            circuits=dict.fromkeys(self.member_names, "closed") | self.circuits,
+        )
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """Hold on to a task until it is done: the event loop itself does not."""
@@ -234,9 +283,7 @@ class Gateway:
             self._ensemble.route(query)
             board = self._ensemble.board(query)
             board.put(0, self._ensemble.graded(self._ensemble.members[0], query, [reply]))
-            view = board.view(n_rounds=1)
-            self._ensemble.strategy.next_members(view)
-            self._ensemble.strategy.fuse(view)
+            self._ensemble.strategy.decide(board.view(n_rounds=1))
 
     async def _end_requests(self) -> None:
         tasks = list(self._tasks)

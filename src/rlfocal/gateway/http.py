@@ -12,8 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rlfocal.gateway.completion import unavailable
-from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.errors import ApiError, unavailable
 from rlfocal.gateway.wire.replies import encode
 from rlfocal.pool.openai.redaction import redact
 

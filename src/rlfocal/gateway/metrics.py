@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,23 +12,33 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
 from rlfocal.live import Trace
 
-if TYPE_CHECKING:
-    from rlfocal.gateway.gateway import Gateway
-
-__all__ = ["Metrics"]
+__all__ = ["Gauges", "Metrics"]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _OWN_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+
+
+class Gauges(NamedTuple):
+    """The state of a gateway's process at one moment."""
+
+    in_flight: int
+    """Requests under way."""
+    writes_waiting: int
+    writes_lost: int
+    remembered: int
+    """Judged answers in memory."""
+    circuits: Mapping[str, str]
+    """Member → "closed", "half-open" or "open"."""
 
 
 class Metrics:
     """Counts what happens.
 
     Args:
-        gateway: whose state is read when somebody looks.
+        read: the gauges; called at each scrape.
     """
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, read: Callable[[], Gauges]) -> None:
         registry = self._registry = CollectorRegistry()
         self._requests = Counter(
             "rlfocal_requests", "Chat completions that were read.",
@@ -58,7 +68,7 @@ class Metrics:
             "rlfocal_refused", "Requests turned away at the door.", ["code"], registry=registry
         )
         self.feedback = Counter("rlfocal_feedback", "Judged answers.", registry=registry)
-        registry.register(_State(gateway))
+        registry.register(_Reader(read))
 
     def ended(
         self, chat: ChatRequest, trace: Trace, status: int, error: str | None, total_s: float
@@ -83,27 +93,25 @@ class Metrics:
 _CIRCUIT = {"closed": 0, "half-open": 1, "open": 2}
 
 
-class _State:
-    """What is so just now."""
+class _Reader:
+    """Gauges read at scrape time."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, read: Callable[[], Gauges]) -> None:
+        self._read = read
 
     def collect(self) -> Iterable[Metric]:
-        """Read it."""
-        gateway = self._gateway
-        counts = gateway.writer.counts
-        yield _gauge("rlfocal_in_flight", "Requests under way.", gateway.n_in_flight)
+        """Read them."""
+        now = self._read()
+        yield _gauge("rlfocal_in_flight", "Requests under way.", now.in_flight)
         yield _gauge("rlfocal_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
-        yield _gauge("rlfocal_writes_waiting", "Writes that wait.", counts.n_waiting)
-        yield _gauge("rlfocal_writes_lost", "Writes that were lost.", counts.n_lost)
-        yield _gauge("rlfocal_remembered", "Judged answers in memory.", len(gateway.recent.rows))
+        yield _gauge("rlfocal_writes_waiting", "Writes that wait.", now.writes_waiting)
+        yield _gauge("rlfocal_writes_lost", "Writes that were lost.", now.writes_lost)
+        yield _gauge("rlfocal_remembered", "Judged answers in memory.", now.remembered)
         circuit = GaugeMetricFamily(
             "rlfocal_circuit", "0 closed, 1 half-open, 2 open.", labels=["member"]
         )
-        for member in gateway.members:
-            state = "closed" if member.circuit is None else member.circuit.state
-            circuit.add_metric([member.name], _CIRCUIT[state])
+        for member, state in now.circuits.items():
+            circuit.add_metric([member], _CIRCUIT[state])
         yield circuit
 
     def describe(self) -> Sequence[Metric]:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from rlfocal.checkpoint import Checkpoint, Description, load_checkpoint
 from rlfocal.errors import DatabaseError, RlfocalError
 from rlfocal.gateway.store.rows import PolicyRow
-from rlfocal.rl.checkpoint import Description, load_checkpoint
-
-if TYPE_CHECKING:
-    from rlfocal.gateway.gateway import Gateway
+from rlfocal.gateway.store.store import Store
+from rlfocal.gateway.store.writer import Writer
 
 __all__ = ["Policies", "policy_id"]
 
@@ -35,13 +33,27 @@ class Policies:
     """Follows the table of policies.
 
     Args:
-        gateway: is told to adopt another checkpoint.
+        store: where the table is.
+        writer: of the same store.
         folder: of the checkpoint that was given.
+        current: id of that checkpoint.
+        poll_s: seconds between two looks at the table.
+        adopt: lets another checkpoint decide; may raise an RlfocalError where it cannot.
     """
 
-    def __init__(self, gateway: Gateway, folder: Path) -> None:
-        self._gateway, self.folder = gateway, folder
-        self.id = self._given = policy_id(gateway.checkpoint.description)
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        folder: Path,
+        *,
+        current: str,
+        poll_s: float,
+        adopt: Callable[[Checkpoint], Awaitable[None]],
+    ) -> None:
+        self._store, self._writer, self.folder = store, writer, folder
+        self._poll_s, self._adopt = poll_s, adopt
+        self.id = self._given = current
         self._refused: str | None = None
 
     async def begin(self) -> None:
@@ -50,7 +62,7 @@ class Policies:
         Raises:
             DatabaseError: the table cannot be read or written.
         """
-        log, given = self._gateway.store.log, self._given
+        log, given = self._store.log, self._given
         row = PolicyRow(
             id=given, created_at=time.time(), state="live", path=str(self.folder.resolve())
         )
@@ -65,13 +77,13 @@ class Policies:
             else:
                 log.add_policy(connection, row)
 
-        await self._gateway.writer.do(settle)
+        await self._writer.do(settle)
         await self._look()
 
     async def follow(self) -> None:
-        """Look for promotions and rollbacks, for ever."""
+        """Poll for promotions and rollbacks until cancelled."""
         while True:
-            await asyncio.sleep(self._gateway.settings.poll_s)
+            await asyncio.sleep(self._poll_s)
             try:
                 await self._look()
             except DatabaseError as exc:
@@ -83,7 +95,7 @@ class Policies:
             return
         try:
             checkpoint = await asyncio.to_thread(load_checkpoint, Path(live.path))
-            await self._gateway.adopt(checkpoint)
+            await self._adopt(checkpoint)
         except (RlfocalError, OSError) as exc:
             # Serve on with the old one: a broken file is no reason to stop.
             _log.error("policy %s cannot be served: %s", live.id, exc)
@@ -93,8 +105,8 @@ class Policies:
         _log.info("policy %s decides from now on", live.id)
 
     def _live(self) -> PolicyRow | None:
-        with self._gateway.store.connections.read() as connection:
-            return self._gateway.store.log.live_policy(connection)
+        with self._store.connections.read() as connection:
+            return self._store.log.live_policy(connection)
 
 
 def _descends(policy: str, ancestor: str, parent_of: Mapping[str, str | None]) -> bool:

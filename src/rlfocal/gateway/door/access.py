@@ -163,6 +163,11 @@ class Access:
         if isinstance(decision, Refused):
             raise _refusal(decision)
 
+    @property
+    def stuck_s(self) -> float:
+        """Seconds for which the database has been at one transaction."""
+        return self._writer.stuck_s
+
     def leave(self, request_id: str) -> None:
         """Give back the places of an admitted request's further replies."""
         self._more.pop(request_id, None)

@@ -1,55 +1,71 @@
-"""What every request passes: its key is looked up, then its body is read in its turn."""
+"""The door that every request passes: its key is looked up, then its body is read in its turn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
-from rlfocal.gateway.door.bodies import read_body
+from rlfocal.gateway.door.access import Access
+from rlfocal.gateway.door.bodies import Bodies, read_body
 from rlfocal.gateway.door.connections import of_scope
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.keys import Key, id_in
 from rlfocal.pool.wrappers.breaker import asker
 
-if TYPE_CHECKING:
-    from rlfocal.gateway.gateway import Gateway
-
-__all__ = ["key_of", "note_unsent", "take_body"]
+__all__ = ["Door", "note_unsent"]
 
 
-async def key_of(request: Request) -> Key:
-    """Whose request it is.
+class Door:
+    """Lets requests in.
 
-    Raises:
-        ApiError: 401.
-        DatabaseError: it cannot be looked up just now.
+    Args:
+        access: knows keys and limits.
+        settings: of what a body may be.
     """
-    gateway: Gateway = request.app.state.gateway
-    key = await gateway.access.key_of(_authorization(request.headers))
-    asker.set(key.id)  # of all that is done for this request from now on
-    connection = of_scope(request.scope)
-    if connection is not None:
-        connection.standing.owner = key.id
-    return key
 
+    def __init__(self, access: Access, settings: GatewaySettings) -> None:
+        self._access, self._settings, self._bodies = access, settings, Bodies(settings)
 
-async def take_body(request: Request, key: Key) -> bytes:
-    """Read a body in its turn among those of the same key.
+    async def key_of(self, request: Request, *, admin: bool = False) -> Key:
+        """Whose request it is.
 
-    Raises:
-        ApiError: 429 too many of them, and as `read_body`.
-    """
-    gateway: Gateway = request.app.state.gateway
-    async with gateway.bodies.place(key):
-        try:
-            return await read_body(request, gateway.settings)
-        except ApiError as exc:
-            if exc.status == 408:
-                # It took as much as a request does, and must not be free.
-                gateway.access.charge(key)
-            raise
+        Args:
+            request: whose body nobody has read.
+            admin: whether only an administrator's will do.
+
+        Raises:
+            ApiError: 401, 403.
+            DatabaseError: it cannot be looked up just now.
+        """
+        key = await self._access.key_of(_authorization(request.headers))
+        asker.set(key.id)  # of all that is done for this request from now on
+        connection = of_scope(request.scope)
+        if connection is not None:
+            connection.standing.owner = key.id
+        if admin and not key.admin:
+            raise ApiError(
+                403,
+                "admin_key_needed",
+                "this needs a key made with `rlfocal keys add NAME --admin`",
+            )
+        return key
+
+    async def take_body(self, request: Request, key: Key) -> bytes:
+        """Read a body in its turn among those of the same key.
+
+        Raises:
+            ApiError: 429 too many of them, and as `read_body`.
+        """
+        async with self._bodies.place(key):
+            try:
+                return await read_body(request, self._settings)
+            except ApiError as exc:
+                if exc.status == 408:
+                    # It took as much as a request does, and must not be free.
+                    self._access.charge(key)
+                raise
 
 
 def note_unsent(request: Request, size: Callable[[], int]) -> None:

@@ -16,9 +16,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from rlfocal.gateway.completion import GONE
+from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.repeats.records import Listening, Record
+from rlfocal.gateway.repeats.records import Listening, Record, Records
 from rlfocal.gateway.saying import Saying, ending
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.dialects.dialect import Dialect
@@ -31,13 +31,13 @@ JSON = "application/json"
 
 
 async def write_down(
-    record: Record, gateway: Gateway, key: Key, dialect: Dialect, make: Callable[[], Saying]
+    record: Record, places: Places, key: Key, dialect: Dialect, make: Callable[[], Saying]
 ) -> bool:
     """Have a reply made and recorded, whoever listens.
 
     Args:
         record: empty.
-        gateway: whose members answer.
+        places: of requests under way.
         key: whose request it is.
         dialect: of who asks.
         make: the reply, not yet begun; may raise an ApiError.
@@ -46,7 +46,7 @@ async def write_down(
         Whether it is worth to be kept: failures may pass.
     """
     try:
-        with gateway.places.hold(key):
+        with places.hold(key):
             return await _recorded(record, make())
     except ApiError as exc:
         _refuse(record, exc, dialect)
@@ -87,18 +87,25 @@ def _refuse(record: Record, error: ApiError, dialect: Dialect) -> None:
 
 
 async def follow(
-    record: Record, request: Request, gateway: Gateway, key: Key, *, is_new: bool
+    record: Record,
+    request: Request,
+    key: Key,
+    *,
+    is_new: bool,
+    records: Records,
+    places: Places,
 ) -> Response:
     """Tell what is recorded, and what will be.
 
     Args:
         record: of the reply.
         request: of who listens.
-        gateway: whose members answer.
         key: whose record it is.
         is_new: whether he is the first to do so.
+        records: of all keys.
+        places: of requests under way.
     """
-    listening = Listening(record, lambda: _end_unheard(record, gateway, key))
+    listening = Listening(record, lambda: _end_unheard(record, records.n_unheard(key.id), places))
     begun = asyncio.create_task(record.begun())
     gone = asyncio.create_task(until_gone(request))
     try:
@@ -138,9 +145,9 @@ class _Stream(StreamingResponse):
             self._listening.end()
 
 
-def _end_unheard(record: Record, gateway: Gateway, key: Key) -> None:
+def _end_unheard(record: Record, n_unheard: int, places: Places) -> None:
     """End work that nobody listens to, where there is much of that already: as without a key."""
-    if record.work is not None and gateway.records.n_unheard(key.id) > gateway.places.most_unheard:
+    if record.work is not None and n_unheard > places.most_unheard:
         record.work.cancel()
 
 
