@@ -177,10 +177,10 @@ def _with_ensemble(
     opened: bool = True,
 ) -> Any:
     """What `act` makes of the ensemble; its members are reachable only where `opened`."""
+    from rlfocal.checkpoint import load_checkpoint
     from rlfocal.live import Ensemble, members_for
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.settings import read_pool
-    from rlfocal.rl.checkpoint import load_checkpoint
 
     pool = read_pool(pool_file)
     loaded = load_checkpoint(folder)

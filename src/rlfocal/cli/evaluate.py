@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from rlfocal.bench.statistics import BootstrapMeans
+    from rlfocal.checkpoint import Checkpoint
     from rlfocal.deliberation.protocol import Outcome
     from rlfocal.records import ResponseTable
-    from rlfocal.rl.checkpoint import Checkpoint
 
 __all__ = ["Checkpoint_", "evaluate"]
 
@@ -45,7 +45,7 @@ def evaluate(
 
     Queries it was trained on are left out, and the best single member is shown beside it.
     """
-    from rlfocal.rl.checkpoint import load_checkpoint
+    from rlfocal.checkpoint import load_checkpoint
 
     if json is not None and json != _STDOUT:
         common.check_output_file(json)
@@ -91,7 +91,7 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
     from rlfocal.deliberation.replay import replay
     from rlfocal.records.missing import missing_of
 
-    strategy, best = loaded.strategy, loaded.strategy.best_member
+    strategy, best = loaded.strategy, loaded.best_member
     outcome, missing = replay(strategy, table), missing_of(table)
     known, single = outcome.measured, table.member_score[:, best]
     both = known & table.scored[:, best]
@@ -104,10 +104,9 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
     paired = np.stack([single, outcome.score - single], axis=1)[both]
     means = bootstrap_means(paired.astype(np.float64), table.group[both])
     low, high = _interval(means, 1)
-    frontier = []
-    for dial in getattr(strategy, "dials", ()):
-        at = replay(strategy.at(dial), table)  # type: ignore[union-attr]
-        frontier.append({"dial": dial, **_point(at, table)})
+    frontier = [
+        {"dial": dial, **_point(replay(strategy.at(dial), table), table)} for dial in strategy.dials
+    ]
     return {
         "data": table.name,
         "synthetic": table.synthetic,
@@ -125,6 +124,7 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
         "gain_ci": [low, high],
         "verdict": "withheld" if missing is not None and missing.withheld else judge((low, high)),
         "notes": [*([] if missing is None else [missing.explain()]), *table.notes],
+        "dial": strategy.dial or None,
         "frontier": frontier,
     }
 
@@ -173,7 +173,8 @@ def _show(figures: dict[str, Any]) -> None:
         console.print(f"note: {note}")
     if figures["frontier"]:
         priced = figures["mean_cost_usd"] is not None
-        table = common.table_of("price of a call", "accuracy %", "calls", *_USD[: int(priced)])
+        dial = "price of a call" if figures["dial"] == "price" else figures["dial"]
+        table = common.table_of(dial, "accuracy %", "calls", *_USD[: int(priced)])
         for point in figures["frontier"]:
             cost = [f"{1000 * point['mean_cost_usd']:.3g}"] if priced else []
             table.add_row(

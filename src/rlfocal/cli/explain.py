@@ -12,9 +12,9 @@ from rlfocal.cli.tracing import show_trace
 from rlfocal.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from rlfocal.live.trace import Said
+    from rlfocal.checkpoint import Checkpoint
+    from rlfocal.deliberation.trace import CallRecord
     from rlfocal.records import ResponseTable
-    from rlfocal.rl.checkpoint import Checkpoint
 
 __all__ = ["explain"]
 
@@ -30,7 +30,7 @@ def explain(
     as_json: common.JsonFlag = False,
 ) -> None:
     """Show how a checkpoint answers one query."""
-    from rlfocal.rl.checkpoint import load_checkpoint
+    from rlfocal.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(checkpoint)
     with common.waiting(f"reading {data}"):
@@ -54,8 +54,8 @@ def _trace(
     import numpy as np
 
     from rlfocal.deliberation.recorded import candidates_of, reveal
+    from rlfocal.deliberation.trace import Deliberation
     from rlfocal.live.ensemble import at_price
-    from rlfocal.live.trace import Deliberation
 
     rows = np.array([row])
     asked = np.zeros((1, table.n_members), dtype=bool)
@@ -67,8 +67,8 @@ def _trace(
         asked, called = asked | wanted, np.flatnonzero(wanted).tolist()
         view = reveal(table, rows, asked, n_rounds=np.array([deliberation.n_rounds + 1]))
         slots = candidates_of(table, rows, asked, np.arange(int(view.available.sum()))[None])[0]
-        said = [_said(table, row, n) for n in called if table.recorded[row, n]]
-        wanted = deliberation.heard(view, said, [names[slot] for slot in slots.tolist()])
+        calls = [_call(table, row, n) for n in called if table.recorded[row, n]]
+        wanted = deliberation.record_round(view, calls, [names[slot] for slot in slots.tolist()])
     trace = deliberation.trace
     place = -1 if trace.answer is None else names.index(trace.answer)
     chosen = np.full(table.n_queries, place)
@@ -84,11 +84,11 @@ def _trace(
     }
 
 
-def _said(table: ResponseTable, row: int, member: int) -> Said:
-    from rlfocal.live.trace import Said
+def _call(table: ResponseTable, row: int, member: int) -> CallRecord:
+    from rlfocal.deliberation.trace import CallRecord
 
     answer = int(table.answer[row, member])
-    return Said(
+    return CallRecord(
         member=table.members[member],
         answer=None if answer < 0 else table.candidates[row][answer],
         support=None if answer < 0 else float(table.support[row, member, answer]),

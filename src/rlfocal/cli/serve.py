@@ -53,12 +53,12 @@ def serve(
     are neither logged nor stored, unless the limits say so.
     """  # fmt: skip
     _require_extra()
+    from rlfocal.checkpoint import load_checkpoint
     from rlfocal.gateway.door.descriptors import raise_descriptors
     from rlfocal.gateway.gateway import Gateway
     from rlfocal.gateway.settings import read_settings
     from rlfocal.gateway.store.store import open_store
     from rlfocal.pool.settings import read_pool
-    from rlfocal.rl.checkpoint import load_checkpoint
 
     raise_descriptors()
     settings, pool = read_settings(config), read_pool(pool_file)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlfocal.cli import common
-from rlfocal.errors import ConfigError, NotApplicable, RecordError, nearest
+from rlfocal.errors import ConfigError, RecordError, nearest
 
 if TYPE_CHECKING:
     from rlfocal.gateway.store import PolicyRow
@@ -53,15 +53,14 @@ def learn(
 
     It needs answers that were judged while the gateway explored (`explore` in its limits).
     """
-    from rlfocal.gateway.policies import policy_id
+    from rlfocal.checkpoint import load_checkpoint
+    from rlfocal.checkpoint.shadow import save_shadow
     from rlfocal.gateway.feedback_memory import memory_of
+    from rlfocal.gateway.policies import policy_id
     from rlfocal.gateway.settings import GatewaySettings
     from rlfocal.gateway.store import Event, PolicyRow, open_store
     from rlfocal.gateway.store.judged import judged_episodes
-    from rlfocal.rl.checkpoint import load_checkpoint
     from rlfocal.rl.online import learning
-    from rlfocal.rl.online.shadows import save_shadow
-    from rlfocal.rl.strategy import RlFocal
 
     _require(db)
     given, now = policy_id(load_checkpoint(checkpoint).description), time.time()
@@ -75,8 +74,6 @@ def learn(
             recent = store.log.feedback(connection, GatewaySettings().remember)
         folder = checkpoint if live is None else Path(live.path)
         loaded = load_checkpoint(folder)
-        if not isinstance(loaded.strategy, RlFocal):
-            raise NotApplicable(f"{loaded.strategy.name} does not learn from judged answers")
         episodes = _episodes(judged, loaded.description.members)
         enough = len(recent) >= GatewaySettings().least_remembered
         memory = memory_of(recent, loaded) if enough else None
@@ -132,8 +129,8 @@ def promote(
     db: common.GatewayDb = common.GATEWAY_DB,
 ) -> None:
     """Let a shadow decide from now on, if it is surely better than the live policy."""
+    from rlfocal.checkpoint import load_checkpoint
     from rlfocal.gateway.store import Event, open_store
-    from rlfocal.rl.checkpoint import load_checkpoint
 
     _require(db)
     now = time.time()
@@ -183,8 +180,8 @@ def _require(db: str) -> None:
 
 
 def _id_of(checkpoint: Path) -> str:
+    from rlfocal.checkpoint import read_description
     from rlfocal.gateway.policies import policy_id
-    from rlfocal.rl.checkpoint import read_description
 
     return policy_id(read_description(checkpoint))
 

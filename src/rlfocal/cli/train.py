@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rlfocal.cli import common
-from rlfocal.errors import ConfigError, NotApplicable, nearest
+from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
     from rlfocal.deliberation.progress import Progress
+    from rlfocal.deliberation.protocol import Spec
     from rlfocal.records import ResponseTable
 
 __all__ = ["train"]
-
-_PRESETS = ("rl-focal", "rl-focal-paper", "rl-focal-prior")
 
 
 def train(
@@ -26,21 +26,23 @@ def train(
     ],
     pool: common.Pool = None,
     members: common.Members = None,
-    preset: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="rl-focal; rl-focal-paper: as published; rl-focal-prior: labels are only counted.",
-        ),
+    strategy: Annotated[
+        str, typer.Option(metavar="NAME", help="Any strategy that `rlfocal bench` compares.")
     ] = "rl-focal",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of the strategy; once for each."
+        ),
+    ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE.toml", help="Settings that differ from the preset.")
+        Path | None,
+        typer.Option(metavar="FILE.toml", help="Its settings that differ from the defaults."),
     ] = None,
     cost: common.Cost = None,
     complete: common.Complete = False,
     zero_shot: Annotated[
-        bool,
-        typer.Option("--zero-shot", help="rl-focal-prior without labels: know the names only."),
+        bool, typer.Option("--zero-shot", help="rl-focal-prior without labels: zero_shot=true.")
     ] = False,
     split: Annotated[
         bool, typer.Option("--split", help="Train on the data set's own training split only.")
@@ -50,30 +52,19 @@ def train(
         bool, typer.Option("--overwrite", help="Replace a finished checkpoint.")
     ] = False,
 ) -> None:
-    """Train an ensemble on recorded answers.
+    """Train a strategy on recorded answers.
 
-    Ctrl-C keeps what was learned; the same command goes on from there.
+    Ctrl-C keeps what rl-focal has learned; the same command goes on from there.
     """
-    if preset not in _PRESETS:
-        raise ConfigError(f"--preset: unknown preset '{preset}'; {nearest(preset, _PRESETS)}")
-    _require_torch()
-    from rlfocal.bench import create
-    from rlfocal.deliberation.protocol import unmet
+    given = {} if config is None else _read(config)
+    for text in [*(settings or ()), *(["zero_shot=true"] if zero_shot else ())]:
+        _set(given, text)
+    from rlfocal.deliberation.protocol import Spec
+    from rlfocal.deliberation.registry import create_strategy
     from rlfocal.files import check_writable
-    from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig, read_config
 
-    kinds: dict[str, type[RlFocalConfig] | type[PaperConfig] | type[PriorConfig]] = {
-        "rl-focal": RlFocalConfig, "rl-focal-paper": PaperConfig, "rl-focal-prior": PriorConfig,
-    }  # fmt: skip
-    kind = kinds[preset]
-    settings: RlFocalConfig | PaperConfig | PriorConfig
-    settings = kind() if config is None else read_config(config, kind)
-    if zero_shot:
-        if not isinstance(settings, PriorConfig):
-            raise ConfigError(
-                f"--zero-shot: {preset} learns from labels; choose --preset rl-focal-prior with it"
-            )
-        settings = settings.model_copy(update={"zero_shot": True})
+    spec = Spec(strategy, given)
+    create_strategy(spec)  # a mistake in it is found before any work
     check_writable(output)
     _refuse_finished(output, overwrite=overwrite)
     _, table = common.load_table(
@@ -82,37 +73,47 @@ def train(
     table = _training_queries(table, split=split)
     for note in table.notes:
         common.remark(f"note: {note}")
-    reason = unmet(create(preset), table)
-    if reason is not None:
-        raise NotApplicable(f"{table.name}: {preset} cannot be trained: {reason}")
-    _train(output, table, settings, seed=seed)
+    _train(output, table, spec, seed=seed)
 
 
-def _train(output: Path, table: ResponseTable, settings: object, *, seed: int) -> None:
+def _read(config: Path) -> dict[str, Any]:
+    from rlfocal.settings import read_toml
+
+    return read_toml(config)
+
+
+def _set(settings: dict[str, Any], text: str) -> None:
+    """Write one setting, given as "key=value" or "group.key=value", among others."""
+    key, equals, value = (part.strip() for part in text.partition("="))
+    *groups, last = key.split(".")
+    if not equals or not all([*groups, last]):
+        raise ConfigError(f"--set {text}: write KEY=VALUE, as in --set pseudo_counts=20")
+    for group in groups:
+        settings = settings.setdefault(group, {})
+        if not isinstance(settings, dict):
+            raise ConfigError(f"--set {text}: '{group}' is a setting, no group of them")
+    try:
+        settings[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:  # a word need not stand in quotes
+        settings[last] = value
+
+
+def _train(output: Path, table: ResponseTable, spec: Spec, *, seed: int) -> None:
+    from rlfocal.checkpoint.training import train as train_to_disk
     from rlfocal.features import HashingEncoder
-    from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
-    from rlfocal.rl.session import count_prior, train_paper, train_rl_focal
 
-    spec = HashingEncoder().spec
     try:
         with common.progress("train") as move:
 
-            def tell(message: Progress) -> None:
+            def show(message: Progress) -> None:
                 shown = {k: message.figures[k] for k in _SHOWN if k in message.figures}
                 now = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
                 move(message.step, message.total, f"{message.phase}: {now}")
 
-            if isinstance(settings, PriorConfig):
-                path = count_prior(output, table, settings, seed=seed, encoder_spec=spec)
-            elif isinstance(settings, RlFocalConfig):
-                path = train_rl_focal(
-                    output, table, settings, seed=seed, encoder_spec=spec, on_progress=tell
-                )
-            else:
-                assert isinstance(settings, PaperConfig)
-                path = train_paper(
-                    output, table, settings, seed=seed, encoder_spec=spec, on_progress=tell
-                )
+            path = train_to_disk(
+                output, spec, table,
+                seed=seed, encoder_spec=HashingEncoder().spec, on_progress=show,
+            )  # fmt: skip
     except KeyboardInterrupt:
         if (output / "checkpoint.json").exists():
             common.remark(f"kept in {output}: usable as it is; the same command goes on from there")
@@ -123,16 +124,9 @@ def _train(output: Path, table: ResponseTable, settings: object, *, seed: int) -
 _SHOWN = ("out_of_fold_nll", "reward", "accuracy", "mean_calls")
 
 
-def _require_torch() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("torch") is None:
-        raise ConfigError("training needs torch: pip install 'rlfocal[train]'")
-
-
 def _refuse_finished(folder: Path, *, overwrite: bool) -> None:
+    from rlfocal.checkpoint import read_description
     from rlfocal.errors import CheckpointError
-    from rlfocal.rl.checkpoint import read_description
 
     if overwrite or not (folder / "checkpoint.json").exists():
         return
