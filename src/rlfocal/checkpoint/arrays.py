@@ -1,7 +1,7 @@
 """The arrays of a checkpoint: as bytes, by name, and held to what they must be.
 
-Beside the strategy's own, under "strategy.", stand the calibration, the members' ranking and the
-training queries. What the strategy says nothing of may be of any shape, but not of any numbers.
+Beside the strategy's own, under "strategy.", stand the calibration, the members' ranking and
+accuracy, and the training queries. What the strategy says nothing of may be of any shape, but not of any numbers.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _OF_ALL = {
     "calibration.bias": Row("float32", "TNC"),
     "calibration.log_scale": Row("bool", "N"),
     "ranking": Row("int64", "N", low=0, high="N", distinct=True),
+    "accuracy": Row("float32", "TN", low=0, high=1),
     "training_queries": Row("int64", "Q"),
 }
 _TYPES: Mapping[str, type[np.generic]] = {

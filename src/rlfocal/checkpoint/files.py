@@ -34,7 +34,15 @@ from rlfocal.deliberation.state import prefixed, without_prefix
 from rlfocal.errors import CheckpointError, ConfigError, RecordError
 from rlfocal.features import encoder
 from rlfocal.files import check_writable, replace_file
-from rlfocal.records import Calibration, Dataset, IntArray, ResponseTable, build_table
+from rlfocal.records import (
+    Calibration,
+    Dataset,
+    FloatArray,
+    IntArray,
+    ResponseTable,
+    build_table,
+)
+from rlfocal.strategies.single import sound_accuracy, task_accuracy
 from rlfocal.strategies.voting import rank_members
 
 __all__ = [
@@ -61,6 +69,9 @@ class Checkpoint:
     calibration: Calibration
     ranking: IntArray
     """int64[N]: the members, the best in training first."""
+    accuracy: FloatArray
+    """float32[T + 1, N] in [0, 1]: of each member on each training task, drawn towards its mean,
+    which is the last row and stands for an unknown task."""
     description: Description
     training_queries: NDArray[np.uint64]
     """uint64[Q], sorted: hashes of the query ids it was trained on."""
@@ -155,6 +166,7 @@ def save_checkpoint(
         "calibration.bias": calibration.bias,
         "calibration.log_scale": calibration.log_scale,
         "ranking": np.asarray(rank_members(table) if ranking is None else ranking, dtype=np.int64),
+        "accuracy": np.vstack([task_accuracy(table), sound_accuracy(table)]).astype(np.float32),
         "training_queries": np.sort(query_hashes(table)).view(np.int64),
     }
     description = Description(
@@ -231,7 +243,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except (CheckpointError, *_DAMAGE) as exc:
         raise _unfit(path, about, exc) from exc
     queries = arrays["training_queries"].view(np.uint64)
-    return Checkpoint(strategy, calibration, arrays["ranking"], description, queries)
+    ranking, accuracy = arrays["ranking"], arrays["accuracy"]
+    return Checkpoint(strategy, calibration, ranking, accuracy, description, queries)
 
 
 def read_arrays(folder: Path, description: Description) -> dict[str, NDArray[Any]]:
