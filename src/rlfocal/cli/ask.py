@@ -224,4 +224,4 @@ def _show(answer: Answer, query: LiveQuery, told: _Words | None, *, explain: boo
         console.print(shown, markup=False, highlight=False)
     if explain:
         console.print()
-        show_trace(answer.trace.as_json())
+        show_trace(answer.trace)

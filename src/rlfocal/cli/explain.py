@@ -97,11 +97,13 @@ def _call(table: ResponseTable, row: int, member: int) -> CallRecord:
 
 
 def _show(trace: dict[str, Any]) -> None:
+    from rlfocal.deliberation.trace import Trace
+
     console = common.output()
     console.print(f"query {trace['query']} (task {trace['task']})")
     if trace["trained_on"]:
         console.print("the checkpoint was trained on this query")
-    show_trace(trace)
+    show_trace(Trace.of_json(trace))
     score = trace["score"]
     if not trace["labelled"]:
         console.print("no label: nobody knows whether that is right")

@@ -8,18 +8,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.replay import decided
+from rlfocal.deliberation.trace import CallRecord, Deliberation, Round, Trace
+from rlfocal.deliberation.view import View
 from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.query import LiveQuery
+from rlfocal.live.reading import Reader
 from rlfocal.live.replies import Replies, call_name
 from rlfocal.live.settled import is_settled
 from rlfocal.live.synthesis import synthesis_request
-from rlfocal.live.trace import Round, Said, Trace
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
 from rlfocal.pool.told import Told
@@ -28,10 +29,9 @@ from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
 from rlfocal.records.schema import OPTION_LETTERS
 
-if TYPE_CHECKING:
-    from rlfocal.live.ensemble import Ensemble
-
 __all__ = ["Answer", "Answering", "Limits", "Listener"]
+
+_LEAST_BUDGET = 1e-30
 
 
 @dataclass(frozen=True)
@@ -82,36 +82,41 @@ class Answering:
     """One query.
 
     Args:
-        ensemble: who answers.
+        deliberation: new.
+        members: who may be asked.
+        ranking: of the members, the best first.
+        reader: finds the answers in their replies.
         query: what is asked.
         board: blank.
         limits: of money and patience.
         listener: is told what happens.
         synthesiser: a member that makes one reply out of several; None for none.
-        memory: recent labelled queries, which the strategy follows.
     """
 
     def __init__(
         self,
-        ensemble: Ensemble,
+        deliberation: Deliberation,
+        members: Sequence[LiveMember],
+        ranking: Sequence[int],
+        reader: Reader,
         query: LiveQuery,
         board: Board,
         *,
         limits: Limits,
         listener: Listener,
         synthesiser: LiveMember | None,
-        memory: Memory | None = None,
     ) -> None:
-        self._ensemble, self._query, self._board = ensemble, query, board
+        self._deliberation, self._members, self._ranking = deliberation, members, ranking
+        self._reader, self._query, self._board = reader, query, board
         self._limits, self._listener, self._synthesiser = limits, listener, synthesiser
         self._question = query.question
-        self._deliberation = ensemble.deliberation()
-        self.trace = self._deliberation.trace
+        self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
-        self._strategy, self._memory = ensemble.strategy, memory
-        least = 1.0 if self.trace.cost_unit == "call" else 0.0
-        self._least, self._replies = least, Replies(ensemble, query, least=least)
-        self._view = self._shown(board, n_rounds=0)
+        self._least = 1.0 if reader.cost_unit == "call" else 0.0
+        self._replies = Replies(members, reader, query, least=self._least)
+        # Somebody is asked in the first round, however little may be spent.
+        self._budget = max(limits.budget, _LEAST_BUDGET)
+        self._view = board.view(n_rounds=0, budget=self._budget)
         """After the last round."""
         self._streamed: int | None = None
         """The member whose reply was told piece by piece."""
@@ -128,13 +133,13 @@ class Answering:
             try:
                 return await self._run(deadline_s)
             finally:
-                self.trace.settle(self._bill)
+                self.trace.settle(self._bill.paid_usd, self._bill.unsettled_usd)
 
     async def _run(self, deadline_s: float) -> Answer:
         clock = asyncio.get_running_loop().time
         ends = clock() + deadline_s
-        self._pass_over_shut_members()
-        wanted = self._or_rather(self._deliberation.first(self._view))
+        self._pass_over_unavailable()
+        wanted = self._completed(self._deliberation.first(self._view))
         while wanted.any():
             left = ends - clock()
             if left <= 0:
@@ -147,7 +152,7 @@ class Answering:
             wanted = await self._ask(calls, left)
             if self._listener.is_final and self._told is not None and self._told.something:
                 break
-            wanted = self._or_rather(wanted)
+            wanted = self._completed(wanted)
         answer = self._answer()
         if self._synthesiser is None or self._query.choices or self._query.has_tools:
             return answer
@@ -155,32 +160,33 @@ class Answering:
             return answer
         return await self._synthesised(self._synthesiser, answer, ends - clock())
 
-    def _pass_over_shut_members(self) -> None:
+    def _pass_over_unavailable(self) -> None:
         """Whoever keeps failing counts as asked and failed: the strategy knows, and it is free.
 
         So does whoever sees no images, where there are some.
         """
-        blind = {
-            n
-            for n, member in enumerate(self._ensemble.members)
-            if self._query.has_images and not member.takes_images
-        }
-        shut = [n for n, m in enumerate(self._ensemble.members) if n in blind or m.is_shut]
-        if not shut:
-            return
-        for n in shut:
-            self._board.put(n, None)
-            self._replies.shut(n, blind=n in blind)
-        self.trace.shut = [self._ensemble.members[n].name for n in shut]
-        self._strategy = self._deliberation.go_on_alone()
-        self._view = self._shown(self._board, n_rounds=0)
+        images, skipped = self._query.has_images, []
+        for n, member in enumerate(self._members):
+            takes_none = images and not member.takes_images
+            if takes_none or member.is_shut:
+                self._board.put(n, None)
+                self._replies.not_asked(n, takes_no_images=takes_none)
+                skipped.append(member.name)
+        if skipped:
+            self.trace.circuit_open = skipped
+            self._deliberation.go_on_alone()
+            self._view = self._board.view(n_rounds=0, budget=self._budget)
 
-    def _or_rather(self, wanted: BoolArray) -> BoolArray:
-        """bool[N]: whom to ask now, where somebody else has a word in it beside the strategy."""
+    def _completed(self, wanted: BoolArray) -> BoolArray:
+        """bool[N]: whom to ask now: nobody once the budget is spent, somebody where none answers.
+
+        Args:
+            wanted: bool[N], whom the strategy wants.
+        """
         board = self._board
         if board.asked.all():
             return wanted
-        if self._deliberation.n_rounds and self._view.spent[0] >= self._limits.budget:
+        if self._deliberation.n_rounds and self._view.spent[0] >= self._budget:
             self.trace.stopped = "the budget is spent"
             return np.zeros_like(wanted)
         if not wanted.any() and not board.has_answer:
@@ -188,15 +194,10 @@ class Answering:
             wanted[next(n for n in self._ranking if not board.asked[n])] = True
         return wanted
 
-    @property
-    def _ranking(self) -> list[int]:
-        """All members, the best first."""
-        return [int(n) for n in self._strategy.ranking]
-
     # One round ---------------------------------------------------------------------------------
 
     def _requests(self, n: int) -> list[Request]:
-        member = self._ensemble.members[n]
+        member = self._members[n]
         samples = range(member.settings.samples)
         return [member.request(self._question, sample=sample) for sample in samples]
 
@@ -217,7 +218,7 @@ class Answering:
         calls = {}
         for n in members:
             requests = self._requests(n)
-            most = [self._ensemble.members[n].most_usd(request) for request in requests]
+            most = [self._members[n].most_usd(request) for request in requests]
             usd = sum(math.inf if part is None else part for part in most)
             if usd <= left:
                 calls[n] = requests
@@ -232,7 +233,7 @@ class Answering:
             self._streamed = next(iter(chosen))
         calls, allowed = {}, {}
         for n, requests in chosen.items():
-            member = self._ensemble.members[n]
+            member = self._members[n]
             for sample, request in enumerate(requests):
                 name = call_name(member, sample)
                 calls[name] = member.endpoint, replace(request, on_text=on_text)
@@ -245,7 +246,7 @@ class Answering:
             member_timeout_s=allowed,
             enough=partial(self._is_settled, list(chosen)) if early else None,
         )
-        self.trace.waited_s += time.perf_counter() - started
+        self.trace.members_s += time.perf_counter() - started
         await self._replies.grade(list(chosen), slots)
         for n in chosen:
             self._replies.put(n, slots, self._board)
@@ -253,19 +254,19 @@ class Answering:
             self._replies.take_as_said()
         await self._replies.regroup(self._board)
         if self._replies.failures:
-            self._strategy = self._deliberation.go_on_alone()
+            self._deliberation.go_on_alone()
         self._view = view = self._after(self._board)
-        said = [self._replies.said(n, self._board, view.support[0, n]) for n in chosen]
-        wanted = self._deliberation.heard(view, said, self._board.candidates)
+        calls_made = [self._replies.record(n, self._board, view.support[0, n]) for n in chosen]
+        wanted = self._deliberation.record_round(view, calls_made, self._board.candidates)
         self._listener.on_round(self.trace.rounds[-1])
         return wanted
 
     def _is_settled(self, chosen: Sequence[int], slots: Mapping[str, Slot]) -> bool:
-        if self._ensemble.compares_together(self._query):
+        if self._reader.compares_together(self._query):
             return False  # what is the same answer is only known when all have spoken
         board, pending = self._board.copy(), []
         for n in chosen:
-            member = self._ensemble.members[n]
+            member = self._members[n]
             samples = range(member.settings.samples)
             heard = all(call_name(member, sample) in slots for sample in samples)
             # To read a long reply takes a while, in which everybody would wait.
@@ -273,7 +274,7 @@ class Answering:
                 self._replies.put(n, slots, board, final=False)
             else:
                 pending.append(n)
-        return is_settled(self._strategy, board, pending, self._after)
+        return is_settled(self._deliberation.strategy, board, pending, self._after)
 
     def _may_stream(self, chosen: Sequence[int]) -> bool:
         """True where one member is asked and, whatever it says, nobody would be asked after it.
@@ -287,20 +288,17 @@ class Answering:
             return False
         if len(chosen) > 1 or self._board.has_answer or self._streamed is not None:
             return False  # of two halves of replies nobody could make sense
-        if self._ensemble.members[chosen[0]].settings.samples > 1:
+        if self._members[chosen[0]].settings.samples > 1:
             return False
         # What an answer says makes no difference as long as nobody else has given one.
         board = self._board.copy()
         board.put(chosen[0], Reply(("any",), cost=self._least))
-        view = self._after(board)
-        return not (self._strategy.next_members(view) & ~view.asked).any()
+        return not decided(self._deliberation.strategy, self._after(board)).ask.any()
 
     def _after(self, board: Board) -> View:
         """What a board shows after the round under way."""
-        return self._shown(board, n_rounds=self._deliberation.n_rounds + 1)
-
-    def _shown(self, board: Board, *, n_rounds: int) -> View:
-        return board.view(n_rounds=n_rounds, budget=self._limits.budget, memory=self._memory)
+        n_rounds = self._deliberation.n_rounds + 1
+        return board.view(n_rounds=n_rounds, budget=self._budget)
 
     # The end -----------------------------------------------------------------------------------
 
@@ -309,10 +307,9 @@ class Answering:
         # Of options Fusion has an opinion though nobody has answered; but that is a guess.
         if trace.answer is None or not self._board.has_answer:
             trace.answer, trace.confidence = None, 0.0
-            causes = {name: str(self._replies.failures[name]) for name in trace.shut} | {
-                said.member: said.detail or "its reply holds no usable answer"
-                for part in trace.rounds
-                for said in part.asked
+            causes = {name: str(self._replies.failures[name]) for name in trace.circuit_open} | {
+                call.member: call.detail or "its reply holds no usable answer"
+                for call in trace.calls
             }
             raise NobodyAnswered(causes, self._replies.failures)
         teller = self._teller(trace.answer)
@@ -322,7 +319,7 @@ class Answering:
         else:
             text = trace.answer if reply is None else reply.text or trace.answer
         streamed = teller is not None and teller == self._streamed
-        name = None if teller is None else self._ensemble.members[teller].name
+        name = None if teller is None else self._members[teller].name
         return Answer(trace.answer, text, trace.confidence, trace, streamed, reply, name)
 
     def _teller(self, answer: str) -> int | None:
@@ -347,14 +344,12 @@ class Answering:
         call = {writer.name: (writer.endpoint, request)}
         slot = (await ask_all(call, deadline_s=min(left_s, writer.timeout_s)))[writer.name]
         if isinstance(slot, MemberError):
-            said = Said(writer.name, None, None, 0.0, failure=slot.failure.value, detail=str(slot))
-            self.trace.synthesis = said
+            failure = slot.failure.value
+            self.trace.synthesis = CallRecord(writer.name, failure=failure, detail=str(slot))
             return answer
-        self.trace.synthesis = Said(
+        self.trace.synthesis = CallRecord(
             member=writer.name,
-            answer=None,
-            support=None,
-            cost=self._ensemble.cost_of([slot]),
+            cost=self._reader.cost_of([slot]),
             text=slot.text,
             latency_s=slot.latency_s,
             cost_usd=slot.cost_usd,

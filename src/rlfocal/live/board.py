@@ -12,11 +12,12 @@ import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, Calibration, FloatArray
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
@@ -37,10 +38,16 @@ class Reply:
     support: Mapping[str, float] | None = None
     """Candidate → how strongly it is backed, adding up to 1; None to count samples."""
 
-    @property
+    # Looked at dozens of times in a request: found out once.
+    @cached_property
+    def typical(self) -> int:
+        """The sample that stands for all: the first that gave the most frequent answer."""
+        return agreed(self.samples)
+
+    @cached_property
     def answer(self) -> str | None:
         """The most frequent one."""
-        return self.samples[agreed(self.samples)]
+        return self.samples[self.typical]
 
 
 class Board:
@@ -72,6 +79,7 @@ class Board:
         self.n_options, self._n_slots = n_options, max(n_options, n_slots)
         self._replies: list[Reply | None] = [None] * n_members
         self._spent = np.zeros(n_members, dtype=np.float32)
+        self._candidates: tuple[str, ...] | None = None
         self.asked = np.zeros(n_members, dtype=bool)
 
     def put(self, member: int, reply: Reply | None, *, cost: float = 0.0) -> None:
@@ -85,6 +93,7 @@ class Board:
         self.asked[member] = True
         self._replies[member] = reply
         self._spent[member] = cost if reply is None else reply.cost
+        self._candidates = None
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -92,12 +101,13 @@ class Board:
 
         An answer that only a sample gave is one, too.
         """
-        if self.n_options:
-            return tuple(OPTION_LETTERS[: self.n_options])
-        given = (reply for reply in self._replies if reply is not None and reply.answer is not None)
-        return tuple(
-            sorted({text for reply in given for text in reply.samples if text is not None})
-        )
+        if self._candidates is None:
+            self._candidates = tuple(OPTION_LETTERS[: self.n_options] or self._given())
+        return self._candidates
+
+    def _given(self) -> list[str]:
+        given = [reply for reply in self._replies if reply is not None and reply.answer is not None]
+        return sorted({text for reply in given for text in reply.samples if text is not None})
 
     @property
     def has_answer(self) -> bool:
@@ -124,13 +134,12 @@ class Board:
         """What asking a member has cost."""
         return float(self._spent[member])
 
-    def view(self, *, n_rounds: int, budget: float = np.inf, memory: Memory | None = None) -> View:
+    def view(self, *, n_rounds: int, budget: float = np.inf) -> View:
         """What a strategy may know now: one row.
 
         Args:
             n_rounds: rounds so far.
             budget: most that may be spent.
-            memory: earlier labelled queries, where the caller keeps them.
         """
         names = self.candidates
         place = {name: slot for slot, name in enumerate(names)}
@@ -156,7 +165,6 @@ class Board:
             spent=self._spent.sum(dtype=np.float32)[None],
             budget=np.array([budget], dtype=np.float32),
             n_rounds=np.array([n_rounds], dtype=np.int64),
-            memory=memory,
         )
 
     def _calibrate(self, support: FloatArray, exists: BoolArray, answered: BoolArray) -> None:

@@ -9,35 +9,28 @@ Axes: N members.
 from __future__ import annotations
 
 import copy
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from rlfocal.deliberation.view import Memory
+from rlfocal.checkpoint import Checkpoint
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.trace import Deliberation
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
-from rlfocal.grading import Grader
 from rlfocal.live.answering import Answer, Answering, Limits, Listener
 from rlfocal.live.aside import aside
-from rlfocal.live.board import Board, Reply
-from rlfocal.live.query import FREE_WORDS, LiveQuery, as_called
-from rlfocal.live.trace import Deliberation
+from rlfocal.live.board import Board
+from rlfocal.live.query import LiveQuery
+from rlfocal.live.reading import Reader
 from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.settings import MemberSettings, PoolSettings
-from rlfocal.pool.types import Response
 from rlfocal.records import FloatArray
-from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
-from rlfocal.rl.checkpoint import Checkpoint
-from rlfocal.rl.paper.strategy import RlFocalPaper
-from rlfocal.rl.parts import Trained
 
 __all__ = ["Ensemble", "at_price", "members_for"]
 
 _DEADLINE_S = 600.0
-_NOT_OPEN = ("", "choice", "score only")
-"""Kinds of answers of data sets that say nothing of open questions."""
 
 
 def members_for(checkpoint: Checkpoint, pool: PoolSettings) -> tuple[MemberSettings, ...]:
@@ -63,8 +56,7 @@ class Ensemble:
         checkpoint: what was trained.
         members: of an open pool, those of the checkpoint in its order (`members_for`).
         price: of a call, lambda; None for the checkpoint's own.
-        answers: kind of answer that open questions have; None for that of the training data, and
-            free words where these have no open questions.
+        answers: kind of answer that open questions have, see `Reader`.
 
     Raises:
         ConfigError: other members, a price that the strategy does not know, an unknown kind of
@@ -94,11 +86,8 @@ class Ensemble:
         self.members = tuple(members)
         self.strategy = at_price(checkpoint.strategy, price)
         self._checkpoint = checkpoint
-        of_tasks = about.answers if isinstance(about.answers, dict) and answers is None else {}
-        self._kinds: Mapping[str, str] = of_tasks
-        self._kind = answers or _usual_kind(about.answers)
-        self._graders: dict[str, Grader] = {}
-        self._grader(self._kind)  # an unknown kind is found now
+        self._ranking = checkpoint.ranking.tolist()
+        self.reader = Reader(about, answers)
         self._encode = None if about.encoder is None else encoder(about.encoder)
         self._task = {name: number for number, name in enumerate(about.tasks)}
         self._n_queries = 0
@@ -144,7 +133,7 @@ class Ensemble:
 
     def route(self, query: LiveQuery) -> list[str]:
         """Whom the first round would ask; nobody is asked."""
-        wanted = self.strategy.next_members(self.board(query).view(n_rounds=0))[0]
+        wanted = self.deliberation(query).first(self.board(query).view(n_rounds=0))
         return [self.members[n].name for n in np.flatnonzero(wanted).tolist()]
 
     async def answer(
@@ -183,7 +172,6 @@ class Ensemble:
         limits: Limits = Limits(),  # noqa: B008 (frozen)
         listener: Listener | None = None,
         synthesiser: str | None = None,
-        memory: Memory | None = None,
         features: FloatArray | None = None,
     ) -> Answering:
         """As `answer`, for who wants to know of the trace whatever comes of it: nothing runs yet.
@@ -193,7 +181,6 @@ class Ensemble:
             limits: as there.
             listener: as there.
             synthesiser: as there.
-            memory: recent labelled queries, which the strategy follows; None for none.
             features: of the query, as `features` finds them; None to find them now.
 
         Raises:
@@ -201,12 +188,17 @@ class Ensemble:
         """
         board = self.board(query, position=self._n_queries, features=features)
         writer = None if synthesiser is None else self.member(synthesiser)
-        self._grader(self._open_kind(query))
+        self.reader.check(query)
         self._n_queries += 1
         return Answering(
-            self, query, board,
-            limits=limits, listener=listener or Listener(), synthesiser=writer, memory=memory,
+            self.deliberation(query), self.members, self._ranking, self.reader, query, board,
+            limits=limits, listener=listener or Listener(), synthesiser=writer,
         )  # fmt: skip
+
+    def deliberation(self, query: LiveQuery) -> Deliberation:
+        """A new one about a query."""
+        names, kind = self._checkpoint.description.members, self.reader.kind_of(query)
+        return Deliberation(self.strategy, names, self.reader.cost_unit, kind=kind)
 
     def at(self, price: float) -> Ensemble:
         """The same members at another price of a call.
@@ -216,8 +208,10 @@ class Ensemble:
         """
         return self.led_by(at_price(self.strategy, price))
 
-    def led_by(self, strategy: Trained) -> Ensemble:
-        """The same members, asked as another strategy of the same checkpoint wants."""
+    def led_by(self, strategy: Base) -> Ensemble:
+        """The same members, asked as another strategy wants: the checkpoint's own, say, after
+        `follow`.
+        """
         other = copy.copy(self)
         other.strategy = strategy
         return other
@@ -235,71 +229,8 @@ class Ensemble:
             f"no member '{name}'; {nearest(name, [member.name for member in self.members])}"
         )
 
-    def kind_of(self, query: LiveQuery) -> str:
-        """How answers to a query are compared: "choice", "tools", `FREE_WORDS` or as in records."""
-        if query.has_tools:
-            return "tools"
-        return "choice" if query.choices else self._open_kind(query)
 
-    def in_free_words(self, query: LiveQuery) -> bool:
-        """Whether answers to a query are compared by what they mean."""
-        return self.kind_of(query) == FREE_WORDS
-
-    def compares_together(self, query: LiveQuery) -> bool:
-        """Whether only all answers together tell which of them are the same."""
-        return self.kind_of(query) in (FREE_WORDS, "math")
-
-    def may_be_free_words(self, query: LiveQuery) -> bool:
-        """Whether it may turn out to be another kind of question: nobody has said which it is."""
-        open_ = not query.choices and not query.has_tools
-        return open_ and query.answers is None and query.task not in self._task
-
-    def _open_kind(self, query: LiveQuery) -> str:
-        return query.answers or self._kinds.get(query.task) or self._kind
-
-    def _grader(self, kind: str) -> Grader:
-        if kind not in self._graders:
-            self._graders[kind] = Grader("text" if kind == FREE_WORDS else kind)
-        return self._graders[kind]
-
-    # What one reply comes to -------------------------------------------------------------------
-
-    def graded(self, member: LiveMember, query: LiveQuery, replies: Sequence[Response]) -> Reply:
-        """From a member's replies, one for each sample, to what a board takes."""
-        if query.has_tools:
-            return Reply(tuple(as_called(reply) for reply in replies), self.cost_of(replies))
-        if self.in_free_words(query):
-            return Reply(tuple(reply.text for reply in replies), self.cost_of(replies))
-        grader = self._grader(self._open_kind(query))
-        choices = list(query.choices) or None
-        row = {"query_id": "", "task": query.task, "choices": choices, "label": None}
-        grades = [grader.grade(row, member.settings, reply) for reply in replies]
-        answers = tuple(grade.answer for grade in grades)
-        scores = grades[agreed(answers)].choice_scores
-        return Reply(answers, self.cost_of(replies), scores)
-
-    def cost_of(self, replies: Sequence[Response]) -> float:
-        """What asking came to, in the strategy's unit."""
-        unit = self._checkpoint.description.cost_unit
-        if unit == "usd":
-            # What was not counted is not free.
-            return sum((reply.cost_usd or 0.0) + reply.unsettled_usd for reply in replies)
-        return 1.0 if unit == "call" else float(np.mean([reply.latency_s for reply in replies]))
-
-    def deliberation(self) -> Deliberation:
-        """A new one."""
-        about = self._checkpoint.description
-        return Deliberation(self.strategy, about.members, about.cost_unit)
-
-
-def _usual_kind(answers: str | Mapping[str, str]) -> str:
-    """Kind of open answers where nobody says more: the commonest of the training tasks'."""
-    if isinstance(answers, str):
-        return FREE_WORDS if answers in _NOT_OPEN else answers
-    return Counter(answers.values()).most_common(1)[0][0] if answers else FREE_WORDS
-
-
-def at_price(strategy: Trained, price: float | None) -> Trained:
+def at_price(strategy: Base, price: float | None) -> Base:
     """The strategy at another price of a call; None for its own.
 
     Raises:
@@ -307,8 +238,8 @@ def at_price(strategy: Trained, price: float | None) -> Trained:
     """
     if price is None:
         return strategy
-    if isinstance(strategy, RlFocalPaper):
-        raise ConfigError(f"price: {strategy.name} has no price of a call")
+    if strategy.dial != "price":
+        raise ConfigError(f"price: {strategy.name} has no price of a call; leave it out")
     try:
         return strategy.at(price)
     except ValueError as exc:

@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
+from rlfocal.deliberation.trace import CallRecord
 from rlfocal.errors import Failure, MemberError
 from rlfocal.live.aside import LONG, aside
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.likeness import Alike, alike, text_encoder
 from rlfocal.live.query import LiveQuery
-from rlfocal.live.trace import Said
+from rlfocal.live.reading import Reader
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
 from rlfocal.pool.types import Response
 from rlfocal.records import FloatArray
 from rlfocal.records.canonical import expression_names
-from rlfocal.records.samples import agreed
-
-if TYPE_CHECKING:
-    from rlfocal.live.ensemble import Ensemble
 
 __all__ = ["Replies", "call_name", "known", "total"]
 
@@ -36,19 +33,23 @@ class Replies:
     """Of one query.
 
     Args:
-        ensemble: who is asked.
+        members: who is asked.
+        reader: finds the answers in their replies.
         query: what is asked.
         least: what asking costs whatever comes of it, in the strategy's unit.
     """
 
-    def __init__(self, ensemble: Ensemble, query: LiveQuery, *, least: float) -> None:
-        self._ensemble, self._query, self._least = ensemble, query, least
-        self._free = ensemble.in_free_words(query)
-        self._may_be_free = ensemble.may_be_free_words(query)
-        self._maths = ensemble.kind_of(query) == "math"
+    def __init__(
+        self, members: Sequence[LiveMember], reader: Reader, query: LiveQuery, *, least: float
+    ) -> None:
+        self._members, self._reader, self._query = members, reader, query
+        self._least = least
+        self._free = reader.in_free_words(query)
+        self._may_be_free = reader.may_be_free_words(query)
+        self._maths = reader.kind_of(query) == "math"
         self._n_options = sum(map(len, query.choices))
-        self._read: dict[int, Reply] = {}
         self._grades: dict[int, Reply] = {}
+        """Member → what its replies come to, read once however often it is looked at."""
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
         self.failures: dict[str, MemberError] = {}
@@ -62,48 +63,45 @@ class Replies:
             board: is written on.
             final: False to write on the board only, as a trial.
         """
-        member, own = self._ensemble.members[n], self._own(n, slots)
-        replies = [slot for slot in own if isinstance(slot, Response)]
-        graded = self._graded(n, replies) if replies else None
-        board.put(n, graded, cost=self._least)
+        own = self._own(n, slots)
+        replies = _came(own)
+        board.put(n, self._graded(n, replies) if replies else None, cost=self._least)
         if not final:
             return
-        if graded is not None:
-            self.of[n], self._read[n] = replies, graded
+        if replies:
+            self.of[n] = replies
         else:
-            self.failures[member.name] = next(s for s in own if isinstance(s, MemberError))
+            error = next(slot for slot in own if isinstance(slot, MemberError))
+            self.failures[self._members[n].name] = error
 
     async def grade(self, members: Sequence[int], slots: Mapping[str, Slot]) -> None:
-        """Read what members replied, long texts beside the event loop; then `put` takes no time."""
+        """Read long texts beside the event loop; then `put` takes no time."""
         for n in members:
-            replies = [slot for slot in self._own(n, slots) if isinstance(slot, Response)]
-            if replies:
-                await aside(self._length(replies), self._graded, n, replies)
+            replies = _came(self._own(n, slots))
+            if (length := self._length(replies)) >= LONG:
+                await aside(length, self._graded, n, replies)
 
     def is_quick(self, n: int, slots: Mapping[str, Slot]) -> bool:
         """Whether `put` takes no time: what the member replied is short, or has been graded."""
-        if n in self._grades:
-            return True
-        return self._length([s for s in self._own(n, slots) if isinstance(s, Response)]) < LONG
+        return n in self._grades or self._length(_came(self._own(n, slots))) < LONG
 
     def _length(self, replies: Sequence[Response]) -> int:
         """Characters to read: of replies, and of the options that they may name."""
-        return self._n_options + sum(len(reply.text) for reply in replies)
+        return self._n_options + sum([len(reply.text) for reply in replies]) if replies else 0
 
     def _own(self, n: int, slots: Mapping[str, Slot]) -> list[Slot]:
-        member = self._ensemble.members[n]
+        member = self._members[n]
         return [slots[call_name(member, sample)] for sample in range(member.settings.samples)]
 
     def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
-        """Once: to see whether a round is settled they are looked at as often as one more comes."""
         if n not in self._grades:
-            self._grades[n] = self._ensemble.graded(self._ensemble.members[n], self._query, replies)
+            self._grades[n] = self._reader.graded(self._members[n], self._query, replies)
         return self._grades[n]
 
-    def shut(self, n: int, *, blind: bool = False) -> None:
-        """Note a member that is not asked, because it kept failing just before, or is blind."""
-        member = self._ensemble.members[n]
-        if blind:
+    def not_asked(self, n: int, *, takes_no_images: bool = False) -> None:
+        """Note a member that is not asked: it kept failing just before, or takes no images."""
+        member = self._members[n]
+        if takes_no_images:
             self.failures[member.name] = MemberError(
                 f"{member.name}: not asked: it takes no images (images = true in the pool file)",
                 failure=Failure.BAD_REQUEST,
@@ -122,7 +120,7 @@ class Replies:
 
     async def regroup(self, board: Board) -> None:
         """Where replies are free words or expressions, see anew which of them say the same."""
-        if self._may_be_free and not board.has_answer and len(self.of) >= _DOUBTS:
+        if self._may_be_free and len(self.of) >= _DOUBTS and not board.has_answer:
             self._free = True  # nobody takes it for the kind of question that was learned of
         if not self.of:
             return
@@ -142,17 +140,18 @@ class Replies:
 
     async def _regroup_expressions(self, board: Board) -> None:
         """Expressions are equal or not by what they come to, which only a pair of them can tell."""
-        texts = {s for reply in self._read.values() for s in reply.samples if s is not None}
+        read = {n: self._grades[n] for n in self.of}
+        texts = {s for reply in read.values() for s in reply.samples if s is not None}
         if len(texts) < 2:
             return
         # Another process compares; meanwhile others go on.
         name = await asyncio.to_thread(expression_names, texts)
-        for n, reply in self._read.items():
+        for n, reply in read.items():
             samples = tuple(None if s is None else name[s] for s in reply.samples)
             if samples != reply.samples:
                 board.put(n, replace(reply, samples=samples))
 
-    def said(self, n: int, board: Board, support: FloatArray) -> Said:
+    def record(self, n: int, board: Board, support: FloatArray) -> CallRecord:
         """What came of asking a member, for the trace.
 
         Args:
@@ -160,29 +159,33 @@ class Replies:
             board: with its answer.
             support: float32[C]: how strongly it backs each candidate.
         """
-        member, answer = self._ensemble.members[n], board.answered(n)
-        replies, failure = self.of.get(n, []), self.failures.get(member.name)
-        place = None if answer is None else board.candidates.index(answer)
-        reply = self.standing_for(n, board)
-        return Said(
-            member=member.name,
-            answer=answer,
-            support=None if place is None else float(support[place]),
-            cost=board.cost(n),
-            text=None if reply is None else reply.text,
-            latency_s=max((reply.latency_s for reply in replies), default=None),
+        name, read, cost = self._members[n].name, board.reply(n), board.cost(n)
+        if read is None:
+            error = self.failures[name]
+            return CallRecord(name, cost=cost, failure=error.failure.value, detail=str(error))
+        answer, replies = read.answer, self.of[n]
+        backed = None if answer is None else float(support[board.candidates.index(answer)])
+        return CallRecord(
+            name,
+            answer,
+            backed,
+            cost,
+            text=replies[read.typical].text,
+            latency_s=max(reply.latency_s for reply in replies),
             cost_usd=known([reply.cost_usd for reply in replies]),
-            unsettled_usd=sum(reply.unsettled_usd for reply in replies) or None,
+            unsettled_usd=sum([reply.unsettled_usd for reply in replies]) or None,
             n_prompt_tokens=total([reply.n_prompt_tokens for reply in replies]),
             n_completion_tokens=total([reply.n_completion_tokens for reply in replies]),
-            failure=None if failure is None else failure.failure.value,
-            detail=None if failure is None else str(failure),
         )
 
     def standing_for(self, n: int, board: Board) -> Response | None:
         """The reply of a member that stands for its answer."""
-        reply = board.reply(n)
-        return None if reply is None else self.of[n][agreed(reply.samples)]
+        read = board.reply(n)
+        return None if read is None else self.of[n][read.typical]
+
+
+def _came(slots: Sequence[Slot]) -> list[Response]:
+    return [slot for slot in slots if isinstance(slot, Response)]
 
 
 def _compared(texts: Sequence[str]) -> Alike:

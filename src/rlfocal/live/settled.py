@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.view import View
 from rlfocal.live.board import Board, Reply
 
@@ -45,11 +46,12 @@ def is_settled(
     names = [*board.candidates, *([] if board.n_options else [_ANOTHER])]
     cases = [_after(board, pending, None), *(_after(board, pending, name) for name in names)]
     view = stacked([view_of(case) for case in cases])
-    if (np.asarray(strategy.next_members(view)) & ~view.asked).any():
+    found = decided(strategy, view)
+    if found.ask.any():
         return False
-    fused = np.where(view.available, np.asarray(strategy.fuse(view)), 0)
-    best = fused.argmax(axis=1).tolist()
-    return len({case.candidates[slot] for case, slot in zip(cases, best, strict=True)}) == 1
+    best = best_answer(view.available, found.answer)[0].tolist()
+    outcomes = zip(cases, best, strict=True)
+    return len({None if slot < 0 else case.candidates[slot] for case, slot in outcomes}) == 1
 
 
 def _after(board: Board, pending: Sequence[int], answer: str | None) -> Board:
@@ -63,7 +65,7 @@ def stacked(views: Sequence[View]) -> View:
     """One view of several queries; slots that only some have are empty in the others.
 
     Args:
-        views: of the same members, with the same memory.
+        views: of the same members.
     """
     n_slots = max(view.support.shape[-1] for view in views)
     wide = [
@@ -74,9 +76,8 @@ def stacked(views: Sequence[View]) -> View:
         )
         for view in views
     ]
-    names = [f.name for f in fields(View) if f.name not in ("memory", "closed")]
-    arrays = {name: np.concatenate([getattr(view, name) for view in wide]) for name in names}
-    return View(**arrays, memory=views[0].memory)
+    names = [f.name for f in fields(View) if f.name != "closed"]
+    return View(**{name: np.concatenate([getattr(view, name) for view in wide]) for name in names})
 
 
 def _padded(array: NDArray[_T], n_slots: int) -> NDArray[_T]:

@@ -1,0 +1,111 @@
+"""What one reply comes to: which answer it holds, by what kind of question was asked, and its cost.
+
+Knows nothing of who else replied; `replies.py` does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rlfocal.checkpoint import Description
+from rlfocal.grading import Grader
+from rlfocal.live.board import Reply
+from rlfocal.live.query import FREE_WORDS, LiveQuery, as_called
+from rlfocal.pool.building import LiveMember
+from rlfocal.pool.types import Response
+
+__all__ = ["Reader"]
+
+_NOT_OPEN = ("", "choice", "score only")
+"""Kinds of answers of data sets that say nothing of open questions."""
+
+
+class Reader:
+    """Reads replies.
+
+    Args:
+        about: the training data: its tasks, their kinds of answers, the unit of cost.
+        answers: kind of answer that open questions have; None for that of the training data, and
+            free words where these have no open questions.
+
+    Raises:
+        ConfigError: an unknown kind of answer.
+    """
+
+    def __init__(self, about: Description, answers: str | None) -> None:
+        self.cost_unit = about.cost_unit
+        by_task = about.answers if isinstance(about.answers, dict) and answers is None else {}
+        self._kinds: Mapping[str, str] = by_task
+        self._kind = answers or _usual_kind(about.answers)
+        self._tasks = frozenset(about.tasks)
+        self._graders: dict[str, Grader] = {}
+        self._grader(self._kind)  # an unknown kind is found now
+
+    def check(self, query: LiveQuery) -> None:
+        """Refuse a query that names an unknown kind of answer.
+
+        Raises:
+            ConfigError: it does.
+        """
+        self._grader(self._open_kind(query))
+
+    def kind_of(self, query: LiveQuery) -> str:
+        """How answers to a query are compared: "choice", "tools", `FREE_WORDS` or as in records."""
+        if query.has_tools:
+            return "tools"
+        return "choice" if query.choices else self._open_kind(query)
+
+    def in_free_words(self, query: LiveQuery) -> bool:
+        """Whether answers to a query are compared by what they mean."""
+        return self.kind_of(query) == FREE_WORDS
+
+    def compares_together(self, query: LiveQuery) -> bool:
+        """Whether only all answers together tell which of them are the same."""
+        return self.kind_of(query) in (FREE_WORDS, "math")
+
+    def may_be_free_words(self, query: LiveQuery) -> bool:
+        """Whether it may turn out to be another kind of question: nobody has said which it is."""
+        open_ = not query.choices and not query.has_tools
+        return open_ and query.answers is None and query.task not in self._tasks
+
+    def _open_kind(self, query: LiveQuery) -> str:
+        return query.answers or self._kinds.get(query.task) or self._kind
+
+    def _grader(self, kind: str) -> Grader:
+        if kind not in self._graders:
+            self._graders[kind] = Grader("text" if kind == FREE_WORDS else kind)
+        return self._graders[kind]
+
+    def graded(self, member: LiveMember, query: LiveQuery, replies: Sequence[Response]) -> Reply:
+        """From a member's replies, one for each sample, to what a board takes."""
+        cost, kind = self.cost_of(replies), self.kind_of(query)
+        if kind == "tools":
+            return Reply(tuple(as_called(reply) for reply in replies), cost)
+        if kind == FREE_WORDS:
+            return Reply(tuple(reply.text for reply in replies), cost)
+        grader, choices = self._grader(self._open_kind(query)), list(query.choices) or None
+        row = {"query_id": "", "task": query.task, "choices": choices, "label": None}
+        grades = [grader.grade(row, member.settings, reply) for reply in replies]
+        read = Reply(tuple(grade.answer for grade in grades), cost)
+        scores = grades[read.typical].choice_scores
+        return read if scores is None else replace(read, scores=scores)
+
+    def cost_of(self, replies: Sequence[Response]) -> float:
+        """What asking came to, in the strategy's unit."""
+        if self.cost_unit == "usd":
+            # What was not counted is not free.
+            return sum((reply.cost_usd or 0.0) + reply.unsettled_usd for reply in replies)
+        if self.cost_unit == "call":
+            return 1.0
+        return float(np.mean([reply.latency_s for reply in replies]))
+
+
+def _usual_kind(answers: str | Mapping[str, str]) -> str:
+    """Kind of open answers where nobody says more: the commonest of the training tasks'."""
+    if isinstance(answers, str):
+        return FREE_WORDS if answers in _NOT_OPEN else answers
+    return Counter(answers.values()).most_common(1)[0][0] if answers else FREE_WORDS
