@@ -59,8 +59,10 @@ def train(
     given = {} if config is None else _read(config)
     for text in [*(settings or ()), *(["zero_shot=true"] if zero_shot else ())]:
         _set(given, text)
+    from rlfocal.deliberation.registry import create_strategy, resolve
+
+    resolve([strategy])  # a wrong name is told before anything heavy is imported
     from rlfocal.deliberation.protocol import Spec
-    from rlfocal.deliberation.registry import create_strategy
     from rlfocal.files import check_writable
 
     spec = Spec(strategy, given)

@@ -6,18 +6,21 @@ strategy's and whose object is its class:
     [project.entry-points."rlfocal.strategies"]
     my-vote = "my_package.vote:MyVote"
 
-Knows where strategies live, nothing of what they do.
+Knows where strategies live, nothing of what they do. A wrong name is told before anything heavy
+is imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.protocol import Reference, Spec, Strategy
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.plugins import Registry
+
+if TYPE_CHECKING:
+    from rlfocal.deliberation.base import Base
+    from rlfocal.deliberation.protocol import Reference, Spec, Strategy
 
 __all__ = ["BUILT_IN", "GROUP", "create", "create_strategy", "names", "resolve"]
 
@@ -102,6 +105,8 @@ def create(name: str, settings: Mapping[str, Any] | None = None) -> Strategy | R
             needs is not installed, or the entry point leads to something else.
     """
     kind: type[Any] = _STRATEGIES.load(name)
+    from rlfocal.deliberation.protocol import Reference, Strategy
+
     make = getattr(kind, "of", None)
     made = make(settings or {}) if make is not None else kind(**(settings or {}))
     if not isinstance(made, Strategy | Reference):
@@ -121,6 +126,9 @@ def create_strategy(spec: Spec) -> Base:
         ConfigError: as `create`; or it is only a point of comparison, or not derived from `Base`.
     """
     made = create(spec.name, spec.settings)
+    from rlfocal.deliberation.base import Base
+    from rlfocal.deliberation.protocol import Strategy
+
     if isinstance(made, Strategy):
         if not isinstance(made, Base):
             raise ConfigError(
