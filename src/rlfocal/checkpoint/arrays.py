@@ -1,7 +1,8 @@
 """The arrays of a checkpoint: as bytes, by name, and held to what they must be.
 
 Beside the strategy's own, under "strategy.", stand the calibration, the members' ranking and
-accuracy, and the training queries. What the strategy says nothing of may be of any shape, but not of any numbers.
+accuracy, and the training queries. What the strategy says nothing of may be of any shape, but not
+of any numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A shadow on disk: the live policy's checkpoint with what was learned since in its place.
 
-Calibration, ranking, accuracy and the list of training queries are taken over: the shadow was not fitted on
-new queries but on what the live policy did, so that its checkpoint says where it comes from.
+Calibration, ranking, accuracy and the list of training queries are taken over: the shadow was not
+fitted on new queries but on what the live policy did, so that its checkpoint says where it comes
+from.
 """
 
 from __future__ import annotations
