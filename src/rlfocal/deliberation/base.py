@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Need, Spec, State
-from rlfocal.deliberation.state import Row, prefixed, without_prefix
+from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
@@ -149,7 +149,7 @@ class Base:
         rows = dict(self.fitted)
         for part, make in self.parts.items():
             inner = [name[len(part) + 1 :] for name in present if name.startswith(f"{part}.")]
-            rows |= {f"{part}.{key}": row for key, row in make().layout(inner).items()}
+            rows |= nested(part, make().layout(inner), rows)
         return rows
 
     def axes(self) -> dict[str, int]:

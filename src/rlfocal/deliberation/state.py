@@ -11,6 +11,7 @@ other letters whatever they are, but the same throughout.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from rlfocal.errors import CheckpointError
 
-__all__ = ["Row", "check_state", "prefixed", "without_prefix"]
+__all__ = ["Row", "check_state", "nested", "prefixed", "without_prefix"]
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "float32": ("float32",),
@@ -88,6 +89,42 @@ def without_prefix(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, ND
     """
     start = f"{name}."
     return {key[len(start) :]: array for key, array in state.items() if key.startswith(start)}
+
+
+_SHARED = "NTCDQ"
+"""Axes that are the same for a whole and its parts."""
+
+
+def nested(
+    name: str,
+    rows: Mapping[str, Row],
+    among: Mapping[str, Row],
+    renamed: Mapping[str, str] | None = None,
+) -> dict[str, Row]:
+    """Rows of a part, as its whole has them; letters that only the part knows stay its own.
+
+    Args:
+        name: of the part, as in `prefixed`.
+        rows: of the part.
+        among: rows that the whole has already.
+        renamed: letters that stand for something else in the whole.
+
+    >>> whole = {"grid": Row("bool", "hN")}
+    >>> nested("vote", {"weight": Row("bool", "hN")}, whole)["vote.weight"].axes
+    'αN'
+    """
+    taken = set(_SHARED).union(*(row.axes for row in among.values()))
+    own = set[str]().union(*(row.axes for row in rows.values()))
+    fresh = (letter for letter in map(chr, count(ord("α"))) if letter not in taken | own)
+    new = {c: next(fresh) for c in sorted(own & taken) if c.isalpha() and c not in _SHARED}
+    table = str.maketrans(new | dict(renamed or {}))
+    return {
+        f"{name}.{key}": row._replace(
+            axes=row.axes.translate(table),
+            high=row.high.translate(table) if isinstance(row.high, str) else row.high,
+        )
+        for key, row in rows.items()
+    }
 
 
 def _check_shape(name: str, array: NDArray[Any], row: Row, known: dict[str, int]) -> None:
