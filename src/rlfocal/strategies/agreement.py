@@ -6,16 +6,17 @@ At threshold 1 the answer is always that of the full weighted vote, bought with 
 
 from __future__ import annotations
 
-import copy
-from typing import ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need
-from rlfocal.deliberation.view import View
-from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
+from rlfocal.deliberation.state import Row
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.records import BoolArray, CandidateKind, ResponseTable
 from rlfocal.strategies.voting import (
     fit_vote_weights,
     rank_members,
@@ -24,12 +25,23 @@ from rlfocal.strategies.voting import (
     vote_probability,
 )
 
-__all__ = ["Agreement"]
+__all__ = ["Agreement", "is_safe"]
 
 Float64Array = NDArray[np.float64]
 
 _EXACT = 1e-9
 """A lead must exceed what is left by this much, so that rounding never decides."""
+
+
+def is_safe(lead: Float64Array, remaining: Float64Array, threshold: Any) -> BoolArray:
+    """Whether the leading candidate need not fear the members left, see `Agreement`.
+
+    Args:
+        lead: float64[B].
+        remaining: float64[B].
+        threshold: one in [0, 1], or an array that broadcasts against the others.
+    """
+    return np.asarray(lead > threshold * remaining + _EXACT)
 
 
 class Agreement(Base):
@@ -53,9 +65,13 @@ class Agreement(Base):
     name = "agreement"
     fits_on_window: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
-    dials: ClassVar[tuple[float, ...]] = (
-        0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0,
-    )  # fmt: skip
+    dial: ClassVar[str] = "threshold"
+    dials = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "order": Row("int64", "N", 0, "N", distinct=True),
+        "weight": Row("float64", "TN"),
+        "adds_up": Row("bool", "T"),
+    }
 
     def __init__(
         self,
@@ -94,33 +110,41 @@ class Agreement(Base):
         """
         if not 0 <= dial <= 1:
             raise ValueError(f"threshold must lie in [0, 1], got {dial}")
-        other = copy.copy(self)
-        other.threshold = dial
-        return other
+        return self._with(threshold=float(dial))
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the next members in order, unless the lead is safe enough."""
+    def decide(self, view: View) -> Decision:
+        """Ask the next members in order, unless the lead is safe enough.
+
+        The answer is by the softmax of the weighted votes of those asked.
+        """
+        votes = self.votes(view)
+        settled = is_safe(*self.margin(view, votes), self.threshold)
         in_order = view.asked[:, self.order_]
         place = np.cumsum(~in_order, axis=1)
-        wanted = np.zeros_like(view.asked)
-        wanted[:, self.order_] = ~in_order & (place <= self.members_per_round)
-        return wanted & ~self._settled(view)[:, None]
+        ask = np.zeros_like(view.asked)
+        ask[:, self.order_] = ~in_order & (place <= self.members_per_round)
+        return Decision(ask & ~settled[:, None], vote_probability(votes, view))
 
-    def _settled(self, view: View) -> BoolArray:
-        """bool[B]: True where the leading candidate need not fear the members left."""
+    def margin(self, view: View, votes: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """How far the leading candidate is ahead, and the most by which that can shrink.
+
+        Args:
+            view: what is known.
+            votes: float64[B, C], as of `votes`.
+
+        Returns:
+            float64[B] each, `lead` and `remaining`.
+        """
         adds_up = self.adds_up_[view.task]
         left = np.where(view.asked, 0.0, np.abs(self.weight_[view.task]))
         remaining = np.where(adds_up, left.sum(axis=1), left.max(axis=1))
-        votes = np.where(view.available, self._votes(view), -np.inf)
+        votes = np.where(view.available, votes, -np.inf)
         # One slot more, at 0: the candidate that nobody has given yet.
         ranked = np.sort(np.column_stack([votes, np.zeros(len(view))]), axis=1)
         first = votes.max(axis=1)
         second = np.where(first > 0, np.where(adds_up, ranked[:, -2], 0.0), np.inf)
-        return np.asarray(first - second > self.threshold * remaining + _EXACT)
+        return first - second, remaining
 
-    def _votes(self, view: View) -> Float64Array:
+    def votes(self, view: View) -> Float64Array:
+        """float64[B, C]: weighted votes of those asked."""
         return tally(view.answer, self.weight_[view.task], view.available.shape[1])
-
-    def fuse(self, view: View) -> FloatArray:
-        """Softmax of the weighted votes of those asked."""
-        return vote_probability(self._votes(view), view)

@@ -13,7 +13,6 @@ held to the third of the queries that it was not trained on, whose logits are av
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -21,8 +20,10 @@ from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray
 
-__all__ = ["CandidateMlp", "candidate_features"]
+__all__ = ["N_FEATURES", "CandidateMlp", "candidate_features"]
 
+N_FEATURES = 3
+"""What is known of a candidate by each member, see `candidate_features`."""
 _N_NETS = 3
 _BATCH = 256
 _PATIENCE = 4
@@ -85,17 +86,13 @@ class _Pairs(NamedTuple):
             yield _Pairs(self.x[low:high], self.right[low:high], self.query[low:high] - start)
 
 
-@dataclass(frozen=True, eq=False)
-class _Net:
+class _Net(NamedTuple):
     """Weights of one network: logit = x · skip + relu(x · w1 + b1) · w2."""
 
     skip: FloatArray
     w1: FloatArray
     b1: FloatArray
     w2: FloatArray
-
-    def parts(self) -> list[FloatArray]:
-        return [self.skip, self.w1, self.b1, self.w2]
 
     def logits(self, x: FloatArray) -> FloatArray:
         hidden = np.maximum(x @ self.w1 + self.b1, 0)
@@ -123,11 +120,17 @@ def _loss(net: _Net, pairs: _Pairs) -> float:
     return float(-np.log(_posteriors(net.logits(pairs.x), pairs)[1]).mean())
 
 
-@dataclass(frozen=True, eq=False)
-class CandidateMlp:
-    """Networks that were held to different queries; their mean logit is the score."""
+class CandidateMlp(NamedTuple):
+    """E networks that were held to different queries; their mean logit is the score."""
 
-    nets: tuple[_Net, ...]
+    skip: FloatArray
+    """float32[E, F], F = 3S."""
+    w1: FloatArray
+    """float32[E, F, H]."""
+    b1: FloatArray
+    """float32[E, H]."""
+    w2: FloatArray
+    """float32[E, H]."""
 
     @classmethod
     def fit(
@@ -173,13 +176,14 @@ class CandidateMlp:
                 _Pairs.of(x[rows], allowed[rows], right[rows]) for rows in (inside, outside)
             )
             nets.append(_train(first, seen, unseen, rng, max_epochs=max_epochs))
-        return cls(tuple(nets))
+        return cls(*(np.stack(weights) for weights in zip(*nets, strict=True)))
 
     def logits(self, support: FloatArray, answered: BoolArray) -> FloatArray:
         """float32[B, C]: the score of each candidate, before the softmax."""
         x = candidate_features(support, answered)
-        total = sum((net.logits(x) for net in self.nets), np.zeros(x.shape[:2], dtype=np.float32))
-        return np.asarray(total / np.float32(len(self.nets)))
+        nets = [_Net(*weights) for weights in zip(*self, strict=True)]
+        total = sum((net.logits(x) for net in nets), np.zeros(x.shape[:2], dtype=np.float32))
+        return np.asarray(total / np.float32(len(nets)))
 
 
 def _start(
@@ -202,10 +206,9 @@ def _train(
     rate, decay = (3e-3, 0.01) if large else (2e-3, 0.1)
     # Small sets get smaller batches: an epoch of two or three steps would learn nothing.
     batch = min(_BATCH, max(16, n_queries // 16))
-    anchor = net.parts()
-    weights = [part.copy() for part in anchor]
-    mean = [np.zeros_like(part) for part in anchor]
-    square = [np.zeros_like(part) for part in anchor]
+    weights = [part.copy() for part in net]
+    mean = [np.zeros_like(part) for part in net]
+    square = [np.zeros_like(part) for part in net]
     best, best_loss, best_epoch, step = net, _loss(net, held), -1, 0
     for epoch in range(max_epochs):
         for pairs in data.shuffled(rng).batches(batch):
@@ -215,7 +218,7 @@ def _train(
                 square[i] = 0.999 * square[i] + 0.001 * slope**2
                 unbiased = mean[i] / (1 - 0.9**step)
                 scale = np.sqrt(square[i] / (1 - 0.999**step)) + 1e-8
-                pull = decay * (weights[i] - anchor[i])
+                pull = decay * (weights[i] - net[i])
                 weights[i] = (weights[i] - rate * (unbiased / scale + pull)).astype(np.float32)
         loss = _loss(_Net(*weights), held)
         if loss < best_loss:

@@ -8,7 +8,6 @@ Paper: Wang et al., Self-Consistency Improves Chain of Thought Reasoning, arXiv:
 
 from __future__ import annotations
 
-import copy
 from typing import ClassVar, Self
 
 import numpy as np
@@ -38,6 +37,7 @@ class SelfConsistency(Base):
 
     name = "self-consistency"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.SAMPLES})
+    dial: ClassVar[str] = "n_samples"
 
     def __init__(self, *, n_samples: int | None = None) -> None:
         if n_samples is not None and n_samples < 1:
@@ -73,9 +73,7 @@ class SelfConsistency(Base):
         """
         if dial < 1:
             raise ValueError(f"n_samples must be at least 1, got {dial}")
-        other = copy.copy(self)
-        other.n_samples = int(dial)
-        return other
+        return self._with(n_samples=int(dial))
 
     def outcome(self, table: ResponseTable) -> Outcome:
         """Take the majority of the first usable samples.

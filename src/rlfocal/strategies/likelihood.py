@@ -22,14 +22,17 @@ from numpy.typing import NDArray
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = [
-    "FLOOR", "PENALTIES", "Choices", "WeightModel", "Weights", "choices_of", "cross_fit",
-    "evidence", "log_odds",
+    "FLOOR", "LEAST", "PENALTIES", "Choices", "WeightModel", "Weights", "choices_of", "cross_fit",
+    "evidence",
 ]  # fmt: skip
 
 Float64Array = NDArray[np.float64]
 
 FLOOR = 0.01
 """Supports well below this say the same as none: about what a frequency can resolve."""
+
+LEAST = 0.02
+"""No accuracy is taken to be nearer to 0 or 1 than this, where weights start from its log-odds."""
 
 PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0), (0.1, 0.3))
 """(per member, per task and member) ridge penalties worth choosing from, the strongest first."""
@@ -44,12 +47,6 @@ def evidence(support: FloatArray, *, graded: bool) -> FloatArray:
         return support
     logged = np.log1p(support / np.float32(FLOOR)) / np.float32(np.log1p(1 / FLOOR))
     return np.concatenate([support, logged], axis=1)
-
-
-def log_odds(accuracy: FloatArray | Float64Array) -> Float64Array:
-    """Of being right, where no accuracy is taken to be nearer to 0 or 1 than 0.02."""
-    chance = np.clip(accuracy.astype(np.float64), 0.02, 0.98)
-    return np.asarray(np.log(chance / (1 - chance)))
 
 
 class Weights(NamedTuple):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import OneRound
+from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
+from rlfocal.numbers import shrunk
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = [
@@ -26,10 +29,8 @@ _POOL_WORTH = 20.0
 
 
 def ask_one(view: View, member: IntArray) -> BoolArray:
-    """bool[B, N]: ask `member` (int64[B]) in the first round, then stop."""
-    n_members = view.asked.shape[1]
-    wanted = member[:, None] == np.arange(n_members)
-    return np.asarray(wanted & (view.n_rounds == 0)[:, None])
+    """bool[B, N]: ask `member` (int64[B]) and nobody else."""
+    return np.asarray(member[:, None] == np.arange(view.asked.shape[1]))
 
 
 def sound_accuracy(table: ResponseTable) -> NDArray[np.float64]:
@@ -49,7 +50,7 @@ def sound_accuracy(table: ResponseTable) -> NDArray[np.float64]:
     total = np.where(known, table.member_score, 0).sum(axis=0, dtype=np.float64)
     count = known.sum(axis=0)
     pool = total.sum() / count.sum() if count.any() else 0.5
-    return np.asarray((total + _POOL_WORTH * pool) / (count + _POOL_WORTH))
+    return np.asarray(shrunk(total, count, towards=pool, worth=_POOL_WORTH))
 
 
 def expected_score(table: ResponseTable) -> FloatArray:
@@ -77,21 +78,23 @@ def task_accuracy(table: ResponseTable, *, pseudo_counts: float = 20.0) -> Float
     total, count = table.sum_by_task(table.member_score)
     whole = table.is_complete
     mean = table.member_score.mean(axis=0) if whole else sound_accuracy(table)
-    return np.asarray((total + pseudo_counts * mean) / (count + pseudo_counts), dtype=np.float32)
+    return np.asarray(shrunk(total, count, towards=mean, worth=pseudo_counts), dtype=np.float32)
 
 
-class BestSingle(Base):
+class BestSingle(OneRound):
     """Always the member that was most accurate on the training queries."""
 
     name = "best-single"
+    fits_on_window: ClassVar[bool] = True
+    fitted: ClassVar[Mapping[str, Row]] = {"member": Row("int64", "", 0, "N")}
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Pick the member; ties go to the cheaper one, then to the first."""
         self.member_ = int(np.lexsort((table.mean_cost, -sound_accuracy(table)))[0])
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask that member, once."""
+    def first(self, view: View) -> BoolArray:
+        """That member."""
         return ask_one(view, np.full(len(view), self.member_))
 
     def fuse(self, view: View) -> FloatArray:
@@ -99,18 +102,19 @@ class BestSingle(Base):
         return np.asarray(view.support[:, self.member_])
 
 
-class BestSinglePerTask(Base):
+class BestSinglePerTask(OneRound):
     """For each task, the member that was most accurate there on the training queries."""
 
     name = "best-single-per-task"
+    fitted: ClassVar[Mapping[str, Row]] = {"member_of_task": Row("int64", "T", 0, "N")}
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Pick one member a task."""
         self.member_of_task_ = task_accuracy(table).argmax(axis=1)
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the task's member, once."""
+    def first(self, view: View) -> BoolArray:
+        """The task's member."""
         return ask_one(view, self.member_of_task_[view.task])
 
     def fuse(self, view: View) -> FloatArray:
@@ -118,21 +122,21 @@ class BestSinglePerTask(Base):
         return np.asarray(view.support.sum(axis=1))
 
 
-class RandomMember(Base):
+class RandomMember(OneRound):
     """A member drawn uniformly for each query: what choosing without knowing anything gives."""
 
     name = "random"
     stochastic: ClassVar[bool] = True
+    fitted: ClassVar[Mapping[str, Row]] = {"key": Row("int64", "", 0)}
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Draw a key; the choice then depends on the query's place in the stream alone."""
         self.key_ = int(rng.integers(2**63))
-        self.n_members_ = table.n_members
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask one member, once."""
-        return ask_one(view, _hash(view.position, self.key_) % self.n_members_)
+    def first(self, view: View) -> BoolArray:
+        """The member drawn."""
+        return ask_one(view, _hash(view.position, self.key_) % view.asked.shape[1])
 
     def fuse(self, view: View) -> FloatArray:
         """Its support is the answer."""

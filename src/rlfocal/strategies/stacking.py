@@ -6,24 +6,30 @@ The logit of a candidate is a weighted sum of its supports, so an option's index
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
+from rlfocal.errors import CheckpointError
+from rlfocal.numbers import log_odds
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
-from rlfocal.strategies.inner import inner_folds
+from rlfocal.records.inner import inner_folds
 from rlfocal.strategies.likelihood import (
+    LEAST,
     PENALTIES,
     WeightModel,
     choices_of,
     cross_fit,
     evidence,
-    log_odds,
 )
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
+from rlfocal.strategies.voting import ask_all
 
 __all__ = ["Stacking"]
 
@@ -32,7 +38,7 @@ _MIN_TUNING_ROWS = 30
 """With fewer training queries the first penalties are kept: too few to judge the others by."""
 
 
-class Stacking(Base):
+class Stacking(OneRound):
     """Asks all members and fuses them by a conditional logit fitted on training queries.
 
     The logit of candidate c is the sum over members n of w[t, n] · support, plus
@@ -57,6 +63,12 @@ class Stacking(Base):
 
     name = "stacking"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "graded": Row("bool", ""),
+        "penalty": Row("float64", "2", 0),
+        "weight": Row("float64", "TGN"),
+        "none_bias": Row("float64", "T"),
+    }
 
     def __init__(
         self,
@@ -71,34 +83,53 @@ class Stacking(Base):
         """Choose the penalties, then fit on everything."""
         self.graded_ = table.has_graded_support
         choices = choices_of(table, graded=self.graded_)
-        self.penalty_ = self.penalties[0]
+        penalty = self.penalties[0]
         if len(self.penalties) > 1 and table.n_queries >= _MIN_TUNING_ROWS:
             fold = inner_folds(table, _N_FOLDS)
             models = [self._model(table.take(fold != k)) for k in range(_N_FOLDS)]
-            self.penalty_ = self.penalties[cross_fit(choices, fold, models, self.penalties)[0]]
+            penalty = self.penalties[cross_fit(choices, fold, models, self.penalties)[0]]
+        self.penalty_ = float(penalty[0]), float(penalty[1])
         model = self._model(table)
         theta = model.fit(choices, *self.penalty_)
-        self.weight_, self.none_bias_, _ = model.weights(theta)
+        weight, self.none_bias_, _ = model.weights(theta)
+        # [T, K] -> [T, G, N]: supports first, then their logarithms where there are any.
+        self.weight_ = weight.reshape(len(weight), -1, table.n_members)
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask everybody, once."""
-        return np.asarray(np.broadcast_to((view.n_rounds == 0)[:, None], view.asked.shape))
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`.
+
+        Raises:
+            CheckpointError: weights for another number of signals a member.
+        """
+        super().restore(state)
+        if self.weight_.shape[1] != 1 + self.graded_:
+            raise CheckpointError(
+                f"the array 'weight' has the shape {list(self.weight_.shape)}; with graded supports "
+                f"{'' if self.graded_ else 'not '}in use its second axis should be of length "
+                f"{1 + self.graded_}"
+            )
+        return self
+
+    def first(self, view: View) -> BoolArray:
+        """Everybody."""
+        return ask_all(view)
 
     def fuse(self, view: View) -> FloatArray:
         """Probability of each candidate; what is missing to 1 is "none of these"."""
         signal = evidence(view.support, graded=self.graded_)
-        logit = np.matmul(self.weight_[view.task][:, None, :], signal)[:, 0]
+        weight = self.weight_[view.task].reshape(len(view), 1, -1)
+        logit = np.matmul(weight, signal)[:, 0]
         logit = np.where(view.available, logit, -np.inf)
         none = np.where(view.is_open, self.none_bias_[view.task], -np.inf)
         top = np.maximum(np.maximum(logit.max(axis=1), none), -1e9)[:, None]
         power = np.exp(logit - top)
         total = power.sum(axis=1) + np.exp(none - top[:, 0])
-        heard = view.answered.any(axis=1, keepdims=True)
-        chance = power / np.where(heard, total[:, None], 1)
-        return np.asarray(np.where(heard, chance, 0), dtype=np.float32)
+        voted = view.answered.any(axis=1, keepdims=True)
+        chance = power / np.where(voted, total[:, None], 1)
+        return np.asarray(np.where(voted, chance, 0), dtype=np.float32)
 
     def _model(self, table: ResponseTable) -> WeightModel:
-        member = log_odds(sound_accuracy(table))
-        task = log_odds(task_accuracy(table))
+        member = log_odds(sound_accuracy(table), least=LEAST)
+        task = log_odds(task_accuracy(table), least=LEAST)
         return WeightModel.from_log_odds(member, task, graded=self.graded_)

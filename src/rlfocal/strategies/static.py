@@ -6,15 +6,15 @@ comes from leaving members out. Candidates for the subset are compared by plural
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Labelled, View
 from rlfocal.diversity.subsets import best_subsets
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
@@ -36,8 +36,8 @@ _BEAM = 4
 
 
 def ask_only(view: View, mask: BoolArray) -> BoolArray:
-    """bool[B, N]: ask the members of `mask` (bool[N]) in the first round, then stop."""
-    return np.asarray(mask[None, :] & (view.n_rounds == 0)[:, None])
+    """bool[B, N]: ask the members of `mask` (bool[N])."""
+    return np.broadcast_to(mask, view.asked.shape)
 
 
 class VoteAccuracy:
@@ -186,7 +186,7 @@ def _swap(objective: Objective, subset: SizedSubset) -> SizedSubset:
     return SizedSubset(swapped[best], float(accuracy[best]))
 
 
-class StaticSubset(Base):
+class StaticSubset(OneRound):
     """Always the same members, and their plain vote; ties as in `Plurality`.
 
     All subsets are tried where that takes seconds (pools of about 12 members and 10,000 queries, or
@@ -199,6 +199,12 @@ class StaticSubset(Base):
 
     name = "static-subset"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    dial: ClassVar[str] = "max_size"
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "order": Row("int64", "N", 0, "N", distinct=True),
+        "masks": Row("bool", "KN"),
+        "accuracies": Row("float64", "K", 0, 1),
+    }
 
     def __init__(self, *, max_size: int | None = None) -> None:
         if max_size is not None and max_size < 1:
@@ -210,10 +216,12 @@ class StaticSubset(Base):
         self.order_ = rank_members(table)
         objective = VoteAccuracy(table, self.order_, pseudo_counts=_MEAN_WORTH)
         exact = is_enumerable(table.n_members, objective.n_answers)
-        self.subsets_: list[SizedSubset] = []
+        kept: list[SizedSubset] = []
         for subset in _best_of_each_size(objective, table.n_members, exact=exact):
-            if not self.subsets_ or subset.accuracy > self.subsets_[-1].accuracy + 1e-12:
-                self.subsets_.append(subset)
+            if not kept or subset.accuracy > kept[-1].accuracy + 1e-12:
+                kept.append(subset)
+        self.masks_ = np.stack([subset.mask for subset in kept])
+        self.accuracies_ = np.array([subset.accuracy for subset in kept])
         return self
 
     @property
@@ -229,18 +237,16 @@ class StaticSubset(Base):
         """
         if dial < 1:
             raise ValueError(f"max_size must be at least 1, got {dial}")
-        other = copy.copy(self)
-        other.max_size = int(dial)
-        return other
+        return self._with(max_size=int(dial))
 
     @property
     def mask_(self) -> BoolArray:
         """bool[N]: the members asked."""
         limit = np.inf if self.max_size is None else self.max_size
-        return next(s.mask for s in reversed(self.subsets_) if s.mask.sum() <= limit)
+        return self.masks_[np.flatnonzero(self.masks_.sum(axis=1) <= limit)[-1]]
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the subset, once."""
+    def first(self, view: View) -> BoolArray:
+        """The subset."""
         return ask_only(view, self.mask_)
 
     def fuse(self, view: View) -> FloatArray:

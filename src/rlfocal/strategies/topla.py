@@ -16,17 +16,21 @@ Departures:
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
 from rlfocal.diversity.focal import FailureCounts
 from rlfocal.diversity.subsets import best_subsets, weighted_sum
+from rlfocal.errors import CheckpointError
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
-from rlfocal.strategies.candidate_mlp import CandidateMlp
+from rlfocal.strategies.candidate_mlp import N_FEATURES, CandidateMlp
 from rlfocal.strategies.static import VoteAccuracy, ask_only, is_enumerable
 from rlfocal.strategies.voting import (
     fit_vote_weights,
@@ -38,7 +42,7 @@ from rlfocal.strategies.voting import (
 __all__ = ["Topla"]
 
 
-class Topla(Base):
+class Topla(OneRound):
     """Static subset by focal score, then weighted fusion.
 
     The focal score is focal_weight · focal diversity + (1 - focal_weight) · plurality accuracy,
@@ -56,6 +60,13 @@ class Topla(Base):
     name = "topla"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
     stochastic: ClassVar[bool] = True
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "mask": Row("bool", "N"),
+        "skip": Row("float32", "EF"),
+        "w1": Row("float32", "EFH"),
+        "b1": Row("float32", "EH"),
+        "w2": Row("float32", "EH"),
+    }
 
     def __init__(self, *, focal_weight: float = 0.5, n_hidden: int = 16) -> None:
         if not 0 <= focal_weight <= 1:
@@ -73,7 +84,7 @@ class Topla(Base):
         answered = table.answered[:, inside]
         support = table.support[:, inside] * answered[:, :, None]
         allowed = np.where(table.is_open[:, None], support.any(axis=1), table.exists)
-        self.scorer_ = CandidateMlp.fit(
+        self.skip_, self.w1_, self.b1_, self.w2_ = CandidateMlp.fit(
             support,
             answered,
             table.candidate_score >= 0.5,
@@ -99,12 +110,31 @@ class Topla(Base):
         )
         return ranking.mask
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the subset, once."""
+    def axes(self) -> dict[str, int]:
+        """The width of the hidden layer."""
+        return {"H": self.n_hidden}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`.
+
+        Raises:
+            CheckpointError: a network that looks at another number of members than were chosen.
+        """
+        super().restore(state)
+        if self.skip_.shape[1] != N_FEATURES * self.mask_.sum():
+            raise CheckpointError(
+                f"the array 'mask' chooses {self.mask_.sum()} members, and 'skip' is for "
+                f"{self.skip_.shape[1]} features; it should be {N_FEATURES} a member"
+            )
+        return self
+
+    def first(self, view: View) -> BoolArray:
+        """The subset."""
         return ask_only(view, self.mask_)
 
     def fuse(self, view: View) -> FloatArray:
         """Softmax of the network's scores."""
         inside = np.flatnonzero(self.mask_)
-        logit = self.scorer_.logits(view.support[:, inside], view.answered[:, inside])
+        scorer = CandidateMlp(self.skip_, self.w1_, self.b1_, self.w2_)
+        logit = scorer.logits(view.support[:, inside], view.answered[:, inside])
         return vote_probability(logit.astype(np.float64), view)

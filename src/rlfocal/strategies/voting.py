@@ -12,14 +12,17 @@ queries, and with it a scale that undoes the overconfidence which correlated err
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
+from rlfocal.numbers import log_odds, shrunk, softmax
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
@@ -30,9 +33,10 @@ __all__ = [
     "WeightedVote",
     "WeightedVotePerTask",
     "ask_all",
+    "chance_log_odds",
     "fit_vote_scale",
     "fit_vote_weights",
-    "log_odds",
+    "plurality_share",
     "rank_members",
     "tally",
     "vote_accuracy",
@@ -45,14 +49,16 @@ _N_OPTIONS = np.array([2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 6, 8, 12, 16, 24, 32])
 """Grid of K; finest where the weights of weak members change sign."""
 _SCALES = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2])
 """Grid of the factor on all weights; it changes confidence and no answer."""
+_LEAST = 0.005
+"""No member is taken to be nearer to certain than this, either way."""
+_ORDER = Row("int64", "N", 0, "N", distinct=True)
 _TIE_SHARE = 1e-3
 """Part of one vote that settles ties; below one vote in every pool."""
 
 
 def ask_all(view: View) -> BoolArray:
-    """bool[B, N]: ask everybody in the first round, then stop."""
-    first = np.broadcast_to((view.n_rounds == 0)[:, None], view.asked.shape)
-    return np.array(first)
+    """bool[B, N]: ask everybody."""
+    return np.ones_like(view.asked)
 
 
 def rank_members(table: ResponseTable) -> IntArray:
@@ -101,15 +107,7 @@ def vote_probability(logit: Float64Array, view: View) -> FloatArray:
         option then would be a guess, not a vote.
     """
     voted = view.answered.any(axis=1, keepdims=True)
-    return _softmax(logit, view.available & voted).astype(np.float32)
-
-
-def _softmax(logit: Float64Array, allowed: BoolArray) -> Float64Array:
-    """Softmax over the last axis within `allowed`; a row that allows nothing is all zero."""
-    masked = np.where(allowed, logit, -np.inf)
-    top = masked.max(axis=1, keepdims=True)
-    power = np.exp(masked - np.where(np.isfinite(top), top, 0))
-    return np.asarray(power / np.maximum(power.sum(axis=1, keepdims=True), 1e-300))
+    return softmax(logit, view.available & voted).astype(np.float32)
 
 
 def vote_accuracy(table: ResponseTable) -> Float64Array:
@@ -119,7 +117,7 @@ def vote_accuracy(table: ResponseTable) -> Float64Array:
     right and one wrong answer are added, so that nobody's log-odds are infinite.
     """
     right = table.member_score.sum(axis=0, dtype=np.float64)
-    return np.asarray((right + 1) / (table.answered.sum(axis=0) + 2))
+    return np.asarray(shrunk(right, table.answered.sum(axis=0), towards=0.5, worth=2.0))
 
 
 class VoteScale(NamedTuple):
@@ -136,7 +134,7 @@ class VoteScale(NamedTuple):
         >>> VoteScale(np.log(4 - 1), 1.0).weights(np.array([0.25, 0.5])).round(3).tolist()
         [0.0, 1.099]
         """
-        return np.asarray(self.scale * (log_odds(chance) + self.offset))
+        return np.asarray(self.scale * (chance_log_odds(chance) + self.offset))
 
 
 def fit_vote_weights(table: ResponseTable, accuracy: NDArray[np.floating]) -> Float64Array:
@@ -168,7 +166,7 @@ def fit_vote_scale(
         scale has the largest likelihood.
     """
     answer = table.answer if asked is None else np.where(asked, table.answer, np.int16(-1))
-    backing = tally(answer, log_odds(chance), table.n_candidates)
+    backing = tally(answer, chance_log_odds(chance), table.n_candidates)
     votes = tally(answer, np.ones(table.n_members), table.n_candidates)
     given = votes > 0
     allowed = np.array(np.where(table.is_open[:, None], given, table.exists), dtype=bool)
@@ -186,10 +184,9 @@ def fit_vote_scale(
     return VoteScale(float(tied[best]), fits[best][0])
 
 
-def log_odds(chance: NDArray[np.floating]) -> Float64Array:
+def chance_log_odds(chance: NDArray[np.floating]) -> Float64Array:
     """float64 of the same shape: log(p / (1-p)), of chances kept within [0.005, 0.995]."""
-    clipped = np.clip(np.asarray(chance, dtype=np.float64), 0.005, 0.995)
-    return np.asarray(np.log(clipped / (1 - clipped)))
+    return log_odds(chance, least=_LEAST)
 
 
 def _fit_scale(logit: Float64Array, allowed: BoolArray, right: Float64Array) -> tuple[float, float]:
@@ -203,25 +200,26 @@ def _fit_scale(logit: Float64Array, allowed: BoolArray, right: Float64Array) -> 
     logit, allowed, right = logit[use], allowed[use], right[use]
     likelihoods = []
     for scale in _SCALES:
-        chance = (_softmax(scale * logit, allowed) * right).sum(axis=1)
+        chance = (softmax(scale * logit, allowed) * right).sum(axis=1)
         likelihoods.append(float(np.log(np.maximum(chance, 1e-12)).mean()))
     best = int(np.argmax(likelihoods))
     return float(_SCALES[best]), likelihoods[best]
 
 
-class Plurality(Base):
+class Plurality(OneRound):
     """One member, one vote; ties go to the candidate backed by the best member in training."""
 
     name = "plurality"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    fitted: ClassVar[Mapping[str, Row]] = {"order": _ORDER}
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Rank the members, for ties."""
         self.order_ = rank_members(table)
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask everybody, once."""
+    def first(self, view: View) -> BoolArray:
+        """Everybody."""
         return ask_all(view)
 
     def fuse(self, view: View) -> FloatArray:
@@ -250,19 +248,21 @@ def plurality_share(view: View, order: IntArray) -> FloatArray:
     return np.asarray(share, dtype=np.float32)
 
 
-class WeightedVote(Base):
+class WeightedVote(OneRound):
     """Votes weighted by the log-odds of each member's accuracy."""
 
     name = "weighted-vote"
+    fits_on_window: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    fitted: ClassVar[Mapping[str, Row]] = {"weight": Row("float64", "TN")}
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Measure accuracies and fit K and the scale."""
         self.weight_ = fit_vote_weights(table, vote_accuracy(table))
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask everybody, once."""
+    def first(self, view: View) -> BoolArray:
+        """Everybody."""
         return ask_all(view)
 
     def fuse(self, view: View) -> FloatArray:
@@ -279,6 +279,7 @@ class WeightedVotePerTask(WeightedVote):
     """
 
     name = "weighted-vote-per-task"
+    fits_on_window: ClassVar[bool] = False
 
     def __init__(self, *, pseudo_counts: float = 20.0) -> None:
         self.pseudo_counts = pseudo_counts
@@ -290,7 +291,7 @@ class WeightedVotePerTask(WeightedVote):
         return self
 
 
-class MeanProbability(Base):
+class MeanProbability(OneRound):
     """The mean of the members' supports."""
 
     name = "mean-probability"
@@ -300,8 +301,8 @@ class MeanProbability(Base):
         """Nothing to learn: supports come calibrated."""
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask everybody, once."""
+    def first(self, view: View) -> BoolArray:
+        """Everybody."""
         return ask_all(view)
 
     def fuse(self, view: View) -> FloatArray:

@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.numbers import log_odds
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.rl.fusion.hints import Hints
-from rlfocal.strategies.likelihood import PENALTIES, WeightModel, choices_of, cross_fit, log_odds
+from rlfocal.strategies.likelihood import LEAST, PENALTIES, WeightModel, choices_of, cross_fit
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
 __all__ = ["FusionStart", "Lesson", "draw_lessons", "fit_start", "random_subsets"]
@@ -98,8 +99,8 @@ def fit_start(
 
     def model(rows: ResponseTable) -> WeightModel:
         """Log-odds of accuracy, the unknown task last."""
-        member = log_odds(sound_accuracy(rows))
-        task = np.vstack([log_odds(task_accuracy(rows)), member])
+        member = log_odds(sound_accuracy(rows), least=LEAST)
+        task = np.vstack([log_odds(task_accuracy(rows), least=LEAST), member])
         return WeightModel.from_log_odds(member, task, graded=graded, company=True, hinted=hinted)
 
     models = [model(table.take(fold != k)) for k in range(n_folds)]
