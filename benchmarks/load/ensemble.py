@@ -46,19 +46,20 @@ def simulated(accuracy: Sequence[float], n_queries: int, *, seed: int) -> Datase
     return simulate(PoolModel(accuracy=[list(accuracy)]), n_queries, rng=rng, name="mock")
 
 
-def train(folder: Path, data: Dataset, *, preset: str = "rl-focal", seed: int) -> Path:
+def train(folder: Path, data: Dataset, *, strategy: str = "rl-focal", seed: int) -> Path:
     """A checkpoint, trained as users train one.
 
     Args:
         folder: where data and checkpoint go.
         data: recorded answers.
-        preset: of `rlfocal train`.
+        strategy: its name.
         seed: of training.
     """
     write_dataset(data, folder / "data", format="parquet")
     checkpoint = folder / "checkpoint"
-    command = [PROGRAM, "train", str(folder / "data"), "-o", str(checkpoint), "--preset", preset]
-    done = subprocess.run([*command, "--seed", str(seed)], capture_output=True, text=True)
+    command = [PROGRAM, "train", str(folder / "data"), "-o", str(checkpoint)]
+    command += ["--strategy", strategy, "--seed", str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"rlfocal train failed:\n{done.stderr[-2000:]}")
     return checkpoint
