@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from rlfocal.bench import BenchResult, EvalProtocol, resolve, run_bench
 from rlfocal.bench.statistics import bootstrap_means, wilson
+from rlfocal.checkpoint import load_checkpoint
 from rlfocal.deliberation.replay import replay
 from rlfocal.errors import RecordError
 from rlfocal.features import HashingEncoder
@@ -29,7 +30,6 @@ from rlfocal.records import Dataset, ResponseTable, build_table
 from rlfocal.records.built_in import BUILT_IN
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.missing import complete_part, missing_of
-from rlfocal.rl.checkpoint import load_checkpoint
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.session import train_rl_focal
 

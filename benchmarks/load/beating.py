@@ -19,13 +19,13 @@ from pathlib import Path
 
 import uvicorn
 
+from rlfocal.checkpoint import load_checkpoint
 from rlfocal.gateway.app import build_app
 from rlfocal.gateway.door.server import OPTIONS, OwnProcess
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.settings import read_settings
 from rlfocal.gateway.store.store import open_store
 from rlfocal.pool.settings import read_pool
-from rlfocal.rl.checkpoint import load_checkpoint
 
 BEAT_S = 0.002
 
