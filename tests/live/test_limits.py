@@ -54,7 +54,7 @@ def test_no_call_is_made_that_could_pass_the_dollars(
     assert most > 0
     # Each was affordable when it was asked, at the most that it could have cost beside what the
     # ones before it did cost.
-    assert answer.trace.usd + answer.trace.unsettled_usd <= max_usd
+    assert answer.trace.usd + answer.trace.uncertain_cost_usd <= max_usd
     assert len(answer.trace.rounds[0].asked) < 4 or most <= max_usd
 
 
@@ -144,5 +144,5 @@ def test_no_rival_acts_where_a_member_has_failed(learned: Checkpoint, live: Live
     whole = live(learned, act, says=agreeing)
     broken = live(learned, act, says=agreeing, faults=[Fault("500")])
     assert broken.answer == whole.answer == "7"
-    assert (whole.trace.acting, broken.trace.acting) == ("plurality", "learned")
+    assert (whole.trace.policy, broken.trace.policy) == ("plurality", "learned")
     assert broken.trace.why == "plurality would act, but a member has failed"

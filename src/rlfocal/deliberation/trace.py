@@ -9,8 +9,8 @@ Axes: N members, C candidate slots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +26,10 @@ _N_SHOWN = 4
 """Candidates named in a round."""
 _ALWAYS = ("answer", "support")
 """Fields of a call that are written even where they are not known."""
-_FORMER = {"shut": "circuit_open", "waited_s": "members_s"}
+_FORMER = {
+    "shut": "circuit_open", "waited_s": "members_s", "acting": "policy",
+    "unsettled_usd": "uncertain_cost_usd",
+}  # fmt: skip
 """Names in traces that an earlier version wrote → today's."""
 
 
@@ -51,7 +54,7 @@ class CallRecord:
     """The kind of failure; None for a reply."""
     detail: str | None = None
     """The failure in words."""
-    unsettled_usd: float | None = None
+    uncertain_cost_usd: float | None = None
     """What its replies may cost beyond `cost_usd`, at most: its server has not counted."""
 
     def as_json(self) -> dict[str, Any]:
@@ -61,7 +64,7 @@ class CallRecord:
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Self:
         """Undo `as_json`; fields that this version does not know are passed over."""
-        return cls(**{name: found[name] for name in _CALL_FIELDS if name in found})
+        return cls(**_known(found, _CALL_FIELDS))
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Trace:
     strategy: str = ""
     price: float | None = None
     """Lambda; None for a strategy without one."""
-    acting: str | None = None
+    policy: str | None = None
     """Who decides at this price, where the strategy may leave that to another one."""
     why: str | None = None
     members: tuple[str, ...] = ()
@@ -115,7 +118,7 @@ class Trace:
     """By whom the replies were made into one, where that was asked for."""
     circuit_open: list[str] = field(default_factory=list)
     """Members that were not asked because they kept failing just before, or take no images."""
-    unsettled_usd: float = 0.0
+    uncertain_cost_usd: float = 0.0
     """What failed and abandoned calls may cost, at most, nobody knows whether a bill comes; and
     replies whose server has not counted."""
     paid_usd: float = 0.0
@@ -140,9 +143,15 @@ class Trace:
         asked = {call.member for part in self.rounds for call in part.asked}
         return [member for member in self.members if member not in asked]
 
-    def settle(self, paid_usd: float, unsettled_usd: float) -> None:
+    def settle(self, paid_usd: float, uncertain_cost_usd: float) -> None:
         """Take over what the calls came to; what is under way counts as its most."""
-        self.paid_usd, self.unsettled_usd = paid_usd, unsettled_usd
+        self.paid_usd, self.uncertain_cost_usd = paid_usd, uncertain_cost_usd
+
+    def with_calls(self, change: Callable[[CallRecord], CallRecord]) -> Self:
+        """A copy of which every call is changed, the synthesis among them."""
+        rounds = [replace(part, asked=tuple(map(change, part.asked))) for part in self.rounds]
+        made = None if self.synthesis is None else change(self.synthesis)
+        return replace(self, rounds=rounds, synthesis=made)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values; what is not known is left out of calls."""
@@ -159,14 +168,19 @@ class Trace:
 
         What this version does not know is passed over, and what is missing is as in a new trace.
         """
-        known = {_FORMER.get(name, name): value for name, value in found.items()}
-        known = {name: known[name] for name in _TRACE_FIELDS if name in known}
+        known = _known(found, _TRACE_FIELDS)
         known["members"] = tuple(known.get("members", ()))
         known["rounds"] = [Round.of_json(part) for part in known.get("rounds", ())]
         known["circuit_open"] = list(known.get("circuit_open", ()))
         if known.get("synthesis") is not None:
             known["synthesis"] = CallRecord.of_json(known["synthesis"])
         return cls(**known)
+
+
+def _known(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Fields by today's names, as far as there are any."""
+    today = {_FORMER.get(name, name): value for name, value in found.items()}
+    return {name: today[name] for name in names if name in today}
 
 
 _CALL_FIELDS = tuple(f.name for f in fields(CallRecord))
@@ -192,7 +206,7 @@ class Deliberation:
         self.trace = Trace(
             strategy=strategy.name,
             price=strategy.price,
-            acting=None if acting is None else acting.name,
+            policy=None if acting is None else acting.name,
             why=None if acting is None else acting.why,
             members=tuple(members),
             cost_unit=cost_unit,
@@ -211,7 +225,7 @@ class Deliberation:
             return
         self.strategy = self.strategy.alone()
         now = self.strategy.acting
-        self.trace.acting = None if now is None else now.name
+        self.trace.policy = None if now is None else now.name
         self.trace.why = f"{acting.name} would act, but a member has failed"
 
     def first(self, view: View) -> BoolArray:
@@ -220,7 +234,7 @@ class Deliberation:
         Args:
             view: of this one query, on which nothing has been said yet.
         """
-        return decided(self.strategy, view).ask[0]
+        return np.asarray(decided(self.strategy, view).ask[0])
 
     def record_round(
         self, view: View, calls: Sequence[CallRecord], candidates: Sequence[str]
@@ -247,4 +261,4 @@ class Deliberation:
         if not found.ask.any():
             everybody = bool(view.asked.all())
             self.trace.stopped = "everybody was asked" if everybody else "it has enough"
-        return found.ask[0]
+        return np.asarray(found.ask[0])

@@ -353,7 +353,7 @@ class Answering:
             text=slot.text,
             latency_s=slot.latency_s,
             cost_usd=slot.cost_usd,
-            unsettled_usd=slot.unsettled_usd or None,
+            uncertain_cost_usd=slot.unsettled_usd or None,
             n_prompt_tokens=slot.n_prompt_tokens,
             n_completion_tokens=slot.n_completion_tokens,
         )

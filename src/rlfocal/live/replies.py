@@ -173,7 +173,7 @@ class Replies:
             text=replies[read.typical].text,
             latency_s=max(reply.latency_s for reply in replies),
             cost_usd=known([reply.cost_usd for reply in replies]),
-            unsettled_usd=sum([reply.unsettled_usd for reply in replies]) or None,
+            uncertain_cost_usd=sum([reply.unsettled_usd for reply in replies]) or None,
             n_prompt_tokens=total([reply.n_prompt_tokens for reply in replies]),
             n_completion_tokens=total([reply.n_completion_tokens for reply in replies]),
         )
