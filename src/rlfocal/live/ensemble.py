@@ -209,9 +209,7 @@ class Ensemble:
         return self.led_by(at_price(self.strategy, price))
 
     def led_by(self, strategy: Base) -> Ensemble:
-        """The same members, asked as another strategy wants: the checkpoint's own, say, after
-        `follow`.
-        """
+        """The same members, asked as another strategy wants: as the own one after `follow`, say."""
         other = copy.copy(self)
         other.strategy = strategy
         return other
