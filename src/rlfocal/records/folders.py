@@ -40,7 +40,7 @@ _OURS = {INFO_FILE} | {f"{t}.{f}" for t in ("queries", "responses") for f in FOR
 _log = logging.getLogger(__name__)
 
 
-def read_dataset(path: Path, *, with_text: bool = False) -> Dataset:
+def read_dataset(path: str | Path, *, with_text: bool = False) -> Dataset:
     """Read a data set from its folder.
 
     Args:

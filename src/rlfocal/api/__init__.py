@@ -1,0 +1,11 @@
+"""rlfocal in Python: what the verbs of the command line do, as functions and objects.
+
+`benchmark` compares strategies on recorded answers, `train` makes one into a checkpoint, `load`
+reads one, and an `Ensemble` asks live members as it has learned to. Nothing is decided here that
+the rooms below do not decide; every name is reached as `rlfocal.NAME`.
+"""
+
+from rlfocal.api.ensemble import Ensemble, Pool
+from rlfocal.api.verbs import benchmark, load, read_table, train
+
+__all__ = ["Ensemble", "Pool", "benchmark", "load", "read_table", "train"]

@@ -1,0 +1,247 @@
+"""Live members, asked as a checkpoint has learned to; from plain code or from asynchronous code.
+
+The two ways are `ask` and `aask`, named as other libraries name such pairs. Knows of event loops
+and of opening members; how a query is answered is `rlfocal.live`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Self, TypedDict, TypeVar, Unpack
+
+from rlfocal.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.live import Answer, Limits, Listener, LiveQuery, members_for
+from rlfocal.live import Ensemble as LiveEnsemble
+from rlfocal.pool.building import LivePool
+from rlfocal.pool.settings import PoolSettings, read_pool
+from rlfocal.pool.types import Message
+
+__all__ = ["Asking", "Ensemble", "Pool"]
+
+_T = TypeVar("_T")
+
+
+class Pool:
+    """The members that there are, how each is asked and what it costs: a `pool.toml`.
+
+    Args:
+        source: path of the file, or what was read of one.
+
+    Raises:
+        ConfigError: the file cannot be read, or something in it is wrong.
+    """
+
+    def __init__(self, source: str | Path | PoolSettings) -> None:
+        self.settings = source if isinstance(source, PoolSettings) else read_pool(Path(source))
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(member.name for member in self.settings.members)
+
+    def __repr__(self) -> str:
+        return f"Pool({', '.join(self.members)})"
+
+
+class Asking(TypedDict, total=False):
+    """What can be said beside the question, see `Ensemble.aask`."""
+
+    task: str
+    system: str
+    history: Sequence[Message]
+    deadline_s: float
+    limits: Limits
+    listener: Listener | None
+    synthesiser: str | None
+
+
+class Ensemble:
+    """A trained strategy with the live members that it may ask.
+
+    Outside of a `with` block each question opens the members and closes them again; inside of one
+    they stay open:
+
+        with rlfocal.Ensemble("my-ensemble", "pool.toml") as ensemble:
+            print(ensemble.ask("Which is a fish?", choices=["a trout", "a wren"]).answer)
+
+        async with rlfocal.Ensemble("my-ensemble", "pool.toml") as ensemble:
+            answers = await asyncio.gather(*map(ensemble.aask, prompts))
+
+    Args:
+        checkpoint: what was trained, or its folder.
+        pool: the members, or the path of their pool file.
+        price: of a call, as a share of what a right answer is worth; None for the checkpoint's own.
+        answers: kind of answer that open questions have ("number", "text", ...; "open" for free
+            words); None for that of the training data.
+
+    Raises:
+        ConfigError: the pool lacks a member of the checkpoint, the strategy knows no such price, or
+            the kind of answer is unknown.
+        CheckpointError: the checkpoint cannot be read.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint | str | Path,
+        pool: Pool | str | Path,
+        *,
+        price: float | None = None,
+        answers: str | None = None,
+    ) -> None:
+        if not isinstance(checkpoint, Checkpoint):
+            checkpoint = load_checkpoint(Path(checkpoint))
+        self.checkpoint = checkpoint
+        self.pool = pool if isinstance(pool, Pool) else Pool(pool)
+        self._price, self._answers = price, answers
+        self._opened: LiveEnsemble | None = None
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._stack = AsyncExitStack()
+        self._thread: _LoopThread | None = None
+        self._with_members()  # whatever does not fit together shows now
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Names of those that may be asked."""
+        return tuple(self.checkpoint.description.members)
+
+    async def aask(
+        self,
+        prompt: str,
+        choices: Sequence[str] = (),
+        *,
+        task: str = "",
+        system: str = "",
+        history: Sequence[Message] = (),
+        deadline_s: float = 600.0,
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        listener: Listener | None = None,
+        synthesiser: str | None = None,
+    ) -> Answer:
+        """Answer a question.
+
+        Args:
+            prompt: the question.
+            choices: 2 or more options; empty for an open question.
+            task: as the training data call it.
+            system: what every member is told first.
+            history: earlier turns of the conversation.
+            deadline_s: for all rounds together; at its end the best answer so far is given.
+            limits: of money and patience.
+            listener: is called as rounds end and as the text of the answer comes.
+            synthesiser: name of a member that makes one reply out of several to an open question.
+
+        Raises:
+            NobodyAnswered: every member failed, or no reply held an answer.
+            ConfigError: the question cannot be asked so, or a key is missing.
+        """
+        query = LiveQuery(prompt, tuple(choices), task=task, system=system, history=tuple(history))
+        async with self._ready() as live:
+            return await live.answer(
+                query,
+                deadline_s=deadline_s,
+                limits=limits,
+                listener=listener,
+                synthesiser=synthesiser,
+            )
+
+    def ask(self, prompt: str, choices: Sequence[str] = (), **more: Unpack[Asking]) -> Answer:
+        """As `aask`, for code that is not asynchronous; a running event loop does not matter."""
+        if self._thread is not None:
+            return self._thread.run(self.aask(prompt, choices, **more))
+        if self._opened is not None:
+            raise RuntimeError("inside `async with` use: await ensemble.aask(...)")
+        with _LoopThread() as thread:
+            return thread.run(self.aask(prompt, choices, **more))
+
+    def _with_members(self) -> tuple[LivePool, LiveEnsemble]:
+        settings = self.pool.settings
+        pool = LivePool(settings, members_for(self.checkpoint, settings), on_demand=True)
+        live = LiveEnsemble(self.checkpoint, pool.members, price=self._price, answers=self._answers)
+        return pool, live
+
+    @asynccontextmanager
+    async def _ready(self) -> AsyncIterator[LiveEnsemble]:
+        """Open members: those of the block, or others for one question."""
+        if self._opened is None:
+            async with self._open() as live:
+                yield live
+        elif asyncio.get_running_loop() is self._home:
+            yield self._opened
+        else:
+            raise RuntimeError(
+                "this ensemble was opened elsewhere: inside `with` use ask, inside `async with` "
+                "use aask in the same event loop"
+            )
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[LiveEnsemble]:
+        pool, live = self._with_members()
+        async with pool:
+            yield live
+
+    async def __aenter__(self) -> Self:
+        if self._opened is not None:
+            raise RuntimeError("this ensemble is open already; make another one")
+        self._opened = await self._stack.enter_async_context(self._open())
+        self._home = asyncio.get_running_loop()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._opened = None
+        await self._stack.aclose()
+
+    def __enter__(self) -> Self:
+        thread = _LoopThread()
+        thread.__enter__()
+        try:
+            thread.run(self.__aenter__())
+        except BaseException:
+            thread.__exit__()
+            raise
+        self._thread = thread
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        thread, self._thread = self._thread, None
+        assert thread is not None
+        with thread:
+            thread.run(self.__aexit__())
+
+
+class _LoopThread:
+    """An event loop in a thread of its own: asking must work where a loop runs, in a notebook."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def __enter__(self) -> Self:
+        ready = threading.Event()
+
+        async def stay() -> None:
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            ready.set()
+            await self._stop.wait()
+
+        self._thread = threading.Thread(target=lambda: asyncio.run(stay()), daemon=True)
+        self._thread.start()
+        ready.wait()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Wait for it; an interruption here cancels it there."""
+        assert self._loop is not None
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise

@@ -1,0 +1,174 @@
+"""Recorded answers in, a comparison or a trained strategy out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rlfocal.bench import BenchResult, EvalProtocol, run_bench
+from rlfocal.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.checkpoint.training import train as train_to_disk
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import Spec
+from rlfocal.errors import ConfigError
+from rlfocal.executor import Executor
+from rlfocal.features import Encoder, HashingEncoder
+from rlfocal.records import Dataset, ResponseTable, build_table
+from rlfocal.records.built_in import BUILT_IN
+from rlfocal.records.folders import read_dataset
+from rlfocal.records.missing import complete_part
+
+__all__ = ["Data", "benchmark", "load", "read_table", "train"]
+
+Data = str | Path | Dataset | ResponseTable
+"""A folder of recorded answers, the name of a built-in data set ("localpool" or "demo"), or what
+was made of either."""
+
+
+def read_table(
+    data: Data,
+    *,
+    pool: str | None = None,
+    members: Sequence[str] | None = None,
+    cost: str | None = None,
+    complete: bool = False,
+    encoder: Encoder | None = None,
+) -> ResponseTable:
+    """Make a table of recorded answers, with encoded query texts.
+
+    Args:
+        data: recorded answers; of a table only `cost` and `complete` can be chosen any more.
+        pool: use the members of this named pool; None for all.
+        members: use these members; None for all.
+        cost: what asking costs: "usd", "call" or "second"; None for dollars where they are known,
+            else calls.
+        complete: use only queries that every chosen member answered.
+        encoder: of query texts; None for hashed words.
+
+    Raises:
+        ConfigError: an unknown pool or member; or members are chosen of a table.
+        RecordError: the data cannot be read or used.
+
+    >>> read_table("demo").n_members
+    8
+    """
+    if isinstance(data, ResponseTable):
+        if pool is not None or members is not None or encoder is not None:
+            raise ConfigError(
+                "the members and the encoder of a ResponseTable are chosen when it is built; give "
+                "the folder or the Dataset with pool=, members= or encoder="
+            )
+        table = data
+    else:
+        dataset = data if isinstance(data, Dataset) else _read(data)
+        table = build_table(
+            dataset,
+            members=dataset.select_members(pool, members),
+            encode=HashingEncoder() if encoder is None else encoder,
+        )
+        if pool is not None:
+            table = replace(table, name=f"{table.name}, {pool}")
+    if cost is not None:
+        table = table.priced_in(cost)
+    return complete_part(table) if complete else table
+
+
+def _read(data: str | Path) -> Dataset:
+    return BUILT_IN[data]() if isinstance(data, str) and data in BUILT_IN else read_dataset(data)
+
+
+def benchmark(
+    data: Data,
+    strategies: str | Base | Iterable[str | Base] = "baselines",
+    *,
+    folds: int = 5,
+    seeds: int = 1,
+    protocol: EvalProtocol | None = None,
+    executor: Executor | None = None,
+    on_progress: Callable[[int, int, str], None] | None = None,
+) -> BenchResult:
+    """Fit strategies on training queries and measure them on queries that nothing was fitted on.
+
+    It is called so and not `bench` because that is the package `rlfocal.bench`, whose `run_bench`
+    has the rest of the settings.
+
+    Args:
+        data: recorded answers; see `read_table` to choose among members.
+        strategies: names, groups of names ("baselines", "all") and unfitted strategies of your own.
+        folds: every query is tested once, by what was fitted on the other folds.
+        seeds: times that strategies with randomness are run.
+        protocol: all such settings at once; in place of `folds` and `seeds`.
+        executor: where the fits run; None for here, one after another.
+        on_progress: called with jobs done, jobs in all, and what was done last.
+
+    Raises:
+        ConfigError: a name is unknown, or the data are too few; before anything is fitted.
+        RecordError: the data cannot be read or used.
+    """
+    wanted = [strategies] if isinstance(strategies, str | Base) else list(strategies)
+    settings = EvalProtocol(n_folds=folds, n_seeds=seeds) if protocol is None else protocol
+    return run_bench(read_table(data), wanted, settings, executor=executor, on_progress=on_progress)
+
+
+def train(
+    data: Data,
+    strategy: str | Base = "rl-focal",
+    *,
+    output: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
+    encoder: Encoder | None = None,
+    seed: int = 0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """Train a strategy on recorded answers.
+
+    Args:
+        data: recorded answers; see `read_table` to choose among members.
+        strategy: its name, or an unfitted one that a registry knows.
+        output: folder of the checkpoint, for the verbs and for `load`; None to keep it in memory.
+        settings: those that differ from the defaults.
+        encoder: of query texts; None for hashed words. A table's features must have come from it.
+        seed: one seed reproduces the run.
+        on_progress: called while training goes on.
+
+    Raises:
+        ConfigError: the strategy or a setting is unknown, or the folder cannot be written.
+        NotApplicable: the strategy cannot be trained on these data.
+        RecordError: the data cannot be read or used.
+
+    >>> checkpoint = train("demo", "agreement")
+    >>> checkpoint.strategy.name, checkpoint.description.n_training_queries
+    ('agreement', 2400)
+    """
+    if isinstance(strategy, Base):
+        spec = strategy.spec
+        spec = spec._replace(settings={**spec.settings, **(settings or {})})
+    else:
+        spec = Spec(strategy, dict(settings or {}))
+    encode = HashingEncoder() if encoder is None else encoder
+    table = data if isinstance(data, ResponseTable) else read_table(data, encoder=encode)
+    n_features = table.features.shape[1]
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch) if output is None else Path(output)
+        train_to_disk(
+            folder,
+            spec,
+            table,
+            seed=seed,
+            encoder_spec=encode.spec if n_features else None,
+            on_progress=on_progress,
+        )
+        return load(folder)
+
+
+def load(folder: str | Path) -> Checkpoint:
+    """Read what `train` or `rlfocal train` has written. No code of the folder runs.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or of a strategy that is not installed here.
+    """
+    return load_checkpoint(Path(folder))
