@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.state import check_state
 from rlfocal.deliberation.view import Memory
 from rlfocal.diversity import FailureCounts
+from rlfocal.errors import CheckpointError
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.rl.config import PaperConfig
 from rlfocal.rl.nets import seeded
 from rlfocal.rl.paper.nets import PaperDecider, PaperObservation
 from rlfocal.rl.paper.observation import EnsembleScore, chain, observe
+from rlfocal.rl.paper.strategy import RlFocalPaper
 from rlfocal.rl.paper.training import PaperTraining
 from rlfocal.strategies.voting import rank_members
 
@@ -30,6 +37,12 @@ def table() -> ResponseTable:
 @pytest.fixture
 def decider() -> PaperDecider:
     return seeded(3, lambda: PaperDecider(N, hidden=8))
+
+
+@pytest.fixture(scope="module")
+def fitted(table: ResponseTable) -> RlFocalPaper:
+    strategy = RlFocalPaper(PaperConfig(n_passes=2, update_every=40, hidden=8, fusion_hidden=8))
+    return strategy.fit(table, rng=np.random.default_rng(0))
 
 
 def observation(mask: np.ndarray, n_rows: int) -> PaperObservation:
@@ -124,3 +137,50 @@ def test_stage_one_pays_right_votes_and_charges_size(table: ResponseTable) -> No
         size = mask.sum() / N
         expected = 1 - 0.1 * size if right else -1 - 0.6 * size
         assert earned == pytest.approx(expected, abs=1e-6)
+
+
+def test_it_asks_once_and_comes_back_from_its_spec_and_state(
+    table: ResponseTable, fitted: RlFocalPaper
+) -> None:
+    assert isinstance(fitted, Strategy)
+    state = {name: array.copy() for name, array in fitted.state().items()}
+    check_state(state, fitted.layout(state), {"N": N, "T": 2, **fitted.axes()})
+    again = RlFocalPaper.of(fitted.spec.settings).restore(state)
+    assert again.spec == fitted.spec
+    before, after = replay(fitted, table), replay(again, table)
+    assert (before.n_rounds == 1).all()
+    assert np.array_equal(before.asked, after.asked)
+    assert np.array_equal(before.confidence, after.confidence)
+    assert np.array_equal(again.ranking, rank_members(table))
+    assert len(fitted.history) == 2 * 8
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("order", np.array([0, 1, 1, 2]), "each member once"),
+        ("memory.task", np.full(200, 2), "should lie in"),
+        ("decider.net.2.weight", np.full((N, 8), np.inf, dtype=np.float32), "not finite"),
+        ("fusion.net.0.bias", np.zeros(9, dtype=np.float32), "shape"),
+    ],
+)
+def test_a_damaged_state_is_refused(
+    fitted: RlFocalPaper, name: str, value: np.ndarray, message: str
+) -> None:
+    state = fitted.state() | {name: value}
+    with pytest.raises(CheckpointError, match=f"'{name}'.*{message}"):
+        check_state(state, fitted.layout(state), {"N": N, "T": 2, **fitted.axes()})
+
+
+def test_it_follows_recent_labels_by_a_copy(table: ResponseTable, fitted: RlFocalPaper) -> None:
+    weight = fitted.state()["decider.net.0.weight"].copy()
+    weight[:, N] = 40.0  # so that its masks depend on the score
+    frozen = RlFocalPaper(fitted.config).restore(fitted.state() | {"decider.net.0.weight": weight})
+    memory = replace(frozen.memory_, member_score=np.zeros((200, N), dtype=np.float32))
+    view = reveal(table, np.arange(60), np.zeros((60, N), dtype=bool))
+    score = EnsembleScore(memory, frozen.ranking, focal_weight=0.5)
+    expected = chain(frozen.decider_, score, view.position)
+    before = frozen.decide(view).ask
+    assert np.array_equal(frozen.follow(memory).decide(view).ask, expected)
+    assert not np.array_equal(before, expected)
+    assert np.array_equal(frozen.decide(view).ask, before)

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rlfocal.deliberation.protocol import State
-from rlfocal.deliberation.state import Row, without_prefix
+from rlfocal.deliberation.state import Row
 
-__all__ = ["arrays_of", "one_thread", "restored", "rows_of", "seeded", "weights_of"]
+__all__ = ["arrays_of", "one_thread", "rows_of", "seeded", "weights_from", "weights_of"]
 
 Made = TypeVar("Made")
 Net = TypeVar("Net", bound=nn.Module)
@@ -25,24 +24,19 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
-def arrays_of(**nets: nn.Module) -> State:
-    """The weights of nets, as a strategy's state names them: "net.layer.weight"."""
-    return {
-        f"{prefix}.{name}": weight.detach().numpy()
-        for prefix, net in nets.items()
-        for name, weight in net.state_dict().items()
-    }
+def arrays_of(module: nn.Module) -> dict[str, NDArray[Any]]:
+    """The same as arrays."""
+    return {name: value.numpy() for name, value in weights_of(module).items()}
 
 
-def restored(net: Net, prefix: str, state: Mapping[str, NDArray[Any]]) -> Net:
-    """Give a net the weights of that prefix, ready for use.
+def weights_from(module: Net, arrays: Mapping[str, NDArray[Any]]) -> Net:
+    """Undo `arrays_of` on a net of the same shape; it learns no more.
 
     Raises:
-        RuntimeError: a weight is missing or has another shape.
+        RuntimeError: an array is missing, or of another shape.
     """
-    weights = without_prefix(prefix, state)
-    net.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in weights.items()})
-    return net.eval()
+    module.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in arrays.items()})
+    return module.eval()
 
 
 def rows_of(present: Collection[str], *prefixes: str) -> dict[str, Row]:

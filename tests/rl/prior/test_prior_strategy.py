@@ -212,17 +212,18 @@ def test_it_comes_back_from_its_spec_and_state(rng):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("counts.known", np.full((2, 4), -1.0), "should lie in"),
-        ("adds_up", np.ones(3, dtype=bool), "shape"),
+        ("counts.answered", np.full(4, -1.0), "should lie in"),
+        ("adds_up", np.ones(99, dtype=bool), "shape"),
         ("fusion.message.bias", np.full(64, np.nan, dtype=np.float32), "not finite"),
         ("decider.stop_head.bias", np.ones(1), "float64"),
     ],
 )
 def test_a_damaged_state_is_refused(name, value, message):
-    strategy = fitted(pool(11, 40, n_members=4, n_tasks=1))
+    table = pool(11, 40, n_members=4)
+    strategy = fitted(table)
     state = strategy.state() | {name: value}
     with pytest.raises(CheckpointError, match=f"'{name}'.*{message}"):
-        check_state(state, strategy.layout(state), {"N": 4, "T": 2})
+        check_state(state, strategy.layout(state), {"N": 4, "T": len(table.tasks) + 1})
 
 
 def test_a_card_that_is_none_or_of_other_nets_is_refused():

@@ -18,27 +18,29 @@ Departures, each the repair of a defect:
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Self
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.progress import Progress
-from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.base import OneRound
+from rlfocal.deliberation.protocol import Need, Spec, State
+from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.config import PaperConfig
-from rlfocal.rl.nets import one_thread
+from rlfocal.rl.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.rl.paper.nets import PaperDecider, PaperFusion, PaperObservation
-from rlfocal.rl.paper.observation import EnsembleScore, chain, leading_candidates
+from rlfocal.rl.paper.observation import N_LEADING, EnsembleScore, chain, leading_candidates
 from rlfocal.rl.paper.training import PaperTraining
 
 __all__ = ["RlFocalPaper"]
 
 
-class RlFocalPaper(Base):
+class RlFocalPaper(OneRound):
     """The paper's two agents behind the common protocol.
 
     With its window frozen, the greedy Decider is a map from mask to mask: the mask asked at place
@@ -46,41 +48,96 @@ class RlFocalPaper(Base):
 
     Args:
         config: settings; None for the defaults.
-        on_progress: called while training.
     """
 
     name = "rl-focal-paper"
     stochastic: ClassVar[bool] = True
+    learned: ClassVar[bool] = True
+    follows_memory: ClassVar[bool] = True
+    slow_to_fit: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.QUERIES})
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "decider.net.0.bias": Row("float32", "H"),
+        "fusion.net.0.bias": Row("float32", "G"),
+        "memory.task": Row("int64", "W", low=0, high="T"),
+        "memory.answer": Row("int16", "WN", low=-1),
+        "memory.member_score": Row("float32", "WN", finite=False),
+        "order": Row("int64", "N", low=0, high="N", distinct=True),
+    }
 
-    def __init__(
-        self,
-        config: PaperConfig | None = None,
-        *,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> None:
+    def __init__(self, config: PaperConfig | None = None) -> None:
         self.config = config or PaperConfig()
-        self._on_progress = on_progress
+        self._history: list[dict[str, float]] = []
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted from plain values, see `PaperConfig`."""
+        return cls(PaperConfig.of(settings, source=cls.name))
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, self.config.model_dump())
+
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """The table as it is: no agent sees a query's task."""
+        return table
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train the Decider, then Fusion."""
         with one_thread():
-            training = PaperTraining(table, self.config, rng=rng, on_progress=self._on_progress)
+            training = PaperTraining(table, self.config, rng=rng, on_progress=self.on_progress)
             decider = training.train_decider()
             fusion = training.train_fusion(decider)
-        self.history_ = training.history
-        return self.assemble(decider, fusion, training.memory, training.order)
+        self._history = training.history
+        return self._trained(decider, fusion, training.memory, training.order)
 
-    def assemble(
+    def _trained(
         self, decider: PaperDecider, fusion: PaperFusion, memory: Memory, order: IntArray
     ) -> Self:
-        """Put the strategy together from its trained parts, as a checkpoint does."""
         self.decider_, self.fusion_, self.memory_, self.order_ = decider, fusion, memory, order
-        self._frozen = self._score(memory)
+        return self._looking_back_on(memory)
+
+    def _looking_back_on(self, memory: Memory) -> Self:
+        weight = self.config.focal_weight
+        self._score = EnsembleScore(memory, self.order_, focal_weight=weight)
         return self
 
-    def _score(self, memory: Memory) -> EnsembleScore:
-        return EnsembleScore(memory, self.order_, focal_weight=self.config.focal_weight)
+    def state(self) -> State:
+        """Both agents, and the window of training queries that the Decider looks back on."""
+        window = {f.name: getattr(self.memory_, f.name) for f in fields(Memory)}
+        return {
+            "order": self.order_, **prefixed("memory", window),
+            **prefixed("decider", arrays_of(self.decider_)),
+            **prefixed("fusion", arrays_of(self.fusion_)),
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`.
+
+        Raises:
+            KeyError, RuntimeError, TypeError: an array is missing or has another shape.
+        """
+        config, n_members = self.config, len(state["order"])
+        decider = PaperDecider(n_members, hidden=config.hidden)
+        fusion = PaperFusion(n_members, N_LEADING, hidden=config.fusion_hidden)
+        return self._trained(
+            weights_from(decider, without_prefix("decider", state)),
+            weights_from(fusion, without_prefix("fusion", state)),
+            Memory(**without_prefix("memory", state)), state["order"],
+        )  # fmt: skip
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like."""
+        return {**rows_of(present, "decider", "fusion"), **self.fitted}
+
+    def axes(self) -> dict[str, int]:
+        """Widths of both nets."""
+        return {"H": self.config.hidden, "G": self.config.fusion_hidden}
+
+    def follow(self, memory: Memory) -> Self:
+        """The same, its Decider looking back on these queries in place of the last in training."""
+        return self._with()._looking_back_on(memory)
 
     @property
     def ranking(self) -> IntArray:
@@ -88,16 +145,14 @@ class RlFocalPaper(Base):
         return self.order_
 
     @property
-    def best_member(self) -> int:
-        """The member that was most accurate in training: what the ensemble has to beat."""
-        return int(self.order_[0])
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """What training logged, update by update."""
+        return self._history
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the mask that belongs to the query's place in the stream, once."""
-        score = self._frozen if view.memory is None else self._score(view.memory)
+    def first(self, view: View) -> BoolArray:
+        """Ask the mask that belongs to the query's place in the stream."""
         with one_thread():
-            masks = chain(self.decider_, score, view.position)
-        return np.asarray(masks & (view.n_rounds == 0)[:, None])
+            return np.asarray(chain(self.decider_, self._score, view.position))
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's probabilities of the leading candidates."""

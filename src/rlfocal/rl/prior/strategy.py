@@ -147,7 +147,7 @@ class RlFocalPrior(Base):
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """What the arrays of `state` must be like."""
-        return {**self.fitted, **rows_of(present, "fusion", "decider")}
+        return {**rows_of(present, "decider", "fusion"), **self.fitted}
 
     def _know(self, counts: Counts) -> _Known:
         statistics = Statistics.of(counts, self.relative_cost_)
@@ -193,7 +193,7 @@ class RlFocalPrior(Base):
         return self._with(price=dial)
 
     def decide(self, view: View) -> Decision:
-        """Ask one more member, or stop; what Fusion leaves to "none of these" is nobody's answer."""
+        """Ask one more member, or stop; "none of these" keeps its share of the posterior."""
         price = np.full(len(view), self.price, dtype=np.float32)
         posterior, log_prob = self.consider(view, price)
         assert log_prob is not None  # a price was given

@@ -19,9 +19,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from rlfocal.deliberation.protocol import State
+from rlfocal.deliberation.state import prefixed, without_prefix
 from rlfocal.errors import CheckpointError
 from rlfocal.files import check_writable, replace_file
-from rlfocal.rl.nets import arrays_of, restored
+from rlfocal.rl.nets import arrays_of, weights_from
 from rlfocal.rl.prior.decider import Decider
 from rlfocal.rl.prior.fusion import Fusion
 
@@ -156,7 +157,9 @@ def prior_of(state: Mapping[str, NDArray[Any]]) -> Prior:
 
 
 def _weights(prior: Prior) -> State:
-    return arrays_of(fusion=prior.fusion, decider=prior.decider)
+    return prefixed("fusion", arrays_of(prior.fusion)) | prefixed(
+        "decider", arrays_of(prior.decider)
+    )
 
 
 def _assemble(card: Card, weights: Mapping[str, NDArray[Any]]) -> Prior:
@@ -169,6 +172,7 @@ def _assemble(card: Card, weights: Mapping[str, NDArray[Any]]) -> Prior:
             raise RuntimeError(
                 f"'{name}' has the shape {list(found)}, not [{width}] as in the card"
             )
-    fusion = restored(Fusion(hidden=card.fusion_hidden), "fusion", weights)
-    decider = restored(Decider(hidden=card.decider_hidden), "decider", weights)
+    fusion, decider = Fusion(hidden=card.fusion_hidden), Decider(hidden=card.decider_hidden)
+    weights_from(fusion, without_prefix("fusion", weights))
+    weights_from(decider, without_prefix("decider", weights))
     return Prior(fusion.requires_grad_(False), decider.requires_grad_(False), card)
