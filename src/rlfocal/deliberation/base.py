@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, get_type_hints
@@ -252,7 +253,8 @@ def _settings_model(kind: type[Base]) -> type[BaseModel]:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as JSON holds it."""
+    """A setting as JSON holds it: what is no finite number there is a word, which reads back."""
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
-    return value.item() if isinstance(value, np.generic) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
