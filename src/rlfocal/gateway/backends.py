@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from rlfocal.deliberation.trace import CallRecord, Round, Trace
 from rlfocal.errors import ConfigError, MemberError, NobodyAnswered
 from rlfocal.gateway.errors import ApiError, from_member, from_nobody
 from rlfocal.gateway.wire.fields import is_within_price
 from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener, Round, Said, Trace
+from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener
 from rlfocal.live.query import as_called
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.building import LiveMember
@@ -31,8 +32,6 @@ class Backend(Protocol):
     """Something under way."""
 
     trace: Trace
-    kind: str
-    """How answers are compared; see `Ensemble.kind_of`."""
     ignored: tuple[str, ...]
     """Fields of the request that have no effect on who is asked, beside those of the request."""
 
@@ -41,7 +40,7 @@ class Backend(Protocol):
         ...
 
     async def run(self, deadline_s: float, max_usd: float, tell: Tell | None) -> Completion:
-        """Do it.
+        """Answer the request.
 
         Args:
             deadline_s: seconds.
@@ -90,11 +89,10 @@ class EnsembleBackend:
             ensemble = ensemble.led_by(self._exploring)
         self._ensemble, self._chat = ensemble, chat
         self._synthesiser = synthesiser
-        self.trace: Trace = ensemble.deliberation().trace
-        self.kind = ensemble.kind_of(chat.query)
+        self.trace: Trace = ensemble.deliberation(chat.query).trace
 
     def most_usd(self) -> float | None:
-        """What it costs to ask everybody, with every repeat on the bill."""
+        """Upper bound of asking everybody, retries included."""
         question, most = self._chat.query.question, 0.0
         for member in self._ensemble.members:
             if self._chat.query.has_images and not member.takes_images:
@@ -132,14 +130,14 @@ class EnsembleBackend:
     def episode(self) -> dict[str, Any] | None:
         """What off-policy learning needs; None where it learns nothing from it."""
         trace = self.trace
-        if self._exploring is None or not trace.rounds or trace.shut:
+        if self._exploring is None or not trace.rounds or trace.circuit_open:
             return None
-        if any(said.failure is not None for said in trace.calls):
+        if any(call.failure is not None for call in trace.calls):
             return None  # other rules hold where a member fails
         return self._exploring.episode().as_json()
 
     def _refusal(self, error: NobodyAnswered, max_usd: float) -> ApiError:
-        if not self.trace.rounds and len(self.trace.shut) < len(self._ensemble.members):
+        if not self.trace.rounds and len(self.trace.circuit_open) < len(self._ensemble.members):
             return ApiError(
                 400, "max_usd_too_low",
                 f"no member could be asked for {max_usd:g} dollars for certain; raise max_usd or "
@@ -200,15 +198,10 @@ class MemberBackend:
         self._member, self._chat = member, chat
         if chat.extension.max_usd is not None:
             self._keep_to_the_bound()
-        self.kind = "tools" if chat.query.has_tools else FREE_WORDS
         self.trace = Trace(
             strategy="member",
-            price=None,
-            acting=None,
-            why=None,
             members=(member.name,),
-            cost_unit="call",
-            rounds=[],
+            kind="tools" if chat.query.has_tools else FREE_WORDS,
             stopped="it was asked by its name",
         )
 
@@ -223,7 +216,7 @@ class MemberBackend:
         self.ignored += tuple(sorted(dear))
 
     def most_usd(self) -> float | None:
-        """With every repeat on the bill; asked where there is a budget.
+        """Upper bound, retries included; asked where there is a budget.
 
         Fields that could make it cost more are left out from then on, and told.
 
@@ -262,7 +255,7 @@ class MemberBackend:
         return made
 
     async def run(self, deadline_s: float, max_usd: float, tell: Tell | None) -> Completion:
-        """Ask it."""
+        """Ask the member."""
         member, requests = self._member, self._requests()
         most = self.most_usd() if max_usd < float("inf") else None
         if max_usd < float("inf") and (most is None or most > max_usd):
@@ -282,9 +275,9 @@ class MemberBackend:
                     *(self._sent(replace(r, on_text=told), timeout_s) for r in requests)
                 )
             finally:
-                self.trace.settle(bill)
-                self.trace.waited_s = time.perf_counter() - started
-        self.trace.rounds.append(Round(tuple(map(self._said, found)), {}, 1.0))
+                self.trace.settle(bill.paid_usd, bill.unsettled_usd)
+                self.trace.members_s = time.perf_counter() - started
+        self.trace.rounds.append(Round(tuple(map(self._call, found)), {}, 1.0))
         for reply in found:
             if isinstance(reply, MemberError):  # fewer than are wanted are no reply
                 raise from_member(member.name, reply) from None
@@ -302,14 +295,14 @@ class MemberBackend:
         except MemberError as exc:
             return exc
 
-    def _said(self, reply: Response | MemberError) -> Said:
+    def _call(self, reply: Response | MemberError) -> CallRecord:
         name = self._member.name
         if isinstance(reply, MemberError):
             failure = reply.failure.value
-            return Said(name, None, None, 1.0, failure=failure, detail=str(reply))
-        return Said(
+            return CallRecord(name, cost=1.0, failure=failure, detail=str(reply))
+        return CallRecord(
             name, as_called(reply), 1.0, 1.0, text=reply.text, latency_s=reply.latency_s,
-            cost_usd=reply.cost_usd, unsettled_usd=reply.unsettled_usd or None,
+            cost_usd=reply.cost_usd, uncertain_cost_usd=reply.unsettled_usd or None,
             n_prompt_tokens=reply.n_prompt_tokens, n_completion_tokens=reply.n_completion_tokens,
         )  # fmt: skip
 

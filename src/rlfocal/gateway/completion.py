@@ -126,7 +126,7 @@ class Job:
         free = {Failure.CIRCUIT_OPEN.value, Failure.OURS.value}
         if error.retry_after_s is not None:
             free.add(Failure.RATE_LIMITED.value)
-        return trace.unsettled_usd > 0 or any(said.failure not in free for said in trace.calls)
+        return trace.uncertain_cost_usd > 0 or any(c.failure not in free for c in trace.calls)
 
     async def _admit(self) -> float:
         """Reserve what it may cost; dollars that it may cost."""
@@ -160,7 +160,7 @@ class Job:
             return
         self._access.leave(self.id)
         row = partial(
-            row_of, self.id, self._key, self.chat, self._backend, done,
+            row_of, self.id, self._key, self.chat, self._backend.trace, done,
             created=self._created, status=status, error=error, total_s=total_s,
             policy=self._policy, keep_prompt=self._keep_prompt,
             episode=None if done is None else self._backend.episode(),
@@ -187,7 +187,7 @@ class Job:
     def own_s(self) -> float:
         """Seconds so far in which no member was waited for."""
         total_s = time.perf_counter() - self._began
-        return max(0.0, total_s - self._backend.trace.waited_s)
+        return max(0.0, total_s - self._backend.trace.members_s)
 
 
 def _too_late(chat: ChatRequest) -> ApiError:

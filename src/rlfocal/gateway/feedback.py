@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rlfocal.deliberation.trace import Trace
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.request_row import DIGEST
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
@@ -15,27 +15,19 @@ from rlfocal.live import FREE_WORDS
 from rlfocal.records.answers import Extractor, extractor
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["FeedbackBody", "Judgement", "judged", "read_judgement"]
+__all__ = ["Judgement", "judged", "read_judgement"]
 
 
-class FeedbackBody(BaseModel):
+class Judgement(BaseModel):
     """The body of POST /v1/feedback: a score, or the right answer."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True, frozen=True)
 
     id: Annotated[str, Field(max_length=64)]
-    score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    answer: Annotated[str, Field(max_length=1000)] | None = None
-
-
-class Judgement(NamedTuple):
-    """One judgement, as a client sends it."""
-
-    id: str
     """Of the request."""
-    score: float | None
-    """What the answer was worth, in [0, 1]."""
-    answer: str | None
+    score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    """What the answer was worth."""
+    answer: Annotated[str, Field(max_length=1000)] | None = None
     """The right one."""
 
 
@@ -49,7 +41,7 @@ def read_judgement(body: bytes) -> Judgement:
     if not isinstance(found, dict):
         raise ApiError(400, "invalid_type", "the body should be a JSON object")
     try:
-        given = FeedbackBody(**found)
+        given = Judgement(**found)
     except (ValidationError, TypeError) as exc:
         if not isinstance(exc, ValidationError):
             raise ApiError(400, "invalid_type", "fields should be named by strings") from None
@@ -61,7 +53,7 @@ def read_judgement(body: bytes) -> Judgement:
         raise ApiError(
             400, "invalid_value", "give a score in [0, 1] or the right answer, one of them"
         )
-    return Judgement(given.id, given.score, given.answer)
+    return given
 
 
 def judged(request: RequestRow, judgement: Judgement, *, now: float) -> FeedbackRow:
@@ -81,18 +73,20 @@ def judged(request: RequestRow, judgement: Judgement, *, now: float) -> Feedback
     given = request.given or {}
     if request.status != 200 or not given:
         raise ApiError(409, "nothing_to_judge", "this request ended without an answer", param="id")
-    candidates = list(request.candidates or ())
+    trace = Trace.of_json(request.trace or {})
+    kind, candidates = trace.kind or FREE_WORDS, list(request.candidates or ())
     if judgement.answer is not None:
-        worth = _compared(candidates, judgement.answer, _kind(request))
+        worth = _compared(candidates, judgement.answer, kind)
     else:
         assert judgement.score is not None
-        exclusive = _kind(request) not in ("tools", FREE_WORDS)
+        exclusive = kind not in ("tools", FREE_WORDS)
         others = 0.0 if judgement.score == 1 and exclusive else None
         worth = [judgement.score if k == request.chosen else others for k in range(len(candidates))]
     chosen = request.chosen
     earned = judgement.score if chosen is None else worth[chosen]
+    failed = {c.member for part in trace.rounds for c in part.asked if c.failure is not None}
     scores = {
-        member: _of_member(number, worth, failed=member in _failed(request))
+        member: _of_member(number, worth, failed=member in failed)
         for member, number in given.items()
     }
     return FeedbackRow(
@@ -138,18 +132,3 @@ def _of_member(number: int | None, worth: list[float | None], *, failed: bool) -
     if number is None:
         return None if failed else 0.0
     return worth[number]
-
-
-def _kind(request: RequestRow) -> str:
-    trace: Mapping[str, Any] = request.trace or {}
-    return str(trace.get("kind", FREE_WORDS))
-
-
-def _failed(request: RequestRow) -> set[str]:
-    trace: Mapping[str, Any] = request.trace or {}
-    return {
-        said["member"]
-        for part in trace.get("rounds", ())
-        for said in part["asked"]
-        if said.get("failure") is not None
-    }

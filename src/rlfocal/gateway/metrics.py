@@ -9,8 +9,8 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from rlfocal.deliberation.trace import Trace
 from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
-from rlfocal.live import Trace
 
 __all__ = ["Gauges", "Metrics"]
 
@@ -77,13 +77,13 @@ class Metrics:
         model = chat.member or ENSEMBLE  # never the client's own text: that has no bounds
         self._requests.labels(model, str(status), error or "").inc()
         self._seconds.labels(model).observe(total_s)
-        self._own.labels(model).observe(max(0.0, total_s - trace.waited_s))
-        for said in trace.calls:
-            self._calls.labels(said.member, said.failure or "reply").inc()
-            if said.cost_usd:
-                self._usd.labels(said.member).inc(said.cost_usd)
-        if trace.unsettled_usd:
-            self._unsettled.inc(trace.unsettled_usd)
+        self._own.labels(model).observe(max(0.0, total_s - trace.members_s))
+        for call in trace.calls:
+            self._calls.labels(call.member, call.failure or "reply").inc()
+            if call.cost_usd:
+                self._usd.labels(call.member).inc(call.cost_usd)
+        if trace.uncertain_cost_usd:
+            self._unsettled.inc(trace.uncertain_cost_usd)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' words."""

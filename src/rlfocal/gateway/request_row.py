@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from rlfocal.gateway.backends import Backend
+from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import RequestRow
 from rlfocal.gateway.wire.replies import Completion, n_unpriced
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.live import Trace
 
 __all__ = ["DIGEST", "kept_answer", "row_of"]
 
@@ -39,7 +39,7 @@ def row_of(
     request_id: str,
     key: Key,
     chat: ChatRequest,
-    backend: Backend,
+    trace: Trace,
     done: Completion | None,
     *,
     created: float,
@@ -56,7 +56,7 @@ def row_of(
         request_id: of it.
         key: whose it was.
         chat: what was asked.
-        backend: what it set going.
+        trace: of what it set going.
         done: what came of it; None for an error.
         created: seconds since 1970.
         status: of HTTP.
@@ -66,12 +66,11 @@ def row_of(
         keep_prompt: whether the prompt is kept.
         episode: what off-policy learning needs of it.
     """
-    trace = backend.trace
-    calls = [said for part in trace.rounds for said in part.asked]
-    candidates = list(dict.fromkeys(said.answer for said in calls if said.answer is not None))
+    calls = [call for part in trace.rounds for call in part.asked]
+    candidates = list(dict.fromkeys(call.answer for call in calls if call.answer is not None))
     given = {
-        said.member: None if said.answer is None else candidates.index(said.answer)
-        for said in calls
+        call.member: None if call.answer is None else candidates.index(call.answer)
+        for call in calls
     }
     answer = None if done is None else done.answer
     chosen = candidates.index(answer) if answer in candidates else None
@@ -87,35 +86,35 @@ def row_of(
         error=error,
         streamed=chat.stream,
         latency_s=total_s,
-        own_s=max(0.0, total_s - trace.waited_s),
+        own_s=max(0.0, total_s - trace.members_s),
         n_calls=len(everything),
         n_rounds=len(trace.rounds),
         usd=trace.usd,
-        unsettled_usd=trace.unsettled_usd,
+        unsettled_usd=trace.uncertain_cost_usd,
         n_unpriced=n_unpriced(trace),
-        n_prompt_tokens=sum(said.n_prompt_tokens or 0 for said in everything),
-        n_completion_tokens=sum(said.n_completion_tokens or 0 for said in everything),
+        n_prompt_tokens=sum(call.n_prompt_tokens or 0 for call in everything),
+        n_completion_tokens=sum(call.n_completion_tokens or 0 for call in everything),
         confidence=None if done is None else done.confidence,
         given=given,
         candidates=[kept_answer(text) for text in candidates],
         chosen=chosen,
-        trace=_kept_trace(trace) | {"kind": backend.kind},
+        trace=_kept_trace(trace).as_json(),
         episode=episode,
         prompt=chat.query.prompt if keep_prompt else None,
     )
 
 
-def _kept_trace(trace: Trace) -> dict[str, Any]:
-    kept = trace.as_json()
-    for part in kept["rounds"]:
-        part["probabilities"] = {
-            kept_answer(answer): value for answer, value in part["probabilities"].items()
-        }
-        for said in part["asked"]:
-            said.pop("text", None)
-            if said["answer"] is not None:
-                said["answer"] = kept_answer(said["answer"])
-    if kept["answer"] is not None:
-        kept["answer"] = kept_answer(kept["answer"])
-    kept.get("synthesis", {}).pop("text", None)
-    return kept
+def _kept_trace(trace: Trace) -> Trace:
+    """A trace without texts of replies, and with digests in place of long answers."""
+
+    def kept(call: CallRecord) -> CallRecord:
+        answer = None if call.answer is None else kept_answer(call.answer)
+        return replace(call, text=None, answer=answer)
+
+    found = trace.with_calls(kept)
+    found.rounds = [
+        replace(part, probabilities={kept_answer(a): p for a, p in part.probabilities.items()})
+        for part in found.rounds
+    ]
+    found.answer = None if trace.answer is None else kept_answer(trace.answer)
+    return found

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rlfocal.checkpoint import Checkpoint
 from rlfocal.gateway.dashboard.accuracy import accuracy, over_time
 from rlfocal.gateway.dashboard.history import Judged, Known, Seen
 from rlfocal.gateway.dashboard.members import Training, member_figures
 from rlfocal.gateway.dashboard.savings import mean_costs, savings
-from rlfocal.rl.checkpoint import Checkpoint
-from rlfocal.rl.strategy import RlFocal
 
 __all__ = ["WINDOWS", "Now", "figures"]
 
@@ -56,7 +55,7 @@ def figures(known: Known, now: Now, window: str, *, kept: int) -> dict[str, Any]
     about, strategy = now.checkpoint.description, now.checkpoint.strategy
     ensemble = tuple(about.members)
     mean = mean_costs(known.requests, now.members)
-    best = ensemble[strategy.best_member]
+    best, acting = ensemble[now.checkpoint.best_member], strategy.acting
     lately = list(known.judged.values())[-now.remember :]
     return {
         "at": now.at,
@@ -77,8 +76,8 @@ def figures(known: Known, now: Now, window: str, *, kept: int) -> dict[str, Any]
         "policy": {
             "id": now.policy,
             "strategy": strategy.name,
-            "price": getattr(strategy, "price", None),
-            "acting": strategy.verdict.chosen if isinstance(strategy, RlFocal) else None,
+            "price": strategy.price,
+            "acting": None if acting is None else acting.name,
             "cost_unit": about.cost_unit,
             "trained_on": about.n_training_queries,
             "synthetic": about.synthetic,
@@ -119,16 +118,11 @@ def _line(request: Seen, judged: Mapping[str, Judged]) -> dict[str, Any]:
         "usd": request.usd,
         "n_unpriced": request.n_unpriced,
         "latency_s": request.latency_s,
-        "own_s": request.own_s,
+        "overhead_s": request.overhead_s,
         "earned": None if found is None else found.earned,
     }
 
 
-def _training(checkpoint: Checkpoint) -> Training | None:
-    strategy, about = checkpoint.strategy, checkpoint.description
-    if not isinstance(strategy, RlFocal):
-        return None
-    statistics = strategy.foundation_.statistics
-    return Training(
-        tuple(about.members), tuple(about.tasks), statistics.accuracy, statistics.task_accuracy
-    )
+def _training(checkpoint: Checkpoint) -> Training:
+    about = checkpoint.description
+    return Training(tuple(about.members), tuple(about.tasks), checkpoint.accuracy)

@@ -1,4 +1,4 @@
-"""Each price of a call: what training found there, what was served, what could be played through.
+"""Each setting of a strategy's dial: what training found, what was served, what a replay says.
 
 Three kinds of evidence that are not to be mixed: training judged every policy on queries it was
 not fitted on; traffic shows what clients got who asked for that price; a replay says what the
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from rlfocal.deliberation.view import Memory
+from rlfocal.checkpoint import Checkpoint
+from rlfocal.deliberation.base import Base
 from rlfocal.errors import RecordError
 from rlfocal.gateway.dashboard.accuracy import accuracy
 from rlfocal.gateway.dashboard.history import Judged, Known, Seen
@@ -22,19 +23,20 @@ from rlfocal.gateway.dashboard.replaying import Logged, replayed
 from rlfocal.gateway.store.schema import requests
 from rlfocal.gateway.store.store import Store
 from rlfocal.live import FREE_WORDS
-from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.strategy import RlFocal
+from rlfocal.rl.online.exploring import may_explore
 
 __all__ = ["MOST_REPLAYED", "frontier"]
 
 MOST_REPLAYED = 300
 """Requests; more would say little more and take longer."""
+_SAME = 1e-4
+"""Relative difference up to which two settings are the same."""
 _log = logging.getLogger(__name__)
 
 
 def frontier(
-    store: Store, known: Known, checkpoint: Checkpoint, policy: str, memory: Memory | None
+    store: Store, known: Known, checkpoint: Checkpoint, strategy: Base, policy: str
 ) -> dict[str, Any]:
     """Work it out; blocks, for a second or so.
 
@@ -42,50 +44,65 @@ def frontier(
         store: where episodes are.
         known: the last requests and judgements.
         checkpoint: that decides.
-        policy: its id.
-        memory: recent labelled queries, which it follows.
+        strategy: its, as recent feedback has it.
+        policy: the checkpoint's id.
     """
-    strategy = checkpoint.strategy
-    dials: tuple[float, ...] = getattr(strategy, "dials", ())
-    own: float | None = getattr(strategy, "price", None)
-    prices = sorted({*dials, *([] if own is None else [own])})
+    own = _own(strategy)
+    dials = sorted({*strategy.dials, *([] if own is None else [own])})
     together = [r for r in known.requests if r.by_ensemble and r.status == 200 and r.calls]
-    replay: dict[str, Any] = {"n": 0, "n_as_served": 0, "prices": []}
-    if isinstance(strategy, RlFocal):
-        logged = _logged(store, together, checkpoint, policy)
-        replay = replayed(strategy, logged, known.judged, memory=memory)
+    possible = strategy.price is not None and may_explore(strategy)
+    logged = _logged(store, together, checkpoint, policy) if possible else []
     return {
-        "own_price": own,
-        "prices": prices,
-        "training": _training(strategy, prices),
-        "served": [_served(together, known.judged, price) for price in prices],
-        "replay": replay | {"most": MOST_REPLAYED, "possible": isinstance(strategy, RlFocal)},
+        "dial": strategy.dial,
+        "own": own,
+        "dials": dials,
+        "training": [_training(strategy, dial) for dial in dials],
+        "served": [
+            _served([r for r in together if _is_at(r, strategy, dial, own)], known.judged)
+            for dial in dials
+        ],
+        "replay": replayed(strategy, logged, known.judged)
+        | {"most": MOST_REPLAYED, "possible": possible},
     }
 
 
-def _training(strategy: Any, prices: Sequence[float]) -> list[dict[str, Any] | None]:
-    if not isinstance(strategy, RlFocal):
-        return [None for _ in prices]
-    found: list[dict[str, Any] | None] = []
-    for price in prices:
-        # Between two prices of the grid nothing was measured: then it is the nearest one's.
-        verdict = strategy.fallback_.verdict(price)
-        took_over = verdict.chosen != verdict.incumbent
-        found.append(
-            {
-                "price": verdict.price,
-                "acting": verdict.chosen,
-                "worth": verdict.rival_utility if took_over else verdict.utility,
-                "other": verdict.incumbent if took_over else verdict.rival,
-                "other_worth": verdict.utility if took_over else verdict.rival_utility,
-                "standard_error": verdict.standard_error,
-            }
-        )
-    return found
+def _own(strategy: Base) -> float | None:
+    """Where its dial stands."""
+    if strategy.dial == "price":
+        return strategy.price
+    own = strategy.spec.settings.get(strategy.dial)
+    return float(own) if isinstance(own, int | float) else None
 
 
-def _served(seen: Sequence[Seen], judged: Mapping[str, Judged], price: float) -> dict[str, Any]:
-    here = [r for r in seen if r.price is not None and np.isclose(r.price, price, rtol=1e-4)]
+def _training(strategy: Base, dial: float) -> dict[str, Any] | None:
+    """Who acts there and on what evidence, as far as training has judged that."""
+    judged = [v for v in strategy.verdicts() if (v["price"] == 0) == (dial == 0)]
+    if not judged:
+        return None
+    # Between two prices of the grid nothing was measured: then it is the nearest one's.
+    verdict = min(judged, key=lambda v: abs(np.log(float(v["price"]) / dial)) if dial else 0.0)
+    acting = strategy.at(dial).acting
+    took_over = acting is not None and acting.name != verdict["incumbent"]
+    own = (verdict["incumbent"], verdict["utility"])
+    rival = (verdict["rival"], verdict["rival_utility"])
+    (name, worth), (other, other_worth) = (rival, own) if took_over else (own, rival)
+    return {
+        "price": verdict["price"],
+        "acting": name,
+        "worth": worth,
+        "other": other,
+        "other_worth": other_worth,
+        "standard_error": verdict["standard_error"],
+    }
+
+
+def _is_at(request: Seen, strategy: Base, dial: float, own: float | None) -> bool:
+    if strategy.dial != "price":  # clients cannot ask for another setting
+        return dial == own
+    return request.price is not None and bool(np.isclose(request.price, dial, rtol=_SAME))
+
+
+def _served(here: Sequence[Seen], judged: Mapping[str, Judged]) -> dict[str, Any]:
     n = len(here)
     is_priced = all(r.n_unpriced == 0 for r in here)
     return {
@@ -103,12 +120,11 @@ def _logged(
 
     Answers in free words are left out: which of them say the same depends on all that were given.
     """
-    strategy = checkpoint.strategy
-    assert isinstance(strategy, RlFocal)
+    price = checkpoint.strategy.price
     fit = {
         r.id: r
         for r in together
-        if r.policy == policy and r.price == strategy.price and not r.shut
+        if r.policy == policy and r.price == price and not r.circuit_open
         and r.kind not in (FREE_WORDS, "tools")
     }  # fmt: skip
     wanted = list(fit)[-MOST_REPLAYED:]
@@ -118,7 +134,7 @@ def _logged(
     with store.connections.read() as connection:
         rows = connection.execute(there.order_by(requests.c.position)).all()
     members = tuple(checkpoint.description.members)
-    n_features = strategy.foundation_.competence.weight.shape[0]
+    n_features = checkpoint.description.axes.get("D")
     found = []
     for row in rows:
         if row.episode is None:
@@ -128,6 +144,6 @@ def _logged(
         except RecordError as exc:
             _log.warning("request %s cannot be played through: %s", row.id, exc)
             continue
-        if episode.n_members == len(members) and len(episode.features) == n_features:
+        if episode.n_members == len(members) and n_features in (None, len(episode.features)):
             found.append(Logged(fit[row.id], episode, members))
     return found

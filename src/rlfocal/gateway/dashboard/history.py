@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.errors import Failure
 from rlfocal.gateway.store.schema import feedback, requests
 from rlfocal.gateway.store.store import Store
@@ -61,16 +62,17 @@ class Seen:
     status: int
     error: str | None
     latency_s: float
-    own_s: float
+    overhead_s: float
     n_calls: int
     n_rounds: int
     usd: float
-    unsettled_usd: float
+    uncertain_cost_usd: float
     n_unpriced: int
     price: float | None
     kind: str
     calls: tuple[Call, ...]
-    shut: tuple[str, ...]
+    circuit_open: tuple[str, ...]
+    """Members that were not asked because they kept failing just before."""
 
     @property
     def by_ensemble(self) -> bool:
@@ -104,7 +106,7 @@ class Known(NamedTuple):
 
 
 class History:
-    """Follows the tables of requests and judgements, for whoever looks.
+    """Incrementally loads recent requests and judgements for the dashboard.
 
     Args:
         store: where they are.
@@ -155,33 +157,28 @@ class History:
 
 def seen_of(row: Mapping[str, Any] | sa.RowMapping) -> Seen:
     """A request from its row."""
-    trace: Mapping[str, Any] = row["trace"] or {}
-    calls = [
-        _call(said, number)
-        for number, part in enumerate(trace.get("rounds", ()))
-        for said in part["asked"]
-    ]
-    if trace.get("synthesis"):
-        calls.append(_call(trace["synthesis"], None))
-    columns = {name: row[name] for name in _PLAIN}
+    trace = Trace.of_json(row["trace"] or {})
+    calls = [_call(call, k) for k, part in enumerate(trace.rounds) for call in part.asked]
+    if trace.synthesis is not None:
+        calls.append(_call(trace.synthesis, None))
     return Seen(
-        **columns,
-        price=trace.get("price"),
-        kind=str(trace.get("kind", "")),
+        **{name: row[column] for name, column in _PLAIN.items()},
+        price=trace.price,
+        kind=trace.kind,
         calls=tuple(calls),
-        shut=tuple(trace.get("shut", ())),
+        circuit_open=tuple(trace.circuit_open),
     )
 
 
-def _call(said: Mapping[str, Any], number: int | None) -> Call:
+def _call(call: CallRecord, number: int | None) -> Call:
     return Call(
-        member=said["member"],
+        member=call.member,
         round=number,
-        answered=said.get("answer") is not None,
-        cost=float(said.get("cost") or 0),
-        usd=said.get("cost_usd"),
-        latency_s=said.get("latency_s"),
-        failure=said.get("failure"),
+        answered=call.answer is not None,
+        cost=call.cost,
+        usd=call.cost_usd,
+        latency_s=call.latency_s,
+        failure=call.failure,
     )
 
 
@@ -203,11 +200,15 @@ def _nth_from_end(connection: sa.Connection, position: sa.Column[int], n: int) -
     return connection.scalar(edge) or 0
 
 
-_PLAIN = (
-    "id", "created_at", "model", "task", "policy", "status", "error", "latency_s", "own_s",
-    "n_calls", "n_rounds", "usd", "unsettled_usd", "n_unpriced",
+_SAME = (
+    "id", "created_at", "model", "task", "policy", "status", "error", "latency_s", "n_calls",
+    "n_rounds", "usd", "n_unpriced",
 )  # fmt: skip
-_REQUESTS = sa.select(*(requests.c[name] for name in ("position", *_PLAIN, "trace")))
+_PLAIN = {name: name for name in _SAME} | {
+    "overhead_s": "own_s", "uncertain_cost_usd": "unsettled_usd",
+}  # fmt: skip
+"""Field → column."""
+_REQUESTS = sa.select(*(requests.c[name] for name in ("position", *_PLAIN.values(), "trace")))
 _JUDGED = sa.select(
     feedback.c.position,
     feedback.c.request_id,

@@ -22,15 +22,13 @@ class Training(NamedTuple):
     members: tuple[str, ...]
     tasks: tuple[str, ...]
     accuracy: FloatArray
-    """float32[N]."""
-    task_accuracy: FloatArray
-    """float32[T + 1, N]; the last row stands for an unknown task."""
+    """float32[T + 1, N]; the last row is that on all tasks."""
 
     def expected(self, member: str, tasks: Sequence[str]) -> float:
-        """Its accuracy on questions of these tasks."""
+        """A member's accuracy on questions of these tasks; on all where there are none."""
         number = {name: t for t, name in enumerate(self.tasks)}
-        rows = [number.get(task, len(self.tasks)) for task in tasks]
-        return float(self.task_accuracy[rows, self.members.index(member)].mean())
+        rows = [number.get(task, len(self.tasks)) for task in tasks] or [len(self.tasks)]
+        return float(self.accuracy[rows, self.members.index(member)].mean())
 
 
 def member_figures(
@@ -39,7 +37,7 @@ def member_figures(
     *,
     ensemble: Sequence[str],
     lately: Sequence[Judged],
-    training: Training | None,
+    training: Training,
     mean: Mapping[str, MeanCost],
     circuits: Mapping[str, str],
 ) -> list[dict[str, Any]]:
@@ -50,7 +48,7 @@ def member_figures(
         seen: requests, those to one member by its name among them.
         ensemble: the members that are asked together.
         lately: judgements by which drift is told.
-        training: what they are compared with; None where the checkpoint does not say.
+        training: what they are compared with.
         mean: costs of their replies.
         circuits: member → state of its circuit breaker in this process.
     """
@@ -68,7 +66,7 @@ def member_figures(
             **_selection(name, together),
             **_health(calls[name]),
             "mean_usd": mean[name]._asdict(),
-            "drift": _drift(name, lately, training if name in ensemble else None),
+            "drift": _drift(name, lately, training),
         }
         for name in names
     ]
@@ -104,9 +102,9 @@ def _health(calls: Sequence[Call]) -> dict[str, Any]:
     }
 
 
-def _drift(name: str, lately: Sequence[Judged], training: Training | None) -> dict[str, Any] | None:
+def _drift(name: str, lately: Sequence[Judged], training: Training) -> dict[str, Any] | None:
     """Its accuracy of late against that on the same tasks in training."""
-    if training is None or name not in training.members:
+    if name not in training.members:
         return None
     known = [
         (judged.task, score)
@@ -114,8 +112,8 @@ def _drift(name: str, lately: Sequence[Judged], training: Training | None) -> di
         if (score := judged.member_scores.get(name)) is not None
     ]
     found = estimate([score for _, score in known])
-    overall = float(training.accuracy[training.members.index(name)])
-    expected = training.expected(name, [task for task, _ in known]) if known else overall
+    overall = training.expected(name, ())
+    expected = training.expected(name, [task for task, _ in known])
     verdict = "unknown"
     if known:
         verdict = "as in training"

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.replay import best_answer, decided
+from rlfocal.deliberation.view import View
 from rlfocal.gateway.dashboard.history import Judged, Seen
 from rlfocal.gateway.dashboard.intervals import estimate
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.strategy import RlFocal
 
 __all__ = ["Logged", "Played", "play", "replayed"]
 
@@ -92,9 +93,7 @@ class _Pile:
         self.features: FloatArray = np.stack([e.features for e in episodes])
         self.n_options = np.array([e.n_options for e in episodes], dtype=np.int64)
 
-    def view(
-        self, rows: IntArray, asked: BoolArray, n_rounds: int, memory: Memory | None
-    ) -> tuple[View, IntArray]:
+    def view(self, rows: IntArray, asked: BoolArray, n_rounds: int) -> tuple[View, IntArray]:
         """A view of some rows, and int64[B, C]: the candidate that stands in each of its slots.
 
         An open question has only those candidates that somebody asked so far has given.
@@ -122,20 +121,16 @@ class _Pile:
             spent=(self.cost[rows] * asked).sum(axis=1, dtype=np.float32),
             budget=np.full(len(rows), np.inf, dtype=np.float32),
             n_rounds=np.full(len(rows), n_rounds, dtype=np.int64),
-            memory=memory,
         )
         return view, order
 
 
-def play(
-    strategy: RlFocal, logged: Sequence[Logged], *, memory: Memory | None, own: bool = False
-) -> Played:
+def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Played:
     """Play a policy through.
 
     Args:
         strategy: at a price.
         logged: requests that it did not see at this price, at least one.
-        memory: recent labelled queries.
         own: whether members that were not waited for count as asked without an answer, as they did
             when the request was served.
     """
@@ -146,33 +141,23 @@ def play(
     chosen, is_known = np.full(n_rows, -1), np.ones(n_rows, dtype=bool)
     rows = np.arange(n_rows)
     for n_rounds in range(n_members + 1):
-        view, order = pile.view(rows, asked[rows], n_rounds, memory)
-        wanted: BoolArray = np.asarray(strategy.next_members(view) & ~view.asked)
-        stops = ~wanted.any(axis=1)
-        if stops.any():
-            chosen[rows[stops]] = _answers(strategy, view, order)[stops]
-        strays: BoolArray = np.asarray((wanted & ~known[rows]).any(axis=1))
+        view, order = pile.view(rows, asked[rows], n_rounds)
+        decision = decided(strategy, view)
+        stops = ~decision.ask.any(axis=1)
+        place, _ = best_answer(view.available, decision.answer)
+        candidate = np.take_along_axis(order, np.maximum(place, 0)[:, None], axis=1)[:, 0]
+        chosen[rows[stops]] = np.where(place >= 0, candidate, -1)[stops]
+        strays: BoolArray = np.asarray((decision.ask & ~known[rows]).any(axis=1))
         is_known[rows[strays]] = False
-        asked[rows] |= wanted & ~strays[:, None]
+        asked[rows] |= decision.ask & ~strays[:, None]
         rows = rows[~stops & ~strays]
         if not len(rows):
             break
     return Played(asked, chosen, is_known & (chosen >= 0))
 
 
-def _answers(strategy: RlFocal, view: View, order: IntArray) -> IntArray:
-    fused = np.where(view.available, np.asarray(strategy.fuse(view)), 0)
-    best = fused.argmax(axis=1)
-    candidate = np.take_along_axis(order, best[:, None], axis=1)[:, 0]
-    return np.where(fused.max(axis=1) > 0, candidate, -1)
-
-
 def replayed(
-    strategy: RlFocal,
-    logged: Sequence[Logged],
-    judged: Mapping[str, Judged],
-    *,
-    memory: Memory | None,
+    strategy: Base, logged: Sequence[Logged], judged: Mapping[str, Judged]
 ) -> dict[str, Any]:
     """Play the policy at each of its prices through requests that were served at its own.
 
@@ -180,22 +165,21 @@ def replayed(
         strategy: at the price that is served.
         logged: the requests.
         judged: by their ids.
-        memory: recent labelled queries, which the strategy follows.
     """
     same: list[Logged] = []
     if logged:
-        found = play(strategy, logged, memory=memory, own=True)
+        found = play(strategy, logged, own=True)
         asked = np.stack([one.asked for one in logged])
         chosen = np.array([one.episode.chosen for one in logged])
         does = (found.asked == asked).all(axis=1) & (found.chosen == chosen)
         same = [one for one, is_same in zip(logged, does.tolist(), strict=True) if is_same]
-    prices = sorted({*strategy.dials, strategy.price}) if same else []
+    own = () if strategy.price is None else (strategy.price,)
+    prices = sorted({*strategy.dials, *own}) if same else []
     return {
         "n": len(logged),
         "n_as_served": len(same),
         "prices": [
-            {"price": price}
-            | _compared(same, play(strategy.at(price), same, memory=memory), judged)
+            {"price": price} | _compared(same, play(strategy.at(price), same), judged)
             for price in prices
         ],
     }

@@ -114,11 +114,10 @@ class Dashboard:
 
     async def _frontier(self) -> Figures:
         gateway = self._gateway
-        checkpoint, policy = gateway.checkpoint, gateway.policy
-        memory = gateway.recent.memory
+        checkpoint, policy, strategy = gateway.checkpoint, gateway.policy, gateway.recent.strategy
 
         def work() -> Figures:
-            return frontier(gateway.store, self._history.read(), checkpoint, policy, memory)
+            return frontier(gateway.store, self._history.read(), checkpoint, strategy, policy)
 
         return await asyncio.to_thread(work)
 
@@ -129,7 +128,7 @@ class Dashboard:
             started_at=gateway.started_at,
             in_flight=gateway.n_in_flight,
             members=gateway.member_names,
-            circuits={m.name: m.circuit.state for m in gateway.members if m.circuit is not None},
+            circuits=gateway.circuits,
             unpriced=unpriced(gateway.members),
             policy=gateway.policy,
             checkpoint=gateway.checkpoint,

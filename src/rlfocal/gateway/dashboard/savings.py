@@ -70,7 +70,7 @@ def savings(
         "n_calls": n_calls,
         "usd": sum(r.usd for r in answered),
         "n_unpriced": sum(r.n_unpriced for r in answered),
-        "unsettled_usd": sum(r.unsettled_usd for r in answered),
+        "uncertain_cost_usd": sum(r.uncertain_cost_usd for r in answered),
     }
     found["everybody"] = _against_everybody(answered, members, mean, found)
     found["single"] = None if best is None else _against_single(answered, judged, best, mean, found)
@@ -83,8 +83,8 @@ def _against_everybody(
     mean: Mapping[str, MeanCost],
     spent: Mapping[str, Any],
 ) -> dict[str, Any]:
-    # Whoever was left alone because it kept failing would not have been asked either.
-    left = [m for r in seen for m in members if m not in r.asked and m not in r.shut]
+    # A member that kept failing would not have been asked either.
+    left = [m for r in seen for m in members if m not in r.asked and m not in r.circuit_open]
     why = _unknown(left, mean)
     saved = None if why else sum(mean[m].usd or 0.0 for m in left)
     return {

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import rlfocal
-from rlfocal.gateway.feedback import FeedbackBody
+from rlfocal.gateway.feedback import Judgement
 from rlfocal.gateway.wire.body import ChatBody
 from rlfocal.gateway.wire.openapi_dialects import REFUSALS, dialect_paths
 
@@ -77,7 +77,7 @@ def describe() -> dict[str, Any]:
     """The whole description."""
     schemas: dict[str, Any] = {}
     body = _schema(ChatBody, schemas)
-    judgement = _schema(FeedbackBody, schemas)
+    judgement = _schema(Judgement, schemas)
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "openapi": "3.1.0",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from rlfocal.live import Said, Trace
+from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.pool.types import Finish
 
 __all__ = ["Completion", "Shape", "encode"]
@@ -95,8 +95,8 @@ class Shape:
     def usage(self) -> dict[str, int]:
         """Tokens of all members together; those that nobody has counted are missing."""
         calls = self.trace.calls
-        n_prompt = sum(said.n_prompt_tokens or 0 for said in calls)
-        n_completion = sum(said.n_completion_tokens or 0 for said in calls)
+        n_prompt = sum(call.n_prompt_tokens or 0 for call in calls)
+        n_completion = sum(call.n_completion_tokens or 0 for call in calls)
         return {
             "prompt_tokens": n_prompt,
             "completion_tokens": n_completion,
@@ -113,27 +113,28 @@ class Shape:
             "n_calls": len(trace.calls),
             "n_rounds": len(trace.rounds),
             "cost_usd": trace.usd,
-            "unsettled_usd": trace.unsettled_usd,
+            "uncertain_cost_usd": trace.uncertain_cost_usd,
             "n_unpriced": n_unpriced(trace),
-            "own_ms": round(1000 * own_s, 3),
-            "members": [_member(said) for said in trace.calls],
+            "overhead_ms": round(1000 * own_s, 3),
+            "members": [_member(call) for call in trace.calls],
             "stopped": trace.stopped,
         }
-        if trace.shut:
-            known["left_alone"] = trace.shut
+        if trace.circuit_open:
+            known["circuit_open"] = trace.circuit_open
         if self.ignored:
             known["ignored"] = list(self.ignored)
         if self.explain:
-            known["trace"] = _without_servers(trace)
+            # What servers said of their failures names them.
+            known["trace"] = trace.with_calls(lambda call: replace(call, detail=None)).as_json()
         return known
 
     def headers(self) -> dict[str, str]:
         """What is known of a reply, for who reads no bodies."""
         calls = self.trace.calls
         used = (
-            f"{quote(said.member)}={said.n_prompt_tokens or 0}/{said.n_completion_tokens or 0}/"
-            f"{'?' if said.cost_usd is None else format(said.cost_usd, '.8g')}"
-            for said in calls[:64]
+            f"{quote(call.member)}={call.n_prompt_tokens or 0}/{call.n_completion_tokens or 0}/"
+            f"{'?' if call.cost_usd is None else format(call.cost_usd, '.8g')}"
+            for call in calls[:64]
         )
         return {
             "x-rlfocal-id": self.id,
@@ -164,7 +165,7 @@ def _choice(index: int, done: Completion) -> dict[str, Any]:
 
 def n_unpriced(trace: Trace) -> int:
     """Replies whose price nobody knows."""
-    return sum(said.failure is None and said.cost_usd is None for said in trace.calls)
+    return sum(call.failure is None and call.cost_usd is None for call in trace.calls)
 
 
 def encode(value: Any) -> bytes:
@@ -173,27 +174,17 @@ def encode(value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _member(said: Said) -> dict[str, Any]:
+def _member(call: CallRecord) -> dict[str, Any]:
     known = {
-        "member": said.member,
-        "answer": _short(said.answer),
-        "cost_usd": said.cost_usd,
-        "prompt_tokens": said.n_prompt_tokens,
-        "completion_tokens": said.n_completion_tokens,
-        "latency_ms": None if said.latency_s is None else round(1000 * said.latency_s, 1),
+        "member": call.member,
+        "answer": _short(call.answer),
+        "cost_usd": call.cost_usd,
+        "prompt_tokens": call.n_prompt_tokens,
+        "completion_tokens": call.n_completion_tokens,
+        "latency_ms": None if call.latency_s is None else round(1000 * call.latency_s, 1),
     }
-    return known if said.failure is None else known | {"failure": said.failure}
+    return known if call.failure is None else known | {"failure": call.failure}
 
 
 def _short(answer: str | None) -> str | None:
     return answer if answer is not None and len(answer) <= _SHORT else None
-
-
-def _without_servers(trace: Trace) -> dict[str, Any]:
-    """The trace, without what servers said of their failures: that names them."""
-    shown = trace.as_json()
-    for part in shown["rounds"]:
-        for said in part["asked"]:
-            said.pop("detail", None)
-    shown.get("synthesis", {}).pop("detail", None)
-    return shown

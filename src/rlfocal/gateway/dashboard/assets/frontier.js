@@ -1,4 +1,4 @@
-// The slider: what another price of a mistake would have cost and earned.
+// The slider: what another price of a mistake, or another setting, would have cost and earned.
 
 import { dot, line, picture, rect, shares, text } from "./charts.js";
 import { by, chart, facts, say, show, table } from "./dom.js";
@@ -8,7 +8,7 @@ const HEIGHT = 240;
 const state = { found: null, at: null };
 
 // Prices of a call from dear to free: the dearer a call, the less a mistake counts.
-const order = (found) => found.prices.map((value, k) => ({ value, k })).reverse();
+const order = (found) => found.dials.map((value, k) => ({ value, k })).reverse();
 
 const mistake = (value) => {
   if (value === 0) return "more than any number of calls";
@@ -36,9 +36,13 @@ const replayText = (found, value) => {
   return `${part} could be played through (${percent(one.n / replay.n_as_served, 0)})`;
 };
 
+const isPrice = (found) => found.dial === "price";
+
 const factsAt = (found, place) => {
   const { value, k } = order(found)[place];
-  const items = [["Price of a call", `${price(value)} of a right answer; clients ask for it as rlfocal:${price(value)}`]];
+  const items = [isPrice(found)
+    ? ["Price of a call", `${price(value)} of a right answer; clients ask for it as rlfocal:${price(value)}`]
+    : [found.dial, `${price(value)}; set when the checkpoint is trained`]];
   const trained = found.training[k];
   items.push([
     "Training",
@@ -61,7 +65,7 @@ const factsAt = (found, place) => {
     served.n
       ? `${several(served.n, "request")}, ${fixed(served.n_calls)} calls and ` +
         `${served.usd === null ? "unpriced" : dollars(served.usd)} a request, accuracy ${share(served.accuracy)}`
-      : "nobody asked for this price",
+      : "nothing was served at this setting",
   ]);
   return items;
 };
@@ -136,28 +140,31 @@ const paint = () => {
   const { found, at } = state;
   const places = order(found);
   const { value } = places[at];
-  say(by("dial-text"), `${mistake(value)}${value === found.own_price ? ", as now" : ""}`);
-  by("dial").setAttribute("aria-valuetext", `${mistake(value)}; price of a call ${price(value)}`);
+  const said = isPrice(found) ? mistake(value) : price(value);
+  say(by("dial-text"), `${said}${value === found.own ? ", as now" : ""}`);
+  by("dial").setAttribute("aria-valuetext", isPrice(found) ? `${said}; price of a call ${price(value)}` : said);
   facts(by("price-facts"), factsAt(found, at));
   const replays = found.replay.prices.some((p) => p.n);
   if (replays) {
     const none = { n: 0, accuracy: { n: 0, mean: null }, served_accuracy: { n: 0 } };
     const points = places.map((p) => ({ value: p.value, ...(played(found, p.value) ?? none) }));
-    chart(by("price-plot"), { points, chosen: at, own: found.own_price }, drawReplay);
+    chart(by("price-plot"), { points, chosen: at, own: found.own }, drawReplay);
     say(by("price-caption"),
       "By price of a call, from dear to free. Every price is about the requests that could be played through at it, so compare it with the same requests as served, not with its neighbours.");
   } else {
     const points = places.map((p) => ({ value: p.value, worth: found.training[p.k]?.worth ?? null }));
-    chart(by("price-plot"), { points, chosen: at, own: found.own_price }, drawTraining);
+    chart(by("price-plot"), { points, chosen: at, own: found.own }, drawTraining);
     say(by("price-caption"),
       "By price of a call, from dear to free: share of right answers less the price of the calls, out of fold in training.");
   }
 };
 
 export const frontier = (found) => {
-  show(by("price"), found.prices.length > 0);
-  if (!found.prices.length) return;
-  const before = state.found ? order(state.found)[state.at].value : found.own_price;
+  show(by("price"), found.dials.length > 0);
+  if (!found.dials.length) return;
+  say(by("h-price"), isPrice(found) ? "The price of a mistake" : `Settings of ${found.dial}`);
+  say(by("dial-label"), isPrice(found) ? "A mistake counts as much as" : found.dial);
+  const before = state.found ? order(state.found)[state.at].value : found.own;
   state.found = found;
   const places = order(found);
   const dial = by("dial");
@@ -167,7 +174,7 @@ export const frontier = (found) => {
   paint();
   table(
     by("price-table"),
-    ["Price of a call", "Worth in training", { text: "Acts", kind: "text" }, "Played through", "Calls", "as served", "Dollars", "as served", "Accuracy", "as served", "Served"],
+    [isPrice(found) ? "Price of a call" : found.dial, "Worth in training", { text: "Acts", kind: "text" }, "Played through", "Calls", "as served", "Dollars", "as served", "Accuracy", "as served", "Served"],
     places.map(({ value, k }) => {
       const one = played(found, value);
       const trained = found.training[k];

@@ -81,8 +81,8 @@ export const savings = (found, policy) => {
   const parts = [`${several(found.n, "request")} to the ensemble that had an answer.`];
   if (found.n_unpriced) parts.push(`${several(found.n_unpriced, "reply").replace("replys", "replies")} without a price.`);
   if (found.unpriced.length) parts.push(`Unpriced in the pool file: ${found.unpriced.join(", ")}.`);
-  if (found.unsettled_usd) {
-    parts.push(`Failed and abandoned calls may cost up to ${dollars(found.unsettled_usd)} more.`);
+  if (found.uncertain_cost_usd) {
+    parts.push(`Failed and abandoned calls may cost up to ${dollars(found.uncertain_cost_usd)} more.`);
   }
   const reasons = why({ ...everybody.unknown, ...(single?.unknown ?? {}) });
   if (reasons) parts.push(`Not known because of ${reasons}.`);
@@ -126,7 +126,7 @@ export const latest = (requests) => {
         count(one.n_calls),
         cost(one),
         seconds(one.latency_s),
-        seconds(one.own_s),
+        seconds(one.overhead_s),
         one.earned === null ? "–" : fixed(one.earned),
         status(one),
       ],

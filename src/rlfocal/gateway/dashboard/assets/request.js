@@ -118,7 +118,7 @@ const stoppedText = (trace) => {
   const parts = [];
   if (trace.stopped) parts.push(`Nobody else was asked: ${trace.stopped}.`);
   if (trace.not_asked?.length) parts.push(`Not asked: ${trace.not_asked.join(", ")}.`);
-  if (trace.shut?.length) parts.push(`Left alone because they kept failing: ${trace.shut.join(", ")}.`);
+  if (trace.circuit_open?.length) parts.push(`Left alone because they kept failing: ${trace.circuit_open.join(", ")}.`);
   return parts.join(" ");
 };
 
@@ -130,7 +130,7 @@ const paint = (found) => {
     ? `Answered ${given === null ? "in free words" : `“${answer(given)}”`}${sure}, ` +
       `after ${several(found.n_calls, "call")} in ${seconds(found.latency_s)}.`
     : `Ended with ${found.status} ${found.error ?? ""} after ${several(found.n_calls, "call")} in ${seconds(found.latency_s)}.`);
-  const acting = trace.acting ? `; ${trace.acting} acts` : "";
+  const acting = trace.policy ? `; ${trace.policy} acts` : "";
   const dial = trace.price === null || trace.price === undefined ? "" : ` at price ${price(trace.price)}`;
   facts(by("facts"), [
     ["Id", found.id],
@@ -140,8 +140,8 @@ const paint = (found) => {
     ["Key", found.key_id ?? "none: the door was open"],
     ["Decided by", `${trace.strategy ?? UNKNOWN}${dial}${acting} (policy ${found.policy})`],
     ...(trace.why ? [["Why", trace.why]] : []),
-    ["Cost", `${cost(found)}${found.unsettled_usd ? `, and up to ${dollars(found.unsettled_usd)} for calls that failed or were abandoned` : ""}`],
-    ["Latency", `${seconds(found.latency_s)}, of it ${seconds(found.own_s)} own time`],
+    ["Cost", `${cost(found)}${found.uncertain_cost_usd ? `, and up to ${dollars(found.uncertain_cost_usd)} for calls that failed or were abandoned` : ""}`],
+    ["Latency", `${seconds(found.latency_s)}, of it ${seconds(found.overhead_s)} own time`],
     ["Tokens", `${count(found.n_prompt_tokens)} in, ${count(found.n_completion_tokens)} out`],
     ["Streamed", found.streamed ? "yes" : "no"],
   ]);
