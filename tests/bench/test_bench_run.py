@@ -1,21 +1,25 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-import types
-from collections.abc import Callable, Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import click
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.main import get_command
 
-from rlfocal.bench import GROUPS, STRATEGIES, BenchResult, EvalProtocol, run_bench
+from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.bench.jobs import Job, JobResult
 from rlfocal.bench.rows import SCHEMA, scores
 from rlfocal.bench.run import _stand_ins
-from rlfocal.deliberation.base import Base
+from rlfocal.cli.main import app
+from rlfocal.deliberation.base import Acting, Base, OneRound
 from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.registry import create, resolve
 from rlfocal.deliberation.view import View
 from rlfocal.errors import ConfigError, NotApplicable, RecordError
 from rlfocal.executor import ProcessExecutor, SerialExecutor
@@ -57,7 +61,7 @@ class ShuffledExecutor(SerialExecutor):
             yield index, function(shared, jobs[index])
 
 
-class FirstK(Base):
+class FirstK(OneRound):
     """Asks the first members, as many as the dial says."""
 
     name = "first-k"
@@ -66,31 +70,20 @@ class FirstK(Base):
     n_asked = 2
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        self.history_ = [{"accuracy": 0.25}, {"accuracy": np.float32(0.5)}]
         return self
 
-    def at(self, dial: float) -> Self:
-        other = type(self)()
-        other.n_asked = int(dial)
-        return other  # type: ignore[return-value]
+    @property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        return [{"accuracy": 0.25}, {"accuracy": np.float32(0.5)}]
 
-    def next_members(self, view: View) -> BoolArray:
-        wanted = np.arange(view.asked.shape[1]) < self.n_asked
-        return np.asarray(wanted & (view.n_rounds == 0)[:, None])
+    def at(self, dial: float) -> Self:
+        return self._with(n_asked=int(dial))
+
+    def first(self, view: View) -> BoolArray:
+        return np.broadcast_to(np.arange(view.asked.shape[1]) < self.n_asked, view.asked.shape)
 
     def fuse(self, view: View) -> FloatArray:
         return view.support.mean(axis=1)
-
-
-@pytest.fixture
-def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[type], str]:
-    def add(strategy: type) -> str:
-        name = strategy.name  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, f"made_{name}", types.SimpleNamespace(Made=strategy))  # type: ignore[misc]
-        monkeypatch.setitem(STRATEGIES, name, f"made_{name}:Made")
-        return str(name)
-
-    return add
 
 
 def test_results_do_not_depend_on_the_order_or_on_the_process_of_the_jobs() -> None:
@@ -186,9 +179,9 @@ def _all_but_one(rows: pa.Table) -> list[bool]:
     return keep
 
 
-def test_dials_make_a_frontier_and_histories_are_kept(register: Callable[[type], str]) -> None:
+def test_dials_make_a_frontier_and_histories_are_kept() -> None:
     table = make_table()
-    result = run_bench(table, [register(FirstK)], dataclasses.replace(FAST, n_seeds=2))
+    result = run_bench(table, [FirstK()], dataclasses.replace(FAST, n_seeds=2))
     (points,) = result.frontiers.values()
     assert [(p.dial, p.mean_calls) for p in points] == [(1, 1), (3, 3)]
     assert points[0].accuracy == pytest.approx(table.member_score[:, 0].mean())
@@ -201,9 +194,7 @@ def test_dials_make_a_frontier_and_histories_are_kept(register: Callable[[type],
     assert result.histories[0].iterations == ({"accuracy": 0.25}, {"accuracy": 0.5})
 
 
-def test_dials_of_some_folds_only_are_left_out_with_a_note(
-    register: Callable[[type], str],
-) -> None:
+def test_dials_of_some_folds_only_are_left_out_with_a_note() -> None:
     class Fitful(FirstK):
         name = "fitful"
 
@@ -212,16 +203,14 @@ def test_dials_of_some_folds_only_are_left_out_with_a_note(
             self.dials = (1.0, 2.5) if first else (1.0, 3.0)
             return super().fit(table, rng=rng)
 
-    result = run_bench(make_table(), [register(Fitful)], FAST)
+    result = run_bench(make_table(), [Fitful()], FAST)
     assert [point.dial for point in result.frontiers["fitful"]] == [1.0]
     assert set(result.per_query["dial"].to_pylist()) == {None, 1.0}
     note = "fitful: dials offered in some folds only are left out: 2.5, 3"
     assert note in result.notes
 
 
-def test_unmet_needs_and_refusals_are_listed_with_their_reason(
-    register: Callable[[type], str],
-) -> None:
+def test_unmet_needs_and_refusals_are_listed_with_their_reason() -> None:
     class Sampled(FirstK):
         name = "sampled"
         needs: ClassVar[frozenset[Need]] = frozenset({Need.SAMPLES})
@@ -232,7 +221,7 @@ def test_unmet_needs_and_refusals_are_listed_with_their_reason(
         def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
             raise NotApplicable("needs 1000 training queries")
 
-    result = run_bench(make_table(), [register(Picky), register(Sampled)], FAST)
+    result = run_bench(make_table(), [Picky(), Sampled()], FAST)
     assert result.not_applicable == {
         "picky": "needs 1000 training queries",
         "sampled": Need.SAMPLES.value,
@@ -241,7 +230,7 @@ def test_unmet_needs_and_refusals_are_listed_with_their_reason(
 
 
 @pytest.mark.parametrize("error", [RecordError, ZeroDivisionError])
-def test_a_failing_job_is_named(error: type[Exception], register: Callable[[type], str]) -> None:
+def test_a_failing_job_is_named(error: type[Exception]) -> None:
     class Broken(FirstK):
         name = "broken"
 
@@ -249,7 +238,7 @@ def test_a_failing_job_is_named(error: type[Exception], register: Callable[[type
             raise error("no luck")
 
     with pytest.raises(error) as caught:
-        run_bench(make_table(), [register(Broken)], FAST)
+        run_bench(make_table(), [Broken()], FAST)
     said = f"{caught.value} {caught.value.__notes__}"
     assert "broken, fold 0, seed 0" in said
     assert "no luck" in said
@@ -257,7 +246,7 @@ def test_a_failing_job_is_named(error: type[Exception], register: Callable[[type
         assert str(caught.value) == "broken, fold 0, seed 0: no luck"
 
 
-def test_nothing_of_the_test_fold_reaches_fit(register: Callable[[type], str]) -> None:
+def test_nothing_of_the_test_fold_reaches_fit() -> None:
     seen: list[set[str]] = []
 
     class Spy(FirstK):
@@ -267,7 +256,7 @@ def test_nothing_of_the_test_fold_reaches_fit(register: Callable[[type], str]) -
             seen.append(set(table.query_ids.tolist()))
             return super().fit(table, rng=rng)
 
-    result = run_bench(make_table(), [register(Spy)], FAST)
+    result = run_bench(make_table(), [Spy()], FAST)
     for row in result.per_query.to_pylist():
         if row["strategy"] == "spy":
             assert row["query_id"] not in seen[row["fold"]]
@@ -354,16 +343,138 @@ def test_every_baseline_ends_on_degenerate_data(what: str) -> None:
     protocol = EvalProtocol(n_folds=2, n_resamples=100)
     result = run_bench(degenerate(what), ["baselines"], protocol)
     shown = {row.strategy for row in result.rows}
-    assert shown | set(result.not_applicable) == set(GROUPS["baselines"])
+    assert shown | set(result.not_applicable) == set(resolve(["baselines"]))
     if what == "only scores":
         assert "plurality" in result.not_applicable
         assert "best-single" in shown
 
 
 def test_stand_ins_are_noted() -> None:
-    def fitted(fold: int, acting: str | None) -> JobResult:
+    def fitted(fold: int, acting: Acting | None) -> JobResult:
         return JobResult(Job("rl-focal", fold, 0), (), 0.0, 0.0, (), acting=acting)
 
-    assert _stand_ins([fitted(0, "learned"), fitted(1, None)]) == []
-    (note,) = _stand_ins([fitted(0, "learned"), fitted(1, "best-single"), fitted(2, "best-single")])
+    learned = Acting("learned", "it did best", stands_in=False)
+    other = Acting("best-single", "it did better", stands_in=True)
+    assert _stand_ins([fitted(0, learned), fitted(1, None)]) == []
+    (note,) = _stand_ins([fitted(0, learned), fitted(1, other), fitted(2, other)])
     assert note.startswith("rl-focal: at its default dial 2 of 3 fits let best-single act")
+
+
+# Strategies of one's own --------------------------------------------------------------------------
+
+
+def test_an_own_strategy_stands_beside_those_with_a_name() -> None:
+    own = FirstK()
+    result = run_bench(make_table(), ["plurality", own], FAST)
+    assert {row.strategy for row in result.rows} == {
+        "oracle", "best-single", "plurality", "first-k",
+    }  # fmt: skip
+    (row,) = (row for row in result.rows if row.strategy == "first-k")
+    assert row.mean_calls == 2
+    assert not row.learned
+
+
+def test_a_strategy_given_as_object_does_what_it_does_by_name() -> None:
+    named = run_bench(make_table(), ["weighted-vote", "random"], FAST)
+    given = run_bench(make_table(), [create("weighted-vote"), create("random")], FAST)
+    assert given.per_query.equals(named.per_query)
+
+
+def test_every_job_fits_a_copy_of_its_own() -> None:
+    fits: list[FirstK] = []
+
+    class Spy(FirstK):
+        name = "spy"
+
+        def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+            fits.append(self)
+            self.table_ = table
+            return self
+
+    own = Spy()
+    run_bench(make_table(), [own], FAST)
+    assert len({id(one) for one in fits}) == 3
+    assert not hasattr(own, "table_")
+
+
+def test_an_own_strategy_goes_to_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))  # where they find its class
+    here = run_bench(make_table(), [FirstK()], FAST)
+    there = run_bench(make_table(), [FirstK()], FAST, executor=ProcessExecutor(2))
+    assert there.per_query.equals(here.per_query)
+
+
+class Nameless(OneRound):
+    first = fuse = fit = lambda self, *_, **__: self
+
+
+class NoDecide(Base):
+    name = "no-decide"
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        return self
+
+
+class NoBase:
+    name = "no-base"
+
+
+@pytest.mark.parametrize(
+    ("strategies", "message"),
+    [
+        ([NoBase()], "NoBase is no strategy; derive its class from rlfocal.deliberation.base.Base"),
+        ([FirstK], r"FirstK is a class; give an object of it: FirstK\(\)"),
+        ([Nameless()], "Nameless has no name"),
+        ([NoDecide()], r"strategy 'no-decide' \(NoDecide\) lacks decide"),
+        ([FirstK(), FirstK()], "two strategies are named 'first-k'"),
+        (["weighted-vote", create("weighted-vote")], "two strategies are named 'weighted-vote'"),
+        ([create("weighted-vote"), "all"], "two strategies are named 'weighted-vote'"),
+        ([create("best-single")], "'best-single' is run by itself"),
+    ],
+)
+def test_what_is_no_strategy_is_refused_before_any_job(strategies: Any, message: str) -> None:
+    told: list[object] = []
+    with pytest.raises(ConfigError, match=message):
+        run_bench(make_table(), strategies, FAST, on_progress=lambda *args: told.append(args))
+    assert told == []
+
+
+def test_a_fit_that_returns_nothing_is_named() -> None:
+    class Forgetful(FirstK):
+        name = "forgetful"
+
+        def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+            return None  # type: ignore[return-value]
+
+    with pytest.raises(ConfigError, match="forgetful, fold 0, seed 0: fit returned None"):
+        run_bench(make_table(), [Forgetful()], FAST)
+
+
+# What serves a row --------------------------------------------------------------------------------
+
+
+def test_each_row_says_what_trains_and_serves_it() -> None:
+    result = run_bench(make_table(), ["plurality", FirstK()], FAST, data="my data --members a,b")
+    command = {row["strategy"]: row["command"] for row in result.to_json()["rows"]}
+    assert command["oracle"] is None
+    assert command["first-k"] is None
+    assert command["plurality"] == (
+        "rlfocal train my data --members a,b --strategy plurality -o CHECKPOINT "
+        "&& rlfocal serve CHECKPOINT POOL.toml"
+    )
+    unknown = run_bench(make_table(), ["plurality"], FAST).to_json()["rows"]
+    assert all(
+        r["command"] is None or r["command"].startswith("rlfocal train DATA ") for r in unknown
+    )
+
+
+def test_the_command_line_takes_what_a_row_says() -> None:
+    result = run_bench(make_table(), ["random"], FAST, data="demo --pool all --complete")
+    (command,) = (row.command for row in result.rows if row.strategy == "random")
+    assert command is not None
+    verbs = get_command(app)
+    for part in command.split(" && "):
+        _, verb, *words = shlex.split(part)
+        context = click.Context(verbs)
+        found = verbs.get_command(context, verb)  # type: ignore[attr-defined]
+        assert found.make_context(verb, words, parent=context).params

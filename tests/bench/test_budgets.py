@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
-from rlfocal.bench.budgets import BudgetCell, check_budgets, equal_cost, is_learned, is_simple
+from rlfocal.bench.budgets import BudgetCell, check_budgets, equal_cost
 from rlfocal.bench.rows import Scores
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records import PoolModel, build_table, simulate
@@ -18,6 +18,7 @@ from rlfocal.records import PoolModel, build_table, simulate
 Line = tuple[list[float], float, float]
 """Score of each query, calls and USD a query."""
 
+LEARNED = ("rl-focal", "rl-focal-paper")
 BEST: Line = ([1, 0, 0, 0], 1, 0.01)
 Key = tuple[str, float | None]
 
@@ -44,7 +45,6 @@ TABLE = scores_of(
         ("rl-focal", 0.1): ([1, 0, 0, 0], 1, 0.002),
         ("rl-focal", 0.2): ([1, 1, 1, 1], 2, 0.012),
         ("rl-focal", None): ([1, 1, 0, 1], 3, 0.02),
-        ("rl-other", None): ([1, 1, 1, 1], 1, 0.001),
     }
 )
 
@@ -59,10 +59,10 @@ def shown(cells: tuple[BudgetCell, ...]) -> dict[tuple[str, float | None], tuple
 
 
 def test_cells_in_calls_by_hand() -> None:
-    cells = equal_cost(TABLE, [1, 1.5, 2, 3, 5], n_resamples=200)
+    cells = equal_cost(TABLE, LEARNED, [1, 1.5, 2, 3, 5], n_resamples=200)
     assert {cell.strategy for cell in cells} == {"rl-focal"}
     assert shown(cells) == {
-        # best-single alone can do with one call; the oracle, chance and rl-* are no rivals.
+        # best-single alone can do with one call; the oracle and chance are no rivals.
         ("calls", 1): (0.25, "best-single", 0.25, 0),
         # agreement below its cheapest point: half best-single, half its point of two calls.
         ("calls", 1.5): (0.625, "agreement", 0.375, 0.25),
@@ -86,7 +86,7 @@ def test_cells_in_dollars_are_multiples_of_what_best_single_costs() -> None:
             ("rl-focal", None): ([1, 1, 1, 1], 1, 0.02),
         }
     )
-    cells = equal_cost(table, [1], priced=True, n_resamples=200)
+    cells = equal_cost(table, LEARNED, [1], priced=True, n_resamples=200)
     found = shown(tuple(cell for cell in cells if cell.axis == "usd"))
     assert list(found) == [("usd", 0.005), ("usd", 0.008), ("usd", 0.01), ("usd", None)]
     # At 0.1 and 0.25 times nothing mixes: best-single itself is dearer than the budget.
@@ -94,7 +94,7 @@ def test_cells_in_dollars_are_multiples_of_what_best_single_costs() -> None:
     assert found["usd", 0.008] == pytest.approx((0.6, "router", 0.4375, 0.1625))
     assert found["usd", 0.01] == pytest.approx((0.5 + 0.5 / 3, "router", 0.5, 0.5 / 3))
     assert found["usd", None] == (1, "router", 0.5, 0.5)
-    assert all(cell.axis == "calls" for cell in equal_cost(table, [1]))
+    assert all(cell.axis == "calls" for cell in equal_cost(table, LEARNED, [1]))
 
 
 def test_a_free_best_member_leaves_no_limit_but_all() -> None:
@@ -102,7 +102,7 @@ def test_a_free_best_member_leaves_no_limit_but_all() -> None:
         ("best-single", None): ([1, 0, 0, 0], 1, 0),
         ("rl-focal", None): ([1, 1, 0, 0], 2, 0.0),
     }
-    cells = equal_cost(scores_of(free), priced=True, n_resamples=100)
+    cells = equal_cost(scores_of(free), LEARNED, priced=True, n_resamples=100)
     assert [cell.budget for cell in cells if cell.axis == "usd"] == [None]
 
 
@@ -111,7 +111,7 @@ def test_the_coin_below_the_cheapest_point_is_the_same_for_both_sides() -> None:
     table = scores_of(
         {("best-single", None): BEST, ("agreement", None): same, ("rl-focal", None): same}
     )
-    first, *_ = equal_cost(table, [1.5], n_resamples=100)
+    first, *_ = equal_cost(table, LEARNED, [1.5], n_resamples=100)
     weight = 0.5 / 1.2
     assert first.accuracy == pytest.approx((1 - weight) * 0.25 + weight * 0.75)
     assert first.rival_accuracy == first.accuracy
@@ -121,12 +121,15 @@ def test_the_coin_below_the_cheapest_point_is_the_same_for_both_sides() -> None:
 
 def test_a_strategy_left_no_query_takes_no_part() -> None:
     table = scores_of({("best-single", None): BEST, ("rl-focal", None): ([1, 1, 1, 1], 2, 0.02)})
-    assert [cell.budget for cell in equal_cost(table, [1, 1.25], n_resamples=100)] == [1.25, None]
+    assert [cell.budget for cell in equal_cost(table, LEARNED, [1, 1.25], n_resamples=100)] == [
+        1.25,
+        None,
+    ]
 
 
 def test_where_no_simple_strategy_is_so_cheap_there_is_no_cell() -> None:
     table = scores_of({("best-single", None): BEST, ("rl-focal", None): ([1, 1, 0, 0], 1, 0.001)})
-    cells = equal_cost(table, [1], priced=True, n_resamples=100)
+    cells = equal_cost(table, LEARNED, [1], priced=True, n_resamples=100)
     assert [(c.axis, c.budget) for c in cells] == [
         ("calls", 1), ("calls", None), ("usd", 0.01), ("usd", None),
     ]  # fmt: skip
@@ -142,7 +145,7 @@ def test_among_equals_the_first_by_name_is_the_rival(order: tuple[str, str]) -> 
             ("rl-focal", None): ([1, 1, 0, 0], 1, 0.01),
         }
     )
-    cells = equal_cost(table, [1.5], n_resamples=100)
+    cells = equal_cost(table, LEARNED, [1.5], n_resamples=100)
     assert [cell.rival for cell in cells] == ["a-vote", "a-vote"]
     assert [cell.difference_ci for cell in cells] == [(0, 0), (0, 0)]
 
@@ -158,7 +161,7 @@ def test_verdicts_follow_the_paired_interval() -> None:
             ("rl-focal-paper", None): (worse.tolist(), 1, 0.01),
         }
     )
-    cells = equal_cost(table, [2])
+    cells = equal_cost(table, LEARNED, [2])
     assert [(c.strategy, c.budget, c.verdict) for c in cells] == [
         ("rl-focal", 2, "better"), ("rl-focal", None, "better"),
         ("rl-focal-paper", 2, "worse"), ("rl-focal-paper", None, "worse"),
@@ -170,21 +173,13 @@ def test_verdicts_follow_the_paired_interval() -> None:
 
 
 def test_without_a_learned_strategy_there_are_no_cells() -> None:
-    assert equal_cost(scores_of({("best-single", None): BEST}), priced=True) == ()
+    assert equal_cost(scores_of({("best-single", None): BEST}), LEARNED, priced=True) == ()
     table = build_table(
         simulate(PoolModel(accuracy=[[0.8, 0.6]]), 40, rng=np.random.default_rng(0))
     )
     found = run_bench(table, ["random"], EvalProtocol(n_folds=2, n_resamples=100))
     assert found.budgets == ()
     assert "At equal cost" not in found.to_markdown()
-
-
-def test_who_is_learned_and_who_is_simple() -> None:
-    assert [s for s in ("rl-focal", "rl-focal-paper", "rl-other", "vote") if is_learned(s)] == [
-        "rl-focal", "rl-focal-paper",
-    ]  # fmt: skip
-    names = ("oracle", "random", "rl-focal", "rl-other", "best-single", "agreement")
-    assert [s for s in names if is_simple(s)] == ["best-single", "agreement"]
 
 
 @pytest.mark.parametrize("bad", [0.99, -1.0, float("nan"), float("inf")])
@@ -209,7 +204,7 @@ def result() -> BenchResult:
     table = build_table(simulate(model, 40, rng=np.random.default_rng(0)))
     found = run_bench(table, ["plurality"], EvalProtocol(n_folds=2, n_resamples=100))
     return dataclasses.replace(
-        found, budgets=equal_cost(TABLE, [1.5], priced=True, n_resamples=100)
+        found, budgets=equal_cost(TABLE, LEARNED, [1.5], priced=True, n_resamples=100)
     )
 
 

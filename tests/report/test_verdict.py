@@ -16,6 +16,7 @@ def row(
         strategy=strategy, accuracy=accuracy, accuracy_ci=(accuracy - 0.01, accuracy + 0.01),
         mean_calls=calls, mean_cost_usd=None, mean_rounds=1.0, gain_over_best_single=gain[1],
         gain_ci=(gain[0], gain[2]), oracle_gap_closed=None, fit_s=0.1, replay_s=0.1,
+        learned=strategy == "rl-focal",
     )  # fmt: skip
 
 

@@ -10,11 +10,8 @@ from rlfocal.bench.result import (
     Verdict,
 )
 from rlfocal.bench.run import run_bench
-from rlfocal.deliberation.registry import GROUPS, STRATEGIES, create, resolve
 
 __all__ = [
-    "GROUPS",
-    "STRATEGIES",
     "BenchResult",
     "BudgetCell",
     "EvalProtocol",
@@ -22,7 +19,5 @@ __all__ = [
     "History",
     "LeaderboardRow",
     "Verdict",
-    "create",
-    "resolve",
     "run_bench",
 ]

@@ -8,7 +8,7 @@ nothing of folds, of files or of how the cells are shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -32,18 +32,19 @@ __all__ = [
     "AXIS_TITLES",
     "BUDGETS",
     "EQUAL_COST",
+    "REFERENCES",
     "USD_SHARES",
     "BudgetCell",
     "check_budgets",
     "equal_cost",
-    "is_learned",
-    "is_simple",
 ]
 
 _Floats = NDArray[np.float64]
 
 BUDGETS = (1.5, 2.0, 3.0, 4.0)
 """Mean calls a query, unless told otherwise; no limit at all is always added."""
+REFERENCES = (ORACLE, "random")
+"""A bound and pure chance: nobody's rivals."""
 USD_SHARES = (0.1, 0.25, 0.5, 0.8, 1.0)
 """Budgets in dollars, as multiples of what the best single member costs a query."""
 AXIS_TITLES: dict[Axis, str] = {
@@ -85,16 +86,6 @@ class BudgetCell:
     """"better" or "worse" only where the interval of the difference excludes zero."""
 
 
-def is_learned(strategy: str) -> bool:
-    """Whether cells are made for a strategy."""
-    return strategy.startswith("rl-focal")
-
-
-def is_simple(strategy: str) -> bool:
-    """Whether a strategy may be a rival: not learned by reinforcement, no bound, no chance."""
-    return not strategy.startswith("rl-") and strategy not in (ORACLE, "random")
-
-
 def check_budgets(budgets: Sequence[float]) -> tuple[float, ...]:
     """Sort budgets in calls; repeats count once.
 
@@ -126,6 +117,7 @@ class _Cell(NamedTuple):
 
 def equal_cost(
     table: Scores,
+    learned: Collection[str],
     budgets: Sequence[float] = BUDGETS,
     *,
     priced: bool = False,
@@ -136,6 +128,7 @@ def equal_cost(
 
     Args:
         table: scores of a benchmark in which the best single member ran.
+        learned: names of the learned strategies; the others, `REFERENCES` apart, are simple.
         budgets: mean calls a query; "all" is added.
         priced: whether `cost` is in USD; then the dollar axis is compared too.
         n_resamples: bootstrap resamples behind every interval.
@@ -153,8 +146,8 @@ def equal_cost(
         KeyError: the best single member was not benchmarked.
     """
     names = sorted({name for name, _ in table.points})
-    learned = [name for name in names if is_learned(name)]
-    simple = [name for name in names if is_simple(name)]
+    simple = [name for name in names if name not in {*learned, *REFERENCES}]
+    learned = [name for name in names if name in learned]
     if not learned:
         return ()
     if not table.measured.all():

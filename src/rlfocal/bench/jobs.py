@@ -6,21 +6,22 @@ Runs in any process; depends on its inputs alone, so the order of jobs changes n
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.protocol import EvalProtocol
-from rlfocal.deliberation.protocol import Outcome, Reference, Strategy, unmet
-from rlfocal.deliberation.registry import create
+from rlfocal.deliberation.base import Acting, Base
+from rlfocal.deliberation.protocol import Outcome, Reference, unmet
 from rlfocal.deliberation.replay import replay
-from rlfocal.errors import NotApplicable, RlfocalError
+from rlfocal.errors import ConfigError, NotApplicable, RlfocalError
 from rlfocal.records import ResponseTable, calibrate
 
-__all__ = ["BenchInput", "Job", "JobResult", "Point", "plan_jobs", "run_job"]
+__all__ = ["BenchInput", "Job", "JobResult", "Point", "fit_job", "plan_jobs", "run_job"]
 
 
 class Job(NamedTuple):
@@ -35,19 +36,18 @@ class Job(NamedTuple):
 
 
 def plan_jobs(
-    table: ResponseTable, names: Sequence[str], protocol: EvalProtocol, n_folds: int
+    table: ResponseTable, entrants: Entrants, protocol: EvalProtocol, n_folds: int
 ) -> tuple[dict[str, str], list[Job]]:
     """Sort out what cannot run on this data; the rest becomes jobs, fold by fold."""
     not_applicable: dict[str, str] = {}
     seeds: dict[str, tuple[int, ...]] = {}
-    for name in names:
-        strategy = create(name)
+    for name in entrants.names:
+        strategy = entrants.fresh(name)
         reason = unmet(strategy, table)
         if reason is not None:
             not_applicable[name] = reason
         else:
-            stochastic = getattr(strategy, "stochastic", False)
-            seeds[name] = protocol.seeds if stochastic else protocol.seeds[:1]
+            seeds[name] = protocol.seeds if strategy.stochastic else protocol.seeds[:1]
     jobs = [
         Job(name, fold, seed) for fold in range(n_folds) for name in seeds for seed in seeds[name]
     ]
@@ -72,19 +72,20 @@ class JobResult(NamedTuple):
     history: tuple[Mapping[str, float], ...]
     not_applicable: str | None = None
     """Why the strategy could not be fitted on this fold; then there are no points."""
-    acting: str | None = None
+    acting: Acting | None = None
     """Who decides at the default dial, where a strategy may leave that to another one."""
 
 
 @dataclass
 class BenchInput:
-    """The big input of all jobs: the table and its folds.
+    """The big input of all jobs: the table, its folds, and who is run.
 
     Keeps the calibrated tables of the fold used last, because jobs come fold by fold.
     """
 
     table: ResponseTable
     folds: tuple[Fold, ...]
+    entrants: Entrants = field(default_factory=Entrants)
     _last: tuple[int, ResponseTable, ResponseTable] | None = field(default=None, repr=False)
 
     def fold(self, index: int) -> tuple[ResponseTable, ResponseTable]:
@@ -110,30 +111,39 @@ def run_job(shared: BenchInput, job: Job) -> JobResult:
         raise type(exc)(f"{job}: {exc}") from exc
 
 
+def fit_job(entrants: Entrants, job: Job, train: ResponseTable, *more: int) -> Base:
+    """Fit a fresh copy of a job's strategy.
+
+    Args:
+        entrants: who is run.
+        job: which of them.
+        train: labelled queries.
+        more: further numbers that its randomness depends on.
+
+    Raises:
+        ConfigError: `fit` returned something else than the fitted strategy.
+    """
+    # Keyed by name, not by place in a list: adding a strategy must not change another's numbers.
+    rng = np.random.default_rng([job.seed, job.fold, *job.strategy.encode(), *more])
+    found: object = entrants.fresh(job.strategy).fit(train, rng=rng)
+    if not isinstance(found, Base):
+        raise ConfigError(f"fit returned {found!r:.40}; it must return the fitted strategy")
+    return found
+
+
 def _run(shared: BenchInput, job: Job) -> JobResult:
     train, test = shared.fold(job.fold)
-    # Keyed by name, not by place in a list: adding a strategy must not change another's numbers.
-    rng = np.random.default_rng([job.seed, job.fold, *job.strategy.encode()])
     start = time.perf_counter()
-    fitted = create(job.strategy).fit(train, rng=rng)
+    strategy = fit_job(shared.entrants, job, train)
     fit_s = time.perf_counter() - start
     start = time.perf_counter()
-    outcome = _outcome(fitted, test)
+    outcome = _outcome(strategy, test)
     replay_s = time.perf_counter() - start
     points = [Point(None, outcome)]
-    dialled: Any = fitted
-    for dial in getattr(fitted, "dials", ()):
-        points.append(Point(float(dial), _outcome(dialled.at(dial), test)))
-    history = tuple(
-        {key: float(value) for key, value in step.items()}
-        for step in getattr(fitted, "history_", ())
-    )
-    verdict = getattr(fitted, "verdict", None)
-    acting = None if verdict is None else str(verdict.chosen)
-    return JobResult(job, tuple(points), fit_s, replay_s, history, acting=acting)
+    points += [Point(float(d), _outcome(strategy.at(d), test)) for d in strategy.dials]
+    history = tuple({k: float(value) for k, value in step.items()} for step in strategy.history)
+    return JobResult(job, tuple(points), fit_s, replay_s, history, acting=strategy.acting)
 
 
-def _outcome(fitted: Strategy | Reference, test: ResponseTable) -> Outcome:
-    if isinstance(fitted, Reference):
-        return fitted.outcome(test)
-    return replay(fitted, test)
+def _outcome(strategy: Base, test: ResponseTable) -> Outcome:
+    return strategy.outcome(test) if isinstance(strategy, Reference) else replay(strategy, test)

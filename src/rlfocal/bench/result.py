@@ -66,6 +66,11 @@ class LeaderboardRow:
     """Those of them on which the best single member was measured as well."""
     withheld: bool = False
     """Whether too many responses are missing for a verdict."""
+    learned: bool = False
+    """Whether its decisions are learned by reinforcement; False in results older than this."""
+    command: str | None = None
+    """What trains this strategy on the data and serves it; None for what cannot be served, for
+    strategies given as objects, and in results older than this."""
 
     @property
     def verdict(self) -> Verdict:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rlfocal.bench.budgets import BUDGETS, check_budgets, equal_cost
 from rlfocal.bench.calibration import calibrations
+from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Partition, partition
 from rlfocal.bench.jobs import BenchInput, Job, JobResult, plan_jobs, run_job
@@ -27,7 +29,7 @@ from rlfocal.bench.result import (
 )
 from rlfocal.bench.rows import Scores, per_query_rows, scores
 from rlfocal.bench.statistics import MeasuredMeans, gap_closed
-from rlfocal.deliberation.registry import resolve
+from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
@@ -44,10 +46,11 @@ _FEW = 30
 
 def run_bench(
     table: ResponseTable,
-    strategies: Sequence[str],
+    strategies: Sequence[str | Base],
     protocol: EvalProtocol,
     *,
     budgets: Sequence[float] = BUDGETS,
+    data: str | None = None,
     executor: Executor | None = None,
     on_progress: OnProgress | None = None,
 ) -> BenchResult:
@@ -55,9 +58,11 @@ def run_bench(
 
     Args:
         table: the recorded answers.
-        strategies: names or groups of the catalogue; `best-single` and `oracle` are added.
+        strategies: names of strategies or groups, and unfitted strategies of your own, each with a
+            name that no other has; `best-single` and `oracle` are added.
         protocol: folds, seeds, resamples.
         budgets: mean calls a query at which learned strategies are compared with simple ones.
+        data: the data as the command line names them, for the commands of the rows.
         executor: where the jobs run; None for here, one after another. It changes no figure but
             the seconds.
         on_progress: told once before the first job and after every job.
@@ -66,16 +71,17 @@ def run_bench(
         The figures and the rows behind them.
 
     Raises:
-        ConfigError: a name is unknown, a budget is no number of calls, something is not
-            installed, or the data set is too small for the protocol; before any job is run.
+        ConfigError: a name is unknown, an object is no strategy, a budget is no number of calls,
+            something is not installed, or the data set is too small for the protocol; before any
+            job is run.
         RlfocalError: a strategy failed; the message names strategy, fold and seed.
     """
     executor = SerialExecutor() if executor is None else executor
     limits = check_budgets(budgets)
-    names = resolve([*strategies, BEST_SINGLE, ORACLE])
+    entrants = Entrants.of(strategies, always=(BEST_SINGLE, ORACLE))
     part = partition(table, protocol)
-    not_applicable, jobs = plan_jobs(table, names, protocol, len(part.folds))
-    results = _run(table, part, jobs, executor, on_progress)
+    not_applicable, jobs = plan_jobs(table, entrants, protocol, len(part.folds))
+    results = _run(BenchInput(table, part.folds, entrants), jobs, executor, on_progress)
     for result in results:
         if result.not_applicable is not None:
             not_applicable.setdefault(result.job.strategy, result.not_applicable)
@@ -88,10 +94,18 @@ def run_bench(
     n_groups = len(np.unique(found.group))
     missing = missing_of(table.take(np.concatenate([fold.test for fold in part.folds])))
     withheld = missing is not None and missing.withheld
-    rows = _leaderboard(found, results, protocol, priced=priced, withheld=withheld)
-    budgets_found = equal_cost(
-        found, limits, priced=priced, n_resamples=protocol.n_resamples, withheld=withheld
+    rows = tuple(
+        replace(
+            row,
+            learned=entrants.fresh(row.strategy).learned,
+            command=entrants.command(row.strategy, data),
+        )
+        for row in _leaderboard(found, results, protocol, priced=priced, withheld=withheld)
     )
+    budgets_found = equal_cost(
+        found, [row.strategy for row in rows if row.learned], limits,
+        priced=priced, n_resamples=protocol.n_resamples, withheld=withheld,
+    )  # fmt: skip
     return BenchResult(
         data=table.name,
         members=table.members,
@@ -99,7 +113,9 @@ def run_bench(
         tested={"n_queries": len(found.group), "n_groups": n_groups},
         rows=rows,
         frontiers=_frontiers(found, priced=priced),
-        not_applicable={name: not_applicable[name] for name in names if name in not_applicable},
+        not_applicable={
+            name: not_applicable[name] for name in entrants.names if name in not_applicable
+        },
         synthetic=table.synthetic,
         notes=(
             *([missing.explain()] if missing is not None else []),
@@ -126,17 +142,13 @@ def run_bench(
 
 
 def _run(
-    table: ResponseTable,
-    part: Partition,
-    jobs: list[Job],
-    executor: Executor,
-    on_progress: OnProgress | None,
+    shared: BenchInput, jobs: list[Job], executor: Executor, on_progress: OnProgress | None
 ) -> list[JobResult]:
     """Results in the order of the jobs, whatever the order of completion."""
     if on_progress is not None:
         on_progress(0, len(jobs), "")
     done: dict[int, JobResult] = {}
-    for index, result in executor.map(run_job, jobs, shared=BenchInput(table, part.folds)):
+    for index, result in executor.map(run_job, jobs, shared=shared):
         done[index] = result
         if on_progress is not None:
             on_progress(len(done), len(jobs), str(jobs[index]))
@@ -204,16 +216,17 @@ def _measured(
 
 def _stand_ins(results: Sequence[JobResult]) -> list[str]:
     """Say where a strategy left its default dial to another one."""
-    acting: dict[str, Counter[str]] = {}
+    acting: dict[str, Counter[tuple[str, bool]]] = {}
     for result in results:
         if result.acting is not None:
-            acting.setdefault(result.job.strategy, Counter())[result.acting] += 1
+            who = result.acting.name, result.acting.stands_in
+            acting.setdefault(result.job.strategy, Counter())[who] += 1
     return [
         f"{name}: at its default dial {count} of {found.total()} fits let {who} act, because that "
         "did better out of fold"
         for name, found in acting.items()
-        for who, count in sorted(found.items())
-        if who != "learned"
+        for (who, stands_in), count in sorted(found.items())
+        if stands_in
     ]
 
 

@@ -6,6 +6,7 @@ and the page to `rlfocal.report`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,7 +106,8 @@ def bench(
 
     Shows accuracy, calls and cost of each, with intervals.
     """
-    from rlfocal.bench import EvalProtocol, resolve, run_bench
+    from rlfocal.bench import EvalProtocol, run_bench
+    from rlfocal.deliberation.registry import resolve
     from rlfocal.executor import ProcessExecutor, SerialExecutor
 
     wanted = common.split_names(strategies, "--strategies")
@@ -150,6 +152,7 @@ def bench(
             names,
             protocol,
             budgets=limits,
+            data=_as_typed(data, pool, members, cost, complete=complete),
             executor=ProcessExecutor(jobs) if jobs > 1 else SerialExecutor(),
             on_progress=move,
         )
@@ -181,13 +184,13 @@ def _play(
     json: Path | None,
 ) -> None:
     """Run scenarios and show them; names are checked before the data are read."""
-    from rlfocal.bench import resolve
     from rlfocal.bench.scenarios import (
         DEFAULT_STRATEGIES,
         StreamSettings,
         resolve_scenarios,
         run_scenarios,
     )
+    from rlfocal.deliberation.registry import resolve
     from rlfocal.executor import ProcessExecutor, SerialExecutor
 
     resolve_scenarios(scenarios)
@@ -235,6 +238,15 @@ def _budgets(text: str) -> tuple[float, ...]:
         raise ConfigError(f"--budgets: {exc}") from exc
 
 
+def _as_typed(
+    data: str, pool: str | None, members: str | None, cost: str | None, *, complete: bool
+) -> str:
+    """The data with the options that choose of them, as another verb takes them."""
+    options = {"--pool": pool, "--members": members, "--cost": cost}
+    words = [data, *(word for option in options.items() if option[1] for word in option)]
+    return shlex.join([str(word) for word in words] + ["--complete"] * complete)
+
+
 def _check_outputs(json: Path | None, report: Path | None) -> None:
     """Refuse, before any work, an output that could not be written after it."""
     if json is not None and json != _STDOUT:
@@ -267,6 +279,9 @@ def _show(result: BenchResult) -> None:
         console.print(f"not applicable: {name}: {reason}")
     for note in result.notes:
         console.print(f"note: {note}")
+    served = next((row for row in result.rows if row.command), None)
+    if served is not None:
+        console.print(f"To train and serve {served.strategy}: {served.command}", soft_wrap=True)
     if result.frontiers:
         names = ", ".join(result.frontiers)
         console.print(f"Accuracy against cost of {names}: --json FILE or --report DIR")

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.bench import BenchResult, History
+from rlfocal.bench.budgets import REFERENCES
+from rlfocal.bench.result import BEST_SINGLE
 from rlfocal.bench.statistics import wilson
 from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
@@ -29,7 +31,6 @@ from rlfocal.report.verdict import verdict
 __all__ = ["sections"]
 
 FloatArray = NDArray[np.float64]
-REFERENCES = ("oracle", "random")
 CELL_PX, NAMES_PX = 40, 190
 """Room that one column of cells and the row names need on a narrow screen."""
 
@@ -63,6 +64,10 @@ def _leaderboard(result: BenchResult) -> Html:
         "choosing among members can reach."
     )
     parts = [paragraphs([said]), leaderboard(result)]
+    commands = [[row.strategy, row.command] for row in result.rows if row.command]
+    if commands:
+        shown = table(["Strategy", "Command"], commands, label="Commands", classes="prose")
+        parts.append(details("How to train and serve each of them", shown))
     if result.not_applicable:
         reasons = sorted(result.not_applicable.items())
         left_out = table(["Strategy", "Why"], reasons, label="Not applicable", classes="prose")
@@ -86,7 +91,9 @@ def _points(result: BenchResult, price: Callable[[object], float | None]) -> lis
 
 def _cost(result: BenchResult) -> Html:
     references = {row.strategy: row.accuracy for row in result.rows if row.strategy in REFERENCES}
-    named = {row.strategy for row in result.rows if row.strategy.startswith(("rl-", "best-single"))}
+    named = {
+        row.strategy for row in result.rows if row.learned or row.strategy.startswith(BEST_SINGLE)
+    }
     axes = (
         ("mean calls a query", "Calls", "mean_calls", lambda x: number(x, 2)),
         ("mean dollars a query", "Dollars", "mean_cost_usd", money),
@@ -272,8 +279,8 @@ def _training(histories: Sequence[History]) -> Html:
     return chart(
         "curves",
         "Each thin line is one training run (one fold and seed), the thick line the median of a "
-        "strategy's runs; a curve that still rises at its end had more to learn. rl-focal-paper "
-        "trains its Fusion after its Decider, so its curve starts anew half-way.",
+        "strategy's runs; a curve that still rises at its end had more to learn. Where one part is "
+        "trained after another, the curve starts anew with each.",
         choices,
         pick="Show",
     )

@@ -87,8 +87,8 @@ def _cheapest(won: Sequence[LeaderboardRow], base: LeaderboardRow | None) -> lis
 
 def _learned(rows: Sequence[LeaderboardRow]) -> list[str]:
     """Put RL-Focal beside the strongest strategy that is not learned by reinforcement."""
-    ours = [row for row in rows if row.strategy.startswith("rl-")]
-    simple = [row for row in rows if not row.strategy.startswith("rl-")]
+    ours = [row for row in rows if row.learned]
+    simple = [row for row in rows if not row.learned]
     if not ours or not simple:
         return []
     mine, rival = (max(group, key=lambda row: row.accuracy) for group in (ours, simple))

@@ -8,47 +8,36 @@ alone, so the order of jobs changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import Fold
-from rlfocal.bench.jobs import Job
+from rlfocal.bench.jobs import Job, fit_job
 from rlfocal.bench.scenarios.catalogue import Case, Scenario
 from rlfocal.bench.scenarios.edits import joined
 from rlfocal.bench.scenarios.stream import (
-    Fit,
     History,
     StreamSettings,
     walk_refit,
     walk_windowed,
     walk_with_memory,
 )
-from rlfocal.deliberation.protocol import Outcome, Reference, Strategy
-from rlfocal.deliberation.registry import create
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Outcome, Reference
 from rlfocal.deliberation.replay import replay
 from rlfocal.errors import NotApplicable, RlfocalError
 from rlfocal.records import Calibration, IntArray, ResponseTable, calibrate
 
-__all__ = ["WINDOWED", "JobTraces", "ScenarioInput", "Trace", "is_cheap", "reads_memory", "run_job"]
+__all__ = ["JobTraces", "ScenarioInput", "Trace", "run_job"]
 
-WINDOWED = frozenset({"best-single", "weighted-vote", "agreement"})
-"""Simple strategies with few enough parameters to be fitted on the window alone."""
 CALM, FROZEN, RETRAINED = "unchanged", "frozen", "retrained"
 MEMORY, WINDOW, REFIT = "memory", "windowed", "refit"
 _LEAST = 30
 """Labelled queries that a strategy is fitted anew on at the least."""
-
-
-def reads_memory(strategy: str) -> bool:
-    """Whether a strategy looks at `view.memory`."""
-    return strategy.startswith("rl-")
-
-
-def is_cheap(strategy: str) -> bool:
-    """Whether a strategy is fitted in seconds, so that it may be fitted again and again."""
-    return not strategy.startswith("rl-") and strategy != "posterior-threshold"
 
 
 class Trace(NamedTuple):
@@ -93,6 +82,7 @@ class ScenarioInput:
     scenarios: tuple[Scenario, ...]
     settings: StreamSettings
     fold_seed: int
+    entrants: Entrants
     _last: tuple[int, ResponseTable, Prepared] | None = field(default=None, repr=False)
 
     def fold(self, index: int) -> tuple[ResponseTable, Prepared]:
@@ -132,7 +122,7 @@ def run_job(shared: ScenarioInput, job: Job) -> JobTraces:
 
 def _run(shared: ScenarioInput, job: Job) -> JobTraces:
     raw_train, ready = shared.fold(job.fold)
-    known = _Actors(_fit(job, ready.train), ready, None)
+    known = _Actors(_fit(shared, job, ready.train), ready, None)
     traces, refused = [], {}
     for scenario in shared.scenarios:
         actors = None
@@ -164,10 +154,10 @@ def _run(shared: ScenarioInput, job: Job) -> JobTraces:
 class _Actors(NamedTuple):
     """Who acts in one scenario."""
 
-    policy: Strategy
+    policy: Base
     ready: Prepared
     """What it was fitted on."""
-    retrained: tuple[Strategy, Calibration] | None
+    retrained: tuple[Base, Calibration] | None
     """Fitted as if the change had always been there, where that is asked for."""
 
 
@@ -176,15 +166,15 @@ def _actors(
 ) -> _Actors:
     if case.train is not raw_train:
         changed = _prepared(case.train)
-        known = _Actors(_fit(job, changed.train), changed, None)
-    if case.hindsight is None or not _refits(shared, job):
+        known = _Actors(_fit(shared, job, changed.train), changed, None)
+    if case.hindsight is None or not _refits(shared, known.policy):
         return known
     table = _prepared(case.hindsight)
-    return known._replace(retrained=(_fit(job, table.train), table.calibration))
+    return known._replace(retrained=(_fit(shared, job, table.train), table.calibration))
 
 
-def _refits(shared: ScenarioInput, job: Job) -> bool:
-    return is_cheap(job.strategy) or shared.settings.retrain
+def _refits(shared: ScenarioInput, policy: Base) -> bool:
+    return not policy.slow_to_fit or shared.settings.retrain
 
 
 def _walks(shared: ScenarioInput, job: Job, actors: _Actors, case: Case) -> dict[str, Outcome]:
@@ -195,17 +185,18 @@ def _walks(shared: ScenarioInput, job: Job, actors: _Actors, case: Case) -> dict
     if actors.retrained is not None:
         retrained, calibration = actors.retrained
         outcomes[RETRAINED] = replay(retrained, calibration.apply(case.stream))
-    if reads_memory(job.strategy):
+    fit = partial(_fit, shared, job)
+    if policy.follows_memory:
         outcomes[MEMORY] = walk_with_memory(policy, stream, history, settings)
-    if job.strategy in WINDOWED:
-        outcomes[WINDOW] = walk_windowed(_fitter(job), stream, history, settings)
-    if _refits(shared, job):
+    if policy.fits_on_window:
+        outcomes[WINDOW] = walk_windowed(fit, stream, history, settings)
+    if _refits(shared, policy):
         points = list(range(settings.refit_every, stream.n_queries, settings.refit_every))
-        if not is_cheap(job.strategy):  # once, when as many queries of the new kind are labelled
+        if policy.slow_to_fit:  # once, when as many queries of the new kind are labelled
             points = [case.change_at + settings.refit_every]
         if case.added is not None and len(case.added.labelled) >= _LEAST:
             points.insert(0, 0)
-        outcomes[REFIT] = walk_refit(policy, _fitter(job), stream, history, settings, points)
+        outcomes[REFIT] = walk_refit(policy, fit, stream, history, settings, points)
     return outcomes
 
 
@@ -224,13 +215,8 @@ def _history(shared: ScenarioInput, job: Job, ready: Prepared, case: Case) -> Hi
     return History(train, stream, absent=case.added.member, since=len(early))
 
 
-def _fitter(job: Job) -> Fit:
-    return lambda table, position: _fit(job, table, position)
-
-
-def _fit(job: Job, train: ResponseTable, *position: int) -> Strategy:
-    rng = np.random.default_rng([job.seed, job.fold, *job.strategy.encode(), *position])
-    fitted = create(job.strategy).fit(train, rng=rng)
-    if isinstance(fitted, Reference):
+def _fit(shared: ScenarioInput, job: Job, train: ResponseTable, *position: int) -> Base:
+    strategy = fit_job(shared.entrants, job, train, *position)
+    if isinstance(strategy, Reference):
         raise NotApplicable("a point of comparison computed from the table, no policy")
-    return fitted
+    return strategy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Fold, partition
 from rlfocal.bench.jobs import plan_jobs
@@ -13,7 +14,7 @@ from rlfocal.bench.scenarios.catalogue import Scenario, resolve_scenarios
 from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, Trace, run_job
 from rlfocal.bench.scenarios.result import ScenarioResult, ScenarioRow, scenario_row
 from rlfocal.bench.scenarios.stream import StreamSettings
-from rlfocal.deliberation.registry import resolve
+from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
@@ -34,7 +35,7 @@ def run_scenarios(
     scenarios: Sequence[str],
     protocol: EvalProtocol,
     *,
-    strategies: Sequence[str] = DEFAULT_STRATEGIES,
+    strategies: Sequence[str | Base] = DEFAULT_STRATEGIES,
     every_fold: bool = False,
     settings: StreamSettings | None = None,
     executor: Executor | None = None,
@@ -46,7 +47,7 @@ def run_scenarios(
         table: the recorded answers; where some are missing, only queries are played that every
             member answered, and a note says so.
         scenarios: names, or "all".
-        strategies: names or groups of the catalogue.
+        strategies: names of strategies or groups, and unfitted strategies of your own.
         protocol: folds, seeds, resamples; the split is the only fold where it is used.
         every_fold: stream every fold instead of the first alone.
         settings: of the streams; None for the defaults.
@@ -54,19 +55,19 @@ def run_scenarios(
         on_progress: told once before the first job and after every job.
 
     Raises:
-        ConfigError: a name is unknown, something is not installed, or the data set is too small;
-            before any job is run.
+        ConfigError: a name is unknown, an object is no strategy, something is not installed, or the
+            data set is too small; before any job is run.
         RlfocalError: a strategy failed; the message names strategy, fold and seed.
     """
     executor = SerialExecutor() if executor is None else executor
     settings = StreamSettings() if settings is None else settings
     table = complete_part(table)
-    chosen, names = resolve_scenarios(scenarios), resolve(strategies)
+    chosen, entrants = resolve_scenarios(scenarios), Entrants.of(strategies)
     part = partition(table, protocol)
     folds = part.folds if every_fold else part.folds[:1]
     _check_size(table, folds)
-    not_applicable, jobs = plan_jobs(table, names, protocol, len(folds))
-    shared = ScenarioInput(table, folds, chosen, settings, protocol.fold_seed)
+    not_applicable, jobs = plan_jobs(table, entrants, protocol, len(folds))
+    shared = ScenarioInput(table, folds, chosen, settings, protocol.fold_seed, entrants)
     if on_progress is not None:
         on_progress(0, len(jobs), "")
     done: dict[int, JobTraces] = {}
@@ -88,7 +89,7 @@ def run_scenarios(
         n_resamples=protocol.n_resamples,
         settings=settings,
         descriptions={scenario.name: scenario.description for scenario in chosen},
-        rows=_rows(results, chosen, names, not_applicable, settings, protocol),
+        rows=_rows(results, chosen, entrants.names, not_applicable, settings, protocol),
         not_applicable=not_applicable,
         synthetic=table.synthetic,
         notes=(*table.notes, *part.notes),

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from rlfocal.bench.scenarios.edits import joined
-from rlfocal.deliberation.protocol import Outcome, Strategy
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Outcome
 from rlfocal.deliberation.replay import replay
-from rlfocal.deliberation.view import Memory, View
-from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.records import ResponseTable
 
 __all__ = ["Fit", "History", "StreamSettings", "walk_refit", "walk_windowed", "walk_with_memory"]
 
-Fit = Callable[[ResponseTable, int], Strategy]
+Fit = Callable[[ResponseTable, int], Base]
 """Fits a fresh strategy on labelled queries; the number says at which position of the stream."""
 
 
@@ -93,12 +94,12 @@ class History:
 
 
 def walk_with_memory(
-    policy: Strategy, stream: ResponseTable, history: History, settings: StreamSettings
+    policy: Base, stream: ResponseTable, history: History, settings: StreamSettings
 ) -> Outcome:
-    """Let a frozen policy answer a stream while the memory that it is shown slides."""
+    """Let a frozen policy answer a stream while the memory that it follows slides."""
 
-    def step(position: int) -> tuple[Strategy, Memory]:
-        return policy, history.memory(position, settings.window)
+    def step(position: int) -> Base:
+        return policy.follow(history.memory(position, settings.window))
 
     return _walk(stream, settings.block, step)
 
@@ -108,14 +109,14 @@ def walk_windowed(
 ) -> Outcome:
     """Fit a strategy on the window alone, anew for every block."""
 
-    def step(position: int) -> tuple[Strategy, None]:
-        return fit(history.latest(position, settings.window), position), None
+    def step(position: int) -> Base:
+        return fit(history.latest(position, settings.window), position)
 
     return _walk(stream, settings.block, step)
 
 
 def walk_refit(
-    policy: Strategy,
+    policy: Base,
     fit: Fit,
     stream: ResponseTable,
     history: History,
@@ -136,26 +137,22 @@ def walk_refit(
     """
     acting, due = policy, list(points)
 
-    def step(position: int) -> tuple[Strategy, None]:
+    def step(position: int) -> Base:
         nonlocal acting
         if due and position >= due[0]:
             while due and position >= due[0]:
                 due.pop(0)
             acting = fit(history.latest(position, history.n_train), position)
-        return acting, None
+        return acting
 
     return _walk(stream, settings.block, step)
 
 
-def _walk(
-    stream: ResponseTable, block: int, step: Callable[[int], tuple[Strategy, Memory | None]]
-) -> Outcome:
+def _walk(stream: ResponseTable, block: int, step: Callable[[int], Base]) -> Outcome:
     parts = []
     for position in range(0, stream.n_queries, block):
-        strategy, memory = step(position)
         rows = np.arange(position, min(position + block, stream.n_queries))
-        placed = _Placed(strategy, position)
-        parts.append(replay(placed, stream.take(rows), memory=memory))
+        parts.append(replay(_Placed(step(position), position), stream.take(rows)))
     whole: dict[str, Any] = {
         item.name: np.concatenate([getattr(part, item.name) for part in parts])
         for item in fields(Outcome)
@@ -163,21 +160,12 @@ def _walk(
     return Outcome(**whole)
 
 
-class _Placed:
+class _Placed(Base):
     """A fitted strategy that sees queries at their places in the stream, not in their block."""
 
-    def __init__(self, strategy: Strategy, first: int) -> None:
+    def __init__(self, strategy: Base, first: int) -> None:
         self.name = strategy.name
         self._strategy, self._first = strategy, first
 
-    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        raise AssertionError("fitted already")
-
-    def next_members(self, view: View) -> BoolArray:
-        return self._strategy.next_members(self._moved(view))
-
-    def fuse(self, view: View) -> FloatArray:
-        return self._strategy.fuse(self._moved(view))
-
-    def _moved(self, view: View) -> View:
-        return replace(view, position=view.position + self._first)
+    def decide(self, view: View) -> Decision:
+        return self._strategy.decide(replace(view, position=view.position + self._first))

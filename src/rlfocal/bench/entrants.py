@@ -1,0 +1,96 @@
+"""Who is benchmarked: strategies by name, and own ones given as objects.
+
+Checked before any job runs; every job then fits a fresh copy.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Reference, Strategy
+from rlfocal.deliberation.registry import create, resolve
+from rlfocal.errors import ConfigError
+
+__all__ = ["Entrants"]
+
+
+@dataclass(frozen=True)
+class Entrants:
+    """Names of strategies, and the objects behind those that were not given by name."""
+
+    names: tuple[str, ...] = ()
+    own: Mapping[str, Base] = field(default_factory=dict)
+    """Unfitted, by their names."""
+
+    @classmethod
+    def of(cls, strategies: Iterable[str | Base], *, always: Iterable[str] = ()) -> Self:
+        """Sort out what was asked for.
+
+        Args:
+            strategies: names, groups of names, and unfitted strategies.
+            always: names that are added.
+
+        Raises:
+            ConfigError: a name is unknown, an object is no strategy, two strategies have the same
+                name, or there is none.
+        """
+        found: dict[str, Base | None] = {}
+        for one in strategies:
+            own = None if isinstance(one, str) else _checked(one)
+            for name in resolve([one]) if isinstance(one, str) else [one.name]:
+                if name in found and (own is not None or found[name] is not None):
+                    raise ConfigError(f"two strategies are named '{name}'; rename one of them")
+                found[name] = own
+        for name in always:
+            if found.setdefault(name) is not None:
+                raise ConfigError(f"'{name}' is run by itself; give your own another name")
+        if not found:
+            resolve([])
+        return cls(tuple(found), {name: own for name, own in found.items() if own is not None})
+
+    def fresh(self, name: str) -> Base:
+        """An unfitted strategy that nobody else has.
+
+        Raises:
+            ConfigError: it cannot be made, or is no strategy.
+        """
+        given = self.own.get(name)
+        return _checked(create(name)) if given is None else copy.deepcopy(given)
+
+    def command(self, name: str, data: str | None) -> str | None:
+        """What trains a strategy and serves it; None for who cannot be told or served by name.
+
+        Args:
+            name: of the strategy.
+            data: the data as the command line names them; None where that is not known.
+        """
+        if name in self.own or not isinstance(self.fresh(name), Strategy):
+            return None
+        train = f"rlfocal train {data or 'DATA'} --strategy {name} -o CHECKPOINT"
+        return f"{train} && rlfocal serve CHECKPOINT POOL.toml"
+
+
+def _checked(found: object) -> Base:
+    """Hold an object to what every job relies on, so that none fails for want of it.
+
+    Raises:
+        ConfigError: naming what it lacks.
+    """
+    if isinstance(found, type):
+        raise ConfigError(f"{found.__name__} is a class; give an object of it: {found.__name__}()")
+    kind = type(found).__name__
+    if not isinstance(found, Base):
+        raise ConfigError(
+            f"{kind} is no strategy; derive its class from rlfocal.deliberation.base.Base, and "
+            "write fit and decide"
+        )
+    if not found.name:
+        raise ConfigError(f"{kind} has no name; set the class attribute `name`")
+    if not isinstance(found, Strategy | Reference):
+        lacking = [part for part in ("fit", "decide") if not hasattr(found, part)]
+        raise ConfigError(f"strategy '{found.name}' ({kind}) lacks {' and '.join(lacking)}")
+    return found
