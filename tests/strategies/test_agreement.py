@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Dialled
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind
 from rlfocal.strategies.agreement import Agreement
@@ -26,7 +25,6 @@ def test_safe_stopping_answers_as_the_full_weighted_vote(make_table, rng, kind, 
 
 def test_calls_grow_with_the_threshold_query_by_query(make_table, rng):
     fitted = Agreement().fit(make_table(seed=1, n_members=7), rng=rng)
-    assert isinstance(fitted, Dialled)
     test = make_table(seed=2, n_members=7, n_queries=300)
     calls = np.array([replay(fitted.at(dial), test).n_calls for dial in fitted.dials])
     assert (np.diff(calls, axis=0) >= 0).all()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Dialled, Outcome, unmet
+from rlfocal.deliberation.protocol import Outcome, unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.strategies.agreement import Agreement
@@ -32,7 +32,8 @@ def _utility(outcome: Outcome, table: ResponseTable, price: float) -> float:
 def _pinned(fitted: CappedAgreement, threshold: float, cap: int) -> CappedAgreement:
     """The same strategy with settings given by hand: a grid of one pair."""
     other = fitted.at(fitted.price)
-    other.grid_ = StoppingGrid((threshold,), (cap,), np.zeros((1, 1)), np.zeros((1, 1)))
+    other.thresholds_, other.caps_ = np.array([threshold]), np.array([cap])
+    other.score_ = other.cost_ = np.zeros((1, 1))
     return other
 
 
@@ -61,7 +62,7 @@ def test_the_grid_says_what_each_pair_earns_in_replay(make_table, rng, kind):
     table = make_table(kind, seed=2, n_queries=80, graded=True)
     fitted = CappedAgreement().fit(table, rng=rng)
     grid = stopping_grid(fitted.agreement_, table)
-    assert grid.caps == (1, 2, 3, 4, 5)
+    assert grid.caps.tolist() == [1, 2, 3, 4, 5]
     for t, threshold in enumerate(grid.thresholds):
         for k, cap in enumerate(grid.caps):
             outcome = replay(_pinned(fitted, threshold, cap), table)
@@ -94,8 +95,8 @@ def test_the_cap_stops_a_query_that_nothing_settles(make_table, rng):
 
 def test_the_best_pair_by_hand_with_ties_to_the_cheaper_and_the_first():
     grid = StoppingGrid(
-        (0.1, 0.9),
-        (1, 2),
+        np.array([0.1, 0.9]),
+        np.array([1, 2]),
         np.array([[0.6, 0.7], [0.6, 0.8]]),
         np.array([[1.0, 1.5], [1.0, 2.0]]),
     )
@@ -107,7 +108,6 @@ def test_the_best_pair_by_hand_with_ties_to_the_cheaper_and_the_first():
 def test_calls_fall_as_the_price_rises_on_the_training_queries(make_table, rng):
     table = make_table(seed=1, n_members=7, n_queries=200)
     fitted = CappedAgreement().fit(table, rng=rng)
-    assert isinstance(fitted, Dialled)
     cost = [replay(fitted.at(price), table).cost.mean() for price in fitted.dials]
     assert (np.diff(cost) >= -1e-6).all()  # dials run from dear to cheap
     assert fitted.dials[0] == 0.3

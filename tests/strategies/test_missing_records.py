@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.bench import create, resolve
+from rlfocal.deliberation.registry import create, resolve
 from rlfocal.deliberation.protocol import Outcome, Reference, unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
@@ -17,7 +17,7 @@ from rlfocal.deliberation.view import Memory
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import stopping_grid
-from rlfocal.strategies.inner import shrunk_mean
+from rlfocal.numbers import shrunk_mean
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import rank_members
@@ -77,7 +77,7 @@ def test_replay_of_holes_is_that_of_a_loop(gone: list[bool], batch: int) -> None
         turns = 0
         while table.recorded[q].any():
             view = reveal(table, np.array([q]), asked, n_rounds=np.array([turns]))
-            wanted = agreement.next_members(view) & ~asked
+            wanted = agreement.decide(view).ask & ~asked
             if not wanted.any():
                 break
             asked, turns = asked | wanted, turns + 1

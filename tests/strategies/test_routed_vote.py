@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Dialled, unmet
+from rlfocal.deliberation.protocol import unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
@@ -90,7 +90,7 @@ def test_the_fusion_by_hand(make_table, rng) -> None:
     view = reveal(test, np.arange(60), np.ones((60, 4), dtype=bool))
     # Candidate 3 counts 1 in the sum of powers 6 + 8 + 1/2 + 1, but nobody named it.
     expected = np.array([6, 8, 0.5, 0]) / 15.5
-    np.testing.assert_allclose(fitted.fuse(view), np.tile(expected, (60, 1)), rtol=1e-5)
+    np.testing.assert_allclose(fitted.decide(view).answer, np.tile(expected, (60, 1)), rtol=1e-5)
     two = replay(fitted.at(2), test)
     assert two.asked.tolist() == [[True, True, False, False]] * 60
     assert (two.n_rounds == 1).all()
@@ -218,7 +218,6 @@ def test_chances_per_query_are_worth_more_than_their_mean(rng) -> None:
 def test_dials_are_numbers_of_calls(make_table, rng) -> None:
     train, test = make_table(seed=1, n_members=7), make_table(seed=2, n_members=7)
     fitted = RoutedVote().fit(train, rng=rng)
-    assert isinstance(fitted, Dialled)
     assert fitted.dials == (1, 2, 3, 4, 5, 6, 7)
     for dial in fitted.dials:
         assert (replay(fitted.at(dial), test).n_calls == dial).all()

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Dialled, Need, unmet
+from rlfocal.deliberation.protocol import Need, unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.strategies.inner import inner_folds, shrunk_mean
+from rlfocal.numbers import shrunk_mean
+from rlfocal.records.inner import inner_folds
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter
 from rlfocal.strategies.routing.logistic import ridge_logistic
 from rlfocal.strategies.routing.router import DIALS, Router, best_setting
@@ -149,7 +150,6 @@ def test_dial_moves_from_the_best_member_to_the_cheapest(make: type[Router]) -> 
     model = PoolModel(accuracy=[[0.9, 0.6, 0.5]], cost_usd=[1.0, 0.1, 0.001])
     table = pool(model, 300)
     router = make().fit(table, rng=seeded())
-    assert isinstance(router, Dialled)
     assert router.dials == DIALS
     costs = [float(replay(router.at(dial), table).cost.mean()) for dial in router.dials]
     assert costs == sorted(costs)
@@ -158,7 +158,7 @@ def test_dial_moves_from_the_best_member_to_the_cheapest(make: type[Router]) -> 
     # 0.3 of accuracy for 0.9 of the dearest call: worth it below a dial of 1/3, not above.
     assert replay(router.at(0.2), table).asked[:, 0].mean() > 0.9
     assert replay(router.at(0.5), table).asked[:, 0].mean() < 0.1
-    assert router.dial == 0.0
+    assert router.cost_weight == 0.0
 
 
 @pytest.mark.parametrize("make", ROUTERS)
@@ -277,8 +277,8 @@ def test_in_doubt_the_smoother_setting_is_kept(rng: np.random.Generator) -> None
         (lambda: KMeansRouter(sizes=(0,)), "sizes"),
         (lambda: KMeansRouter(pseudo_counts=-1.0), "pseudo_counts"),
         (lambda: LogisticRouter(penalties=(0.0,)), "penalties"),
-        (lambda: LogisticRouter(dial=-0.1), "dial"),
-        (lambda: KnnRouter(dial=float("nan")), "dial"),
+        (lambda: LogisticRouter(cost_weight=-0.1), "cost_weight"),
+        (lambda: KnnRouter(cost_weight=float("nan")), "cost_weight"),
     ],
 )
 def test_settings_out_of_range_are_refused(make: object, message: str) -> None:
@@ -292,4 +292,4 @@ def test_nothing_is_asked_after_the_first_round() -> None:
     rows = np.arange(4)
     asked = np.zeros((4, 3), dtype=bool)
     view = reveal(table, rows, asked, n_rounds=np.array([0, 1, 0, 2]))
-    assert router.next_members(view).sum(axis=1).tolist() == [1, 0, 1, 0]
+    assert router.decide(view).ask.sum(axis=1).tolist() == [1, 0, 1, 0]

@@ -34,7 +34,7 @@ def everyone(table: ResponseTable) -> np.ndarray:
 
 def fused(strategy: Stacking, table: ResponseTable) -> np.ndarray:
     rows = np.arange(table.n_queries)
-    return strategy.fuse(reveal(table, rows, everyone(table), n_rounds=np.ones_like(rows)))
+    return strategy.decide(reveal(table, rows, everyone(table), n_rounds=np.ones_like(rows))).answer
 
 
 def as_open(table: ResponseTable) -> ResponseTable:
@@ -188,7 +188,7 @@ def test_independent_errors_are_fused_as_well_as_bayes_would() -> None:
 def test_weights_come_near_the_log_odds() -> None:
     strategy = Stacking().fit(pool(INDEPENDENT, 4000), rng=seeded())
     p, k = np.array(INDEPENDENT.accuracy[0]), INDEPENDENT.n_options
-    np.testing.assert_allclose(strategy.weight_[0], np.log(p * (k - 1) / (1 - p)), atol=0.25)
+    np.testing.assert_allclose(strategy.weight_[0, 0], np.log(p * (k - 1) / (1 - p)), atol=0.25)
 
 
 def test_experts_are_trusted_on_their_tasks() -> None:

@@ -7,7 +7,6 @@ import itertools
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Dialled
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind
 from rlfocal.strategies import static
@@ -69,22 +68,21 @@ def test_the_subset_is_the_best_of_all_and_the_smallest_among_equals(make_table,
 def test_replay_asks_the_subset_and_scores_as_promised(make_table, rng):
     table = make_table(seed=4, n_members=6)
     fitted = StaticSubset().fit(table, rng=rng)
-    assert isinstance(fitted, Dialled)
     assert fitted.dials == (1, 2, 3, 4, 5, 6)
-    for subset in fitted.subsets_:
-        outcome = replay(fitted.at(float(subset.mask.sum())), table)
-        assert (outcome.asked == subset.mask).all()
-        assert outcome.score.mean() == pytest.approx(subset.accuracy)
+    for mask, accuracy in zip(fitted.masks_, fitted.accuracies_, strict=True):
+        outcome = replay(fitted.at(float(mask.sum())), table)
+        assert (outcome.asked == mask).all()
+        assert outcome.score.mean() == pytest.approx(accuracy)
 
 
 def test_search_without_enumeration_comes_within_a_query_of_the_best(make_table, rng, monkeypatch):
     for seed in range(4):
         table = make_table(seed=seed, n_members=7, n_queries=80)
-        exact = StaticSubset().fit(table, rng=rng).subsets_[-1].accuracy
+        exact = StaticSubset().fit(table, rng=rng).accuracies_[-1]
         with monkeypatch.context() as patch:
             patch.setattr(static, "_MAX_WORK", 0)
             searched = StaticSubset().fit(table, rng=rng)
-        assert searched.subsets_[-1].accuracy >= exact - 1.01 / 80
+        assert searched.accuracies_[-1] >= exact - 1.01 / 80
 
 
 def test_sizes_below_one_are_refused():

@@ -62,7 +62,7 @@ def test_plurality_equals_a_loop_with_ties_to_the_best_member(make_table, rng):
 
 def test_plurality_gives_shares_of_the_votes(make_table, rng):
     table = make_table(seed=3)
-    fused = Plurality().fit(table, rng=rng).fuse(_everything(table))
+    fused = Plurality().fit(table, rng=rng).decide(_everything(table)).answer
     votes = tally(table.answer, np.ones(5), 4)
     np.testing.assert_allclose(
         fused, votes / np.maximum(votes.sum(axis=1, keepdims=True), 1), atol=1e-3
@@ -101,7 +101,7 @@ def test_weights_are_log_odds_with_k_and_scale_from_the_data(rng):
     slope, offset = np.polyfit(np.log(p / (1 - p)), weight, 1)
     assert slope == pytest.approx(1, abs=0.15)
     assert 2.5 <= np.exp(offset / slope) + 1 <= 6
-    fused = WeightedVote().fit(table, rng=rng).fuse(_everything(table))
+    fused = WeightedVote().fit(table, rng=rng).decide(_everything(table)).answer
     # Calibrated: stated confidence is the accuracy.
     assert fused.max(axis=1).mean() == pytest.approx(
         replay(WeightedVote().fit(table, rng=rng), table).score.mean(), abs=0.02
@@ -151,7 +151,7 @@ def test_training_on_silent_members_gives_finite_weights(make_table):
 
 def test_mean_probability_is_the_mean_over_those_who_answered(make_table, rng):
     table = make_table(seed=7, graded=True)
-    fused = MeanProbability().fit(table, rng=rng).fuse(_everything(table))
+    fused = MeanProbability().fit(table, rng=rng).decide(_everything(table)).answer
     for q in range(table.n_queries):
         given = table.answer[q] >= 0
         expected = table.support[q][given].mean(axis=0) if given.any() else np.zeros(4)

@@ -7,7 +7,7 @@ of a learned stop. The decisions are those of `Agreement`; only the choice of se
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need
-from rlfocal.deliberation.view import View
-from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.agreement import Agreement
+from rlfocal.deliberation.recorded import reveal, worth_of
+from rlfocal.deliberation.replay import best_answer
+from rlfocal.deliberation.state import Row
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.records import BoolArray, IntArray, ResponseTable
+from rlfocal.strategies.agreement import Agreement, is_safe
 from rlfocal.strategies.sizes import pool_sizes
+from rlfocal.strategies.voting import vote_probability
 
 __all__ = ["CappedAgreement", "StoppingGrid", "stopping_grid"]
 
@@ -49,7 +53,15 @@ class CappedAgreement(Base):
 
     name = "agreement-capped"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    dial: ClassVar[str] = "price"
     dials: ClassVar[tuple[float, ...]] = tuple(np.geomspace(*_PRICES[::-1], 12).tolist())
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "thresholds": Row("float64", "H", 0, 1),
+        "caps": Row("int64", "K", 1, "=N"),
+        "score": Row("float64", "HK", 0, 1),
+        "cost": Row("float64", "HK", 0),
+    }
+    parts: ClassVar[Mapping[str, Callable[[], Base]]] = {"agreement": Agreement}
 
     def __init__(self, *, price: float = 0.002) -> None:
         self.price = _checked(price)
@@ -57,7 +69,9 @@ class CappedAgreement(Base):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Fix order and weights, and measure every pair of settings."""
         self.agreement_ = Agreement().fit(table, rng=rng)
-        self.grid_ = stopping_grid(self.agreement_, table)
+        self.thresholds_, self.caps_, self.score_, self.cost_ = stopping_grid(
+            self.agreement_, table
+        )
         return self
 
     def at(self, dial: float) -> Self:
@@ -66,40 +80,39 @@ class CappedAgreement(Base):
         Raises:
             ValueError: a price out of range.
         """
-        other = copy.copy(self)
-        other.price = _checked(dial)
-        return other
+        return self._with(price=_checked(dial))
+
+    @property
+    def grid_(self) -> StoppingGrid:
+        """What every pair of settings earned and cost in training."""
+        return StoppingGrid(self.thresholds_, self.caps_, self.score_, self.cost_)
 
     @property
     def settings_(self) -> tuple[float, int]:
         """Threshold and cap at the price."""
         return self.grid_.best(self.price)
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the next member in order, unless the lead is safe enough or the cap is reached."""
+    def decide(self, view: View) -> Decision:
+        """As agreement stopping, up to the cap."""
         threshold, cap = self.settings_
-        below = view.asked.sum(axis=1, keepdims=True) < cap
-        return np.asarray(self.agreement_.at(threshold).next_members(view) & below)
-
-    def fuse(self, view: View) -> FloatArray:
-        """Softmax of the weighted votes of those asked."""
-        return self.agreement_.fuse(view)
+        ask, answer, _ = self.agreement_.at(threshold).decide(view)
+        return Decision(ask & (view.asked.sum(axis=1, keepdims=True) < cap), answer)
 
 
 class StoppingGrid(NamedTuple):
     """What every pair of settings earned and cost on labelled queries."""
 
-    thresholds: tuple[float, ...]
-    """[T], ascending."""
-    caps: tuple[int, ...]
-    """[K], ascending, the last one N."""
+    thresholds: Float64Array
+    """float64[H], ascending."""
+    caps: IntArray
+    """int64[K], ascending, the last one N."""
     score: Float64Array
-    """float64[T, K]: mean score, over the queries of which somebody asked has a record."""
+    """float64[H, K]: mean score, over the queries of which somebody asked has a record."""
     cost: Float64Array
-    """float64[T, K]: mean cost of a query, in average calls."""
+    """float64[H, K]: mean cost of a query, in average calls."""
 
     def utility(self, price: float) -> Float64Array:
-        """float64[T, K]: score - price · cost."""
+        """float64[H, K]: score - price · cost."""
         return self.score - price * self.cost
 
     def best(self, price: float) -> tuple[float, int]:
@@ -107,8 +120,8 @@ class StoppingGrid(NamedTuple):
         utility = self.utility(price)
         tied = utility >= utility.max() - _TIE
         cost = np.where(tied, self.cost.round(12), np.inf)
-        t, k = np.unravel_index(int(cost.argmin()), cost.shape)
-        return self.thresholds[t], self.caps[k]
+        h, k = np.unravel_index(int(cost.argmin()), cost.shape)
+        return float(self.thresholds[h]), int(self.caps[k])
 
 
 def stopping_grid(agreement: Agreement, table: ResponseTable) -> StoppingGrid:
@@ -118,83 +131,57 @@ def stopping_grid(agreement: Agreement, table: ResponseTable) -> StoppingGrid:
         agreement: fitted; its own threshold does not matter. It must ask one member a round.
         table: labelled queries.
     """
-    thresholds, caps = agreement.dials, pool_sizes(table.n_members)
-    score, cost, heard = np.zeros((3, len(thresholds), len(caps)))
+    thresholds, caps = np.array(agreement.dials), np.array(pool_sizes(table.n_members))
+    score, cost, measured = np.zeros((3, len(thresholds), len(caps)))
     for start in range(0, table.n_queries, _CHUNK_ROWS):
         rows = np.arange(start, min(start + _CHUNK_ROWS, table.n_queries))
-        walk = _walk(agreement, table, rows)
-        for t, calls in enumerate(walk.calls):
+        walk = _walk(agreement, table, rows, thresholds)
+        for h, calls in enumerate(walk.calls):
             for k, cap in enumerate(caps):
                 stop = np.minimum(calls, cap) - 1, np.arange(len(rows))
-                score[t, k] += walk.score[stop].sum()
-                cost[t, k] += walk.cost[stop].sum()
-                heard[t, k] += walk.heard[stop].sum()
-    heard = np.maximum(heard, 1)
-    return StoppingGrid(thresholds, caps, score / heard, cost / (heard * table.call_cost()))
+                score[h, k] += walk.score[stop].sum()
+                cost[h, k] += walk.cost[stop].sum()
+                measured[h, k] += walk.measured[stop].sum()
+    measured = np.maximum(measured, 1)
+    return StoppingGrid(thresholds, caps, score / measured, cost / (measured * table.call_cost()))
 
 
 class _Walk(NamedTuple):
     """B queries followed in order; beyond a query's last possible stop its entries mean nothing."""
 
     calls: IntArray
-    """int64[T, B]: calls after which each threshold stops, were there no cap."""
+    """int64[H, B]: calls after which each threshold stops, were there no cap."""
     score: Float64Array
     """float64[N, B]: worth of the answer after 1, 2, ... calls."""
     cost: Float64Array
     """float64[N, B]: cost of these calls, in the table's unit."""
-    heard: BoolArray
+    measured: BoolArray
     """bool[N, B]: whether anything is recorded of the members asked: else neither the score nor the
     cost, both 0, says anything."""
 
 
-def _walk(agreement: Agreement, table: ResponseTable, rows: IntArray) -> _Walk:
-    n_members, thresholds = table.n_members, agreement.dials
+def _walk(
+    agreement: Agreement, table: ResponseTable, rows: IntArray, thresholds: Float64Array
+) -> _Walk:
+    n_members, order = table.n_members, agreement.order_
     calls = np.full((len(thresholds), len(rows)), n_members, dtype=np.int64)
     score = np.zeros((n_members, len(rows)))
-    cost = np.cumsum(table.cost[rows][:, agreement.order_].T, axis=0, dtype=np.float64)
-    heard = np.logical_or.accumulate(table.recorded[rows][:, agreement.order_].T, axis=0)
-    active = np.arange(len(rows))
-    for step in range(n_members):
-        view = _view(table, rows[active], agreement.order_[: step + 1])
-        fused = agreement.fuse(view)
-        worth = table.candidate_score[rows[active], fused.argmax(axis=1)]
-        score[step, active] = np.where(fused.any(axis=1), worth, 0)
-        for t, threshold in enumerate(thresholds):
-            goes_on = agreement.at(threshold).next_members(view).any(axis=1)
-            calls[t, active] = np.where(
-                goes_on, calls[t, active], calls[t, active].clip(max=step + 1)
-            )
-        active = active[(calls[:, active] > step + 1).any(axis=0)]
+    cost = np.cumsum(table.cost[rows][:, order].T, axis=0, dtype=np.float64)
+    measured = np.logical_or.accumulate(table.recorded[rows][:, order].T, axis=0)
+    active, asked = np.arange(len(rows)), np.zeros((1, n_members), dtype=bool)
+    for step, member in enumerate(order, start=1):
+        asked[0, member] = True
+        reached = np.repeat(asked, len(active), axis=0)
+        view = reveal(table, rows[active], reached, n_rounds=np.full(len(active), step))
+        votes = agreement.votes(view)
+        place, _ = best_answer(view.available, vote_probability(votes, view))
+        score[step - 1, active] = worth_of(table, rows[active], reached, place)
+        safe = is_safe(*agreement.margin(view, votes), thresholds[:, None])
+        calls[:, active] = np.where(safe, np.minimum(calls[:, active], step), calls[:, active])
+        active = active[(calls[:, active] > step).any(axis=0)]
         if not len(active):
             break
-    return _Walk(calls, score, cost, heard)
-
-
-def _view(table: ResponseTable, rows: IntArray, members: IntArray) -> View:
-    """What is known of B queries once `members` were asked, one a round.
-
-    Candidates keep the table's numbers: no strategy may care how open answers are numbered.
-    """
-    asked = np.zeros((len(rows), table.n_members), dtype=bool)
-    asked[:, members] = True
-    answer = table.answer[rows]
-    answered = asked & (answer >= 0)
-    support = table.support[rows] * answered[:, :, None]
-    is_open = table.is_open[rows]
-    return View(
-        position=rows,
-        task=table.task[rows],
-        features=table.features[rows],
-        is_open=is_open,
-        asked=asked,
-        answered=answered,
-        answer=np.where(answered, answer, np.int16(-1)),
-        support=support,
-        available=np.where(is_open[:, None], support.any(axis=1), table.exists[rows]),
-        spent=(table.cost[rows] * asked).sum(axis=1, dtype=np.float32),
-        budget=np.full(len(rows), np.inf, dtype=np.float32),
-        n_rounds=np.full(len(rows), len(members), dtype=np.int64),
-    )
+    return _Walk(calls, score, cost, measured)
 
 
 def _checked(price: float) -> float:

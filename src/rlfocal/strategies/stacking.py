@@ -103,11 +103,11 @@ class Stacking(OneRound):
             CheckpointError: weights for another number of signals a member.
         """
         super().restore(state)
-        if self.weight_.shape[1] != 1 + self.graded_:
+        n_signals, wanted = self.weight_.shape[1], 1 + self.graded_
+        if n_signals != wanted:
             raise CheckpointError(
-                f"the array 'weight' has the shape {list(self.weight_.shape)}; with graded supports "
-                f"{'' if self.graded_ else 'not '}in use its second axis should be of length "
-                f"{1 + self.graded_}"
+                f"the array 'weight' is for {n_signals} signals a member; it should be for {wanted}, "
+                f"as 'graded' is {self.graded_}"
             )
         return self
 

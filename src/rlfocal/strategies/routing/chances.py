@@ -6,20 +6,21 @@ chance of being right, as a vote does, has to judge the chances themselves; that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from rlfocal.deliberation.state import Row
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.inner import inner_folds
+from rlfocal.records.inner import inner_folds
 from rlfocal.strategies.routing.knn import KnnRouter
 from rlfocal.strategies.routing.logistic import LogisticRouter
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 
-__all__ = ["Predictor", "TaskRouter", "choose_predictor", "log_likelihood"]
+__all__ = ["ROUTERS", "Predictor", "TaskRouter", "choose_predictor", "log_likelihood"]
 
 _N_FOLDS = 3
 _MIN_GROUPS = 30
@@ -32,6 +33,10 @@ class TaskRouter(Router):
     """Predicts a member's score by its accuracy on the task, whatever the text says."""
 
     name = "task-router"
+    fitted: ClassVar[Mapping[str, Row]] = {
+        **Router.fitted,
+        "task_accuracy": Row("float32", "TN", 0, 1),
+    }
 
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
         self.task_accuracy_ = task_accuracy(table)
@@ -46,6 +51,12 @@ class _FixedKnnRouter(KnnRouter):
 
     def _best_size(self, table: ResponseTable, sizes: tuple[int, ...]) -> int:
         return sizes[-1]
+
+
+ROUTERS: Mapping[str, Callable[[], Router]] = {
+    router.name: router for router in (TaskRouter, LogisticRouter, KnnRouter)
+}
+"""Those chosen from, by name. Fitted, they differ from one another in nothing but their arrays."""
 
 
 class Predictor(NamedTuple):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.state import Row
+from rlfocal.numbers import shrunk_mean
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.inner import inner_folds, shrunk_mean
+from rlfocal.records.inner import inner_folds
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 
@@ -26,7 +29,7 @@ class KMeansRouter(Router):
     towards zero by pseudo-counts. The number of clusters is chosen by inner cross-validation.
 
     Args:
-        dial: price of a call, see `Router`.
+        cost_weight: price of a call, see `Router`.
         sizes: numbers of clusters to choose from; those above Q / 10 are left out.
         pseudo_counts: how many queries without any gain are added to a cluster.
 
@@ -37,15 +40,21 @@ class KMeansRouter(Router):
     name = "kmeans-router"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES})
     stochastic: ClassVar[bool] = True
+    fitted: ClassVar[Mapping[str, Row]] = {
+        **Router.fitted,
+        "centre": Row("float32", "KD"),
+        "task_accuracy": Row("float32", "TN", 0, 1),
+        "gain": Row("float32", "KN", -1, 1),
+    }
 
     def __init__(
         self,
         *,
-        dial: float = 0.0,
+        cost_weight: float = 0.0,
         sizes: tuple[int, ...] = (1, 8, 16, 32, 64),
         pseudo_counts: float = 20.0,
     ) -> None:
-        super().__init__(dial=dial)
+        super().__init__(cost_weight=cost_weight)
         if not sizes or min(sizes) < 1:
             raise ValueError(f"sizes must hold positive integers, got {sizes}")
         if pseudo_counts < 0:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.protocol import Need, State
+from rlfocal.deliberation.state import Row
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
@@ -28,7 +31,7 @@ class KnnRouter(Router):
     standard error, k_ = 0 and the router asks that member.
 
     Args:
-        dial: price of a call, see `Router`.
+        cost_weight: price of a call, see `Router`.
         sizes: the k to choose from; those above the number of other training queries are cut to it.
         task_bonus: added to the similarity of queries of the same task, >= 0.
         pseudo_counts: how many neighbours without any gain are added.
@@ -40,17 +43,25 @@ class KnnRouter(Router):
 
     name = "knn-router"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES})
+    fitted: ClassVar[Mapping[str, Row]] = {
+        **Router.fitted,
+        "text_key": Row("float32", "QD"),
+        "task_key": Row("float32", "QT"),
+        "task_accuracy": Row("float32", "TN", 0, 1),
+        "gain": Row("float32", "QN", -1, 1),
+        "k": Row("int64", "", 0, "=Q"),
+    }
 
     def __init__(
         self,
         *,
-        dial: float = 0.0,
+        cost_weight: float = 0.0,
         sizes: tuple[int, ...] = (10, 20, 40, 80, 160, 320),
         task_bonus: float = 0.5,
         pseudo_counts: float = 20.0,
         max_tuning_rows: int = 4000,
     ) -> None:
-        super().__init__(dial=dial)
+        super().__init__(cost_weight=cost_weight)
         if not sizes or min(sizes) < 1:
             raise ValueError(f"sizes must hold positive integers, got {sizes}")
         if task_bonus < 0 or pseudo_counts < 0 or max_tuning_rows < 1:
@@ -64,14 +75,25 @@ class KnnRouter(Router):
         self.max_tuning_rows = max_tuning_rows
 
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
-        self.n_tasks_ = len(table.tasks)
-        self.key_ = self._keys(table.task, table.features)
         self.task_accuracy_ = task_accuracy(table)
+        self.key_ = self._keys(table.task, table.features)
         self.gain_ = expected_score(table) - self.task_accuracy_[table.task]
         # With one query and its repeats left out, there must still be k others.
         room = max(1, table.n_queries - int(np.unique(table.group, return_counts=True)[1].max()))
         sizes = tuple(sorted({min(k, room) for k in self.sizes}))
         self.k_ = self._best_size(table, sizes)
+
+    def state(self) -> State:
+        """What fitting found, the keys apart by what they are of: so their shapes are known."""
+        found, n_tasks = super().state(), len(self.task_accuracy_)
+        key = found.pop("key")
+        return found | {"text_key": key[:, :-n_tasks], "task_key": key[:, -n_tasks:]}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`."""
+        found = dict(state)
+        found["key"] = np.hstack([found.pop("text_key"), found.pop("task_key")])
+        return super().restore(found)
 
     def predict(self, task: IntArray, features: FloatArray) -> FloatArray:
         """float32[B, N]: accuracy on the task plus the gain of the k nearest."""
@@ -108,7 +130,9 @@ class KnnRouter(Router):
     def _keys(self, task: IntArray, features: FloatArray) -> FloatArray:
         """float32[B, D + T]: rows whose dot products are similarity plus task bonus."""
         length = np.linalg.norm(features, axis=1, keepdims=True)
-        same = (task[:, None] == np.arange(self.n_tasks_)) * np.sqrt(np.float32(self.task_bonus))
+        same = (task[:, None] == np.arange(len(self.task_accuracy_))) * np.sqrt(
+            np.float32(self.task_bonus)
+        )
         return np.hstack([features / np.maximum(length, 1e-9), same]).astype(np.float32)
 
 

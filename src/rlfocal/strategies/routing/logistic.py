@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.state import Row
+from rlfocal.numbers import log_odds, sigmoid
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.inner import inner_folds
+from rlfocal.records.inner import inner_folds
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 
@@ -28,7 +33,7 @@ class LogisticRouter(Router):
     "no weights at all" is among the choices. Scores may be fractions.
 
     Args:
-        dial: price of a call, see `Router`.
+        cost_weight: price of a call, see `Router`.
         penalties: ridge penalties to choose from, positive; infinity means no weights.
 
     Raises:
@@ -36,14 +41,21 @@ class LogisticRouter(Router):
     """
 
     name = "logistic-router"
+    fitted: ClassVar[Mapping[str, Row]] = {
+        **Router.fitted,
+        "penalty": Row("float64", "", 0, finite=False),
+        "offset": Row("float32", "TN"),
+        "centre": Row("float32", "D"),
+        "weight": Row("float32", "DN"),
+    }
 
     def __init__(
         self,
         *,
-        dial: float = 0.0,
+        cost_weight: float = 0.0,
         penalties: tuple[float, ...] = (np.inf, 300.0, 100.0, 30.0, 10.0),
     ) -> None:
-        super().__init__(dial=dial)
+        super().__init__(cost_weight=cost_weight)
         if not penalties or min(penalties) <= 0:
             raise ValueError(f"penalties must hold positive numbers, got {penalties}")
         self.penalties = tuple(sorted(penalties, reverse=True))
@@ -53,7 +65,7 @@ class LogisticRouter(Router):
         best = 0
         if len(penalties) > 1 and table.n_queries >= _MIN_TUNING_ROWS:
             best = best_setting(self._routed(table, penalties))
-        self.penalty_ = penalties[best]
+        self.penalty_ = float(penalties[best])
         self.offset_ = _offsets(table)
         # Centred, because the offset already says how often a member is right on average.
         self.centre_ = table.features.mean(axis=0)
@@ -63,7 +75,7 @@ class LogisticRouter(Router):
 
     def predict(self, task: IntArray, features: FloatArray) -> FloatArray:
         """float32[B, N]: probability that each member is right."""
-        return _sigmoid(self.offset_[task] + (features - self.centre_) @ self.weight_)
+        return sigmoid(self.offset_[task] + (features - self.centre_) @ self.weight_)
 
     def _routed(self, table: ResponseTable, penalties: tuple[float, ...]) -> FloatArray:
         """float32[S, Q]: what each query earns under each penalty, by inner cross-validation."""
@@ -81,8 +93,7 @@ class LogisticRouter(Router):
 
 def _offsets(table: ResponseTable) -> FloatArray:
     """float32[T, N]: log-odds of each member on each task."""
-    accuracy = np.clip(task_accuracy(table), 0.01, 0.99)
-    return np.asarray(np.log(accuracy / (1 - accuracy)), dtype=np.float32)
+    return log_odds(task_accuracy(table), least=0.01, dtype=np.float32)
 
 
 def _path(
@@ -121,7 +132,7 @@ def ridge_logistic(
         weight = flat.reshape(start.shape)
         logit = offset + inputs @ weight.astype(np.float32)
         value = np.logaddexp(0, logit).sum(dtype=np.float64) - (score * logit).sum(dtype=np.float64)
-        slope = inputs.T @ (_sigmoid(logit) - score) + penalty * weight
+        slope = inputs.T @ (sigmoid(logit) - score) + penalty * weight
         return float(value + penalty / 2 * (weight**2).sum()), slope.reshape(-1)
 
     # The members' problems share nothing but the matrix product, which is what takes the time.
@@ -133,7 +144,3 @@ def ridge_logistic(
         options={"maxiter": 50, "ftol": 1e-7},
     )
     return np.asarray(result.x.reshape(start.shape), dtype=np.float32)
-
-
-def _sigmoid(logit: FloatArray) -> FloatArray:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * logit)), dtype=np.float32)

@@ -6,15 +6,16 @@ Knows nothing of how scores are predicted; each router does that in its own file
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from copy import copy
-from typing import Self
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import numpy as np
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import OneRound
+from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
+from rlfocal.numbers import shrunk_mean
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.inner import shrunk_mean
 from rlfocal.strategies.single import ask_one
 
 __all__ = ["DIALS", "Router", "best_setting", "routed_score"]
@@ -27,23 +28,26 @@ members that cost a hundredth of the dearest.
 """
 
 
-class Router(Base, ABC):
-    """Asks one member: the arg max of predicted score - dial * relative cost.
+class Router(OneRound, ABC):
+    """Asks one member: the arg max of predicted score - cost_weight * relative cost.
 
     The relative cost of a member is its mean training cost on the query's task (drawn towards its
     mean over all tasks by 20 pseudo-counts) divided by the mean cost of the dearest member. So a
-    dial of 0.1 gives up at most 0.1 of expected score to save the price of the dearest member's
+    weight of 0.1 gives up at most 0.1 of expected score to save the price of the dearest member's
     call. Ties go to the cheaper member, then to the first.
 
     Args:
-        dial: price of a call in score per unit of relative cost, >= 0.
+        cost_weight: price of the dearest member's call, in score, >= 0.
 
     Raises:
-        ValueError: a negative or non-finite dial.
+        ValueError: a negative or non-finite weight.
     """
 
-    def __init__(self, *, dial: float = 0.0) -> None:
-        self.dial = _checked(dial)
+    dial: ClassVar[str] = "cost_weight"
+    fitted: ClassVar[Mapping[str, Row]] = {"relative_cost": Row("float32", "TN", 0)}
+
+    def __init__(self, *, cost_weight: float = 0.0) -> None:
+        self.cost_weight = _checked(cost_weight)
 
     @property
     def dials(self) -> tuple[float, ...]:
@@ -52,10 +56,12 @@ class Router(Base, ABC):
         return (0.0,) if np.allclose(cost, cost[:, :1], rtol=1e-6) else DIALS
 
     def at(self, dial: float) -> Self:
-        """Return the same fitted router at another price of a call."""
-        twin = copy(self)
-        twin.dial = _checked(dial)
-        return twin
+        """Return the same fitted router at another price of a call.
+
+        Raises:
+            ValueError: a negative or non-finite price.
+        """
+        return self._with(cost_weight=_checked(dial))
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn to predict scores, and what each member costs on each task."""
@@ -82,12 +88,10 @@ class Router(Base, ABC):
             float32[B, N] in [0, 1].
         """
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the best member, once."""
-        if (view.n_rounds > 0).all():
-            return np.zeros_like(view.asked)
+    def first(self, view: View) -> BoolArray:
+        """The best member."""
         cost = self.relative_cost_[view.task]
-        utility = self.predict(view.task, view.features) - self.dial * cost
+        utility = self.predict(view.task, view.features) - self.cost_weight * cost
         best = utility == utility.max(axis=1, keepdims=True)
         member = np.where(best, cost, np.inf).argmin(axis=1)
         return ask_one(view, member.astype(np.int64))
@@ -128,7 +132,7 @@ def best_setting(routed: FloatArray) -> int:
     return best if bool(gain.mean() > gain.std() / np.sqrt(len(gain))) else 0
 
 
-def _checked(dial: float) -> float:
-    if not (np.isfinite(dial) and dial >= 0):
-        raise ValueError(f"dial must be finite and >= 0, got {dial}")
-    return float(dial)
+def _checked(cost_weight: float) -> float:
+    if not (np.isfinite(cost_weight) and cost_weight >= 0):
+        raise ValueError(f"cost_weight must be finite and >= 0, got {cost_weight}")
+    return float(cost_weight)

@@ -6,22 +6,26 @@ follow from each member's predicted chance. One round, so nothing depends on wha
 
 from __future__ import annotations
 
-import copy
-from typing import ClassVar, Self
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.protocol import Need
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.protocol import Need, State
+from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.errors import CheckpointError
+from rlfocal.numbers import sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.routing.chances import choose_predictor
+from rlfocal.strategies.routing.chances import ROUTERS, choose_predictor
 from rlfocal.strategies.single import sound_accuracy
 from rlfocal.strategies.sizes import pool_sizes
 from rlfocal.strategies.voting import (
+    VoteScale,
+    chance_log_odds,
     fit_vote_scale,
-    log_odds,
     tally,
     vote_accuracy,
     vote_probability,
@@ -75,6 +79,13 @@ class RoutedVote(Base):
 
     name = "routed-vote"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    dial: ClassVar[str] = "n_calls"
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "shift": Row("float64", "N"),
+        "sizes": Row("int64", "K", 1, "=N", distinct=True),
+        "scales": Row("float64", "K2"),
+        "default": Row("int64", "", 1, "=N"),
+    }
 
     def __init__(self, *, n_calls: int | None = None) -> None:
         if n_calls is not None and n_calls < 1:
@@ -83,27 +94,49 @@ class RoutedVote(Base):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Choose the predictor, fit K and the scale for each k, and choose k."""
-        self.n_members_ = table.n_members
         predictor = choose_predictor(table, rng=rng)
         self.router_ = predictor.router
-        self.shift_ = log_odds(vote_accuracy(table)) - log_odds(sound_accuracy(table))
+        given, mean = vote_accuracy(table), sound_accuracy(table)
+        self.shift_ = chance_log_odds(given) - chance_log_odds(mean)
         unseen = predictor.out_of_fold
         # Accuracies on the task hardly overfit; as in weighted votes, they may be the queries' own.
         seen = unseen if predictor.uses_text else self.router_.predict(table.task, table.features)
         cost = self.router_.relative_cost_[table.task]
-        self.sizes_ = pool_sizes(table.n_members)
-        score = np.empty((len(self.sizes_), table.n_queries))
-        self.scales_ = []
-        for i, size in enumerate(self.sizes_):
+        sizes = pool_sizes(table.n_members)
+        score = np.empty((len(sizes), table.n_queries))
+        scales = []
+        for i, size in enumerate(sizes):
             asked = most_promising(seen, cost, size)
             scale = fit_vote_scale(table, self._given_answer(seen), asked=asked)
-            self.scales_.append(scale)
+            scales.append(scale)
             asked = most_promising(unseen, cost, size)
             score[i] = _vote_score(table, scale.weights(self._given_answer(unseen)), asked)
-        self.default_ = self.sizes_[_smallest_good(score)]
+        self.sizes_, self.scales_ = np.array(sizes), np.array(scales)
+        self.default_ = sizes[_smallest_good(score)]
         if self.n_calls is not None:
             self._check(self.n_calls)
         return self
+
+    def state(self) -> State:
+        """What fitting found; arrays of the router bear its name."""
+        own = {name: np.asarray(getattr(self, f"{name}_")) for name in self.fitted}
+        return own | prefixed(self.router_.name, self.router_.state())
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`."""
+        super().restore({name: state[name] for name in self.fitted})
+        name = _router_of(state)
+        self.router_ = ROUTERS[name]().restore(without_prefix(name, state))
+        return self
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """Rows of its own and of the router that is there.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        name = _router_of(present)
+        return {**self.fitted, **nested(name, ROUTERS[name]().layout([]), self.fitted)}
 
     @property
     def dials(self) -> tuple[float, ...]:
@@ -117,41 +150,47 @@ class RoutedVote(Base):
             ValueError: fewer calls than one or more than there are members.
         """
         self._check(dial)
-        other = copy.copy(self)
-        other.n_calls = int(dial)
-        return other
+        return self._with(n_calls=int(dial))
 
     @property
     def n_calls_(self) -> int:
         """How many members are asked."""
         return self.default_ if self.n_calls is None else self.n_calls
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask the k most promising members, once."""
-        first = view.n_rounds == 0
-        if not first.any():
-            return np.zeros_like(view.asked)
+    def decide(self, view: View) -> Decision:
+        """Ask the k most promising members, once, and let them vote."""
         chance = self.router_.predict(view.task, view.features)
-        picked = most_promising(chance, self.router_.relative_cost_[view.task], self.n_calls_)
-        return np.asarray(picked & first[:, None])
+        begins = view.n_rounds == 0
+        ask = np.zeros_like(view.asked)
+        if begins.any():
+            ask = most_promising(chance, self.router_.relative_cost_[view.task], self.n_calls_)
+            ask &= begins[:, None]
+        return Decision(ask, self._vote(view, chance))
 
-    def fuse(self, view: View) -> FloatArray:
+    def _vote(self, view: View, chance: FloatArray) -> FloatArray:
         """Softmax of the weighted votes, of those candidates that somebody named."""
-        chance = self._given_answer(self.router_.predict(view.task, view.features))
         # A number of calls that was not tried borrows from the next one that was.
-        scale = self.scales_[int(np.searchsorted(self.sizes_, self.n_calls_))]
+        scale = VoteScale(*self.scales_[int(np.searchsorted(self.sizes_, self.n_calls_))])
         n_slots = view.available.shape[1]
-        votes = tally(view.answer, scale.weights(chance), n_slots)
-        named = tally(view.answer, np.ones(self.n_members_), n_slots) > 0
+        votes = tally(view.answer, scale.weights(self._given_answer(chance)), n_slots)
+        named = tally(view.answer, np.ones(view.asked.shape[1]), n_slots) > 0
         return np.where(named, vote_probability(votes, view), np.float32(0))
 
     def _given_answer(self, chance: FloatArray) -> Float64Array:
         """float64[B, N]: chance that the answer of a member that gave one is right."""
-        return np.asarray(0.5 * (1 + np.tanh(0.5 * (log_odds(chance) + self.shift_))))
+        return sigmoid(chance_log_odds(chance) + self.shift_)
 
     def _check(self, n_calls: float) -> None:
-        if not 1 <= n_calls <= self.n_members_:
-            raise ValueError(f"n_calls must lie in [1, {self.n_members_}], got {n_calls}")
+        if not 1 <= n_calls <= len(self.shift_):
+            raise ValueError(f"n_calls must lie in [1, {len(self.shift_)}], got {n_calls}")
+
+
+def _router_of(present: Collection[str]) -> str:
+    """The router whose arrays are among those named."""
+    for name in ROUTERS:
+        if any(key.startswith(f"{name}.") for key in present):
+            return name
+    raise CheckpointError(f"the arrays of a router are missing: one of {', '.join(ROUTERS)}")
 
 
 def _vote_score(table: ResponseTable, weight: Float64Array, asked: BoolArray) -> Float64Array:
