@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.deliberation.registry import create, resolve
 from rlfocal.deliberation.protocol import Outcome, Reference, unmet
 from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.registry import create, resolve
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Memory
+from rlfocal.numbers import shrunk_mean
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import stopping_grid
-from rlfocal.numbers import shrunk_mean
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import rank_members

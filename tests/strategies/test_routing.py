@@ -11,8 +11,8 @@ from rlfocal.deliberation.protocol import Need, unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
-from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.numbers import shrunk_mean
+from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.inner import inner_folds
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter
 from rlfocal.strategies.routing.logistic import ridge_logistic

@@ -106,8 +106,8 @@ class Stacking(OneRound):
         n_signals, wanted = self.weight_.shape[1], 1 + self.graded_
         if n_signals != wanted:
             raise CheckpointError(
-                f"the array 'weight' is for {n_signals} signals a member; it should be for {wanted}, "
-                f"as 'graded' is {self.graded_}"
+                f"the array 'weight' is for {n_signals} signals a member; as 'graded' is "
+                f"{self.graded_}, it should be for {wanted}"
             )
         return self
 
