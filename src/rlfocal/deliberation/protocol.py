@@ -9,18 +9,32 @@ Axes: B queries of one batch, N members, C candidate slots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
-__all__ = ["Need", "Outcome", "Reference", "Spec", "State", "Strategy", "unmet"]
+__all__ = [
+    "Need",
+    "Outcome",
+    "Reference",
+    "Resumable",
+    "Run",
+    "RunState",
+    "Spec",
+    "State",
+    "Strategy",
+    "unmet",
+]
+
+S_co = TypeVar("S_co", covariant=True)
 
 State = dict[str, NDArray[Any]]
 """What fitting found, by name."""
@@ -55,6 +69,46 @@ class Strategy(Protocol):
     def at(self, dial: float) -> Self: ...  # noqa: D102
     def state(self) -> State: ...  # noqa: D102
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self: ...  # noqa: D102
+
+
+class RunState(NamedTuple):
+    """What a training that was stopped goes on from."""
+
+    arrays: State
+    rest: Mapping[str, Any]
+    """Plain values, as JSON holds them."""
+
+
+class Run(Protocol[S_co]):
+    """Training under way, which may be stopped between two steps.
+
+    `advance` makes so many steps, or fewer where it is `done` before. `strategy` is what it has
+    come to so far, fit for use.
+    """
+
+    @property
+    def done(self) -> bool: ...  # noqa: D102
+    def advance(self, n_steps: int) -> None: ...  # noqa: D102
+    def state(self) -> RunState: ...  # noqa: D102
+    def strategy(self) -> S_co: ...  # noqa: D102
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A strategy whose training takes long, and goes on where it was stopped.
+
+    With the state of a run of the same table, settings and seed, a run comes to the same end as one
+    that was never stopped.
+    """
+
+    def begin(  # noqa: D102
+        self,
+        table: ResponseTable,
+        *,
+        seed: int,
+        state: RunState | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> Run[Self]: ...
 
 
 @dataclass(frozen=True, eq=False)
