@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -62,18 +63,20 @@ def train(
     strategy = create_strategy(spec)
     strategy.on_progress = on_progress
     check_writable(folder)
+    path = folder / _UNFINISHED
     if not strategy.training_table(table).n_queries:  # nor is anything calibrated on its labels
         table = strategy.training_table(table)
+    key = _key(table, strategy.spec, seed)
+    state = _read(path, key) if isinstance(strategy, Resumable) else None
     calibration, calibrated = calibrate(table)
+    keep = partial(
+        save_checkpoint, folder, table=table, calibration=calibration,
+        encoder_spec=encoder_spec, seed=seed,
+    )  # fmt: skip
     trained_on = strategy.training_table(calibrated)
     if not isinstance(strategy, Resumable):
-        strategy.fit(trained_on, rng=np.random.default_rng(seed))
-        return save_checkpoint(
-            folder, strategy, table, calibration, encoder_spec=encoder_spec, seed=seed
-        )
-    path = folder / _UNFINISHED
-    key = _key(table, strategy.spec, seed)
-    run = strategy.begin(trained_on, seed=seed, state=_read(path, key), on_progress=on_progress)
+        return keep(strategy.fit(trained_on, rng=np.random.default_rng(seed)))
+    run = strategy.begin(trained_on, seed=seed, state=state, on_progress=on_progress)
     try:
         while not run.done:
             run.advance(_SAVE_EVERY)
@@ -81,14 +84,9 @@ def train(
                 _write(path, run.state(), key)
     except KeyboardInterrupt:
         _write(path, run.state(), key)
-        save_checkpoint(
-            folder, run.strategy(), table, calibration,
-            encoder_spec=encoder_spec, seed=seed, finished=False,
-        )  # fmt: skip
+        keep(run.strategy(), finished=False)
         raise
-    saved = save_checkpoint(
-        folder, run.strategy(), table, calibration, encoder_spec=encoder_spec, seed=seed
-    )
+    saved = keep(run.strategy())
     path.unlink(missing_ok=True)
     return saved
 
