@@ -56,7 +56,7 @@ class Row(NamedTuple):
 def check_state(
     arrays: Mapping[str, NDArray[Any]], rows: Mapping[str, Row], axes: Mapping[str, int]
 ) -> None:
-    """Refuse arrays that do not fit together; of those without a row only numbers are looked at.
+    """Refuse arrays that do not fit together; one without a row is taken as it is.
 
     Args:
         arrays: by name.
@@ -69,11 +69,11 @@ def check_state(
     for name in rows.keys() - arrays.keys():
         raise CheckpointError(f"the array '{name}' is missing")
     known = dict(axes)
-    for name, array in arrays.items():
-        row = rows.get(name)
-        if row is not None:
-            _check_shape(name, array, row, known)
-            _check_numbers(name, array, row, known)
+    declared = [(name, array, rows[name]) for name, array in arrays.items() if name in rows]
+    for name, array, row in declared:
+        _check_shape(name, array, row, known)
+    for name, array, row in declared:  # a range may be said by the shape of a later array
+        _check_numbers(name, array, row, known)
 
 
 def prefixed(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.recorded import candidates_of, reveal, worth_of
-from rlfocal.deliberation.replay import replay
-from rlfocal.deliberation.view import Memory
+from rlfocal.deliberation.replay import best_answer, decided, replay
+from rlfocal.deliberation.view import Decision, Memory
 from rlfocal.records import CandidateKind, Dataset, ResponseTable, build_table
 
 # Two options each. Member 0 is right on q0 q1, member 1 on q1 q2 and silent on q3, member 2 on q3.
@@ -43,10 +44,14 @@ def _table(kind: CandidateKind = CandidateKind.OPTIONS) -> ResponseTable:
     )
 
 
-class Scripted:
-    """Asks script[q][round] and answers with the mean support; `seen` keeps the views."""
+class Scripted(Base):
+    """Asks script[q][round] and answers with the mean support; `seen` keeps the views.
+
+    `wanted` and `given`, where they are set, take the place of what it would ask and answer.
+    """
 
     name = "scripted"
+    wanted = given = None
 
     def __init__(self, script: list[list[list[int]]]) -> None:
         self.script = script
@@ -55,17 +60,18 @@ class Scripted:
     def fit(self, table, *, rng):
         return self
 
-    def next_members(self, view):
+    def decide(self, view):
         self.seen.append(view)
         wanted = np.zeros_like(view.asked)
         for row, (query, n_rounds) in enumerate(zip(view.position, view.n_rounds, strict=True)):
             rounds = self.script[query]
             if n_rounds < len(rounds):
                 wanted[row, rounds[n_rounds]] = True
-        return wanted
-
-    def fuse(self, view):
-        return view.support.sum(axis=1) / np.maximum(view.answered.sum(axis=1), 1)[:, None]
+        mean = view.support.sum(axis=1) / np.maximum(view.answered.sum(axis=1), 1)[:, None]
+        return Decision(
+            wanted if self.wanted is None else self.wanted,
+            mean if self.given is None else self.given,
+        )
 
 
 SCRIPT = [[[0]], [[0, 2], [1]], [[1], [0], [2]], [[1]]]
@@ -91,11 +97,11 @@ def test_unknown_latency_stays_unknown():
     assert np.isnan(outcome.latency_s).tolist() == [False, False, False, True]
 
 
-def test_a_query_that_stopped_is_not_asked_about_again():
+def test_a_query_is_looked_at_until_it_stops_and_no_more():
     strategy = Scripted(SCRIPT)
     replay(strategy, _table())
     assert [view.position.tolist() for view in strategy.seen] == [
-        [0, 1, 2, 3], [0, 1, 2, 3], [2],
+        [0, 1, 2, 3], [0, 1, 2, 3], [1, 2], [2],
     ]  # fmt: skip
 
 
@@ -131,13 +137,10 @@ def test_open_candidates_exist_once_a_member_gave_them():
     assert view.available.tolist() == [[False, False], [True, False], [True, True]]
 
 
-def test_memory_reaches_every_view():
+def test_a_memory_holds_the_last_queries():
     memory = Memory.of(_table(), window=2)
     assert memory.member_score.tolist() == [[0, 1, 0], [0, 0, 1]]
     assert memory.accuracy().tolist() == [0, 0.5, 0.5]
-    strategy = Scripted(SCRIPT)
-    replay(strategy, _table(), memory=memory)
-    assert all(view.memory is memory for view in strategy.seen)
 
 
 def test_memory_counts_only_members_that_were_asked():
@@ -166,29 +169,29 @@ def test_a_budget_of_nothing_is_refused():
 )
 def test_a_choice_of_members_of_another_shape_or_type_is_refused(wanted):
     strategy = Scripted(SCRIPT)
-    strategy.next_members = lambda view: wanted
-    with pytest.raises(ValueError, match=r"must return bool\[4, 3\]"):
+    strategy.wanted = wanted
+    with pytest.raises(ValueError, match=r"must ask by bool\[4, 3\]"):
         replay(strategy, _table())
 
 
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
 def test_probabilities_that_are_none_are_refused(value):
     strategy = Scripted(SCRIPT)
-    strategy.fuse = lambda view: np.full((4, 2), value, dtype=np.float32)
+    strategy.given = np.full((4, 2), value, dtype=np.float32)
     with pytest.raises(ValueError, match="finite, non-negative"):
         replay(strategy, _table())
 
 
 def test_probabilities_of_another_shape_are_refused():
     strategy = Scripted(SCRIPT)
-    strategy.fuse = lambda view: np.ones((4, 3), dtype=np.float32)
+    strategy.given = np.ones((4, 3), dtype=np.float32)
     with pytest.raises(ValueError, match=r"got \[4, 3\]"):
         replay(strategy, _table())
 
 
 def test_mass_on_a_candidate_that_nobody_gave_is_ignored():
     strategy = Scripted([[[0]]] * 4)
-    strategy.fuse = lambda view: np.tile(np.array([0.1, 0.9], dtype=np.float32), (4, 1))
+    strategy.given = np.tile(np.array([0.1, 0.9], dtype=np.float32), (4, 1))
     outcome = replay(strategy, _table(CandidateKind.ANSWERS))
     assert outcome.chosen.tolist() == [0, 1, 0, 0]
     # What was revealed comes first in a view, so all four stand in place 0 there.
@@ -214,3 +217,20 @@ def test_what_unasked_members_said_leaves_no_trace_in_a_view():
         assert view.answer.tolist() == [[0, 1, -1]]
         assert view.support.tolist() == views[0].support.tolist()
         assert view.available.tolist() == [[True, True, False]]
+
+
+def test_no_answer_is_given_where_no_candidate_exists_or_none_is_backed():
+    available = np.array([[True, True], [False, True], [False, False], [True, True]])
+    answer = np.array([[0.2, 0.7], [0.9, 0.1], [0.5, 0.5], [0.0, 0.0]])
+    place, confidence = best_answer(available, answer)
+    assert place.tolist() == [1, 1, -1, -1]
+    np.testing.assert_allclose(confidence, [0.7, 0.1, 0, 0], rtol=1e-6)
+    assert best_answer(available[:1], np.array([[0.0, 1.5]]))[1] == [1]
+
+
+def test_chances_of_asking_reach_whoever_decides():
+    strategy, chance = Scripted(SCRIPT), np.full((1, 4), 0.25, dtype=np.float32)
+    plain = strategy.decide
+    strategy.decide = lambda view: plain(view)._replace(chance=chance)
+    view = reveal(_table(), np.array([0]), np.zeros((1, 3), dtype=bool))
+    assert decided(strategy, view).chance is chance
