@@ -100,7 +100,7 @@ def _own(found: Mapping[str, Any]) -> dict[str, Any]:
     own = found.get("rlfocal") or {}
     members = own.get("members", ())
     failures = {each["member"]: each["failure"] for each in members if each.get("failure")}
-    failures |= dict.fromkeys(own.get("left_alone", ()), "circuit-open")
+    failures |= dict.fromkeys(own.get("circuit_open", ()), "circuit-open")
     return {
         "usd": own.get("cost_usd"),
         "paid": frozenset(each["member"] for each in members if not each.get("failure")),

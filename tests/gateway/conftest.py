@@ -73,7 +73,7 @@ Serve = Callable[..., AbstractContextManager[tuple[Served, StubServer]]]
 
 @pytest.fixture
 def serve(trained_folder: Path, tmp_path: Path) -> Serve:
-    """serve(says=..., faults=..., edit=..., stub={}, db=..., **settings) → (Served, StubServer).
+    """serve(folder=..., says=..., faults=..., edit=..., stub={}, **settings) → (Served, StubServer).
 
     `edit` changes the text of the pool file, whose members are priced at 1 and 2 dollars per
     million tokens.
@@ -82,6 +82,7 @@ def serve(trained_folder: Path, tmp_path: Path) -> Serve:
     @contextmanager
     def start(
         *,
+        folder: Path = trained_folder,
         says: Callable[[Mapping[str, Any]], Any] = says,
         faults: Iterable[Fault | None] = (),
         edit: Callable[[str], str] = str,
@@ -96,7 +97,7 @@ def serve(trained_folder: Path, tmp_path: Path) -> Serve:
             )
             path.write_text(edit(path.read_text(encoding="utf-8") + prices), encoding="utf-8")
             url = db or str(tmp_path / "gateway.db")
-            with serving(trained_folder, path, url, **settings) as served:
+            with serving(folder, path, url, **settings) as served:
                 yield served, upstream
 
     return start

@@ -131,7 +131,7 @@ def test_what_has_no_price_is_never_zero(store: Store, put: Callable[..., None])
 
 
 def test_who_is_left_alone_counts_for_neither_side(store: Store, put: Callable[..., None]) -> None:
-    put("r1", [call("a"), call("b")], shut=["c"])
+    put("r1", [call("a"), call("b")], shut=["c"])  # as an earlier version wrote it
     assert money(History(store).read())["everybody"]["calls_saved"] == 0
 
 
@@ -145,8 +145,11 @@ def test_a_synthesis_is_no_member_asked(store: Store, row: MakeRow) -> None:
     assert found["single"]["usd_saved"] == pytest.approx(-0.5)
 
 
+EVEN = Training(MEMBERS, (), np.full((1, 3), 0.5, dtype=np.float32))
+
+
 def figures_of(
-    known: Known, training: Training | None = None, circuits: Mapping[str, str] | None = None
+    known: Known, training: Training = EVEN, circuits: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, Any]]:
     rows = member_figures(
         (*MEMBERS, "spare"), known.requests,
@@ -182,7 +185,6 @@ def test_drift_is_marked_where_the_interval_leaves_training_out(store: Store) ->
         judge(store, judgement(f"r{k}", 1.0, a=float(k % 2), b=float(k % 10 > 0), c=None))
     training = Training(
         MEMBERS, ("sums",),
-        np.array([0.6, 0.9, 0.5], dtype=np.float32),
         np.array([[0.8, 0.9, 0.5], [0.6, 0.9, 0.5]], dtype=np.float32),
     )  # fmt: skip
     found = figures_of(History(store).read(), training)

@@ -142,7 +142,7 @@ def test_the_slider_shows_other_prices(serve: Serve, ask: Ask, chromium: str) ->
         dial.focus()
         seen = {}
         page.keyboard.press("Home")
-        for k, price in enumerate(reversed(found["prices"])):
+        for k, price in enumerate(reversed(found["dials"])):
             one = next(p for p in found["replay"]["prices"] if p["price"] == price)
             facts = page.inner_text("#price-facts")
             assert f"{one['n']} of 12 requests could be played through" in facts
@@ -151,7 +151,7 @@ def test_the_slider_shows_other_prices(serve: Serve, ask: Ask, chromium: str) ->
             seen[price] = facts
             assert dial.input_value() == str(k)
             page.keyboard.press("ArrowRight")
-        assert len(set(seen.values())) == len(found["prices"])
+        assert len(set(seen.values())) == len(found["dials"])
         assert "everybody" in seen[0.0]
         assert "500 calls, as now" not in page.inner_text("#dial-text")
         tab.was_quiet()
@@ -311,7 +311,7 @@ def test_names_that_are_markup_stay_text(
         "detail": EVIL, "cost_usd": 0.1,
     }  # fmt: skip
     trace = {
-        "strategy": EVIL, "price": 0.1, "acting": EVIL, "why": EVIL, "stopped": EVIL,
+        "strategy": EVIL, "price": 0.1, "policy": EVIL, "why": EVIL, "stopped": EVIL,
         "answer": EVIL, "shut": [EVIL], "not_asked": [EVIL], "kind": EVIL, "synthesis": said,
         "rounds": [{"asked": [said], "probabilities": {EVIL: 1.0}, "spent": 1.0}],
     }  # fmt: skip

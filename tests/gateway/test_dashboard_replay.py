@@ -11,14 +11,14 @@ import pytest
 from logged import logged
 from stub_pool import recorded
 
+from rlfocal.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.replay import replay
 from rlfocal.gateway.dashboard.frontier import frontier
 from rlfocal.gateway.dashboard.history import History
 from rlfocal.gateway.store import FeedbackRow, RequestRow, Store, open_store
 from rlfocal.live import FREE_WORDS
 from rlfocal.records import ResponseTable
-from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
-from rlfocal.rl.strategy import RlFocal
 
 Pairs = list[tuple[RequestRow, FeedbackRow]]
 
@@ -34,13 +34,12 @@ def table(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> R
 
 
 @pytest.fixture(scope="module")
-def strategy(checkpoint: Checkpoint) -> RlFocal:
-    assert isinstance(checkpoint.strategy, RlFocal)
+def strategy(checkpoint: Checkpoint) -> Base:
     return checkpoint.strategy
 
 
 @pytest.fixture(scope="module")
-def pairs(strategy: RlFocal, table: ResponseTable) -> Pairs:
+def pairs(strategy: Base, table: ResponseTable) -> Pairs:
     return logged(strategy, table, policy="p1", begin=1_767_268_800.0)
 
 
@@ -55,21 +54,22 @@ def found_in(store: Store, checkpoint: Checkpoint, pairs: Pairs) -> dict[str, An
         for row, judgement in pairs:
             store.log.add_request(connection, row)
             store.log.put_feedback(connection, judgement)
-    return frontier(store, History(store).read(), checkpoint, "p1", None)
+    return frontier(store, History(store).read(), checkpoint, checkpoint.strategy, "p1")
 
 
 def test_what_is_played_through_is_what_would_have_happened(
     memory_store: Store,
     checkpoint: Checkpoint,
-    strategy: RlFocal,
+    strategy: Base,
     table: ResponseTable,
     pairs: Pairs,
 ) -> None:
     found = found_in(memory_store, checkpoint, pairs)
-    assert found["own_price"] == strategy.price
+    assert (found["dial"], found["own"]) == ("price", strategy.price)
     assert found["replay"]["n"] == found["replay"]["n_as_served"] == table.n_queries
     served = replay(strategy, table)
     by_price = {one["price"]: one for one in found["replay"]["prices"]}
+    assert strategy.price is not None
     assert len(by_price) == len(strategy.dials) + 1
     own = by_price[strategy.price]
     assert own["n"] == table.n_queries
@@ -103,7 +103,7 @@ def test_requests_that_do_not_fit_are_left_out(
         replace(first, policy="another"),
         replace(other, trace=dict(other.trace or {}) | {"price": 0.3}),
         replace(words, trace=trace | {"kind": FREE_WORDS}),
-        replace(alone, trace=dict(alone.trace or {}) | {"shut": ["hasty"]}),
+        replace(alone, trace=dict(alone.trace or {}) | {"circuit_open": ["hasty"]}),
         replace(bare, episode=None),
         replace(broken, episode={"version": 99}),
         fine,
@@ -125,16 +125,17 @@ def test_a_request_that_went_another_way_is_not_counted(
 
 
 def test_training_and_traffic_stand_beside_it(
-    memory_store: Store, checkpoint: Checkpoint, strategy: RlFocal, pairs: Pairs
+    memory_store: Store, checkpoint: Checkpoint, strategy: Base, pairs: Pairs
 ) -> None:
     found = found_in(memory_store, checkpoint, pairs)
-    assert found["prices"] == sorted({*strategy.dials, strategy.price})
-    free = found["prices"].index(0.0)
-    verdict = strategy.fallback_.verdict(0.0)
-    assert found["training"][free]["acting"] == verdict.chosen
+    assert strategy.price is not None
+    assert found["dials"] == sorted({*strategy.dials, strategy.price})
+    free = found["dials"].index(0.0)
+    verdict = next(v for v in strategy.verdicts() if v["price"] == 0)
+    assert found["training"][free]["acting"] == verdict["chosen"]
     both = {found["training"][free]["worth"], found["training"][free]["other_worth"]}
-    assert both == {verdict.utility, verdict.rival_utility}
-    own = found["served"][found["prices"].index(strategy.price)]
+    assert both == {verdict["utility"], verdict["rival_utility"]}
+    own = found["served"][found["dials"].index(strategy.price)]
     assert own["n"] == len(pairs)
     assert own["accuracy"]["mean"] == pytest.approx(np.mean([j.earned for _, j in pairs]))
     assert own["usd"] == pytest.approx(np.mean([r.usd for r, _ in pairs]))

@@ -35,7 +35,7 @@ def row(**changes: Any) -> RequestRow:
 
 
 def scores(request: RequestRow, *, score: float | None = None, answer: str | None = None) -> Any:
-    found = judged(request, Judgement("r", score, answer), now=0.0)
+    found = judged(request, Judgement(id="r", score=score, answer=answer), now=0.0)
     return found.earned, dict(found.member_scores)
 
 

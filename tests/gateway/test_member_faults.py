@@ -152,14 +152,14 @@ def test_who_keeps_failing_is_left_alone_and_comes_back(
         )  # fmt: skip
         assert refused.headers["retry-after"] == "9"
         passed_over = ask(served, model="rlfocal:0").json()["rlfocal"]
-        assert passed_over["left_alone"] == ["plain"]
+        assert passed_over["circuit_open"] == ["plain"]
         assert "plain" not in [m["member"] for m in passed_over["members"]]
         assert n_asked(spy, "plain") == 2
         assert 'rlfocal_circuit{member="plain"} 2.0' in metrics(served)
         down.clear()
         now[0] = 9.5
         back = ask(served, model="rlfocal:0").json()["rlfocal"]
-        assert "left_alone" not in back
+        assert "circuit_open" not in back
         assert n_asked(spy, "plain") == 3
         assert 'rlfocal_circuit{member="plain"} 0.0' in metrics(served)
 

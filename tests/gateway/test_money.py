@@ -27,6 +27,7 @@ from process import gateway_process
 from serving import Served, serving, until
 from stub_pool import ACCURACY, pool_file
 
+from rlfocal.checkpoint import load_checkpoint
 from rlfocal.errors import Failure, MemberError, NobodyAnswered
 from rlfocal.gateway.store import KeyUse, Limits, open_store
 from rlfocal.live import Ensemble, LiveQuery
@@ -38,7 +39,6 @@ from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.wrappers.retry import Retrying
 from rlfocal.pool.wrappers.unsettled import Unsettled
-from rlfocal.rl.checkpoint import load_checkpoint
 
 PRICES = "".join(f'\n[prices."{n}"]\nprompt = 1.0\ncompletion = 2.0\n' for n in ACCURACY)
 DEADLINE_MS = 1500
@@ -396,7 +396,7 @@ def test_cancelled_at_any_await_it_still_knows_what_it_cost(
             begun = ensemble_of(bill, seed).begin(query, limits=LiveLimits(early=seed == 1))
             went_on = asyncio.run(cancelled_after(begun, n_turns, emergency=emergency))
             trace = begun.trace
-            assert trace.usd + trace.unsettled_usd >= sum(bill) - ROUNDING_USD, n_turns
+            assert trace.usd + trace.uncertain_cost_usd >= sum(bill) - ROUNDING_USD, n_turns
             n_turns += 1
         assert n_turns > 5
 
@@ -412,5 +412,5 @@ def test_what_breaks_after_the_replies_have_come_loses_no_dollar(
     begun = ensemble_of(bill, 0).begin(LiveQuery("3 + 4 ="))
     with pytest.raises(RuntimeError, match="grading"):
         asyncio.run(begun.run(60.0))
-    assert begun.trace.usd + begun.trace.unsettled_usd >= sum(bill) - ROUNDING_USD
+    assert begun.trace.usd + begun.trace.uncertain_cost_usd >= sum(bill) - ROUNDING_USD
     assert begun.trace.usd > 0

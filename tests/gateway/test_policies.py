@@ -15,13 +15,12 @@ import pytest
 from drifting import N_TRAINING, question, says, train, truth, write_pool
 from serving import Served, serving, until
 
+from rlfocal.checkpoint import load_checkpoint
+from rlfocal.checkpoint.shadow import save_shadow
 from rlfocal.cli.main import main
 from rlfocal.gateway.store import PolicyRow
 from rlfocal.pool.stub import StubServer, StubThread
-from rlfocal.rl.checkpoint import load_checkpoint
 from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.online.shadows import save_shadow
-from rlfocal.rl.strategy import RlFocal
 
 Ask = Callable[..., Any]
 
@@ -75,10 +74,11 @@ def shadow_of(served: Served, tmp_path: Path) -> tuple[Path, str]:
     """Another policy of the same pool: the live one with its Decider shaken."""
     live = Path(served.gateway.policies.folder)
     strategy = load_checkpoint(live).strategy
-    assert isinstance(strategy, RlFocal)
-    for parameter in strategy.decider_.parameters():
-        parameter.data.mul_(0.9)
-    where, digest = save_shadow(live, strategy, tmp_path / "shadow")
+    shaken = {
+        name: array * array.dtype.type(0.9) if name.startswith("decider") else array
+        for name, array in strategy.state().items()
+    }
+    where, digest = save_shadow(live, strategy.restore(shaken), tmp_path / "shadow")
     return where, digest[:16]
 
 

@@ -471,7 +471,7 @@ def test_an_image_is_passed_on_as_data(opened: Opened, part: Any, sent_as: Any) 
         assert {body["model"] for body in bodies} <= {"plain", "hasty"}
         for body in bodies:
             assert body["messages"][-1]["content"] == wanted
-        assert reply["rlfocal"].get("left_alone") == (
+        assert reply["rlfocal"].get("circuit_open") == (
             None if model == "plain" else ["letters", "sampled"]
         )
 

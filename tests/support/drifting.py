@@ -12,8 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from rlfocal.checkpoint.training import train as train_to_disk
 from rlfocal.collect.collector import Collector, Limits
 from rlfocal.collect.plan import make_plan
+from rlfocal.deliberation.protocol import Spec
 from rlfocal.features import HashingEncoder
 from rlfocal.grading import Grader
 from rlfocal.pool.building import LivePool
@@ -22,8 +24,6 @@ from rlfocal.pool.stub import Said, StubServer, prompt_of
 from rlfocal.records import build_table
 from rlfocal.records.database import export_dataset, open_database
 from rlfocal.records.schema import normalise_queries
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.session import train_rl_focal
 
 ACCURACY = {"a": 0.88, "b": 0.85, "c": 0.82, "d": 0.6}
 N_TRAINING = 600
@@ -81,8 +81,9 @@ def train(folder: Path) -> Path:
     dataset = asyncio.run(_recorded(folder, queries))
     encode = HashingEncoder(16)
     table = build_table(dataset, encode=encode)
-    config = RlFocalConfig(n_iterations=20, n_episodes=256, fusion_epochs=10, hidden=16)
-    train_rl_focal(folder / "checkpoint", table, config, seed=0, encoder_spec=encode.spec)
+    settings = {"n_iterations": 20, "n_episodes": 256, "fusion_epochs": 10, "hidden": 16}
+    spec = Spec("rl-focal", settings)
+    train_to_disk(folder / "checkpoint", spec, table, seed=0, encoder_spec=encode.spec)
     return folder / "checkpoint"
 
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import uvicorn
 
+from rlfocal.checkpoint import load_checkpoint
 from rlfocal.gateway.app import build_app
 from rlfocal.gateway.door.server import OPTIONS
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store import Limits, Store, open_store
 from rlfocal.pool.settings import read_pool
-from rlfocal.rl.checkpoint import load_checkpoint
 
 _GRACE_S = 60.0
 

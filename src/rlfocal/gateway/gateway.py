@@ -282,7 +282,7 @@ class Gateway:
             query = LiveQuery("one or two?", choices)
             self._ensemble.route(query)
             board = self._ensemble.board(query)
-            board.put(0, self._ensemble.graded(self._ensemble.members[0], query, [reply]))
+            board.put(0, self._ensemble.reader.graded(self._ensemble.members[0], query, [reply]))
             self._ensemble.strategy.decide(board.view(n_rounds=1))
 
     async def _end_requests(self) -> None:
