@@ -1,4 +1,4 @@
-"""Any strategy is trained to disk by one function; what trains long goes on where it was stopped."""
+"""Any strategy is trained to disk by one function; what trains long can be stopped and go on."""
 
 from __future__ import annotations
 

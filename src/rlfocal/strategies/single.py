@@ -42,9 +42,9 @@ def sound_accuracy(table: ResponseTable) -> NDArray[np.float64]:
     Returns:
         float64[N] in [0, 1]. Where everything is recorded, the plain means. Else each over what is
         recorded of the member, drawn to the pool's mean by 20 pseudo-counts: otherwise a member
-        that was right three times out of three would be the best there is.
+        that was right three times out of three would be the best there is. Without queries .5.
     """
-    if table.is_complete:
+    if table.is_complete and table.n_queries:
         return table.member_accuracy
     known = table.scored
     total = np.where(known, table.member_score, 0).sum(axis=0, dtype=np.float64)
@@ -76,7 +76,7 @@ def task_accuracy(table: ResponseTable, *, pseudo_counts: float = 20.0) -> Float
         towards `sound_accuracy`.
     """
     total, count = table.sum_by_task(table.member_score)
-    whole = table.is_complete
+    whole = table.is_complete and table.n_queries
     mean = table.member_score.mean(axis=0) if whole else sound_accuracy(table)
     return np.asarray(shrunk(total, count, towards=mean, worth=pseudo_counts), dtype=np.float32)
 
