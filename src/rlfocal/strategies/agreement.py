@@ -120,7 +120,7 @@ class Agreement(Base):
         votes = self.votes(view)
         settled = is_safe(*self.margin(view, votes), self.threshold)
         in_order = view.asked[:, self.order_]
-        place = np.cumsum(~in_order, axis=1)
+        place = np.cumsum(~in_order, axis=1, dtype=np.int32)
         ask = np.zeros_like(view.asked)
         ask[:, self.order_] = ~in_order & (place <= self.members_per_round)
         return Decision(ask & ~settled[:, None], vote_probability(votes, view))
