@@ -51,10 +51,10 @@ def test_it_depends_on_what_is_asked_of_whom_and_on_nothing_else() -> None:
         seed(member(name="n")),
         seed(sample=1),
         seed(what=Question(ASKED.prompt)),
-        seed(what=Question(ASKED.prompt, ASKED.options[::-1])),
-        seed(what=Question(ASKED.prompt, ASKED.options, (Message("user", "Hello."),))),
-        seed(what=Question(ASKED.prompt, ASKED.options, (Message("assistant", "Hello."),))),
-        seed(what=Question(ASKED.prompt, ASKED.options, system="Be brief.")),
+        seed(what=Question(ASKED.prompt, ASKED.choices[::-1])),
+        seed(what=Question(ASKED.prompt, ASKED.choices, history=(Message("user", "Hello."),))),
+        seed(what=Question(ASKED.prompt, ASKED.choices, history=(Message("assistant", "Hello."),))),
+        seed(what=Question(ASKED.prompt, ASKED.choices, system="Be brief.")),
     ]
     assert len({seed(), *others}) == 9
 

@@ -93,7 +93,7 @@ class EnsembleBackend:
 
     def most_usd(self) -> float | None:
         """Upper bound of asking everybody, retries included."""
-        question, most = self._chat.query.question, 0.0
+        question, most = self._chat.query, 0.0
         for member in self._ensemble.members:
             if self._chat.query.has_images and not member.takes_images:
                 continue
@@ -242,7 +242,7 @@ class MemberBackend:
         # of an ensemble.
         bare = self._member.settings.model_copy(update={"system": "", "answers": "reply"})
         member = replace(self._member, settings=bare)
-        question = replace(self._chat.query.question, extra=self._extra)
+        question = replace(self._chat.query, extra=self._extra)
         sampling = dict(self._chat.sampling)
         if "stop" in sampling:
             stop = sampling["stop"]

@@ -109,7 +109,6 @@ class Answering:
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
         self._reader, self._query, self._board = reader, query, board
         self._limits, self._listener, self._synthesiser = limits, listener, synthesiser
-        self._question = query.question
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
         self._least = 1.0 if reader.cost_unit == "call" else 0.0
@@ -199,7 +198,7 @@ class Answering:
     def _requests(self, n: int) -> list[Request]:
         member = self._members[n]
         samples = range(member.settings.samples)
-        return [member.request(self._question, sample=sample) for sample in samples]
+        return [member.request(self._query, sample=sample) for sample in samples]
 
     def _affordable(self, wanted: BoolArray) -> dict[int, list[Request]]:
         """Members and what they are sent, as far as the money reaches for certain."""
@@ -336,7 +335,7 @@ class Answering:
         texts = list(dict.fromkeys(reply.text for reply in found if reply and reply.text))
         if len(texts) < 2 or left_s <= 0:
             return answer
-        request = synthesis_request(writer, self._question, texts)
+        request = synthesis_request(writer, self._query, texts)
         most = writer.most_usd(request)
         left_usd = self._limits.max_usd - self._bill.most_usd
         if (math.inf if most is None else most) > left_usd:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from rlfocal.pool.asking.prompting import Question
-from rlfocal.pool.types import Message, Response
+from rlfocal.pool.types import Response
 
 __all__ = ["FREE_WORDS", "LiveQuery", "as_called"]
 
@@ -17,28 +15,11 @@ FREE_WORDS = "open"
 
 
 @dataclass(frozen=True)
-class LiveQuery:
+class LiveQuery(Question):
     """One query, with the conversation in which it is asked."""
 
-    prompt: str
-    choices: tuple[str, ...] = ()
-    """Options of a multiple choice question; empty for an open one."""
-    task: str = ""
-    """As the training data call it; another one is an unknown task."""
-    history: tuple[Message, ...] = ()
-    """Earlier turns of the same conversation; user, assistant and tool only."""
-    system: str = ""
-    """What every member is told first, after its own such text."""
     answers: str | None = None
     """Kind of answer that the question has; None for the ensemble's."""
-    whole: bool = False
-    """The history holds the question, too: it is sent as it is, and no template is filled."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that members are sent as they are, as in `rlfocal.pool.types.Request.extra`."""
-    most_tokens: int | None = None
-    """Of a reply; None for what members' settings allow."""
-    images: tuple[Mapping[str, Any], ...] = ()
-    """Parts of the question beside its text, in OpenAI's words."""
 
     @property
     def has_images(self) -> bool:
@@ -49,20 +30,6 @@ class LiveQuery:
     def has_tools(self) -> bool:
         """True where a reply may be a call of tools: it is then given verbatim, never merged."""
         return bool(self.extra.get("tools")) and not self.choices
-
-    @property
-    def question(self) -> Question:
-        """As members get it."""
-        return Question(
-            self.prompt,
-            self.choices,
-            history=self.history,
-            system=self.system,
-            whole=self.whole,
-            extra=self.extra,
-            most_tokens=self.most_tokens,
-            images=self.images,
-        )
 
 
 def as_called(reply: Response) -> str:

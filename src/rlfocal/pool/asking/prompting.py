@@ -29,10 +29,12 @@ class Question:
     """What is asked, as every member gets it."""
 
     prompt: str
-    options: tuple[str, ...] = ()
-    """Of a multiple choice question; empty for an open one."""
+    choices: tuple[str, ...] = ()
+    """Options of a multiple choice question; empty for an open one."""
+    task: str = ""
+    """As the training data call it; members are not told. Another name is an unknown task."""
     history: tuple[Message, ...] = ()
-    """Earlier turns of the same conversation."""
+    """Earlier turns of the same conversation; user, assistant and tool only."""
     system: str = ""
     """What the asker wants every member to be told first, after its own such text."""
     whole: bool = False
@@ -65,7 +67,7 @@ def request_for(
     >>> request_for(member, Question("1 + 1?"), api="completions").text
     'Q: 1 + 1?\nA:'
     """
-    scored = bool(question.options) and member.answers == "option-scores"
+    scored = bool(question.choices) and member.answers == "option-scores"
     turns = _chat(member, question) if api == "chat" else _text(member, question)
     return Request(
         messages=system_as_user(turns) if member.system_as == "user" else turns,
@@ -80,7 +82,7 @@ def request_for(
         # token begins a stop text.
         stop=() if scored else member.stop,
         n_logprobs=asked_logprobs(member) if scored else 0,
-        n_options=len(question.options) if scored else 0,
+        n_options=len(question.choices) if scored else 0,
         extra=_extra(member, question),
         wording=member.wording,
     )
@@ -152,8 +154,8 @@ def _joined(body: str, reply: str) -> str:
 
 
 def _put(member: MemberSettings, question: Question) -> str:
-    template = member.choice_template if question.options else member.template
-    letters = LETTERS[: len(question.options)]
-    options = "\n".join(f"{a}. {text}" for a, text in zip(letters, question.options, strict=True))
+    template = member.choice_template if question.choices else member.template
+    letters = LETTERS[: len(question.choices)]
+    options = "\n".join(f"{a}. {text}" for a, text in zip(letters, question.choices, strict=True))
     texts = {"question": question.prompt, "options": options}
     return fill(template, texts)

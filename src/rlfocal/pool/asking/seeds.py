@@ -36,7 +36,7 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
 
     Args:
         member: who is asked.
-        question: its prompt, options and what comes before it.
+        question: its prompt, choices and what comes before it.
         sample: 0, 1, ...: which reply to the same question.
 
     Returns:
@@ -58,5 +58,5 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
 
 def _asked(question: Question) -> str:
     before = [[turn.role, turn.content, list(turn.parts)] for turn in question.history]
-    asked = [question.prompt, list(question.options), before, question.system]
+    asked = [question.prompt, list(question.choices), before, question.system]
     return json.dumps(asked, sort_keys=True)
