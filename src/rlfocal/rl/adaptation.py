@@ -53,14 +53,14 @@ Float64Array = NDArray[np.float64]
 class Followed(NamedTuple):
     """What recent labelled queries make of a pool."""
 
-    eyes: Observer
+    observer: Observer
     """Sees it as it is now."""
     has_changed: bool
     """True where it is likelier than not that it is another one than in training."""
 
 
 def adapted(foundation: Foundation, memory: Memory) -> Followed:
-    """Look at queries with the eyes of a pool whose members are as good as they were lately.
+    """Observe queries as of a pool whose members are as good as they were lately.
 
     Args:
         foundation: fitted on training queries.
@@ -82,8 +82,8 @@ def adapted(foundation: Foundation, memory: Memory) -> Followed:
     if not fusion.hinted:  # else Fusion leans on the prior, which counts the memory by itself
         votes = _Votes.of(memory, weight, current)
         trust, due = _refitted(votes, trust, drift.chance, graded=fusion.graded)
-    eyes = Observer(moved, fusion, foundation.hints, trust.astype(np.float32))
-    return Followed(eyes, bool(max(due, drift.chance.max()) > _LIKELY))
+    observer = Observer(moved, fusion, foundation.hints, trust.astype(np.float32))
+    return Followed(observer, bool(max(due, drift.chance.max()) > _LIKELY))
 
 
 class _Votes(NamedTuple):

@@ -1,6 +1,6 @@
 """Hide from agents, in training and in acting alike, what a setting says they shall do without.
 
-Whatever is fitted or decides behind these two functions cannot know what they leave out: not the
+Whatever is fitted or decides behind these functions cannot know what they leave out: not the
 agents, not the rivals that act in their place.
 """
 
@@ -10,11 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import ResponseTable
 from rlfocal.rl.config import RlFocalConfig
 
-__all__ = ["table_seen", "view_seen"]
+__all__ = ["memory_seen", "table_seen", "view_seen"]
 
 
 def table_seen(table: ResponseTable, config: RlFocalConfig) -> ResponseTable:
@@ -31,8 +31,10 @@ def view_seen(view: View, config: RlFocalConfig) -> View:
     if not config.query_text:
         view = replace(view, features=np.zeros((len(view), 0), dtype=np.float32))
     if not config.task_known:
-        memory = view.memory
-        if memory is not None:
-            memory = replace(memory, task=np.zeros_like(memory.task))
-        view = replace(view, task=np.zeros_like(view.task), memory=memory)
+        view = replace(view, task=np.zeros_like(view.task))
     return view
+
+
+def memory_seen(memory: Memory, config: RlFocalConfig) -> Memory:
+    """Recent labelled queries as the agents may see them: the same ones by default."""
+    return memory if config.task_known else replace(memory, task=np.zeros_like(memory.task))

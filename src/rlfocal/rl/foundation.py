@@ -6,23 +6,27 @@ comparison of policies. Training queries are always judged out of fold, through 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import State
+from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import View
-from rlfocal.records import FloatArray, ResponseTable
+from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.fusion import Fusion, Hints, fit_fusion
-from rlfocal.rl.nets import one_thread
+from rlfocal.rl.nets import arrays_of, rows_of, weights_from
 from rlfocal.rl.observation import Observer
+from rlfocal.rl.prior.strategy import RlFocalPrior
 from rlfocal.rl.statistics import Competence, PoolStatistics
 
 __all__ = ["Foundation", "Known"]
@@ -36,6 +40,10 @@ class Known:
     """float32[Q, N], out of fold."""
     fold: Tensor
     """int64[Q]: the Fusion net that never saw the query."""
+
+    def take(self, rows: IntArray) -> Known:
+        """The same of some of the queries."""
+        return Known(self.competence[rows], self.fold[torch.from_numpy(rows)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +61,24 @@ class Foundation:
         """What turns views into observations, with the statistics of training."""
         return Observer(self.statistics, self.fusion, self.hints)
 
-    def eyes(self, rounds: Rounds | None) -> Observer:
+    def observer_of(self, rounds: Rounds | None) -> Observer:
         """The same for a policy that gathers its choices into rounds."""
         return self.observer if rounds is None else replace(self.observer, rounds=rounds)
 
-    def fuse(self, view: View, eyes: Observer | None = None) -> FloatArray:
-        """float32[B, C]: the posterior of what exists; "none of these" is missing from the sum.
+    def predicted(self, view: View, known: Known | None) -> tuple[FloatArray, Tensor | None]:
+        """What is expected of members on queries, and which net of Fusion judges each.
 
         Args:
-            view: what has been revealed.
-            eyes: an observer that follows recent labels; None for that of training.
+            view: B queries.
+            known: where they are training queries, by their position: then out of fold.
+
+        Returns:
+            float32[B, N], the gain over each member's accuracy on the task; int64[B], or None for
+            the mean of all nets.
         """
-        with one_thread():
-            competence = self.competence.predict(view.features)
-            posterior = (eyes or self.observer).posterior(view, competence)[:, :-1].numpy()
-        return np.asarray(posterior * view.available)
+        if known is None:
+            return self.competence.predict(view.features), None
+        return known.competence[view.position], known.fold[view.position]
 
     @classmethod
     def fit(
@@ -77,7 +88,7 @@ class Foundation:
         *,
         rng: np.random.Generator,
         on_progress: Callable[[Progress], None] | None = None,
-        fitted: dict[str, Tensor] | None = None,
+        fitted: Mapping[str, NDArray[Any]] | None = None,
     ) -> Self:
         """Measure, predict, and train Fusion.
 
@@ -104,7 +115,71 @@ class Foundation:
             config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
         )  # fmt: skip
         if fitted is not None:
-            fusion.load_state_dict(fitted)
-            fusion.eval()
+            weights_from(fusion, fitted)
         known = Known(competence, torch.from_numpy(fold))
         return cls(statistics, Competence.fit(table, statistics), fusion, hints, known)
+
+    def state(self) -> State:
+        """Every array of it, by name, but what is known of the training queries."""
+        statistics = {f.name: getattr(self.statistics, f.name) for f in fields(self.statistics)}
+        unit_cost = np.array([self.statistics.unit_cost])
+        arrays = prefixed("statistics", statistics | {"unit_cost": unit_cost})
+        arrays |= prefixed("competence", vars(self.competence))
+        arrays |= prefixed("fusion", arrays_of(self.fusion))
+        if self.hints:
+            arrays |= prefixed("prior", self.hints.pools[-1].state())
+        return arrays
+
+    @classmethod
+    def restore(cls, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`."""
+        found = without_prefix("statistics", state)
+        statistics = PoolStatistics(**found | {"unit_cost": float(found["unit_cost"][0])})
+        weights = without_prefix("fusion", state)
+        start = (torch.from_numpy(weights[name]) for name in ("weight", "none_bias", "company"))
+        fusion = Fusion(*start, n_candidates=weights["position"].shape[2])
+        n_members = len(statistics.accuracy)
+        prior = without_prefix("prior", state)
+        return cls(
+            statistics,
+            Competence(**without_prefix("competence", state)),
+            weights_from(fusion, weights),
+            Hints((RlFocalPrior().restore(prior),) if prior else ()),
+            Known(np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64)),
+        )
+
+    @staticmethod
+    def layout(
+        present: Collection[str], config: RlFocalConfig, among: Mapping[str, Row]
+    ) -> dict[str, Row]:
+        """What the arrays of `state` must be like.
+
+        Args:
+            present: names of arrays that a file holds.
+            config: says whether tasks and texts are known; S counts the one task that there is
+                else, and the unknown one.
+            among: rows of the strategy that stands on it.
+        """
+        tasks, features = "T" if config.task_known else "S", "D" if config.query_text else "0"
+        own = {
+            "statistics.accuracy": Row("float32", "N"),
+            "statistics.task_accuracy": Row("float32", f"{tasks}N"),
+            "statistics.relative_cost": Row("float32", "N", low=0),
+            "statistics.unit_cost": Row("float64", "1", low=0),
+            "statistics.joint_failure": Row("float32", "NN"),
+            "competence.weight": Row("float32", f"{features}N"),
+            "competence.intercept": Row("float32", "N"),
+        }
+        fusion = {
+            "weight": Row("float32", "ETK"),
+            "none_bias": Row("float32", "ET"),
+            "company": Row("float32", "ETKN"),
+            "position": Row("float32", "ETC"),
+        }
+        rows = rows_of(present, "fusion") | own
+        rows |= nested("fusion", fusion, among, {"T": tasks})
+        prior = [key.removeprefix("prior.") for key in present if key.startswith("prior.")]
+        if prior:
+            inner = RlFocalPrior().layout(prior)
+            rows |= nested("prior", inner, {**among, **rows}, {"T": tasks})
+        return rows

@@ -161,11 +161,6 @@ class Observer:
         given, start = self._given(view, competence, fold, price)
         return Fused(given, *self._fused(given, fold), start)
 
-    @torch.inference_mode()
-    def posterior(self, view: View, competence: FloatArray) -> Tensor:
-        """float32[B, C + 1]: Fusion's on new queries, where nothing else is asked for."""
-        return self.fusion.posterior(self._given(view, competence)[0])
-
     def _given(
         self,
         view: View,

@@ -22,9 +22,8 @@ from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Known
 from rlfocal.rl.mappo import Batch
 from rlfocal.rl.observation import Observation, Observer, Seen
-from rlfocal.rl.policy import likeliest
 
-__all__ = ["Episodes", "answer_of", "greedy", "look", "rollout"]
+__all__ = ["Episodes", "answer_of", "look", "rollout"]
 
 
 _LEAST_REACH = 0.01
@@ -32,7 +31,7 @@ _LEAST_REACH = 0.01
 
 
 class Episodes(NamedTuple):
-    """What B episodes came to; in training, on average over where they stop."""
+    """What B episodes came to, on average over where they stop."""
 
     score: FloatArray
     """float32[B]: worth of the answer."""
@@ -211,29 +210,6 @@ def _expected(path: list[_Round], origin: IntArray) -> Episodes:
         ):  # fmt: skip
             np.add.at(total, origin[r.active], part)
     return Episodes(score, n_calls, score - charged, n_rounds)
-
-
-@torch.no_grad()
-def greedy(
-    observer: Observer,
-    decider: Decider,
-    env: PoolEnv,
-    known: Known,
-    rows: IntArray,
-    price: FloatArray,
-) -> Episodes:
-    """Play B training queries by the likeliest decisions, as a deployed policy does."""
-    view = env.reset(rows, price)
-    score, utility = np.zeros((2, len(rows)), dtype=np.float32)
-    while len(env.active):
-        active = env.active
-        seen, answer = look(observer, env, known, view)
-        step = env.step(likeliest(decider(seen.observation)).numpy(), answer)
-        utility[active] += step.reward
-        score[active] += np.where(step.terminated, step.reward, 0)
-        view = env.view()
-    n_calls = env.asked.sum(axis=1, dtype=np.float32)
-    return Episodes(score, n_calls, utility, env.n_rounds.astype(np.float32))
 
 
 def look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Seen, IntArray]:

@@ -61,6 +61,11 @@ class PoolStatistics:
             joint_failure=joint.astype(np.float32),
         )
 
+    @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, the most accurate first."""
+        return np.argsort(-self.accuracy, kind="stable")
+
     def independence(self, asked: BoolArray) -> FloatArray:
         """How much less often members fail together than apart; 0 for fewer than two.
 

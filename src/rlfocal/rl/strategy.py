@@ -2,72 +2,100 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.progress import Progress
-from rlfocal.deliberation.protocol import Need, Strategy
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.protocol import Need, RunState, Spec, State
+from rlfocal.deliberation.state import Row, prefixed, without_prefix
+from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.rl.adaptation import Followed, adapted
-from rlfocal.rl.blinded import view_seen
+from rlfocal.rl.adaptation import adapted
+from rlfocal.rl.blinded import memory_seen, view_seen
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.decider import Decider
 from rlfocal.rl.everybody import Everybody
-from rlfocal.rl.fallback import Fallback, Verdict, fit_fallback
+from rlfocal.rl.fallback import (
+    LEARNED,
+    fallback_layout,
+    fallback_state,
+    fit_fallback,
+    restore_fallback,
+)
 from rlfocal.rl.foundation import Foundation
-from rlfocal.rl.nets import one_thread
-from rlfocal.rl.observation import Fused, Observer
-from rlfocal.rl.policy import likeliest
+from rlfocal.rl.learned import Learned
+from rlfocal.rl.nets import arrays_of, one_thread, rows_of, weights_from
+from rlfocal.rl.observation import Fused, Observer, Seen
 from rlfocal.rl.threshold import prices_of
 from rlfocal.rl.trainer import Trainer
+from rlfocal.strategies.best_of import Choice
 
 __all__ = ["RlFocal"]
+
+S = TypeVar("S", bound="RlFocal")
 
 
 class RlFocal(Base):
     """The Decider asks one member at a time until it stops; Fusion gives the posterior.
 
     Where rounds have a price or a limit, it asks several at a time. Its dial is lambda, the price
-    of an average call as a fraction of what a right answer is worth.
+    of an average call as a fraction of what a right answer is worth. At prices at which a simple
+    strategy did clearly better out of fold, that one acts in its place.
 
     Args:
         config: settings; None for the defaults.
-        on_progress: called while training.
     """
 
     name = "rl-focal"
     stochastic: ClassVar[bool] = True
+    learned: ClassVar[bool] = True
+    follows_memory: ClassVar[bool] = True
+    slow_to_fit: ClassVar[bool] = True
+    dial: ClassVar[str] = "price"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
 
-    def __init__(
-        self,
-        config: RlFocalConfig | None = None,
-        *,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> None:
+    def __init__(self, config: RlFocalConfig | None = None) -> None:
         self.config = config or RlFocalConfig()
-        self.price = self.config.default_price
-        self._on_progress = on_progress
-        self._acting: Strategy | None = None
-        self._given: tuple[View, View] | None = None
-        self._last: tuple[View, Fused] | None = None
-        self._first: tuple[View, FloatArray] | None = None
+        self.price: float = self.config.default_price
+        self.history_: list[dict[str, float]] = []
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted; settings are those of `RlFocalConfig`."""
+        return cls(RlFocalConfig.of(settings, source=cls.name))
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, self.config.model_dump())
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train on labelled queries."""
+        run = self.begin(table, seed=int(rng.integers(2**62)), on_progress=self.on_progress)
+        run.advance()
+        return run.strategy()
+
+    def begin(
+        self,
+        table: ResponseTable,
+        *,
+        seed: int,
+        state: RunState | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> _Training[Self]:
+        """Begin to train, or go on; see `Resumable`."""
         with one_thread():
-            trainer = Trainer(
-                table, self.config, seed=int(rng.integers(2**62)), on_progress=self._on_progress
-            )
-            trainer.train()
-        return self.adopt(trainer)
+            trainer = Trainer(table, self.config, seed=seed, on_progress=on_progress, state=state)
+        return _Training(self, trainer)
+
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """As it is: the statistics have a row for the unknown task."""
+        return table
 
     def adopt(self, trainer: Trainer) -> Self:
         """Take over what a trainer has learned so far, and judge it against simple rivals."""
@@ -79,14 +107,26 @@ class RlFocal(Base):
         )  # fmt: skip
         return self.assemble(trainer.foundation, decider, fallback)
 
-    def assemble(self, foundation: Foundation, decider: Decider, fallback: Fallback) -> Self:
-        """Put the strategy together from its trained parts, as a checkpoint does."""
+    def assemble(self, foundation: Foundation, decider: Decider, fallback: Choice) -> Self:
+        """Put the strategy together from its trained parts."""
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
-        self._observer = foundation.eyes(self.config.rounds)
-        # What a former fit saw is void.
-        self._given = self._last = self._first = None
-        self._followed: list[tuple[Memory, Followed]] = []  # shared by this fit's other prices
-        self._acting = fallback.at(self.price)
+        self._observer = foundation.observer_of(self.config.rounds)
+        self._changed = self._alone = False
+        return self._settled()
+
+    # Who acts ----------------------------------------------------------------------------------
+
+    def _settled(self) -> Self:
+        """Find who acts at the present price, in the present pool."""
+        foundation = self.foundation_
+        self._learned = Learned(
+            self.config, foundation, self.decider_, price=self.price, observer=self._observer
+        )
+        self._rival: Base | None = None
+        if not (self._changed or self._alone):
+            self._rival = self.fallback_.at(self.price)
+        elif self.price == 0:
+            self._rival = Everybody(foundation, observer=self._observer if self._changed else None)
         return self
 
     @property
@@ -105,11 +145,17 @@ class RlFocal(Base):
             raise ValueError(
                 f"{self.name}: the price of a call must lie in [{low}, {high}] or be 0, got {dial}"
             )
-        other = copy.copy(self)
-        other.price = dial
-        other._acting = self.fallback_.at(dial)
-        other._first = None  # what was decided at another price
-        return other
+        return self._with(price=dial)._settled()
+
+    def follow(self, memory: Memory) -> Self:
+        """The same in the pool as recent labelled queries show it.
+
+        Once that is likelier than not another one than in training nobody stands in for the agents,
+        since no rival can follow.
+        """
+        found = adapted(self.foundation_, memory_seen(memory, self.config))
+        observer = replace(found.observer, rounds=self.config.rounds)
+        return self._with(_observer=observer, _changed=found.has_changed)._settled()
 
     def alone(self) -> Self:
         """The same without rivals: for a query of which a member has failed.
@@ -117,121 +163,152 @@ class RlFocal(Base):
         Rivals earned their place where members answer; the agents were trained with members left
         out at random.
         """
-        other = copy.copy(self)
-        other._acting = self.fallback_.rivals.get(Everybody.name) if self.price == 0 else None
-        other._first = None
-        return other
+        return self._with(_alone=True)._settled()
+
+    @property
+    def acting(self) -> Acting:
+        """Who acts at this price, what was learned or a rival, and why."""
+        verdict = self.fallback_.verdict(self.price)
+        if not (self._changed or self._alone):
+            return Acting(verdict.chosen, verdict.explain(), verdict.chosen != verdict.incumbent)
+        why = "the pool is another one than in training" if self._changed else "a member has failed"
+        return Acting(LEARNED if self._rival is None else self._rival.name, why, False)
+
+    def verdicts(self) -> list[dict[str, str | float]]:
+        """Who acts at each price, and on what evidence."""
+        return [verdict._asdict() for verdict in self.fallback_.verdicts]
 
     @property
     def ranking(self) -> IntArray:
         """int64[N]: the members, the most accurate in training first."""
-        return np.argsort(-self.foundation_.statistics.accuracy, kind="stable")
+        return self.foundation_.statistics.ranking
 
     @property
-    def best_member(self) -> int:
-        """The member that was most accurate in training: what the ensemble has to beat."""
-        return int(self.ranking[0])
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """What training logged, iteration by iteration."""
+        return self.history_
 
-    @property
-    def verdict(self) -> Verdict:
-        """Who acts at this price, the learned policy or a rival, and why."""
-        return self.fallback_.verdict(self.price)
+    # Decisions ---------------------------------------------------------------------------------
 
-    def decide(self, view: View, pending: BoolArray | None = None) -> FloatArray:
+    def decide(self, view: View) -> Decision:
+        """Ask one more member, or a round of them, or stop."""
+        if self._rival is None:
+            return self._learned.decide(view)
+        found = self._rival.decide(view_seen(view, self.config))
+        return found._replace(chance=_chance(found.ask & ~view.asked))
+
+    def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
         """float32[B, N + 1]: probability of choosing each member next, and of enough (last).
 
         Args:
             view: what has been revealed.
             pending: bool[B, N], members chosen already for the round to come; None for nobody.
         """
-        return self._decide(self._seen(view), pending)
+        if self._rival is None:
+            return self._learned.chances(view, pending)
+        return _chance(self._rival.decide(view_seen(view, self.config)).ask & ~view.asked)
 
-    def _decide(self, view: View, pending: BoolArray | None) -> FloatArray:
-        if pending is not None:
-            return self._chances(view, pending)
-        # Whoever asks about the same view again gets what was found the first time.
-        if self._first is None or self._first[0] is not view:
-            self._first = (view, self._chances(view, None))
-        return self._first[1]
+    def look(
+        self, view: View, price: FloatArray | None = None, *, fused: Fused | None = None
+    ) -> Seen:
+        """What the agents see of queries, whether or not a rival acts: see `Learned.look`."""
+        return self._learned.look(view, price, fused=fused)
 
-    def _chances(self, view: View, pending: BoolArray | None) -> FloatArray:
-        rival = self._in_place(view)
-        if rival is not None:
-            wanted = rival.next_members(view) & ~view.asked
-            chance = wanted / np.maximum(wanted.sum(axis=1, keepdims=True), 1)
-            return np.hstack([chance, ~wanted.any(axis=1, keepdims=True)]).astype(np.float32)
-        with one_thread(), torch.inference_mode():
-            least = max(self.price, self.config.price_min)
-            price = np.full(len(view), least, dtype=np.float32)
-            competence = self.foundation_.competence.predict(view.features)
-            # While a round is gathered nothing is revealed, so nothing has to be fused again.
-            known = None if pending is None else self._last_look(view)
-            seen = self._eyes(view).look(view, price, competence, pending=pending, fused=known)
-            self._last = (view, seen.fused)
-            return np.asarray(self.decider_(seen.observation).exp().numpy())
+    def log_policy(
+        self, view: View, price: FloatArray | None = None
+    ) -> tuple[NDArray[np.float64], BoolArray]:
+        """The Decider's own log-probabilities, whether or not a rival acts.
 
-    def _seen(self, view: View) -> View:
-        """What the settings let the strategy know of a view; the same object for the same view."""
-        if self._given is None or self._given[0] is not view:
-            self._given = (view, view_seen(view, self.config))
-        return self._given[1]
+        Args:
+            view: B queries.
+            price: float32[B], lambda of each; None for the strategy's.
 
-    def _last_look(self, view: View) -> Fused | None:
-        return self._last[1] if self._last is not None and self._last[0] is view else None
-
-    def follow(self, memory: Memory) -> Followed:
-        """What recent labelled queries make of the pool.
-
-        Takes milliseconds for a memory that is new and nothing for the last one, so a server may
-        call it beforehand, in another thread.
+        Returns:
+            float64[B, N + 1] of choosing each member next, and of enough (last); and bool[B, N + 1],
+            what is legal.
         """
-        for known, followed in self._followed:
-            if known is memory:
-                return followed
-        found = adapted(self.foundation_, memory)
-        found = found._replace(eyes=replace(found.eyes, rounds=self.config.rounds))
-        # The one before stays: whoever began with it is not done yet.
-        self._followed[:] = [*self._followed[-1:], (memory, found)]
-        return found
+        return self._learned.log_policy(view, price)
 
-    def _has_changed(self, view: View) -> bool:
-        return view.memory is not None and self.follow(view.memory).has_changed
+    @property
+    def explorable(self) -> bool:
+        """Whether the chance of what it does can be told: that of a round is one of many orders."""
+        return self.config.rounds is None
 
-    def _in_place(self, view: View) -> Strategy | None:
-        """The rival that acts; once the pool has changed the agents, since no rival can follow."""
-        if not self._has_changed(view):
-            return self._acting
-        return self.fallback_.rivals[Everybody.name] if self.price == 0 else None
+    @property
+    def unit_cost(self) -> float:
+        """Of an average call in training."""
+        return self.foundation_.statistics.unit_cost
 
-    def _eyes(self, view: View) -> Observer:
-        """The observer in training, or one that follows the labelled queries remembered lately."""
-        return self._observer if view.memory is None else self.follow(view.memory).eyes
+    def with_decider(self, decider: Decider, prices: Sequence[float]) -> Self:
+        """The policy as it was trained, with another Decider that acts at some prices.
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask one more member, or a round of them, or stop."""
-        view = self._seen(view)
-        if self._in_place(view) is not None:
-            return np.asarray(self._decide(view, None)[:, :-1] > 0)
-        more = wanted = self._choose(view, None)
-        while self.config.rounds is not None and more.any():
-            # A query that had enough has so again: nothing that is seen of it has changed.
-            more = self._choose(view, wanted)
-            wanted = wanted | more
-        return wanted
+        A price between two of the dial's is settled by both, so that it acts at both.
+        """
+        verdicts = list(self.fallback_.verdicts)
+        positive = [v for v, verdict in enumerate(verdicts) if verdict.price > 0]
+        grid = np.log([verdicts[v].price for v in positive])
+        for price in prices:
+            for near in np.argsort(np.abs(grid - np.log(price)), kind="stable")[:2]:
+                place = positive[int(near)]
+                verdicts[place] = verdicts[place]._replace(chosen=LEARNED)
+        other = type(self)(self.config)
+        other.history_ = list(self.history_)
+        fallback = self.fallback_._replace(verdicts=tuple(verdicts))
+        return other.assemble(self.foundation_, decider, fallback).at(self.price)
 
-    def _choose(self, view: View, pending: BoolArray | None) -> BoolArray:
-        """bool[B, N]: the next member; nobody where the Decider has enough."""
-        chance = torch.from_numpy(self._decide(view, pending))
-        action = likeliest(chance.log()).numpy()
-        return np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
+    # On disk -----------------------------------------------------------------------------------
 
-    def fuse(self, view: View) -> FloatArray:
-        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        view = self._seen(view)
-        rival = self._in_place(view)
-        if rival is not None and not self._has_changed(view):
-            return rival.fuse(view)
-        known = self._last_look(view)
-        if known is not None:  # just looked at, to decide
-            return np.asarray(known.posterior[:, :-1].numpy() * view.available)
-        return self.foundation_.fuse(view, self._eyes(view))
+    def state(self) -> State:
+        """Every array of it."""
+        return {
+            **self.foundation_.state(),
+            **prefixed("decider", arrays_of(self.decider_)),
+            **fallback_state(self.fallback_, self.foundation_),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`."""
+        foundation = Foundation.restore(state)
+        n_tasks, n_members = foundation.statistics.task_accuracy.shape
+        decider = Decider(n_members, n_tasks - 1, **self.config.of_nets)
+        weights_from(decider, without_prefix("decider", state))
+        return self.assemble(foundation, decider, restore_fallback(state, foundation, self.config))
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like."""
+        tasks = "T" if self.config.task_known else "S"
+        rows = rows_of(present, "decider") | {"decider.body.shared_in.bias": Row("float32", "H")}
+        rows |= fallback_layout(present, tasks, rows)
+        return rows | Foundation.layout(present, self.config, rows)
+
+    def axes(self) -> dict[str, int]:
+        """Width H of the Decider's layers; P prices; S tasks where they are not known."""
+        return {"H": self.config.hidden, "P": len(self.dials), "S": 2}
+
+
+class _Training(Generic[S]):
+    """A run of a trainer that ends in a strategy; see `rlfocal.deliberation.protocol.Run`."""
+
+    def __init__(self, strategy: S, trainer: Trainer) -> None:
+        self._strategy, self._trainer = strategy, trainer
+
+    @property
+    def done(self) -> bool:
+        return self._trainer.done
+
+    def advance(self, n_steps: int | None = None) -> None:
+        with one_thread():
+            self._trainer.train(n_steps)
+
+    def state(self) -> RunState:
+        return self._trainer.state()
+
+    def strategy(self) -> S:
+        with one_thread():
+            return self._strategy.adopt(self._trainer)
+
+
+def _chance(ask: BoolArray) -> FloatArray:
+    """float32[B, N + 1]: of a rule that is sure of what it does; those asked at once share one."""
+    share = ask / np.maximum(ask.sum(axis=1, keepdims=True), 1)
+    return np.hstack([share, ~ask.any(axis=1, keepdims=True)]).astype(np.float32)

@@ -9,26 +9,31 @@ Axes: K calls, Q queries, P prices.
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Collection, Mapping
 from functools import cache
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.protocol import Need
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.protocol import Need, Spec, State
+from rlfocal.deliberation.recorded import reveal, worth_of
+from rlfocal.deliberation.state import Row
+from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.blinded import table_seen, view_seen
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observation
-from rlfocal.rl.rollout import look
+from rlfocal.rl.rollout import answer_of
 
-__all__ = ["Curve", "PosteriorThreshold", "Walk", "nearest_price", "prices_of", "walk"]
+__all__ = [
+    "CURVE_ROWS", "Curve", "PosteriorThreshold", "Walk", "nearest_price", "prices_of", "walk",
+    "walk_prices",
+]  # fmt: skip
 
 THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
 """Stop at once, ever later, never."""
@@ -90,26 +95,28 @@ def next_in_order(observation: Observation) -> torch.Tensor:
 def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: float) -> Walk:
     """Follow training queries, judged out of fold.
 
+    A loop of its own: one walk measures every threshold, where each would need a replay.
+
     Args:
         foundation: fitted on the table.
         table: the training queries.
         rows: int64[Q], which of them.
         price: lambda, which orders members by expected score less price.
     """
-    env = PoolEnv(table, unit_cost=foundation.statistics.unit_cost)
-    view = env.reset(rows, np.full(len(rows), price, dtype=np.float32))
+    known, unit_cost = foundation.known.take(rows), np.float32(foundation.statistics.unit_cost)
+    lam = np.full(len(rows), price, dtype=np.float32)
+    asked = np.zeros((len(rows), table.n_members), dtype=bool)
     confidence, worth, cost = [], [], []
-    seen, answer = look(foundation.observer, env, foundation.known, view)
-    for _ in range(min(table.n_members, _MOST_CALLS)):
+    for n_calls in range(min(table.n_members, _MOST_CALLS) + 1):
+        view = reveal(table, rows, asked, n_rounds=np.full(len(rows), n_calls))
+        seen = foundation.observer.look(view, lam, known.competence, known.fold)
+        if n_calls:
+            confidence.append(seen.observation.confidence.numpy())
+            worth.append(worth_of(table, rows, asked, answer_of(seen.posterior)))
+            cost.append(view.spent / unit_cost)
+        # Where nobody is left to ask, the query only waits for the others.
         member = next_in_order(seen.observation).numpy()
-        # Where nobody is left to ask, one is asked again, which reveals nothing and stops nothing.
-        again = env.asked[env.active].argmax(axis=1)
-        env.step(np.where(member < table.n_members, member, again), answer)
-        view = env.view()
-        seen, answer = look(foundation.observer, env, foundation.known, view)
-        confidence.append(seen.observation.confidence.numpy())
-        worth.append(env.stopping_earns(answer))
-        cost.append(view.spent / np.float32(foundation.statistics.unit_cost))
+        asked = asked | (member[:, None] == np.arange(table.n_members))
     return Walk(np.stack(confidence), np.stack(worth), np.stack(cost))
 
 
@@ -138,6 +145,10 @@ class Curve(NamedTuple):
         return float(THRESHOLDS[int((self.score[index] - price * self.cost[index]).argmax())])
 
 
+CURVE_ROWS = {"score": Row("float32", "Pt"), "cost": Row("float32", "Pt")}
+"""What the arrays of a curve must be like."""
+
+
 class PosteriorThreshold(Base):
     """Stops where the leading candidate's posterior passes a threshold that belongs to the price.
 
@@ -148,11 +159,22 @@ class PosteriorThreshold(Base):
     name = "posterior-threshold"
     stochastic: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
+    slow_to_fit: ClassVar[bool] = True
+    dial: ClassVar[str] = "price"
 
     def __init__(self, config: RlFocalConfig | None = None) -> None:
         self.config = config or RlFocalConfig()
-        self.price = self.config.default_price
-        self._last: tuple[View, FloatArray] | None = None
+        self.price: float = self.config.default_price
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted; settings are those of `RlFocalConfig`."""
+        return cls(RlFocalConfig.of(settings, source=cls.name))
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, self.config.model_dump())
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train Fusion, then pick the thresholds."""
@@ -160,14 +182,17 @@ class PosteriorThreshold(Base):
         if not table.is_complete:
             table = table.take(np.asarray(table.scored.any(axis=1)))
         with one_thread():
-            foundation = Foundation.fit(table, self.config, rng=rng)
+            foundation = Foundation.fit(table, self.config, rng=rng, on_progress=self.on_progress)
             walks = walk_prices(foundation, table, np.arange(table.n_queries), self.dials)
         return self.assemble(foundation, Curve.of(walks))
 
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """As it is: the statistics have a row for the unknown task."""
+        return table
+
     def assemble(self, foundation: Foundation, curve: Curve) -> Self:
         """Put the strategy together from its trained parts."""
-        self.curve_, self._foundation = curve, foundation
-        self._last = None
+        self.curve_, self.foundation_ = curve, foundation
         return self
 
     @property
@@ -177,32 +202,44 @@ class PosteriorThreshold(Base):
 
     def at(self, dial: float) -> Self:
         """Return the same fitted strategy at another price."""
-        other = copy.copy(self)
-        other.price = dial
-        return other
+        return self._with(price=dial)
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask one more member, or stop."""
-        given, view = view, view_seen(view, self.config)
+    @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, the most accurate in training first."""
+        return self.foundation_.statistics.ranking
+
+    def decide(self, view: View) -> Decision:
+        """Ask one more member, or stop; answer by Fusion's posterior of what exists."""
+        view, foundation = view_seen(view, self.config), self.foundation_
         index = nearest_price(self.dials, self.price)
-        with one_thread(), torch.inference_mode():
-            price = np.full(len(view), self.dials[index], dtype=np.float32)
-            competence = self._foundation.competence.predict(view.features)
-            found = self._foundation.observer.look(view, price, competence)
-            seen = found.observation
-            member = next_in_order(seen).numpy()
-            sure = seen.confidence.numpy() >= self.curve_.best(index, self.price)
-            self._last = (given, found.posterior[:, :-1].numpy() * view.available)
+        price = np.full(len(view), self.dials[index], dtype=np.float32)
+        with one_thread():
+            competence = foundation.competence.predict(view.features)
+            found = foundation.observer.look(view, price, competence)
+            member = next_in_order(found.observation).numpy()
+        sure = found.observation.confidence.numpy() >= self.curve_.best(index, self.price)
         n_asked = view.asked.sum(axis=1)
         stop = (sure & (n_asked > 0)) | (n_asked >= _MOST_CALLS)
         wanted = member[:, None] == np.arange(view.asked.shape[1])
-        return np.asarray(wanted & ~stop[:, None])
+        answer = found.posterior[:, :-1].numpy() * view.available
+        return Decision(wanted & ~stop[:, None], np.asarray(answer))
 
-    def fuse(self, view: View) -> FloatArray:
-        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
-        if self._last is not None and self._last[0] is view:  # just looked at, to decide
-            return self._last[1]
-        return self._foundation.fuse(view_seen(view, self.config))
+    def state(self) -> State:
+        """The foundation and the curve."""
+        return self.foundation_.state() | self.curve_._asdict()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`."""
+        return self.assemble(Foundation.restore(state), Curve(state["score"], state["cost"]))
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like."""
+        return CURVE_ROWS | Foundation.layout(present, self.config, CURVE_ROWS)
+
+    def axes(self) -> dict[str, int]:
+        """P prices; S tasks where they are not known."""
+        return {"P": len(self.dials), "t": len(THRESHOLDS), "S": 2}
 
 
 def walk_prices(

@@ -9,15 +9,17 @@ iteration and go on later with the same result, because every iteration draws it
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import RunState
 from rlfocal.records import ResponseTable
 from rlfocal.rl.blinded import table_seen
 from rlfocal.rl.config import RlFocalConfig
@@ -25,27 +27,15 @@ from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.mappo import anneal, update
-from rlfocal.rl.nets import seeded, weights_of
+from rlfocal.rl.nets import arrays_of, seeded, weights_from
 from rlfocal.rl.rollout import rollout
 
-__all__ = ["Trainer", "TrainingState"]
+__all__ = ["Trainer"]
 
 Net = TypeVar("Net", Decider, Critic)
 
 _DECAY = 0.9
 """Of the running mean of the Decider's weights, per iteration."""
-
-
-@dataclass
-class TrainingState:
-    """Everything that changes in training: what a resumed run needs."""
-
-    iteration: int
-    decider: dict[str, Tensor]
-    critic: dict[str, Tensor]
-    optimizer: dict[str, Any]
-    averaged: dict[str, Tensor]
-    history: list[dict[str, float]]
 
 
 class Trainer:
@@ -56,7 +46,7 @@ class Trainer:
         config: settings.
         seed: source of all randomness.
         on_progress: called after each epoch of Fusion and each iteration of the Decider.
-        fusion: an already fitted Fusion (of the same table, config and seed), to resume with.
+        state: of a trainer of the same table, config and seed, to go on from.
     """
 
     def __init__(
@@ -66,7 +56,7 @@ class Trainer:
         *,
         seed: int,
         on_progress: Callable[[Progress], None] | None = None,
-        fusion: dict[str, Tensor] | None = None,
+        state: RunState | None = None,
     ) -> None:
         table = table_seen(table, config)
         if not table.is_complete:  # a query of which nothing is known teaches nothing
@@ -75,9 +65,10 @@ class Trainer:
         self._tell = on_progress or (lambda _: None)
         rng = self._rng(0)
         self.foundation = Foundation.fit(
-            table, config, rng=rng, on_progress=on_progress, fitted=fusion
-        )
-        self._observer = self.foundation.eyes(config.rounds)
+            table, config, rng=rng, on_progress=on_progress,
+            fitted=None if state is None else _part("fusion", state.arrays),
+        )  # fmt: skip
+        self._observer = self.foundation.observer_of(config.rounds)
         unit_cost = self.foundation.statistics.unit_cost
         self._env = PoolEnv(table, unit_cost=unit_cost, rounds=config.rounds)
         self.decider, self._critic = seeded(
@@ -92,6 +83,8 @@ class Trainer:
         # number of calls changes with the price. No query is held out to pick the best iteration:
         # every query that teaches is worth more than that.
         self._averaged = copy.deepcopy(self.decider).eval()
+        if state is not None:
+            self._go_on_from(state)
 
     def _made(self, kind: type[Net]) -> Net:
         return kind(self.table.n_members, len(self.table.tasks), **self.config.of_nets)
@@ -157,24 +150,44 @@ class Trainer:
 
     # Resuming ---------------------------------------------------------------------------------
 
-    def state(self) -> TrainingState:
-        """A copy of everything that changes in training."""
-        return TrainingState(
-            iteration=self.iteration,
-            decider=weights_of(self.decider),
-            critic=weights_of(self._critic),
-            optimizer=copy.deepcopy(self._optimizer.state_dict()),
-            averaged=weights_of(self._averaged),
-            history=list(self.history),
-        )
+    def state(self) -> RunState:
+        """A copy of everything that changes in training, and Fusion."""
+        optimizer = copy.deepcopy(self._optimizer.state_dict())
+        arrays = {
+            f"{name}/{key}": array
+            for name, net in self._nets().items()
+            for key, array in arrays_of(net).items()
+        }
+        for place, moments in optimizer["state"].items():
+            arrays |= {f"optimizer/{place}/{key}": m.numpy() for key, m in moments.items()}
+        rest = {
+            "iteration": self.iteration,
+            "history": list(self.history),
+            "param_groups": optimizer["param_groups"],
+        }
+        return RunState(arrays, rest)
 
-    def restore(self, state: TrainingState) -> None:
-        """Go on from a state of the same table, config and seed."""
-        self.iteration, self.history = state.iteration, list(state.history)
-        self.decider.load_state_dict(state.decider)
-        self._critic.load_state_dict(state.critic)
-        self._optimizer.load_state_dict(copy.deepcopy(state.optimizer))
-        self._averaged.load_state_dict(state.averaged)
+    def _go_on_from(self, state: RunState) -> None:
+        for name, net in self._nets().items():
+            weights_from(net, _part(name, state.arrays))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, moment in _part("optimizer", state.arrays).items():
+            place, _, name = key.partition("/")
+            moments.setdefault(int(place), {})[name] = torch.from_numpy(moment.copy())
+        groups = copy.deepcopy(state.rest["param_groups"])
+        self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.iteration, self.history = state.rest["iteration"], list(state.rest["history"])
+
+    def _nets(self) -> dict[str, torch.nn.Module]:
+        return {
+            "fusion": self.foundation.fusion, "decider": self.decider, "critic": self._critic,
+            "averaged": self._averaged,
+        }  # fmt: skip
+
+
+def _part(name: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays of one net."""
+    return {key[len(name) + 1 :]: a for key, a in arrays.items() if key.startswith(f"{name}/")}
 
 
 def _explained(returns: Tensor, value: Tensor) -> float:
