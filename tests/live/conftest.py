@@ -11,13 +11,13 @@ import pytest
 import stub_pool
 from stub_pool import pool_file, says, trained
 
+from rlfocal.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.live import Ensemble
 from rlfocal.live.ensemble import members_for
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import Fault, Said, StubServer
 from rlfocal.records import Dataset
-from rlfocal.rl.checkpoint import Checkpoint, load_checkpoint
 
 
 @pytest.fixture(scope="session")

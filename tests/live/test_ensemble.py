@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import ConfigError, NobodyAnswered
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
 from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.stub import Fault, Said, prompt_of
 from rlfocal.pool.types import Message
-from rlfocal.rl.checkpoint import Checkpoint
 
 Live = Callable[..., Any]
 Says = Callable[[Mapping[str, Any]], Said]
@@ -57,7 +57,7 @@ def test_the_best_that_are_left_answer_when_those_it_wants_fail(
     checkpoint: Checkpoint, live: Live
 ) -> None:
     names = checkpoint.description.members
-    ranked = [names[n] for n in checkpoint.strategy.ranking]
+    ranked = [names[n] for n in checkpoint.ranking]
     only = ranked[-2]
     others = unreachable(*(name for name in names if name != only))
     answer = live(checkpoint, lambda e: e.answer(CHOICE), price=DEAR, edit=others)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlfocal.checkpoint import Checkpoint
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
 from rlfocal.records.schema import OPTION_LETTERS
-from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.online.decisions import batch
 from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.online.exploring import Exploration, Exploring, answers

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import NobodyAnswered
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
 from rlfocal.pool.stub import Fault, Said
-from rlfocal.rl.checkpoint import Checkpoint
 from rlfocal.rl.fallback import Fallback
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.voting import Plurality
@@ -42,12 +42,11 @@ def test_no_call_is_made_that_could_pass_the_dollars(
 ) -> None:
     async def act(ensemble: Ensemble) -> tuple[Answer, float]:
         answer = await ensemble.answer(SUM, limits=Limits(max_usd=max_usd))
-        question = SUM.question
         most = 0.0
         for name in asked(answer):
             member = ensemble.member(name)
             for sample in range(member.settings.samples):
-                most += member.most_usd(member.request(question, sample=sample)) or 0.0
+                most += member.most_usd(member.request(SUM, sample=sample)) or 0.0
         return answer, most
 
     answer, most = live(learned, act, price=0.0, edit=priced)

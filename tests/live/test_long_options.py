@@ -9,30 +9,18 @@ import pytest
 
 from rlfocal.live.aside import LONG
 from rlfocal.live.query import LiveQuery
+from rlfocal.live.reading import Reader
 from rlfocal.live.replies import Replies
 from rlfocal.pool.types import Response
 from rlfocal.records.answers.choice import MAX_OPTION, ChoiceExtractor
 
 
-class _Ensemble:
-    """Of one member, as far as `Replies` looks at it."""
-
-    members = (SimpleNamespace(name="m", settings=SimpleNamespace(samples=1)),)
-
-    def in_free_words(self, query: LiveQuery) -> bool:
-        return False
-
-    may_be_free_words = in_free_words
-
-    def kind_of(self, query: LiveQuery) -> str:
-        return "choice"
-
-
 @pytest.mark.parametrize(("length", "quick"), [(10, True), (LONG, False)])
 def test_whether_a_reply_is_quick_to_read_counts_the_options(length: int, quick: bool) -> None:
-    ensemble: Any = _Ensemble()
+    member: Any = SimpleNamespace(name="m", settings=SimpleNamespace(samples=1))
+    about: Any = SimpleNamespace(cost_unit="call", answers="choice", tasks=["t"])
     query = LiveQuery("Which?", ("x" * (length // 2), "y" * (length // 2)))
-    replies = Replies(ensemble, query, least=0.0)
+    replies = Replies([member], Reader(about, None), query, least=0.0)
     assert replies.is_quick(0, {"m": Response("A")}) is quick
 
 

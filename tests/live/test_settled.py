@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import View
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.settled import is_settled, stacked
 from rlfocal.records import BoolArray, Calibration, FloatArray
-from rlfocal.strategies.voting import ask_all
 
 N = 5
 NO_SCORES = Calibration(np.zeros((1, N)), np.zeros((1, N, 26)), np.zeros(N, dtype=bool))
 
 
-class Vote:
+class Vote(OneRound):
     """Everybody once, then the weighted majority; the first candidate on a tie."""
 
     name = "vote"
@@ -28,8 +28,8 @@ class Vote:
         self._weights = weights
         self.looks = 0
 
-    def next_members(self, view: View) -> BoolArray:
-        return ask_all(view)
+    def first(self, view: View) -> BoolArray:
+        return np.ones_like(view.asked)
 
     def fuse(self, view: View) -> FloatArray:
         self.looks += 1
@@ -46,7 +46,7 @@ def board(answers: list[str | None], *, n_options: int = 3) -> Board:
 
 
 def settled(strategy: Vote, seen: Board, pending: list[int]) -> bool:
-    return is_settled(strategy, seen, pending, lambda b: b.view(n_rounds=1))  # type: ignore[arg-type]
+    return is_settled(strategy, seen, pending, lambda b: b.view(n_rounds=1))
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,6 @@ def test_views_of_different_width_are_stacked() -> None:
         alone = each.view(n_rounds=1)
         n_slots = alone.available.shape[1]
         for field in fields(View):
-            if field.name == "memory":
-                continue
             found = getattr(view.take(np.array([row])), field.name)
             if field.name in ("support", "available"):
                 assert not found[..., n_slots:].any()

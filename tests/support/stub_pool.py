@@ -14,8 +14,10 @@ import pyarrow as pa
 import pytest
 from once import once
 
+from rlfocal.checkpoint.training import train
 from rlfocal.collect.collector import Collector, Limits
 from rlfocal.collect.plan import make_plan
+from rlfocal.deliberation.protocol import Spec
 from rlfocal.features import HashingEncoder
 from rlfocal.grading import Grader
 from rlfocal.pool.building import LivePool
@@ -24,8 +26,6 @@ from rlfocal.pool.stub import Said, StubServer, prompt_of
 from rlfocal.records import Dataset, build_table
 from rlfocal.records.database import export_dataset, open_database
 from rlfocal.records.schema import normalise_queries
-from rlfocal.rl.config import PaperConfig, PriorConfig, RlFocalConfig
-from rlfocal.rl.session import count_prior, train_paper, train_rl_focal
 
 N_TRAINING, N_TEST = 240, 100
 ACCURACY = {"plain": (0.8, 0.5), "letters": (0.6, 0.7), "sampled": (0.5, 0.8), "hasty": (0.4, 0.4)}
@@ -133,21 +133,21 @@ async def _record(folder: Path) -> None:
             assert tally.complete
 
 
-def trained(tmp_path_factory: pytest.TempPathFactory, preset: str) -> Path:
+SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "rl-focal": {"n_iterations": 6, "n_episodes": 64, "fusion_epochs": 4, "hidden": 16}
+}
+"""Where the defaults would take too long."""
+
+
+def trained(tmp_path_factory: pytest.TempPathFactory, strategy: str) -> Path:
     """Folder of a small checkpoint of the training queries."""
     dataset = recorded(tmp_path_factory)
-    name = f"stub-pool-{preset}"
-    return once(tmp_path_factory, name, lambda folder: _train(folder, dataset, preset))
+    name = f"stub-pool-{strategy}"
+    return once(tmp_path_factory, name, lambda folder: _train(folder, dataset, strategy))
 
 
-def _train(folder: Path, dataset: Dataset, preset: str) -> None:
+def _train(folder: Path, dataset: Dataset, strategy: str) -> None:
     encode = HashingEncoder(32)
     table = build_table(dataset, encode=encode)
-    table = table.take(table.split == "train")
-    if preset == "rl-focal":
-        config = RlFocalConfig(n_iterations=6, n_episodes=64, fusion_epochs=4, hidden=16)
-        train_rl_focal(folder, table, config, seed=0, encoder_spec=encode.spec)
-    elif preset == "rl-focal-prior":
-        count_prior(folder, table, PriorConfig(), seed=0, encoder_spec=encode.spec)
-    else:
-        train_paper(folder, table, PaperConfig(), seed=0, encoder_spec=encode.spec)
+    spec = Spec(strategy, SETTINGS.get(strategy, {}))
+    train(folder, spec, table.take(table.split == "train"), seed=0, encoder_spec=encode.spec)
