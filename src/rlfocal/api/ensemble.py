@@ -154,8 +154,11 @@ class Ensemble:
             return self._thread.run(self.aask(prompt, choices, **more))
         if self._opened is not None:
             raise RuntimeError("inside `async with` use: await ensemble.aask(...)")
-        with _LoopThread() as thread:
+        thread = _LoopThread()
+        try:
             return thread.run(self.aask(prompt, choices, **more))
+        finally:
+            thread.stop()
 
     def _with_members(self) -> tuple[LivePool, LiveEnsemble]:
         settings = self.pool.settings
@@ -196,11 +199,10 @@ class Ensemble:
 
     def __enter__(self) -> Self:
         thread = _LoopThread()
-        thread.__enter__()
         try:
             thread.run(self.__aenter__())
         except BaseException:
-            thread.__exit__()
+            thread.stop()
             raise
         self._thread = thread
         return self
@@ -208,37 +210,33 @@ class Ensemble:
     def __exit__(self, *exc: object) -> None:
         thread, self._thread = self._thread, None
         assert thread is not None
-        with thread:
+        try:
             thread.run(self.__aexit__())
+        finally:
+            thread.stop()
 
 
 class _LoopThread:
     """An event loop in a thread of its own: asking must work where a loop runs, in a notebook."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def __enter__(self) -> Self:
-        ready = threading.Event()
-
-        async def stay() -> None:
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            ready.set()
-            await self._stop.wait()
-
-        self._thread = threading.Thread(target=lambda: asyncio.run(stay()), daemon=True)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._stay()), daemon=True)
         self._thread.start()
-        ready.wait()
-        return self
+        self._ready.wait()
 
-    def __exit__(self, *exc: object) -> None:
-        assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stop.set)
+    async def _stay(self) -> None:
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
+        self._ready.set()
+        await self._stopped.wait()
+
+    def stop(self) -> None:
+        """End the loop and its thread."""
+        self._loop.call_soon_threadsafe(self._stopped.set)
         self._thread.join()
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Wait for it; an interruption here cancels it there."""
-        assert self._loop is not None
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

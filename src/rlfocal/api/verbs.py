@@ -14,6 +14,7 @@ from rlfocal.checkpoint.training import train as train_to_disk
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Spec
+from rlfocal.deliberation.registry import create_strategy
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor
 from rlfocal.features import Encoder, HashingEncoder
@@ -149,6 +150,7 @@ def train(
         spec = spec._replace(settings={**spec.settings, **(settings or {})})
     else:
         spec = Spec(strategy, dict(settings or {}))
+    create_strategy(spec)  # a mistake in it is found before any work
     encode = HashingEncoder() if encoder is None else encoder
     table = data if isinstance(data, ResponseTable) else read_table(data, encoder=encode)
     n_features = table.features.shape[1]

@@ -1,0 +1,166 @@
+"""rlfocal in Python: from recorded answers to a checkpoint to answers of live members."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pytest
+from demo_pool import demo_pool
+
+import rlfocal
+from rlfocal.pool.stub import StubServer
+
+Asked = tuple[Path, StubServer]
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> rlfocal.Checkpoint:
+    return rlfocal.train("demo", "agreement")
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Asked]:
+    with demo_pool(tmp_path) as served:
+        yield served
+
+
+class First(rlfocal.OneRound):
+    """Asks the first member alone."""
+
+    name = "first"
+
+    def fit(self, table: rlfocal.ResponseTable, *, rng: np.random.Generator) -> Self:
+        return self
+
+    def first(self, view: rlfocal.View) -> np.ndarray:
+        return np.arange(view.asked.shape[1])[None] == np.zeros((len(view), 1))
+
+    def fuse(self, view: rlfocal.View) -> np.ndarray:
+        return view.support.sum(axis=1)
+
+
+def test_a_folder_a_data_set_and_a_table_give_the_same_figures(tmp_path: Path) -> None:
+    data = rlfocal.demo_dataset()
+    rlfocal.write_dataset(data, tmp_path / "mine")
+    found = [
+        {row.strategy: row.accuracy for row in rlfocal.benchmark(one, "plurality", folds=2).rows}
+        for one in (data, str(tmp_path / "mine"), tmp_path / "mine", rlfocal.read_table(data))
+    ]
+    assert found[0].keys() == {"oracle", "plurality", "best-single"}
+    assert all(one == found[0] for one in found)
+
+
+def test_own_strategies_are_compared_beside_named_ones() -> None:
+    result = rlfocal.benchmark("demo", [First(), "best-single"], folds=2)
+    rows = {row.strategy: row for row in result.rows}
+    assert rows["first"].mean_calls == 1
+    assert rows["first"].accuracy <= rows["best-single"].accuracy
+
+
+def test_members_and_costs_are_chosen_when_a_table_is_made() -> None:
+    table = rlfocal.read_table("demo", members=["model-2", "model-5"], cost="call")
+    assert table.members == ("model-2", "model-5")
+    assert table.cost_unit == "call"
+    with pytest.raises(rlfocal.ConfigError, match="chosen when it is built"):
+        rlfocal.read_table(table, members=["model-2"])
+
+
+def test_what_was_trained_is_written_and_read_again(tmp_path: Path) -> None:
+    folder = tmp_path / "ensemble"
+    made = rlfocal.train("demo", rlfocal.Agreement(threshold=0.9), output=folder, seed=3)
+    read = rlfocal.load(str(folder))
+    assert made.strategy.spec == read.strategy.spec
+    assert read.strategy.spec.settings["threshold"] == 0.9
+    assert read.description.seed == 3
+    table = rlfocal.read_table("demo")
+    np.testing.assert_array_equal(
+        rlfocal.replay(made.strategy, table).chosen, rlfocal.replay(read.strategy, table).chosen
+    )
+
+
+def test_settings_are_checked_before_anything_is_read() -> None:
+    with pytest.raises(rlfocal.ConfigError, match="unknown setting 'treshold'; did you mean"):
+        rlfocal.train("no such folder", "agreement", settings={"treshold": 0.9})
+    with pytest.raises(rlfocal.ConfigError, match="did you mean 'agreement'"):
+        rlfocal.train("no such folder", "agrement")
+
+
+def test_one_question_opens_the_members_and_closes_them(
+    checkpoint: rlfocal.Checkpoint, pool: Asked
+) -> None:
+    ensemble = rlfocal.Ensemble(checkpoint, pool[0])
+    answer = ensemble.ask("Which is a fish?", ["a wren", "a trout", "an oak"])
+    assert (answer.answer, answer.text) == ("B", "a trout")
+    assert ensemble.ask("And now?", ["a wren", "a trout"]).answer == "B"
+
+
+def test_inside_a_block_members_stay_open(checkpoint: rlfocal.Checkpoint, pool: Asked) -> None:
+    with rlfocal.Ensemble(checkpoint, pool[0]) as ensemble:
+        first, second = (ensemble.ask(f"{n} + 2 =", task="x").text for n in range(2))
+    assert first == second == "The answer is (B)."
+
+
+def test_from_asynchronous_code_many_at_once(checkpoint: rlfocal.Checkpoint, pool: Asked) -> None:
+    async def act() -> list[rlfocal.Answer]:
+        async with rlfocal.Ensemble(checkpoint, rlfocal.Pool(pool[0])) as ensemble:
+            choices = ["a wren", "a trout"]
+            return await asyncio.gather(*(ensemble.aask(f"Q{n}?", choices) for n in range(8)))
+
+    assert [answer.answer for answer in asyncio.run(act())] == ["B"] * 8
+
+
+def test_questions_at_once_without_a_block_do_not_close_each_others_members(
+    checkpoint: rlfocal.Checkpoint, pool: Asked
+) -> None:
+    async def act() -> list[rlfocal.Answer]:
+        ensemble = rlfocal.Ensemble(checkpoint, pool[0])
+        return await asyncio.gather(*(ensemble.aask(f"Q{n}?", ["a", "b"]) for n in range(4)))
+
+    assert [answer.answer for answer in asyncio.run(act())] == ["B"] * 4
+
+
+def test_plain_calls_work_where_an_event_loop_runs(
+    checkpoint: rlfocal.Checkpoint, pool: Asked
+) -> None:
+    async def notebook() -> str:
+        return rlfocal.Ensemble(checkpoint, pool[0]).ask("Which?", ["a", "b"]).answer
+
+    assert asyncio.run(notebook()) == "B"
+
+
+def test_the_two_ways_are_not_mixed(checkpoint: rlfocal.Checkpoint, pool: Asked) -> None:
+    with (
+        rlfocal.Ensemble(checkpoint, pool[0]) as ensemble,
+        pytest.raises(RuntimeError, match="inside `with` use ask"),
+    ):
+        asyncio.run(ensemble.aask("Which?", ["a", "b"]))
+
+    async def act() -> None:
+        async with rlfocal.Ensemble(checkpoint, pool[0]) as ensemble:
+            with pytest.raises(RuntimeError, match=r"await ensemble\.aask"):
+                ensemble.ask("Which?", ["a", "b"])
+
+    asyncio.run(act())
+
+
+def test_members_that_the_pool_lacks_are_named_at_once(
+    checkpoint: rlfocal.Checkpoint, pool: Asked
+) -> None:
+    text = pool[0].read_text("utf-8")
+    pool[0].write_text(text.replace('"model-3"', '"modell-3"'), "utf-8")
+    assert "modell-3" in rlfocal.Pool(pool[0]).members
+    with pytest.raises(rlfocal.ConfigError, match=r"'model-3'.*did you mean 'modell-3'"):
+        rlfocal.Ensemble(checkpoint, pool[0])
+
+
+def test_nobody_answers_is_an_error_and_leaves_nothing_open(
+    checkpoint: rlfocal.Checkpoint, tmp_path: Path
+) -> None:
+    with demo_pool(tmp_path, said="I do not know.") as (path, _):
+        ensemble = rlfocal.Ensemble(checkpoint, path)
+        with pytest.raises(rlfocal.NobodyAnswered):
+            ensemble.ask("Which?", ["a", "b"])
