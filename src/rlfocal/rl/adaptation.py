@@ -82,7 +82,7 @@ def adapted(foundation: Foundation, memory: Memory) -> Followed:
     if not fusion.hinted:  # else Fusion leans on the prior, which counts the memory by itself
         votes = _Votes.of(memory, weight, current)
         trust, due = _refitted(votes, trust, drift.chance, graded=fusion.graded)
-    observer = Observer(moved, fusion, foundation.hints, trust.astype(np.float32))
+    observer = Observer(moved, fusion, foundation.hints.follow(memory), trust.astype(np.float32))
     return Followed(observer, bool(max(due, drift.chance.max()) > _LIKELY))
 
 

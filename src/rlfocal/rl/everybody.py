@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.deliberation.base import OneRound
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.rl.foundation import Foundation, Known
 from rlfocal.rl.nets import one_thread
@@ -40,6 +40,10 @@ class Everybody(OneRound):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Nothing of its own to learn."""
         return self
+
+    def follow(self, memory: Memory) -> Everybody:
+        """The same as far as the prior is told of recent labels."""
+        return Everybody(self._foundation.follow(memory))
 
     def first(self, view: View) -> BoolArray:
         """Everybody."""

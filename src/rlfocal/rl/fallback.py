@@ -1,6 +1,6 @@
 """Never worse: at each price, what was learned is kept only where it has earned its place.
 
-The learned policy and simple rivals are judged on training queries out of fold, see `best_of`:
+The learned policy and simple rivals are judged on training queries out of fold, see `verdicts`:
 rivals are fitted without the query's inner fold, thresholds are chosen on the other folds, and
 Fusion's posterior comes from the net that left the query out. The Decider itself did see these
 queries, so its figure flatters a little. Where the prior has spoken and few queries judge, a rival
@@ -39,7 +39,10 @@ from rlfocal.rl.threshold import (
     prices_of,
     walk_prices,
 )
-from rlfocal.strategies.best_of import (
+from rlfocal.strategies.capped import CappedAgreement
+from rlfocal.strategies.single import BestSingle, BestSinglePerTask
+from rlfocal.strategies.stacking import Stacking
+from rlfocal.strategies.verdicts import (
     Candidate,
     Choice,
     Judged,
@@ -49,9 +52,6 @@ from rlfocal.strategies.best_of import (
     verdict_rows,
     verdicts_from,
 )
-from rlfocal.strategies.capped import CappedAgreement
-from rlfocal.strategies.single import BestSingle, BestSinglePerTask
-from rlfocal.strategies.stacking import Stacking
 
 __all__ = ["LEARNED", "fallback_layout", "fallback_state", "fit_fallback", "restore_fallback"]
 

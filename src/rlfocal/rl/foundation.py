@@ -19,7 +19,7 @@ from torch import Tensor
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.inner import inner_folds
 from rlfocal.rl.config import RlFocalConfig, Rounds
@@ -64,6 +64,10 @@ class Foundation:
     def observer_of(self, rounds: Rounds | None) -> Observer:
         """The same for a policy that gathers its choices into rounds."""
         return self.observer if rounds is None else replace(self.observer, rounds=rounds)
+
+    def follow(self, memory: Memory) -> Foundation:
+        """The same with a prior that is told of recent labelled queries; all else as in training."""
+        return replace(self, hints=self.hints.follow(memory)) if self.hints else self
 
     def predicted(self, view: View, known: Known | None) -> tuple[FloatArray, Tensor | None]:
         """What is expected of members on queries, and which net of Fusion judges each.

@@ -30,10 +30,10 @@ from rlfocal.rl.fallback import (
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.learned import Learned
 from rlfocal.rl.nets import arrays_of, one_thread, rows_of, weights_from
-from rlfocal.rl.observation import Fused, Observer, Seen
+from rlfocal.rl.observation import Seen
 from rlfocal.rl.threshold import prices_of
 from rlfocal.rl.trainer import Trainer
-from rlfocal.strategies.best_of import Choice
+from rlfocal.strategies.verdicts import Choice
 
 __all__ = ["RlFocal"]
 
@@ -112,6 +112,7 @@ class RlFocal(Base):
         self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
         self._observer = foundation.observer_of(self.config.rounds)
         self._changed = self._alone = False
+        self._memory: Memory | None = None
         return self._settled()
 
     # Who acts ----------------------------------------------------------------------------------
@@ -127,6 +128,8 @@ class RlFocal(Base):
             self._rival = self.fallback_.at(self.price)
         elif self.price == 0:
             self._rival = Everybody(foundation, observer=self._observer if self._changed else None)
+        if self._rival is not None and self._memory is not None and not self._changed:
+            self._rival = self._rival.follow(self._memory)
         return self
 
     @property
@@ -151,11 +154,13 @@ class RlFocal(Base):
         """The same in the pool as recent labelled queries show it.
 
         Once that is likelier than not another one than in training nobody stands in for the agents,
-        since no rival can follow.
+        since no rival can follow; before, rivals follow as far as they ask the prior.
         """
-        found = adapted(self.foundation_, memory_seen(memory, self.config))
+        memory = memory_seen(memory, self.config)
+        found = adapted(self.foundation_, memory)
         observer = replace(found.observer, rounds=self.config.rounds)
-        return self._with(_observer=observer, _changed=found.has_changed)._settled()
+        changes = {"_observer": observer, "_changed": found.has_changed, "_memory": memory}
+        return self._with(**changes)._settled()
 
     def alone(self) -> Self:
         """The same without rivals: for a query of which a member has failed.
@@ -208,11 +213,9 @@ class RlFocal(Base):
             return self._learned.chances(view, pending)
         return _chance(self._rival.decide(view_seen(view, self.config)).ask & ~view.asked)
 
-    def look(
-        self, view: View, price: FloatArray | None = None, *, fused: Fused | None = None
-    ) -> Seen:
+    def look(self, view: View, price: FloatArray | None = None) -> Seen:
         """What the agents see of queries, whether or not a rival acts: see `Learned.look`."""
-        return self._learned.look(view, price, fused=fused)
+        return self._learned.look(view, price)
 
     def log_policy(
         self, view: View, price: FloatArray | None = None
@@ -224,8 +227,8 @@ class RlFocal(Base):
             price: float32[B], lambda of each; None for the strategy's.
 
         Returns:
-            float64[B, N + 1] of choosing each member next, and of enough (last); and bool[B, N + 1],
-            what is legal.
+            float64[B, N + 1] of choosing each member next, and of enough (last); and what is legal,
+            bool[B, N + 1].
         """
         return self._learned.log_policy(view, price)
 

@@ -21,9 +21,9 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need, Spec, State
 from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.state import Row
-from rlfocal.deliberation.view import Decision, View
+from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.rl.blinded import table_seen, view_seen
+from rlfocal.rl.blinded import memory_seen, table_seen, view_seen
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.nets import one_thread
@@ -203,6 +203,10 @@ class PosteriorThreshold(Base):
     def at(self, dial: float) -> Self:
         """Return the same fitted strategy at another price."""
         return self._with(price=dial)
+
+    def follow(self, memory: Memory) -> Self:
+        """The same as far as the prior is told of recent labels."""
+        return self._with(foundation_=self.foundation_.follow(memory_seen(memory, self.config)))
 
     @property
     def ranking(self) -> IntArray:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.deliberation.recorded import candidates_of, reveal
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.rl.policy import logits_of
 from rlfocal.rl.prior.strategy import RlFocalPrior
@@ -69,6 +69,10 @@ class Hints:
     def __bool__(self) -> bool:
         """Whether there are any."""
         return bool(self.pools)
+
+    def follow(self, memory: Memory) -> Hints:
+        """The same for new queries, told of recent labelled ones as well."""
+        return Hints((self.pools[-1].follow(memory),)) if self.pools else self
 
     def of(
         self,

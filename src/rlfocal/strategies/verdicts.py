@@ -1,0 +1,259 @@
+"""Who of several strategies acts at each price: by what each earned on queries not fitted on.
+
+The first of them acts unless another one's lead exceeds its standard error: the luckiest of several
+leads often, and a lead that may be luck changes nothing.
+
+Axes: P prices, Q queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import State
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.state import Row
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+
+__all__ = [
+    "Candidate", "Choice", "Judged", "Verdict", "out_of_fold", "settle", "verdict_arrays",
+    "verdict_rows", "verdicts_from",
+]  # fmt: skip
+
+
+class Verdict(NamedTuple):
+    """Who acts at one price, and on what evidence."""
+
+    price: float
+    chosen: str
+    """Who acts."""
+    incumbent: str
+    """Who acts without evidence."""
+    utility: float
+    """Mean out-of-fold utility of the incumbent: score less price times cost, less rounds."""
+    rival: str
+    """The best of the others."""
+    rival_utility: float
+    standard_error: float
+    """Of the paired difference between the two."""
+
+    def explain(self) -> str:
+        """One sentence for people."""
+        gap = 100 * (self.rival_utility - self.utility)
+        found = f"{gap:+.1f} ± {100 * self.standard_error:.1f} points of utility out of fold"
+        if self.chosen == self.incumbent:
+            return f"{self.chosen} acts; {self.rival} in its place: {found}"
+        return f"{self.chosen} acts in place of {self.incumbent}: {found}"
+
+
+class Judged(NamedTuple):
+    """What a candidate earned on queries that it was not fitted on."""
+
+    score: FloatArray
+    """float32[P, Q]; NaN where it was not measured."""
+    cost: FloatArray
+    """float32[P, Q], in average calls."""
+    charged: FloatArray | float = 0.0
+    """float32[P, Q]: what its rounds cost."""
+
+    def utility(self, prices: FloatArray) -> FloatArray:
+        """float32[P, Q]."""
+        return np.asarray(self.score - prices[:, None] * self.cost - self.charged)
+
+
+class Candidate(NamedTuple):
+    """A fitted strategy that may act."""
+
+    strategy: Base
+    one_by_one: bool = False
+    """Whether it asks one member a round, so that each of its calls costs a round, too."""
+
+    def at(self, price: float, round_price: float = 0.0) -> Base:
+        """The strategy at a price, or at the nearest that it knows; itself where it has no price.
+
+        Where calls cost nothing none is spared, whatever a round costs.
+        """
+        if self.strategy.dial != "price":
+            return self.strategy
+        if self.one_by_one and price > 0:
+            price += round_price
+        try:
+            return self.strategy.at(price)
+        except ValueError:
+            dials = self.strategy.dials
+            return self.strategy.at(min(max(price, min(dials)), max(dials)))
+
+
+class Choice(NamedTuple):
+    """The verdicts, and the candidates fitted on all training queries."""
+
+    verdicts: tuple[Verdict, ...]
+    """One for each price."""
+    candidates: Mapping[str, Candidate]
+    round_price: float = 0.0
+    """mu: what a round costs, as a fraction of a right answer's worth."""
+
+    def at(self, price: float) -> Base | None:
+        """Who acts at a price; None where that is none of the candidates."""
+        found = self.candidates.get(self.verdict(price).chosen)
+        return None if found is None else found.at(price, self.round_price)
+
+    def verdict(self, price: float) -> Verdict:
+        """The verdict at the nearest price; 0 is only near itself.
+
+        Between two prices that disagree the incumbent acts.
+        """
+        if price == 0:
+            return min(self.verdicts, key=lambda v: v.price)
+        positive = [v for v in self.verdicts if v.price > 0]
+        near = sorted(positive, key=lambda v: abs(float(np.log(v.price / price))))
+        nearest, other = near[0], near[:2][-1]
+        exact = abs(float(np.log(nearest.price / price))) < 1e-3
+        if exact or nearest.chosen == other.chosen:
+            return nearest
+        return nearest._replace(chosen=nearest.incumbent)
+
+    def each(self, change: Callable[[Base], Base]) -> Self:
+        """The same with every candidate changed."""
+        changed = {n: c._replace(strategy=change(c.strategy)) for n, c in self.candidates.items()}
+        return self._replace(candidates=changed)
+
+
+def out_of_fold(
+    make: Callable[[], Base],
+    table: ResponseTable,
+    fold: IntArray,
+    rows: IntArray,
+    prices: Sequence[float],
+    *,
+    unit_cost: float,
+    round_price: float = 0.0,
+    one_by_one: bool = False,
+) -> Judged:
+    """Replay a strategy on training queries, fitted without each query's fold.
+
+    Args:
+        make: makes it, unfitted.
+        table: labelled training queries.
+        fold: int64[Q'], of every query of the table.
+        rows: int64[Q], those that judge.
+        prices: P of them.
+        unit_cost: cost that counts as one call, in the table's unit.
+        round_price: mu.
+        one_by_one: see `Candidate`.
+    """
+    score = np.zeros((len(prices), len(rows)), dtype=np.float32)
+    cost, charged = np.zeros_like(score), np.zeros_like(score)
+    for k in np.unique(fold[rows]):
+        fitted = make().fit(table.take(fold != k), rng=np.random.default_rng(0))
+        candidate, here = Candidate(fitted, one_by_one), fold[rows] == k
+        test = table.take(rows[here])
+        for p, price in enumerate(prices):
+            outcome = replay(candidate.at(price, round_price), test)
+            score[p, here] = outcome.score
+            cost[p, here] = outcome.cost / np.float32(unit_cost)
+            charged[p, here] = round_price * outcome.n_rounds
+    return Judged(score, cost, charged)
+
+
+def settle(
+    judged: Mapping[str, Judged],
+    prices: Sequence[float],
+    *,
+    free: Collection[str],
+    clear: float = np.inf,
+) -> tuple[Verdict, ...]:
+    """Who acts at each price: the first candidate, unless another did clearly better.
+
+    Args:
+        judged: the candidates, on the same queries, in the same order.
+        prices: P of them.
+        free: those that stand where calls cost nothing.
+        clear: standard error up to which one of them is lead enough; with k times it, k of them
+            are.
+    """
+    grid = np.array(prices, dtype=np.float32)
+    utility = {name: found.utility(grid).astype(np.float64) for name, found in judged.items()}
+    return tuple(
+        _verdict(
+            {n: u[p] for n, u in utility.items() if price > 0 or n in free}, float(grid[p]), clear
+        )
+        for p, price in enumerate(prices)
+    )  # fmt: skip
+
+
+def _verdict(utility: Mapping[str, NDArray[np.float64]], price: float, clear: float) -> Verdict:
+    """One price; utilities are float64[Q], NaN where not measured."""
+    incumbent, *others = utility
+    own = utility[incumbent]
+    mean = float(own[~np.isnan(own)].mean())
+    if not others:
+        return Verdict(price, incumbent, incumbent, mean, incumbent, mean, 0.0)
+    means = {name: _mean_beside(utility[name], own) for name in others}
+    rival = max(means, key=means.__getitem__)
+    both = ~np.isnan(utility[rival]) & ~np.isnan(own)
+    gap = (utility[rival] - own)[both]
+    error = float(gap.std() / np.sqrt(len(gap))) if len(gap) else np.inf
+    leads = len(gap) > 0 and gap.mean() > error * max(1.0, error / clear)
+    return Verdict(
+        price=price,
+        chosen=rival if leads else incumbent,
+        incumbent=incumbent,
+        utility=mean,
+        rival=rival,
+        rival_utility=means[rival],
+        standard_error=error,
+    )
+
+
+def _mean_beside(found: NDArray[np.float64], incumbent: NDArray[np.float64]) -> float:
+    """Mean utility of a rival, as if it had been measured wherever the incumbent was.
+
+    Where it was not, it is taken to differ by what it differs by elsewhere; minus infinity where it
+    was measured nowhere beside the incumbent.
+    """
+    both = ~np.isnan(found) & ~np.isnan(incumbent)
+    if both.all():
+        return float(found.mean())
+    if not both.any():
+        return -np.inf
+    return float((found - incumbent)[both].mean() + incumbent[~np.isnan(incumbent)].mean())
+
+
+# Verdicts as arrays -------------------------------------------------------------------------------
+
+
+def verdict_arrays(verdicts: Sequence[Verdict], names: Sequence[str]) -> State:
+    """Verdicts as arrays; names by their place in `names`."""
+    who = [[names.index(name) for name in (v.chosen, v.incumbent, v.rival)] for v in verdicts]
+    evidence = [(v.utility, v.rival_utility, v.standard_error) for v in verdicts]
+    return {
+        "acting": np.array(who, dtype=np.int64),
+        "evidence": np.array(evidence, dtype=np.float64),
+    }
+
+
+def verdicts_from(
+    arrays: Mapping[str, NDArray[Any]], names: Sequence[str], prices: Sequence[float]
+) -> tuple[Verdict, ...]:
+    """Undo `verdict_arrays`."""
+    pairs = zip(arrays["acting"].tolist(), arrays["evidence"].tolist(), strict=True)
+    return tuple(
+        Verdict(price, names[acting], names[incumbent], own, names[rival], other, error)
+        for price, ((acting, incumbent, rival), (own, other, error)) in zip(
+            prices, pairs, strict=True
+        )
+    )
+
+
+def verdict_rows(n_names: int) -> dict[str, Row]:
+    """What the arrays of verdicts must be like; P is the number of prices."""
+    return {
+        "acting": Row("int64", "P3", low=0, high=n_names - 1),
+        "evidence": Row("float64", "P3", finite=False),
+    }
