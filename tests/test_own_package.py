@@ -33,46 +33,56 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work / "site"
 
 
-def test_the_commands_of_its_page_and_those_that_ask(
-    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def work(installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in; programs started from now on find the package."""
     monkeypatch.setenv("PYTHONPATH", str(installed))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
 
-    def rlfocal(line: str) -> str:
-        program = [sys.executable, "-c", "from rlfocal.cli.main import main; main()"]
-        ran = subprocess.run(
-            [*program, *shlex.split(line)],
-            cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-        assert ran.returncode == 0, ran.stderr
-        return ran.stdout
 
-    def written(name: str) -> Any:
-        return json.loads((tmp_path / name).read_text("utf-8"))
+def rlfocal(line: str, work: Path) -> str:
+    """What the program prints."""
+    program = [sys.executable, "-c", "from rlfocal.cli.main import main; main()"]
+    ran = subprocess.run(
+        [*program, *shlex.split(line)],
+        cwd=work, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
 
-    rlfocal("bench demo --folds 2 --strategies two-then-third --json bench.json")
-    (row,) = (r for r in written("bench.json")["leaderboard"] if r["strategy"] == "two-then-third")
-    assert 2 < row["mean_calls"] < 3
-    assert row["command"].startswith("rlfocal train demo --strategy two-then-third ")
 
-    rlfocal("train demo --strategy two-then-third --set lead=0.05 -o ensemble")
-    about = written("ensemble/checkpoint.json")
+def written(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def test_it_is_compared_trained_and_evaluated(work: Path) -> None:
+    rlfocal("bench demo --folds 2 --strategies two-then-third --json bench.json", work)
+    rows = {row["strategy"]: row for row in written(work / "bench.json")["rows"]}
+    assert 2 < rows["two-then-third"]["mean_calls"] < 3
+    command = rows["two-then-third"]["command"]
+    assert command.startswith("rlfocal train demo --strategy two-then-third ")
+
+    rlfocal("train demo --strategy two-then-third --set lead=0.05 -o ensemble", work)
+    about = written(work / "ensemble" / "checkpoint.json")
     assert (about["strategy"], about["settings"]) == ("two-then-third", {"lead": 0.05})
 
-    rlfocal("evaluate ensemble demo --include-trained --json figures.json")
-    assert 0.5 < written("figures.json")["accuracy"] < 1
+    rlfocal("evaluate ensemble demo --include-trained --json figures.json", work)
+    assert 0.5 < written(work / "figures.json")["accuracy"] < 1
 
-    with demo_pool(tmp_path) as (pool, stub):
-        said = rlfocal("ask ensemble pool.toml Which? --choice left --choice right --json")
-        answer = json.loads(said)
-        assert answer["answer"] == "B"
+
+@pytest.mark.slow
+def test_it_is_asked_and_served(work: Path) -> None:
+    rlfocal("train demo --strategy two-then-third -o ensemble", work)
+    with demo_pool(work) as (pool, stub):
+        ask = "ask ensemble pool.toml Which? --choice left --choice right --json"
+        assert json.loads(rlfocal(ask, work))["answer"] == "B"
         assert len(stub.bodies) == 2  # the two agree
 
-        db = str(tmp_path / "gateway.db")
+        db = str(work / "gateway.db")
         with open_store(db) as store, store.connections.write() as connection:
             key = store.keys.add(connection, "me", now=0.0).plaintext
-        with gateway_process(tmp_path / "ensemble", pool, db, tmp_path / "log") as gateway:
+        with gateway_process(work / "ensemble", pool, db, work / "log") as gateway:
             reply = httpx2.post(
                 f"{gateway.url}/v1/chat/completions",
                 headers={"Authorization": f"Bearer {key}"},
