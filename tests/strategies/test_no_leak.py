@@ -11,8 +11,9 @@ import pytest
 
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.recorded import reveal
+from rlfocal.deliberation.registry import BUILT_IN
 from rlfocal.deliberation.replay import replay
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.rl.config import PaperConfig, RlFocalConfig
 from rlfocal.rl.paper.strategy import RlFocalPaper
@@ -116,11 +117,16 @@ def _rounds(strategy: Strategy, table: ResponseTable) -> list[tuple[np.ndarray, 
     rows = np.arange(table.n_queries)
     states = [(asked, n_rounds)]
     while True:
-        wanted = strategy.next_members(reveal(table, rows, asked, n_rounds=n_rounds)) & ~asked
+        wanted = strategy.decide(reveal(table, rows, asked, n_rounds=n_rounds)).ask & ~asked
         if not wanted.any():
             return states
         asked, n_rounds = asked | wanted, n_rounds + wanted.any(axis=1)
         states.append((asked, n_rounds))
+
+
+def _bits(decision: Decision) -> tuple[bytes, ...]:
+    """Every bit of it."""
+    return tuple(np.asarray(part).tobytes() for part in decision if part is not None)
 
 
 @every_strategy
@@ -134,9 +140,7 @@ def test_unasked_members_and_labels_change_no_decision(name, kind, make_table, r
     for asked, n_rounds in states:
         view = reveal(table, rows, asked, n_rounds=n_rounds)
         other = reveal(_tampered(table, asked, rng), rows, asked, n_rounds=n_rounds)
-        assert np.array_equal(strategy.next_members(view), strategy.next_members(other))
-        if asked.any():
-            assert strategy.fuse(view).tobytes() == strategy.fuse(other).tobytes()
+        assert _bits(strategy.decide(view)) == _bits(strategy.decide(other))
 
 
 @every_strategy
@@ -147,11 +151,13 @@ def test_open_answers_of_unasked_members_shift_indices_and_nothing_else(name, ma
     rows = np.arange(table.n_queries)
     for asked, n_rounds in _rounds(strategy, table):
         view = reveal(table, rows, asked, n_rounds=n_rounds)
-        assert np.array_equal(strategy.next_members(view), strategy.next_members(_shifted(view)))
-        if asked.any():
-            fused = strategy.fuse(_shifted(view))
-            np.testing.assert_allclose(fused[:, 1:], strategy.fuse(view), rtol=1e-5, atol=1e-7)
-            assert (np.where(view.available.any(axis=1), fused[:, 0], 0) == 0).all()
+        plain, shifted = strategy.decide(view), strategy.decide(_shifted(view))
+        assert np.array_equal(plain.ask, shifted.ask)
+        np.testing.assert_allclose(shifted.answer[:, 1:], plain.answer, rtol=1e-5, atol=1e-7)
+        assert (np.where(view.available.any(axis=1), shifted.answer[:, 0], 0) == 0).all()
+        assert (plain.chance is None) == (shifted.chance is None)
+        if plain.chance is not None and shifted.chance is not None:
+            np.testing.assert_allclose(shifted.chance, plain.chance, rtol=1e-4, atol=1e-6)
 
 
 @every_strategy
@@ -178,13 +184,11 @@ def test_probabilities_lie_on_available_candidates_and_sum_to_one(name, make_tab
         table = make_table(kind, seed=4, graded=True)
         asked, n_rounds = _rounds(strategy, table)[-1]
         view = reveal(table, np.arange(table.n_queries), asked, n_rounds=n_rounds)
-        fused = strategy.fuse(view)
-        assert fused.dtype == np.float32
-        assert (fused[~view.available] == 0).all()
-        assert (fused.sum(axis=1) <= 1 + 1e-5).all()
+        answer = strategy.decide(view).answer
+        assert answer.dtype == np.float32
+        assert (answer[~view.available] == 0).all()
+        assert (answer.sum(axis=1) <= 1 + 1e-5).all()
 
 
-def test_the_list_names_every_strategy_of_the_catalogue():
-    catalogue = pytest.importorskip("rlfocal.deliberation.registry")
-    references = {"oracle", "self-consistency"}
-    assert set(catalogue.STRATEGIES) - references <= set(STRATEGIES)
+def test_the_list_names_every_strategy_of_the_registry():
+    assert set(BUILT_IN) - {"oracle", "self-consistency"} <= set(STRATEGIES)
