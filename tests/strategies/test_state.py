@@ -93,7 +93,7 @@ def test_restored_from_its_arrays_it_decides_as_before(spec: Spec) -> None:
 
 
 def _damaged(array: np.ndarray, row: Row) -> list[np.ndarray]:
-    """What no training writes: another shape, another kind, numbers that are none or out of range."""
+    """What no training writes: another shape or kind, numbers that are none or out of range."""
     found = [array[None], array.astype(np.complex64)]
     if "N" in row.axes:
         found.append(np.delete(array, 0, axis=row.axes.index("N")))
