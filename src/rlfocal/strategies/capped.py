@@ -64,7 +64,7 @@ class CappedAgreement(Base):
     parts: ClassVar[Mapping[str, Callable[[], Base]]] = {"agreement": Agreement}
 
     def __init__(self, *, price: float = 0.002) -> None:
-        self.price = _checked(price)
+        self.price: float = _checked(price)
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Fix order and weights, and measure every pair of settings."""

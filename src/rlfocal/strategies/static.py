@@ -220,7 +220,7 @@ class StaticSubset(OneRound):
         for subset in _best_of_each_size(objective, table.n_members, exact=exact):
             if not kept or subset.accuracy > kept[-1].accuracy + 1e-12:
                 kept.append(subset)
-        self.masks_ = np.stack([subset.mask for subset in kept])
+        self.masks_: BoolArray = np.stack([subset.mask for subset in kept])
         self.accuracies_ = np.array([subset.accuracy for subset in kept])
         return self
 
@@ -243,7 +243,7 @@ class StaticSubset(OneRound):
     def mask_(self) -> BoolArray:
         """bool[N]: the members asked."""
         limit = np.inf if self.max_size is None else self.max_size
-        return self.masks_[np.flatnonzero(self.masks_.sum(axis=1) <= limit)[-1]]
+        return np.asarray(self.masks_[np.flatnonzero(self.masks_.sum(axis=1) <= limit)[-1]])
 
     def first(self, view: View) -> BoolArray:
         """The subset."""
