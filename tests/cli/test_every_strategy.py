@@ -1,0 +1,92 @@
+"""Every strategy: trained to disk, evaluated and explained by the same verbs, as its replay says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from every_strategy import NAMES, QUICK, installed, pool
+
+from rlfocal.checkpoint import load_checkpoint, save_checkpoint, training
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Outcome
+from rlfocal.deliberation.replay import replay
+from rlfocal.records.folders import write_dataset
+
+__all__ = ["installed"]
+
+pytestmark = pytest.mark.usefixtures("installed")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("data")
+    write_dataset(pool(0, 120), folder / "train")
+    write_dataset(pool(1, 60), folder / "other")
+    return folder
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> list[Base]:
+    """Strategies as they were fitted, before they went to disk."""
+    strategies: list[Base] = []
+
+    def save(folder: Path, strategy: Base, **rest: Any) -> Path:
+        strategies.append(strategy)
+        return save_checkpoint(folder, strategy, **rest)
+
+    monkeypatch.setattr(training, "save_checkpoint", save)
+    return strategies
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_evaluate_and_explain_say_what_replay_of_the_fitted_one_says(
+    name: str, run: Any, data: Path, kept: list[Base], tmp_path: Path
+) -> None:
+    out = tmp_path / "checkpoint"
+    given = [
+        part for key, value in QUICK.get(name, {}).items() for part in ("--set", f"{key}={value}")
+    ]
+    ran = run("train", data / "train", "--strategy", name, *given, "-o", out)
+    assert ran.code == 0, ran.err
+    ran = run("evaluate", out, data / "other", "--json", "-")
+    assert ran.code == 0, ran.err
+    figures = json.loads(ran.out)
+    table = load_checkpoint(out).table(pool(1, 60))
+    (strategy,) = kept
+    outcome = replay(strategy, table)
+    assert figures["strategy"] == name
+    assert figures["mean_rounds"] == outcome.n_rounds.mean()
+    check(figures, outcome)
+    assert [point["dial"] for point in figures["frontier"]] == list(strategy.dials)
+    for point in figures["frontier"]:
+        check(point, replay(strategy.at(point["dial"]), table))
+    dial = {"price": "price of a call"}.get(strategy.dial, strategy.dial)
+    assert not strategy.dials or dial in run("evaluate", out, data / "other").out
+    ran = run("explain", out, data / "other", "--query", "pool1-00007", "--json")
+    assert ran.code == 0, ran.err
+    trace = json.loads(ran.out)
+    asked = {call["member"] for part in trace["rounds"] for call in part["asked"]}
+    assert asked == {table.members[n] for n in np.flatnonzero(outcome.asked[7])}
+    assert trace["score"] == outcome.score[7]
+    assert trace["confidence"] == pytest.approx(float(outcome.confidence[7]), abs=1e-6)
+
+
+def check(figures: dict[str, Any], outcome: Outcome) -> None:
+    assert figures["accuracy"] == float(outcome.score.mean())
+    assert figures["mean_calls"] == outcome.n_calls.mean()
+
+
+@pytest.mark.parametrize("name", ["agreement", "plurality"])
+def test_a_price_is_refused_where_there_is_none(
+    name: str, run: Any, data: Path, tmp_path: Path
+) -> None:
+    """Neither a strategy without a dial nor one whose dial is something else takes a price."""
+    assert run("train", data / "train", "--strategy", name, "-o", tmp_path / "out").code == 0
+    arguments = ("--query", "pool1-00007", "--price", "0.1")
+    ran = run("explain", tmp_path / "out", data / "other", *arguments)
+    assert ran.code == 2
+    assert f"{name} has no price of a call" in ran.err
