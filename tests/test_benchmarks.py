@@ -124,6 +124,12 @@ TABLE: Mapping[str, Quick] = {
             rf"^minus weighted-vote .*{NUMBER} \({NUMBER}\)",
         ),
     ),
+    "frames.py": Quick(
+        "--quick --queries 80 --repeats 1",
+        tuple(
+            rf"^\| {journey} +\| now +(\| {NUMBER} +){{4}}\|$" for journey in ("request", "replay")
+        ),
+    ),
     "gateway.py": Quick(
         "--seconds 2 --rounds 2 --warm-up 0.2 --rate 10 --queries 120",
         (
