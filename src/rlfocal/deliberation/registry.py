@@ -44,6 +44,7 @@ BUILT_IN: dict[str, str] = {
     "routed-vote": "rlfocal.strategies.routing:RoutedVote",
     "agreement": "rlfocal.strategies.agreement:Agreement",
     "agreement-capped": "rlfocal.strategies.capped:CappedAgreement",
+    "best-of": "rlfocal.strategies.best_of:BestOf",
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
     "rl-focal-paper": "rlfocal.rl.paper.strategy:RlFocalPaper",
     "posterior-threshold": "rlfocal.rl.threshold:PosteriorThreshold",
