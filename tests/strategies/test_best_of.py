@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.protocol import Spec
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import check_state
@@ -92,8 +93,8 @@ def test_whoever_is_clearly_better_acts_at_each_price() -> None:
     dear = found.at(0.3)
     assert dear.acting.name == "best-single-per-task"
     one = replay(dear, experts)
-    two = replay(create_strategy(("best-single-per-task", {})).fit(  # type: ignore[arg-type]
-        experts, rng=np.random.default_rng(0)), experts)
+    rival = create_strategy(Spec("best-single-per-task", {}))
+    two = replay(rival.fit(experts, rng=np.random.default_rng(0)), experts)
     np.testing.assert_array_equal(one.asked, two.asked)
     np.testing.assert_array_equal(one.chosen, two.chosen)
     assert [v["price"] for v in found.verdicts()] == pytest.approx(found.dials)

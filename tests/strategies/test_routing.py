@@ -14,7 +14,7 @@ from rlfocal.features import HashingEncoder
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.inner import inner_folds
-from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter
+from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
 from rlfocal.strategies.routing.logistic import ridge_logistic
 from rlfocal.strategies.routing.router import DIALS, Router, best_setting
 from rlfocal.strategies.single import BestSinglePerTask, task_accuracy
@@ -293,3 +293,21 @@ def test_nothing_is_asked_after_the_first_round() -> None:
     asked = np.zeros((4, 3), dtype=bool)
     view = reveal(table, rows, asked, n_rounds=np.array([0, 1, 0, 2]))
     assert router.decide(view).ask.sum(axis=1).tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("make", "n_looks"), [(LogisticRouter, 1), (RoutedVote, 2)])
+def test_scores_are_predicted_once_a_look_and_only_where_they_matter(
+    make: type[LogisticRouter] | type[RoutedVote], n_looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pool(EXPERTS, 40)
+    fitted = make().fit(table, rng=seeded())
+    kind = type(fitted.router_) if isinstance(fitted, RoutedVote) else LogisticRouter
+    plain, predicted = kind.predict, list[int]()
+
+    def counted(self: object, task: np.ndarray, features: np.ndarray) -> np.ndarray:
+        predicted.append(len(task))
+        return plain(self, task, features)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kind, "predict", counted)
+    replay(fitted, table)
+    assert predicted == [40] * n_looks

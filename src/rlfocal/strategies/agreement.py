@@ -18,6 +18,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, CandidateKind, ResponseTable
 from rlfocal.strategies.voting import (
+    ORDER,
     fit_vote_weights,
     rank_members,
     tally,
@@ -68,7 +69,7 @@ class Agreement(Base):
     dial: ClassVar[str] = "threshold"
     dials = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
     fitted: ClassVar[Mapping[str, Row]] = {
-        "order": Row("int64", "N", 0, "N", distinct=True),
+        "order": ORDER,
         "weight": Row("float64", "TN"),
         "adds_up": Row("bool", "T"),
     }

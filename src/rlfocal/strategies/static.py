@@ -18,7 +18,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Labelled, View
 from rlfocal.diversity.subsets import best_subsets
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.voting import plurality_share, rank_members
+from rlfocal.strategies.voting import ORDER, plurality_share, rank_members
 
 __all__ = ["StaticSubset", "VoteAccuracy", "ask_only", "is_enumerable"]
 
@@ -121,12 +121,12 @@ class _Missing(NamedTuple):
 
     def accuracy(self, total: Float64Array, masks: BoolArray) -> Float64Array:
         """From sums of scores, float64[B], to means."""
-        heard = np.zeros(len(masks))
+        n_known = np.zeros(len(masks))
         for start in range(0, len(self.n_queries), 1024):
             block = slice(start, start + 1024)
             met = masks.astype(np.float32) @ self.pattern[block].T.astype(np.float32) > 0
-            heard += met @ self.n_queries[block]
-        return np.asarray((total + self.prior_score) / np.maximum(heard + self.prior, 1))
+            n_known += met @ self.n_queries[block]
+        return np.asarray((total + self.prior_score) / np.maximum(n_known + self.prior, 1))
 
 
 def is_enumerable(n_members: int, n_answers: int) -> bool:
@@ -201,7 +201,7 @@ class StaticSubset(OneRound):
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
     dial: ClassVar[str] = "max_size"
     fitted: ClassVar[Mapping[str, Row]] = {
-        "order": Row("int64", "N", 0, "N", distinct=True),
+        "order": ORDER,
         "masks": Row("bool", "KN"),
         "accuracies": Row("float64", "K", 0, 1),
     }

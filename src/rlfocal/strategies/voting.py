@@ -27,6 +27,7 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
 __all__ = [
+    "ORDER",
     "MeanProbability",
     "Plurality",
     "VoteScale",
@@ -51,7 +52,8 @@ _SCALES = np.array([0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.
 """Grid of the factor on all weights; it changes confidence and no answer."""
 _LEAST = 0.005
 """No member is taken to be nearer to certain than this, either way."""
-_ORDER = Row("int64", "N", 0, "N", distinct=True)
+ORDER = Row("int64", "N", 0, "N", distinct=True)
+"""What an array that orders the members must be like."""
 _TIE_SHARE = 1e-3
 """Part of one vote that settles ties; below one vote in every pool."""
 
@@ -211,7 +213,7 @@ class Plurality(OneRound):
 
     name = "plurality"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
-    fitted: ClassVar[Mapping[str, Row]] = {"order": _ORDER}
+    fitted: ClassVar[Mapping[str, Row]] = {"order": ORDER}
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Rank the members, for ties."""
