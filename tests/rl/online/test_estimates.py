@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.rl.online.decisions import batch
 from rlfocal.rl.online.estimates import (
     Estimate,
@@ -22,8 +23,8 @@ from rlfocal.rl.online.estimates import (
     usable,
 )
 from rlfocal.rl.online.exploring import Exploration, log_replay
-from rlfocal.rl.online.following import follow
 from rlfocal.rl.online.learning import learn
+from rlfocal.rl.online.paths import path_of
 from rlfocal.rl.online.values import Features
 
 pytestmark = pytest.mark.slow
@@ -133,13 +134,14 @@ def test_nothing_is_learned_from_what_was_never_left_to_chance(live, better, poo
 def test_an_answer_that_nobody_judged_counts_against_the_candidate(live, pool):
     """Another Fusion, which always answers the first option."""
 
-    class First(type(live)):
-        def fuse(self, view):
-            return np.where(np.arange(view.available.shape[1]) == 0, 1.0, 0.0) * view.available
+    class First(Wrapper):
+        def decide(self, view):
+            first = np.where(np.arange(view.available.shape[1]) == 0, 1.0, 0.0) * view.available
+            return super().decide(view)._replace(answer=first)
 
-    other = First(live.config).assemble(live.foundation_, live.decider_, live.fallback_)
+    other = First(live)
     episodes = log_replay(live, pool(AFTER, 400, seed=3), Exploration(0.3, seed=5))
-    path = follow(other, batch(episodes))
+    path = path_of(other, batch(episodes))
     assert path.n_unknown > 0
     log = batch(episodes)
     asked_first = log.chosen == 0
@@ -152,7 +154,7 @@ def test_backwards_is_the_recursion_of_the_paper(live, candidate, pool):
     log = batch(log_replay(live, pool(AFTER, 200, seed=3), Exploration(0.8, seed=5)))
     rng = np.random.default_rng(0)
     expected, judged = rng.normal(size=(2, len(log.episode)))
-    path = follow(candidate, log)
+    path = path_of(candidate, log)
     found = backwards(expected, judged, path.ratio, path.score, log)
     for e in range(len(log)):
         value = path.score[e]
@@ -163,7 +165,7 @@ def test_backwards_is_the_recursion_of_the_paper(live, candidate, pool):
 
 def test_a_model_that_knows_nothing_leaves_importance_sampling(live, candidate, pool):
     log = batch(log_replay(live, pool(AFTER, 300, seed=3), Exploration(0.8, seed=5)))
-    path = follow(candidate, log)
+    path = path_of(candidate, log)
     zeros = np.zeros(len(log.episode))
     # Decision by decision: a call is charged with the weight of the path up to it.
     first = np.flatnonzero(np.append(True, log.last[:-1]))
@@ -180,7 +182,7 @@ def test_folds_judge_episodes_by_models_that_did_not_see_them(live, candidate, p
     """Another worth of one episode changes what the model says of others, not of itself."""
     log = batch(log_replay(live, pool(AFTER, 300, seed=3), Exploration(0.8, seed=5)))
     features, fold = Features.of(live, log), np.arange(300) % 3
-    path = follow(candidate, log)
+    path = path_of(candidate, log)
     silent = int(np.flatnonzero(path.ratio[np.flatnonzero(np.append(True, log.last[:-1]))] == 0)[0])
     other = dataclasses.replace(path, score=path.score.copy())
     other.score[silent] = 1 - other.score[silent]

@@ -8,17 +8,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.trace import Deliberation
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import ConfigError
 from rlfocal.live.board import Board, Reply
-from rlfocal.live.trace import Deliberation
 from rlfocal.records import Calibration
 from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.fallback import Fallback
-from rlfocal.rl.online.exploring import Exploration, Exploring, log_replay
+from rlfocal.rl.online.exploring import Exploration, Exploring, log_replay, may_explore
 from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.voting import WeightedVote
 
 AFTER = (0.3, 0.7, 0.65, 0.6)
 
@@ -35,7 +35,8 @@ def test_without_exploring_it_is_the_policy_it_wraps(live, pool):
     assert np.array_equal(own.chosen, served.chosen)
     assert np.array_equal(own.confidence, served.confidence)
     assert np.array_equal(exploring.ranking, live.ranking)
-    assert exploring.verdict == live.verdict
+    assert exploring.acting == live.acting
+    assert exploring.spec == live.spec
     assert all((e.propensity == 1).all() for e in log_replay(live, table, Exploration()))
 
 
@@ -56,7 +57,7 @@ def test_every_path_is_taken_as_often_as_its_propensities_say(live, pool, acting
 
 def acted_by(live: RlFocal, name: str) -> RlFocal:
     verdicts = tuple(verdict._replace(chosen=name) for verdict in live.fallback_.verdicts)
-    fallback = Fallback(verdicts, live.fallback_.rivals)
+    fallback = live.fallback_._replace(verdicts=verdicts)
     return RlFocal(live.config).assemble(live.foundation_, live.decider_, fallback)
 
 
@@ -96,21 +97,17 @@ def test_trying_out_a_view_changes_nothing(live, pool):
     class Trying(Exploring):
         """Asks itself, before it is shown a view, what it would do if others had answered."""
 
-        def next_members(self, view):
+        def decide(self, view):
             supposed = dataclasses.replace(view, answer=np.where(view.answered, 0, view.answer))
             for later in (0, 1):
-                super().next_members(
-                    dataclasses.replace(supposed, n_rounds=supposed.n_rounds + later)
-                )
-            return super().next_members(view)
+                super().decide(dataclasses.replace(supposed, n_rounds=supposed.n_rounds + later))
+            return super().decide(view)
 
-    rows = np.arange(table.n_queries)
     logs = []
     for kind in (Exploring, Trying):
         policy = kind(live, Exploration(epsilon=0.8, seed=4))
-        outcome = replay(policy, table)
-        end = reveal(table, rows, outcome.asked, n_rounds=outcome.n_rounds)
-        logs.append([episode.as_json() for episode in policy.episodes(end)])
+        replay(policy, table)
+        logs.append([episode.as_json() for episode in policy.episodes()])
     assert logs[0] == logs[1]
 
 
@@ -118,9 +115,8 @@ def test_a_live_board_leaves_the_same_episode_as_a_replay(live, pool):
     """The same query, answered through a `Deliberation`, as a gateway does it."""
     table = pool(AFTER, 30, seed=1)
     exploration = Exploration(epsilon=0.9, seed=8)
-    outcome = replay(policy := Exploring(live, exploration), table)
-    end = reveal(table, np.arange(30), outcome.asked, n_rounds=outcome.n_rounds)
-    for row, expected in enumerate(policy.episodes(end)):
+    replay(policy := Exploring(live, exploration), table)
+    for row, expected in enumerate(policy.episodes()):
         served = Exploring(live, exploration)
         talk = Deliberation(served, table.members, "call")
         board = Board(
@@ -131,16 +127,13 @@ def test_a_live_board_leaves_the_same_episode_as_a_replay(live, pool):
         while wanted.any():
             for n in np.flatnonzero(wanted).tolist():
                 board.put(n, Reply((OPTION_LETTERS[table.answer[row, n]],), cost=1.0))
-            wanted = talk.heard(board.view(n_rounds=talk.n_rounds + 1), (), board.candidates)
-        last = board.view(n_rounds=talk.n_rounds)
+            view = board.view(n_rounds=talk.n_rounds + 1)
+            wanted = talk.record_round(view, (), board.candidates)
         found = served.episode(key=str(row))
-        assert found.as_json() == served.episode(last, key=str(row)).as_json()
-        # A replay does not ask whether to go on when everybody was asked; the chance of that is 1.
-        if board.asked.all():
-            assert found.propensity[-1] == pytest.approx(1)
-        n = len(expected.wanted)
-        assert np.array_equal(found.wanted[:n], expected.wanted)
-        assert found.propensity[:n] == pytest.approx(expected.propensity)
+        # That nobody is left to ask is no decision.
+        assert len(found.wanted) == talk.n_rounds + (not board.asked.all())
+        assert np.array_equal(found.wanted, expected.wanted)
+        assert found.propensity == pytest.approx(expected.propensity)
         assert found.chosen == expected.chosen
         assert talk.trace.answer == OPTION_LETTERS[found.chosen]
 
@@ -150,10 +143,7 @@ def test_at_another_price_it_starts_anew(live, pool):
     replay(exploring, pool(AFTER, 5, seed=1))
     other = exploring.at(0.02)
     assert (other.price, exploring.price) == (0.02, live.price)
-    table = pool(AFTER, 5, seed=1)
-    end = reveal(table, np.arange(5), np.zeros((5, 4), dtype=bool))
-    with pytest.raises(ValueError, match="nothing was decided on"):
-        other.episodes(end)
+    assert other.episodes() == []
     with pytest.raises(ValueError, match="nothing was decided"):
         other.episode()
 
@@ -162,6 +152,25 @@ def test_policies_that_gather_rounds_cannot_explore(live):
     gathering = RlFocal(RlFocalConfig(round_price=0.01))
     with pytest.raises(ConfigError, match="epsilon = 0"):
         Exploring(gathering, Exploration(epsilon=0.1))
+
+
+def test_only_who_tells_its_chances_may_explore(live):
+    assert may_explore(live)
+    assert not may_explore(RlFocal(RlFocalConfig(max_rounds=2)))
+    assert not may_explore(WeightedVote())
+    with pytest.raises(ConfigError, match="weighted-vote as it is set cannot explore"):
+        Exploring(WeightedVote(), Exploration(epsilon=0.1))
+
+
+def test_what_follows_a_memory_or_goes_on_alone_notes_in_the_same_place(live, pool):
+    table = pool(AFTER, 5, seed=1)
+    exploring = Exploring(live, Exploration(epsilon=0.5))
+    followed = exploring.follow(Memory.of(pool(AFTER, 100, seed=2), 100))
+    assert isinstance(followed.within, RlFocal)
+    replay(followed.alone(), table)
+    assert len(exploring.episodes()) == 5
+    own = log_replay(followed.within, table, Exploration(epsilon=0.5))
+    assert [e.wanted.tolist() for e in own] == [e.wanted.tolist() for e in exploring.episodes()]
 
 
 @pytest.mark.parametrize(

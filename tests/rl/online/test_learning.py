@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.online.estimates import may_promote
+from rlfocal.rl.online.estimates import compare, may_promote, usable
 from rlfocal.rl.online.exploring import Exploration, log_replay
 from rlfocal.rl.online.learning import LearningConfig, learn, split
 from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.voting import WeightedVote
 
 BEFORE = (0.9, 0.7, 0.65, 0.6)
 AFTER = (0.3, 0.7, 0.65, 0.6)
@@ -127,8 +129,8 @@ def test_where_a_rival_acted_the_shadow_acts_itself(live, pool):
     ruled = RlFocal(live.config).assemble(live.foundation_, live.decider_, fallback).at(0.1)
     episodes = log_replay(ruled, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
     shadow = learn(ruled, episodes, SHORT).strategy
-    assert shadow.verdict.chosen == "learned"
-    assert shadow.at(0.001).verdict.chosen == "best-single"
+    assert shadow.acting.name == "learned"
+    assert shadow.at(0.001).acting.name == "best-single"
 
 
 def test_too_little_to_learn_from_is_said(live, pool):
@@ -141,6 +143,23 @@ def test_too_little_to_learn_from_is_said(live, pool):
     gathering = RlFocal(RlFocalConfig(max_rounds=2))
     with pytest.raises(NotApplicable, match="gathers rounds"):
         learn(gathering, episodes)
+
+
+def test_who_has_no_decider_does_not_learn(live, pool):
+    episodes = log_replay(live, pool(AFTER, 400, seed=10), Exploration(0.5, seed=1))
+    with pytest.raises(NotApplicable, match="weighted-vote does not learn from judged answers"):
+        learn(WeightedVote(), episodes)
+
+
+def test_both_policies_follow_a_memory_and_the_shadow_is_saved_without_it(live, pool):
+    episodes = log_replay(live, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
+    memory = Memory.of(pool(AFTER, 100, seed=2), 100)
+    shadow = learn(live, episodes, SHORT, memory=memory)
+    _, judge = split(usable(episodes), 0.5)
+    again = compare(shadow.strategy.follow(memory), live.follow(memory), judge)
+    assert again == shadow.estimate
+    plain = compare(shadow.strategy, live, judge)
+    assert plain != shadow.estimate
 
 
 def test_scores_between_right_and_wrong_are_learned_from(live, pool):

@@ -20,6 +20,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Outcome
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.records import ResponseTable
 
 __all__ = ["Fit", "History", "StreamSettings", "walk_refit", "walk_windowed", "walk_with_memory"]
@@ -160,12 +161,12 @@ def _walk(stream: ResponseTable, block: int, step: Callable[[int], Base]) -> Out
     return Outcome(**whole)
 
 
-class _Placed(Base):
+class _Placed(Wrapper):
     """A fitted strategy that sees queries at their places in the stream, not in their block."""
 
     def __init__(self, strategy: Base, first: int) -> None:
-        self.name = strategy.name
-        self._strategy, self._first = strategy, first
+        super().__init__(strategy)
+        self._first = first
 
     def decide(self, view: View) -> Decision:
-        return self._strategy.decide(replace(view, position=view.position + self._first))
+        return self.within.decide(replace(view, position=view.position + self._first))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.rl.online.episodes import Episode
 
@@ -69,13 +69,13 @@ def worth_of(worth: Float64Array, answer: IntArray) -> Float64Array:
     return np.where(answer >= 0, taken, 0.0)
 
 
-def batch(episodes: Sequence[Episode], *, memory: Memory | None = None) -> Decisions:
+def batch(episodes: Sequence[Episode]) -> Decisions:
     """Lay episodes of one pool end to end.
+
+    What the logging policy remembered is not kept: only its propensities count.
 
     Args:
         episodes: at least one.
-        memory: recent labelled queries that every view shows; None for none. What the logging
-            policy remembered is not kept: only its propensities count.
 
     Raises:
         ValueError: there is none, or they are of different pools.
@@ -100,8 +100,8 @@ def batch(episodes: Sequence[Episode], *, memory: Memory | None = None) -> Decis
     for e, episode in enumerate(episodes):
         worth[e, : len(episode.worth)] = episode.worth
     return Decisions(
-        view=_view(episodes, n_slots, [slice(0, n) for n in n_decisions.tolist()], memory),
-        end=_view(episodes, n_slots, [slice(-1, None)] * len(episodes), memory),
+        view=_view(episodes, n_slots, [slice(0, n) for n in n_decisions.tolist()]),
+        end=_view(episodes, n_slots, [slice(-1, None)] * len(episodes)),
         episode=owner,
         last=np.append(owner[1:] != owner[:-1], True),
         price=np.array([episode.price for episode in episodes], dtype=np.float32),
@@ -113,9 +113,7 @@ def batch(episodes: Sequence[Episode], *, memory: Memory | None = None) -> Decis
     )
 
 
-def _view(
-    episodes: Sequence[Episode], n_slots: int, parts: Sequence[slice], memory: Memory | None
-) -> View:
+def _view(episodes: Sequence[Episode], n_slots: int, parts: Sequence[slice]) -> View:
     """One view of some states of each episode."""
     count = np.array(
         [len(e.states.spent[part]) for e, part in zip(episodes, parts, strict=True)],
@@ -141,5 +139,4 @@ def _view(
         spent=np.concatenate([states.spent[part] for states, part in pairs]),
         budget=np.full(len(answer), np.inf, dtype=np.float32),
         n_rounds=np.concatenate([states.n_rounds[part] for states, part in pairs]),
-        memory=memory,
     )

@@ -30,12 +30,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.deliberation.view import Memory
+from rlfocal.deliberation.base import Base
 from rlfocal.rl.online.decisions import Decisions, batch
 from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.online.following import Path, follow
-from rlfocal.rl.online.values import Features, fit_values
-from rlfocal.rl.strategy import RlFocal
+from rlfocal.rl.online.paths import Path, path_of
+from rlfocal.rl.online.values import Features, Observing, fit_values
 
 __all__ = [
     "LEAST_DEPARTED",
@@ -118,29 +117,23 @@ def usable(episodes: Sequence[Episode]) -> list[Episode]:
 
 
 def compare(
-    candidate: RlFocal,
-    live: RlFocal,
-    episodes: Sequence[Episode],
-    *,
-    memory: Memory | None = None,
-    seed: int = 0,
+    candidate: Base, live: Observing, episodes: Sequence[Episode], *, seed: int = 0
 ) -> Estimate:
     """Estimate what a candidate would have earned, and the live policy beside it.
 
     Args:
-        candidate: fitted, and not on these episodes.
-        live: the policy served now; it need not be the one that logged.
+        candidate: fitted, and not on these episodes; it follows recent labels where it should.
+        live: the policy served now, which does so, too; it need not be the one that logged.
         episodes: of the same pool; those that are not `usable` are left out.
-        memory: recent labelled queries, which both follow.
         seed: of folds and resamples.
 
     Raises:
         ValueError: no episode is usable.
     """
-    log = batch(usable(episodes), memory=memory)
+    log = batch(usable(episodes))
     # Against the candidate, where nobody knows.
     its, own = (
-        follow(policy, log, unknown=worth) for policy, worth in ((candidate, 0.0), (live, 1.0))
+        path_of(policy, log, unknown=worth) for policy, worth in ((candidate, 0.0), (live, 1.0))
     )
     features = Features.of(live, log)
     rng = np.random.default_rng([seed, len(log)])

@@ -27,29 +27,52 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from rlfocal.deliberation.recorded import reveal
-from rlfocal.deliberation.replay import replay
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.replay import best_answer, replay
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.errors import ConfigError
-from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.numbers import softmax
+from rlfocal.records import BoolArray, IntArray, ResponseTable
 from rlfocal.records.missing import complete_part
-from rlfocal.rl.blinded import view_seen
-from rlfocal.rl.nets import one_thread
-from rlfocal.rl.observation import Fused, Seen
 from rlfocal.rl.online.episodes import Episode, States
-from rlfocal.rl.strategy import RlFocal
 
-__all__ = ["Exploration", "Exploring", "answers", "log_replay", "seen_by"]
+__all__ = ["Explorable", "Exploration", "Exploring", "log_replay", "may_explore"]
 
 Float64Array = NDArray[np.float64]
+
+
+@runtime_checkable
+class Explorable(Protocol):
+    """A strategy that says how likely it thinks each choice, whatever it does."""
+
+    @property
+    def explorable(self) -> bool:
+        """Whether the chance of what it does can be told: it asks one member after another."""
+        ...
+
+    @property
+    def unit_cost(self) -> float:
+        """Of an average call, in the unit of `View.spent`."""
+        ...
+
+    def log_policy(self, view: View) -> tuple[Float64Array, BoolArray]:
+        """Log-probabilities float64[B, N + 1] of asking each member next, and of enough (last).
+
+        Also says what is legal of it, bool[B, N + 1].
+        """
+        ...
+
+
+def may_explore(strategy: object) -> TypeGuard[Explorable]:
+    """Whether a strategy's propensities can be told."""
+    return isinstance(strategy, Explorable) and strategy.explorable
 
 
 @dataclass(frozen=True)
@@ -79,30 +102,43 @@ class Exploration:
         return replace(self, seed=int.from_bytes(digest[:8], "little"))
 
 
-class _Noted(NamedTuple):
-    """One decision as it was taken."""
+class _Look(NamedTuple):
+    """One look at one query, and what was decided."""
 
     view: View
     row: int
     wanted: BoolArray
     own: bool
-    """True where it is the served policy's own."""
+    """True where it is the served policy's own decision."""
     explored: float
     """How often the explorer takes it."""
+    chosen: int
+    """The candidate that would be answered now; -1 for none."""
 
     @property
-    def n_rounds(self) -> int:
-        """How many there had been."""
-        return int(self.view.n_rounds[self.row])
-
-    def saw(self, view: View, row: int) -> bool:
-        """True where it was taken on what a view shows."""
-        pairs = ((self.view.asked, view.asked), (self.view.answer, view.answer))
-        return all(np.array_equal(own[self.row], other[row]) for own, other in pairs)
+    def was_open(self) -> bool:
+        """Whether there was anything to decide; not once everybody has been asked."""
+        return not self.view.asked[self.row].all()
 
 
-class Exploring(RlFocal):
-    """A fitted `rl-focal` that explores; for anybody who runs it, it is the strategy it wraps.
+@dataclass
+class _Notes:
+    """What was decided, by position in the stream and round."""
+
+    looks: dict[tuple[int, int], _Look] = field(default_factory=dict)
+    last: dict[int, int] = field(default_factory=dict)
+    """Position → the round of the latest look at it."""
+
+    def path(self, position: int) -> list[_Look]:
+        """The looks at one query, round by round."""
+        if position not in self.last:
+            raise ValueError(f"nothing was decided on the query at position {position}")
+        places = [(position, n_rounds) for n_rounds in range(self.last[position] + 1)]
+        return [self.looks[place] for place in places if place in self.looks]
+
+
+class Exploring(Wrapper):
+    """A strategy that explores; for anybody who runs it, it is the strategy within.
 
     Notes what was decided; of decisions on the same query and round the last one counts, because
     servers try out views before they show the true one. Use one for each request, or one for a
@@ -113,50 +149,56 @@ class Exploring(RlFocal):
         exploration: settings.
 
     Raises:
-        ConfigError: it gathers choices into rounds, whose propensity is a sum over all orders.
+        ConfigError: the strategy is none of those whose propensities can be told.
     """
 
-    def __init__(self, strategy: RlFocal, exploration: Exploration) -> None:
-        super().__init__(strategy.config)
-        if strategy.config.rounds is not None and exploration.epsilon > 0:
+    def __init__(self, strategy: Base, exploration: Exploration) -> None:
+        super().__init__(strategy)
+        if not may_explore(strategy) and exploration.epsilon > 0:
             raise ConfigError(
-                "exploring is for policies that ask one member after another; this one gathers "
-                "rounds (round_price, max_rounds): serve it with epsilon = 0"
+                f"{strategy.name} as it is set cannot explore: that is for learned policies that "
+                "ask one member after another, not for rounds (round_price, max_rounds); serve it "
+                "with epsilon = 0"
             )
-        self.__dict__.update(strategy.__dict__)
-        self._given = self._last = self._first = None
         self.exploration = exploration
-        self._served = strategy
-        self._noted: dict[tuple[int, int], _Noted] = {}
-        self._shown: View | None = None
+        self._notes = _Notes()
 
     def at(self, dial: float) -> Self:
         """Another that explores at another price, and has noted nothing."""
-        return type(self)(self._served.at(dial), self.exploration)
+        return type(self)(self.within.at(dial), self.exploration)
 
-    def next_members(self, view: View) -> BoolArray:
-        """Ask as the served policy does, or explore; and note it."""
-        own = super().next_members(view)
+    def decide(self, view: View) -> Decision:
+        """Decide as the served policy does, or explore; and note it."""
+        found = self.within.decide(view)
+        own = found.ask & ~view.asked
         if self.exploration.epsilon == 0:
-            self._note(view, own, np.ones(len(view), dtype=bool), np.zeros(len(view)))
-            return own
-        soft = self._soft(view)
-        wanted = self._drawn(view, own, soft)
-        same = (wanted == own).all(axis=1)
-        keep = self.exploration.keep
-        self._note(view, wanted, same, keep * same + (1 - keep) * chance_of(soft, wanted))
-        return wanted
+            wanted, same, explored = own, np.ones(len(view), dtype=bool), np.zeros(len(view))
+        else:
+            soft, keep = self._soft(view), self.exploration.keep
+            wanted = self._drawn(view, own, soft)
+            same = (wanted == own).all(axis=1)
+            explored = keep * same + (1 - keep) * chance_of(soft, wanted)
+        chosen, _ = best_answer(view.available, found.answer)
+        for row, place in enumerate(
+            zip(view.position.tolist(), view.n_rounds.tolist(), strict=True)
+        ):
+            self._notes.looks[place] = _Look(
+                view, row, wanted[row], bool(same[row]), float(explored[row]), int(chosen[row])
+            )
+            self._notes.last[place[0]] = place[1]
+        return found._replace(ask=wanted)
+
+    @property
+    def _policy(self) -> Explorable:
+        assert isinstance(self.within, Explorable)
+        return self.within
 
     def _soft(self, view: View) -> Float64Array:
         """float64[B, N + 1]: the softmax, tempered and mixed with an even choice."""
-        # Where the Decider acts it has just looked at the same view.
-        known = self._last_look(self._seen(view))
-        observation = seen_by(self, view, np.full(len(view), self.price), known).observation
-        with one_thread(), torch.inference_mode():
-            log_prob = self.decider_(observation).double() / self.exploration.temperature
-            even, soft = _even(observation.legal.double()), log_prob.softmax(1)
+        log_prob, legal = self._policy.log_policy(view)
         share = self.exploration.even
-        return np.asarray((share * even + (1 - share) * soft).numpy())
+        soft = softmax(log_prob / self.exploration.temperature, legal)
+        return share * _even(legal) + (1 - share) * soft
 
     def _drawn(self, view: View, own: BoolArray, soft: Float64Array) -> BoolArray:
         settings, first = self.exploration, 1 + 2 * view.n_rounds
@@ -168,76 +210,58 @@ class Exploring(RlFocal):
         other = action[:, None] == np.arange(own.shape[1])
         return np.where((explores & departs)[:, None], other, own)
 
-    def _note(self, view: View, wanted: BoolArray, own: BoolArray, explored: Float64Array) -> None:
-        self._shown = view
-        for row, key in enumerate(zip(view.position.tolist(), view.n_rounds.tolist(), strict=True)):
-            self._noted[key] = _Noted(view, row, wanted[row], bool(own[row]), float(explored[row]))
-
-    def episode(self, end: View | None = None, *, key: str = "") -> Episode:
+    def episode(self, *, key: str = "") -> Episode:
         """What the one query of a request leaves behind, not judged yet.
 
         Args:
-            end: what was shown last of it; None for the view on which it was decided last, as a
-                server does after every round.
             key: names the request.
 
         Raises:
             ValueError: nothing was decided.
         """
-        end = end or self._shown
-        if end is None:
+        if not self._notes.last:
             raise ValueError("nothing was decided")
-        return self._episode(end, 0, int(answers(self, end)[0]), key)
+        return self._episode(next(reversed(self._notes.last)), key)
 
-    def episodes(self, end: View, *, keys: Sequence[str] | None = None) -> list[Episode]:
-        """The same of every query of a view; their keys are their positions unless given."""
-        chosen = answers(self, end).tolist()
-        names = keys or [str(position) for position in end.position.tolist()]
-        return [self._episode(end, row, chosen[row], names[row]) for row in range(len(end))]
+    def episodes(self) -> list[Episode]:
+        """The same of every query that was decided on, by position, which is its key."""
+        return [self._episode(position, str(position)) for position in sorted(self._notes.last)]
 
-    def _episode(self, end: View, row: int, chosen: int, key: str) -> Episode:
-        position, n_rounds = int(end.position[row]), int(end.n_rounds[row])
-        places = [(position, r) for r in range(n_rounds + 1)]
-        noted = [self._noted[place] for place in places if place in self._noted]
-        # Of the last round there may be nothing but what was tried out.
-        if noted and noted[-1].n_rounds == n_rounds and not noted[-1].saw(end, row):
-            noted.pop()
-        if not noted:
-            raise ValueError(f"nothing was decided on the query at position {position}")
-        shown = [(note.view, note.row) for note in noted]
-        if not noted[-1].saw(end, row):
-            shown.append((end, row))
-        states = States.of(shown)
+    def _episode(self, position: int, key: str) -> Episode:
+        path = self._notes.path(position)
+        end, taken = path[-1], [look for look in path if look.was_open]
+        view, row = end.view, end.row
+        states = States.of([(look.view, look.row) for look in path])
         return Episode(
-            price=float(self.price),
-            unit_cost=self.foundation_.statistics.unit_cost,
+            price=float(self.price or 0.0),
+            unit_cost=self._policy.unit_cost,
             epsilon=self.exploration.epsilon,
-            task=int(end.task[row]),
-            features=end.features[row],
-            n_options=0 if end.is_open[row] else int(end.available[row].sum()),
+            task=int(view.task[row]),
+            features=view.features[row],
+            n_options=0 if view.is_open[row] else int(view.available[row].sum()),
             states=states,
-            wanted=np.stack([note.wanted for note in noted]),
-            propensity=_propensity(noted, self.exploration.epsilon),
-            chosen=chosen,
+            wanted=np.stack([look.wanted for look in taken]),
+            propensity=_propensity(taken, self.exploration.epsilon),
+            chosen=end.chosen,
             worth=np.full(states.support.shape[2], np.nan),
             key=key,
         )
 
 
-def _propensity(noted: Sequence[_Noted], epsilon: float) -> Float64Array:
+def _propensity(path: Sequence[_Look], epsilon: float) -> Float64Array:
     """float64[T]: of each decision, given those before it."""
-    own = np.cumprod([note.own for note in noted], dtype=np.float64)
-    explored = np.cumprod([note.explored for note in noted])
-    path: Float64Array = (1 - epsilon) * own + epsilon * explored
-    return np.asarray(np.minimum(path / np.append(1.0, path[:-1]), 1.0))
+    own = np.cumprod([look.own for look in path], dtype=np.float64)
+    explored = np.cumprod([look.explored for look in path])
+    chance: Float64Array = (1 - epsilon) * own + epsilon * explored
+    return np.asarray(np.minimum(chance / np.append(1.0, chance[:-1]), 1.0))
 
 
-def _even(legal: Tensor) -> Tensor:
+def _even(legal: BoolArray) -> Float64Array:
     """float64[B, N + 1]: enough or not evenly, as far as legal, then any member evenly."""
     members, stop = legal[:, :-1], legal[:, -1:]
-    n_open = members.sum(1, keepdim=True)
-    stop = torch.where(n_open > 0, stop / 2, 1.0)
-    return torch.cat([(1 - stop) * members / n_open.clamp_min(1), stop], dim=1)
+    n_open = members.sum(axis=1, keepdims=True)
+    stop = np.where(n_open > 0, stop / 2, 1.0)
+    return np.hstack([(1 - stop) * members / np.maximum(n_open, 1), stop])
 
 
 def chance_of(soft: Float64Array, wanted: BoolArray) -> Float64Array:
@@ -247,39 +271,7 @@ def chance_of(soft: Float64Array, wanted: BoolArray) -> Float64Array:
     return np.asarray(np.where(count == 0, soft[:, -1], np.where(count == 1, single, 0.0)))
 
 
-def seen_by(strategy: RlFocal, view: View, price: NDArray[Any], fused: Fused | None = None) -> Seen:
-    """What the Decider sees of views at prices float[B], whether or not a rival acts in its place.
-
-    As everywhere, a price of 0 is the least one to the Decider.
-
-    Args:
-        strategy: whose Decider.
-        view: B queries.
-        price: lambda of each.
-        fused: what the views come to at these prices, where it is known.
-    """
-    view, foundation = view_seen(view, strategy.config), strategy.foundation_
-    least = np.maximum(price, strategy.config.price_min).astype(np.float32)
-    with one_thread(), torch.inference_mode():
-        eyes = foundation.eyes(strategy.config.rounds)
-        if view.memory is not None:
-            eyes = strategy.follow(view.memory).eyes
-        return eyes.look(view, least, foundation.competence.predict(view.features), fused=fused)
-
-
-def answers(strategy: RlFocal, view: View) -> IntArray:
-    """int64[B]: the candidates that a strategy would answer; -1 for none."""
-    fused: FloatArray = np.where(view.available, strategy.fuse(view), 0)
-    return np.where(fused.max(axis=1) > 0, fused.argmax(axis=1), -1)
-
-
-def log_replay(
-    strategy: RlFocal,
-    table: ResponseTable,
-    exploration: Exploration,
-    *,
-    memory: Memory | None = None,
-) -> list[Episode]:
+def log_replay(strategy: Base, table: ResponseTable, exploration: Exploration) -> list[Episode]:
     """Serve a recorded table while exploring, and judge every answer: episodes of known worth.
 
     Only the answer's own worth is noted, and that the others are wrong where it was right.
@@ -288,16 +280,12 @@ def log_replay(
         strategy: fitted, at a price.
         table: the queries; where responses are missing, those that every member answered.
         exploration: settings; its seed makes the log.
-        memory: recent labelled queries, shown in every view.
     """
-    exploring, table = Exploring(strategy, exploration), complete_part(table)
-    outcome = replay(exploring, table, memory=memory)
-    rows = np.arange(table.n_queries)
-    end = reveal(table, rows, outcome.asked, n_rounds=outcome.n_rounds, memory=memory)
-    found = exploring.episodes(end)
+    exploring = Exploring(strategy, exploration)
+    outcome = replay(exploring, complete_part(table))
     return [
         episode.judged(float(score), _others_wrong(episode) if score == 1 else ())
-        for episode, score in zip(found, outcome.score, strict=True)
+        for episode, score in zip(exploring.episodes(), outcome.score, strict=True)
     ]
 
 

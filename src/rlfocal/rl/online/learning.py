@@ -22,17 +22,17 @@ import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
 from rlfocal.rl.decider import Decider
-from rlfocal.rl.fallback import LEARNED, Fallback
 from rlfocal.rl.nets import one_thread
 from rlfocal.rl.observation import Observation
 from rlfocal.rl.online.decisions import Decisions, batch
@@ -45,13 +45,12 @@ from rlfocal.rl.online.estimates import (
     effective,
     usable,
 )
-from rlfocal.rl.online.exploring import seen_by
-from rlfocal.rl.online.following import follow, products
-from rlfocal.rl.online.values import Features, fit_values
+from rlfocal.rl.online.exploring import Explorable
+from rlfocal.rl.online.paths import path_of, products
+from rlfocal.rl.online.values import Features, Observing, fit_values
 from rlfocal.rl.policy import action_log_prob, likeliest
-from rlfocal.rl.strategy import RlFocal
 
-__all__ = ["LearningConfig", "Shadow", "learn", "split"]
+__all__ = ["LearningConfig", "Shadow", "Teachable", "learn", "split"]
 
 Float64Array = NDArray[np.float64]
 _LEAST_REACH = 0.02
@@ -83,10 +82,21 @@ class LearningConfig:
     n_folds: int = 3
 
 
+@runtime_checkable
+class Teachable(Explorable, Observing, Protocol):
+    """A policy whose Decider can be taught while everything else stays."""
+
+    decider_: Decider
+
+    def with_decider(self, decider: Decider, prices: Sequence[float]) -> Base:
+        """The policy as it was trained, with another Decider that acts at these prices."""
+        ...
+
+
 class Shadow(NamedTuple):
     """A candidate and its evidence."""
 
-    strategy: RlFocal
+    strategy: Base
     estimate: Estimate
     """Beside the live policy, on held-out episodes."""
     n_learned_from: int
@@ -107,7 +117,7 @@ def split(
 
 
 def learn(
-    live: RlFocal,
+    live: Base,
     episodes: Sequence[Episode],
     config: LearningConfig | None = None,
     *,
@@ -125,10 +135,12 @@ def learn(
 
     Raises:
         NotApplicable: too few episodes that were judged and that explored, or a policy that gathers
-            rounds.
+            rounds, or has no Decider.
     """
     config = config or LearningConfig()
-    if live.config.rounds is not None:
+    if not isinstance(live, Teachable):
+        raise NotApplicable(f"{live.name} does not learn from judged answers")
+    if not live.explorable:
         raise NotApplicable("a policy that gathers rounds cannot learn from logged episodes yet")
     teach, judge = split(usable(episodes), config.held_out, seed=seed)
     if min(len(teach), len(judge)) < LEAST:
@@ -140,17 +152,18 @@ def learn(
     priced = [episode for episode in teach if episode.price > 0]
     if len(priced) < LEAST:
         raise NotApplicable(f"only {len(priced)} episodes in which a call had a price")
-    log = batch(priced, memory=memory)
+    log, now = batch(priced), live if memory is None else live.follow(memory)
     with one_thread():
-        decider = _Learner(live, log, config, seed).learn()
-    shadow = _with_decider(live, decider, log)
-    return Shadow(shadow, compare(shadow, live, judge, memory=memory, seed=seed), len(priced))
+        decider = _Learner(now, log, config, seed).learn()
+    shadow = live.with_decider(decider, np.unique(log.price).tolist())
+    candidate = shadow if memory is None else shadow.follow(memory)
+    return Shadow(shadow, compare(candidate, now, judge, seed=seed), len(priced))
 
 
 class _Learner:
     def __init__(
         self,
-        live: RlFocal,
+        live: Teachable,
         log: Decisions,
         config: LearningConfig,
         seed: int,
@@ -159,10 +172,10 @@ class _Learner:
         self._features = Features.of(live, log)
         price = log.price[log.episode]
         # What inference has made cannot be learned through.
-        seen = seen_by(live, log.view, price).observation
+        seen = live.look(log.view, price).observation
         self._seen = Observation(*(part.clone() for part in seen))
         # Fusion stays, so the answers at the end are the live policy's, whoever decides.
-        self._score = follow(live, log).score
+        self._score = path_of(live, log).score
         rng = np.random.default_rng([seed, 1])
         self._fold = (rng.permutation(len(log)) % config.n_folds)[log.episode]
         self._action = _actions(log)
@@ -287,20 +300,3 @@ def _actions(log: Decisions) -> NDArray[np.int64]:
 def _divergence(live: Tensor, log_prob: Tensor) -> Tensor:
     """float32[B]: KL of a softmax from the live one."""
     return (live.exp() * (live - log_prob).clamp(-50, 50)).sum(1)
-
-
-def _with_decider(live: RlFocal, decider: Decider, log: Decisions) -> RlFocal:
-    """The live policy with another Decider, which acts at the prices that it has learned at."""
-    logged = np.log(np.unique(log.price))
-    verdicts = list(live.fallback_.verdicts)
-    positive = [v for v, verdict in enumerate(verdicts) if verdict.price > 0]
-    grid = np.log([verdicts[v].price for v in positive])
-    for price in logged:
-        # A price between two of the grid is settled by both.
-        for near in np.argsort(np.abs(grid - price), kind="stable")[:2]:
-            place = positive[int(near)]
-            verdicts[place] = verdicts[place]._replace(chosen=LEARNED)
-    fallback = Fallback(tuple(verdicts), live.fallback_.rivals, live.fallback_.round_price)
-    shadow = RlFocal(live.config).assemble(live.foundation_, decider, fallback)
-    shadow.price, shadow.history_ = live.price, list(getattr(live, "history_", []))
-    return shadow.at(live.price)

@@ -12,21 +12,30 @@ Axes: B decisions, N members, K features.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.records import BoolArray
+from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.view import View
+from rlfocal.records import BoolArray, FloatArray
+from rlfocal.rl.observation import Seen
 from rlfocal.rl.online.decisions import Decisions
-from rlfocal.rl.online.exploring import seen_by
-from rlfocal.rl.strategy import RlFocal
 
-__all__ = ["Features", "Values", "fit_values"]
+__all__ = ["Features", "Observing", "Values", "fit_values"]
 
 Float64Array = NDArray[np.float64]
 _RIDGE = 3.0
 """Queries' worth of doubt in each weight."""
+
+
+class Observing(Strategy, Protocol):
+    """A policy that shows what it decides on."""
+
+    def look(self, view: View, price: FloatArray | None = None) -> Seen:
+        """What its Decider sees of B queries at prices float32[B]; None for the policy's own."""
+        ...
 
 
 class Features(NamedTuple):
@@ -42,15 +51,17 @@ class Features(NamedTuple):
     """float64[B, N]: expected score of each member's answer minus its price."""
 
     @classmethod
-    def of(cls, strategy: RlFocal, log: Decisions) -> Self:
-        """Look at logged states with a policy's eyes."""
-        price = log.price[log.episode].astype(np.float64)
-        seen = seen_by(strategy, log.view, price)
-        observation = seen.observation
+    def of(cls, strategy: Observing, log: Decisions) -> Self:
+        """What a policy sees in logged states."""
+        price = log.price[log.episode]
+        observation = strategy.look(log.view, price).observation
         confidence = observation.confidence.double().numpy()
         asked = log.view.asked.astype(np.float64)
         share = asked.mean(axis=1)
-        state = [np.ones_like(share), confidence, confidence**2, price, share, share * confidence]
+        state = [
+            np.ones_like(share), confidence, confidence**2, price.astype(np.float64), share,
+            share * confidence,
+        ]  # fmt: skip
         return cls(
             state=np.stack(state, axis=1),
             asked=asked,

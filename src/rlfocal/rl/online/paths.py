@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.replay import best_answer
 from rlfocal.records import BoolArray
 from rlfocal.rl.online.decisions import Decisions, worth_of
-from rlfocal.rl.online.exploring import answers
-from rlfocal.rl.strategy import RlFocal
 
-__all__ = ["Path", "follow", "products"]
+__all__ = ["Path", "path_of", "products"]
 
 Float64Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Path:
     """Answers of which nobody knows the worth, though it would come to them."""
 
 
-def follow(strategy: RlFocal, log: Decisions, *, unknown: float = 0.0) -> Path:
+def path_of(strategy: Strategy, log: Decisions, *, unknown: float = 0.0) -> Path:
     """Let a policy decide in every logged state.
 
     Args:
@@ -57,8 +57,9 @@ def follow(strategy: RlFocal, log: Decisions, *, unknown: float = 0.0) -> Path:
         priced = strategy.at(price)
         here, ends = np.flatnonzero(price_of == price), np.flatnonzero(log.price == price)
         view = log.view.take(here)
-        wanted[here] = priced.next_members(view) & ~view.asked
-        answer[ends] = answers(priced, log.end.take(ends))
+        wanted[here] = priced.decide(view).ask & ~view.asked
+        end = log.end.take(ends)
+        answer[ends], _ = best_answer(end.available, priced.decide(end).answer)
     agrees = (wanted == log.wanted).all(axis=1)
     ratio = np.where(agrees, 1 / log.propensity, 0.0)
     weight = products(ratio, log)
