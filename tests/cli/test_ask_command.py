@@ -57,7 +57,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     model = PoolModel(accuracy=[[0.8, 0.6, 0.5]])
     write_dataset(simulate(model, 200, rng=np.random.default_rng(0)), folder / "data")
-    arguments = ["train", str(folder / "data"), "--preset", "rl-focal-prior"]
+    arguments = ["train", str(folder / "data"), "--strategy", "rl-focal-prior"]
     with pytest.raises(SystemExit) as left:
         main([*arguments, "-o", str(folder / "checkpoint")])
     assert not left.value.code

@@ -1,4 +1,4 @@
-"""Every strategy: trained to disk, evaluated and explained by the same verbs, as its replay says."""
+"""Every strategy: trained, evaluated and explained by the same verbs, as its replay says."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ def test_evaluate_and_explain_say_what_replay_of_the_fitted_one_says(
     name: str, run: Any, data: Path, kept: list[Base], tmp_path: Path
 ) -> None:
     out = tmp_path / "checkpoint"
-    given = [
-        part for key, value in QUICK.get(name, {}).items() for part in ("--set", f"{key}={value}")
-    ]
+    pairs = [("--set", f"{key}={value}") for key, value in QUICK.get(name, {}).items()]
+    given = [part for pair in pairs for part in pair]
     ran = run("train", data / "train", "--strategy", name, *given, "-o", out)
     assert ran.code == 0, ran.err
     ran = run("evaluate", out, data / "other", "--json", "-")

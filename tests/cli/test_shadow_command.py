@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from rlfocal.checkpoint import load_checkpoint, save_checkpoint
+from rlfocal.checkpoint.shadow import save_shadow
 from rlfocal.deliberation.replay import replay
 from rlfocal.gateway.store import FeedbackRow, PolicyRow, RequestRow, open_store
 from rlfocal.records import Calibration, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.rl.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.online.exploring import Exploration, log_replay
-from rlfocal.rl.online.shadows import save_shadow
 from rlfocal.rl.strategy import RlFocal
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pool(BEFORE, 800, 0)
     config = RlFocalConfig(learn_from=10**6, fusion_epochs=1, default_price=0.1)
     strategy = RlFocal(config).fit(table, rng=np.random.default_rng(0))
-    strategy.history_ = []
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
     save_checkpoint(folder, strategy, table, Calibration.fit(table), encoder_spec=None, seed=0)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -226,7 +227,7 @@ def test_bad_settings_are_refused_before_any_work(
 
 
 def test_wrong_names_and_places_are_refused(run: Any, folder: Path, tmp_path: Path) -> None:
-    ran = run("train", folder, "-o", tmp_path / "out", "--preset", "rl-focal-papr")
+    ran = run("train", folder, "-o", tmp_path / "out", "--strategy", "rl-focal-papr")
     assert "did you mean 'rl-focal-paper'?" in ran.err
     ran = run("train", folder, "-o", tmp_path / "out", "--split")
     assert "--split, but no query belongs" in ran.err
@@ -234,6 +235,55 @@ def test_wrong_names_and_places_are_refused(run: Any, folder: Path, tmp_path: Pa
     ran = run("train", folder, "-o", tmp_path / "file")
     assert ran.code == 2
     assert "cannot be written" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--strategy", "oracle"), "point of comparison"),
+        (("--strategy", "self-consistency"), "point of comparison"),
+        (("--strategy", "all"), "unknown strategy 'all'"),
+        (("--strategy", "agreement", "--set", "treshold=1"), "did you mean 'threshold'?"),
+        (("--strategy", "agreement", "--set", "threshold=much"), "threshold: .*found 'much'"),
+        (("--set", "hidden"), "--set hidden: write KEY=VALUE"),
+        (("--set", "=3"), "write KEY=VALUE"),
+        (("--set", "ppo.clip_coef=-1"), "ppo.clip_coef = -1"),
+        (("--set", "hidden=8", "--set", "hidden.more=8"), "'hidden' is a setting, no group"),
+    ],
+    ids=" ".join,
+)
+def test_strategies_and_settings_are_refused_before_any_work(
+    run: Any, folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ran = run("train", folder, "-o", tmp_path / "out", *arguments)
+    assert ran.code == 2
+    assert re.search(message, ran.err), ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_come_from_a_file_and_options_over_it(
+    run: Any, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "settings.toml").write_text('threshold = 0.5\norder = "cost"\n')
+    given = ("--config", tmp_path / "settings.toml", "--set", "threshold=0.25")
+    given = (*given, "--set", "order=accuracy")
+    ran = run("train", folder, "-o", tmp_path / "out", "--strategy", "agreement", *given)
+    assert ran.code == 0, ran.err
+    kept = json.loads((tmp_path / "out" / "checkpoint.json").read_text())
+    assert kept["strategy"] == "agreement"
+    assert kept["settings"] == {"threshold": 0.25, "order": "accuracy", "members_per_round": 1}
+
+
+def test_a_wrong_name_is_told_before_anything_heavy_is_imported(folder: Path) -> None:
+    code = (
+        "import sys; from rlfocal.cli.main import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: print([m for m in ('torch', 'numpy', 'pyarrow') if m in sys.modules])"
+    )
+    command = [sys.executable, "-c", code, "train", str(folder), "-o", "out", "--strategy", "x"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "unknown strategy 'x'" in ran.stderr
+    assert ran.stdout.strip() == "[]"
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -275,10 +325,12 @@ def test_zero_shot_uses_no_label(folder: Path, tmp_path: Path) -> None:
     for data in (folder, tmp_path / "other"):
         out = tmp_path / f"{data.name}-checkpoint"
         with pytest.raises(SystemExit) as left:
-            main(["train", str(data), "--preset", "rl-focal-prior", "--zero-shot", "-o", str(out)])
+            main(
+                ["train", str(data), "--strategy", "rl-focal-prior", "--zero-shot", "-o", str(out)]
+            )
         assert not left.value.code
         kept = json.loads((out / "checkpoint.json").read_text())
-        assert (kept["n_training_queries"], kept["config"]["zero_shot"]) == (0, True)
+        assert (kept["n_training_queries"], kept["settings"]["zero_shot"]) == (0, True)
         digests.append(kept["weights_sha256"])
     assert digests[0] == digests[1]
     with pytest.raises(SystemExit) as left:
@@ -294,5 +346,5 @@ def test_zero_shot_is_refused_where_labels_teach(
     with pytest.raises(SystemExit) as left:
         main(["train", str(folder), "--zero-shot", "-o", str(tmp_path / "out")])
     assert left.value.code == 2
-    assert "choose --preset rl-focal-prior" in capsys.readouterr().err
+    assert "rl-focal: unknown key 'zero_shot'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
