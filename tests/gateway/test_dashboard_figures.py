@@ -10,10 +10,11 @@ import pytest
 
 from rlfocal.gateway.dashboard.accuracy import over_time
 from rlfocal.gateway.dashboard.history import History, Judged, Known
-from rlfocal.gateway.dashboard.intervals import estimate, wilson
+from rlfocal.gateway.dashboard.intervals import estimate
 from rlfocal.gateway.dashboard.members import Training, member_figures
 from rlfocal.gateway.dashboard.savings import mean_costs, savings
 from rlfocal.gateway.store import FeedbackRow, RequestRow, Store
+from rlfocal.numbers import wilson
 
 MakeRow = Callable[..., RequestRow]
 NOON = 1_767_268_800.0

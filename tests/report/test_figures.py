@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.bench.statistics import wilson
+from rlfocal.numbers import wilson
 from rlfocal.report import figures, pool_figures
 from rlfocal.report.figures import Point, Run
 

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rlfocal.bench.statistics import wilson
+from rlfocal.numbers import wilson
 from rlfocal.records import IntArray
 
 __all__ = [

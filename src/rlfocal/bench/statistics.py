@@ -34,7 +34,6 @@ __all__ = [
     "gap_closed",
     "judge",
     "mixed_at",
-    "wilson",
 ]
 
 _Floats = NDArray[np.float64]
@@ -49,7 +48,6 @@ Axis = Literal["calls", "usd"]
 Judgement = Literal["better", "worse", "no difference", "withheld"]
 """Withheld: too much is missing to say."""
 
-_Z_95 = 1.959964
 _NOISE = 1e-12
 """Differences below this are rounding, not gains."""
 _SAME_SPEND = 1e-7
@@ -307,25 +305,3 @@ def mixed_at(
 def _estimate(value: float, resampled: _Floats) -> Estimate:
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Estimate(value, float(low), float(high))
-
-
-def wilson(share: _Floats, n: int | IntArray) -> tuple[_Floats, _Floats]:
-    """95 % Wilson score intervals of shares; for graded scores an upper bound on their width.
-
-    Args:
-        share: float64[...] in [0, 1].
-        n: how many queries each is of, at least 1.
-
-    Returns:
-        Lower and upper bounds, in [0, 1].
-
-    Source: Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
-
-    >>> [round(float(b), 3) for b in wilson(np.array(0.5), 100)]
-    [0.404, 0.596]
-    """
-    z2 = _Z_95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z_95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
-    # Rounding must not push the bounds past the share itself where it is 0 or 1.
-    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)

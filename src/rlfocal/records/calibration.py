@@ -18,6 +18,7 @@ from typing import Self
 
 import numpy as np
 
+from rlfocal.numbers import softmax
 from rlfocal.records.inner import inner_folds
 from rlfocal.records.table import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
@@ -106,7 +107,7 @@ class Calibration:
         n_slots = min(exists.shape[1], self.bias.shape[2])
         logit = self.beta[task][:, :, None] * score
         logit[:, :, :n_slots] += self.bias[task][:, :, :n_slots]
-        return _softmax(logit, exists), known
+        return softmax(logit, exists[:, None, :]).astype(np.float32), known
 
 
 def calibrate(table: ResponseTable) -> tuple[Calibration, ResponseTable]:
@@ -165,12 +166,6 @@ def _on_one_scale(
     return np.where(log_scale[None, :, None], logged, score).astype(np.float32), known
 
 
-def _softmax(logit: np.ndarray, exists: BoolArray) -> FloatArray:
-    masked = np.where(exists[:, None, :], logit, -np.inf)
-    power = np.exp(masked - masked.max(axis=2, keepdims=True))
-    return np.asarray(power / power.sum(axis=2, keepdims=True), dtype=np.float32)
-
-
 def _newton(
     theta: np.ndarray,
     prior: np.ndarray,
@@ -190,7 +185,7 @@ def _newton(
     theta = theta.astype(np.float64).copy()
     for _ in range(_N_STEPS):
         beta = np.exp(theta)
-        chance = _softmax(beta[cell][:, :, None] * score, exists)
+        chance = softmax(beta[cell][:, :, None] * score, exists[:, None, :]).astype(np.float32)
         mean = (chance * score).sum(axis=2)
         variance = (chance * score**2).sum(axis=2) - mean**2
         gap = np.where(labelled, np.einsum("qnc,qc->qn", score, right) - mean, 0)

@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from rlfocal.bench.statistics import wilson
 from rlfocal.bench.subsets import SubsetScores
+from rlfocal.numbers import wilson
 from rlfocal.records import IntArray, ResponseTable
 from rlfocal.report.figures import cells_figure, ticks
 from rlfocal.report.labels import escape, number

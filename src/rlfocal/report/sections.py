@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from rlfocal.bench import BenchResult, History
 from rlfocal.bench.budgets import REFERENCES
 from rlfocal.bench.result import BEST_SINGLE
-from rlfocal.bench.statistics import wilson
 from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
+from rlfocal.numbers import wilson
 from rlfocal.records import ResponseTable
 from rlfocal.report import figures, pool_figures
 from rlfocal.report.calibration import calibration

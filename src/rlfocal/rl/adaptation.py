@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.view import Memory
 from rlfocal.diversity.window import find_drift
+from rlfocal.numbers import log_odds, shrunk, sigmoid
 from rlfocal.records import BoolArray, FloatArray
 from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.observation import Observer
@@ -182,22 +183,14 @@ def _refitted(
         # would have done without any change cannot be judged from them.
         return trust, 0.0
     fitted, evidence = votes.fit(trust, np.full(len(trust), _PENALTY))
-    due = float(_chance(np.array(evidence + np.log(_ODDS))))
+    due = float(sigmoid(np.array(evidence + np.log(_ODDS))))
     return np.asarray(due * fitted + (1 - due) * trust), due
 
 
 def _moved(accuracy: FloatArray, shift: Float64Array) -> FloatArray:
-    logit = _logit(np.clip(accuracy.astype(np.float64), _LEAST, 1 - _LEAST))
-    moved = accuracy + _chance(logit + shift) - _chance(logit)
+    logit = log_odds(accuracy, least=_LEAST)
+    moved = accuracy + sigmoid(logit + shift) - sigmoid(logit)
     return np.clip(moved, 0, 1).astype(np.float32)
-
-
-def _logit(chance: Float64Array) -> Float64Array:
-    return np.asarray(np.log(chance / (1 - chance)))
-
-
-def _chance(logit: Float64Array) -> Float64Array:
-    return np.asarray(1 / (1 + np.exp(-logit)))
 
 
 def _joint_failure(statistics: PoolStatistics, memory: Memory, current: Float64Array) -> FloatArray:
@@ -205,13 +198,14 @@ def _joint_failure(statistics: PoolStatistics, memory: Memory, current: Float64A
     failed = np.where(np.isnan(memory.member_score), False, memory.member_score < 0.5)
     counts = failed * current[:, None]
     both = counts.T @ failed
-    joint = both + _PSEUDO_COUNTS * statistics.joint_failure
-    return np.asarray(joint / (counts.sum(axis=0)[:, None] + _PSEUDO_COUNTS), dtype=np.float32)
+    n_failed, before = counts.sum(axis=0)[:, None], statistics.joint_failure
+    joint = shrunk(both, n_failed, towards=before, worth=_PSEUDO_COUNTS)
+    return np.asarray(joint, dtype=np.float32)
 
 
 def _slope(accuracy: FloatArray, weight: Float64Array) -> float:
     """What a point of log-odds is worth in this pool's votes: least squares over its members."""
-    odds = _logit(np.clip(accuracy.astype(np.float64), _LEAST, 1 - _LEAST))
+    odds = log_odds(accuracy, least=_LEAST)
     centred = odds - odds.mean()
     along = float(centred @ (weight - weight.mean())) + _PRIOR_SLOPE
     return float(np.clip(along / (float(centred @ centred) + 1), 0.2, 1.5))

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from rlfocal.numbers import shrunk
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
 
@@ -48,8 +49,8 @@ class PoolStatistics:
             accuracy = sound_accuracy(table).astype(np.float32)
             rate = np.asarray(1 - accuracy, dtype=np.float64)
             n_failed = failed.T @ table.scored  # where the other's answer is known, too
-        prior = 10.0  # queries' worth of independence, for members that hardly ever fail
-        joint = (both + prior * rate[None, :]) / (n_failed + prior)
+        # Ten queries' worth of independence, for members that hardly ever fail.
+        joint = shrunk(both, n_failed, towards=rate[None, :], worth=10.0)
         unit_cost = table.call_cost(dtype=np.float32)
         return cls(
             accuracy=accuracy.astype(np.float32),

@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.numbers import log_odds, shrunk, sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray
 
 __all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics", "tempered"]
@@ -125,8 +126,7 @@ class Counts:
 
 
 def _logit(chance: Floats) -> Floats:
-    bounded = np.clip(chance, 0.005, 0.995)
-    return np.asarray(np.log(bounded / (1 - bounded)))
+    return log_odds(chance, least=0.005)
 
 
 class Statistics(NamedTuple):
@@ -204,7 +204,7 @@ def _level(known: Floats, right: Floats, centre: float, worth: float) -> Floats:
     """
     width = max(1.0, known.shape[1] / 3)
     total, count = right.sum(axis=1) / width, known.sum(axis=1) / width
-    return np.asarray((total + centre * worth) / (count + worth))
+    return np.asarray(shrunk(total, count, towards=centre, worth=worth))
 
 
 def _worth_of_level(counts: Counts, level: float) -> float:
@@ -238,8 +238,8 @@ def _by_task(counts: Counts, accuracy: Floats, level: float) -> Floats:
     """
     tasks = _level(counts.known[:-1], counts.right[:-1], level, _TASK_LEVEL)
     harder = (_logit(tasks) - _logit(np.array(level)))[:, None]
-    expected = 1 / (1 + np.exp(-(_logit(accuracy) + harder)))
-    by_task = (counts.right[:-1] + _TASK * expected) / (counts.known[:-1] + _TASK)
+    expected = sigmoid(_logit(accuracy) + harder)
+    by_task = shrunk(counts.right[:-1], counts.known[:-1], towards=expected, worth=_TASK)
     return _logit(np.vstack([by_task, accuracy]))
 
 
