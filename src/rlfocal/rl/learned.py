@@ -5,7 +5,7 @@ Axes: B queries, N members.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -43,6 +43,7 @@ class Learned(Base):
     """
 
     name = LEARNED
+    dial: ClassVar[str] = "price"
 
     def __init__(
         self,
