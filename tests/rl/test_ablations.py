@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from rlfocal.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.features import HashingEncoder
 from rlfocal.records import Calibration, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.rl.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.rl.config import RlFocalConfig
 from rlfocal.rl.credit import credit, shaped
 from rlfocal.rl.decider import Critic, Decider, GlobalState
+from rlfocal.rl.fallback import LEARNED
+from rlfocal.rl.foundation import Foundation
 from rlfocal.rl.observation import FOCAL_FEATURES
 from rlfocal.rl.rollout import rollout
 from rlfocal.rl.statistics import PoolStatistics
@@ -52,11 +54,17 @@ def once(table: ResponseTable, **changes: object) -> RlFocal:
 
 
 def fitted(table: ResponseTable, **changes: object) -> RlFocal:
-    strategy = once(table, **changes).at(0.02)
-    strategy._acting = None  # the learned policy itself, not who stands in for it
-    strategy.decider_ = copy.deepcopy(strategy.decider_)
-    torch.nn.init.normal_(strategy.decider_.member_head.weight)  # as if it had learned for long
-    return strategy
+    found = once(table, **changes)
+    decider = copy.deepcopy(found.decider_)
+    torch.nn.init.normal_(decider.member_head.weight)  # as if it had learned for long
+    return ruled(found, found.foundation_, decider, LEARNED)
+
+
+def ruled(found: RlFocal, foundation: Foundation, decider: Decider, name: str) -> RlFocal:
+    """Somebody acts at every price: the learned policy itself, or who stands in for it."""
+    verdicts = tuple(v._replace(chosen=name) for v in found.fallback_.verdicts)
+    fallback = found.fallback_._replace(verdicts=verdicts)
+    return RlFocal(found.config).assemble(foundation, decider, fallback).at(0.02)
 
 
 def trained(table: ResponseTable, **changes: object) -> Trainer:
@@ -72,7 +80,8 @@ def some_view(table: ResponseTable) -> View:
 
 def both(strategy: RlFocal, view: View) -> np.ndarray:
     """What it decides and what it makes of the answers."""
-    return np.hstack([strategy.decide(view), strategy.fuse(view)])
+    found = strategy.decide(view)
+    return np.hstack([found.chance, found.answer])
 
 
 @pytest.mark.slow
@@ -96,8 +105,8 @@ def other_text(view: View) -> View:
 def test_without_the_task_neither_decisions_nor_answers_depend_on_it(table):
     strategy, view = fitted(table, task_known=False), some_view(table)
     np.testing.assert_array_equal(both(strategy, view), both(strategy, other_task(view)))
-    strategy._acting = strategy.fallback_.rivals["stacking"]
-    np.testing.assert_array_equal(strategy.fuse(view), strategy.fuse(other_task(view)))
+    rival = ruled(strategy, strategy.foundation_, strategy.decider_, "stacking")
+    np.testing.assert_array_equal(both(rival, view), both(rival, other_task(view)))
 
 
 def test_without_the_task_training_does_not_depend_on_it_either(table):
@@ -111,8 +120,8 @@ def test_without_the_task_what_is_remembered_lacks_it_too(table):
     strategy = fitted(table, task_known=False)
     memory = Memory.of(table, 100)
     moved = replace(memory, task=1 - memory.task)
-    views = [replace(some_view(table), memory=m) for m in (memory, moved)]
-    np.testing.assert_array_equal(both(strategy, views[0]), both(strategy, views[1]))
+    view, (one, two) = some_view(table), (strategy.follow(m) for m in (memory, moved))
+    np.testing.assert_array_equal(both(one, view), both(two, view))
 
 
 def test_the_threshold_shares_what_is_hidden(table):
@@ -120,8 +129,8 @@ def test_the_threshold_shares_what_is_hidden(table):
     strategy = strategy.fit(table, rng=np.random.default_rng(0)).at(0.02)
     view = some_view(table)
     other = other_text(other_task(view))
-    np.testing.assert_array_equal(strategy.next_members(view), strategy.next_members(other))
-    np.testing.assert_array_equal(strategy.fuse(view), strategy.fuse(other))
+    for one, two in zip(strategy.decide(view)[:2], strategy.decide(other)[:2], strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_without_query_text_competence_is_zero_and_the_text_does_not_matter(table):
@@ -148,14 +157,12 @@ def test_focal_features_are_those_of_joint_failures_and_nothing_else(table):
 def test_unless_observed_focal_diversity_moves_no_decision(table, focal):
     for strategy, sees in ((fitted(table), True), (fitted(table, focal=focal), False)):
         torch.nn.init.normal_(strategy.decider_.member_head.weight)
-        before = strategy.decide(some_view(table))
+        before = strategy.chances(some_view(table))
         statistics = strategy.foundation_.statistics
         moved = replace(statistics, joint_failure=1 - statistics.joint_failure)
         foundation = replace(strategy.foundation_, statistics=moved)
-        other = RlFocal(strategy.config).assemble(foundation, strategy.decider_, strategy.fallback_)
-        other = other.at(0.02)
-        other._acting = None
-        assert np.array_equal(before, other.decide(some_view(table))) != sees
+        other = ruled(strategy, foundation, strategy.decider_, LEARNED)
+        assert np.array_equal(before, other.chances(some_view(table))) != sees
 
 
 def test_independence_by_hand():

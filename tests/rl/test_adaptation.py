@@ -61,7 +61,7 @@ def hinted() -> RlFocal:
 
 
 def shift_of(policy: RlFocal, memory: Memory) -> np.ndarray:
-    shift = adapted(policy.foundation_, memory).eyes.shift
+    shift = adapted(policy.foundation_, memory).observer.shift
     assert shift is not None
     return np.asarray(shift)
 
@@ -147,16 +147,16 @@ def test_the_posterior_is_that_of_a_sum_over_all_changes() -> None:
 def test_an_empty_memory_changes_no_decision(fitted: RlFocal) -> None:
     test = table_of(300, 1)
     nothing = Memory.of(test, 0)
-    plain, empty = replay(fitted, test), replay(fitted, test, memory=nothing)
-    eyes = adapted(fitted.foundation_, nothing).eyes
+    plain, empty = replay(fitted, test), replay(fitted.follow(nothing), test)
+    observer = adapted(fitted.foundation_, nothing).observer
     np.testing.assert_allclose(shift_of(fitted, nothing), 0)
     np.testing.assert_allclose(
-        eyes.statistics.accuracy, fitted.foundation_.statistics.accuracy, atol=1e-6
+        observer.statistics.accuracy, fitted.foundation_.statistics.accuracy, atol=1e-6
     )
     np.testing.assert_allclose(
-        eyes.statistics.joint_failure, fitted.foundation_.statistics.joint_failure, atol=1e-6
+        observer.statistics.joint_failure, fitted.foundation_.statistics.joint_failure, atol=1e-6
     )
-    if fitted.verdict.chosen == "learned":
+    if fitted.acting.name == "learned":
         assert (plain.asked == empty.asked).mean() > 0.99
 
 
@@ -167,7 +167,7 @@ def test_colluders_lose_their_votes(fitted: RlFocal, hinted: RlFocal, own: bool)
     memory = Memory.of(colluding(table_of(100, 4), 5), 100)
     before = replay(policy, clean).score.mean()
     frozen = replay(policy, broken).score.mean()
-    followed = replay(policy, broken, memory=memory).score.mean()
+    followed = replay(policy.follow(memory), broken).score.mean()
     # Three honest members are left; the best that can be had of them is what a vote of them gets.
     rest = np.eye(4)[broken.answer[:, 2:]].sum(axis=1).argmax(axis=1)
     possible = broken.score_of(rest.astype(np.int16)).mean()
@@ -181,7 +181,7 @@ def test_without_drift_a_memory_costs_next_to_nothing(
 ) -> None:
     policy, test = fitted if own else hinted, table_of(1500, 6)
     memory = Memory.of(table_of(100, 7), 100)
-    plain, followed = replay(policy, test), replay(policy, test, memory=memory)
+    plain, followed = replay(policy, test), replay(policy.follow(memory), test)
     assert followed.score.mean() > plain.score.mean() - 0.015
 
 
@@ -205,7 +205,7 @@ def test_members_that_repeat_another_share_its_vote(fitted: RlFocal) -> None:
     weight = fitted.foundation_.fusion.start_weights().mean(axis=(0, 1))
     shift = shift_of(fitted, memory)
     assert (weight + shift)[2:].sum() < 0.7 * weight[2:].sum()
-    gained = replay(everybody, test, memory=memory).score.mean() - replay(everybody, test).score
+    gained = replay(everybody.follow(memory), test).score.mean() - replay(everybody, test).score
     assert gained.mean() > 0.03
 
 
@@ -219,11 +219,11 @@ def test_a_member_that_never_answered_in_training_is_trusted_once_labels_speak_f
             given(table_of(1000, 12), silent), rng=np.random.default_rng(0)
         )
     known = Memory.of(table_of(25, 13), 25)
-    eyes = adapted(policy.foundation_, known).eyes
+    observer = adapted(policy.foundation_, known).observer
     assert policy.foundation_.statistics.accuracy[0] == 0
-    assert abs(eyes.statistics.accuracy[0] - known.accuracy()[0]) < 0.15
+    assert abs(observer.statistics.accuracy[0] - known.accuracy()[0]) < 0.15
     test = table_of(1500, 14)
-    without, added = replay(policy, test), replay(policy, test, memory=known)
+    without, added = replay(policy, test), replay(policy.follow(known), test)
     assert added.asked[:, 0].mean() > without.asked[:, 0].mean() + 0.3
     assert added.score.mean() > without.score.mean()
 

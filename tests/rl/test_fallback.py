@@ -9,14 +9,15 @@ import pytest
 
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.state import check_state
+from rlfocal.errors import CheckpointError
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.everybody import Everybody
-from rlfocal.rl.fallback import LEARNED, Fallback, Verdict, _Judged, _verdict
-from rlfocal.rl.rivals import pack, unpack
+from rlfocal.rl.fallback import LEARNED
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.threshold import Curve, PosteriorThreshold, Walk, nearest_price
-from rlfocal.strategies.single import BestSingle, BestSinglePerTask
+from rlfocal.strategies.single import BestSinglePerTask
+from rlfocal.strategies.verdicts import Choice
 
 CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, fusion_epochs=3, hidden=8, learn_from=1)
 
@@ -36,41 +37,8 @@ def fitted(table: ResponseTable) -> RlFocal:
     return RlFocal(CONFIG).fit(table, rng=np.random.default_rng(0))
 
 
-def judged(score: list[float], cost: float = 1.0, times: int = 1) -> _Judged:
-    rows = np.array([score * times], dtype=np.float32)
-    return _Judged(np.repeat(rows, 2, axis=0), np.full((2, rows.shape[1]), cost, dtype=np.float32))
-
-
-@pytest.mark.parametrize(("times", "chosen"), [(1, LEARNED), (36, LEARNED), (40, "a")])
-def test_a_rival_must_win_clearly(times: int, chosen: str) -> None:
-    prices = np.array([0.1, 0.0], dtype=np.float32)
-    found = {
-        LEARNED: judged([1, 0, 1, 0], times=times), "a": judged([1, 0, 1, 1], times=times),
-        "b": judged([0, 0, 0, 0], times=times), Everybody.name: judged([1, 1, 1, 0], 4, times),
-        BestSinglePerTask.name: judged([0, 1, 1, 0], times=times),
-    }  # fmt: skip
-    verdict = _verdict(found, 0, prices, clear=0.005)
-    # a leads by 1 / 4; its standard deviation is sqrt(3) / 4, over the square root of the queries.
-    assert (verdict.chosen, verdict.rival, verdict.incumbent) == (chosen, "a", LEARNED)
-    assert verdict.rival_utility - verdict.utility == pytest.approx(0.25)
-    assert verdict.standard_error == pytest.approx(3**0.5 / 4 / (4 * times) ** 0.5)
-    found["a"] = judged([0, 0, 1, 1], times=times)
-    level = _verdict(found, 0, prices, clear=0.005)
-    assert (level.chosen, level.rival_utility - level.utility) == (LEARNED, pytest.approx(0))
-
-
-def test_without_a_price_ways_to_spare_calls_do_not_stand_against_everybody() -> None:
-    prices = np.array([0.1, 0.0], dtype=np.float32)
-    found = {
-        LEARNED: judged([1, 1, 1, 1], times=40), Everybody.name: judged([1, 0, 1, 0], 4, 40),
-        BestSingle.name: judged([1, 0, 1, 0], times=40),
-        BestSinglePerTask.name: judged([1, 0, 0, 0], times=40),
-    }  # fmt: skip
-    assert _verdict(found, 1, prices).chosen == Everybody.name
-    found[BestSinglePerTask.name] = judged([1, 1, 1, 1], times=40)
-    verdict = _verdict(found, 1, prices)
-    assert verdict.chosen == BestSinglePerTask.name
-    assert "acts in place of everybody: +50.0" in verdict.explain()
+def again_from_disk(strategy: RlFocal) -> RlFocal:
+    return RlFocal(strategy.config).restore(strategy.state())
 
 
 def test_thresholds_maximise_utility_like_a_naive_loop(rng: np.random.Generator) -> None:
@@ -113,37 +81,69 @@ def test_a_dominant_member_acts_alone(table: ResponseTable) -> None:
 def test_a_rival_in_the_policys_place_is_replayed_exactly(
     fitted: RlFocal, table: ResponseTable
 ) -> None:
-    rival = fitted.fallback_.rivals[BestSinglePerTask.name]
-    verdicts = tuple(v._replace(chosen=BestSinglePerTask.name) for v in fitted.fallback_.verdicts)
-    acting = RlFocal(CONFIG).assemble(
-        fitted.foundation_, fitted.decider_, Fallback(verdicts, fitted.fallback_.rivals)
-    )
-    one, two = replay(acting.at(0.02), table), replay(rival, table)
+    rival = fitted.fallback_.candidates[BestSinglePerTask.name].strategy
+    acting = ruled(fitted, BestSinglePerTask.name).at(0.02)
+    one, two = replay(acting, table), replay(rival, table)
     assert np.array_equal(one.asked, two.asked)
     assert np.array_equal(one.chosen, two.chosen)
-    assert acting.verdict.chosen == BestSinglePerTask.name
+    assert acting.acting.name == BestSinglePerTask.name
+    assert acting.acting.stands_in
+    assert acting.alone().acting == (LEARNED, "a member has failed", False)
 
 
-def test_arrays_hold_all_of_a_fallback(fitted: RlFocal, table: ResponseTable) -> None:
-    again = unpack(pack(fitted.fallback_), fitted.foundation_, CONFIG)
-    for one, two in zip(again.verdicts, fitted.fallback_.verdicts, strict=True):
-        assert one[1:3] == two[1:3]
-        assert one.rival == two.rival
+def ruled(strategy: RlFocal, name: str) -> RlFocal:
+    """Somebody acts at every price."""
+    verdicts = tuple(v._replace(chosen=name) for v in strategy.fallback_.verdicts)
+    fallback = strategy.fallback_._replace(verdicts=verdicts)
+    return RlFocal(CONFIG).assemble(strategy.foundation_, strategy.decider_, fallback)
+
+
+def test_a_rival_decides_by_chances_that_are_sure(fitted: RlFocal, table: ResponseTable) -> None:
+    view = reveal(table, np.arange(20), np.zeros((20, 4), dtype=bool))
+    rival = ruled(fitted, "stacking")
+    assert (rival.decide(view).chance == [0.25, 0.25, 0.25, 0.25, 0]).all()
+    assert (rival.chances(view) == [0.25, 0.25, 0.25, 0.25, 0]).all()
+    found, chance = fitted.at(0.3).log_policy(view)[0], ruled(fitted, LEARNED).at(0.3).chances(view)
+    np.testing.assert_allclose(np.exp(found), chance, rtol=1e-5)
+
+
+def test_arrays_hold_all_of_it(fitted: RlFocal, table: ResponseTable) -> None:
+    again = again_from_disk(fitted)
+    for one, two in zip(again.fallback_.verdicts, fitted.fallback_.verdicts, strict=True):
+        assert (*one[1:3], one.rival) == (*two[1:3], two.rival)
         for figure in ("utility", "rival_utility", "standard_error"):
             assert getattr(one, figure) == pytest.approx(getattr(two, figure))
-    assert set(again.rivals) == set(fitted.fallback_.rivals)
-    for name, rival in again.rivals.items():
-        one, two = (replay(r, table) for r in (rival, fitted.fallback_.rivals[name]))
+    rivals = fitted.fallback_.candidates
+    assert set(again.fallback_.candidates) == set(rivals)
+    for name, rival in again.fallback_.candidates.items():
+        one, two = (replay(r.strategy, table) for r in (rival, rivals[name]))
         assert np.array_equal(one.asked, two.asked)
         assert np.array_equal(one.score, two.score)
+    for price in (0.3, 0.01, 0.0):
+        one, two = (replay(s.at(price).alone(), table) for s in (again, fitted))
+        assert np.array_equal(one.asked, two.asked)
+        np.testing.assert_allclose(one.confidence, two.confidence, atol=1e-6)
+
+
+def test_a_strategy_says_what_its_arrays_are_like(fitted: RlFocal, table: ResponseTable) -> None:
+    blind = CONFIG.model_copy(update={"task_known": False, "n_iterations": 1})
+    fits = (fitted, PosteriorThreshold(blind).fit(table, rng=np.random.default_rng(0)))
+    for strategy in fits:
+        state, axes = strategy.state(), {"N": 4, "T": 3, "C": 4, "D": 0} | strategy.axes()
+        rows = type(strategy).of(strategy.spec.settings).layout(state.keys())
+        check_state(state, rows, axes)
+        assert rows.keys() == state.keys()
+        spoilt = state | {"statistics.task_accuracy": np.zeros((4, 4), dtype=np.float32)}
+        with pytest.raises(CheckpointError, match="task_accuracy"):
+            check_state(spoilt, rows, axes)
 
 
 def test_every_rival_can_act_on_an_unknown_task(fitted: RlFocal, table: ResponseTable) -> None:
     unknown = table.with_tasks(table.tasks[:1])
     assert (unknown.task == 1).any()
     unknown = replace(unknown, tasks=(*table.tasks, "(unknown)"), task=unknown.task * 2)
-    for name, rival in fitted.fallback_.rivals.items():
-        assert replay(rival, unknown).score.mean() > 0.4, name
+    for name, rival in fitted.fallback_.candidates.items():
+        assert replay(rival.strategy, unknown).score.mean() > 0.4, name
 
 
 def test_posterior_threshold_asks_less_where_calls_are_dearer(table: ResponseTable) -> None:
@@ -153,17 +153,19 @@ def test_posterior_threshold_asks_less_where_calls_are_dearer(table: ResponseTab
     assert calls[0] < calls[-1]
 
 
-def test_verdicts_explain_themselves() -> None:
-    kept = Verdict(0.1, LEARNED, LEARNED, 0.8, "best-single", 0.79, 0.02)
-    assert kept.explain() == (
-        "learned acts; best-single in its place: -1.0 ± 2.0 points of utility out of fold"
-    )
+def test_a_threshold_goes_to_disk(table: ResponseTable) -> None:
+    strategy = PosteriorThreshold(CONFIG).fit(table, rng=np.random.default_rng(0))
+    again = PosteriorThreshold.of(strategy.spec.settings).restore(strategy.state())
+    for price in (0.3, 0.01):
+        one, two = (replay(s.at(price), table) for s in (strategy, again))
+        assert np.array_equal(one.asked, two.asked)
+        np.testing.assert_allclose(one.confidence, two.confidence, atol=1e-6)
 
 
 def test_between_prices_that_disagree_the_incumbent_acts(fitted: RlFocal) -> None:
     first, *rest = fitted.fallback_.verdicts
     rest = [v._replace(chosen=v.incumbent) for v in rest]
-    fallback = Fallback((first._replace(chosen="best-single"), *rest), fitted.fallback_.rivals)
+    fallback = Choice((first._replace(chosen="best-single"), *rest), fitted.fallback_.candidates)
     assert fallback.verdict(first.price).chosen == "best-single"
     assert fallback.verdict(0.95 * first.price).chosen == LEARNED
     assert fallback.at(0.95 * first.price) is None
@@ -176,12 +178,10 @@ def test_other_prices_than_by_default_are_judged_and_restored(table: ResponseTab
     found = RlFocal(config).fit(table, rng=np.random.default_rng(0))
     assert [v.price for v in found.fallback_.verdicts] == pytest.approx(found.dials)
     assert max(found.dials) == pytest.approx(0.6)
-    again = unpack(pack(found.fallback_), found.foundation_, config)
-    for name in found.fallback_.rivals:
-        one, two = (f.rivals[name] for f in (found.fallback_, again))
-        assert np.array_equal(replay(one, table).asked, replay(two, table).asked)
+    again = again_from_disk(found)
     for price in found.dials:
-        replay(found.at(price), table)
+        one, two = (replay(s.at(price), table) for s in (found, again))
+        assert np.array_equal(one.asked, two.asked)
 
 
 def test_nothing_that_a_former_fit_saw_survives(fitted: RlFocal, table: ResponseTable) -> None:
@@ -191,4 +191,4 @@ def test_nothing_that_a_former_fit_saw_survives(fitted: RlFocal, table: Response
     used = RlFocal(CONFIG).assemble(fitted.foundation_, fitted.decider_, fitted.fallback_)
     used.decide(view)
     used.assemble(fresh.foundation_, fresh.decider_, fresh.fallback_)
-    np.testing.assert_array_equal(used.fuse(view), fresh.fuse(view))
+    np.testing.assert_array_equal(used.decide(view).answer, fresh.decide(view).answer)

@@ -14,7 +14,6 @@ from rlfocal.records.inner import inner_folds
 from rlfocal.rl.fusion import Hints
 from rlfocal.rl.fusion import hints as module
 from rlfocal.rl.policy import action_log_prob
-from rlfocal.rl.prior.packing import pack_prior, unpack_prior
 from rlfocal.rl.prior.strategy import RlFocalPrior
 
 NOTHING = np.zeros((200, 3), dtype=np.float32)
@@ -39,7 +38,7 @@ def test_a_hint_is_the_log_odds_of_the_priors_posterior(
 ) -> None:
     hints = Hints.fit(table, fold, 3)
     view = reveal(table, np.arange(200), np.ones((200, 3), dtype=bool))
-    posterior = RlFocalPrior().fit(table, rng=np.random.default_rng(0)).fuse(view)
+    posterior = RlFocalPrior().fit(table, rng=np.random.default_rng(0)).decide(view).answer
     none = 1 - posterior.sum(axis=1, keepdims=True)
     seen = view.available & (posterior > 1e-3)
     expected = np.log(np.maximum(posterior, 1e-4)) - np.log(none)
@@ -91,7 +90,8 @@ def test_the_decision_is_the_priors_at_each_querys_price(
     usable = ~asked.all(axis=1)
     for odd, lam in ((0, 0.1), (1, 0.01)):
         rows = usable & (np.arange(200) % 2 == odd)
-        expected = prior.at(lam).decide(view)
+        expected = prior.at(lam).decide(view).chance
+        assert expected is not None
         np.testing.assert_allclose(found[rows], expected[rows], atol=1e-4)
     assert hints.of(view, NOTHING).start is None
 
@@ -122,12 +122,3 @@ def test_a_member_said_to_be_competent_on_a_query_is_believed_there(
     assert starts[0] is not None
     assert starts[1] is not None
     assert (starts[1][:, 2] > starts[0][:, 2]).all()
-
-
-def test_a_prior_survives_packing(table: ResponseTable) -> None:
-    strategy = RlFocalPrior().fit(table, rng=np.random.default_rng(0))
-    again = unpack_prior(pack_prior(strategy))
-    view = reveal(table, np.arange(200), np.random.default_rng(1).random((200, 3)) < 0.6)
-    np.testing.assert_array_equal(again.fuse(view), strategy.fuse(view))
-    np.testing.assert_array_equal(again.decide(view), strategy.decide(view))
-    assert again.dials == strategy.dials

@@ -46,7 +46,7 @@ def test_a_policy_asks_whoever_is_open_and_is_measured_wherever_anybody_is(
         found = replay(policy.at(dial), test)
         assert not (found.asked & ~test.recorded).any()
         np.testing.assert_allclose(found.cost, (test.cost * found.asked).sum(axis=1), rtol=1e-6)
-        acting = policy.at(dial).verdict.chosen
+        acting = policy.at(dial).acting.name
         if acting in ("learned", "everybody", "posterior-threshold"):
             assert (found.measured == test.recorded.any(axis=1)).all()
             assert (found.n_rounds[found.measured] >= 1).all()
@@ -69,7 +69,7 @@ def test_rounds_of_several_members_are_gathered_from_those_open() -> None:
     test = holes(TEST, 0.4, 2)
     found = replay(fitted, test)
     assert not (found.asked & ~test.recorded).any()
-    assert (found.n_rounds <= 2).all() or fitted.verdict.chosen != "learned"
+    assert (found.n_rounds <= 2).all() or fitted.acting.name != "learned"
 
 
 def test_choosing_a_member_without_a_record_costs_nothing_and_earns_nothing() -> None:

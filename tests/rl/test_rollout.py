@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.decider import Critic, Decider
 from rlfocal.rl.environment import PoolEnv
-from rlfocal.rl.foundation import Known
+from rlfocal.rl.foundation import Foundation, Known
 from rlfocal.rl.fusion import Fusion, Hints
+from rlfocal.rl.learned import Learned
 from rlfocal.rl.nets import seeded
 from rlfocal.rl.observation import Observer
-from rlfocal.rl.rollout import greedy, look, rollout
-from rlfocal.rl.statistics import PoolStatistics
+from rlfocal.rl.policy import likeliest
+from rlfocal.rl.rollout import look, rollout
+from rlfocal.rl.statistics import Competence, PoolStatistics
 
 N, Q = 4, 200
 WAYS = ["counterfactual", "sampled"]
@@ -112,17 +115,29 @@ def test_both_ways_expect_the_same_outcome_and_gradient_but_one_is_quieter(world
         assert both[0] == pytest.approx(both[1], abs=0.025)
 
 
-def test_utility_is_score_less_charges(world):
+def test_episodes_by_the_likeliest_decisions_are_a_replay_of_the_policy(world):
+    """What the agents train in is what they are evaluated in."""
     observer, decider, _, env, known = world
     rows, price = np.arange(Q), np.full(Q, 0.05, dtype=np.float32)
-    played = greedy(observer, decider, env, known, rows, price)
-    charged = 0.05 * (env.table.cost * env.asked).sum(axis=1) / float(env.table.cost.mean())
-    charged += (env.rounds.price if env.rounds else 0) * env.n_rounds
-    np.testing.assert_allclose(played.utility, played.score - charged, atol=1e-5)
-    np.testing.assert_array_equal(played.n_calls, env.asked.sum(axis=1))
-    np.testing.assert_array_equal(played.n_rounds, env.n_rounds)
-    if env.rounds and env.rounds.most:
-        assert env.n_rounds.max() == env.rounds.most
+    view, utility = env.reset(rows, price), np.zeros(Q)
+    with torch.no_grad():
+        while len(env.active):
+            active = env.active
+            seen, answer = look(observer, env, known, view)
+            utility[active] += env.step(likeliest(decider(seen.observation)).numpy(), answer).reward
+            view = env.view()
+    nothing = Competence(np.zeros((0, N), dtype=np.float32), np.zeros(N, dtype=np.float32))
+    foundation = Foundation(observer.statistics, nothing, observer.fusion, Hints(), known)
+    most, mu = (env.rounds.most, env.rounds.price) if env.rounds else (None, 0.0)
+    config = RlFocalConfig(max_rounds=most, round_price=mu)
+    policy = Learned(config, foundation, decider, price=0.05, observer=observer, known=known)
+    found = replay(policy, env.table)
+    np.testing.assert_array_equal(found.asked, env.asked)
+    np.testing.assert_array_equal(found.n_rounds, env.n_rounds)
+    charged = 0.05 * found.cost / observer.statistics.unit_cost + mu * found.n_rounds
+    np.testing.assert_allclose(utility, found.score - charged, atol=1e-5)
+    if most:
+        assert env.n_rounds.max() == most
 
 
 def test_the_utility_expected_is_that_of_episodes_played_one_by_one(world):

@@ -13,7 +13,6 @@ from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.rl.config import RlFocalConfig, Rounds
 from rlfocal.rl.everybody import Everybody
 from rlfocal.rl.fallback import LEARNED
-from rlfocal.rl.parts import disassemble, reassemble
 from rlfocal.rl.policy import promised
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.threshold import PosteriorThreshold
@@ -42,9 +41,9 @@ def fitted(request, table):
 
 def by_itself(fitted, price):
     """The learned policy alone, whoever was judged better."""
-    acting = fitted.at(price)
-    acting._acting = None
-    return acting
+    verdicts = tuple(v._replace(chosen=LEARNED) for v in fitted.fallback_.verdicts)
+    fallback = fitted.fallback_._replace(verdicts=verdicts)
+    return RlFocal(fitted.config).assemble(fitted.foundation_, fitted.decider_, fallback).at(price)
 
 
 def test_whole_rounds_are_asked_and_counted(fitted, table):
@@ -62,10 +61,10 @@ def test_a_round_is_what_single_decisions_add_up_to(fitted, table):
     rows = np.arange(60)
     view = reveal(table, rows, np.zeros((60, N), dtype=bool))
     acting = by_itself(fitted, 0.02)
-    wanted = acting.next_members(view)
+    wanted = acting.decide(view).ask
     pending = np.zeros((60, N), dtype=bool)
     for _ in range(N):
-        chance = acting.decide(view, pending)
+        chance = acting.chances(view, pending)
         assert (chance[:, :N][pending] == 0).all()
         going = (chance[:, ENOUGH] <= 0.5) & ~pending.all(axis=1)
         pending[going, chance[going, :N].argmax(axis=1)] = True
@@ -79,15 +78,13 @@ def test_where_rounds_have_run_out_nobody_is_asked(fitted, table):
     last = np.full(60, fitted.config.max_rounds)
     view = reveal(table, np.arange(60), asked, n_rounds=last)
     acting = by_itself(fitted, 0.001)
-    assert not acting.next_members(view).any()
-    assert (acting.decide(view)[:, ENOUGH] == 1).all()
+    found = acting.decide(view)
+    assert not found.ask.any()
+    assert (found.chance[:, ENOUGH] == 1).all()
 
 
 def test_a_checkpoint_gathers_as_before(fitted, table):
-    again = reassemble(
-        RlFocal.name, fitted.config.model_dump(), disassemble(fitted),
-        n_members=N, n_candidates=table.n_candidates,
-    )  # fmt: skip
+    again = RlFocal.of(fitted.spec.settings).restore(fitted.state())
     for price in (0.3, 0.02, 0.0):
         one, two = (replay(s.at(price), table) for s in (again, fitted))
         np.testing.assert_array_equal(one.asked, two.asked)
@@ -95,7 +92,7 @@ def test_a_checkpoint_gathers_as_before(fitted, table):
 
 
 def test_who_asks_one_by_one_stands_only_without_a_limit(fitted):
-    rivals = set(fitted.fallback_.rivals)
+    rivals = set(fitted.fallback_.candidates)
     sequential = {PosteriorThreshold.name, CappedAgreement.name}
     assert rivals & sequential == (sequential if fitted.config.max_rounds is None else set())
 
@@ -119,20 +116,20 @@ def test_everybody_pays_for_rounds(table):
 
 
 def test_rounds_are_gathered_with_recent_labels_too(fitted, table):
-    outcome = replay(by_itself(fitted, 0.001), table, memory=Memory.of(table, 100))
+    outcome = replay(by_itself(fitted, 0.001).follow(Memory.of(table, 100)), table)
     assert (outcome.n_rounds <= (fitted.config.max_rounds or N)).all()
     assert (outcome.n_calls > outcome.n_rounds).any()
 
 
 def test_what_the_decider_sees_of_pending_members(fitted, table):
     """Chosen, pending, their share, the hurry; what may be chosen."""
-    eyes = fitted.foundation_.eyes(Rounds(0.1, 3))
+    observer = fitted.foundation_.observer_of(Rounds(0.1, 3))
     asked = np.array([[False] * 4, [True, False, False, False]])
     pending = np.array([[False, True, True, False], [False] * 4])
     view = reveal(table, np.array([0, 1]), asked, n_rounds=np.array([0, 2]))
     competence = np.zeros((2, N), dtype=np.float32)
     price = np.full(2, 0.02, dtype=np.float32)
-    seen = eyes.look(view, price, competence, pending=pending).observation
+    seen = observer.look(view, price, competence, pending=pending).observation
     assert seen.member[:, :, 0].tolist() == [[0, 1, 1, 0], [1, 0, 0, 0]]
     assert seen.member[:, :, 1].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0]]
     assert seen.member[:, :, -1].tolist() == pending.tolist()
@@ -142,11 +139,13 @@ def test_what_the_decider_sees_of_pending_members(fitted, table):
         [False, True, True, True, True],
     ]
     late = reveal(table, np.array([1]), asked[1:], n_rounds=np.array([3]))
-    assert eyes.look(late, price[:1], competence[:1]).observation.legal.tolist() == [
+    assert observer.look(late, price[:1], competence[:1]).observation.legal.tolist() == [
         [False] * 4 + [True]
     ]
     # The first of a round pays for the round: there it takes more doubt to go on.
-    free = fitted.foundation_.eyes(Rounds(0.0, 3)).look(view, price, competence, pending=pending)
+    free = fitted.foundation_.observer_of(Rounds(0.0, 3)).look(
+        view, price, competence, pending=pending
+    )
     assert seen.start[0, -1] == free.observation.start[0, -1]
     assert seen.start[1, -1] > free.observation.start[1, -1]
 

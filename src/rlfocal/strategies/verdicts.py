@@ -111,9 +111,10 @@ class Choice(NamedTuple):
         if price == 0:
             return min(self.verdicts, key=lambda v: v.price)
         positive = [v for v in self.verdicts if v.price > 0]
-        near = sorted(positive, key=lambda v: abs(float(np.log(v.price / price))))
-        nearest, other = near[0], near[:2][-1]
-        exact = abs(float(np.log(nearest.price / price))) < 1e-3
+        gap = np.abs(np.log(np.array([v.price for v in positive]) / price))
+        near = gap.argsort(kind="stable")[:2].tolist()
+        nearest, other = positive[near[0]], positive[near[-1]]
+        exact = gap[near[0]] < 1e-3
         if exact or nearest.chosen == other.chosen:
             return nearest
         return nearest._replace(chosen=nearest.incumbent)
@@ -152,12 +153,13 @@ def out_of_fold(
     for k in np.unique(fold[rows]):
         fitted = make().fit(table.take(fold != k), rng=np.random.default_rng(0))
         candidate, here = Candidate(fitted, one_by_one), fold[rows] == k
-        test = table.take(rows[here])
-        for p, price in enumerate(prices):
+        test, priced = table.take(rows[here]), fitted.dial == "price"
+        for p, price in enumerate(prices if priced else prices[:1]):
             outcome = replay(candidate.at(price, round_price), test)
-            score[p, here] = outcome.score
-            cost[p, here] = outcome.cost / np.float32(unit_cost)
-            charged[p, here] = round_price * outcome.n_rounds
+            cells = np.ix_([p] if priced else np.arange(len(prices)), here)
+            score[cells] = outcome.score
+            cost[cells] = outcome.cost / np.float32(unit_cost)
+            charged[cells] = round_price * outcome.n_rounds
     return Judged(score, cost, charged)
 
 
