@@ -101,11 +101,13 @@ def most_prompt_tokens(request: Request) -> int:
     6
     """
     # Half a surrogate pair cannot be sent: what stands in its place is three bytes, too.
-    n_bytes = sum(len(m.content.encode("utf-8", "surrogatepass")) for m in request.messages)
-    also = [request.extra, *(m.extra for m in request.messages)]
+    n_bytes, n_images, also = 0, 0, [request.extra]
+    for message in request.messages:
+        n_bytes += len(message.content.encode("utf-8", "surrogatepass"))
+        n_images += len([part for part in message.parts if part.get("type") != "text"])
+        also.append(message.extra)
     # In ASCII, which is more than they are in UTF-8; 4 for what stands between.
-    n_bytes += sum(len(json_of(k)) + len(json_of(v)) + 4 for part in also for k, v in part.items())
-    parts = [part for m in request.messages for part in m.parts]
-    n_images = len([part for part in parts if part.get("type") != "text"])
+    for part in also:
+        n_bytes += sum([len(json_of(k)) + len(json_of(v)) + 4 for k, v in part.items()])
     around = _PER_CALL + _PER_MESSAGE * len(request.messages)
     return around + n_bytes + _PER_IMAGE * n_images

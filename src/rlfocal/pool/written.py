@@ -79,13 +79,12 @@ def _put(parts: Mapping[str, Any], pieces: list[str], how: Mapping[str, _Put]) -
     between = "{"
     for name, value in parts.items():
         pieces += [between, json.dumps(name), ": "]
-        how.get(name, _put_value)(value, pieces)
+        if name in how:
+            how[name](value, pieces)
+        else:
+            pieces.append(json_of(value))
         between = ", "
     pieces.append("}" if parts else "{}")
-
-
-def _put_value(value: Any, pieces: list[str]) -> None:
-    pieces.append(json_of(value))
 
 
 def _put_turns(turns: Any, pieces: list[str]) -> None:

@@ -156,6 +156,6 @@ def _joined(body: str, reply: str) -> str:
 def _put(member: MemberSettings, question: Question) -> str:
     template = member.choice_template if question.choices else member.template
     letters = LETTERS[: len(question.choices)]
-    options = "\n".join(f"{a}. {text}" for a, text in zip(letters, question.choices, strict=True))
-    texts = {"question": question.prompt, "options": options}
+    lines = [f"{a}. {text}" for a, text in zip(letters, question.choices, strict=True)]
+    texts = {"question": question.prompt, "options": "\n".join(lines)}
     return fill(template, texts)

@@ -44,6 +44,7 @@ _MOST_LEADING = 4 << 10
 """Bytes before the first event of a stream that are none."""
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _EVENTS = (b"data:", b"event:", b"id:", b"retry:", b":")
+_BEGUN = frozenset(word[:k] for word in (_MARK, *_EVENTS) for k in range(1, len(word) + 1))
 
 
 class Incoming:
@@ -104,7 +105,7 @@ class Incoming:
             body, self._inflater = bytes(self._body), zlib.decompressobj(wbits=31)
             self._body = bytearray(self._inflated(body))
         start = bytes(self._body[:8])
-        if not start or (start != b":" and any(w.startswith(start) for w in (_MARK, *_EVENTS))):
+        if not start or (start != b":" and start in _BEGUN):
             return  # perhaps a part of it
         if start.startswith(_EVENTS):
             self._to_events()

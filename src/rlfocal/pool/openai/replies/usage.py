@@ -6,7 +6,7 @@ A count that cannot be right is not known; it is never taken for free.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +56,17 @@ def usages_of(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     choices = found.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
         places.append(choices[0].get("usage"))
-    places = [p[0] if isinstance(p, list) and len(p) == 1 else p for p in places]
-    told = [_billed(place) for place in places if isinstance(place, Mapping) and place]
-    others = [found.get(name) for name in _OTHER_PLACES]
-    counts = [_billed(place) for place in others if isinstance(place, Mapping)]
-    return told + [usage for usage in counts if any(_plain(str(n)) in _COUNTS for n in usage)]
+    told = []
+    for place in places:
+        usage = place[0] if isinstance(place, list) and len(place) == 1 else place
+        if isinstance(usage, Mapping) and usage:
+            told.append(_billed(usage))
+    for name in _OTHER_PLACES:
+        if isinstance(other := found.get(name), Mapping):
+            usage = _billed(other)
+            if any(_plain(str(key)) in _COUNTS for key in usage):
+                told.append(usage)
+    return told
 
 
 def _billed(usage: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -79,9 +85,9 @@ def merged(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for usage in usages:
         for name, value in usage.items():
             before = whole.get(name)
-            if value is None or (_is_number(before) and _is_number(value) and value < before):
-                continue
-            whole[name] = value
+            falls = before is not None and _is_number(before) and _is_number(value)
+            if value is not None and not (falls and value < before):
+                whole[name] = value
     return whole
 
 
@@ -101,8 +107,8 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
     Usage(n_prompt=12, n_completion=319, cost_usd=None)
     """
     usage = {_plain(name): value for name, value in usage.items()}
-    total = _first(usage, *_TOTAL)
-    n_completion = _first(usage, *_COMPLETION)
+    total = _named_count(usage, _TOTAL)[1]
+    n_completion = _named_count(usage, _COMPLETION)[1]
     n_prompt = _prompt(usage, n_completion, total)
     if has_output:
         n_prompt, n_completion = n_prompt or None, n_completion or None
@@ -123,18 +129,21 @@ def _plain(name: str) -> str:
 
 
 def _prompt(usage: Mapping[str, Any], n_completion: int | None, total: int | None) -> int | None:
-    name = next((n for n in _PROMPT if _count(usage.get(n)) is not None), "")
-    n_prompt = _count(usage.get(name))
+    name, n_prompt = _named_count(usage, _PROMPT)
     if n_prompt is None or name not in _APART:
         return n_prompt
-    n_cached = sum(_count(usage.get(part)) or 0 for part in _CACHED)
+    n_cached = sum([_count(usage.get(part)) or 0 for part in _CACHED])
     # Where a total tells that the cache is in there already, it is.
     is_within = n_cached <= n_prompt and total == n_prompt + (n_completion or 0)
     return n_prompt if is_within else n_prompt + n_cached
 
 
-def _first(usage: Mapping[str, Any], *names: str) -> int | None:
-    return next((n for name in names if (n := _count(usage.get(name))) is not None), None)
+def _named_count(usage: Mapping[str, Any], names: Sequence[str]) -> tuple[str, int | None]:
+    """The first of these names that has a count, and the count; None where there is none."""
+    for name in names:
+        if name in usage and (count := _count(usage[name])) is not None:
+            return name, count
+    return "", None
 
 
 def _count(value: Any) -> int | None:
@@ -147,18 +156,21 @@ def _count(value: Any) -> int | None:
 
 
 def _thinking(usage: Mapping[str, Any]) -> int:
-    found = _first(usage, *_THINKING) or 0
+    found = _named_count(usage, _THINKING)[1] or 0
     for name in ("completiontokensdetails", "outputtokensdetails"):
         details = usage.get(name)
         if isinstance(details, Mapping):
             inner = {_plain(str(key)): value for key, value in details.items()}
-            found = max(found, _first(inner, *_THINKING) or 0)
+            found = max(found, _named_count(inner, _THINKING)[1] or 0)
     return found
 
 
 def _cost(usage: Mapping[str, Any]) -> float | None:
     """Dollars, where a router tells what it charged; what costs nothing is not known."""
-    found = next((c for name in _COSTS if (c := _dollars(usage.get(name))) is not None), None)
+    found: float | None = None
+    for name in _COSTS:
+        if name in usage and (found := _dollars(usage[name])) is not None:
+            break
     details = usage.get("costdetails")
     own = usage.get("isbyok")
     if isinstance(details, Mapping) and own is not False:

@@ -7,6 +7,7 @@ it shows of a server's words goes through the caller's hands.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ _BROKEN = frozenset({
     "network_error", "timeout", "internal_error", "server_error", "engine_error", "error_limit",
     "malformed_function_call", "unexpected_tool_call", "overloaded",
 })  # fmt: skip
-_HELD_BACK_PARTS = ("filter", "moderat", "safety", "prohibited", "blocked", "guardrail", "toxic")
-_BROKEN_PARTS = ("cancel", "abort", "error", "overload")
+_HELD_BACK_PARTS = re.compile("filter|moderat|safety|prohibited|blocked|guardrail|toxic")
+_BROKEN_PARTS = re.compile("cancel|abort|error|overload")
 """All other words for how a reply ended are taken for an end like any other."""
 
 
@@ -182,11 +183,11 @@ def is_failed(finish: Any) -> bool:
 
 
 def _is_broken(word: str) -> bool:
-    return word in _BROKEN or any(part in word for part in _BROKEN_PARTS)
+    return word in _BROKEN or _BROKEN_PARTS.search(word) is not None
 
 
 def _is_held_back(word: str) -> bool:
-    return word in _HELD_BACK or any(part in word for part in _HELD_BACK_PARTS)
+    return word in _HELD_BACK or _HELD_BACK_PARTS.search(word) is not None
 
 
 def _is_whole(choice: Mapping[str, Any]) -> bool:
