@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import importlib.util
 import json
 import os
 import random
@@ -102,7 +103,8 @@ def serve(arguments: Sequence[str]) -> None:
     def talk() -> None:
         sys.setprofile(None)
         for _ in sys.stdin:
-            found, _ = counting.found, counting.begin()
+            found = counting.found
+            counting.begin()
             print(json.dumps(vars(found)), flush=True)
 
     threading.Thread(target=talk, daemon=True).start()
@@ -115,13 +117,8 @@ def replay_queries(checkpoint: str, data: str, n: int) -> None:
 
     from rlfocal.records.folders import read_dataset
 
-    try:
-        from rlfocal.checkpoint import load_checkpoint
-        from rlfocal.deliberation.replay import replay
-    except ImportError:  # builds before this one
-        from rlfocal.replay import replay
-        from rlfocal.rl.checkpoint import load_checkpoint
-
+    load_checkpoint = _anywhere("load_checkpoint", "rlfocal.checkpoint", "rlfocal.rl.checkpoint")
+    replay = _anywhere("replay", "rlfocal.deliberation.replay", "rlfocal.replay")
     loaded = load_checkpoint(Path(checkpoint))
     table = loaded.table(read_dataset(Path(data)))
     found: list[Frames] = []
@@ -140,6 +137,19 @@ def replay_queries(checkpoint: str, data: str, n: int) -> None:
         found.append(counting.found)
     sys.setprofile(None)
     print(json.dumps([vars(frames) for frames in found]))
+
+
+def _anywhere(name: str, *modules: str) -> Any:
+    """An object of the first of these modules that a build has."""
+    found = next(module for module in modules if _exists(module))
+    return getattr(importlib.import_module(found), name)
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor what it should lie in
+        return False
 
 
 def stub() -> None:
@@ -167,8 +177,10 @@ def requests(folder: Path, checkpoint: Path, upstream: str, environment: Any, n:
     from load import ensemble
     from load.servers import free_port, post, wait_for
 
+    from rlfocal.gateway.store.keys import make_plaintext
+
     pool = ensemble.pool_file(folder, upstream, ensemble.names(len(ACCURACY)))
-    key = ensemble.make_plaintext()
+    key = make_plaintext()
     keys, port = folder / "keys.toml", free_port()
     keys.write_text('[[keys]]\nname = "load"\nkey_env = "FRAMES_KEY"\n', encoding="utf-8")
     command = [
@@ -178,8 +190,6 @@ def requests(folder: Path, checkpoint: Path, upstream: str, environment: Any, n:
     url, log = f"http://127.0.0.1:{port}", folder / "serve.log"
     with talking(command, log, {**environment, "FRAMES_KEY": key}) as server:
         wait_for(f"{url}/healthz", server, log)
-        assert server.stdin is not None
-        assert server.stdout is not None
         for price in PRICES:
             found: list[Any] = []
             for number in range(MOST_QUESTIONS):
@@ -200,11 +210,11 @@ def requests(folder: Path, checkpoint: Path, upstream: str, environment: Any, n:
     raise SystemExit(f"no price of {PRICES} has {n} questions that take {N_ROUNDS} rounds")
 
 
-def counted(server: subprocess.Popen[str]) -> Any:
+def counted(server: subprocess.Popen[bytes]) -> Any:
     """What a server has counted since it was last asked."""
     assert server.stdin is not None
     assert server.stdout is not None
-    server.stdin.write("\n")
+    server.stdin.write(b"\n")
     server.stdin.flush()
     return json.loads(server.stdout.readline())
 
@@ -212,10 +222,10 @@ def counted(server: subprocess.Popen[str]) -> Any:
 @contextmanager
 def talking(
     command: Sequence[str], log: Path, environment: Mapping[str, str]
-) -> Iterator[subprocess.Popen[str]]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is told and tells lines, and ends with the block."""
     with log.open("w") as complaints, subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
         env=dict(environment),
     ) as running:  # fmt: skip
         try:
@@ -251,7 +261,7 @@ def measure(folder: Path, source: Path | None, given: argparse.Namespace) -> dic
     command = [sys.executable, __file__, "--stub"]
     with talking(command, folder / "stub.log", {**os.environ}) as members:
         assert members.stdout is not None
-        upstream = members.stdout.readline().strip()
+        upstream = members.stdout.readline().decode().strip()
         served = requests(folder, checkpoint, upstream, environment, given.repeats)
     return {"request": served, "replay": replayed}
 

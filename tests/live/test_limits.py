@@ -13,8 +13,8 @@ from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import NobodyAnswered
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
 from rlfocal.pool.stub import Fault, Said
-from rlfocal.rl.fallback import Fallback
 from rlfocal.rl.strategy import RlFocal
+from rlfocal.strategies.verdicts import Candidate
 from rlfocal.strategies.voting import Plurality
 
 Live = Callable[..., Any]
@@ -133,10 +133,13 @@ def test_no_rival_acts_where_a_member_has_failed(learned: Checkpoint, live: Live
         # The plain vote of all acts at every price.
         led = ensemble.strategy
         assert isinstance(led, RlFocal)
-        verdicts = [v._replace(chosen="plurality") for v in led.fallback_.verdicts]
+        choice = led.fallback_
         vote = Plurality()
         vote.order_ = np.arange(4)
-        fallback = Fallback(tuple(verdicts), led.fallback_.rivals | {"plurality": vote})
+        fallback = choice._replace(
+            verdicts=tuple(v._replace(chosen="plurality") for v in choice.verdicts),
+            candidates={**choice.candidates, "plurality": Candidate(vote)},
+        )
         voting = RlFocal(led.config).assemble(led.foundation_, led.decider_, fallback)
         return await ensemble.led_by(voting.at(price)).answer(SUM)
 

@@ -11,17 +11,19 @@ from rlfocal.live.aside import LONG
 from rlfocal.live.query import LiveQuery
 from rlfocal.live.reading import Reader
 from rlfocal.live.replies import Replies
+from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Response
 from rlfocal.records.answers.choice import MAX_OPTION, ChoiceExtractor
 
 
 @pytest.mark.parametrize(("length", "quick"), [(10, True), (LONG, False)])
 def test_whether_a_reply_is_quick_to_read_counts_the_options(length: int, quick: bool) -> None:
-    member: Any = SimpleNamespace(name="m", settings=SimpleNamespace(samples=1))
+    member: Any = SimpleNamespace(name="m", settings=MemberSettings(name="m", endpoint="e"))
     about: Any = SimpleNamespace(cost_unit="call", answers="choice", tasks=["t"])
     query = LiveQuery("Which?", ("x" * (length // 2), "y" * (length // 2)))
     replies = Replies([member], Reader(about, None), query, least=0.0)
-    assert replies.is_quick(0, {"m": Response("A")}) is quick
+    blank: Any = SimpleNamespace(put=lambda *_, **__: None)
+    assert replies.try_out(0, [Response("A")], blank) is quick
 
 
 def test_options_too_long_to_be_said_are_named_by_their_letters() -> None:

@@ -135,7 +135,7 @@ class Trace:
     @property
     def usd(self) -> float:
         """Dollars spent on replies that have a price, on those as well that came too late."""
-        return max(self.paid_usd, sum(call.cost_usd or 0.0 for call in self.calls))
+        return max(self.paid_usd, sum([call.cost_usd or 0.0 for call in self.calls]))
 
     @property
     def not_asked(self) -> list[str]:
@@ -253,11 +253,11 @@ class Deliberation:
         chance = None if found.chance is None else float(found.chance[0, -1])
         fused = np.where(view.available[0], found.answer[0], 0).tolist()
         named = {name: fused[slot] for slot, name in enumerate(candidates) if fused[slot]}
-        leading = sorted(named.items(), key=lambda item: -item[1])
-        spent = float(view.spent[0])
-        self.trace.rounds.append(Round(tuple(calls), dict(leading[:_N_SHOWN]), spent, chance))
-        self.trace.answer = leading[0][0] if leading else None
-        self.trace.confidence = min(1.0, leading[0][1]) if leading else 0.0
+        leading = sorted(named, key=named.__getitem__, reverse=True)  # of equals, the earlier slot
+        shown, spent = {name: named[name] for name in leading[:_N_SHOWN]}, float(view.spent[0])
+        self.trace.rounds.append(Round(tuple(calls), shown, spent, chance))
+        self.trace.answer = leading[0] if leading else None
+        self.trace.confidence = min(1.0, named[leading[0]]) if leading else 0.0
         if not found.ask.any():
             everybody = bool(view.asked.all())
             self.trace.stopped = "everybody was asked" if everybody else "it has enough"

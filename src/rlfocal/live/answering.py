@@ -18,7 +18,7 @@ from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.query import LiveQuery
 from rlfocal.live.reading import Reader
-from rlfocal.live.replies import Replies, call_name
+from rlfocal.live.replies import Replies, call_names, record_of
 from rlfocal.live.settled import is_settled
 from rlfocal.live.synthesis import synthesis_request
 from rlfocal.pool.building import LiveMember
@@ -230,12 +230,13 @@ class Answering:
         if self._listener.on_text is not None and self._may_stream(list(chosen)):
             on_text = self._told = Told(self._listener.on_text)
             self._streamed = next(iter(chosen))
-        calls, allowed = {}, {}
+        calls, allowed, names = {}, {}, {}
         for n, requests in chosen.items():
             member = self._members[n]
-            for sample, request in enumerate(requests):
-                name = call_name(member, sample)
-                calls[name] = member.endpoint, replace(request, on_text=on_text)
+            names[n] = call_names(member)
+            for name, request in zip(names[n], requests, strict=True):
+                sent = request if on_text is None else replace(request, on_text=on_text)
+                calls[name] = member.endpoint, sent
                 allowed[name] = member.timeout_s
         early = self._limits.early and len(chosen) > 1
         started = time.perf_counter()
@@ -243,35 +244,30 @@ class Answering:
             calls,
             deadline_s=left_s,
             member_timeout_s=allowed,
-            enough=partial(self._is_settled, list(chosen)) if early else None,
+            enough=partial(self._is_settled, names) if early else None,
         )
         self.trace.members_s += time.perf_counter() - started
-        await self._replies.grade(list(chosen), slots)
-        for n in chosen:
-            self._replies.put(n, slots, self._board)
+        for n, own in names.items():
+            await self._replies.put(n, [slots[name] for name in own], self._board)
         if self._told is not None and self._told.something:
             self._replies.take_as_said()
         await self._replies.regroup(self._board)
         if self._replies.failures:
             self._deliberation.go_on_alone()
         self._view = view = self._after(self._board)
-        calls_made = [self._replies.record(n, self._board, view.support[0, n]) for n in chosen]
-        wanted = self._deliberation.record_round(view, calls_made, self._board.candidates)
+        records = [self._replies.record(n, self._board, view) for n in chosen]
+        wanted = self._deliberation.record_round(view, records, self._board.candidates)
         self._listener.on_round(self.trace.rounds[-1])
         return wanted
 
-    def _is_settled(self, chosen: Sequence[int], slots: Mapping[str, Slot]) -> bool:
-        if self._reader.compares_together(self._query):
+    def _is_settled(self, names: Mapping[int, Sequence[str]], slots: Mapping[str, Slot]) -> bool:
+        if self._replies.compares_together:
             return False  # what is the same answer is only known when all have spoken
         board, pending = self._board.copy(), []
-        for n in chosen:
-            member = self._members[n]
-            samples = range(member.settings.samples)
-            heard = all(call_name(member, sample) in slots for sample in samples)
+        for n, own in names.items():
+            came = [slots[name] for name in own if name in slots]
             # To read a long reply takes a while, in which everybody would wait.
-            if heard and self._replies.is_quick(n, slots):
-                self._replies.put(n, slots, board, final=False)
-            else:
+            if len(came) < len(own) or not self._replies.try_out(n, came, board):
                 pending.append(n)
         return is_settled(self._deliberation.strategy, board, pending, self._after)
 
@@ -346,14 +342,6 @@ class Answering:
             failure = slot.failure.value
             self.trace.synthesis = CallRecord(writer.name, failure=failure, detail=str(slot))
             return answer
-        self.trace.synthesis = CallRecord(
-            member=writer.name,
-            cost=self._reader.cost_of([slot]),
-            text=slot.text,
-            latency_s=slot.latency_s,
-            cost_usd=slot.cost_usd,
-            uncertain_cost_usd=slot.unsettled_usd or None,
-            n_prompt_tokens=slot.n_prompt_tokens,
-            n_completion_tokens=slot.n_completion_tokens,
-        )
+        cost = self._reader.cost_of([slot])
+        self.trace.synthesis = record_of(writer.name, slot, cost=cost)
         return replace(answer, text=slot.text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -186,11 +186,7 @@ class Board:
 def _support(reply: Reply, place: Mapping[str, int], n_slots: int) -> FloatArray:
     """float32[C]: how strongly each candidate is backed; how often it came, if nothing is said."""
     weight = np.zeros(n_slots, dtype=np.float32)
-    for text, value in (reply.support or Counter(_named(reply))).items():
+    backed = reply.support or Counter([text for text in reply.samples if text is not None])
+    for text, value in backed.items():
         weight[place[text]] = value
     return np.asarray(weight / weight.sum())
-
-
-def _named(reply: Reply) -> Iterable[str]:
-    """The candidates that a reply backs."""
-    return reply.support or filter(None, reply.samples)

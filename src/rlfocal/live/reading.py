@@ -59,14 +59,6 @@ class Reader:
             return "tools"
         return "choice" if query.choices else self._open_kind(query)
 
-    def in_free_words(self, query: LiveQuery) -> bool:
-        """Whether answers to a query are compared by what they mean."""
-        return self.kind_of(query) == FREE_WORDS
-
-    def compares_together(self, query: LiveQuery) -> bool:
-        """Whether only all answers together tell which of them are the same."""
-        return self.kind_of(query) in (FREE_WORDS, "math")
-
     def may_be_free_words(self, query: LiveQuery) -> bool:
         """Whether it may turn out to be another kind of question: nobody has said which it is."""
         open_ = not query.choices and not query.has_tools
@@ -84,13 +76,13 @@ class Reader:
         """From a member's replies, one for each sample, to what a board takes."""
         cost, kind = self.cost_of(replies), self.kind_of(query)
         if kind == "tools":
-            return Reply(tuple(as_called(reply) for reply in replies), cost)
+            return Reply(tuple(map(as_called, replies)), cost)
         if kind == FREE_WORDS:
-            return Reply(tuple(reply.text for reply in replies), cost)
-        grader, choices = self._grader(self._open_kind(query)), list(query.choices) or None
+            return Reply(tuple([reply.text for reply in replies]), cost)
+        grader, choices = self._grader(kind), list(query.choices) or None
         row = {"query_id": "", "task": query.task, "choices": choices, "label": None}
         grades = [grader.grade(row, member.settings, reply) for reply in replies]
-        read = Reply(tuple(grade.answer for grade in grades), cost)
+        read = Reply(tuple([grade.answer for grade in grades]), cost)
         scores = grades[read.typical].choice_scores
         return read if scores is None else replace(read, scores=scores)
 

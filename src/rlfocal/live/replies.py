@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
+from functools import reduce
 
 import numpy as np
 
 from rlfocal.deliberation.trace import CallRecord
+from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure, MemberError
 from rlfocal.live.aside import LONG, aside
 from rlfocal.live.board import Board, Reply
 from rlfocal.live.likeness import Alike, alike, text_encoder
-from rlfocal.live.query import LiveQuery
+from rlfocal.live.query import FREE_WORDS, LiveQuery
 from rlfocal.live.reading import Reader
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
 from rlfocal.pool.types import Response
-from rlfocal.records import FloatArray
 from rlfocal.records.canonical import expression_names
 
-__all__ = ["Replies", "call_name", "known", "total"]
+__all__ = ["Replies", "call_names", "record_of"]
 
 _DOUBTS = 2
 """So many replies without an answer of the kind that was expected, and it is another kind."""
-_Number = TypeVar("_Number", int, float)
 
 
 class Replies:
@@ -44,9 +43,9 @@ class Replies:
     ) -> None:
         self._members, self._reader, self._query = members, reader, query
         self._least = least
-        self._free = reader.in_free_words(query)
+        self._kind = reader.kind_of(query)
+        self._free = self._kind == FREE_WORDS
         self._may_be_free = reader.may_be_free_words(query)
-        self._maths = reader.kind_of(query) == "math"
         self._n_options = sum(map(len, query.choices))
         self._grades: dict[int, Reply] = {}
         """Member → what its replies come to, read once however often it is looked at."""
@@ -54,44 +53,44 @@ class Replies:
         """Member → what it replied, one for each sample."""
         self.failures: dict[str, MemberError] = {}
 
-    def put(self, n: int, slots: Mapping[str, Slot], board: Board, *, final: bool = True) -> None:
-        """Write down what became of asking a member.
+    @property
+    def compares_together(self) -> bool:
+        """Whether only all answers together tell which of them are the same."""
+        return self._free or self._kind == "math"
+
+    async def put(self, n: int, slots: Sequence[Slot], board: Board) -> None:
+        """Write down what became of asking a member; long texts are read beside the event loop.
 
         Args:
             n: the member.
-            slots: by `call_name`.
+            slots: of its calls, one for each sample.
             board: is written on.
-            final: False to write on the board only, as a trial.
         """
-        own = self._own(n, slots)
-        replies = _came(own)
-        board.put(n, self._graded(n, replies) if replies else None, cost=self._least)
-        if not final:
-            return
-        if replies:
-            self.of[n] = replies
-        else:
-            error = next(slot for slot in own if isinstance(slot, MemberError))
+        replies = [slot for slot in slots if isinstance(slot, Response)]
+        if not replies:
+            error = next(slot for slot in slots if isinstance(slot, MemberError))
             self.failures[self._members[n].name] = error
+            board.put(n, None, cost=self._least)
+            return
+        self.of[n] = replies
+        if n not in self._grades and (length := self._length(replies)) >= LONG:
+            await aside(length, self._graded, n, replies)
+        board.put(n, self._graded(n, replies))
 
-    async def grade(self, members: Sequence[int], slots: Mapping[str, Slot]) -> None:
-        """Read long texts beside the event loop; then `put` takes no time."""
-        for n in members:
-            replies = _came(self._own(n, slots))
-            if (length := self._length(replies)) >= LONG:
-                await aside(length, self._graded, n, replies)
+    def try_out(self, n: int, slots: Sequence[Slot], board: Board) -> bool:
+        """Write on a board only, as a trial; False where reading it would take a while.
 
-    def is_quick(self, n: int, slots: Mapping[str, Slot]) -> bool:
-        """Whether `put` takes no time: what the member replied is short, or has been graded."""
-        return n in self._grades or self._length(_came(self._own(n, slots))) < LONG
+        Args: as of `put`.
+        """
+        replies = [slot for slot in slots if isinstance(slot, Response)]
+        if replies and n not in self._grades and self._length(replies) >= LONG:
+            return False
+        board.put(n, self._graded(n, replies) if replies else None, cost=self._least)
+        return True
 
     def _length(self, replies: Sequence[Response]) -> int:
         """Characters to read: of replies, and of the options that they may name."""
-        return self._n_options + sum([len(reply.text) for reply in replies]) if replies else 0
-
-    def _own(self, n: int, slots: Mapping[str, Slot]) -> list[Slot]:
-        member = self._members[n]
-        return [slots[call_name(member, sample)] for sample in range(member.settings.samples)]
+        return sum([len(reply.text) for reply in replies], start=self._n_options)
 
     def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
         if n not in self._grades:
@@ -125,7 +124,7 @@ class Replies:
         if not self.of:
             return
         if not self._free:
-            if self._maths:
+            if self._kind == "math":
                 await self._regroup_expressions(board)
             return
         texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
@@ -151,31 +150,27 @@ class Replies:
             if samples != reply.samples:
                 board.put(n, replace(reply, samples=samples))
 
-    def record(self, n: int, board: Board, support: FloatArray) -> CallRecord:
+    def record(self, n: int, board: Board, view: View) -> CallRecord:
         """What came of asking a member, for the trace.
 
         Args:
             n: the member.
             board: with its answer.
-            support: float32[C]: how strongly it backs each candidate.
+            view: what the board shows.
         """
-        name, read, cost = self._members[n].name, board.reply(n), board.cost(n)
+        name, read = self._members[n].name, board.reply(n)
         if read is None:
             error = self.failures[name]
-            return CallRecord(name, cost=cost, failure=error.failure.value, detail=str(error))
-        answer, replies = read.answer, self.of[n]
-        backed = None if answer is None else float(support[board.candidates.index(answer)])
-        return CallRecord(
+            failure = error.failure.value
+            return CallRecord(name, cost=board.cost(n), failure=failure, detail=str(error))
+        replies, place = self.of[n], int(view.answer[0, n])
+        return record_of(
             name,
-            answer,
-            backed,
-            cost,
+            reduce(_together, replies),
+            cost=read.cost,
+            answer=read.answer,
+            support=None if place < 0 else float(view.support[0, n, place]),
             text=replies[read.typical].text,
-            latency_s=max(reply.latency_s for reply in replies),
-            cost_usd=known([reply.cost_usd for reply in replies]),
-            uncertain_cost_usd=sum([reply.unsettled_usd for reply in replies]) or None,
-            n_prompt_tokens=total([reply.n_prompt_tokens for reply in replies]),
-            n_completion_tokens=total([reply.n_completion_tokens for reply in replies]),
         )
 
     def standing_for(self, n: int, board: Board) -> Response | None:
@@ -184,30 +179,64 @@ class Replies:
         return None if read is None else self.of[n][read.typical]
 
 
-def _came(slots: Sequence[Slot]) -> list[Response]:
-    return [slot for slot in slots if isinstance(slot, Response)]
+def record_of(
+    member: str,
+    reply: Response,
+    *,
+    cost: float,
+    answer: str | None = None,
+    support: float | None = None,
+    text: str | None = None,
+) -> CallRecord:
+    """A reply as a trace notes it.
+
+    Args:
+        member: who replied.
+        reply: what came back.
+        cost: in the strategy's unit.
+        answer: that was found in it.
+        support: of that answer.
+        text: in place of the reply's.
+    """
+    return CallRecord(
+        member,
+        answer,
+        support,
+        cost,
+        text=reply.text if text is None else text,
+        latency_s=reply.latency_s,
+        cost_usd=reply.cost_usd,
+        uncertain_cost_usd=reply.unsettled_usd or None,
+        n_prompt_tokens=reply.n_prompt_tokens,
+        n_completion_tokens=reply.n_completion_tokens,
+    )
+
+
+def _together(one: Response, other: Response) -> Response:
+    """Two replies as if they were one: what is paid is paid, whatever the other one cost."""
+    paid = [reply.cost_usd for reply in (one, other) if reply.cost_usd is not None]
+    return replace(
+        one,
+        latency_s=max(one.latency_s, other.latency_s),
+        cost_usd=sum(paid) if paid else None,
+        unsettled_usd=one.unsettled_usd + other.unsettled_usd,
+        n_prompt_tokens=_total(one.n_prompt_tokens, other.n_prompt_tokens),
+        n_completion_tokens=_total(one.n_completion_tokens, other.n_completion_tokens),
+    )
+
+
+def _total(one: int | None, other: int | None) -> int | None:
+    """The sum; None where a part of it is not known."""
+    return None if one is None or other is None else one + other
 
 
 def _compared(texts: Sequence[str]) -> Alike:
     return alike(texts, text_encoder())
 
 
-def call_name(member: LiveMember, sample: int) -> str:
-    """How one of a member's calls is named."""
-    return member.name if member.settings.samples == 1 else f"{member.name}, sample {sample + 1}"
-
-
-def known(values: Sequence[float | None]) -> float | None:
-    """The sum of what is known: dollars are paid, whatever others cost; None where nothing is.
-
-    >>> known([0.25, None]), known([None])
-    (0.25, None)
-    """
-    found = [value for value in values if value is not None]
-    return sum(found) if found else None
-
-
-def total(values: Sequence[_Number | None]) -> _Number | None:
-    """The sum; None where there is nothing, or a part of it is not known."""
-    known = [value for value in values if value is not None]
-    return sum(known[1:], start=known[0]) if known and len(known) == len(values) else None
+def call_names(member: LiveMember) -> list[str]:
+    """How a member's calls are named, one for each sample."""
+    n_samples = member.settings.samples
+    if n_samples == 1:
+        return [member.name]
+    return [f"{member.name}, sample {k + 1}" for k in range(n_samples)]
