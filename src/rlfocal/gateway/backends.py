@@ -84,7 +84,7 @@ class EnsembleBackend:
             raise _no_images("no member takes")
         self._exploring: Exploring | None = None
         strategy = ensemble.strategy
-        if exploration is not None and may_explore(strategy):
+        if exploration is not None and may_explore(ensemble.strategy):
             self._exploring = Exploring(strategy, exploration)
             ensemble = ensemble.led_by(self._exploring)
         self._ensemble, self._chat = ensemble, chat
