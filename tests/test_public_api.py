@@ -7,52 +7,69 @@ import importlib
 import pytest
 
 import rlfocal
+from rlfocal.deliberation.registry import BUILT_IN
 
 PUBLIC = {
     "rlfocal": """
-        BenchResult CheckpointError ConfigError Dataset EvalProtocol FailureCounts HashingEncoder
-        NotApplicable Outcome RecordError ResponseTable RlfocalError Strategy View __version__
-        best_subsets build_table demo_dataset localpool read_dataset run_bench write_dataset
-        write_report
+        Agreement Answer Base BenchResult BestOf BestSingle BestSinglePerTask CappedAgreement
+        Checkpoint CheckpointError ConfigError Dataset Decision Ensemble EvalProtocol
+        FailureCounts HashingEncoder KMeansRouter KnnRouter Limits Listener LogisticRouter
+        MeanProbability MemberError Memory Message NobodyAnswered NotApplicable OneRound Oracle
+        Outcome Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
+        RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking
+        StaticSubset Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
+        benchmark best_subsets build_table demo_dataset load localpool read_dataset read_table
+        replay run_bench train write_dataset write_report
+    """,
+    "rlfocal.api": "Ensemble Pool benchmark load read_table train",
+    "rlfocal.bench": """
+        BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow Verdict
+        run_bench
+    """,
+    "rlfocal.checkpoint": """
+        Checkpoint Description SCHEMA_VERSION load_checkpoint query_hashes read_description
+        save_checkpoint
+    """,
+    "rlfocal.deliberation.base": "Acting Base OneRound",
+    "rlfocal.deliberation.protocol": """
+        Need Outcome Reference Resumable Run RunState Spec State Strategy unmet
+    """,
+    "rlfocal.deliberation.recorded": "Recorded candidates_of reveal worth_of",
+    "rlfocal.deliberation.registry": "BUILT_IN GROUP create create_strategy names resolve",
+    "rlfocal.deliberation.replay": "best_answer decided replay",
+    "rlfocal.deliberation.trace": "CallRecord Deliberation Round Trace",
+    "rlfocal.deliberation.view": "Decision Labelled Memory View",
+    "rlfocal.deliberation.wrapper": "Wrapper",
+    "rlfocal.diversity": """
+        EnsembleMeasure Evolution FailureCounts MAX_ENUMERATED_MEMBERS MEASURES Objective
+        PAIRWISE PairCounts SlidingFailureCounts SubsetRanking best_subsets correlation
+        disagreement double_fault entropy fleiss_kappa generalised_diversity kappa
+        masks_from_codes mean_pairwise measures pair_counts q_statistic weighted_sum
     """,
     "rlfocal.errors": """
         CheckpointError ConfigError DatabaseError Failure MemberError NobodyAnswered
-        NotApplicable RecordError
-        RlfocalError nearest
+        NotApplicable RecordError RlfocalError nearest
     """,
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
+    "rlfocal.features": "Encoder HashingEncoder encoder encoder_names",
+    "rlfocal.live": """
+        Answer Answering CallRecord Ensemble FREE_WORDS Limits Listener LiveQuery Round Trace
+        members_for
+    """,
+    "rlfocal.plugins": "Registry",
+    "rlfocal.pool": """
+        CircuitBreaker Circuits Endpoint Limited Message Metered OpenAIEndpoint Price Request
+        Response Retrying StubServer ask_all
+    """,
     "rlfocal.records": """
-        BoolArray Calibration CandidateKind Dataset DatasetInfo Encode FloatArray IntArray PoolModel
-        ResponseTable build_table calibrate demo_dataset simulate
+        BoolArray Calibration CandidateKind Dataset DatasetInfo Encode FloatArray IntArray
+        PoolModel ResponseTable build_table calibrate demo_dataset simulate
     """,
     "rlfocal.records.built_in": "BUILT_IN localpool",
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": """
         Importer ImporterOption Logged Record assemble document_digest find_importer
         import_lm_eval import_logs importer importer_names
-    """,
-    "rlfocal.pool": """
-        CircuitBreaker Circuits Endpoint Limited Message Metered OpenAIEndpoint Price Request
-        Response
-        Retrying StubServer ask_all
-    """,
-    "rlfocal.features": "Encoder HashingEncoder encoder",
-    "rlfocal.diversity": """
-        MAX_ENUMERATED_MEMBERS MEASURES PAIRWISE EnsembleMeasure Evolution FailureCounts Objective
-        PairCounts SlidingFailureCounts SubsetRanking best_subsets correlation disagreement
-        double_fault entropy fleiss_kappa generalised_diversity kappa masks_from_codes mean_pairwise
-        pair_counts q_statistic weighted_sum
-    """,
-    "rlfocal.deliberation.protocol": """
-        Base Dialled Labelled Memory Need Outcome Reference Strategy View unmet
-    """,
-    "rlfocal.live": """
-        Answer Answering Ensemble FREE_WORDS Limits Listener LiveQuery Round Said Trace members_for
-    """,
-    "rlfocal.deliberation.recorded": "candidates_of replay reveal worth_of",
-    "rlfocal.bench": """
-        GROUPS STRATEGIES BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow
-        Verdict create resolve run_bench
     """,
     "rlfocal.report": "render write_report",
 }
@@ -79,6 +96,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         rlfocal.nothing  # noqa: B018
     with pytest.raises(ImportError):
         importlib.import_module("rlfocal.nothing")
+
+
+def test_every_built_in_strategy_is_a_public_class() -> None:
+    for place in BUILT_IN.values():
+        module, _, name = place.partition(":")
+        assert getattr(rlfocal, name) is getattr(importlib.import_module(module), name)
 
 
 def test_dir_lists_the_public_names() -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rlfocal.deliberation.protocol import Outcome, Spec, Strategy
     from rlfocal.deliberation.replay import replay
     from rlfocal.deliberation.view import Decision, Memory, View
+    from rlfocal.deliberation.wrapper import Wrapper
     from rlfocal.diversity import FailureCounts, best_subsets
     from rlfocal.errors import (
         CheckpointError,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from rlfocal.rl.strategy import RlFocal
     from rlfocal.rl.threshold import PosteriorThreshold
     from rlfocal.strategies.agreement import Agreement
+    from rlfocal.strategies.best_of import BestOf
     from rlfocal.strategies.capped import CappedAgreement
     from rlfocal.strategies.consistency import SelfConsistency
     from rlfocal.strategies.oracle import Oracle
@@ -68,6 +70,7 @@ __all__ = [
     "Answer",
     "Base",
     "BenchResult",
+    "BestOf",
     "BestSingle",
     "BestSinglePerTask",
     "CappedAgreement",
@@ -114,6 +117,7 @@ __all__ = [
     "View",
     "WeightedVote",
     "WeightedVotePerTask",
+    "Wrapper",
     "__version__",
     "benchmark",
     "best_subsets",
@@ -138,6 +142,7 @@ _NAMES_OF = {
     "rlfocal.deliberation.protocol": "Outcome Spec Strategy",
     "rlfocal.deliberation.replay": "replay",
     "rlfocal.deliberation.view": "Decision Memory View",
+    "rlfocal.deliberation.wrapper": "Wrapper",
     "rlfocal.diversity": "FailureCounts best_subsets",
     "rlfocal.errors": (
         "CheckpointError ConfigError MemberError NobodyAnswered NotApplicable RecordError "
