@@ -56,7 +56,7 @@ def from_bytes(data: bytes) -> Arrays:
         CheckpointError: an array of numbers that numpy lacks.
     """
     found: Arrays = {}
-    for name, raw in deserialize(data):
+    for name, raw in deserialize(data):  # type: ignore[no-untyped-call]
         kind = _TYPES.get(raw["dtype"])
         if kind is None:
             raise CheckpointError(f"the array '{name}' holds {raw['dtype']} numbers, never written")
