@@ -173,21 +173,17 @@ class Job:
 
     @property
     def shape(self) -> Shape:
-        """How its reply is written."""
+        """How its reply is written, as far as it has come."""
+        trace = self._backend.trace
         return Shape(
             id=self.id,
             created=int(self._created),
             model=self.chat.model,
-            trace=self._backend.trace,
+            trace=trace,
             explain=self.chat.extension.explain,
             ignored=tuple(dict.fromkeys((*self.chat.ignored, *self._backend.ignored))),
+            overhead_s=max(0.0, time.perf_counter() - self._began - trace.members_s),
         )
-
-    @property
-    def own_s(self) -> float:
-        """Seconds so far in which no member was waited for."""
-        total_s = time.perf_counter() - self._began
-        return max(0.0, total_s - self._backend.trace.members_s)
 
 
 def _too_late(chat: ChatRequest) -> ApiError:

@@ -15,7 +15,7 @@ from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
 __all__ = ["Gauges", "Metrics"]
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_OWN_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+_OVERHEAD_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 
 
 class Gauges(NamedTuple):
@@ -48,9 +48,9 @@ class Metrics:
             "rlfocal_request_seconds", "From the first byte of a request to the end of its work.",
             ["model"], registry=registry, buckets=_SECONDS,
         )  # fmt: skip
-        self._own = Histogram(
-            "rlfocal_own_seconds", "The part of it in which no member was waited for.",
-            ["model"], registry=registry, buckets=_OWN_SECONDS,
+        self._overhead = Histogram(
+            "rlfocal_overhead_seconds", "The part of it in which no member was waited for.",
+            ["model"], registry=registry, buckets=_OVERHEAD_SECONDS,
         )  # fmt: skip
         self._calls = Counter(
             "rlfocal_calls", "Members asked, by what came of it.", ["member", "outcome"],
@@ -60,9 +60,9 @@ class Metrics:
             "rlfocal_usd", "Dollars spent on replies that have a price.", ["member"],
             registry=registry,
         )  # fmt: skip
-        self._unsettled = Counter(
-            "rlfocal_unsettled_usd", "Dollars that failed and abandoned calls may cost, at most.",
-            registry=registry,
+        self._uncertain = Counter(
+            "rlfocal_uncertain_cost_usd",
+            "Dollars that failed and abandoned calls may cost, at most.", registry=registry,
         )  # fmt: skip
         self.refused = Counter(
             "rlfocal_refused", "Requests turned away at the door.", ["code"], registry=registry
@@ -77,13 +77,13 @@ class Metrics:
         model = chat.member or ENSEMBLE  # never the client's own text: that has no bounds
         self._requests.labels(model, str(status), error or "").inc()
         self._seconds.labels(model).observe(total_s)
-        self._own.labels(model).observe(max(0.0, total_s - trace.members_s))
+        self._overhead.labels(model).observe(max(0.0, total_s - trace.members_s))
         for call in trace.calls:
             self._calls.labels(call.member, call.failure or "reply").inc()
             if call.cost_usd:
                 self._usd.labels(call.member).inc(call.cost_usd)
         if trace.uncertain_cost_usd:
-            self._unsettled.inc(trace.uncertain_cost_usd)
+            self._uncertain.inc(trace.uncertain_cost_usd)
 
     def text(self) -> bytes:
         """All of it, in Prometheus' words."""

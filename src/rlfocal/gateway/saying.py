@@ -53,7 +53,7 @@ class Saying:
             ApiError: there is none.
         """
         done = _done(task)
-        whole = self._writer.whole(self.job.shape, done, self.job.own_s)
+        whole = self._writer.whole(self.job.shape, done)
         return await aside(len(done.text), encode, whole)
 
     async def first(
@@ -112,7 +112,7 @@ class Saying:
         shape = self.job.shape  # with the trace of what has happened meanwhile
         try:
             done = _done(task)
-            for event in writer.rest(shape, done, self.job.own_s):
+            for event in writer.rest(shape, done):
                 yield event, False
         except ApiError as exc:
             yield writer.failed(shape, exc), True

@@ -28,7 +28,7 @@ from rlfocal.gateway.store.writer import Writer
 __all__ = ["ANONYMOUS", "Access"]
 
 ANONYMOUS = Key(id="", name="anonymous", admin=True)
-"""Whoever comes through an open door."""
+"""The caller where the door is open: there are no keys."""
 
 MAX_REMEMBERED = 4096
 MAX_LOOKUPS = 4

@@ -47,6 +47,7 @@ class Shape:
         trace: what has happened; read when the reply is complete.
         explain: whether the trace is part of the reply.
         ignored: fields of the request that had no effect.
+        overhead_s: seconds so far in which no member was waited for.
     """
 
     id: str
@@ -55,13 +56,14 @@ class Shape:
     trace: Trace
     explain: bool
     ignored: Sequence[str]
+    overhead_s: float
 
-    def whole(self, done: Completion, own_s: float) -> dict[str, Any]:
+    def whole(self, done: Completion) -> dict[str, Any]:
         """The reply in one piece."""
         return self._head("chat.completion") | {
             "choices": [_choice(k, one) for k, one in enumerate((done, *done.others))],
             "usage": self.usage(),
-            "rlfocal": self.extension(done, own_s),
+            "rlfocal": self.extension(done),
         }
 
     def first(self) -> dict[str, Any]:
@@ -72,9 +74,7 @@ class Shape:
         """A piece of the text."""
         return self._piece({"content": text})
 
-    def rest(
-        self, done: Completion, own_s: float, *, include_usage: bool
-    ) -> Iterator[dict[str, Any]]:
+    def rest(self, done: Completion, *, include_usage: bool) -> Iterator[dict[str, Any]]:
         """What a stream ends with: the text unless it was told already, calls of tools, the end."""
         for k, one in enumerate((done, *done.others)):
             if k:
@@ -88,7 +88,7 @@ class Shape:
                 yield self._piece({"tool_calls": calls}, index=k)
             last = self._piece({}, finish=one.finish, index=k)
             is_end = k == len(done.others)
-            yield last | ({"rlfocal": self.extension(done, own_s)} if is_end else {})
+            yield last | ({"rlfocal": self.extension(done)} if is_end else {})
         if include_usage:
             yield self._head("chat.completion.chunk") | {"choices": [], "usage": self.usage()}
 
@@ -103,7 +103,7 @@ class Shape:
             "total_tokens": n_prompt + n_completion,
         }
 
-    def extension(self, done: Completion, own_s: float) -> dict[str, Any]:
+    def extension(self, done: Completion) -> dict[str, Any]:
         """What OpenAI's API has no words for."""
         trace = self.trace
         known: dict[str, Any] = {
@@ -115,7 +115,7 @@ class Shape:
             "cost_usd": trace.usd,
             "uncertain_cost_usd": trace.uncertain_cost_usd,
             "n_unpriced": n_unpriced(trace),
-            "overhead_ms": round(1000 * own_s, 3),
+            "overhead_ms": round(1000 * self.overhead_s, 3),
             "members": [_member(call) for call in trace.calls],
             "stopped": trace.stopped,
         }

@@ -52,8 +52,8 @@ class Chat(OpenAi):
 class _Writer:
     include_usage: bool
 
-    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
-        return shape.whole(done, own_s)
+    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
+        return shape.whole(done)
 
     def first(self, shape: Shape) -> bytes:
         return data_event(shape.first())
@@ -64,8 +64,8 @@ class _Writer:
     def still(self) -> bytes:
         return STILL
 
-    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
-        for chunk in shape.rest(done, own_s, include_usage=self.include_usage):
+    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
+        for chunk in shape.rest(done, include_usage=self.include_usage):
             yield data_event(chunk)
         yield DONE
 

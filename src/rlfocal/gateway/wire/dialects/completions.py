@@ -76,12 +76,12 @@ def _prompt(found: Mapping[str, Any]) -> str:
 class _Writer:
     include_usage: bool
 
-    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
         every = enumerate((done, *done.others))
         return self._head(shape) | {
             "choices": [_choice(k, one.text, one.finish) for k, one in every],
             "usage": shape.usage(),
-            "rlfocal": shape.extension(done, own_s),
+            "rlfocal": shape.extension(done),
         }
 
     def first(self, shape: Shape) -> bytes:
@@ -93,12 +93,12 @@ class _Writer:
     def still(self) -> bytes:
         return STILL
 
-    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
         for k, one in enumerate((done, *done.others)):
             if one.text and not one.streamed:
                 yield self._told(shape, _choice(k, one.text, None))
             is_end = k == len(done.others)
-            more = {"rlfocal": shape.extension(done, own_s)} if is_end else {}
+            more = {"rlfocal": shape.extension(done)} if is_end else {}
             yield self._told(shape, _choice(k, "", one.finish), more)
         if self.include_usage:
             yield data_event(self._head(shape) | {"choices": [], "usage": shape.usage()})

@@ -16,10 +16,10 @@ __all__ = ["Dialect", "Writer", "data_event", "named_event"]
 class Writer(Protocol):
     """Writes what comes of one request; it remembers how far a stream has come.
 
-    Each method is given the request's `Shape` as it is now: who was asked, and what it cost.
+    Each method is given the request's `Shape` as it is now: who was asked, what it cost and took.
     """
 
-    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
         """The reply in one piece.
 
         Raises:
@@ -39,7 +39,7 @@ class Writer(Protocol):
         """What keeps the connection open while there is nothing to say."""
         ...
 
-    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
         """What a stream ends with: what was not told yet, and the end.
 
         Raises:

@@ -61,7 +61,7 @@ class _Writer:
     def __init__(self) -> None:
         self._is_open = False
 
-    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
         content: list[dict[str, Any]] = []
         calls = _calls(done)
         # A reply without anything is an empty text: clients look for one.
@@ -72,7 +72,7 @@ class _Writer:
         return _message(shape, content) | {
             "stop_reason": _stop(done),
             "usage": _usage(shape),
-            "rlfocal": shape.extension(done, own_s),
+            "rlfocal": shape.extension(done),
         }
 
     def first(self, shape: Shape) -> bytes:
@@ -88,7 +88,7 @@ class _Writer:
     def still(self) -> bytes:
         return named_event({"type": "ping"})
 
-    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
         calls = _calls(done)  # before anything of them is told
         if (done.text and not done.streamed) or not (self._is_open or calls):
             yield self.piece(done.text, shape)
@@ -107,7 +107,7 @@ class _Writer:
                 "type": "message_delta",
                 "delta": {"stop_reason": _stop(done), "stop_sequence": None},
                 "usage": _usage(shape),
-                "rlfocal": shape.extension(done, own_s),
+                "rlfocal": shape.extension(done),
             }
         )
         yield named_event({"type": "message_stop"})

@@ -101,12 +101,10 @@ class _Writer:
 
     # Whole -------------------------------------------------------------------------------------
 
-    def whole(self, shape: Shape, done: Completion, own_s: float) -> dict[str, Any]:
-        return self._ended(shape, done, own_s, self._items(done))
+    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
+        return self._ended(shape, done, self._items(done))
 
-    def _ended(
-        self, shape: Shape, done: Completion, own_s: float, items: list[dict[str, Any]]
-    ) -> dict[str, Any]:
+    def _ended(self, shape: Shape, done: Completion, items: list[dict[str, Any]]) -> dict[str, Any]:
         reason = _UNFINISHED.get(done.finish)
         usage = shape.usage()
         more: dict[str, Any] = {
@@ -118,7 +116,7 @@ class _Writer:
                 "output_tokens_details": {"reasoning_tokens": 0},
                 "total_tokens": usage["total_tokens"],
             },
-            "rlfocal": shape.extension(done, own_s),
+            "rlfocal": shape.extension(done),
         }
         if reason:
             more["incomplete_details"] = {"reason": reason}
@@ -173,7 +171,7 @@ class _Writer:
     def still(self) -> bytes:
         return STILL
 
-    def rest(self, shape: Shape, done: Completion, own_s: float) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
         if done.text and not done.streamed:
             yield self.piece(done.text, shape)
         items = self._items(done)
@@ -184,7 +182,7 @@ class _Writer:
         for k, item in enumerate(items):
             if item["type"] in _STREAMED:
                 yield self._called(k, item)
-        ended = self._ended(shape, done, own_s, items)
+        ended = self._ended(shape, done, items)
         yield self._event(f"response.{ended['status']}", response=ended)
 
     def failed(self, shape: Shape, error: ApiError) -> bytes:
