@@ -90,7 +90,7 @@ def _checked(found: object) -> Base:
         )
     if not found.name:
         raise ConfigError(f"{kind} has no name; set the class attribute `name`")
-    if not isinstance(found, Strategy | Reference):
-        lacking = [part for part in ("fit", "decide") if not hasattr(found, part)]
+    lacking = [part for part in ("fit", "decide") if not hasattr(found, part)]
+    if lacking and not isinstance(found, Reference):
         raise ConfigError(f"strategy '{found.name}' ({kind}) lacks {' and '.join(lacking)}")
     return found

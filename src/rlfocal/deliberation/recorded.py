@@ -6,16 +6,42 @@ leak would be.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
-__all__ = ["candidates_of", "reveal", "worth_of"]
+__all__ = ["Recorded", "candidates_of", "reveal", "worth_of"]
+
+
+class Recorded(Protocol):
+    """Answers that were given and can be shown again: a `ResponseTable`, or logged requests."""
+
+    @property
+    def task(self) -> IntArray: ...  # noqa: D102
+    @property
+    def features(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def kind(self) -> NDArray[np.int8]: ...  # noqa: D102
+    @property
+    def exists(self) -> BoolArray: ...  # noqa: D102
+    @property
+    def answer(self) -> NDArray[np.int16]: ...  # noqa: D102
+    @property
+    def support(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def cost(self) -> FloatArray: ...  # noqa: D102
+    @property
+    def is_recorded(self) -> bool: ...  # noqa: D102
+    @property
+    def recorded(self) -> BoolArray: ...  # noqa: D102
 
 
 def reveal(
-    table: ResponseTable,
+    table: Recorded,
     rows: IntArray,
     asked: BoolArray,
     *,
@@ -77,7 +103,7 @@ def _slots(available: BoolArray) -> tuple[IntArray, IntArray]:
     return slot, place
 
 
-def _available(table: ResponseTable, rows: IntArray, asked: BoolArray) -> tuple[BoolArray, bool]:
+def _available(table: Recorded, rows: IntArray, asked: BoolArray) -> tuple[BoolArray, bool]:
     """bool[B, C], in the table's numbers: all options, or the answers given so far.
 
     Returns:
@@ -94,9 +120,7 @@ def _given(support: FloatArray, asked: BoolArray) -> BoolArray:
     return np.asarray((asked.astype(np.float32)[:, None] @ support)[:, 0] > 0)
 
 
-def candidates_of(
-    table: ResponseTable, rows: IntArray, asked: BoolArray, place: np.ndarray
-) -> IntArray:
+def candidates_of(table: Recorded, rows: IntArray, asked: BoolArray, place: np.ndarray) -> IntArray:
     """Translate a view's candidate numbers into the table's.
 
     Args:

@@ -19,12 +19,13 @@ from rlfocal.deliberation.base import Base
 from rlfocal.errors import RecordError
 from rlfocal.gateway.dashboard.accuracy import accuracy
 from rlfocal.gateway.dashboard.history import Judged, Known, Seen
-from rlfocal.gateway.dashboard.replaying import Logged, replayed
+from rlfocal.gateway.dashboard.intervals import estimate
 from rlfocal.gateway.store.schema import requests
 from rlfocal.gateway.store.store import Store
 from rlfocal.live import FREE_WORDS
 from rlfocal.rl.online.episodes import Episode
 from rlfocal.rl.online.exploring import may_explore
+from rlfocal.rl.online.replaying import Compared, Logged, Replayed, replayed
 
 __all__ = ["MOST_REPLAYED", "frontier"]
 
@@ -61,9 +62,18 @@ def frontier(
             _served([r for r in together if _is_at(r, strategy, dial, own)], known.judged)
             for dial in dials
         ],
-        "replay": replayed(strategy, logged, known.judged)
+        "replay": _shown(replayed(strategy, logged, known.judged))
         | {"most": MOST_REPLAYED, "possible": possible},
     }
+
+
+def _shown(found: Replayed) -> dict[str, Any]:
+    def of(one: Compared) -> dict[str, Any]:
+        figures = {k: v for k, v in one._asdict().items() if k not in ("worth", "served_worth")}
+        accuracies = {"accuracy": one.worth, "served_accuracy": one.served_worth}
+        return figures | {name: estimate(worth) for name, worth in accuracies.items()}
+
+    return found._asdict() | {"prices": [of(one) for one in found.prices]}
 
 
 def _own(strategy: Base) -> float | None:

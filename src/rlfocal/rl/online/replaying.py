@@ -9,33 +9,86 @@ a limit, a failure or older feedback had a hand in it, it does not.
 Requests on which a dearer or cheaper way can be played through are not any requests. So every
 figure stands beside the one of the same requests as they were served.
 
-Axes: B requests, N members, C candidate slots.
+Knows any strategy, and nothing of where requests are kept.
+
+Axes: B requests, N members, C candidate slots, D features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.replay import best_answer, decided
-from rlfocal.deliberation.view import View
-from rlfocal.gateway.dashboard.history import Judged, Seen
-from rlfocal.gateway.dashboard.intervals import estimate
-from rlfocal.records import BoolArray, FloatArray, IntArray
+from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
 from rlfocal.rl.online.episodes import Episode
 
-__all__ = ["Logged", "Played", "play", "replayed"]
+__all__ = ["Compared", "Judgement", "Logged", "Played", "Replayed", "Served", "play", "replayed"]
+
+
+class Call(Protocol):
+    """One member asked in one request."""
+
+    @property
+    def cost(self) -> float:
+        """In the unit that the strategy reckons in."""
+        ...
+
+    @property
+    def usd(self) -> float | None:
+        """None: nobody knows its price, or it failed."""
+        ...
+
+    @property
+    def was_left(self) -> bool:
+        """True where its reply was not waited for, because the outcome was settled without it."""
+        ...
+
+
+class Served(Protocol):
+    """One request as it was served."""
+
+    @property
+    def id(self) -> str:
+        """By which a judgement names it."""
+        ...
+
+    @property
+    def n_unpriced(self) -> int:
+        """Calls of which nobody knows the price."""
+        ...
+
+    @property
+    def asked(self) -> Mapping[str, Call]:
+        """Member → its call."""
+        ...
+
+
+class Judgement(Protocol):
+    """What a request's answers were worth."""
+
+    @property
+    def earned(self) -> float:
+        """Of the answer."""
+        ...
+
+    @property
+    def member_scores(self) -> Mapping[str, float | None]:
+        """Of each member's answer, where it is known."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Logged:
     """One request with its episode."""
 
-    seen: Seen
+    seen: Served
     episode: Episode
     members: tuple[str, ...]
     """In the checkpoint's order."""
@@ -52,7 +105,7 @@ class Logged:
         left = [name in asked and asked[name].was_left for name in self.members]
         return np.asarray(self.asked & ~np.array(left))
 
-    def worth(self, slot: int, judged: Judged) -> float | None:
+    def worth(self, slot: int, judged: Judgement) -> float | None:
         """Of a candidate; None where the judgement says nothing of it."""
         if slot == self.episode.chosen:
             return judged.earned
@@ -74,55 +127,83 @@ class Played(NamedTuple):
     """bool[B]: it asked only members whose answers are known, and had an answer."""
 
 
-class _Pile:
-    """Episodes side by side, shown as far as members were asked."""
+class Compared(NamedTuple):
+    """One price, on the requests on which its way is known, beside those as they were served."""
 
-    def __init__(self, logged: Sequence[Logged], known: BoolArray) -> None:
+    price: float
+    n: int
+    """Requests."""
+    n_calls: float | None
+    """Mean; None where there is no request."""
+    served_n_calls: float | None
+    usd: float | None
+    """Mean; None also where a price is not known."""
+    served_usd: float | None
+    worth: list[float]
+    """Of its answers, where judgements say it."""
+    served_worth: list[float]
+    """Of the answers to the same requests."""
+
+
+class Replayed(NamedTuple):
+    """A policy's prices compared."""
+
+    n: int
+    """Requests looked at."""
+    n_as_served: int
+    """Of them, those on which the policy played through does what it did."""
+    prices: list[Compared]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Episodes side by side, as `reveal` shows recorded answers: with all that was ever asked."""
+
+    task: IntArray
+    """int64[B]."""
+    features: FloatArray
+    """float32[B, D]."""
+    kind: NDArray[np.int8]
+    """int8[B]."""
+    exists: BoolArray
+    """bool[B, C]: options; of an open question those exist that were given."""
+    answer: NDArray[np.int16]
+    """int16[B, N]."""
+    support: FloatArray
+    """float32[B, N, C]."""
+    cost: FloatArray
+    """float32[B, N]."""
+    is_recorded: bool = True
+    """Who was not asked could have been; what that would have brought is not known."""
+
+    @property
+    def recorded(self) -> BoolArray:
+        """bool[B, N]."""
+        return np.ones(self.answer.shape, dtype=bool)
+
+    @classmethod
+    def of(cls, logged: Sequence[Logged]) -> _Answers:
         episodes = [one.episode for one in logged]
         n_slots = max(e.states.support.shape[2] for e in episodes)
-        self.known = known
-        self.support = np.zeros((*known.shape, n_slots), dtype=np.float32)
-        self.cost = np.zeros(known.shape, dtype=np.float32)
+        answer = np.stack([e.states.answer[-1] for e in episodes])
+        support = np.zeros((*answer.shape, n_slots), dtype=np.float32)
+        cost = np.zeros(answer.shape, dtype=np.float32)
         for b, one in enumerate(logged):
-            support = one.episode.states.support[-1]
-            self.support[b, :, : support.shape[1]] = support
+            last = one.episode.states.support[-1]
+            support[b, :, : last.shape[1]] = last
             calls = one.seen.asked
-            self.cost[b] = [calls[m].cost if m in calls else 0.0 for m in one.members]
-        self.answer = np.stack([e.states.answer[-1] for e in episodes]).astype(np.int64)
-        self.task = np.array([e.task for e in episodes], dtype=np.int64)
-        self.features: FloatArray = np.stack([e.features for e in episodes])
-        self.n_options = np.array([e.n_options for e in episodes], dtype=np.int64)
-
-    def view(self, rows: IntArray, asked: BoolArray, n_rounds: int) -> tuple[View, IntArray]:
-        """A view of some rows, and int64[B, C]: the candidate that stands in each of its slots.
-
-        An open question has only those candidates that somebody asked so far has given.
-        """
-        support = np.where(asked[..., None], self.support[rows], 0)
-        answer = np.where(asked, self.answer[rows], -1)
-        n_options, slots = self.n_options[rows], np.arange(support.shape[2])
-        exists = np.where(
-            n_options[:, None] > 0, slots < n_options[:, None], (support > 0).any(axis=1)
-        )
-        order = np.argsort(~exists, axis=1, kind="stable")
-        place = np.argsort(order, axis=1)
-        moved = np.take_along_axis(place, np.maximum(answer, 0), axis=1)
-        answer = np.where(answer >= 0, moved, -1).astype(np.int16)
-        view = View(
-            position=rows,
-            task=self.task[rows],
-            features=self.features[rows],
-            is_open=n_options == 0,
-            asked=asked.copy(),
-            answered=answer >= 0,
+            cost[b] = [calls[m].cost if m in calls else 0.0 for m in one.members]
+        n_options = np.array([e.n_options for e in episodes])
+        open_, closed = CandidateKind.ANSWERS, CandidateKind.OPTIONS
+        return cls(
+            task=np.array([e.task for e in episodes], dtype=np.int64),
+            features=np.stack([e.features for e in episodes]),
+            kind=np.where(n_options > 0, closed, open_).astype(np.int8),
+            exists=np.arange(n_slots) < n_options[:, None],
             answer=answer,
-            support=np.take_along_axis(support, order[:, None, :], axis=2),
-            available=slots < exists.sum(axis=1)[:, None],
-            spent=(self.cost[rows] * asked).sum(axis=1, dtype=np.float32),
-            budget=np.full(len(rows), np.inf, dtype=np.float32),
-            n_rounds=np.full(len(rows), n_rounds, dtype=np.int64),
+            support=support,
+            cost=cost,
         )
-        return view, order
 
 
 def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Played:
@@ -135,18 +216,17 @@ def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Play
             when the request was served.
     """
     known = np.stack([one.asked if own else one.known for one in logged])
-    pile = _Pile(logged, known)
+    answers = _Answers.of(logged)
     n_rows, n_members = known.shape
     asked = np.zeros_like(known)
     chosen, is_known = np.full(n_rows, -1), np.ones(n_rows, dtype=bool)
     rows = np.arange(n_rows)
     for n_rounds in range(n_members + 1):
-        view, order = pile.view(rows, asked[rows], n_rounds)
+        view = reveal(answers, rows, asked[rows], n_rounds=np.full(len(rows), n_rounds))
         decision = decided(strategy, view)
         stops = ~decision.ask.any(axis=1)
         place, _ = best_answer(view.available, decision.answer)
-        candidate = np.take_along_axis(order, np.maximum(place, 0)[:, None], axis=1)[:, 0]
-        chosen[rows[stops]] = np.where(place >= 0, candidate, -1)[stops]
+        chosen[rows[stops]] = candidates_of(answers, rows, asked[rows], place)[stops]
         strays: BoolArray = np.asarray((decision.ask & ~known[rows]).any(axis=1))
         is_known[rows[strays]] = False
         asked[rows] |= decision.ask & ~strays[:, None]
@@ -156,9 +236,7 @@ def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Play
     return Played(asked, chosen, is_known & (chosen >= 0))
 
 
-def replayed(
-    strategy: Base, logged: Sequence[Logged], judged: Mapping[str, Judged]
-) -> dict[str, Any]:
+def replayed(strategy: Base, logged: Sequence[Logged], judged: Mapping[str, Judgement]) -> Replayed:
     """Play the policy at each of its prices through requests that were served at its own.
 
     Args:
@@ -175,19 +253,13 @@ def replayed(
         same = [one for one, is_same in zip(logged, does.tolist(), strict=True) if is_same]
     own = () if strategy.price is None else (strategy.price,)
     prices = sorted({*strategy.dials, *own}) if same else []
-    return {
-        "n": len(logged),
-        "n_as_served": len(same),
-        "prices": [
-            {"price": price} | _compared(same, play(strategy.at(price), same), judged)
-            for price in prices
-        ],
-    }
+    compared = [_compared(price, same, play(strategy.at(price), same), judged) for price in prices]
+    return Replayed(len(logged), len(same), compared)
 
 
 def _compared(
-    logged: Sequence[Logged], played: Played, judged: Mapping[str, Judged]
-) -> dict[str, Any]:
+    price: float, logged: Sequence[Logged], played: Played, judged: Mapping[str, Judgement]
+) -> Compared:
     rows = np.flatnonzero(played.is_known).tolist()
     n_calls, usd, worth = [], [], []
     served_calls, served_usd, served_worth = [], [], []
@@ -206,15 +278,16 @@ def _compared(
         if judgement is not None and score is not None:
             worth.append(score)
             served_worth.append(judgement.earned)
-    return {
-        "n": len(rows),
-        "n_calls": _mean(n_calls),
-        "served_n_calls": _mean(served_calls),
-        "usd": _mean(usd) if is_priced else None,
-        "served_usd": _mean(served_usd) if is_priced else None,
-        "accuracy": estimate(worth),
-        "served_accuracy": estimate(served_worth),
-    }
+    return Compared(
+        price=price,
+        n=len(rows),
+        n_calls=_mean(n_calls),
+        served_n_calls=_mean(served_calls),
+        usd=_mean(usd) if is_priced else None,
+        served_usd=_mean(served_usd) if is_priced else None,
+        worth=worth,
+        served_worth=served_worth,
+    )
 
 
 def _mean(values: Sequence[float]) -> float | None:
