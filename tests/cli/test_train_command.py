@@ -261,6 +261,15 @@ def test_strategies_and_settings_are_refused_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_data_that_lack_what_a_strategy_needs_are_refused(
+    run: Any, folder: Path, tmp_path: Path
+) -> None:
+    ran = run("train", folder, "-o", tmp_path / "out", "--strategy", "mean-probability")
+    assert ran.code == 2
+    assert "experts: mean-probability cannot be trained: no option scores" in ran.err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_settings_come_from_a_file_and_options_over_it(
     run: Any, folder: Path, tmp_path: Path
 ) -> None:

@@ -19,9 +19,9 @@ from safetensors.numpy import save
 
 from rlfocal.checkpoint.files import save_checkpoint
 from rlfocal.deliberation.progress import Progress
-from rlfocal.deliberation.protocol import Resumable, RunState, Spec
+from rlfocal.deliberation.protocol import Resumable, RunState, Spec, unmet
 from rlfocal.deliberation.registry import create_strategy
-from rlfocal.errors import CheckpointError
+from rlfocal.errors import CheckpointError, NotApplicable
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import ResponseTable, calibrate
 
@@ -56,11 +56,15 @@ def train(
 
     Raises:
         ConfigError: the strategy or a setting is unknown, or the folder cannot be written.
+        NotApplicable: the data lack what the strategy needs.
         CheckpointError: the folder holds an unfinished run with other data, settings or seed.
         KeyboardInterrupt: after everything learned so far is saved, where that can go on; else
             nothing is left behind.
     """
     strategy = create_strategy(spec)
+    reason = unmet(strategy, table)
+    if reason is not None:
+        raise NotApplicable(f"{table.name}: {strategy.name} cannot be trained: {reason}")
     strategy.on_progress = on_progress
     check_writable(folder)
     path = folder / _UNFINISHED
