@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.pool.asking.seeds import SCHEME
 from rlfocal.pool.asking.templates import places
 from rlfocal.pool.mistakes import kind_hint, misplaced, price_names, remark_prices
 from rlfocal.pool.servers import Count, OpenAISettings, Positive, Served, Words, no_inline_key
@@ -36,6 +35,8 @@ __all__ = [
 
 OWN_SAMPLERS = ("top_k", "min_p")
 """What llama.cpp draws by beyond OpenAI's fields."""
+_SEEDS = "by question"
+"""How seeds are drawn, in a sampled member's identity; older replies, of one seed, have none."""
 _MOST_LOGPROBS = 1000
 """First tokens that llama.cpp tells of where a member does not say how many: option letters are
 seldom beyond them, and a reply takes 60 kB."""
@@ -65,7 +66,6 @@ EndpointSettings = OpenAISettings | LlamaCppSettings | LiteLlmSettings
 _KINDS: Mapping[str, type[EndpointSettings]] = {
     "openai": OpenAISettings, "llama-cpp": LlamaCppSettings, "litellm": LiteLlmSettings,
 }  # fmt: skip
-
 
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
@@ -190,10 +190,10 @@ def _drawing(member: MemberSettings, endpoint: EndpointSettings) -> dict[str, An
     if member.temperature == 0 and "temperature" not in (words.drop or ()):
         return {}
     if not isinstance(endpoint, LlamaCppSettings):
-        return {"seeds": SCHEME}
+        return {"seeds": _SEEDS}
     own = {"top_p": member.top_p or 1.0, "top_k": member.top_k or 0, "min_p": member.min_p or 0.0}
     sent = words.extra_body or {}
-    return {"seeds": SCHEME, **{name: sent.get(name, value) for name, value in own.items()}}
+    return {"seeds": _SEEDS, **{name: sent.get(name, value) for name, value in own.items()}}
 
 
 class PoolSettings(Settings):

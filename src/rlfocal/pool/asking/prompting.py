@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from rlfocal.pool.asking.letters import LETTERS, letter_scores, letters_told
 from rlfocal.pool.asking.passed_back import for_member
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.asking.templates import fill
 from rlfocal.pool.asking.turns import system_as_user
@@ -22,29 +23,6 @@ __all__ = ["Question", "asked_logprobs", "letter_scores", "letters_told", "reque
 
 _N_LOGPROBS = 20
 """First tokens looked at for option letters: the most that OpenAI's chat API gives."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, as every member gets it."""
-
-    prompt: str
-    choices: tuple[str, ...] = ()
-    """Options of a multiple choice question; empty for an open one."""
-    task: str = ""
-    """As the training data call it; members are not told. Another name is an unknown task."""
-    history: tuple[Message, ...] = ()
-    """Earlier turns of the same conversation; user, assistant and tool only."""
-    system: str = ""
-    """What the asker wants every member to be told first, after its own such text."""
-    whole: bool = False
-    """The history is all there is to send, the question in it; no template is filled."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that are passed on, as in `Request.extra`."""
-    most_tokens: int | None = None
-    """Of a reply; None for what the member's settings allow."""
-    images: tuple[Mapping[str, Any], ...] = ()
-    """Parts beside the prompt, in OpenAI's words."""
 
 
 def request_for(

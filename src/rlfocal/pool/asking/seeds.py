@@ -11,17 +11,14 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.written import once
 
 if TYPE_CHECKING:
-    from rlfocal.pool.asking.prompting import Question
     from rlfocal.pool.settings import MemberSettings
 
-__all__ = ["SCHEME", "seed_of"]
+__all__ = ["seed_of"]
 
-SCHEME = "by question"
-"""How seeds are drawn, as the identity of a sampled member says it; replies that were collected
-before, one seed for all questions, have none."""
 _BITS = 31
 """Every server takes them: some read a signed number of 32 bits."""
 
@@ -42,7 +39,6 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
     Returns:
         From 0 to 2^31 - 1.
 
-    >>> from rlfocal.pool.asking.prompting import Question
     >>> from rlfocal.pool.settings import MemberSettings
     >>> member = MemberSettings(name="m", endpoint="e", temperature=1)
     >>> [seed_of(member, Question(text), 0) for text in ("1 + 1?", "2 + 2?")]

@@ -1,0 +1,34 @@
+"""What is asked, before a member's template makes messages of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlfocal.pool.types import Message
+
+__all__ = ["Question"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, as every member gets it."""
+
+    prompt: str
+    choices: tuple[str, ...] = ()
+    """Options of a multiple choice question; empty for an open one."""
+    task: str = ""
+    """As the training data call it; members are not told. Another name is an unknown task."""
+    history: tuple[Message, ...] = ()
+    """Earlier turns of the same conversation; user, assistant and tool only."""
+    system: str = ""
+    """What the asker wants every member to be told first, after its own such text."""
+    whole: bool = False
+    """The history is all there is to send, the question in it; no template is filled."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that are passed on, as in `Request.extra`."""
+    most_tokens: int | None = None
+    """Of a reply; None for what the member's settings allow."""
+    images: tuple[Mapping[str, Any], ...] = ()
+    """Parts beside the prompt, in OpenAI's words."""
