@@ -33,7 +33,7 @@ def vote(table):
 
 @pytest.fixture
 def env(table, vote):
-    return PoolGymEnv(table, vote.fuse, price=0.04, unit_cost=1.0)
+    return PoolGymEnv(table, vote, price=0.04, unit_cost=1.0)
 
 
 @pytest.mark.parametrize("rounds", WAYS)
@@ -41,7 +41,7 @@ def env(table, vote):
 def test_gymnasium_finds_no_fault(table, vote, price, rounds):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        env = PoolGymEnv(table, vote.fuse, price=price, rounds=rounds)
+        env = PoolGymEnv(table, vote, price=price, rounds=rounds)
         check_env(env, skip_render_check=True)
 
 
@@ -69,7 +69,7 @@ def test_stopping_first_earns_nothing_and_dawdling_is_cut(env, table):
 @pytest.mark.parametrize("rounds", WAYS)
 def test_the_same_actions_earn_what_pool_env_pays(table, vote, rng, rounds):
     """Random actions, illegal ones among them, in both environments, over a range of prices."""
-    gym = PoolGymEnv(table, vote.fuse, price=(0.01, 0.2), rounds=rounds)
+    gym = PoolGymEnv(table, vote, price=(0.01, 0.2), rounds=rounds)
     gym.reset(seed=0)
     native = PoolEnv(table, unit_cost=float(table.cost.mean()), rounds=rounds)
     prices = set()
@@ -113,7 +113,7 @@ def test_observation_by_hand(env, table, vote):
 
 def test_pending_members_and_rounds_left_come_first(table, vote):
     row = int(np.flatnonzero(table.answer[:, 0] != table.answer[:, 1])[0])
-    env = PoolGymEnv(table, vote.fuse, price=0.04, unit_cost=1.0, rounds=Rounds(0.5, 2))
+    env = PoolGymEnv(table, vote, price=0.04, unit_cost=1.0, rounds=Rounds(0.5, 2))
     first, _ = env.reset(options={"row": row})
     assert first[: N_MEMBERS + 1].tolist() == [0, 0, 0, 1]
     seen, reward, *_ = env.step(1)
@@ -136,7 +136,7 @@ def test_the_observation_tells_nothing_of_members_not_asked(table, vote):
     unlike = [r for r in one if answer[r, 2] != answer[one[0], 2]]
     looks = []
     for row in (one[0], unlike[0]):
-        env = PoolGymEnv(table, vote.fuse, price=0.04)
+        env = PoolGymEnv(table, vote, price=0.04)
         looks.append([env.reset(options={"row": int(row)})[0], env.step(0)[0], env.step(1)[0]])
         looks[-1].append(env.step(2)[0])
     same = [np.array_equal(a, b) for a, b in zip(*looks, strict=True)]
@@ -145,7 +145,7 @@ def test_the_observation_tells_nothing_of_members_not_asked(table, vote):
 
 def test_the_seed_alone_decides_the_draws(table, vote):
     def draws(seed):
-        env = PoolGymEnv(table, vote.fuse, price=(0.01, 0.2))
+        env = PoolGymEnv(table, vote, price=(0.01, 0.2))
         return [env.reset(seed=seed)[1], *(env.reset()[1] for _ in range(5))]
 
     assert draws(3) == draws(3)
@@ -155,7 +155,7 @@ def test_the_seed_alone_decides_the_draws(table, vote):
 @pytest.mark.parametrize("price", [0.0, 1.5, (0.2, 0.1), float("nan")])
 def test_impossible_prices_are_refused(table, vote, price):
     with pytest.raises(ValueError, match="price must lie in"):
-        PoolGymEnv(table, vote.fuse, price=price)
+        PoolGymEnv(table, vote, price=price)
 
 
 def test_unknown_rows_are_refused(env):

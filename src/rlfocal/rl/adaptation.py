@@ -190,7 +190,7 @@ def _refitted(
 def _moved(accuracy: FloatArray, shift: Float64Array) -> FloatArray:
     logit = log_odds(accuracy, least=_LEAST)
     moved = accuracy + sigmoid(logit + shift) - sigmoid(logit)
-    return np.clip(moved, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(moved, 0, 1), dtype=np.float32)
 
 
 def _joint_failure(statistics: PoolStatistics, memory: Memory, current: Float64Array) -> FloatArray:

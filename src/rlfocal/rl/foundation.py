@@ -66,7 +66,7 @@ class Foundation:
         return self.observer if rounds is None else replace(self.observer, rounds=rounds)
 
     def follow(self, memory: Memory) -> Foundation:
-        """The same with a prior that is told of recent labelled queries; all else as in training."""
+        """The same with a prior that is told of recent labels; all else as in training."""
         return replace(self, hints=self.hints.follow(memory)) if self.hints else self
 
     def predicted(self, view: View, known: Known | None) -> tuple[FloatArray, Tensor | None]:
@@ -138,7 +138,8 @@ class Foundation:
     def restore(cls, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`."""
         found = without_prefix("statistics", state)
-        statistics = PoolStatistics(**found | {"unit_cost": float(found["unit_cost"][0])})
+        unit_cost = float(found.pop("unit_cost")[0])
+        statistics = PoolStatistics(unit_cost=unit_cost, **found)
         weights = without_prefix("fusion", state)
         start = (torch.from_numpy(weights[name]) for name in ("weight", "none_bias", "company"))
         fusion = Fusion(*start, n_candidates=weights["position"].shape[2])

@@ -2,18 +2,18 @@
 
 It wraps `PoolEnv`, so rewards are the same. Illegal actions have natural consequences instead of a
 mask: asking a member again costs again and reveals nothing, stopping before any call earns nothing.
-The Fusion is any fitted strategy's `fuse`. gymnasium is imported here alone.
+Fusion is what any fitted strategy answers. gymnasium is imported here alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.view import View
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.rl.config import Rounds
@@ -40,7 +40,7 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
 
     Args:
         table: recorded answers.
-        fuse: a fitted strategy's `fuse`.
+        strategy: fitted; its answers take the place of Fusion's.
         price: lambda, the price of an average call, in (0, 1]; or the least and the highest one,
             between which every episode draws its own, log-uniformly.
         unit_cost: cost that counts as one call; None for the table's mean.
@@ -53,7 +53,7 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
     def __init__(
         self,
         table: ResponseTable,
-        fuse: Callable[[View], FloatArray],
+        strategy: Strategy,
         *,
         price: float | tuple[float, float] = 0.02,
         unit_cost: float | None = None,
@@ -62,7 +62,7 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         low, high = price if isinstance(price, tuple) else (price, price)
         if not 0 < low <= high <= 1:
             raise ValueError(f"price must lie in (0, 1], lowest first, got {price}")
-        self._table, self._fuse = table, fuse
+        self._table, self._strategy = table, strategy
         self._log_price = (np.log(low), np.log(high))
         unit = table.call_cost(dtype=np.float32) if unit_cost is None else unit_cost
         self._env = PoolEnv(table, unit_cost=unit, rounds=rounds)
@@ -111,8 +111,8 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
 
     def _fused(self, view: View) -> tuple[FloatArray, int]:
         """float32[C], and the candidate that leads; zeros and -1 where nobody has answered."""
-        fused = np.where(view.available, self._fuse(view), 0)[0]
-        # Nobody has answered: there is nothing to give, whatever `fuse` would guess.
+        fused = np.where(view.available, self._strategy.decide(view).answer, 0)[0]
+        # Nobody has answered: there is nothing to give, whatever would be guessed.
         known = bool(view.answered.any() and fused.max() > 0)
         return (fused, int(fused.argmax())) if known else (np.zeros_like(fused), -1)
 

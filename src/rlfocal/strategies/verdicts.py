@@ -112,7 +112,7 @@ class Choice(NamedTuple):
             return min(self.verdicts, key=lambda v: v.price)
         positive = [v for v in self.verdicts if v.price > 0]
         gap = np.abs(np.log(np.array([v.price for v in positive]) / price))
-        near = gap.argsort(kind="stable")[:2].tolist()
+        near = [int(place) for place in gap.argsort(kind="stable")[:2]]
         nearest, other = positive[near[0]], positive[near[-1]]
         exact = gap[near[0]] < 1e-3
         if exact or nearest.chosen == other.chosen:
