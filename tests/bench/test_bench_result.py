@@ -57,7 +57,7 @@ def test_json_has_the_documented_shape(result: BenchResult) -> None:
         assert list(row) == [
             "strategy", "accuracy", "accuracy_ci", "mean_calls", "mean_cost_usd", "mean_rounds",
             "gain_over_best_single", "gain_ci", "oracle_gap_closed", "fit_s", "replay_s",
-            "n_measured", "n_compared", "withheld",
+            "n_measured", "n_compared", "withheld", "learned", "command",
         ]  # fmt: skip
         assert row["mean_cost_usd"] is None  # no prices: calls are not dollars
         low, high = row["accuracy_ci"]

@@ -4,12 +4,12 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
 
-from rlfocal.bench import STRATEGIES, EvalProtocol, run_bench
+from rlfocal.bench import EvalProtocol, run_bench
 from rlfocal.bench.scenarios import (
     SCENARIOS,
     ScenarioResult,
@@ -36,7 +36,7 @@ from rlfocal.bench.scenarios.stream import (
     walk_with_memory,
 )
 from rlfocal.cli.main import main
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import Base, OneRound
 from rlfocal.deliberation.protocol import Outcome, Strategy
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Memory, View
@@ -299,34 +299,36 @@ def test_unknown_scenarios_are_refused_with_the_nearest_name() -> None:
 # The stream ---------------------------------------------------------------------------------------
 
 
-class Follower(Base):
-    """Asks the member that was most accurate in the memory it is shown, the first without one."""
+class Follower(OneRound):
+    """Asks the member that was most accurate in the memory it follows, the first without one."""
 
     name = "follower"
+    follows_memory: ClassVar[bool] = True
+    slow_to_fit: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self.seen: list[Memory] = []
+        self.best = 0
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        best = 0
-        if view.memory is not None:
-            best = int(view.memory.accuracy().argmax())
-            if not self.seen or self.seen[-1] is not view.memory:
-                self.seen.append(view.memory)
-        return np.asarray((np.arange(4) == best) & (view.n_rounds == 0)[:, None])
+    def follow(self, memory: Memory) -> Self:
+        self.seen.append(memory)
+        return self._with(best=int(memory.accuracy().argmax()))
+
+    def first(self, view: View) -> BoolArray:
+        return np.broadcast_to(np.arange(4) == self.best, view.asked.shape)
 
     def fuse(self, view: View) -> FloatArray:
         return np.asarray(view.support.sum(axis=1))
 
 
-def fit_vote(table: ResponseTable, position: int) -> Strategy:
+def fit_vote(table: ResponseTable, position: int) -> Base:
     return WeightedVote().fit(table, rng=generator())
 
 
-def fit_single(table: ResponseTable, position: int) -> Strategy:
+def fit_single(table: ResponseTable, position: int) -> Base:
     return BestSingle().fit(table, rng=generator())
 
 
@@ -528,28 +530,28 @@ def test_what_cannot_be_played_is_listed_with_its_reason() -> None:
 class Broken(Follower):
     """Cannot be fitted."""
 
+    name = "broken"
+
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         raise RecordError("no luck")
 
 
-def test_a_policy_that_reads_the_memory_is_shown_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STRATEGIES, "rl-follower", f"{__name__}:Follower")
+def test_a_policy_that_follows_a_memory_is_given_it() -> None:
     done: list[str] = []
     result = play(
         "failed-1",
-        strategies=["rl-follower"],
+        strategies=[Follower()],
         on_progress=lambda n, of, what: done.append(f"{n} of {of} {what}"),
     )
     (row,) = result.rows
     (way,) = row.adapted
     assert (way.way, way.verdict) == ("memory", "better")
-    assert done == ["0 of 1 ", "1 of 1 rl-follower, fold 0, seed 0"]
+    assert done == ["0 of 1 ", "1 of 1 follower, fold 0, seed 0"]
 
 
-def test_a_failure_names_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STRATEGIES, "rl-broken", f"{__name__}:Broken")
-    with pytest.raises(RecordError, match="rl-broken, fold 0, seed 0: no luck"):
-        play("steady", strategies=["rl-broken"])
+def test_a_failure_names_its_job() -> None:
+    with pytest.raises(RecordError, match="broken, fold 0, seed 0: no luck"):
+        play("steady", strategies=[Broken()])
 
 
 def test_the_data_sets_own_split_is_one_stream() -> None:

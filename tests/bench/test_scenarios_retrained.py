@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
 
-from rlfocal.bench import STRATEGIES, EvalProtocol
+from rlfocal.bench import EvalProtocol
 from rlfocal.bench.scenarios import SCENARIOS, ScenarioResult, StreamSettings, run_scenarios
 from rlfocal.bench.scenarios.jobs import Trace
 from rlfocal.bench.scenarios.result import scenario_row
 from rlfocal.bench.scenarios.stream import History
 from rlfocal.cli.main import main
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import View
 from rlfocal.errors import NotApplicable
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
@@ -60,10 +60,12 @@ def play(*scenarios: str, **options: Any) -> ScenarioResult:
     return run_scenarios(random_table(), scenarios, FAST, settings=settings, **options)
 
 
-class Counting(Base):
+class Counting(OneRound):
     """Asks the member that was most accurate where it was fitted; remembers its fits."""
 
     name = "counting"
+    follows_memory: ClassVar[bool] = True
+    slow_to_fit: ClassVar[bool] = True
     fits: list[ResponseTable] = []  # noqa: RUF012
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
@@ -71,9 +73,8 @@ class Counting(Base):
         self.fits.append(table)
         return self
 
-    def next_members(self, view: View) -> BoolArray:
-        first = (view.n_rounds == 0)[:, None]
-        return np.asarray((np.arange(view.asked.shape[1]) == self.best) & first)
+    def first(self, view: View) -> BoolArray:
+        return np.broadcast_to(np.arange(view.asked.shape[1]) == self.best, view.asked.shape)
 
     def fuse(self, view: View) -> FloatArray:
         return np.asarray(view.support.sum(axis=1))
@@ -142,15 +143,14 @@ def test_shares_of_what_being_retrained_wins_are_those_worked_by_hand() -> None:
 
 
 def test_what_trains_for_long_is_retrained_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(STRATEGIES, "rl-counting", f"{__name__}:Counting")
     monkeypatch.setattr(Counting, "fits", [])
-    (row,) = play("failed-1", strategies=["rl-counting"]).rows
+    (row,) = play("failed-1", strategies=[Counting()]).rows
     assert len(Counting.fits) == 1
     assert row.retrained is None
     assert [way.way for way in row.adapted] == ["memory"]
     monkeypatch.setattr(Counting, "fits", [])
     retrain = dataclasses.replace(SMALL, retrain=True)
-    (row,) = play("failed-1", strategies=["rl-counting"], settings=retrain).rows
+    (row,) = play("failed-1", strategies=[Counting()], settings=retrain).rows
     # On what there was, in hindsight, and once when ten changed queries are labelled.
     failed = [table.failed[:, 0].mean() for table in Counting.fits]
     assert failed == pytest.approx([0.1, 1, 0.2], abs=0.1)

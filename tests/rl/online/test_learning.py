@@ -140,7 +140,8 @@ def test_too_little_to_learn_from_is_said(live, pool):
     free = log_replay(live.at(0), pool(AFTER, 400, seed=10), Exploration(0.5, seed=1))
     with pytest.raises(NotApplicable, match="had a price"):
         learn(live, free)
-    gathering = RlFocal(RlFocalConfig(max_rounds=2))
+    parts = live.foundation_, live.decider_, live.fallback_
+    gathering = RlFocal(RlFocalConfig(max_rounds=2)).assemble(*parts)
     with pytest.raises(NotApplicable, match="gathers rounds"):
         learn(gathering, episodes)
 
