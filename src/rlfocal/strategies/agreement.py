@@ -7,7 +7,7 @@ At threshold 1 the answer is always that of the full weighted vote, bought with 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from rlfocal.strategies.voting import (
     vote_probability,
 )
 
-__all__ = ["Agreement", "is_safe"]
+__all__ = ["Agreement", "Standing"]
 
 Float64Array = NDArray[np.float64]
 
@@ -34,15 +34,23 @@ _EXACT = 1e-9
 """A lead must exceed what is left by this much, so that rounding never decides."""
 
 
-def is_safe(lead: Float64Array, remaining: Float64Array, threshold: Any) -> BoolArray:
-    """Whether the leading candidate need not fear the members left, see `Agreement`.
+class Standing(NamedTuple):
+    """Weighted votes of those asked, and how safe they make the leading candidate."""
 
-    Args:
-        lead: float64[B].
-        remaining: float64[B].
-        threshold: one in [0, 1], or an array that broadcasts against the others.
-    """
-    return np.asarray(lead > threshold * remaining + _EXACT)
+    votes: Float64Array
+    """float64[B, C]."""
+    lead: Float64Array
+    """float64[B]: how far the leading candidate is ahead."""
+    remaining: Float64Array
+    """float64[B]: the most by which the lead can shrink."""
+
+    def is_safe(self, threshold: float | Float64Array) -> BoolArray:
+        """bool[B]: whether the leading candidate need not fear the members left.
+
+        Args:
+            threshold: one in [0, 1], or float64[H, 1] for bool[H, B].
+        """
+        return np.asarray(self.lead > threshold * self.remaining + _EXACT)
 
 
 class Agreement(Base):
@@ -118,34 +126,27 @@ class Agreement(Base):
 
         The answer is by the softmax of the weighted votes of those asked.
         """
-        votes = self.votes(view)
-        settled = is_safe(*self.margin(view, votes), self.threshold)
+        standing = self.standing(view)
         in_order = view.asked[:, self.order_]
         place = np.cumsum(~in_order, axis=1, dtype=np.int32)
         ask = np.zeros_like(view.asked)
         ask[:, self.order_] = ~in_order & (place <= self.members_per_round)
-        return Decision(ask & ~settled[:, None], vote_probability(votes, view))
+        return Decision(
+            ask & ~standing.is_safe(self.threshold)[:, None], vote_probability(standing.votes, view)
+        )
 
-    def margin(self, view: View, votes: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """How far the leading candidate is ahead, and the most by which that can shrink.
-
-        Args:
-            view: what is known.
-            votes: float64[B, C], as of `votes`.
-
-        Returns:
-            float64[B] each, `lead` and `remaining`.
-        """
-        adds_up = self.adds_up_[view.task]
-        left = np.where(view.asked, 0.0, np.abs(self.weight_[view.task]))
-        remaining = np.where(adds_up, left.sum(axis=1), left.max(axis=1))
-        votes = np.where(view.available, votes, -np.inf)
+    def standing(self, view: View) -> Standing:
+        """Count the votes of those asked."""
+        adds_up, weight = self.adds_up_[view.task], self.weight_[view.task]
+        votes = tally(view.answer, weight, view.available.shape[1])
+        left = np.abs(weight, out=weight)
+        left[view.asked] = 0.0
+        remaining = left.sum(axis=1)
+        if not adds_up.all():
+            remaining = np.where(adds_up, remaining, left.max(axis=1))
+        given = np.where(view.available, votes, -np.inf)
         # One slot more, at 0: the candidate that nobody has given yet.
-        ranked = np.sort(np.column_stack([votes, np.zeros(len(view))]), axis=1)
-        first = votes.max(axis=1)
+        ranked = np.sort(np.column_stack([given, np.zeros(len(view))]), axis=1)
+        first = given.max(axis=1)
         second = np.where(first > 0, np.where(adds_up, ranked[:, -2], 0.0), np.inf)
-        return first - second, remaining
-
-    def votes(self, view: View) -> Float64Array:
-        """float64[B, C]: weighted votes of those asked."""
-        return tally(view.answer, self.weight_[view.task], view.available.shape[1])
+        return Standing(votes, first - second, remaining)

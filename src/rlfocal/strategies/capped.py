@@ -20,7 +20,7 @@ from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, IntArray, ResponseTable
-from rlfocal.strategies.agreement import Agreement, is_safe
+from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.sizes import pool_sizes
 from rlfocal.strategies.voting import vote_probability
 
@@ -173,10 +173,10 @@ def _walk(
         asked[0, member] = True
         reached = np.repeat(asked, len(active), axis=0)
         view = reveal(table, rows[active], reached, n_rounds=np.full(len(active), step))
-        votes = agreement.votes(view)
-        place, _ = best_answer(view.available, vote_probability(votes, view))
+        standing = agreement.standing(view)
+        place, _ = best_answer(view.available, vote_probability(standing.votes, view))
         score[step - 1, active] = worth_of(table, rows[active], reached, place)
-        safe = is_safe(*agreement.margin(view, votes), thresholds[:, None])
+        safe = standing.is_safe(thresholds[:, None])
         calls[:, active] = np.where(safe, np.minimum(calls[:, active], step), calls[:, active])
         active = active[(calls[:, active] > step).any(axis=0)]
         if not len(active):
