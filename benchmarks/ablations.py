@@ -20,12 +20,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
-from rlfocal.bench import jobs
 from rlfocal.bench.budgets import BUDGETS
+from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import partition
 from rlfocal.bench.jobs import BenchInput, Job, JobResult, run_job
 from rlfocal.bench.protocol import EvalProtocol
@@ -77,8 +77,8 @@ def run_case(shared: BenchInput, case: Case) -> JobResult:
     if case.settings is None:
         return run_job(shared, Job(case.name, case.fold, case.seed))
     config = RlFocalConfig.of(case.settings, source=case.name)
-    with mock.patch.object(jobs, "create", return_value=RlFocal(config)):
-        result = run_job(shared, Job(DEFAULT, case.fold, case.seed))
+    variant = replace(shared, entrants=Entrants.of([RlFocal(config)]))
+    result = run_job(variant, Job(DEFAULT, case.fold, case.seed))
     return result._replace(job=Job(case.name, case.fold, case.seed))
 
 
@@ -123,7 +123,7 @@ def measure(
         found[name] = {
             "settings": settings[name],
             "fit_s": sum(result.fit_s for result in own) / len(own),
-            "acting": sorted({str(result.acting) for result in own}),
+            "acting": sorted({result.acting.name for result in own if result.acting}),
             "at": [
                 {
                     "n_calls": b, "accuracy": there.accuracy.value,

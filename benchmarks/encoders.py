@@ -37,10 +37,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.bench import BenchResult, EvalProtocol, resolve, run_bench
+from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.bench.folds import partition
 from rlfocal.bench.rows import scores
 from rlfocal.bench.statistics import Estimate, bootstrap_means, judge, mixed_at
+from rlfocal.deliberation.registry import resolve
 from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor
 from rlfocal.features import Encoder, HashingEncoder
 from rlfocal.features.sentence import SentenceEncoder

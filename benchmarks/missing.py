@@ -13,31 +13,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from rlfocal.bench import BenchResult, EvalProtocol, resolve, run_bench
-from rlfocal.bench.statistics import bootstrap_means, wilson
-from rlfocal.checkpoint import load_checkpoint
+import rlfocal
+from rlfocal.bench import BenchResult, EvalProtocol, run_bench
+from rlfocal.bench.statistics import bootstrap_means
 from rlfocal.deliberation.replay import replay
 from rlfocal.errors import RecordError
 from rlfocal.features import HashingEncoder
+from rlfocal.numbers import wilson
 from rlfocal.records import Dataset, ResponseTable, build_table
 from rlfocal.records.built_in import BUILT_IN
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.missing import complete_part, missing_of
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.session import train_rl_focal
 
 STRATEGIES = (
     "plurality", "weighted-vote", "agreement", "agreement-capped", "routed-vote", "static-subset",
     "stacking", "best-single-per-task",
 )  # fmt: skip
-QUICK = RlFocalConfig(n_iterations=20, fusion_epochs=10)
+QUICK = {"n_iterations": 20, "fusion_epochs": 10}
 """Settings of a policy that trains in seconds."""
 
 Keep = Callable[[np.random.Generator, int, int], np.ndarray]
@@ -132,7 +130,7 @@ def table_of(dataset: Dataset, members: tuple[str, ...]) -> ResponseTable:
 
 def bench(table: ResponseTable, strategies: tuple[str, ...], folds: int) -> BenchResult:
     """Fewer resamples than usual."""
-    return run_bench(table, resolve(strategies), EvalProtocol(n_folds=folds, n_resamples=1000))
+    return run_bench(table, strategies, EvalProtocol(n_folds=folds, n_resamples=1000))
 
 
 def say(text: str = "") -> None:
@@ -214,11 +212,7 @@ def half_labels(
     for label, source in (("all labels", dataset), ("half of them", half)):
         table = table_of(source, members)
         train = table.take(np.array([q not in late for q in table.query_ids.tolist()]))
-        with tempfile.TemporaryDirectory() as folder:
-            train_rl_focal(
-                Path(folder), train, QUICK, seed=seed, encoder_spec=HashingEncoder().spec
-            )
-            loaded = load_checkpoint(Path(folder))
+        loaded = rlfocal.train(train, "rl-focal", settings=QUICK, seed=seed)
         shown = loaded.calibration.apply(tested.with_tasks(tuple(loaded.description.tasks)))
         outcome = replay(loaded.strategy, shown)
         columns = np.stack([outcome.score, outcome.confidence], axis=1).astype(np.float64)
