@@ -53,7 +53,7 @@ def files(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tupl
     folder = tmp_path_factory.mktemp("real")
     pool = PoolModel(accuracy=[[0.7, 0.6]])
     write_dataset(simulate(pool, 100, rng=np.random.default_rng(0)), folder / "data")
-    trained = ["train", str(folder / "data"), "--preset", "rl-focal-prior"]
+    trained = ["train", str(folder / "data"), "--strategy", "rl-focal-prior"]
     with pytest.raises(SystemExit) as left:
         main([*trained, "-o", str(folder / "checkpoint")])
     assert not left.value.code
