@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/decision.py [--json] [--seed S] [--calls C] [--quick]
 
 For pools of 8, 32 and 128 members, each call shows a strategy a query of which two members have
-answered, and asks it for `next_members` and `fuse`: one query at a time (wall time per call, each
+answered, and lets it `decide`: one query at a time (wall time per call, each
 on another query), and 1,024 together (queries per second of processor time, median). `rl-focal` is
 the learned policy itself, never a rival in its place; its nets have the default sizes but little
 training, which changes no time. Building the view and encoding the query's text are not timed: they
@@ -22,13 +22,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one thread for bo
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
 import statistics
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
+from load.figures import finish
 from training import machine, synthetic_pool, versions
 
 from rlfocal.deliberation.protocol import Strategy
@@ -36,9 +36,10 @@ from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import View
 from rlfocal.records import ResponseTable
 from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.fallback import LEARNED, Fallback, Verdict
+from rlfocal.rl.fallback import LEARNED
 from rlfocal.rl.strategy import RlFocal
 from rlfocal.rl.trainer import Trainer
+from rlfocal.strategies.verdicts import Choice, Verdict
 from rlfocal.strategies.voting import Plurality
 
 N_QUERIES, N_TASKS = 1_024, 4
@@ -60,8 +61,6 @@ class Row:
     p95_ms: float
     p95_processor_ms: float
     """The same in processor time: without the waits for a core of a busy machine."""
-    next_members_ms: float
-    """Median of the first half of the call: whom to ask next."""
     queries_per_s: float
     """In batches of all queries."""
 
@@ -99,8 +98,8 @@ def learned(table: ResponseTable, seed: int) -> RlFocal:
         Verdict(price, LEARNED, LEARNED, 0.0, LEARNED, 0.0, 0.0)
         for price in (CONFIG.default_price, CONFIG.price_max, 0.0)
     ]
-    fallback = Fallback(tuple(alone), {})
-    return RlFocal(CONFIG).assemble(trainer.foundation, trainer.averaged_decider(), fallback)
+    choice = Choice(tuple(alone), {})
+    return RlFocal(CONFIG).assemble(trainer.foundation, trainer.averaged_decider(), choice)
 
 
 def view_of(table: ResponseTable, rows: np.ndarray) -> View:
@@ -113,30 +112,26 @@ def view_of(table: ResponseTable, rows: np.ndarray) -> View:
 def measure_row(strategy: Strategy, table: ResponseTable, calls: int, n_batches: int) -> Row:
     """Time a fitted strategy; the first tenth of the calls warms up."""
     views = [view_of(table, np.array([q])) for q in range(min(calls, table.n_queries))]
-    halves, processor_s = [], []
+    waited_s, processor_s = [], []
     for call in range(-(calls // 10), calls):
         view = views[call % len(views)]
         before, start = time.process_time(), time.perf_counter()
-        strategy.next_members(view)
-        half = time.perf_counter()
-        strategy.fuse(view)
-        halves.append((half - start, time.perf_counter() - half))
+        strategy.decide(view)
+        waited_s.append(time.perf_counter() - start)
         processor_s.append(time.process_time() - before)
-    both = np.array(halves[calls // 10 :]) * 1e3
+    waited_ms = np.array(waited_s[calls // 10 :]) * 1e3
     everything = view_of(table, np.arange(table.n_queries))
     rates = []
     for _ in range(n_batches):
         start = time.process_time()
-        strategy.next_members(everything)
-        strategy.fuse(everything)
+        strategy.decide(everything)
         rates.append(len(everything) / (time.process_time() - start))
     return Row(
         n_members=table.n_members,
         strategy=strategy.name,
-        median_ms=float(np.median(both.sum(axis=1))),
-        p95_ms=float(np.quantile(both.sum(axis=1), 0.95)),
+        median_ms=float(np.median(waited_ms)),
+        p95_ms=float(np.quantile(waited_ms, 0.95)),
         p95_processor_ms=float(np.quantile(processor_s[calls // 10 :], 0.95) * 1e3),
-        next_members_ms=float(np.median(both[:, 0])),
         queries_per_s=statistics.median(rates),
     )
 
@@ -166,15 +161,14 @@ def table_of(found: Measured) -> str:
     return "\n".join(
         [
             f"{found.machine}, load {found.load:.1f}; {found.versions}; seed {found.seed}",
-            f"one query, {N_ANSWERED} members have answered: {found.calls} calls of next_members "
-            f"and fuse; batches of {found.n_queries:,}: median of {found.n_batches}",
+            f"one query, {N_ANSWERED} members have answered: {found.calls} decisions; "
+            f"batches of {found.n_queries:,}: median of {found.n_batches}",
             "",
             f"{'N':>5}  {'strategy':<12}{'median ms':>11}{'p95 ms':>9}{'p95 processor':>15}"
-            f"{'next_members ms':>17}{'queries/s in batch':>20}",
+            f"{'queries/s in batch':>20}",
             *(
                 f"{row.n_members:>5}  {row.strategy:<12}{row.median_ms:>11.3f}{row.p95_ms:>9.3f}"
-                f"{row.p95_processor_ms:>15.3f}{row.next_members_ms:>17.3f}"
-                f"{row.queries_per_s:>20,.0f}"
+                f"{row.p95_processor_ms:>15.3f}{row.queries_per_s:>20,.0f}"
                 for row in found.rows
             ),
         ]
@@ -193,11 +187,8 @@ def main() -> int:
         found = measure(args.seed, QUICK_CALLS, QUICK_QUERIES, QUICK_BATCHES)
     else:
         found = measure(args.seed, args.calls, N_QUERIES, N_BATCHES)
-    print(json.dumps(asdict(found), indent=2) if args.json else table_of(found))
     missed = [] if args.quick else found.missed()
-    if missed:
-        print("missed: " + "; ".join(missed), file=sys.stderr)
-    return 1 if missed else 0
+    return finish(found, table_of(found), as_json=args.json, missed=missed)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def measure(
         outcomes = [replay(fitted.at(dial), test) for dial in fitted.dials]
         played = [np.stack([o.score, o.n_calls, o.n_rounds]) for o in outcomes]
         every.append(np.stack(played, axis=1))
-        acting.append([fitted.at(dial).verdict.chosen for dial in fitted.dials])
+        acting.append([fitted.at(dial).acting.name for dial in fitted.dials])
     figures = np.mean(every, axis=0)
     order = np.argsort(figures[1].mean(axis=1), kind="stable")
     return Frontier(np.array(fitted.dials)[order], figures[:, order], [acting[0][i] for i in order])

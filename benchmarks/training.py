@@ -30,7 +30,6 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import functools
 import importlib
-import json
 import pkgutil
 import platform
 import sys
@@ -38,13 +37,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
+from load.figures import finish, processor
 
 from rlfocal.features import HashingEncoder
 from rlfocal.records import PoolModel, ResponseTable, build_table, calibrate, simulate
@@ -254,9 +254,7 @@ def stable_baselines(table: ResponseTable, seed: int) -> tuple[list[Rival], str]
     rivals = []
     for updates, settings in (("default", {}), ("as ours", ours)):
         for n_envs in N_ENVS:
-            envs = vectors.DummyVecEnv(
-                [lambda: PoolGymEnv(table, vote.fuse, price=prices)] * n_envs
-            )
+            envs = vectors.DummyVecEnv([lambda: PoolGymEnv(table, vote, price=prices)] * n_envs)
             ppo = sb3.PPO(
                 "MlpPolicy", envs, n_steps=SB3_ROLLOUT // n_envs, seed=seed, device="cpu",
                 **settings,
@@ -269,19 +267,9 @@ def stable_baselines(table: ResponseTable, seed: int) -> tuple[list[Rival], str]
     return rivals, str(sb3.__version__)
 
 
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
 def machine() -> str:
     """What the figures were measured on."""
-    return f"{cpu_name()}, {os.cpu_count()} cores, {os.environ['OMP_NUM_THREADS']} thread(s)"
+    return f"{processor()}, {os.cpu_count()} cores, {os.environ['OMP_NUM_THREADS']} thread(s)"
 
 
 def versions() -> str:
@@ -361,11 +349,8 @@ def main() -> int:
         table, pool = recorded_pool(args.data, args.pool), f"{args.data.name} {args.pool or 'all'}"
     config = QUICK if args.quick else RlFocalConfig()
     found = measure(table, pool, args.seed, config, with_sb3=args.sb3)
-    print(json.dumps(asdict(found), indent=2) if args.json else table_of(found))
     missed = [] if args.quick else found.missed()
-    if missed:
-        print("missed: " + "; ".join(missed), file=sys.stderr)
-    return 1 if missed else 0
+    return finish(found, table_of(found), as_json=args.json, missed=missed)
 
 
 if __name__ == "__main__":

@@ -86,14 +86,14 @@ class Recorder:
     """A strategy that also notes in which order it asked."""
 
     def __init__(self, strategy, table):
-        self.name, self.fuse, self._strategy = strategy.name, strategy.fuse, strategy
+        self.name, self._strategy = strategy.name, strategy
         self._round = np.full((table.n_queries, table.n_members), np.inf)
 
-    def next_members(self, view):
-        wanted = self._strategy.next_members(view)
-        rows, members = np.nonzero(wanted & ~view.asked)
+    def decide(self, view):
+        found = self._strategy.decide(view)
+        rows, members = np.nonzero(found.ask & ~view.asked)
         self._round[view.position[rows], members] = view.n_rounds[rows]
-        return wanted
+        return found
 
     @property
     def order(self):
