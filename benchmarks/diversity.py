@@ -25,17 +25,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one thread for bo
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
 import platform
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
+from load.figures import finish, processor
 from numpy.typing import NDArray
 
 from rlfocal.diversity import FailureCounts, masks_from_codes
@@ -94,16 +93,6 @@ def median_s(work: Callable[[], FloatArray], repeats: int) -> tuple[float, Float
     return statistics.median(times), result
 
 
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """One run; times are median processor seconds, on the fast side with the counting."""
@@ -160,7 +149,7 @@ def measure(seed: int, repeats: int, n_queries: int, naive_repeats: int) -> Meas
         max(naive_repeats, repeats // 4),
     )
     return Measured(
-        machine=f"{cpu_name()}, {os.environ['OMP_NUM_THREADS']} thread(s)",
+        machine=f"{processor()}, {os.environ['OMP_NUM_THREADS']} thread(s)",
         python=platform.python_version(),
         numpy=np.__version__,
         seed=seed,
@@ -222,10 +211,7 @@ def main() -> int:
     else:
         found = measure(args.seed, args.repeats, N_QUERIES, NAIVE_REPEATS)
         missed = found.missed()
-    print(json.dumps(asdict(found), indent=2) if args.json else table(found))
-    if missed:
-        print("missed: " + "; ".join(missed), file=sys.stderr)
-    return 1 if missed else 0
+    return finish(found, table(found), as_json=args.json, missed=missed)
 
 
 if __name__ == "__main__":

@@ -20,19 +20,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: one thread for bo
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
-import json
 import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from load.figures import finish, processor
 
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.rl.environment import PoolEnv
@@ -93,16 +92,6 @@ def rate(play: Callable[[], int], repeats: int) -> float:
     return statistics.median(rates)
 
 
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
 @dataclass(frozen=True)
 class Row:
     """Median decisions per second with so many episodes side by side."""
@@ -134,7 +123,7 @@ def measure(seed: int, repeats: int) -> Measured:
     for n_episodes in N_EPISODES:
         rng = np.random.default_rng([seed, n_episodes])
         envs = SyncVectorEnv(
-            [lambda: PoolGymEnv(table, vote.fuse, price=PRICE)] * n_episodes,
+            [lambda: PoolGymEnv(table, vote, price=PRICE)] * n_episodes,
             autoreset_mode=AutoresetMode.SAME_STEP,
         )
         native = rate(partial(play_native, table, vote, n_episodes, rng), repeats)
@@ -142,7 +131,7 @@ def measure(seed: int, repeats: int) -> Measured:
         envs.close()
         rows.append(Row(n_episodes, native, wrapped))
     return Measured(
-        machine=f"{cpu_name()}, {os.environ['OMP_NUM_THREADS']} thread(s)",
+        machine=f"{processor()}, {os.environ['OMP_NUM_THREADS']} thread(s)",
         python=platform.python_version(),
         numpy=np.__version__,
         gymnasium=gymnasium.__version__,
@@ -181,8 +170,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
     found = measure(args.seed, args.repeats)
-    print(json.dumps(asdict(found), indent=2) if args.json else table_of(found))
-    return 0
+    return finish(found, table_of(found), as_json=args.json)
 
 
 if __name__ == "__main__":

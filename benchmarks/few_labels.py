@@ -31,8 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from rlfocal.deliberation.protocol import Dialled, Strategy
-from rlfocal.deliberation.registry import STRATEGIES, create
+from rlfocal.deliberation.base import Base, OneRound
+from rlfocal.deliberation.protocol import Spec
+from rlfocal.deliberation.registry import create_strategy, names
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable, build_table, calibrate
@@ -85,13 +86,10 @@ def shuffled(table: ResponseTable, rng: np.random.Generator) -> ResponseTable:
     return replace(table, **changes, cost=cost, cost_unit="call")
 
 
-def frontier(strategy: Strategy, test: ResponseTable) -> dict[str, float]:
+def frontier(strategy: Base, test: ResponseTable) -> dict[str, float]:
     """Accuracy at each number of calls; NaN beyond what the strategy ever asks."""
     points: list[tuple[float, float]] = []
-    settings: list[Strategy] = [strategy]
-    if isinstance(strategy, Dialled):
-        settings = [strategy.at(dial) for dial in strategy.dials]
-    for setting in settings:
+    for setting in [strategy.at(dial) for dial in strategy.dials] or [strategy]:
         outcome = replay(setting, test)
         points.append((float(outcome.n_calls.mean()), float(outcome.score.mean())))
     calls, score = np.array(sorted(points)).T
@@ -104,28 +102,28 @@ def frontier(strategy: Strategy, test: ResponseTable) -> dict[str, float]:
     return out
 
 
-class AskAll:
+class AskAll(OneRound):
     """A strategy's fusion with every member asked."""
 
     name = "all"
 
-    def __init__(self, strategy: Strategy) -> None:
+    def __init__(self, strategy: Base) -> None:
         self._strategy = strategy
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> AskAll:
         """Nothing to fit."""
         return self
 
-    def next_members(self, view: View) -> BoolArray:
+    def first(self, view: View) -> BoolArray:
         """Everybody, once."""
-        return np.asarray(~view.asked & (view.n_rounds == 0)[:, None])
+        return np.asarray(~view.asked)
 
     def fuse(self, view: View) -> FloatArray:
         """As the strategy does."""
-        return self._strategy.fuse(view)
+        return self._strategy.decide(view).answer
 
 
-class BareVote:
+class BareVote(OneRound):
     """Plurality as it is without labels: ties go to the first candidate."""
 
     name = "plurality"
@@ -134,9 +132,9 @@ class BareVote:
         """Nothing to fit."""
         return self
 
-    def next_members(self, view: View) -> BoolArray:
+    def first(self, view: View) -> BoolArray:
         """Everybody, once."""
-        return np.asarray(~view.asked & (view.n_rounds == 0)[:, None])
+        return np.asarray(~view.asked)
 
     def fuse(self, view: View) -> FloatArray:
         """Shares of votes."""
@@ -144,23 +142,23 @@ class BareVote:
         return np.asarray(votes / np.maximum(votes.sum(axis=1, keepdims=True), 1), np.float32)
 
 
-def everyone(strategy: Strategy, test: ResponseTable) -> float:
+def everyone(strategy: Base, test: ResponseTable) -> float:
     """Accuracy with all members asked."""
     return float(replay(AskAll(strategy), test).score.mean())
 
 
-def rivals(main: str, weights: Path | None) -> dict[str, Callable[[], Strategy]]:
+def rivals(main: str, weights: Path | None) -> dict[str, Callable[[], Base]]:
     """The strategy in question, and what it has to beat."""
 
-    def made(name: str) -> Callable[[], Strategy]:
-        return lambda: create(name)  # type: ignore[return-value]
+    def made(name: str) -> Callable[[], Base]:
+        return lambda: create_strategy(Spec(name, {}))
 
-    names = ["agreement", "agreement-capped", "weighted-vote", "plurality"]
+    others = ["agreement", "agreement-capped", "weighted-vote", "plurality"]
     if weights is not None:
         # Wherever a prior is taken that nobody named, `rl-focal`'s hints among them.
         setattr(prior_strategy, "shipped_prior", cache(partial(load_prior, weights)))  # noqa: B010
     found = {main: made(main)}
-    return found | {name: made(name) for name in names if name in STRATEGIES}
+    return found | {name: made(name) for name in others if name in names()}
 
 
 def measure(table: ResponseTable, n_labels: int, args: argparse.Namespace) -> dict[str, np.ndarray]:

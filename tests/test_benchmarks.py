@@ -81,7 +81,7 @@ TABLE: Mapping[str, Quick] = {
     "decision.py": Quick(
         "--quick",
         tuple(
-            rf"^ +{n}  {name}( +{NUMBER}){{5}}$"
+            rf"^ +{n}  {name}( +{NUMBER}){{4}}$"
             for n in (8, 32, 128)
             for name in ("rl-focal", "plurality")
         ),

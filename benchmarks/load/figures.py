@@ -6,10 +6,12 @@ consecutive requests are drawn again, not single ones.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,7 +124,23 @@ def setting(packages: Sequence[str], **known: Any) -> dict[str, Any]:
 
 def processor() -> str:
     """Its name, as Linux tells it."""
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+    about = Path("/proc/cpuinfo")
+    for line in about.read_text(encoding="utf-8").splitlines() if about.exists() else ():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
-    return platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def finish(found: Any, shown: str, *, as_json: bool, missed: Sequence[str] = ()) -> int:
+    """Print what was measured and the promises that do not hold; returns the exit status.
+
+    Args:
+        found: a dataclass.
+        shown: the same for people.
+        as_json: print the dataclass instead.
+        missed: promises.
+    """
+    print(json.dumps(asdict(found), indent=2) if as_json else shown)
+    if missed:
+        print("missed: " + "; ".join(missed), file=sys.stderr)
+    return 1 if missed else 0
