@@ -23,9 +23,9 @@ from rlfocal.gateway.door.bodies import Bodies
 from rlfocal.gateway.door.connections import Connections, Standing
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store import Key, Limits
-from rlfocal.live import Ensemble
 from rlfocal.live.aside import LONG, aside
 from rlfocal.live.likeness import alike
+from rlfocal.live.reading import Reader
 from rlfocal.pool.building import LiveMember
 
 Ask = Callable[..., Any]
@@ -90,7 +90,7 @@ def test_bodies_of_a_weak_key_that_do_not_come_leave_every_place_to_others(
         with ExitStack() as stack:
             for _ in range(30):
                 stack.enter_context(begun(served, weak))
-            assert until(lambda: served.gateway.bodies.n_open)
+            assert until(lambda: served.gateway.door.bodies.n_open)
             assert served.gateway.n_in_flight == 0
             assert [ask(served).status_code for _ in range(3)] == [200] * 3
 
@@ -353,14 +353,14 @@ def test_a_reply_is_graded_once_however_many_others_come_after_it(
     serve: Serve, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graded: list[str] = []
-    honest = Ensemble.graded
+    honest = Reader.graded
 
-    def counted(self: Ensemble, member: LiveMember, *more: Any) -> Any:
+    def counted(self: Reader, member: LiveMember, *more: Any) -> Any:
         graded.append(member.name)
         return honest(self, member, *more)
 
     with serve() as (served, _):
-        monkeypatch.setattr(Ensemble, "graded", counted)
+        monkeypatch.setattr(Reader, "graded", counted)
         assert ask(served, model="rlfocal:0").status_code == 200
     assert len(graded) > 1
     assert len(graded) == len(set(graded))

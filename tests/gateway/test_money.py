@@ -34,6 +34,7 @@ from rlfocal.live import Ensemble, LiveQuery
 from rlfocal.live import Limits as LiveLimits
 from rlfocal.live.answering import Answering
 from rlfocal.live.ensemble import members_for
+from rlfocal.live.reading import Reader
 from rlfocal.pool import Metered, Price, Request, Response
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import read_pool
@@ -407,7 +408,7 @@ def test_what_breaks_after_the_replies_have_come_loses_no_dollar(
     def broken(*_: object) -> None:
         raise RuntimeError("a fault in grading")
 
-    monkeypatch.setattr(Ensemble, "graded", broken)
+    monkeypatch.setattr(Reader, "graded", broken)
     bill: list[float] = []
     begun = ensemble_of(bill, 0).begin(LiveQuery("3 + 4 ="))
     with pytest.raises(RuntimeError, match="grading"):

@@ -147,11 +147,11 @@ def test_slow_bodies_of_one_key_are_in_no_other_keys_way(small: Small, send: Sen
     late = [read_answer(sock) for sock in socks[5:]]
     assert [(reply.status, reply.code) for reply in late] == [(429, "too_many_bodies")] * 3
     assert {int(reply.headers["retry-after"]) for reply in late} == {1}
-    assert (served.gateway.bodies.n_open, served.gateway.n_in_flight) == (1, n_before)
+    assert (served.gateway.door.bodies.n_open, served.gateway.n_in_flight) == (1, n_before)
     assert send(BODY, Content_Length=str(len(BODY))).status == 200
     for sock in socks:
         sock.close()
-    assert until(lambda: served.gateway.bodies.n_open == 0)
+    assert until(lambda: served.gateway.door.bodies.n_open == 0)
 
 
 def test_slow_bodies_are_waited_for_only_so_long(hurried: Small) -> None:

@@ -26,7 +26,7 @@ class Door:
     """
 
     def __init__(self, access: Access, settings: GatewaySettings) -> None:
-        self._access, self._settings, self._bodies = access, settings, Bodies(settings)
+        self._access, self._settings, self.bodies = access, settings, Bodies(settings)
 
     async def key_of(self, request: Request, *, admin: bool = False) -> Key:
         """Whose request it is.
@@ -58,7 +58,7 @@ class Door:
         Raises:
             ApiError: 429 too many of them, and as `read_body`.
         """
-        async with self._bodies.place(key):
+        async with self.bodies.place(key):
             try:
                 return await read_body(request, self._settings)
             except ApiError as exc:
