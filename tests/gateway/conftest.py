@@ -73,7 +73,7 @@ Serve = Callable[..., AbstractContextManager[tuple[Served, StubServer]]]
 
 @pytest.fixture
 def serve(trained_folder: Path, tmp_path: Path) -> Serve:
-    """serve(folder=..., says=..., faults=..., edit=..., stub={}, **settings) → (Served, StubServer).
+    """serve(folder=..., says=..., faults=..., edit=..., stub={}, **settings) → both servers.
 
     `edit` changes the text of the pool file, whose members are priced at 1 and 2 dollars per
     million tokens.
