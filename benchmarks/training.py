@@ -221,7 +221,8 @@ def train(table: ResponseTable, seed: int, config: RlFocalConfig) -> Training:
         for path, name in STEPS.items():
             step = clock.timing(pkgutil.resolve_name(path), name, note)
             stack.enter_context(mock.patch(path, step))
-        strategy = RlFocal(config, on_progress=lambda progress: phases.append(progress.phase))
+        strategy = RlFocal(config)
+        strategy.on_progress = lambda progress: phases.append(progress.phase)
         strategy.fit(table, rng=np.random.default_rng(seed))
         clock.book()
     return Training(
