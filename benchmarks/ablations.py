@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rlfocal.agents.config import RlFocalConfig
 from rlfocal.bench.budgets import BUDGETS
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import partition
@@ -33,10 +34,9 @@ from rlfocal.bench.rows import per_query_rows
 from rlfocal.bench.statistics import accuracy_at, judge
 from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor
 from rlfocal.features import HashingEncoder
+from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.records.folders import read_dataset
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.strategy import RlFocal
 
 DEFAULT, THRESHOLD = "rl-focal", "posterior-threshold"
 VARIANTS: dict[str, dict[str, Any]] = {

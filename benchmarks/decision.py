@@ -29,18 +29,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from load.figures import finish
-from training import machine, synthetic_pool, versions
 
+from rlfocal.agents.config import RlFocalConfig
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import View
+from rlfocal.focal.rl_focal import RlFocal
+from rlfocal.focal.stand_ins import LEARNED
 from rlfocal.records import ResponseTable
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.fallback import LEARNED
-from rlfocal.rl.strategy import RlFocal
-from rlfocal.rl.trainer import Trainer
 from rlfocal.strategies.verdicts import Choice, Verdict
 from rlfocal.strategies.voting import Plurality
+from rlfocal.training.trainer import Trainer
+from training import machine, synthetic_pool, versions
 
 N_QUERIES, N_TASKS = 1_024, 4
 N_MEMBERS = (8, 32, 128)

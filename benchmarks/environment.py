@@ -34,9 +34,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from load.figures import finish, processor
 
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.rl.environment import PoolEnv
-from rlfocal.rl.gym_adapter import PoolGymEnv
 from rlfocal.strategies.voting import WeightedVote
+from rlfocal.training.environment import PoolEnv
+from rlfocal.training.gym_adapter import PoolGymEnv
 
 N_QUERIES = 2000
 N_MEMBERS = 8

@@ -31,6 +31,8 @@ from typing import Any
 
 import numpy as np
 
+from rlfocal.agents.prior import strategy as prior_strategy
+from rlfocal.agents.prior.weights import load_prior
 from rlfocal.deliberation.base import Base, OneRound
 from rlfocal.deliberation.protocol import Spec
 from rlfocal.deliberation.registry import create_strategy, names
@@ -38,8 +40,6 @@ from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
-from rlfocal.rl.prior import strategy as prior_strategy
-from rlfocal.rl.prior.weights import load_prior
 
 CALLS = (1.5, 2.0, 3.0, 4.0)
 PER_MEMBER = ("answer", "support", "option_scores", "samples", "latency_s")

@@ -23,13 +23,14 @@ from typing import Any
 
 import numpy as np
 
+from rlfocal.agents.config import RlFocalConfig
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.replay import replay
+from rlfocal.focal.rl_focal import RlFocal
+from rlfocal.online.estimates import compare, may_promote
+from rlfocal.online.exploring import Exploration, log_replay
+from rlfocal.online.learning import learn
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.online.estimates import compare, may_promote
-from rlfocal.rl.online.exploring import Exploration, log_replay
-from rlfocal.rl.online.learning import learn
-from rlfocal.rl.strategy import RlFocal
 
 BEFORE, AFTER = (0.9, 0.7, 0.65, 0.6), (0.3, 0.7, 0.65, 0.6)
 PRICE = 0.1
@@ -47,14 +48,14 @@ def pool(accuracy: tuple[float, ...], n_queries: int, *seed: int) -> ResponseTab
     return build_table(data, encode=None)
 
 
-def utility(strategy: RlFocal, table: ResponseTable) -> float:
+def utility(strategy: Base, table: ResponseTable) -> float:
     """Mean score less price."""
     outcome = replay(strategy, table)
     return float((outcome.score - PRICE * outcome.n_calls).mean())
 
 
 def measure(
-    live: RlFocal, candidate: RlFocal, truth: float, case: tuple[int, float], n_repeats: int
+    live: RlFocal, candidate: Base, truth: float, case: tuple[int, float], n_repeats: int
 ) -> dict[str, Any]:
     """One row of the table."""
     n_episodes, epsilon = case

@@ -26,15 +26,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlfocal.agents.config import RlFocalConfig
 from rlfocal.bench.folds import partition
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
+from rlfocal.focal.rl_focal import RlFocal
+from rlfocal.focal.stand_ins import LEARNED
 from rlfocal.records import FloatArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.fallback import LEARNED
-from rlfocal.rl.strategy import RlFocal
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "one by one": {},

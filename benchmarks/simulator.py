@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/simulator.py ../shared/data
 
-Prints, for every figure of `rlfocal.rl.simulator.Summary`, the range of the middle 80 % of
+Prints, for every figure of `rlfocal.simulator.Summary`, the range of the middle 80 % of
 simulated pools beside the value of each recorded pool; values outside that range are marked.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from rlfocal.records import CandidateKind, ResponseTable, build_table
 from rlfocal.records.folders import read_dataset
-from rlfocal.rl.simulator import Summary, draw_answers, draw_pool, summarise, to_table
+from rlfocal.simulator import Summary, draw_answers, draw_pool, summarise, to_table
 
 
 def simulated(n_pools: int, n_queries: int, seed: int) -> np.ndarray:

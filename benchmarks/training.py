@@ -46,13 +46,13 @@ import numpy as np
 import torch
 from load.figures import finish, processor
 
+from rlfocal.agents.config import RlFocalConfig
 from rlfocal.features import HashingEncoder
+from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import PoolModel, ResponseTable, build_table, calibrate, simulate
 from rlfocal.records.folders import read_dataset
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.gym_adapter import PoolGymEnv
-from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.voting import WeightedVote
+from rlfocal.training.gym_adapter import PoolGymEnv
 
 N_QUERIES, N_MEMBERS, N_OPTIONS, N_TASKS = 9_500, 8, 10, 14
 N_ENVS = (16, 64)
@@ -67,12 +67,12 @@ ROLLOUTS, UPDATES, AROUND = (
 LEARNING = (ROLLOUTS, UPDATES, AROUND)
 REST = "statistics, competence, rest"
 STEPS = {
-    "rlfocal.rl.fusion.training.fit_start": "Fusion, convex start",
-    "rlfocal.rl.foundation.fit_fusion": "Fusion, nets",
-    "rlfocal.rl.trainer.rollout": ROLLOUTS,
-    "rlfocal.rl.trainer.update": UPDATES,
-    "rlfocal.rl.trainer.Trainer.train": AROUND,
-    "rlfocal.rl.strategy.fit_fallback": "fallback",
+    "rlfocal.agents.fusion.training.fit_start": "Fusion, convex start",
+    "rlfocal.agents.fitted_pool.fit_fusion": "Fusion, nets",
+    "rlfocal.training.trainer.rollout": ROLLOUTS,
+    "rlfocal.training.trainer.update": UPDATES,
+    "rlfocal.training.trainer.Trainer.train": AROUND,
+    "rlfocal.focal.rl_focal.fit_fallback": "fallback",
 }
 """What is timed, as its caller names it; a step within another counts for itself alone."""
 

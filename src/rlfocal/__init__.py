@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlfocal.agents.prior.strategy import RlFocalPrior
     from rlfocal.api import Ensemble, Pool, benchmark, load, read_table, train
     from rlfocal.bench import BenchResult, EvalProtocol, run_bench
     from rlfocal.checkpoint import Checkpoint
@@ -36,16 +37,15 @@ if TYPE_CHECKING:
         RlfocalError,
     )
     from rlfocal.features import HashingEncoder
+    from rlfocal.focal.posterior_threshold import PosteriorThreshold
+    from rlfocal.focal.rl_focal import RlFocal
     from rlfocal.live import Answer, Limits, Listener
+    from rlfocal.paper.strategy import RlFocalPaper
     from rlfocal.pool import Message
     from rlfocal.records import Dataset, ResponseTable, build_table, demo_dataset
     from rlfocal.records.built_in import localpool
     from rlfocal.records.folders import read_dataset, write_dataset
     from rlfocal.report import write_report
-    from rlfocal.rl.paper.strategy import RlFocalPaper
-    from rlfocal.rl.prior.strategy import RlFocalPrior
-    from rlfocal.rl.strategy import RlFocal
-    from rlfocal.rl.threshold import PosteriorThreshold
     from rlfocal.strategies.agreement import Agreement
     from rlfocal.strategies.best_of import BestOf
     from rlfocal.strategies.capped import CappedAgreement

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from rlfocal.agents.config import RlFocalConfig
 from rlfocal.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.checkpoint.shadow import save_shadow
 from rlfocal.deliberation.replay import replay
+from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.gateway.store import FeedbackRow, PolicyRow, RequestRow, open_store
+from rlfocal.online.episodes import Episode
+from rlfocal.online.exploring import Exploration, log_replay
 from rlfocal.records import Calibration, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.online.exploring import Exploration, log_replay
-from rlfocal.rl.strategy import RlFocal
 
 if TYPE_CHECKING:
     from conftest import Run

@@ -64,7 +64,11 @@ def test_without_torch_the_message_says_what_to_install(
 ) -> None:
     module = BUILT_IN[name].partition(":")[0]
     monkeypatch.delitem(sys.modules, module, raising=False)
-    for loaded in [m for m in sys.modules if m.startswith("rlfocal.rl")]:
+    for loaded in [
+        m
+        for m in sys.modules
+        if m.startswith(("rlfocal.agents", "rlfocal.training", "rlfocal.focal", "rlfocal.paper"))
+    ]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ConfigError, match=r"pip install 'rlfocal\[train\]'"):

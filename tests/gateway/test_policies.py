@@ -19,8 +19,8 @@ from rlfocal.checkpoint import load_checkpoint
 from rlfocal.checkpoint.shadow import save_shadow
 from rlfocal.cli.main import main
 from rlfocal.gateway.store import PolicyRow
+from rlfocal.online.episodes import Episode
 from rlfocal.pool.stub import StubServer, StubThread
-from rlfocal.rl.online.episodes import Episode
 
 Ask = Callable[..., Any]
 

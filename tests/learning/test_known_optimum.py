@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from rlfocal.deliberation.replay import replay
+from rlfocal.focal.rl_focal import RlFocal
+from rlfocal.paper.strategy import RlFocalPaper
 from rlfocal.records import PoolModel, build_table, simulate
-from rlfocal.rl.paper.strategy import RlFocalPaper
-from rlfocal.rl.strategy import RlFocal
 
 pytestmark = pytest.mark.slow
 

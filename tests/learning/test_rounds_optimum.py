@@ -13,10 +13,10 @@ from math import comb
 import numpy as np
 import pytest
 
+from rlfocal.agents.config import RlFocalConfig
 from rlfocal.deliberation.replay import replay
+from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import PoolModel, build_table, simulate
-from rlfocal.rl.config import RlFocalConfig
-from rlfocal.rl.strategy import RlFocal
 
 ALIKE, SAME_COST = (0.7,) * 5, (1,) * 5
 UNLIKE, UNLIKE_COST = (0.85, 0.7, 0.7, 0.6), (3, 1, 1, 1)

@@ -12,13 +12,13 @@ import pytest
 
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.replay import best_answer
+from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
+from rlfocal.online.decisions import batch
+from rlfocal.online.episodes import Episode
+from rlfocal.online.exploring import Exploration, Exploring
+from rlfocal.online.paths import path_of
 from rlfocal.records.schema import OPTION_LETTERS
-from rlfocal.rl.online.decisions import batch
-from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.online.exploring import Exploration, Exploring
-from rlfocal.rl.online.paths import path_of
-from rlfocal.rl.strategy import RlFocal
 
 Live = Callable[..., Any]
 QUERIES = [

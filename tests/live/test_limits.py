@@ -11,9 +11,9 @@ import pytest
 
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import NobodyAnswered
+from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
 from rlfocal.pool.stub import Fault, Said
-from rlfocal.rl.strategy import RlFocal
 from rlfocal.strategies.verdicts import Candidate
 from rlfocal.strategies.voting import Plurality
 

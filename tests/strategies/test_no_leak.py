@@ -9,17 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.agents.config import PaperConfig, RlFocalConfig
+from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.registry import BUILT_IN
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Decision, View
+from rlfocal.focal.posterior_threshold import PosteriorThreshold
+from rlfocal.focal.rl_focal import RlFocal
+from rlfocal.paper.strategy import RlFocalPaper
 from rlfocal.records import CandidateKind, ResponseTable
-from rlfocal.rl.config import PaperConfig, RlFocalConfig
-from rlfocal.rl.paper.strategy import RlFocalPaper
-from rlfocal.rl.prior.strategy import RlFocalPrior
-from rlfocal.rl.strategy import RlFocal
-from rlfocal.rl.threshold import PosteriorThreshold
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote

@@ -9,9 +9,9 @@ import numpy as np
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.trace import CallRecord, Round, Trace
 from rlfocal.gateway.store import FeedbackRow, RequestRow
+from rlfocal.online.episodes import Episode
+from rlfocal.online.exploring import Exploration, log_replay
 from rlfocal.records import ResponseTable
-from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.online.exploring import Exploration, log_replay
 
 USD = {"plain": 0.001, "letters": 0.002, "sampled": 0.006, "hasty": 0.0005}
 LATENCY_S = {"plain": 0.4, "letters": 0.7, "sampled": 1.9, "hasty": 0.2}

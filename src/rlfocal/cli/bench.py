@@ -1,7 +1,6 @@
 """`rlfocal bench`: every way to use a pool, on queries that nothing was fitted on.
 
-Checks what was asked for and every output before any work, then leaves the work to `rlfocal.bench`
-and the page to `rlfocal.report`.
+Checks what was asked for and every output before any work.
 """
 
 from __future__ import annotations

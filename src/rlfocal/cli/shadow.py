@@ -18,7 +18,7 @@ from rlfocal.errors import ConfigError, RecordError, nearest
 if TYPE_CHECKING:
     from rlfocal.gateway.store import PolicyRow
     from rlfocal.gateway.store.judged import Judged
-    from rlfocal.rl.online.episodes import Episode
+    from rlfocal.online.episodes import Episode
 
 __all__ = ["learn", "list_policies", "promote", "rollback"]
 
@@ -60,7 +60,7 @@ def learn(
     from rlfocal.gateway.settings import GatewaySettings
     from rlfocal.gateway.store import Event, PolicyRow, open_store
     from rlfocal.gateway.store.judged import judged_episodes
-    from rlfocal.rl.online import learning
+    from rlfocal.online import learning
 
     _require(db)
     given, now = policy_id(load_checkpoint(checkpoint).description), time.time()
@@ -241,7 +241,7 @@ def _objection(shadow: PolicyRow, live: PolicyRow) -> str | None:
 
 def _episodes(judged: Sequence[Judged], members: Sequence[str]) -> list[Episode]:
     """Those that can be read, each with its feedback."""
-    from rlfocal.rl.online.episodes import Episode
+    from rlfocal.online.episodes import Episode
 
     found, n_unread = [], 0
     for one in judged:

@@ -46,10 +46,10 @@ BUILT_IN: dict[str, str] = {
     "agreement-capped": "rlfocal.strategies.capped:CappedAgreement",
     "best-of": "rlfocal.strategies.best_of:BestOf",
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
-    "rl-focal-paper": "rlfocal.rl.paper.strategy:RlFocalPaper",
-    "posterior-threshold": "rlfocal.rl.threshold:PosteriorThreshold",
-    "rl-focal-prior": "rlfocal.rl.prior.strategy:RlFocalPrior",
-    "rl-focal": "rlfocal.rl.strategy:RlFocal",
+    "rl-focal-paper": "rlfocal.paper.strategy:RlFocalPaper",
+    "posterior-threshold": "rlfocal.focal.posterior_threshold:PosteriorThreshold",
+    "rl-focal-prior": "rlfocal.agents.prior.strategy:RlFocalPrior",
+    "rl-focal": "rlfocal.focal.rl_focal:RlFocal",
 }
 """Name → where the class is."""
 _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)

@@ -111,11 +111,11 @@ def nested(
 
     >>> whole = {"grid": Row("bool", "hN")}
     >>> nested("vote", {"weight": Row("bool", "hN")}, whole)["vote.weight"].axes
-    'αN'
+    'ĀN'
     """
     taken = set(_SHARED).union(*(row.axes for row in among.values()))
     own = set[str]().union(*(row.axes for row in rows.values()))
-    fresh = (letter for letter in map(chr, count(ord("α"))) if letter not in taken | own)
+    fresh = (letter for letter in map(chr, count(ord("Ā"))) if letter not in taken | own)
     new = {c: next(fresh) for c in sorted(own & taken) if c.isalpha() and c not in _SHARED}
     table = str.maketrans(new | dict(renamed or {}))
     return {

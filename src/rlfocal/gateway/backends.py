@@ -16,12 +16,12 @@ from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer, Ensemble, Limits, Listener
 from rlfocal.live.query import as_called
+from rlfocal.online.exploring import Exploration, Exploring, may_explore
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.told import Told
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import billed
-from rlfocal.rl.online.exploring import Exploration, Exploring, may_explore
 
 __all__ = ["Backend", "EnsembleBackend", "MemberBackend"]
 

@@ -33,11 +33,11 @@ from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
 from rlfocal.live import Ensemble, LiveQuery, members_for
 from rlfocal.live.likeness import alike, text_encoder
+from rlfocal.online.exploring import Exploration
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.types import Response
 from rlfocal.pool.wrappers.breaker import Circuits
-from rlfocal.rl.online.exploring import Exploration
 
 __all__ = ["Gateway"]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from openai import AsyncOpenAI
+from steps import ANSWER, BASE_URL, KEY, QUESTION, Steps, run, same
+
 from agents import (
     Agent,
     OpenAIChatCompletionsModel,
@@ -13,8 +16,6 @@ from agents import (
     set_default_openai_client,
     set_tracing_disabled,
 )
-from openai import AsyncOpenAI
-from steps import ANSWER, BASE_URL, KEY, QUESTION, Steps, run, same
 
 step = Steps()
 client = AsyncOpenAI(base_url=BASE_URL, api_key=KEY, max_retries=0)

@@ -23,9 +23,9 @@ from rlfocal.gateway.dashboard.intervals import estimate
 from rlfocal.gateway.store.schema import requests
 from rlfocal.gateway.store.store import Store
 from rlfocal.live import FREE_WORDS
-from rlfocal.rl.online.episodes import Episode
-from rlfocal.rl.online.exploring import may_explore
-from rlfocal.rl.online.replaying import Compared, Logged, Replayed, replayed
+from rlfocal.online.episodes import Episode
+from rlfocal.online.exploring import may_explore
+from rlfocal.online.replaying import Compared, Logged, Replayed, replayed
 
 __all__ = ["MOST_REPLAYED", "frontier"]
 

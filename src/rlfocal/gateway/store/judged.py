@@ -17,7 +17,7 @@ class Judged(NamedTuple):
 
     request_id: str
     episode: Mapping[str, Any]
-    """`rlfocal.rl.online.episodes.Episode.as_json`, not judged."""
+    """`rlfocal.online.episodes.Episode.as_json`, not judged."""
     earned: float
     """Worth of the answer, in [0, 1]."""
     member_scores: Mapping[str, float | None]

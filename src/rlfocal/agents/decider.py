@@ -1,0 +1,146 @@
+"""The Decider: whom to ask next, or enough. The critic, in training only, also sees who is right.
+
+Both share one shape of network, equivariant over members: what belongs to a member (its embedding
+too) moves with it. The Decider starts as a sound rule and learns corrections to it: members in
+order of expected score minus price, and a stop where the posterior passes a threshold that falls
+with the price of a call.
+
+Axes: B queries, N members, F and G features, H hidden units.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rlfocal.agents.observation import FOCAL_FEATURES, Observation, feature_counts
+from rlfocal.agents.policy import action_log_prob, taken
+
+__all__ = ["Critic", "Decider", "GlobalState"]
+
+_EMBEDDING = 8
+
+
+class GlobalState(NamedTuple):
+    """What the centralised critic sees: the observation, and every member's hidden score."""
+
+    observation: Observation
+    member_score: Tensor
+    """float32[B, N] in [0, 1]: what each member's answer is worth, asked or not."""
+
+
+class _Body(nn.Module):
+    """Members float32[B, N, F] and shared features float32[B, G] → hidden ones, equivariant."""
+
+    used: Tensor
+
+    def __init__(
+        self, n_members: int, n_tasks: int, n_features: tuple[int, int], hidden: int, *, focal: bool
+    ) -> None:
+        super().__init__()
+        used = torch.ones(n_features[0])
+        used[list(FOCAL_FEATURES)] = float(focal)
+        self.register_buffer("used", used, persistent=False)
+        self.member_embedding = nn.Embedding(n_members, _EMBEDDING)
+        self.task_embedding = nn.Embedding(n_tasks + 1, _EMBEDDING)
+        for embedding in (self.member_embedding, self.task_embedding):
+            nn.init.normal_(embedding.weight, std=0.1)
+        self.member_in = nn.Linear(n_features[0] + _EMBEDDING, hidden)
+        self.shared_in = nn.Linear(n_features[1] + _EMBEDDING, hidden)
+        self.shared_out = nn.Linear(3 * hidden, hidden)
+
+    def forward(self, member: Tensor, observation: Observation) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns float32[B, N, H] per member, their pool float32[B, 2 H] and float32[B, H] shared.
+
+        The pool is the mean of the members asked and of those not asked.
+        """
+        shared = torch.cat([observation.shared, self.task_embedding(observation.task)], dim=1)
+        shared = self.shared_in(shared)
+        # A member's name counts the same in every row: it is added, not repeated row by row.
+        weight, n_features = self.member_in.weight, member.shape[2]
+        of_features, of_name = weight[:, :n_features] * self.used, weight[:, n_features:]
+        name = functional.linear(self.member_embedding.weight, of_name, self.member_in.bias)
+        hidden = functional.linear(member, of_features).add_(name).add_(shared[:, None]).relu_()
+        pool = torch.bmm(_shares(member[:, :, 0]), hidden).flatten(1)
+        out = self.shared_out(torch.cat([torch.relu(shared), pool], dim=1))
+        return hidden, pool, torch.relu(out)
+
+
+def _shares(asked: Tensor) -> Tensor:
+    """float32[B, N], 1 where asked → float32[B, 2, N]: shares in the two means of a pool."""
+    both = torch.stack([asked, 1 - asked], dim=1)
+    return both / both.sum(2, keepdim=True).clamp_min(1)
+
+
+class Decider(nn.Module):
+    """The acting agent.
+
+    Args:
+        n_members: N.
+        n_tasks: T; index T stands for an unknown task.
+        hidden: H.
+        focal: whether it sees how often members fail together.
+        gathered: whether choices are gathered into rounds, so that there is more to see.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_tasks: int,
+        *,
+        hidden: int,
+        focal: bool = True,
+        gathered: bool = False,
+    ) -> None:
+        super().__init__()
+        counts = feature_counts(gathered=gathered)
+        self.body = _Body(n_members, n_tasks, counts, hidden, focal=focal)
+        self.member_mix = nn.Linear(hidden, hidden)
+        self.pool_mix = nn.Linear(2 * hidden, hidden)
+        self.member_head = nn.Linear(hidden, 1)
+        self.stop_head = nn.Linear(hidden, 1)
+        for head in (self.member_head, self.stop_head):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, observation: Observation) -> Tensor:
+        """float32[B, N + 1]: log-probabilities of choosing each member, and of enough (last)."""
+        hidden, pool, shared = self.body(observation.member, observation)
+        members = self.member_mix(hidden).add_(self.pool_mix(pool)[:, None]).relu_()
+        logit = torch.cat([self.member_head(members).squeeze(2), self.stop_head(shared)], dim=1)
+        return action_log_prob(start=observation.start, legal=observation.legal, logit=logit)
+
+    def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probability float32[B, A] of actions int64[B, A], and entropy float32[B]."""
+        return taken(self(observation), action)
+
+
+class Critic(nn.Module):
+    """Centralised value of a state: it also sees what unasked members would say is worth.
+
+    One number for all members together: it needs no second layer for each of them.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        n_tasks: int,
+        *,
+        hidden: int,
+        focal: bool = True,
+        gathered: bool = False,
+    ) -> None:
+        super().__init__()
+        of_member, shared = feature_counts(gathered=gathered)
+        self.body = _Body(n_members, n_tasks, (of_member + 1, shared), hidden, focal=focal)
+        self.head = nn.Linear(hidden, 1)
+
+    def forward(self, state: GlobalState) -> Tensor:
+        """float32[B]: expected return."""
+        hidden = state.member_score[:, :, None] - 0.5
+        member = torch.cat([state.observation.member, hidden], dim=2)
+        value: Tensor = self.head(self.body(member, state.observation)[2])
+        return value.squeeze(1)

@@ -1,0 +1,304 @@
+"""`rl-focal-prior`: the shipped prior on a pool of its own; fitting it counts, and trains nothing.
+
+It works from the first query on: without labels its statistics are those of any pool, and every
+labelled query, fitted or remembered, sharpens them.
+
+Where a task's answers cannot be compared there is nothing to fuse; there it asks the one member
+with the best accuracy on the task less its price.
+
+Axes: B queries, N members, T tasks, C candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlfocal.agents.config import PriorConfig
+from rlfocal.agents.nets import one_thread, rows_of
+from rlfocal.agents.policy import likeliest
+from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries
+from rlfocal.agents.prior.observation import observe
+from rlfocal.agents.prior.statistics import Counts, Statistics, tempered
+from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Spec, State
+from rlfocal.deliberation.state import Row, prefixed, without_prefix
+from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
+
+__all__ = ["RlFocalPrior"]
+
+_LEAST = 0.01
+"""A member's chance of being right on a query lies between this and 1 - this."""
+_ROWS = 512
+"""Queries judged at once: bounds memory."""
+
+
+class _Known(NamedTuple):
+    """A pool's statistics as the nets read them."""
+
+    statistics: Statistics
+    pools: Pools
+    pooled: Pooled
+
+
+class RlFocalPrior(Base):
+    """Decider and Fusion learned from simulated pools, told about this one by statistics alone.
+
+    Its dial is lambda, the price of an average call as a fraction of what a right answer is worth.
+
+    Args:
+        config: settings; None for the defaults.
+        prior: trained agents; None for those inside the package.
+    """
+
+    name = "rl-focal-prior"
+    learned: ClassVar[bool] = True
+    follows_memory: ClassVar[bool] = True
+    # Counting is quick, but `follow` counts the same labels: fitted anew it would know no more.
+    slow_to_fit: ClassVar[bool] = True
+    dial: ClassVar[str] = "price"
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "card": Row("uint8", "b"),
+        "relative_cost": Row("float32", "N", low=0),
+        "adds_up": Row("bool", "T"),
+        **{f"counts.{name}": Row("float64", "TN", low=0) for name in ("known", "right")},
+        "counts.answered": Row("float64", "N", low=0),
+        **{
+            f"counts.{name}": Row("float64", "NN", low=0)
+            for name in ("both", "agree", "agree_right", "both_wrong", "both_right")
+        },
+    }
+
+    def __init__(self, config: PriorConfig | None = None, *, prior: Prior | None = None) -> None:
+        self.config = config or PriorConfig()
+        self.prior = prior or shipped_prior()
+        self.price = self.config.default_price
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted from plain values, see `PriorConfig`."""
+        return cls(PriorConfig.of(settings, source=cls.name))
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, self.config.model_dump())
+
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """The table as it is: a task without labels is as any; zero-shot none of its queries."""
+        return table.take(np.zeros(0, dtype=np.int64)) if self.config.zero_shot else table
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Count labelled queries; there may be none, and zero-shot none are counted."""
+        n_tasks, n_members = len(table.tasks), table.n_members
+        relative_cost = np.ones(n_members, dtype=np.float32)
+        adds_up = np.ones(n_tasks + 1, dtype=bool)
+        counts = Counts.none(n_tasks, n_members)
+        if table.n_queries:
+            mean = table.member_mean(table.cost, dtype=np.float32)
+            relative_cost = (mean / mean.mean()).astype(np.float32)
+            comparable = table.kind != CandidateKind.RESPONSES
+            seen = np.bincount(table.task, minlength=n_tasks) > 0
+            adds_up = np.bincount(table.task[comparable], minlength=n_tasks) > 0
+            adds_up = np.append(np.where(seen, adds_up, comparable.any()), comparable.any())
+            if not self.config.zero_shot:
+                known = Memory.of(table, table.n_queries)
+                counts = _count(known.task, known.answer, known.member_score, adds_up)
+        return self._told(counts, relative_cost, adds_up)
+
+    def _told(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
+        """Take over what fitting counts.
+
+        Args:
+            counts: of labelled queries.
+            relative_cost: float32[N], of a call to each member, in average calls.
+            adds_up: bool[T + 1], whether answers on a task can be compared.
+        """
+        self.counts_, self.relative_cost_, self.adds_up_ = counts, relative_cost, adds_up
+        self._known = self._know(counts)
+        return self
+
+    def state(self) -> State:
+        """Counts, prices, and the agents with their card."""
+        counts = {f.name: getattr(self.counts_, f.name) for f in fields(Counts)}
+        return {
+            "relative_cost": self.relative_cost_, "adds_up": self.adds_up_,
+            **prefixed("counts", counts), **state_of(self.prior),
+        }  # fmt: skip
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`.
+
+        Raises:
+            KeyError, RuntimeError, TypeError: an array is missing or has another shape.
+            ValueError: the card is damaged.
+        """
+        self.prior = prior_of(state)
+        counts = Counts(**without_prefix("counts", state))
+        return self._told(counts, state["relative_cost"], state["adds_up"])
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like."""
+        return {**rows_of(present, "decider", "fusion"), **self.fitted}
+
+    def _know(self, counts: Counts) -> _Known:
+        statistics = Statistics.of(counts, self.relative_cost_)
+        pools = Pools(
+            torch.from_numpy(statistics.member)[None], torch.from_numpy(statistics.pair)[None]
+        )
+        with one_thread(), torch.inference_mode():
+            return _Known(statistics, pools, self.prior.fusion.pool(pools))
+
+    def follow(self, memory: Memory) -> Self:
+        """The same, told of recent labelled queries as well.
+
+        Fitted counts weigh no more than the memory: the pool may have changed since.
+        """
+        if not len(memory.task):
+            return self
+        recent = _count(memory.task, memory.answer, memory.member_score, self.adds_up_)
+        weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
+        return self._with(_known=self._know(recent.plus(self.counts_, weight=weight)))
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Prices from dear to cheap, so from few calls to many."""
+        card = self.prior.card
+        return tuple(float(p) for p in np.geomspace(card.price_max, card.price_min, 12))
+
+    @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, those with the best statistics first."""
+        return np.argsort(-self._known.statistics.log_odds[-1], kind="stable")
+
+    def at(self, dial: float) -> Self:
+        """The same fitted strategy at another price.
+
+        Raises:
+            ValueError: a price outside the range that the prior was trained for.
+        """
+        low, high = self.prior.card.price_min, self.prior.card.price_max
+        if not low * 0.999 <= dial <= high * 1.001:
+            raise ValueError(
+                f"{self.name}: the price of a call must lie in [{low}, {high}], got {dial}"
+            )
+        return self._with(price=dial)
+
+    def decide(self, view: View) -> Decision:
+        """Ask one more member, or stop; "none of these" keeps its share of the posterior."""
+        price = np.full(len(view), self.price, dtype=np.float32)
+        posterior, log_prob = self.consider(view, price)
+        assert log_prob is not None  # a price was given
+        action = likeliest(log_prob).numpy()
+        ask = np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
+        return Decision(ask, posterior, log_prob.exp().numpy())
+
+    def consider(
+        self, view: View, price: FloatArray | None, competence: FloatArray | None = None
+    ) -> tuple[FloatArray, Tensor | None]:
+        """Judge queries.
+
+        Args:
+            view: what has been revealed.
+            price: float32[B], lambda of each query; None where no decision is asked for.
+            competence: float32[B, N], expected gain of each member over its accuracy on the task,
+                where something is known of the query itself.
+
+        Returns:
+            The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
+            member next and of stopping (last), or None.
+        """
+        known = self._known
+        chance = 1 / (1 + np.exp(-known.statistics.log_odds[self._place(view)]))
+        if competence is not None:
+            chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
+        posterior = _believe(view, chance)
+        log_prob = None
+        if price is not None:
+            worth = chance - price[:, None] * known.statistics.relative_cost
+            if view.closed is not None:
+                worth = np.where(view.closed, -np.inf, worth)
+            log_prob = _select(view, worth)
+        rows = np.flatnonzero(self._comparable(view))
+        with one_thread(), torch.inference_mode():
+            for block in _blocks(rows):
+                seen, fused = self._judge(view, block, known, chance[block])
+                posterior[block] = torch.softmax(fused.logit[0], dim=1)[:, :-1].numpy()
+                if price is None or log_prob is None:
+                    continue
+                lam = torch.from_numpy(price[block])[None]
+                cost = torch.from_numpy(known.statistics.relative_cost)[None]
+                observation = observe(known.pools, cost, seen, fused, lam)
+                decided = self.prior.decider(observation)
+                if view.closed is not None:
+                    closed = torch.from_numpy(np.pad(view.closed[block], ((0, 0), (0, 1))))
+                    decided = decided.masked_fill(closed, -1e9)
+                log_prob[torch.from_numpy(block)] = decided
+        posterior = posterior * (view.available & view.answered.any(axis=1, keepdims=True))
+        return posterior, log_prob
+
+    # Parts ------------------------------------------------------------------------------------
+
+    def _place(self, view: View) -> np.ndarray:
+        """int64[B] in 0..T: the task, T where it is unknown."""
+        n_tasks = len(self.adds_up_) - 1
+        return np.where((view.task >= 0) & (view.task < n_tasks), view.task, n_tasks)
+
+    def _comparable(self, view: View) -> BoolArray:
+        return np.asarray(self.adds_up_[self._place(view)])
+
+    def _judge(
+        self, view: View, rows: np.ndarray, known: _Known, chance: FloatArray
+    ) -> tuple[Queries, Fused]:
+        """Rows of a view as queries of one pool, and what Fusion makes of them."""
+        log_odds = np.log(chance / (1 - chance)).astype(np.float32)
+        support = view.support[rows]
+        plain = tempered(support, view.answer[rows], known.statistics.n_labels)
+        support = np.where(view.is_open[rows, None, None], support, plain)
+        seen = Queries(
+            *(
+                torch.from_numpy(np.ascontiguousarray(array))[None]
+                for array in (
+                    log_odds, view.is_open[rows], view.asked[rows], view.answered[rows],
+                    support, view.available[rows],
+                )
+            )
+        )  # fmt: skip
+        return seen, self.prior.fusion(known.pooled, seen)
+
+
+def _select(view: View, worth: FloatArray) -> Tensor:
+    """float32[B, N + 1]: log-probabilities; ask the one member worth most, then stop."""
+    n_members = view.asked.shape[1]
+    begun = view.asked.any(axis=1)
+    chosen = np.where(begun, n_members, worth.argmax(axis=1))
+    taken = torch.from_numpy(chosen[:, None] == np.arange(n_members + 1))
+    return torch.where(taken, 0.0, -1e9)
+
+
+def _believe(view: View, chance: FloatArray) -> FloatArray:
+    """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
+    given = np.where(view.answered, chance, 0.0)
+    best = given.argmax(axis=1)
+    rows = np.arange(len(view))
+    posterior = view.support[rows, best] * given[rows, best][:, None]
+    return np.asarray(posterior, dtype=np.float32)
+
+
+def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: BoolArray) -> Counts:
+    """Counts of labelled queries; answers that cannot be compared say nothing of pairs."""
+    n_tasks = len(adds_up) - 1
+    place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
+    return Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])
+
+
+def _blocks(rows: np.ndarray) -> list[np.ndarray]:
+    return [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]

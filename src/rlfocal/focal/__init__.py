@@ -1,0 +1,1 @@
+"""RL-Focal and its kin as strategies: they act by trained agents."""

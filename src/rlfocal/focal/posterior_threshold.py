@@ -1,0 +1,256 @@
+"""`posterior-threshold`: ask in order of expected score, stop once Fusion is sure enough.
+
+The strongest simple use of Fusion, and the bar for reinforcement learning: the same posterior, the
+same order that the Decider starts from, and one number per price in place of a learned stop. The
+thresholds are those that earned most on training queries, judged by out-of-fold Fusion.
+
+Axes: K calls, Q queries, P prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rlfocal.agents.config import RlFocalConfig
+from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.masking import memory_seen, table_seen, view_seen
+from rlfocal.agents.nets import one_thread
+from rlfocal.agents.observation import Observation
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Need, Spec, State
+from rlfocal.deliberation.recorded import reveal, worth_of
+from rlfocal.deliberation.state import Row
+from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.training.rollout import answer_of
+
+__all__ = [
+    "CURVE_ROWS", "Curve", "PosteriorThreshold", "Walk", "nearest_price", "prices_of", "walk",
+    "walk_prices",
+]  # fmt: skip
+
+THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
+"""Stop at once, ever later, never."""
+_MOST_CALLS = 16
+"""A walk ends here: in larger pools nobody waits for more calls one after another."""
+
+
+class Walk(NamedTuple):
+    """Q queries followed in the order of expected score, whatever the posterior says."""
+
+    confidence: FloatArray
+    """float32[K, Q] after 1, 2, ... calls."""
+    worth: FloatArray
+    """float32[K, Q]: score of the answer."""
+    cost: FloatArray
+    """float32[K, Q]: of the calls so far, in average calls."""
+
+    def take(self, rows: BoolArray) -> Walk:
+        """Keep some of the queries."""
+        return Walk(*(part[:, rows] for part in self))
+
+    def stops(self, threshold: float) -> IntArray:
+        """int64[Q]: after how many calls, less one, each query stops."""
+        sure = self.confidence >= threshold
+        sure[-1] = True
+        return np.asarray(sure.argmax(axis=0))
+
+    def outcome(self, threshold: float) -> tuple[FloatArray, FloatArray]:
+        """Score and cost of each query: float32[Q] both."""
+        at = self.stops(threshold), np.arange(self.worth.shape[1])
+        return self.worth[at], self.cost[at]
+
+
+def prices_of(config: RlFocalConfig) -> tuple[float, ...]:
+    """Dials worth showing, from dear to cheap; the last one, 0, spares no call."""
+    return _grid(config.price_max, config.price_min)
+
+
+@cache
+def _grid(dearest: float, cheapest: float) -> tuple[float, ...]:
+    return (*(float(price) for price in np.geomspace(dearest, cheapest, 12)), 0.0)
+
+
+def nearest_price(prices: tuple[float, ...], price: float) -> int:
+    """Place of the price nearest by ratio; 0 is only near itself."""
+    if price == 0:
+        return prices.index(0.0)
+    ratios = [abs(np.log(p / price)) if p > 0 else np.inf for p in prices]
+    return int(np.argmin(ratios))
+
+
+def next_in_order(observation: Observation) -> torch.Tensor:
+    """int64[B]: the member not asked yet with the best expected score less price; N for none."""
+    open_to = observation.legal[:, :-1]
+    best = observation.preference.masked_fill(~open_to, -torch.inf).argmax(1)
+    return torch.where(open_to.any(1), best, open_to.shape[1])
+
+
+def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: float) -> Walk:
+    """Follow training queries, judged out of fold.
+
+    A loop of its own: one walk measures every threshold, where each would need a replay.
+
+    Args:
+        foundation: fitted on the table.
+        table: the training queries.
+        rows: int64[Q], which of them.
+        price: lambda, which orders members by expected score less price.
+    """
+    known, unit_cost = foundation.known.take(rows), np.float32(foundation.statistics.unit_cost)
+    lam = np.full(len(rows), price, dtype=np.float32)
+    asked = np.zeros((len(rows), table.n_members), dtype=bool)
+    confidence, worth, cost = [], [], []
+    for n_calls in range(min(table.n_members, _MOST_CALLS) + 1):
+        view = reveal(table, rows, asked, n_rounds=np.full(len(rows), n_calls))
+        seen = foundation.observer.look(view, lam, known.competence, known.fold)
+        if n_calls:
+            confidence.append(seen.observation.confidence.numpy())
+            worth.append(worth_of(table, rows, asked, answer_of(seen.posterior)))
+            cost.append(view.spent / unit_cost)
+        # Where nobody is left to ask, the query only waits for the others.
+        member = next_in_order(seen.observation).numpy()
+        asked = asked | (member[:, None] == np.arange(table.n_members))
+    return Walk(np.stack(confidence), np.stack(worth), np.stack(cost))
+
+
+class Curve(NamedTuple):
+    """What every threshold earned and cost on training queries, for each of P prices' orders."""
+
+    score: FloatArray
+    """float32[P, T]: mean score."""
+    cost: FloatArray
+    """float32[P, T]: mean cost of a query, in average calls."""
+
+    @classmethod
+    def of(cls, walks: list[Walk]) -> Self:
+        """Measure walks, one for each price."""
+        means = [[tuple(x.mean() for x in w.outcome(t)) for t in THRESHOLDS] for w in walks]
+        score, cost = np.moveaxis(np.array(means, dtype=np.float32), 2, 0)
+        return cls(score, cost)
+
+    def best(self, index: int, price: float) -> float:
+        """The threshold with the highest mean utility at a price; ties go to the lower.
+
+        Args:
+            index: of the order of members: the place of the nearest price.
+            price: lambda.
+        """
+        return float(THRESHOLDS[int((self.score[index] - price * self.cost[index]).argmax())])
+
+
+CURVE_ROWS = {"score": Row("float32", "Pt"), "cost": Row("float32", "Pt")}
+"""What the arrays of a curve must be like."""
+
+
+class PosteriorThreshold(Base):
+    """Stops where the leading candidate's posterior passes a threshold that belongs to the price.
+
+    Args:
+        config: settings, shared with `rl-focal`.
+    """
+
+    name = "posterior-threshold"
+    stochastic: ClassVar[bool] = True
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
+    slow_to_fit: ClassVar[bool] = True
+    dial: ClassVar[str] = "price"
+
+    def __init__(self, config: RlFocalConfig | None = None) -> None:
+        self.config = config or RlFocalConfig()
+        self.price: float = self.config.default_price
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted; settings are those of `RlFocalConfig`."""
+        return cls(RlFocalConfig.of(settings, source=cls.name))
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, self.config.model_dump())
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Train Fusion, then pick the thresholds."""
+        table = table_seen(table, self.config)
+        if not table.is_complete:
+            table = table.take(np.asarray(table.scored.any(axis=1)))
+        with one_thread():
+            foundation = Foundation.fit(table, self.config, rng=rng, on_progress=self.on_progress)
+            walks = walk_prices(foundation, table, np.arange(table.n_queries), self.dials)
+        return self.assemble(foundation, Curve.of(walks))
+
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """As it is: the statistics have a row for the unknown task."""
+        return table
+
+    def assemble(self, foundation: Foundation, curve: Curve) -> Self:
+        """Put the strategy together from its trained parts."""
+        self.curve_, self.foundation_ = curve, foundation
+        return self
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Prices from dear to cheap."""
+        return prices_of(self.config)
+
+    def at(self, dial: float) -> Self:
+        """Return the same fitted strategy at another price."""
+        return self._with(price=dial)
+
+    def follow(self, memory: Memory) -> Self:
+        """The same as far as the prior is told of recent labels."""
+        return self._with(foundation_=self.foundation_.follow(memory_seen(memory, self.config)))
+
+    @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, the most accurate in training first."""
+        return self.foundation_.statistics.ranking
+
+    def decide(self, view: View) -> Decision:
+        """Ask one more member, or stop; answer by Fusion's posterior of what exists."""
+        view, foundation = view_seen(view, self.config), self.foundation_
+        index = nearest_price(self.dials, self.price)
+        price = np.full(len(view), self.dials[index], dtype=np.float32)
+        with one_thread():
+            competence = foundation.competence.predict(view.features)
+            found = foundation.observer.look(view, price, competence)
+            member = next_in_order(found.observation).numpy()
+        sure = found.observation.confidence.numpy() >= self.curve_.best(index, self.price)
+        n_asked = view.asked.sum(axis=1)
+        stop = (sure & (n_asked > 0)) | (n_asked >= _MOST_CALLS)
+        wanted = member[:, None] == np.arange(view.asked.shape[1])
+        answer = found.posterior[:, :-1].numpy() * view.available
+        return Decision(wanted & ~stop[:, None], np.asarray(answer))
+
+    def state(self) -> State:
+        """The foundation and the curve."""
+        return self.foundation_.state() | self.curve_._asdict()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`."""
+        return self.assemble(Foundation.restore(state), Curve(state["score"], state["cost"]))
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like."""
+        return CURVE_ROWS | Foundation.layout(present, self.config, CURVE_ROWS)
+
+    def axes(self) -> dict[str, int]:
+        """P prices; S tasks where they are not known."""
+        return {"P": len(self.dials), "t": len(THRESHOLDS), "S": 2}
+
+
+def walk_prices(
+    foundation: Foundation, table: ResponseTable, rows: IntArray, prices: tuple[float, ...]
+) -> list[Walk]:
+    """One walk for each price; where all calls cost the same, the order never changes."""
+    cost = foundation.statistics.relative_cost
+    if np.allclose(cost, cost[0], rtol=1e-6):
+        return [walk(foundation, table, rows, 0.0)] * len(prices)
+    return [walk(foundation, table, rows, price) for price in prices]

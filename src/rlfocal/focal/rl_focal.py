@@ -1,0 +1,317 @@
+"""`rl-focal`: ask in rounds, stop early, fuse; one fit for the whole accuracy/cost frontier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.agents.config import RlFocalConfig
+from rlfocal.agents.decider import Decider
+from rlfocal.agents.drift import adapted
+from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.learned import Learned
+from rlfocal.agents.masking import memory_seen, view_seen
+from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
+from rlfocal.agents.observation import Seen
+from rlfocal.deliberation.base import Acting, Base
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import Need, RunState, Spec, State
+from rlfocal.deliberation.state import Row, prefixed, without_prefix
+from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.focal.ask_all import Everybody
+from rlfocal.focal.posterior_threshold import prices_of
+from rlfocal.focal.stand_ins import (
+    LEARNED,
+    fallback_layout,
+    fallback_state,
+    fit_fallback,
+    restore_fallback,
+)
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.verdicts import Choice
+from rlfocal.training.trainer import Trainer
+
+__all__ = ["RlFocal"]
+
+S = TypeVar("S", bound="RlFocal")
+
+
+class RlFocal(Base):
+    """The Decider asks one member at a time until it stops; Fusion gives the posterior.
+
+    Where rounds have a price or a limit, it asks several at a time. Its dial is lambda, the price
+    of an average call as a fraction of what a right answer is worth. At prices at which a simple
+    strategy did clearly better out of fold, that one acts in its place.
+
+    Args:
+        config: settings; None for the defaults.
+    """
+
+    name = "rl-focal"
+    stochastic: ClassVar[bool] = True
+    learned: ClassVar[bool] = True
+    follows_memory: ClassVar[bool] = True
+    slow_to_fit: ClassVar[bool] = True
+    dial: ClassVar[str] = "price"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
+
+    def __init__(self, config: RlFocalConfig | None = None) -> None:
+        self.config = config or RlFocalConfig()
+        self.price: float = self.config.default_price
+        self.history_: list[dict[str, float]] = []
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one unfitted; settings are those of `RlFocalConfig`."""
+        return cls(RlFocalConfig.of(settings, source=cls.name))
+
+    @property
+    def spec(self) -> Spec:
+        """Name and settings."""
+        return Spec(self.name, self.config.model_dump())
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Train on labelled queries."""
+        run = self.begin(table, seed=int(rng.integers(2**62)), on_progress=self.on_progress)
+        run.advance()
+        return run.strategy()
+
+    def begin(
+        self,
+        table: ResponseTable,
+        *,
+        seed: int,
+        state: RunState | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> _Training[Self]:
+        """Begin to train, or go on; see `Resumable`."""
+        with one_thread():
+            trainer = Trainer(table, self.config, seed=seed, on_progress=on_progress, state=state)
+        return _Training(self, trainer)
+
+    def training_table(self, table: ResponseTable) -> ResponseTable:
+        """As it is: the statistics have a row for the unknown task."""
+        return table
+
+    def adopt(self, trainer: Trainer) -> Self:
+        """Take over what a trainer has learned so far, and judge it against simple rivals."""
+        self.history_ = trainer.history
+        decider = trainer.averaged_decider()
+        fallback = fit_fallback(
+            trainer.foundation, decider, trainer.table, self.config,
+            rng=np.random.default_rng(trainer.seed),
+        )  # fmt: skip
+        return self.assemble(trainer.foundation, decider, fallback)
+
+    def assemble(self, foundation: Foundation, decider: Decider, fallback: Choice) -> Self:
+        """Put the strategy together from its trained parts."""
+        self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
+        self._observer = foundation.observer_of(self.config.rounds)
+        self._changed = self._alone = False
+        self._memory: Memory | None = None
+        return self._settled()
+
+    # Who acts ----------------------------------------------------------------------------------
+
+    def _settled(self) -> Self:
+        """Find who acts at the present price, in the present pool."""
+        foundation = self.foundation_
+        self._learned = Learned(
+            self.config, foundation, self.decider_, price=self.price, observer=self._observer
+        )
+        self._rival: Base | None = None
+        if not (self._changed or self._alone):
+            self._rival = self.fallback_.at(self.price)
+        elif self.price == 0:
+            self._rival = Everybody(foundation, observer=self._observer if self._changed else None)
+        if self._rival is not None and self._memory is not None and not self._changed:
+            self._rival = self._rival.follow(self._memory)
+        return self
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Prices from dear to cheap, so from few calls to many; at 0 no call is spared."""
+        return prices_of(self.config)
+
+    def at(self, dial: float) -> Self:
+        """The same fitted strategy at another price.
+
+        Raises:
+            ValueError: a price outside the range that it was trained for.
+        """
+        low, high = self.config.price_min, self.config.price_max
+        if dial != 0 and not low * 0.999 <= dial <= high * 1.001:
+            raise ValueError(
+                f"{self.name}: the price of a call must lie in [{low}, {high}] or be 0, got {dial}"
+            )
+        return self._with(price=dial)._settled()
+
+    def follow(self, memory: Memory) -> Self:
+        """The same in the pool as recent labelled queries show it.
+
+        Once that is likelier than not another one than in training nobody stands in for the agents,
+        since no rival can follow; before, rivals follow as far as they ask the prior.
+        """
+        memory = memory_seen(memory, self.config)
+        found = adapted(self.foundation_, memory)
+        observer = replace(found.observer, rounds=self.config.rounds)
+        changes = {"_observer": observer, "_changed": found.has_changed, "_memory": memory}
+        return self._with(**changes)._settled()
+
+    def alone(self) -> Self:
+        """The same without rivals: for a query of which a member has failed.
+
+        Rivals earned their place where members answer; the agents were trained with members left
+        out at random.
+        """
+        return self._with(_alone=True)._settled()
+
+    @property
+    def acting(self) -> Acting:
+        """Who acts at this price, what was learned or a rival, and why."""
+        verdict = self.fallback_.verdict(self.price)
+        if not (self._changed or self._alone):
+            return Acting(verdict.chosen, verdict.explain(), verdict.chosen != verdict.incumbent)
+        why = "the pool is another one than in training" if self._changed else "a member has failed"
+        return Acting(LEARNED if self._rival is None else self._rival.name, why, False)
+
+    def verdicts(self) -> list[dict[str, str | float]]:
+        """Who acts at each price, and on what evidence."""
+        return [verdict._asdict() for verdict in self.fallback_.verdicts]
+
+    @property
+    def ranking(self) -> IntArray:
+        """int64[N]: the members, the most accurate in training first."""
+        return self.foundation_.statistics.ranking
+
+    @property
+    def history(self) -> Sequence[Mapping[str, float]]:
+        """What training logged, iteration by iteration."""
+        return self.history_
+
+    # Decisions ---------------------------------------------------------------------------------
+
+    def decide(self, view: View) -> Decision:
+        """Ask one more member, or a round of them, or stop."""
+        if self._rival is None:
+            return self._learned.decide(view)
+        found = self._rival.decide(view_seen(view, self.config))
+        return found._replace(chance=_chance(found.ask & ~view.asked))
+
+    def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
+        """float32[B, N + 1]: probability of choosing each member next, and of enough (last).
+
+        Args:
+            view: what has been revealed.
+            pending: bool[B, N], members chosen already for the round to come; None for nobody.
+        """
+        if self._rival is None:
+            return self._learned.chances(view, pending)
+        return _chance(self._rival.decide(view_seen(view, self.config)).ask & ~view.asked)
+
+    def look(self, view: View, price: FloatArray | None = None) -> Seen:
+        """What the agents see of queries, whether or not a rival acts: see `Learned.look`."""
+        return self._learned.look(view, price)
+
+    def log_policy(
+        self, view: View, price: FloatArray | None = None
+    ) -> tuple[NDArray[np.float64], BoolArray]:
+        """The Decider's own log-probabilities, whether or not a rival acts.
+
+        Args:
+            view: B queries.
+            price: float32[B], lambda of each; None for the strategy's.
+
+        Returns:
+            float64[B, N + 1] of choosing each member next, and of enough (last); and what is legal,
+            bool[B, N + 1].
+        """
+        return self._learned.log_policy(view, price)
+
+    @property
+    def explorable(self) -> bool:
+        """Whether the chance of what it does can be told: that of a round is one of many orders."""
+        return self.config.rounds is None
+
+    @property
+    def unit_cost(self) -> float:
+        """Of an average call in training."""
+        return self.foundation_.statistics.unit_cost
+
+    def with_decider(self, decider: Decider, prices: Sequence[float]) -> Self:
+        """The policy as it was trained, with another Decider that acts at some prices.
+
+        A price between two of the dial's is settled by both, so that it acts at both.
+        """
+        verdicts = list(self.fallback_.verdicts)
+        positive = [v for v, verdict in enumerate(verdicts) if verdict.price > 0]
+        grid = np.log([verdicts[v].price for v in positive])
+        for price in prices:
+            for near in np.argsort(np.abs(grid - np.log(price)), kind="stable")[:2]:
+                place = positive[int(near)]
+                verdicts[place] = verdicts[place]._replace(chosen=LEARNED)
+        other = type(self)(self.config)
+        other.history_ = list(self.history_)
+        fallback = self.fallback_._replace(verdicts=tuple(verdicts))
+        return other.assemble(self.foundation_, decider, fallback).at(self.price)
+
+    # On disk -----------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """Every array of it."""
+        return {
+            **self.foundation_.state(),
+            **prefixed("decider", arrays_of(self.decider_)),
+            **fallback_state(self.fallback_, self.foundation_),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`."""
+        foundation = Foundation.restore(state)
+        n_tasks, n_members = foundation.statistics.task_accuracy.shape
+        decider = Decider(n_members, n_tasks - 1, **self.config.of_nets)
+        weights_from(decider, without_prefix("decider", state))
+        return self.assemble(foundation, decider, restore_fallback(state, foundation, self.config))
+
+    def layout(self, present: Collection[str]) -> dict[str, Row]:
+        """What the arrays of `state` must be like."""
+        tasks = "T" if self.config.task_known else "S"
+        rows = rows_of(present, "decider") | {"decider.body.shared_in.bias": Row("float32", "H")}
+        rows |= fallback_layout(present, tasks, rows)
+        return rows | Foundation.layout(present, self.config, rows)
+
+    def axes(self) -> dict[str, int]:
+        """Width H of the Decider's layers; P prices; S tasks where they are not known."""
+        return {"H": self.config.hidden, "P": len(self.dials), "S": 2}
+
+
+class _Training(Generic[S]):
+    """A run of a trainer that ends in a strategy; see `rlfocal.deliberation.protocol.Run`."""
+
+    def __init__(self, strategy: S, trainer: Trainer) -> None:
+        self._strategy, self._trainer = strategy, trainer
+
+    @property
+    def done(self) -> bool:
+        return self._trainer.done
+
+    def advance(self, n_steps: int | None = None) -> None:
+        with one_thread():
+            self._trainer.train(n_steps)
+
+    def state(self) -> RunState:
+        return self._trainer.state()
+
+    def strategy(self) -> S:
+        with one_thread():
+            return self._strategy.adopt(self._trainer)
+
+
+def _chance(ask: BoolArray) -> FloatArray:
+    """float32[B, N + 1]: of a rule that is sure of what it does; those asked at once share one."""
+    share = ask / np.maximum(ask.sum(axis=1, keepdims=True), 1)
+    return np.hstack([share, ~ask.any(axis=1, keepdims=True)]).astype(np.float32)

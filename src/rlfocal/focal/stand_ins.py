@@ -1,0 +1,228 @@
+"""Never worse: at each price, what was learned is kept only where it has earned its place.
+
+The learned policy and simple rivals are judged on training queries out of fold, see `verdicts`:
+rivals are fitted without the query's inner fold, thresholds are chosen on the other folds, and
+Fusion's posterior comes from the net that left the query out. The Decider itself did see these
+queries, so its figure flatters a little. Where the prior has spoken and few queries judge, a rival
+must lead by more than one standard error: what was learned beforehand deserves more trust than a
+hundred labels.
+Where calls cost nothing, everybody is asked, unless one member alone, or stacking, does better: a
+way to spare calls that seems to gain accuracy as well is most often the luckiest of several.
+
+Axes: P prices, Q queries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.agents.config import RlFocalConfig
+from rlfocal.agents.decider import Decider
+from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.learned import LEARNED, Learned
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import State, unmet
+from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
+from rlfocal.focal.ask_all import Everybody
+from rlfocal.focal.posterior_threshold import (
+    CURVE_ROWS,
+    Curve,
+    PosteriorThreshold,
+    Walk,
+    nearest_price,
+    prices_of,
+    walk_prices,
+)
+from rlfocal.records import IntArray, ResponseTable
+from rlfocal.strategies.capped import CappedAgreement
+from rlfocal.strategies.single import BestSingle, BestSinglePerTask
+from rlfocal.strategies.stacking import Stacking
+from rlfocal.strategies.verdicts import (
+    Candidate,
+    Choice,
+    Judged,
+    out_of_fold,
+    settle,
+    verdict_arrays,
+    verdict_rows,
+    verdicts_from,
+)
+
+__all__ = ["LEARNED", "fallback_layout", "fallback_state", "fit_fallback", "restore_fallback"]
+
+
+class _Rival(NamedTuple):
+    """A strategy that knows nothing of Fusion, and how it stands."""
+
+    make: Callable[[], Base]
+    one_by_one: bool = False
+    """See `Candidate`: such rivals stand only where rounds are not limited."""
+    free: bool = True
+    """Whether it stands where calls cost nothing."""
+
+
+_SIMPLE = {
+    BestSingle.name: _Rival(BestSingle),
+    BestSinglePerTask.name: _Rival(BestSinglePerTask),
+    CappedAgreement.name: _Rival(CappedAgreement, one_by_one=True, free=False),
+    Stacking.name: _Rival(Stacking),
+}
+_NAMES = (LEARNED, Everybody.name, PosteriorThreshold.name, *_SIMPLE)
+"""Who can act; arrays name them by place."""
+_FREE = (Everybody.name, *(name for name, rival in _SIMPLE.items() if rival.free))
+_CLEAR = 0.005
+"""Where the prior has spoken: the standard error up to which one of them is lead enough; with k
+times it, k of them are."""
+_MOST_ROWS = 3000
+"""Training queries that judge; more would settle nothing that these leave open."""
+
+
+def fit_fallback(
+    foundation: Foundation,
+    decider: Decider,
+    table: ResponseTable,
+    config: RlFocalConfig,
+    *,
+    rng: np.random.Generator,
+) -> Choice:
+    """Judge every policy at every price.
+
+    Args:
+        foundation: fitted on the table.
+        decider: trained against it.
+        table: the training queries.
+        config: says which prices there are; the least one stands in for 0 with the Decider.
+        rng: picks the queries that judge and seeds what is stochastic.
+
+    Returns:
+        Who acts at each price, and whoever may; what was learned is none of the candidates.
+    """
+    rows = np.sort(rng.permutation(table.n_queries)[:_MOST_ROWS])
+    rows = rows[table.scored[rows].any(axis=1)]
+    prices, mu = prices_of(config), config.round_price
+    unit_cost = foundation.statistics.unit_cost
+    known, part = foundation.known.take(rows), table.take(rows)
+    fold = foundation.known.fold.numpy()
+    judged = {
+        LEARNED: _replayed(
+            Learned(config, foundation, decider, known=known), part, prices, unit_cost, mu
+        )
+    }
+    # It has no price: one replay says what it earns at all of them.
+    every = _replayed(Everybody(foundation, known=known), part, (0.0,), unit_cost, mu)
+    judged[Everybody.name] = Judged(*(np.repeat(x, len(prices), axis=0) for x in every))
+    candidates = {Everybody.name: Candidate(Everybody(foundation))}
+    one_by_one = config.max_rounds is None or config.max_rounds >= table.n_members
+    if one_by_one:
+        walks = walk_prices(foundation, table, rows, prices)
+        judged[PosteriorThreshold.name] = _thresholds(walks, fold[rows], prices, mu)
+        threshold = PosteriorThreshold(config).assemble(foundation, Curve.of(walks))
+        candidates[PosteriorThreshold.name] = Candidate(threshold, one_by_one=True)
+    for name, rival in _SIMPLE.items():
+        made = rival.make()
+        if unmet(made, table) is None and (one_by_one or not rival.one_by_one):
+            judged[name] = out_of_fold(
+                rival.make, table, fold, rows, prices,
+                unit_cost=unit_cost, round_price=mu, one_by_one=rival.one_by_one,
+            )  # fmt: skip
+            fitted = made.fit(made.training_table(table), rng=rng)
+            candidates[name] = Candidate(fitted, rival.one_by_one)
+    clear = _CLEAR if foundation.hints else np.inf
+    return Choice(settle(judged, prices, free=_FREE, clear=clear), candidates, mu)
+
+
+def _replayed(
+    policy: Base, table: ResponseTable, prices: tuple[float, ...], unit_cost: float, mu: float
+) -> Judged:
+    """What a policy of training queries earns at each price."""
+    played = [replay(policy.at(price) if policy.dial else policy, table) for price in prices]
+    return Judged(
+        np.stack([one.score for one in played]),
+        np.stack([one.cost / np.float32(unit_cost) for one in played]),
+        np.stack([np.float32(mu) * one.n_rounds for one in played]),
+    )
+
+
+def _thresholds(
+    walks: list[Walk], fold: IntArray, prices: tuple[float, ...], round_price: float
+) -> Judged:
+    """Stopping on a threshold, chosen for each inner fold on the others; each call is a round."""
+    score = np.zeros((len(prices), len(fold)), dtype=np.float32)
+    cost, charged = np.zeros_like(score), np.zeros_like(score)
+    for k in np.unique(fold):
+        here = fold == k
+        curve = Curve.of([w.take(~here) for w in walks])
+        for p, price in enumerate(prices):
+            dial = price + round_price if price > 0 else price
+            order = nearest_price(prices, dial)
+            walked, threshold = walks[order].take(here), curve.best(order, dial)
+            score[p, here], cost[p, here] = walked.outcome(threshold)
+            charged[p, here] = round_price * (walked.stops(threshold) + 1)
+    return Judged(score, cost, charged)
+
+
+# On disk ------------------------------------------------------------------------------------------
+
+
+def fallback_state(fallback: Choice, foundation: Foundation) -> State:
+    """Every array of it, but those of the foundation that it stands on."""
+    arrays, shared = (
+        prefixed("fallback", verdict_arrays(fallback.verdicts, _NAMES)),
+        {*foundation.state()},
+    )
+    for name, candidate in fallback.candidates.items():
+        own = candidate.strategy.state()
+        arrays |= prefixed(f"rival.{name}", {k: a for k, a in own.items() if k not in shared})
+    return arrays
+
+
+def restore_fallback(
+    state: Mapping[str, NDArray[Any]], foundation: Foundation, config: RlFocalConfig
+) -> Choice:
+    """Undo `fallback_state`.
+
+    Raises:
+        KeyError: an array is missing, or all of a rival that acts.
+    """
+    verdicts = verdicts_from(without_prefix("fallback", state), _NAMES, prices_of(config))
+    candidates = {Everybody.name: Candidate(Everybody(foundation))}
+    curve = without_prefix(f"rival.{PosteriorThreshold.name}", state)
+    if curve:
+        threshold = PosteriorThreshold(config).assemble(foundation, Curve(**curve))
+        candidates[PosteriorThreshold.name] = Candidate(threshold, one_by_one=True)
+    for name, rival in _SIMPLE.items():
+        own = without_prefix(f"rival.{name}", state)
+        if own:
+            candidates[name] = Candidate(rival.make().restore(own), rival.one_by_one)
+    for verdict in verdicts:
+        if verdict.chosen != LEARNED and verdict.chosen not in candidates:
+            raise KeyError(f"'{verdict.chosen}' acts at a price, and its arrays are missing")
+    return Choice(verdicts, candidates, config.round_price)
+
+
+def fallback_layout(present: Collection[str], tasks: str, among: Mapping[str, Row]) -> (
+    dict[str, Row]
+):  # fmt: skip
+    """What the arrays of `fallback_state` must be like; of whoever was not fitted there are none.
+
+    Args:
+        present: names of arrays that a file holds.
+        tasks: letter of the axis of tasks.
+        among: rows of the strategy that it belongs to.
+    """
+    rows = {f"fallback.{key}": row for key, row in verdict_rows(len(_NAMES)).items()}
+    start = f"rival.{PosteriorThreshold.name}."
+    if any(key.startswith(start) for key in present):
+        rows |= {f"{start}{key}": row for key, row in CURVE_ROWS.items()}
+    for name, rival in _SIMPLE.items():
+        start = f"rival.{name}."
+        own = [key.removeprefix(start) for key in present if key.startswith(start)]
+        if own:
+            part = rival.make().layout(own)
+            rows |= nested(f"rival.{name}", part, {**among, **rows}, {"T": tasks})
+    return rows

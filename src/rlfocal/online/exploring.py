@@ -1,0 +1,314 @@
+"""The logging policy: the served one, which leaves a little to chance and says how likely it was.
+
+A coin is tossed once for each request. With probability epsilon it explores: at every decision it
+then does as the served policy would with probability `keep`, and else draws from the Decider's
+tempered softmax, mixed with an even choice: trained policies are so sure of what they do that their
+softmax alone would hardly explore.
+
+Why once a request, and why it keeps to the policy now and then: a coin at each decision would give
+a path that departs k times a propensity of about epsilon^k, so that a policy which differs twice
+can hardly be judged; and a request that follows the softmax throughout would spoil the decisions
+after the one of interest. Here a path that departs k times has about epsilon times k factors of
+(1 - keep) times the softmax, and exactly epsilon of the requests pay for it. The propensity of a
+decision, given those before it, is that of the whole mixture:
+
+    p_t = [(1 - epsilon) G_t + epsilon Q_t] / [(1 - epsilon) G_(t-1) + epsilon Q_(t-1)],
+
+with G_t = 1 as long as every decision was the policy's own, else 0, and Q_t the product of what the
+explorer does with each. The product of all p_t is the path's probability, whoever took it.
+
+Decisions are a function of (seed, position, round) and the view: asking twice changes nothing, so a
+server may try out what would be decided.
+
+Axes: B queries, N members.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.replay import best_answer, replay
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.deliberation.wrapper import Wrapper
+from rlfocal.errors import ConfigError
+from rlfocal.numbers import softmax
+from rlfocal.online.episodes import Episode, States
+from rlfocal.records import BoolArray, IntArray, ResponseTable
+from rlfocal.records.missing import complete_part
+
+__all__ = ["Explorable", "Exploration", "Exploring", "log_replay", "may_explore"]
+
+Float64Array = NDArray[np.float64]
+
+
+@runtime_checkable
+class Explorable(Protocol):
+    """A strategy that says how likely it thinks each choice, whatever it does."""
+
+    @property
+    def explorable(self) -> bool:
+        """Whether the chance of what it does can be told: it asks one member after another."""
+        ...
+
+    @property
+    def unit_cost(self) -> float:
+        """Of an average call, in the unit of `View.spent`."""
+        ...
+
+    def log_policy(self, view: View) -> tuple[Float64Array, BoolArray]:
+        """Log-probabilities float64[B, N + 1] of asking each member next, and of enough (last).
+
+        Also says what is legal of it, bool[B, N + 1].
+        """
+        ...
+
+
+def may_explore(strategy: object) -> TypeGuard[Explorable]:
+    """Whether a strategy's propensities can be told."""
+    return isinstance(strategy, Explorable) and strategy.explorable
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """How much is left to chance."""
+
+    epsilon: float = 0.0
+    """In [0, 1]: share of the requests that explore."""
+    keep: float = 0.4
+    """In [0, 1): how often a request that explores does as the served policy, at each decision."""
+    temperature: float = 1.0
+    """Above 0: of the Decider's softmax; higher is more even."""
+    even: float = 0.75
+    """In [0, 1]: how often an even choice takes the softmax's place: enough or not, then anybody;
+    above 0, everything that is legal is done now and then."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.epsilon <= 1 and 0 <= self.keep < 1 and 0 <= self.even <= 1):
+            raise ValueError("epsilon and even must lie in [0, 1], keep in [0, 1)")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+
+    def of_request(self, key: str) -> Self:
+        """The same with a seed of the request's own: processes that serve count positions alike."""
+        digest = hashlib.sha256(f"{self.seed}/{key}".encode()).digest()
+        return replace(self, seed=int.from_bytes(digest[:8], "little"))
+
+
+class _Look(NamedTuple):
+    """One look at one query, and what was decided."""
+
+    view: View
+    row: int
+    wanted: BoolArray
+    own: bool
+    """True where it is the served policy's own decision."""
+    explored: float
+    """How often the explorer takes it."""
+    chosen: int
+    """The candidate that would be answered now; -1 for none."""
+
+    @property
+    def was_open(self) -> bool:
+        """Whether there was anything to decide; not once everybody has been asked."""
+        return not self.view.asked[self.row].all()
+
+
+@dataclass
+class _Notes:
+    """What was decided, by position in the stream and round."""
+
+    looks: dict[tuple[int, int], _Look] = field(default_factory=dict)
+    last: dict[int, int] = field(default_factory=dict)
+    """Position → the round of the latest look at it."""
+
+    def path(self, position: int) -> list[_Look]:
+        """The looks at one query, round by round."""
+        if position not in self.last:
+            raise ValueError(f"nothing was decided on the query at position {position}")
+        places = [(position, n_rounds) for n_rounds in range(self.last[position] + 1)]
+        return [self.looks[place] for place in places if place in self.looks]
+
+
+class Exploring(Wrapper):
+    """A strategy that explores; for anybody who runs it, it is the strategy within.
+
+    Notes what was decided; of decisions on the same query and round the last one counts, because
+    servers try out views before they show the true one. Use one for each request, or one for a
+    replay.
+
+    Args:
+        strategy: fitted, at the price that is served.
+        exploration: settings.
+
+    Raises:
+        ConfigError: the strategy is none of those whose propensities can be told.
+    """
+
+    def __init__(self, strategy: Base, exploration: Exploration) -> None:
+        super().__init__(strategy)
+        if not may_explore(strategy) and exploration.epsilon > 0:
+            raise ConfigError(
+                f"{strategy.name} as it is set cannot explore: that is for learned policies that "
+                "ask one member after another, not for rounds (round_price, max_rounds); serve it "
+                "with epsilon = 0"
+            )
+        self.exploration = exploration
+        self._notes = _Notes()
+
+    def at(self, dial: float) -> Self:
+        """Another that explores at another price, and has noted nothing."""
+        return type(self)(self.within.at(dial), self.exploration)
+
+    def decide(self, view: View) -> Decision:
+        """Decide as the served policy does, or explore; and note it."""
+        found = self.within.decide(view)
+        own = found.ask & ~view.asked
+        if self.exploration.epsilon == 0:
+            wanted, same, explored = own, np.ones(len(view), dtype=bool), np.zeros(len(view))
+        else:
+            soft, keep = self._soft(view), self.exploration.keep
+            wanted = self._drawn(view, own, soft)
+            same = (wanted == own).all(axis=1)
+            explored = keep * same + (1 - keep) * chance_of(soft, wanted)
+        chosen, _ = best_answer(view.available, found.answer)
+        for row, place in enumerate(
+            zip(view.position.tolist(), view.n_rounds.tolist(), strict=True)
+        ):
+            self._notes.looks[place] = _Look(
+                view, row, wanted[row], bool(same[row]), float(explored[row]), int(chosen[row])
+            )
+            self._notes.last[place[0]] = place[1]
+        return found._replace(ask=wanted)
+
+    @property
+    def _policy(self) -> Explorable:
+        assert isinstance(self.within, Explorable)
+        return self.within
+
+    def _soft(self, view: View) -> Float64Array:
+        """float64[B, N + 1]: the softmax, tempered and mixed with an even choice."""
+        log_prob, legal = self._policy.log_policy(view)
+        share = self.exploration.even
+        soft = softmax(log_prob / self.exploration.temperature, legal)
+        return share * _even(legal) + (1 - share) * soft
+
+    def _drawn(self, view: View, own: BoolArray, soft: Float64Array) -> BoolArray:
+        settings, first = self.exploration, 1 + 2 * view.n_rounds
+        explores = _uniform(settings.seed, view.position, np.zeros_like(first)) < settings.epsilon
+        departs = _uniform(settings.seed, view.position, first) >= settings.keep
+        drawn = _uniform(settings.seed, view.position, first + 1)
+        edge = soft.cumsum(axis=1)
+        action = (drawn[:, None] * edge[:, -1:] >= edge).sum(axis=1)
+        other = action[:, None] == np.arange(own.shape[1])
+        return np.where((explores & departs)[:, None], other, own)
+
+    def episode(self, *, key: str = "") -> Episode:
+        """What the one query of a request leaves behind, not judged yet.
+
+        Args:
+            key: names the request.
+
+        Raises:
+            ValueError: nothing was decided.
+        """
+        if not self._notes.last:
+            raise ValueError("nothing was decided")
+        return self._episode(next(reversed(self._notes.last)), key)
+
+    def episodes(self) -> list[Episode]:
+        """The same of every query that was decided on, by position, which is its key."""
+        return [self._episode(position, str(position)) for position in sorted(self._notes.last)]
+
+    def _episode(self, position: int, key: str) -> Episode:
+        path = self._notes.path(position)
+        end, taken = path[-1], [look for look in path if look.was_open]
+        view, row = end.view, end.row
+        states = States.of([(look.view, look.row) for look in path])
+        return Episode(
+            price=float(self.price or 0.0),
+            unit_cost=self._policy.unit_cost,
+            epsilon=self.exploration.epsilon,
+            task=int(view.task[row]),
+            features=view.features[row],
+            n_options=0 if view.is_open[row] else int(view.available[row].sum()),
+            states=states,
+            wanted=np.stack([look.wanted for look in taken]),
+            propensity=_propensity(taken, self.exploration.epsilon),
+            chosen=end.chosen,
+            worth=np.full(states.support.shape[2], np.nan),
+            key=key,
+        )
+
+
+def _propensity(path: Sequence[_Look], epsilon: float) -> Float64Array:
+    """float64[T]: of each decision, given those before it."""
+    own = np.cumprod([look.own for look in path], dtype=np.float64)
+    explored = np.cumprod([look.explored for look in path])
+    chance: Float64Array = (1 - epsilon) * own + epsilon * explored
+    return np.asarray(np.minimum(chance / np.append(1.0, chance[:-1]), 1.0))
+
+
+def _even(legal: BoolArray) -> Float64Array:
+    """float64[B, N + 1]: enough or not evenly, as far as legal, then any member evenly."""
+    members, stop = legal[:, :-1], legal[:, -1:]
+    n_open = members.sum(axis=1, keepdims=True)
+    stop = np.where(n_open > 0, stop / 2, 1.0)
+    return np.hstack([(1 - stop) * members / np.maximum(n_open, 1), stop])
+
+
+def chance_of(soft: Float64Array, wanted: BoolArray) -> Float64Array:
+    """float64[B]: how likely a draw of one action float64[B, N + 1] is just bool[B, N] wanted."""
+    single = np.where(wanted, soft[:, :-1], 0).sum(axis=1)
+    count = wanted.sum(axis=1)
+    return np.asarray(np.where(count == 0, soft[:, -1], np.where(count == 1, single, 0.0)))
+
+
+def log_replay(strategy: Base, table: ResponseTable, exploration: Exploration) -> list[Episode]:
+    """Serve a recorded table while exploring, and judge every answer: episodes of known worth.
+
+    Only the answer's own worth is noted, and that the others are wrong where it was right.
+
+    Args:
+        strategy: fitted, at a price.
+        table: the queries; where responses are missing, those that every member answered.
+        exploration: settings; its seed makes the log.
+    """
+    exploring = Exploring(strategy, exploration)
+    outcome = replay(exploring, complete_part(table))
+    return [
+        episode.judged(float(score), _others_wrong(episode) if score == 1 else ())
+        for episode, score in zip(exploring.episodes(), outcome.score, strict=True)
+    ]
+
+
+def _others_wrong(episode: Episode) -> list[float | None]:
+    if not episode.n_options:
+        return []
+    return [0.0 if given != episode.chosen else None for given in episode.states.answer[-1]]
+
+
+def _uniform(seed: int, position: IntArray, draw: IntArray) -> Float64Array:
+    """float64[B] in [0, 1): a number for each (seed, position, draw), whatever else is drawn.
+
+    Source: SplitMix64 (Steele, Lea and Flood 2014), as a hash.
+    """
+    with np.errstate(over="ignore"):
+        mixed = np.full(len(position), seed % 2**64, dtype=np.uint64)
+        for part in (position, draw):
+            mixed = _mixed(mixed ^ _mixed(part.astype(np.uint64)))
+    return np.asarray((mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53)
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    x = x + np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

@@ -1,0 +1,302 @@
+"""Learn a shadow policy from logged episodes, and judge it on episodes that it never saw.
+
+The Decider's weights move, and nothing else: Fusion, statistics and rivals stay the live policy's,
+so that a logged answer is the shadow's answer, too. Learning is off-policy improvement in rounds.
+In each round, with the log split in folds,
+
+- a model is fitted to what follows each decision if the shadow acts (`values`), on other folds;
+- every logged state gets a payoff for every action: the model's, and for the action that was taken
+  the weighted surprise of what came after it on top (doubly robust, weights clipped);
+- gradient steps raise the mean payoff under the shadow's softmax, less what it costs to leave the
+  live policy's (a KL penalty). States count as often as the shadow would come to them (clipped).
+
+Sources: Dudik, Langford and Li 2011 (doubly robust policy learning); Thomas and Brunskill 2016
+(blending a model and weights); Schulman et al. 2017 (the KL penalty).
+
+Axes: E episodes, B decisions, N members.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rlfocal.agents.decider import Decider
+from rlfocal.agents.nets import one_thread
+from rlfocal.agents.observation import Observation
+from rlfocal.agents.policy import action_log_prob, likeliest
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.view import Memory
+from rlfocal.errors import NotApplicable
+from rlfocal.online.decisions import Decisions, batch
+from rlfocal.online.episodes import Episode
+from rlfocal.online.estimates import (
+    LEAST_DEPARTED,
+    Estimate,
+    backwards,
+    compare,
+    effective,
+    usable,
+)
+from rlfocal.online.exploring import Explorable
+from rlfocal.online.paths import path_of, products
+from rlfocal.online.values import Features, Observing, fit_values
+
+__all__ = ["LearningConfig", "Shadow", "Teachable", "learn", "split"]
+
+Float64Array = NDArray[np.float64]
+_LEAST_REACH = 0.02
+"""No state counts less: the shadow may come to it yet."""
+LEAST = 100
+"""Episodes to learn from."""
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """How a shadow learns."""
+
+    held_out: float = 0.5
+    """Share of the episodes that judge and never teach."""
+    n_rounds: int = 8
+    """Models fitted, each followed by `n_steps`."""
+    n_steps: int = 25
+    """Gradient steps on all episodes at once."""
+    learning_rate: float = 0.01
+    least_chance: float = 0.05
+    """While it learns, the policy is softened until nearly everything is about so likely, against
+    what it would do."""
+    doubt: float = 1.0
+    """Standard errors that the model takes off what it knows little of (Jin et al. 2021)."""
+    kl_coef: float = 0.02
+    """What a nat of divergence from the live policy costs, against a right answer's worth."""
+    clip: float = 20.0
+    """Weights above this count as this."""
+    n_folds: int = 3
+
+
+@runtime_checkable
+class Teachable(Explorable, Observing, Protocol):
+    """A policy whose Decider can be taught while everything else stays."""
+
+    decider_: Decider
+
+    def with_decider(self, decider: Decider, prices: Sequence[float]) -> Base:
+        """The policy as it was trained, with another Decider that acts at these prices."""
+        ...
+
+
+class Shadow(NamedTuple):
+    """A candidate and its evidence."""
+
+    strategy: Base
+    estimate: Estimate
+    """Beside the live policy, on held-out episodes."""
+    n_learned_from: int
+
+
+def split(
+    episodes: Sequence[Episode], held_out: float, *, seed: int = 0
+) -> tuple[list[Episode], list[Episode]]:
+    """Episodes to learn from and episodes to judge on.
+
+    By their keys, so that an episode stays on its side however many come later.
+    """
+    parts: tuple[list[Episode], list[Episode]] = ([], [])
+    for episode in episodes:
+        digest = hashlib.sha256(f"{seed}/{episode.key}".encode()).digest()
+        parts[int.from_bytes(digest[:8], "big") < held_out * 2**64].append(episode)
+    return parts
+
+
+def learn(
+    live: Base,
+    episodes: Sequence[Episode],
+    config: LearningConfig | None = None,
+    *,
+    memory: Memory | None = None,
+    seed: int = 0,
+) -> Shadow:
+    """Learn a shadow from some of the episodes and judge it on the others.
+
+    Args:
+        live: the policy served now.
+        episodes: of its pool; those that are not `usable` are left out.
+        config: settings; None for the defaults.
+        memory: recent labelled queries, which both policies follow.
+        seed: of everything that is random.
+
+    Raises:
+        NotApplicable: too few episodes that were judged and that explored, or a policy that gathers
+            rounds, or has no Decider.
+    """
+    config = config or LearningConfig()
+    if not isinstance(live, Teachable):
+        raise NotApplicable(f"{live.name} does not learn from judged answers")
+    if not live.explorable:
+        raise NotApplicable("a policy that gathers rounds cannot learn from logged episodes yet")
+    teach, judge = split(usable(episodes), config.held_out, seed=seed)
+    if min(len(teach), len(judge)) < LEAST:
+        raise NotApplicable(
+            f"{len(teach)} + {len(judge)} episodes were judged and explored; to learn and to "
+            f"judge, {LEAST} each are needed: send more feedback, or explore more"
+        )
+    # What costs nothing is asked of everybody: the Decider has no say in it.
+    priced = [episode for episode in teach if episode.price > 0]
+    if len(priced) < LEAST:
+        raise NotApplicable(f"only {len(priced)} episodes in which a call had a price")
+    log, now = batch(priced), live if memory is None else live.follow(memory)
+    with one_thread():
+        decider = _Learner(now, log, config, seed).learn()
+    shadow = live.with_decider(decider, np.unique(log.price).tolist())
+    candidate = shadow if memory is None else shadow.follow(memory)
+    return Shadow(shadow, compare(candidate, now, judge, seed=seed), len(priced))
+
+
+class _Learner:
+    def __init__(
+        self,
+        live: Teachable,
+        log: Decisions,
+        config: LearningConfig,
+        seed: int,
+    ) -> None:
+        self._log, self._config = log, config
+        self._features = Features.of(live, log)
+        price = log.price[log.episode]
+        # What inference has made cannot be learned through.
+        seen = live.look(log.view, price).observation
+        self._seen = Observation(*(part.clone() for part in seen))
+        # Fusion stays, so the answers at the end are the live policy's, whoever decides.
+        self._score = path_of(live, log).score
+        rng = np.random.default_rng([seed, 1])
+        self._fold = (rng.permutation(len(log)) % config.n_folds)[log.episode]
+        self._action = _actions(log)
+        self._single = log.wanted.sum(axis=1) <= 1
+        self.decider = copy.deepcopy(live.decider_).train()
+        with torch.no_grad():
+            logits = _logits(self.decider(self._seen))
+            self._temperature = _temperature(logits, self._seen.legal, config.least_chance)
+            self._live = self._softened()
+        # The live policy gains nothing, for certain.
+        self._least, self._best = 0.0, copy.deepcopy(self.decider)
+        self._from: tuple[Float64Array, Float64Array] | None = None
+
+    def learn(self) -> Decider:
+        """Improve round by round."""
+        config = self._config
+        optimizer = torch.optim.Adam(self.decider.parameters(), lr=config.learning_rate)
+        for _ in range(config.n_rounds):
+            payoff, reach = (torch.from_numpy(part).float() for part in self._payoffs())
+            self._keep_best()
+            for _ in range(config.n_steps):
+                log_prob = self._softened()
+                gain = (log_prob.exp() * payoff).sum(1) - config.kl_coef * _divergence(
+                    self._live, log_prob
+                )
+                loss = -(gain * reach).sum() / reach.sum()
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(self.decider.parameters(), 1.0)
+                optimizer.step()
+        self._payoffs()
+        self._keep_best()
+        return self._best.eval()
+
+    def _keep_best(self) -> None:
+        """Go by a cautious guess of the gain on these episodes: one standard error off.
+
+        Where the log hardly ever went along, a guess is the model's alone and counts for nothing.
+        """
+        earned = self._value[np.flatnonzero(np.append(True, self._log.last[:-1]))]
+        weight = products(self._ratio, self._log)
+        if self._from is None:
+            self._from = earned, weight
+        before, own = self._from
+        gain = earned - before
+        least = float(gain.mean() - gain.std() / np.sqrt(len(gain)))
+        if least > self._least and effective(weight[own == 0]) >= LEAST_DEPARTED / 2:
+            self._least, self._best = least, copy.deepcopy(self.decider)
+
+    def _softened(self) -> Tensor:
+        """float32[B, N + 1]: log-probabilities with the same order of preferences, but less sure.
+
+        Where a policy is sure of what it does there is no gradient away from it.
+        """
+        start = _logits(self.decider(self._seen)) / self._temperature
+        return action_log_prob(start=start, legal=self._seen.legal, logit=torch.zeros(()))
+
+    def _payoffs(self) -> tuple[Float64Array, Float64Array]:
+        """What each action earns in each state, float64[B, N + 1]; how often it is met, [B]."""
+        log, features = self._log, self._features
+        with torch.no_grad():
+            log_prob = self.decider(self._seen)
+        action = likeliest(log_prob).numpy()
+        n_members = log.wanted.shape[1]
+        wanted = action[:, None] == np.arange(n_members)
+        rows = np.arange(len(action))
+        payoff = np.zeros((len(action), n_members + 1))
+        judged = np.zeros(len(action))
+        for k in np.unique(self._fold):
+            here = self._fold == k
+            doubt = self._config.doubt
+            model = fit_values(features, log, wanted, self._score, ~here, doubt=doubt)
+            payoff[here] = model.of_each(features.take(here), doubt)
+            judged[here] = model.of(features.take(here), log.wanted[here])
+        agrees = (wanted == log.wanted).all(axis=1)
+        inverse = np.minimum(1 / log.propensity, self._config.clip)
+        self._ratio, ratio = np.where(agrees, 1 / log.propensity, 0), np.where(agrees, inverse, 0)
+        self._value = value = backwards(payoff[rows, action], judged, ratio, self._score, log)
+        after = np.append(value[1:], 0.0)
+        after = np.where(log.last, self._score[log.episode], after) - log.charge
+        single = self._single
+        payoff[rows[single], self._action[single]] += (inverse * (after - judged))[single]
+        with torch.no_grad():
+            own = self._softened().exp().double().numpy()
+        taken = np.where(single, own[rows, self._action], 0.0)
+        return payoff, self._reach(taken)
+
+    def _reach(self, chance: Float64Array) -> Float64Array:
+        """float64[B]: how often the softmax comes to each state, over how often the log did."""
+        log = self._log
+        first = np.append(True, log.last[:-1])
+        reach, ratio = np.ones(len(first)), chance / log.propensity
+        for b in range(1, len(first)):
+            if not first[b]:
+                reach[b] = np.clip(reach[b - 1] * ratio[b - 1], _LEAST_REACH, self._config.clip)
+        return reach
+
+
+def _logits(log_prob: Tensor) -> Tensor:
+    """float32[B, N + 1]: logits of `action_log_prob`; exact, however sure the policy is."""
+    stop = log_prob[:, -1:] - log_prob[:, :-1].logsumexp(1, keepdim=True)
+    return torch.cat([log_prob[:, :-1], stop], dim=1)
+
+
+def _temperature(logits: Tensor, legal: Tensor, least_chance: float) -> float:
+    """By what the logits have to be divided so that few odds are longer than that."""
+    members, open_to = logits[:, :-1], legal[:, :-1]
+    best = members.masked_fill(~open_to, -torch.inf).amax(1, keepdim=True)
+    behind = (best - members)[open_to]
+    both = legal[:, -1] & open_to.any(1)
+    odds = torch.cat([behind[behind > 0], logits[both, -1].abs()])
+    longest = float(odds.quantile(0.9)) if len(odds) else 0.0
+    return max(1.0, longest / -float(np.log(least_chance)))
+
+
+def _actions(log: Decisions) -> NDArray[np.int64]:
+    """int64[B]: the member that was asked, N for enough; of several the first."""
+    n_members = log.wanted.shape[1]
+    return np.asarray(np.where(log.wanted.any(axis=1), log.wanted.argmax(axis=1), n_members))
+
+
+def _divergence(live: Tensor, log_prob: Tensor) -> Tensor:
+    """float32[B]: KL of a softmax from the live one."""
+    return (live.exp() * (live - log_prob).clamp(-50, 50)).sum(1)

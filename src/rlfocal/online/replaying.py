@@ -1,0 +1,294 @@
+"""What the policy would have done at another price, on requests that were served.
+
+A logged episode holds what every member that was asked has answered. As long as the policy at
+another price asks only members of these, its way can be played through exactly; where it would ask
+somebody else, nobody knows what that one would have said, and the request does not count. Counted
+are only requests on which the policy at its own price, played through, does just what it did: where
+a limit, a failure or older feedback had a hand in it, it does not.
+
+Requests on which a dearer or cheaper way can be played through are not any requests. So every
+figure stands beside the one of the same requests as they were served.
+
+Knows any strategy, and nothing of where requests are kept.
+
+Axes: B requests, N members, C candidate slots, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.recorded import candidates_of, reveal
+from rlfocal.deliberation.replay import best_answer, decided
+from rlfocal.online.episodes import Episode
+from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
+
+__all__ = ["Compared", "Judgement", "Logged", "Played", "Replayed", "Served", "play", "replayed"]
+
+
+class Call(Protocol):
+    """One member asked in one request."""
+
+    @property
+    def cost(self) -> float:
+        """In the unit that the strategy reckons in."""
+        ...
+
+    @property
+    def usd(self) -> float | None:
+        """None: nobody knows its price, or it failed."""
+        ...
+
+    @property
+    def was_left(self) -> bool:
+        """True where its reply was not waited for, because the outcome was settled without it."""
+        ...
+
+
+class Served(Protocol):
+    """One request as it was served."""
+
+    @property
+    def id(self) -> str:
+        """By which a judgement names it."""
+        ...
+
+    @property
+    def n_unpriced(self) -> int:
+        """Calls of which nobody knows the price."""
+        ...
+
+    @property
+    def asked(self) -> Mapping[str, Call]:
+        """Member → its call."""
+        ...
+
+
+class Judgement(Protocol):
+    """What a request's answers were worth."""
+
+    @property
+    def earned(self) -> float:
+        """Of the answer."""
+        ...
+
+    @property
+    def member_scores(self) -> Mapping[str, float | None]:
+        """Of each member's answer, where it is known."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Logged:
+    """One request with its episode."""
+
+    seen: Served
+    episode: Episode
+    members: tuple[str, ...]
+    """In the checkpoint's order."""
+
+    @property
+    def asked(self) -> BoolArray:
+        """bool[N]: in the end."""
+        return np.asarray(self.episode.states.asked[-1])
+
+    @property
+    def known(self) -> BoolArray:
+        """bool[N]: asked, and waited for."""
+        asked = self.seen.asked
+        left = [name in asked and asked[name].was_left for name in self.members]
+        return np.asarray(self.asked & ~np.array(left))
+
+    def worth(self, slot: int, judged: Judgement) -> float | None:
+        """Of a candidate; None where the judgement says nothing of it."""
+        if slot == self.episode.chosen:
+            return judged.earned
+        for n in np.flatnonzero(self.episode.states.answer[-1] == slot).tolist():
+            score = judged.member_scores.get(self.members[n])
+            if score is not None:
+                return score
+        return None
+
+
+class Played(NamedTuple):
+    """A policy's way through B requests."""
+
+    asked: BoolArray
+    """bool[B, N]."""
+    chosen: IntArray
+    """int64[B]: the candidate, as the episode numbers them; -1 for none."""
+    is_known: BoolArray
+    """bool[B]: it asked only members whose answers are known, and had an answer."""
+
+
+class Compared(NamedTuple):
+    """One price, on the requests on which its way is known, beside those as they were served."""
+
+    price: float
+    n: int
+    """Requests."""
+    n_calls: float | None
+    """Mean; None where there is no request."""
+    served_n_calls: float | None
+    usd: float | None
+    """Mean; None also where a price is not known."""
+    served_usd: float | None
+    worth: list[float]
+    """Of its answers, where judgements say it."""
+    served_worth: list[float]
+    """Of the answers to the same requests."""
+
+
+class Replayed(NamedTuple):
+    """A policy's prices compared."""
+
+    n: int
+    """Requests looked at."""
+    n_as_served: int
+    """Of them, those on which the policy played through does what it did."""
+    prices: list[Compared]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """Episodes side by side, as `reveal` shows recorded answers: with all that was ever asked."""
+
+    task: IntArray
+    """int64[B]."""
+    features: FloatArray
+    """float32[B, D]."""
+    kind: NDArray[np.int8]
+    """int8[B]."""
+    exists: BoolArray
+    """bool[B, C]: options; of an open question those exist that were given."""
+    answer: NDArray[np.int16]
+    """int16[B, N]."""
+    support: FloatArray
+    """float32[B, N, C]."""
+    cost: FloatArray
+    """float32[B, N]."""
+    is_recorded: bool = True
+    """Who was not asked could have been; what that would have brought is not known."""
+
+    @property
+    def recorded(self) -> BoolArray:
+        """bool[B, N]."""
+        return np.ones(self.answer.shape, dtype=bool)
+
+    @classmethod
+    def of(cls, logged: Sequence[Logged]) -> _Answers:
+        episodes = [one.episode for one in logged]
+        n_slots = max(e.states.support.shape[2] for e in episodes)
+        answer = np.stack([e.states.answer[-1] for e in episodes])
+        support = np.zeros((*answer.shape, n_slots), dtype=np.float32)
+        cost = np.zeros(answer.shape, dtype=np.float32)
+        for b, one in enumerate(logged):
+            last = one.episode.states.support[-1]
+            support[b, :, : last.shape[1]] = last
+            calls = one.seen.asked
+            cost[b] = [calls[m].cost if m in calls else 0.0 for m in one.members]
+        n_options = np.array([e.n_options for e in episodes])
+        open_, closed = CandidateKind.ANSWERS, CandidateKind.OPTIONS
+        return cls(
+            task=np.array([e.task for e in episodes], dtype=np.int64),
+            features=np.stack([e.features for e in episodes]),
+            kind=np.where(n_options > 0, closed, open_).astype(np.int8),
+            exists=np.arange(n_slots) < n_options[:, None],
+            answer=answer,
+            support=support,
+            cost=cost,
+        )
+
+
+def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Played:
+    """Play a policy through.
+
+    Args:
+        strategy: at a price.
+        logged: requests that it did not see at this price, at least one.
+        own: whether members that were not waited for count as asked without an answer, as they did
+            when the request was served.
+    """
+    known = np.stack([one.asked if own else one.known for one in logged])
+    answers = _Answers.of(logged)
+    n_rows, n_members = known.shape
+    asked = np.zeros_like(known)
+    chosen, is_known = np.full(n_rows, -1), np.ones(n_rows, dtype=bool)
+    rows = np.arange(n_rows)
+    for n_rounds in range(n_members + 1):
+        view = reveal(answers, rows, asked[rows], n_rounds=np.full(len(rows), n_rounds))
+        decision = decided(strategy, view)
+        stops = ~decision.ask.any(axis=1)
+        place, _ = best_answer(view.available, decision.answer)
+        chosen[rows[stops]] = candidates_of(answers, rows, asked[rows], place)[stops]
+        strays: BoolArray = np.asarray((decision.ask & ~known[rows]).any(axis=1))
+        is_known[rows[strays]] = False
+        asked[rows] |= decision.ask & ~strays[:, None]
+        rows = rows[~stops & ~strays]
+        if not len(rows):
+            break
+    return Played(asked, chosen, is_known & (chosen >= 0))
+
+
+def replayed(strategy: Base, logged: Sequence[Logged], judged: Mapping[str, Judgement]) -> Replayed:
+    """Play the policy at each of its prices through requests that were served at its own.
+
+    Args:
+        strategy: at the price that is served.
+        logged: the requests.
+        judged: by their ids.
+    """
+    same: list[Logged] = []
+    if logged:
+        found = play(strategy, logged, own=True)
+        asked = np.stack([one.asked for one in logged])
+        chosen = np.array([one.episode.chosen for one in logged])
+        does = (found.asked == asked).all(axis=1) & (found.chosen == chosen)
+        same = [one for one, is_same in zip(logged, does.tolist(), strict=True) if is_same]
+    own = () if strategy.price is None else (strategy.price,)
+    prices = sorted({*strategy.dials, *own}) if same else []
+    compared = [_compared(price, same, play(strategy.at(price), same), judged) for price in prices]
+    return Replayed(len(logged), len(same), compared)
+
+
+def _compared(
+    price: float, logged: Sequence[Logged], played: Played, judged: Mapping[str, Judgement]
+) -> Compared:
+    rows = np.flatnonzero(played.is_known).tolist()
+    n_calls, usd, worth = [], [], []
+    served_calls, served_usd, served_worth = [], [], []
+    is_priced = True
+    for b in rows:
+        one = logged[b]
+        calls = one.seen.asked
+        names = [one.members[n] for n in np.flatnonzero(played.asked[b]).tolist()]
+        n_calls.append(len(names))
+        served_calls.append(len(calls))
+        is_priced &= one.seen.n_unpriced == 0
+        usd.append(sum(calls[name].usd or 0.0 for name in names))
+        served_usd.append(sum(call.usd or 0.0 for call in calls.values()))
+        judgement = judged.get(one.seen.id)
+        score = None if judgement is None else one.worth(int(played.chosen[b]), judgement)
+        if judgement is not None and score is not None:
+            worth.append(score)
+            served_worth.append(judgement.earned)
+    return Compared(
+        price=price,
+        n=len(rows),
+        n_calls=_mean(n_calls),
+        served_n_calls=_mean(served_calls),
+        usd=_mean(usd) if is_priced else None,
+        served_usd=_mean(served_usd) if is_priced else None,
+        worth=worth,
+        served_worth=served_worth,
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

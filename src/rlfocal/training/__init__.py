@@ -1,0 +1,1 @@
+"""How agents learn: environment, rollouts, credit, proximal policy optimisation, the trainer."""

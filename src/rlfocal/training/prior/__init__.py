@@ -1,0 +1,1 @@
+"""How the shipped prior is made: from batches of simulated pools."""

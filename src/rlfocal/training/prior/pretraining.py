@@ -1,0 +1,94 @@
+"""Train the prior's Fusion by maximum likelihood on simulated pools."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from rlfocal.agents.nets import seeded, weights_of
+from rlfocal.agents.prior.fusion import Fusion, nll
+from rlfocal.deliberation.progress import Progress
+from rlfocal.training.prior.pool_batches import Scene, draw_scene, subsets
+
+__all__ = ["held_out", "train_fusion", "validate_fusion"]
+
+_N_POOLS, _N_QUERIES = 8, 48
+_LEARNING_RATE = 2e-3
+_AVERAGE = 0.998
+"""The weights kept are an exponential average over steps: free, and steadier than the last."""
+
+
+def held_out(seed: int, *, n_scenes: int = 40, n_labels: int | None = None) -> list[Scene]:
+    """Scenes of pools that training does not meet."""
+    rng = np.random.default_rng([seed, 99])
+    return [
+        draw_scene(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES, n_labels=n_labels)
+        for _ in range(n_scenes)
+    ]
+
+
+def train_fusion(
+    *, minutes: float, seed: int, hidden: int = 48, on_progress: Callable[[Progress], None]
+) -> Fusion:
+    """Train until time is up; the step size follows the share of time used.
+
+    Args:
+        minutes: wall-clock time.
+        seed: source of all randomness; the number of steps depends on the machine.
+        hidden: width of the net.
+        on_progress: called every hundred steps.
+    """
+    rng = np.random.default_rng([seed, 1])
+    generator = torch.Generator().manual_seed(seed + 1)
+    fusion = seeded(seed + 2, lambda: Fusion(hidden=hidden))
+    optimizer = torch.optim.AdamW(fusion.parameters(), lr=_LEARNING_RATE, weight_decay=0.01)
+    average = weights_of(fusion)
+    started, losses, step = time.monotonic(), list[float](), 0
+    while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * min(1.0, (step + 1) / 100) * (1 - 0.97 * used)
+        scene = draw_scene(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES)
+        seen = scene.reveal(subsets(scene, generator))
+        loss = nll(fusion(fusion.pool(scene.pools), seen).logit, scene.targets(seen)).mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(fusion.parameters(), 1.0)
+        optimizer.step()
+        decay = min(_AVERAGE, 1 - 1 / (step + 1))
+        for name, value in fusion.state_dict().items():
+            average[name].lerp_(value, 1 - decay)
+        losses.append(float(loss.detach()))
+        step += 1
+        if step % 100 == 0:
+            figures = {"nll": float(np.mean(losses[-100:])), "share_of_time": used}
+            on_progress(Progress("fusion", step, round(step / max(used, 1e-9)), figures))
+    fusion.load_state_dict(average)
+    return fusion.eval()
+
+
+@torch.inference_mode()
+def validate_fusion(fusion: Fusion, scenes: list[Scene], seed: int = 0) -> dict[str, float]:
+    """Figures on held-out pools: with random subsets, and accuracy with everybody asked."""
+    generator = torch.Generator().manual_seed(seed)
+    loss, right, plain, confidence, count = 0.0, 0.0, 0.0, 0.0, 0
+    for scene in scenes:
+        pooled = fusion.pool(scene.pools)
+        seen = scene.reveal(subsets(scene, generator))
+        loss += float(nll(fusion(pooled, seen).logit, scene.targets(seen)).sum())
+        full = scene.reveal(torch.ones_like(scene.answered))
+        posterior = fusion.posterior(pooled, full)[..., :-1]
+        top = posterior.max(2)
+        right += float(scene.worth.gather(2, top.indices[..., None]).sum())
+        confidence += float(top.values.sum())
+        votes = (full.support * (full.support > 0.5)).sum(2)
+        plain += float(scene.worth.gather(2, votes.argmax(2)[..., None]).sum())
+        count += scene.is_open.numel()
+    return {
+        "subset_nll": loss / count,
+        "full_accuracy": right / count,
+        "full_confidence": confidence / count,
+        "plurality_accuracy": plain / count,
+    }

@@ -1,0 +1,93 @@
+"""Train the prior's Decider by MAPPO on simulated pools, against a frozen Fusion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlfocal.agents.config import PpoConfig
+from rlfocal.agents.nets import seeded, weights_of
+from rlfocal.agents.prior.decider import Critic, Decider
+from rlfocal.agents.prior.fusion import Fusion
+from rlfocal.deliberation.progress import Progress
+from rlfocal.training.mappo import anneal, update
+from rlfocal.training.prior.episodes import play, rollout
+from rlfocal.training.prior.pool_batches import Scene, draw_scene
+
+__all__ = ["PRICE_MAX", "PRICE_MIN", "train_decider", "validate_decider"]
+
+PRICE_MIN, PRICE_MAX = 0.001, 0.3
+"""Range of lambda, log-uniform: the price of an average call in units of a right answer."""
+
+_PPO = PpoConfig(learning_rate=1.5e-3, minibatch_size=1024, target_kl=0.05)
+_AVERAGE = 0.97
+"""The weights kept are an exponential average over iterations."""
+
+
+def train_decider(
+    fusion: Fusion,
+    *,
+    minutes: float,
+    seed: int,
+    hidden: int = 56,
+    on_progress: Callable[[Progress], None],
+) -> Decider:
+    """Train until time is up; the step size follows the share of time used.
+
+    Args:
+        fusion: frozen.
+        minutes: wall-clock time.
+        seed: source of all randomness; the number of iterations depends on the machine.
+        hidden: width of the nets.
+        on_progress: called every ten iterations.
+    """
+    rng = np.random.default_rng([seed, 2])
+    generator = torch.Generator().manual_seed(seed + 3)
+    decider, critic = seeded(seed + 4, lambda: (Decider(hidden=hidden), Critic(hidden=hidden)))
+    optimizer = torch.optim.Adam(
+        [*decider.parameters(), *critic.parameters()], lr=_PPO.learning_rate, eps=1e-5
+    )
+    fusion.requires_grad_(False)
+    average = weights_of(decider)
+    started, step, logs = time.monotonic(), 0, list[dict[str, float]]()
+    while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
+        scene = draw_scene(rng, n_pools=16, n_queries=24)
+        price = _prices(rng, scene)
+        batch, figures = rollout(decider, critic, fusion, scene, price, generator=generator)
+        ent_coef = anneal(optimizer, _PPO, progress=used)
+        how = update(decider, critic, optimizer, batch, _PPO, ent_coef=ent_coef, rng=rng)
+        decay = min(_AVERAGE, 1 - 1 / (step + 1))
+        for name, value in decider.state_dict().items():
+            average[name].lerp_(value, 1 - decay)
+        step += 1
+        logs.append(figures | {"entropy": how.entropy, "approx_kl": how.approx_kl})
+        if step % 10 == 0:
+            mean = {name: float(np.mean([log[name] for log in logs[-10:]])) for name in logs[-1]}
+            total = round(step / max(used, 1e-9))
+            on_progress(Progress("decider", step, total, mean | {"share_of_time": used}))
+    fusion.requires_grad_(True)
+    decider.load_state_dict(average)
+    return decider.eval()
+
+
+def _prices(rng: np.random.Generator, scene: Scene) -> Tensor:
+    shape = tuple(scene.is_open.shape)
+    drawn = np.exp(rng.uniform(np.log(PRICE_MIN), np.log(PRICE_MAX), size=shape))
+    return torch.from_numpy(drawn.astype(np.float32))
+
+
+def validate_decider(
+    decider: Decider, fusion: Fusion, scenes: list[Scene], seed: int = 0
+) -> dict[str, float]:
+    """Figures of greedy episodes on held-out pools, prices spread over the whole range."""
+    rng = np.random.default_rng(seed)
+    played = [play(decider, fusion, scene, _prices(rng, scene)) for scene in scenes]
+    return {
+        "utility": float(torch.stack([p.utility.mean() for p in played]).mean()),
+        "score": float(torch.stack([p.score.mean() for p in played]).mean()),
+        "n_calls": float(torch.stack([p.n_calls.mean() for p in played]).mean()),
+    }

@@ -1,0 +1,242 @@
+"""Play episodes: the Decider acts, Fusion answers where it stops; lay the rollout end to end.
+
+Training walks a path on where the policy would stop with some chance, so that one path says what
+stopping at each of its states would have earned and what asking on would have. Where enough sends a
+round instead, the path forks: one branch sends it, the other chooses another member first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlfocal.agents.config import RlFocalConfig
+from rlfocal.agents.decider import Critic, Decider, GlobalState
+from rlfocal.agents.fitted_pool import Known
+from rlfocal.agents.observation import Observation, Observer, Seen
+from rlfocal.deliberation.view import View
+from rlfocal.records import BoolArray, FloatArray, IntArray
+from rlfocal.training.credit import credit, shaped
+from rlfocal.training.environment import PoolEnv
+from rlfocal.training.mappo import Batch
+
+__all__ = ["Episodes", "answer_of", "look", "rollout"]
+
+
+_LEAST_REACH = 0.01
+"""A path ends where the policy gets further less often than this."""
+
+
+class Episodes(NamedTuple):
+    """What B episodes came to, on average over where they stop."""
+
+    score: FloatArray
+    """float32[B]: worth of the answer."""
+    n_calls: FloatArray
+    """float32[B]."""
+    utility: FloatArray
+    """float32[B]: score minus lambda times cost, minus mu times rounds."""
+    n_rounds: FloatArray
+    """float32[B]."""
+
+
+class _Round(NamedTuple):
+    """One state of every path that is still going on."""
+
+    active: IntArray
+    seen: Seen
+    action: Tensor
+    """int64[A, 2]: the member chosen next, and N for enough."""
+    log_prob: Tensor
+    """float32[A, 2]."""
+    reach: FloatArray
+    """float32[A]: how often the policy gets here along this path."""
+    stop_share: FloatArray
+    """float32[A]: how much of that has enough here; 1 where nobody is chosen any more."""
+    weight: FloatArray
+    """float32[A, 2]: how often each action is taken."""
+    worth: FloatArray
+    """float32[A]: what enough earns where it stops."""
+    sent: IntArray
+    """int64[A]: the branch on which enough sends a round; -1 where it does not."""
+    charge: FloatArray
+    """float32[A]: what the member chosen next costs, in units of worth."""
+    opens: BoolArray
+    """bool[A]: where it is the first of a round."""
+
+
+def rollout(
+    observer: Observer,
+    decider: Decider,
+    critic: Critic,
+    env: PoolEnv,
+    known: Known,
+    rows: IntArray,
+    price: FloatArray,
+    config: RlFocalConfig,
+    *,
+    generator: torch.Generator,
+) -> tuple[Batch, Episodes]:
+    """Play B training queries with exploration.
+
+    Args:
+        observer: turns views into observations.
+        decider: the acting agent.
+        critic: judges the states met.
+        env: the environment.
+        known: what training knows of its queries.
+        rows: int64[B], the queries.
+        price: float32[B], lambda of each.
+        config: how credit is given.
+        generator: samples the actions.
+    """
+    path, origin = _walk(observer, decider, env, known, rows, price, config, generator)
+    observations = _join([r.seen.observation for r in path])
+    member_score = env.table.member_score[env.rows[np.concatenate([r.active for r in path])]]
+    if not config.central_critic:
+        member_score = np.zeros_like(member_score)
+    state = GlobalState(observations, torch.from_numpy(member_score))
+    with torch.no_grad():
+        value = critic(state).numpy()
+    shape = (len(path), len(origin))
+    alive = np.zeros(shape, dtype=bool)
+    for r, played in enumerate(path):
+        alive[r, played.active] = True
+
+    def grid(figures: list[FloatArray]) -> FloatArray:
+        filled = np.zeros(shape, dtype=np.float32)
+        filled[alive] = np.concatenate(figures)
+        return filled
+
+    worth, charge = grid([r.worth for r in path]), grid([r.charge for r in path])
+    sent, share = np.full(shape, -1), np.concatenate([r.stop_share for r in path])
+    sent[alive] = np.concatenate([r.sent for r in path])
+    if config.focal == "shaping":
+        chosen = [~r.seen.observation.legal[:, :-1].numpy() for r in path]
+        potential = grid([observer.statistics.independence(asked) for asked in chosen])
+        worth, charge = shaped(worth, charge, config.focal_coef * potential, gamma=config.ppo.gamma)
+    earned = credit(
+        worth=worth, charge=charge, stop_share=grid([share]), value=grid([value]), alive=alive,
+        sent=sent, gamma=config.ppo.gamma, gae_lambda=config.ppo.gae_lambda,
+    )  # fmt: skip
+    asking, enough = earned.asking[alive], earned.enough[alive]
+    batch = Batch(
+        observation=observations,
+        state=state,
+        reach=torch.from_numpy(np.concatenate([r.reach for r in path])),
+        action=torch.cat([r.action for r in path]),
+        log_prob=torch.cat([r.log_prob for r in path]),
+        weight=torch.from_numpy(np.concatenate([r.weight for r in path])),
+        advantage=torch.from_numpy(np.stack([asking, enough], axis=1) - value[:, None]),
+        value=torch.from_numpy(value),
+        returns=torch.from_numpy(share * enough + (1 - share) * asking),
+    )
+    return batch, _expected(path, origin)
+
+
+@torch.no_grad()
+def _walk(
+    observer: Observer,
+    decider: Decider,
+    env: PoolEnv,
+    known: Known,
+    rows: IntArray,
+    price: FloatArray,
+    config: RlFocalConfig,
+    generator: torch.Generator,
+) -> tuple[list[_Round], IntArray]:
+    """Follow every path until it stops, or hardly ever gets further.
+
+    Returns:
+        The states met, and int64[P], the episode that each path and each of its branches belong to.
+    """
+    view = env.reset(rows, price)
+    n_members = env.table.n_members
+    reach, origin = np.ones(len(rows), dtype=np.float32), np.arange(len(rows))
+    path: list[_Round] = []
+    while len(env.active):
+        active = env.active
+        seen, answer = look(observer, env, known, view)
+        log_prob = decider(seen.observation)
+        member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
+        share = log_prob[:, -1].exp()
+        if config.credit == "sampled":
+            share = torch.bernoulli(share, generator=generator)
+        stop_share, here = share.numpy(), reach[active]
+        going_on, enough = here * (1 - stop_share), here * stop_share
+        on, ends = going_on > _LEAST_REACH, env.ends()
+        sends = ~ends & (~on | (enough > _LEAST_REACH))
+        # Cut short for want of reach, a path says nothing of one choice, so neither is judged.
+        judged = np.where(on, ends | sends | (enough == 0), going_on == 0)
+        weight = np.stack([going_on, enough], axis=1) * judged[:, None]
+        stop_share = np.where(on, stop_share * (ends | sends), np.float32(1))
+        action = torch.cat([member, torch.full_like(member, n_members)], dim=1)
+        worth = env.stopping_earns(answer)
+        opens = np.asarray(~env.pending[active].any(axis=1))
+        # Where nobody is chosen any more, the path itself goes on with the round that is sent.
+        sent, forks = np.where(sends, active, -1), np.flatnonzero(sends & on)
+        sent[forks] = env.fork(forks)
+        decision = np.where(on, member[:, 0].numpy(), n_members)
+        step = env.step(
+            np.append(decision, np.full(len(forks), n_members)),
+            np.append(answer, np.full(len(forks), -1)),
+        )
+        charge = np.where(on, -step.reward[: len(active)], np.float32(0))
+        path.append(
+            _Round(
+                active, seen, action, log_prob.gather(1, action), here, stop_share, weight, worth,
+                sent, charge, opens,
+            )
+        )  # fmt: skip
+        reach[active] = np.where(on, here * (1 - stop_share), here)
+        reach = np.append(reach, enough[forks])
+        origin = np.append(origin, origin[active[forks]])
+        view = env.view()
+    return path, origin
+
+
+def _expected(path: list[_Round], origin: IntArray) -> Episodes:
+    figures = np.zeros((4, origin.max() + 1), dtype=np.float32)
+    score, n_calls, charged, n_rounds = figures
+    for r in path:
+        stopping = r.reach * r.stop_share * (r.sent < 0)
+        going_on = r.reach * (1 - r.stop_share)
+        for total, part in (
+            (score, stopping * r.worth), (n_calls, going_on), (charged, going_on * r.charge),
+            (n_rounds, going_on * r.opens),
+        ):  # fmt: skip
+            np.add.at(total, origin[r.active], part)
+    return Episodes(score, n_calls, score - charged, n_rounds)
+
+
+def look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Seen, IntArray]:
+    """Observe the active episodes; also int64[A], what Fusion would answer if they ended now."""
+    rows, price = view.position, env.price[env.active]
+    pending = env.pending[env.active] if env.rounds is not None else None
+    seen = observer.look(view, price, known.competence[rows], known.fold[rows], pending)
+    answer = answer_of(seen.posterior)
+    if pending is not None:
+        last = np.flatnonzero(pending.any(axis=1) & env.ends())
+        if len(last):
+            answer[last] = _last_answer(observer, env, known, last)
+    return seen, answer
+
+
+def _last_answer(observer: Observer, env: PoolEnv, known: Known, last: IntArray) -> IntArray:
+    """int64[K]: what Fusion would answer where enough sends the last round."""
+    view = env.last_view(last)
+    rows = view.position
+    return answer_of(observer.fused(view, known.competence[rows], known.fold[rows]).posterior)
+
+
+def answer_of(posterior: Tensor) -> IntArray:
+    """int64[B]: the likeliest candidate by float32[B, C + 1]; "none of these" is no answer: -1."""
+    candidates = posterior[:, :-1]
+    return np.asarray(torch.where(candidates.amax(1) > 0, candidates.argmax(1), -1).numpy())
+
+
+def _join(parts: list[Observation]) -> Observation:
+    return Observation(*(torch.cat(columns) for columns in zip(*parts, strict=True)))

@@ -1,0 +1,148 @@
+"""What a request leaves behind comes back from JSON exactly, and damaged JSON is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from rlfocal.errors import RecordError
+from rlfocal.online.decisions import batch
+from rlfocal.online.episodes import Episode
+from rlfocal.online.exploring import Exploration, log_replay
+from rlfocal.records import ResponseTable
+
+EXPLORING = Exploration(epsilon=0.7, seed=3)
+
+
+def with_graded_supports(table: ResponseTable, *, is_open: bool) -> ResponseTable:
+    """The table with supports that are no round numbers, and texts as features."""
+    rng = np.random.default_rng(5)
+    support = table.support + rng.random(table.support.shape, dtype=np.float32) / 3
+    kind = np.full_like(table.kind, 1) if is_open else table.kind
+    return dataclasses.replace(
+        table, support=support / support.sum(axis=2, keepdims=True), kind=kind
+    )
+
+
+def same(one: Episode, other: Episode) -> bool:
+    pairs = [
+        (getattr(one, f.name), getattr(other, f.name))
+        for f in dataclasses.fields(Episode)
+        if f.name != "states"
+    ] + [
+        (getattr(one.states, f.name), getattr(other.states, f.name))
+        for f in dataclasses.fields(one.states)
+    ]
+    return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in pairs)
+
+
+@pytest.fixture(params=["options", "open"])
+def episodes(request, live, pool):
+    table = pool((0.3, 0.7, 0.65, 0.6), 200, seed=4)
+    table = with_graded_supports(table, is_open=request.param == "open")
+    return log_replay(live, table, EXPLORING)
+
+
+def test_an_episode_comes_back_from_json_exactly(episodes):
+    for episode in episodes:
+        assert same(Episode.of_json(json.loads(json.dumps(episode.as_json()))), episode)
+
+
+def test_the_policy_decides_the_same_on_states_that_came_back(live, episodes):
+    back = [Episode.of_json(json.loads(json.dumps(e.as_json()))) for e in episodes]
+    for found, own in zip(
+        live.decide(batch(back).view), live.decide(batch(episodes).view), strict=True
+    ):
+        assert np.array_equal(found, own)
+
+
+def test_features_come_back_and_are_small(live, episodes):
+    features = np.zeros(256, dtype=np.float32)
+    features[[3, 100]] = 1 / 3, -0.7
+    told = dataclasses.replace(episodes[0], features=features)
+    assert np.array_equal(Episode.of_json(told.as_json()).features, features)
+    assert len(told.as_json()["features"]) < 80
+
+
+def test_a_plain_episode_takes_less_than_500_bytes(live, pool):
+    found = log_replay(live, pool((0.3, 0.7, 0.65, 0.6), 200, seed=4), EXPLORING)
+    assert np.mean([len(json.dumps(episode.as_json())) for episode in found]) < 500
+
+
+def test_another_version_is_refused(episodes):
+    values = episodes[0].as_json() | {"version": 99}
+    with pytest.raises(RecordError, match="version 99"):
+        Episode.of_json(values)
+    with pytest.raises(RecordError, match="version None"):
+        Episode.of_json({})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"shape": [4]},
+        {"states": []},
+        {"states": None},
+        {"decisions": [[[0], 0.0]]},
+        {"decisions": [[[99], 0.5]]},
+        {"decisions": []},
+        {"features": "%%%"},
+        {"features": "AAAA"},
+        {"chosen": 50},
+        {"unit_cost": 0},
+        {"worth": [1]},
+        {"price": "dear"},
+    ],
+)
+def test_damaged_json_is_refused(episodes, damage):
+    with pytest.raises(RecordError, match="damaged"):
+        Episode.of_json(episodes[0].as_json() | damage)
+
+
+def test_feedback_is_what_the_answer_was_worth(live, pool):
+    episode = log_replay(live, pool((0.3, 0.7, 0.65, 0.6), 1, seed=4), EXPLORING)[0]
+    blank = dataclasses.replace(episode, worth=np.full(4, np.nan))
+    assert blank.score is None
+    judged = blank.judged(0.25)
+    assert judged.score == 0.25
+    assert np.isnan(judged.worth).sum() == 3
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        blank.judged(1.5)
+    silent = dataclasses.replace(blank, chosen=-1)
+    assert silent.score == 0
+
+
+def test_scores_of_members_say_what_candidates_are_worth(live, pool):
+    found = log_replay(live, pool((0.3, 0.7, 0.65, 0.6), 200, seed=4), EXPLORING)
+    several = next(e for e in found if len(set(e.states.answer[-1]) - {-1}) > 1)
+    answer = several.states.answer[-1]
+    blank = dataclasses.replace(several, worth=np.full(4, np.nan))
+    scores = [None if a < 0 else float(a == several.chosen) for a in answer]
+    worth = blank.judged(1.0, scores).worth
+    assert all(worth[a] == (a == several.chosen) for a in answer if a >= 0)
+
+
+def test_a_batch_holds_every_decision_and_what_it_cost(live, pool):
+    table = pool((0.3, 0.7, 0.65, 0.6), 300, seed=4)
+    found = log_replay(live, table, EXPLORING)
+    log = batch(found)
+    assert len(log) == 300
+    assert len(log.episode) == sum(len(e.wanted) for e in found)
+    n_calls = log.end.asked.sum(axis=1)
+    assert np.allclose(np.bincount(log.episode, log.charge), live.price * n_calls)
+    assert np.allclose(log.reward, log.score - live.price * n_calls)
+    right = table.candidate_score[np.arange(300), log.chosen]
+    assert np.array_equal(log.score, right)
+    assert log.last.sum() == 300
+
+
+def test_episodes_of_other_pools_do_not_mix(live, pool):
+    one = log_replay(live, pool((0.3, 0.7, 0.65, 0.6), 1, seed=4), EXPLORING)[0]
+    other = dataclasses.replace(one, features=np.zeros(3, dtype=np.float32))
+    with pytest.raises(ValueError, match="different pools"):
+        batch([one, other])
+    with pytest.raises(ValueError, match="no episode"):
+        batch([])
