@@ -12,8 +12,8 @@ import pytest
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request, Response
-from rlfocal.pool.openai.replies.busy import is_busy
-from rlfocal.pool.openai.replies.errors import read_error
+from rlfocal.pool.openai.replies.errors.busy import is_busy
+from rlfocal.pool.openai.replies.errors.reading import read_error
 from rlfocal.pool.wrappers.patient import Patient
 from rlfocal.pool.wrappers.unsettled import Unsettled, billed
 

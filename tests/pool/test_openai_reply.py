@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request, Response
-from rlfocal.pool.openai.replies.errors import read_error
+from rlfocal.pool.openai.replies.errors.reading import read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
 
 Api = Literal["chat", "completions"]

@@ -22,7 +22,7 @@ from typing import Any, Self
 from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, timeout_error
 from rlfocal.pool.openai.redaction import excerpt
-from rlfocal.pool.openai.replies.errors import Complaint, error_for
+from rlfocal.pool.openai.replies.errors.reading import Complaint, error_for
 from rlfocal.pool.openai.replies.whole import read_object
 from rlfocal.pool.types import Request, Response
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rlfocal.errors import Failure
-from rlfocal.pool.openai.replies.errors import complaint_in, error_for, read_error
+from rlfocal.pool.openai.replies.errors.reading import complaint_in, error_for, read_error
 
 F = Failure
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.openai.replies.waits import retry_after, wait_of
+from rlfocal.pool.openai.replies.errors.waits import retry_after, wait_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 MONTH_S = 32 * 86_400

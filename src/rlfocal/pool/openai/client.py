@@ -29,7 +29,7 @@ from rlfocal.pool.openai.http_failures import (
     with_remedy,
 )
 from rlfocal.pool.openai.redaction import Secret, Withheld, excerpt, redact
-from rlfocal.pool.openai.replies.errors import read_error
+from rlfocal.pool.openai.replies.errors.reading import read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Api, Request, Response
 from rlfocal.pool.written import body_bytes

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.pool.openai.offers import refused_in, without_offers
-from rlfocal.pool.openai.replies.words import said_in, words_of
+from rlfocal.pool.openai.replies.errors.words import said_in, words_of
 
 __all__ = ["LIMITS", "Refusal", "mentioned_in", "named_parameter", "refusal_in"]
 

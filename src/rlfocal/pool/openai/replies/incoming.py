@@ -16,12 +16,12 @@ from typing import Any
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.calls import offered_in
-from rlfocal.pool.openai.replies.errors import Complaint, error_for
+from rlfocal.pool.openai.replies.errors.reading import Complaint, error_for
+from rlfocal.pool.openai.replies.errors.words import said_in
 from rlfocal.pool.openai.replies.events import EventReader, loads
 from rlfocal.pool.openai.replies.stream import Pieces
 from rlfocal.pool.openai.replies.texts import whole_characters
 from rlfocal.pool.openai.replies.whole import is_failed, read_object
-from rlfocal.pool.openai.replies.words import said_in
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["Incoming"]

@@ -12,7 +12,7 @@ from typing import Any
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.call_pieces import CallPieces
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, called_in
-from rlfocal.pool.openai.replies.errors import Complaint, complaint_in
+from rlfocal.pool.openai.replies.errors.reading import Complaint, complaint_in
 from rlfocal.pool.openai.replies.strays import is_alive, is_error_name, tells_of_an_error
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of
 from rlfocal.pool.openai.replies.usage import merged, usages_of

@@ -17,7 +17,7 @@ from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of, is_argument
-from rlfocal.pool.openai.replies.errors import complaint_in, error_for
+from rlfocal.pool.openai.replies.errors.reading import complaint_in, error_for
 from rlfocal.pool.openai.replies.events import loads
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, whole_characters

@@ -20,10 +20,10 @@ from rlfocal.pool.openai.http_failures import (
     in_place_error,
     status_error,
 )
-from rlfocal.pool.openai.replies.busy import is_busy
-from rlfocal.pool.openai.replies.kinds import kind_of
-from rlfocal.pool.openai.replies.waits import wait_of
-from rlfocal.pool.openai.replies.words import said_in, words_of
+from rlfocal.pool.openai.replies.errors.busy import is_busy
+from rlfocal.pool.openai.replies.errors.kinds import kind_of
+from rlfocal.pool.openai.replies.errors.waits import wait_of
+from rlfocal.pool.openai.replies.errors.words import said_in, words_of
 
 __all__ = ["Complaint", "complaint_in", "error_for", "read_error"]
 
