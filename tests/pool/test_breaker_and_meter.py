@@ -12,7 +12,7 @@ import pytest
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import CircuitBreaker, Circuits, Message, Metered, Price, Request, Response
 from rlfocal.pool.prices import most_prompt_tokens
-from rlfocal.pool.told import Told
+from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import Bill, Unsettled, billed
 
 ASKED = Request((Message("user", "?"),))
@@ -291,14 +291,14 @@ class TestBill:
     def test_who_was_turned_away_pays_nothing_unless_something_was_said(
         self, failure: Failure, spoke: bool
     ) -> None:
-        told = Told(None)
-        asked = replace(ASKED, on_text=told)
+        relay = TextRelay(None)
+        asked = replace(ASKED, on_text=relay)
 
         async def go() -> Bill:
             member = Member()
             member.next = failure
             if spoke:
-                told("Half a ")
+                relay("Half a ")
             with billed() as bill, pytest.raises(MemberError):
                 await Unsettled(member, Price(1.0, 2.0).most).send(asked, timeout_s=1)
             return bill

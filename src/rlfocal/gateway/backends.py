@@ -19,7 +19,7 @@ from rlfocal.live.query import as_called
 from rlfocal.online.exploring import Exploration, Exploring, may_explore
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.building import LiveMember
-from rlfocal.pool.told import Told
+from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import billed
 
@@ -266,13 +266,13 @@ class MemberBackend:
                 param="rlfocal.max_usd",
             )  # fmt: skip
         # Of several replies told at once nobody could tell which is which.
-        told = Told(tell) if tell is not None and len(requests) == 1 else None
+        relay = TextRelay(tell) if tell is not None and len(requests) == 1 else None
         timeout_s = min(deadline_s, member.timeout_s)
         started = time.perf_counter()
         with billed() as bill:
             try:
                 found = await asyncio.gather(
-                    *(self._sent(replace(r, on_text=told), timeout_s) for r in requests)
+                    *(self._sent(replace(r, on_text=relay), timeout_s) for r in requests)
                 )
             finally:
                 self.trace.settle(bill.paid_usd, bill.unsettled_usd)
@@ -281,7 +281,7 @@ class MemberBackend:
         for reply in found:
             if isinstance(reply, MemberError):  # fewer than are wanted are no reply
                 raise from_member(member.name, reply) from None
-        streamed = told is not None and told.something
+        streamed = relay is not None and relay.started
         first, *others = [
             self._completion(reply, streamed=streamed)
             for reply in found

@@ -23,7 +23,7 @@ from rlfocal.live.settled import is_settled
 from rlfocal.live.synthesis import synthesis_request
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
-from rlfocal.pool.told import Told
+from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
@@ -60,7 +60,7 @@ class Listener:
 
     on_round: Callable[[Round], None] = lambda _: None
     on_text: Callable[[str], None] | None = None
-    """Told of each piece of a reply that is the answer, whatever it says."""
+    """Called with each piece of a reply that will be the answer, whatever it says."""
     is_final: bool = False
     """True where what was told cannot be taken back: if that reply breaks off, nobody else is
     asked."""
@@ -119,7 +119,7 @@ class Answering:
         """After the last round."""
         self._streamed: int | None = None
         """The member whose reply was told piece by piece."""
-        self._told: Told | None = None
+        self._relay: TextRelay | None = None
         self._bill = Bill()
 
     async def run(self, deadline_s: float) -> Answer:
@@ -149,7 +149,7 @@ class Answering:
                 self.trace.stopped = f"another call could pass {self._limits.max_usd:g} dollars"
                 break
             wanted = await self._ask(calls, left)
-            if self._listener.is_final and self._told is not None and self._told.something:
+            if self._listener.is_final and self._relay is not None and self._relay.started:
                 break
             wanted = self._completed(wanted)
         answer = self._answer()
@@ -228,7 +228,7 @@ class Answering:
         """Play a round; bool[N], whom to ask next."""
         on_text = None
         if self._listener.on_text is not None and self._may_stream(list(chosen)):
-            on_text = self._told = Told(self._listener.on_text)
+            on_text = self._relay = TextRelay(self._listener.on_text)
             self._streamed = next(iter(chosen))
         calls, allowed, names = {}, {}, {}
         for n, requests in chosen.items():
@@ -249,7 +249,7 @@ class Answering:
         self.trace.members_s += time.perf_counter() - started
         for n, own in names.items():
             await self._replies.put(n, [slots[name] for name in own], self._board)
-        if self._told is not None and self._told.something:
+        if self._relay is not None and self._relay.started:
             self._replies.take_as_said()
         await self._replies.regroup(self._board)
         if self._replies.failures:

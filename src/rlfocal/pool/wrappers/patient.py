@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.told import Told
+from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 from rlfocal.pool.wrappers.gate import Gate, Pulse, duration
@@ -109,9 +109,9 @@ class Patient(Wrapper):
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`, but for the time: see the class."""
         gate, call = self._gate(request.model), _Call(timeout_s)
-        told = Told(request.on_text)
+        relay = TextRelay(request.on_text)
         if request.on_text is not None:
-            request = replace(request, on_text=told)
+            request = replace(request, on_text=relay)
         turned_back = False
         while True:
             async with gate.passage(first=turned_back) as n_closed:
@@ -126,7 +126,7 @@ class Patient(Wrapper):
                     self._turns.give_back()
             if isinstance(reply, Response):
                 return reply
-            if told.something:  # what has been told cannot be taken back
+            if relay.started:  # what has been told cannot be taken back
                 raise reply
             if not reply.turned_away:
                 await self._before_repeat(reply, call)

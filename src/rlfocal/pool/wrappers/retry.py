@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from rlfocal.errors import MemberError
-from rlfocal.pool.told import Told
+from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
@@ -72,9 +72,9 @@ class Retrying(Wrapper):
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         end = self._clock() + timeout_s
-        attempt, told = 0, Told(request.on_text)
+        attempt, relay = 0, TextRelay(request.on_text)
         if request.on_text is not None:
-            request = replace(request, on_text=told)
+            request = replace(request, on_text=relay)
         while True:
             attempt += 1
             try:
@@ -84,7 +84,7 @@ class Retrying(Wrapper):
                 error = exc
             wait = self._wait(attempt, error.retry_after_s)
             # What has been told cannot be taken back: another reply would follow half of this one.
-            last = attempt == self._attempts or not error.failure.passes or told.something
+            last = attempt == self._attempts or not error.failure.passes or relay.started
             if last or self._clock() + wait >= end:
                 raise error
             await self._sleep(wait)

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.told import Told
+from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
@@ -125,4 +125,4 @@ class Unsettled(Wrapper):
 
 def _has_spoken(request: Request) -> bool:
     """True where a part of the reply was told: whatever the error says, it was worked on."""
-    return isinstance(request.on_text, Told) and request.on_text.something
+    return isinstance(request.on_text, TextRelay) and request.on_text.started
