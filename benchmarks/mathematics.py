@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rlfocal.records.answers import MathExtractor
-from rlfocal.records.answers.mathematics.verifier import Verifier
+from rlfocal.records.answers.mathematics.comparing.verifier import Verifier
 
 OWN = Path(__file__).parents[1] / "tests/records/cases/math.jsonl"
 

@@ -29,7 +29,7 @@ from rlfocal.numbers import wilson
 from rlfocal.records import Dataset, ResponseTable, build_table
 from rlfocal.records.built_in import BUILT_IN
 from rlfocal.records.folders import read_dataset
-from rlfocal.records.missing import complete_part, missing_of
+from rlfocal.records.tables.missing import complete_part, missing_of
 
 STRATEGIES = (
     "plurality", "weighted-vote", "agreement", "agreement-capped", "routed-vote", "static-subset",

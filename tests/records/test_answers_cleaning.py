@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.records.answers import extractor, settling
-from rlfocal.records.answers.cleaning import clean, even, plain, without_thinking
-from rlfocal.records.answers.markers import first_reply, marks
+from rlfocal.records.answers import extractor
+from rlfocal.records.answers.replies import settling
+from rlfocal.records.answers.replies.cleaning import clean, even, plain, without_thinking
+from rlfocal.records.answers.replies.markers import first_reply, marks
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import RecordError
 from rlfocal.records import Dataset, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.records.missing import Missing, complete_part, missing_of
+from rlfocal.records.tables.missing import Missing, complete_part, missing_of
 
 MODEL = PoolModel(accuracy=[[0.8, 0.6, 0.4], [0.5, 0.7, 0.3]], cost_usd=(1.0, 2.0, 3.0))
 DATA = simulate(MODEL, 40, rng=np.random.default_rng(0))

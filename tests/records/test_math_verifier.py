@@ -16,8 +16,8 @@ from textwrap import dedent
 import pytest
 
 from rlfocal.errors import ConfigError
-from rlfocal.records.answers.mathematics import verifier as module
-from rlfocal.records.answers.mathematics.verifier import Verifier, check_installed
+from rlfocal.records.answers.mathematics.comparing import verifier as module
+from rlfocal.records.answers.mathematics.comparing.verifier import Verifier, check_installed
 
 HEAD = """
 import json, os, sys, time
@@ -185,7 +185,7 @@ def run_alone(code: str) -> subprocess.CompletedProcess[str]:
 def test_a_forked_child_starts_its_own_and_leaves_the_parents_alone() -> None:
     done = run_alone(f"""
         import os
-        from rlfocal.records.answers.mathematics.verifier import Verifier
+        from rlfocal.records.answers.mathematics.comparing.verifier import Verifier
         tool = Verifier({fake(ECHO)!r})
         tool.compare([("a", "b")])
         mine = tool._process.pid
@@ -204,7 +204,7 @@ def test_a_forked_child_starts_its_own_and_leaves_the_parents_alone() -> None:
 
 def test_the_process_ends_with_its_parent() -> None:
     done = run_alone(f"""
-        from rlfocal.records.answers.mathematics.verifier import Verifier
+        from rlfocal.records.answers.mathematics.comparing.verifier import Verifier
         tool = Verifier({fake(ECHO)!r})
         tool.compare([("a", "b")])
         print(tool._process.pid)

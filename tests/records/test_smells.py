@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from rlfocal.records import Dataset
-from rlfocal.records.build import build_table
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.schema import DatasetInfo
 from rlfocal.records.smells import smells
-from rlfocal.records.spellings import NUMBERS, SPELLINGS, differ_in_signs
+from rlfocal.records.smells.spellings import NUMBERS, SPELLINGS, differ_in_signs
 from rlfocal.records.synthetic import demo_dataset
+from rlfocal.records.tables.build import build_table
 
 N = 60
 WORDS = [f"word{i}" for i in range(N)]

@@ -14,7 +14,7 @@ from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.errors import ConfigError
 from rlfocal.features import HashingEncoder
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.records.inner import inner_folds
+from rlfocal.records.tables.inner import inner_folds
 from rlfocal.training.trainer import Trainer
 
 CONFIG = RlFocalConfig(n_iterations=6, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1)

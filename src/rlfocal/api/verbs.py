@@ -21,7 +21,7 @@ from rlfocal.features import Encoder, HashingEncoder
 from rlfocal.records import Dataset, ResponseTable, build_table
 from rlfocal.records.built_in import BUILT_IN
 from rlfocal.records.folders import read_dataset
-from rlfocal.records.missing import complete_part
+from rlfocal.records.tables.missing import complete_part
 
 __all__ = ["Data", "benchmark", "load", "read_table", "train"]
 

@@ -23,7 +23,7 @@ from rlfocal.diversity import (
     weighted_sum,
 )
 from rlfocal.records import BoolArray, ResponseTable
-from rlfocal.records.missing import complete_part
+from rlfocal.records.tables.missing import complete_part
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import Plurality, rank_members
 

@@ -20,7 +20,7 @@ from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, judge
 from rlfocal.errors import RecordError
 from rlfocal.files import check_writable, read_json, replace_file
-from rlfocal.records.missing import Missing
+from rlfocal.records.tables.missing import Missing
 
 __all__ = [
     "BEST_SINGLE",

@@ -33,7 +33,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
-from rlfocal.records.missing import missing_of
+from rlfocal.records.tables.missing import missing_of
 
 __all__ = ["OnProgress", "run_bench"]
 

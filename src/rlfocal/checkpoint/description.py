@@ -17,7 +17,7 @@ from rlfocal.errors import CheckpointError, ConfigError, nearest
 from rlfocal.features.registry import check_spec
 from rlfocal.records.answers import KINDS
 from rlfocal.records.kinds import NOT_OPEN
-from rlfocal.records.table import CostUnit
+from rlfocal.records.tables.table import CostUnit
 
 __all__ = ["DESCRIPTION_FILE", "SCHEMA_VERSION", "Description", "in_one_line", "read_description"]
 

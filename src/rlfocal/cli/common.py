@@ -174,7 +174,7 @@ def load_table(
         if cost is not None:
             table = table.priced_in(cost)
         if complete:
-            from rlfocal.records.missing import complete_part
+            from rlfocal.records.tables.missing import complete_part
 
             table = complete_part(table)
         return dataset, table

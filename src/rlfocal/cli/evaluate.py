@@ -53,7 +53,7 @@ def evaluate(
     with common.waiting(f"reading {data}"):
         table = loaded.table(common.load_dataset(data))
     if complete:
-        from rlfocal.records.missing import complete_part
+        from rlfocal.records.tables.missing import complete_part
 
         table = complete_part(table)
     seen = loaded.was_trained_on(table)
@@ -89,7 +89,7 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
 
     from rlfocal.bench.statistics import bootstrap_means, judge
     from rlfocal.deliberation.replay import replay
-    from rlfocal.records.missing import missing_of
+    from rlfocal.records.tables.missing import missing_of
 
     strategy, best = loaded.strategy, loaded.best_member
     outcome, missing = replay(strategy, table), missing_of(table)

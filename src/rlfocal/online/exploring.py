@@ -41,7 +41,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.numbers import softmax
 from rlfocal.online.episodes import Episode, States
 from rlfocal.records import BoolArray, IntArray, ResponseTable
-from rlfocal.records.missing import complete_part
+from rlfocal.records.tables.missing import complete_part
 
 __all__ = ["Explorable", "Exploration", "Exploring", "log_replay", "may_explore"]
 

@@ -21,7 +21,7 @@ from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.errors import NotApplicable
 from rlfocal.records import ResponseTable
-from rlfocal.records.inner import inner_folds
+from rlfocal.records.tables.inner import inner_folds
 from rlfocal.strategies.verdicts import (
     Candidate,
     Choice,

@@ -18,7 +18,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import ResponseTable
-from rlfocal.records.missing import complete_part
+from rlfocal.records.tables.missing import complete_part
 
 __all__ = ["DEFAULT_STRATEGIES", "run_scenarios"]
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from rlfocal.records.answers.cleaning import even, plain
 from rlfocal.records.answers.letters import bare, is_joined, is_roman, leading, named, standing
-from rlfocal.records.answers.markers import Mark, marks
-from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.cleaning import even, plain
+from rlfocal.records.answers.replies.markers import Mark, marks
+from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
 from rlfocal.records.answers.text import canonical_text
 from rlfocal.records.schema import OPTION_LETTERS
 

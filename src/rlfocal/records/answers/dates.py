@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlfocal.records.answers.cleaning import even, plain
-from rlfocal.records.answers.markers import Mark
-from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.cleaning import even, plain
+from rlfocal.records.answers.replies.markers import Mark
+from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
 
 __all__ = ["DateExtractor"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 
-from rlfocal.records.answers.settling import SEVERAL
+from rlfocal.records.answers.replies.settling import SEVERAL
 
 __all__ = ["bare", "is_joined", "is_roman", "leading", "named", "standing"]
 

@@ -2,8 +2,8 @@ r"""A mathematical answer: found in a reply, written in one way, compared by rul
 
 Reading and comparing keep apart: canonical text only settles spelling, so that nothing that could
 matter is lost, and `equal` and `classes` decide what is one answer. Plain numbers, tuples, sets,
-intervals, units, bases and words are compared by rule (`mathematics.rules`); expressions by the
-library math-verify in a process of its own (`mathematics.verifier`).
+intervals, units, bases and words are compared by rule (`comparing.rules`); expressions by the
+library math-verify in a process of its own (`comparing.verifier`).
 
 Departures from math-verify: decimals are exact (.333 is not 1/3), tuples keep their order, units
 and bases count where both sides have them, A is not a, i is the imaginary unit.
@@ -16,17 +16,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rlfocal.records.answers.cleaning import without_thinking
-from rlfocal.records.answers.markers import marks
-from rlfocal.records.answers.mathematics.classes import classes_of, compared
+from rlfocal.records.answers.mathematics.comparing.classes import classes_of, compared
+from rlfocal.records.answers.mathematics.comparing.rules import Likeness
+from rlfocal.records.answers.mathematics.comparing.verifier import Verifier, check_installed, shared
 from rlfocal.records.answers.mathematics.literals import number_value
 from rlfocal.records.answers.mathematics.nodes import Node
 from rlfocal.records.answers.mathematics.picking import MAX_CHARS, picked, unquoted
-from rlfocal.records.answers.mathematics.rules import Likeness
 from rlfocal.records.answers.mathematics.structure import parsed, reduced
 from rlfocal.records.answers.mathematics.units import words_of
-from rlfocal.records.answers.mathematics.verifier import Verifier, check_installed, shared
 from rlfocal.records.answers.mathematics.writing import written
+from rlfocal.records.answers.replies.cleaning import without_thinking
+from rlfocal.records.answers.replies.markers import marks
 
 __all__ = ["MathExtractor", "number_value"]
 
@@ -102,7 +102,7 @@ class MathExtractor:
         Returns:
             The number of every answer's class. With a label 0 is its class; the others follow in
             the order of their first answer. Which answers share a class does not depend on their
-            order (`mathematics.classes` has the rule).
+            order (`comparing.classes` has the rule).
 
         Raises:
             ConfigError: math-verify is installed, but its process cannot run.

@@ -25,10 +25,10 @@ from rlfocal.records.answers.asides import (
     sentence_start,
     without_reasons,
 )
-from rlfocal.records.answers.cleaning import even, plain
-from rlfocal.records.answers.markers import Mark
 from rlfocal.records.answers.numerals import Numeral, from_words, in_words, numerals, written
-from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.cleaning import even, plain
+from rlfocal.records.answers.replies.markers import Mark
+from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
 
 __all__ = ["NumberExtractor", "canonical_number"]
 

@@ -19,9 +19,9 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rlfocal.records.answers.cleaning import even, plain, without_thinking
-from rlfocal.records.answers.markers import WORDS, Mark, marks
-from rlfocal.records.answers.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.cleaning import even, plain, without_thinking
+from rlfocal.records.answers.replies.markers import WORDS, Mark, marks
+from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
 
 __all__ = ["TextExtractor", "canonical_text"]
 

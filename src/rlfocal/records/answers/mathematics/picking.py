@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rlfocal.records.answers.cleaning import without_thinking
-from rlfocal.records.answers.markers import first_reply, marks
 from rlfocal.records.answers.mathematics.prose import MAX_LINE, concluded, last_number
+from rlfocal.records.answers.replies.cleaning import without_thinking
+from rlfocal.records.answers.replies.markers import first_reply, marks
 
 __all__ = ["MAX_CHARS", "picked", "unquoted"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from rlfocal.records.answers.settling import is_refusal
+from rlfocal.records.answers.replies.settling import is_refusal
 
 __all__ = ["MAX_LINE", "concluded", "last_number"]
 

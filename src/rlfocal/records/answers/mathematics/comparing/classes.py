@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import combinations
 
+from rlfocal.records.answers.mathematics.comparing.rules import Ask, Likeness, likeness
 from rlfocal.records.answers.mathematics.nodes import Node
-from rlfocal.records.answers.mathematics.rules import Ask, Likeness, likeness
 
 __all__ = ["classes_of", "compared"]
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
-from rlfocal.records.known import Known
+from rlfocal.records.tables.known import Known
 
 __all__ = ["BoolArray", "CandidateKind", "CostUnit", "FloatArray", "IntArray", "ResponseTable"]
 

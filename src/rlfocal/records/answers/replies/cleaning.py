@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from rlfocal.records.answers.thinking import without_thinking
+from rlfocal.records.answers.replies.thinking import without_thinking
 
 __all__ = ["clean", "even", "plain", "without_thinking"]
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rlfocal.records.table import CandidateKind, IntArray
+from rlfocal.records.tables.table import CandidateKind, IntArray
 
 __all__ = ["LETTERS", "Answers", "Listed", "Responses", "flatten"]
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rlfocal.records.beside_labels import Rows, cut, fitted, worst
+from rlfocal.records.smells.beside_labels import Rows, cut, fitted, worst
 
 __all__ = ["FIGURES"]
 

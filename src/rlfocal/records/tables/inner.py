@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rlfocal.records.table import IntArray, ResponseTable
+from rlfocal.records.tables.table import IntArray, ResponseTable
 
 __all__ = ["inner_folds"]
 

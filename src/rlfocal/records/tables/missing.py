@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rlfocal.errors import RecordError
-from rlfocal.records.table import ResponseTable
+from rlfocal.records.tables.table import ResponseTable
 
 __all__ = ["MOST_MISSING", "MOST_OF_A_MEMBER", "Missing", "complete_part", "missing_of"]
 

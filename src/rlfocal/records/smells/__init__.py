@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rlfocal.records.beside_labels import Bools, Ints, Rows, cut, fitted, short, worst
 from rlfocal.records.dataset import Dataset
-from rlfocal.records.figures import FIGURES
 from rlfocal.records.kinds import AS_THEY_ARE
-from rlfocal.records.spellings import A_DATE, NUMBERS, SPELLINGS, Alike, differ_in_signs
-from rlfocal.records.table import CandidateKind, ResponseTable
+from rlfocal.records.smells.beside_labels import Bools, Ints, Rows, cut, fitted, short, worst
+from rlfocal.records.smells.figures import FIGURES
+from rlfocal.records.smells.spellings import A_DATE, NUMBERS, SPELLINGS, Alike, differ_in_signs
+from rlfocal.records.tables.table import CandidateKind, ResponseTable
 
 __all__ = ["smells"]
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.records.dataset import Dataset
-from rlfocal.records.table import ResponseTable
+from rlfocal.records.tables.table import ResponseTable
 
 __all__ = ["Bools", "Ints", "Rows", "cut", "fitted", "short", "worst"]
 

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
-from rlfocal.records.candidates import LETTERS, Answers, Responses, flatten
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.smells import smells
-from rlfocal.records.table import CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.records.tables.candidates import LETTERS, Answers, Responses, flatten
+from rlfocal.records.tables.table import CandidateKind, FloatArray, IntArray, ResponseTable
 
 __all__ = ["Encode", "build_table"]
 

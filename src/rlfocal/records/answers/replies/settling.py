@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Protocol
 
-from rlfocal.records.answers.cleaning import clean
-from rlfocal.records.answers.markers import Mark, first_reply, marks, settled
+from rlfocal.records.answers.replies.cleaning import clean
+from rlfocal.records.answers.replies.markers import Mark, first_reply, marks, settled
 
 __all__ = ["SEVERAL", "Rules", "is_refusal", "settle"]
 

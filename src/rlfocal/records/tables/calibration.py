@@ -19,8 +19,14 @@ from typing import Self
 import numpy as np
 
 from rlfocal.numbers import softmax
-from rlfocal.records.inner import inner_folds
-from rlfocal.records.table import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.table import (
+    BoolArray,
+    CandidateKind,
+    FloatArray,
+    IntArray,
+    ResponseTable,
+)
 
 __all__ = ["Calibration", "calibrate"]
 
