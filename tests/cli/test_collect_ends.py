@@ -109,7 +109,7 @@ def test_a_second_signal_gives_calls_under_way_up(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=50)
         assert process.returncode == 143
-        assert json.loads(out)["unsettled_usd"] > 0  # nobody knows whether they will be billed
+        assert json.loads(out)["uncertain_cost_usd"] > 0  # nobody knows whether they will be billed
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ def test_what_was_given_is_listed_and_no_secret(run: Run, db: Path) -> None:
     assert abs(datetime.fromisoformat(team["created_at"]).timestamp() - time.time()) < 60
     assert team | {"created_at": ""} == {
         "name": "[team/]", "id": added.out[4:12], "state": "active", "admin": True, "usd": 5.0,
-        "period": "day", "spent_usd": 0.0, "unsettled_usd": 0.0, "held_usd": 0.0,
+        "period": "day", "spent_usd": 0.0, "uncertain_cost_usd": 0.0, "held_usd": 0.0,
         "requests_per_minute": 90.0, "concurrency": 4, "created_at": "",
         "expires_at": "2099-01-31T00:00:00Z", "revoked_at": None,
     }  # fmt: skip
@@ -135,13 +135,13 @@ def test_what_a_killed_gateway_left_is_listed_and_settled(run: Run, db: Path) ->
     assert "$0.750000 at most" in listed.err
     assert "$0.7500 of it unsettled" in run("keys", "list").out
     (one,) = json.loads(run("keys", "settle", "me", "--usd", 0.01, "--request", "r1", "--json").out)
-    assert (one["id"], one["unsettled_usd"]) == ("r1", 0.5)
+    assert (one["id"], one["uncertain_cost_usd"]) == ("r1", 0.5)
     (key,) = json.loads(run("keys", "list", "--json").out)
-    assert (key["spent_usd"], key["unsettled_usd"]) == (pytest.approx(0.26), pytest.approx(0.25))
+    assert (key["spent_usd"], key["uncertain_cost_usd"]) == pytest.approx((0.26, 0.25))
     forgiven = run("keys", "settle", "me", "--usd", 0)
     assert "came to $0.000000" in forgiven.err
     (key,) = json.loads(run("keys", "list", "--json").out)
-    assert (key["spent_usd"], key["unsettled_usd"]) == pytest.approx((0.01, 0.0))
+    assert (key["spent_usd"], key["uncertain_cost_usd"]) == pytest.approx((0.01, 0.0))
     with open_store(db) as store, store.connections.read() as connection:
         events = store.log.events(connection, 2)
     assert all("@" in event.what["by"] for event in events)

@@ -149,8 +149,8 @@ def test_failed_attempts_may_be_on_the_bill(tmp_path: Path, status: int) -> None
     server, most = Server(fail=lambda n: status if n % 3 else 0), 20 * ONE_CALL
     tally = collect(server, tmp_path, most, attempts=2)
     assert server.billed <= most
-    assert tally.unsettled_usd > 0
-    assert server.billed <= tally.cost_usd + tally.unsettled_usd <= most
+    assert tally.uncertain_cost_usd > 0
+    assert server.billed <= tally.cost_usd + tally.uncertain_cost_usd <= most
     assert server.n_calls > 10
 
 
@@ -165,7 +165,7 @@ def test_who_was_turned_away_pays_nothing(tmp_path: Path, status: int) -> None:
     server = Server(fail=lambda n: status if n % 3 == 0 else 0)
     tally = collect(server, tmp_path, 8.5 * ONE_CALL)
     assert tally.failures.total() > 0
-    assert tally.unsettled_usd == 0
+    assert tally.uncertain_cost_usd == 0
     assert tally.n_answered == 8
 
 
@@ -173,7 +173,7 @@ def test_a_reply_that_does_not_say_how_long_it_is_costs_the_most(tmp_path: Path)
     server = Server(None)
     tally = collect(server, tmp_path, 3.5 * ONE_CALL)
     assert tally.n_answered == server.n_calls == 3
-    assert tally.unsettled_usd == server.billed > 0
+    assert tally.uncertain_cost_usd == server.billed > 0
     assert (tally.cost_usd, tally.n_unpriced) == (0, 0)
 
 

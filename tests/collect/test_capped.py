@@ -83,7 +83,7 @@ def test_the_true_bill_never_passes_the_cap(
     cap = calls * attempts * ONE_CALL
     tally = collected(upstream, cap, attempts)
     assert upstream.billed_usd <= cap + 1e-9
-    assert upstream.billed_usd <= tally.cost_usd + tally.unsettled_usd + 1e-9 <= cap + 2e-9
+    assert upstream.billed_usd <= tally.cost_usd + tally.uncertain_cost_usd + 1e-9 <= cap + 2e-9
 
 
 @pytest.mark.parametrize("habit", COUNTED)
@@ -92,7 +92,7 @@ def test_where_all_is_counted_the_tally_is_the_bill(
 ) -> None:
     upstream.behave([habit])
     tally = collected(upstream, 1.0, 1)
-    assert (tally.n_answered, tally.unsettled_usd) == (N, 0.0)
+    assert (tally.n_answered, tally.uncertain_cost_usd) == (N, 0.0)
     assert tally.cost_usd == pytest.approx(upstream.billed_usd, rel=0.05)
 
 
@@ -103,5 +103,5 @@ def test_what_nobody_counts_is_in_the_tally_at_its_most(
     upstream.behave([habit])
     tally = collected(upstream, 5.5 * ONE_CALL, 1)
     assert 5 <= upstream.n_billed <= 6
-    assert upstream.billed_usd < tally.unsettled_usd <= 5.5 * ONE_CALL
+    assert upstream.billed_usd < tally.uncertain_cost_usd <= 5.5 * ONE_CALL
     assert (tally.cost_usd, tally.n_unpriced) == (0.0, 0)

@@ -25,10 +25,12 @@ from rlfocal.errors import ConfigError
 from rlfocal.strategies.single import RandomMember
 
 
-def test_groups_are_all_strategies_and_those_without_reinforcement_learning() -> None:
+def test_groups_are_all_strategies_and_those_that_are_simple() -> None:
     assert resolve(["all"]) == names()
     learned = {"rl-focal", "rl-focal-paper", "rl-focal-prior"}
-    assert set(groups()["all"]) - set(groups()["baselines"]) == learned
+    chooses_among_others = {"best-of"}
+    left_out = set(groups()["all"]) - set(groups()["baselines"])
+    assert left_out == learned | chooses_among_others
 
 
 def test_names_keep_their_order_and_count_once() -> None:
@@ -36,8 +38,8 @@ def test_names_keep_their_order_and_count_once() -> None:
     assert resolve(["rl-focal", "baselines"]) == ("rl-focal", *groups()["baselines"])
 
 
-@pytest.mark.parametrize("name", sorted(groups()["baselines"]))
-def test_every_baseline_bears_its_name_on_the_command_line(name: str) -> None:
+@pytest.mark.parametrize("name", sorted({*groups()["baselines"], "best-of"}))
+def test_every_simple_strategy_bears_its_name_on_the_command_line(name: str) -> None:
     assert create(name).name == name
 
 

@@ -24,7 +24,7 @@ from rlfocal.strategies.voting import rank_members
 
 from .conftest import _make_table
 
-QUICK = tuple(n for n in resolve(["baselines"]) if n != "posterior-threshold")
+QUICK = (*(n for n in resolve(["baselines"]) if n != "posterior-threshold"), "best-of")
 
 
 def holes(table: ResponseTable, share: float, seed: int) -> ResponseTable:

@@ -132,7 +132,7 @@ _LABELS = {
     "n_prompt_tokens": "prompt tokens, at 4 characters each",
     "n_completion_tokens": "reply tokens, at most",
     "most_usd": "dollars at most (every byte a token, every attempt billed)",
-    "unsettled_usd": "dollars at most that no server has counted",
+    "uncertain_cost_usd": "dollars at most that no server has counted",
     "unpriced": "unpriced members", "n_skipped": "failed before (--retry-failed asks again)",
     "n_answered": "answered now", "failures": "failed now",
     "n_attempted": "asked now", "n_unpriced": "unpriced replies", "stopped": "stopped",

@@ -18,6 +18,7 @@ from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
     from rlfocal.gateway.store import KeyUse
+    from rlfocal.gateway.store.abandoned import Lost
 
 __all__ = ["add", "list_keys", "revoke", "settle"]
 
@@ -152,7 +153,7 @@ def settle(
             )
         )
     if as_json:
-        common.print_json([one._asdict() | {"created_at": _shown(one.created_at)} for one in lost])
+        common.print_json([_lost(one) for one in lost])
     elif lost:
         table = common.table_of("request", "given up", "dollars at most")
         for one in lost:
@@ -168,6 +169,14 @@ def settle(
         common.remark(f"${most:.6f} at most; --usd says what they came to, --usd 0 forgives them")
     else:
         common.remark(f"key '{key.name}' has no abandoned requests")
+
+
+def _lost(one: Lost) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "created_at": _shown(one.created_at),
+        "uncertain_cost_usd": one.unsettled_usd,
+    }
 
 
 def _who() -> str:
@@ -223,7 +232,7 @@ def _figures(use: KeyUse, now: float) -> dict[str, Any]:
         "usd": limits.usd,
         "period": limits.period,
         "spent_usd": use.spent_usd,
-        "unsettled_usd": use.unsettled_usd,
+        "uncertain_cost_usd": use.unsettled_usd,
         "held_usd": use.held_usd,
         "requests_per_minute": limits.requests_per_minute,
         "concurrency": limits.concurrency,

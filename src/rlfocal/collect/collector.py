@@ -143,7 +143,7 @@ class Collector:
             self._writer.store_now()
             raise
         finally:
-            self.tally.unsettled_usd = self._unsettled_usd()
+            self.tally.uncertain_cost_usd = self._unsettled_usd()
             self._database.give_room_back()
             with contextlib.suppress(DatabaseError):  # a claim of a process that ended is none
                 self._database.release(None, self._owner)
@@ -287,7 +287,7 @@ class Collector:
                 self.tally.n_unpriced += item.cost_usd is None and not priced
             elif isinstance(item, StoredError):
                 self.tally.failed(item)
-        self.tally.unsettled_usd = self._unsettled_usd()
+        self.tally.uncertain_cost_usd = self._unsettled_usd()
         self._tell(self.tally)
 
     def _cannot_store(self, exc: DatabaseError) -> None:

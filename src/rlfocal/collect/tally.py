@@ -45,7 +45,7 @@ class Tally:
     """Members given up, and why."""
     n_attempted: int = 0
     cost_usd: float = 0.0
-    unsettled_usd: float = 0.0
+    uncertain_cost_usd: float = 0.0
     """What failed attempts may cost at most, nobody told whether they are on the bill; and replies
     whose server has not counted their tokens."""
     n_unpriced: int = 0

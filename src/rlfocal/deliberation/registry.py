@@ -53,8 +53,9 @@ BUILT_IN: dict[str, str] = {
 }
 """Name → where the class is."""
 _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
-_LEARNED = ("rl-focal-paper", "rl-focal-prior", "rl-focal")
-"""What the group "baselines" leaves out; said here, as asking the classes would import torch."""
+_NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
+"""What the group "baselines" leaves out: what is learned, and what chooses among the others. Said
+here, as asking the classes would import torch."""
 
 
 def names() -> tuple[str, ...]:
@@ -65,7 +66,7 @@ def names() -> tuple[str, ...]:
 def groups() -> dict[str, tuple[str, ...]]:
     """Names that stand for several strategies."""
     every = names()
-    return {"all": every, "baselines": tuple(name for name in every if name not in _LEARNED)}
+    return {"all": every, "baselines": tuple(name for name in every if name not in _NO_BASELINES)}
 
 
 def resolve(wanted: Sequence[str]) -> tuple[str, ...]:
