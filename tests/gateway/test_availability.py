@@ -24,8 +24,8 @@ from rlfocal.gateway.door.connections import Connections, Standing
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store import Key, Limits
 from rlfocal.live.aside import LONG, aside
-from rlfocal.live.likeness import alike
 from rlfocal.live.reading import Reader
+from rlfocal.live.similarity import group_answers
 from rlfocal.pool.building import LiveMember
 
 Ask = Callable[..., Any]
@@ -384,7 +384,7 @@ def test_each_reply_is_split_into_words_once() -> None:
             n_splits += 1
             return str.split(self, *more)
 
-    found = alike([Text("a b"), Text("a  b"), Text("c d"), Text("e f")], HashingEncoder())
+    found = group_answers([Text("a b"), Text("a  b"), Text("c d"), Text("e f")], HashingEncoder())
     assert n_splits == 4
     assert found.stands_for[0] == found.stands_for[1]
 

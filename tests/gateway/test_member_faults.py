@@ -53,7 +53,7 @@ def all_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
     On a busy machine that may be before its server has heard of it, and what it costs nobody knows.
     """
-    monkeypatch.setattr(Answering, "_is_settled", lambda *_: False)
+    monkeypatch.setattr(Answering, "_outcome_is_fixed", lambda *_: False)
 
 
 @pytest.mark.parametrize("kind", KINDS)

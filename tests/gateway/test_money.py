@@ -142,7 +142,7 @@ def test_no_habit_of_a_server_makes_a_call_cheaper_than_it_was(
     desk: Desk, habit: Habit, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Who is not waited for is not counted either.
-    monkeypatch.setattr(Answering, "_is_settled", lambda *_: False)
+    monkeypatch.setattr(Answering, "_outcome_is_fixed", lambda *_: False)
     desk.upstream.behave([habit])
     use = settled(desk, [Asked(model, stream, None, 60_000) for model in (ALL, "plain")])
     assert desk.upstream.n_billed >= (0 if habit in ("429", "400") else 4)
@@ -176,7 +176,7 @@ def test_where_all_is_counted_and_nothing_fails_what_is_settled_is_the_bill(
     desk: Desk, habits: list[Habit], requests: list[Asked]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Answering, "_is_settled", lambda *_: False)
+        patch.setattr(Answering, "_outcome_is_fixed", lambda *_: False)
         desk.upstream.behave(habits)
         use = settled(desk, requests)
     assert use.unsettled_usd == 0

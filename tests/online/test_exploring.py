@@ -14,7 +14,7 @@ from rlfocal.deliberation.trace import Deliberation
 from rlfocal.deliberation.view import Memory
 from rlfocal.errors import ConfigError
 from rlfocal.focal.rl_focal import RlFocal
-from rlfocal.live.board import Board, Reply
+from rlfocal.live.state import QueryState, Reply
 from rlfocal.online.exploring import Exploration, Exploring, log_replay, may_explore
 from rlfocal.records import Calibration
 from rlfocal.records.schema import OPTION_LETTERS
@@ -119,19 +119,19 @@ def test_a_live_board_leaves_the_same_episode_as_a_replay(live, pool):
     for row, expected in enumerate(policy.episodes()):
         served = Exploring(live, exploration)
         talk = Deliberation(served, table.members, "call")
-        board = Board(
+        state = QueryState(
             4, Calibration.fit(table),
             task=0, features=np.zeros(0, dtype=np.float32), n_options=4, position=row,
         )  # fmt: skip
-        wanted = talk.first(board.view(n_rounds=0))
+        wanted = talk.first(state.view(n_rounds=0))
         while wanted.any():
             for n in np.flatnonzero(wanted).tolist():
-                board.put(n, Reply((OPTION_LETTERS[table.answer[row, n]],), cost=1.0))
-            view = board.view(n_rounds=talk.n_rounds + 1)
-            wanted = talk.record_round(view, (), board.candidates)
+                state.put(n, Reply((OPTION_LETTERS[table.answer[row, n]],), cost=1.0))
+            view = state.view(n_rounds=talk.n_rounds + 1)
+            wanted = talk.record_round(view, (), state.candidates)
         found = served.episode(key=str(row))
         # That nobody is left to ask is no decision.
-        assert len(found.wanted) == talk.n_rounds + (not board.asked.all())
+        assert len(found.wanted) == talk.n_rounds + (not state.asked.all())
         assert np.array_equal(found.wanted, expected.wanted)
         assert found.propensity == pytest.approx(expected.propensity)
         assert found.chosen == expected.chosen

@@ -32,7 +32,7 @@ from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
 from rlfocal.live import Ensemble, LiveQuery, members_for
-from rlfocal.live.likeness import alike, text_encoder
+from rlfocal.live.similarity import group_answers, text_encoder
 from rlfocal.online.exploring import Exploration
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.settings import PoolSettings
@@ -276,14 +276,14 @@ class Gateway:
 
     def _warm_up(self) -> None:
         """Do once what is slow the first time, so that no request waits for it."""
-        alike(["one", "two"], text_encoder())
+        group_answers(["one", "two"], text_encoder())
         reply = Response("two")
         for choices in ((), ("one", "two")):
             query = LiveQuery("one or two?", choices)
             self._ensemble.route(query)
-            board = self._ensemble.board(query)
-            board.put(0, self._ensemble.reader.graded(self._ensemble.members[0], query, [reply]))
-            self._ensemble.strategy.decide(board.view(n_rounds=1))
+            state = self._ensemble.new_state(query)
+            state.put(0, self._ensemble.reader.graded(self._ensemble.members[0], query, [reply]))
+            self._ensemble.strategy.decide(state.view(n_rounds=1))
 
     async def _end_requests(self) -> None:
         tasks = list(self._tasks)

@@ -1,6 +1,6 @@
 """A trained strategy with live members: a query goes in, an answer and its trace come out.
 
-The strategies are those of replay, and what they are shown is made by the same rules.
+The strategies are those of replay, and their views are made by the same rules.
 """
 
 from rlfocal.deliberation.trace import CallRecord, Round, Trace

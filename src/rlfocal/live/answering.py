@@ -1,4 +1,4 @@
-"""One query under way: its board, its deliberation, and the calls that fill them."""
+"""Answer one query: run its deliberation over calls to live members."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rlfocal.deliberation.replay import decided
 from rlfocal.deliberation.trace import CallRecord, Deliberation, Round, Trace
 from rlfocal.deliberation.view import View
 from rlfocal.errors import MemberError, NobodyAnswered
-from rlfocal.live.board import Board, Reply
+from rlfocal.live.early_stop import outcome_is_fixed
 from rlfocal.live.query import LiveQuery
 from rlfocal.live.reading import Reader
 from rlfocal.live.replies import Replies, call_names, record_of
-from rlfocal.live.settled import is_settled
+from rlfocal.live.state import QueryState, Reply
 from rlfocal.live.synthesis import synthesis_request
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
@@ -47,7 +47,7 @@ class Answer:
     """In [0, 1]: probability that the answer is right, as the strategy reckons."""
     trace: Trace
     streamed: bool = False
-    """True where `text` was told piece by piece already."""
+    """True where `text` was passed to the listener as it came."""
     reply: Response | None = None
     """What the best member that gave the answer replied; None where only a sample did."""
     member: str | None = None
@@ -56,14 +56,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Listener:
-    """Who wants to know what happens meanwhile."""
+    """Callbacks for what happens while a query is answered."""
 
     on_round: Callable[[Round], None] = lambda _: None
     on_text: Callable[[str], None] | None = None
     """Called with each piece of a reply that will be the answer, whatever it says."""
     is_final: bool = False
-    """True where what was told cannot be taken back: if that reply breaks off, nobody else is
-    asked."""
+    """True where text that was passed on cannot be taken back: if that reply breaks off, no other
+    member is asked."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +71,25 @@ class Limits:
     """What answering one query may take."""
 
     budget: float = math.inf
-    """Once this much is spent, in the strategy's unit, nobody else is asked."""
+    """Once this much is spent, in the strategy's unit, no other member is asked."""
     max_usd: float = math.inf
     """A call that could pass this sum of dollars is not made."""
     early: bool = False
-    """Whether those who cannot change the outcome are not waited for."""
+    """Whether to stop waiting for members whose replies can no longer change the answer."""
 
 
 class Answering:
-    """One query.
+    """The answering of one query.
 
     Args:
         deliberation: new.
-        members: who may be asked.
+        members: those that may be asked.
         ranking: of the members, the best first.
         reader: finds the answers in their replies.
         query: what is asked.
-        board: blank.
-        limits: of money and patience.
-        listener: is told what happens.
+        state: of a query of which no member has been asked.
+        limits: on spending and waiting.
+        listener: its callbacks are called as the query is answered.
         synthesiser: a member that makes one reply out of several; None for none.
     """
 
@@ -100,25 +100,25 @@ class Answering:
         ranking: Sequence[int],
         reader: Reader,
         query: LiveQuery,
-        board: Board,
+        state: QueryState,
         *,
         limits: Limits,
         listener: Listener,
         synthesiser: LiveMember | None,
     ) -> None:
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
-        self._reader, self._query, self._board = reader, query, board
+        self._reader, self._query, self._state = reader, query, state
         self._limits, self._listener, self._synthesiser = limits, listener, synthesiser
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
         self._least = 1.0 if reader.cost_unit == "call" else 0.0
         self._replies = Replies(members, reader, query, least=self._least)
-        # Somebody is asked in the first round, however little may be spent.
+        # A member is asked in the first round, however little may be spent.
         self._budget = max(limits.budget, _LEAST_BUDGET)
-        self._view = board.view(n_rounds=0, budget=self._budget)
+        self._view = state.view(n_rounds=0, budget=self._budget)
         """After the last round."""
         self._streamed: int | None = None
-        """The member whose reply was told piece by piece."""
+        """The member whose reply was streamed to the listener."""
         self._relay: TextRelay | None = None
         self._bill = Bill()
 
@@ -160,37 +160,37 @@ class Answering:
         return await self._synthesised(self._synthesiser, answer, ends - clock())
 
     def _pass_over_unavailable(self) -> None:
-        """Whoever keeps failing counts as asked and failed: the strategy knows, and it is free.
+        """Count members with an open circuit as asked and failed, at no cost, without calling them.
 
-        So does whoever sees no images, where there are some.
+        So are members that take no images, where the query holds images.
         """
         images, skipped = self._query.has_images, []
         for n, member in enumerate(self._members):
             takes_none = images and not member.takes_images
             if takes_none or member.is_shut:
-                self._board.put(n, None)
+                self._state.put(n, None)
                 self._replies.not_asked(n, takes_no_images=takes_none)
                 skipped.append(member.name)
         if skipped:
             self.trace.circuit_open = skipped
             self._deliberation.go_on_alone()
-            self._view = self._board.view(n_rounds=0, budget=self._budget)
+            self._view = self._state.view(n_rounds=0, budget=self._budget)
 
     def _completed(self, wanted: BoolArray) -> BoolArray:
-        """bool[N]: whom to ask now: nobody once the budget is spent, somebody where none answers.
+        """bool[N]: members to ask now; none once the budget is spent, one while there is no answer.
 
         Args:
-            wanted: bool[N], whom the strategy wants.
+            wanted: bool[N], members that the strategy wants to ask.
         """
-        board = self._board
-        if board.asked.all():
+        state = self._state
+        if state.asked.all():
             return wanted
         if self._deliberation.n_rounds and self._view.spent[0] >= self._budget:
             self.trace.stopped = "the budget is spent"
             return np.zeros_like(wanted)
-        if not wanted.any() and not board.has_answer:
-            # It would answer nothing: then rather whoever is the best of the others.
-            wanted[next(n for n in self._ranking if not board.asked[n])] = True
+        if not wanted.any() and not state.has_answer:
+            # There would be nothing to return: ask the best of the members not asked yet.
+            wanted[next(n for n in self._ranking if not state.asked[n])] = True
         return wanted
 
     # One round ---------------------------------------------------------------------------------
@@ -206,9 +206,9 @@ class Answering:
         if math.isinf(self._limits.max_usd):
             return {n: self._requests(n) for n in chosen}
         calls = self._within(chosen)
-        if not calls and not self._board.has_answer:
-            # Nobody has said anything yet: then whoever can be paid.
-            others = [n for n in self._ranking if not self._board.asked[n]]
+        if not calls and not self._state.has_answer:
+            # There is no answer yet: ask the best member that the budget allows.
+            others = [n for n in self._ranking if not self._state.asked[n]]
             calls = dict(list(self._within(others).items())[:1])
         return calls
 
@@ -225,7 +225,7 @@ class Answering:
         return calls
 
     async def _ask(self, chosen: Mapping[int, list[Request]], left_s: float) -> BoolArray:
-        """Play a round; bool[N], whom to ask next."""
+        """Run a round; returns bool[N], the members to ask next."""
         on_text = None
         if self._listener.on_text is not None and self._may_stream(list(chosen)):
             on_text = self._relay = TextRelay(self._listener.on_text)
@@ -244,90 +244,92 @@ class Answering:
             calls,
             deadline_s=left_s,
             member_timeout_s=allowed,
-            enough=partial(self._is_settled, names) if early else None,
+            enough=partial(self._outcome_is_fixed, names) if early else None,
         )
         self.trace.members_s += time.perf_counter() - started
         for n, own in names.items():
-            await self._replies.put(n, [slots[name] for name in own], self._board)
+            await self._replies.put(n, [slots[name] for name in own], self._state)
         if self._relay is not None and self._relay.started:
             self._replies.take_as_said()
-        await self._replies.regroup(self._board)
+        await self._replies.regroup(self._state)
         if self._replies.failures:
             self._deliberation.go_on_alone()
-        self._view = view = self._after(self._board)
-        records = [self._replies.record(n, self._board, view) for n in chosen]
-        wanted = self._deliberation.record_round(view, records, self._board.candidates)
+        self._view = view = self._after(self._state)
+        records = [self._replies.record(n, self._state, view) for n in chosen]
+        wanted = self._deliberation.record_round(view, records, self._state.candidates)
         self._listener.on_round(self.trace.rounds[-1])
         return wanted
 
-    def _is_settled(self, names: Mapping[int, Sequence[str]], slots: Mapping[str, Slot]) -> bool:
+    def _outcome_is_fixed(
+        self, names: Mapping[int, Sequence[str]], slots: Mapping[str, Slot]
+    ) -> bool:
         if self._replies.compares_together:
-            return False  # what is the same answer is only known when all have spoken
-        board, pending = self._board.copy(), []
+            return False  # answers are grouped only once all replies are there
+        state, pending = self._state.copy(), []
         for n, own in names.items():
             came = [slots[name] for name in own if name in slots]
-            # To read a long reply takes a while, in which everybody would wait.
-            if len(came) < len(own) or not self._replies.try_out(n, came, board):
+            # Reading a long reply here would block the event loop.
+            if len(came) < len(own) or not self._replies.try_out(n, came, state):
                 pending.append(n)
-        return is_settled(self._deliberation.strategy, board, pending, self._after)
+        return outcome_is_fixed(self._deliberation.strategy, state, pending, self._after)
 
     def _may_stream(self, chosen: Sequence[int]) -> bool:
-        """True where one member is asked and, whatever it says, nobody would be asked after it.
+        """True where one member is asked and no other would be asked after it, whatever it says.
 
-        Of an option there is nothing to tell but its text, so that is for open questions; and a
-        call of tools is no text.
+        Only replies to open questions are streamed: of a multiple choice question the answer is the
+        option's text, and a call of tools is no text.
         """
         if self._listener.on_text is None or self._synthesiser is not None:
             return False
         if self._query.choices or self._query.has_tools:
             return False
-        if len(chosen) > 1 or self._board.has_answer or self._streamed is not None:
-            return False  # of two halves of replies nobody could make sense
+        if len(chosen) > 1 or self._state.has_answer or self._streamed is not None:
+            return False  # the client would receive parts of two replies
         if self._members[chosen[0]].settings.samples > 1:
             return False
-        # What an answer says makes no difference as long as nobody else has given one.
-        board = self._board.copy()
-        board.put(chosen[0], Reply(("any",), cost=self._least))
-        return not decided(self._deliberation.strategy, self._after(board)).ask.any()
+        # While there is no other answer, what this one says makes no difference.
+        state = self._state.copy()
+        state.put(chosen[0], Reply(("any",), cost=self._least))
+        return not decided(self._deliberation.strategy, self._after(state)).ask.any()
 
-    def _after(self, board: Board) -> View:
-        """What a board shows after the round under way."""
+    def _after(self, state: QueryState) -> View:
+        """The view of a state after the round under way."""
         n_rounds = self._deliberation.n_rounds + 1
-        return board.view(n_rounds=n_rounds, budget=self._budget)
+        return state.view(n_rounds=n_rounds, budget=self._budget)
 
     # The end -----------------------------------------------------------------------------------
 
     def _answer(self) -> Answer:
         trace = self.trace
-        # Of options Fusion has an opinion though nobody has answered; but that is a guess.
-        if trace.answer is None or not self._board.has_answer:
+        # Fusion gives options probabilities even without any answer, but that is a guess.
+        if trace.answer is None or not self._state.has_answer:
             trace.answer, trace.confidence = None, 0.0
             causes = {name: str(self._replies.failures[name]) for name in trace.circuit_open} | {
                 call.member: call.detail or "its reply holds no usable answer"
                 for call in trace.calls
             }
             raise NobodyAnswered(causes, self._replies.failures)
-        teller = self._teller(trace.answer)
-        reply = None if teller is None else self._replies.standing_for(teller, self._board)
+        author = self._author(trace.answer)
+        reply = None if author is None else self._replies.standing_for(author, self._state)
         if self._query.choices:
             text = self._query.choices[OPTION_LETTERS.index(trace.answer)]
         else:
             text = trace.answer if reply is None else reply.text or trace.answer
-        streamed = teller is not None and teller == self._streamed
-        name = None if teller is None else self._members[teller].name
+        streamed = author is not None and author == self._streamed
+        name = None if author is None else self._members[author].name
         return Answer(trace.answer, text, trace.confidence, trace, streamed, reply, name)
 
-    def _teller(self, answer: str) -> int | None:
+    def _author(self, answer: str) -> int | None:
         """The best member that gave an answer; None where only a sample did."""
-        return next((n for n in self._ranking if self._board.answered(n) == answer), None)
+        return next((n for n in self._ranking if self._state.answered(n) == answer), None)
 
     async def _synthesised(self, writer: LiveMember, answer: Answer, left_s: float) -> Answer:
-        """The answer in the words of a member that has read all replies; as it is if that fails."""
+        """Rewrite the answer by a member that reads all replies; unchanged if that fails."""
         believed = self.trace.rounds[-1].probabilities
         ordered = sorted(
-            self._replies.of, key=lambda n: -believed.get(str(self._board.answered(n)), 0)
+            self._replies.of, key=lambda n: -believed.get(str(self._state.answered(n)), 0)
         )
-        found = [self._replies.standing_for(n, self._board) for n in ordered]
+        found = [self._replies.standing_for(n, self._state) for n in ordered]
         texts = list(dict.fromkeys(reply.text for reply in found if reply and reply.text))
         if len(texts) < 2 or left_s <= 0:
             return answer

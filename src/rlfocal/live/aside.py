@@ -1,7 +1,7 @@
-"""Work that takes long is done beside the event loop, in few threads; short work stays on it.
+"""Run long work in a few threads beside the event loop, and short work on it.
 
-What counts as long is told by the size of what is worked on. The threads are apart from those in
-which the database is asked: who sends much must not make others wait for their key.
+Work counts as long by the size of its input. The threads are apart from those of the database, so
+that large requests do not delay the check of other requests' keys.
 """
 
 from __future__ import annotations

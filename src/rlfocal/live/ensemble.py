@@ -1,7 +1,7 @@
 """Answer one query with live members: ask in rounds, as the strategy wants, until it has enough.
 
-A member that fails is one that was asked and gave no answer, as in a recorded table. Where the
-strategy stops and nobody has answered yet, the best of the others are asked in turn.
+A member that fails counts as asked without an answer, as in a recorded table. Where the strategy
+stops before any member has answered, the best of the other members are asked in turn.
 
 Axes: N members.
 """
@@ -20,9 +20,9 @@ from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
 from rlfocal.live.answering import Answer, Answering, Limits, Listener
 from rlfocal.live.aside import aside
-from rlfocal.live.board import Board
 from rlfocal.live.query import LiveQuery
 from rlfocal.live.reading import Reader
+from rlfocal.live.state import QueryState
 from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.settings import MemberSettings, PoolSettings
 from rlfocal.records import FloatArray
@@ -60,7 +60,7 @@ class Ensemble:
 
     Raises:
         ConfigError: other members, a price that the strategy does not know, an unknown kind of
-            answer, or a strategy that reckons in dollars with members that nobody has priced.
+            answer, or a strategy that reckons in dollars with members that have no price.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Ensemble:
         self._n_queries = 0
 
     async def features(self, query: LiveQuery) -> FloatArray:
-        """float32[D]: what the strategy sees of a query; a long one is read beside the loop."""
+        """float32[D]: the encoded query text; a long one is encoded in a thread."""
         return await aside(len(query.prompt), self._features, query)
 
     def _features(self, query: LiveQuery) -> FloatArray:
@@ -102,10 +102,10 @@ class Ensemble:
         features: FloatArray = self._encode([query.prompt])[0]
         return features
 
-    def board(
+    def new_state(
         self, query: LiveQuery, *, position: int = 0, features: FloatArray | None = None
-    ) -> Board:
-        """A blank board for a query.
+    ) -> QueryState:
+        """The state of a query of which no member has been asked.
 
         Args:
             query: what is asked.
@@ -121,7 +121,7 @@ class Ensemble:
                 f"{n_options} choices: give 2 to {len(OPTION_LETTERS)}, or none for an open one"
             )
         about = self._checkpoint.description
-        return Board(
+        return QueryState(
             len(self.members),
             self._checkpoint.calibration,
             task=self._task.get(query.task, len(about.tasks)),
@@ -132,8 +132,8 @@ class Ensemble:
         )
 
     def route(self, query: LiveQuery) -> list[str]:
-        """Whom the first round would ask; nobody is asked."""
-        wanted = self.deliberation(query).first(self.board(query).view(n_rounds=0))
+        """Names of the members that the first round would ask; no call is made."""
+        wanted = self.deliberation(query).first(self.new_state(query).view(n_rounds=0))
         return [self.members[n].name for n in np.flatnonzero(wanted).tolist()]
 
     async def answer(
@@ -151,8 +151,8 @@ class Ensemble:
             query: what is asked.
             deadline_s: seconds for all rounds together; at the end of them the best answer so far
                 is given.
-            limits: of money and patience.
-            listener: is told of rounds and, where one member is enough, of its words.
+            limits: on spending and waiting.
+            listener: callbacks for rounds and, where one member is enough, for its text.
             synthesiser: name of a member that makes one reply out of several to an open question.
 
         Raises:
@@ -174,7 +174,7 @@ class Ensemble:
         synthesiser: str | None = None,
         features: FloatArray | None = None,
     ) -> Answering:
-        """As `answer`, for who wants to know of the trace whatever comes of it: nothing runs yet.
+        """Prepare what `answer` runs, for callers that read the trace even after a failure.
 
         Args:
             query: as there.
@@ -186,17 +186,17 @@ class Ensemble:
         Raises:
             ConfigError: the query cannot be asked, or there is no such synthesiser.
         """
-        board = self.board(query, position=self._n_queries, features=features)
+        state = self.new_state(query, position=self._n_queries, features=features)
         writer = None if synthesiser is None else self.member(synthesiser)
         self.reader.check(query)
         self._n_queries += 1
         return Answering(
-            self.deliberation(query), self.members, self._ranking, self.reader, query, board,
+            self.deliberation(query), self.members, self._ranking, self.reader, query, state,
             limits=limits, listener=listener or Listener(), synthesiser=writer,
         )  # fmt: skip
 
     def deliberation(self, query: LiveQuery) -> Deliberation:
-        """A new one about a query."""
+        """A new deliberation on a query."""
         names, kind = self._checkpoint.description.members, self.reader.kind_of(query)
         return Deliberation(self.strategy, names, self.reader.cost_unit, kind=kind)
 
@@ -209,7 +209,7 @@ class Ensemble:
         return self.led_by(at_price(self.strategy, price))
 
     def led_by(self, strategy: Base) -> Ensemble:
-        """The same members, asked as another strategy wants: as the own one after `follow`, say."""
+        """The same members led by another strategy, for instance by its own one after `follow`."""
         other = copy.copy(self)
         other.strategy = strategy
         return other

@@ -1,4 +1,4 @@
-"""What an ensemble is asked."""
+"""A query to an ensemble."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rlfocal.pool.types import Response
 __all__ = ["FREE_WORDS", "LiveQuery", "as_called"]
 
 FREE_WORDS = "open"
-"""A kind of answer beside those of the records: replies are compared by what they mean."""
+"""A kind of answer beside those of the records: replies are compared by meaning."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LiveQuery(Question):
 
 
 def as_called(reply: Response) -> str:
-    r"""What two replies must share to be the same answer where tools are offered.
+    r"""The canonical answer of a reply where tools are offered: equal for equal calls.
 
     >>> call = {"function": {"name": "add", "arguments": '{"b": 2, "a": 1}'}}
     >>> as_called(Response("", tool_calls=(call,)))

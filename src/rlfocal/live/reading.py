@@ -1,6 +1,6 @@
-"""What one reply comes to: which answer it holds, by what kind of question was asked, and its cost.
+"""Read one member's reply: extract the answer by the kind of question, and compute the cost.
 
-Knows nothing of who else replied; `replies.py` does.
+`replies.py` compares the replies of several members.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from rlfocal.checkpoint import Description
 from rlfocal.grading import Grader
-from rlfocal.live.board import Reply
 from rlfocal.live.query import FREE_WORDS, LiveQuery, as_called
+from rlfocal.live.state import Reply
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Response
 
@@ -25,7 +25,7 @@ _NOT_OPEN = ("", "choice", "score only")
 
 
 class Reader:
-    """Reads replies.
+    """Extracts answers from replies.
 
     Args:
         about: the training data: its tasks, their kinds of answers, the unit of cost.
@@ -60,7 +60,7 @@ class Reader:
         return "choice" if query.choices else self._open_kind(query)
 
     def may_be_free_words(self, query: LiveQuery) -> bool:
-        """Whether it may turn out to be another kind of question: nobody has said which it is."""
+        """Whether the kind of question is only assumed: neither the query nor its task says it."""
         open_ = not query.choices and not query.has_tools
         return open_ and query.answers is None and query.task not in self._tasks
 
@@ -73,7 +73,7 @@ class Reader:
         return self._graders[kind]
 
     def graded(self, member: LiveMember, query: LiveQuery, replies: Sequence[Response]) -> Reply:
-        """From a member's replies, one for each sample, to what a board takes."""
+        """Read a member's replies, one for each sample."""
         cost, kind = self.cost_of(replies), self.kind_of(query)
         if kind == "tools":
             return Reply(tuple(map(as_called, replies)), cost)
@@ -87,9 +87,9 @@ class Reader:
         return read if scores is None else replace(read, scores=scores)
 
     def cost_of(self, replies: Sequence[Response]) -> float:
-        """What asking came to, in the strategy's unit."""
+        """Cost of asking a member, in the strategy's unit."""
         if self.cost_unit == "usd":
-            # What was not counted is not free.
+            # A cost that the server has not confirmed still counts.
             return sum((reply.cost_usd or 0.0) + reply.unsettled_usd for reply in replies)
         if self.cost_unit == "call":
             return 1.0
@@ -97,7 +97,7 @@ class Reader:
 
 
 def _usual_kind(answers: str | Mapping[str, str]) -> str:
-    """Kind of open answers where nobody says more: the commonest of the training tasks'."""
+    """Default kind of open answers: the commonest of the training tasks'."""
     if isinstance(answers, str):
         return FREE_WORDS if answers in _NOT_OPEN else answers
     return Counter(answers.values()).most_common(1)[0][0] if answers else FREE_WORDS

@@ -1,4 +1,4 @@
-"""What the members asked about one query have replied, and what each reply comes to."""
+"""The replies to one query and the answers read from them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rlfocal.deliberation.trace import CallRecord
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure, MemberError
 from rlfocal.live.aside import LONG, aside
-from rlfocal.live.board import Board, Reply
-from rlfocal.live.likeness import Alike, alike, text_encoder
 from rlfocal.live.query import FREE_WORDS, LiveQuery
 from rlfocal.live.reading import Reader
+from rlfocal.live.similarity import AnswerGroups, group_answers, text_encoder
+from rlfocal.live.state import QueryState, Reply
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
 from rlfocal.pool.types import Response
@@ -25,17 +25,17 @@ from rlfocal.records.canonical import expression_names
 __all__ = ["Replies", "call_names", "record_of"]
 
 _DOUBTS = 2
-"""So many replies without an answer of the kind that was expected, and it is another kind."""
+"""After this many replies without an answer of the expected kind, free text is assumed."""
 
 
 class Replies:
-    """Of one query.
+    """The replies to one query.
 
     Args:
-        members: who is asked.
+        members: those that may be asked.
         reader: finds the answers in their replies.
         query: what is asked.
-        least: what asking costs whatever comes of it, in the strategy's unit.
+        least: cost of asking a member that fails, in the strategy's unit.
     """
 
     def __init__(
@@ -48,44 +48,44 @@ class Replies:
         self._may_be_free = reader.may_be_free_words(query)
         self._n_options = sum(map(len, query.choices))
         self._grades: dict[int, Reply] = {}
-        """Member → what its replies come to, read once however often it is looked at."""
+        """Member → its replies as read; each is read once."""
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
         self.failures: dict[str, MemberError] = {}
 
     @property
     def compares_together(self) -> bool:
-        """Whether only all answers together tell which of them are the same."""
+        """Whether answers can only be grouped once all of them are there."""
         return self._free or self._kind == "math"
 
-    async def put(self, n: int, slots: Sequence[Slot], board: Board) -> None:
-        """Write down what became of asking a member; long texts are read beside the event loop.
+    async def put(self, n: int, slots: Sequence[Slot], state: QueryState) -> None:
+        """Record the outcome of asking a member; long texts are read in a thread.
 
         Args:
             n: the member.
             slots: of its calls, one for each sample.
-            board: is written on.
+            state: is updated.
         """
         replies = [slot for slot in slots if isinstance(slot, Response)]
         if not replies:
             error = next(slot for slot in slots if isinstance(slot, MemberError))
             self.failures[self._members[n].name] = error
-            board.put(n, None, cost=self._least)
+            state.put(n, None, cost=self._least)
             return
         self.of[n] = replies
         if n not in self._grades and (length := self._length(replies)) >= LONG:
             await aside(length, self._graded, n, replies)
-        board.put(n, self._graded(n, replies))
+        state.put(n, self._graded(n, replies))
 
-    def try_out(self, n: int, slots: Sequence[Slot], board: Board) -> bool:
-        """Write on a board only, as a trial; False where reading it would take a while.
+    def try_out(self, n: int, slots: Sequence[Slot], state: QueryState) -> bool:
+        """Record the outcome in `state` alone, as a trial; False where reading it would take long.
 
         Args: as of `put`.
         """
         replies = [slot for slot in slots if isinstance(slot, Response)]
         if replies and n not in self._grades and self._length(replies) >= LONG:
             return False
-        board.put(n, self._graded(n, replies) if replies else None, cost=self._least)
+        state.put(n, self._graded(n, replies) if replies else None, cost=self._least)
         return True
 
     def _length(self, replies: Sequence[Response]) -> int:
@@ -114,55 +114,55 @@ class Replies:
         )
 
     def take_as_said(self) -> None:
-        """Replies are answers as they are: one of them has been told already."""
+        """Treat replies as answers verbatim, since one of them has been streamed already."""
         self._free = self._free or not (self._query.choices or self._query.has_tools)
 
-    async def regroup(self, board: Board) -> None:
-        """Where replies are free words or expressions, see anew which of them say the same."""
-        if self._may_be_free and len(self.of) >= _DOUBTS and not board.has_answer:
-            self._free = True  # nobody takes it for the kind of question that was learned of
+    async def regroup(self, state: QueryState) -> None:
+        """Group free-text replies or mathematical expressions anew by equality."""
+        if self._may_be_free and len(self.of) >= _DOUBTS and not state.has_answer:
+            self._free = True  # no reply fits the kind of question that training had
         if not self.of:
             return
         if not self._free:
             if self._kind == "math":
-                await self._regroup_expressions(board)
+                await self._regroup_expressions(state)
             return
         texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
-        # Encoding takes milliseconds or more, in which others go on.
+        # Encoding takes milliseconds or more: keep the event loop free.
         found = await asyncio.to_thread(_compared, [text for _, text in texts])
         for n in self.of:
             own = [k for k, (owner, _) in enumerate(texts) if owner == n]
             backed = found.support[own].mean(axis=0)
             support = {texts[k][1]: float(backed[k]) for k in np.flatnonzero(backed).tolist()}
             samples = tuple(texts[found.stands_for[k]][1] for k in own)
-            board.put(n, Reply(samples, cost=board.cost(n), support=support))
+            state.put(n, Reply(samples, cost=state.cost(n), support=support))
 
-    async def _regroup_expressions(self, board: Board) -> None:
-        """Expressions are equal or not by what they come to, which only a pair of them can tell."""
+    async def _regroup_expressions(self, state: QueryState) -> None:
+        """Group expressions by value, which takes comparing them in pairs."""
         read = {n: self._grades[n] for n in self.of}
         texts = {s for reply in read.values() for s in reply.samples if s is not None}
         if len(texts) < 2:
             return
-        # Another process compares; meanwhile others go on.
+        # Another process compares; the event loop stays free.
         name = await asyncio.to_thread(expression_names, texts)
         for n, reply in read.items():
             samples = tuple(None if s is None else name[s] for s in reply.samples)
             if samples != reply.samples:
-                board.put(n, replace(reply, samples=samples))
+                state.put(n, replace(reply, samples=samples))
 
-    def record(self, n: int, board: Board, view: View) -> CallRecord:
-        """What came of asking a member, for the trace.
+    def record(self, n: int, state: QueryState, view: View) -> CallRecord:
+        """The call record of a member, for the trace.
 
         Args:
             n: the member.
-            board: with its answer.
-            view: what the board shows.
+            state: holds its reply.
+            view: of that state.
         """
-        name, read = self._members[n].name, board.reply(n)
+        name, read = self._members[n].name, state.reply(n)
         if read is None:
             error = self.failures[name]
             failure = error.failure.value
-            return CallRecord(name, cost=board.cost(n), failure=failure, detail=str(error))
+            return CallRecord(name, cost=state.cost(n), failure=failure, detail=str(error))
         replies, place = self.of[n], int(view.answer[0, n])
         return record_of(
             name,
@@ -173,9 +173,9 @@ class Replies:
             text=replies[read.typical].text,
         )
 
-    def standing_for(self, n: int, board: Board) -> Response | None:
+    def standing_for(self, n: int, state: QueryState) -> Response | None:
         """The reply of a member that stands for its answer."""
-        read = board.reply(n)
+        read = state.reply(n)
         return None if read is None else self.of[n][read.typical]
 
 
@@ -188,10 +188,10 @@ def record_of(
     support: float | None = None,
     text: str | None = None,
 ) -> CallRecord:
-    """A reply as a trace notes it.
+    """The call record of a reply.
 
     Args:
-        member: who replied.
+        member: its name.
         reply: what came back.
         cost: in the strategy's unit.
         answer: that was found in it.
@@ -213,7 +213,7 @@ def record_of(
 
 
 def _together(one: Response, other: Response) -> Response:
-    """Two replies as if they were one: what is paid is paid, whatever the other one cost."""
+    """Two replies added up: known costs are summed even where the other reply has none."""
     paid = [reply.cost_usd for reply in (one, other) if reply.cost_usd is not None]
     return replace(
         one,
@@ -230,12 +230,12 @@ def _total(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
 
 
-def _compared(texts: Sequence[str]) -> Alike:
-    return alike(texts, text_encoder())
+def _compared(texts: Sequence[str]) -> AnswerGroups:
+    return group_answers(texts, text_encoder())
 
 
 def call_names(member: LiveMember) -> list[str]:
-    """How a member's calls are named, one for each sample."""
+    """Names of a member's calls, one for each sample."""
     n_samples = member.settings.samples
     if n_samples == 1:
         return [member.name]

@@ -1,8 +1,8 @@
 """One reply out of several, written by a member.
 
 Source: mixture of agents (Wang et al. 2024, arXiv:2406.04692) and LLM-TOPLA's summaries (Tekin et
-al. 2024, arXiv:2410.03953). The replies are data, not instructions: they stand between marks that
-whoever wrote them could not foresee.
+al. 2024, arXiv:2410.03953). The replies are data, not instructions: they stand between random
+marks that their authors could not know.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _TASK = (
 def synthesis_request(
     member: LiveMember, question: Question, replies: Sequence[str], *, mark: str | None = None
 ) -> Request:
-    """What a member is sent to make one reply out of several.
+    """The request by which a member makes one reply out of several.
 
     Args:
-        member: who writes it; its worked examples are left out, its system prompt stays.
+        member: the one that writes it; its worked examples are left out, its system prompt stays.
         question: what was asked.
         replies: the distinct ones, the best supported first.
         mark: stands between replies; None to draw one.

@@ -1,7 +1,7 @@
-"""Replies in free words: which of them say the same, and how near the others are.
+"""Group free-text replies by meaning, and measure how similar the groups are.
 
-Embeddings of the sentence encoder where it is installed, of hashed words otherwise; replies that
-are alike (average linkage of cosine distances) are one candidate.
+Embeddings of the sentence encoder where it is installed, of hashed words otherwise; similar replies
+(average linkage of cosine distances) are one candidate.
 
 Axes: K replies, G candidates.
 """
@@ -17,16 +17,16 @@ import numpy as np
 from rlfocal.features import Encoder, HashingEncoder
 from rlfocal.records import FloatArray
 
-__all__ = ["Alike", "alike", "text_encoder"]
+__all__ = ["AnswerGroups", "group_answers", "text_encoder"]
 
-_ALIKE = 0.75
-"""Cosine similarity from which on two replies say the same."""
+_SAME = 0.75
+"""Cosine similarity from which on two replies are one answer."""
 _SHARPNESS = 10.0
 """How fast support falls with similarity: .3 less similar is 20 times less supported."""
 
 
-class Alike(NamedTuple):
-    """Groups of replies that say the same."""
+class AnswerGroups(NamedTuple):
+    """Replies grouped by the answer they give."""
 
     stands_for: tuple[int, ...]
     """[K]: the reply that names each one's group, which is the most typical one in it."""
@@ -35,8 +35,8 @@ class Alike(NamedTuple):
     have any."""
 
 
-def alike(texts: Sequence[str], encode: Encoder) -> Alike:
-    """Group replies.
+def group_answers(texts: Sequence[str], encode: Encoder) -> AnswerGroups:
+    """Group replies by cosine similarity.
 
     Args:
         texts: K >= 1 of them; the same text is the same reply.
@@ -55,7 +55,7 @@ def alike(texts: Sequence[str], encode: Encoder) -> Alike:
     if n > 1:
         above = np.triu_indices(n, k=1)
         tree = linkage(1.0 - similarity[above], method="average")
-        group = fcluster(tree, t=1.0 - _ALIKE, criterion="distance")
+        group = fcluster(tree, t=1.0 - _SAME, criterion="distance")
     stands_for = [0] * n
     for name in np.unique(group):
         members = np.flatnonzero(group == name)
@@ -69,7 +69,7 @@ def alike(texts: Sequence[str], encode: Encoder) -> Alike:
     for k, name in enumerate(stands_for):
         nearness[k, named.index(name)] = 1.0
     support[:, named] = nearness / nearness.sum(axis=1, keepdims=True)
-    return Alike(tuple(stands_for), support.astype(np.float32))
+    return AnswerGroups(tuple(stands_for), support.astype(np.float32))
 
 
 @cache

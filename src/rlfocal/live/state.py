@@ -1,7 +1,7 @@
-"""What has been said to one query so far, as the `View` that a strategy decides on.
+"""The state of one query: which members were asked and what they replied, shown as a `View`.
 
 The rules are those by which `build_table` and `reveal` show a recorded query: the same replies make
-the same view. Only what members said is here, so nothing can leak.
+the same view. The state holds replies only, so that nothing can leak.
 
 Axes: N members, C candidate slots, T tasks.
 """
@@ -22,12 +22,12 @@ from rlfocal.records import BoolArray, Calibration, FloatArray
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Board", "Reply"]
+__all__ = ["QueryState", "Reply"]
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What one member's reply comes to: an answer, perhaps out of several samples."""
+    """A member's reply as read: an answer, perhaps out of several samples."""
 
     samples: tuple[str | None, ...]
     """Canonical answers, at least one; None where a sample holds none."""
@@ -36,9 +36,9 @@ class Reply:
     scores: tuple[float, ...] | None = None
     """Of each option, where the member was asked for them."""
     support: Mapping[str, float] | None = None
-    """Candidate → how strongly it is backed, adding up to 1; None to count samples."""
+    """Candidate → support, adding up to 1; None to count samples."""
 
-    # Looked at dozens of times in a request: found out once.
+    # Read dozens of times in a request, so computed once.
     @cached_property
     def typical(self) -> int:
         """The sample that stands for all: the first that gave the most frequent answer."""
@@ -50,13 +50,13 @@ class Reply:
         return self.samples[self.typical]
 
 
-class Board:
-    """One query.
+class QueryState:
+    """The state of one query: members asked, their replies and what was spent.
 
     Args:
         n_members: N.
         calibration: turns option scores into supports.
-        task: 0..T; T for a task that nothing was learned of.
+        task: 0..T; T for a task that training did not know.
         features: float32[D], the encoded text.
         n_options: of a multiple choice question; 0 for an open one.
         n_slots: C, at least; as many as the strategy has seen in training.
@@ -83,7 +83,7 @@ class Board:
         self.asked = np.zeros(n_members, dtype=bool)
 
     def put(self, member: int, reply: Reply | None, *, cost: float = 0.0) -> None:
-        """Write down what became of asking a member.
+        """Record the outcome of asking a member.
 
         Args:
             member: 0..N - 1.
@@ -111,18 +111,18 @@ class Board:
 
     @property
     def has_answer(self) -> bool:
-        """True when anybody gave a usable answer."""
+        """True once a member has given a usable answer."""
         return any(reply is not None and reply.answer is not None for reply in self._replies)
 
     def copy(self) -> Self:
-        """Another board that reads the same."""
+        """A copy that can be changed without changing this one."""
         other = copy.copy(self)
         other._replies, other._spent = list(self._replies), self._spent.copy()
         other.asked = self.asked.copy()
         return other
 
     def reply(self, member: int) -> Reply | None:
-        """What a member said; None where it was not asked, or failed."""
+        """A member's reply; None where it was not asked, or failed."""
         return self._replies[member]
 
     def answered(self, member: int) -> str | None:
@@ -135,7 +135,7 @@ class Board:
         return float(self._spent[member])
 
     def view(self, *, n_rounds: int, budget: float = np.inf) -> View:
-        """What a strategy may know now: one row.
+        """The view of a strategy, as one row.
 
         Args:
             n_rounds: rounds so far.
@@ -168,7 +168,7 @@ class Board:
         )
 
     def _calibrate(self, support: FloatArray, exists: BoolArray, answered: BoolArray) -> None:
-        """Supports from option scores take the place of counted ones."""
+        """Replace counted supports by those from option scores, where there are scores."""
         if not self.n_options:
             return
         scores = np.full((1, *support.shape), np.nan, dtype=np.float32)
@@ -184,7 +184,7 @@ class Board:
 
 
 def _support(reply: Reply, place: Mapping[str, int], n_slots: int) -> FloatArray:
-    """float32[C]: how strongly each candidate is backed; how often it came, if nothing is said."""
+    """float32[C]: a reply's support of each candidate; from sample counts where none is given."""
     weight = np.zeros(n_slots, dtype=np.float32)
     backed = reply.support or Counter([text for text in reply.samples if text is not None])
     for text, value in backed.items():

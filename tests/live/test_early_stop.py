@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import View
-from rlfocal.live.board import Board, Reply
-from rlfocal.live.settled import is_settled, stacked
+from rlfocal.live.early_stop import outcome_is_fixed, stacked
+from rlfocal.live.state import QueryState, Reply
 from rlfocal.records import BoolArray, Calibration, FloatArray
 
 N = 5
@@ -36,17 +36,17 @@ class Vote(OneRound):
         return np.asarray((view.support * self._weights[None, :, None]).sum(axis=1))
 
 
-def board(answers: list[str | None], *, n_options: int = 3) -> Board:
+def state(answers: list[str | None], *, n_options: int = 3) -> QueryState:
     """Those who have answered; the others are not asked yet."""
     nothing = np.zeros(0, np.float32)
-    made = Board(N, NO_SCORES, task=0, features=nothing, n_options=n_options)
+    made = QueryState(N, NO_SCORES, task=0, features=nothing, n_options=n_options)
     for n, answer in enumerate(answers):
         made.put(n, Reply((answer,), cost=1.0))
     return made
 
 
-def settled(strategy: Vote, seen: Board, pending: list[int]) -> bool:
-    return is_settled(strategy, seen, pending, lambda b: b.view(n_rounds=1))
+def fixed(strategy: Vote, seen: QueryState, pending: list[int]) -> bool:
+    return outcome_is_fixed(strategy, seen, pending, lambda b: b.view(n_rounds=1))
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_a_majority_that_cannot_be_outvoted(
 ) -> None:
     pending = list(range(len(answers), N))
     vote = Vote(np.ones(N, np.float32))
-    assert settled(vote, board(answers, n_options=n_options), pending) is expected
+    assert fixed(vote, state(answers, n_options=n_options), pending) is expected
 
 
 def test_weights_count_and_not_heads() -> None:
     heavy = Vote(np.array([1, 1, 1, 1, 3], np.float32))
-    assert not settled(heavy, board(["A", "A", "A"]), [3, 4])
-    assert settled(heavy, board(["A", "A", "A", "A"]), [4])
+    assert not fixed(heavy, state(["A", "A", "A"]), [3, 4])
+    assert fixed(heavy, state(["A", "A", "A", "A"]), [4])
 
 
 def test_nothing_is_fused_where_too_few_have_spoken() -> None:
     vote = Vote(np.ones(N, np.float32))
-    assert not settled(vote, board(["A"]), [1, 2, 3, 4])
+    assert not fixed(vote, state(["A"]), [1, 2, 3, 4])
     assert vote.looks == 0
 
 
@@ -89,8 +89,8 @@ def test_a_settled_vote_is_not_changed_by_whatever_follows(
     answers: list[str | None], rest: list[str | None], weights: list[int]
 ) -> None:
     vote = Vote(np.array(weights, np.float32))
-    seen = board(answers)
-    if not settled(vote, seen, list(range(len(answers), N))):
+    seen = state(answers)
+    if not fixed(vote, seen, list(range(len(answers), N))):
         return
     before = vote.fuse(seen.view(n_rounds=1))[0].argmax()
     for n in range(len(answers), N):
@@ -99,7 +99,7 @@ def test_a_settled_vote_is_not_changed_by_whatever_follows(
 
 
 def test_views_of_different_width_are_stacked() -> None:
-    one, two = board(["7"], n_options=0), board(["7", "8", "9"], n_options=0)
+    one, two = state(["7"], n_options=0), state(["7", "8", "9"], n_options=0)
     view = stacked([b.view(n_rounds=1) for b in (one, two)])
     assert view.support.shape == (2, N, 3)
     for row, each in enumerate((one, two)):

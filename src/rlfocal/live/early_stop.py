@@ -1,4 +1,4 @@
-"""Whether those who have not replied yet could still change the outcome.
+"""Decide whether the replies still pending could change the answer.
 
 Axes: B cases, N members, C candidate slots.
 """
@@ -15,36 +15,40 @@ from numpy.typing import NDArray
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.view import View
-from rlfocal.live.board import Board, Reply
+from rlfocal.live.state import QueryState, Reply
 
-__all__ = ["is_settled", "stacked"]
+__all__ = ["outcome_is_fixed", "stacked"]
 
 _T = TypeVar("_T", bound=np.generic)
 _ANOTHER = "\N{REPLACEMENT CHARACTER}"
-"""Stands for an answer that nobody has given yet."""
+"""Stands for an answer that no member has given yet."""
 
 
-def is_settled(
-    strategy: Strategy, board: Board, pending: Sequence[int], view_of: Callable[[Board], View]
+def outcome_is_fixed(
+    strategy: Strategy,
+    state: QueryState,
+    pending: Sequence[int],
+    view_of: Callable[[QueryState], View],
 ) -> bool:
-    """Play through what those who are pending may say: nothing, or all of them the same answer.
+    """True when no reply of the pending members could change the answer.
 
-    An outcome is settled where in every case the strategy has enough and gives the same answer.
-    They cannot do more against an answer than all to give the same other one, as far as a vote for
-    a candidate never speaks against it.
+    The cases tried are that all pending members fail, and that all give the same answer, for each
+    candidate. The outcome is fixed where the strategy stops in every case with the same answer.
+    More than giving one common other answer they cannot do, provided that a vote for a candidate
+    never lowers its probability.
 
     Args:
         strategy: fitted.
-        board: with what has been said so far.
+        state: with the replies so far.
         pending: members that have not replied.
-        view_of: what a board shows after the round.
+        view_of: makes the view of a state after the round.
     """
-    backers = [board.answered(n) for n in np.flatnonzero(board.asked).tolist()]
+    backers = [state.answered(n) for n in np.flatnonzero(state.asked).tolist()]
     given = [answer for answer in backers if answer is not None]
     if not given or max(map(given.count, given)) <= len(pending):
-        return False  # they are as many as those who agree: not worth a look
-    names = [*board.candidates, *([] if board.n_options else [_ANOTHER])]
-    cases = [_after(board, pending, None), *(_after(board, pending, name) for name in names)]
+        return False  # as many are pending as agree: too early to be fixed
+    names = [*state.candidates, *([] if state.n_options else [_ANOTHER])]
+    cases = [_after(state, pending, None), *(_after(state, pending, name) for name in names)]
     view = stacked([view_of(case) for case in cases])
     found = decided(strategy, view)
     if found.ask.any():
@@ -54,8 +58,8 @@ def is_settled(
     return len({None if slot < 0 else case.candidates[slot] for case, slot in outcomes}) == 1
 
 
-def _after(board: Board, pending: Sequence[int], answer: str | None) -> Board:
-    after = board.copy()
+def _after(state: QueryState, pending: Sequence[int], answer: str | None) -> QueryState:
+    after = state.copy()
     for n in pending:
         after.put(n, None if answer is None else Reply((answer,), cost=0.0))
     return after
