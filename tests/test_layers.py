@@ -22,7 +22,6 @@ MAX_LINES = 400
 MAX_FOLDER_LINES = 2500
 TOO_LARGE = {
     "rlfocal/cli",
-    "rlfocal/strategies",
 }
 """Folders whose own files are longer together than they should be: the list only gets shorter."""
 

@@ -18,7 +18,7 @@ from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import View
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.tables.inner import inner_folds
-from rlfocal.strategies.likelihood import evidence
+from rlfocal.strategies.stacking.likelihood import evidence
 
 CONFIG = RlFocalConfig(fusion_epochs=4, fusion_patience=50)
 

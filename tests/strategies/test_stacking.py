@@ -10,9 +10,17 @@ import pytest
 from rlfocal.deliberation.protocol import Need, unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.state import check_state
+from rlfocal.errors import CheckpointError
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.strategies.likelihood import Choices, WeightModel, Weights, choices_of, evidence
 from rlfocal.strategies.stacking import Stacking
+from rlfocal.strategies.stacking.likelihood import (
+    Choices,
+    WeightModel,
+    Weights,
+    choices_of,
+    evidence,
+)
 
 DOMINANT = PoolModel(
     accuracy=[[0.9, 0.5, 0.5, 0.5, 0.5]], shared_distractor=0.9, correlation=0.3, n_options=4
@@ -302,3 +310,19 @@ def test_few_training_queries_are_enough() -> None:
 def test_settings_out_of_range_are_refused(penalties: tuple[tuple[float, float], ...]) -> None:
     with pytest.raises(ValueError, match="penalties"):
         Stacking(penalties=penalties)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_weights_doubled_along_any_axis_are_refused(axis: int) -> None:
+    table = pool(INDEPENDENT, 40)
+    strategy = Stacking().fit(table, rng=seeded())
+    state = strategy.state()
+    state["weight"] = np.concatenate([state["weight"]] * 2, axis=axis)
+
+    def read() -> None:
+        axes = {"N": table.n_members, "T": len(table.tasks)}
+        check_state(state, strategy.layout(state), axes)
+        Stacking().restore(state)
+
+    with pytest.raises(CheckpointError, match="'weight'"):
+        read()

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from rlfocal.deliberation.view import View
 from rlfocal.records import FloatArray
-from rlfocal.strategies.likelihood import FLOOR
+from rlfocal.strategies.stacking.likelihood import FLOOR
 
 __all__ = ["Fusion", "FusionInput", "fusion_input"]
 

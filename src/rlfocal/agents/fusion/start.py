@@ -18,8 +18,14 @@ from torch import Tensor
 from rlfocal.agents.fusion.hints import Hints
 from rlfocal.numbers import log_odds
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.likelihood import LEAST, PENALTIES, WeightModel, choices_of, cross_fit
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
+from rlfocal.strategies.stacking.likelihood import (
+    LEAST,
+    PENALTIES,
+    WeightModel,
+    choices_of,
+    cross_fit,
+)
 
 __all__ = ["FusionStart", "Lesson", "draw_lessons", "fit_start", "random_subsets"]
 

@@ -1,7 +1,7 @@
 """Supervised fusion of all answers: a conditional logit over candidates, shared by all candidates.
 
 The logit of a candidate is a weighted sum of its supports, so an option's index has no meaning.
-`likelihood` holds the arithmetic; this file says what is fitted and chooses how free it is.
+`likelihood` holds the arithmetic; this file says what is fitted, and how freely.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from rlfocal.errors import CheckpointError
 from rlfocal.numbers import log_odds
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.records.tables.inner import inner_folds
-from rlfocal.strategies.likelihood import (
+from rlfocal.strategies.single import sound_accuracy, task_accuracy
+from rlfocal.strategies.stacking.likelihood import (
     LEAST,
     PENALTIES,
     WeightModel,
@@ -28,7 +29,6 @@ from rlfocal.strategies.likelihood import (
     cross_fit,
     evidence,
 )
-from rlfocal.strategies.single import sound_accuracy, task_accuracy
 from rlfocal.strategies.voting import ask_all
 
 __all__ = ["Stacking"]
