@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Self, assert_never
 
 from rlfocal.errors import ConfigError
@@ -140,9 +140,10 @@ class LivePool:
         used = {
             name: settings.endpoints[name] for name in dict.fromkeys(m.endpoint for m in chosen)
         }
+        scored = {m.endpoint for m in chosen if m.answers == "option-scores"}
         self._unsettled = {
             name: Unsettled(
-                Scored(OnDemand(_bare(served)) if on_demand else _bare(served)),
+                _bare(served, on_demand=on_demand, scored=name in scored),
                 _most_usd(settings, name, served),
             )
             for name, served in used.items()
@@ -234,8 +235,10 @@ def _price(pool: PoolSettings, name: str, served: EndpointSettings, model: str) 
 def _most_usd(
     pool: PoolSettings, name: str, served: EndpointSettings
 ) -> Callable[[Request], float]:
+    price_of = lru_cache(partial(_price, pool, name, served))
+
     def most_usd(request: Request) -> float:
-        price = _price(pool, name, served, request.model)
+        price = price_of(request.model)
         return 0.0 if price is None else price.most(request)
 
     return most_usd
@@ -263,8 +266,11 @@ def _wrapped(
     return Limited(retrying, concurrency=most, per_minute=per_minute)
 
 
-def _bare(settings: EndpointSettings) -> Endpoint:
-    return WhenOpened(partial(_made, settings))
+def _bare(settings: EndpointSettings, *, on_demand: bool, scored: bool) -> Endpoint:
+    made: Endpoint = WhenOpened(partial(_made, settings))
+    if on_demand:
+        made = OnDemand(made)
+    return Scored(made) if scored else made
 
 
 def _made(settings: EndpointSettings) -> Endpoint:

@@ -60,7 +60,7 @@ async def ask_all(
     try:
         for member, (endpoint, request) in calls.items():
             timeout_s = min(deadline_s, allowed.get(member, math.inf))
-            task = asyncio.create_task(_answer(endpoint, request, timeout_s), name=member)
+            task = asyncio.create_task(endpoint.send(request, timeout_s=timeout_s), name=member)
             task.add_done_callback(_left)
             member_of[task] = member
             waiting.add(task)
@@ -74,20 +74,18 @@ async def ask_all(
                 left_s = max(0.0, ends - clock())
                 more, waiting = await asyncio.wait(waiting, timeout=min(_PATIENCE_S, left_s))
                 done |= more
-            slots |= {name: _slot(task) for task, name in member_of.items() if task in done}
+            for task, member in member_of.items():
+                if task in done:
+                    slots[member] = _slot(task)
             if waiting and enough is not None and enough(dict(slots)):
                 failure = Failure.CANCELLED
                 break
     finally:
-        await _cancel([task for task in member_of if not task.done()])
-    slots |= {
-        member_of[task]: _unanswered(member_of[task], failure, deadline_s) for task in waiting
-    }
+        if waiting:
+            await _cancel([task for task in waiting if not task.done()])
+    for task in waiting:
+        slots[member_of[task]] = _unanswered(member_of[task], failure, deadline_s)
     return {member: slots[member] for member in calls}
-
-
-async def _answer(endpoint: Endpoint, request: Request, timeout_s: float) -> Response:
-    return await endpoint.send(request, timeout_s=timeout_s)
 
 
 def _slot(task: _Task) -> Slot:

@@ -74,6 +74,8 @@ class Price:
         True
         """
         known = self.of(n_prompt or 0, n_completion or 0) or 0.0
+        if n_prompt is not None and n_completion is not None:
+            return known, 0.0
         prompt = most_prompt_tokens(request) if n_prompt is None else 0
         completion = request.max_tokens if n_completion is None else 0
         return known, self.of(prompt, completion) or 0.0
@@ -101,13 +103,14 @@ def most_prompt_tokens(request: Request) -> int:
     6
     """
     # Half a surrogate pair cannot be sent: what stands in its place is three bytes, too.
-    n_bytes, n_images, also = 0, 0, [request.extra]
+    n_bytes, n_images, fields = 0, 0, [*request.extra.items()]
     for message in request.messages:
         n_bytes += len(message.content.encode("utf-8", "surrogatepass"))
-        n_images += len([part for part in message.parts if part.get("type") != "text"])
-        also.append(message.extra)
+        for part in message.parts:
+            n_images += part.get("type") != "text"
+        fields += message.extra.items()
     # In ASCII, which is more than they are in UTF-8; 4 for what stands between.
-    for part in also:
-        n_bytes += sum([len(json_of(k)) + len(json_of(v)) + 4 for k, v in part.items()])
+    for name, value in fields:
+        n_bytes += len(json_of(name)) + len(json_of(value)) + 4
     around = _PER_CALL + _PER_MESSAGE * len(request.messages)
     return around + n_bytes + _PER_IMAGE * n_images

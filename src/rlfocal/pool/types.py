@@ -106,7 +106,7 @@ class Request:
     @property
     def text(self) -> str:
         """The contents joined: what a model without a chat template reads."""
-        return "".join(message.content for message in self.messages)
+        return "".join([message.content for message in self.messages])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class Endpoint(Protocol):
         ...
 
     async def __aenter__(self) -> Any:
-        """The endpoint itself."""
+        """Open it; what is to be asked: the endpoint itself, or the one that it has made."""
         ...
 
     async def __aexit__(self, *exc: object) -> None:

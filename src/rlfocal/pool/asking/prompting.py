@@ -76,14 +76,17 @@ def _extra(member: MemberSettings, question: Question) -> Mapping[str, Any]:
 
     Whoever runs a server may have forbidden it to keep what it reads, or to think for long.
     """
-    own = {name: value for name in OWN_SAMPLERS if (value := getattr(member, name)) is not None}
+    own = {}
+    for name in OWN_SAMPLERS:
+        if (value := getattr(member, name)) is not None:
+            own[name] = value
     return {**own, **question.extra, **(member.extra_body or {})}
 
 
 def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     system = "\n\n".join(filter(None, (member.system, question.system)))
     turns = [Message("system", system)] if system else []
-    history = for_member(question.history, member.name)
+    history = for_member(question.history, member.name) if question.history else ()
     if question.whole:
         return (*turns, *history)
     for shot in member.shots:
@@ -92,14 +95,14 @@ def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     for turn in history:
         asked = turn.role == "user"
         turns.append(_said(turn, _put(member, Question(turn.content))) if asked else turn)
-    asked_now = Message("user", question.prompt, parts=question.images)
-    return (*turns, _said(asked_now, _put(member, question)))
+    return (*turns, _said(Message("user", "", parts=question.images), _put(member, question)))
 
 
 def _said(turn: Message, text: str) -> Message:
     """A turn with another text, before what else it holds."""
-    others = [part for part in turn.parts if part.get("type") != "text"]
-    parts = ({"type": "text", "text": text}, *others) if others else ()
+    parts: tuple[Mapping[str, Any], ...] = ()
+    if turn.parts and (others := [part for part in turn.parts if part.get("type") != "text"]):
+        parts = ({"type": "text", "text": text}, *others)
     return replace(turn, content=text, parts=parts)
 
 
@@ -132,8 +135,9 @@ def _joined(body: str, reply: str) -> str:
 
 
 def _put(member: MemberSettings, question: Question) -> str:
-    template = member.choice_template if question.choices else member.template
-    letters = LETTERS[: len(question.choices)]
-    lines = [f"{a}. {text}" for a, text in zip(letters, question.choices, strict=True)]
+    template, lines = member.template, list[str]()
+    if question.choices:
+        template, letters = member.choice_template, LETTERS[: len(question.choices)]
+        lines = [f"{a}. {text}" for a, text in zip(letters, question.choices, strict=True)]
     texts = {"question": question.prompt, "options": "\n".join(lines)}
     return fill(template, texts)

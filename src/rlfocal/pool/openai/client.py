@@ -62,6 +62,8 @@ class _Exchange:
     incoming: Incoming = field(repr=False)
     status: int = 0
     """0 before there is one."""
+    is_good: bool = False
+    """A reply may be expected."""
     # Not in the repr: a server may echo the key, and tracebacks may show what variables hold.
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     error_body: bytearray = field(default_factory=bytearray, repr=False)
@@ -70,11 +72,6 @@ class _Exchange:
     """How it ended, where not as it should."""
     ended_at: float = 0.0
     """Of the last byte that counts, by `time.perf_counter`."""
-
-    @property
-    def is_good(self) -> bool:
-        """A reply may be expected."""
-        return 200 <= self.status < 300
 
     def take(self, part: bytes) -> bool:
         """Take what has come; False where no more is to be read."""
@@ -129,7 +126,7 @@ class OpenAIEndpoint:
                 f"the key for {self._host} holds a line break or another character that cannot be "
                 "sent; copy it again"
             )
-        self._base_url, self._api = base_url.rstrip("/"), api
+        self._api = api
         self._key = Secret(key or "")
         self._secrets = tuple(Secret(secret) for secret in (key, *secrets) if secret)
         self._headers = {name: Secret(value) for name, value in (headers or {}).items()}
@@ -137,6 +134,11 @@ class OpenAIEndpoint:
         self._max_connections = max_connections
         self._dialect = Dialect(self._host, api)
         self._session: aiohttp.ClientSession | None = None
+        self._url = base_url.rstrip("/") + (
+            "/chat/completions" if api == "chat" else "/completions"
+        )
+        # Servers that want no key are given a word, which may well stand in a text.
+        self._withheld = [s for s in self._secrets if len(s.reveal()) >= _SHORTEST_SECRET]
 
     def __repr__(self) -> str:
         return f"OpenAIEndpoint({self._host!r}, api={self._api!r})"
@@ -144,7 +146,9 @@ class OpenAIEndpoint:
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         where = f"{self._host}, model '{request.model}'" if request.model else self._host
-        request, held = self._withholding(request)
+        held: list[Withheld] = []
+        if request.on_text is not None:
+            request, held = self._withholding(request, request.on_text)
         attempt, ends = self._dialect.attempt(request), time.perf_counter() + timeout_s
         while True:
             started = time.perf_counter()
@@ -153,7 +157,7 @@ class OpenAIEndpoint:
                 # Raised here and not where it was met: there aiohttp's exception would become its
                 # context, and that holds the request, and so the key.
                 raise done.broken
-            found = self._read(done, where, partial(self._shown, prompt=request.text))
+            found = self._read(done, where, partial(self._shown, request=request))
             if isinstance(found, Response):
                 break
             if not attempt.refused(found.status or 400, done.refusal):
@@ -184,21 +188,15 @@ class OpenAIEndpoint:
                 raise
             return exc
 
-    def _long_secrets(self) -> list[str]:
-        """Servers that want no key are given a word, which may well stand in a text."""
-        found = (secret.reveal() for secret in self._secrets)
-        return [secret for secret in found if len(secret) >= _SHORTEST_SECRET]
-
-    def _withholding(self, request: Request) -> tuple[Request, list[Withheld]]:
-        """The request with a listener that never hears a secret."""
+    def _withholding(
+        self, request: Request, tell: Callable[[str], None]
+    ) -> tuple[Request, list[Withheld]]:
+        """The request with a listener that is never told a secret."""
         held: list[Withheld] = []
-        if request.on_text is not None:
-            tell = request.on_text
-            for secret in self._long_secrets():
-                tell = Withheld(tell, secret)
-                held.insert(0, tell)
-            request = replace(request, on_text=tell)
-        return request, held
+        for secret in self._withheld:
+            tell = Withheld(tell, secret.reveal())
+            held.insert(0, tell)
+        return replace(request, on_text=tell), held
 
     def _without_secrets(self, found: Response, where: str) -> Response:
         """A reply that does not tell our key to whoever asked.
@@ -207,12 +205,13 @@ class OpenAIEndpoint:
             MemberError: it holds the key.
         """
         told = "\n".join([found.text, found.reasoning, *map(str, found.tool_calls)])
-        if any(secret in told for secret in self._long_secrets()):
-            raise MemberError(
-                f"{where}: the reply holds the key that it was asked with; use another server, and "
-                "another key",
-                failure=Failure.MALFORMED,
-            )
+        for secret in self._withheld:
+            if secret.reveal() in told:
+                raise MemberError(
+                    f"{where}: the reply holds the key that it was asked with; use another server, "
+                    "and another key",
+                    failure=Failure.MALFORMED,
+                )
         return found
 
     async def _exchange(
@@ -225,19 +224,22 @@ class OpenAIEndpoint:
         except TimeoutError:
             if not (done.is_good and done.incoming.is_complete):
                 done.broken, done.status = timeout_error(where, timeout_s), 0
+                done.is_good = False
         except (aiohttp.ClientError, OSError, UnicodeError) as exc:
             done.broken = connection_error(where, exc)
         return done
 
     async def _post(self, body: dict[str, Any], done: _Exchange) -> None:
-        session = self._opened()
+        session = self._session or self._opened()
         marks = {HOPS_HEADER: str(n)} if (n := hops.get()) else None
+        params = _revealed(self._query) if self._query else None
         sent = aiohttp.BytesPayload(body_bytes(body), content_type="application/json")
         async with session.post(
-            self._url, data=sent, headers=marks, params=_revealed(self._query),
+            self._url, data=sent, headers=marks, params=params,
             allow_redirects=False,
         ) as reply:  # fmt: skip
             done.status, done.headers = reply.status, reply.headers
+            done.is_good = 200 <= reply.status < 300
             done.ended_at = time.perf_counter()
             try:
                 await _read(reply.content, done)
@@ -245,34 +247,28 @@ class OpenAIEndpoint:
                 done.take(_kept_back(reply.content))
                 raise
 
-    @property
-    def _url(self) -> str:
-        path = "/chat/completions" if self._api == "chat" else "/completions"
-        return self._base_url + path
-
     def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            headers = {"Accept-Encoding": _ENCODINGS, **_revealed(self._headers)}
-            if key := self._key.reveal():
-                headers["Authorization"] = f"Bearer {key}"
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections),
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=None),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                max_line_size=_MOST_HEADER_BYTES,
-                max_field_size=_MOST_HEADER_BYTES,
-                **_BOUNDS,
-            )
+        headers = {"Accept-Encoding": _ENCODINGS, **_revealed(self._headers)}
+        if key := self._key.reveal():
+            headers["Authorization"] = f"Bearer {key}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._max_connections),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            max_line_size=_MOST_HEADER_BYTES,
+            max_field_size=_MOST_HEADER_BYTES,
+            **_BOUNDS,
+        )
         return self._session
 
     def _redacted(self, text: str) -> str:
         return redact(text, [secret.reveal() for secret in self._secrets])
 
-    def _shown(self, text: str, *, prompt: str) -> str:
+    def _shown(self, text: str, *, request: Request) -> str:
         """A server's own words, as far as they are fit to be shown."""
-        return excerpt(text, [secret.reveal() for secret in self._secrets], prompt=prompt)
+        return excerpt(text, [secret.reveal() for secret in self._secrets], prompt=request.text)
 
     async def close(self) -> None:
         """Give the connections back."""

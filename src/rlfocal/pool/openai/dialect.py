@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from rlfocal.pool.openai.body import body_of
 from rlfocal.pool.openai.refusals import LIMITS, Refusal, mentioned_in, refusal_in
@@ -71,7 +71,7 @@ class _Learned:
         refused = set(self.drop)
         if ("temperature", request.temperature) in self.not_at:
             refused.add("temperature")
-        if _says_nothing(request) and ("top_p", request.top_p) in self.not_at:
+        if ("top_p", request.top_p) in self.not_at and _says_nothing(request):
             refused.add("top_p")
         left_out = words.drop | (refused - words.kept)
         limit, system = words.max_tokens_field, words.system_as
@@ -96,6 +96,9 @@ class _Learned:
         )
 
 
+_NOTHING = _Learned()
+
+
 class Dialect:
     """In what one server's words differ from OpenAI's, as far as it has shown.
 
@@ -111,40 +114,42 @@ class Dialect:
 
     def attempt(self, request: Request) -> Attempt:
         """Begin to send a request."""
-        return Attempt(self, request, self._api, self._learned.get(request.model, _Learned()))
+        return Attempt(self, request, self._api, self._learned.get(request.model, _NOTHING))
 
     def keep(self, model: str, learned: _Learned) -> None:
         """Remember what went through, and say what of it is new."""
         with self._lock:  # members may be asked from several threads
-            before = self._learned.get(model, _Learned())
+            before = self._learned.get(model, _NOTHING)
             self._learned[model] = before.with_all_of(learned)
         where = f"{self._host}, model '{model}'" if model else self._host
         for told in _told(before, self._learned[model]):
             _log.warning("%s: %s", where, told)
 
 
-@dataclass
 class Attempt:
-    """One request on its way, in the words that its server takes."""
+    """One request on its way, in the words that its server takes.
 
-    _dialect: Dialect
-    _asked: Request
-    _api: Api
-    _learned: _Learned
-    _known: _Learned = field(init=False)
-    _n_tries: int = 0
-    remedy: str | None = None
-    """What helps against the last refusal, where it named a field and could not be met."""
+    Args:
+        dialect: of the server.
+        asked: the request.
+        api: chat turns, or one text that the model goes on with.
+        learned: what is known of the model so far.
+    """
 
-    def __post_init__(self) -> None:
-        self._known = self._learned
+    def __init__(self, dialect: Dialect, asked: Request, api: Api, learned: _Learned) -> None:
+        self._dialect, self._asked, self._api, self._known = dialect, asked, api, learned
+        self._n_tries = 0
+        self.remedy: str | None = None
+        """What helps against the last refusal, where it named a field and could not be met."""
+        self._use(learned)
 
-    @property
-    def request(self) -> Request:
-        """What is to be sent."""
-        request = self._learned.put(self._asked)
+    def _use(self, learned: _Learned) -> None:
+        self._learned = learned
+        request = self._asked if learned == _NOTHING else learned.put(self._asked)
+        self._cuts = bool(request.stop) and "stop" in request.wording.drop
         # Where we have to look for the end ourselves, nothing may be told before it is found.
-        return replace(request, on_text=None) if self._cuts(request) else request
+        self.request = replace(request, on_text=None) if self._cuts else request
+        """What is to be sent."""
 
     def refused(self, status: int, raw: bytes) -> bool:
         """Take note of a reply that is none.
@@ -170,14 +175,14 @@ class Attempt:
         if learned is None or self._n_tries > _MOST_TRIES:
             self.remedy = _remedy(refusal, sent.wording)
             return False
-        self._learned = learned
+        self._use(learned)
         return self.request != sent
 
     def accepted(self, reply: Response) -> Response:
         """The reply that came in the end; what had to be left out for it is remembered."""
         if self._learned != self._known:
             self._dialect.keep(self._asked.model, self._learned)
-        if not self._cuts(self._learned.put(self._asked)):
+        if not self._cuts:
             return reply
         text = _before_first(reply.text, self._asked.stop)
         if text != reply.text:
@@ -185,9 +190,6 @@ class Attempt:
         if self._asked.on_text is not None:
             self._asked.on_text(reply.text)
         return reply
-
-    def _cuts(self, request: Request) -> bool:
-        return bool(request.stop) and "stop" in request.wording.drop
 
     def _learn(self, refusal: Refusal, sent: Request) -> _Learned | None:
         """What is known now; None where nothing can be done."""

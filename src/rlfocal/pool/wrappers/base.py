@@ -24,8 +24,8 @@ class Wrapper:
         await self._endpoint.close()
 
     async def __aenter__(self) -> Self:
-        """Open what is wrapped."""
-        await self._endpoint.__aenter__()
+        """Open what is wrapped; what that gives back is asked from now on."""
+        self._endpoint = await self._endpoint.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -53,7 +53,8 @@ class Turns:
         """
         await self._places.acquire()
         try:
-            await self._turn(end)
+            if self._every_s:
+                await self._turn(end)
         except BaseException:
             self._places.release()
             raise
@@ -68,8 +69,6 @@ class Turns:
         One request waits for it, the others for that request: so a moment is taken when it has
         come, and who gives up or comes too late has taken none.
         """
-        if not self._every_s:
-            return
         async with self._turns:
             wait = self._next - self._clock()
             if self._next >= end:

@@ -20,7 +20,7 @@ class OnDemand(Wrapper):
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
-        self._opening: asyncio.Future[object] | None = None
+        self._opening: asyncio.Future[Endpoint] | None = None
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`. Opening does not count towards its time.
@@ -30,9 +30,9 @@ class OnDemand(Wrapper):
         """
         if self._opening is None:
             self._opening = asyncio.ensure_future(self._endpoint.__aenter__())
-        # Who gives up waiting does not undo what others wait for.
-        await asyncio.shield(self._opening)
-        return await self._endpoint.send(request, timeout_s=timeout_s)
+        # A caller that stops waiting must not cancel what others wait for.
+        endpoint = await asyncio.shield(self._opening)
+        return await endpoint.send(request, timeout_s=timeout_s)
 
     async def close(self) -> None:
         """Close what is wrapped, if it was opened."""
@@ -41,7 +41,7 @@ class OnDemand(Wrapper):
             return
         await asyncio.wait([opening])
         if opening.exception() is None:
-            await self._endpoint.close()
+            await opening.result().close()
 
     async def __aenter__(self) -> Self:
         """Itself; nothing is opened yet."""

@@ -72,19 +72,23 @@ class Retrying(Wrapper):
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         end = self._clock() + timeout_s
-        attempt, relay = 0, TextRelay(request.on_text)
+        attempt, relay = 0, None
         if request.on_text is not None:
+            relay = TextRelay(request.on_text)
             request = replace(request, on_text=relay)
         while True:
             attempt += 1
             try:
                 reply = await self._endpoint.send(request, timeout_s=end - self._clock())
+                if attempt == 1:
+                    return reply
                 return replace(reply, n_attempts=reply.n_attempts + attempt - 1)
             except MemberError as exc:
                 error = exc
             wait = self._wait(attempt, error.retry_after_s)
             # What has been told cannot be taken back: another reply would follow half of this one.
-            last = attempt == self._attempts or not error.failure.passes or relay.started
+            has_begun = relay is not None and relay.started
+            last = attempt == self._attempts or not error.failure.passes or has_begun
             if last or self._clock() + wait >= end:
                 raise error
             await self._sleep(wait)

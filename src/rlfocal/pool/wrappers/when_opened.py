@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
 from rlfocal.pool.types import Endpoint, Request, Response
 
@@ -11,7 +10,7 @@ __all__ = ["WhenOpened"]
 
 
 class WhenOpened:
-    """An endpoint that is made the moment it is opened.
+    """Stands for an endpoint that is made when it is opened, and is asked and closed from then on.
 
     Args:
         make: makes it; what it raises is raised there.
@@ -19,31 +18,23 @@ class WhenOpened:
 
     def __init__(self, make: Callable[[], Endpoint]) -> None:
         self._make = make
-        self._made: Endpoint | None = None
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
-        """Answer one request; as `Endpoint.send`.
+        """There is nothing to ask yet.
 
         Raises:
-            RuntimeError: it was never opened.
+            RuntimeError: always.
         """
-        if self._made is None:
-            raise RuntimeError("the endpoint is not open: use it as an asynchronous context")
-        return await self._made.send(request, timeout_s=timeout_s)
+        raise RuntimeError("the endpoint is not open: use it as an asynchronous context")
 
     async def close(self) -> None:
-        """Close what was made."""
-        if self._made is not None:
-            await self._made.close()
+        """There is nothing to close yet."""
 
-    async def __aenter__(self) -> Self:
-        """Make it and open it."""
-        if self._made is None:
-            self._made = self._make()
-        await self._made.__aenter__()
-        return self
+    async def __aenter__(self) -> Endpoint:
+        """The endpoint, made and opened."""
+        made = self._make()
+        await made.__aenter__()
+        return made
 
     async def __aexit__(self, *exc: object) -> None:
-        """Close it."""
-        if self._made is not None:
-            await self._made.__aexit__(*exc)
+        """There is nothing to close yet."""

@@ -11,6 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
@@ -59,9 +60,6 @@ class Incoming:
         self._request, self._api = request, api
         self.bounds = Bounds.of(request)
         self._told = False
-        tell = None if request.on_text is None else self._tell
-        self._pieces = Pieces(api, self.bounds, tell, offered_in(request.extra))
-        self._events = EventReader(self._pieces, self.bounds.line)
         self._body = bytearray()
         self._is_body = self._is_events = False
         self._is_first_line_known = False
@@ -69,6 +67,16 @@ class Incoming:
         self._n_tried = -1
         self._inflater: zlib._Decompress | None = None
         self._whole: Any = None
+
+    @cached_property
+    def _pieces(self) -> Pieces:
+        """Of a reply that comes in several; only asked for where it does."""
+        tell = None if self._request.on_text is None else self._tell
+        return Pieces(self._api, self.bounds, tell, offered_in(self._request.extra))
+
+    @cached_property
+    def _events(self) -> EventReader:
+        return EventReader(self._pieces, self.bounds.line)
 
     def _tell(self, text: str) -> None:
         self._told = True
@@ -78,12 +86,12 @@ class Incoming:
     @property
     def has_begun(self) -> bool:
         """Whether pieces of a reply have come."""
-        return self._pieces.n_read > 0
+        return self._is_events and self._pieces.n_read > 0
 
     @property
     def refusal(self) -> bytes:
         """What was said in place of a reply, as JSON where it was that."""
-        complaint = self._pieces.complaint
+        complaint = self._pieces.complaint if self._is_events else None
         return bytes(self._body) if complaint is None else json.dumps(complaint.body).encode()
 
     def feed(self, part: bytes) -> None:
@@ -152,9 +160,9 @@ class Incoming:
     @property
     def is_overlong(self) -> bool:
         """More has come than can be meant: nothing more is to be read."""
-        of_body = len(self._body) > self.bounds.line
-        of_pieces = self._events.is_overlong or self._pieces.is_overlong
-        return of_body or of_pieces or self._n_bytes > self.bounds.whole
+        if len(self._body) > self.bounds.line or self._n_bytes > self.bounds.whole:
+            return True
+        return self._is_events and (self._events.is_overlong or self._pieces.is_overlong)
 
     @property
     def is_complete(self) -> bool:
@@ -166,12 +174,12 @@ class Incoming:
     @property
     def patience_s(self) -> float | None:
         """Seconds of silence after which nothing more is waited for; None for any number."""
-        pieces = self._pieces
-        if self._events.is_done:
-            return _AFTER_THE_END_S
         if not self._is_events:
             is_closed = bytes(self._body[-64:].rstrip()[-1:]) in (b"}", b"]")
             return _AFTER_JSON_S if is_closed and len(self._body) != self._n_tried else None
+        if self._events.is_done:
+            return _AFTER_THE_END_S
+        pieces = self._pieces
         if pieces.finish is None or pieces.goes_on_after_finish:
             return None
         return _AFTER_USAGE_S if pieces.has_usage else _AFTER_FINISH_S
@@ -220,15 +228,12 @@ class Incoming:
             found = self._whole_of_pieces(where, show, headers, broken)
         else:
             found = self._whole
-        reply = self._read(found, where, show, headers)
+        reply = read_object(
+            found, self._request, api=self._api, where=where, show=show, headers=headers
+        )
         if self._request.on_text is not None and reply.text and not self._told:
             self._request.on_text(reply.text)
         return reply
-
-    def _read(self, found: Any, where: str, show: Show, headers: Mapping[str, str]) -> Response:
-        return read_object(
-            found, self._request, api=self._api, where=where, show=show, headers=headers
-        )
 
     def _read_series(self) -> bool:
         """Objects that follow each other without anything between them, or with something after."""

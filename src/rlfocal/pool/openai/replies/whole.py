@@ -17,7 +17,7 @@ from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of, is_argument
-from rlfocal.pool.openai.replies.errors.reading import complaint_in, error_for
+from rlfocal.pool.openai.replies.errors.reading import complaint_in, error_for, own_complaint
 from rlfocal.pool.openai.replies.events import loads
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, whole_characters
@@ -85,23 +85,23 @@ def read_object(
     found = unwrapped(found)
     choice = choice_of(found) or only_choice(found)
     complaint = complaint_in(found)
-    if choice and (complaint is None or _is_whole(choice)):
+    message = _message(choice or {})
+    if choice and (complaint is None or _is_whole(choice, message)):
         # An error beside a reply that says how it ended is no more than a remark; its own is one.
-        complaint = complaint_in({"choices": [choice]}) or complaint_in(
-            {"choices": [_message(choice)]}
-        )
+        complaint = own_complaint(choice) or own_complaint(message)
     if complaint is not None:
         raise error_for(complaint, None, where=where, show=show, headers=headers)
     if not isinstance(found, dict) or choice is None:
         raise _no_choice(found, asked)
-    message = _message(choice)
     text = whole_characters(_text(choice, message, api, asked))
     # Tools that were not offered cannot be called: such a reply is an odd one.
     calls = calls_of(message, reply_id=found.get("id")) if request.extra.get("tools") else ()
-    _check_length(text, calls, request, asked)
+    bounds = Bounds.of(request)
+    if len(text) > bounds.text or (calls and _are_too_long(calls, bounds.text - len(text))):
+        raise bounds.error(where)
     logprobs = first_logprobs(logprobs_in(choice)) if request.n_logprobs else None
     finish = _finish(choice, asked, calls=bool(calls))
-    if finish != "length":
+    if calls and finish != "length":
         _check_arguments(calls, asked)
     if not (text.strip() or calls or logprobs):
         raise _empty(choice, message, finish, asked)
@@ -140,8 +140,8 @@ def choice_of(found: Any) -> dict[str, Any] | None:
     the first lacks is taken from the others.
     """
     choices = found.get("choices") if isinstance(found, dict) else None
-    same = [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
-    same = [c for c in same if index_of(c) == 0]
+    listed = choices if isinstance(choices, list) else []
+    same = [c for c in listed if isinstance(c, dict) and index_of(c) == 0]
     if len(same) <= 1:
         return same[0] if same else None
     joined = dict(same[0])
@@ -190,9 +190,8 @@ def _is_held_back(word: str) -> bool:
     return word in _HELD_BACK or _HELD_BACK_PARTS.search(word) is not None
 
 
-def _is_whole(choice: Mapping[str, Any]) -> bool:
+def _is_whole(choice: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
     """Whether it says something, and that it ended as it should."""
-    message = _message(choice)
     said = text_of(message.get("content")) or text_of(choice.get("text"))
     finish = str(choice.get("finish_reason") or "null").strip().lower()
     is_ended = finish not in ("null", "none", "unknown") and not is_failed(finish)
@@ -252,13 +251,10 @@ def _text(choice: Mapping[str, Any], message: Mapping[str, Any], api: Api, asked
     return ""
 
 
-def _check_length(
-    text: str, calls: tuple[dict[str, Any], ...], request: Request, asked: _Asked
-) -> None:
-    bounds = Bounds.of(request)
-    n_characters = len(text) + sum(len(call["function"]["arguments"]) for call in calls)
-    if n_characters > bounds.text or len(calls) > MOST_CALLS:
-        raise bounds.error(asked.where)
+def _are_too_long(calls: tuple[dict[str, Any], ...], most: int) -> bool:
+    """Whether there are too many calls, or more than so many characters in their arguments."""
+    n_characters = sum(len(call["function"]["arguments"]) for call in calls)
+    return n_characters > most or len(calls) > MOST_CALLS
 
 
 def _check_arguments(calls: tuple[dict[str, Any], ...], asked: _Asked) -> None:

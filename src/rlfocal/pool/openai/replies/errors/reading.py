@@ -25,7 +25,7 @@ from rlfocal.pool.openai.replies.errors.kinds import kind_of
 from rlfocal.pool.openai.replies.errors.waits import wait_of
 from rlfocal.pool.openai.replies.errors.words import said_in, words_of
 
-__all__ = ["Complaint", "complaint_in", "error_for", "read_error"]
+__all__ = ["Complaint", "complaint_in", "error_for", "own_complaint", "read_error"]
 
 Show = Callable[[str], str]
 """A server's words → what of them an error may repeat."""
@@ -92,7 +92,8 @@ def complaint_in(found: Any, *, event: str = "") -> Complaint | None:
     if error and not _is_fine(error):
         return _complaint(found)
     if found.get("choices"):
-        return _of_choice(found["choices"])
+        choices = found["choices"]
+        return own_complaint(choices[0]) if isinstance(choices, list) else None
     told = found.get("base_resp")
     if isinstance(told, Mapping) and not _is_fine({"code": told.get("status_code")}):
         return _complaint(found)
@@ -121,9 +122,9 @@ def _is_of_reply(found: Any) -> bool:
     return is_turn or not isinstance(found, str | Mapping)
 
 
-def _of_choice(choices: Any) -> Complaint | None:
-    first = choices[0] if isinstance(choices, list) else None
-    error = first.get("error") if isinstance(first, Mapping) else None
+def own_complaint(part: Any) -> Complaint | None:
+    """The complaint within a choice or a message; None where there is none."""
+    error = part.get("error") if isinstance(part, Mapping) else None
     return _complaint(error) if error and not _is_fine(error) else None
 
 
