@@ -10,7 +10,7 @@ import pytest
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.drift import adapted
-from rlfocal.agents.fusion import hints
+from rlfocal.agents.fusion import prior_signal
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Memory
 from rlfocal.diversity.window import find_drift
@@ -49,19 +49,19 @@ def repeated(table: ResponseTable) -> ResponseTable:
 
 @pytest.fixture(scope="module")
 def fitted() -> Iterator[RlFocal]:
-    """Its own weights alone: as a pool has them that needs no hints of the prior."""
+    """Its own weights alone: as a pool has them that needs no prior."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hints, "_MOST_LABELS", 0)
+        patch.setattr(prior_signal, "_MOST_LABELS", 0)
         yield RlFocal(CONFIG).fit(table_of(1000, 0), rng=np.random.default_rng(0)).at(0.005)
 
 
 @pytest.fixture(scope="module")
-def hinted() -> RlFocal:
+def with_prior() -> RlFocal:
     return RlFocal(CONFIG).fit(table_of(1000, 0), rng=np.random.default_rng(0)).at(0.005)
 
 
 def shift_of(policy: RlFocal, memory: Memory) -> np.ndarray:
-    shift = adapted(policy.foundation_, memory).observer.shift
+    shift = adapted(policy.fitted_pool_, memory).observer.shift
     assert shift is not None
     return np.asarray(shift)
 
@@ -148,21 +148,21 @@ def test_an_empty_memory_changes_no_decision(fitted: RlFocal) -> None:
     test = table_of(300, 1)
     nothing = Memory.of(test, 0)
     plain, empty = replay(fitted, test), replay(fitted.follow(nothing), test)
-    observer = adapted(fitted.foundation_, nothing).observer
+    observer = adapted(fitted.fitted_pool_, nothing).observer
     np.testing.assert_allclose(shift_of(fitted, nothing), 0)
     np.testing.assert_allclose(
-        observer.statistics.accuracy, fitted.foundation_.statistics.accuracy, atol=1e-6
+        observer.statistics.accuracy, fitted.fitted_pool_.statistics.accuracy, atol=1e-6
     )
     np.testing.assert_allclose(
-        observer.statistics.joint_failure, fitted.foundation_.statistics.joint_failure, atol=1e-6
+        observer.statistics.joint_failure, fitted.fitted_pool_.statistics.joint_failure, atol=1e-6
     )
     if fitted.acting.name == "learned":
         assert (plain.asked == empty.asked).mean() > 0.99
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_colluders_lose_their_votes(fitted: RlFocal, hinted: RlFocal, own: bool) -> None:
-    policy = fitted if own else hinted
+def test_colluders_lose_their_votes(fitted: RlFocal, with_prior: RlFocal, own: bool) -> None:
+    policy = fitted if own else with_prior
     clean, broken = table_of(1500, 2), colluding(table_of(1500, 2), 3)
     memory = Memory.of(colluding(table_of(100, 4), 5), 100)
     before = replay(policy, clean).score.mean()
@@ -177,9 +177,9 @@ def test_colluders_lose_their_votes(fitted: RlFocal, hinted: RlFocal, own: bool)
 
 @pytest.mark.parametrize("own", [True, False])
 def test_without_drift_a_memory_costs_next_to_nothing(
-    fitted: RlFocal, hinted: RlFocal, own: bool
+    fitted: RlFocal, with_prior: RlFocal, own: bool
 ) -> None:
-    policy, test = fitted if own else hinted, table_of(1500, 6)
+    policy, test = fitted if own else with_prior, table_of(1500, 6)
     memory = Memory.of(table_of(100, 7), 100)
     plain, followed = replay(policy, test), replay(policy.follow(memory), test)
     assert followed.score.mean() > plain.score.mean() - 0.015
@@ -202,7 +202,7 @@ def test_members_that_repeat_another_share_its_vote(fitted: RlFocal) -> None:
     """Nobody's accuracy tells of it: the third member is as good as it was, the others better."""
     everybody, test = fitted.at(0), repeated(table_of(1500, 10))
     memory = Memory.of(repeated(table_of(100, 11)), 100)
-    weight = fitted.foundation_.fusion.start_weights().mean(axis=(0, 1))
+    weight = fitted.fitted_pool_.fusion.start_weights().mean(axis=(0, 1))
     shift = shift_of(fitted, memory)
     assert (weight + shift)[2:].sum() < 0.7 * weight[2:].sum()
     gained = replay(everybody.follow(memory), test).score.mean() - replay(everybody, test).score
@@ -214,13 +214,13 @@ def test_a_member_that_never_answered_in_training_is_trusted_once_labels_speak_f
     silent = table_of(1000, 12).answer.copy()
     silent[:, 0] = -1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hints, "_MOST_LABELS", 0)
+        patch.setattr(prior_signal, "_MOST_LABELS", 0)
         policy = RlFocal(CONFIG).fit(
             given(table_of(1000, 12), silent), rng=np.random.default_rng(0)
         )
     known = Memory.of(table_of(25, 13), 25)
-    observer = adapted(policy.foundation_, known).observer
-    assert policy.foundation_.statistics.accuracy[0] == 0
+    observer = adapted(policy.fitted_pool_, known).observer
+    assert policy.fitted_pool_.statistics.accuracy[0] == 0
     assert abs(observer.statistics.accuracy[0] - known.accuracy()[0]) < 0.15
     test = table_of(1500, 14)
     without, added = replay(policy, test), replay(policy.follow(known), test)

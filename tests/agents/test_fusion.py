@@ -11,7 +11,7 @@ import torch
 import rlfocal.agents.fusion.start as start_module
 import rlfocal.agents.fusion.training as training
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.fusion import Fusion, FusionInput, Hints, fit_fusion, fusion_input
+from rlfocal.agents.fusion import Fusion, FusionInput, PriorSignal, fit_fusion, fusion_input
 from rlfocal.agents.fusion.start import FusionStart, Lesson, fit_start
 from rlfocal.agents.nets import seeded
 from rlfocal.deliberation.recorded import reveal
@@ -58,16 +58,16 @@ def hint_of(view: View) -> np.ndarray:
 
 
 @pytest.mark.parametrize("graded", [False, True])
-@pytest.mark.parametrize("hinted", [False, True])
-def test_it_starts_as_the_conditional_logit(view: View, graded: bool, hinted: bool) -> None:
-    n_signals = (8 if graded else 4) + hinted
+@pytest.mark.parametrize("with_prior", [False, True])
+def test_it_starts_as_the_conditional_logit(view: View, graded: bool, with_prior: bool) -> None:
+    n_signals = (8 if graded else 4) + with_prior
     weight, none = torch.rand(2, 3, n_signals), torch.rand(2, 3)
     company = torch.rand(2, 3, n_signals, 4)
     fusion = seeded(0, lambda: Fusion(weight, none, company, n_candidates=4))
     view = replace(view, support=view.support * 0.7, is_open=np.full(50, True))
     logit = fusion(seen_of(view)).detach().numpy()
     signal = evidence(view.support, graded=graded)
-    if hinted:
+    if with_prior:
         signal = np.concatenate([signal, hint_of(view)[:, None]], axis=1)
     for net in (0, 1):
         weights = weight[net].numpy()[view.task]
@@ -97,7 +97,7 @@ def test_the_start_is_convex_and_judged_out_of_fold(table: ResponseTable) -> Non
         patch.setattr(start_module, "PENALTIES", start_module.PENALTIES[1:2])
         lessons = [Lesson(torch.ones(400, 4) > 0, torch.zeros(400, table.n_candidates))]
         starts = [
-            fit_start(data, fold, 3, lessons, hinted=False)
+            fit_start(data, fold, 3, lessons, with_prior=False)
             for data in (table, replace(table, candidate_score=scrambled))
         ]
     assert torch.equal(starts[0].weight[1], starts[1].weight[1])
@@ -130,7 +130,7 @@ def test_what_was_not_answered_does_not_count(view: View) -> None:
 
 def fitted(table: ResponseTable, fold: np.ndarray) -> Fusion:
     nothing = np.zeros(table.answer.shape, dtype=np.float32)
-    return fit_fusion(table, nothing, fold, Hints(), CONFIG, rng=np.random.default_rng(0))
+    return fit_fusion(table, nothing, fold, PriorSignal(), CONFIG, rng=np.random.default_rng(0))
 
 
 def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -> None:
@@ -150,7 +150,7 @@ def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -
             patch.setattr(training, "draw_lessons", lambda *_, **__: lessons)
             patch.setattr(training, "_out_of_fold", lambda *_, f=falling: next(f))
             nets.append(
-                fit_fusion(data, nothing, fold, Hints(), config, rng=np.random.default_rng(0))
+                fit_fusion(data, nothing, fold, PriorSignal(), config, rng=np.random.default_rng(0))
             )
     for one, two in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(one[1], two[1])

@@ -12,7 +12,7 @@ import torch
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Critic, Decider, GlobalState
-from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.observation import FOCAL_FEATURES
 from rlfocal.agents.statistics import PoolStatistics
 from rlfocal.checkpoint import load_checkpoint, save_checkpoint
@@ -57,14 +57,14 @@ def fitted(table: ResponseTable, **changes: object) -> RlFocal:
     found = once(table, **changes)
     decider = copy.deepcopy(found.decider_)
     torch.nn.init.normal_(decider.member_head.weight)  # as if it had learned for long
-    return ruled(found, found.foundation_, decider, LEARNED)
+    return ruled(found, found.fitted_pool_, decider, LEARNED)
 
 
-def ruled(found: RlFocal, foundation: Foundation, decider: Decider, name: str) -> RlFocal:
+def ruled(found: RlFocal, fitted_pool: FittedPool, decider: Decider, name: str) -> RlFocal:
     """Somebody acts at every price: the learned policy itself, or who stands in for it."""
     verdicts = tuple(v._replace(chosen=name) for v in found.fallback_.verdicts)
     fallback = found.fallback_._replace(verdicts=verdicts)
-    return RlFocal(found.config).assemble(foundation, decider, fallback).at(0.02)
+    return RlFocal(found.config).assemble(fitted_pool, decider, fallback).at(0.02)
 
 
 def trained(table: ResponseTable, **changes: object) -> Trainer:
@@ -105,7 +105,7 @@ def other_text(view: View) -> View:
 def test_without_the_task_neither_decisions_nor_answers_depend_on_it(table):
     strategy, view = fitted(table, task_known=False), some_view(table)
     np.testing.assert_array_equal(both(strategy, view), both(strategy, other_task(view)))
-    rival = ruled(strategy, strategy.foundation_, strategy.decider_, "stacking")
+    rival = ruled(strategy, strategy.fitted_pool_, strategy.decider_, "stacking")
     np.testing.assert_array_equal(both(rival, view), both(rival, other_task(view)))
 
 
@@ -135,18 +135,20 @@ def test_the_threshold_shares_what_is_hidden(table):
 
 def test_without_query_text_competence_is_zero_and_the_text_does_not_matter(table):
     strategy, view = fitted(table, query_text=False), some_view(table)
-    assert (strategy.foundation_.known.competence == 0).all()
+    assert (strategy.fitted_pool_.held_out.competence == 0).all()
     np.testing.assert_array_equal(both(strategy, view), both(strategy, other_text(view)))
 
 
 def test_focal_features_are_those_of_joint_failures_and_nothing_else(table):
-    foundation = fitted(table).foundation_
+    fitted_pool = fitted(table).fitted_pool_
     view, price = some_view(table), np.full(table.n_queries, 0.02, dtype=np.float32)
     competence = np.zeros((table.n_queries, N), dtype=np.float32)
-    statistics = foundation.statistics
+    statistics = fitted_pool.statistics
     moved = replace(statistics, joint_failure=statistics.joint_failure[::-1, ::-1].copy())
     plain, other = (
-        replace(foundation.observer, statistics=s).look(view, price, competence).observation.member
+        replace(fitted_pool.observer, statistics=s)
+        .observe(view, price, competence)
+        .observation.member
         for s in (statistics, moved)
     )
     changed = (plain != other).any(dim=1).any(dim=0)
@@ -158,10 +160,10 @@ def test_unless_observed_focal_diversity_moves_no_decision(table, focal):
     for strategy, sees in ((fitted(table), True), (fitted(table, focal=focal), False)):
         torch.nn.init.normal_(strategy.decider_.member_head.weight)
         before = strategy.chances(some_view(table))
-        statistics = strategy.foundation_.statistics
+        statistics = strategy.fitted_pool_.statistics
         moved = replace(statistics, joint_failure=1 - statistics.joint_failure)
-        foundation = replace(strategy.foundation_, statistics=moved)
-        other = ruled(strategy, foundation, strategy.decider_, LEARNED)
+        fitted_pool = replace(strategy.fitted_pool_, statistics=moved)
+        other = ruled(strategy, fitted_pool, strategy.decider_, LEARNED)
         assert np.array_equal(before, other.chances(some_view(table))) != sees
 
 
@@ -203,8 +205,8 @@ def rolled(trainer: Trainer, critic: Critic, **changes: object):
     rows = np.arange(100)
     price = np.full(len(rows), 0.002, dtype=np.float32)  # cheap enough to ask several
     return rollout(
-        trainer.foundation.observer, trainer.decider, critic, trainer._env,
-        trainer.foundation.known, rows, price, config(**changes),
+        trainer.fitted_pool.observer, trainer.decider, critic, trainer._env,
+        trainer.fitted_pool.held_out, rows, price, config(**changes),
         generator=torch.Generator().manual_seed(0),
     )  # fmt: skip
 

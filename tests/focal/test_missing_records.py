@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("torch")
 
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.agents.statistics import PoolStatistics
 from rlfocal.deliberation.replay import replay
@@ -103,10 +103,10 @@ def test_statistics_are_over_what_is_recorded_and_a_missing_response_is_no_failu
 def test_a_walk_goes_on_where_nobody_is_left_to_ask() -> None:
     part = holes(TRAIN, 0.5)
     part = part.take(part.recorded.any(axis=1))
-    foundation = Foundation.fit(part, QUICK, rng=np.random.default_rng(0))
-    found = walk(foundation, part, np.arange(part.n_queries), 0.01)
+    fitted_pool = FittedPool.fit(part, QUICK, rng=np.random.default_rng(0))
+    found = walk(fitted_pool, part, np.arange(part.n_queries), 0.01)
     assert found.worth.shape == (4, part.n_queries)
-    paid = part.cost.sum(axis=1) / foundation.statistics.unit_cost
+    paid = part.cost.sum(axis=1) / fitted_pool.statistics.unit_cost
     assert found.cost[-1] == pytest.approx(paid, rel=1e-4)
 
 

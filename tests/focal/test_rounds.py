@@ -11,7 +11,7 @@ from rlfocal.agents.policy import promised
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Memory
-from rlfocal.focal.ask_all import Everybody
+from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.posterior_threshold import PosteriorThreshold
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.focal.stand_ins import LEARNED
@@ -43,7 +43,7 @@ def by_itself(fitted, price):
     """The learned policy alone, whoever was judged better."""
     verdicts = tuple(v._replace(chosen=LEARNED) for v in fitted.fallback_.verdicts)
     fallback = fitted.fallback_._replace(verdicts=verdicts)
-    return RlFocal(fitted.config).assemble(fitted.foundation_, fitted.decider_, fallback).at(price)
+    return RlFocal(fitted.config).assemble(fitted.fitted_pool_, fitted.decider_, fallback).at(price)
 
 
 def test_whole_rounds_are_asked_and_counted(fitted, table):
@@ -104,7 +104,7 @@ def test_everybody_pays_for_rounds(table):
     dear = RlFocal(config).fit(table, rng=np.random.default_rng(0))
     cheap = RlFocal(RlFocalConfig(**SMALL)).fit(table, rng=np.random.default_rng(0))
     at_zero = [found.fallback_.verdict(0) for found in (dear, cheap)]
-    assert [v.incumbent for v in at_zero] == [Everybody.name] * 2
+    assert [v.incumbent for v in at_zero] == [AskAll.name] * 2
     assert at_zero[0].utility == pytest.approx(at_zero[1].utility - 0.5, abs=0.02)
     # At the price of a call and a round, who asks one after another asks once.
     acting = dear.fallback_._replace(
@@ -123,13 +123,13 @@ def test_rounds_are_gathered_with_recent_labels_too(fitted, table):
 
 def test_what_the_decider_sees_of_pending_members(fitted, table):
     """Chosen, pending, their share, the hurry; what may be chosen."""
-    observer = fitted.foundation_.observer_of(Rounds(0.1, 3))
+    observer = fitted.fitted_pool_.observer_of(Rounds(0.1, 3))
     asked = np.array([[False] * 4, [True, False, False, False]])
     pending = np.array([[False, True, True, False], [False] * 4])
     view = reveal(table, np.array([0, 1]), asked, n_rounds=np.array([0, 2]))
     competence = np.zeros((2, N), dtype=np.float32)
     price = np.full(2, 0.02, dtype=np.float32)
-    seen = observer.look(view, price, competence, pending=pending).observation
+    seen = observer.observe(view, price, competence, pending=pending).observation
     assert seen.member[:, :, 0].tolist() == [[0, 1, 1, 0], [1, 0, 0, 0]]
     assert seen.member[:, :, 1].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0]]
     assert seen.member[:, :, -1].tolist() == pending.tolist()
@@ -139,11 +139,11 @@ def test_what_the_decider_sees_of_pending_members(fitted, table):
         [False, True, True, True, True],
     ]
     late = reveal(table, np.array([1]), asked[1:], n_rounds=np.array([3]))
-    assert observer.look(late, price[:1], competence[:1]).observation.legal.tolist() == [
+    assert observer.observe(late, price[:1], competence[:1]).observation.legal.tolist() == [
         [False] * 4 + [True]
     ]
     # The first of a round pays for the round: there it takes more doubt to go on.
-    free = fitted.foundation_.observer_of(Rounds(0.0, 3)).look(
+    free = fitted.fitted_pool_.observer_of(Rounds(0.0, 3)).observe(
         view, price, competence, pending=pending
     )
     assert seen.start[0, -1] == free.observation.start[0, -1]

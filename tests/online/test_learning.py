@@ -104,7 +104,7 @@ def test_learning_leaves_the_live_policy_and_the_global_generator_alone(live, po
     assert torch.equal(state, torch.get_rng_state())
     assert np.array_equal(before.asked, replay(live, table).asked)
     # Fusion is shared, so what is answered after the same calls is the same.
-    assert shadow.strategy.foundation_ is live.foundation_
+    assert shadow.strategy.fitted_pool_ is live.fitted_pool_
 
 
 def test_what_judges_never_teaches(live, pool):
@@ -126,7 +126,7 @@ def test_what_judges_never_teaches(live, pool):
 def test_where_a_rival_acted_the_shadow_acts_itself(live, pool):
     verdicts = tuple(v._replace(chosen="best-single") for v in live.fallback_.verdicts)
     fallback = live.fallback_._replace(verdicts=verdicts)
-    ruled = RlFocal(live.config).assemble(live.foundation_, live.decider_, fallback).at(0.1)
+    ruled = RlFocal(live.config).assemble(live.fitted_pool_, live.decider_, fallback).at(0.1)
     episodes = log_replay(ruled, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
     shadow = learn(ruled, episodes, SHORT).strategy
     assert shadow.acting.name == "learned"
@@ -140,7 +140,7 @@ def test_too_little_to_learn_from_is_said(live, pool):
     free = log_replay(live.at(0), pool(AFTER, 400, seed=10), Exploration(0.5, seed=1))
     with pytest.raises(NotApplicable, match="had a price"):
         learn(live, free)
-    parts = live.foundation_, live.decider_, live.fallback_
+    parts = live.fitted_pool_, live.decider_, live.fallback_
     gathering = RlFocal(RlFocalConfig(max_rounds=2)).assemble(*parts)
     with pytest.raises(NotApplicable, match="gathers rounds"):
         learn(gathering, episodes)

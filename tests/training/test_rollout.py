@@ -8,8 +8,8 @@ import torch
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
 from rlfocal.agents.decider import Critic, Decider
-from rlfocal.agents.fitted_pool import Foundation, Known
-from rlfocal.agents.fusion import Fusion, Hints
+from rlfocal.agents.fitted_pool import FittedPool, OutOfFold
+from rlfocal.agents.fusion import Fusion, PriorSignal
 from rlfocal.agents.learned import Learned
 from rlfocal.agents.nets import seeded
 from rlfocal.agents.observation import Observer
@@ -18,7 +18,7 @@ from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.training.environment import PoolEnv
-from rlfocal.training.rollout import look, rollout
+from rlfocal.training.rollout import observe, rollout
 
 N, Q = 4, 200
 WAYS = ["counterfactual", "sampled"]
@@ -47,16 +47,22 @@ def world(request):
     for head in (decider.member_head, decider.stop_head):
         torch.nn.init.normal_(head.weight, std=0.5, generator=generator)
     env = PoolEnv(table, unit_cost=statistics.unit_cost, rounds=rounds)
-    known = Known(np.zeros((Q, N), dtype=np.float32), torch.zeros(Q, dtype=torch.int64))
-    return Observer(statistics, fusion, Hints(), rounds=rounds), decider, critic, env, known
+    held_out = OutOfFold(np.zeros((Q, N), dtype=np.float32), torch.zeros(Q, dtype=torch.int64))
+    return (
+        Observer(statistics, fusion, PriorSignal(), rounds=rounds),
+        decider,
+        critic,
+        env,
+        held_out,
+    )
 
 
 def roll(world, n_episodes, *, credit, seed=0, price=0.05, **settings):
-    observer, decider, critic, env, known = world
+    observer, decider, critic, env, held_out = world
     rows = np.random.default_rng(0).integers(Q, size=n_episodes)
     config = RlFocalConfig(credit=credit, **settings)
     return rollout(
-        observer, decider, critic, env, known, rows,
+        observer, decider, critic, env, held_out, rows,
         np.full(n_episodes, price, dtype=np.float32), config,
         generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
@@ -117,20 +123,20 @@ def test_both_ways_expect_the_same_outcome_and_gradient_but_one_is_quieter(world
 
 def test_episodes_by_the_likeliest_decisions_are_a_replay_of_the_policy(world):
     """What the agents train in is what they are evaluated in."""
-    observer, decider, _, env, known = world
+    observer, decider, _, env, held_out = world
     rows, price = np.arange(Q), np.full(Q, 0.05, dtype=np.float32)
     view, utility = env.reset(rows, price), np.zeros(Q)
     with torch.no_grad():
         while len(env.active):
             active = env.active
-            seen, answer = look(observer, env, known, view)
+            seen, answer = observe(observer, env, held_out, view)
             utility[active] += env.step(likeliest(decider(seen.observation)).numpy(), answer).reward
             view = env.view()
     nothing = Competence(np.zeros((0, N), dtype=np.float32), np.zeros(N, dtype=np.float32))
-    foundation = Foundation(observer.statistics, nothing, observer.fusion, Hints(), known)
+    fitted_pool = FittedPool(observer.statistics, nothing, observer.fusion, PriorSignal(), held_out)
     most, mu = (env.rounds.most, env.rounds.price) if env.rounds else (None, 0.0)
     config = RlFocalConfig(max_rounds=most, round_price=mu)
-    policy = Learned(config, foundation, decider, price=0.05, observer=observer, known=known)
+    policy = Learned(config, fitted_pool, decider, price=0.05, observer=observer, held_out=held_out)
     found = replay(policy, env.table)
     np.testing.assert_array_equal(found.asked, env.asked)
     np.testing.assert_array_equal(found.n_rounds, env.n_rounds)
@@ -142,7 +148,7 @@ def test_episodes_by_the_likeliest_decisions_are_a_replay_of_the_policy(world):
 
 def test_the_utility_expected_is_that_of_episodes_played_one_by_one(world):
     """Shares of paths and branches against decisions drawn in the environment itself."""
-    observer, decider, _, env, known = world
+    observer, decider, _, env, held_out = world
     _, expected = roll(world, 2000, credit="counterfactual")
     rows = np.random.default_rng(0).integers(Q, size=20000)
     view = env.reset(rows, np.full(len(rows), 0.05, dtype=np.float32))
@@ -150,7 +156,7 @@ def test_the_utility_expected_is_that_of_episodes_played_one_by_one(world):
     with torch.no_grad():
         while len(env.active):
             active = env.active
-            seen, answer = look(observer, env, known, view)
+            seen, answer = observe(observer, env, held_out, view)
             chance = decider(seen.observation).exp()
             decision = torch.multinomial(chance, 1, generator=generator)[:, 0].numpy()
             utility[active] += env.step(decision, answer).reward

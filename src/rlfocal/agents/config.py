@@ -1,4 +1,4 @@
-"""Settings of the two presets. Unknown keys are errors; every field says what it does.
+"""Settings of the learned strategies. Unknown keys are errors; every field says what it does.
 
 Names follow CleanRL where it has one: clip_coef, ent_coef, vf_coef, gae_lambda, gamma, target_kl.
 """
@@ -64,8 +64,8 @@ class RlFocalConfig(Settings):
     """Judge stopping and asking on at every state of a path, each by its probability; or only the
     one that was drawn, as plain GAE does."""
     focal: Literal["observation", "shaping", "none"] = "observation"
-    """What focal diversity is for: members are observed with how often they fail where those asked
-    do; or it shapes the reward instead, which leaves the best policy as it is; or nothing."""
+    """Use of focal diversity: observed as how often a member fails where those asked do; or shaping
+    the reward, which leaves the best policy as it is; or none."""
     focal_coef: Annotated[float, Field(ge=0)] = 0.5
     """Weight of focal diversity in the shaped reward, against a right answer's worth."""
     query_text: bool = True
@@ -74,8 +74,7 @@ class RlFocalConfig(Settings):
     task_known: bool = True
     """Whether a query's task is known; else all are taken to be of one, in training and in use."""
     central_critic: bool = True
-    """Whether the critic sees what members not asked would have said is worth; else it sees what
-    the Decider sees."""
+    """Whether the critic sees scores of members not asked; else it sees what the Decider sees."""
     n_iterations: Count = 150
     """Rollouts, each followed by an update."""
     n_episodes: Count = 512
@@ -87,7 +86,7 @@ class RlFocalConfig(Settings):
     default_price: Positive = 0.002
     """The dial when none is given."""
     round_price: Annotated[float, Field(ge=0)] = 0.0
-    """mu: the price of a round, whoever is asked in it, as a fraction of a right answer's worth."""
+    """mu: the price of a round of any size, as a fraction of a right answer's worth."""
     max_rounds: Count | None = None
     """Most rounds of a query: 1 chooses a whole ensemble at once; null for no limit."""
     learn_from: Count = 500

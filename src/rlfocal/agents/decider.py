@@ -1,4 +1,4 @@
-"""The Decider: whom to ask next, or enough. The critic, in training only, also sees who is right.
+"""The Decider: ask which member next, or stop. The critic, in training only, also sees scores.
 
 Both share one shape of network, equivariant over members: what belongs to a member (its embedding
 too) moves with it. The Decider starts as a sound rule and learns corrections to it: members in

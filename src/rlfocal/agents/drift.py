@@ -5,10 +5,10 @@ No weight of a net is trained. Three things are read from a window of labelled q
 - *Who changed, when and how far.* Each member either was as good as in training all along, or
   became better or worse at some query of the window; the posterior over both is exact. Where
   nothing changed it says so, and where something did, labels from before it no longer count.
-- *What the votes of those who changed are worth* beside those of the others. An accuracy alone
+- *The vote weights of members that changed* relative to the others'. An accuracy alone
   does not tell that two members now err together: a conditional logit on the answers does. It
   starts from Fusion's weights, moved as the accuracies moved, and is held near them.
-- *Whether votes should be weighed anew although nobody's accuracy changed*, as when one member
+- *Whether vote weights should change although no member's accuracy did*, as when one member
   repeats another. All weights are refitted as far as the evidence of the window supports that.
 
 Axes: N members, W remembered queries, R of them that say something of votes, T tasks.
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.observation import Observer
 from rlfocal.agents.statistics import PoolStatistics
 from rlfocal.deliberation.view import Memory
@@ -33,41 +33,41 @@ from rlfocal.records import BoolArray, FloatArray
 __all__ = ["Followed", "adapted"]
 
 _LEAST = 0.02
-"""Accuracies are taken to lie between this and 1 - this: who never answered may be good now."""
+"""Accuracies are clipped to [this, 1 - this]: a member that never answered may be good now."""
 _PSEUDO_COUNTS = 20.0
 """Failures' worth of the joint failures in training that are mixed into the window's."""
 _PRIOR_SLOPE = 0.6
-"""What a point of log-odds is worth in a vote where a pool's own weights do not say."""
+"""Vote weight of a point of log-odds where a pool's own weights do not say."""
 _CHANGED_PENALTY, _PENALTY = 5.0, 10.0
 """Ridge penalty on the vote weights of a member that has changed, and on those of all members."""
 _ODDS = 0.2
-"""That votes should be weighed anew, before the window has been looked at."""
+"""Prior odds that vote weights should change."""
 _UNLIKELY = 0.05
-"""A change less likely than this is none."""
+"""A change less likely than this is ignored."""
 _LIKELY = 0.5
-"""From here on the pool counts as changed."""
+"""From this probability on the pool counts as changed."""
 _STEPS = 6
 
 Float64Array = NDArray[np.float64]
 
 
 class Followed(NamedTuple):
-    """What recent labelled queries make of a pool."""
+    """A pool as recent labelled queries show it."""
 
     observer: Observer
-    """Sees it as it is now."""
+    """Observes with the present accuracies and vote weights."""
     has_changed: bool
-    """True where it is likelier than not that it is another one than in training."""
+    """True where the pool has more likely than not changed since training."""
 
 
-def adapted(foundation: Foundation, memory: Memory) -> Followed:
-    """Observe queries as of a pool whose members are as good as they were lately.
+def adapted(fitted_pool: FittedPool, memory: Memory) -> Followed:
+    """Adapt a fitted pool to the accuracies of recent labelled queries.
 
     Args:
-        foundation: fitted on training queries.
+        fitted_pool: fitted on training queries.
         memory: recent labelled queries.
     """
-    statistics, fusion = foundation.statistics, foundation.fusion
+    statistics, fusion = fitted_pool.statistics, fitted_pool.fusion
     # Other tasks than before are no drift: what was to be expected is the accuracy on each task.
     drift = find_drift(memory.member_score, statistics.task_accuracy[memory.task])
     current = np.prod(1 - drift.since, axis=1)
@@ -80,15 +80,15 @@ def adapted(foundation: Foundation, memory: Memory) -> Followed:
     weight = fusion.start_weights().mean(axis=0, dtype=np.float64)
     trust = _slope(statistics.accuracy, weight.mean(axis=0)) * drift.shift
     due = 0.0
-    if not fusion.hinted:  # else Fusion leans on the prior, which counts the memory by itself
+    if not fusion.with_prior:  # else Fusion leans on the prior, which counts the memory by itself
         votes = _Votes.of(memory, weight, current)
         trust, due = _refitted(votes, trust, drift.chance, graded=fusion.graded)
-    observer = Observer(moved, fusion, foundation.hints.follow(memory), trust.astype(np.float32))
+    observer = Observer(moved, fusion, fitted_pool.prior.follow(memory), trust.astype(np.float32))
     return Followed(observer, bool(max(due, drift.chance.max()) > _LIKELY))
 
 
 class _Votes(NamedTuple):
-    """Remembered queries on which members disagree and somebody is right.
+    """Remembered queries on which members disagree and one of them is right.
 
     A candidate stands in the slot of the first member that gave it, so there are N slots.
     """
@@ -106,12 +106,12 @@ class _Votes(NamedTuple):
 
     @classmethod
     def of(cls, memory: Memory, weight: Float64Array, current: Float64Array) -> _Votes:
-        """Lay a memory out.
+        """Lay a memory out as candidates and votes.
 
         Args:
             memory: recent labelled queries.
             weight: float64[T + 1, N], of the members' votes in training.
-            current: float64[W], what each query counts.
+            current: float64[W], weight of each query.
         """
         given = ~np.isnan(memory.member_score) & (memory.answer >= 0)
         same = (memory.answer[:, :, None] == memory.answer[:, None, :]) & given[:, None, :]
@@ -172,7 +172,7 @@ def _refitted(
     """Shifts of vote weights that fit the window, where it says that some are due.
 
     Returns:
-        float64[N], and how likely it is that some are due although nobody's accuracy has changed.
+        float64[N], and the probability that some are due although no member's accuracy has changed.
     """
     if not len(votes.signal):
         return trust, 0.0

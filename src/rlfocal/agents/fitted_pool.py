@@ -1,7 +1,7 @@
-"""What every learned policy of a pool stands on: statistics, predicted competence, Fusion.
+"""A pool fitted on its training queries: statistics, predicted competence and Fusion.
 
-Fitted once on the training queries and shared by the Decider, by stopping on a threshold and by the
-comparison of policies. Training queries are always judged out of fold, through `known`.
+Shared by the Decider, by stopping on a threshold and by the comparison of policies. Training
+queries are always judged out of fold, through `held_out`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
-from rlfocal.agents.fusion import Fusion, Hints, fit_fusion
+from rlfocal.agents.fusion import Fusion, PriorSignal, fit_fusion
 from rlfocal.agents.nets import arrays_of, rows_of, weights_from
 from rlfocal.agents.observation import Observer
 from rlfocal.agents.prior.strategy import RlFocalPrior
@@ -29,60 +29,60 @@ from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.inner import inner_folds
 
-__all__ = ["Foundation", "Known"]
+__all__ = ["FittedPool", "OutOfFold"]
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
-    """What training knows of its queries beside the table."""
+class OutOfFold:
+    """Out-of-fold predictions for the training queries."""
 
     competence: FloatArray
     """float32[Q, N], out of fold."""
     fold: Tensor
     """int64[Q]: the Fusion net that never saw the query."""
 
-    def take(self, rows: IntArray) -> Known:
-        """The same of some of the queries."""
-        return Known(self.competence[rows], self.fold[torch.from_numpy(rows)])
+    def take(self, rows: IntArray) -> OutOfFold:
+        """Select some of the queries."""
+        return OutOfFold(self.competence[rows], self.fold[torch.from_numpy(rows)])
 
 
 @dataclass(frozen=True, eq=False)
-class Foundation:
-    """Fitted on labelled queries."""
+class FittedPool:
+    """Statistics, predicted competence, Fusion and the prior of one pool."""
 
     statistics: PoolStatistics
     competence: Competence
     fusion: Fusion
-    hints: Hints
-    known: Known
+    prior: PriorSignal
+    held_out: OutOfFold
 
     @cached_property
     def observer(self) -> Observer:
-        """What turns views into observations, with the statistics of training."""
-        return Observer(self.statistics, self.fusion, self.hints)
+        """The observer with the statistics of training."""
+        return Observer(self.statistics, self.fusion, self.prior)
 
     def observer_of(self, rounds: Rounds | None) -> Observer:
-        """The same for a policy that gathers its choices into rounds."""
+        """The observer of a policy that gathers its choices into rounds."""
         return self.observer if rounds is None else replace(self.observer, rounds=rounds)
 
-    def follow(self, memory: Memory) -> Foundation:
-        """The same with a prior that is told of recent labels; all else as in training."""
-        return replace(self, hints=self.hints.follow(memory)) if self.hints else self
+    def follow(self, memory: Memory) -> FittedPool:
+        """A copy whose prior counts recent labels as well; all else stays as in training."""
+        return replace(self, prior=self.prior.follow(memory)) if self.prior else self
 
-    def predicted(self, view: View, known: Known | None) -> tuple[FloatArray, Tensor | None]:
-        """What is expected of members on queries, and which net of Fusion judges each.
+    def predicted(self, view: View, held_out: OutOfFold | None) -> tuple[FloatArray, Tensor | None]:
+        """Predict members' competence on queries, and choose the net of Fusion that judges each.
 
         Args:
             view: B queries.
-            known: where they are training queries, by their position: then out of fold.
+            held_out: of training queries, looked up by position; None for new queries.
 
         Returns:
             float32[B, N], the gain over each member's accuracy on the task; int64[B], or None for
             the mean of all nets.
         """
-        if known is None:
+        if held_out is None:
             return self.competence.predict(view.features), None
-        return known.competence[view.position], known.fold[view.position]
+        return held_out.competence[view.position], held_out.fold[view.position]
 
     @classmethod
     def fit(
@@ -107,7 +107,7 @@ class Foundation:
         statistics = PoolStatistics.of(table)
         fold = inner_folds(table, config.n_folds, rng=rng)
         competence = Competence.out_of_fold(table, fold)
-        hints = Hints.fit(table, fold, config.n_folds)
+        prior = PriorSignal.fit(table, fold, config.n_folds)
         total = config.fusion_epochs if fitted is None else 0
 
         def on_epoch(epoch: int, nll: float) -> None:
@@ -115,23 +115,23 @@ class Foundation:
                 on_progress(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
 
         fusion = fit_fusion(
-            table, competence, fold, hints,
+            table, competence, fold, prior,
             config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
         )  # fmt: skip
         if fitted is not None:
             weights_from(fusion, fitted)
-        known = Known(competence, torch.from_numpy(fold))
-        return cls(statistics, Competence.fit(table, statistics), fusion, hints, known)
+        held_out = OutOfFold(competence, torch.from_numpy(fold))
+        return cls(statistics, Competence.fit(table, statistics), fusion, prior, held_out)
 
     def state(self) -> State:
-        """Every array of it, by name, but what is known of the training queries."""
+        """Every array by name, except the predictions for training queries."""
         statistics = {f.name: getattr(self.statistics, f.name) for f in fields(self.statistics)}
         unit_cost = np.array([self.statistics.unit_cost])
         arrays = prefixed("statistics", statistics | {"unit_cost": unit_cost})
         arrays |= prefixed("competence", vars(self.competence))
         arrays |= prefixed("fusion", arrays_of(self.fusion))
-        if self.hints:
-            arrays |= prefixed("prior", self.hints.pools[-1].state())
+        if self.prior:
+            arrays |= prefixed("prior", self.prior.pools[-1].state())
         return arrays
 
     @classmethod
@@ -149,21 +149,23 @@ class Foundation:
             statistics,
             Competence(**without_prefix("competence", state)),
             weights_from(fusion, weights),
-            Hints((RlFocalPrior().restore(prior),) if prior else ()),
-            Known(np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64)),
+            PriorSignal((RlFocalPrior().restore(prior),) if prior else ()),
+            OutOfFold(
+                np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64)
+            ),
         )
 
     @staticmethod
     def layout(
         present: Collection[str], config: RlFocalConfig, among: Mapping[str, Row]
     ) -> dict[str, Row]:
-        """What the arrays of `state` must be like.
+        """The layout of the arrays of `state`.
 
         Args:
             present: names of arrays that a file holds.
-            config: says whether tasks and texts are known; S counts the one task that there is
-                else, and the unknown one.
-            among: rows of the strategy that stands on it.
+            config: says whether tasks and texts are known; where tasks are not, axis S counts one
+                task and the unknown one.
+            among: rows of the strategy that uses this pool.
         """
         tasks, features = "T" if config.task_known else "S", "D" if config.query_text else "0"
         own = {

@@ -1,4 +1,4 @@
-"""What was learned, by itself: the Decider asks until it has enough, Fusion gives the posterior.
+"""The learned policy by itself: the Decider asks until it stops, Fusion gives the posterior.
 
 Axes: B queries, N members.
 """
@@ -14,10 +14,10 @@ from torch import Tensor
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Decider
-from rlfocal.agents.fitted_pool import Foundation, Known
-from rlfocal.agents.masking import view_seen
+from rlfocal.agents.fitted_pool import FittedPool, OutOfFold
+from rlfocal.agents.masking import masked_view
 from rlfocal.agents.nets import one_thread
-from rlfocal.agents.observation import Fused, Observer, Seen
+from rlfocal.agents.observation import Fused, Observed, Observer
 from rlfocal.agents.policy import likeliest
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Decision, View
@@ -26,7 +26,7 @@ from rlfocal.records import BoolArray, FloatArray, ResponseTable
 __all__ = ["LEARNED", "Learned"]
 
 LEARNED = "learned"
-"""Its name among those that may act in its place."""
+"""Name of the learned policy among the candidates that may act."""
 
 
 class Learned(Base):
@@ -34,12 +34,12 @@ class Learned(Base):
 
     Args:
         config: settings.
-        foundation: fitted.
+        fitted_pool: fitted.
         decider: trained against it.
         price: lambda; None for that of the settings. Below the least one that the Decider was
             trained for, it acts as at that one.
         observer: one that follows recent labels; None for that of training.
-        known: where the queries are those of training: then each is judged out of fold.
+        held_out: out-of-fold predictions, where the queries are those of training.
     """
 
     name = LEARNED
@@ -48,58 +48,58 @@ class Learned(Base):
     def __init__(
         self,
         config: RlFocalConfig,
-        foundation: Foundation,
+        fitted_pool: FittedPool,
         decider: Decider,
         *,
         price: float | None = None,
         observer: Observer | None = None,
-        known: Known | None = None,
+        held_out: OutOfFold | None = None,
     ) -> None:
-        self._config, self._foundation, self._decider = config, foundation, decider
-        self._observer = observer or foundation.observer_of(config.rounds)
-        self._known = known
+        self._config, self._fitted_pool, self._decider = config, fitted_pool, decider
+        self._observer = observer or fitted_pool.observer_of(config.rounds)
+        self._held_out = held_out
         self.price = config.default_price if price is None else price
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Nothing: a trainer has made it."""
+        """Return itself: a trainer has fitted it already."""
         return self
 
     def at(self, dial: float) -> Self:
-        """The same at another price."""
+        """The same policy at another price."""
         return self._with(price=dial)
 
-    def look(
+    def observe(
         self,
         view: View,
         price: FloatArray | None = None,
         *,
         pending: BoolArray | None = None,
         fused: Fused | None = None,
-    ) -> Seen:
-        """What the agents see of queries.
+    ) -> Observed:
+        """Observe queries as the agents do.
 
         Args:
             view: what has been revealed.
             price: float32[B], lambda of each; None for the policy's own.
-            pending: bool[B, N], members chosen already for the round to come; None for nobody.
-            fused: of the same look, where it is known: while a round is gathered nothing is
+            pending: bool[B, N], members chosen already for the round to come; None for none.
+            fused: of the same view, where it is known: while a round is gathered nothing is
                 revealed, so nothing has to be fused again.
         """
-        view, config = view_seen(view, self._config), self._config
+        view, config = masked_view(view, self._config), self._config
         every = np.full(len(view), self.price) if price is None else price
         least = np.maximum(every, config.price_min).astype(np.float32)
         with one_thread():
-            competence, fold = self._foundation.predicted(view, self._known)
-            return self._observer.look(view, least, competence, fold, pending, fused)
+            competence, fold = self._fitted_pool.predicted(view, self._held_out)
+            return self._observer.observe(view, least, competence, fold, pending, fused)
 
     def decide(self, view: View) -> Decision:
         """Ask one more member, or a round of them, or stop."""
-        seen = self.look(view)
+        seen = self.observe(view)
         log_prob = self._log_prob(seen)
         more = wanted = _chosen(log_prob)
         while self._config.rounds is not None and more.any():
-            # A query that had enough has so again: nothing that is seen of it has changed.
-            more = _chosen(self._log_prob(self.look(view, pending=wanted, fused=seen.fused)))
+            # A query at which the Decider stopped stops again: nothing observed of it has changed.
+            more = _chosen(self._log_prob(self.observe(view, pending=wanted, fused=seen.fused)))
             wanted = wanted | more
         answer = seen.posterior[:, :-1].numpy() * view.available
         return Decision(wanted, np.asarray(answer), log_prob.exp().numpy())
@@ -107,26 +107,26 @@ class Learned(Base):
     def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
         """float32[B, N + 1]: probability of choosing each member next, and of enough (last).
 
-        Args: as of `look`.
+        Args: as of `observe`.
         """
-        return np.asarray(self._log_prob(self.look(view, pending=pending)).exp().numpy())
+        return np.asarray(self._log_prob(self.observe(view, pending=pending)).exp().numpy())
 
     def log_policy(
         self, view: View, price: FloatArray | None = None
     ) -> tuple[NDArray[np.float64], BoolArray]:
         """Log-probabilities float64[B, N + 1] of what `chances` are of, and what is legal of it.
 
-        Args: as of `look`.
+        Args: as of `observe`.
         """
-        seen = self.look(view, price)
+        seen = self.observe(view, price)
         return self._log_prob(seen).double().numpy(), seen.observation.legal.numpy()
 
-    def _log_prob(self, seen: Seen) -> Tensor:
+    def _log_prob(self, seen: Observed) -> Tensor:
         with one_thread(), torch.inference_mode():
             log_prob: Tensor = self._decider(seen.observation)
         return log_prob
 
 
 def _chosen(log_prob: Tensor) -> BoolArray:
-    """bool[B, N]: the next member; nobody where the Decider has enough."""
+    """bool[B, N]: the next member; none where the Decider stops."""
     return np.asarray(likeliest(log_prob).numpy()[:, None] == np.arange(log_prob.shape[1] - 1))

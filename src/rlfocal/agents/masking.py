@@ -1,7 +1,6 @@
-"""Hide from agents, in training and in acting alike, what a setting says they shall do without.
+"""Mask inputs that a setting switches off (query text, task), in training and in use.
 
-Whatever is fitted or decides behind these functions cannot know what they leave out: not the
-agents, not the rivals that act in their place.
+Neither the agents nor the rivals that act in their place see what is masked.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from rlfocal.agents.config import RlFocalConfig
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import ResponseTable
 
-__all__ = ["memory_seen", "table_seen", "view_seen"]
+__all__ = ["masked_memory", "masked_table", "masked_view"]
 
 
-def table_seen(table: ResponseTable, config: RlFocalConfig) -> ResponseTable:
-    """A table of training queries as the agents may see it: the same one by default."""
+def masked_table(table: ResponseTable, config: RlFocalConfig) -> ResponseTable:
+    """A table of training queries without what the settings mask; unchanged by default."""
     if not config.query_text:
         table = replace(table, features=np.zeros((table.n_queries, 0), dtype=np.float32))
     if not config.task_known:
@@ -26,8 +25,8 @@ def table_seen(table: ResponseTable, config: RlFocalConfig) -> ResponseTable:
     return table
 
 
-def view_seen(view: View, config: RlFocalConfig) -> View:
-    """A view as the agents may see it: the same one by default."""
+def masked_view(view: View, config: RlFocalConfig) -> View:
+    """A view without what the settings mask; unchanged by default."""
     if not config.query_text:
         view = replace(view, features=np.zeros((len(view), 0), dtype=np.float32))
     if not config.task_known:
@@ -35,6 +34,6 @@ def view_seen(view: View, config: RlFocalConfig) -> View:
     return view
 
 
-def memory_seen(memory: Memory, config: RlFocalConfig) -> Memory:
-    """Recent labelled queries as the agents may see them: the same ones by default."""
+def masked_memory(memory: Memory, config: RlFocalConfig) -> Memory:
+    """Recent labelled queries without what the settings mask; unchanged by default."""
     return memory if config.task_known else replace(memory, task=np.zeros_like(memory.task))

@@ -1,4 +1,4 @@
-"""What all nets share: weights by value and as arrays, seeding, and computing on one thread."""
+"""Helpers for all nets: weights by value and as arrays, seeding, and computing on one thread."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def arrays_of(module: nn.Module) -> dict[str, NDArray[Any]]:
-    """The same as arrays."""
+    """Weights by value, as arrays."""
     return {name: value.numpy() for name, value in weights_of(module).items()}
 
 
 def weights_from(module: Net, arrays: Mapping[str, NDArray[Any]]) -> Net:
-    """Undo `arrays_of` on a net of the same shape; it learns no more.
+    """Undo `arrays_of` on a net of the same shape, and set it to evaluation.
 
     Raises:
         RuntimeError: an array is missing, or of another shape.
@@ -40,7 +40,7 @@ def weights_from(module: Net, arrays: Mapping[str, NDArray[Any]]) -> Net:
 
 
 def rows_of(present: Collection[str], *prefixes: str) -> dict[str, Row]:
-    """What the weights of nets must be like, among the arrays of a state: finite numbers."""
+    """Layout of the weights of nets among the arrays of a state: finite numbers."""
     starts = tuple(f"{prefix}." for prefix in prefixes)
     return {name: Row("float32", "...") for name in present if name.startswith(starts)}
 

@@ -1,4 +1,4 @@
-"""From a `View` to what the Decider sees: features per member and shared ones, all as tensors.
+"""Turn a `View` into the Decider's observation: features per member and shared ones, as tensors.
 
 Training and serving call the same function on the same kind of view, so they cannot disagree.
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.agents.config import Rounds
-from rlfocal.agents.fusion import Fusion, FusionInput, Hints, fusion_input
+from rlfocal.agents.fusion import Fusion, FusionInput, PriorSignal, fusion_input
 from rlfocal.agents.policy import promised, rule
 from rlfocal.agents.statistics import PoolStatistics
 from rlfocal.deliberation.view import View
@@ -29,8 +29,8 @@ __all__ = [
     "N_SHARED_FEATURES",
     "Fused",
     "Observation",
+    "Observed",
     "Observer",
-    "Seen",
     "feature_counts",
 ]
 
@@ -41,7 +41,7 @@ N_SHARED_FEATURES = 13
 
 
 def feature_counts(*, gathered: bool) -> tuple[int, int]:
-    """F and G; more is to be seen where choices are gathered into rounds."""
+    """F and G; there are more features where choices are gathered into rounds."""
     return N_MEMBER_FEATURES + gathered, N_SHARED_FEATURES + 2 * gathered
 
 
@@ -59,25 +59,25 @@ class Observation(NamedTuple):
     confidence: Tensor
     """float32[B]: posterior of the leading candidate."""
     start: Tensor
-    """float32[B, N + 1]: logits of what to do unless learned otherwise."""
+    """float32[B, N + 1]: logits of the action that the Decider starts from."""
     legal: Tensor
-    """bool[B, N + 1]: members not chosen yet, of those open; having enough, once one has been."""
+    """bool[B, N + 1]: members not chosen yet, of those open; stopping, once one has been chosen."""
 
 
 class Fused(NamedTuple):
-    """What a batch of views comes to, whoever is chosen next."""
+    """Fusion's outputs for a batch of views, which do not depend on pending choices."""
 
     given: FusionInput
     posterior: Tensor
     """float32[B, C + 1]: Fusion's, the last column for "none of these"."""
     weights: Tensor
-    """float32[B, N]: what members' votes weigh."""
+    """float32[B, N]: weights of the members' votes."""
     start: Tensor | None
-    """float32[B, N + 1]: what the prior would do, where it is asked."""
+    """float32[B, N + 1]: logits of the prior's decision, where it is asked for one."""
 
 
-class Seen(NamedTuple):
-    """One look at a batch of views."""
+class Observed(NamedTuple):
+    """The observation of a batch of views, with Fusion's outputs."""
 
     observation: Observation
     fused: Fused
@@ -90,18 +90,18 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Observer:
-    """Turns views into observations by the pool's statistics, Fusion and its hints."""
+    """Turns views into observations by the pool's statistics, Fusion and its prior."""
 
     statistics: PoolStatistics
     fusion: Fusion
-    hints: Hints
+    prior: PriorSignal
     shift: FloatArray | None = None
     """float32[N]: how far the weight of each member's votes has moved since training."""
     rounds: Rounds | None = None
     """How choices are gathered into rounds; None where each is sent at once."""
 
     @torch.inference_mode()
-    def look(
+    def observe(
         self,
         view: View,
         price: FloatArray,
@@ -109,20 +109,20 @@ class Observer:
         fold: Tensor | None = None,
         pending: BoolArray | None = None,
         fused: Fused | None = None,
-    ) -> Seen:
-        """Observe.
+    ) -> Observed:
+        """Observe a batch of views.
 
         Args:
             view: what has been revealed.
             price: float32[B], lambda.
             competence: float32[B, N], expected gain over the accuracy on the task.
             fold: int64[B] for training queries (their Fusion must not have seen them), else None.
-            pending: bool[B, N], members chosen for the round to come; None for nobody.
-            fused: of the same view, where it is known.
+            pending: bool[B, N], members chosen for the round to come; None for none.
+            fused: Fusion's outputs for the same view, where they are known.
         """
         seen, posterior, weights, start = fused = fused or self.fused(
             view, competence, fold,
-            # The prior asks one after another: of rounds it knows nothing.
+            # The prior asks members one after another: it knows no rounds.
             price=price if self.rounds is None else None,
         )  # fmt: skip
         expected = self.statistics.task_accuracy[view.task] + competence
@@ -146,7 +146,7 @@ class Observer:
         if self.rounds is not None:
             pending_now = chosen & ~seen.asked
             observation = _gathered(observation, self.rounds, view, price, pending_now, believed)
-        return Seen(observation, fused)
+        return Observed(observation, fused)
 
     @torch.inference_mode()
     def fused(
@@ -157,7 +157,7 @@ class Observer:
         *,
         price: FloatArray | None = None,
     ) -> Fused:
-        """Fuse; arguments as of `look`. Without a price the prior is not asked what to do."""
+        """Fuse; arguments as of `observe`. Without a price the prior is not asked what to do."""
         given, start = self._given(view, competence, fold, price)
         return Fused(given, *self._fused(given, fold), start)
 
@@ -168,13 +168,13 @@ class Observer:
         fold: Tensor | None = None,
         price: FloatArray | None = None,
     ) -> tuple[FusionInput, Tensor | None]:
-        """What Fusion reads, and where the prior would have the Decider start."""
+        """Fusion's input, and the prior's logits for the Decider to start from."""
         numbers = None if fold is None else fold.numpy()
-        opinion = self.hints.of(view, competence, numbers, price=price)
-        return fusion_input(view, competence, opinion.hint, self.shift), opinion.start
+        opinion = self.prior.of(view, competence, numbers, price=price)
+        return fusion_input(view, competence, opinion.prior_signal, self.shift), opinion.start
 
     def _fused(self, seen: FusionInput, fold: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Posterior float32[B, C + 1], and what members' votes weigh, float32[B, N]."""
+        """Posterior float32[B, C + 1], and weights of the members' votes, float32[B, N]."""
         if fold is None:
             return self.fusion.posterior(seen), self.fusion.vote_weights(seen).mean(0)
         n_rows, n_members, n_candidates = seen.support.shape
@@ -194,10 +194,10 @@ class Observer:
         return [_alone(self.fusion, net) for net in range(self.fusion.n_nets)]
 
     @cached_property
-    def _known(self) -> _Known:
+    def _constants(self) -> _MemberConstants:
         statistics = self.statistics
         accuracy = torch.from_numpy(statistics.accuracy)
-        return _Known(
+        return _MemberConstants(
             joint_failure=4 * (torch.from_numpy(statistics.joint_failure) - (1 - accuracy)),
             accuracy=accuracy,
             plain=torch.stack(
@@ -209,17 +209,17 @@ class Observer:
         self, seen: FusionInput, chosen: Tensor, place: Tensor, expected: Tensor, weights: Tensor
     ) -> Tensor:
         """float32[B, N, F]."""
-        known, asked = self._known, chosen.float()
+        constants, asked = self._constants, chosen.float()
         backing = torch.gather(
             seen.support, 2, place[:, None, :2].expand(-1, seen.support.shape[1], -1)
         )
         # Marginal diversity: how much more often n fails when those members fail; 0 for none.
         groups = torch.stack([asked, (backing[:, :, 0] > 0.5).float()])
-        shared = groups @ known.joint_failure / groups.sum(2, keepdim=True).clamp_min(1)
-        level, price = known.plain[:, None].expand(2, *asked.shape)
+        shared = groups @ constants.joint_failure / groups.sum(2, keepdim=True).clamp_min(1)
+        level, price = constants.plain[:, None].expand(2, *asked.shape)
         features = [
             asked, seen.answered.float(), backing[:, :, 0], backing[:, :, 1],
-            level, 4 * (expected - known.accuracy), price, weights / 4, shared[0], shared[1],
+            level, 4 * (expected - constants.accuracy), price, weights / 4, shared[0], shared[1],
         ]  # fmt: skip
         return torch.stack(features, dim=2)
 
@@ -244,7 +244,7 @@ class Observer:
 
 
 def _open(view: View, chosen: Tensor) -> Tensor:
-    """bool[B, N]: who can be chosen: nobody twice, and nobody of whom nothing is recorded."""
+    """bool[B, N]: members that can be chosen: not chosen yet, and not closed."""
     return ~chosen if view.closed is None else ~chosen & torch.from_numpy(~view.closed)
 
 
@@ -256,7 +256,7 @@ def _gathered(
     pending: Tensor,
     expected: Tensor,
 ) -> Observation:
-    """What else is to be seen, paid and allowed where choices are gathered into rounds."""
+    """Add the features, price and legal actions of choices that are gathered into rounds."""
     share_pending = pending.float().mean(1, keepdim=True)
     hurry = torch.zeros_like(share_pending)  # 1 in the last round, 1 / 2 with two left
     legal = observation.legal
@@ -277,8 +277,8 @@ def _gathered(
     )
 
 
-class _Known(NamedTuple):
-    """What features of members never change."""
+class _MemberConstants(NamedTuple):
+    """Parts of member features that are the same for every query."""
 
     joint_failure: Tensor
     """float32[N, N]: how much more often the column fails where the row fails, times four."""

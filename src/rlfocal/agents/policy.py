@@ -1,4 +1,4 @@
-"""The decision both Deciders share: stop or ask, then whom; log-probabilities over N + 1 actions.
+"""The decision of both Deciders: stop, or ask which member; log-probabilities of N + 1 actions.
 
 It starts as a sound rule, to which heads add what they learn: members in order of preference, and a
 stop where the posterior passes a threshold that falls with the price of a call. Where labels are
@@ -75,7 +75,7 @@ def action_log_prob(*, start: Tensor, legal: Tensor, logit: Tensor) -> Tensor:
     logit = start + logit
     score, stop = logit[:, :-1], logit[:, -1]
     open_to = legal[:, :-1]
-    # A query with everybody asked has no legal member: its row is never used, only kept finite.
+    # With all members asked none is legal: the row is never used, only kept finite.
     which = torch.log_softmax(score.masked_fill(~open_to, -1e9), dim=1)
     stop = torch.where(legal[:, -1], stop, -1e9)
     stop = torch.where(open_to.any(1), stop, 1e9)
@@ -93,7 +93,7 @@ def taken(log_prob: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
 def likeliest(log_prob: Tensor) -> Tensor:
     """Stop where that is likelier than asking anybody, else ask the likeliest member; int64[B].
 
-    Not the likeliest of the N + 1 actions: members who are alike share the chance of asking, and
+    Not the likeliest of the N + 1 actions: similar members share the chance of asking, and
     stopping would win against each of them alone though going on is likelier.
 
     Args:

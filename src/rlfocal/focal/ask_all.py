@@ -1,4 +1,4 @@
-"""Ask everybody at once and let Fusion decide: what is left to do when calls cost nothing."""
+"""Ask all members at once and answer by Fusion: the policy where calls cost nothing."""
 
 from __future__ import annotations
 
@@ -6,52 +6,52 @@ from typing import Self
 
 import numpy as np
 
-from rlfocal.agents.fitted_pool import Foundation, Known
+from rlfocal.agents.fitted_pool import FittedPool, OutOfFold
 from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Observer
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 
-__all__ = ["Everybody"]
+__all__ = ["AskAll"]
 
 
-class Everybody(OneRound):
+class AskAll(OneRound):
     """One round of all members, fused by the posterior of a trained Fusion.
 
     Args:
-        foundation: fitted.
+        fitted_pool: fitted.
         observer: one that follows recent labels; None for that of training.
-        known: where the queries are those of training: then each is judged out of fold.
+        held_out: out-of-fold predictions, where the queries are those of training.
     """
 
     name = "everybody"
 
     def __init__(
         self,
-        foundation: Foundation,
+        fitted_pool: FittedPool,
         *,
         observer: Observer | None = None,
-        known: Known | None = None,
+        held_out: OutOfFold | None = None,
     ) -> None:
-        self._foundation, self._observer = foundation, observer or foundation.observer
-        self._known = known
+        self._fitted_pool, self._observer = fitted_pool, observer or fitted_pool.observer
+        self._held_out = held_out
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Nothing of its own to learn."""
+        """Return itself: there is nothing to fit."""
         return self
 
-    def follow(self, memory: Memory) -> Everybody:
-        """The same as far as the prior is told of recent labels."""
-        return Everybody(self._foundation.follow(memory))
+    def follow(self, memory: Memory) -> AskAll:
+        """A copy whose prior counts recent labels as well."""
+        return AskAll(self._fitted_pool.follow(memory))
 
     def first(self, view: View) -> BoolArray:
-        """Everybody."""
+        """Ask all members."""
         return np.ones_like(view.asked)
 
     def fuse(self, view: View) -> FloatArray:
-        """Fusion's posterior; what it leaves to "none of these" is missing from the sum."""
+        """Fusion's posterior without the probability of "none of these"."""
         with one_thread():
-            competence, fold = self._foundation.predicted(view, self._known)
+            competence, fold = self._fitted_pool.predicted(view, self._held_out)
             posterior = self._observer.fused(view, competence, fold).posterior[:, :-1].numpy()
         return np.asarray(posterior * view.available)

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.fitted_pool import Foundation
-from rlfocal.agents.masking import memory_seen, table_seen, view_seen
+from rlfocal.agents.fitted_pool import FittedPool
+from rlfocal.agents.masking import masked_memory, masked_table, masked_view
 from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Observation
 from rlfocal.deliberation.base import Base
@@ -38,7 +38,7 @@ __all__ = [
 THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
 """Stop at once, ever later, never."""
 _MOST_CALLS = 16
-"""A walk ends here: in larger pools nobody waits for more calls one after another."""
+"""Most calls one after another: in larger pools more of them would take too long."""
 
 
 class Walk(NamedTuple):
@@ -92,24 +92,27 @@ def next_in_order(observation: Observation) -> torch.Tensor:
     return torch.where(open_to.any(1), best, open_to.shape[1])
 
 
-def walk(foundation: Foundation, table: ResponseTable, rows: IntArray, price: float) -> Walk:
+def walk(fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, price: float) -> Walk:
     """Follow training queries, judged out of fold.
 
     A loop of its own: one walk measures every threshold, where each would need a replay.
 
     Args:
-        foundation: fitted on the table.
+        fitted_pool: fitted on the table.
         table: the training queries.
         rows: int64[Q], which of them.
         price: lambda, which orders members by expected score less price.
     """
-    known, unit_cost = foundation.known.take(rows), np.float32(foundation.statistics.unit_cost)
+    held_out, unit_cost = (
+        fitted_pool.held_out.take(rows),
+        np.float32(fitted_pool.statistics.unit_cost),
+    )
     lam = np.full(len(rows), price, dtype=np.float32)
     asked = np.zeros((len(rows), table.n_members), dtype=bool)
     confidence, worth, cost = [], [], []
     for n_calls in range(min(table.n_members, _MOST_CALLS) + 1):
         view = reveal(table, rows, asked, n_rounds=np.full(len(rows), n_calls))
-        seen = foundation.observer.look(view, lam, known.competence, known.fold)
+        seen = fitted_pool.observer.observe(view, lam, held_out.competence, held_out.fold)
         if n_calls:
             confidence.append(seen.observation.confidence.numpy())
             worth.append(worth_of(table, rows, asked, answer_of(seen.posterior)))
@@ -178,21 +181,21 @@ class PosteriorThreshold(Base):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train Fusion, then pick the thresholds."""
-        table = table_seen(table, self.config)
+        table = masked_table(table, self.config)
         if not table.is_complete:
             table = table.take(np.asarray(table.scored.any(axis=1)))
         with one_thread():
-            foundation = Foundation.fit(table, self.config, rng=rng, on_progress=self.on_progress)
-            walks = walk_prices(foundation, table, np.arange(table.n_queries), self.dials)
-        return self.assemble(foundation, Curve.of(walks))
+            fitted_pool = FittedPool.fit(table, self.config, rng=rng, on_progress=self.on_progress)
+            walks = walk_prices(fitted_pool, table, np.arange(table.n_queries), self.dials)
+        return self.assemble(fitted_pool, Curve.of(walks))
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
-        """As it is: the statistics have a row for the unknown task."""
+        """Return the table unchanged: the statistics have a row for the unknown task."""
         return table
 
-    def assemble(self, foundation: Foundation, curve: Curve) -> Self:
+    def assemble(self, fitted_pool: FittedPool, curve: Curve) -> Self:
         """Put the strategy together from its trained parts."""
-        self.curve_, self.foundation_ = curve, foundation
+        self.curve_, self.fitted_pool_ = curve, fitted_pool
         return self
 
     @property
@@ -205,22 +208,22 @@ class PosteriorThreshold(Base):
         return self._with(price=dial)
 
     def follow(self, memory: Memory) -> Self:
-        """The same as far as the prior is told of recent labels."""
-        return self._with(foundation_=self.foundation_.follow(memory_seen(memory, self.config)))
+        """A copy whose prior counts recent labels as well."""
+        return self._with(fitted_pool_=self.fitted_pool_.follow(masked_memory(memory, self.config)))
 
     @property
     def ranking(self) -> IntArray:
         """int64[N]: the members, the most accurate in training first."""
-        return self.foundation_.statistics.ranking
+        return self.fitted_pool_.statistics.ranking
 
     def decide(self, view: View) -> Decision:
         """Ask one more member, or stop; answer by Fusion's posterior of what exists."""
-        view, foundation = view_seen(view, self.config), self.foundation_
+        view, fitted_pool = masked_view(view, self.config), self.fitted_pool_
         index = nearest_price(self.dials, self.price)
         price = np.full(len(view), self.dials[index], dtype=np.float32)
         with one_thread():
-            competence = foundation.competence.predict(view.features)
-            found = foundation.observer.look(view, price, competence)
+            competence = fitted_pool.competence.predict(view.features)
+            found = fitted_pool.observer.observe(view, price, competence)
             member = next_in_order(found.observation).numpy()
         sure = found.observation.confidence.numpy() >= self.curve_.best(index, self.price)
         n_asked = view.asked.sum(axis=1)
@@ -230,16 +233,16 @@ class PosteriorThreshold(Base):
         return Decision(wanted & ~stop[:, None], np.asarray(answer))
 
     def state(self) -> State:
-        """The foundation and the curve."""
-        return self.foundation_.state() | self.curve_._asdict()
+        """Arrays of the fitted pool and of the curve."""
+        return self.fitted_pool_.state() | self.curve_._asdict()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`."""
-        return self.assemble(Foundation.restore(state), Curve(state["score"], state["cost"]))
+        return self.assemble(FittedPool.restore(state), Curve(state["score"], state["cost"]))
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
-        """What the arrays of `state` must be like."""
-        return CURVE_ROWS | Foundation.layout(present, self.config, CURVE_ROWS)
+        """The layout of the arrays of `state`."""
+        return CURVE_ROWS | FittedPool.layout(present, self.config, CURVE_ROWS)
 
     def axes(self) -> dict[str, int]:
         """P prices; S tasks where they are not known."""
@@ -247,10 +250,10 @@ class PosteriorThreshold(Base):
 
 
 def walk_prices(
-    foundation: Foundation, table: ResponseTable, rows: IntArray, prices: tuple[float, ...]
+    fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, prices: tuple[float, ...]
 ) -> list[Walk]:
     """One walk for each price; where all calls cost the same, the order never changes."""
-    cost = foundation.statistics.relative_cost
+    cost = fitted_pool.statistics.relative_cost
     if np.allclose(cost, cost[0], rtol=1e-6):
-        return [walk(foundation, table, rows, 0.0)] * len(prices)
-    return [walk(foundation, table, rows, price) for price in prices]
+        return [walk(fitted_pool, table, rows, 0.0)] * len(prices)
+    return [walk(fitted_pool, table, rows, price) for price in prices]

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Decider
 from rlfocal.agents.drift import adapted
-from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import Learned
-from rlfocal.agents.masking import memory_seen, view_seen
+from rlfocal.agents.masking import masked_memory, masked_view
 from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
-from rlfocal.agents.observation import Seen
+from rlfocal.agents.observation import Observed
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Need, RunState, Spec, State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
-from rlfocal.focal.ask_all import Everybody
+from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.posterior_threshold import prices_of
 from rlfocal.focal.stand_ins import (
     LEARNED,
@@ -88,46 +88,46 @@ class RlFocal(Base):
         state: RunState | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> _Training[Self]:
-        """Begin to train, or go on; see `Resumable`."""
+        """Begin a training run, or resume one; see `Resumable`."""
         with one_thread():
             trainer = Trainer(table, self.config, seed=seed, on_progress=on_progress, state=state)
         return _Training(self, trainer)
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
-        """As it is: the statistics have a row for the unknown task."""
+        """Return the table unchanged: the statistics have a row for the unknown task."""
         return table
 
     def adopt(self, trainer: Trainer) -> Self:
-        """Take over what a trainer has learned so far, and judge it against simple rivals."""
+        """Take over a trainer's result so far, and judge it against simple rivals."""
         self.history_ = trainer.history
         decider = trainer.averaged_decider()
         fallback = fit_fallback(
-            trainer.foundation, decider, trainer.table, self.config,
+            trainer.fitted_pool, decider, trainer.table, self.config,
             rng=np.random.default_rng(trainer.seed),
         )  # fmt: skip
-        return self.assemble(trainer.foundation, decider, fallback)
+        return self.assemble(trainer.fitted_pool, decider, fallback)
 
-    def assemble(self, foundation: Foundation, decider: Decider, fallback: Choice) -> Self:
+    def assemble(self, fitted_pool: FittedPool, decider: Decider, fallback: Choice) -> Self:
         """Put the strategy together from its trained parts."""
-        self.foundation_, self.decider_, self.fallback_ = foundation, decider, fallback
-        self._observer = foundation.observer_of(self.config.rounds)
+        self.fitted_pool_, self.decider_, self.fallback_ = fitted_pool, decider, fallback
+        self._observer = fitted_pool.observer_of(self.config.rounds)
         self._changed = self._alone = False
         self._memory: Memory | None = None
-        return self._settled()
+        return self._with_acting_policy()
 
-    # Who acts ----------------------------------------------------------------------------------
+    # The policy that acts ----------------------------------------------------------------------
 
-    def _settled(self) -> Self:
-        """Find who acts at the present price, in the present pool."""
-        foundation = self.foundation_
+    def _with_acting_policy(self) -> Self:
+        """Choose the policy that acts at the present price, in the present pool."""
+        fitted_pool = self.fitted_pool_
         self._learned = Learned(
-            self.config, foundation, self.decider_, price=self.price, observer=self._observer
+            self.config, fitted_pool, self.decider_, price=self.price, observer=self._observer
         )
         self._rival: Base | None = None
         if not (self._changed or self._alone):
             self._rival = self.fallback_.at(self.price)
         elif self.price == 0:
-            self._rival = Everybody(foundation, observer=self._observer if self._changed else None)
+            self._rival = AskAll(fitted_pool, observer=self._observer if self._changed else None)
         if self._rival is not None and self._memory is not None and not self._changed:
             self._rival = self._rival.follow(self._memory)
         return self
@@ -148,31 +148,31 @@ class RlFocal(Base):
             raise ValueError(
                 f"{self.name}: the price of a call must lie in [{low}, {high}] or be 0, got {dial}"
             )
-        return self._with(price=dial)._settled()
+        return self._with(price=dial)._with_acting_policy()
 
     def follow(self, memory: Memory) -> Self:
-        """The same in the pool as recent labelled queries show it.
+        """A copy adapted to the pool as recent labelled queries show it.
 
-        Once that is likelier than not another one than in training nobody stands in for the agents,
-        since no rival can follow; before, rivals follow as far as they ask the prior.
+        Once the pool has more likely than not changed since training, no rival acts in place of the
+        agents, since rivals cannot follow the change; before, those that use the prior do follow.
         """
-        memory = memory_seen(memory, self.config)
-        found = adapted(self.foundation_, memory)
+        memory = masked_memory(memory, self.config)
+        found = adapted(self.fitted_pool_, memory)
         observer = replace(found.observer, rounds=self.config.rounds)
         changes = {"_observer": observer, "_changed": found.has_changed, "_memory": memory}
-        return self._with(**changes)._settled()
+        return self._with(**changes)._with_acting_policy()
 
     def alone(self) -> Self:
-        """The same without rivals: for a query of which a member has failed.
+        """A copy without rivals, for a query of which a member has failed.
 
         Rivals earned their place where members answer; the agents were trained with members left
         out at random.
         """
-        return self._with(_alone=True)._settled()
+        return self._with(_alone=True)._with_acting_policy()
 
     @property
     def acting(self) -> Acting:
-        """Who acts at this price, what was learned or a rival, and why."""
+        """The policy that acts at this price, the learned one or a rival, and why."""
         verdict = self.fallback_.verdict(self.price)
         if not (self._changed or self._alone):
             return Acting(verdict.chosen, verdict.explain(), verdict.chosen != verdict.incumbent)
@@ -180,17 +180,17 @@ class RlFocal(Base):
         return Acting(LEARNED if self._rival is None else self._rival.name, why, False)
 
     def verdicts(self) -> list[dict[str, str | float]]:
-        """Who acts at each price, and on what evidence."""
+        """The policy that acts at each price, and the evidence for it."""
         return [verdict._asdict() for verdict in self.fallback_.verdicts]
 
     @property
     def ranking(self) -> IntArray:
         """int64[N]: the members, the most accurate in training first."""
-        return self.foundation_.statistics.ranking
+        return self.fitted_pool_.statistics.ranking
 
     @property
     def history(self) -> Sequence[Mapping[str, float]]:
-        """What training logged, iteration by iteration."""
+        """The training log, iteration by iteration."""
         return self.history_
 
     # Decisions ---------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class RlFocal(Base):
         """Ask one more member, or a round of them, or stop."""
         if self._rival is None:
             return self._learned.decide(view)
-        found = self._rival.decide(view_seen(view, self.config))
+        found = self._rival.decide(masked_view(view, self.config))
         return found._replace(chance=_chance(found.ask & ~view.asked))
 
     def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
@@ -207,15 +207,15 @@ class RlFocal(Base):
 
         Args:
             view: what has been revealed.
-            pending: bool[B, N], members chosen already for the round to come; None for nobody.
+            pending: bool[B, N], members chosen already for the round to come; None for none.
         """
         if self._rival is None:
             return self._learned.chances(view, pending)
-        return _chance(self._rival.decide(view_seen(view, self.config)).ask & ~view.asked)
+        return _chance(self._rival.decide(masked_view(view, self.config)).ask & ~view.asked)
 
-    def look(self, view: View, price: FloatArray | None = None) -> Seen:
-        """What the agents see of queries, whether or not a rival acts: see `Learned.look`."""
-        return self._learned.look(view, price)
+    def observe(self, view: View, price: FloatArray | None = None) -> Observed:
+        """The agents' observation of queries, also while a rival acts: see `Learned.observe`."""
+        return self._learned.observe(view, price)
 
     def log_policy(
         self, view: View, price: FloatArray | None = None
@@ -234,16 +234,16 @@ class RlFocal(Base):
 
     @property
     def explorable(self) -> bool:
-        """Whether the chance of what it does can be told: that of a round is one of many orders."""
+        """Whether action probabilities are known: a round's would be a sum over many orders."""
         return self.config.rounds is None
 
     @property
     def unit_cost(self) -> float:
-        """Of an average call in training."""
-        return self.foundation_.statistics.unit_cost
+        """Cost of an average call in training."""
+        return self.fitted_pool_.statistics.unit_cost
 
     def with_decider(self, decider: Decider, prices: Sequence[float]) -> Self:
-        """The policy as it was trained, with another Decider that acts at some prices.
+        """The trained policy with another Decider that acts at some prices.
 
         A price between two of the dial's is settled by both, so that it acts at both.
         """
@@ -257,32 +257,34 @@ class RlFocal(Base):
         other = type(self)(self.config)
         other.history_ = list(self.history_)
         fallback = self.fallback_._replace(verdicts=tuple(verdicts))
-        return other.assemble(self.foundation_, decider, fallback).at(self.price)
+        return other.assemble(self.fitted_pool_, decider, fallback).at(self.price)
 
     # On disk -----------------------------------------------------------------------------------
 
     def state(self) -> State:
-        """Every array of it."""
+        """All arrays, by name."""
         return {
-            **self.foundation_.state(),
+            **self.fitted_pool_.state(),
             **prefixed("decider", arrays_of(self.decider_)),
-            **fallback_state(self.fallback_, self.foundation_),
+            **fallback_state(self.fallback_, self.fitted_pool_),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`."""
-        foundation = Foundation.restore(state)
-        n_tasks, n_members = foundation.statistics.task_accuracy.shape
+        fitted_pool = FittedPool.restore(state)
+        n_tasks, n_members = fitted_pool.statistics.task_accuracy.shape
         decider = Decider(n_members, n_tasks - 1, **self.config.of_nets)
         weights_from(decider, without_prefix("decider", state))
-        return self.assemble(foundation, decider, restore_fallback(state, foundation, self.config))
+        return self.assemble(
+            fitted_pool, decider, restore_fallback(state, fitted_pool, self.config)
+        )
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """What the arrays of `state` must be like."""
         tasks = "T" if self.config.task_known else "S"
         rows = rows_of(present, "decider") | {"decider.body.shared_in.bias": Row("float32", "H")}
         rows |= fallback_layout(present, tasks, rows)
-        return rows | Foundation.layout(present, self.config, rows)
+        return rows | FittedPool.layout(present, self.config, rows)
 
     def axes(self) -> dict[str, int]:
         """Width H of the Decider's layers; P prices; S tasks where they are not known."""

@@ -1,13 +1,12 @@
-"""Never worse: at each price, what was learned is kept only where it has earned its place.
+"""Choose at each price between the learned policy and simple rivals, by out-of-fold results.
 
-The learned policy and simple rivals are judged on training queries out of fold, see `verdicts`:
-rivals are fitted without the query's inner fold, thresholds are chosen on the other folds, and
-Fusion's posterior comes from the net that left the query out. The Decider itself did see these
-queries, so its figure flatters a little. Where the prior has spoken and few queries judge, a rival
-must lead by more than one standard error: what was learned beforehand deserves more trust than a
-hundred labels.
-Where calls cost nothing, everybody is asked, unless one member alone, or stacking, does better: a
-way to spare calls that seems to gain accuracy as well is most often the luckiest of several.
+All are judged out of fold on training queries (`verdicts`): rivals are fitted without the query's
+inner fold, thresholds are chosen on the other folds, and Fusion's posterior comes from the net that
+left the query out. The Decider itself did see these queries, so its figure is slightly optimistic.
+Where the prior is used and few queries judge, a rival must lead by more than one standard error:
+the prior deserves more trust than a hundred labels. Where calls cost nothing, all members are
+asked, unless one member alone, or stacking, does better: a strategy that spares calls and seems to
+gain accuracy as well is most often the luckiest of several.
 
 Axes: P prices, Q queries.
 """
@@ -22,13 +21,13 @@ from numpy.typing import NDArray
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Decider
-from rlfocal.agents.fitted_pool import Foundation
+from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import LEARNED, Learned
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import State, unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
-from rlfocal.focal.ask_all import Everybody
+from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.posterior_threshold import (
     CURVE_ROWS,
     Curve,
@@ -57,13 +56,13 @@ __all__ = ["LEARNED", "fallback_layout", "fallback_state", "fit_fallback", "rest
 
 
 class _Rival(NamedTuple):
-    """A strategy that knows nothing of Fusion, and how it stands."""
+    """A strategy without Fusion, and where it may act."""
 
     make: Callable[[], Base]
     one_by_one: bool = False
-    """See `Candidate`: such rivals stand only where rounds are not limited."""
+    """See `Candidate`: such rivals compete only where rounds are not limited."""
     free: bool = True
-    """Whether it stands where calls cost nothing."""
+    """Whether it competes where calls cost nothing."""
 
 
 _SIMPLE = {
@@ -72,18 +71,18 @@ _SIMPLE = {
     CappedAgreement.name: _Rival(CappedAgreement, one_by_one=True, free=False),
     Stacking.name: _Rival(Stacking),
 }
-_NAMES = (LEARNED, Everybody.name, PosteriorThreshold.name, *_SIMPLE)
-"""Who can act; arrays name them by place."""
-_FREE = (Everybody.name, *(name for name, rival in _SIMPLE.items() if rival.free))
+_NAMES = (LEARNED, AskAll.name, PosteriorThreshold.name, *_SIMPLE)
+"""Names of policies that can act; arrays refer to them by place."""
+_FREE = (AskAll.name, *(name for name, rival in _SIMPLE.items() if rival.free))
 _CLEAR = 0.005
-"""Where the prior has spoken: the standard error up to which one of them is lead enough; with k
-times it, k of them are."""
+"""Where the prior is used: the standard error up to which a lead of one of them is enough; at k
+times it, a lead of k is."""
 _MOST_ROWS = 3000
-"""Training queries that judge; more would settle nothing that these leave open."""
+"""Most training queries that judge; more would change no verdict."""
 
 
 def fit_fallback(
-    foundation: Foundation,
+    fitted_pool: FittedPool,
     decider: Decider,
     table: ResponseTable,
     config: RlFocalConfig,
@@ -93,35 +92,35 @@ def fit_fallback(
     """Judge every policy at every price.
 
     Args:
-        foundation: fitted on the table.
+        fitted_pool: fitted on the table.
         decider: trained against it.
         table: the training queries.
         config: says which prices there are; the least one stands in for 0 with the Decider.
         rng: picks the queries that judge and seeds what is stochastic.
 
     Returns:
-        Who acts at each price, and whoever may; what was learned is none of the candidates.
+        The policy chosen at each price, and the candidates; the learned policy is not among these.
     """
     rows = np.sort(rng.permutation(table.n_queries)[:_MOST_ROWS])
     rows = rows[table.scored[rows].any(axis=1)]
     prices, mu = prices_of(config), config.round_price
-    unit_cost = foundation.statistics.unit_cost
-    known, part = foundation.known.take(rows), table.take(rows)
-    fold = foundation.known.fold.numpy()
+    unit_cost = fitted_pool.statistics.unit_cost
+    held_out, part = fitted_pool.held_out.take(rows), table.take(rows)
+    fold = fitted_pool.held_out.fold.numpy()
     judged = {
         LEARNED: _replayed(
-            Learned(config, foundation, decider, known=known), part, prices, unit_cost, mu
+            Learned(config, fitted_pool, decider, held_out=held_out), part, prices, unit_cost, mu
         )
     }
-    # It has no price: one replay says what it earns at all of them.
-    every = _replayed(Everybody(foundation, known=known), part, (0.0,), unit_cost, mu)
-    judged[Everybody.name] = Judged(*(np.repeat(x, len(prices), axis=0) for x in every))
-    candidates = {Everybody.name: Candidate(Everybody(foundation))}
+    # It has no price, so one replay serves all prices.
+    every = _replayed(AskAll(fitted_pool, held_out=held_out), part, (0.0,), unit_cost, mu)
+    judged[AskAll.name] = Judged(*(np.repeat(x, len(prices), axis=0) for x in every))
+    candidates = {AskAll.name: Candidate(AskAll(fitted_pool))}
     one_by_one = config.max_rounds is None or config.max_rounds >= table.n_members
     if one_by_one:
-        walks = walk_prices(foundation, table, rows, prices)
+        walks = walk_prices(fitted_pool, table, rows, prices)
         judged[PosteriorThreshold.name] = _thresholds(walks, fold[rows], prices, mu)
-        threshold = PosteriorThreshold(config).assemble(foundation, Curve.of(walks))
+        threshold = PosteriorThreshold(config).assemble(fitted_pool, Curve.of(walks))
         candidates[PosteriorThreshold.name] = Candidate(threshold, one_by_one=True)
     for name, rival in _SIMPLE.items():
         made = rival.make()
@@ -132,14 +131,14 @@ def fit_fallback(
             )  # fmt: skip
             fitted = made.fit(made.training_table(table), rng=rng)
             candidates[name] = Candidate(fitted, rival.one_by_one)
-    clear = _CLEAR if foundation.hints else np.inf
+    clear = _CLEAR if fitted_pool.prior else np.inf
     return Choice(settle(judged, prices, free=_FREE, clear=clear), candidates, mu)
 
 
 def _replayed(
     policy: Base, table: ResponseTable, prices: tuple[float, ...], unit_cost: float, mu: float
 ) -> Judged:
-    """What a policy of training queries earns at each price."""
+    """Replay a policy on training queries at each price."""
     played = [replay(policy.at(price) if policy.dial else policy, table) for price in prices]
     return Judged(
         np.stack([one.score for one in played]),
@@ -169,11 +168,11 @@ def _thresholds(
 # On disk ------------------------------------------------------------------------------------------
 
 
-def fallback_state(fallback: Choice, foundation: Foundation) -> State:
-    """Every array of it, but those of the foundation that it stands on."""
+def fallback_state(fallback: Choice, fitted_pool: FittedPool) -> State:
+    """Every array, except those of the fitted pool that it uses."""
     arrays, shared = (
         prefixed("fallback", verdict_arrays(fallback.verdicts, _NAMES)),
-        {*foundation.state()},
+        {*fitted_pool.state()},
     )
     for name, candidate in fallback.candidates.items():
         own = candidate.strategy.state()
@@ -182,7 +181,7 @@ def fallback_state(fallback: Choice, foundation: Foundation) -> State:
 
 
 def restore_fallback(
-    state: Mapping[str, NDArray[Any]], foundation: Foundation, config: RlFocalConfig
+    state: Mapping[str, NDArray[Any]], fitted_pool: FittedPool, config: RlFocalConfig
 ) -> Choice:
     """Undo `fallback_state`.
 
@@ -190,10 +189,10 @@ def restore_fallback(
         KeyError: an array is missing, or all of a rival that acts.
     """
     verdicts = verdicts_from(without_prefix("fallback", state), _NAMES, prices_of(config))
-    candidates = {Everybody.name: Candidate(Everybody(foundation))}
+    candidates = {AskAll.name: Candidate(AskAll(fitted_pool))}
     curve = without_prefix(f"rival.{PosteriorThreshold.name}", state)
     if curve:
-        threshold = PosteriorThreshold(config).assemble(foundation, Curve(**curve))
+        threshold = PosteriorThreshold(config).assemble(fitted_pool, Curve(**curve))
         candidates[PosteriorThreshold.name] = Candidate(threshold, one_by_one=True)
     for name, rival in _SIMPLE.items():
         own = without_prefix(f"rival.{name}", state)
@@ -208,12 +207,12 @@ def restore_fallback(
 def fallback_layout(present: Collection[str], tasks: str, among: Mapping[str, Row]) -> (
     dict[str, Row]
 ):  # fmt: skip
-    """What the arrays of `fallback_state` must be like; of whoever was not fitted there are none.
+    """The layout of the arrays of `fallback_state`; a policy that was not fitted has none.
 
     Args:
         present: names of arrays that a file holds.
         tasks: letter of the axis of tasks.
-        among: rows of the strategy that it belongs to.
+        among: rows of the strategy that the fallback belongs to.
     """
     rows = {f"fallback.{key}": row for key, row in verdict_rows(len(_NAMES)).items()}
     start = f"rival.{PosteriorThreshold.name}."

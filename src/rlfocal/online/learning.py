@@ -172,7 +172,7 @@ class _Learner:
         self._features = Features.of(live, log)
         price = log.price[log.episode]
         # What inference has made cannot be learned through.
-        seen = live.look(log.view, price).observation
+        seen = live.observe(log.view, price).observation
         self._seen = Observation(*(part.clone() for part in seen))
         # Fusion stays, so the answers at the end are the live policy's, whoever decides.
         self._score = path_of(live, log).score

@@ -17,7 +17,7 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.agents.observation import Seen
+from rlfocal.agents.observation import Observed
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.view import View
 from rlfocal.online.decisions import Decisions
@@ -33,7 +33,7 @@ _RIDGE = 3.0
 class Observing(Strategy, Protocol):
     """A policy that shows what it decides on."""
 
-    def look(self, view: View, price: FloatArray | None = None) -> Seen:
+    def observe(self, view: View, price: FloatArray | None = None) -> Observed:
         """What its Decider sees of B queries at prices float32[B]; None for the policy's own."""
         ...
 
@@ -54,7 +54,7 @@ class Features(NamedTuple):
     def of(cls, strategy: Observing, log: Decisions) -> Self:
         """What a policy sees in logged states."""
         price = log.price[log.episode]
-        observation = strategy.look(log.view, price).observation
+        observation = strategy.observe(log.view, price).observation
         confidence = observation.confidence.double().numpy()
         asked = log.view.asked.astype(np.float64)
         share = asked.mean(axis=1)

@@ -1,8 +1,8 @@
-"""Play episodes: the Decider acts, Fusion answers where it stops; lay the rollout end to end.
+"""Play episodes: the Decider acts, Fusion answers where it stops; then concatenate the rollout.
 
-Training walks a path on where the policy would stop with some chance, so that one path says what
-stopping at each of its states would have earned and what asking on would have. Where enough sends a
-round instead, the path forks: one branch sends it, the other chooses another member first.
+In training a path goes on where the policy would stop with some chance, so that one path shows what
+stopping at each of its states would have earned and what asking on would have. Where stopping sends
+a round instead, the path forks: one branch sends it, the other chooses another member first.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from torch import Tensor
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Critic, Decider, GlobalState
-from rlfocal.agents.fitted_pool import Known
-from rlfocal.agents.observation import Observation, Observer, Seen
+from rlfocal.agents.fitted_pool import OutOfFold
+from rlfocal.agents.observation import Observation, Observed, Observer
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.training.credit import credit, shaped
 from rlfocal.training.environment import PoolEnv
 from rlfocal.training.mappo import Batch
 
-__all__ = ["Episodes", "answer_of", "look", "rollout"]
+__all__ = ["Episodes", "answer_of", "observe", "rollout"]
 
 
 _LEAST_REACH = 0.01
@@ -31,7 +31,7 @@ _LEAST_REACH = 0.01
 
 
 class Episodes(NamedTuple):
-    """What B episodes came to, on average over where they stop."""
+    """Results of B episodes, averaged over where they stop."""
 
     score: FloatArray
     """float32[B]: worth of the answer."""
@@ -47,21 +47,21 @@ class _Round(NamedTuple):
     """One state of every path that is still going on."""
 
     active: IntArray
-    seen: Seen
+    seen: Observed
     action: Tensor
-    """int64[A, 2]: the member chosen next, and N for enough."""
+    """int64[A, 2]: the member chosen next, and N for stopping."""
     log_prob: Tensor
     """float32[A, 2]."""
     reach: FloatArray
     """float32[A]: how often the policy gets here along this path."""
     stop_share: FloatArray
-    """float32[A]: how much of that has enough here; 1 where nobody is chosen any more."""
+    """float32[A]: the share of it that stops here; 1 where no member is chosen any more."""
     weight: FloatArray
     """float32[A, 2]: how often each action is taken."""
     worth: FloatArray
-    """float32[A]: what enough earns where it stops."""
+    """float32[A]: what stopping earns where it ends the episode."""
     sent: IntArray
-    """int64[A]: the branch on which enough sends a round; -1 where it does not."""
+    """int64[A]: the branch on which stopping sends a round; -1 where it does not."""
     charge: FloatArray
     """float32[A]: what the member chosen next costs, in units of worth."""
     opens: BoolArray
@@ -73,7 +73,7 @@ def rollout(
     decider: Decider,
     critic: Critic,
     env: PoolEnv,
-    known: Known,
+    held_out: OutOfFold,
     rows: IntArray,
     price: FloatArray,
     config: RlFocalConfig,
@@ -85,15 +85,15 @@ def rollout(
     Args:
         observer: turns views into observations.
         decider: the acting agent.
-        critic: judges the states met.
+        critic: values the states met.
         env: the environment.
-        known: what training knows of its queries.
+        held_out: out-of-fold predictions for the training queries.
         rows: int64[B], the queries.
         price: float32[B], lambda of each.
         config: how credit is given.
         generator: samples the actions.
     """
-    path, origin = _walk(observer, decider, env, known, rows, price, config, generator)
+    path, origin = _walk(observer, decider, env, held_out, rows, price, config, generator)
     observations = _join([r.seen.observation for r in path])
     member_score = env.table.member_score[env.rows[np.concatenate([r.active for r in path])]]
     if not config.central_critic:
@@ -142,7 +142,7 @@ def _walk(
     observer: Observer,
     decider: Decider,
     env: PoolEnv,
-    known: Known,
+    held_out: OutOfFold,
     rows: IntArray,
     price: FloatArray,
     config: RlFocalConfig,
@@ -159,7 +159,7 @@ def _walk(
     path: list[_Round] = []
     while len(env.active):
         active = env.active
-        seen, answer = look(observer, env, known, view)
+        seen, answer = observe(observer, env, held_out, view)
         log_prob = decider(seen.observation)
         member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
         share = log_prob[:, -1].exp()
@@ -169,14 +169,14 @@ def _walk(
         going_on, enough = here * (1 - stop_share), here * stop_share
         on, ends = going_on > _LEAST_REACH, env.ends()
         sends = ~ends & (~on | (enough > _LEAST_REACH))
-        # Cut short for want of reach, a path says nothing of one choice, so neither is judged.
+        # A path cut short for low reach shows the outcome of one choice only: neither is judged.
         judged = np.where(on, ends | sends | (enough == 0), going_on == 0)
         weight = np.stack([going_on, enough], axis=1) * judged[:, None]
         stop_share = np.where(on, stop_share * (ends | sends), np.float32(1))
         action = torch.cat([member, torch.full_like(member, n_members)], dim=1)
         worth = env.stopping_earns(answer)
         opens = np.asarray(~env.pending[active].any(axis=1))
-        # Where nobody is chosen any more, the path itself goes on with the round that is sent.
+        # Where no member is chosen any more, the path itself goes on with the round that is sent.
         sent, forks = np.where(sends, active, -1), np.flatnonzero(sends & on)
         sent[forks] = env.fork(forks)
         decision = np.where(on, member[:, 0].numpy(), n_members)
@@ -212,24 +212,26 @@ def _expected(path: list[_Round], origin: IntArray) -> Episodes:
     return Episodes(score, n_calls, score - charged, n_rounds)
 
 
-def look(observer: Observer, env: PoolEnv, known: Known, view: View) -> tuple[Seen, IntArray]:
+def observe(
+    observer: Observer, env: PoolEnv, held_out: OutOfFold, view: View
+) -> tuple[Observed, IntArray]:
     """Observe the active episodes; also int64[A], what Fusion would answer if they ended now."""
     rows, price = view.position, env.price[env.active]
     pending = env.pending[env.active] if env.rounds is not None else None
-    seen = observer.look(view, price, known.competence[rows], known.fold[rows], pending)
+    seen = observer.observe(view, price, held_out.competence[rows], held_out.fold[rows], pending)
     answer = answer_of(seen.posterior)
     if pending is not None:
         last = np.flatnonzero(pending.any(axis=1) & env.ends())
         if len(last):
-            answer[last] = _last_answer(observer, env, known, last)
+            answer[last] = _last_answer(observer, env, held_out, last)
     return seen, answer
 
 
-def _last_answer(observer: Observer, env: PoolEnv, known: Known, last: IntArray) -> IntArray:
-    """int64[K]: what Fusion would answer where enough sends the last round."""
+def _last_answer(observer: Observer, env: PoolEnv, held_out: OutOfFold, last: IntArray) -> IntArray:
+    """int64[K]: what Fusion would answer where stopping sends the last round."""
     view = env.last_view(last)
     rows = view.position
-    return answer_of(observer.fused(view, known.competence[rows], known.fold[rows]).posterior)
+    return answer_of(observer.fused(view, held_out.competence[rows], held_out.fold[rows]).posterior)
 
 
 def answer_of(posterior: Tensor) -> IntArray:

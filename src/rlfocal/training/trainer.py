@@ -20,8 +20,8 @@ from torch import Tensor
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Critic, Decider
-from rlfocal.agents.fitted_pool import Foundation
-from rlfocal.agents.masking import table_seen
+from rlfocal.agents.fitted_pool import FittedPool
+from rlfocal.agents.masking import masked_table
 from rlfocal.agents.nets import arrays_of, seeded, weights_from
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import RunState
@@ -58,18 +58,18 @@ class Trainer:
         on_progress: Callable[[Progress], None] | None = None,
         state: RunState | None = None,
     ) -> None:
-        table = table_seen(table, config)
-        if not table.is_complete:  # a query of which nothing is known teaches nothing
+        table = masked_table(table, config)
+        if not table.is_complete:  # a query without any score teaches nothing
             table = table.take(np.asarray(table.scored.any(axis=1)))
         self.table, self.config, self.seed = table, config, seed
         self._tell = on_progress or (lambda _: None)
         rng = self._rng(0)
-        self.foundation = Foundation.fit(
+        self.fitted_pool = FittedPool.fit(
             table, config, rng=rng, on_progress=on_progress,
             fitted=None if state is None else _part("fusion", state.arrays),
         )  # fmt: skip
-        self._observer = self.foundation.observer_of(config.rounds)
-        unit_cost = self.foundation.statistics.unit_cost
+        self._observer = self.fitted_pool.observer_of(config.rounds)
+        unit_cost = self.fitted_pool.statistics.unit_cost
         self._env = PoolEnv(table, unit_cost=unit_cost, rounds=config.rounds)
         self.decider, self._critic = seeded(
             int(rng.integers(2**62)), lambda: (self._made(Decider), self._made(Critic))
@@ -117,7 +117,7 @@ class Trainer:
         low, high = np.log(config.price_min), np.log(config.price_max)
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
-            self._observer, self.decider, self._critic, self._env, self.foundation.known,
+            self._observer, self.decider, self._critic, self._env, self.fitted_pool.held_out,
             rows, price, config, generator=generator,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
@@ -180,7 +180,7 @@ class Trainer:
 
     def _nets(self) -> dict[str, torch.nn.Module]:
         return {
-            "fusion": self.foundation.fusion, "decider": self.decider, "critic": self._critic,
+            "fusion": self.fitted_pool.fusion, "decider": self.decider, "critic": self._critic,
             "averaged": self._averaged,
         }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Fusion: from the asked members' answers to the probability of each candidate, or of none.
 
-It starts as a conditional logit on supports and hints (`start.py`) and adds what small networks
+It starts as a conditional logit on supports and the prior (`start.py`) and adds what small networks
 learn: trust that depends on the query, how far few votes count less than many, and corrections
 shared across candidates; all of them start at zero. E nets are held side by side: training queries
 are judged by the net that did not see them, new ones by the mean of all.
@@ -50,16 +50,16 @@ class FusionInput(NamedTuple):
     """bool[B, C]."""
     competence: Tensor
     """float32[B, N]: expected gain over the member's accuracy on the task."""
-    hint: Tensor
+    prior_signal: Tensor
     """float32[B, C]: the prior's opinion; zeros where Fusion does without."""
     shift: Tensor
     """float32[N]: how far recent labelled queries move the weight of each member's votes."""
 
 
 def fusion_input(
-    view: View, competence: FloatArray, hint: FloatArray, shift: FloatArray | None = None
+    view: View, competence: FloatArray, prior_signal: FloatArray, shift: FloatArray | None = None
 ) -> FusionInput:
-    """Take from a view what Fusion reads; `shift` is none where nothing has moved."""
+    """Make Fusion's input from a view; `shift` is None where no weight has moved."""
     if shift is None:
         shift = np.zeros(view.asked.shape[1], dtype=np.float32)
     return FusionInput(
@@ -70,7 +70,7 @@ def fusion_input(
         support=torch.from_numpy(view.support),
         available=torch.from_numpy(view.available),
         competence=torch.from_numpy(competence),
-        hint=torch.from_numpy(hint),
+        prior_signal=torch.from_numpy(prior_signal),
         shift=torch.from_numpy(shift),
     )
 
@@ -80,8 +80,8 @@ class Fusion(nn.Module):
 
     Args:
         weight: float32[E, T + 1, K], what signals count at the start, task T being unknown; the
-            signals are N supports, N logarithms of them where they are graded, and the hint where
-            there are any.
+            signals are N supports, N logarithms of them where they are graded, and the prior's
+            signal where there is a prior.
         none_bias: float32[E, T + 1], the logit of "none of these".
         company: float32[E, T + 1, K, N], how much more a signal counts where a member is absent.
         n_candidates: C, the number of option positions with a bias of their own.
@@ -103,7 +103,7 @@ class Fusion(nn.Module):
         self.register_buffer("company", company)
         self.n_members = company.shape[3]
         self.graded = n_signals >= 2 * self.n_members
-        self.hinted = n_signals % self.n_members == 1
+        self.with_prior = n_signals % self.n_members == 1
         self.trust = nn.Parameter(torch.zeros(n_nets, 1, n_signals))
         self.task_trust = nn.Parameter(torch.zeros(n_nets, n_tasks, n_signals))
         self.position = nn.Parameter(torch.zeros(n_nets, n_tasks, n_candidates))
@@ -121,7 +121,7 @@ class Fusion(nn.Module):
         self.none_out = nn.Parameter(torch.zeros(n_nets, _HIDDEN, 1))
 
     def train(self, mode: bool = True) -> Self:
-        """Learn on, or stand still: then the weights of tasks are added up once for all."""
+        """Switch training on or off; once off, the weights of tasks are added up in advance."""
         self._fixed = None
         super().train(mode)
         if not mode:
@@ -142,16 +142,16 @@ class Fusion(nn.Module):
         )
 
     def vote_weights(self, seen: FusionInput) -> Tensor:
-        """float32[E, B, N]: what each member's vote counts in the company of those who answered."""
+        """float32[E, B, N]: weight of each member's vote, given which members have answered."""
         weight = self._per_member(self._weights(seen))
         return weight + self.query_trust * seen.competence + seen.shift
 
     def start_weights(self) -> FloatArray:
-        """float32[E, T + 1, N]: what each member's vote counts where everybody has answered."""
+        """float32[E, T + 1, N]: weight of each member's vote where all members have answered."""
         return np.asarray(self._per_member(self._by_task().detach()).numpy())
 
     def _per_member(self, weight: Tensor) -> Tensor:
-        """[..., K] → [..., N]: what a support of 1 counts, its logarithm included."""
+        """[..., K] → [..., N]: weight of a support of 1, its logarithm included."""
         first = weight[..., : self.n_members]
         if not self.graded:
             return first
@@ -160,8 +160,8 @@ class Fusion(nn.Module):
     def forward(self, seen: FusionInput) -> Tensor:
         """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""
         signal = _evidence(seen.support) if self.graded else seen.support
-        if self.hinted:
-            signal = torch.cat([signal, seen.hint[:, None]], dim=1)
+        if self.with_prior:
+            signal = torch.cat([signal, seen.prior_signal[:, None]], dim=1)
         vote = torch.einsum("ebk,bkc->ebc", self._weights(seen), signal)
         vote = vote + self.query_trust * torch.einsum("bn,bnc->bc", seen.competence, seen.support)
         vote = vote + torch.einsum("n,bnc->bc", seen.shift, seen.support)

@@ -1,9 +1,9 @@
 """Where Fusion starts: a conditional logit fitted on all members and on random subsets of them.
 
-The same convex problem as `strategies.stacking`, with weights that depend on who is absent and,
-where labels are few, with the prior's opinion as one more signal; fitted for every inner fold on
-the others and once on everything. The penalties are chosen by out-of-fold likelihood: from the
-prior alone, or plain log-odds, up to weights of each member on each task in each company.
+The same convex problem as `strategies.stacking`, with weights that depend on which members are
+absent and, where labels are few, with the prior's opinion as one more signal; fitted for every
+inner fold on the others and once on everything. The penalties are chosen by out-of-fold likelihood:
+from the prior alone, or plain log-odds, up to weights of each member on each task in each company.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.agents.fusion.hints import Hints
+from rlfocal.agents.fusion.prior_signal import PriorSignal
 from rlfocal.numbers import log_odds
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
@@ -38,14 +38,14 @@ class Lesson(NamedTuple):
 
     asked: Tensor
     """bool[Q, N]."""
-    hint: Tensor
+    prior_signal: Tensor
     """float32[Q, C], from a prior that does not know the query's fold; zeros without a prior."""
 
 
 class FusionStart(NamedTuple):
     """Weights of E nets; task T stands for an unknown task.
 
-    K = N, or 2 N where supports are graded, and one more where there are hints.
+    K = N, or 2 N where supports are graded, and one more with a prior.
     """
 
     weight: Tensor
@@ -60,7 +60,7 @@ def draw_lessons(
     table: ResponseTable,
     competence: FloatArray,
     fold: IntArray,
-    hints: Hints,
+    prior: PriorSignal,
     n: int,
     *,
     generator: torch.Generator,
@@ -71,10 +71,13 @@ def draw_lessons(
     order = torch.from_numpy(accuracy.astype(np.float32))
     masks = [torch.ones(table.n_queries, table.n_members, dtype=torch.bool)]
     masks += [random_subsets(order, table.n_queries, generator) for _ in range(n - 1)]
-    if not table.is_recorded:  # whoever has no record cannot be revealed
+    if not table.is_recorded:  # a missing record cannot be revealed
         masks = [mask & torch.from_numpy(table.recorded.copy()) for mask in masks]
-    seen = [hints.of_table(table, mask.numpy(), competence, fold) for mask in masks]
-    return [Lesson(m, torch.from_numpy(hint)) for m, hint in zip(masks, seen, strict=True)]
+    seen = [prior.of_table(table, mask.numpy(), competence, fold) for mask in masks]
+    return [
+        Lesson(m, torch.from_numpy(prior_signal))
+        for m, prior_signal in zip(masks, seen, strict=True)
+    ]
 
 
 def fit_start(
@@ -83,7 +86,7 @@ def fit_start(
     n_folds: int,
     lessons: Sequence[Lesson],
     *,
-    hinted: bool,
+    with_prior: bool,
 ) -> FusionStart:
     """Fit E = n_folds + 1 conditional logits.
 
@@ -92,22 +95,24 @@ def fit_start(
         fold: int64[Q] in [0, n_folds).
         n_folds: net e < n_folds is fitted without fold e, the last one on everything.
         lessons: of these queries, the first with all members.
-        hinted: whether the lessons' hints are to be used.
+        with_prior: whether the lessons' prior signals are used.
     """
     lessons = lessons[:_N_COPIES]
     graded = table.has_graded_support
     copies = table.take(np.tile(np.arange(table.n_queries), len(lessons)))
-    hint: FloatArray | None = None
-    if hinted:
-        hint = torch.cat([lesson.hint for lesson in lessons]).numpy()
+    prior_signal: FloatArray | None = None
+    if with_prior:
+        prior_signal = torch.cat([lesson.prior_signal for lesson in lessons]).numpy()
     asked = torch.cat([lesson.asked for lesson in lessons]).numpy()
-    choices = choices_of(copies, graded=graded, asked=asked, hint=hint)
+    choices = choices_of(copies, graded=graded, asked=asked, hint=prior_signal)
 
     def model(rows: ResponseTable) -> WeightModel:
         """Log-odds of accuracy, the unknown task last."""
         member = log_odds(sound_accuracy(rows), least=LEAST)
         task = np.vstack([log_odds(task_accuracy(rows), least=LEAST), member])
-        return WeightModel.from_log_odds(member, task, graded=graded, company=True, hinted=hinted)
+        return WeightModel.from_log_odds(
+            member, task, graded=graded, company=True, hinted=with_prior
+        )
 
     models = [model(table.take(fold != k)) for k in range(n_folds)]
     # A query counts once, however many of its subsets are fitted.

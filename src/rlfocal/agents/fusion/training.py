@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.fusion.hints import Hints
 from rlfocal.agents.fusion.net import Fusion, FusionInput
+from rlfocal.agents.fusion.prior_signal import PriorSignal
 from rlfocal.agents.fusion.start import Lesson, draw_lessons, fit_start
 from rlfocal.agents.nets import seeded, weights_of
 from rlfocal.records import CandidateKind, FloatArray, IntArray, ResponseTable
@@ -56,7 +56,7 @@ class _TrainingData:
         available = torch.where(is_open[:, None], support.any(1), full.available[rows])
         seen = FusionInput(
             full.task[rows], is_open, asked, answered, support, available, full.competence[rows],
-            lesson.hint[rows], full.shift,
+            lesson.prior_signal[rows], full.shift,
         )  # fmt: skip
         worth = self.worth[rows] * available
         none = (1 - worth.amax(1, keepdim=True)) * is_open[:, None]
@@ -67,7 +67,7 @@ def fit_fusion(
     table: ResponseTable,
     competence: FloatArray,
     fold: IntArray,
-    hints: Hints,
+    prior: PriorSignal,
     config: RlFocalConfig,
     *,
     rng: np.random.Generator,
@@ -79,7 +79,7 @@ def fit_fusion(
         table: labelled training queries.
         competence: float32[Q, N], out of fold.
         fold: int64[Q] in [0, n_folds).
-        hints: the prior on this pool, or none.
+        prior: the prior on this pool, or none.
         config: settings.
         rng: source of all randomness.
         on_epoch: called with the epoch and the out-of-fold likelihood loss.
@@ -89,9 +89,9 @@ def fit_fusion(
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     n = _N_LESSONS
-    drawn = draw_lessons(table, competence, fold, hints, n + _N_EXAMS, generator=generator)
+    drawn = draw_lessons(table, competence, fold, prior, n + _N_EXAMS, generator=generator)
     lessons, exam = drawn[:n], [drawn[0], *drawn[n:]]
-    start = fit_start(table, fold, config.n_folds, lessons, hinted=bool(hints))
+    start = fit_start(table, fold, config.n_folds, lessons, with_prior=bool(prior))
     fusion = seeded(
         int(rng.integers(2**62)),
         lambda: Fusion(*start, n_candidates=table.n_candidates),
@@ -139,12 +139,12 @@ def _training_data(table: ResponseTable, competence: FloatArray, fold: IntArray)
         support=torch.from_numpy(table.support.copy()),
         available=torch.from_numpy(table.exists.copy()),
         competence=torch.from_numpy(competence),
-        hint=torch.zeros(worth.shape),
+        prior_signal=torch.zeros(worth.shape),
         shift=torch.zeros(table.n_members),
     )
     # A multiple-choice query without a right option teaches nothing; an open one teaches "none".
     labelled = is_open | (worth.amax(1) > 0)
-    if not table.is_complete:  # what nobody answered, or nobody judged, teaches nothing
+    if not table.is_complete:  # queries without an answer or a score teach nothing
         labelled = labelled & torch.from_numpy(table.scored.any(axis=1))
     return _TrainingData(everything, worth, labelled, torch.from_numpy(fold))
 

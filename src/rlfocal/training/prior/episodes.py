@@ -82,7 +82,7 @@ class _Table:
             self.worth = fusion.posterior(self.pooled, everybody)[..., :-1]
         self.charge = (price[..., None] * scene.charge).flatten(0, 1)
 
-    def look(self, asked: Tensor) -> _Look:
+    def observe(self, asked: Tensor) -> _Look:
         scene = self.scene
         seen = scene.reveal(asked)
         fused = self.fusion(self.pooled, seen)
@@ -107,7 +107,7 @@ def _walk(
     active = torch.arange(len(flat))
     path: list[_Round] = []
     while len(active):
-        seen = table.look(asked)
+        seen = table.observe(asked)
         observation = rows_of(seen.observation, active)
         log_prob = decider(observation)
         member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
@@ -200,7 +200,7 @@ def play(decider: Decider, fusion: Fusion, scene: Scene, price: Tensor) -> Playe
     score, paid = torch.zeros(2, len(flat))
     active = torch.arange(len(flat))
     while len(active):
-        seen = table.look(asked)
+        seen = table.observe(asked)
         decision = likeliest(decider(rows_of(seen.observation, active)))
         stop = decision == n_members
         score[active[stop]] = seen.worth[active[stop]]

@@ -1,4 +1,4 @@
-"""Hints: what the prior, learned from simulated pools, makes of a pool's answers.
+"""The opinion of the prior, learned on simulated pools, as one more signal for Fusion.
 
 A pool's labels enter the prior as statistics only, so it is right from few labels on. Fusion takes
 its opinion as one more signal and learns how far to follow it; the Decider starts from its
@@ -23,30 +23,30 @@ from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
-__all__ = ["Hints", "Opinion"]
+__all__ = ["Opinion", "PriorSignal"]
 
 _MOST_LABELS = 2000
-"""Labelled queries from which on a pool does without hints."""
+"""With this many labelled queries or more, a pool does without the prior."""
 _FLOOR = 1e-4
 """Least probability whose logarithm is taken."""
 _ROWS = 8192
 
 
 class Opinion(NamedTuple):
-    """What the prior makes of B queries."""
+    """The prior's opinion on B queries."""
 
-    hint: FloatArray
+    prior_signal: FloatArray
     """float32[B, C]: log-odds of each candidate against "none of these", or the likeliest one."""
     start: Tensor | None
     """float32[B, N + 1]: logits of its decision; None where there is no prior."""
 
 
 @dataclass(frozen=True, eq=False)
-class Hints:
-    """The prior on one pool.
+class PriorSignal:
+    """The prior applied to one pool.
 
-    `pools` are E of them: number e knows the statistics of all inner folds but fold e, the last one
-    those of all; a pool that has been loaded holds the last one alone. Empty for no hints.
+    `pools` holds E copies of the prior: copy e knows the statistics of all inner folds but fold e,
+    the last one those of all. A restored pool holds the last one alone. Empty without a prior.
     """
 
     pools: tuple[RlFocalPrior, ...] = ()
@@ -67,12 +67,12 @@ class Hints:
         return cls(tuple(RlFocalPrior().fit(part, rng=rng) for part in (*parts, table)))
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """True where there is a prior."""
         return bool(self.pools)
 
-    def follow(self, memory: Memory) -> Hints:
-        """The same for new queries, told of recent labelled ones as well."""
-        return Hints((self.pools[-1].follow(memory),)) if self.pools else self
+    def follow(self, memory: Memory) -> PriorSignal:
+        """A copy for new queries that counts recent labelled ones as well."""
+        return PriorSignal((self.pools[-1].follow(memory),)) if self.pools else self
 
     def of(
         self,
@@ -82,7 +82,7 @@ class Hints:
         *,
         price: FloatArray | None = None,
     ) -> Opinion:
-        """What the prior makes of queries.
+        """The prior's opinion on queries.
 
         Args:
             view: what has been revealed.
@@ -90,9 +90,9 @@ class Hints:
             fold: int64[B], the inner fold of each training query; None for new queries.
             price: float32[B], lambda; None where only the answer is asked for.
         """
-        hint = np.zeros(view.available.shape, dtype=np.float32)
+        prior_signal = np.zeros(view.available.shape, dtype=np.float32)
         if not self.pools:
-            return Opinion(hint, None)
+            return Opinion(prior_signal, None)
         if fold is None:
             return _of(self.pools[-1], view, competence, price)
         start = None if price is None else torch.zeros(len(view), view.asked.shape[1] + 1)
@@ -100,15 +100,15 @@ class Hints:
             rows = np.flatnonzero(fold == k)
             lam = None if price is None else price[rows]
             part = _of(self.pools[k], view.take(rows), competence[rows], lam)
-            hint[rows] = part.hint
+            prior_signal[rows] = part.prior_signal
             if start is not None and part.start is not None:
                 start[torch.from_numpy(rows)] = part.start
-        return Opinion(hint, start)
+        return Opinion(prior_signal, start)
 
     def of_table(
         self, table: ResponseTable, asked: BoolArray, competence: FloatArray, fold: IntArray
     ) -> FloatArray:
-        """float32[Q, C]: of training queries with some members revealed, in the table's numbers.
+        """float32[Q, C]: the signal for training queries with some members revealed, by table slot.
 
         Args:
             table: the queries.
@@ -116,16 +116,18 @@ class Hints:
             competence: float32[Q, N], out of fold.
             fold: int64[Q].
         """
-        hint = np.zeros(table.exists.shape, dtype=np.float32)
+        prior_signal = np.zeros(table.exists.shape, dtype=np.float32)
         if not self.pools:
-            return hint
+            return prior_signal
         for start in range(0, table.n_queries, _ROWS):
             rows = np.arange(start, min(start + _ROWS, table.n_queries))
-            seen = self.of(reveal(table, rows, asked[rows]), competence[rows], fold[rows]).hint
+            seen = self.of(
+                reveal(table, rows, asked[rows]), competence[rows], fold[rows]
+            ).prior_signal
             places = np.broadcast_to(np.arange(seen.shape[1]), seen.shape)
             number = candidates_of(table, rows, asked[rows], places)
-            np.put_along_axis(hint[rows[0] : rows[-1] + 1], number, seen, axis=1)
-        return hint
+            np.put_along_axis(prior_signal[rows[0] : rows[-1] + 1], number, seen, axis=1)
+        return prior_signal
 
 
 def _of(
@@ -135,5 +137,5 @@ def _of(
     log = np.log(np.maximum(posterior, _FLOOR))
     none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
     against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
-    hint = np.asarray(log - against, dtype=np.float32)
-    return Opinion(hint, None if decision is None else logits_of(decision))
+    prior_signal = np.asarray(log - against, dtype=np.float32)
+    return Opinion(prior_signal, None if decision is None else logits_of(decision))

@@ -1,4 +1,4 @@
-"""Hints: the prior's opinion on a pool, never from the labels of the query's own fold."""
+"""PriorSignal: the prior's opinion on a pool, never from the labels of the query's own fold."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from rlfocal.agents.fusion import Hints
-from rlfocal.agents.fusion import hints as module
+from rlfocal.agents.fusion import PriorSignal
+from rlfocal.agents.fusion import prior_signal as module
 from rlfocal.agents.policy import action_log_prob
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.deliberation.recorded import reveal
@@ -36,14 +36,14 @@ def fold(table: ResponseTable) -> np.ndarray:
 def test_a_hint_is_the_log_odds_of_the_priors_posterior(
     table: ResponseTable, fold: np.ndarray
 ) -> None:
-    hints = Hints.fit(table, fold, 3)
+    prior = PriorSignal.fit(table, fold, 3)
     view = reveal(table, np.arange(200), np.ones((200, 3), dtype=bool))
     posterior = RlFocalPrior().fit(table, rng=np.random.default_rng(0)).decide(view).answer
     none = 1 - posterior.sum(axis=1, keepdims=True)
     seen = view.available & (posterior > 1e-3)
     expected = np.log(np.maximum(posterior, 1e-4)) - np.log(none)
     np.testing.assert_allclose(
-        hints.of(view, NOTHING).hint[seen], expected[seen], rtol=1e-3, atol=1e-3
+        prior.of(view, NOTHING).prior_signal[seen], expected[seen], rtol=1e-3, atol=1e-3
     )
 
 
@@ -54,7 +54,9 @@ def test_labels_of_its_own_fold_do_not_reach_a_query(
     scrambled[fold == 1] = 0
     other = replace(table, candidate_score=scrambled)
     view = reveal(table, np.arange(200), np.ones((200, 3), dtype=bool))
-    before, after = (Hints.fit(t, fold, 3).of(view, NOTHING, fold).hint for t in (table, other))
+    before, after = (
+        PriorSignal.fit(t, fold, 3).of(view, NOTHING, fold).prior_signal for t in (table, other)
+    )
     np.testing.assert_array_equal(before[fold == 1], after[fold == 1])
     assert not np.allclose(before[fold == 0], after[fold == 0], atol=0.05)
 
@@ -62,63 +64,63 @@ def test_labels_of_its_own_fold_do_not_reach_a_query(
 def test_hints_of_a_table_stand_under_its_own_candidates(
     table: ResponseTable, fold: np.ndarray
 ) -> None:
-    hints = Hints.fit(table, fold, 3)
+    prior = PriorSignal.fit(table, fold, 3)
     everybody = np.ones((200, 3), dtype=bool)
-    whole = hints.of_table(table, everybody, NOTHING, fold)
+    whole = prior.of_table(table, everybody, NOTHING, fold)
     asked = everybody.copy()
     asked[:, 0] = False  # leaves gaps in the numbers of open candidates
-    part = hints.of_table(table, asked, NOTHING, fold)
+    part = prior.of_table(table, asked, NOTHING, fold)
     rows = np.arange(200)
-    for hint, member in ((whole, 0), (part, 1)):
+    for prior_signal, member in ((whole, 0), (part, 1)):
         given = np.maximum(table.answer[:, member], 0)
-        floor = hint.min(axis=1)
-        assert (hint[rows, given] > floor)[table.answer[:, member] >= 0].mean() > 0.95
+        floor = prior_signal.min(axis=1)
+        assert (prior_signal[rows, given] > floor)[table.answer[:, member] >= 0].mean() > 0.95
 
 
 def test_the_decision_is_the_priors_at_each_querys_price(
     table: ResponseTable, fold: np.ndarray
 ) -> None:
-    hints = Hints.fit(table, fold, 3)
+    prior = PriorSignal.fit(table, fold, 3)
     asked = np.random.default_rng(1).random((200, 3)) < 0.5
     view = reveal(table, np.arange(200), asked)
     price = np.where(np.arange(200) % 2, 0.01, 0.1).astype(np.float32)
-    start = hints.of(view, NOTHING, price=price).start
+    start = prior.of(view, NOTHING, price=price).start
     assert start is not None
     legal = torch.from_numpy(np.hstack([~asked, asked.any(axis=1, keepdims=True)]))
     found = action_log_prob(start=start, legal=legal, logit=torch.zeros_like(start)).exp().numpy()
-    prior = RlFocalPrior().fit(table, rng=np.random.default_rng(0))
+    own = RlFocalPrior().fit(table, rng=np.random.default_rng(0))
     usable = ~asked.all(axis=1)
     for odd, lam in ((0, 0.1), (1, 0.01)):
         rows = usable & (np.arange(200) % 2 == odd)
-        expected = prior.at(lam).decide(view).chance
+        expected = own.at(lam).decide(view).chance
         assert expected is not None
         np.testing.assert_allclose(found[rows], expected[rows], atol=1e-4)
-    assert hints.of(view, NOTHING).start is None
+    assert prior.of(view, NOTHING).start is None
 
 
 def test_large_pools_do_without(table: ResponseTable, fold: np.ndarray) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_MOST_LABELS", 200)
-        hints = Hints.fit(table, fold, 3)
-    assert not hints
+        prior = PriorSignal.fit(table, fold, 3)
+    assert not prior
     view = reveal(table, np.arange(5), np.ones((5, 3), dtype=bool))
-    assert not hints.of(view, NOTHING[:5]).hint.any()
+    assert not prior.of(view, NOTHING[:5]).prior_signal.any()
 
 
 def test_a_member_said_to_be_competent_on_a_query_is_believed_there(
     table: ResponseTable, fold: np.ndarray
 ) -> None:
-    hints = Hints.fit(table, fold, 3)
+    prior = PriorSignal.fit(table, fold, 3)
     view = reveal(table, np.arange(200), np.ones((200, 3), dtype=bool))
     competence = NOTHING.copy()
     competence[:, 2] = 0.4
-    before, after = (hints.of(view, c).hint for c in (NOTHING, competence))
+    before, after = (prior.of(view, c).prior_signal for c in (NOTHING, competence))
     rows = np.flatnonzero(view.answered[:, 2])
     own = view.answer[rows, 2]
     assert (after[rows, own] >= before[rows, own]).mean() > 0.95
     lam = np.full(200, 0.01, dtype=np.float32)
     fresh = reveal(table, np.arange(200), np.zeros((200, 3), dtype=bool))
-    starts = [hints.of(fresh, c, price=lam).start for c in (NOTHING, competence)]
+    starts = [prior.of(fresh, c, price=lam).start for c in (NOTHING, competence)]
     assert starts[0] is not None
     assert starts[1] is not None
     assert (starts[1][:, 2] > starts[0][:, 2]).all()
