@@ -1,4 +1,4 @@
-"""Credit: what asking and what having enough was worth, at every state of a path.
+"""Credit: returns of asking and of stopping, at every state of a path.
 
 A path asks one member after another; at each of its states the policy has enough with some chance.
 The recorded table knows what stopping would have earned at all of them, so both choices are judged
@@ -29,9 +29,9 @@ class Credit(NamedTuple):
     """Returns float32[R, B] of the two choices at each state; their advantage is over `value`."""
 
     asking: FloatArray
-    """Of asking the path's next member; 0 where not alive."""
+    """Return of asking the path's next member; 0 where not alive."""
     enough: FloatArray
-    """Of stopping, or of sending a round."""
+    """Return of stopping, or of sending a round."""
 
 
 def credit(
@@ -45,7 +45,7 @@ def credit(
     gae_lambda: float,
     sent: IntArray | None = None,
 ) -> Credit:
-    """What both choices at each state lead to.
+    """Compute the returns of both choices at each state.
 
     Args:
         worth: float32[R, B], what stopping at the state earns; not used where a round is sent.

@@ -28,7 +28,7 @@ __all__ = ["PoolEnv", "Step"]
 
 
 class Step(NamedTuple):
-    """What one step brought for the queries that were active when it was taken."""
+    """Result of one step for the queries that were active when it was taken."""
 
     reward: FloatArray
     """float32[A]."""
@@ -71,11 +71,11 @@ class PoolEnv:
         return self.view()
 
     def view(self) -> View:
-        """What the active episodes have revealed."""
+        """The view of the active episodes."""
         return self._revealed(self.active, self.asked)
 
     def last_view(self, which: IntArray) -> View:
-        """What these of the active episodes would have revealed with their pending members asked.
+        """The view of some active episodes as if their pending members had been asked.
 
         Fusion answers from it where asking them ends the episode.
 
@@ -90,7 +90,7 @@ class PoolEnv:
         )
 
     def ends(self) -> BoolArray:
-        """bool[A]: where having enough ends the episode: nobody is pending, or rounds run out."""
+        """bool[A]: where stopping ends the episode: no member is pending, or rounds run out."""
         active = self.active
         if self.rounds is None:
             return np.ones(len(active), dtype=bool)
@@ -98,7 +98,7 @@ class PoolEnv:
         return np.asarray(last | ~self.pending[active].any(axis=1))
 
     def fork(self, which: IntArray) -> IntArray:
-        """Let copies of some episodes go on beside them, for training to compare what follows.
+        """Copy some episodes, so that training compares the outcomes of both choices.
 
         Args:
             which: int64[K], places among the active episodes.
@@ -116,7 +116,7 @@ class PoolEnv:
         return copies
 
     def stopping_earns(self, answer: IntArray) -> FloatArray:
-        """float32[A]: what every active episode would earn if it ended now with this answer.
+        """float32[A]: reward of each active episode if it ended now with this answer.
 
         Whoever is pending is asked before. Training may ask this of states where nobody stops,
         because a recorded table knows it; an agent that acts never sees it.
@@ -174,7 +174,7 @@ class PoolEnv:
         return Step(reward, stop)
 
     def _send(self, episodes: IntArray) -> None:
-        """Ask everybody pending, in one round; nothing where nobody is."""
+        """Ask all pending members, in one round; do nothing where none is."""
         pending = self.pending[episodes]
         self.asked[episodes] |= pending
         self.n_rounds[episodes] += pending.any(axis=1)

@@ -31,9 +31,9 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
     each); task one-hot (T); the three highest probabilities; the natural logarithm of lambda. All
     but the last lie in [0, 1]. Action: 0..N-1 asks that member, N stops.
 
-    With `rounds`, 0..N-1 makes that member pending and N asks everybody pending; it stops where
-    nobody is, or after the last round allowed. The observation is float32[4 N + T + 5]: first come
-    pending (N) and the share of rounds left (1 without a limit).
+    With `rounds`, 0..N-1 makes that member pending and N asks all pending members; it stops where
+    none is pending, or after the last round allowed. The observation is float32[4 N + T + 5]: first
+    come pending (N) and the share of rounds left (1 without a limit).
 
     An episode that does not stop is truncated after 2 N steps, or 3 N with `rounds`. `info` holds
     "row", the query, and "price", its lambda.
@@ -110,9 +110,9 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         return self._observation, float(step.reward[0]), terminated, truncated, dict(self._info)
 
     def _fused(self, view: View) -> tuple[FloatArray, int]:
-        """float32[C], and the candidate that leads; zeros and -1 where nobody has answered."""
+        """float32[C], and the candidate that leads; zeros and -1 where no member has answered."""
         fused = np.where(view.available, self._strategy.decide(view).answer, 0)[0]
-        # Nobody has answered: there is nothing to give, whatever would be guessed.
+        # No member has answered: a guess is no answer.
         known = bool(view.answered.any() and fused.max() > 0)
         return (fused, int(fused.argmax())) if known else (np.zeros_like(fused), -1)
 

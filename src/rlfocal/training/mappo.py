@@ -30,7 +30,7 @@ Tree = TypeVar("Tree", bound=Any)
 
 
 class Agent(Protocol):
-    """An actor: a network that can judge actions it took."""
+    """An actor: a network that gives log-probabilities of actions taken."""
 
     def evaluate(self, observation: Any, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability of the actions, shaped like `Batch.log_prob`; entropy float32[K]."""
@@ -38,10 +38,10 @@ class Agent(Protocol):
 
 
 class Batch(NamedTuple):
-    """A rollout's states, laid end to end."""
+    """A rollout's states, concatenated."""
 
     observation: Any
-    """NamedTuple of tensors with first axis K: what the actor saw."""
+    """NamedTuple of tensors with first axis K: the actor's observations."""
     state: Any
     """The same, for the critic."""
     reach: Tensor
@@ -63,7 +63,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """How an update went."""
+    """Diagnostics of an update."""
 
     policy_loss: float
     value_loss: float

@@ -79,9 +79,9 @@ class Trainer:
             lr=config.ppo.learning_rate, eps=1e-5, fused=True,
         )  # fmt: skip
         self.iteration, self.history = 0, list[dict[str, float]]()
-        # What acts is a running mean of the weights: single iterations are noisy where the best
-        # number of calls changes with the price. No query is held out to pick the best iteration:
-        # every query that teaches is worth more than that.
+        # The policy that acts has the running mean of the weights: single iterations are noisy
+        # where the best number of calls changes with the price. No query is held out to pick the
+        # best iteration: a query is worth more in training.
         self._averaged = copy.deepcopy(self.decider).eval()
         if state is not None:
             self._go_on_from(state)
@@ -96,7 +96,7 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """True when every iteration is made, or there are too few queries to make one."""
+        """True when all iterations are done, or there are too few queries for one."""
         few = self.table.n_queries < self.config.learn_from
         return few or self.iteration >= self.config.n_iterations
 
@@ -107,7 +107,7 @@ class Trainer:
             self._iterate()
 
     def averaged_decider(self) -> Decider:
-        """The Decider with the running mean of its weights: what training has come to so far."""
+        """The Decider with the running mean of its weights, the result of training so far."""
         return copy.deepcopy(self._averaged)
 
     def _iterate(self) -> None:
@@ -142,7 +142,7 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        """Move the running mean towards the weights just reached."""
+        """Update the running mean with the present weights."""
         # Early on the mean is over everything so far, later over about 1 / (1 - decay) iterations.
         decay = min(_DECAY, 1 - 1 / self.iteration)
         for mean, now in zip(self._averaged.parameters(), self.decider.parameters(), strict=True):
@@ -151,7 +151,7 @@ class Trainer:
     # Resuming ---------------------------------------------------------------------------------
 
     def state(self) -> RunState:
-        """A copy of everything that changes in training, and Fusion."""
+        """Copy everything that changes in training, and Fusion."""
         optimizer = copy.deepcopy(self._optimizer.state_dict())
         arrays = {
             f"{name}/{key}": array

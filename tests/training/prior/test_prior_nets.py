@@ -11,7 +11,7 @@ from rlfocal.agents.prior.decider import Critic, Decider, GlobalState
 from rlfocal.agents.prior.fusion import Fusion, Pools, nll
 from rlfocal.agents.prior.observation import observe
 from rlfocal.training.prior.episodes import play, rollout
-from rlfocal.training.prior.pool_batches import Scene, draw_scene, subsets
+from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
 
 
 def shaken(module):
@@ -34,39 +34,41 @@ def decider():
 
 
 def scene_of(seed, n_members=5):
-    return draw_scene(
+    return draw_pool_batch(
         np.random.default_rng(seed), n_pools=2, n_queries=6, n_members=n_members, n_labels=20
     )
 
 
-def members_moved(scene: Scene, order: torch.Tensor) -> Scene:
-    pools = Pools(scene.pools.member[:, order], scene.pools.pair[:, order][:, :, order])
-    return scene._replace(
-        pools=pools, log_odds=scene.log_odds[..., order], answered=scene.answered[..., order],
-        support=scene.support[:, :, order], member_score=scene.member_score[..., order],
-        charge=scene.charge[..., order], relative_cost=scene.relative_cost[:, order],
+def members_moved(batch: PoolBatch, order: torch.Tensor) -> PoolBatch:
+    pools = Pools(batch.pools.member[:, order], batch.pools.pair[:, order][:, :, order])
+    return batch._replace(
+        pools=pools, log_odds=batch.log_odds[..., order], answered=batch.answered[..., order],
+        support=batch.support[:, :, order], member_score=batch.member_score[..., order],
+        charge=batch.charge[..., order], relative_cost=batch.relative_cost[:, order],
     )  # fmt: skip
 
 
-def judged(fusion, decider, scene, asked, price=0.02):
+def judged(fusion, decider, pool_batch, asked, price=0.02):
     with torch.no_grad():
-        seen = scene.reveal(asked)
-        fused = fusion(fusion.pool(scene.pools), seen)
-        prices = torch.full(scene.is_open.shape, price)
-        observation = observe(scene.pools, scene.relative_cost, seen, fused, prices)
+        seen = pool_batch.reveal(asked)
+        fused = fusion(fusion.pool(pool_batch.pools), seen)
+        prices = torch.full(pool_batch.is_open.shape, price)
+        observation = observe(pool_batch.pools, pool_batch.relative_cost, seen, fused, prices)
         return torch.softmax(fused.logit, 2), decider(observation).exp()
 
 
-def some(scene, seed=0):
-    return subsets(scene, torch.Generator().manual_seed(seed))
+def some(pool_batch, seed=0):
+    return subsets(pool_batch, torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_belongs_to_a_member_moves_with_it(fusion, decider, seed):
-    scene, order = scene_of(seed), torch.tensor([3, 0, 4, 1, 2])
-    asked = some(scene)
-    posterior, chance = judged(fusion, decider, scene, asked)
-    moved, moved_chance = judged(fusion, decider, members_moved(scene, order), asked[..., order])
+    pool_batch, order = scene_of(seed), torch.tensor([3, 0, 4, 1, 2])
+    asked = some(pool_batch)
+    posterior, chance = judged(fusion, decider, pool_batch, asked)
+    moved, moved_chance = judged(
+        fusion, decider, members_moved(pool_batch, order), asked[..., order]
+    )
     torch.testing.assert_close(moved, posterior, rtol=1e-4, atol=1e-5)
     expected = torch.cat([chance[:, :-1][:, order], chance[:, -1:]], dim=1)
     torch.testing.assert_close(moved_chance, expected, rtol=1e-3, atol=1e-5)
@@ -74,11 +76,15 @@ def test_what_belongs_to_a_member_moves_with_it(fusion, decider, seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_candidates_carry_no_meaning_in_their_order(fusion, decider, seed):
-    scene = scene_of(seed)
-    order = torch.randperm(scene.exists.shape[2], generator=torch.Generator().manual_seed(seed))
-    asked = some(scene)
-    posterior, chance = judged(fusion, decider, scene, asked)
-    moved = scene._replace(support=scene.support[..., order], exists=scene.exists[..., order])
+    pool_batch = scene_of(seed)
+    order = torch.randperm(
+        pool_batch.exists.shape[2], generator=torch.Generator().manual_seed(seed)
+    )
+    asked = some(pool_batch)
+    posterior, chance = judged(fusion, decider, pool_batch, asked)
+    moved = pool_batch._replace(
+        support=pool_batch.support[..., order], exists=pool_batch.exists[..., order]
+    )
     shuffled, moved_chance = judged(fusion, decider, moved, asked)
     torch.testing.assert_close(shuffled[..., :-1], posterior[..., order], rtol=1e-4, atol=1e-5)
     # Where two candidates tie, either may be called the first.
@@ -88,16 +94,17 @@ def test_candidates_carry_no_meaning_in_their_order(fusion, decider, seed):
 
 
 def test_unasked_members_change_nothing(fusion, decider):
-    scene = scene_of(3)
-    asked = some(scene)
+    pool_batch = scene_of(3)
+    asked = some(pool_batch)
     hidden = ~asked
-    tampered = scene._replace(
-        support=torch.where(hidden[..., None], scene.support.flip(3), scene.support),
-        answered=torch.where(hidden, ~scene.answered, scene.answered),
-        member_score=1 - scene.member_score, worth=1 - scene.worth, charge=scene.charge * 3,
+    tampered = pool_batch._replace(
+        support=torch.where(hidden[..., None], pool_batch.support.flip(3), pool_batch.support),
+        answered=torch.where(hidden, ~pool_batch.answered, pool_batch.answered),
+        member_score=1 - pool_batch.member_score, worth=1 - pool_batch.worth,
+        charge=pool_batch.charge * 3,
     )  # fmt: skip
     for mine, theirs in zip(
-        judged(fusion, decider, scene, asked),
+        judged(fusion, decider, pool_batch, asked),
         judged(fusion, decider, tampered, asked),
         strict=True,
     ):
@@ -105,10 +112,10 @@ def test_unasked_members_change_nothing(fusion, decider):
 
 
 def test_legal_actions_share_all_probability(fusion, decider):
-    scene = scene_of(4)
-    none, everybody = torch.zeros_like(scene.answered), torch.ones_like(scene.answered)
-    _, first = judged(fusion, decider, scene, none)
-    _, last = judged(fusion, decider, scene, everybody)
+    pool_batch = scene_of(4)
+    none, everybody = torch.zeros_like(pool_batch.answered), torch.ones_like(pool_batch.answered)
+    _, first = judged(fusion, decider, pool_batch, none)
+    _, last = judged(fusion, decider, pool_batch, everybody)
     torch.testing.assert_close(first.sum(1), torch.ones(len(first)))
     assert (first[:, -1] == 0).all()
     torch.testing.assert_close(last[:, -1], torch.ones(len(last)))
@@ -116,25 +123,28 @@ def test_legal_actions_share_all_probability(fusion, decider):
 
 def test_untrained_it_is_a_vote_that_asks_the_best_first_and_stops_later_at_a_lower_price():
     fusion, decider = seeded(0, lambda: (Fusion(hidden=8), Decider(hidden=8)))
-    scene = scene_of(5)
-    scene = scene._replace(relative_cost=torch.ones_like(scene.relative_cost))
-    _, chance = judged(fusion, decider, scene, torch.zeros_like(scene.answered))
-    best = scene.log_odds.flatten(0, 1).argmax(1)
+    pool_batch = scene_of(5)
+    pool_batch = pool_batch._replace(relative_cost=torch.ones_like(pool_batch.relative_cost))
+    _, chance = judged(fusion, decider, pool_batch, torch.zeros_like(pool_batch.answered))
+    best = pool_batch.log_odds.flatten(0, 1).argmax(1)
     assert torch.equal(chance[:, :-1].argmax(1), best)
-    asked = some(scene)
+    asked = some(pool_batch)
     part = asked.flatten(0, 1).sum(1) < 5
-    cheap = judged(fusion, decider, scene, asked, price=0.005)[1][part, -1]
-    dear = judged(fusion, decider, scene, asked, price=0.1)[1][part, -1]
+    cheap = judged(fusion, decider, pool_batch, asked, price=0.005)[1][part, -1]
+    dear = judged(fusion, decider, pool_batch, asked, price=0.1)[1][part, -1]
     assert (dear > cheap).all()
 
 
 def test_no_candidate_means_none_of_these(fusion):
-    scene = scene_of(0)
-    scene = scene._replace(is_open=torch.ones_like(scene.is_open))
+    pool_batch = scene_of(0)
+    pool_batch = pool_batch._replace(is_open=torch.ones_like(pool_batch.is_open))
     posterior = torch.softmax(
-        fusion(fusion.pool(scene.pools), scene.reveal(torch.zeros_like(scene.answered))).logit, 2
+        fusion(
+            fusion.pool(pool_batch.pools), pool_batch.reveal(torch.zeros_like(pool_batch.answered))
+        ).logit,
+        2,
     )
-    torch.testing.assert_close(posterior[..., -1], torch.ones(scene.is_open.shape))
+    torch.testing.assert_close(posterior[..., -1], torch.ones(pool_batch.is_open.shape))
 
 
 def test_the_loss_of_a_certain_right_answer_is_zero():
@@ -144,15 +154,15 @@ def test_the_loss_of_a_certain_right_answer_is_zero():
 
 
 def test_rollouts_and_greedy_play_pay_for_what_they_ask(fusion, decider):
-    scene = scene_of(6)
-    price = torch.full(scene.is_open.shape, 0.05)
+    pool_batch = scene_of(6)
+    price = torch.full(pool_batch.is_open.shape, 0.05)
     critic = seeded(3, lambda: Critic(hidden=12))
     generator = torch.Generator().manual_seed(0)
-    batch, figures = rollout(decider, critic, fusion, scene, price, generator=generator)
+    batch, figures = rollout(decider, critic, fusion, pool_batch, price, generator=generator)
     assert isinstance(batch.state, GlobalState)
     assert len(batch.reach) == len(batch.log_prob) == len(batch.advantage)
     assert figures["n_calls"] >= 1
     assert figures["utility"] < figures["score"]
-    played = play(decider, fusion, scene, price)
+    played = play(decider, fusion, pool_batch, price)
     assert (played.n_calls >= 1).all()
     assert (played.utility < played.score).all()

@@ -8,15 +8,17 @@ import torch
 from typer.testing import CliRunner
 
 from rlfocal.agents.nets import weights_of
-from rlfocal.agents.prior import pretraining, reinforcement, train
 from rlfocal.agents.prior.weights import load_prior
-from rlfocal.training.prior.pool_batches import draw_labels, draw_scene
+from rlfocal.training.prior import pretraining, reinforcement, train
+from rlfocal.training.prior.pool_batches import draw_labels, draw_pool_batch
 from rlfocal.training.prior.pretraining import train_fusion
 from rlfocal.training.prior.reinforcement import train_decider
 
 
 def test_scenes_are_reproducible_and_their_labels_lie_in_0_to_1000():
-    first, second = (draw_scene(np.random.default_rng(3), n_pools=2, n_queries=5) for _ in range(2))
+    first, second = (
+        draw_pool_batch(np.random.default_rng(3), n_pools=2, n_queries=5) for _ in range(2)
+    )
     assert torch.equal(first.support, second.support)
     assert torch.equal(first.pools.pair, second.pools.pair)
     rng = np.random.default_rng(0)
@@ -27,14 +29,14 @@ def test_scenes_are_reproducible_and_their_labels_lie_in_0_to_1000():
 
 
 def small(rng, **_):
-    return draw_scene(rng, n_pools=2, n_queries=4, n_members=4, n_labels=10)
+    return draw_pool_batch(rng, n_pools=2, n_queries=4, n_members=4, n_labels=10)
 
 
 @pytest.fixture(autouse=True)
 def small_scenes(monkeypatch):
     """The real ones take seconds each."""
-    monkeypatch.setattr(pretraining, "draw_scene", small)
-    monkeypatch.setattr(reinforcement, "draw_scene", small)
+    monkeypatch.setattr(pretraining, "draw_pool_batch", small)
+    monkeypatch.setattr(reinforcement, "draw_pool_batch", small)
     monkeypatch.setattr(
         train, "held_out", lambda seed, n_labels: [small(np.random.default_rng(seed))] * 2
     )

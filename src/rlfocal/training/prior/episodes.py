@@ -1,7 +1,7 @@
 """Episodes on simulated pools: the Decider acts, the frozen Fusion answers where it stops.
 
-A path walks on where the policy would stop with some chance, so that it says at each of its states
-what stopping would have earned and what asking on would have (`rl.credit`).
+A path goes on where the policy would stop with some chance, so that it shows at each of its states
+what stopping would have earned and what asking on would have (`training.credit`).
 
 Axes: P pools, B queries of each, E = P * B episodes, K states, R rounds, N members.
 """
@@ -21,17 +21,17 @@ from rlfocal.agents.prior.observation import Observation, observe
 from rlfocal.records import FloatArray
 from rlfocal.training.credit import credit
 from rlfocal.training.mappo import Batch, rows_of
-from rlfocal.training.prior.pool_batches import Scene
+from rlfocal.training.prior.pool_batches import PoolBatch
 
-__all__ = ["Played", "play", "rollout"]
+__all__ = ["GreedyEpisodes", "play", "rollout"]
 
 _LEAST_REACH = 0.01
 """A path ends where the policy gets further less often than this."""
 _GAE_LAMBDA = 0.95
 
 
-class Played(NamedTuple):
-    """What greedy episodes came to."""
+class GreedyEpisodes(NamedTuple):
+    """Results of greedy episodes."""
 
     score: Tensor
     """float32[P, B]: worth of the answer."""
@@ -52,73 +52,77 @@ class _Round(NamedTuple):
     charge: Tensor
 
 
-class _Look(NamedTuple):
+class _Observed(NamedTuple):
     observation: Observation
     worth: Tensor
     """float32[E]: what stopping now would earn."""
 
 
-class _Table:
-    """A scene with its prices and the pools' part of Fusion.
+class _Environment:
+    """A batch of pools with its prices and Fusion's part that depends on the pools alone.
 
     Args:
-        scene: pools and queries.
+        pool_batch: pools and queries.
         fusion: frozen.
         price: float32[P, B], lambda.
-        expected: in training, an answer is worth what Fusion would believe of it with everybody
-            asked. That is its expected score given all answers, without the luck of this query's
+        expected: in training, an answer's worth is Fusion's posterior of it with all members
+            asked. That is its expected score given all answers, without the noise of this query's
             label, which no policy could know; where another call changes the answer, the
-            difference is judged with a fraction of the noise.
+            difference is measured with a fraction of the noise.
     """
 
     def __init__(
-        self, scene: Scene, fusion: Fusion, price: Tensor, *, expected: bool = False
+        self, pool_batch: PoolBatch, fusion: Fusion, price: Tensor, *, expected: bool = False
     ) -> None:
-        self.scene, self.fusion, self.price = scene, fusion, price
-        self.pooled = fusion.pool(scene.pools)
-        self.worth = scene.worth
+        self.pool_batch, self.fusion, self.price = pool_batch, fusion, price
+        self.pooled = fusion.pool(pool_batch.pools)
+        self.worth = pool_batch.worth
         if expected:
-            everybody = scene.reveal(torch.ones_like(scene.answered))
-            self.worth = fusion.posterior(self.pooled, everybody)[..., :-1]
-        self.charge = (price[..., None] * scene.charge).flatten(0, 1)
+            all_asked = pool_batch.reveal(torch.ones_like(pool_batch.answered))
+            self.worth = fusion.posterior(self.pooled, all_asked)[..., :-1]
+        self.charge = (price[..., None] * pool_batch.charge).flatten(0, 1)
 
-    def observe(self, asked: Tensor) -> _Look:
-        scene = self.scene
-        seen = scene.reveal(asked)
+    def observe(self, asked: Tensor) -> _Observed:
+        pool_batch = self.pool_batch
+        seen = pool_batch.reveal(asked)
         fused = self.fusion(self.pooled, seen)
         # The likeliest candidate there is; "none of these" is no answer to give.
         best = fused.logit[..., :-1].argmax(2, keepdim=True)
         worth = (self.worth * seen.available).gather(2, best)[..., 0] * asked.any(2)
-        observation = observe(scene.pools, scene.relative_cost, seen, fused, self.price)
-        return _Look(observation, worth.flatten())
+        observation = observe(pool_batch.pools, pool_batch.relative_cost, seen, fused, self.price)
+        return _Observed(observation, worth.flatten())
 
 
 @torch.no_grad()
 def _walk(
-    decider: Decider, fusion: Fusion, scene: Scene, price: Tensor, generator: torch.Generator
+    decider: Decider,
+    fusion: Fusion,
+    pool_batch: PoolBatch,
+    price: Tensor,
+    generator: torch.Generator,
 ) -> list[_Round]:
-    table = _Table(scene, fusion, price, expected=True)
-    shape = scene.answered.shape
+    environment = _Environment(pool_batch, fusion, price, expected=True)
+    shape = pool_batch.answered.shape
     n_members = shape[2]
     asked = torch.zeros(shape, dtype=torch.bool)
     flat = asked.view(-1, n_members)
-    score = scene.member_score.flatten(0, 1)
+    score = pool_batch.member_score.flatten(0, 1)
     reach = torch.ones(len(flat))
     active = torch.arange(len(flat))
     path: list[_Round] = []
     while len(active):
-        seen = table.observe(asked)
+        seen = environment.observe(asked)
         observation = rows_of(seen.observation, active)
         log_prob = decider(observation)
         member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
         share, here = log_prob[:, -1].exp(), reach[active]
         going_on = here * (1 - share)
         on = going_on > _LEAST_REACH
-        # A path cut short for want of reach says nothing of asking there: neither is judged.
+        # A path cut short for low reach shows no outcome of asking there: neither choice is judged.
         judged = (on | (going_on == 0)).float()
         weight = torch.stack([going_on, here * share], dim=1) * judged[:, None]
         action = torch.cat([member, torch.full_like(member, n_members)], dim=1)
-        charge = table.charge[active].gather(1, member)[:, 0]
+        charge = environment.charge[active].gather(1, member)[:, 0]
         path.append(
             _Round(
                 active, GlobalState(observation, score[active], seen.worth[active]), action,
@@ -133,27 +137,27 @@ def _walk(
 
 
 def rollout(
-    decider: Decider, critic: Critic, fusion: Fusion, scene: Scene, price: Tensor,
+    decider: Decider, critic: Critic, fusion: Fusion, pool_batch: PoolBatch, price: Tensor,
     *, generator: torch.Generator,
 ) -> tuple[Batch, dict[str, float]]:  # fmt: skip
-    """Play every query of a scene with exploration.
+    """Play every query of a pool_batch with exploration.
 
     Args:
         decider: the acting agent.
-        critic: judges the states met.
+        critic: values the states met.
         fusion: frozen.
-        scene: pools and queries.
+        pool_batch: pools and queries.
         price: float32[P, B], lambda of each episode.
         generator: samples the members asked.
 
     Returns:
-        The states end to end, and the mean score, calls and utility of the policy.
+        The states concatenated, and the mean score, calls and utility of the policy.
     """
-    path = _walk(decider, fusion, scene, price, generator)
+    path = _walk(decider, fusion, pool_batch, price, generator)
     state = _join([r.state for r in path])
     with torch.no_grad():
         value = critic(state)
-    grid_shape = (len(path), scene.is_open.numel())
+    grid_shape = (len(path), pool_batch.is_open.numel())
     alive = np.zeros(grid_shape, dtype=bool)
     for r, played in enumerate(path):
         alive[r, played.active.numpy()] = True
@@ -190,26 +194,26 @@ def rollout(
 
 
 @torch.inference_mode()
-def play(decider: Decider, fusion: Fusion, scene: Scene, price: Tensor) -> Played:
+def play(decider: Decider, fusion: Fusion, pool_batch: PoolBatch, price: Tensor) -> GreedyEpisodes:
     """Play every query by the likeliest decisions, as the strategy does."""
-    table = _Table(scene, fusion, price)
-    shape = scene.answered.shape
+    environment = _Environment(pool_batch, fusion, price)
+    shape = pool_batch.answered.shape
     n_members = shape[2]
     asked = torch.zeros(shape, dtype=torch.bool)
     flat = asked.view(-1, n_members)
     score, paid = torch.zeros(2, len(flat))
     active = torch.arange(len(flat))
     while len(active):
-        seen = table.observe(asked)
+        seen = environment.observe(asked)
         decision = likeliest(decider(rows_of(seen.observation, active)))
         stop = decision == n_members
         score[active[stop]] = seen.worth[active[stop]]
         active, member = active[~stop], decision[~stop]
-        paid[active] += table.charge[active, member]
+        paid[active] += environment.charge[active, member]
         flat[active, member] = True
     grid = shape[:2]
     calls = asked.float().sum(2)
-    return Played(score.view(grid), calls, (score - paid).view(grid))
+    return GreedyEpisodes(score.view(grid), calls, (score - paid).view(grid))
 
 
 def _join(states: list[GlobalState]) -> GlobalState:

@@ -1,7 +1,7 @@
-"""Scenes to train on: several simulated pools of one size, with statistics and queries of each.
+"""Batches of simulated pools to train on: pools of one size, with statistics and queries of each.
 
-A scene's labelled queries (0 to a thousand) only enter as statistics; the queries to answer come
-after them in the pool's stream, so that drift is met as it would be.
+Labelled queries (0 to a thousand of each pool) only enter as statistics; the queries to answer come
+after them in the pool's stream, so that drift occurs as in use.
 
 Axes: P pools, B queries of each, N members, C candidates.
 """
@@ -19,14 +19,14 @@ from rlfocal.agents.prior.statistics import Counts, Statistics, tempered
 from rlfocal.simulator import SimulatedPool, draw_answers, draw_pool
 from rlfocal.simulator.ranges import draw_size
 
-__all__ = ["Scene", "draw_labels", "draw_scene", "subsets"]
+__all__ = ["PoolBatch", "draw_labels", "draw_pool_batch", "subsets"]
 
 _CONTEXTS = 2
 """Different numbers of labels of one pool, each with queries of its own."""
 _MOST_LABELS = 1000
 
 
-class Scene(NamedTuple):
+class PoolBatch(NamedTuple):
     """P pools with the same number of members."""
 
     pools: Pools
@@ -35,7 +35,7 @@ class Scene(NamedTuple):
     is_open: Tensor
     """bool[P, B]."""
     answered: Tensor
-    """bool[P, B, N]: what asking would bring."""
+    """bool[P, B, N]: whether asking brings a usable answer."""
     support: Tensor
     """float32[P, B, N, C]."""
     exists: Tensor
@@ -47,10 +47,10 @@ class Scene(NamedTuple):
     charge: Tensor
     """float32[P, B, N]: cost of asking, in units of the pool's mean."""
     relative_cost: Tensor
-    """float32[P, N]: what is known of it beforehand."""
+    """float32[P, N]: mean cost of a call, as known beforehand."""
 
     def reveal(self, asked: Tensor) -> Queries:
-        """What is known once the members `asked` (bool[P, B, N]) were asked."""
+        """The queries once the members `asked` (bool[P, B, N]) were asked."""
         answered = self.answered & asked
         support = self.support * answered[..., None]
         given = (support > 0).any(2)
@@ -58,7 +58,7 @@ class Scene(NamedTuple):
         return Queries(self.log_odds, self.is_open, asked, answered, support, available)
 
     def targets(self, seen: Queries) -> Tensor:
-        """float32[P, B, C + 1]: worth of what is there; last, how far nothing there is right."""
+        """float32[P, B, C + 1]: worth of available candidates; last, of "none of these"."""
         worth = self.worth * seen.available
         none = (1 - worth.amax(2, keepdim=True)) * self.is_open[..., None]
         return torch.cat([worth, none], dim=2)
@@ -71,14 +71,14 @@ def draw_labels(rng: np.random.Generator) -> int:
     return int(np.exp(rng.uniform(np.log(3), np.log(_MOST_LABELS + 0.5))))
 
 
-def draw_scene(
+def draw_pool_batch(
     rng: np.random.Generator,
     *,
     n_pools: int,
     n_queries: int,
     n_members: int | None = None,
     n_labels: int | None = None,
-) -> Scene:
+) -> PoolBatch:
     """Draw pools of one size and kind.
 
     Args:
@@ -156,7 +156,7 @@ def _miscalibrated(
     return tempered(power / np.maximum(total, 1e-9), part.answer, n_labels)
 
 
-def _stack(parts: list[_Part], *, is_open: bool) -> Scene:
+def _stack(parts: list[_Part], *, is_open: bool) -> PoolBatch:
     width = max(part.exists.shape[1] for part in parts)
 
     def wide(arrays: list[np.ndarray]) -> Tensor:
@@ -166,7 +166,7 @@ def _stack(parts: list[_Part], *, is_open: bool) -> Scene:
     def plain(arrays: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.stack(arrays))
 
-    return Scene(
+    return PoolBatch(
         pools=Pools(
             plain([p.statistics.member for p in parts]), plain([p.statistics.pair for p in parts])
         ),
@@ -182,9 +182,9 @@ def _stack(parts: list[_Part], *, is_open: bool) -> Scene:
     )
 
 
-def subsets(scene: Scene, generator: torch.Generator) -> Tensor:
+def subsets(pool_batch: PoolBatch, generator: torch.Generator) -> Tensor:
     """bool[P, B, N], never empty: small ones often; half of them prefer accurate members."""
-    shape = tuple(scene.log_odds.shape)
+    shape = tuple(pool_batch.log_odds.shape)
     n_members = shape[2]
     rows = (*shape[:2], 1)
     few = torch.rand(rows, generator=generator) < 0.5
@@ -192,5 +192,5 @@ def subsets(scene: Scene, generator: torch.Generator) -> Tensor:
     size = 1 + (torch.rand(rows, generator=generator) * most).long().clamp_max(n_members - 1)
     noise = torch.rand(shape, generator=generator)
     lean = (torch.rand(rows, generator=generator) < 0.5) * 3.0
-    rank = (noise + lean * scene.log_odds).argsort(dim=2, descending=True).argsort(dim=2)
+    rank = (noise + lean * pool_batch.log_odds).argsort(dim=2, descending=True).argsort(dim=2)
     return rank < size

@@ -11,7 +11,7 @@ import torch
 from rlfocal.agents.nets import seeded, weights_of
 from rlfocal.agents.prior.fusion import Fusion, nll
 from rlfocal.deliberation.progress import Progress
-from rlfocal.training.prior.pool_batches import Scene, draw_scene, subsets
+from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
 
 __all__ = ["held_out", "train_fusion", "validate_fusion"]
 
@@ -21,12 +21,12 @@ _AVERAGE = 0.998
 """The weights kept are an exponential average over steps: free, and steadier than the last."""
 
 
-def held_out(seed: int, *, n_scenes: int = 40, n_labels: int | None = None) -> list[Scene]:
-    """Scenes of pools that training does not meet."""
+def held_out(seed: int, *, n_batches: int = 40, n_labels: int | None = None) -> list[PoolBatch]:
+    """Batches of pools that training does not use."""
     rng = np.random.default_rng([seed, 99])
     return [
-        draw_scene(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES, n_labels=n_labels)
-        for _ in range(n_scenes)
+        draw_pool_batch(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES, n_labels=n_labels)
+        for _ in range(n_batches)
     ]
 
 
@@ -50,9 +50,11 @@ def train_fusion(
     while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = _LEARNING_RATE * min(1.0, (step + 1) / 100) * (1 - 0.97 * used)
-        scene = draw_scene(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES)
-        seen = scene.reveal(subsets(scene, generator))
-        loss = nll(fusion(fusion.pool(scene.pools), seen).logit, scene.targets(seen)).mean()
+        pool_batch = draw_pool_batch(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES)
+        seen = pool_batch.reveal(subsets(pool_batch, generator))
+        loss = nll(
+            fusion(fusion.pool(pool_batch.pools), seen).logit, pool_batch.targets(seen)
+        ).mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(fusion.parameters(), 1.0)
@@ -70,22 +72,24 @@ def train_fusion(
 
 
 @torch.inference_mode()
-def validate_fusion(fusion: Fusion, scenes: list[Scene], seed: int = 0) -> dict[str, float]:
-    """Figures on held-out pools: with random subsets, and accuracy with everybody asked."""
+def validate_fusion(
+    fusion: Fusion, pool_batches: list[PoolBatch], seed: int = 0
+) -> dict[str, float]:
+    """Figures on held-out pools: with random subsets, and accuracy with all members asked."""
     generator = torch.Generator().manual_seed(seed)
     loss, right, plain, confidence, count = 0.0, 0.0, 0.0, 0.0, 0
-    for scene in scenes:
-        pooled = fusion.pool(scene.pools)
-        seen = scene.reveal(subsets(scene, generator))
-        loss += float(nll(fusion(pooled, seen).logit, scene.targets(seen)).sum())
-        full = scene.reveal(torch.ones_like(scene.answered))
+    for pool_batch in pool_batches:
+        pooled = fusion.pool(pool_batch.pools)
+        seen = pool_batch.reveal(subsets(pool_batch, generator))
+        loss += float(nll(fusion(pooled, seen).logit, pool_batch.targets(seen)).sum())
+        full = pool_batch.reveal(torch.ones_like(pool_batch.answered))
         posterior = fusion.posterior(pooled, full)[..., :-1]
         top = posterior.max(2)
-        right += float(scene.worth.gather(2, top.indices[..., None]).sum())
+        right += float(pool_batch.worth.gather(2, top.indices[..., None]).sum())
         confidence += float(top.values.sum())
         votes = (full.support * (full.support > 0.5)).sum(2)
-        plain += float(scene.worth.gather(2, votes.argmax(2)[..., None]).sum())
-        count += scene.is_open.numel()
+        plain += float(pool_batch.worth.gather(2, votes.argmax(2)[..., None]).sum())
+        count += pool_batch.is_open.numel()
     return {
         "subset_nll": loss / count,
         "full_accuracy": right / count,

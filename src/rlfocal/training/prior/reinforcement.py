@@ -16,7 +16,7 @@ from rlfocal.agents.prior.fusion import Fusion
 from rlfocal.deliberation.progress import Progress
 from rlfocal.training.mappo import anneal, update
 from rlfocal.training.prior.episodes import play, rollout
-from rlfocal.training.prior.pool_batches import Scene, draw_scene
+from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch
 
 __all__ = ["PRICE_MAX", "PRICE_MIN", "train_decider", "validate_decider"]
 
@@ -55,9 +55,9 @@ def train_decider(
     average = weights_of(decider)
     started, step, logs = time.monotonic(), 0, list[dict[str, float]]()
     while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
-        scene = draw_scene(rng, n_pools=16, n_queries=24)
-        price = _prices(rng, scene)
-        batch, figures = rollout(decider, critic, fusion, scene, price, generator=generator)
+        pool_batch = draw_pool_batch(rng, n_pools=16, n_queries=24)
+        price = _prices(rng, pool_batch)
+        batch, figures = rollout(decider, critic, fusion, pool_batch, price, generator=generator)
         ent_coef = anneal(optimizer, _PPO, progress=used)
         how = update(decider, critic, optimizer, batch, _PPO, ent_coef=ent_coef, rng=rng)
         decay = min(_AVERAGE, 1 - 1 / (step + 1))
@@ -74,18 +74,20 @@ def train_decider(
     return decider.eval()
 
 
-def _prices(rng: np.random.Generator, scene: Scene) -> Tensor:
-    shape = tuple(scene.is_open.shape)
+def _prices(rng: np.random.Generator, pool_batch: PoolBatch) -> Tensor:
+    shape = tuple(pool_batch.is_open.shape)
     drawn = np.exp(rng.uniform(np.log(PRICE_MIN), np.log(PRICE_MAX), size=shape))
     return torch.from_numpy(drawn.astype(np.float32))
 
 
 def validate_decider(
-    decider: Decider, fusion: Fusion, scenes: list[Scene], seed: int = 0
+    decider: Decider, fusion: Fusion, pool_batches: list[PoolBatch], seed: int = 0
 ) -> dict[str, float]:
     """Figures of greedy episodes on held-out pools, prices spread over the whole range."""
     rng = np.random.default_rng(seed)
-    played = [play(decider, fusion, scene, _prices(rng, scene)) for scene in scenes]
+    played = [
+        play(decider, fusion, pool_batch, _prices(rng, pool_batch)) for pool_batch in pool_batches
+    ]
     return {
         "utility": float(torch.stack([p.utility.mean() for p in played]).mean()),
         "score": float(torch.stack([p.score.mean() for p in played]).mean()),

@@ -64,10 +64,10 @@ def train_prior(
     validation: dict[str, dict[str, float]] = {}
     untrained = Decider(hidden=hidden)
     for n_labels in (0, 25, 100, 500):
-        scenes = held_out(seed, n_labels=n_labels)
-        figures = validate_fusion(fusion, scenes)
-        learned = validate_decider(decider, fusion, scenes)
-        rule = validate_decider(untrained, fusion, scenes)
+        pool_batches = held_out(seed, n_labels=n_labels)
+        figures = validate_fusion(fusion, pool_batches)
+        learned = validate_decider(decider, fusion, pool_batches)
+        rule = validate_decider(untrained, fusion, pool_batches)
         figures |= {f"decider_{name}": value for name, value in learned.items()}
         figures["starting_rule_utility"] = rule["utility"]
         validation[f"{n_labels} labels"] = {k: round(v, 4) for k, v in figures.items()}
