@@ -239,9 +239,7 @@ def test_of_a_reply_that_was_cut_off_only_a_marked_answer_counts(
 def test_only_the_last_marks_are_looked_behind() -> None:
     looked = []
 
-    class Counting:
-        has_blanks = False
-
+    class Counting(settling.Rules):
         def read(self, answer: str) -> None:
             return None
 

@@ -17,12 +17,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
 
 from rlfocal.records.answers.letters import bare, is_joined, is_roman, leading, named, standing
 from rlfocal.records.answers.replies.cleaning import even, plain
 from rlfocal.records.answers.replies.markers import Mark, marks
-from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.settling import SEVERAL, Rules, is_refusal
 from rlfocal.records.answers.text import canonical_text
 from rlfocal.records.schema import OPTION_LETTERS
 
@@ -86,7 +85,7 @@ _SENTENCE = re.compile(r"(?<=[.!?\n])\s+(?=\S)|\n")
 
 
 @dataclass(frozen=True)
-class ChoiceExtractor:
+class ChoiceExtractor(Rules):
     r"""Option letters.
 
     Attributes:
@@ -105,7 +104,6 @@ class ChoiceExtractor:
     n_options: int = 10
     options: tuple[str, ...] = ()
     first_index: int | None = None
-    has_blanks: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_options <= len(OPTION_LETTERS):
@@ -140,15 +138,6 @@ class ChoiceExtractor:
         if (letter := bare(text)) is not None:
             return letter if letter in self._letters else None
         return self._labelled(text)
-
-    def extract(self, text: str, *, truncated: bool = False) -> str | None:
-        """Return the letter, upper case; None when no rule finds one."""
-        return settle(text, self, truncated=truncated)
-
-    def equal(self, a: str, b: str) -> bool:
-        """Say whether both are the same letter."""
-        first = self.extract(a)
-        return first is not None and first == self.extract(b)
 
     def behind(self, mark: Mark) -> str | None:
         """Return the letter behind a mark."""

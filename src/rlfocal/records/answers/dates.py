@@ -14,11 +14,10 @@ import datetime
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from rlfocal.records.answers.replies.cleaning import even, plain
 from rlfocal.records.answers.replies.markers import Mark
-from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.settling import SEVERAL, Rules, is_refusal
 
 __all__ = ["DateExtractor"]
 
@@ -83,7 +82,7 @@ _WRAPS = re.compile(
 
 
 @dataclass(frozen=True)
-class DateExtractor:
+class DateExtractor(Rules):
     """Calendar dates.
 
     Attributes:
@@ -96,7 +95,6 @@ class DateExtractor:
     """
 
     day_first: bool = False
-    has_blanks: ClassVar[bool] = False
 
     def read(self, answer: str) -> str | None:
         """Return the canonical date of a text that is one date, with its weekday or time at most.
@@ -119,15 +117,6 @@ class DateExtractor:
         if found is None or _BEHIND.fullmatch(text, found.end()) is None:
             return None
         return self._written(found)
-
-    def extract(self, text: str, *, truncated: bool = False) -> str | None:
-        """Return MM/DD/YYYY (DD/MM/YYYY with `day_first`); None when the text holds no date."""
-        return settle(text, self, truncated=truncated)
-
-    def equal(self, a: str, b: str) -> bool:
-        """Say whether both are the same day."""
-        first = self.extract(a)
-        return first is not None and first == self.extract(b)
 
     def behind(self, mark: Mark) -> str | None:
         """Return the first date behind a mark, on its line."""

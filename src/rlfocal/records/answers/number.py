@@ -16,7 +16,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar
 
 from rlfocal.records.answers.asides import (
     SENTENCE,
@@ -28,7 +27,7 @@ from rlfocal.records.answers.asides import (
 from rlfocal.records.answers.numerals import Numeral, from_words, in_words, numerals, written
 from rlfocal.records.answers.replies.cleaning import even, plain
 from rlfocal.records.answers.replies.markers import Mark
-from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.settling import SEVERAL, Rules, is_refusal
 
 __all__ = ["NumberExtractor", "canonical_number"]
 
@@ -94,7 +93,7 @@ _DIRECT = 5
 
 
 @dataclass(frozen=True)
-class NumberExtractor:
+class NumberExtractor(Rules):
     """Plain numbers, integer or decimal.
 
     Attributes:
@@ -105,7 +104,6 @@ class NumberExtractor:
     """
 
     strict: bool = False
-    has_blanks: ClassVar[bool] = False
 
     def read(self, answer: str) -> str | None:
         r"""Return the canonical number where the whole text is one number, as people write it.
@@ -121,15 +119,6 @@ class NumberExtractor:
         if (simple := _SIMPLE.fullmatch(answer)) is not None:
             return _simplified(*simple.groups())
         return _whole(answer)
-
-    def extract(self, text: str, *, truncated: bool = False) -> str | None:
-        """Return the number, without separators, leading or trailing zeros; None without one."""
-        return settle(text, self, truncated=truncated)
-
-    def equal(self, a: str, b: str) -> bool:
-        """Say whether both are the same number."""
-        first = self.extract(a)
-        return first is not None and first == self.extract(b)
 
     def behind(self, mark: Mark) -> str | None:
         """Return the number behind a mark."""

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from rlfocal.records.answers.replies.cleaning import even, plain, without_thinking
 from rlfocal.records.answers.replies.markers import WORDS, Mark, marks
-from rlfocal.records.answers.replies.settling import SEVERAL, is_refusal, settle
+from rlfocal.records.answers.replies.settling import SEVERAL, Rules, is_refusal
 
 __all__ = ["TextExtractor", "canonical_text"]
 
@@ -126,7 +126,7 @@ _SHORTENED = frozenset(
 
 
 @dataclass(frozen=True)
-class TextExtractor:
+class TextExtractor(Rules):
     """Exact text.
 
     Attributes:
@@ -172,13 +172,8 @@ class TextExtractor:
 
     def extract(self, text: str, *, truncated: bool = False) -> str | None:
         """Return the canonical text; None when nothing is left or it is too long."""
-        found = settle(text, self, truncated=truncated)
+        found = super().extract(text, truncated=truncated)
         return None if found is None else self.read(found)
-
-    def equal(self, a: str, b: str) -> bool:
-        """Say whether both have the same canonical form."""
-        first = self.extract(a)
-        return first is not None and first == self.extract(b)
 
     def behind(self, mark: Mark) -> str | None:
         """Return the text behind a mark, without what explains it."""

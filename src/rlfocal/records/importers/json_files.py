@@ -28,10 +28,12 @@ __all__ = [
     "object_of",
     "read_files",
     "read_rows",
+    "score_of",
     "shown",
 ]
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 SHOWN_CHARS = 60
 
 
@@ -176,6 +178,13 @@ class Fields:
             raise self.wrong(key, "a list")
         return value
 
+    def texts(self, key: str) -> list[str]:
+        """A list of texts; empty where there is none."""
+        values = self.items(key)
+        if any(not isinstance(value, str) for value in values):
+            raise self.wrong(key, "a list of texts")
+        return [clean(value) for value in values]
+
     def object(self, key: str) -> Fields:
         """An object within; empty where there is none."""
         value = self.values.get(key)
@@ -198,6 +207,23 @@ class Fields:
             )
         value = self.values[key]
         return RecordError(f"{self.place}: field '{key}' is {shown(value)}; {expected} is expected")
+
+
+def score_of(value: Any, *, written: bool = False) -> float | None:
+    """A score in [0, 1]; None for whatever else it is.
+
+    Args:
+        value: of any type; true and false are 1 and 0.
+        written: it may be a number written as text.
+    """
+    if written and isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, bool | int | float):
+        return None
+    return float(value) if 0 <= value <= 1 else None
 
 
 def clean(text: str) -> str:
@@ -286,9 +312,9 @@ def read_files(
 
 
 def read_rows(
-    rows: Iterable[_T], parse: Callable[[_T], Record | None], what: str, notes: list[str]
-) -> Iterator[Record]:
-    """Records of one file's rows; rows that cannot be read are counted in one note.
+    rows: Iterable[_T], parse: Callable[[_T], _R | None], what: str, notes: list[str]
+) -> Iterator[_R]:
+    """Records, say, of one file's rows; rows that cannot be read are counted in one note.
 
     Args:
         rows: of the file.

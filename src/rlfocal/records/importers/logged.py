@@ -6,10 +6,12 @@ tool.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Logged", "Record"]
+from rlfocal.records.schema import OPTION_LETTERS
+
+__all__ = ["Logged", "Record", "letter", "option_name"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,3 +75,13 @@ class Logged:
     notes: list[str] = field(default_factory=list)
     """What was left out or chosen, a line each; filled while `records` are read."""
     choice_scores_scale: str | None = None
+
+
+def option_name(position: int, options: Sequence[str]) -> str:
+    """An option's letter; its text where there are too many for letters."""
+    return options[position] if len(options) > len(OPTION_LETTERS) else OPTION_LETTERS[position]
+
+
+def letter(position: int) -> str:
+    """An option's letter; its number where letters have come to an end."""
+    return OPTION_LETTERS[position] if position < len(OPTION_LETTERS) else str(position)

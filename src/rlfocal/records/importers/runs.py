@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rlfocal.records.importers.assembling import document_digest
+from rlfocal.records.importers.json_files import LeftOut, read_files
 from rlfocal.records.importers.logged import Record
 
-__all__ = ["Run", "settings_of", "told_apart"]
+__all__ = ["Run", "newest", "read_runs", "settings_of", "told_apart"]
+
+_T = TypeVar("_T")
 
 SHOWN_CHARS = 40
 """Of a setting in a member's name; a longer one is named by a digest."""
@@ -62,6 +65,48 @@ def settings_of(values: Mapping[str, Any]) -> dict[str, str]:
         elif value is not None:
             found[key] = value if isinstance(value, str) else json.dumps(value, default=str)
     return found
+
+
+def newest(
+    runs: Iterable[_T],
+    whose: Callable[[_T], tuple[str, str]],
+    path: Callable[[_T], Path],
+    notes: list[str],
+) -> list[_T]:
+    """Of several runs of one model and task the last by their folders, which are named by time.
+
+    Args:
+        runs: in any order.
+        whose: run → its model and task.
+        path: run → where it is.
+        notes: gets one for each run that a newer one replaces.
+    """
+    kept: dict[tuple[str, str], _T] = {}
+    for run in sorted(runs, key=lambda run: str(path(run))):
+        key = whose(run)
+        if key in kept:
+            notes.append(f"{', '.join(key)}: two runs; took {path(run)}, left {path(kept[key])}")
+        kept[key] = run
+    return list(kept.values())
+
+
+def read_runs(
+    files: Sequence[Path], read: Callable[[Path], Sequence[Run]], left: LeftOut
+) -> list[Record]:
+    """Records of the runs in files, told apart; files that cannot be read are left out.
+
+    Raises:
+        RecordError: none could be read.
+    """
+    runs: list[Run] = []
+
+    def records(path: Path) -> list[Record]:
+        found = read(path)
+        runs.extend(found)
+        return [record for run in found for record in run.records]
+
+    read_files(files, records, left)
+    return told_apart(runs, left.notes)
 
 
 def told_apart(runs: Iterable[Run], notes: list[str]) -> list[Record]:

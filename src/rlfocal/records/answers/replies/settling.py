@@ -8,7 +8,8 @@ The kinds (number, choice, text, date) say what "something of the kind" is.
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Protocol
+from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from rlfocal.records.answers.replies.cleaning import clean
 from rlfocal.records.answers.replies.markers import Mark, first_reply, marks, settled
@@ -24,23 +25,32 @@ MAX_MARKS = 24
 """The last marks that are looked behind; a reply with more of them repeats itself."""
 
 
-class Rules(Protocol):
-    """What a kind of answer looks like in a cleaned reply."""
+class Rules(ABC):
+    """What a kind of answer looks like in a cleaned reply; from this follows how it is found."""
 
-    has_blanks: ClassVar[bool]
+    has_blanks: ClassVar[bool] = False
     """Whether answers may hold blanks."""
 
+    @abstractmethod
     def read(self, answer: str) -> str | None:
         """Return the canonical form of a text that is an answer as a whole."""
-        ...
 
+    @abstractmethod
     def behind(self, mark: Mark) -> str | None:
         """Return the answer behind a mark, `SEVERAL`, or None where there is none."""
-        ...
 
+    @abstractmethod
     def last_resort(self, text: str) -> str | None:
         """Return the answer of a reply that marks none, `SEVERAL`, or None."""
-        ...
+
+    def extract(self, text: str, *, truncated: bool = False) -> str | None:
+        """Return the canonical form of a reply's answer; None when no rule finds one."""
+        return settle(text, self, truncated=truncated)
+
+    def equal(self, a: str, b: str) -> bool:
+        """Say whether both texts give the same answer."""
+        first = self.extract(a)
+        return first is not None and first == self.extract(b)
 
 
 def settle(text: str, rules: Rules, *, truncated: bool = False) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,13 +25,12 @@ from rlfocal.records.importers.json_files import (
     json_lines,
     load_json,
     object_of,
-    read_files,
     read_rows,
     shown,
 )
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.importers.runs import Run, settings_of, told_apart
+from rlfocal.records.importers.runs import Run, read_runs, settings_of
 
 __all__ = ["read_every_eval_ever"]
 
@@ -56,15 +55,8 @@ def read_every_eval_ever(
     notes: list[str] = []
     left = LeftOut(notes)
     files = files_under(paths, _belongs, "samples of every_eval_ever (*_samples.jsonl)")
-    runs: list[Run] = []
-
-    def read(path: Path) -> Iterable[Record]:
-        found = _read_file(path, metric, left, notes)
-        runs.extend(found)
-        return [record for run in found for record in run.records]
-
-    read_files(files, read, left)
-    return Logged(records=told_apart(runs, notes), source="every_eval_ever", notes=notes)
+    records = read_runs(files, lambda path: _read_file(path, metric, left, notes), left)
+    return Logged(records=records, source="every_eval_ever", notes=notes)
 
 
 def _belongs(path: Path) -> bool:

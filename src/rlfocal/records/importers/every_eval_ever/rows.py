@@ -14,8 +14,8 @@ import re
 from collections.abc import Sequence
 
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import Fields, clean
-from rlfocal.records.importers.logged import Record
+from rlfocal.records.importers.json_files import Fields
+from rlfocal.records.importers.logged import Record, option_name
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["epoch_of", "record_of"]
@@ -53,8 +53,8 @@ def record_of(row: Fields, *, task: str) -> Record:
     """
     asked = row.object("input")
     prompt = asked.text("raw")
-    options = tuple(_texts(asked, "choices"))
-    references = [r for r in _texts(asked, "reference") if r.strip()]
+    options = tuple(asked.texts("choices"))
+    references = [r for r in asked.texts("reference") if r.strip()]
     replies = _replies(row)
     labels, meant = _labels(references, options)
     said = _said(row, replies)
@@ -63,7 +63,7 @@ def record_of(row: Fields, *, task: str) -> Record:
     if answer is not None and options:
         found = _SEVERAL.fullmatch(answer.strip()) is None
         position = _position(answer, options)
-        answer = None if position is None else _named(position, options)
+        answer = None if position is None else option_name(position, options)
     elif answer is not None and replies and answer.strip() == replies[0].strip():
         answer = None  # the whole reply: the answer is looked for in it
     return Record(
@@ -90,7 +90,7 @@ def record_of(row: Fields, *, task: str) -> Record:
 def _replies(row: Fields) -> list[str]:
     """Replies of one turn; of a conversation, the assistant's last message."""
     if row.values.get("output") is not None:
-        return _texts(row.object("output"), "raw")
+        return row.object("output").texts("raw")
     said = [
         message.optional_text("content")
         for message in row.objects("messages")
@@ -123,7 +123,7 @@ def _labels(
     texts = [options[p] for p in found]
     if len(found) > 1 and all(r.strip() not in options for r in references):
         return (), texts  # several letters: all of them together are right
-    return tuple(_named(p, options) for p in found), texts
+    return tuple(option_name(p, options) for p in found), texts
 
 
 def _position(text: str, options: Sequence[str]) -> int | None:
@@ -138,11 +138,6 @@ def _position(text: str, options: Sequence[str]) -> int | None:
     if text.isascii() and text.isdecimal() and int(text) < len(options):
         return int(text)
     return None
-
-
-def _named(position: int, options: Sequence[str]) -> str:
-    """An option's letter; its text where there are too many for letters."""
-    return options[position] if len(options) > len(OPTION_LETTERS) else OPTION_LETTERS[position]
 
 
 def _score(row: Fields) -> float | None:
@@ -161,10 +156,3 @@ def _seconds(row: Fields) -> float | None:
         if milliseconds is not None:
             return milliseconds / 1000
     return None
-
-
-def _texts(row: Fields, key: str) -> list[str]:
-    values = row.items(key)
-    if any(not isinstance(value, str) for value in values):
-        raise row.wrong(key, "a list of texts")
-    return [clean(value) for value in values]

@@ -32,6 +32,7 @@ from rlfocal.records.importers.json_files import (
 )
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.importers.runs import newest
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["read_evalscope"]
@@ -56,7 +57,8 @@ def read_evalscope(
     notes: list[str] = []
     left = LeftOut(notes)
     files = files_under(paths, _is_review, "EvalScope reviews (reviews/<model>/*.jsonl)")
-    files = _newest(files, notes)
+    files = newest(files, lambda f: (f.resolve().parent.name, f.stem), lambda f: f, notes)
+    files.sort(key=str)
     records = read_files(files, lambda file: _read(file, metric, left), left)
     return Logged(records=records, source="reviews of EvalScope", notes=notes)
 
@@ -64,17 +66,6 @@ def read_evalscope(
 def _is_review(path: Path) -> bool:
     above = path.resolve().parent.parent.name
     return path.is_file() and path.suffix == ".jsonl" and above == "reviews"
-
-
-def _newest(files: Sequence[Path], notes: list[str]) -> list[Path]:
-    """Of several runs' reviews of one model and task the last by their folders, named by time."""
-    kept: dict[tuple[str, str], Path] = {}
-    for file in sorted(files, key=str):
-        key = (file.resolve().parent.name, file.stem)
-        if key in kept:
-            notes.append(f"{', '.join(key)}: two runs; took {file}, left {kept[key]}")
-        kept[key] = file
-    return sorted(kept.values(), key=str)
 
 
 def _read(path: Path, metric: str | None, left: LeftOut) -> Iterator[Record]:

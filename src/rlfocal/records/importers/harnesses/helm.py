@@ -30,9 +30,8 @@ from rlfocal.records.importers.json_files import (
     read_files,
     read_rows,
 )
-from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.logged import Logged, Record, letter
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["read_helm"]
 
@@ -214,7 +213,7 @@ def _record(run: _Run, key: _Key, states: Sequence[Fields]) -> Record | None:
     separate = "separate" in run.method
     choices = tuple(texts) if _is_choice(run.method) and len(texts) > 1 else None
     compared = run.metric in _COMPARING or (run.metric is None and bool(right))
-    labels = [_letter(i) for i in right] if choices else [_label(texts[i], run) for i in right]
+    labels = [letter(i) for i in right] if choices else [_label(texts[i], run) for i in right]
     reply = None if separate else _reply(first, run)
     if reply is not None and reply.values.get("failed"):
         return None
@@ -253,10 +252,6 @@ def _label(reference: str, run: _Run) -> str:
     return reference.strip()
 
 
-def _letter(index: int) -> str:
-    return OPTION_LETTERS[index] if index < len(OPTION_LETTERS) else str(index)
-
-
 def _reply(state: Fields, run: _Run) -> Fields | None:
     """The completion that HELM judges: of several the likeliest; `failed` where there is none."""
     result = state.object("result")
@@ -275,13 +270,13 @@ def _mapped(text: str | None, state: Fields, choices: Sequence[str] | None) -> s
     if text is None or choices is None:
         return None
     option = state.object("output_mapping").optional_text(text.strip())
-    return _letter(choices.index(option)) if option in choices else None
+    return letter(choices.index(option)) if option in choices else None
 
 
 def _predicted(stats: Mapping[str, float], texts: Sequence[str]) -> str | None:
     index = stats.get("predicted_index")
     usable = index is not None and index == int(index) and 0 <= index < len(texts)
-    return _letter(int(index)) if index is not None and usable else None
+    return letter(int(index)) if index is not None and usable else None
 
 
 def _score(run: _Run, stats: Mapping[str, float], state: Fields) -> float | None:

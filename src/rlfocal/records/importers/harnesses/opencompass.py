@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,11 @@ from rlfocal.records.importers.json_files import (
     load_json,
     read_files,
     read_rows,
+    score_of,
 )
-from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.logged import Logged, Record, letter
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.records.importers.runs import newest
 
 __all__ = ["read_opencompass"]
 
@@ -60,7 +62,12 @@ def read_opencompass(paths: Sequence[Path]) -> Logged:
     notes: list[str] = []
     left = LeftOut(notes)
     files = files_under(paths, _is_prediction, "predictions (predictions/<model>/*.json)")
-    tasks = _newest(_tasks(files, notes), notes)
+    tasks = newest(
+        _tasks(files, notes),
+        lambda task: (task.member, task.name),
+        lambda task: task.parts[0],
+        notes,
+    )
     records = read_files(tasks, lambda task: _read(task, left), left)
     return Logged(records=records, source="predictions of OpenCompass", notes=notes)
 
@@ -99,19 +106,6 @@ def _tasks(files: Sequence[Path], notes: list[str]) -> list[_Task]:
 def _result(prediction: Path) -> Path:
     path = prediction.resolve()  # as the file may be named from within its folder
     return path.parent.parent.parent / "results" / path.parent.name / path.name
-
-
-def _newest(tasks: Sequence[_Task], notes: list[str]) -> list[_Task]:
-    """Of several runs' predictions the last by their folders, which are named by time."""
-    kept: dict[tuple[str, str], _Task] = {}
-    for task in sorted(tasks, key=lambda task: str(task.parts[0])):
-        older = kept.get((task.member, task.name))
-        if older is not None:
-            notes.append(
-                f"{task.member}, {task.name}: two runs; took {task.parts[0]}, left {older.parts[0]}"
-            )
-        kept[task.member, task.name] = task
-    return list(kept.values())
 
 
 def _read(task: _Task, left: LeftOut) -> Iterator[Record]:
@@ -241,13 +235,13 @@ def _likelihoods(
     names = [key.removeprefix(_OPTION) for key in options]
     tried = [row.object(key) for key in options]
     inputs = [_prompt(each.values.get("testing input"), each) for each in tried]
-    shared = _shared(inputs)
+    shared = commonprefix(inputs)  # noqa: RUF071
     ends = [text[len(shared) :].strip() for text in inputs]
     choices = ends if all(ends) and len(set(ends)) == len(ends) else names
     perplexities = [each.number("PPL", least=0) for each in tried]
     known = [p for p in perplexities if p is not None]
     predicted = str(row.values.get("prediction"))
-    letters = [_letter(names.index(label)) for label in labels if label in names]
+    letters = [letter(names.index(label)) for label in labels if label in names]
     return Record(
         member=task.member,
         task=task.name,
@@ -258,32 +252,18 @@ def _likelihoods(
         prompt=shared.strip(),
         choices=tuple(clean(choice) for choice in choices),
         labels=tuple(letters),
-        answer=_letter(names.index(predicted)) if predicted in names else None,
+        answer=letter(names.index(predicted)) if predicted in names else None,
         unusable=predicted not in names,
         score=score,
         choice_scores=tuple(-p for p in known) if len(known) == len(names) else None,
     )  # fmt: skip
 
 
-def _shared(texts: Sequence[str]) -> str:
-    """How all of them begin."""
-    length = next(
-        (i for i, letters in enumerate(zip(*texts, strict=False)) if len(set(letters)) > 1),
-        min(map(len, texts)),
-    )
-    return texts[0][:length]
-
-
-def _letter(index: int) -> str:
-    return OPTION_LETTERS[index] if index < len(OPTION_LETTERS) else str(index)
-
-
 def _correct(verdict: Mapping[str, Any]) -> float | None:
     value = _first(verdict, _VERDICTS, None)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    usable = isinstance(value, bool | int | float) and 0 <= value <= 1
-    return float(value) if usable else None
+    return score_of(value)
 
 
 def _first(values: Mapping[str, Any], keys: Sequence[str], otherwise: Any) -> Any:

@@ -9,7 +9,7 @@ Files are read by `inspect_ai_files`, samples by `inspect_ai_samples`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,13 +21,12 @@ from rlfocal.records.importers.json_files import (
     Fields,
     LeftOut,
     files_under,
-    read_files,
     read_rows,
     shown,
 )
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.importers.runs import Run, settings_of, told_apart
+from rlfocal.records.importers.runs import Run, read_runs, settings_of
 
 __all__ = ["read_inspect"]
 
@@ -50,17 +49,8 @@ def read_inspect(
     notes: list[str] = []
     left = LeftOut(notes)
     files = files_under(paths, _belongs, "logs of inspect_ai (*.eval, *.json)")
-    runs: list[Run] = []
-
-    def read(path: Path) -> Iterable[Record]:
-        run = _read_run(path, scorer, left, notes)
-        if run is None:
-            return []
-        runs.append(run)
-        return run.records
-
-    read_files(files, read, left)
-    return Logged(records=told_apart(runs, notes), source="logs of inspect_ai", notes=notes)
+    records = read_runs(files, lambda path: _read_run(path, scorer, left, notes), left)
+    return Logged(records=records, source="logs of inspect_ai", notes=notes)
 
 
 def _belongs(path: Path) -> bool:
@@ -71,14 +61,14 @@ _OTHERS = {"logs.json", "eval-set.json", "listing.json"}
 """What the tool writes into a folder of logs beside them."""
 
 
-def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> Run | None:
+def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> list[Run]:
     log = open_log(path)
     status = log.header.optional_text("status")
     about = log.header.object("eval")
     model, task = about.text("model"), about.text("task")
     if status != "success":
         notes.append(f"left out: {path}: the run's status is {shown(status)}, not 'success'")
-        return None
+        return []
     name, part = _chosen(log, wanted, notes)
 
     def parse(sample: Fields) -> Record | None:
@@ -98,7 +88,7 @@ def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -
     if _by_score(name, records):
         records = [replace(r, by_score=True, answer=None, unusable=False) for r in records]
     settings = settings_of({key: about.values.get(key) for key in _SETTINGS})
-    return Run(path, model, task, about.optional_text("created") or "", settings, records)
+    return [Run(path, model, task, about.optional_text("created") or "", settings, records)]
 
 
 def _unscored(value: Any, scorer: str, path: Path, place: str, left: LeftOut) -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import Fields, clean
-from rlfocal.records.importers.logged import Record
+from rlfocal.records.importers.json_files import Fields, clean, score_of
+from rlfocal.records.importers.logged import Record, option_name
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["Judgement", "is_scored", "record_of"]
@@ -66,21 +66,9 @@ def _judged(sample: Fields, scorer: str, part: str | None, reply: str | None) ->
     )
     if answer is not None and _same(answer, reply):
         answer = None
-    return Judgement(_score(value), None if none_found else answer, none_found, value)
-
-
-def _score(value: Any) -> float | None:
-    if isinstance(value, str):
-        text = value.strip().lower()
-        if text in _VALUES:
-            return _VALUES[text]
-        try:
-            value = float(text)
-        except ValueError:
-            return None
-    if not isinstance(value, bool | int | float):
-        return None
-    return float(value) if 0 <= value <= 1 else None
+    said = _VALUES.get(value.strip().lower(), value) if isinstance(value, str) else value
+    score = score_of(said, written=True)
+    return Judgement(score, None if none_found else answer, none_found, value)
 
 
 def _same(answer: str, reply: str | None) -> bool:
@@ -118,9 +106,9 @@ def record_of(
     several = bool(options) and (chosen is None or len(chosen) != 1)
     answer, labels = judgement.answer, tuple(targets)
     if options:
-        labels = () if several or chosen is None else (_named(chosen[0], options),)
+        labels = () if several or chosen is None else (option_name(chosen[0], options),)
         picked = None if answer is None else _positions([answer], options)
-        answer = _named(picked[0], options) if picked and len(picked) == 1 else answer
+        answer = option_name(picked[0], options) if picked and len(picked) == 1 else answer
     record = Record(
         member=member,
         task=task,
@@ -145,10 +133,7 @@ def record_of(
 
 def _options(sample: Fields) -> tuple[str, ...] | None:
     """Options; agents' samples have an empty list where there are none."""
-    texts = sample.items("choices")
-    if any(not isinstance(text, str) for text in texts):
-        raise sample.wrong("choices", "a list of texts")
-    return tuple(clean(text) for text in texts) or None
+    return tuple(sample.texts("choices")) or None
 
 
 def _targets(sample: Fields) -> list[str]:
@@ -180,11 +165,6 @@ def _positions(targets: Sequence[str], options: Sequence[str]) -> list[int] | No
                 return None
             found.append(place)
     return sorted(set(found)) or None
-
-
-def _named(position: int, options: Sequence[str]) -> str:
-    """An option's letter; its text where there are too many for letters."""
-    return options[position] if len(options) > len(OPTION_LETTERS) else OPTION_LETTERS[position]
 
 
 def _prompt(sample: Fields) -> str:

@@ -10,7 +10,7 @@ Rows are read by `lighteval_rows`. Source: huggingface/lighteval 0.13.0, `Evalua
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,13 +23,12 @@ from rlfocal.records.importers.json_files import (
     LeftOut,
     files_under,
     load_json,
-    read_files,
     read_rows,
 )
 from rlfocal.records.importers.lighteval.rows import COMPARING, agrees, metrics_of, record_of
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.importers.runs import Run, settings_of, told_apart
+from rlfocal.records.importers.runs import Run, read_runs, settings_of
 
 __all__ = ["read_lighteval"]
 
@@ -59,16 +58,8 @@ def read_lighteval(
     notes: list[str] = []
     left = LeftOut(notes)
     files = files_under(paths, _belongs, "details of lighteval (details_*.parquet)")
-    runs: list[Run] = []
-
-    def read(path: Path) -> Iterable[Record]:
-        run = _read_run(path, metric, notes)
-        runs.append(run)
-        return run.records
-
-    read_files(files, read, left)
     return Logged(
-        records=told_apart(runs, notes),
+        records=read_runs(files, lambda path: [_read_run(path, metric, notes)], left),
         source="details of lighteval",
         notes=notes,
         choice_scores_scale="log-likelihood of each option, nats (by length where the metric is)",

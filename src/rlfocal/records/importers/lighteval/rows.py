@@ -13,12 +13,11 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import Fields, clean
-from rlfocal.records.importers.logged import Record
+from rlfocal.records.importers.json_files import Fields, score_of
+from rlfocal.records.importers.logged import Record, option_name
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["COMPARING", "agrees", "metrics_of", "record_of"]
@@ -35,7 +34,7 @@ _OF_ALL = re.compile(r"pass@", re.IGNORECASE)
 def metrics_of(row: Fields) -> list[str]:
     """Names of the metrics with a number in [0, 1]; what corpus metrics keep is none."""
     metrics = row.object("metric").values
-    return [name for name, value in metrics.items() if _score(value) is not None]
+    return [name for name, value in metrics.items() if score_of(value) is not None]
 
 
 def record_of(
@@ -55,9 +54,9 @@ def record_of(
     """
     doc, response = row.object("doc"), row.object("model_response")
     query = doc.text("query")
-    choices = _texts(doc, "choices")
+    choices = doc.texts("choices")
     golds = _golds(doc, len(choices))
-    score = None if metric is None else _score(row.object("metric").values.get(metric))
+    score = None if metric is None else score_of(row.object("metric").values.get(metric))
     likely = _numbers(response, "logprobs")
     base = Record(
         member=member,
@@ -69,7 +68,7 @@ def record_of(
         score=score,
         by_score=metric is not None and COMPARING.search(metric) is None,
     )
-    methods = _texts(doc, "sampling_methods")
+    methods = doc.texts("sampling_methods")
     if "LOGPROBS" in methods if methods else bool(likely) and not response.items("text"):
         scores = _normalised(likely, choices, response, metric or "", skip_space)
         return _ranked(base, choices, golds, scores)
@@ -94,8 +93,8 @@ def _ranked(
     return replace(
         base,
         choices=options,
-        labels=tuple(_named(g, options) for g in golds),
-        answer=None if best is None else _named(best, options),
+        labels=tuple(option_name(g, options) for g in golds),
+        answer=None if best is None else option_name(best, options),
         unusable=best is None,
         choice_scores=tuple(scores) if usable else None,
     )
@@ -138,10 +137,10 @@ def _written(
     golds: Sequence[int],
     metric: str,
 ) -> Record:
-    texts = _texts(response, "text")
+    texts = response.texts("text")
     if not texts:
         raise response.wrong("text", "a list of replies")
-    processed = _texts(response, "text_post_processed")  # thinking is taken off
+    processed = response.texts("text_post_processed")  # thinking is taken off
     replies = processed if len(processed) == len(texts) else texts
     letters = len(choices) > 1 and list(choices) == list(OPTION_LETTERS[: len(choices)])
     several = len(replies) > 1
@@ -153,11 +152,6 @@ def _written(
         samples=tuple(replies) if several else None,
         score=None if several and _OF_ALL.search(metric) else base.score,
     )
-
-
-def _named(position: int, options: Sequence[str]) -> str:
-    """An option's letter; its text where there are too many for letters."""
-    return options[position] if len(options) > len(OPTION_LETTERS) else OPTION_LETTERS[position]
 
 
 def _golds(doc: Fields, count: int) -> list[int]:
@@ -173,13 +167,6 @@ def _golds(doc: Fields, count: int) -> list[int]:
     return sorted(set(numbers)) if count else []
 
 
-def _texts(row: Fields, key: str) -> list[str]:
-    values = row.items(key)
-    if any(not isinstance(value, str) for value in values):
-        raise row.wrong(key, "a list of texts")
-    return [clean(value) for value in values]
-
-
 def _numbers(row: Fields, key: str) -> list[float]:
     values = row.items(key)
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
@@ -188,9 +175,3 @@ def _numbers(row: Fields, key: str) -> list[float]:
         return [float(value) for value in values]
     except OverflowError:
         raise row.wrong(key, "a list of numbers") from None
-
-
-def _score(value: Any) -> float | None:
-    if not isinstance(value, bool | int | float):
-        return None
-    return float(value) if 0 <= value <= 1 else None

@@ -59,7 +59,7 @@ def read_lm_eval(
             filters.update(rows.filters)
             if broken:
                 notes.append(
-                    f"{log.task}: {log.path.name}: {len(broken):,} samples cannot be read "
+                    f"{log.name}: {len(broken):,} samples cannot be read "
                     f"and are left out; the first: {broken[0]}"
                 )
     _check_found("metric", metric, metrics)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from os.path import commonprefix
 from typing import Any
 
 from rlfocal.records.importers.json_files import clean
 from rlfocal.records.importers.lm_eval.documents import options_of
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Requests", "likelihoods", "name_of", "readings", "requests_of"]
+__all__ = ["Requests", "likelihoods", "readings", "requests_of"]
 
 
 class Requests:
@@ -60,11 +61,6 @@ def likelihoods(responses: Sequence[Any]) -> list[float] | None:
         except (TypeError, ValueError, OverflowError):
             return None
     return values or None
-
-
-def name_of(index: int, options: Sequence[str]) -> str:
-    """An option's letter, or its text where letters do not suffice."""
-    return OPTION_LETTERS[index] if len(options) <= len(OPTION_LETTERS) else options[index]
 
 
 def readings(target: Any, requests: Requests) -> dict[str, tuple[int, ...]]:
@@ -131,11 +127,7 @@ def _options(contexts: Sequence[str], continuations: Sequence[str], doc: Any) ->
     """Texts of the options; where only letters were asked for, the document may hold the texts."""
     if len(set(continuations)) == 1 and len(set(contexts)) > 1:
         # The options stand inside the question: keep what differs, from the start of its word.
-        shared = next(
-            (k for k, letters in enumerate(zip(*contexts, strict=False)) if len(set(letters)) > 1),
-            min(map(len, contexts)),
-        )
-        start = contexts[0].rfind(" ", 0, shared) + 1
+        start = commonprefix(contexts).rfind(" ") + 1  # noqa: RUF071
         return tuple(clean(c[start:].strip()) + continuations[0] for c in contexts)
     options = tuple(c.strip() for c in continuations)
     bare = tuple(o.strip("().") for o in options)

@@ -22,7 +22,7 @@ from typing import Any
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.json_files import clean, load_json, shown
 
-__all__ = ["LogFile", "find_logs", "model_of"]
+__all__ = ["LogFile", "arguments_of", "find_logs", "model_of"]
 
 _TIME = r"\d{4}-\d{2}-\d{2}T[\d.:-]+"
 _NAME = re.compile(rf"samples_(?P<task>.+?)(?:_(?P<time>{_TIME}))?\.jsonl?(\.gz)?")
@@ -49,6 +49,11 @@ class LogFile:
     task: str
     time: str
     results: Mapping[str, Any] = field(default_factory=dict, hash=False, compare=False)
+
+    @property
+    def name(self) -> str:
+        """Task and file, for notes."""
+        return f"{self.task}: {self.path.name}"
 
     @property
     def run(self) -> tuple[str, str, str]:
@@ -99,11 +104,16 @@ def find_logs(paths: Sequence[Path], notes: list[str]) -> list[LogFile]:
 
 def model_of(results: Mapping[str, Any]) -> str:
     """Name of the model of a results file; "" where it names none."""
-    arguments = _object(results.get("config")).get("model_args")
-    if isinstance(arguments, str):
-        arguments = dict(a.split("=", 1) for a in arguments.split(",") if "=" in a)
-    named = [results.get("model_name"), *(_object(arguments).get(key) for key in _MODEL_KEYS)]
+    arguments = arguments_of(_object(results.get("config")).get("model_args"))
+    named = [results.get("model_name"), *(arguments.get(key) for key in _MODEL_KEYS)]
     return next((clean(n.strip()) for n in named if isinstance(n, str) and n.strip()), "")
+
+
+def arguments_of(value: Any) -> Mapping[str, Any]:
+    """Arguments as an object, or as "key=value,key=value"; nothing where they are neither."""
+    if isinstance(value, str):
+        return dict(a.split("=", 1) for a in value.split(",") if "=" in a)
+    return _object(value)
 
 
 class _Results:

@@ -9,15 +9,24 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from itertools import chain
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.importers.json_files import Fields, json_lines, load_json, object_of, shown
+from rlfocal.records.importers.json_files import (
+    Fields,
+    json_lines,
+    load_json,
+    object_of,
+    read_rows,
+    score_of,
+    shown,
+)
 from rlfocal.records.importers.lm_eval.files import LogFile
 
-__all__ = ["COMPARING", "Rows", "read_log", "score_of"]
+__all__ = ["COMPARING", "Rows", "read_log"]
 
 PREFERRED_FILTER = "flexible-extract"
 """Where a task was filtered in several ways, the most tolerant one finds most answers."""
@@ -63,7 +72,7 @@ def read_log(
     Raises:
         RecordError: the file cannot be read, or no row of it.
     """
-    name = f"{log.task}: {log.path.name}"
+    name = log.name
     passes = _passes(_with_filters(_readable(log, notes)), log, notes)
     if not passes:
         raise RecordError(f"{log.path}: holds no samples")
@@ -85,16 +94,9 @@ def read_log(
     return Rows(rows, chosen, picked, _is_majority(chosen, log), list(passes), found)
 
 
-def score_of(value: Any) -> float | None:
+def _score(row: Fields, metric: str) -> float | None:
     """A metric's value in [0, 1], which newer logs may write as text; else None."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if not isinstance(value, bool | int | float):
-        return None
-    return float(value) if 0 <= value <= 1 else None
+    return score_of(row.values.get(metric), written=True)
 
 
 def _unreadable(rows: Sequence[Fields]) -> list[str]:
@@ -113,7 +115,7 @@ def _unreadable(rows: Sequence[Fields]) -> list[str]:
 
 def _say_unreadable(metric: str, rows: Sequence[Fields], log: LogFile, notes: list[str]) -> None:
     """Note values of the metric that are no score."""
-    broken = [row for row in rows if metric in row.values and score_of(row.values[metric]) is None]
+    broken = [row for row in rows if metric in row.values and _score(row, metric) is None]
     if broken:
         own = f"{log.path.parent.name}/{log.path.name}"
         place = broken[0].place.replace(str(log.path), own)
@@ -125,27 +127,20 @@ def _say_unreadable(metric: str, rows: Sequence[Fields], log: LogFile, notes: li
 
 def _readable(log: LogFile, notes: list[str]) -> Iterator[Fields]:
     """Rows of a file of JSON lines or of one JSON list; broken ones are counted in a note."""
-    failures: list[str] = []
-    count = 0
-    for count, parsed in enumerate(_parsed(log), start=1):  # noqa: B007
-        if isinstance(parsed, RecordError):
-            failures.append(str(parsed))
-        elif "doc_id" not in parsed.values and "doc" not in parsed.values:
-            failures.append(
-                f"{parsed.place}: field 'doc_id' is missing; is this a log of --log_samples?"
-            )
-        else:
-            yield parsed
-    if failures and len(failures) == count:
-        raise RecordError(failures[0])
-    if failures:
-        notes.append(
-            f"{log.task}: {log.path.name}: {len(failures):,} of {count:,} rows cannot be "
-            f"read and are left out; the first: {failures[0]}"
+    return read_rows(_unread(log), _with_document, log.name, notes)
+
+
+def _with_document(read: Callable[[], Fields]) -> Fields:
+    row = read()
+    if "doc_id" not in row.values and "doc" not in row.values:
+        raise RecordError(
+            f"{row.place}: field 'doc_id' is missing; is this a log of --log_samples?"
         )
+    return row
 
 
-def _parsed(log: LogFile) -> Iterator[Fields | RecordError]:
+def _unread(log: LogFile) -> Iterator[Callable[[], Fields]]:
+    """What reads each row."""
     lines = json_lines(log.path)
     first = next(lines, None)
     if first is None:
@@ -154,19 +149,10 @@ def _parsed(log: LogFile) -> Iterator[Fields | RecordError]:
         lines.close() if hasattr(lines, "close") else None
         values = load_json(log.path)
         for i, value in enumerate(values):
-            yield _tried(lambda v=value, k=i: Fields.of(v, f"{log.path}: [{k}]"))
+            yield partial(Fields.of, value, f"{log.path}: [{i}]")
         return
-    yield _tried(lambda: object_of(first))
-    for line in lines:
-        yield _tried(lambda given=line: object_of(given))
-
-
-def _tried(parse: Any) -> Fields | RecordError:
-    try:
-        found: Fields = parse()
-    except RecordError as exc:
-        return exc
-    return found
+    for line in chain([first], lines):
+        yield partial(object_of, line)
 
 
 def _with_filters(rows: Iterator[Fields]) -> Iterator[Fields]:
@@ -213,14 +199,14 @@ def _passes(rows: Iterator[Fields], log: LogFile, notes: list[str]) -> dict[str,
             times[key] += 1
     if again:
         notes.append(
-            f"{log.task}: {log.path.name}: {len(again):,} doc_ids stand there again under one "
+            f"{log.name}: {len(again):,} doc_ids stand there again under one "
             f"filter; the last counts; the first: {again[0]}"
         )
     _say_shared_ids([*named.values(), *unnamed.values()], log, notes)
     names = _names_of_passes(len(unnamed), log)
     if len(unnamed) > 1 and names != _configured(log):
         notes.append(
-            f"{log.task}: {log.path.name}: every document stands there {len(unnamed)} times "
+            f"{log.name}: every document stands there {len(unnamed)} times "
             f"and no filter is named; called them {', '.join(names)} (the results file beside it "
             "would name them)"
         )
@@ -240,7 +226,7 @@ def _say_shared_ids(
     if shared:
         number, own = next(iter(shared.items()))
         notes.append(
-            f"{log.task}: {log.path.name}: {len(shared):,} doc_ids stand beside several documents, "
+            f"{log.name}: {len(shared):,} doc_ids stand beside several documents, "
             f"such as {number[:40]} beside {len(own):,}: each document is a query of its own"
         )
 
@@ -304,6 +290,6 @@ def _metrics(rows: Sequence[Fields]) -> list[str]:
     found: Counter[str] = Counter()
     for row in rows:
         for name in _names_of_metrics(row):
-            if score_of(row.values.get(name)) is not None:
+            if _score(row, name) is not None:
                 found[name] += 1
     return [name for name, n in found.items() if 10 * n >= len(rows)]

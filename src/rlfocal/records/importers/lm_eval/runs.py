@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlfocal.records.importers.json_files import clean
-from rlfocal.records.importers.lm_eval.files import LogFile
+from rlfocal.records.importers.lm_eval.files import LogFile, arguments_of
 
 __all__ = ["members_of"]
 
@@ -103,16 +103,10 @@ def _of_run(log: LogFile) -> Settings:
         "system": _spelled("system prompt", results.get("system_instruction")),
         "turns": "multiturn" if results.get("fewshot_as_multiturn") is True else "",
     }
-    arguments = config.get("model_args")
-    if isinstance(arguments, str):
-        arguments = dict(a.split("=", 1) for a in arguments.split(",") if "=" in a)
-    for source in (arguments, config.get("gen_kwargs")):
-        if isinstance(source, str):
-            source = dict(a.split("=", 1) for a in source.split(",") if "=" in a)
-        if isinstance(source, dict):
-            for key, value in source.items():
-                if key not in _NO_SETTING:
-                    said[str(key)] = _spelled(str(key), value, join="=")
+    for source in (config.get("model_args"), config.get("gen_kwargs")):
+        for key, value in arguments_of(source).items():
+            if key not in _NO_SETTING:
+                said[str(key)] = _spelled(str(key), value, join="=")
     return said
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.json_files import Fields, clean
+from rlfocal.records.importers.json_files import Fields, clean, score_of
 from rlfocal.records.importers.lm_eval.choices import Requests, likelihoods, requests_of
 from rlfocal.records.importers.lm_eval.documents import (
     context_text,
@@ -26,7 +26,7 @@ from rlfocal.records.importers.lm_eval.documents import (
     options_of,
     question_of,
 )
-from rlfocal.records.importers.lm_eval.rows import COMPARING, Rows, score_of
+from rlfocal.records.importers.lm_eval.rows import COMPARING, Rows
 
 __all__ = ["Sample", "labels_of", "looks_filtered", "parse_sample"]
 
@@ -127,7 +127,7 @@ def parse_sample(row: Fields, rows: Rows, member: str, task: str) -> Sample:
         options=_lettered(doc, target) if values is None else None,
         replies=replies,
         filtered=() if values is not None else _texts(_first(responses)),
-        score=score_of(row.values.get(metric)) if metric else None,
+        score=score_of(row.values.get(metric), written=True) if metric else None,
         compares=metric in COMPARING and (values is None or requests is not None),
         repeat=repeat if isinstance(repeat, int) and not isinstance(repeat, bool) else None,
         majority=rows.majority,

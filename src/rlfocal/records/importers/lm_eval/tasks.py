@@ -13,7 +13,7 @@ from dataclasses import replace
 from math import isfinite
 
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.lm_eval.choices import name_of, readings
+from rlfocal.records.importers.lm_eval.choices import readings
 from rlfocal.records.importers.lm_eval.documents import content, holds_itself
 from rlfocal.records.importers.lm_eval.samples import (
     NO_MATCH,
@@ -21,7 +21,7 @@ from rlfocal.records.importers.lm_eval.samples import (
     labels_of,
     looks_filtered,
 )
-from rlfocal.records.importers.logged import Record
+from rlfocal.records.importers.logged import Record, option_name
 
 __all__ = ["records_of"]
 
@@ -192,7 +192,7 @@ class _Task:
             return tuple(x.strip("().") for x in labels) if sample.options else labels
         right = readings(sample.target, sample.requests)
         indices = right.get(self.way, ())
-        return tuple(name_of(i, sample.requests.options) for i in indices)
+        return tuple(option_name(i, sample.requests.options) for i in indices)
 
     def _answer_texts(self, sample: Sample, labels: tuple[str, ...]) -> tuple[str, ...]:
         """Labels as texts: options for their letters."""
@@ -221,7 +221,7 @@ class _Task:
                 base,
                 choices=sample.requests.options,
                 labels=labels,
-                answer=None if best is None else name_of(best, sample.requests.options),
+                answer=None if best is None else option_name(best, sample.requests.options),
                 unusable=best is None,
                 choice_scores=tuple(scores) if all(map(isfinite, scores)) else None,
             )

@@ -50,26 +50,26 @@ def list_of(value: Any) -> list[Any] | None:
         return list(value)
     if not isinstance(value, str) or not value.strip().startswith(("[", "(")):
         return None
-    try:
-        found = json.loads(value)
-    except (ValueError, RecursionError):
-        try:
-            found = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            return None
+    found = _parsed(value)
     return list(found) if isinstance(found, (list, tuple)) else None
+
+
+def _parsed(text: str) -> Any:
+    """What JSON or Python wrote as this text; None where neither did."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
 
 
 def options_of(value: Any) -> list[Any] | None:
     """A cell as option texts: a list, options by letter, texts beside their letters."""
     if isinstance(value, str) and value.strip().startswith("{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            try:
-                value = ast.literal_eval(value.strip())
-            except (ValueError, SyntaxError, RecursionError, MemoryError):
-                return None
+        value = _parsed(value)
     if isinstance(value, dict):
         if isinstance(value.get("text"), list):
             return list(value["text"])
