@@ -1,4 +1,4 @@
-"""Many logged episodes laid end to end: views that a policy can decide on, all at once.
+"""Many logged episodes concatenated into views that a policy can decide on at once.
 
 Axes: E episodes have B decisions together; N members, C candidate slots.
 """
@@ -22,9 +22,9 @@ Float64Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """E episodes laid end to end: B states in which something was decided, and E in which it ended.
+    """E episodes concatenated: B states with a decision, and E final states.
 
-    Decisions of an episode stand side by side, in their order.
+    Decisions of an episode are adjacent and in order.
     """
 
     view: View
@@ -38,13 +38,13 @@ class Decisions:
     price: FloatArray
     """float32[E]."""
     wanted: BoolArray
-    """bool[B, N]: whom the logging policy wanted to ask; nobody where it had enough."""
+    """bool[B, N]: members that the logging policy asked; none where it stopped."""
     propensity: Float64Array
     """float64[B] in (0, 1]."""
     charge: Float64Array
-    """float64[B]: lambda times what the decision cost, in units of a right answer's worth."""
+    """float64[B]: lambda times the cost of the decision, in units of a right answer's worth."""
     worth: Float64Array
-    """float64[E, C]: of each candidate at the end; NaN where nobody knows."""
+    """float64[E, C]: score of each candidate at the end; NaN where unknown."""
     chosen: IntArray
     """int64[E]: the candidate that was answered; -1 for none."""
 
@@ -54,25 +54,25 @@ class Decisions:
 
     @property
     def score(self) -> Float64Array:
-        """float64[E]: what the logged answers were worth; NaN where nobody knows."""
+        """float64[E]: scores of the logged answers; NaN where unknown."""
         return worth_of(self.worth, self.chosen)
 
     @property
     def reward(self) -> Float64Array:
-        """float64[E]: score less what the calls cost."""
+        """float64[E]: score less the cost of the calls."""
         return self.score - np.bincount(self.episode, self.charge, minlength=len(self))
 
 
 def worth_of(worth: Float64Array, answer: IntArray) -> Float64Array:
-    """float64[E]: of answers int64[E]; -1 is worth nothing."""
+    """float64[E]: scores of answers int64[E]; 0 for -1."""
     taken = worth[np.arange(len(answer)), np.maximum(answer, 0)]
     return np.where(answer >= 0, taken, 0.0)
 
 
 def batch(episodes: Sequence[Episode]) -> Decisions:
-    """Lay episodes of one pool end to end.
+    """Concatenate episodes of one pool.
 
-    What the logging policy remembered is not kept: only its propensities count.
+    The logging policy's memory is not kept: only its propensities count.
 
     Args:
         episodes: at least one.
@@ -92,7 +92,7 @@ def batch(episodes: Sequence[Episode]) -> Decisions:
     for episode in episodes:
         states = episode.states
         after = states.spent[1:]
-        if len(states) == len(episode.wanted):  # what was decided last cost nothing
+        if len(states) == len(episode.wanted):  # the last decision cost nothing
             after = np.append(after, states.spent[-1])
         spent = after.astype(np.float64) - states.spent[: len(after)]
         charges.append(episode.price * spent / episode.unit_cost)

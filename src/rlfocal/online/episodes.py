@@ -1,11 +1,10 @@
-"""What one request leaves behind for off-policy learning: states, decisions, propensities, a score.
+"""One logged request for off-policy learning: states, decisions, propensities and a score.
 
-A state is what a view showed, in candidates' numbers: no prompt and no reply is in it. As JSON a
-state holds only what is new in it, and numbers are written so that float32 comes back exactly: what
-a policy decides on a state read back is what it would have decided there.
+A state holds a view's figures by candidate number, without prompts or replies. As JSON a state
+holds only its changes, and numbers are written so that float32 comes back exactly: on a state read
+back a policy decides as it would have decided there.
 
-Knows neither who decided nor how: `exploring` writes episodes, `estimates` and `learning` read
-them.
+Independent of the policy: `exploring` writes episodes, `estimates` and `learning` read them.
 
 Axes: T decisions and K states of one episode, N members, C candidate slots, D features.
 """
@@ -36,7 +35,7 @@ Float64Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class States:
-    """What K views showed, one after the other."""
+    """K views of one query, one after the other."""
 
     asked: BoolArray
     """bool[K, N]."""
@@ -229,7 +228,7 @@ def _state(states: States, k: int) -> list[Any]:
 
 
 def _same(states: States, k: int, n: int) -> bool:
-    """True where a member's row is that of the state before."""
+    """True where a member's row equals that of the previous state."""
     answer, support = states.answer[:, n], states.support[:, n]
     return bool(answer[k] == answer[k - 1]) and np.array_equal(support[k], support[k - 1])
 
@@ -259,12 +258,12 @@ def _states(rows: Sequence[Any], n_members: int, n_slots: int) -> States:
 
 
 def _short(values: FloatArray) -> list[float]:
-    """Python floats that print with as few digits as bring the float32 back."""
+    """Python floats that print with the fewest digits that restore the float32."""
     return [float(str(value)) for value in values]
 
 
 def _packed(values: FloatArray) -> str:
-    """Of hashed texts most features are zero, so that compressing them is worth it."""
+    """Compress features: those of hashed texts are mostly zero."""
     return base64.b64encode(zlib.compress(values.astype("<f4").tobytes())).decode()
 
 

@@ -1,13 +1,13 @@
-"""What a policy would have earned, from episodes that another one has logged.
+"""Estimate a policy's reward from episodes that another policy has logged.
 
 Three estimators, each of the mean over episodes of score less lambda times cost:
 
-- IPS: rewards of whole paths, weighted by how much likelier the policy takes them (Precup, Sutton
+- IPS: rewards of whole paths, weighted by the ratio of their probabilities (Precup, Sutton
   and Singh 2000). Unbiased, and noisy.
 - SNIPS: the same over the sum of the weights (weighted importance sampling, ibid.): less noisy,
   biased by about one over the number of effective episodes.
-- DR: doubly robust, decision by decision: a model says what follows, and weights only correct it
-  where the log went along (Dudik, Langford and Li 2011; Jiang and Li 2016). Unbiased with any model
+- DR: doubly robust, decision by decision: a model predicts the return, and weights correct it
+  where the log agrees (Dudik, Langford and Li 2011; Jiang and Li 2016). Unbiased with any model
   that did not see the episode, so models are fitted on the other folds; the better it is, the
   less noise is left.
 
@@ -15,8 +15,8 @@ Intervals are 95 % percentile bootstraps over episodes (Efron 1979), the same re
 figure, so that differences are paired. Where few episodes went along with the candidate they are
 too narrow: `benchmarks/off_policy.py` finds that with 7 effective ones three in four hold the
 truth, and from about 20 on, which `may_promote` asks for, 92 to 95 %.
-Episodes in which nothing was left to chance say nothing of other policies and are left out, which
-is fair because nothing else decides which they are.
+Episodes without exploration hold no evidence on other policies and are left out, which adds no
+bias, because exploration is decided at random.
 
 Axes: E episodes, B decisions, R resamples.
 """
@@ -52,9 +52,9 @@ __all__ = [
 Float64Array = NDArray[np.float64]
 
 LEAST_EPISODES = 100
-"""Judged and explored; with fewer nothing is promoted."""
+"""Fewest judged and explored episodes for a promotion."""
 LEAST_DEPARTED = 20.0
-"""Effective episodes in which the log went along with the candidate where it departs."""
+"""Effective episodes on paths that the candidate takes and the live policy does not."""
 _FAR_OFF = 4.0
 """Standard errors by which a mean weight may differ from 1."""
 _FOLDS = 3
@@ -71,7 +71,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """One quantity by every estimator."""
+    """One quantity by all estimators."""
 
     ips: Interval
     snips: Interval
@@ -80,29 +80,29 @@ class Figures:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A candidate beside the live policy, on the same episodes. Rewards are score less price."""
+    """A candidate and the live policy, on the same episodes. Rewards are score less price."""
 
     candidate: Figures
     live: Figures
     difference: Figures
     """Candidate less live, paired by episode."""
     n_episodes: int
-    """Judged, and with something left to chance."""
+    """Episodes that were judged and explored."""
     n_effective: float
     """Kish's effective sample size of the candidate's weights."""
     n_departed: float
-    """The same of paths that the candidate takes and the live policy does not: where the two are
-    the same there is nothing to learn of their difference."""
+    """The same over paths that the candidate takes and the live policy does not: where the two
+    agree there is no evidence on their difference."""
     weight: tuple[float, float]
-    """Mean weight of candidate and live policy: 1 but for chance, or propensities are wrong, or
-    something that they do was never logged."""
+    """Mean weight of candidate and live policy. Its expectation is 1; else propensities are wrong,
+    or some of their actions were never logged."""
     weight_error: tuple[float, float]
     """Their standard errors."""
     n_unknown: int
-    """Answers of the candidate of which nobody knows the worth; they counted as wrong."""
+    """Answers of the candidate with unknown score; they count as wrong."""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, with what `may_promote` makes of them."""
+        """Plain values, with the verdict of `may_promote`."""
         may, reason = may_promote(self)
         figures = {
             what: {name: found._asdict() for name, found in vars(getattr(self, what)).items()}
@@ -112,14 +112,14 @@ class Estimate:
 
 
 def usable(episodes: Sequence[Episode]) -> list[Episode]:
-    """The episodes that were judged and in which something was left to chance."""
+    """Episodes that were judged and explored."""
     return [e for e in episodes if e.score is not None and e.epsilon > 0]
 
 
 def compare(
     candidate: Base, live: Observing, episodes: Sequence[Episode], *, seed: int = 0
 ) -> Estimate:
-    """Estimate what a candidate would have earned, and the live policy beside it.
+    """Estimate the rewards of a candidate and of the live policy.
 
     Args:
         candidate: fitted, and not on these episodes; it follows recent labels where it should.
@@ -167,7 +167,7 @@ def compare(
 
 
 def may_promote(estimate: Estimate) -> tuple[bool, str]:
-    """Whether a candidate has earned the live policy's place, and why (not).
+    """Whether a candidate may replace the live policy, and the reason.
 
     The estimate must come from episodes that it did not learn from.
     """
@@ -244,7 +244,7 @@ def backwards(
 
 
 def _reward(path: Path, log: Decisions) -> Float64Array:
-    """float64[E]: what the logged path earns with this policy's answer at its end."""
+    """float64[E]: reward of the logged path with this policy's answer at its end."""
     return path.score - np.bincount(log.episode, log.charge, minlength=len(log))
 
 
@@ -265,6 +265,6 @@ def _resampled(values: Float64Array, rng: np.random.Generator) -> Float64Array:
 
 
 def _interval(figures: Float64Array) -> Interval:
-    """From the figure, followed by those of its resamples."""
+    """Make an interval from a figure followed by its resamples."""
     low, high = np.quantile(figures[1:], [0.025, 0.975])
     return Interval(float(figures[0]), float(low), float(high))

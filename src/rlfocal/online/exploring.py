@@ -1,11 +1,11 @@
-"""The logging policy: the served one, which leaves a little to chance and says how likely it was.
+"""The logging policy: the served policy with random exploration and recorded propensities.
 
-A coin is tossed once for each request. With probability epsilon it explores: at every decision it
-then does as the served policy would with probability `keep`, and else draws from the Decider's
-tempered softmax, mixed with an even choice: trained policies are so sure of what they do that their
-softmax alone would hardly explore.
+Each request explores with probability epsilon. At every decision of such a request the policy acts
+as the served one with probability `keep`, and else draws from the Decider's tempered softmax, mixed
+with an even choice: the softmax of a trained policy is so peaked that it alone would hardly
+explore.
 
-Why once a request, and why it keeps to the policy now and then: a coin at each decision would give
+Why once a request, and why with `keep`: an independent draw at each decision would give
 a path that departs k times a propensity of about epsilon^k, so that a policy which differs twice
 can hardly be judged; and a request that follows the softmax throughout would spoil the decisions
 after the one of interest. Here a path that departs k times has about epsilon times k factors of
@@ -14,8 +14,8 @@ decision, given those before it, is that of the whole mixture:
 
     p_t = [(1 - epsilon) G_t + epsilon Q_t] / [(1 - epsilon) G_(t-1) + epsilon Q_(t-1)],
 
-with G_t = 1 as long as every decision was the policy's own, else 0, and Q_t the product of what the
-explorer does with each. The product of all p_t is the path's probability, whoever took it.
+with G_t = 1 as long as every decision was the policy's own, else 0, and Q_t the product of the
+explorer's probabilities. The product of all p_t is the path's probability.
 
 Decisions are a function of (seed, position, round) and the view: asking twice changes nothing, so a
 server may try out what would be decided.
@@ -50,44 +50,44 @@ Float64Array = NDArray[np.float64]
 
 @runtime_checkable
 class Explorable(Protocol):
-    """A strategy that says how likely it thinks each choice, whatever it does."""
+    """A strategy that gives the probability of each action at each decision."""
 
     @property
     def explorable(self) -> bool:
-        """Whether the chance of what it does can be told: it asks one member after another."""
+        """Whether action probabilities are known: the strategy asks one member after another."""
         ...
 
     @property
     def unit_cost(self) -> float:
-        """Of an average call, in the unit of `View.spent`."""
+        """Cost of an average call, in the unit of `View.spent`."""
         ...
 
     def log_policy(self, view: View) -> tuple[Float64Array, BoolArray]:
-        """Log-probabilities float64[B, N + 1] of asking each member next, and of enough (last).
+        """Log-probabilities float64[B, N + 1] of asking each member next, and of stopping (last).
 
-        Also says what is legal of it, bool[B, N + 1].
+        Also the legal actions, bool[B, N + 1].
         """
         ...
 
 
 def may_explore(strategy: object) -> TypeGuard[Explorable]:
-    """Whether a strategy's propensities can be told."""
+    """Whether a strategy's action probabilities are known."""
     return isinstance(strategy, Explorable) and strategy.explorable
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """How much is left to chance."""
+    """Settings of exploration."""
 
     epsilon: float = 0.0
     """In [0, 1]: share of the requests that explore."""
     keep: float = 0.4
-    """In [0, 1): how often a request that explores does as the served policy, at each decision."""
+    """In [0, 1): how often an exploring request acts as the served policy, at each decision."""
     temperature: float = 1.0
     """Above 0: of the Decider's softmax; higher is more even."""
     even: float = 0.75
-    """In [0, 1]: how often an even choice takes the softmax's place: enough or not, then anybody;
-    above 0, everything that is legal is done now and then."""
+    """In [0, 1]: how often an even choice replaces the softmax: stop or not, then any member; above
+    0, every legal action has some probability."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -97,13 +97,13 @@ class Exploration:
             raise ValueError(f"temperature must be above 0, got {self.temperature}")
 
     def of_request(self, key: str) -> Self:
-        """The same with a seed of the request's own: processes that serve count positions alike."""
+        """A copy with a seed of the request's own, since each process counts positions from 0."""
         digest = hashlib.sha256(f"{self.seed}/{key}".encode()).digest()
         return replace(self, seed=int.from_bytes(digest[:8], "little"))
 
 
-class _Look(NamedTuple):
-    """One look at one query, and what was decided."""
+class _Decided(NamedTuple):
+    """One decision on one query."""
 
     view: View
     row: int
@@ -111,36 +111,36 @@ class _Look(NamedTuple):
     own: bool
     """True where it is the served policy's own decision."""
     explored: float
-    """How often the explorer takes it."""
+    """Probability that the explorer takes it."""
     chosen: int
-    """The candidate that would be answered now; -1 for none."""
+    """The candidate that is the answer at this point; -1 for none."""
 
     @property
     def was_open(self) -> bool:
-        """Whether there was anything to decide; not once everybody has been asked."""
+        """Whether there was a choice: not once all members have been asked."""
         return not self.view.asked[self.row].all()
 
 
 @dataclass
-class _Notes:
-    """What was decided, by position in the stream and round."""
+class _DecisionLog:
+    """Decisions by position in the stream and round."""
 
-    looks: dict[tuple[int, int], _Look] = field(default_factory=dict)
+    decisions: dict[tuple[int, int], _Decided] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
-    """Position → the round of the latest look at it."""
+    """Position → the round of the latest decision on it."""
 
-    def path(self, position: int) -> list[_Look]:
-        """The looks at one query, round by round."""
+    def path(self, position: int) -> list[_Decided]:
+        """The decisions on one query, round by round."""
         if position not in self.last:
             raise ValueError(f"nothing was decided on the query at position {position}")
         places = [(position, n_rounds) for n_rounds in range(self.last[position] + 1)]
-        return [self.looks[place] for place in places if place in self.looks]
+        return [self.decisions[place] for place in places if place in self.decisions]
 
 
 class Exploring(Wrapper):
-    """A strategy that explores; for anybody who runs it, it is the strategy within.
+    """A strategy that explores; to its callers it looks like the strategy within.
 
-    Notes what was decided; of decisions on the same query and round the last one counts, because
+    Logs every decision; of decisions on the same query and round the last one counts, because
     servers try out views before they show the true one. Use one for each request, or one for a
     replay.
 
@@ -149,7 +149,7 @@ class Exploring(Wrapper):
         exploration: settings.
 
     Raises:
-        ConfigError: the strategy is none of those whose propensities can be told.
+        ConfigError: the strategy's action probabilities are not known.
     """
 
     def __init__(self, strategy: Base, exploration: Exploration) -> None:
@@ -161,14 +161,14 @@ class Exploring(Wrapper):
                 "with epsilon = 0"
             )
         self.exploration = exploration
-        self._notes = _Notes()
+        self._log = _DecisionLog()
 
     def at(self, dial: float) -> Self:
-        """Another that explores at another price, and has noted nothing."""
+        """An exploring strategy at another price, with an empty log."""
         return type(self)(self.within.at(dial), self.exploration)
 
     def decide(self, view: View) -> Decision:
-        """Decide as the served policy does, or explore; and note it."""
+        """Decide as the served policy does, or explore, and log the decision."""
         found = self.within.decide(view)
         own = found.ask & ~view.asked
         if self.exploration.epsilon == 0:
@@ -182,10 +182,10 @@ class Exploring(Wrapper):
         for row, place in enumerate(
             zip(view.position.tolist(), view.n_rounds.tolist(), strict=True)
         ):
-            self._notes.looks[place] = _Look(
+            self._log.decisions[place] = _Decided(
                 view, row, wanted[row], bool(same[row]), float(explored[row]), int(chosen[row])
             )
-            self._notes.last[place[0]] = place[1]
+            self._log.last[place[0]] = place[1]
         return found._replace(ask=wanted)
 
     @property
@@ -211,7 +211,7 @@ class Exploring(Wrapper):
         return np.where((explores & departs)[:, None], other, own)
 
     def episode(self, *, key: str = "") -> Episode:
-        """What the one query of a request leaves behind, not judged yet.
+        """The episode of a request's one query, not judged yet.
 
         Args:
             key: names the request.
@@ -219,19 +219,19 @@ class Exploring(Wrapper):
         Raises:
             ValueError: nothing was decided.
         """
-        if not self._notes.last:
+        if not self._log.last:
             raise ValueError("nothing was decided")
-        return self._episode(next(reversed(self._notes.last)), key)
+        return self._episode(next(reversed(self._log.last)), key)
 
     def episodes(self) -> list[Episode]:
-        """The same of every query that was decided on, by position, which is its key."""
-        return [self._episode(position, str(position)) for position in sorted(self._notes.last)]
+        """Episodes of all queries decided on, by position, which is their key."""
+        return [self._episode(position, str(position)) for position in sorted(self._log.last)]
 
     def _episode(self, position: int, key: str) -> Episode:
-        path = self._notes.path(position)
-        end, taken = path[-1], [look for look in path if look.was_open]
+        path = self._log.path(position)
+        end, taken = path[-1], [one for one in path if one.was_open]
         view, row = end.view, end.row
-        states = States.of([(look.view, look.row) for look in path])
+        states = States.of([(one.view, one.row) for one in path])
         return Episode(
             price=float(self.price or 0.0),
             unit_cost=self._policy.unit_cost,
@@ -240,7 +240,7 @@ class Exploring(Wrapper):
             features=view.features[row],
             n_options=0 if view.is_open[row] else int(view.available[row].sum()),
             states=states,
-            wanted=np.stack([look.wanted for look in taken]),
+            wanted=np.stack([one.wanted for one in taken]),
             propensity=_propensity(taken, self.exploration.epsilon),
             chosen=end.chosen,
             worth=np.full(states.support.shape[2], np.nan),
@@ -248,16 +248,16 @@ class Exploring(Wrapper):
         )
 
 
-def _propensity(path: Sequence[_Look], epsilon: float) -> Float64Array:
+def _propensity(path: Sequence[_Decided], epsilon: float) -> Float64Array:
     """float64[T]: of each decision, given those before it."""
-    own = np.cumprod([look.own for look in path], dtype=np.float64)
-    explored = np.cumprod([look.explored for look in path])
+    own = np.cumprod([one.own for one in path], dtype=np.float64)
+    explored = np.cumprod([one.explored for one in path])
     chance: Float64Array = (1 - epsilon) * own + epsilon * explored
     return np.asarray(np.minimum(chance / np.append(1.0, chance[:-1]), 1.0))
 
 
 def _even(legal: BoolArray) -> Float64Array:
-    """float64[B, N + 1]: enough or not evenly, as far as legal, then any member evenly."""
+    """float64[B, N + 1]: stop or not evenly, as far as legal, then any member evenly."""
     members, stop = legal[:, :-1], legal[:, -1:]
     n_open = members.sum(axis=1, keepdims=True)
     stop = np.where(n_open > 0, stop / 2, 1.0)
@@ -265,16 +265,16 @@ def _even(legal: BoolArray) -> Float64Array:
 
 
 def chance_of(soft: Float64Array, wanted: BoolArray) -> Float64Array:
-    """float64[B]: how likely a draw of one action float64[B, N + 1] is just bool[B, N] wanted."""
+    """float64[B]: probability that one action drawn from float64[B, N + 1] is bool[B, N] wanted."""
     single = np.where(wanted, soft[:, :-1], 0).sum(axis=1)
     count = wanted.sum(axis=1)
     return np.asarray(np.where(count == 0, soft[:, -1], np.where(count == 1, single, 0.0)))
 
 
 def log_replay(strategy: Base, table: ResponseTable, exploration: Exploration) -> list[Episode]:
-    """Serve a recorded table while exploring, and judge every answer: episodes of known worth.
+    """Replay a recorded table while exploring, and judge every answer.
 
-    Only the answer's own worth is noted, and that the others are wrong where it was right.
+    Only the answer's own score is recorded, and that other answers are wrong where it was right.
 
     Args:
         strategy: fitted, at a price.
@@ -296,7 +296,7 @@ def _others_wrong(episode: Episode) -> list[float | None]:
 
 
 def _uniform(seed: int, position: IntArray, draw: IntArray) -> Float64Array:
-    """float64[B] in [0, 1): a number for each (seed, position, draw), whatever else is drawn.
+    """float64[B] in [0, 1): a number for each (seed, position, draw), independent of other draws.
 
     Source: SplitMix64 (Steele, Lea and Flood 2014), as a hash.
     """

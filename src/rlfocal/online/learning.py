@@ -1,7 +1,7 @@
-"""Learn a shadow policy from logged episodes, and judge it on episodes that it never saw.
+"""Learn a shadow policy from logged episodes, and evaluate it on held-out ones.
 
-The Decider's weights move, and nothing else: Fusion, statistics and rivals stay the live policy's,
-so that a logged answer is the shadow's answer, too. Learning is off-policy improvement in rounds.
+Only the Decider's weights are trained: Fusion, statistics and rivals stay the live policy's, so
+that a logged answer is the shadow's answer, too. Learning is off-policy improvement in rounds.
 In each round, with the log split in folds,
 
 - a model is fitted to what follows each decision if the shadow acts (`values`), on other folds;
@@ -54,60 +54,60 @@ __all__ = ["LearningConfig", "Shadow", "Teachable", "learn", "split"]
 
 Float64Array = NDArray[np.float64]
 _LEAST_REACH = 0.02
-"""No state counts less: the shadow may come to it yet."""
+"""Least weight of a state: the shadow may still learn to reach it."""
 LEAST = 100
 """Episodes to learn from."""
 
 
 @dataclass(frozen=True)
 class LearningConfig:
-    """How a shadow learns."""
+    """Settings of shadow learning."""
 
     held_out: float = 0.5
-    """Share of the episodes that judge and never teach."""
+    """Share of the episodes held out for evaluation."""
     n_rounds: int = 8
     """Models fitted, each followed by `n_steps`."""
     n_steps: int = 25
     """Gradient steps on all episodes at once."""
     learning_rate: float = 0.01
     least_chance: float = 0.05
-    """While it learns, the policy is softened until nearly everything is about so likely, against
-    what it would do."""
+    """In learning the policy is softened until nearly every action has about these odds against its
+    preferred one."""
     doubt: float = 1.0
-    """Standard errors that the model takes off what it knows little of (Jin et al. 2021)."""
+    """Standard errors subtracted from the model's predictions (pessimism, Jin et al. 2021)."""
     kl_coef: float = 0.02
-    """What a nat of divergence from the live policy costs, against a right answer's worth."""
+    """Penalty of a nat of divergence from the live policy, as a share of a right answer's worth."""
     clip: float = 20.0
-    """Weights above this count as this."""
+    """Importance weights are clipped to this."""
     n_folds: int = 3
 
 
 @runtime_checkable
 class Teachable(Explorable, Observing, Protocol):
-    """A policy whose Decider can be taught while everything else stays."""
+    """A policy whose Decider can be trained while everything else stays fixed."""
 
     decider_: Decider
 
     def with_decider(self, decider: Decider, prices: Sequence[float]) -> Base:
-        """The policy as it was trained, with another Decider that acts at these prices."""
+        """The trained policy with another Decider that acts at these prices."""
         ...
 
 
 class Shadow(NamedTuple):
-    """A candidate and its evidence."""
+    """A candidate policy and its off-policy estimate."""
 
     strategy: Base
     estimate: Estimate
-    """Beside the live policy, on held-out episodes."""
+    """Compared with the live policy, on held-out episodes."""
     n_learned_from: int
 
 
 def split(
     episodes: Sequence[Episode], held_out: float, *, seed: int = 0
 ) -> tuple[list[Episode], list[Episode]]:
-    """Episodes to learn from and episodes to judge on.
+    """Split episodes into those to learn from and those to evaluate on.
 
-    By their keys, so that an episode stays on its side however many come later.
+    Split by keys, so that an episode stays on its side as others are added.
     """
     parts: tuple[list[Episode], list[Episode]] = ([], [])
     for episode in episodes:
@@ -148,7 +148,7 @@ def learn(
             f"{len(teach)} + {len(judge)} episodes were judged and explored; to learn and to "
             f"judge, {LEAST} each are needed: send more feedback, or explore more"
         )
-    # What costs nothing is asked of everybody: the Decider has no say in it.
+    # Where calls cost nothing all members are asked, without the Decider.
     priced = [episode for episode in teach if episode.price > 0]
     if len(priced) < LEAST:
         raise NotApplicable(f"only {len(priced)} episodes in which a call had a price")
@@ -171,10 +171,10 @@ class _Learner:
         self._log, self._config = log, config
         self._features = Features.of(live, log)
         price = log.price[log.episode]
-        # What inference has made cannot be learned through.
+        # Tensors made in inference mode cannot take part in autograd.
         seen = live.observe(log.view, price).observation
         self._seen = Observation(*(part.clone() for part in seen))
-        # Fusion stays, so the answers at the end are the live policy's, whoever decides.
+        # Fusion stays, so the answers at the end are the live policy's.
         self._score = path_of(live, log).score
         rng = np.random.default_rng([seed, 1])
         self._fold = (rng.permutation(len(log)) % config.n_folds)[log.episode]
@@ -211,9 +211,10 @@ class _Learner:
         return self._best.eval()
 
     def _keep_best(self) -> None:
-        """Go by a cautious guess of the gain on these episodes: one standard error off.
+        """Keep the weights with the best gain on these episodes, less one standard error.
 
-        Where the log hardly ever went along, a guess is the model's alone and counts for nothing.
+        Where the log hardly ever agrees with the policy, the gain is the model's guess alone and is
+        ignored.
         """
         earned = self._value[np.flatnonzero(np.append(True, self._log.last[:-1]))]
         weight = products(self._ratio, self._log)
@@ -226,15 +227,15 @@ class _Learner:
             self._least, self._best = least, copy.deepcopy(self.decider)
 
     def _softened(self) -> Tensor:
-        """float32[B, N + 1]: log-probabilities with the same order of preferences, but less sure.
+        """float32[B, N + 1]: log-probabilities in the same order of preference, but less peaked.
 
-        Where a policy is sure of what it does there is no gradient away from it.
+        A policy that is certain of an action has no gradient away from it.
         """
         start = _logits(self.decider(self._seen)) / self._temperature
         return action_log_prob(start=start, legal=self._seen.legal, logit=torch.zeros(()))
 
     def _payoffs(self) -> tuple[Float64Array, Float64Array]:
-        """What each action earns in each state, float64[B, N + 1]; how often it is met, [B]."""
+        """Payoffs of actions in each state, float64[B, N + 1]; reach of each state, float64[B]."""
         log, features = self._log, self._features
         with torch.no_grad():
             log_prob = self.decider(self._seen)
@@ -264,7 +265,7 @@ class _Learner:
         return payoff, self._reach(taken)
 
     def _reach(self, chance: Float64Array) -> Float64Array:
-        """float64[B]: how often the softmax comes to each state, over how often the log did."""
+        """float64[B]: how often the softmax reaches each state, over how often the log did."""
         log = self._log
         first = np.append(True, log.last[:-1])
         reach, ratio = np.ones(len(first)), chance / log.propensity
@@ -275,13 +276,13 @@ class _Learner:
 
 
 def _logits(log_prob: Tensor) -> Tensor:
-    """float32[B, N + 1]: logits of `action_log_prob`; exact, however sure the policy is."""
+    """float32[B, N + 1]: logits of `action_log_prob`; exact even for near-certain actions."""
     stop = log_prob[:, -1:] - log_prob[:, :-1].logsumexp(1, keepdim=True)
     return torch.cat([log_prob[:, :-1], stop], dim=1)
 
 
 def _temperature(logits: Tensor, legal: Tensor, least_chance: float) -> float:
-    """By what the logits have to be divided so that few odds are longer than that."""
+    """Temperature that brings 90 % of the log-odds within that of `least_chance`."""
     members, open_to = logits[:, :-1], legal[:, :-1]
     best = members.masked_fill(~open_to, -torch.inf).amax(1, keepdim=True)
     behind = (best - members)[open_to]
@@ -292,7 +293,7 @@ def _temperature(logits: Tensor, legal: Tensor, least_chance: float) -> float:
 
 
 def _actions(log: Decisions) -> NDArray[np.int64]:
-    """int64[B]: the member that was asked, N for enough; of several the first."""
+    """int64[B]: the member that was asked, N for stopping; of several the first."""
     n_members = log.wanted.shape[1]
     return np.asarray(np.where(log.wanted.any(axis=1), log.wanted.argmax(axis=1), n_members))
 

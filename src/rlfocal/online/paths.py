@@ -1,4 +1,4 @@
-"""What a policy would have done in the states of logged episodes, and how often that was done.
+"""A policy's decisions in the states of logged episodes, and its importance weights.
 
 Weights are products of 1 / propensity as long as the policy agrees with the log, and 0 from where
 it does not: served policies are deterministic.
@@ -25,18 +25,18 @@ Float64Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """A policy beside a log."""
+    """A policy's decisions along logged episodes."""
 
     wanted: BoolArray
-    """bool[B, N]: whom it would ask; nobody where it would have enough."""
+    """bool[B, N]: members that it would ask; none where it would stop."""
     ratio: Float64Array
     """float64[B]: its probability of the logged decision over the logging policy's."""
     weight: Float64Array
     """float64[E]: the product of them."""
     score: Float64Array
-    """float64[E] in [0, 1]: worth of what it would answer at the end."""
+    """float64[E] in [0, 1]: score of its answer at the end."""
     n_unknown: int
-    """Answers of which nobody knows the worth, though it would come to them."""
+    """Answers of unknown score on paths that the policy takes."""
 
 
 def path_of(strategy: Strategy, log: Decisions, *, unknown: float = 0.0) -> Path:
@@ -45,7 +45,7 @@ def path_of(strategy: Strategy, log: Decisions, *, unknown: float = 0.0) -> Path
     Args:
         strategy: the policy; the price is that of each episode.
         log: judged episodes.
-        unknown: what an answer counts that nobody has judged.
+        unknown: score of an answer that was not judged.
 
     Raises:
         ValueError: a price that it was not trained for.

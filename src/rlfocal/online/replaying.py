@@ -1,15 +1,15 @@
-"""What the policy would have done at another price, on requests that were served.
+"""Replay served requests at other prices, as far as the members' answers are known.
 
-A logged episode holds what every member that was asked has answered. As long as the policy at
-another price asks only members of these, its way can be played through exactly; where it would ask
-somebody else, nobody knows what that one would have said, and the request does not count. Counted
-are only requests on which the policy at its own price, played through, does just what it did: where
-a limit, a failure or older feedback had a hand in it, it does not.
+A logged episode holds the answer of every member that was asked. As long as the policy at another
+price asks only these members, it can be replayed exactly; where it would ask another member, whose
+answer is unknown, the request does not count. Only requests count on which the policy at its own
+price, when replayed, does what it did when served: after a limit, a failure or older feedback it
+may not.
 
-Requests on which a dearer or cheaper way can be played through are not any requests. So every
-figure stands beside the one of the same requests as they were served.
+Requests that can be replayed at another price are a biased sample. So every figure is given beside
+that of the same requests as they were served.
 
-Knows any strategy, and nothing of where requests are kept.
+Works with any strategy, and does not know where requests are stored.
 
 Axes: B requests, N members, C candidate slots, D features.
 """
@@ -42,12 +42,12 @@ class Call(Protocol):
 
     @property
     def usd(self) -> float | None:
-        """None: nobody knows its price, or it failed."""
+        """None where its price is unknown, or it failed."""
         ...
 
     @property
     def was_left(self) -> bool:
-        """True where its reply was not waited for, because the outcome was settled without it."""
+        """True where its reply was not waited for, because the answer was certain without it."""
         ...
 
 
@@ -56,12 +56,12 @@ class Served(Protocol):
 
     @property
     def id(self) -> str:
-        """By which a judgement names it."""
+        """Identifier by which judgements name it."""
         ...
 
     @property
     def n_unpriced(self) -> int:
-        """Calls of which nobody knows the price."""
+        """Calls without a known price."""
         ...
 
     @property
@@ -71,16 +71,16 @@ class Served(Protocol):
 
 
 class Judgement(Protocol):
-    """What a request's answers were worth."""
+    """Scores of a request's answers."""
 
     @property
     def earned(self) -> float:
-        """Of the answer."""
+        """Score of the answer."""
         ...
 
     @property
     def member_scores(self) -> Mapping[str, float | None]:
-        """Of each member's answer, where it is known."""
+        """Score of each member's answer, where known."""
         ...
 
 
@@ -95,7 +95,7 @@ class Logged:
 
     @property
     def asked(self) -> BoolArray:
-        """bool[N]: in the end."""
+        """bool[N]: members asked by the end."""
         return np.asarray(self.episode.states.asked[-1])
 
     @property
@@ -106,7 +106,7 @@ class Logged:
         return np.asarray(self.asked & ~np.array(left))
 
     def worth(self, slot: int, judged: Judgement) -> float | None:
-        """Of a candidate; None where the judgement says nothing of it."""
+        """Score of a candidate; None where the judgement does not cover it."""
         if slot == self.episode.chosen:
             return judged.earned
         for n in np.flatnonzero(self.episode.states.answer[-1] == slot).tolist():
@@ -117,7 +117,7 @@ class Logged:
 
 
 class Played(NamedTuple):
-    """A policy's way through B requests."""
+    """A policy's decisions on B requests."""
 
     asked: BoolArray
     """bool[B, N]."""
@@ -128,7 +128,7 @@ class Played(NamedTuple):
 
 
 class Compared(NamedTuple):
-    """One price, on the requests on which its way is known, beside those as they were served."""
+    """One price on the requests that can be replayed at it, beside the same requests as served."""
 
     price: float
     n: int
@@ -140,24 +140,24 @@ class Compared(NamedTuple):
     """Mean; None also where a price is not known."""
     served_usd: float | None
     worth: list[float]
-    """Of its answers, where judgements say it."""
+    """Scores of its answers, where judged."""
     served_worth: list[float]
-    """Of the answers to the same requests."""
+    """Scores of the served answers to the same requests."""
 
 
 class Replayed(NamedTuple):
     """A policy's prices compared."""
 
     n: int
-    """Requests looked at."""
+    """Requests considered."""
     n_as_served: int
-    """Of them, those on which the policy played through does what it did."""
+    """Those on which the replayed policy does what it did when served."""
     prices: list[Compared]
 
 
 @dataclass(frozen=True, eq=False)
 class _Answers:
-    """Episodes side by side, as `reveal` shows recorded answers: with all that was ever asked."""
+    """Answers of all members asked in several episodes, as a source for `reveal`."""
 
     task: IntArray
     """int64[B]."""
@@ -174,7 +174,7 @@ class _Answers:
     cost: FloatArray
     """float32[B, N]."""
     is_recorded: bool = True
-    """Who was not asked could have been; what that would have brought is not known."""
+    """Members that were not asked could have been; their answers are unknown."""
 
     @property
     def recorded(self) -> BoolArray:
@@ -207,11 +207,11 @@ class _Answers:
 
 
 def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Played:
-    """Play a policy through.
+    """Replay a policy on logged requests.
 
     Args:
         strategy: at a price.
-        logged: requests that it did not see at this price, at least one.
+        logged: the requests, at least one; they were served at another price.
         own: whether members that were not waited for count as asked without an answer, as they did
             when the request was served.
     """
@@ -237,7 +237,7 @@ def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Play
 
 
 def replayed(strategy: Base, logged: Sequence[Logged], judged: Mapping[str, Judgement]) -> Replayed:
-    """Play the policy at each of its prices through requests that were served at its own.
+    """Replay the policy at each of its prices on requests that were served at its own.
 
     Args:
         strategy: at the price that is served.

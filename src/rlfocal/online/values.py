@@ -1,4 +1,4 @@
-"""A simple model of what follows a decision, so that estimates vary less; it need not be right.
+"""A simple model of the return after a decision, which lowers the variance of estimates.
 
 Two linear models by ridge regression: what having enough earns (Fusion's posterior of the leading
 candidate, who backs it and who was asked) and what asking a member leads to (the same of the state,
@@ -31,15 +31,15 @@ _RIDGE = 3.0
 
 
 class Observing(Strategy, Protocol):
-    """A policy that shows what it decides on."""
+    """A policy that shows its observation."""
 
     def observe(self, view: View, price: FloatArray | None = None) -> Observed:
-        """What its Decider sees of B queries at prices float32[B]; None for the policy's own."""
+        """The Decider's observation of B queries at prices float32[B]; None for its own price."""
         ...
 
 
 class Features(NamedTuple):
-    """What the models know of B states."""
+    """The models' features of B states."""
 
     state: Float64Array
     """float64[B, K0]: a constant, confidence and its square, price, share asked."""
@@ -52,7 +52,7 @@ class Features(NamedTuple):
 
     @classmethod
     def of(cls, strategy: Observing, log: Decisions) -> Self:
-        """What a policy sees in logged states."""
+        """Compute the features of logged states."""
         price = log.price[log.episode]
         observation = strategy.observe(log.view, price).observation
         confidence = observation.confidence.double().numpy()
@@ -70,15 +70,15 @@ class Features(NamedTuple):
         )
 
     def take(self, rows: NDArray[np.bool_]) -> Features:
-        """Some of the states."""
+        """Select some of the states."""
         return Features(*(part[rows] for part in self))
 
     def of_stopping(self) -> Float64Array:
-        """float64[B, K]: what decides how much having enough earns."""
+        """float64[B, K]: features that predict the return of stopping."""
         return np.hstack([self.state, self.asked, self.backing])
 
     def of_asking(self, wanted: NDArray[np.bool_]) -> Float64Array:
-        """float64[B, K]: what decides where asking bool[B, N] leads to."""
+        """float64[B, K]: features that predict the return of asking bool[B, N]."""
         asks = wanted.astype(np.float64)
         best = np.where(wanted, self.preference, -1.0).max(axis=1, keepdims=True)
         return np.hstack(
@@ -88,7 +88,7 @@ class Features(NamedTuple):
 
 
 class _Model(NamedTuple):
-    """A ridge regression and how unsure it is."""
+    """A ridge regression with its uncertainty."""
 
     weight: Float64Array
     """float64[K]."""
@@ -96,7 +96,7 @@ class _Model(NamedTuple):
     """float64[K, K]: a root of the weights' covariance."""
 
     def __call__(self, rows: Float64Array, doubt: float = 0.0) -> Float64Array:
-        """float64[R]: predictions, less so many standard errors."""
+        """float64[R]: predictions, less a number of standard errors."""
         mean = rows @ self.weight
         if doubt:
             mean = mean - doubt * np.sqrt(((rows @ self.spread) ** 2).sum(axis=1))
@@ -104,13 +104,13 @@ class _Model(NamedTuple):
 
 
 class Values(NamedTuple):
-    """What decisions are expected to earn from here on."""
+    """Expected returns of decisions."""
 
     stopping: _Model
     asking: _Model
 
     def of(self, features: Features, wanted: BoolArray) -> Float64Array:
-        """float64[B]: of decisions bool[B, N]; nobody means enough."""
+        """float64[B]: returns of decisions bool[B, N]; a row without members is stopping."""
         return np.where(
             wanted.any(axis=1),
             self.asking(features.of_asking(wanted)),
@@ -118,7 +118,7 @@ class Values(NamedTuple):
         )
 
     def of_each(self, features: Features, doubt: float = 0.0) -> Float64Array:
-        """float64[B, N + 1]: of asking each member alone, and of enough (last).
+        """float64[B, N + 1]: returns of asking each member alone, and of stopping (last).
 
         Args:
             features: of B states.
@@ -143,7 +143,7 @@ def fit_values(
     *,
     doubt: float = 0.0,
 ) -> Values:
-    """Fit on some of the episodes what a policy earns.
+    """Fit a policy's returns on some of the episodes.
 
     Args:
         features: of all B states.
@@ -179,7 +179,7 @@ class _Ridge:
         self._solver, self._root = covariance @ rows.T, np.linalg.cholesky(covariance)
 
     def __call__(self, target: Float64Array) -> _Model:
-        """The regression on float64[R], with standard errors from how far it is off there."""
+        """Fit the regression to float64[R], with standard errors from its residuals."""
         weight = self._solver @ target
         off = target - self._rows @ weight
         noise = np.sqrt((off**2).sum() / max(1, len(off) - len(weight)))
