@@ -29,7 +29,7 @@ Scorer = Callable[[Mapping[str, Any], str], float]
 
 
 class Grade(NamedTuple):
-    """What a reply comes to."""
+    """The answer and score of a reply."""
 
     answer: str | None
     """Canonical; None where the reply holds no usable one."""
@@ -38,16 +38,16 @@ class Grade(NamedTuple):
     choice_scores: tuple[float, ...] | None
     """Log-probability of each option, where the member is asked for it."""
     n_bounds: int = 0
-    """Of these, how many are no more than what the option can be at most: its letter was not among
-    the tokens that the server told."""
+    """Number of option scores that are only upper bounds: the option's letter was not among the
+    tokens that the server reported."""
 
 
 @dataclass(frozen=True)
 class Grader:
-    """Finds and judges answers.
+    """Extracts and scores answers.
 
     Args:
-        kind: what open questions are answered with where `tasks` says nothing: "number", "math",
+        kind: kind of answer of open questions whose task is not in `tasks`: "number", "math",
             "date", "text", or "choice" for letters of options that stand in the prompt.
         scorer: judges a reply instead of the label.
         tasks: task → kind, as `canonical_queries` finds them.
@@ -65,7 +65,7 @@ class Grader:
             )
 
     def grade(self, query: Mapping[str, Any], member: MemberSettings, reply: Response) -> Grade:
-        """Judge one reply.
+        """Grade one reply.
 
         Args:
             query: query_id, task, prompt, choices (a list or None), label (canonical, or None).
@@ -126,14 +126,14 @@ class Grader:
 def _scored_options(
     reply: Response, member: MemberSettings, n_options: int
 ) -> tuple[str | None, tuple[float, ...] | None, int]:
-    """The likeliest letter that was told, the options' scores, and how many are only bounds."""
+    """The likeliest letter reported, the options' scores, and how many are only bounds."""
     logprobs = reply.first_logprobs or {}
     scores = letter_scores(logprobs, n_options, n_asked=asked_logprobs(member))
     if scores is None:
         return None, None, 0
-    told = [k for k, known in enumerate(letters_told(logprobs, n_options)) if known]
-    best = max(told, key=scores.__getitem__)
-    return OPTION_LETTERS[best], scores, n_options - len(told)
+    reported = [k for k, known in enumerate(letters_told(logprobs, n_options)) if known]
+    best = max(reported, key=scores.__getitem__)
+    return OPTION_LETTERS[best], scores, n_options - len(reported)
 
 
 def load_scorer(spec: str) -> Scorer:

@@ -179,7 +179,7 @@ def test_a_collector_holds_on_to_nothing(tmp_path: Path, database: Database) -> 
         ):
             plan, grader = plan_of(pool, database, 700), Grader("number")
             collector = Collector(plan, database, grader, limits=Limits(4))
-            collector._tell = lambda _: held.append(len(collector._feed._held))
+            collector._on_progress = lambda _: held.append(len(collector._feed._held))
             return await collector.run()
 
     tally = asyncio.run(run())

@@ -1,6 +1,6 @@
-"""Dollars under a cap: set aside before a call is made, given back when its price is known.
+"""A dollar budget: amounts are reserved before a call and released once its cost is known.
 
-Knows amounts only; what a call may cost at most is for who asks to say.
+Handles amounts only; the caller says what a call may cost at most.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ __all__ = ["Budget"]
 
 
 class Budget:
-    """What was paid, what may have to be, and what is under way never come to more than the cap.
+    """Keeps the sum of paid, uncertain and reserved amounts below a cap.
 
     Args:
         most_usd: the cap; None for none.
-        unsettled_usd: what attempts may cost, by now, that failed and of which nobody knows whether
-            they are on the bill, and replies whose server has not counted.
+        unsettled_usd: gives the uncertain cost so far: failed attempts that may be billed, and
+            replies whose server has not counted their tokens.
     """
 
     def __init__(self, most_usd: float | None, unsettled_usd: Callable[[], float]) -> None:
@@ -27,10 +27,10 @@ class Budget:
         self._settled = asyncio.Event()
 
     async def reserve(self, usd: float) -> bool:
-        """Set an amount aside, as soon as it fits.
+        """Reserve an amount, as soon as it fits.
 
-        Calls under way have more set aside than most of them will cost: what they give back may
-        make room, so they are waited for.
+        Calls under way have more reserved than most of them will cost: what they release may make
+        room, so they are waited for.
 
         Returns:
             False where it does not fit even with nothing under way.
@@ -45,10 +45,10 @@ class Budget:
         return True
 
     def settle(self, reserved_usd: float, paid_usd: float) -> None:
-        """Give back what was set aside for a call and is not to be paid."""
+        """Release a call's reservation and count what it cost."""
         self._paid_usd += paid_usd
         self._n_under_way -= 1
-        # Exactly nothing, where sums of floats would leave a little.
+        # Exactly zero, where sums of floats would leave a rounding error.
         self._reserved_usd = self._reserved_usd - reserved_usd if self._n_under_way else 0.0
         self._settled.set()
 

@@ -36,25 +36,25 @@ __all__ = ["Collector", "Limits", "Tally"]
 _LEASE_S = 60.0
 """How long a claim on a call holds without being renewed."""
 _ROOM_BYTES, _ROOM_A_CALL = 256 << 10, 16 << 10
-"""What a disk has to have room for before the first call: so much, and so much for each of those
-under way at once. Most of it is for indexes, of which each row changes other pages."""
+"""Disk space reserved before the first call: a fixed part, and one for each concurrent call. Most
+of it is for indexes, in which each row changes other pages."""
 _MOST_MESSAGE = 1000
-"""Characters of what is stored of a failure."""
+"""Most characters stored of a failure's message."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop, and how fast to go."""
+    """Limits on calls, cost and concurrency."""
 
     concurrency: int = 64
-    """Calls under way at once, over all members: asked for and not yet stored."""
+    """Concurrent calls over all members, counted until they are stored."""
     max_calls: int | None = None
     max_usd: float | None = None
-    """Never passed in this run: a call is made only if its highest price still fits."""
+    """Cap on this run's cost: a call is made only if its highest price still fits."""
 
 
 class Collector:
-    """Collects once.
+    """Runs a plan's calls and stores the replies; for one run.
 
     Args:
         plan: the calls.
@@ -78,7 +78,7 @@ class Collector:
         lease_s: float = _LEASE_S,
     ) -> None:
         self._plan, self._database, self._grader = plan, database, grader
-        self._limits, self._tell = limits, on_progress or (lambda _: None)
+        self._limits, self._on_progress = limits, on_progress or (lambda _: None)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
         self.tally = Tally(plan.n_calls)
         self._feed = Feed(
@@ -98,7 +98,7 @@ class Collector:
         self._ledgers = tuple(ledgers.values())
         self._unsettled_before = sum(ledger.usd for ledger in self._ledgers)
         self._uncounted_usd = 0.0
-        """What replies may cost at most whose servers have not counted their tokens."""
+        """Upper bound of the cost of replies whose servers have not counted their tokens."""
         self._unpriced = frozenset(unpriced(plan.members))
         self._budget = Budget(limits.max_usd, self._unsettled_usd)
         self._giving_up = GivingUp()
@@ -120,10 +120,10 @@ class Collector:
 
         Raises:
             ConfigError: the user's scorer failed.
-            DatabaseError: replies cannot be stored, before the first call or in between; then none
-                was made after that, and the message says what of those under way is lost.
+            DatabaseError: replies cannot be stored, before the first call or in between; then no
+                further call is made, and the message says which replies are lost.
         """
-        await asyncio.to_thread(_free_the_dead, self._database)
+        await asyncio.to_thread(_release_dead_claims, self._database)
         room = _ROOM_BYTES + _ROOM_A_CALL * self._limits.concurrency
         await asyncio.to_thread(self._database.reserve_room, room)
         try:
@@ -139,26 +139,26 @@ class Collector:
         except BaseExceptionGroup as group:
             self._writer.store_now()
             raise _first(group) from group
-        except asyncio.CancelledError:  # calls under way are given up; what has come is kept
+        except asyncio.CancelledError:  # calls under way are dropped; replies received are kept
             self._writer.store_now()
             raise
         finally:
             self.tally.uncertain_cost_usd = self._unsettled_usd()
             self._database.give_room_back()
-            with contextlib.suppress(DatabaseError):  # a claim of a process that ended is none
+            with contextlib.suppress(DatabaseError):  # claims of a process that ended do not count
                 self._database.release(None, self._owner)
         if self._writer.trouble is not None:
             raise self._trouble(self._writer.trouble)
-        if self._feed.n_passes > 1:  # others had claimed some; who answered them stands nowhere
+        if self._feed.n_passes > 1:  # other collectors had claimed, and may have answered, some
             n_answered = await asyncio.to_thread(self._plan.n_answered, self._database)
             self.tally.n_stored = n_answered - self.tally.n_answered
-        self._tell(self.tally)
+        self._on_progress(self.tally)
         return self.tally
 
-    # Who does what --------------------------------------------------------------------------
+    # Tasks ----------------------------------------------------------------------------------
 
     async def _offer(self) -> None:
-        """Put every call that is still to be made where workers find it, then one end for each."""
+        """Queue every call that is still to be made, then one end marker for each worker."""
         await self._unless_in_trouble(self._put_all)
         for _ in range(self._limits.concurrency):
             await self._ready.put(None)
@@ -171,7 +171,7 @@ class Collector:
                 await self._ready.put(call)
 
     async def _unless_in_trouble(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Do it; where the database fails, stop instead of ending all that is under way."""
+        """Run a step; where the database fails, stop without cancelling the calls under way."""
         try:
             await step()
         except DatabaseError as exc:
@@ -198,7 +198,7 @@ class Collector:
             await self._writer.keep(outcome)
 
     async def _make(self, call: Call, most_usd: float) -> tuple[Outcome, float]:
-        """Make a call; what came of it, and what it cost."""
+        """Make a call; returns its outcome and its cost."""
         member = self._plan.members[call.member]
         self.tally.n_attempted += 1
         begun = time.monotonic()
@@ -206,13 +206,13 @@ class Collector:
             reply = await member.ask(self._plan.question(call), sample=call.sample)
         except MemberError as exc:
             self._note(call.member, begun, exc)
-            if exc.failure is Failure.CIRCUIT_OPEN:  # not sent, for no fault of its own
+            if exc.failure is Failure.CIRCUIT_OPEN:  # the call was not sent
                 self.tally.n_attempted -= 1
                 return Unmade(call.key), 0.0
             return self._error(call, exc, time.monotonic() - begun), 0.0
         self._giving_up.answered(call.member)
         paid_usd = reply.cost_usd or 0.0
-        if reply.unsettled_usd:  # a reply that does not say how long it is costs what it may cost
+        if reply.unsettled_usd:  # a reply without a token count is charged at its upper bound
             self._uncounted_usd += paid_usd + reply.unsettled_usd
             paid_usd = 0.0
         return self._graded(call, reply), paid_usd
@@ -220,11 +220,11 @@ class Collector:
     # Parts ----------------------------------------------------------------------------------
 
     def _most_usd(self, call: Call) -> float:
-        """What is set aside for a call; nothing where nobody has set a limit."""
+        """Amount reserved for a call; zero without a limit."""
         return (self._plan.most_usd(call) or 0.0) if self._limits.max_usd is not None else 0.0
 
     def _unsettled_usd(self) -> float:
-        """What attempts may cost that failed in this run, and replies that nobody has counted."""
+        """Uncertain cost: attempts that failed in this run, and replies without a token count."""
         failed_usd = sum(ledger.usd for ledger in self._ledgers) - self._unsettled_before
         return failed_usd + self._uncounted_usd
 
@@ -238,7 +238,7 @@ class Collector:
         return self._plan.members[member].name in self.tally.dropped
 
     def _note(self, member: int, begun: float, exc: MemberError) -> None:
-        """Give a member up that keeps failing: the rest of its calls would fail, too."""
+        """Stop asking a member that keeps failing: the rest of its calls would fail, too."""
         asked = self._plan.members[member]
         reason = asked.given_up
         if reason is None and exc.failure is not Failure.CIRCUIT_OPEN:
@@ -263,7 +263,7 @@ class Collector:
             finish=reply.finish,
             n_prompt_tokens=reply.n_prompt_tokens,
             n_completion_tokens=reply.n_completion_tokens,
-            # A part of it would look like the whole.
+            # A partial cost would be taken for the full one.
             cost_usd=None if reply.unsettled_usd else reply.cost_usd,
             latency_s=reply.latency_s,
         )
@@ -288,13 +288,13 @@ class Collector:
             elif isinstance(item, StoredError):
                 self.tally.failed(item)
         self.tally.uncertain_cost_usd = self._unsettled_usd()
-        self._tell(self.tally)
+        self._on_progress(self.tally)
 
     def _cannot_store(self, exc: DatabaseError) -> None:
         self.stop(f"the database cannot be written to: {exc}", now=True)
 
     def _trouble(self, exc: DatabaseError) -> DatabaseError:
-        """What became of the replies that could not be stored at once."""
+        """The error to raise where replies could not be stored; counts those that are lost."""
         lost = [item for item in self._writer.left if isinstance(item, StoredResponse)]
         self.tally.n_lost = len(lost)
         self.tally.lost_usd = sum(item.cost_usd or 0.0 for item in lost)
@@ -311,7 +311,7 @@ class Collector:
 
 
 def _bounded(message: str) -> str:
-    """What a server says may be long."""
+    """Truncate a server's message."""
     return message if len(message) <= _MOST_MESSAGE else f"{message[:_MOST_MESSAGE]} ..."
 
 
@@ -321,8 +321,8 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _free_the_dead(database: Database) -> None:
-    """Give back what processes of this machine had claimed that have ended since."""
+def _release_dead_claims(database: Database) -> None:
+    """Release the claims of processes of this machine that have ended."""
     host = socket.gethostname()
     for owner in database.owners():
         name, _, rest = owner.partition(":")

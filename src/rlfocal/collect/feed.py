@@ -1,8 +1,8 @@
-"""Which calls of a plan are free to be made, without a list of them in memory.
+"""Claim calls of a plan that are still to be made, without a list of them in memory.
 
-The plan is gone through from its start to its end, and again as long as other collectors are at
-work on parts of it. What is known from one pass to the next is in the database alone, so memory
-does not grow with the number of calls.
+The plan is traversed from start to end, and again as long as other collectors work on parts of it.
+State between passes is kept in the database alone, so memory does not grow with the number of
+calls.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rlfocal.records.database import Database
 __all__ = ["Feed"]
 
 _POLL_S = 0.5
-"""Between two passes, at least."""
+"""Least time between two passes."""
 
 
 class Feed:
@@ -27,10 +27,10 @@ class Feed:
     Args:
         plan: the calls.
         database: where claims and replies are.
-        tally: told what is met on the first pass: calls answered before, calls left out.
-        owner: whose claims.
-        lease_s: how long they hold without being renewed.
-        portion: calls claimed at once; what is claimed and not yet asked, nobody else can ask.
+        tally: counts, on the first pass, calls answered before and calls left out.
+        owner: identifier of the claims' owner.
+        lease_s: how long claims hold without being renewed.
+        portion: calls claimed at once; other collectors cannot make a claimed call.
         retry_failed: make calls again that failed before this run.
     """
 
@@ -53,12 +53,12 @@ class Feed:
         self.n_passes = 0
 
     async def calls(self, given_up: Callable[[int], bool]) -> AsyncGenerator[Call]:
-        """Every call that is won, until all are answered, have failed or are given up.
+        """Yield every call that is claimed, until all are answered, have failed or are given up.
 
         Args:
-            given_up: says of a member's number whether it is not to be asked any more.
+            given_up: whether the member of a number is not to be asked any more.
         """
-        if self._retry_failed:  # what fails in this run is not tried again in this run
+        if self._retry_failed:  # failures of this run are not retried in this run
             self._failed_since = await asyncio.to_thread(self._database.last_failure)
         while True:
             self.n_passes += 1
@@ -76,19 +76,19 @@ class Feed:
                             yield call
             if not n_elsewhere:
                 return
-            # No more than half of the time is spent on looking, however large the plan is.
+            # At most half of the time goes into passes, however large the plan is.
             await asyncio.sleep(max(_POLL_S, looked_s))
-            if self._tally.stopped:  # it may be that nothing comes which could be left out
+            if self._tally.stopped:  # without a claimed call the caller would not see it
                 return
 
     async def _open(self, block: list[Call], given_up: Callable[[int], bool]) -> list[Call]:
-        """Calls that are neither answered nor to be left alone."""
-        # Before the look into the database: what leaves in between has its reply or failure there.
+        """Calls that are neither answered, failed, held nor given up."""
+        # Read before the database: a call that ends in between has its reply or failure there.
         mine = [call.key in self._held for call in block]
         keys = [call.key for call in block]
         stored = await asyncio.to_thread(self._database.answered, keys)
         failed = await asyncio.to_thread(self._database.failed_among, keys, self._failed_since)
-        if self.n_passes == 1:  # later ones meet what this run has stored
+        if self.n_passes == 1:  # later passes would count what this run has stored
             self._tally.n_stored += len(stored)
             self._tally.n_skipped += len(failed)
         return [
@@ -106,11 +106,11 @@ class Feed:
         return won
 
     def ended(self, keys: Collection[str]) -> None:
-        """These calls are answered, have failed or were given back."""
+        """Forget calls that are answered, have failed or were released."""
         self._held.difference_update(keys)
 
     async def renew(self) -> None:
-        """Keep what is claimed claimed, until cancelled."""
+        """Renew the claims held, until cancelled."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
             held = list(self._held)

@@ -15,7 +15,7 @@ __all__ = ["GivingUp"]
 
 _FINAL = {Failure.UNAUTHORISED, Failure.OUT_OF_CREDIT}
 _ROUNDS = {Failure.UNKNOWN_MODEL: 2}
-"""Times in a row that a kind of failure has to be met, after which it is believed."""
+"""Number of times in a row that a kind of failure must occur before a member is given up."""
 _MOST_ROUNDS = 4
 _MOST_FAILURES = 10
 """Both, for failures of any other kind."""

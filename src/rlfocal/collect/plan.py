@@ -1,4 +1,4 @@
-"""Which calls are still to be made, and what they would come to.
+"""Plan the calls of a collection, and estimate their cost.
 
 A call is one sample of one member's reply to one query. It has a content key: the same question put
 in the same way has the same key, in every run, so what is stored is never paid for again.
@@ -21,7 +21,7 @@ from rlfocal.records.database import Database, key_of, query_key_of
 __all__ = ["BLOCK", "Call", "Estimate", "Plan", "blocks", "make_plan"]
 
 _CHARS_PER_TOKEN = 4
-"""For estimates before anything is known: English text in common tokenisers."""
+"""For estimates: English text in common tokenisers."""
 BLOCK = 500
 """Keys looked up in the database at once."""
 
@@ -38,7 +38,7 @@ class Call(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """What a plan would come to."""
+    """Calls, tokens and cost of a plan."""
 
     n_calls: int
     n_stored: int
@@ -52,14 +52,14 @@ class Estimate(NamedTuple):
     cost_usd: float
     """Of priced members, by these numbers of tokens, each call sent once."""
     most_usd: float
-    """The same at most: every byte of a prompt a token, every attempt on the bill."""
+    """Upper bound: every byte of a prompt counts as a token, and every attempt is billed."""
     unpriced: tuple[str, ...]
-    """Members whose price nobody has told."""
+    """Members without a known price."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Every call that a collection is made of, stored or not; query by query."""
+    """All calls of a collection, stored or not, query by query."""
 
     queries: Sequence[Mapping[str, Any]]
     members: Sequence[LiveMember]
@@ -68,7 +68,7 @@ class Plan:
     """How often each member is asked."""
 
     def calls(self) -> Iterator[Call]:
-        """All calls, those to one query beside each other: a part of them is of use already."""
+        """All calls, grouped by query, so that a part of them is of use already."""
         for own, row in self._distinct.items():
             for m, member in enumerate(self.members):
                 for sample in range(self.samples[m]):
@@ -77,34 +77,34 @@ class Plan:
 
     @property
     def n_calls(self) -> int:
-        """How many calls there are in all."""
+        """Number of calls in all."""
         return len(self._distinct) * sum(self.samples)
 
     @cached_property
     def _distinct(self) -> dict[str, int]:
-        """Key → row of every query; those that read alike are asked once."""
+        """Key → row of every query; queries with the same text and choices are asked once."""
         rows: dict[str, int] = {}
         for row, query in enumerate(self.queries):
             rows.setdefault(query_key_of(query["prompt"], query["choices"]), row)
         return rows
 
     def question(self, call: Call) -> Question:
-        """What is asked."""
+        """The question of a call."""
         query = self.queries[call.query]
         return Question(query["prompt"], tuple(query["choices"] or ()))
 
     def tokens(self, call: Call) -> tuple[int, int]:
-        """Tokens of the prompt, by its length, and the most of the reply."""
+        """Estimated tokens of the prompt, by its length, and the most of the reply."""
         request = self.members[call.member].request(self.question(call), sample=call.sample)
         return len(request.text) // _CHARS_PER_TOKEN + 1, request.max_tokens
 
     def most_usd(self, call: Call) -> float | None:
-        """What a call may cost at most, attempts included; None where its member has no price."""
+        """Upper bound of a call's cost, retries included; None where its member has no price."""
         member = self.members[call.member]
         return member.most_usd(member.request(self.question(call), sample=call.sample))
 
     def estimate(self, database: Database | None, *, retry_failed: bool = False) -> Estimate:
-        """Count what is still to do; nothing is asked and nothing written."""
+        """Count the calls still to be made; makes no call and writes nothing."""
         n_stored = n_failed = n_prompt = n_completion = n_calls = 0
         cost = most = 0.0
         for block in blocks(self.calls()):
@@ -125,7 +125,7 @@ class Plan:
         return Estimate(n_calls, n_stored, n_failed, n_prompt, n_completion, cost, most, names)
 
     def n_answered(self, database: Database) -> int:
-        """How many of the calls have a reply."""
+        """Number of calls that have a reply."""
         return sum(
             len(database.answered([call.key for call in block])) for block in blocks(self.calls())
         )
@@ -142,12 +142,12 @@ def make_plan(
 
     Args:
         queries: normalised queries.
-        members: who is asked.
+        members: those to ask.
         settings_keys: of each member, as the database names them.
         samples: times each member is asked; None for as often as its settings say.
 
     Raises:
-        ConfigError: several samples of a member that always says the same.
+        ConfigError: several samples of a member at temperature 0.
     """
     for member in members:
         if (samples or 1) > 1 and member.settings.temperature == 0:

@@ -1,4 +1,4 @@
-"""How a collection stands, in numbers."""
+"""Counts of a collection's progress."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class Cause:
     status: int | None = None
     """HTTP status of the latest, where there was one."""
     message: str = ""
-    """What was said of the latest, the server's own words among it."""
+    """Message of the latest, which quotes the server."""
 
 
 @dataclass
 class Tally:
-    """How a collection stands."""
+    """Counts of a collection's progress."""
 
     n_calls: int
     """Calls of the plan."""
     n_stored: int = 0
-    """Of those, replies that were there before, or came from another collector."""
+    """Of those, replies stored before this run, or by another collector."""
     n_skipped: int = 0
-    """Failed in an earlier run and not asked for again."""
+    """Calls that failed in an earlier run and are not retried."""
     n_answered: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     """By kind."""
@@ -46,17 +46,17 @@ class Tally:
     n_attempted: int = 0
     cost_usd: float = 0.0
     uncertain_cost_usd: float = 0.0
-    """What failed attempts may cost at most, nobody told whether they are on the bill; and replies
+    """Upper bound of costs that are not confirmed: failed attempts that may be billed, and replies
     whose server has not counted their tokens."""
     n_unpriced: int = 0
     n_bounded: int = 0
     """Replies with option scores of which some are bounds: the letter was not among the tokens."""
     n_lost: int = 0
-    """Replies that came and could not be stored."""
+    """Replies received that could not be stored."""
     lost_usd: float = 0.0
-    """What was paid for them, as far as they have a price."""
+    """Cost of those, as far as they have a price."""
     stopped: str | None = None
-    """Why it ended before all was done; None where it did not."""
+    """Reason for stopping early; None where all is done."""
 
     @property
     def complete(self) -> bool:
@@ -77,7 +77,7 @@ class Tally:
         cause.status, cause.message = error.status, error.message
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, as JSON has it; `causes` as a list."""
+        """All counts as plain values; `causes` as a list."""
         figures = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return figures | {
             "failures": dict(self.failures),

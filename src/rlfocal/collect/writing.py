@@ -1,8 +1,8 @@
-"""Put what came back into the database; where that fails, keep it and try again until the end.
+"""Store outcomes in the database; where that fails, keep them and retry until the end.
 
-One task writes, all that is there at once. A database that cannot be written to (a full disk, a
+One task writes everything pending at once. A database that cannot be written to (a full disk, a
 server that went away) ends the collecting, not the replies that were paid for: those under way
-still come back, and are kept here until they are stored or there is no hope left.
+still come back, and are kept here until they are stored or the last retry fails.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from rlfocal.records.database import Database, StoredError, StoredResponse
 __all__ = ["Outcome", "Unmade", "Writer"]
 
 _AGAIN_S = 1.0
-"""Between two tries while calls are under way."""
+"""Time between two tries while calls are under way."""
 _LAST_WAITS_S = (0.5, 1.0, 2.0, 4.0)
-"""Before each of the tries after the last call."""
+"""Waits before each of the tries after the last call."""
 
 
 @dataclass(frozen=True)
 class Unmade:
-    """A call that was claimed and is not made after all."""
+    """A claimed call that was not made."""
 
     key: str
 
@@ -38,9 +38,9 @@ class Writer:
 
     Args:
         database: where they go.
-        owner: whose claims end with them.
-        on_stored: told of those that are stored.
-        on_trouble: told once, when storing fails for the first time.
+        owner: owner of the claims that end with them.
+        on_stored: called with outcomes that are stored.
+        on_trouble: called once, when storing fails for the first time.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class Writer:
         self._database, self._owner = database, owner
         self._on_stored, self._on_trouble = on_stored, on_trouble
         self._left: list[Outcome] = []
-        """What came back and is not yet known to be written."""
+        """Outcomes not yet known to be stored."""
         self._has_come = asyncio.Event()
         self._is_over: list[asyncio.Event] = []
         """One for each of them."""
         self.trouble: DatabaseError | None = None
-        """Why storing failed the last time; None where it never did."""
+        """Last error of storing; None where there was none."""
 
     @property
     def left(self) -> tuple[Outcome, ...]:
-        """What is not stored."""
+        """Outcomes that are not stored."""
         return tuple(self._left)
 
     async def keep(self, outcome: Outcome) -> None:
@@ -76,7 +76,7 @@ class Writer:
             await over.wait()
 
     async def run(self) -> None:
-        """Store what comes, until cancelled."""
+        """Store outcomes as they come, until cancelled."""
         while True:
             await self._has_come.wait()
             self._has_come.clear()
@@ -91,7 +91,7 @@ class Writer:
                 self._stored(batch)
 
     async def finish(self) -> None:
-        """Store what is left, now that no more will come; `left` is what could not be."""
+        """Store the remaining outcomes after the last call; `left` holds those that failed."""
         for wait in (*_LAST_WAITS_S, 0.0):
             for part in self._parts():
                 try:
@@ -105,7 +105,7 @@ class Writer:
             await asyncio.sleep(wait)
 
     def store_now(self) -> None:
-        """Store what is left, as far as that is possible at once."""
+        """Try once to store the remaining outcomes."""
         for part in self._parts():
             try:
                 self._store(part)
@@ -115,7 +115,7 @@ class Writer:
                 self._stored(part)
 
     def _parts(self) -> Iterator[list[Outcome]]:
-        """All at once, else each by itself: one that is refused takes no others with it."""
+        """All at once, then each by itself, so that a refused outcome does not block others."""
         if self._left:
             yield self._left.copy()
         for item in self._left.copy():
@@ -123,13 +123,13 @@ class Writer:
 
     def _met(self, exc: DatabaseError) -> None:
         first, self.trouble = self.trouble is None, exc
-        for over in self._is_over:  # they make no further call, so no more than these is kept
+        for over in self._is_over:  # workers make no further call, so no more outcomes are kept
             over.set()
         if first:
             self._on_trouble(exc)
 
     def _stored(self, batch: Sequence[Outcome]) -> None:
-        """Not before it is: interrupted, it is to be written all the same."""
+        """Forget outcomes once they are stored, so that an interrupted one is stored again."""
         for item in batch:
             place = self._left.index(item)
             del self._left[place]
