@@ -5,7 +5,7 @@ the business of whoever keeps it.
 """
 
 from rlfocal.database.columns import JsonText, Key, Position, SafeText
-from rlfocal.database.engine import Connections, connect
+from rlfocal.database.engine import Connections, OnConnections, connect
 from rlfocal.database.versions import Migration, Tables
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "JsonText",
     "Key",
     "Migration",
+    "OnConnections",
     "Position",
     "SafeText",
     "Tables",

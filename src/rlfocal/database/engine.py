@@ -9,10 +9,10 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from rlfocal.database.failures import Place, translated
 from rlfocal.errors import DatabaseError
 
-__all__ = ["Connections", "connect"]
+__all__ = ["Connections", "OnConnections", "connect"]
 
 _LOCK = 0x726C666F63616C
 """Number of the advisory lock: "rlfocal" in ASCII."""
@@ -91,9 +91,40 @@ class Connections:
             return sqlite.insert(table)
         return postgresql.insert(table)
 
+    def upsert(self, table: sa.Table, unique: str | Sequence[str], *changed: str) -> Any:
+        """An INSERT that, where a row of this name is there, changes these columns of it."""
+        insert = self.insert(table)
+        names = [unique] if isinstance(unique, str) else list(unique)
+        new = {name: insert.excluded[name] for name in changed}
+        return insert.on_conflict_do_update(index_elements=names, set_=new)
+
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+class OnConnections:
+    """Statements on a database, which close it when they are done with.
+
+    Args:
+        connections: to the database.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.connections.place.name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.connections.close()
 
 
 def connect(url: str | Path, *, busy_timeout_s: float, read_only: bool = False) -> Connections:

@@ -24,10 +24,12 @@ __all__ = [
     "RESPONSES",
     "Column",
     "DatasetInfo",
+    "clean",
     "misnamed",
     "normalise_queries",
     "normalise_responses",
     "remedy_for",
+    "table_of",
 ]
 
 OPTION_LETTERS = string.ascii_uppercase
@@ -163,6 +165,40 @@ def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa
         elif column.filled:
             arrays[name] = pa.nulls(table.num_rows, column.type)
     return pa.table(arrays)
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> pa.Table:
+    """Make a normalised table of its rows.
+
+    Args:
+        rows: one object each, with all of the columns.
+        columns: `QUERIES` or `RESPONSES`; those that may be absent are, where no row has a value.
+    """
+    used = {
+        name: column.type
+        for name, column in columns.items()
+        if column.required or column.filled or any(row[name] is not None for row in rows)
+    }
+    return pa.table({name: _array([row[name] for row in rows], t) for name, t in used.items()})
+
+
+def _array(values: Sequence[Any], target: pa.DataType) -> pa.Array:
+    """An Arrow array; half a character, as a reply cut at a token ends on, becomes "?"."""
+    try:
+        return pa.array(values, target)
+    except UnicodeEncodeError:
+        return pa.array(map(_whole, values), target)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_whole(v) for v in value]
+    return clean(value) if isinstance(value, str) else value
+
+
+def clean(text: str) -> str:
+    r"""Text that can be stored as UTF-8: half a surrogate pair (`"\ud83d"` in JSON) becomes "?"."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def misnamed(names: Iterable[str], known: Collection[str]) -> dict[str, str]:

@@ -76,11 +76,7 @@ class Ledger:
 
     def __init__(self, connections: Connections, log: Log) -> None:
         self._log = log
-        bucket = connections.insert(rates)
-        self._put_bucket = bucket.on_conflict_do_update(
-            index_elements=["key_id"],
-            set_={"left": bucket.excluded.left, "at": bucket.excluded.at},
-        )
+        self._put_bucket = connections.upsert(rates, "key_id", "left", "at")
         day = connections.insert(spending)
         self._add_to_day = day.on_conflict_do_update(
             index_elements=["key_id", "day"],

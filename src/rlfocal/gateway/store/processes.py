@@ -48,10 +48,7 @@ class Processes:
     """
 
     def __init__(self, connections: Connections) -> None:
-        row = connections.insert(processes)
-        self._beat = row.on_conflict_do_update(
-            index_elements=["id"], set_={"seen_at": row.excluded.seen_at}
-        )
+        self._beat = connections.upsert(processes, "id", "seen_at")
 
     def beat(self, connection: sa.Connection, process: str, now: float) -> None:
         """Note that a process lives, and forget those that are long dead."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Self
 
-from rlfocal.database import Connections
+from rlfocal.database import Connections, OnConnections
 from rlfocal.gateway.store.abandoned import Abandoned
 from rlfocal.gateway.store.keyfile import read_key_file
 from rlfocal.gateway.store.keys import Keys
@@ -53,7 +52,7 @@ def read_store(url: str | Path, *, busy_timeout_s: float = 60.0) -> Store | None
     return None if found is None else Store(found)
 
 
-class Store:
+class Store(OnConnections):
     """Groups of statements, shared by everybody who opens the same URL.
 
         with store.connections.write() as connection:
@@ -64,25 +63,12 @@ class Store:
     """
 
     def __init__(self, connections: Connections) -> None:
-        self.connections = connections
+        super().__init__(connections)
         self.keys = Keys(connections)
         self.log = Log(connections)
         self.ledger = Ledger(connections, self.log)
         self.abandoned = Abandoned(self.ledger, self.log)
         self.processes = Processes(connections)
-
-    def __repr__(self) -> str:
-        return f"Store({self.connections.place.name!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close every connection."""
-        self.connections.close()
 
     def sync_file(self, path: Path) -> int:
         """Put the keys of a file into the database, all or none; what they may do is taken over.

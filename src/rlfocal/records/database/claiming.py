@@ -6,22 +6,15 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from rlfocal.database import Connections
+from rlfocal.database import OnConnections
 from rlfocal.records.database.schema import claims, responses
 from rlfocal.records.database.statements import chunks, present
 
 __all__ = ["Claims"]
 
 
-class Claims:
-    """Calls reserved for a while; whoever dies loses them when the time is over.
-
-    Args:
-        connections: to the database.
-    """
-
-    def __init__(self, connections: Connections) -> None:
-        self.connections = connections
+class Claims(OnConnections):
+    """Calls reserved for a while; whoever dies loses them when the time is over."""
 
     def claim(self, keys: Iterable[str], owner: str, lease_s: float) -> set[str]:
         """Reserve calls, so that nobody else pays for them at the same time.
@@ -38,11 +31,7 @@ class Claims:
         if not lease_s > 0:
             raise ValueError(f"lease_s must be more than 0, got {lease_s}")
         wanted = set(keys)
-        insert = self.connections.insert(claims)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["key"],
-            set_={"owner": insert.excluded.owner, "until": insert.excluded.until},
-        )
+        upsert = self.connections.upsert(claims, "key", "owner", "until")
         with self.connections.write() as connection:
             now = self.connections.now_s(connection)
             others = sa.select(claims.c.key).where(claims.c.owner != owner, claims.c.until > now)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from rlfocal.errors import ConfigError, nearest
@@ -23,12 +22,11 @@ from rlfocal.records.database.schema import responses as responses_table
 from rlfocal.records.database.store import Database
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.samples import agreed
-from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo
+from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo, table_of
 
 __all__ = ["export_dataset"]
 
 _BATCH = 5000
-_OPTIONAL = ("choice_scores", "samples", "text", "cost_usd", "latency_s", "response_chars")
 _Labels = dict[str, set[str | None]]
 _log = logging.getLogger(__name__)
 
@@ -71,12 +69,11 @@ def export_dataset(
         for member in chosen
         if member in query.replies
     ]
-    columns = [n for n in RESPONSES if n not in _OPTIONAL or any(r[n] is not None for r in rows)]
     info = _info(database, chosen)
     return Dataset(
         name or info.name or database.connections.name,
-        _table([query.row | {"query_id": query.name} for query in asked], QUERIES, QUERIES),
-        _table(rows, RESPONSES, columns),
+        table_of([query.row | {"query_id": query.name} for query in asked], QUERIES),
+        table_of(rows, RESPONSES),
         info,
     )
 
@@ -229,9 +226,3 @@ def _info(database: Database, chosen: Mapping[str, str]) -> DatasetInfo:
 def _warn(database: Database, n: int, what: str) -> None:
     if n:
         _log.warning("%s: %d %s", database, n, what)
-
-
-def _table(
-    rows: list[dict[str, Any]], columns: Mapping[str, Any], names: Iterable[str]
-) -> pa.Table:
-    return pa.table({n: pa.array([row[n] for row in rows], columns[n].type) for n in names})

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -96,19 +96,6 @@ class Database(Claims):
         connections: from `open_database`.
     """
 
-    def __repr__(self) -> str:
-        return f"Database({self.connections.place.name!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close every connection."""
-        self.connections.close()
-
     def add_queries(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Store queries; one that is there stays as it is.
 
@@ -134,10 +121,7 @@ class Database(Claims):
         """
         key = settings_key_of(settings)
         row = {"name": name, "settings_key": key, "settings": plain_settings(settings)}
-        insert = self.connections.insert(members)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["name", "settings_key"], set_={"added_at": insert.excluded.added_at}
-        )
+        upsert = self.connections.upsert(members, ("name", "settings_key"), "added_at")
         with self.connections.write() as connection:
             connection.execute(upsert, row | {"added_at": utc_now()})
         return key
@@ -255,10 +239,7 @@ class Database(Claims):
 
     def set_note(self, name: str, text: str) -> None:
         """Store a text under a name, in the place of what was there."""
-        insert = self.connections.insert(meta)
-        upsert = insert.on_conflict_do_update(
-            index_elements=["name"], set_={"value": insert.excluded.value}
-        )
+        upsert = self.connections.upsert(meta, "name", "value")
         with self.connections.write() as connection:
             connection.execute(upsert, {"name": f"note:{name}", "value": text})
 

@@ -28,11 +28,10 @@ from rlfocal.records.importers.joining import (
     match_options,
     with_letter,
 )
-from rlfocal.records.importers.json_files import clean
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import find_importer
 from rlfocal.records.samples import agreed
-from rlfocal.records.schema import DatasetInfo
+from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo, table_of
 
 __all__ = ["assemble", "document_digest", "import_logs"]
 
@@ -130,7 +129,7 @@ def assemble(
             "notes": notes,
         }
     )
-    return Dataset(name, _query_table(queries, kinds), _response_table(rows), info)
+    return Dataset(name, _query_table(queries, kinds), table_of(rows, RESPONSES), info)
 
 
 def document_digest(*parts: Any) -> str:
@@ -281,33 +280,4 @@ def _query_table(queries: Mapping[str, Query], kinds: Mapping[str, Reading]) -> 
                 "label": label,
             }
         )
-    types = {"choices": pa.list_(pa.string())}
-    return pa.table(
-        {c: _array([row[c] for row in rows], types.get(c, pa.string())) for c in rows[0]}
-    )
-
-
-def _response_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    types = {
-        "query_id": pa.string(), "member": pa.string(), "answer": pa.string(),
-        "score": pa.float64(), "choice_scores": pa.list_(pa.float64()),
-        "samples": pa.list_(pa.string()), "text": pa.string(), "cost_usd": pa.float64(),
-        "latency_s": pa.float64(), "response_chars": pa.int64(),
-    }  # fmt: skip
-    always = ("query_id", "member", "answer", "score")
-    used = [c for c in types if c in always or any(row[c] is not None for row in rows)]
-    return pa.table({c: _array([row[c] for row in rows], types[c]) for c in used})
-
-
-def _array(values: Sequence[Any], target: pa.DataType) -> pa.Array:
-    """An Arrow array; half a character, as a reply cut at a token ends on, becomes "?"."""
-    try:
-        return pa.array(values, target)
-    except UnicodeEncodeError:
-        return pa.array(map(_whole, values), target)
-
-
-def _whole(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_whole(v) for v in value]
-    return clean(value) if isinstance(value, str) else value
+    return table_of(rows, QUERIES)

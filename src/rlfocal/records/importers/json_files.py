@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.logged import Record
+from rlfocal.records.schema import clean
 
 __all__ = [
     "Fields",
@@ -224,11 +225,6 @@ def score_of(value: Any, *, written: bool = False) -> float | None:
     if not isinstance(value, bool | int | float):
         return None
     return float(value) if 0 <= value <= 1 else None
-
-
-def clean(text: str) -> str:
-    r"""Text that can be stored as UTF-8: half a surrogate pair (`"\ud83d"` in JSON) becomes "?"."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 @dataclass
