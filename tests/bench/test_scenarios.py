@@ -27,10 +27,10 @@ from rlfocal.bench.scenarios.edits import (
     mislabel,
     stand_in,
 )
-from rlfocal.bench.scenarios.jobs import Trace
+from rlfocal.bench.scenarios.jobs import StreamTrace
 from rlfocal.bench.scenarios.result import scenario_row
 from rlfocal.bench.scenarios.stream import (
-    History,
+    LabelledStream,
     walk_refit,
     walk_windowed,
     walk_with_memory,
@@ -335,7 +335,7 @@ def fit_single(table: ResponseTable, position: int) -> Base:
 def test_memory_is_the_latest_labelled_queries_of_training_and_stream() -> None:
     train, stream = random_table(30), random_table(50, seed=1)
     policy = Follower()
-    walk_with_memory(policy, stream, History(train, stream), SMALL)
+    walk_with_memory(policy, stream, LabelledStream(train, stream), SMALL)
     assert len(policy.seen) == 10
     whole = np.vstack([train.member_score, stream.member_score])
     for i, memory in enumerate(policy.seen):
@@ -344,11 +344,11 @@ def test_memory_is_the_latest_labelled_queries_of_training_and_stream() -> None:
 
 
 WALKS: dict[str, Callable[[ResponseTable, ResponseTable], Outcome]] = {
-    "memory": lambda t, s: walk_with_memory(Follower(), s, History(t, s), SMALL),
-    "windowed": lambda t, s: walk_windowed(fit_vote, s, History(t, s), SMALL),
-    "windowed single": lambda t, s: walk_windowed(fit_single, s, History(t, s), SMALL),
+    "memory": lambda t, s: walk_with_memory(Follower(), s, LabelledStream(t, s), SMALL),
+    "windowed": lambda t, s: walk_windowed(fit_vote, s, LabelledStream(t, s), SMALL),
+    "windowed single": lambda t, s: walk_windowed(fit_single, s, LabelledStream(t, s), SMALL),
     "refit": lambda t, s: walk_refit(
-        fit_single(t, 0), fit_single, s, History(t, s), SMALL, [10, 20, 30, 40]
+        fit_single(t, 0), fit_single, s, LabelledStream(t, s), SMALL, [10, 20, 30, 40]
     ),
 }
 
@@ -377,7 +377,7 @@ def test_refits_keep_as_many_queries_as_training_had() -> None:
         return fit_single(table, position)
 
     train, stream = random_table(30), random_table(50, seed=1)
-    policy, history = fit_single(train, 0), History(train, stream)
+    policy, history = fit_single(train, 0), LabelledStream(train, stream)
     walk_refit(policy, fit, stream, history, SMALL, [10, 22, 23, 200])
     assert sizes == [(10, 30), (25, 30)]  # as soon as a block begins; what is overdue once
 
@@ -388,7 +388,7 @@ def test_a_windowed_vote_notices_that_the_best_member_degrades() -> None:
     later = [[WRONG, RIGHT, OTHER], [WRONG, OTHER, RIGHT]] * 30
     stream = table_of([[RIGHT, WRONG, OTHER], [RIGHT, RIGHT, RIGHT]] * 10 + later)
     frozen = replay(fit_vote(train, 0), stream)
-    windowed = walk_windowed(fit_vote, stream, History(train, stream), SMALL)
+    windowed = walk_windowed(fit_vote, stream, LabelledStream(train, stream), SMALL)
     assert frozen.score[20:].sum() == 0
     assert windowed.score[:20].all()
     assert windowed.score[20:25].sum() == 0  # nothing is known of the change yet
@@ -398,7 +398,7 @@ def test_a_windowed_vote_notices_that_the_best_member_degrades() -> None:
 def test_blocks_hide_no_place_in_the_stream() -> None:
     train, stream = random_table(30), random_table(50, seed=1)
     policy = RandomMember().fit(train, rng=generator())
-    walked = walk_with_memory(policy, stream, History(train, stream), SMALL)
+    walked = walk_with_memory(policy, stream, LabelledStream(train, stream), SMALL)
     np.testing.assert_array_equal(walked.asked, replay(policy, stream).asked)
 
 
@@ -412,11 +412,11 @@ def test_stream_settings_are_checked(name: str) -> None:
 # Figures ------------------------------------------------------------------------------------------
 
 
-def trace(score: dict[str, list[float]], change_at: int) -> Trace:
+def trace(score: dict[str, list[float]], change_at: int) -> StreamTrace:
     values = {name: np.array(row, dtype=np.float32) for name, row in score.items()}
     size = len(next(iter(values.values())))
     calls = {name: np.full(size, 2 if name == "memory" else 1) for name in values}
-    return Trace("degrading", 0, change_at, np.arange(size), values, calls)
+    return StreamTrace("degrading", 0, change_at, np.arange(size), values, calls)
 
 
 def test_figures_are_those_worked_by_hand() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from rlfocal.bench import EvalProtocol
 from rlfocal.bench.scenarios import SCENARIOS, ScenarioResult, StreamSettings, run_scenarios
-from rlfocal.bench.scenarios.jobs import Trace
+from rlfocal.bench.scenarios.jobs import StreamTrace
 from rlfocal.bench.scenarios.result import scenario_row
-from rlfocal.bench.scenarios.stream import History
+from rlfocal.bench.scenarios.stream import LabelledStream
 from rlfocal.cli.main import main
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import View
@@ -131,7 +131,7 @@ def test_shares_of_what_being_retrained_wins_are_those_worked_by_hand() -> None:
     }
     values = {name: np.array(row, dtype=np.float32) for name, row in score.items()}
     calls = {name: np.ones(20, dtype=np.int64) for name in score}
-    trace = Trace("degrading", 0, 0, np.arange(20), values, calls)
+    trace = StreamTrace("degrading", 0, 0, np.arange(20), values, calls)
     row = scenario_row("rl-x", [[trace]], window=10, n_resamples=200)
     (way,) = row.adapted
     assert row.retrained is not None
@@ -195,7 +195,7 @@ def test_an_added_member_never_answered_in_training() -> None:
 
 def test_queries_from_before_a_member_was_added_say_nothing_of_it() -> None:
     train, stream = random_table(30), random_table(20, seed=1)
-    history = History(train, stream, absent=2, since=25)
+    history = LabelledStream(train, stream, absent=2, since=25)
     memory = history.memory(10, 20)  # five training queries it was not put to, five it was
     assert np.isnan(memory.member_score[:5, 2]).all()
     assert not np.isnan(memory.member_score[5:]).any()

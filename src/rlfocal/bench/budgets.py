@@ -42,9 +42,9 @@ __all__ = [
 _Floats = NDArray[np.float64]
 
 BUDGETS = (1.5, 2.0, 3.0, 4.0)
-"""Mean calls a query, unless told otherwise; no limit at all is always added."""
+"""Default budgets in mean calls a query; "no limit" is always added."""
 REFERENCES = (ORACLE, "random")
-"""A bound and pure chance: nobody's rivals."""
+"""An upper bound and pure chance, which are no rivals."""
 USD_SHARES = (0.1, 0.25, 0.5, 0.8, 1.0)
 """Budgets in dollars, as multiples of what the best single member costs a query."""
 AXIS_TITLES: dict[Axis, str] = {
@@ -53,7 +53,7 @@ AXIS_TITLES: dict[Axis, str] = {
 }
 """The axes in the order in which they are shown, and what a budget on each means."""
 _LEAST_QUERIES = 30
-"""Fewer queries on which everything was measured are compared on nothing."""
+"""Fewest queries, measured for all strategies, for a comparison."""
 EQUAL_COST = (
     "Each learned strategy against the most accurate simple strategy at the same mean spend. The "
     "simple one is chosen anew at every budget, with hindsight, which favours it. Brackets: 95 % "
@@ -61,7 +61,7 @@ EQUAL_COST = (
     'At "all", no limit, a simple strategy counts at its best setting, a learned one at its '
     "dearest."
 )
-"""How to read the cells, wherever they are shown."""
+"""How to read the cells; shown with them."""
 
 
 @dataclass(frozen=True, kw_only=True)

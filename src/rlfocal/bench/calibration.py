@@ -1,4 +1,4 @@
-"""Does a strategy's confidence mean what it says? Reliability, Brier score, risk and coverage.
+"""Calibration of strategies' confidences: reliability, Brier score, risk and coverage.
 
 Computed from the per-query rows at the default dial, the rows of several seeds pooled: a confidence
 belongs to one answer, so seeds are not averaged before. Knows nothing of folds, files or figures.
@@ -57,7 +57,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How far a strategy's confidence can be trusted, at its default dial."""
+    """Calibration of a strategy's confidence, at its default dial."""
 
     strategy: str
     graded: bool
@@ -121,7 +121,7 @@ def _calibration(name: str, confidence: _Floats, score: _Floats, group: IntArray
 def reliability(
     confidence: _Floats, score: _Floats, group: IntArray, *, n_bins: int = N_BINS
 ) -> tuple[ReliabilityBin, ...]:
-    """Put answers of about the same confidence together, as many in each bin where possible.
+    """Bin answers by confidence, with equal counts where possible.
 
     Equal confidences (to 3 decimals) stay together, so there are fewer bins where few values occur,
     and bins of unequal count where one value is frequent.

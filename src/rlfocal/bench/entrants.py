@@ -1,4 +1,4 @@
-"""Who is benchmarked: strategies by name, and own ones given as objects.
+"""The strategies that are benchmarked: by name, or given as objects.
 
 Checked before any job runs; every job then fits a fresh copy.
 """
@@ -20,7 +20,7 @@ __all__ = ["Entrants"]
 
 @dataclass(frozen=True)
 class Entrants:
-    """Names of strategies, and the objects behind those that were not given by name."""
+    """Names of strategies, with the objects of those that were not given by name."""
 
     names: tuple[str, ...] = ()
     own: Mapping[str, Base] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Entrants:
 
     @classmethod
     def of(cls, strategies: Iterable[str | Base], *, always: Iterable[str] = ()) -> Self:
-        """Sort out what was asked for.
+        """Resolve names, groups and objects.
 
         Args:
             strategies: names, groups of names, and unfitted strategies.
@@ -53,7 +53,7 @@ class Entrants:
         return cls(tuple(found), {name: own for name, own in found.items() if own is not None})
 
     def fresh(self, name: str) -> Base:
-        """An unfitted strategy that nobody else has.
+        """A new unfitted strategy.
 
         Raises:
             ConfigError: it cannot be made, or is no strategy.
@@ -62,7 +62,7 @@ class Entrants:
         return _checked(create(name)) if given is None else copy.deepcopy(given)
 
     def command(self, name: str, data: str | None) -> str | None:
-        """What trains a strategy and serves it; None for who cannot be told or served by name.
+        """The commands that train and serve a strategy; None where it has no name to give or serve.
 
         Args:
             name: of the strategy.
@@ -75,7 +75,7 @@ class Entrants:
 
 
 def _checked(found: object) -> Base:
-    """Hold an object to what every job relies on, so that none fails for want of it.
+    """Check that an object is a named strategy with all that jobs call.
 
     Raises:
         ConfigError: naming what it lacks.

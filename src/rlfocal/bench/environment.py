@@ -1,4 +1,4 @@
-"""What a figure was made with: versions and processor, but no name of a machine or user."""
+"""The environment of a result: versions and processor, but no name of a machine or user."""
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ class Fold(NamedTuple):
 
 
 class Partition(NamedTuple):
-    """The folds of a benchmark, and what a reader should know of how they came about."""
+    """The folds of a benchmark, with notes for readers on how they were made."""
 
     folds: tuple[Fold, ...]
     notes: tuple[str, ...] = ()
 
 
 def partition(table: ResponseTable, protocol: EvalProtocol) -> Partition:
-    """Make the folds that the protocol asks for.
+    """Make the protocol's folds.
 
     Raises:
         ConfigError: the data set is too small for the folds, or has no usable split.

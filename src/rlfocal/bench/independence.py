@@ -1,4 +1,4 @@
-"""How independently the members of a pool fail, as plain figures.
+"""Measures of how independently the members of a pool fail.
 
 A description of every recorded answer, not a test: subsets are ranked on the very queries that they
 are scored on, so the top of a list flatters. `rlfocal bench` chooses and tests on different ones.
@@ -40,7 +40,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class RankedSubset:
-    """An ensemble, and what it is worth."""
+    """A subset of members with its diversity and accuracies."""
 
     members: tuple[str, ...]
     focal_diversity: float
@@ -53,12 +53,12 @@ class RankedSubset:
 
 @dataclass(frozen=True, kw_only=True)
 class Independence:
-    """What `rlfocal diversity` shows."""
+    """The result of `rlfocal diversity`."""
 
     data: str
     synthetic: bool
     n_queries: int
-    """That every member answered."""
+    """Queries that every member answered."""
     members: tuple[str, ...]
     pool: Mapping[str, float]
     """Ensemble measure → value of the whole pool; higher = more diverse in each."""

@@ -38,7 +38,7 @@ class Job(NamedTuple):
 def plan_jobs(
     table: ResponseTable, entrants: Entrants, protocol: EvalProtocol, n_folds: int
 ) -> tuple[dict[str, str], list[Job]]:
-    """Sort out what cannot run on this data; the rest becomes jobs, fold by fold."""
+    """Plan jobs fold by fold, without strategies that cannot run on this data."""
     not_applicable: dict[str, str] = {}
     seeds: dict[str, tuple[int, ...]] = {}
     for name in entrants.names:
@@ -55,14 +55,14 @@ def plan_jobs(
 
 
 class Point(NamedTuple):
-    """What a strategy did on the test queries at one setting of its dial; None is the default."""
+    """A strategy's outcome on the test queries at one setting of its dial; None is the default."""
 
     dial: float | None
     outcome: Outcome
 
 
 class JobResult(NamedTuple):
-    """What came out of one job."""
+    """Result of one job."""
 
     job: Job
     points: tuple[Point, ...]
@@ -73,12 +73,12 @@ class JobResult(NamedTuple):
     not_applicable: str | None = None
     """Why the strategy could not be fitted on this fold; then there are no points."""
     acting: Acting | None = None
-    """Who decides at the default dial, where a strategy may leave that to another one."""
+    """The policy that acts at the default dial, where a strategy may choose among several."""
 
 
 @dataclass
 class BenchInput:
-    """The big input of all jobs: the table, its folds, and who is run.
+    """The shared input of all jobs: the table, its folds and the strategies.
 
     Keeps the calibrated tables of the fold used last, because jobs come fold by fold.
     """
@@ -115,7 +115,7 @@ def fit_job(entrants: Entrants, job: Job, train: ResponseTable, *more: int) -> B
     """Fit a fresh copy of a job's strategy.
 
     Args:
-        entrants: who is run.
+        entrants: the strategies to run.
         job: which of them.
         train: labelled queries.
         more: further numbers that its randomness depends on.

@@ -1,4 +1,4 @@
-"""How a benchmark is run: which queries are trained and tested on, how often, with what intervals.
+"""Settings of a benchmark: folds, seeds and resamples.
 
 Holds settings only; `folds` makes the partition and `statistics` the intervals.
 """

@@ -61,7 +61,7 @@ class LeaderboardRow:
     replay_s: float
     """Median over folds and seeds of the seconds that replaying the test queries took."""
     n_measured: int | None = None
-    """Tested queries of which the worth of its answer is known; None in results older than this."""
+    """Tested queries on which its answer has a score; None in results older than this."""
     n_compared: int | None = None
     """Those of them on which the best single member was measured as well."""
     withheld: bool = False
@@ -69,7 +69,7 @@ class LeaderboardRow:
     learned: bool = False
     """Whether its decisions are learned by reinforcement; False in results older than this."""
     command: str | None = None
-    """What trains this strategy on the data and serves it; None for what cannot be served, for
+    """Commands that train this strategy on the data and serve it; None for references, for
     strategies given as objects, and in results older than this."""
 
     @property
@@ -99,7 +99,7 @@ class FrontierPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """How one training run went: the learning curve of a strategy in one fold with one seed."""
+    """The learning curve of a strategy in one fold with one seed."""
 
     strategy: str
     fold: int
@@ -110,14 +110,14 @@ class History:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BenchResult:
-    """What a benchmark found."""
+    """Results of a benchmark."""
 
     data: str
     """Name of the data set."""
     members: tuple[str, ...]
     protocol: EvalProtocol
     tested: Mapping[str, int]
-    """How much was tested: "n_queries" and "n_groups" (distinct prompts)."""
+    """Size of the test: "n_queries" and "n_groups" (distinct prompts)."""
     rows: tuple[LeaderboardRow, ...]
     """The oracle first, then by falling accuracy."""
     frontiers: Mapping[str, tuple[FrontierPoint, ...]]
@@ -125,7 +125,7 @@ class BenchResult:
     not_applicable: Mapping[str, str]
     """Strategies that cannot run on this data, with the reason."""
     synthetic: bool
-    """True when the answers were simulated; say so wherever a figure is shown."""
+    """True when the answers were simulated; shown with every figure."""
     notes: tuple[str, ...]
     environment: Mapping[str, str | int]
     per_query: pa.Table
@@ -134,9 +134,9 @@ class BenchResult:
     budgets: tuple[BudgetCell, ...] = ()
     """Each learned strategy against the best simple one at equal cost."""
     calibration: tuple[Calibration, ...] = ()
-    """Whether confidence means what it says; in the order of `rows`."""
+    """Calibration of confidences, in the order of `rows`."""
     missing: Missing | None = None
-    """What is missing of the responses; None where nothing is."""
+    """Missing responses; None where there are none."""
 
     def to_json(self) -> dict[str, Any]:
         """The bench JSON of docs/bench.md."""
@@ -156,7 +156,7 @@ class BenchResult:
         }
 
     def to_markdown(self) -> str:
-        """The leaderboard and what equal cost buys, with what a reader must know beside them."""
+        """The leaderboard and the comparison at equal cost, with notes for readers."""
         lines = [f"# {self.data}", ""]
         if self.synthetic:
             lines += ["**Synthetic data: simulated members, not recorded models.**", ""]

@@ -1,4 +1,4 @@
-"""Per-query rows: what every strategy did on every tested query, as one Arrow table.
+"""Per-query rows: every strategy's outcome on every tested query, as one Arrow table.
 
 Every figure of a benchmark is computed from these rows, so a reader can compute it again.
 """
@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
         "asked": pa.list_(pa.int16()),
     }
 )
-"""Columns of the per-query rows; docs/bench.md says what each holds."""
+"""Columns of the per-query rows, described in docs/bench.md."""
 
 
 def per_query_rows(
@@ -134,7 +134,7 @@ class Scores(NamedTuple):
     cost: NDArray[np.float64]
     """float64[Q, P]."""
     measured: NDArray[np.bool_]
-    """bool[Q, P]: whether the worth of an answer is known, of any seed's."""
+    """bool[Q, P]: whether an answer of any seed has a score."""
 
     def mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """float64[P]: means over what was measured, of float64[Q, P]; 0 where nothing was."""

@@ -38,7 +38,7 @@ from rlfocal.records.tables.missing import missing_of
 __all__ = ["OnProgress", "run_bench"]
 
 OnProgress = Callable[[int, int, str], None]
-"""Called with jobs done, jobs in all, and what was done last."""
+"""Called with the number of jobs done, of all jobs, and a text on the last one."""
 
 _FEW = 30
 """Fewer distinct prompts than this make percentile intervals too narrow to trust."""
@@ -187,7 +187,7 @@ def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[s
 def _measured(
     table: ResponseTable, results: Sequence[JobResult]
 ) -> tuple[list[JobResult], dict[str, str]]:
-    """Leave out what was measured on no tested query, and say why.
+    """Leave out operating points without a measured query, with a note.
 
     Raises:
         ConfigError: that is the best single member, so there is nothing to compare with.
@@ -215,7 +215,7 @@ def _measured(
 
 
 def _stand_ins(results: Sequence[JobResult]) -> list[str]:
-    """Say where a strategy left its default dial to another one."""
+    """Notes on strategies at whose default dial another policy acts."""
     acting: dict[str, Counter[tuple[str, bool]]] = {}
     for result in results:
         if result.acting is not None:

@@ -44,9 +44,9 @@ ORACLE = "oracle"
 """The bound: it looks at labels."""
 
 Axis = Literal["calls", "usd"]
-"""What is spent: calls, or US dollars where the data set prices every member."""
+"""Unit of spending: calls, or US dollars where the data set prices every member."""
 Judgement = Literal["better", "worse", "no difference", "withheld"]
-"""Withheld: too much is missing to say."""
+"""Verdict withheld: too many responses are missing."""
 
 _NOISE = 1e-12
 """Differences below this are rounding, not gains."""
@@ -73,7 +73,7 @@ class Estimate(NamedTuple):
 
 
 def judge(ci: tuple[float, float]) -> Judgement:
-    """Say whether a difference is one: only where its interval excludes zero.
+    """Verdict on a difference: "better" or "worse" only where its interval excludes zero.
 
     >>> judge((0.01, 0.02)), judge((0.0, 0.02)), judge((-0.02, -0.01))
     ('better', 'no difference', 'worse')
@@ -152,7 +152,7 @@ class MeasuredMeans:
         self._found: dict[bytes, BootstrapMeans] = {}
 
     def count(self, *columns: int) -> int:
-        """How many queries all of these columns were measured on."""
+        """Number of queries on which all of these columns were measured."""
         return int(self._measured[:, list(columns)].all(axis=1).sum())
 
     def over(self, *columns: int) -> BootstrapMeans:

@@ -1,4 +1,4 @@
-"""What focal diversity says about subsets of a pool, beside how well those subsets vote.
+"""Focal diversity of subsets of a pool, compared with their vote accuracy.
 
 A description of the recorded answers, not an evaluation: every query counts, nothing is fitted. The
 pool's subsets of two or more members are all scored when there are few, else a seeded sample in
@@ -73,7 +73,7 @@ class SubsetScores:
 
 
 def _residual(values: FloatArray, on: FloatArray) -> FloatArray:
-    """What a straight line through `on` leaves of `values`."""
+    """Residuals of `values` after a linear regression on `on`."""
     centred, x = values - values.mean(), on - on.mean()
     spread = float(x @ x)
     rest: FloatArray = centred - x * (x @ centred / spread) if spread > NO_SPREAD**2 else centred

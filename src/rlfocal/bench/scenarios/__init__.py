@@ -1,4 +1,4 @@
-"""Adaptation and robustness: what happens when what was learned stops being true."""
+"""Adaptation and robustness: measurements under changes of pool, tasks or labels."""
 
 from rlfocal.bench.scenarios.catalogue import SCENARIOS, Case, Scenario, resolve_scenarios
 from rlfocal.bench.scenarios.result import Adapted, Figure, ScenarioResult, ScenarioRow

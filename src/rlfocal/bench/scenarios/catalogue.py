@@ -1,6 +1,6 @@
-"""The scenarios by their names on the command line: what changes, for whom, and from where on.
+"""The scenarios by their names on the command line: which change, to which members, from where on.
 
-Each turns training queries and a stream into a `Case`. Who is best and who is weakest is read from
+Each turns training queries and a stream into a `Case`. The best and weakest members are read from
 the training labels, as a user would have to. Knows nothing of strategies.
 """
 
@@ -26,13 +26,13 @@ IMPROVED_SHARE = 0.9
 
 @dataclass(frozen=True, eq=False)
 class Added:
-    """A member that nothing was fitted with: in training it never answers."""
+    """A member that is absent from training: there it never answers."""
 
     member: int
     labelled: IntArray
-    """int64[k]: training queries that it was put to, before the stream begins."""
+    """int64[k]: training queries that it was asked, before the stream begins."""
     without: ResponseTable
-    """The stream as a policy meets it that does not know the member."""
+    """The stream for a policy that does not know the member."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,8 @@ class Case:
     change_at: int
     """Position in the stream of the first query that the scenario touches."""
     hindsight: ResponseTable | None = None
-    """Training queries as they would have been, had the change been there all along; None where
-    `calm` is what a policy fitted on them would meet already, or nothing changes."""
+    """Training queries with the change in them from the start; None where a policy fitted on them
+    would be evaluated on `calm`, or nothing changes."""
     added: Added | None = None
     """The member that training lacks, if there is one."""
 
@@ -59,7 +59,7 @@ Build = Callable[[ResponseTable, ResponseTable, np.random.Generator], Case]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One way in which what was learned stops being true."""
+    """One kind of change after training."""
 
     name: str
     description: str
@@ -89,7 +89,7 @@ def _edited(
     edit: Edit,
     from_middle: bool = True,
 ) -> Case:
-    """Change what members answer: in the stream from some query on, in hindsight everywhere."""
+    """Change members' answers: in the stream from some query on, in hindsight everywhere."""
     ranked, start = _ranked(train), stream.n_queries // 2 if from_middle else 0
     changed = edit(stream, ranked, start, rng)
     return Case(train, changed, stream, start, hindsight=edit(train, ranked, 0, rng))

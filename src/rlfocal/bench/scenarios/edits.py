@@ -1,4 +1,4 @@
-"""Change what members answered, or what training labels say, in a table; everything else stays.
+"""Change members' answers or training labels in a table; everything else stays.
 
 Pure functions from table to table; all chance comes from the generator that is passed in. An answer
 given by an edit is always a candidate that the query has already, or no usable answer: for an open

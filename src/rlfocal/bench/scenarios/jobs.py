@@ -20,7 +20,7 @@ from rlfocal.bench.jobs import Job, fit_job
 from rlfocal.bench.scenarios.catalogue import Case, Scenario
 from rlfocal.bench.scenarios.edits import joined
 from rlfocal.bench.scenarios.stream import (
-    History,
+    LabelledStream,
     StreamSettings,
     walk_refit,
     walk_windowed,
@@ -32,7 +32,7 @@ from rlfocal.deliberation.replay import replay
 from rlfocal.errors import NotApplicable, RlfocalError
 from rlfocal.records import Calibration, IntArray, ResponseTable, calibrate
 
-__all__ = ["JobTraces", "ScenarioInput", "Trace", "run_job"]
+__all__ = ["JobTraces", "ScenarioInput", "StreamTrace", "run_job"]
 
 CALM, FROZEN, RETRAINED = "unchanged", "frozen", "retrained"
 MEMORY, WINDOW, REFIT = "memory", "windowed", "refit"
@@ -40,8 +40,8 @@ _LEAST = 30
 """Labelled queries that a strategy is fitted anew on at the least."""
 
 
-class Trace(NamedTuple):
-    """What the variants of one strategy did on one stream under one scenario."""
+class StreamTrace(NamedTuple):
+    """Scores of one strategy's variants on one stream under one scenario."""
 
     scenario: str
     order: int
@@ -57,16 +57,16 @@ class Trace(NamedTuple):
 
 
 class JobTraces(NamedTuple):
-    """What came out of one job."""
+    """Result of one job."""
 
     job: Job
-    traces: tuple[Trace, ...]
+    traces: tuple[StreamTrace, ...]
     not_applicable: dict[str, str]
     """Scenario -> why the data cannot play it; the key "" is the strategy itself."""
 
 
 class Prepared(NamedTuple):
-    """Training queries ready to fit on, and what makes other tables ready."""
+    """Calibrated training queries, and the calibration for other tables."""
 
     calibration: Calibration
     train: ResponseTable
@@ -86,7 +86,7 @@ class ScenarioInput:
     _last: tuple[int, ResponseTable, Prepared] | None = field(default=None, repr=False)
 
     def fold(self, index: int) -> tuple[ResponseTable, Prepared]:
-        """Training table, and the same prepared."""
+        """Training table, raw and calibrated."""
         if self._last is None or self._last[0] != index:
             train = self.table.take(self.folds[index].train)
             self._last = (index, train, _prepared(train))
@@ -98,7 +98,7 @@ class ScenarioInput:
         return self.table.take(rng.permutation(self.folds[fold].test))
 
     def rng(self, fold: int, purpose: str) -> np.random.Generator:
-        """The same numbers for every strategy and seed, so that all meet the same stream."""
+        """A generator that is the same for every strategy and seed, so that streams are equal."""
         return np.random.default_rng([self.fold_seed, fold, *purpose.encode()])
 
 
@@ -122,12 +122,12 @@ def run_job(shared: ScenarioInput, job: Job) -> JobTraces:
 
 def _run(shared: ScenarioInput, job: Job) -> JobTraces:
     raw_train, ready = shared.fold(job.fold)
-    known = _Actors(_fit(shared, job, ready.train), ready, None)
+    trained = _Actors(_fit(shared, job, ready.train), ready, None)
     traces, refused = [], {}
     for scenario in shared.scenarios:
         actors = None
         for order in range(shared.settings.orders):
-            # The same numbers for every order: what is done to training queries never differs.
+            # The same generator for every order, so that training queries are changed alike.
             rng = shared.rng(job.fold, scenario.name)
             try:
                 case = scenario.build(raw_train, shared.stream(job.fold, order), rng)
@@ -135,11 +135,11 @@ def _run(shared: ScenarioInput, job: Job) -> JobTraces:
                 refused[scenario.name] = str(exc)
                 break
             if actors is None:
-                actors = _actors(shared, job, raw_train, known, case)
+                actors = _actors(shared, job, raw_train, trained, case)
             outcomes = _walks(shared, job, actors, case)
-            outcomes[CALM] = replay(known.policy, ready.calibration.apply(case.calm))
+            outcomes[CALM] = replay(trained.policy, ready.calibration.apply(case.calm))
             traces.append(
-                Trace(
+                StreamTrace(
                     scenario.name,
                     order,
                     case.change_at,
@@ -152,25 +152,25 @@ def _run(shared: ScenarioInput, job: Job) -> JobTraces:
 
 
 class _Actors(NamedTuple):
-    """Who acts in one scenario."""
+    """The policies of one scenario."""
 
     policy: Base
     ready: Prepared
-    """What it was fitted on."""
+    """The queries that it was fitted on."""
     retrained: tuple[Base, Calibration] | None
     """Fitted as if the change had always been there, where that is asked for."""
 
 
 def _actors(
-    shared: ScenarioInput, job: Job, raw_train: ResponseTable, known: _Actors, case: Case
+    shared: ScenarioInput, job: Job, raw_train: ResponseTable, trained: _Actors, case: Case
 ) -> _Actors:
     if case.train is not raw_train:
         changed = _prepared(case.train)
-        known = _Actors(_fit(shared, job, changed.train), changed, None)
-    if case.hindsight is None or not _refits(shared, known.policy):
-        return known
+        trained = _Actors(_fit(shared, job, changed.train), changed, None)
+    if case.hindsight is None or not _refits(shared, trained.policy):
+        return trained
     table = _prepared(case.hindsight)
-    return known._replace(retrained=(_fit(shared, job, table.train), table.calibration))
+    return trained._replace(retrained=(_fit(shared, job, table.train), table.calibration))
 
 
 def _refits(shared: ScenarioInput, policy: Base) -> bool:
@@ -200,19 +200,19 @@ def _walks(shared: ScenarioInput, job: Job, actors: _Actors, case: Case) -> dict
     return outcomes
 
 
-def _history(shared: ScenarioInput, job: Job, ready: Prepared, case: Case) -> History:
+def _history(shared: ScenarioInput, job: Job, ready: Prepared, case: Case) -> LabelledStream:
     """Training queries, then the stream; those that an added member was put to come last."""
     stream = ready.calibration.apply(case.stream)
     # Shuffled, or the window before the first block could be of the last task alone.
     order = shared.rng(job.fold, "history").permutation(ready.train.n_queries)
     if case.added is None:
-        return History(ready.train.take(order), stream)
+        return LabelledStream(ready.train.take(order), stream)
     raw_train, _ = shared.fold(job.fold)
     rows = case.added.labelled
     early = order[~np.isin(order, rows)]
     labelled = ready.calibration.apply(raw_train.take(rows))
     train = joined(ready.train.take(early), labelled)
-    return History(train, stream, absent=case.added.member, since=len(early))
+    return LabelledStream(train, stream, absent=case.added.member, since=len(early))
 
 
 def _fit(shared: ScenarioInput, job: Job, train: ResponseTable, *position: int) -> Base:

@@ -1,4 +1,4 @@
-"""The figures of scenarios: what was lost, and how much of it adapting wins back.
+"""The figures of scenarios: accuracy lost, and the share that adapting regains.
 
 Knows traces (scores per query) and turns them into means with paired intervals; nothing of tables
 and strategies.
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.bench.scenarios.jobs import CALM, FROZEN, MEMORY, REFIT, RETRAINED, WINDOW, Trace
+from rlfocal.bench.scenarios.jobs import CALM, FROZEN, MEMORY, REFIT, RETRAINED, WINDOW, StreamTrace
 from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.bench.statistics import (
     BootstrapMeans,
@@ -41,7 +41,7 @@ class Figure(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Adapted:
-    """What one way of adapting earns on the queries from the change on."""
+    """Results of one way of adapting on the queries from the change on."""
 
     way: str
     """"memory" (the policy reads the window), "windowed" (fitted on the window), or "refit"."""
@@ -59,8 +59,8 @@ class Adapted:
     won_back_later: Figure | None
     """The same, of all later queries."""
     attained: Figure | None
-    """What is won within the first W queries from the change on, as a share of what being retrained
-    wins there; None where that is nothing for certain, or nothing was retrained."""
+    """Gain within the first W queries from the change on, as a share of that of retraining; None
+    where retraining gains nothing for certain, or nothing was retrained."""
     attained_later: Figure | None
     """The same, of all later queries."""
     mean_calls: float
@@ -80,7 +80,7 @@ class ScenarioRow:
     before: Figure | None
     """Accuracy of the frozen policy before the change."""
     unchanged: Figure
-    """What the policy would have scored on the same queries without the scenario."""
+    """The policy's score on the same queries without the scenario."""
     frozen: Figure
     """Accuracy of the frozen policy, without any memory."""
     lost: Figure
@@ -166,7 +166,7 @@ def _plain(row: ScenarioRow) -> dict[str, Any]:
 
 
 def scenario_row(
-    strategy: str, traces: Sequence[Sequence[Trace]], *, window: int, n_resamples: int
+    strategy: str, traces: Sequence[Sequence[StreamTrace]], *, window: int, n_resamples: int
 ) -> ScenarioRow:
     """Compute the figures of one strategy under one scenario.
 
@@ -233,7 +233,7 @@ def scenario_row(
 def _share(
     means: BootstrapMeans | None, column: int, frozen: int, whole: int | None
 ) -> Figure | None:
-    """What a way wins over the frozen policy, as a share of what column `whole` does.
+    """Gain over the frozen policy, as a share of that of column `whole`.
 
     A share of a difference that may be none would be noise over noise, so it is not given.
     """
@@ -249,10 +249,10 @@ def _figure(estimate: Estimate) -> Figure:
     return Figure(estimate.value, estimate.ci)
 
 
-def _pooled(traces: Sequence[Sequence[Trace]], names: Sequence[str], what: str) -> _Floats:
+def _pooled(traces: Sequence[Sequence[StreamTrace]], names: Sequence[str], what: str) -> _Floats:
     """float64[Q, variants]: the mean over seeds, fold after fold."""
 
-    def matrix(trace: Trace) -> _Floats:
+    def matrix(trace: StreamTrace) -> _Floats:
         values: Mapping[str, NDArray[np.float32] | IntArray] = getattr(trace, what)
         return np.stack([values[name] for name in names], axis=1).astype(np.float64)
 

@@ -11,7 +11,7 @@ from rlfocal.bench.jobs import plan_jobs
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.run import OnProgress
 from rlfocal.bench.scenarios.catalogue import Scenario, resolve_scenarios
-from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, Trace, run_job
+from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, StreamTrace, run_job
 from rlfocal.bench.scenarios.result import ScenarioResult, ScenarioRow, scenario_row
 from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.deliberation.base import Base
@@ -41,7 +41,7 @@ def run_scenarios(
     executor: Executor | None = None,
     on_progress: OnProgress | None = None,
 ) -> ScenarioResult:
-    """Measure what changes of the pool, the tasks or the labels cost, and what adapting wins back.
+    """Measure the accuracy lost to changes of pool, tasks or labels, and regained by adapting.
 
     Args:
         table: the recorded answers; where some are missing, only queries are played that every
@@ -123,7 +123,7 @@ def _rows(
     protocol: EvalProtocol,
 ) -> tuple[ScenarioRow, ...]:
     """Rows by scenario, then by strategy, in the orders asked for."""
-    found: dict[tuple[str, str], dict[tuple[int, int], list[Trace]]] = {}
+    found: dict[tuple[str, str], dict[tuple[int, int], list[StreamTrace]]] = {}
     for result in results:
         for trace in result.traces:
             of_name = found.setdefault((trace.scenario, result.job.strategy), {})

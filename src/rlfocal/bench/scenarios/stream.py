@@ -1,8 +1,8 @@
-"""Walk a stream in blocks, with what an adapting policy may know at the start of each block.
+"""Replay a stream in blocks, with the labels that an adapting policy knows at each block's start.
 
 Labels arrive block by block: a block is answered before any of its labels is seen. The window holds
-what *every* member answered to the latest labelled queries, so it assumes that those queries were
-put to everybody, whomever the policy asked; the calls for that are not counted.
+the answers of *all* members to the latest labelled queries: it assumes that all members were asked
+those queries, whatever the policy asked; these calls are not counted.
 
 Axes: Q queries of the stream, N members, W queries of the window.
 """
@@ -23,15 +23,22 @@ from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.records import ResponseTable
 
-__all__ = ["Fit", "History", "StreamSettings", "walk_refit", "walk_windowed", "walk_with_memory"]
+__all__ = [
+    "Fit",
+    "LabelledStream",
+    "StreamSettings",
+    "walk_refit",
+    "walk_windowed",
+    "walk_with_memory",
+]
 
 Fit = Callable[[ResponseTable, int], Base]
-"""Fits a fresh strategy on labelled queries; the number says at which position of the stream."""
+"""Fits a new strategy on labelled queries, given the position in the stream."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSettings:
-    """How streams are made, how labels arrive and how much of them is kept.
+    """Settings of streams and of their labels.
 
     Raises:
         ValueError: a number below 1.
@@ -54,14 +61,14 @@ class StreamSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
-class History:
+class LabelledStream:
     """The labelled queries behind each position of a stream: training ones, then the stream's own.
 
     Args:
         train: training queries, in any order that is not sorted by task.
         stream: the stream.
-        absent: a member that the first training queries were not put to; -1 for nobody.
-        since: the first training query that was put to it.
+        absent: a member that was not asked the first training queries; -1 for none.
+        since: the first training query that it was asked.
     """
 
     def __init__(
@@ -77,9 +84,9 @@ class History:
         self._absent, self._since = absent, since
 
     def latest(self, position: int, window: int) -> ResponseTable:
-        """The latest labelled queries before `position` that were put to everybody.
+        """The latest labelled queries before `position` that all members were asked.
 
-        As many as `window`; fewer where there are no more.
+        At most `window` of them.
         """
         end = self.n_train + position
         return self._table.take(np.arange(max(self._since, end - window), end))
@@ -95,9 +102,9 @@ class History:
 
 
 def walk_with_memory(
-    policy: Base, stream: ResponseTable, history: History, settings: StreamSettings
+    policy: Base, stream: ResponseTable, history: LabelledStream, settings: StreamSettings
 ) -> Outcome:
-    """Let a frozen policy answer a stream while the memory that it follows slides."""
+    """Replay a frozen policy on a stream while the memory that it follows slides."""
 
     def step(position: int) -> Base:
         return policy.follow(history.memory(position, settings.window))
@@ -106,7 +113,7 @@ def walk_with_memory(
 
 
 def walk_windowed(
-    fit: Fit, stream: ResponseTable, history: History, settings: StreamSettings
+    fit: Fit, stream: ResponseTable, history: LabelledStream, settings: StreamSettings
 ) -> Outcome:
     """Fit a strategy on the window alone, anew for every block."""
 
@@ -120,13 +127,13 @@ def walk_refit(
     policy: Base,
     fit: Fit,
     stream: ResponseTable,
-    history: History,
+    history: LabelledStream,
     settings: StreamSettings,
     points: Sequence[int],
 ) -> Outcome:
-    """Fit a strategy anew now and then, on the latest of training and stream queries.
+    """Refit a strategy at some positions, on the latest of training and stream queries.
 
-    As many queries are kept as there were training ones: each new one drives an old one out.
+    The number of queries stays that of training: each new one replaces the oldest.
 
     Args:
         policy: fitted on the training queries; acts until the first new fit.
@@ -162,7 +169,7 @@ def _walk(stream: ResponseTable, block: int, step: Callable[[int], Base]) -> Out
 
 
 class _Placed(Wrapper):
-    """A fitted strategy that sees queries at their places in the stream, not in their block."""
+    """A fitted strategy that sees positions of queries in the stream, not in their block."""
 
     def __init__(self, strategy: Base, first: int) -> None:
         super().__init__(strategy)
