@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rlfocal.cli import common
+from rlfocal.cli.output import console
 from rlfocal.pool.stub import Fault, StubServer, StubThread
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ WORDS = "Budget of project 'quince' is used up, write to its owner and wait for 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> int:
     """As on a terminal of 80 columns."""
-    monkeypatch.setattr(common, "PIPE_WIDTH", 80)
+    monkeypatch.setattr(console, "PIPE_WIDTH", 80)
     return 80
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlfocal.cli import common
-from rlfocal.cli.evaluate import Checkpoint_
-from rlfocal.cli.tracing import show_trace
+from rlfocal.cli.output.console import print_json, remark, terminal
+from rlfocal.cli.output.trace import show_trace
 from rlfocal.errors import ConfigError, NobodyAnswered
 
 if TYPE_CHECKING:
@@ -20,16 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ask", "chat"]
 
-PoolFile = Annotated[
-    Path, typer.Argument(metavar="POOL.toml", help="The pool file.", show_default=False)
-]
-Price = Annotated[
-    float | None,
-    typer.Option(
-        metavar="LAMBDA", help="Price of a call, as a fraction of what a right answer is worth.",
-        show_default="the checkpoint's",
-    ),
-]  # fmt: skip
 Deadline = Annotated[
     float, typer.Option("--deadline", metavar="SECONDS", min=0.001, help="For all rounds together.")
 ]
@@ -46,8 +35,8 @@ _KINDS = "number, math, date, text; open: free words, compared by what they mean
 
 
 def ask(
-    checkpoint: Checkpoint_,
-    pool_file: PoolFile,
+    checkpoint: common.Checkpoint,
+    pool_file: common.PoolFile,
     question: Annotated[str, typer.Argument(help='The question; "-" reads it from input.')],
     choices: Annotated[
         list[str] | None,
@@ -64,7 +53,7 @@ def ask(
             show_default="as in training",
         ),
     ] = None,
-    price: Price = None,
+    price: common.Price = None,
     deadline: Deadline = 600.0,
     max_cost: Annotated[
         float | None,
@@ -109,15 +98,15 @@ def ask(
     if route_only:
         _show_route(found, as_json=as_json)
     elif as_json:
-        common.print_json(_as_json(found))
+        print_json(_as_json(found))
     else:
         _show(found, query, told, explain=explain)
 
 
 def chat(
-    checkpoint: Checkpoint_,
-    pool_file: PoolFile,
-    price: Price = None,
+    checkpoint: common.Checkpoint,
+    pool_file: common.PoolFile,
+    price: common.Price = None,
     deadline: Deadline = 600.0,
     synthesise: Synthesise = None,
     explain: Explain = False,
@@ -126,6 +115,8 @@ def chat(
 
     Members see the conversation so far. Replies in free words are compared by what they mean.
     """
+    import asyncio
+
     from rlfocal.live import FREE_WORDS, Listener, LiveQuery
     from rlfocal.pool.types import Message
 
@@ -140,7 +131,7 @@ def chat(
                     synthesiser=synthesise,
                 )  # fmt: skip
             except NobodyAnswered as exc:
-                common.remark(str(exc))
+                remark(str(exc))
                 continue
             _show(answer, query, told, explain=explain)
             history = (*history, Message("user", text), Message("assistant", answer.text))
@@ -177,6 +168,8 @@ def _with_ensemble(
     opened: bool = True,
 ) -> Any:
     """What `act` makes of the ensemble; its members are reachable only where `opened`."""
+    import asyncio
+
     from rlfocal.checkpoint import load_checkpoint
     from rlfocal.live import Ensemble, members_for
     from rlfocal.pool.building import LivePool
@@ -185,7 +178,7 @@ def _with_ensemble(
     pool = read_pool(pool_file)
     loaded = load_checkpoint(folder)
     if not loaded.description.finished:
-        common.remark(f"{folder}: training was interrupted; it is used as it is")
+        remark(f"{folder}: training was interrupted; it is used as it is")
     members = LivePool(pool, members_for(loaded, pool), on_demand=True)
     ensemble = Ensemble(loaded, members.members, price=price, answers=answers)
 
@@ -200,10 +193,10 @@ def _with_ensemble(
 
 def _show_route(members: list[str], *, as_json: bool) -> None:
     if as_json:
-        common.print_json({"first_round": members})
+        print_json({"first_round": members})
     else:
         for member in members:
-            common.output().print(member, markup=False)
+            terminal().print(member, markup=False)
 
 
 def _as_json(answer: Answer) -> dict[str, Any]:
@@ -216,7 +209,7 @@ def _as_json(answer: Answer) -> dict[str, Any]:
 
 
 def _show(answer: Answer, query: LiveQuery, told: _Words | None, *, explain: bool) -> None:
-    console = common.output()
+    console = terminal()
     if told is not None and told.any:
         sys.stdout.write("\n")
     if not answer.streamed:

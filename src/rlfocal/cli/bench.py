@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import check_json, deliver, progress, remark, waiting
+from rlfocal.cli.output.leaderboard import show_leaderboard
+from rlfocal.cli.output.scenarios import show_scenarios
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rlfocal.bench import BenchResult, EvalProtocol, LeaderboardRow
-    from rlfocal.bench.scenarios import Adapted, Figure, ScenarioResult, ScenarioRow
+    from rlfocal.bench import EvalProtocol
+    from rlfocal.bench.scenarios import StreamSettings
+    from rlfocal.executor import Executor
     from rlfocal.records import ResponseTable
 
 __all__ = ["bench"]
 
-_STDOUT = Path("-")
 _BUDGETS = "1.5,2,3,4"
 _N_FOLDS = 5
 
@@ -87,10 +90,7 @@ def bench(
         ),
     ] = False,
     jobs: Annotated[int, typer.Option(metavar="J", help="Processes to run in.")] = 1,
-    json: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help='Write the figures as JSON; "-" prints them.'),
-    ] = None,
+    json: common.JsonFile = None,
     report: Annotated[
         Path | None,
         typer.Option(
@@ -105,11 +105,14 @@ def bench(
 
     Shows accuracy, calls and cost of each, with intervals.
     """
-    from rlfocal.bench import EvalProtocol, run_bench
     from rlfocal.deliberation.registry import resolve
+
+    named = common.split_names(strategies, "--strategies")
+    if named is not None:
+        named = resolve(named)  # a wrong name is told before anything heavy is imported
+    from rlfocal.bench import EvalProtocol
     from rlfocal.executor import ProcessExecutor, SerialExecutor
 
-    wanted = common.split_names(strategies, "--strategies")
     protocol = EvalProtocol(
         n_folds=_N_FOLDS if folds is None else folds, use_split=split, n_seeds=seeds
     )
@@ -122,7 +125,8 @@ def bench(
         raise ConfigError("--orders and --retrain go with --scenario alone")
     if orders is not None and orders < 1:
         raise ConfigError(f"--orders must be at least 1, got {orders}")
-    _check_outputs(json, report)
+    check_json(json)
+    executor = ProcessExecutor(jobs) if jobs > 1 else SerialExecutor()
 
     def load() -> ResponseTable:
         found = common.load_table(
@@ -130,44 +134,49 @@ def bench(
         )
         return found[1]
 
-    if scenario is not None:
-        _play(
-            load,
-            common.split_names(scenario, "--scenario") or (),
-            wanted,
-            protocol,
-            every_fold=folds is not None,
-            orders=orders or 1,
-            retrain=retrain,
-            jobs=jobs,
-            json=json,
-        )
-        return
-    names = resolve(wanted or ("baselines",))
-    table = load()
-    with common.progress("bench") as move:
-        result = run_bench(
-            table,
-            names,
-            protocol,
-            budgets=limits,
-            data=_as_typed(data, pool, members, cost, complete=complete),
-            executor=ProcessExecutor(jobs) if jobs > 1 else SerialExecutor(),
-            on_progress=move,
-        )
-    if json == _STDOUT:
-        common.print_json(result.to_json())
+    if scenario is None:
+        names = named or resolve(("baselines",))
+        as_typed = _as_typed(data, pool, members, cost, complete=complete)
+        _compare(load, names, protocol, limits, as_typed, executor, json=json, report=report)
     else:
-        _show(result)
-    if json is not None and json != _STDOUT:
-        common.write_json(json, result.to_json())
+        from rlfocal.bench.scenarios import StreamSettings
+
+        chosen = common.split_names(scenario, "--scenario") or ()
+        stream = StreamSettings(orders=orders or 1, retrain=retrain)
+        every_fold = folds is not None
+        _play(load, chosen, named, protocol, stream, executor, every_fold=every_fold, json=json)
+
+
+def _compare(
+    load: Callable[[], ResponseTable],
+    names: tuple[str, ...],
+    protocol: EvalProtocol,
+    budgets: tuple[float, ...],
+    as_typed: str,
+    executor: Executor,
+    *,
+    json: Path | None,
+    report: Path | None,
+) -> None:
+    """Compare strategies and show how they did; outputs are checked before the data are read."""
+    from rlfocal.bench import run_bench
+
+    if report is not None:
+        _check_report(report)
+    table = load()
+    with progress("bench") as move:
+        result = run_bench(
+            table, names, protocol,
+            budgets=budgets, data=as_typed, executor=executor, on_progress=move,
+        )  # fmt: skip
+    deliver(result.to_json(), json, lambda: show_leaderboard(result))
     if report is not None:
         from rlfocal.report import write_report
 
         result.write(report)
-        with common.waiting("drawing the report"):
+        with waiting("drawing the report"):
             page = write_report(result, table, report)
-        common.remark(f"report: {page}")
+        remark(f"report: {page}")
 
 
 def _play(
@@ -175,43 +184,24 @@ def _play(
     scenarios: tuple[str, ...],
     strategies: tuple[str, ...] | None,
     protocol: EvalProtocol,
+    settings: StreamSettings,
+    executor: Executor,
     *,
     every_fold: bool,
-    orders: int,
-    retrain: bool,
-    jobs: int,
     json: Path | None,
 ) -> None:
     """Run scenarios and show them; names are checked before the data are read."""
-    from rlfocal.bench.scenarios import (
-        DEFAULT_STRATEGIES,
-        StreamSettings,
-        resolve_scenarios,
-        run_scenarios,
-    )
-    from rlfocal.deliberation.registry import resolve
-    from rlfocal.executor import ProcessExecutor, SerialExecutor
+    from rlfocal.bench.scenarios import DEFAULT_STRATEGIES, resolve_scenarios, run_scenarios
 
     resolve_scenarios(scenarios)
-    names = resolve(strategies or DEFAULT_STRATEGIES)
     table = load()
-    with common.progress("scenarios") as move:
+    with progress("scenarios") as move:
         result = run_scenarios(
-            table,
-            scenarios,
-            protocol,
-            strategies=names,
-            every_fold=every_fold,
-            settings=StreamSettings(orders=orders, retrain=retrain),
-            executor=ProcessExecutor(jobs) if jobs > 1 else SerialExecutor(),
-            on_progress=move,
-        )
-    if json == _STDOUT:
-        common.print_json(result.to_json())
-    else:
-        _show_scenarios(result)
-    if json is not None and json != _STDOUT:
-        common.write_json(json, result.to_json())
+            table, scenarios, protocol,
+            strategies=strategies or DEFAULT_STRATEGIES, every_fold=every_fold, settings=settings,
+            executor=executor, on_progress=move,
+        )  # fmt: skip
+    deliver(result.to_json(), json, lambda: show_scenarios(result))
 
 
 def _budgets(text: str) -> tuple[float, ...]:
@@ -246,155 +236,14 @@ def _as_typed(
     return shlex.join([str(word) for word in words] + ["--complete"] * complete)
 
 
-def _check_outputs(json: Path | None, report: Path | None) -> None:
-    """Refuse, before any work, an output that could not be written after it."""
-    if json is not None and json != _STDOUT:
-        common.check_output_file(json)
-    if report is None:
-        return
+def _check_report(folder: Path) -> None:
+    """Refuse, before any work, a report that could not be written after it."""
+    from importlib.util import find_spec
+
     from rlfocal.files import check_writable
 
-    common.require_plotly("--report")
-    check_writable(report)
-
-
-def _show(result: BenchResult) -> None:
-    console = common.output()
-    if result.synthetic:
-        console.print("SYNTHETIC DATA: simulated members, not recorded models.")
-    priced = any(row.mean_cost_usd is not None for row in result.rows)
-    measured = result.missing is not None
-    table = common.table_of(
-        result.data, "accuracy %", "gain over best single", "verdict",
-        *(["measured"] if measured else []), "calls",
-        *(["USD / 1k"] if priced else []), "rounds", "gap closed %", "fit s",
-    )  # fmt: skip
-    for row in result.rows:
-        table.add_row(*_cells(row, priced=priced, measured=measured))
-    console.print(table)
-    console.print(result.describe())
-    _show_equal_cost(result)
-    for name, reason in result.not_applicable.items():
-        console.print(f"not applicable: {name}: {reason}")
-    for note in result.notes:
-        console.print(f"note: {note}")
-    served = next((row for row in result.rows if row.command), None)
-    if served is not None:
-        console.print(f"To train and serve {served.strategy}: {served.command}", soft_wrap=True)
-    if result.frontiers:
-        names = ", ".join(result.frontiers)
-        console.print(f"Accuracy against cost of {names}: --json FILE or --report DIR")
-
-
-def _show_equal_cost(result: BenchResult) -> None:
-    """Show what equal cost buys, under the leaderboard; nothing without a learned strategy."""
-    from rlfocal.bench.budgets import EQUAL_COST
-
-    console = common.output()
-    for axis, cells in result.cells().items():
-        table = common.table_of(
-            "learned", "budget", "accuracy %", "best simple", "accuracy %", "difference", "verdict",
-            title=f"At equal cost: {result.axis_title(axis)}",
-        )  # fmt: skip
-        for column in (3, 6):
-            table.columns[column].justify = "left"
-        for cell in cells:
-            table.add_row(
-                cell.strategy,
-                result.budget_label(cell),
-                common.percent(cell.accuracy),
-                cell.rival,
-                common.percent(cell.rival_accuracy),
-                _with_interval(cell.difference, cell.difference_ci, signed=True),
-                cell.verdict,
-                end_section=cell.budget is None,
-            )
-        console.print(table)
-    if result.budgets:
-        console.print(EQUAL_COST)
-
-
-def _gain(row: LeaderboardRow) -> str:
-    if row.gain_over_best_single is None or row.gain_ci is None:
-        return "-"
-    return _with_interval(row.gain_over_best_single, row.gain_ci, signed=True)
-
-
-def _cells(row: LeaderboardRow, *, priced: bool, measured: bool) -> list[str]:
-    cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
-    return [
-        row.strategy,
-        _with_interval(row.accuracy, row.accuracy_ci),
-        _gain(row),
-        row.verdict,
-        *([f"{row.n_measured:,}"] if measured else []),
-        f"{row.mean_calls:.2f}",
-        *([cost] if priced else []),
-        f"{row.mean_rounds:.2f}",
-        common.percent(row.oracle_gap_closed),
-        f"{row.fit_s:.2f}",
-    ]
-
-
-def _with_interval(value: float, ends: tuple[float, float], *, signed: bool = False) -> str:
-    low, high = (common.percent(end, signed=signed) for end in ends)
-    return f"{common.percent(value, signed=signed)} [{low}, {high}]"
-
-
-def _show_scenarios(result: ScenarioResult) -> None:
-    console = common.output()
-    if result.synthetic:
-        console.print("SYNTHETIC DATA: simulated members, not recorded models.")
-    for name, description in result.descriptions.items():
-        rows = result.of(name)
-        if not rows:
-            continue
-        console.print(f"{result.data}: {name}. {description}")
-        table = common.table_of(
-            "strategy", "before", "unchanged", "frozen", "lost", "retrained",
-            "memory", "gain", "won back %", "attained %", "refit", "gain", "calls",
-        )  # fmt: skip
-        for row in rows:
-            table.add_row(*_scenario_cells(row))
-        console.print(table)
-    console.print(result.describe())
-    for name, reason in result.not_applicable.items():
-        console.print(f"not applicable: {name}: {reason}")
-    for note in result.notes:
-        console.print(f"note: {note}")
-
-
-def _scenario_cells(row: ScenarioRow) -> list[str]:
-    ways = {way.way: way for way in row.adapted}
-    memory, refit = ways.get("memory", ways.get("windowed")), ways.get("refit")
-    calls = f"{row.mean_calls:.2f}"
-    if memory is not None:
-        calls += f" / {memory.mean_calls:.2f}"
-    return [
-        row.strategy,
-        common.percent(None if row.before is None else row.before.value),
-        common.percent(row.unchanged.value),
-        common.percent(row.frozen.value),
-        _with_interval(row.lost.value, row.lost.ci, signed=True),
-        common.percent(None if row.retrained is None else row.retrained.value),
-        *_adapted_cells(memory),
-        *_adapted_cells(refit)[:2],
-        calls,
-    ]
-
-
-def _adapted_cells(way: Adapted | None) -> list[str]:
-    """Accuracy, gain over the frozen policy, and shares of the first window / of later queries."""
-    if way is None:
-        return ["-", "-", "-", "-"]
-
-    def share(figure: Figure | None) -> str:
-        return "-" if figure is None else f"{100 * figure.value:.0f}"
-
-    mark = "*" if way.way == "windowed" else ""
-    return [
-        common.percent(way.after.value) + mark,
-        _with_interval(way.gain.value, way.gain.ci, signed=True),
-        f"{share(way.won_back)} / {share(way.won_back_later)}",
-        f"{share(way.attained)} / {share(way.attained_later)}",
-    ]
+    if find_spec("plotly") is None:
+        raise ConfigError(
+            "--report needs plotly, which is not installed: pip install 'rlfocal[report]'"
+        )
+    check_writable(folder)

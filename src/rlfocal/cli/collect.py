@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import signal
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import progress, remark
+from rlfocal.cli.output.tables import joined
 from rlfocal.errors import ConfigError, DatabaseError
 
 if TYPE_CHECKING:
@@ -36,10 +37,7 @@ _WORTH_SAYING_S = 5.0
 
 
 def collect(
-    db: Annotated[
-        str,
-        typer.Option("--db", metavar="URL", help="SQLite file, or postgresql://... ."),
-    ],
+    db: common.AnswersDb,
     pool_file: Annotated[
         Path | None, typer.Argument(metavar="POOL.toml", help="The LLMs.", show_default=False)
     ] = None,
@@ -100,7 +98,7 @@ def collect(
     Every reply is stored the moment it is there and never paid for twice: interrupted, the same
     command goes on; several may run side by side. Exit code 3: calls failed or are left.
     """
-    from rlfocal.cli.collected import show_estimate
+    from rlfocal.cli.output.collected import show_estimate
     from rlfocal.collect.collector import Limits
     from rlfocal.collect.plan import make_plan
     from rlfocal.pool.building import LivePool
@@ -116,7 +114,7 @@ def collect(
     pool = read_pool(pool_file)
     questions = read_queries(queries_file, answers=answers)
     for note in questions.notes:
-        common.remark(f"note: {note}")
+        remark(f"note: {note}")
     grader = _grader(questions, scorer)
     live = LivePool(pool, pool.select(names), patience_s=patience)
     if max_usd is not None:
@@ -144,7 +142,7 @@ def collect(
 
 
 def _list_failures(db: str, members: Sequence[str] | None, *, as_json: bool) -> None:
-    from rlfocal.cli.collected import show_failures
+    from rlfocal.cli.output.collected import show_failures
 
     with common.answers_in(db) as database:
         show_failures(database, members, as_json=as_json)
@@ -165,7 +163,7 @@ def _leave(tally: Tally) -> None:
     if tally.stopped == _STOPPED[signal.SIGINT]:
         raise KeyboardInterrupt
     if tally.stopped == _STOPPED[signal.SIGTERM]:
-        common.remark("terminated")
+        remark("terminated")
         raise typer.Exit(_TERMINATED)
     if not tally.complete:
         raise typer.Exit(INCOMPLETE)
@@ -182,10 +180,12 @@ def _collect(
     as_json: bool,
 ) -> Tally:
     """Collect, and say how it went, however it ends."""
-    from rlfocal.cli.collected import show_tally
+    import asyncio
+
+    from rlfocal.cli.output.collected import show_tally
     from rlfocal.collect.collector import Collector
 
-    with common.progress("collect") as move:
+    with progress("collect") as move:
 
         def tell(tally: Tally) -> None:
             move(tally.n_settled, tally.n_calls, _now(tally, live.members))
@@ -210,9 +210,7 @@ def _grader(questions: Questions, scorer: str | None) -> Grader:
 
     label = questions.queries["label"]
     if scorer is None and label.null_count:
-        common.remark(
-            f"{label.null_count} of {len(label)} queries have no label: replies get no score"
-        )
+        remark(f"{label.null_count} of {len(label)} queries have no label: replies get no score")
     judge = None if scorer is None else load_scorer(scorer)
     return Grader(scorer=judge, tasks=questions.kinds)
 
@@ -222,13 +220,15 @@ def _require_prices(members: Sequence[LiveMember], file: Path) -> None:
 
     if names := unpriced(members):
         raise ConfigError(
-            f"--max-usd: nobody knows what these members cost: {common.joined(names)}; "
+            f"--max-usd: nobody knows what these members cost: {joined(names)}; "
             f'add [prices."MODEL"] to {file}, or leave --max-usd out'
         )
 
 
 async def _run(live: LivePool, collector: Collector, tell: Callable[[Tally], None]) -> None:
     """Collect; Ctrl-C and SIGTERM let calls under way come back, a second one does not."""
+    import asyncio
+
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     n_signals = 0
 
@@ -237,7 +237,7 @@ async def _run(live: LivePool, collector: Collector, tell: Callable[[Tally], Non
         n_signals += 1
         if n_signals == 1:
             said = _STOPPED[number]
-            common.remark(f"{said}: waiting for calls under way; once more gives them up")
+            remark(f"{said}: waiting for calls under way; once more gives them up")
             collector.stop(said, now=True)
         elif task is not None:
             task.cancel()
@@ -262,6 +262,8 @@ async def _watch(
     members: Sequence[LiveMember], tally: Tally, tell: Callable[[Tally], None]
 ) -> None:
     """Keep the progress up to date while nobody answers; say once of each whom it waits for."""
+    import asyncio
+
     told: set[str] = set()
     while True:
         await asyncio.sleep(_TICK_S)
@@ -269,7 +271,7 @@ async def _watch(
         for member in members:
             if member.opens_in_s >= _WORTH_SAYING_S and member.name not in told:
                 told.add(member.name)
-                common.remark(
+                remark(
                     f"note: {member.name}: its server limits the rate or is busy; waiting "
                     f"{member.opens_in_s:.0f} s, and again when it asks to (--patience)"
                 )

@@ -1,67 +1,48 @@
-"""What several verbs share: the options that name data, loading it, and how things are printed.
-
-Standard output carries results alone (a table for people or JSON for scripts); progress and
-remarks go to standard error.
-"""
+"""What several verbs share: options, and loading the data and databases that they name."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rlfocal.cli.output.console import waiting
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from rlfocal.gateway.store import Store
     from rlfocal.records import Dataset, ResponseTable
     from rlfocal.records.database import Database
 
 __all__ = [
-    "GATEWAY_DB",
+    "AnswersDb",
+    "Checkpoint",
     "Complete",
+    "Cost",
     "Data",
-    "GatewayDb",
+    "JsonFile",
     "JsonFlag",
     "Members",
+    "Overwrite",
     "Pool",
+    "PoolFile",
+    "Price",
     "answers_in",
-    "check_output_file",
-    "gateway_in",
-    "joined",
     "load_dataset",
     "load_table",
-    "output",
-    "percent",
-    "print_json",
-    "progress",
-    "remark",
-    "require_plotly",
     "split_names",
-    "table_of",
-    "waiting",
-    "write_json",
 ]
 
-PIPE_WIDTH = 200
-"""Columns of a table that no terminal limits."""
-
-GATEWAY_DB = "gateway.db"
-GatewayDb = Annotated[
-    str,
-    typer.Option(
-        "--db",
-        metavar="URL",
-        envvar="RLFOCAL_DB",
-        help="The gateway's database: SQLite file, or postgresql://... .",
-    ),
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="Folder that `rlfocal train` wrote.")
+]
+PoolFile = Annotated[
+    Path, typer.Argument(metavar="POOL.toml", help="The pool file.", show_default=False)
+]
+AnswersDb = Annotated[
+    str, typer.Option("--db", metavar="URL", help="SQLite file, or postgresql://... .")
 ]
 Data = Annotated[
     str,
@@ -79,6 +60,14 @@ Members = Annotated[
     str | None,
     typer.Option("--members", metavar="A,B,...", help="Use these members only."),
 ]
+Price = Annotated[
+    float | None,
+    typer.Option(
+        metavar="LAMBDA",
+        help="Price of a call, as a fraction of what a right answer is worth.",
+        show_default="the checkpoint's",
+    ),
+]
 Cost = Annotated[
     str | None,
     typer.Option(
@@ -95,6 +84,11 @@ Complete = Annotated[
 JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")
 ]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help='Write the figures as JSON; "-" prints them.'),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a data set that is there.")]
 
 
 def split_names(text: str | None, what: str) -> tuple[str, ...] | None:
@@ -197,143 +191,3 @@ def answers_in(url: str) -> Iterator[Database]:
         raise ConfigError(f"{where}no such database of answers; `rlfocal collect` makes one")
     with database:
         yield database
-
-
-@contextlib.contextmanager
-def gateway_in(url: str) -> Iterator[Store]:
-    """A gateway's database, opened to be read alone.
-
-    Raises:
-        ConfigError: there is none.
-        DatabaseError: it cannot be opened, or is of another version.
-    """
-    from rlfocal.gateway.store import read_store
-
-    store = read_store(url)
-    if store is None:
-        where = f"{url}: " if "://" not in url else ""
-        raise ConfigError(
-            f"{where}no such database of a gateway; `rlfocal keys add NAME --db` makes one"
-        )
-    with store:
-        yield store
-
-
-def require_plotly(what: str) -> None:
-    """Say early that an extra is missing.
-
-    Raises:
-        ConfigError: plotly is not installed.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("plotly") is None:
-        raise ConfigError(
-            f"{what} needs plotly, which is not installed: pip install 'rlfocal[report]'"
-        )
-
-
-def output(*, error: bool = False) -> Console:
-    """Where to print: names from data are shown as they are, never read as markup."""
-    from rich.console import Console
-
-    console = Console(stderr=error, markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    return console
-
-
-def table_of(*columns: str, title: str | None = None) -> Table:
-    """Start a table whose first column is text and whose others are numbers."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", overflow="fold")
-    return table
-
-
-def remark(message: str) -> None:
-    """Say something that is no result, on standard error."""
-    typer.echo(message, err=True)
-
-
-def print_json(value: Any) -> None:
-    """Print one JSON value on standard output."""
-    typer.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
-
-
-def check_output_file(path: Path) -> None:
-    """Refuse, before any work, a file that could not be written after it.
-
-    Raises:
-        ConfigError: it is a folder, or its folder cannot be written.
-    """
-    from rlfocal.files import check_writable
-
-    if path.is_dir():
-        raise ConfigError(f"{path}: is a folder; name a file to write to")
-    check_writable(path.parent)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write one JSON value to a file, whole or not at all.
-
-    Raises:
-        ConfigError: it cannot be written.
-    """
-    from rlfocal.files import replace_file
-
-    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    replace_file(path, lambda fresh: fresh.write_text(text, encoding="utf-8"))
-
-
-@contextlib.contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Show on a terminal that something of unknown length goes on."""
-    with output(error=True).status(what):
-        yield
-
-
-@contextlib.contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """Show a progress bar on standard error.
-
-    Args:
-        what: what goes on, in a word or two.
-
-    Yields:
-        A function (done, total, doing now) that moves the bar.
-    """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[now]}", markup=False),
-    )
-    console = output(error=True)
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task(what, total=None, now="")
-
-        def move(done: int, total: int, now: str) -> None:
-            bar.update(task, completed=done, total=total, now=now)
-
-        yield move
-
-
-def percent(share: float | None, *, signed: bool = False) -> str:
-    """Show a share in [0, 1] as a percentage; a dash where there is none."""
-    if share is None:
-        return "-"
-    return f"{100 * share:+.1f}" if signed else f"{100 * share:.1f}"
-
-
-def joined(names: Sequence[str], limit: int = 12) -> str:
-    """List names, and count those beyond the limit."""
-    more = f", ... ({len(names)} in all)" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

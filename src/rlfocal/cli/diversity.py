@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import print_json, remark, terminal, waiting
+from rlfocal.cli.output.tables import Column, percent, print_table
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from rlfocal.bench.independence import Independence
+    from rlfocal.bench.independence import Independence, Pair
 
 __all__ = ["diversity"]
 
@@ -42,66 +43,61 @@ def diversity(
     _, table = common.load_table(data, pool, members, with_features=False)
     if size is not None and not 2 <= size <= table.n_members:
         raise ConfigError(f"--size must lie in 2..{table.n_members}, got {size}")
-    with common.waiting("scoring subsets"):
+    with waiting("scoring subsets"):
         found = measure_independence(table, top=top, size=size, rng=np.random.default_rng(SEED))
     for note in table.notes:
-        common.remark(f"note: {note}")
+        remark(f"note: {note}")
     if not table.is_complete:
-        common.remark(
+        remark(
             f"note: figures are of the {found.n_queries:,} of {table.n_queries:,} queries that all "
             f"{table.n_members} members answered"
         )
     if json:
-        common.print_json(asdict(found))
+        print_json(asdict(found))
     else:
         _show(found, top=top)
 
 
 def _show(found: Independence, *, top: int) -> None:
-    console = common.output()
+    console = terminal()
     mark = " (SYNTHETIC)" if found.synthetic else ""
     console.print(f"{found.data}{mark}: {len(found.members)} members, {found.n_queries:,} queries.")
     console.print(
         "Higher = more diverse in every measure. A description of these queries, no test."
     )
-    _show_pairs(console, found, top=top)
-    pool = common.table_of("the whole pool", "value")
-    for name, value in found.pool.items():
-        pool.add_row(name, f"{value:.3f}")
-    console.print(pool)
+    if len(found.pairs) <= 2 * top:
+        _show_pairs("pairs of members", found.pairs)
+    else:
+        _show_pairs("most independent pairs", found.pairs[:top])
+        _show_pairs("most alike pairs", found.pairs[-top:])
+    print_table(
+        found.pool.items(),
+        Column("the whole pool", lambda item: item[0]),
+        Column("value", lambda item: f"{item[1]:.3f}"),
+    )
     for criterion, ranked in found.subsets.items():
-        table = common.table_of(
-            f"best subsets by {criterion}", "focal", "vote %", "mean of members %"
+        print_table(
+            ranked,
+            Column(f"best subsets by {criterion}", lambda subset: ", ".join(subset.members)),
+            Column("focal", lambda subset: f"{subset.focal_diversity:.3f}"),
+            Column("vote %", lambda subset: percent(subset.vote_accuracy)),
+            Column("mean of members %", lambda subset: percent(subset.mean_accuracy)),
         )
-        for subset in ranked:
-            table.add_row(
-                ", ".join(subset.members),
-                f"{subset.focal_diversity:.3f}",
-                common.percent(subset.vote_accuracy),
-                common.percent(subset.mean_accuracy),
-            )
-        console.print(table)
     if found.search == "genetic":
         console.print("note: too many subsets to try all; these are the best a search found")
     console.print(_sentence(found))
 
 
-def _show_pairs(console: Console, found: Independence, *, top: int) -> None:
-    whole = len(found.pairs) <= 2 * top
-    parts = (
-        {"pairs of members": found.pairs}
-        if whole
-        else {
-            "most independent pairs": found.pairs[:top],
-            "most alike pairs": found.pairs[-top:],
-        }
+def _show_pairs(title: str, pairs: Sequence[Pair]) -> None:
+    print_table(
+        pairs,
+        Column(title, lambda pair: " + ".join(pair.members)),
+        *(_of_measure(name) for name in pairs[0].measures),
     )
-    for title, pairs in parts.items():
-        table = common.table_of(title, *found.pairs[0].measures)
-        for pair in pairs:
-            values = (f"{value:.3f}" for value in pair.measures.values())
-            table.add_row(" + ".join(pair.members), *values)
-        console.print(table)
+
+
+def _of_measure(name: str) -> Column[Pair]:
+    return Column(name, lambda pair: f"{pair.measures[name]:.3f}")
 
 
 def _sentence(found: Independence) -> str:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import check_json, deliver, print_notes, terminal, waiting
+from rlfocal.cli.output.tables import (
+    Column,
+    interval,
+    percent,
+    print_table,
+    show_synthetic,
+    usd_per_1k,
+)
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,21 +27,14 @@ if TYPE_CHECKING:
     from rlfocal.deliberation.protocol import Outcome
     from rlfocal.records import ResponseTable
 
-__all__ = ["Checkpoint_", "evaluate"]
-
-Checkpoint_ = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT", help="Folder that `rlfocal train` wrote.")
-]
+__all__ = ["evaluate"]
 
 
 def evaluate(
-    checkpoint: Checkpoint_,
+    checkpoint: common.Checkpoint,
     data: common.Data,
     complete: common.Complete = False,
-    json: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help='Write the figures as JSON; "-" prints them.'),
-    ] = None,
+    json: common.JsonFile = None,
     include_trained: Annotated[
         bool,
         typer.Option(
@@ -47,10 +48,9 @@ def evaluate(
     """
     from rlfocal.checkpoint import load_checkpoint
 
-    if json is not None and json != _STDOUT:
-        common.check_output_file(json)
+    check_json(json)
     loaded = load_checkpoint(checkpoint)
-    with common.waiting(f"reading {data}"):
+    with waiting(f"reading {data}"):
         table = loaded.table(common.load_dataset(data))
     if complete:
         from rlfocal.records.tables.missing import complete_part
@@ -59,19 +59,11 @@ def evaluate(
     seen = loaded.was_trained_on(table)
     if not include_trained:
         table = _unseen(table, seen)
-    with common.waiting("replaying"):
+    with waiting("replaying"):
         figures = _figures(loaded, table)
     figures["queries_left_out"] = 0 if include_trained else int(seen.sum())
     figures["trained_on_included"] = bool(include_trained and seen.any())
-    if json == _STDOUT:
-        common.print_json(figures)
-        return
-    _show(figures)
-    if json is not None:
-        common.write_json(json, figures)
-
-
-_STDOUT = Path("-")
+    deliver(figures, json, lambda: _show(figures))
 
 
 def _unseen(table: ResponseTable, seen: np.ndarray) -> ResponseTable:
@@ -146,42 +138,34 @@ def _point(outcome: Outcome, table: ResponseTable) -> dict[str, float | None]:
 
 
 def _show(figures: dict[str, Any]) -> None:
-    console = common.output()
-    if figures["synthetic"]:
-        console.print("SYNTHETIC DATA: simulated members, not recorded models.")
+    console = terminal()
+    show_synthetic(figures["synthetic"])
     if figures["trained_on_included"]:
         console.print("These queries include training queries: the figures flatter the checkpoint.")
-    low, high = figures["accuracy_ci"]
     console.print(
         f"{figures['strategy']} on {figures['n_queries']} queries of {figures['data']}"
         f" ({figures['queries_left_out']} training queries left out)"
     )
+    low, high = (percent(end) for end in figures["accuracy_ci"])
     console.print(
-        f"  accuracy {common.percent(figures['accuracy'])} % "
-        f"[{common.percent(low)}, {common.percent(high)}] "
+        f"  accuracy {percent(figures['accuracy'])} % [{low}, {high}] "
         f"with {figures['mean_calls']:.2f} calls in {figures['mean_rounds']:.2f} rounds"
     )
-    low, high = figures["gain_ci"]
     verdict = figures["verdict"].replace("no difference", "no difference shown")
     console.print(
         f"  against {figures['best_single']} alone "
-        f"({common.percent(figures['best_single_accuracy'])} %): "
-        f"{common.percent(figures['gain_over_best_single'], signed=True)} "
-        f"[{common.percent(low, signed=True)}, {common.percent(high, signed=True)}], {verdict}"
+        f"({percent(figures['best_single_accuracy'])} %): "
+        f"{interval(figures['gain_over_best_single'], figures['gain_ci'], signed=True)}, {verdict}"
     )
-    for note in figures["notes"]:
-        console.print(f"note: {note}")
+    print_notes(figures["notes"])
     if figures["frontier"]:
-        priced = figures["mean_cost_usd"] is not None
-        dial = "price of a call" if figures["dial"] == "price" else figures["dial"]
-        table = common.table_of(dial, "accuracy %", "calls", *_USD[: int(priced)])
-        for point in figures["frontier"]:
-            cost = [f"{1000 * point['mean_cost_usd']:.3g}"] if priced else []
-            table.add_row(
-                f"{point['dial']:.4f}", common.percent(point["accuracy"]),
-                f"{point['mean_calls']:.2f}", *cost,
-            )  # fmt: skip
-        console.print(table)
-
-
-_USD = ("USD / 1k",)
+        print_table(
+            figures["frontier"],
+            Column(
+                "price of a call" if figures["dial"] == "price" else figures["dial"],
+                lambda point: f"{point['dial']:.4f}",
+            ),
+            Column("accuracy %", lambda point: percent(point["accuracy"])),
+            Column("calls", lambda point: f"{point['mean_calls']:.2f}"),
+            Column("USD / 1k", lambda point: usd_per_1k(point["mean_cost_usd"]), optional=True),
+        )

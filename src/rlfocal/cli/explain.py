@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlfocal.cli import common
-from rlfocal.cli.evaluate import Checkpoint_
-from rlfocal.cli.tracing import show_trace
+from rlfocal.cli.output.console import print_json, terminal, waiting
+from rlfocal.cli.output.trace import show_trace
 from rlfocal.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -20,20 +20,17 @@ __all__ = ["explain"]
 
 
 def explain(
-    checkpoint: Checkpoint_,
+    checkpoint: common.Checkpoint,
     data: common.Data,
     query: Annotated[str, typer.Option("--query", metavar="ID", help="The query's id.")],
-    price: Annotated[
-        float | None,
-        typer.Option(metavar="LAMBDA", help="Price of a call; default: the checkpoint's."),
-    ] = None,
+    price: common.Price = None,
     as_json: common.JsonFlag = False,
 ) -> None:
     """Show how a checkpoint answers one query."""
     from rlfocal.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(checkpoint)
-    with common.waiting(f"reading {data}"):
+    with waiting(f"reading {data}"):
         table = loaded.table(common.load_dataset(data), unlabelled="keep")
     found = (table.query_ids == query).nonzero()[0]
     if not len(found):
@@ -42,7 +39,7 @@ def explain(
         )
     trace = _trace(loaded, table, int(found[0]), price)
     if as_json:
-        common.print_json(trace)
+        print_json(trace)
     else:
         _show(trace)
 
@@ -99,7 +96,7 @@ def _call(table: ResponseTable, row: int, member: int) -> CallRecord:
 def _show(trace: dict[str, Any]) -> None:
     from rlfocal.deliberation.trace import Trace
 
-    console = common.output()
+    console = terminal()
     console.print(f"query {trace['query']} (task {trace['task']})")
     if trace["trained_on"]:
         console.print("the checkpoint was trained on this query")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import remark
 
 __all__ = ["export"]
 
@@ -28,9 +29,7 @@ def export(
         typer.Option(metavar="NAME", help="Of the data set.", show_default="the folder's"),
     ] = None,
     format: Annotated[str, typer.Option(metavar="F", help="parquet, csv or jsonl.")] = "parquet",
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a data set that is there.")
-    ] = False,
+    overwrite: common.Overwrite = False,
 ) -> None:
     """Write collected answers as a data folder, for every other verb."""
     from rlfocal.records.database import export_dataset
@@ -41,7 +40,7 @@ def export(
         chosen = common.split_names(members, "--members")
         dataset = export_dataset(database, members=chosen, name=name or output.resolve().name)
     write_dataset(dataset, output, format=format, overwrite=overwrite)
-    common.remark(
+    remark(
         f"{output}: {dataset.queries.num_rows} queries, {len(dataset.members)} members, "
         f"{dataset.responses.num_rows} responses"
     )

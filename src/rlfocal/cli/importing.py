@@ -15,6 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import remark, waiting
+from rlfocal.cli.output.tables import joined
 
 if TYPE_CHECKING:
     from rlfocal.records.importers import Importer, ImporterOption
@@ -131,7 +133,7 @@ def _import(
     from rlfocal.records.importers import import_logs
 
     check_target(out, overwrite=overwrite)
-    with common.waiting(f"reading {importer.name}"):
+    with waiting(f"reading {importer.name}"):
         dataset = import_logs(
             importer.name, paths, name=name or out.resolve().name, answers=answers,
             tasks=common.split_names(task, "--task"),
@@ -139,19 +141,16 @@ def _import(
         )  # fmt: skip
     write_dataset(dataset, out, overwrite=overwrite)
     for note in dict.fromkeys([*dataset.info.noted, *dataset.notes]):
-        common.remark(f"note: {note}")
-    common.remark(
+        remark(f"note: {note}")
+    remark(
         f"{out}: {dataset.queries.num_rows:,} queries, {len(dataset.members)} members "
-        f"({common.joined(dataset.members)}); next: rlfocal inspect {out}"
+        f"({joined(dataset.members)}); next: rlfocal inspect {out}"
     )
 
 
 def recorded(
     data: common.Data,
-    db: Annotated[
-        str,
-        typer.Option("--db", metavar="URL", help="SQLite file, or postgresql://... ."),
-    ],
+    db: common.AnswersDb,
 ) -> None:
     """Put recorded answers into a database, beside what is collected there.
 
@@ -159,8 +158,8 @@ def recorded(
     """
     from rlfocal.records.database import import_dataset, open_database
 
-    with common.waiting(f"reading {data}"):
+    with waiting(f"reading {data}"):
         dataset = common.load_dataset(data)
-    with open_database(db) as database, common.waiting("writing"):
+    with open_database(db) as database, waiting("writing"):
         n_new = import_dataset(database, dataset)
-    common.remark(f"{n_new:,} of {dataset.responses.num_rows:,} responses are new")
+    remark(f"{n_new:,} of {dataset.responses.num_rows:,} responses are new")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import print_json, print_notes, terminal
+from rlfocal.cli.output.tables import Column, joined, percent, print_table, usd_per_1k
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from rlfocal.cli.summary import Summary
+    from rlfocal.cli.summary import MemberSummary, Summary
 
 __all__ = ["inspect"]
 
@@ -41,17 +41,14 @@ def inspect(
     dataset, table = common.load_table(data, pool, members, with_features=False)
     summary = summarise(dataset, table)
     if json:
-        common.print_json(asdict(summary))
+        print_json(asdict(summary))
         return
-    console = common.output()
-    _show_facts(console, summary)
-    _show_members(console, summary, max_tasks=max_tasks)
-    for note in summary.notes:
-        console.print(f"note: {note}")
+    _show_facts(summary)
+    _show_members(summary, max_tasks=max_tasks)
+    print_notes(summary.notes)
 
 
-def _show_facts(console: Console, summary: Summary) -> None:
-    percent = common.percent
+def _show_facts(summary: Summary) -> None:
     vote = summary.plurality_accuracy
     voted = f"not applicable: {summary.plurality_reason}" if vote is None else f"{percent(vote)} %"
     own = on = ""
@@ -79,35 +76,36 @@ def _show_facts(console: Console, summary: Summary) -> None:
     }
     for name, value in facts.items():
         if value:
-            console.print(f"{name:<12} {value}")
+            terminal().print(f"{name:<12} {value}")
 
 
 def _counted(sizes: dict[str, int]) -> str:
     ordered = sorted(sizes, key=lambda name: -sizes[name])
-    return f"{len(sizes)}: " + common.joined([f"{name} {sizes[name]:,}" for name in ordered], 8)
+    return f"{len(sizes)}: " + joined([f"{name} {sizes[name]:,}" for name in ordered], 8)
 
 
-def _show_members(console: Console, summary: Summary, *, max_tasks: int) -> None:
+def _show_members(summary: Summary, *, max_tasks: int) -> None:
     tasks = list(summary.tasks)
     shown = sorted(range(len(tasks)), key=lambda t: -summary.tasks[tasks[t]])[:max_tasks]
     if len(tasks) == 1:
         shown = []
     priced = summary.cost_unit == "usd"
     lacking = any(row.n_missing for row in summary.members)
-    table = common.table_of(
-        "member", "accuracy %", *(["answered %"] if lacking else []), "missing", "unusable",
-        *(["USD / 1k"] if priced else []), *(tasks[t] for t in shown),
-    )  # fmt: skip
-    for row in sorted(summary.members, key=lambda row: -(row.accuracy or 0.0)):
-        table.add_row(
-            row.member,
-            common.percent(row.accuracy),
-            *([common.percent(row.coverage)] if lacking else []),
-            f"{row.n_missing:,}",
-            f"{row.n_unusable:,}",
-            *([f"{1000 * row.mean_cost:.3g}"] if priced else []),
-            *(common.percent(row.accuracy_by_task[t]) for t in shown),
-        )
-    console.print(table)
+    print_table(
+        sorted(summary.members, key=lambda row: -(row.accuracy or 0.0)),
+        Column("member", lambda row: row.member),
+        Column("accuracy %", lambda row: percent(row.accuracy)),
+        Column("answered %", lambda r: percent(r.coverage) if lacking else None, optional=True),
+        Column("missing", lambda row: f"{row.n_missing:,}"),
+        Column("unusable", lambda row: f"{row.n_unusable:,}"),
+        Column("USD / 1k", lambda r: usd_per_1k(r.mean_cost) if priced else None, optional=True),
+        *(_of_task(tasks[t], t) for t in shown),
+    )
     if len(shown) < len(tasks) > 1:
-        console.print(f"{len(tasks) - len(shown)} more tasks: --max-tasks {len(tasks)}, or --json")
+        terminal().print(
+            f"{len(tasks) - len(shown)} more tasks: --max-tasks {len(tasks)}, or --json"
+        )
+
+
+def _of_task(name: str, place: int) -> Column[MemberSummary]:
+    return Column(name, lambda row: percent(row.accuracy_by_task[place]))

@@ -17,9 +17,10 @@ import typer
 from typer.core import TyperGroup
 
 import rlfocal
-from rlfocal.cli import keys as keys_verbs
-from rlfocal.cli import shadow as shadow_verbs
 from rlfocal.cli.ask import chat
+from rlfocal.cli.gateway import keys as keys_verbs
+from rlfocal.cli.gateway import shadow as shadow_verbs
+from rlfocal.cli.gateway.serve import serve
 from rlfocal.cli.importing import ImportGroup, recorded
 from rlfocal.errors import RlfocalError
 
@@ -27,7 +28,6 @@ __all__ = ["app", "main"]
 
 VERBS = (
     "collect", "export", "inspect", "diversity", "bench", "train", "evaluate", "explain", "ask",
-    "serve",
 )  # fmt: skip
 """Each is a function of its own name in the module of its own name."""
 
@@ -104,6 +104,7 @@ app.add_typer(shadow, name="shadow")
 
 for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
+app.command("serve")(serve)
 app.command("chat")(chat)
 importing.command("data")(recorded)
 keys.command("add")(keys_verbs.add)

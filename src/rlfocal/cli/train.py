@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.output.console import progress, remark
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def train(
     )
     table = _training_queries(table, split=split)
     for note in table.notes:
-        common.remark(f"note: {note}")
+        remark(f"note: {note}")
     _train(output, table, spec, seed=seed)
 
 
@@ -105,7 +106,7 @@ def _train(output: Path, table: ResponseTable, spec: Spec, *, seed: int) -> None
     from rlfocal.features import HashingEncoder
 
     try:
-        with common.progress("train") as move:
+        with progress("train") as move:
 
             def show(message: Progress) -> None:
                 shown = {k: message.figures[k] for k in _SHOWN if k in message.figures}
@@ -118,9 +119,9 @@ def _train(output: Path, table: ResponseTable, spec: Spec, *, seed: int) -> None
             )  # fmt: skip
     except KeyboardInterrupt:
         if (output / "checkpoint.json").exists():
-            common.remark(f"kept in {output}: usable as it is; the same command goes on from there")
+            remark(f"kept in {output}: usable as it is; the same command goes on from there")
         raise
-    common.remark(f"checkpoint: {path.parent}")
+    remark(f"checkpoint: {path.parent}")
 
 
 _SHOWN = ("out_of_fold_nll", "reward", "accuracy", "mean_calls")

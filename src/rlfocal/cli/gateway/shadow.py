@@ -6,13 +6,16 @@ The verbs only write rows; gateways that run follow the table of policies.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb, gateway_in, require
+from rlfocal.cli.output.console import print_json, remark, waiting
+from rlfocal.cli.output.tables import Column, print_table
 from rlfocal.errors import ConfigError, RecordError, nearest
 
 if TYPE_CHECKING:
@@ -46,7 +49,7 @@ def learn(
         typer.Option(min=0, help="Only requests of so many days; older ones may mislead."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
-    db: common.GatewayDb = common.GATEWAY_DB,
+    db: GatewayDb = GATEWAY_DB,
     as_json: common.JsonFlag = False,
 ) -> None:
     """Learn a shadow from judged answers, and judge it on those that it did not learn from.
@@ -62,7 +65,7 @@ def learn(
     from rlfocal.gateway.store.judged import judged_episodes
     from rlfocal.online import learning
 
-    _require(db)
+    require(db, "serve --db")
     given, now = policy_id(load_checkpoint(checkpoint).description), time.time()
     since = 0.0 if days is None else now - 86400 * days
     with open_store(db) as store:
@@ -77,7 +80,7 @@ def learn(
         episodes = _episodes(judged, loaded.description.members)
         enough = len(recent) >= GatewaySettings().least_remembered
         memory = memory_of(recent, loaded) if enough else None
-        with common.waiting(f"learning from {len(episodes):,} judged answers"):
+        with waiting(f"learning from {len(episodes):,} judged answers"):
             shadow = learning.learn(loaded.strategy, episodes, memory=memory, seed=seed)
             place, sha256 = save_shadow(folder, shadow.strategy, out)
         estimates = shadow.estimate.as_json() | {"n_learned_from": shadow.n_learned_from}
@@ -93,28 +96,31 @@ def learn(
             store.log.set_policy(connection, row.id, estimates=dict(estimates))
             store.log.add_event(connection, event)
     if as_json:
-        common.print_json(_figures(row))
+        print_json(_figures(row))
     else:
-        common.remark(f"shadow {row.id} in {place}")
-        common.remark(f"it {'may' if estimates['may_promote'] else 'may not'} be promoted: "
+        remark(f"shadow {row.id} in {place}")
+        remark(f"it {'may' if estimates['may_promote'] else 'may not'} be promoted: "
                       f"{estimates['reason']}")  # fmt: skip
 
 
 def list_policies(
-    checkpoint: Served, db: common.GatewayDb = common.GATEWAY_DB, as_json: common.JsonFlag = False
+    checkpoint: Served, db: GatewayDb = GATEWAY_DB, as_json: common.JsonFlag = False
 ) -> None:
     """List the policies that were served or learned, with what shadows would gain."""
-    with common.gateway_in(db) as store, store.connections.read() as connection:
+    with gateway_in(db) as store, store.connections.read() as connection:
         rows = store.log.policies(connection)
     family = _family(rows, _id_of(checkpoint))
     rows = [row for row in rows if row.id in family]
     if as_json:
-        common.print_json([_figures(row) for row in rows])
+        print_json([_figures(row) for row in rows])
         return
-    table = common.table_of("id", "state", "from", "gain", "95 %", "judged on", "promotable")
-    for row in rows:
-        table.add_row(row.id, row.state, row.parent or "-", *_shown(row.estimates))
-    common.output().print(table)
+    print_table(
+        rows,
+        Column("id", lambda row: row.id),
+        Column("state", lambda row: row.state),
+        Column("from", lambda row: row.parent),
+        *(_of_estimates(title, show) for title, show in _ESTIMATED.items()),
+    )
 
 
 def promote(
@@ -126,13 +132,13 @@ def promote(
     force: Annotated[
         bool, typer.Option("--force", help="Even if it is not surely better; that is noted.")
     ] = False,
-    db: common.GatewayDb = common.GATEWAY_DB,
+    db: GatewayDb = GATEWAY_DB,
 ) -> None:
     """Let a shadow decide from now on, if it is surely better than the live policy."""
     from rlfocal.checkpoint import load_checkpoint
     from rlfocal.gateway.store import Event, open_store
 
-    _require(db)
+    require(db, "serve --db")
     now = time.time()
     with open_store(db) as store, store.connections.write() as connection:
         rows = store.log.policies(connection)
@@ -148,15 +154,15 @@ def promote(
         what = {"policy": shadow.id, "before": live.id, "forced": reason is not None}
         store.log.add_event(connection, Event(kind="policy promoted", what=what, created_at=now))
     if reason is not None:
-        common.remark(f"forced, although: {reason}")
-    common.remark(f"{shadow.id} is live; {live.id} was (rlfocal shadow rollback)")
+        remark(f"forced, although: {reason}")
+    remark(f"{shadow.id} is live; {live.id} was (rlfocal shadow rollback)")
 
 
-def rollback(checkpoint: Served, db: common.GatewayDb = common.GATEWAY_DB) -> None:
+def rollback(checkpoint: Served, db: GatewayDb = GATEWAY_DB) -> None:
     """Let the policy decide again from which the live one was learned."""
     from rlfocal.gateway.store import Event, open_store
 
-    _require(db)
+    require(db, "serve --db")
     now = time.time()
     with open_store(db) as store, store.connections.write() as connection:
         rows = store.log.policies(connection)
@@ -166,17 +172,10 @@ def rollback(checkpoint: Served, db: common.GatewayDb = common.GATEWAY_DB) -> No
         store.log.set_policy(connection, str(live.parent), state="live")
         what = {"policy": live.parent, "before": live.id}
         store.log.add_event(connection, Event(kind="policy rolled back", what=what, created_at=now))
-    common.remark(f"{live.parent} is live again; {live.id} is retired")
+    remark(f"{live.parent} is live again; {live.id} is retired")
 
 
 # Policies ---------------------------------------------------------------------------------------
-
-
-def _require(db: str) -> None:
-    """Refuse to make an empty database where one is looked for."""
-    path = db.removeprefix("sqlite:///")
-    if "://" not in path and not Path(path).exists():
-        raise ConfigError(f"{path}: no such database; `rlfocal serve --db` makes one")
 
 
 def _id_of(checkpoint: Path) -> str:
@@ -253,20 +252,25 @@ def _episodes(judged: Sequence[Judged], members: Sequence[str]) -> list[Episode]
         scores = [one.member_scores.get(name) for name in members]
         found.append(episode.judged(one.earned, scores))
     if n_unread:
-        common.remark(f"{n_unread:,} judged answers are left out: another version, or damaged")
+        remark(f"{n_unread:,} judged answers are left out: another version, or damaged")
     return found
 
 
-def _shown(estimates: Any) -> tuple[str, str, str, str]:
-    if estimates is None:
-        return "-", "-", "-", "-"
-    gain = estimates["difference"]["dr"]
-    return (
-        f"{gain['value']:+.4f}",
-        f"{gain['low']:+.4f} to {gain['high']:+.4f}",
-        f"{estimates['n_episodes']:,}",
-        "yes" if estimates["may_promote"] else "no",
-    )
+_ESTIMATED: dict[str, Callable[[Any], str]] = {
+    "gain": lambda found: f"{_gain(found)['value']:+.4f}",
+    "95 %": lambda found: f"{_gain(found)['low']:+.4f} to {_gain(found)['high']:+.4f}",
+    "judged on": lambda found: f"{found['n_episodes']:,}",
+    "promotable": lambda found: "yes" if found["may_promote"] else "no",
+}
+"""Columns of what is estimated of a shadow."""
+
+
+def _gain(estimates: Any) -> Any:
+    return estimates["difference"]["dr"]
+
+
+def _of_estimates(title: str, show: Callable[[Any], str]) -> Column[PolicyRow]:
+    return Column(title, lambda row: None if row.estimates is None else show(row.estimates))
 
 
 def _figures(row: PolicyRow) -> dict[str, Any]:

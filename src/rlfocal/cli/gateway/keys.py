@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
 import math
 import re
-import socket
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb, gateway_in, require
+from rlfocal.cli.output.console import print_json, remark
+from rlfocal.cli.output.tables import Column, print_table
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "list_keys", "revoke", "settle"]
 
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME_OR_ID", help="The key's name or id, or the key.", show_default=False
+    ),
+]
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -46,7 +52,7 @@ def add(
     admin: Annotated[
         bool, typer.Option("--admin", help="May see everybody's requests and change policies.")
     ] = False,
-    db: common.GatewayDb = common.GATEWAY_DB,
+    db: GatewayDb = GATEWAY_DB,
 ) -> None:
     """Make a key. It is printed now, and never again: KEY=$(rlfocal keys add me)."""
     from rlfocal.gateway.store import Limits, open_store
@@ -63,61 +69,47 @@ def add(
         )
         where = store.connections.place.name
     typer.echo(new.plaintext)
-    common.remark(f"key '{name}' (id {new.key.id}) is in {where}; it is not shown again")
+    remark(f"key '{name}' (id {new.key.id}) is in {where}; it is not shown again")
 
 
-def list_keys(db: common.GatewayDb = common.GATEWAY_DB, as_json: common.JsonFlag = False) -> None:
+def list_keys(db: GatewayDb = GATEWAY_DB, as_json: common.JsonFlag = False) -> None:
     """List the keys, and what each has spent in its period."""
     now = time.time()
-    with common.gateway_in(db) as store, store.connections.read() as connection:
+    with gateway_in(db) as store, store.connections.read() as connection:
         uses = store.keys.uses(connection, now)
     if as_json:
-        common.print_json([_figures(use, now) for use in uses])
+        print_json([_figures(use, now) for use in uses])
         return
-    table = common.table_of("name", "id", "state", "spent", "budget", "rate", "at once", "expires")
-    for use in uses:
-        key, limits = use.key, use.key.limits
-        each = limits.period if limits.period == "total" else f"per {limits.period}"
-        rate = limits.requests_per_minute
-        table.add_row(
-            key.name,
-            key.id,
-            key.state(now) + (", admin" if key.admin else ""),
-            f"${use.spent_usd:.4f} {each}"
-            + f"\n${use.unsettled_usd:.4f} of it unsettled" * (use.unsettled_usd > 0),
-            "-" if limits.usd is None else f"${limits.usd:g} {each}",
-            "-" if rate is None else f"{rate:g} per minute",
-            "-" if limits.concurrency is None else str(limits.concurrency),
-            _shown(key.expires_at) or "-",
-        )
-    common.output().print(table)
+    print_table(
+        uses,
+        Column("name", lambda use: use.key.name),
+        Column("id", lambda use: use.key.id),
+        Column("state", lambda use: use.key.state(now) + ", admin" * use.key.admin),
+        Column("spent", _spent),
+        Column("budget", lambda use: _per_period(use, use.key.limits.usd, "g")),
+        Column(
+            "rate", lambda use: _shown_number(use.key.limits.requests_per_minute, " per minute")
+        ),
+        Column("at once", lambda use: _shown_number(use.key.limits.concurrency)),
+        Column("expires", lambda use: _shown(use.key.expires_at)),
+    )
 
 
 def revoke(
-    which: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME_OR_ID", help="The key's name or id, or the key.", show_default=False
-        ),
-    ],
-    db: common.GatewayDb = common.GATEWAY_DB,
+    which: Which,
+    db: GatewayDb = GATEWAY_DB,
 ) -> None:
     """Revoke a key for good; gateways that run notice within seconds."""
     from rlfocal.gateway.store import open_store
 
-    _require(db)
+    require(db, "keys add NAME --db")
     with open_store(db) as store, store.connections.write() as connection:
         key = store.keys.revoke(connection, which, now=time.time())
-    common.remark(f"key '{key.name}' (id {key.id}) is revoked")
+    remark(f"key '{key.name}' (id {key.id}) is revoked")
 
 
 def settle(
-    which: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME_OR_ID", help="The key's name or id, or the key.", show_default=False
-        ),
-    ],
+    which: Which,
     usd: Annotated[
         float | None,
         typer.Option(help="What they came to together, by the servers' bill; 0 forgives them."),
@@ -126,7 +118,7 @@ def settle(
         list[str] | None,
         typer.Option("--request", metavar="ID", help="Only this request; may be repeated."),
     ] = None,
-    db: common.GatewayDb = common.GATEWAY_DB,
+    db: GatewayDb = GATEWAY_DB,
     as_json: common.JsonFlag = False,
 ) -> None:
     """List a key's requests whose gateway was killed, or say what they came to.
@@ -136,7 +128,7 @@ def settle(
     """
     from rlfocal.gateway.store import open_store
 
-    _require(db)
+    require(db, "keys add NAME --db")
     if usd is not None and not 0 <= usd < math.inf:
         raise ConfigError(f"--usd {usd:g}: give a number of dollars that is not negative")
     if only and usd is None:
@@ -153,22 +145,40 @@ def settle(
             )
         )
     if as_json:
-        common.print_json([_lost(one) for one in lost])
+        print_json([_lost(one) for one in lost])
     elif lost:
-        table = common.table_of("request", "given up", "dollars at most")
-        for one in lost:
-            table.add_row(one.id, _shown(one.created_at), f"${one.unsettled_usd:.6f}")
-        common.output().print(table)
+        print_table(
+            lost,
+            Column("request", lambda one: one.id),
+            Column("given up", lambda one: _shown(one.created_at)),
+            Column("dollars at most", lambda one: f"${one.unsettled_usd:.6f}"),
+        )
     most = sum(one.unsettled_usd for one in lost)
     if usd is not None:
-        common.remark(
+        remark(
             f"key '{key.name}': {len(lost)} abandoned requests, ${most:.6f} at most, came to "
             f"${usd:.6f}"
         )
     elif lost:
-        common.remark(f"${most:.6f} at most; --usd says what they came to, --usd 0 forgives them")
+        remark(f"${most:.6f} at most; --usd says what they came to, --usd 0 forgives them")
     else:
-        common.remark(f"key '{key.name}' has no abandoned requests")
+        remark(f"key '{key.name}' has no abandoned requests")
+
+
+def _spent(use: KeyUse) -> str | None:
+    open_ = use.unsettled_usd
+    more = f"\n${open_:.4f} of it unsettled" if open_ > 0 else ""
+    return f"{_per_period(use, use.spent_usd, '.4f')}{more}"
+
+
+def _per_period(use: KeyUse, usd: float | None, form: str) -> str | None:
+    period = use.key.limits.period
+    each = period if period == "total" else f"per {period}"
+    return None if usd is None else f"${usd:{form}} {each}"
+
+
+def _shown_number(value: float | None, unit: str = "") -> str | None:
+    return None if value is None else f"{value:g}{unit}"
 
 
 def _lost(one: Lost) -> dict[str, Any]:
@@ -181,18 +191,14 @@ def _lost(one: Lost) -> dict[str, Any]:
 
 def _who() -> str:
     """Who says so, for the log."""
+    import getpass
+    import socket
+
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container need not know its user's name
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
-
-
-def _require(db: str) -> None:
-    """Refuse to make an empty database where one is looked for."""
-    path = db.removeprefix("sqlite:///")
-    if "://" not in path and not Path(path).exists():
-        raise ConfigError(f"{path}: no such database; `rlfocal keys add NAME --db` makes one")
 
 
 def _moment(text: str, now: float) -> float:

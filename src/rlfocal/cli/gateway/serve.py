@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rlfocal.cli import common
-from rlfocal.cli.ask import PoolFile
-from rlfocal.cli.evaluate import Checkpoint_
+from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb
+from rlfocal.cli.output.console import remark
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
+    import socket
+
     from rlfocal.gateway.gateway import Gateway
     from rlfocal.gateway.store.store import Store
 
@@ -28,13 +28,13 @@ _BACKLOG = 2048
 
 
 def serve(
-    checkpoint: Checkpoint_,
-    pool_file: PoolFile,
+    checkpoint: common.Checkpoint,
+    pool_file: common.PoolFile,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = (
         "127.0.0.1"
     ),
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    db: common.GatewayDb = common.GATEWAY_DB,
+    db: GatewayDb = GATEWAY_DB,
     keys: Annotated[
         Path | None,
         typer.Option("--keys", metavar="FILE", help="TOML file of keys that are let in, too."),
@@ -98,6 +98,8 @@ def _check_door(store: Store, host: str, db: str, *, open_: bool) -> None:
 
 
 def _is_loopback(host: str) -> bool:
+    import ipaddress
+
     if host == "localhost":
         return True
     try:
@@ -134,8 +136,8 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
     )
     with _listening(host, port, backlog) as place:
         shown = f"[{host}]" if ":" in host else host
-        common.remark(f"listening on http://{shown}:{place.getsockname()[1]}")
-        common.remark(
+        remark(f"listening on http://{shown}:{place.getsockname()[1]}")
+        remark(
             "no keys are asked for: everybody on this machine may spend your money"
             if open_
             else "clients need a key: rlfocal keys add NAME"
@@ -144,6 +146,8 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
 
 
 def _listening(host: str, port: int, backlog: int) -> socket.socket:
+    import socket
+
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=backlog)

@@ -9,7 +9,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlfocal.cli import common
+from rlfocal.cli.output.console import print_json, remark, terminal
+from rlfocal.cli.output.tables import Column, joined, print_table
 from rlfocal.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -34,22 +35,22 @@ def show_estimate(
     estimate = plan.estimate(database, retry_failed=retry_failed)
     figures = estimate._asdict() | {"n_calls_in_all": plan.n_calls}
     for problem in missing:
-        common.remark(f"note: a real run would stop here: {problem}")
+        remark(f"note: a real run would stop here: {problem}")
     if as_json:
-        common.print_json(figures | {"missing_keys": list(missing)})
+        print_json(figures | {"missing_keys": list(missing)})
     else:
-        _table(common.output(), figures, cost="dollars, by these tokens")
+        _show_figures(figures, cost="dollars, by these tokens")
 
 
 def show_tally(tally: Tally, *, as_json: bool) -> None:
     """Say how a collection went."""
     figures = tally.as_json()
     if as_json:
-        common.print_json(figures)
+        print_json(figures)
         return
-    console = common.output()
+    console = terminal()
     shown = {name: value for name, value in figures.items() if name not in _LONG_TEXTS}
-    _table(console, shown | {"failures": _counted(tally.failures)})
+    _show_figures(shown | {"failures": _counted(tally.failures)})
     for cause in tally.causes.values():
         _paragraph(console, f"{_said(cause, cause.n)}. The latest:", cause.message)
     for member, reason in tally.dropped.items():
@@ -68,9 +69,9 @@ def show_failures(database: Database, members: Sequence[str] | None, *, as_json:
             raise ConfigError(f"unknown member '{name}'; {nearest(name, known)}")
     found = database.failures(members=members)
     if as_json:
-        common.print_json({"failures": [each._asdict() for each in found]})
+        print_json({"failures": [each._asdict() for each in found]})
         return
-    console = common.output()
+    console = terminal()
     if not found:
         console.print("no call has failed")
     for each in found:
@@ -109,20 +110,19 @@ def _counted(failures: Mapping[str, int]) -> str | None:
     return f"{sum(failures.values()):,} ({listed})" if failures else None
 
 
-def _table(console: Console, figures: Mapping[str, Any], *, cost: str = "dollars") -> None:
-    table = common.table_of("", "")
-    table.show_header = False
+def _show_figures(figures: Mapping[str, Any], *, cost: str = "dollars") -> None:
+    rows = []
     for name, value in figures.items():
         if value in (None, ()) or (name in _ONLY_IF_ANY and not value):
             continue
         shown = value
         if isinstance(value, tuple):
-            shown = common.joined(value)
+            shown = joined(value)
         elif name.endswith("_usd"):
             shown = f"${value:.4f}"
         label = cost if name == "cost_usd" else _LABELS.get(name, name)
-        table.add_row(label, str(shown))
-    console.print(table)
+        rows.append((label, str(shown)))
+    print_table(rows, Column("", lambda row: row[0]), Column("", lambda row: row[1]), headed=False)
 
 
 _ONLY_IF_ANY = {"n_bounded", "n_lost", "lost_usd"}

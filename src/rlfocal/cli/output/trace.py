@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rlfocal.cli import common
+from rlfocal.cli.output.console import terminal
+from rlfocal.cli.output.tables import joined
 
 if TYPE_CHECKING:
     from rlfocal.deliberation.trace import CallRecord, Trace
@@ -16,7 +17,7 @@ _UNITS = {"usd": "dollars", "call": "calls", "second": "seconds"}
 
 def show_trace(trace: Trace) -> None:
     """Print what happened to one query, round by round."""
-    console = common.output()
+    console = terminal()
     price = "" if trace.price is None else f", price of a call {trace.price:g}"
     console.print(f"{trace.strategy}{price}")
     if trace.why is not None:
@@ -33,7 +34,7 @@ def show_trace(trace: Trace) -> None:
     console.print(f"stopped: {trace.stopped}")
     console.print(
         f"answer: {trace.answer or 'none'} (confidence {trace.confidence:.2f}); "
-        f"not asked: {common.joined(trace.not_asked) or 'nobody'}",
+        f"not asked: {joined(trace.not_asked) or 'nobody'}",
         markup=False,
     )
 

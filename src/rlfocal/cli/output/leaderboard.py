@@ -1,0 +1,82 @@
+"""What `rlfocal bench` prints of strategies compared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rlfocal.cli.output.console import print_notes, terminal
+from rlfocal.cli.output.tables import (
+    Column,
+    interval,
+    percent,
+    print_table,
+    show_synthetic,
+    usd_per_1k,
+)
+
+if TYPE_CHECKING:
+    from rlfocal.bench import BenchResult, LeaderboardRow
+    from rlfocal.bench.budgets import BudgetCell
+
+__all__ = ["show_leaderboard"]
+
+
+def show_leaderboard(result: BenchResult) -> None:
+    """Print every strategy's figures, what equal cost buys, and how to go on."""
+    console = terminal()
+    show_synthetic(result.synthetic)
+    measured = result.missing is not None
+    print_table(
+        result.rows,
+        Column(result.data, lambda row: row.strategy),
+        Column("accuracy %", lambda row: interval(row.accuracy, row.accuracy_ci)),
+        Column("gain over best single", _gain),
+        Column("verdict", lambda row: row.verdict),
+        Column("measured", lambda r: f"{r.n_measured:,}" if measured else None, optional=True),
+        Column("calls", lambda row: f"{row.mean_calls:.2f}"),
+        Column("USD / 1k", lambda row: usd_per_1k(row.mean_cost_usd), optional=True),
+        Column("rounds", lambda row: f"{row.mean_rounds:.2f}"),
+        Column("gap closed %", lambda row: percent(row.oracle_gap_closed)),
+        Column("fit s", lambda row: f"{row.fit_s:.2f}"),
+    )
+    console.print(result.describe())
+    _show_equal_cost(result)
+    for name, reason in result.not_applicable.items():
+        console.print(f"not applicable: {name}: {reason}")
+    print_notes(result.notes)
+    served = next((row for row in result.rows if row.command), None)
+    if served is not None:
+        console.print(f"To train and serve {served.strategy}: {served.command}", soft_wrap=True)
+    if result.frontiers:
+        names = ", ".join(result.frontiers)
+        console.print(f"Accuracy against cost of {names}: --json FILE or --report DIR")
+
+
+def _gain(row: LeaderboardRow) -> str | None:
+    if row.gain_over_best_single is None or row.gain_ci is None:
+        return None
+    return interval(row.gain_over_best_single, row.gain_ci, signed=True)
+
+
+def _show_equal_cost(result: BenchResult) -> None:
+    """Show what equal cost buys, under the leaderboard; nothing without a learned strategy."""
+    from rlfocal.bench.budgets import EQUAL_COST
+
+    def difference(cell: BudgetCell) -> str:
+        return interval(cell.difference, cell.difference_ci, signed=True)
+
+    for axis, cells in result.cells().items():
+        print_table(
+            cells,
+            Column("learned", lambda cell: cell.strategy),
+            Column("budget", result.budget_label),
+            Column("accuracy %", lambda cell: percent(cell.accuracy)),
+            Column("best simple", lambda cell: cell.rival, left=True),
+            Column("accuracy %", lambda cell: percent(cell.rival_accuracy)),
+            Column("difference", difference),
+            Column("verdict", lambda cell: cell.verdict, left=True),
+            title=f"At equal cost: {result.axis_title(axis)}",
+            section_after=lambda cell: cell.budget is None,
+        )
+    if result.budgets:
+        terminal().print(EQUAL_COST)
