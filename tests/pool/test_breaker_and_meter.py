@@ -12,7 +12,7 @@ import pytest
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import CircuitBreaker, Circuits, Message, Metered, Price, Request, Response
 from rlfocal.pool.prices import most_prompt_tokens
-from rlfocal.pool.text_relay import TextRelay
+from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import Bill, Unsettled, billed
 
 ASKED = Request((Message("user", "?"),))

@@ -19,8 +19,8 @@ from rlfocal.live.query import as_called
 from rlfocal.online.exploring import Exploration, Exploring, may_explore
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.building import LiveMember
-from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Request, Response
+from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import billed
 
 __all__ = ["Backend", "EnsembleBackend", "MemberBackend"]

@@ -23,8 +23,8 @@ from rlfocal.live.state import QueryState, Reply
 from rlfocal.live.synthesis import synthesis_request
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
-from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Request, Response
+from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
 from rlfocal.records.schema import OPTION_LETTERS

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 from rlfocal.pool.wrappers.gate import Gate, Pulse, duration
 from rlfocal.pool.wrappers.limits import Turns
 from rlfocal.pool.wrappers.retry import drawn_wait
+from rlfocal.pool.wrappers.text_relay import TextRelay
 
 __all__ = ["Patient"]
 

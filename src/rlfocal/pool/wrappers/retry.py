@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from rlfocal.errors import MemberError
-from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
+from rlfocal.pool.wrappers.text_relay import TextRelay
 
 __all__ = ["Retrying", "drawn_wait"]
 

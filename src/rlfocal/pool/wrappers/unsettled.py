@@ -13,9 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.text_relay import TextRelay
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
+from rlfocal.pool.wrappers.text_relay import TextRelay
 
 __all__ = ["Bill", "Unsettled", "billed", "book"]
 
