@@ -1,4 +1,4 @@
-"""What a strategy need not write itself: settings, state, and having no dial."""
+"""Defaults for strategies: settings, state, and no dial."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["Acting", "Base", "OneRound"]
 
 
 class Acting(NamedTuple):
-    """Who decides at a strategy's present dial, where it may leave that to another one."""
+    """The policy that acts at a strategy's present dial, where it may choose among several."""
 
     name: str
     why: str
@@ -36,29 +36,29 @@ class Base:
     """Defaults of a strategy: it needs nothing, has no dial, and is deterministic.
 
     Settings are the keyword arguments of the constructor, kept as attributes of the same names.
-    What fitting finds are attributes whose names end in one underscore: arrays, numbers, and other
-    strategies, which are named in `parts`. Whoever keeps more than that writes `state` and
-    `restore` too.
+    Fitted attributes have names that end in one underscore: arrays, numbers, and other strategies,
+    which are named in `parts`. A strategy with other fitted attributes writes `state` and `restore`
+    itself.
     """
 
     name: str = ""
     needs: ClassVar[frozenset[Need]] = frozenset()
     stochastic: ClassVar[bool] = False
-    """True when another seed gives another result; others are run once, whatever the seeds."""
+    """True when another seed gives another result; others are run once for all seeds."""
     learned: ClassVar[bool] = False
     """True for strategies whose decisions are learned by reinforcement: reports put them beside the
     best of the others."""
     follows_memory: ClassVar[bool] = False
-    """True when `follow` makes something of recent labels."""
+    """True when `follow` uses recent labels."""
     slow_to_fit: ClassVar[bool] = False
-    """True when fitting takes more than seconds, so that nobody fits it again and again."""
+    """True when fitting takes more than seconds, so that it is not refitted often."""
     fits_on_window: ClassVar[bool] = False
-    """True when so few numbers are fitted that some hundred recent queries will do for them."""
+    """True when so few numbers are fitted that some hundred recent queries are enough."""
     dial: ClassVar[str] = ""
     """What `at` sets: "price" of an average call, as a share of a right answer's worth, or the name
     of a setting; empty where there is nothing to set."""
     fitted: ClassVar[Mapping[str, Row]] = {}
-    """What fitted arrays must be like, by their names without the underscore."""
+    """Layouts of fitted arrays, by their names without the underscore."""
     parts: ClassVar[Mapping[str, Callable[[], Base]]] = {}
     """Fitted attributes that are strategies, by their names without the underscore."""
     price: float | None = None
@@ -104,13 +104,13 @@ class Base:
         """Name and settings."""
         return Spec(self.name, {key: _plain(getattr(self, key)) for key in _arguments(type(self))})
 
-    # What fitting found ------------------------------------------------------------------------
+    # State -------------------------------------------------------------------------------------
 
     def state(self) -> State:
-        """Everything that fitting found, by name without the underscore.
+        """All fitted arrays, by name without the underscore.
 
         Raises:
-            TypeError: something of it is neither array nor number; then the strategy has to write
+            TypeError: a fitted attribute is neither array nor number; the strategy has to write
                 `state` and `restore` itself.
         """
         found: State = {}
@@ -142,10 +142,10 @@ class Base:
         return self
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
-        """What the arrays of `state` must be like.
+        """The layout of the arrays of `state`.
 
         Args:
-            present: names of arrays that a file holds: says which of what is optional is there.
+            present: names of arrays that a file holds, which say which optional ones are there.
         """
         rows = dict(self.fitted)
         for part, make in self.parts.items():
@@ -154,13 +154,13 @@ class Base:
         return rows
 
     def axes(self) -> dict[str, int]:
-        """Lengths of arrays that the settings say, by letter."""
+        """Lengths of axes that follow from the settings, by letter."""
         return {}
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
-        """The queries to be fitted on where it is to be used on others: those of one task more.
+        """The table to fit on for use on other queries: with one more task, without queries.
 
-        So it knows what to do on a task that nobody has seen.
+        So the fitted strategy has statistics for an unknown task.
         """
         return table.with_tasks(table.tasks)
 
@@ -187,14 +187,14 @@ class Base:
         return other
 
     def follow(self, memory: Memory) -> Self:
-        """The same strategy after a look at recent labelled queries; itself if it ignores them."""
+        """The same strategy adapted to recent labelled queries; itself if it ignores them."""
         return self
 
     def alone(self) -> Self:
-        """The same where a member has failed: without those that stand in for what was learned."""
+        """The strategy where a member has failed: without the learned policy's rivals."""
         return self
 
-    # What it says of itself --------------------------------------------------------------------
+    # Description ------------------------------------------------------------------------------
 
     @property
     def ranking(self) -> IntArray | None:
@@ -203,16 +203,16 @@ class Base:
 
     @property
     def acting(self) -> Acting | None:
-        """Who decides at the present dial, where it may leave that to another one."""
+        """The policy that acts at the present dial, where it may choose among several."""
         return None
 
     @property
     def history(self) -> Sequence[Mapping[str, float]]:
-        """What training logged, iteration by iteration."""
+        """The training log, iteration by iteration."""
         return ()
 
     def verdicts(self) -> list[dict[str, str | float]]:
-        """Who acts at each price and on what evidence, for people; empty where nobody stands in."""
+        """The policy that acts at each price and the evidence, for people; empty without rivals."""
         return []
 
 
@@ -221,7 +221,7 @@ class OneRound(Base, ABC):
 
     @abstractmethod
     def first(self, view: View) -> BoolArray:
-        """bool[B, N]: whom to ask."""
+        """bool[B, N]: members to ask."""
 
     @abstractmethod
     def fuse(self, view: View) -> FloatArray:
@@ -253,7 +253,7 @@ def _settings_model(kind: type[Base]) -> type[BaseModel]:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as JSON holds it: what is no finite number there is a word, which reads back."""
+    """A setting as a JSON value: non-finite numbers become words that read back."""
     if isinstance(value, tuple | list):
         return [_plain(part) for part in value]
     value = value.item() if isinstance(value, np.generic) else value

@@ -1,4 +1,4 @@
-"""What a training run says while it goes on."""
+"""Progress messages of a training run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Progress:
     """One message of a run in progress."""
 
     phase: str
-    """What is being trained: "fusion" or "decider"."""
+    """The part in training: "fusion" or "decider"."""
     step: int
     """Steps made, 1-based."""
     total: int

@@ -1,8 +1,8 @@
 """The protocol that every strategy follows.
 
-A strategy answers a query in rounds. At each look at what is known it says whom to ask next, or
-nobody, and what it would answer now. The same object is replayed over recorded answers and run
-live; trained, it goes to disk as its spec and its state.
+A strategy answers a query in rounds. For each view it decides which members to ask next, or none,
+and gives the present answer. The same object is replayed over recorded answers and run live;
+trained, it is stored as its spec and its state.
 
 Axes: B queries of one batch, N members, C candidate slots.
 """
@@ -37,11 +37,11 @@ __all__ = [
 S_co = TypeVar("S_co", covariant=True)
 
 State = dict[str, NDArray[Any]]
-"""What fitting found, by name."""
+"""Fitted arrays, by name."""
 
 
 class Spec(NamedTuple):
-    """What rebuilds a strategy unfitted: its name in the registry and its settings."""
+    """Name in the registry and settings, from which an unfitted strategy is rebuilt."""
 
     name: str
     settings: Mapping[str, Any]
@@ -50,14 +50,14 @@ class Spec(NamedTuple):
 
 @runtime_checkable
 class Strategy(Protocol):
-    """A way to use a pool: whom to ask, when to stop, and how to fuse the answers.
+    """A way to use a pool: which members to ask, when to stop, and how to fuse the answers.
 
     `fit` learns from a table of labelled training queries and returns the strategy itself.
-    `decide` looks at what is known of B queries, see `Decision`. Decisions on one row must not
+    `decide` decides on the views of B queries, see `Decision`. Decisions on one row must not
     depend on another row's answers or labels. `at` returns the same fitted strategy at another
-    setting of its dial, itself where it has none. `state` is what fitting found, and `restore` its
-    inverse; with `spec` they are a checkpoint. `rlfocal.deliberation.base.Base` has defaults of all
-    but `fit` and `decide`.
+    setting of its dial, itself where it has none. `state` returns the fitted arrays, and `restore`
+    is its inverse; with `spec` they are a checkpoint. `rlfocal.deliberation.base.Base` has defaults
+    of all but `fit` and `decide`.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Strategy(Protocol):
 
 
 class RunState(NamedTuple):
-    """What a training that was stopped goes on from."""
+    """State from which a stopped training run is resumed."""
 
     arrays: State
     rest: Mapping[str, Any]
@@ -80,10 +80,10 @@ class RunState(NamedTuple):
 
 
 class Run(Protocol[S_co]):
-    """Training under way, which may be stopped between two steps.
+    """A training run, which may be stopped between two steps.
 
-    `advance` makes so many steps, or fewer where it is `done` before. `strategy` is what it has
-    come to so far, fit for use.
+    `advance` makes a number of steps, or fewer where it is `done` before. `strategy` is the result
+    so far, ready for use.
     """
 
     @property
@@ -95,10 +95,10 @@ class Run(Protocol[S_co]):
 
 @runtime_checkable
 class Resumable(Protocol):
-    """A strategy whose training takes long, and goes on where it was stopped.
+    """A strategy whose training takes long and can be resumed.
 
-    With the state of a run of the same table, settings and seed, a run comes to the same end as one
-    that was never stopped.
+    Resumed with the same table, settings and seed, a run ends with the same result as one that was
+    never stopped.
     """
 
     def begin(  # noqa: D102
@@ -113,16 +113,16 @@ class Resumable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a strategy did and earned on Q queries.
+    """Results of a strategy on Q queries.
 
-    A query is measured where a response of somebody it asked is recorded; where none is, it made no
-    call, and it is neither right nor wrong.
+    A query is measured where a response of a member it asked is recorded; else it made no call, and
+    the query counts as neither right nor wrong.
     """
 
     chosen: NDArray[np.int16]
     """int16[Q]: the candidate answered, -1 for no answer."""
     score: FloatArray
-    """float32[Q] in [0, 1]: what that answer is worth; NaN where it was not measured."""
+    """float32[Q] in [0, 1]: score of that answer; NaN where it was not measured."""
     confidence: FloatArray
     """float32[Q] in [0, 1]: probability that the strategy gave its answer."""
     asked: BoolArray
@@ -138,7 +138,7 @@ class Outcome:
 
     @property
     def measured(self) -> BoolArray:
-        """bool[Q]: False where nothing is recorded of anybody asked, or of what is right."""
+        """bool[Q]: False where no member asked has a record, or no right answer is known."""
         return np.asarray(~np.isnan(self.score))
 
 
@@ -156,7 +156,7 @@ class Reference(Protocol):
 
 
 class Need(Enum):
-    """What a strategy needs of the data, with the reason that is shown where it is missing."""
+    """Requirements of strategies on the data, with the reason shown where one is missing."""
 
     ANSWERS = "only scores are recorded, so members' answers cannot be compared or voted on"
     GRADED_SUPPORT = "no option scores or repeated samples are recorded: it would equal plurality"
@@ -166,7 +166,7 @@ class Need(Enum):
 
 
 def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
-    """Say why a strategy cannot run on a table, or None when it can."""
+    """The reason why a strategy cannot run on a table; None when it can."""
     has = {
         Need.ANSWERS: bool((table.kind != CandidateKind.RESPONSES).any()),
         Need.GRADED_SUPPORT: table.has_graded_support,

@@ -1,4 +1,4 @@
-"""Recorded answers as a source: what of them a strategy may see once it has asked and paid.
+"""Recorded answers as a source: the views that a strategy gets of them as it asks members.
 
 `reveal` is the only function that turns recorded answers into a `View`, so it is the place where a
 leak would be.
@@ -18,7 +18,7 @@ __all__ = ["Recorded", "candidates_of", "reveal", "worth_of"]
 
 
 class Recorded(Protocol):
-    """Answers that were given and can be shown again: a `ResponseTable`, or logged requests."""
+    """Answers that can be revealed again: a `ResponseTable`, or logged requests."""
 
     @property
     def task(self) -> IntArray: ...  # noqa: D102
@@ -48,10 +48,10 @@ def reveal(
     n_rounds: IntArray | None = None,
     budget: float = np.inf,
 ) -> View:
-    """Show a strategy what it has paid for.
+    """Make the views of queries from the answers of the members asked so far.
 
-    The candidates of an open query are numbered by what has been revealed: an answer that nobody
-    asked gave leaves no gap, since even a gap would tell of it. `candidates_of` leads back.
+    The candidates of an open query are numbered among those revealed: an answer of members not
+    asked leaves no gap, since even a gap would leak it. `candidates_of` translates back.
 
     Args:
         table: the recorded answers.
@@ -116,7 +116,7 @@ def _available(table: Recorded, rows: IntArray, asked: BoolArray) -> tuple[BoolA
 
 
 def _given(support: FloatArray, asked: BoolArray) -> BoolArray:
-    """bool[B, C]: backed by one of those asked. A product of matrices: ten times as fast as any."""
+    """bool[B, C]: given by a member asked. A matrix product is ten times as fast as `any`."""
     return np.asarray((asked.astype(np.float32)[:, None] @ support)[:, 0] > 0)
 
 
@@ -137,7 +137,7 @@ def candidates_of(table: Recorded, rows: IntArray, asked: BoolArray, place: np.n
 
 
 def _wide(place: np.ndarray) -> np.ndarray:
-    """int[B] or int[B, L] → int[B, L]; no rows at all are well, too."""
+    """int[B] or int[B, L] → int[B, L]; B may be 0."""
     return place if place.ndim == 2 else place[:, None]
 
 
@@ -154,9 +154,9 @@ def _named(seen: tuple[BoolArray, bool], place: np.ndarray) -> IntArray:
 def worth_of(
     table: ResponseTable, rows: IntArray, asked: BoolArray, place: np.ndarray
 ) -> FloatArray:
-    """What candidates of a view are worth: float32 of the shape of `place`.
+    """Scores of candidates of a view: float32 of the shape of `place`.
 
-    Nothing for -1, and nothing for a candidate that nobody asked has given.
+    Zero for -1, and for a candidate that no member asked has given.
 
     Args: as of `candidates_of`.
     """

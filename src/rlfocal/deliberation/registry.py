@@ -6,8 +6,7 @@ strategy's and whose object is its class:
     [project.entry-points."rlfocal.strategies"]
     my-vote = "my_package.vote:MyVote"
 
-Knows where strategies live, nothing of what they do. A wrong name is told before anything heavy
-is imported.
+Holds the places of classes only: a wrong name is refused before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -51,11 +50,11 @@ BUILT_IN: dict[str, str] = {
     "rl-focal-prior": "rlfocal.agents.prior.strategy:RlFocalPrior",
     "rl-focal": "rlfocal.focal.rl_focal:RlFocal",
 }
-"""Name → where the class is."""
+"""Name → module and class."""
 _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
 _NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
-"""What the group "baselines" leaves out: what is learned, and what chooses among the others. Said
-here, as asking the classes would import torch."""
+"""Not in the group "baselines": learned strategies, and one that chooses among the others. Listed
+here, since importing the classes would import torch."""
 
 
 def names() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Run a strategy over recorded answers: rounds of asking, until it stops, and what that earned."""
+"""Run a strategy over recorded answers: rounds of asking until it stops, with scores and costs."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ def replay(
     Args:
         strategy: fitted on other queries.
         table: the recorded answers; its rows are the stream, in order.
-        budget: a query that has spent this much (in the table's unit) may ask nobody else. The
+        budget: a query that has spent this much (in the table's unit) may ask no more members. The
             price of a call is known only after it, so the last round may overshoot.
         batch_size: queries decided on at once; bounds memory, changes no result.
 
     Returns:
-        What was answered, and what it earned and cost. A member is closed where nothing is recorded
-        of it: a strategy that asks it sees it fail, makes no call by that and pays nothing. Where
-        nothing is recorded of anybody that it asked, the query is not measured.
+        Answers, scores and costs. A member is closed where it has no record: a strategy that asks
+        it sees it fail, at no cost and without a call. Where no member asked has a record, the
+        query is not measured.
 
     Raises:
         ValueError: when the strategy breaks the protocol, see `decided`.
     """
     asked = np.zeros((table.n_queries, table.n_members), dtype=bool)
     n_rounds = np.zeros(table.n_queries, dtype=np.int64)
-    n_turns = np.zeros_like(n_rounds)  # rounds as the strategy lives them, calls made or not
+    n_turns = np.zeros_like(n_rounds)  # rounds as the strategy sees them, calls or not
     latency_s = np.zeros(table.n_queries, dtype=np.float32)
     chosen = np.full(table.n_queries, -1, dtype=np.int16)
     confidence = np.zeros(table.n_queries, dtype=np.float32)
@@ -75,10 +75,10 @@ def replay(
 
 
 def decided(strategy: Strategy, view: View) -> Decision:
-    """Let a strategy decide, and hold it to the protocol.
+    """Let a strategy decide, and check that it follows the protocol.
 
     Returns:
-        Its decision; nobody is asked twice, nor anybody once the budget is spent.
+        Its decision, without members asked before, or any members once the budget is spent.
 
     Raises:
         ValueError: an empty first round, a wrong shape, or a probability of an answer that is
@@ -107,7 +107,7 @@ def decided(strategy: Strategy, view: View) -> Decision:
 
 
 def best_answer(available: np.ndarray, answer: FloatArray) -> tuple[np.ndarray, FloatArray]:
-    """The likeliest of the candidates that exist, and how likely it is.
+    """The likeliest of the available candidates, and its probability.
 
     Args:
         available: bool[B, C].

@@ -1,11 +1,11 @@
-"""What the arrays of a fitted strategy must be like, and whether arrays from a file are.
+"""Layouts of the arrays of a fitted strategy, and the check of arrays from a file.
 
-Right by its sha256, a file may still hold what no training writes: a number that is none, a shape
-of another pool, another kind of number. A strategy says of each array its kind of numbers, its axes
-and its range; whoever reads a checkpoint holds the file to it.
+A file with the right sha256 may still hold what no training writes: NaN, the shape of another pool,
+another dtype. A strategy declares the dtype, axes and range of each array, and readers of
+checkpoints check the file against it.
 
 Axes: N members, T tasks and one for the unknown, C candidates, D features, Q training queries;
-other letters whatever they are, but the same throughout.
+other letters stand for any length that is the same throughout.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 
 
 class Row(NamedTuple):
-    """What an array must be.
+    """Layout of one array: dtype, axes and range.
 
     >>> Row("int64", "N", low=0, high="N").high  # an index of a member
     'N'
@@ -56,11 +56,11 @@ class Row(NamedTuple):
 def check_state(
     arrays: Mapping[str, NDArray[Any]], rows: Mapping[str, Row], axes: Mapping[str, int]
 ) -> None:
-    """Refuse arrays that do not fit together; one without a row is taken as it is.
+    """Refuse arrays that break their layouts; one without a layout is accepted.
 
     Args:
         arrays: by name.
-        rows: what must be there.
+        rows: layouts of the arrays required, by name.
         axes: lengths that are known beforehand, by letter.
 
     Raises:
@@ -77,7 +77,7 @@ def check_state(
 
 
 def prefixed(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The state of a part, as its whole keeps it."""
+    """The state of a part under a prefix, as the state of its whole has it."""
     return {f"{name}.{key}": array for key, array in state.items()}
 
 

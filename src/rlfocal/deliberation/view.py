@@ -45,10 +45,9 @@ class Memory:
     task: IntArray
     """int64[W]."""
     answer: NDArray[np.int16]
-    """int16[W, N]: candidate of the member's answer, comparable within a row only; -1 = none."""
+    """int16[W, N]: candidate of the member's answer, comparable within a row only; -1 for none."""
     member_score: FloatArray
-    """float32[W, N]: what that answer was worth; NaN where the member was not asked, and where
-    nothing is known of it."""
+    """float32[W, N]: score of that answer; NaN where the member was not asked, or it is unknown."""
 
     @classmethod
     def of(cls, table: ResponseTable, window: int) -> Self:
@@ -61,7 +60,7 @@ class Memory:
 
     @property
     def scored(self) -> BoolArray:
-        """bool[W, N]: where a member was asked, so that what its answer was worth is known."""
+        """bool[W, N]: where a member was asked and its answer's score is known."""
         return np.asarray(~np.isnan(self.member_score))
 
     def accuracy(self) -> FloatArray:
@@ -74,7 +73,7 @@ class Memory:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What has been paid for so far, for B queries. Nothing here depends on a member not asked.
+    """What a strategy knows of B queries. Nothing here depends on a member not asked.
 
     Rows keep the order of the stream. Strategies must not write to these arrays.
     """
@@ -93,9 +92,9 @@ class View:
     """bool[B, N]: asked and answered; asked and not answered means that member failed, or that it
     was `closed`."""
     answer: NDArray[np.int16]
-    """int16[B, N]: the candidate each member answered, -1 for everyone not answered."""
+    """int16[B, N]: the candidate each member answered, -1 where it has not answered."""
     support: FloatArray
-    """float32[B, N, C]: zero for everyone not answered."""
+    """float32[B, N, C]: zero where a member has not answered."""
     available: BoolArray
     """bool[B, C]: candidates that exist already: all options, or the answers given so far."""
     spent: FloatArray
@@ -105,8 +104,8 @@ class View:
     n_rounds: IntArray
     """int64[B]: rounds so far."""
     closed: BoolArray | None = None
-    """bool[B, N]: members whom nobody can ask here, since nothing is recorded of them; asking one
-    costs nothing and brings nothing. None where everybody can be asked, as in live use."""
+    """bool[B, N]: members that cannot be asked on this query, since they have no record; asking one
+    costs nothing and brings no answer. None where all can be asked, as in live use."""
 
     def __len__(self) -> int:
         """B."""
@@ -119,14 +118,14 @@ class View:
 
 
 class Decision(NamedTuple):
-    """What a strategy makes of a view, from one look at it."""
+    """A strategy's decision on a view."""
 
     ask: BoolArray
     """bool[B, N]: members to ask in the next round; a row of False stops that query. Every query
-    must ask somebody in the first round."""
+    must ask a member in the first round."""
     answer: FloatArray
-    """float32[B, C]: probability of each candidate answer, 0 where not available; a row of zeros
-    means that there is no answer to give."""
+    """float32[B, C]: probability of each candidate answer, 0 where not available; a row of zeros is
+    no answer."""
     chance: FloatArray | None = None
-    """float32[B, N + 1]: probability of asking each member next, and of stopping (last); None where
-    the strategy does not think in chances."""
+    """float32[B, N + 1]: probability of asking each member next, and of stopping (last); None for
+    strategies without such probabilities."""

@@ -1,4 +1,4 @@
-"""A strategy around another one, for behaviour that is added to whatever strategy there is."""
+"""A strategy that wraps another one, to add behaviour to any strategy."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["Wrapper"]
 
 
 class Wrapper(Base):
-    """Does and says what the strategy within does; a subclass changes some of that.
+    """Forwards everything to the strategy within; a subclass changes some of it.
 
-    What `at`, `follow` and `alone` make of the strategy within is wrapped again.
+    The results of `at`, `follow` and `alone` are wrapped again.
 
     Args:
         strategy: the one within.
@@ -35,7 +35,7 @@ class Wrapper(Base):
 
     @property
     def spec(self) -> Spec:
-        """Of the strategy within."""
+        """As of the strategy within."""
         return self.within.spec
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
@@ -43,23 +43,23 @@ class Wrapper(Base):
         return self._around(self.within.fit(table, rng=rng))
 
     def decide(self, view: View) -> Decision:
-        """As the strategy within decides."""
+        """Decide as the strategy within."""
         return self.within.decide(view)
 
     def at(self, dial: float) -> Self:
-        """The same around the strategy at another setting."""
+        """A wrapper of the strategy at another setting."""
         return self._around(self.within.at(dial))
 
     def follow(self, memory: Memory) -> Self:
-        """The same around the strategy that follows recent labels."""
+        """A wrapper of the strategy that follows recent labels."""
         return self._around(self.within.follow(memory))
 
     def alone(self) -> Self:
-        """The same around what was learned alone."""
+        """A wrapper of the strategy without rivals."""
         return self._around(self.within.alone())
 
     def state(self) -> State:
-        """Of the strategy within."""
+        """As of the strategy within."""
         return self.within.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
@@ -68,24 +68,24 @@ class Wrapper(Base):
 
     @property
     def dials(self) -> tuple[float, ...]:
-        """Those of the strategy within."""
+        """As of the strategy within."""
         return self.within.dials
 
     @property
     def ranking(self) -> IntArray | None:
-        """That of the strategy within."""
+        """As of the strategy within."""
         return self.within.ranking
 
     @property
     def acting(self) -> Acting | None:
-        """Who decides within."""
+        """The policy that acts within."""
         return self.within.acting
 
     @property
     def history(self) -> Sequence[Mapping[str, float]]:
-        """What training of the strategy within logged."""
+        """Training log of the strategy within."""
         return self.within.history
 
     def verdicts(self) -> list[dict[str, str | float]]:
-        """Those of the strategy within."""
+        """As of the strategy within."""
         return self.within.verdicts()
