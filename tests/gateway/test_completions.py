@@ -14,6 +14,7 @@ from spy_upstream import SpyUpstream, aimed_at
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.dialects.completions import Completions
+from rlfocal.gateway.wire.dialects.dialect import Context
 
 Serve = Callable[..., Any]
 
@@ -80,11 +81,11 @@ def test_an_error_in_the_middle_of_a_stream_is_raised(serve: Serve) -> None:
 )
 def test_mistakes_name_the_field(body: Any, code: str, param: str) -> None:
     with pytest.raises(ApiError) as refused:
-        Completions().read({"model": "plain", **body}, ["plain"], GatewaySettings())
+        Completions().read({"model": "plain", **body}, Context(["plain"], GatewaySettings()))
     assert (refused.value.code, refused.value.param) == (code, param)
 
 
 def test_what_has_no_effect_is_told() -> None:
     body = {"model": "plain", "prompt": "x", "best_of": 1, "logprobs": 3, "user": "u"}
-    chat, _ = Completions().read(body, ["plain"], GatewaySettings())
+    chat, _ = Completions().read(body, Context(["plain"], GatewaySettings()))
     assert set(chat.ignored) >= {"best_of", "logprobs"}

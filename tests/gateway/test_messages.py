@@ -13,6 +13,7 @@ from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.dialects.dialect import Context
 from rlfocal.gateway.wire.dialects.messages import Messages, _calls
 from rlfocal.gateway.wire.dialects.messages_body import translated
 from rlfocal.gateway.wire.replies import Completion
@@ -153,7 +154,7 @@ def test_bodies_become_those_of_chat_completions(body: Any, made: Any) -> None:
 def test_mistakes_name_the_field_as_it_was_sent(body: Any, code: str, param: str) -> None:
     given = {"model": "plain", "max_tokens": 9, "messages": [user("hi")], **body}
     with pytest.raises(ApiError) as refused:
-        Messages().read(given, ["plain"], SETTINGS)
+        Messages().read(given, Context(["plain"], SETTINGS))
     assert (refused.value.code, refused.value.param) == (code, param)
 
 
@@ -163,7 +164,7 @@ def test_what_has_no_effect_is_told() -> None:
         "thinking": {"type": "enabled", "budget_tokens": 1024}, "metadata": {"user_id": "u"},
         "stop_sequences": ["x"],
     }  # fmt: skip
-    chat, _ = Messages().read(given, ["plain"], SETTINGS)
+    chat, _ = Messages().read(given, Context(["plain"], SETTINGS))
     assert set(chat.ignored) >= {"thinking", "metadata", "stop_sequences"}
 
 
@@ -191,7 +192,7 @@ def test_what_is_anthropics_own_is_left_out_and_told() -> None:
     assert [turn["content"] for turn in made.body["messages"]] == [
         "hi", "In short: 7. I look.", [text("And?")],
     ]  # fmt: skip
-    chat, _ = Messages().read(given, ["plain"], SETTINGS)
+    chat, _ = Messages().read(given, Context(["plain"], SETTINGS))
     assert set(chat.ignored) >= {
         "tools[].web_search_20250305", "tools[].text_editor_20250728", "tools[].a_tool_of_2030",
         "messages.server_tool_use", "messages.web_search_tool_result", "messages.mcp_tool_use",

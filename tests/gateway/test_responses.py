@@ -17,6 +17,7 @@ from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.wire.dialects.dialect import Context
 from rlfocal.gateway.wire.dialects.responses import Responses
 from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.dialects.responses_tools import function_name
@@ -239,7 +240,7 @@ SETTINGS = GatewaySettings()
 )  # fmt: skip
 def test_mistakes_name_the_field_as_it_was_sent(body: Any, code: str, param: str) -> None:
     with pytest.raises(ApiError) as refused:
-        Responses().read({"model": "rlfocal", **body}, ["plain"], SETTINGS)
+        Responses().read({"model": "rlfocal", **body}, Context(["plain"], SETTINGS))
     assert (refused.value.code, refused.value.param) == (code, param)
     assert (
         "messages" not in str(refused.value) or param == "messages" or "item" in str(refused.value)
@@ -252,7 +253,7 @@ def test_what_has_no_effect_is_told() -> None:
         "include": ["reasoning.encrypted_content"], "metadata": {"a": "b"},
         "reasoning": {"effort": "low", "summary": "auto"},
     }  # fmt: skip
-    chat, _ = Responses().read(body, ["plain"], SETTINGS)
+    chat, _ = Responses().read(body, Context(["plain"], SETTINGS))
     assert set(chat.ignored) >= {
         "store", "truncation", "include", "metadata", "reasoning.effort", "reasoning.summary",
         "input.reasoning",
@@ -299,7 +300,9 @@ def test_tools_that_the_client_runs_become_functions_and_others_are_told() -> No
         "tools[].local_shell", "tools[].web_search", "tools[].tool_search",
         "tools[].a_tool_of_tomorrow", *(f"input.{one['type']}" for one in HOSTED_ITEMS),
     }  # fmt: skip
-    chat, _ = Responses().read({"model": "plain", "input": "hi", **AGENTS}, ["plain"], SETTINGS)
+    chat, _ = Responses().read(
+        {"model": "plain", "input": "hi", **AGENTS}, Context(["plain"], SETTINGS)
+    )
     assert "tools[].web_search" in chat.ignored
 
 

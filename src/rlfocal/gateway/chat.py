@@ -6,7 +6,7 @@ A dialect (`wire.dialects`) reads the body and writes the reply; all else is the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -22,8 +22,7 @@ from rlfocal.gateway.http import Handler
 from rlfocal.gateway.repeats.joining import JSON, follow, until_gone, write_down
 from rlfocal.gateway.repeats.records import HEADER, digest_of
 from rlfocal.gateway.saying import Saying
-from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
+from rlfocal.gateway.wire.dialects.dialect import Context, Dialect, Writer
 from rlfocal.gateway.wire.replies import Completion
 from rlfocal.gateway.wire.request import ChatRequest, read_json
 from rlfocal.live.aside import aside
@@ -46,9 +45,8 @@ def answering(dialect: Dialect) -> Handler:
         key = await gateway.door.key_of(request)  # before the body is read
         _count_hop(request)
         body = await gateway.door.take_body(request, key)
-        found, chat, writer = await aside(
-            len(body), read_request, body, dialect, gateway.member_names, gateway.settings, key.id
-        )
+        context = Context(gateway.member_names, gateway.settings, key.id)
+        found, chat, writer = await aside(len(body), read_request, body, dialect, context)
 
         def made() -> Saying:
             job = gateway.job(key, chat, started, id_prefix=dialect.id_prefix)
@@ -88,13 +86,7 @@ def answering(dialect: Dialect) -> Handler:
     return answer
 
 
-def read_request(
-    body: bytes,
-    dialect: Dialect,
-    members: Collection[str],
-    settings: GatewaySettings,
-    owner: str,
-) -> _Read:
+def read_request(body: bytes, dialect: Dialect, context: Context) -> _Read:
     """What a body holds, what it asks for, and who writes the reply.
 
     Raises:
@@ -103,7 +95,7 @@ def read_request(
     found = read_json(body)
     if not isinstance(found, dict):
         raise ApiError(400, "invalid_type", "the body should be a JSON object")
-    return found, *dialect.read(found, members, settings, owner=owner)
+    return found, *dialect.read(found, context)
 
 
 def _count_hop(request: Request) -> None:

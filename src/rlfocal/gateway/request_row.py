@@ -7,14 +7,15 @@ was right; of longer ones, which are whole replies, a digest is.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import RequestRow
-from rlfocal.gateway.wire.replies import Completion, n_unpriced
+from rlfocal.gateway.wire.replies import Completion, n_tokens, n_unpriced
 from rlfocal.gateway.wire.request import ChatRequest
 
 __all__ = ["DIGEST", "kept_answer", "row_of"]
@@ -66,15 +67,16 @@ def row_of(
         keep_prompt: whether the prompt is kept.
         episode: what off-policy learning needs of it.
     """
-    calls = [call for part in trace.rounds for call in part.asked]
-    candidates = list(dict.fromkeys(call.answer for call in calls if call.answer is not None))
-    given = {
-        call.member: None if call.answer is None else candidates.index(call.answer)
-        for call in calls
-    }
+    kept = lru_cache(maxsize=None)(kept_answer)  # each stands in many places
+    calls = trace.calls
+    place_of: dict[str, int] = {}
+    given: dict[str, int | None] = {}
+    for part in trace.rounds:
+        for call in part.asked:
+            text = call.answer
+            given[call.member] = None if text is None else place_of.setdefault(text, len(place_of))
     answer = None if done is None else done.answer
-    chosen = candidates.index(answer) if answer in candidates else None
-    everything = trace.calls
+    n_prompt_tokens, n_completion_tokens = n_tokens(calls)
     return RequestRow(
         id=request_id,
         key_id=key.id or None,
@@ -87,34 +89,33 @@ def row_of(
         streamed=chat.stream,
         latency_s=total_s,
         own_s=max(0.0, total_s - trace.members_s),
-        n_calls=len(everything),
+        n_calls=len(calls),
         n_rounds=len(trace.rounds),
         usd=trace.usd,
         unsettled_usd=trace.uncertain_cost_usd,
-        n_unpriced=n_unpriced(trace),
-        n_prompt_tokens=sum(call.n_prompt_tokens or 0 for call in everything),
-        n_completion_tokens=sum(call.n_completion_tokens or 0 for call in everything),
+        n_unpriced=n_unpriced(calls),
+        n_prompt_tokens=n_prompt_tokens,
+        n_completion_tokens=n_completion_tokens,
         confidence=None if done is None else done.confidence,
         given=given,
-        candidates=[kept_answer(text) for text in candidates],
-        chosen=chosen,
-        trace=_kept_trace(trace).as_json(),
+        candidates=list(map(kept, place_of)),
+        chosen=None if answer is None else place_of.get(answer),
+        trace=_kept_trace(trace, kept).as_json(),
         episode=episode,
         prompt=chat.query.prompt if keep_prompt else None,
     )
 
 
-def _kept_trace(trace: Trace) -> Trace:
-    """A trace without texts of replies, and with digests in place of long answers."""
+def _kept_trace(trace: Trace, kept: Callable[[str], str]) -> Trace:
+    """A trace without texts of replies, and with answers as they are kept."""
 
-    def kept(call: CallRecord) -> CallRecord:
-        answer = None if call.answer is None else kept_answer(call.answer)
-        return replace(call, text=None, answer=answer)
+    def without_text(call: CallRecord) -> CallRecord:
+        return replace(call, text=None, answer=None if call.answer is None else kept(call.answer))
 
-    found = trace.with_calls(kept)
+    found = trace.with_calls(without_text)
     found.rounds = [
-        replace(part, probabilities={kept_answer(a): p for a, p in part.probabilities.items()})
+        replace(part, probabilities={kept(a): p for a, p in part.probabilities.items()})
         for part in found.rounds
     ]
-    found.answer = None if trace.answer is None else kept_answer(trace.answer)
+    found.answer = None if trace.answer is None else kept(trace.answer)
     return found

@@ -41,6 +41,8 @@ __all__ = ["LiveMember", "LivePool", "unpriced"]
 class LiveMember:
     """One member, ready to be asked."""
 
+    name: str
+    """As the pool calls it."""
     settings: MemberSettings
     endpoint: Metered
     price: Price | None
@@ -59,11 +61,6 @@ class LiveMember:
     refuses. Libraries take some of them for addresses and keys."""
     patient: Patient | None = None
     """Where the pool waits for rate limits; of all members on its endpoint."""
-
-    @property
-    def name(self) -> str:
-        """As the pool calls it."""
-        return self.settings.name
 
     @property
     def is_shut(self) -> bool:
@@ -167,6 +164,7 @@ class LivePool:
         if self._circuits is not None:
             circuit = CircuitBreaker(shared, self._circuits, name=member.name)
         return LiveMember(
+            name=member.name,
             settings=member,
             endpoint=Metered(circuit or shared, price, name=member.name),
             circuit=circuit,

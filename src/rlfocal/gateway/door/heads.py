@@ -58,17 +58,20 @@ def fault_of(method: bytes, version: str, headers: Headers) -> Fault | None:
     """
     if method == b"CONNECT":
         return Fault(405, "this is no proxy; ask for a path")
-    hosts = _said(headers, b"host")
+    said: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        said.setdefault(name, []).append(value)
+    hosts = said.get(b"host", ())
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         return Fault(400, f"{len(hosts)} Host headers; send one")
     if hosts and not _HOST.fullmatch(hosts[0].strip()):
         return Fault(400, "the Host header is no name of a host")
     for name in _ONCE:
-        if (n := len(_said(headers, name))) > 1:
+        if (n := len(said.get(name, ()))) > 1:
             return Fault(400, f"{n} {name.decode('ascii').title()} headers; send one")
     codings = [
         coding.strip().lower()
-        for value in _said(headers, b"transfer-encoding")
+        for value in said.get(b"transfer-encoding", ())
         for coding in value.split(b",")
         if coding.strip()
     ]
@@ -95,10 +98,6 @@ def without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -
         if said or name != b"connection":
             lines.append(name + b": " + said)
     return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _said(headers: Headers, name: bytes) -> list[bytes]:
-    return [value for one, value in headers if one == name]
 
 
 def _kept(tokens: Iterable[bytes]) -> list[bytes]:

@@ -6,7 +6,6 @@ never comes twice. So a process that remembers the last one it has read misses n
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -172,8 +171,7 @@ class Log:
 
 def values_of(row: RequestRow | FeedbackRow | PolicyRow | Event) -> dict[str, Any]:
     """A row's columns; shallow, because what is in them is turned to JSON anyway."""
-    names = (f.name for f in dataclasses.fields(row) if f.name != "position")
-    return {name: getattr(row, name) for name in names}
+    return {name: value for name, value in vars(row).items() if name != "position"}
 
 
 def _latest(

@@ -122,7 +122,7 @@ def refuse_many(found: Collection[str], known: Collection[str], path: str = "") 
     Raises:
         ApiError: 400, with how many.
     """
-    n_unknown = sum(name not in known for name in found)
+    n_unknown = len(set(found).difference(known))
     if n_unknown > _MOST_UNKNOWN:
         raise ApiError(
             400, "too_many_fields",
@@ -178,7 +178,9 @@ def sort_out(
     Raises:
         ApiError: 400, naming one that cannot be passed over.
     """
-    passed = {}
+    passed: dict[str, Any] = {}
+    if not unknown:
+        return passed
     known_joined = {joined(name) for name in known}
     for name, value in unknown.items():
         _refuse_what_is_meant(name, value)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.pool.types import Finish
 
-__all__ = ["Completion", "Shape", "encode"]
+__all__ = ["Completion", "Shape", "encode", "n_tokens", "n_unpriced"]
 
 _SHORT = 64
 """Characters of an answer that is shown as such; a longer one is a whole reply."""
@@ -94,9 +94,7 @@ class Shape:
 
     def usage(self) -> dict[str, int]:
         """Tokens of all members together; those that nobody has counted are missing."""
-        calls = self.trace.calls
-        n_prompt = sum(call.n_prompt_tokens or 0 for call in calls)
-        n_completion = sum(call.n_completion_tokens or 0 for call in calls)
+        n_prompt, n_completion = n_tokens(self.trace.calls)
         return {
             "prompt_tokens": n_prompt,
             "completion_tokens": n_completion,
@@ -105,18 +103,18 @@ class Shape:
 
     def extension(self, done: Completion) -> dict[str, Any]:
         """What OpenAI's API has no words for."""
-        trace = self.trace
+        trace, calls = self.trace, self.trace.calls
         known: dict[str, Any] = {
             "answer": _short(done.answer),
             "confidence": done.confidence,
             "price": trace.price,
-            "n_calls": len(trace.calls),
+            "n_calls": len(calls),
             "n_rounds": len(trace.rounds),
             "cost_usd": trace.usd,
             "uncertain_cost_usd": trace.uncertain_cost_usd,
-            "n_unpriced": n_unpriced(trace),
+            "n_unpriced": n_unpriced(calls),
             "overhead_ms": round(1000 * self.overhead_s, 3),
-            "members": [_member(call) for call in trace.calls],
+            "members": [_member(call) for call in calls],
             "stopped": trace.stopped,
         }
         if trace.circuit_open:
@@ -131,11 +129,11 @@ class Shape:
     def headers(self) -> dict[str, str]:
         """What is known of a reply, for who reads no bodies."""
         calls = self.trace.calls
-        used = (
+        used = [
             f"{quote(call.member)}={call.n_prompt_tokens or 0}/{call.n_completion_tokens or 0}/"
             f"{'?' if call.cost_usd is None else format(call.cost_usd, '.8g')}"
             for call in calls[:64]
-        )
+        ]
         return {
             "x-rlfocal-id": self.id,
             "x-rlfocal-calls": str(len(calls)),
@@ -163,9 +161,18 @@ def _choice(index: int, done: Completion) -> dict[str, Any]:
     return {"index": index, "message": message, "logprobs": None, "finish_reason": done.finish}
 
 
-def n_unpriced(trace: Trace) -> int:
-    """Replies whose price nobody knows."""
-    return sum(call.failure is None and call.cost_usd is None for call in trace.calls)
+def n_unpriced(calls: Sequence[CallRecord]) -> int:
+    """Number of replies without a known price."""
+    return len([call for call in calls if call.failure is None and call.cost_usd is None])
+
+
+def n_tokens(calls: Sequence[CallRecord]) -> tuple[int, int]:
+    """Number of tokens of prompts and of replies, as far as servers have counted them."""
+    n_prompt = n_completion = 0
+    for call in calls:
+        n_prompt += call.n_prompt_tokens or 0
+        n_completion += call.n_completion_tokens or 0
+    return n_prompt, n_completion
 
 
 def encode(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlfocal.pool.asking.turns import system_as_user
-from rlfocal.pool.types import PASSED_ON, Api, Request, SystemAs
+from rlfocal.pool.types import PASSED_ON, Api, Request
 
 __all__ = ["body_of"]
 
@@ -24,18 +24,16 @@ def body_of(request: Request, api: Api) -> dict[str, Any]:
     {'max_tokens': 1, 'temperature': 0, 'prompt': ''}
     """
     words = request.wording
-    body: dict[str, Any] = {
-        **{k: v for k, v in request.extra.items() if api == "chat" or k not in PASSED_ON},
-        words.max_tokens_field: request.max_tokens,
-        "temperature": request.temperature,
-    }
+    body = dict(request.extra)
+    body |= {words.max_tokens_field: request.max_tokens, "temperature": request.temperature}
     if request.model:
         body["model"] = request.model
     if api == "chat":
-        turns = system_as_user(request.messages) if words.system_as == "user" else request.messages
-        body["messages"] = [_named(turn.as_json(), words.system_as) for turn in turns]
+        body["messages"] = _messages(request)
     else:
         body["prompt"] = request.text
+        for name in PASSED_ON:
+            body.pop(name, None)
     if request.on_text is not None:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     for name in ("top_p", "seed"):
@@ -47,9 +45,20 @@ def body_of(request: Request, api: Api) -> dict[str, Any]:
         body |= {"logprobs": True, "top_logprobs": request.n_logprobs}
     elif request.n_logprobs:
         body["logprobs"] = request.n_logprobs
-    left_out = words.drop | ({"stream_options"} if "stream" in words.drop else set())
+    return _without(body, words.drop) if words.drop else body
+
+
+def _messages(request: Request) -> list[dict[str, Any]]:
+    system_as = request.wording.system_as
+    turns = system_as_user(request.messages) if system_as == "user" else request.messages
+    messages = [turn.as_json() for turn in turns]
+    if system_as == "developer":
+        for message in messages:
+            if message["role"] == "system":
+                message["role"] = system_as
+    return messages
+
+
+def _without(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    left_out = names | {"stream_options"} if "stream" in names else names
     return {name: value for name, value in body.items() if name not in left_out}
-
-
-def _named(turn: dict[str, Any], system_as: SystemAs) -> dict[str, Any]:
-    return {**turn, "role": system_as} if turn["role"] == "system" else turn

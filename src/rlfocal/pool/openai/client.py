@@ -87,11 +87,6 @@ class _Exchange:
         """A server's words in place of a reply."""
         return self.incoming.refusal if self.is_good else bytes(self.error_body)
 
-    @property
-    def patience_s(self) -> float | None:
-        """Seconds of silence after which nothing more is waited for."""
-        return self.incoming.patience_s if self.is_good else _ERROR_PATIENCE_S
-
 
 class OpenAIEndpoint:
     """One server.
@@ -292,8 +287,9 @@ def _revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
 async def _read(content: aiohttp.StreamReader, done: _Exchange) -> None:
     """Read to the end of the body, or until nothing more has to be waited for."""
     while True:
+        patience_s = done.incoming.patience_s if done.is_good else _ERROR_PATIENCE_S
         try:
-            async with asyncio.timeout(done.patience_s):
+            async with asyncio.timeout(patience_s):
                 part = await content.readany()
         except TimeoutError:
             if not done.is_good or done.incoming.is_whole_after_silence():

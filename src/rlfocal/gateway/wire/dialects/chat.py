@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.dialects.dialect import Writer, data_event
+from rlfocal.gateway.wire.dialects.dialect import Context, Writer, data_event
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest, request_of
 
-__all__ = ["DONE", "STILL", "Chat", "OpenAi"]
+__all__ = ["DONE", "STILL", "Chat", "OpenAi", "OpenAiWriter"]
 
 DONE = b"data: [DONE]\n\n"
 STILL = b": still at it\n\n"
@@ -35,23 +33,28 @@ class OpenAi:
 class Chat(OpenAi):
     """Chat completions."""
 
-    def read(
-        self,
-        found: Mapping[str, Any],
-        members: Collection[str],
-        settings: GatewaySettings,
-        *,
-        owner: str = "",
-    ) -> tuple[ChatRequest, Writer]:
+    def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """As it is."""
-        chat = request_of(found, members, settings)
-        return chat, _Writer(chat.include_usage)
+        chat = request_of(found, context.members, context.settings)
+        return chat, _Writer(include_usage=chat.include_usage)
 
 
-@dataclass(frozen=True)
-class _Writer:
-    include_usage: bool
+class OpenAiWriter:
+    """What OpenAI's streams of chunks have in common."""
 
+    def __init__(self, *, include_usage: bool) -> None:
+        self.include_usage = include_usage
+
+    def still(self) -> bytes:
+        """A comment: clients pass it over."""
+        return STILL
+
+    def failed(self, shape: Shape, error: ApiError) -> bytes:
+        """The error, and the end."""
+        return data_event(error.as_json()) + DONE
+
+
+class _Writer(OpenAiWriter):
     def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
         return shape.whole(done)
 
@@ -61,13 +64,7 @@ class _Writer:
     def piece(self, text: str, shape: Shape) -> bytes:
         return data_event(shape.piece(text))
 
-    def still(self) -> bytes:
-        return STILL
-
     def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
         for chunk in shape.rest(done, include_usage=self.include_usage):
             yield data_event(chunk)
         yield DONE
-
-    def failed(self, shape: Shape, error: ApiError) -> bytes:
-        return data_event(error.as_json()) + DONE

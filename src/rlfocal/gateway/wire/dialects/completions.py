@@ -6,14 +6,12 @@ continues texts can do (a suffix, an echo) is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.dialects.chat import DONE, STILL, OpenAi
-from rlfocal.gateway.wire.dialects.dialect import Writer, data_event
+from rlfocal.gateway.wire.dialects.chat import DONE, OpenAi, OpenAiWriter
+from rlfocal.gateway.wire.dialects.dialect import Context, Writer, data_event
 from rlfocal.gateway.wire.dialects.translating import Translation, mistake, unsupported
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
@@ -31,14 +29,7 @@ class Completions(OpenAi):
 
     id_prefix = "cmpl-"
 
-    def read(
-        self,
-        found: Mapping[str, Any],
-        members: Collection[str],
-        settings: GatewaySettings,
-        *,
-        owner: str = "",
-    ) -> tuple[ChatRequest, Writer]:
+    def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """As a conversation of one message."""
         made = Translation({name: value for name, value in found.items() if name not in _OWN})
         for name in _OTHERS:
@@ -53,8 +44,8 @@ class Completions(OpenAi):
                 made.ignore(name)
         made.turn({"role": "user", "content": _prompt(found)}, "prompt")
         made.origins["messages"] = made.origins["messages.0.content"] = "prompt"
-        chat = made.read(members, settings, may_be_several=True)
-        return chat, _Writer(chat.include_usage)
+        chat = made.read(context.members, context.settings, may_be_several=True)
+        return chat, _Writer(include_usage=chat.include_usage)
 
 
 def _prompt(found: Mapping[str, Any]) -> str:
@@ -72,10 +63,7 @@ def _prompt(found: Mapping[str, Any]) -> str:
     raise unsupported("prompt", "tokens are not read; send the text as a string")
 
 
-@dataclass(frozen=True)
-class _Writer:
-    include_usage: bool
-
+class _Writer(OpenAiWriter):
     def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
         every = enumerate((done, *done.others))
         return self._head(shape) | {
@@ -90,9 +78,6 @@ class _Writer:
     def piece(self, text: str, shape: Shape) -> bytes:
         return self._told(shape, _choice(0, text, None))
 
-    def still(self) -> bytes:
-        return STILL
-
     def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
         for k, one in enumerate((done, *done.others)):
             if one.text and not one.streamed:
@@ -103,9 +88,6 @@ class _Writer:
         if self.include_usage:
             yield data_event(self._head(shape) | {"choices": [], "usage": shape.usage()})
         yield DONE
-
-    def failed(self, shape: Shape, error: ApiError) -> bytes:
-        return data_event(error.as_json()) + DONE
 
     def _told(
         self, shape: Shape, choice: dict[str, Any], more: Mapping[str, Any] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rlfocal.gateway.errors import ApiError
@@ -10,7 +11,19 @@ from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.replies import Completion, Shape, encode
 from rlfocal.gateway.wire.request import ChatRequest
 
-__all__ = ["Dialect", "Writer", "data_event", "named_event"]
+__all__ = ["Context", "Dialect", "Writer", "data_event", "named_event"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a body is read with."""
+
+    members: Collection[str]
+    """Names by which members can be asked."""
+    settings: GatewaySettings
+    """Limits."""
+    owner: str = ""
+    """Id of the API key that asks."""
 
 
 class Writer(Protocol):
@@ -58,21 +71,12 @@ class Dialect(Protocol):
     id_prefix: str
     """Of the ids of its replies."""
 
-    def read(
-        self,
-        found: Mapping[str, Any],
-        members: Collection[str],
-        settings: GatewaySettings,
-        *,
-        owner: str = "",
-    ) -> tuple[ChatRequest, Writer]:
+    def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """Read a body that has been parsed.
 
         Args:
             found: the body.
-            members: names by which members can be asked.
-            settings: limits.
-            owner: id of the API key that asks.
+            context: who can be asked, limits, and who asks.
 
         Raises:
             ApiError: 400 or 404, naming the field as this dialect calls it, never its value.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
+from rlfocal.gateway.wire.dialects.dialect import Context, Writer, named_event
 from rlfocal.gateway.wire.dialects.messages_body import translated
 from rlfocal.gateway.wire.fields import is_shallow
 from rlfocal.gateway.wire.replies import Completion, Shape
@@ -31,16 +30,9 @@ class Messages:
 
     id_prefix = "msg_"
 
-    def read(
-        self,
-        found: Mapping[str, Any],
-        members: Collection[str],
-        settings: GatewaySettings,
-        *,
-        owner: str = "",
-    ) -> tuple[ChatRequest, Writer]:
+    def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """As a chat completion."""
-        return translated(found).read(members, settings), _Writer()
+        return translated(found).read(context.members, context.settings), _Writer()
 
     def headers(self, shape: Shape) -> dict[str, str]:
         """By which Anthropic's clients name a request."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.dialects.chat import STILL, OpenAi
-from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
+from rlfocal.gateway.wire.dialects.dialect import Context, Writer, named_event
 from rlfocal.gateway.wire.dialects.items import Items
 from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.dialects.responses_tools import as_input
@@ -52,19 +51,13 @@ class Responses(OpenAi):
     def __init__(self) -> None:
         self._items = Items()
 
-    def read(
-        self,
-        found: Mapping[str, Any],
-        members: Collection[str],
-        settings: GatewaySettings,
-        *,
-        owner: str = "",
-    ) -> tuple[ChatRequest, Writer]:
+    def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """As a chat completion."""
-        made = translated(found, partial(self._recall, owner))
+        made = translated(found, partial(self._recall, context.owner))
         forget = found.get("store") is False
-        remember = None if forget else partial(self._items.put, owner)
-        return made.read(members, settings), _Writer(found, made.called, remember)
+        remember = None if forget else partial(self._items.put, context.owner)
+        chat = made.read(context.members, context.settings)
+        return chat, _Writer(found, made.called, remember)
 
     def _recall(self, owner: str, id: str) -> dict[str, Any] | None:
         told = self._items.get(owner, id)

@@ -222,7 +222,7 @@ class Incoming:
             if self.is_overlong:
                 raise self.bounds.error(where)
             found = self._whole_of_pieces(where, show, headers, broken)
-        elif _are_pieces(self._whole):
+        elif isinstance(self._whole, list) and _are_pieces(self._whole):
             self._is_events = True
             self._pieces.take(self._whole)
             found = self._whole_of_pieces(where, show, headers, broken)
@@ -313,9 +313,9 @@ class Incoming:
         )
 
 
-def _are_pieces(found: Any) -> bool:
+def _are_pieces(found: list[Any]) -> bool:
     """Whether a list is all that a stream would have sent."""
-    return isinstance(found, list) and len(found) > 1 and all(isinstance(f, dict) for f in found)
+    return len(found) > 1 and all(isinstance(f, dict) for f in found)
 
 
 def _is_cut(text: str) -> bool:

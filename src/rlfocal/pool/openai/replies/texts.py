@@ -65,7 +65,7 @@ def _inner(found: Any, depth: int = _DEPTH) -> str:
 def thinking_of(message: Mapping[str, Any]) -> str:
     """What a model thought before it spoke, where its server tells that apart from the text."""
     for name in _THINKING:
-        if thought := _inner(message.get(name)):
+        if (found := message.get(name)) and (thought := _inner(found)):
             return thought
     parts = message.get("content")
     thought = "".join(_thought(parts)) if isinstance(parts, list) else ""

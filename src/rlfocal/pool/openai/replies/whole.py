@@ -88,7 +88,7 @@ def read_object(
     message = _message(choice or {})
     if choice and (complaint is None or _is_whole(choice, message)):
         # An error beside a reply that says how it ended is no more than a remark; its own is one.
-        complaint = own_complaint(choice) or own_complaint(message)
+        complaint = own_complaint(choice, message)
     if complaint is not None:
         raise error_for(complaint, None, where=where, show=show, headers=headers)
     if not isinstance(found, dict) or choice is None:

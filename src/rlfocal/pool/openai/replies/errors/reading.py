@@ -122,10 +122,13 @@ def _is_of_reply(found: Any) -> bool:
     return is_turn or not isinstance(found, str | Mapping)
 
 
-def own_complaint(part: Any) -> Complaint | None:
-    """The complaint within a choice or a message; None where there is none."""
-    error = part.get("error") if isinstance(part, Mapping) else None
-    return _complaint(error) if error and not _is_fine(error) else None
+def own_complaint(*parts: Any) -> Complaint | None:
+    """The first complaint within a choice or its message; None where there is none."""
+    for part in parts:
+        error = part.get("error") if isinstance(part, Mapping) else None
+        if error and not _is_fine(error):
+            return _complaint(error)
+    return None
 
 
 def _is_fine(error: Any) -> bool:
