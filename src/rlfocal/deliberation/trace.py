@@ -129,7 +129,9 @@ class Trace:
     @property
     def calls(self) -> list[CallRecord]:
         """Everything that was asked for, the synthesis included."""
-        asked = [call for part in self.rounds for call in part.asked]
+        asked = list[CallRecord]()
+        for part in self.rounds:
+            asked += part.asked
         return asked if self.synthesis is None else [*asked, self.synthesis]
 
     @property
