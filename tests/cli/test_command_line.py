@@ -123,3 +123,21 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["bench", "demo", "--strategies", "pluralty"], ["ask", "--help"]],
+    ids=["help", "a wrong name", "help of a verb"],
+)
+def test_what_needs_no_data_loads_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from rlfocal.cli.main import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "finally:\n"
+        "    print([m for m in ('numpy', 'asyncio', 'rich', 'torch') if m in sys.modules])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.stdout.splitlines()[-1] == "[]", ran.stdout + ran.stderr
