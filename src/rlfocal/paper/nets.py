@@ -15,7 +15,7 @@ __all__ = ["PaperCritic", "PaperDecider", "PaperFusion", "PaperObservation", "Pa
 
 
 class PaperObservation(NamedTuple):
-    """What an actor sees."""
+    """Input of an actor."""
 
     inputs: Tensor
     """float32[K, F]."""
@@ -24,7 +24,7 @@ class PaperObservation(NamedTuple):
 
 
 class PaperState(NamedTuple):
-    """What the critic sees: the observation and what no actor may know."""
+    """Input of the critic: the observation, and scores that no actor may see."""
 
     inputs: Tensor
     """float32[K, F]."""
@@ -77,7 +77,7 @@ class PaperDecider(nn.Module):
 
 
 def _first_yes(chance: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw masks given that they are not empty: where the first yes stands, then the rest."""
+    """Draw masks given that they are not empty: the place of the first yes, then the rest."""
     before = torch.cumprod(torch.cat([torch.ones_like(chance[:, :1]), 1 - chance], 1), 1)[:, :-1]
     first = torch.multinomial((before * chance).clamp_min(1e-30), 1, generator=generator)
     place = torch.arange(chance.shape[1])

@@ -1,4 +1,4 @@
-"""What the paper's agents see, and how a frozen Decider walks from mask to mask.
+"""The paper's observations, and the sequence of masks of a frozen Decider.
 
 Axes: B queries, N members, L leading candidates, W remembered queries.
 """
@@ -29,12 +29,12 @@ class EnsembleScore:
 
     Args:
         memory: labelled queries.
-        order: int64[N], members from best to worst (settles ties of the vote).
+        order: int64[N], members from best to worst (breaks ties of the vote).
         focal_weight: share of focal diversity; the rest is accuracy.
     """
 
     def __init__(self, memory: Memory, order: IntArray, *, focal_weight: float) -> None:
-        # Of those remembered who were not asked nothing is known: they failed at nothing.
+        # A member that was not asked a remembered query counts as not failed on it.
         self._counts = FailureCounts.from_failed(memory.scored & ~(memory.member_score >= 0.5))
         self._accuracy = VoteAccuracy(memory, order)
         self._focal_weight = focal_weight
@@ -63,7 +63,7 @@ class Leading(NamedTuple):
 
 
 def leading_candidates(view: View, order: IntArray) -> Leading:
-    """Order the candidates of a view; ties go to what the best member (`order`) backs."""
+    """Order the candidates of a view; ties go to the candidate of the best member (`order`)."""
     votes = np.where(view.available, plurality_share(view, order) + 1e-6, 0)
     size = min(N_LEADING, votes.shape[1])
     place = np.argsort(-votes, axis=1, kind="stable")[:, :size]
@@ -77,7 +77,7 @@ def leading_candidates(view: View, order: IntArray) -> Leading:
 
 
 def observe(masks: BoolArray, score: EnsembleScore) -> Tensor:
-    """What the Decider sees: previous mask, its score, its size; float32[B, N + 2]."""
+    """The Decider's observation: previous mask, its score, its size; float32[B, N + 2]."""
     size = masks.mean(axis=1, dtype=np.float32)
     parts = [masks.astype(np.float32), score(masks)[:, None], size[:, None]]
     return torch.from_numpy(np.hstack(parts))

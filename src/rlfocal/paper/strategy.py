@@ -80,7 +80,7 @@ class RlFocalPaper(OneRound):
         return Spec(self.name, self.config.model_dump())
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
-        """The table as it is: no agent sees a query's task."""
+        """The table unchanged: no agent sees a query's task."""
         return table
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
@@ -104,7 +104,7 @@ class RlFocalPaper(OneRound):
         return self
 
     def state(self) -> State:
-        """Both agents, and the window of training queries that the Decider looks back on."""
+        """Arrays of both agents, and the window of training queries that the Decider observes."""
         window = {f.name: getattr(self.memory_, f.name) for f in fields(Memory)}
         return {
             "order": self.order_, **prefixed("memory", window),
@@ -128,7 +128,7 @@ class RlFocalPaper(OneRound):
         )  # fmt: skip
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
-        """What the arrays of `state` must be like."""
+        """The layout of the arrays of `state`."""
         return {**rows_of(present, "decider", "fusion"), **self.fitted}
 
     def axes(self) -> dict[str, int]:
@@ -136,7 +136,7 @@ class RlFocalPaper(OneRound):
         return {"H": self.config.hidden, "G": self.config.fusion_hidden}
 
     def follow(self, memory: Memory) -> Self:
-        """The same, its Decider looking back on these queries in place of the last in training."""
+        """A copy whose Decider observes these queries in place of the last in training."""
         return self._with()._looking_back_on(memory)
 
     @property
@@ -146,7 +146,7 @@ class RlFocalPaper(OneRound):
 
     @property
     def history(self) -> Sequence[Mapping[str, float]]:
-        """What training logged, update by update."""
+        """The training log, update by update."""
         return self._history
 
     def first(self, view: View) -> BoolArray:

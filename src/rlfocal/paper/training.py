@@ -166,7 +166,7 @@ class PaperTraining:
         leading = leading_candidates(reveal(self.table, rows, asked), self.order)
         worth = worth_of(self.table, rows, asked, leading.existing)
         legal = torch.from_numpy(leading.exists)
-        legal[:, 0] |= ~legal.any(1)  # nobody answered: one action is left, and it earns -1
+        legal[:, 0] |= ~legal.any(1)  # without any answer one action is left, and it earns -1
         seen = PaperObservation(leading.inputs, legal)
         with torch.no_grad():
             log_prob = fusion(seen)
@@ -191,7 +191,7 @@ class PaperTraining:
     # Measuring --------------------------------------------------------------------------------
 
     def _vote(self, rows: IntArray, asked: BoolArray) -> FloatArray:
-        """float32[B]: what the plurality answer of the asked members is worth."""
+        """float32[B]: score of the plurality answer of the asked members."""
         view = reveal(self.table, rows, asked)
         share = plurality_share(view, self.order)
         best = np.where(share.any(axis=1), share.argmax(axis=1), -1)

@@ -1,6 +1,6 @@
-"""Simulated pools: where a prior over pools learns to fuse and to stop before it meets a real one.
+"""Simulated pools, on which a prior over pools learns to fuse and to stop.
 
-Knows numpy and the records; nothing of agents, nets or strategies.
+Depends on numpy and the records only, not on agents, nets or strategies.
 """
 
 from rlfocal.simulator.choices import SimulatedPool, draw_answers

@@ -1,4 +1,4 @@
-"""From what a pool is like to what its members answer.
+"""Draw members' answers from the properties of a pool.
 
 Every answer is the likeliest, to that member, of the right answer and the wrong ones: an argmax
 over logits plus Gumbel noise. Members err together because queries are hard for all, because wrong
@@ -25,7 +25,7 @@ _IMPOSSIBLE = np.float32(-1e9)
 
 
 class SimulatedPool(NamedTuple):
-    """What a pool answered to a stream of queries, and what that was worth."""
+    """A pool's answers to a stream of queries, with their scores."""
 
     answer: NDArray[np.int16]
     """int16[Q, N]: candidate; -1 = no usable answer."""
@@ -89,7 +89,7 @@ def draw_answers(
 
 
 def _places(spec: PoolSpec, task: IntArray, rng: np.random.Generator) -> IntArray:
-    """int64[Q, S]: place of every option on the page; those a query lacks come last."""
+    """int64[Q, S]: position of every option; options that a query lacks come last."""
     n_slots = int(spec.n_options.max())
     order = rng.random((len(task), n_slots))
     order[np.arange(n_slots) >= spec.n_options[task][:, None]] += 1.0
@@ -130,7 +130,7 @@ def _logits(
 
 
 def _drift(spec: PoolSpec, n_queries: int) -> NDArray[np.float64]:
-    """float64[Q, N]: what each member has gained by now."""
+    """float64[Q, N]: each member's drift so far."""
     time = np.arange(n_queries) / max(1, n_queries - 1)
     gained = (time > 0.5).astype(float) if spec.drift_is_sudden else time
     return np.asarray((gained - 0.5)[:, None] * spec.drift)
@@ -260,7 +260,7 @@ def _supports(
     width = max(n_candidates, int(where.max()) + 1)
     support = np.zeros((n_rows, n_members, width), dtype=np.float32)
     np.add.at(support, (rows, members, where), graded)
-    # What was sampled but is nobody's answer is no candidate here: it leaves the others' shares.
+    # A sample that is no member's answer is no candidate here; its share is dropped.
     support = support[:, :, :n_candidates] * (answer >= 0)[:, :, None] * exists[:, None, :]
     total = support.sum(axis=2, keepdims=True)
     return np.asarray(support / np.maximum(total, 1e-9), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""What a simulated pool is like: every property of its members and queries, and its range.
+"""Properties of simulated pools, members and queries, and the ranges they are drawn from.
 
-The ranges are wide on purpose: a pool met later should lie inside them, whatever it is. They were
-set by looking at how recorded pools spread (`benchmarks/simulator.py`), never fitted to one.
+The ranges are wide on purpose: any real pool should lie inside them. They were set by looking at
+the spread of recorded pools (`benchmarks/simulator.py`), never fitted to one.
 
 Axes: N members, T tasks (shown to strategies), G topics (hidden from them), K option places.
 """
@@ -62,9 +62,9 @@ class PoolSpec:
     trap_lean: float
     """How much more so among good members."""
     singleton: float
-    """Log weight of a wrong answer that is nobody else's; free-form only."""
+    """Log weight of a wrong answer that no other member gives; free-form only."""
     position_sd: float
-    """Spread of the members' taste for option places; multiple choice only."""
+    """Spread of the members' bias for option positions; multiple choice only."""
     abstain: Floats
     """float64[N] in [0, 1): share of queries without a usable answer, more on hard ones."""
     graded: Literal["none", "scores", "samples"]
@@ -95,7 +95,7 @@ def draw_pool(
     is_open: bool | None = None,
     graded: bool | None = None,
 ) -> PoolSpec:
-    """Draw what a pool is like.
+    """Draw the properties of a pool.
 
     Args:
         rng: source of all randomness.
@@ -177,7 +177,7 @@ def _options(rng: np.random.Generator, n_tasks: int, *, is_open: bool) -> Ints:
 
 
 def _accuracies(rng: np.random.Generator, family: Ints, chance: float) -> Floats:
-    """float64[N]: alike within families, sometimes with one member far above the rest."""
+    """float64[N]: similar within families, sometimes with one member far above the rest."""
     n_members = len(family)
     level, spread = rng.uniform(0.05, 0.97), np.exp(rng.uniform(np.log(0.08), np.log(1.8)))
     kinship = rng.uniform(0.3, 0.97) if len(np.unique(family)) < n_members else 0.0
@@ -200,7 +200,7 @@ def _abstentions(rng: np.random.Generator, accuracy: Floats) -> Floats:
 
 
 def _prices(rng: np.random.Generator, accuracy: Floats) -> Floats:
-    """float64[N], mean 1: half the pools charge alike; in the others good members cost more."""
+    """float64[N], mean 1: equal in half the pools; in the others good members cost more."""
     n_members = len(accuracy)
     if rng.random() < 0.5:
         return np.ones(n_members)

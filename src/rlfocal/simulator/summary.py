@@ -1,4 +1,4 @@
-"""Figures that say what a pool is like: the same for simulated and for recorded ones."""
+"""Summary figures of a pool, the same for simulated and for recorded ones."""
 
 from __future__ import annotations
 

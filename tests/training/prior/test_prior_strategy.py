@@ -120,17 +120,17 @@ def test_a_memory_counts_like_labels_and_weighs_no_less_than_older_ones():
     nothing = fitted(train.take(np.arange(0)))
     best = int(train.member_score.mean(axis=0).argmax())
     follower = nothing.follow(Memory.of(train, 100)).at(0.1)
-    assert follower._known.statistics.n_labels == 100
+    assert follower._pool_state.statistics.n_labels == 100
     assert follower.ranking[0] == best
     view = reveal(test, np.arange(20), np.zeros((20, 5), dtype=bool))
     assert follower.decide(view).ask[:, best].all()
     # Fitted on the opposite, the memory has at least half the say.
     flipped = dataclasses.replace(train, candidate_score=1 - train.candidate_score)
     both = fitted(flipped).follow(Memory.of(train, 50))
-    assert both._known.statistics.n_labels == 100
+    assert both._pool_state.statistics.n_labels == 100
     # Whoever was followed is as before, and a later memory takes the place of an earlier one.
-    assert nothing._known.statistics.n_labels == 0
-    assert follower.follow(Memory.of(train, 10))._known.statistics.n_labels == 10
+    assert nothing._pool_state.statistics.n_labels == 0
+    assert follower.follow(Memory.of(train, 10))._pool_state.statistics.n_labels == 10
     assert nothing.follow(Memory.of(train, 0)) is nothing
 
 

@@ -1,8 +1,8 @@
 """The prior's Decider and its critic: one net for every pool, equivariant over members.
 
-The Decider starts as a sound rule and learns corrections to it: members in order of expected score
+The Decider starts as a simple rule and learns corrections to it: members in order of expected score
 minus price, and a stop where the posterior passes a threshold that falls with the price of the next
-call. Nothing in it belongs to one member, task or pool; all it knows of them are statistics.
+call. It has no weights of one member, task or pool, and knows them by statistics alone.
 
 Axes: K states, N members, H hidden units.
 """
@@ -21,13 +21,13 @@ __all__ = ["Critic", "Decider", "GlobalState"]
 
 
 class GlobalState(NamedTuple):
-    """What the centralised critic sees, in training only."""
+    """Input of the centralised critic, in training only."""
 
     observation: Observation
     member_score: Tensor
-    """float32[K, N] in [0, 1]: what each member's answer is worth, asked or not."""
+    """float32[K, N] in [0, 1]: score of each member's answer, asked or not."""
     worth: Tensor
-    """float32[K]: what stopping now would earn."""
+    """float32[K]: reward of stopping now."""
 
 
 class _Body(nn.Module):
@@ -89,7 +89,7 @@ class Decider(nn.Module):
 
 
 class Critic(nn.Module):
-    """Centralised value of a state: it also sees what the members' answers are worth."""
+    """Centralised value of a state; it also sees the scores of members' answers."""
 
     def __init__(self, *, hidden: int = 56) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
 """Fusion of the prior: one net for every pool, equivariant over members and candidates.
 
 It starts as the log-odds weighted vote and learns corrections: how far each member's statistics
-can be trusted, how much an agreement is worth between two members who often agree (or are wrong
-together), and what the candidates' votes look like as a whole. What depends on a pool alone is
-computed once per pool (`Fusion.pool`), so the N x N layer never meets the queries.
+can be trusted, the weight of an agreement between two members that often agree (or are wrong
+together), and the pattern of all candidates' votes. Outputs that depend on a pool alone are
+computed once per pool (`Fusion.pool`), so that the N x N layer is not run per query.
 
 Axes: P pools, B queries of each, N members, C candidates, D hidden units, K pair channels.
 """
@@ -21,13 +21,13 @@ from rlfocal.agents.prior.statistics import N_MEMBER_STATISTICS, N_PAIR_STATISTI
 __all__ = ["Fused", "Fusion", "Pooled", "Pools", "Queries", "nll"]
 
 _CHANNELS = 4
-"""Pair channels for members who agree on the query; as many for those who differ."""
+"""Pair channels for members that agree on the query; as many for those that differ."""
 _N_VOTER = 7
 _N_CANDIDATE = 9
 _N_SUMMARY = 12
 _START_SCALE = 0.6
 _OPEN_WRONG = 8.0
-"""Start: an open query has about so many wrong answers to fall for."""
+"""Initial value: number of plausible wrong answers of an open query."""
 
 
 class Pools(NamedTuple):
@@ -40,7 +40,7 @@ class Pools(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """What has been revealed of B queries of each of P pools."""
+    """The views of B queries of each of P pools."""
 
     log_odds: Tensor
     """float32[P, B, N]: of each member's accuracy on the query's task."""
@@ -51,13 +51,13 @@ class Queries(NamedTuple):
     answered: Tensor
     """bool[P, B, N]."""
     support: Tensor
-    """float32[P, B, N, C]; zero for everyone not answered."""
+    """float32[P, B, N, C]; zero where a member has not answered."""
     available: Tensor
     """bool[P, B, C]."""
 
 
 class Pooled(NamedTuple):
-    """What Fusion makes of the pools alone."""
+    """Fusion's outputs that depend on the pools alone."""
 
     member: Tensor
     """float32[P, N, D]."""
@@ -73,7 +73,7 @@ class Fused(NamedTuple):
     logit: Tensor
     """float32[P, B, C + 1]; the last is "none of these", for open queries alone."""
     vote: Tensor
-    """float32[P, B, N]: what each member's support counts; 0 where not answered."""
+    """float32[P, B, N]: weight of each member's support; 0 where not answered."""
 
 
 class Fusion(nn.Module):
@@ -104,7 +104,7 @@ class Fusion(nn.Module):
         self.sharpness_out = _zeroed(nn.Linear(hidden, 1))
 
     def pool(self, pools: Pools) -> Pooled:
-        """What depends on the pools alone."""
+        """Compute the outputs that depend on the pools alone."""
         member = torch.relu(self.member_in(pools.member))
         pair = torch.relu(
             self.pair_from(member)[:, :, None]
@@ -121,7 +121,7 @@ class Fusion(nn.Module):
         return Pooled(member, channels, self.pool_out(member.mean(1)))
 
     def forward(self, pooled: Pooled, seen: Queries) -> Fused:
-        """Judge the candidates of every query."""
+        """Compute the candidates' logits of every query."""
         support, answered = seen.support, seen.answered.float()
         n_options = torch.where(
             seen.is_open, _OPEN_WRONG + 1, seen.available.sum(2).clamp_min(2).float()
@@ -153,7 +153,7 @@ class Fusion(nn.Module):
         return Fused(torch.cat([logit, none], dim=2), vote)
 
     def _voters(self, pooled: Pooled, seen: Queries, n_options: Tensor) -> Tensor:
-        """float32[P, B, N, D]: every member in the light of who agrees with it; 0 if not asked."""
+        """float32[P, B, N, D]: members' features given which members agree; 0 if not asked."""
         support, answered = seen.support, seen.answered.float()
         same = support @ support.transpose(2, 3)
         both = answered[..., :, None] * answered[..., None, :]
@@ -240,7 +240,7 @@ def _features(tally: Tensor, seen: Queries, n_options: Tensor) -> tuple[Tensor, 
 
 
 def nll(logit: Tensor, worth: Tensor) -> Tensor:
-    """float32[...]: minus the log of the probability put on what is right.
+    """float32[...]: negative log-likelihood of the right candidates.
 
     Args:
         logit: float32[..., C + 1].

@@ -1,4 +1,4 @@
-"""What the prior's Decider sees: features per member and shared ones, from a pool and its queries.
+"""The prior's observation: features per member and shared ones, from a pool and its queries.
 
 Training and serving call the same function, so they cannot disagree. Everything comes from the
 pool's statistics and from what has been revealed; nothing from members not asked.
@@ -24,7 +24,7 @@ N_SHARED_FEATURES = 27
 
 
 class Observation(NamedTuple):
-    """What the Decider acts on."""
+    """The Decider's input."""
 
     member: Tensor
     """float32[K, N, F]; the first feature is 1 where the member was asked."""
@@ -35,15 +35,15 @@ class Observation(NamedTuple):
     confidence: Tensor
     """float32[K]: posterior of the leading candidate."""
     next_price: Tensor
-    """float32[K]: what asking the preferred member left would cost, in units of worth."""
+    """float32[K]: cost of asking the preferred remaining member, in units of worth."""
     legal: Tensor
-    """bool[K, N + 1]: members not asked yet; stopping, once somebody has been."""
+    """bool[K, N + 1]: members not asked yet; stopping, once a member has been asked."""
 
 
 def observe(
     pools: Pools, relative_cost: Tensor, seen: Queries, fused: Fused, price: Tensor
 ) -> Observation:
-    """Observe.
+    """Make the observation of all queries.
 
     Args:
         pools: statistics.
@@ -125,7 +125,7 @@ def _shared_features(
     n_distinct = (seen.support > 0.5).any(2).float().sum(2, keepdim=True)
     backers = (backing > 0.5).float().sum(2)
     strength = (fused.vote[..., None] * backing).sum(2)
-    # What those left could still throw in, as if they voted as the log-odds vote does.
+    # Weight that the remaining members could still add, in a log-odds vote.
     left_weight = (0.6 * (seen.log_odds + 1).clamp_min(0) * (1 - asked)).sum(2, keepdim=True)
     lead = strength[..., :1] - strength[..., 1:2] * (top[..., 1:2] > 0)
     spent = (asked * relative_cost[:, None]).sum(2, keepdim=True)

@@ -1,8 +1,8 @@
-"""A pool in figures: counts of labelled answers, and the members' shrunk statistics from them.
+"""Statistics of a pool: counts of labelled answers, and shrunk rates of its members from them.
 
-Counts add up, so fitted queries and a window of recent ones combine; every rate is drawn towards
-what is likely without labels, so a pool without any has statistics too. Nothing here names a
-member, a candidate or a task: statistics move with what they belong to.
+Counts add up, so that fitted queries and a window of recent ones combine; every rate is shrunk
+towards its expectation without labels, so that a pool without labels has statistics too. Nothing
+here depends on the order of members, candidates or tasks.
 
 Axes: Q queries, N members, T tasks, F features per member, K features per pair.
 """
@@ -26,20 +26,19 @@ N_MEMBER_STATISTICS = 15
 N_PAIR_STATISTICS = 6
 
 _CALIBRATED = 150.0
-"""Labels that make option scores half trusted."""
+"""Number of labels at which option scores are trusted by half."""
 _SPREAD, _SPREAD_WORTH = 0.1, 2.0
-"""Members' accuracies spread so far in a pool nobody has labels of, and how many members' worth of
-belief that is."""
+"""Prior spread of members' accuracies in a pool, and its weight in members."""
 _LEAST, _MOST = 2.0, 400.0
-"""Bounds of how many queries the pool's mean accuracy is worth to a member's."""
+"""Bounds of the weight, in queries, of the pool's mean accuracy in a member's."""
 _TASK_LEVEL = 5.0
-"""Queries that the pool's mean accuracy is worth to a task's."""
+"""Weight, in queries, of the pool's mean accuracy in a task's."""
 _TASK = 20.0
-"""Queries that a member's accuracy is worth to its accuracy on a task."""
+"""Weight, in queries, of a member's accuracy in its accuracy on a task."""
 _PAIR = 5.0
-"""Queries that independence is worth to a pair's rates."""
+"""Weight, in queries, of independence in a pair's rates."""
 _LEVEL, _LEVEL_WORTH = 0.6, 2.0
-"""Mean accuracy of a pool nobody has labels of, and how many queries' worth of belief."""
+"""Prior mean accuracy of a pool, and its weight in queries."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ class Counts:
     agree: Floats
     """float64[N, N]: with the same answer."""
     agree_right: Floats
-    """float64[N, N]: what that answer was worth."""
+    """float64[N, N]: sum of that answer's scores."""
     both_wrong: Floats
     """float64[N, N]: queries that both answered wrongly."""
     both_right: Floats
@@ -115,13 +114,13 @@ class Counts:
         return cls(known, right, answered, both, agree, agree_right, wrong, worth.T @ worth)
 
     def plus(self, other: Counts, *, weight: float = 1.0) -> Counts:
-        """These counts, and others of the same pool at a weight."""
+        """The sum of these counts and weighted others of the same pool."""
         mine, theirs = self.__dict__, other.__dict__
         return Counts(**{name: value + weight * theirs[name] for name, value in mine.items()})
 
     @property
     def n_labels(self) -> float:
-        """Labelled queries behind the best known member."""
+        """Labelled queries of the member with the most."""
         return float(self.known[-1].max(initial=0.0))
 
 
@@ -130,7 +129,7 @@ def _logit(chance: Floats) -> Floats:
 
 
 class Statistics(NamedTuple):
-    """What nets read of a pool."""
+    """The nets' input on a pool."""
 
     member: FloatArray
     """float32[N, F]."""
@@ -198,9 +197,9 @@ def tempered(support: FloatArray, answer: NDArray[np.int16], n_labels: float) ->
 
 
 def _level(known: Floats, right: Floats, centre: float, worth: float) -> Floats:
-    """float64[R]: mean accuracy of the pool in each row of float64[R, N], drawn to `centre`.
+    """float64[R]: mean accuracy of the pool in each row of float64[R, N], shrunk towards `centre`.
 
-    One query seen by all members says little more of it than seen by one.
+    A query answered by all members is hardly more evidence than one answered by one.
     """
     width = max(1.0, known.shape[1] / 3)
     total, count = right.sum(axis=1) / width, known.sum(axis=1) / width
@@ -208,10 +207,10 @@ def _level(known: Floats, right: Floats, centre: float, worth: float) -> Floats:
 
 
 def _worth_of_level(counts: Counts, level: float) -> float:
-    """How many queries the pool's level is worth to a member's accuracy (empirical Bayes).
+    """Weight, in queries, of the pool's level in a member's accuracy (empirical Bayes).
 
-    The members' observed accuracies spread by what they differ in and by the luck of the draw; the
-    latter is smaller the more they are right on the same queries.
+    The spread of observed accuracies comes from true differences and from sampling; the latter
+    part is smaller the more members are right on the same queries.
     """
     known, n_members = counts.known[-1], len(counts.known[-1])
     luck_one = max(level * (1 - level), 0.02)
@@ -234,7 +233,7 @@ def _worth_of_level(counts: Counts, level: float) -> float:
 def _by_task(counts: Counts, accuracy: Floats, level: float) -> Floats:
     """float64[T + 1, N]: log-odds of accuracies by task; the last row is of any other task.
 
-    A task is as hard for all as it is for the pool, until a member's own answers say otherwise.
+    A task is assumed as hard for a member as for the pool, until the member's answers differ.
     """
     tasks = _level(counts.known[:-1], counts.right[:-1], level, _TASK_LEVEL)
     harder = (_logit(tasks) - _logit(np.array(level)))[:, None]
@@ -244,7 +243,7 @@ def _by_task(counts: Counts, accuracy: Floats, level: float) -> Floats:
 
 
 def _pairs(counts: Counts, accuracy: Floats) -> Floats:
-    """float64[N, N, K] around what independent members would show."""
+    """float64[N, N, K]: pair statistics relative to independent members."""
     off = ~np.eye(len(accuracy), dtype=bool)
     same_wrong = np.maximum(counts.agree - counts.agree_right, 0)
     rate = ((same_wrong * off).sum() / 4 + 0.3 * 20) / ((counts.both_wrong * off).sum() / 4 + 20)
@@ -252,11 +251,11 @@ def _pairs(counts: Counts, accuracy: Floats) -> Floats:
     miss = (1 - accuracy[:, None]) * (1 - accuracy[None, :]) * rate
     agree = (counts.agree + _PAIR * (hit + miss)) / (counts.both + _PAIR)
     right = (counts.agree_right + _PAIR * hit / (hit + miss)) / (counts.agree + _PAIR)
-    alike = (same_wrong + _PAIR * rate) / (counts.both_wrong + _PAIR)
+    same_error = (same_wrong + _PAIR * rate) / (counts.both_wrong + _PAIR)
     better = _logit(np.maximum(accuracy[:, None], accuracy[None, :]))
     return np.stack(
         [
-            2 * agree - 1, _logit(right) / 2, (_logit(right) - better) / 2, 2 * alike - 1,
+            2 * agree - 1, _logit(right) / 2, (_logit(right) - better) / 2, 2 * same_error - 1,
             2 * (agree - hit - miss), np.log1p(counts.both) / 4,
         ], axis=2,
     )  # fmt: skip

@@ -1,10 +1,10 @@
-"""`rl-focal-prior`: the shipped prior on a pool of its own; fitting it counts, and trains nothing.
+"""`rl-focal-prior`: the shipped prior applied to a pool; fitting counts labels and trains nothing.
 
-It works from the first query on: without labels its statistics are those of any pool, and every
-labelled query, fitted or remembered, sharpens them.
+It works from the first query on: without labels its statistics are those of a typical pool, and
+every labelled query, fitted or remembered, refines them.
 
-Where a task's answers cannot be compared there is nothing to fuse; there it asks the one member
-with the best accuracy on the task less its price.
+Where a task's answers cannot be compared they cannot be fused; there it asks the one member with
+the best accuracy on the task less its price.
 
 Axes: B queries, N members, T tasks, C candidates.
 """
@@ -36,12 +36,12 @@ from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, Resp
 __all__ = ["RlFocalPrior"]
 
 _LEAST = 0.01
-"""A member's chance of being right on a query lies between this and 1 - this."""
+"""A member's probability of being right is clipped to [this, 1 - this]."""
 _ROWS = 512
 """Queries judged at once: bounds memory."""
 
 
-class _Known(NamedTuple):
+class _PoolState(NamedTuple):
     """A pool's statistics as the nets read them."""
 
     statistics: Statistics
@@ -50,7 +50,7 @@ class _Known(NamedTuple):
 
 
 class RlFocalPrior(Base):
-    """Decider and Fusion learned from simulated pools, told about this one by statistics alone.
+    """Decider and Fusion learned on simulated pools; they know this pool by its statistics alone.
 
     Its dial is lambda, the price of an average call as a fraction of what a right answer is worth.
 
@@ -62,7 +62,7 @@ class RlFocalPrior(Base):
     name = "rl-focal-prior"
     learned: ClassVar[bool] = True
     follows_memory: ClassVar[bool] = True
-    # Counting is quick, but `follow` counts the same labels: fitted anew it would know no more.
+    # Counting is quick, but `follow` counts the same labels, so that refitting would add nothing.
     slow_to_fit: ClassVar[bool] = True
     dial: ClassVar[str] = "price"
     fitted: ClassVar[Mapping[str, Row]] = {
@@ -93,11 +93,11 @@ class RlFocalPrior(Base):
         return Spec(self.name, self.config.model_dump())
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
-        """The table as it is: a task without labels is as any; zero-shot none of its queries."""
+        """The table unchanged, since unknown tasks need no rows; zero-shot, without its queries."""
         return table.take(np.zeros(0, dtype=np.int64)) if self.config.zero_shot else table
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Count labelled queries; there may be none, and zero-shot none are counted."""
+        """Count labelled queries; zero-shot, or without queries, there are no counts."""
         n_tasks, n_members = len(table.tasks), table.n_members
         relative_cost = np.ones(n_members, dtype=np.float32)
         adds_up = np.ones(n_tasks + 1, dtype=bool)
@@ -112,10 +112,10 @@ class RlFocalPrior(Base):
             if not self.config.zero_shot:
                 known = Memory.of(table, table.n_queries)
                 counts = _count(known.task, known.answer, known.member_score, adds_up)
-        return self._told(counts, relative_cost, adds_up)
+        return self._adopt(counts, relative_cost, adds_up)
 
-    def _told(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
-        """Take over what fitting counts.
+    def _adopt(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
+        """Set the fitted counts, and compute the statistics.
 
         Args:
             counts: of labelled queries.
@@ -123,7 +123,7 @@ class RlFocalPrior(Base):
             adds_up: bool[T + 1], whether answers on a task can be compared.
         """
         self.counts_, self.relative_cost_, self.adds_up_ = counts, relative_cost, adds_up
-        self._known = self._know(counts)
+        self._pool_state = self._pool_state_of(counts)
         return self
 
     def state(self) -> State:
@@ -143,22 +143,22 @@ class RlFocalPrior(Base):
         """
         self.prior = prior_of(state)
         counts = Counts(**without_prefix("counts", state))
-        return self._told(counts, state["relative_cost"], state["adds_up"])
+        return self._adopt(counts, state["relative_cost"], state["adds_up"])
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
-        """What the arrays of `state` must be like."""
+        """The layout of the arrays of `state`."""
         return {**rows_of(present, "decider", "fusion"), **self.fitted}
 
-    def _know(self, counts: Counts) -> _Known:
+    def _pool_state_of(self, counts: Counts) -> _PoolState:
         statistics = Statistics.of(counts, self.relative_cost_)
         pools = Pools(
             torch.from_numpy(statistics.member)[None], torch.from_numpy(statistics.pair)[None]
         )
         with one_thread(), torch.inference_mode():
-            return _Known(statistics, pools, self.prior.fusion.pool(pools))
+            return _PoolState(statistics, pools, self.prior.fusion.pool(pools))
 
     def follow(self, memory: Memory) -> Self:
-        """The same, told of recent labelled queries as well.
+        """A copy that counts recent labelled queries as well.
 
         Fitted counts weigh no more than the memory: the pool may have changed since.
         """
@@ -166,7 +166,7 @@ class RlFocalPrior(Base):
             return self
         recent = _count(memory.task, memory.answer, memory.member_score, self.adds_up_)
         weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
-        return self._with(_known=self._know(recent.plus(self.counts_, weight=weight)))
+        return self._with(_pool_state=self._pool_state_of(recent.plus(self.counts_, weight=weight)))
 
     @property
     def dials(self) -> tuple[float, ...]:
@@ -177,7 +177,7 @@ class RlFocalPrior(Base):
     @property
     def ranking(self) -> IntArray:
         """int64[N]: the members, those with the best statistics first."""
-        return np.argsort(-self._known.statistics.log_odds[-1], kind="stable")
+        return np.argsort(-self._pool_state.statistics.log_odds[-1], kind="stable")
 
     def at(self, dial: float) -> Self:
         """The same fitted strategy at another price.
@@ -216,7 +216,7 @@ class RlFocalPrior(Base):
             The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
             member next and of stopping (last), or None.
         """
-        known = self._known
+        known = self._pool_state
         chance = 1 / (1 + np.exp(-known.statistics.log_odds[self._place(view)]))
         if competence is not None:
             chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
@@ -256,9 +256,9 @@ class RlFocalPrior(Base):
         return np.asarray(self.adds_up_[self._place(view)])
 
     def _judge(
-        self, view: View, rows: np.ndarray, known: _Known, chance: FloatArray
+        self, view: View, rows: np.ndarray, known: _PoolState, chance: FloatArray
     ) -> tuple[Queries, Fused]:
-        """Rows of a view as queries of one pool, and what Fusion makes of them."""
+        """Rows of a view as queries of one pool, with Fusion's outputs."""
         log_odds = np.log(chance / (1 - chance)).astype(np.float32)
         support = view.support[rows]
         plain = tempered(support, view.answer[rows], known.statistics.n_labels)
@@ -276,7 +276,7 @@ class RlFocalPrior(Base):
 
 
 def _select(view: View, worth: FloatArray) -> Tensor:
-    """float32[B, N + 1]: log-probabilities; ask the one member worth most, then stop."""
+    """float32[B, N + 1]: log-probabilities; ask the member with the highest worth, then stop."""
     n_members = view.asked.shape[1]
     begun = view.asked.any(axis=1)
     chosen = np.where(begun, n_members, worth.argmax(axis=1))
@@ -294,7 +294,7 @@ def _believe(view: View, chance: FloatArray) -> FloatArray:
 
 
 def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: BoolArray) -> Counts:
-    """Counts of labelled queries; answers that cannot be compared say nothing of pairs."""
+    """Counts of labelled queries; answers that cannot be compared add nothing to pairs."""
     n_tasks = len(adds_up) - 1
     place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
     return Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])

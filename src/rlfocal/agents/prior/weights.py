@@ -1,4 +1,4 @@
-"""The prior on disk: one safetensors file of weights and a JSON card that says how they came about.
+"""The prior on disk: one safetensors file of weights and a JSON card that describes their training.
 
 The card names the sha256 of the weights and is checked when they are loaded.
 """
@@ -44,7 +44,7 @@ _CARD, _WEIGHTS = "card.json", "prior.safetensors"
 
 
 class Card(BaseModel):
-    """What card.json holds."""
+    """Contents of card.json."""
 
     model_config = ConfigDict(extra="forbid")
 
