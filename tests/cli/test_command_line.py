@@ -48,11 +48,31 @@ for words in [], *([verb] for verb in {VERBS}), ["import", "data"], ["keys", "ad
         main([*words, "--help"])
     except SystemExit as left:
         assert not left.code, words
-heavy = "torch", "sklearn", "numpy", "pyarrow", "plotly", "pydantic", "rich"
+heavy = "torch", "sklearn", "numpy", "pyarrow", "plotly", "pydantic", "rich", "asyncio"
 print([module for module in heavy if module in sys.modules])
 """
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["bench", "demo", "--strategies"], ["train", "demo", "-o", "x", "--strategy"]],
+    ids=["bench", "train"],
+)
+def test_a_wrong_name_is_told_before_anything_heavy_is_loaded(verb: list[str]) -> None:
+    code = f"""
+import sys
+from rlfocal.cli.main import main
+try:
+    main([*{verb}, "pluralty"])
+except SystemExit as left:
+    assert left.code == 2
+print([module for module in ("torch", "numpy", "asyncio", "rich") if module in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert "did you mean 'plurality'?" in ran.stderr
+    assert ran.stdout == "[]\n"
 
 
 def test_version(run: Run) -> None:
@@ -123,21 +143,3 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 0
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["bench", "demo", "--strategies", "pluralty"], ["ask", "--help"]],
-    ids=["help", "a wrong name", "help of a verb"],
-)
-def test_what_needs_no_data_loads_nothing_heavy(arguments: list[str]) -> None:
-    code = (
-        "import sys\n"
-        "from rlfocal.cli.main import main\n"
-        "try:\n"
-        f"    main({arguments!r})\n"
-        "finally:\n"
-        "    print([m for m in ('numpy', 'asyncio', 'rich', 'torch') if m in sys.modules])\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert ran.stdout.splitlines()[-1] == "[]", ran.stdout + ran.stderr
