@@ -69,7 +69,7 @@ class LiveMember:
 
     @property
     def opens_in_s(self) -> float:
-        """Seconds for which nobody asks it, because its server wants to be left alone."""
+        """Seconds until it is asked again, where its server asked to wait."""
         return 0.0 if self.patient is None else self.patient.opens_in_s(self.settings.model)
 
     @property
@@ -218,7 +218,7 @@ class LivePool:
 
 
 def unpriced(members: Sequence[LiveMember]) -> tuple[str, ...]:
-    """Names of the members whose price nobody has told."""
+    """Names of the members without a known price."""
     return tuple(member.name for member in members if member.price is None)
 
 

@@ -21,8 +21,8 @@ _Task = asyncio.Task[Response]
 _GRACE_S = 0.05
 """How long a cancelled call may take to leave; a sound one leaves at once."""
 _PATIENCE_S = 0.01
-"""How long others are waited for before it is asked whether they matter: who comes at about the
-same time is not worth the question."""
+"""Wait for the other calls before asking whether they matter: `enough` need not run for replies
+that come at about the same time."""
 _leaving: set[_Task] = set()
 """Cancelled calls that would not go: the event loop itself keeps no hold on its tasks."""
 
@@ -109,7 +109,7 @@ def _unanswered(member: str, failure: Failure, deadline_s: float) -> MemberError
 
 
 async def _cancel(tasks: Collection[_Task]) -> None:
-    """End calls, and wait until they have ended, but not for ever."""
+    """Cancel calls, and wait a bounded time until they have ended."""
     if not tasks:
         return
     for task in tasks:

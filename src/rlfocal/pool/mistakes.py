@@ -179,7 +179,7 @@ def near_miss(name: str) -> str | None:
 
 
 def misplaced(name: str, *, elsewhere: Collection[str], place: str) -> str | None:
-    """What to do with a setting that does not belong where it stands; None where nobody knows.
+    """What to do with a setting that does not belong where it stands; None where it is not known.
 
     Args:
         name: the unknown setting.
@@ -226,7 +226,7 @@ def kind_hint(kind: Any) -> str | None:
 
 
 def remark_prices(prices: Iterable[str], models: Iterable[tuple[str, str]], *, where: str) -> None:
-    """Say of prices that belong to nobody that they do.
+    """Report prices that belong to no member.
 
     Args:
         prices: "MODEL" or "ENDPOINT/MODEL".

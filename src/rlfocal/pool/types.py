@@ -59,10 +59,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """In what a server's words differ from OpenAI's."""
+    """How a server's fields and roles differ from OpenAI's."""
 
     max_tokens_field: str = "max_tokens"
-    """By what name the most tokens of a response are told."""
+    """The field that limits the tokens of a response."""
     drop: frozenset[str] = frozenset()
     """Fields of the body that are left out."""
     system_as: SystemAs = "system"
@@ -93,7 +93,7 @@ class Request:
     n_options: int = 0
     """Of a question whose options' letters are looked for among these tokens; 0 where unknown."""
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
-    """Told of each piece of the reply as it comes; None to have it in one piece."""
+    """Called with each piece of the reply's text as it comes; None to have it in one piece."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the body that are passed on as they are; none of `OURS`."""
     wording: Wording = Wording()
@@ -123,7 +123,7 @@ class Response:
     latency_s: float = 0.0
     """From sending to the last byte, waiting in our own queues left out."""
     cost_usd: float | None = None
-    """None where nobody knows the price: "unpriced", never free."""
+    """None where the price is not known: "unpriced", never free."""
     n_attempts: int = 1
     """Times it was sent, failed ones included."""
     unsettled_usd: float = 0.0

@@ -186,7 +186,7 @@ class OpenAIEndpoint:
     def _withholding(
         self, request: Request, tell: Callable[[str], None]
     ) -> tuple[Request, list[Withheld]]:
-        """The request with a listener that is never told a secret."""
+        """The request with a listener that never receives a secret."""
         held: list[Withheld] = []
         for secret in self._withheld:
             tell = Withheld(tell, secret.reveal())
@@ -194,7 +194,7 @@ class OpenAIEndpoint:
         return replace(request, on_text=tell), held
 
     def _without_secrets(self, found: Response, where: str) -> Response:
-        """A reply that does not tell our key to whoever asked.
+        """A reply, refused where it holds the key: clients must never see it.
 
         Raises:
             MemberError: it holds the key.

@@ -1,4 +1,4 @@
-"""What a server does not take is left out, told otherwise, or named together with its remedy.
+"""Fields that a server refuses are left out, renamed, or reported together with the remedy.
 
 A server that refuses a field answers nothing and charges nothing, so the request is put otherwise
 and sent again at once; what then went through is remembered for the model and said once. What would
@@ -100,7 +100,7 @@ _NOTHING = _Learned()
 
 
 class Dialect:
-    """In what one server's words differ from OpenAI's, as far as it has shown.
+    """How one server's fields differ from OpenAI's, as far as its refusals have shown.
 
     Args:
         host: how messages call the server.

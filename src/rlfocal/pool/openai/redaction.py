@@ -60,7 +60,7 @@ class Withheld:
         self._held, self._met = "", False
 
     def __call__(self, piece: str) -> None:
-        """Take a piece; once the secret was met, nothing more is told."""
+        """Take a piece; once the secret was met, nothing more is passed on."""
         text, secret = self._held + piece, self._secret.reveal()
         self._met = self._met or secret in text
         if self._met:

@@ -66,8 +66,8 @@ class Circuits:
     cool_down_s: float = 30.0
     """Seconds until one request may try."""
     fair_s: float = 5.0
-    """Whoever allows less time has no right to complain: such a time-out does not count, or a
-    client in a hurry could close a member for everybody."""
+    """Time-outs shorter than this do not count as failures: a client in a hurry could otherwise
+    open the circuit of a member for all clients."""
 
     def __post_init__(self) -> None:
         if self.failures < 1:
@@ -105,7 +105,7 @@ class CircuitBreaker(Wrapper):
 
     @property
     def state(self) -> State:
-        """What would become of a request now, of whoever asks."""
+        """What would become of a request now, from the asker of this context."""
         if self._in_a_row < self._when.failures or self._is_of_others:
             return "closed"
         cooled = self._clock() - self._opened_at >= self._when.cool_down_s

@@ -1,4 +1,4 @@
-"""Who may be asked just now: nobody while a server wants to be left alone, few after that.
+"""Which requests may be sent now: none while a server asks to wait, few after that.
 
 One gate stands before one model of one server. A refusal closes it for everybody, as long as the
 server says, else for a wait that doubles; then one request tries, and with every answer more are
@@ -75,7 +75,7 @@ class Gate:
         self._timer: asyncio.TimerHandle | None = None
         self._shut: str | None = None
         self.given_up: str | None = None
-        """Why nobody is let through any more; None as long as somebody is."""
+        """Why it lets no more requests through; None while it does."""
 
     @property
     def opens_in_s(self) -> float:
@@ -142,7 +142,7 @@ class Gate:
             self._give_up(error, wait, now - since)
 
     def shut(self, reason: str) -> None:
-        """Let nobody through any more; who waits is told so."""
+        """Let no more requests through; those that wait fail with the reason."""
         self._shut = self._shut or reason
         while self._waiting:
             future = self._waiting.popleft()

@@ -34,7 +34,7 @@ class Totals:
     unsettled_usd: float = 0.0
     """What replies may cost beyond that, at most, whose servers have not."""
     n_unpriced: int = 0
-    """Calls whose price nobody knows."""
+    """Calls without a known price."""
 
 
 class Metered(Wrapper):
@@ -42,7 +42,7 @@ class Metered(Wrapper):
 
     Args:
         endpoint: what is wrapped.
-        price: of the model; None where nobody has told.
+        price: of the model; None where it is not known.
         name: the member's, for the log.
     """
 

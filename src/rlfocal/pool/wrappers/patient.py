@@ -91,7 +91,7 @@ class Patient(Wrapper):
         self._stopped = asyncio.Event()
 
     def opens_in_s(self, model: str) -> float:
-        """Seconds for which nobody asks a model, because its server wants it so."""
+        """Seconds until a model is asked again, where its server asked to wait."""
         gate = self._gates.get(model)
         return 0.0 if gate is None else gate.opens_in_s
 

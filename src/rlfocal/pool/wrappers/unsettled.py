@@ -124,5 +124,5 @@ class Unsettled(Wrapper):
 
 
 def _has_spoken(request: Request) -> bool:
-    """True where a part of the reply was told: whatever the error says, it was worked on."""
+    """True where part of the reply has come: whatever the error says, it was worked on."""
     return isinstance(request.on_text, TextRelay) and request.on_text.started

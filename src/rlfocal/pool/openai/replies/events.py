@@ -58,7 +58,7 @@ def _decoded(raw: bytes) -> str:
 
 
 class Listener(Protocol):
-    """Told of all that comes."""
+    """Called with all that comes."""
 
     def take(self, found: Any, event: str = "") -> None:
         """One event's JSON, and its name."""

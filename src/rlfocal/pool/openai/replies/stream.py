@@ -66,7 +66,7 @@ class Pieces:
         self.is_spoiled = False
         """An error came before the end."""
         self.is_noisy = False
-        """Text that nobody understands came before the end."""
+        """Text in no known form came before the end."""
         self._is_guess = False
         """What was taken for an error may be none: then more of the reply comes after it."""
         self._is_garbled = self._is_garbled_late = False
@@ -111,7 +111,7 @@ class Pieces:
             self._read(found)
 
     def hear(self, text: str, event: str = "") -> None:
-        """Take what is no JSON: an error in plain words, or nobody knows what."""
+        """Take what is no JSON: an error in plain words, or text of unknown meaning."""
         if self._is_over:
             return
         is_error = is_error_name(event) or tells_of_an_error(text)
@@ -245,7 +245,7 @@ class Pieces:
             self._old_calls.add([{"function": old}])
 
     def _add_rest(self, message: dict[str, Any]) -> None:
-        """All of a reply so far, in place of what is new: of what was told, only the rest is."""
+        """Take all of a reply so far, sent in place of a new piece: only its rest is passed on."""
         rest = dict(message)
         text, before = text_of(message.get("content")) or "", "".join(self._texts)
         self._texts = [before]

@@ -13,7 +13,7 @@ from typing import Any
 __all__ = ["Usage", "merged", "read_usage", "usages_of"]
 
 _MOST_TOKENS = 2**31
-"""One beyond all reason is no count: no database would take it."""
+"""Larger counts are implausible and rejected: they would overflow the database's column."""
 _MOST_USD = 1e6
 _FLAGS = re.ASCII | re.IGNORECASE
 _COSTS = ("cost", "totalcost", "estimatedcost")
@@ -70,7 +70,7 @@ def usages_of(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _billed(usage: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is billed, where that is told beside what was read."""
+    """The billed units, where the server states them beside those that were read."""
     inner = usage.get("billed_units") or usage.get("tokens")
     return inner if isinstance(inner, Mapping) else usage
 

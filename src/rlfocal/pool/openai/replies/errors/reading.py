@@ -235,7 +235,7 @@ def read_error(
 
 
 def _decoded(body: bytes, headers: Mapping[str, str]) -> str:
-    """As UTF-8; in the charset that is told, or that of the West, where it is none."""
+    """As UTF-8; where it is not, in the charset that the headers name, or in Windows-1252."""
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
