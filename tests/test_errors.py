@@ -4,7 +4,34 @@ import pickle
 
 import pytest
 
-from rlfocal.errors import Failure, MemberError, NobodyAnswered
+from rlfocal import errors
+from rlfocal.errors import Failure, MemberError, NobodyAnswered, RlfocalError
+
+_MADE_WITH: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {
+    "MemberError": (("m: slow",), {"failure": Failure.TIMEOUT}),
+    "NobodyAnswered": (({"a": "away"}, {}), {}),
+}
+"""Classes that are not made from one message."""
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, RlfocalError)
+    ],
+)
+def test_every_error_travels_and_can_be_told_where_it_happened(kind: type[RlfocalError]) -> None:
+    args, named = _MADE_WITH.get(kind.__name__, (("what was met",), {}))
+    error = kind(*args, **named)
+    error.add_note("in job: 3")
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is kind
+    assert (back.args, back.__dict__) == (error.args, error.__dict__)
+    placed = pickle.loads(pickle.dumps(error.within("fold 1")))
+    assert (type(placed), str(placed)) == (kind, f"fold 1: {error}")
+    assert placed.__dict__ == error.__dict__
 
 
 def test_a_member_error_comes_back_whole() -> None:

@@ -74,6 +74,47 @@ def test_fewer_than_one_worker_is_refused() -> None:
         ProcessExecutor(0)
 
 
+STILLBORN = """
+import operator, os
+from rlfocal.executor import ProcessExecutor
+
+if __name__ == "__mp_main__":
+    os._exit(9)
+if __name__ == "__main__":
+    list(ProcessExecutor(2).map(operator.add, [1, 2], shared=b"x" * 2_000_000))
+"""
+
+
+def test_a_worker_that_dies_before_it_has_read_its_input_is_reported(tmp_path: Path) -> None:
+    """A pipe that it would have read from must not keep this process for ever."""
+    script = tmp_path / "stillborn.py"
+    script.write_text(STILLBORN)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "a worker process ended unexpectedly" in done.stderr
+
+
+def _begun(shared: Path, job: object) -> None:
+    shared.touch()
+
+
+@pytest.mark.parametrize("where", ["shared", "jobs", "function"])
+def test_what_cannot_be_sent_is_refused_in_a_sentence_before_any_job_runs(
+    where: str, tmp_path: Path
+) -> None:
+    class Own:
+        pass
+
+    shared: Any = Own() if where == "shared" else tmp_path / "begun"
+    jobs = [1, Own()] if where == "jobs" else [1, 2]
+    function = (lambda *_: None) if where == "function" else _begun
+    with pytest.raises(ConfigError, match=r"cannot be sent to another process.*top of a module"):
+        list(ProcessExecutor(2).map(function, jobs, shared=shared))
+    assert not list(tmp_path.iterdir())
+
+
 PROGRAM = """
 import pathlib, os, sys, time
 from rlfocal.executor import ProcessExecutor

@@ -19,7 +19,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self, TypeVar
 
 __all__ = [
     "CheckpointError",
@@ -45,8 +45,17 @@ class RlfocalError(Exception):
         """By what it holds, not by the arguments it was made with."""
         return _restored, (type(self), self.args), self.__dict__
 
+    def within(self, where: str) -> Self:
+        """A copy whose message begins with where it happened; raise it `from` this one."""
+        error = _restored(type(self), (f"{where}: {self}", *self.args[1:]))
+        error.__dict__.update(self.__dict__)
+        return error
 
-def _restored(kind: type[RlfocalError], args: tuple[Any, ...]) -> RlfocalError:
+
+_E = TypeVar("_E", bound=RlfocalError)
+
+
+def _restored(kind: type[_E], args: tuple[Any, ...]) -> _E:
     error = kind.__new__(kind)
     error.args = args
     return error

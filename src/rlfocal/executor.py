@@ -11,11 +11,14 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -84,13 +87,15 @@ class ProcessExecutor:
     uses them needs the usual `if __name__ == "__main__":`. Ctrl-C reaches this process alone, which
     then ends the workers; so it does where it is told to end (SIGTERM: `SystemExit` with status
     143, unless the program has a handler of its own). However it ends, a worker that has lost it
-    leaves. What a worker prints goes to the standard error.
+    leaves. What a worker prints goes to the standard error. Function, jobs and shared input are
+    pickled: their classes have to be importable by name.
 
     Args:
         n_workers: processes, at least 1; no more are started than there are jobs.
 
     Raises:
-        ConfigError: fewer than one worker.
+        ConfigError: fewer than one worker; from `map`, before any job runs: something that cannot
+            be pickled.
     """
 
     def __init__(self, n_workers: int) -> None:
@@ -104,18 +109,24 @@ class ProcessExecutor:
         """See `Executor.map`."""
         if not jobs:
             return
-        with _ended_in_order():
-            yield from self._results(function, jobs, shared)
+        with _ended_in_order(), tempfile.TemporaryDirectory(prefix="rlfocal-") as folder:
+            given = Path(folder) / "shared.pickle"
+            with _sendable(), given.open("wb") as file:
+                pickle.dump(shared, file, pickle.HIGHEST_PROTOCOL)
+                pickle.dumps((function, *jobs))
+            yield from self._results(function, jobs, given)
 
     def _results(
-        self, function: Callable[[S, J], R], jobs: Sequence[J], shared: S
+        self, function: Callable[[S, J], R], jobs: Sequence[J], given: Path
     ) -> Iterator[tuple[int, R]]:
         before = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(
             min(self.n_workers, len(jobs)),
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_start_worker,
-            initargs=(shared,),
+            # Not the input itself: it would go through a pipe, and a worker that dies before it has
+            # read all of that leaves this process writing for ever.
+            initargs=(given,),
         )
         try:
             with _later_interrupt(), _birth_of_workers():
@@ -136,6 +147,17 @@ class ProcessExecutor:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _sendable() -> Iterator[None]:
+    try:
+        yield
+    except (pickle.PicklingError, AttributeError, TypeError) as exc:
+        raise ConfigError(
+            f"cannot be sent to another process: {exc}; define its class or function at the top of "
+            "a module (not inside a function, no lambda, no open file or lock), or use one job"
+        ) from exc
 
 
 @contextlib.contextmanager
@@ -209,20 +231,21 @@ def _later_interrupt() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for received in held:
-        handlers[signal.Signals(received)](received, None)
+        for received in held:  # it may be what ended the workers: it comes before their errors
+            handlers[signal.Signals(received)](received, None)
 
 
 _given: dict[str, Any] = {}
 """What this process was given when it was started as a worker."""
 
 
-def _start_worker(shared: object) -> None:
+def _start_worker(given: Path) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     # Whoever reads this program's output waits until nobody can write to it any more.
     os.dup2(2, 1)
     threadpool_limits(limits=1)
-    _given["shared"] = shared
+    with given.open("rb") as file:
+        _given["shared"] = pickle.load(file)
     signal.signal(signal.SIGTERM, _leave)
 
 

@@ -108,7 +108,7 @@ def run_job(shared: BenchInput, job: Job) -> JobResult:
     except NotApplicable as exc:
         return JobResult(job, (), 0.0, 0.0, (), str(exc))
     except RlfocalError as exc:
-        raise type(exc)(f"{job}: {exc}") from exc
+        raise exc.within(str(job)) from exc
 
 
 def fit_job(entrants: Entrants, job: Job, train: ResponseTable, *more: int) -> Base:

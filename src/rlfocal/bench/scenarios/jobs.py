@@ -117,7 +117,7 @@ def run_job(shared: ScenarioInput, job: Job) -> JobTraces:
     except NotApplicable as exc:
         return JobTraces(job, (), {"": str(exc)})
     except RlfocalError as exc:
-        raise type(exc)(f"{job}: {exc}") from exc
+        raise exc.within(str(job)) from exc
 
 
 def _run(shared: ScenarioInput, job: Job) -> JobTraces:
