@@ -1,17 +1,17 @@
-"""Let a frozen policy follow drift: what recent labelled queries say of members shifts their trust.
+"""Adapt a frozen policy to drift: recent labelled queries shift members' accuracies and weights.
 
-No weight of a net is trained. Three things are read from a window of labelled queries:
+No weight of a net is trained. Three things are estimated from a window of labelled queries:
 
-- *Who changed, when and how far.* Each member either was as good as in training all along, or
-  became better or worse at some query of the window; the posterior over both is exact. Where
-  nothing changed it says so, and where something did, labels from before it no longer count.
-- *The vote weights of members that changed* relative to the others'. An accuracy alone
-  does not tell that two members now err together: a conditional logit on the answers does. It
-  starts from Fusion's weights, moved as the accuracies moved, and is held near them.
+- *Which members changed, when and how far.* A member either kept its accuracy of training, or
+  became better or worse at some query of the window; the posterior over both is exact. Labels from
+  before a change no longer count.
+- *The vote weights of members that changed* relative to the others'. An accuracy alone does not
+  show that two members now err together: a conditional logit on the answers does. It starts from
+  Fusion's weights, moved as the accuracies moved, and is regularised towards them.
 - *Whether vote weights should change although no member's accuracy did*, as when one member
   repeats another. All weights are refitted as far as the evidence of the window supports that.
 
-Axes: N members, W remembered queries, R of them that say something of votes, T tasks.
+Axes: N members, W remembered queries, R of them informative on votes, T tasks.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def action_log_prob(*, start: Tensor, legal: Tensor, logit: Tensor) -> Tensor:
     Args:
         start: float32[B, N + 1], what to do unless learned otherwise: logits of the members
             against each other, and of stopping against going on.
-        legal: bool[B, N + 1], members not asked yet; stopping, once somebody has been.
+        legal: bool[B, N + 1], members not asked yet; stopping, once a member has been.
         logit: float32[B, N + 1], learned correction.
 
     Returns:
@@ -91,7 +91,7 @@ def taken(log_prob: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def likeliest(log_prob: Tensor) -> Tensor:
-    """Stop where that is likelier than asking anybody, else ask the likeliest member; int64[B].
+    """Stop where that is likelier than asking on, else ask the likeliest member; int64[B].
 
     Not the likeliest of the N + 1 actions: similar members share the chance of asking, and
     stopping would win against each of them alone though going on is likelier.

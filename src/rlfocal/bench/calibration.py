@@ -68,7 +68,7 @@ class Calibration:
     """Expected calibration error: mean distance of confidence and accuracy, bins by count."""
     ece_by_chance: float
     """About the mean that a perfectly calibrated strategy of these confidences would show on as
-    many prompts; a smaller error tells nothing."""
+    many prompts; a smaller error is no evidence."""
     brier: float
     """Mean squared distance of confidence and score."""
     accuracy_at_80: float

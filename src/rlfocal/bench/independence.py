@@ -113,13 +113,13 @@ def measure_independence(
         for name, objective in criteria.items()
     }
     scores = score_subsets(table, rng=rng)
-    everybody = np.ones((1, table.n_members), dtype=bool)
+    whole = np.ones((1, table.n_members), dtype=bool)
     return Independence(
         data=table.name,
         synthetic=table.synthetic,
         n_queries=len(failed),
         members=table.members,
-        pool={name: float(measure(failed, everybody)[0]) for name, measure in measures().items()},
+        pool={name: float(measure(failed, whole)[0]) for name, measure in measures().items()},
         pairs=_pairs(table),
         subsets={
             name: _described(ranking.masks, table, counts, vote) for name, ranking in found.items()

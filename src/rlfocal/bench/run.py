@@ -65,7 +65,7 @@ def run_bench(
         data: the data as the command line names them, for the commands of the rows.
         executor: where the jobs run; None for here, one after another. It changes no figure but
             the seconds.
-        on_progress: told once before the first job and after every job.
+        on_progress: called once before the first job and after every job.
 
     Returns:
         The figures and the rows behind them.
@@ -219,13 +219,13 @@ def _stand_ins(results: Sequence[JobResult]) -> list[str]:
     acting: dict[str, Counter[tuple[str, bool]]] = {}
     for result in results:
         if result.acting is not None:
-            who = result.acting.name, result.acting.stands_in
-            acting.setdefault(result.job.strategy, Counter())[who] += 1
+            policy = result.acting.name, result.acting.stands_in
+            acting.setdefault(result.job.strategy, Counter())[policy] += 1
     return [
-        f"{name}: at its default dial {count} of {found.total()} fits let {who} act, because that "
-        "did better out of fold"
+        f"{name}: at its default dial {count} of {found.total()} fits let {policy} act, because "
+        "that did better out of fold"
         for name, found in acting.items()
-        for (who, stands_in), count in sorted(found.items())
+        for (policy, stands_in), count in sorted(found.items())
         if stands_in
     ]
 

@@ -1,11 +1,11 @@
-"""Make the calls of a plan: so many at once, each reply stored the moment it is there.
+"""Make the calls of a plan concurrently, and store each reply at once.
 
-One task feeds calls that nobody else has claimed, workers ask, one task writes. A worker makes its
-next call when the reply to its last one is in the database, so whatever ends the process loses at
-most the calls under way; replies that come while others are written are written together. The queue
-is short and nothing is remembered of a call that is over: memory does not grow with the number of
-calls. What cannot be stored ends the collecting; it is kept until the calls under way are back, and
-tried again (`writing`).
+One task feeds calls that no other collector has claimed, workers ask, one task writes. A worker
+makes its next call when the reply to its last one is in the database, so that a crash loses at most
+the calls under way; replies that come while others are written are written together. The queue is
+short and no state is kept of a finished call: memory does not grow with the number of calls. A
+reply that cannot be stored ends the collecting; it is kept until the calls under way are back, and
+retried (`writing`).
 """
 
 from __future__ import annotations

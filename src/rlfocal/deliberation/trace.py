@@ -1,8 +1,8 @@
-"""What happened to one query, round by round: who was asked, what was said, why it stopped.
+"""The trace of one query, round by round: members asked, their answers, and why it stopped.
 
-A `Deliberation` puts the strategy's questions and notes the replies; where replies come from, a
-recorded table or live members, is its caller's business. What it leaves is a `Trace`, which is
-written as JSON and read back by the same class.
+A `Deliberation` runs a strategy and records the replies that its caller gets, from a recorded table
+or from live members. The result is a `Trace`, which is written as JSON and read back by the same
+class.
 
 Axes: N members, C candidate slots.
 """
@@ -35,7 +35,7 @@ _FORMER = {
 
 @dataclass(frozen=True)
 class CallRecord:
-    """What came of asking one member."""
+    """The outcome of asking one member."""
 
     member: str
     answer: str | None = None
@@ -96,39 +96,38 @@ class Round:
 
 @dataclass
 class Trace:
-    """One query's way to its answer."""
+    """The record of a query's rounds, answer and cost."""
 
     strategy: str = ""
     price: float | None = None
     """Lambda; None for a strategy without one."""
     policy: str | None = None
-    """Who decides at this price, where the strategy may leave that to another one."""
+    """The policy that acts at this price, where the strategy may choose among several."""
     why: str | None = None
     members: tuple[str, ...] = ()
     cost_unit: str = "call"
     kind: str = ""
-    """How answers are compared: "choice", "tools", "open" or as in records; empty where nobody
-    says."""
+    """How answers are compared: "choice", "tools", "open" or as in records; empty where unknown."""
     rounds: list[Round] = field(default_factory=list)
     stopped: str = ""
-    """Why nobody else was asked."""
+    """Why no other member was asked."""
     answer: str | None = None
     confidence: float = 0.0
     synthesis: CallRecord | None = None
-    """By whom the replies were made into one, where that was asked for."""
+    """The call of the member that made one reply out of several, where requested."""
     circuit_open: list[str] = field(default_factory=list)
     """Members that were not asked because they kept failing just before, or take no images."""
     uncertain_cost_usd: float = 0.0
-    """What failed and abandoned calls may cost, at most, nobody knows whether a bill comes; and
-    replies whose server has not counted."""
+    """Upper bound of costs that are not confirmed: failed and abandoned calls that may be billed,
+    and replies whose server has not counted their tokens."""
     paid_usd: float = 0.0
-    """For all replies that came; some may stand in no round, because it ended before."""
+    """Cost of all replies received; some are in no round, because it ended before."""
     members_s: float = 0.0
-    """Seconds in which members were waited for; the rest of the time was our own."""
+    """Seconds spent waiting for members; the rest of the time is overhead."""
 
     @property
     def calls(self) -> list[CallRecord]:
-        """Everything that was asked for, the synthesis included."""
+        """All calls, the synthesis included."""
         asked = list[CallRecord]()
         for part in self.rounds:
             asked += part.asked
@@ -136,21 +135,21 @@ class Trace:
 
     @property
     def usd(self) -> float:
-        """Dollars spent on replies that have a price, on those as well that came too late."""
+        """Dollars spent on replies with a known price, late ones included."""
         return max(self.paid_usd, sum([call.cost_usd or 0.0 for call in self.calls]))
 
     @property
     def not_asked(self) -> list[str]:
-        """Members that nobody asked."""
+        """Names of members that were not asked."""
         asked = {call.member for part in self.rounds for call in part.asked}
         return [member for member in self.members if member not in asked]
 
     def settle(self, paid_usd: float, uncertain_cost_usd: float) -> None:
-        """Take over what the calls came to; what is under way counts as its most."""
+        """Set the final costs; calls under way count with their upper bound."""
         self.paid_usd, self.uncertain_cost_usd = paid_usd, uncertain_cost_usd
 
     def with_calls(self, change: Callable[[CallRecord], CallRecord]) -> Self:
-        """A copy of which every call is changed, the synthesis among them."""
+        """A copy in which every call is changed, the synthesis included."""
         rounds = [replace(part, asked=tuple(map(change, part.asked))) for part in self.rounds]
         made = None if self.synthesis is None else change(self.synthesis)
         return replace(self, rounds=rounds, synthesis=made)
@@ -180,7 +179,7 @@ class Trace:
 
 
 def _known(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Fields by today's names, as far as there are any."""
+    """The fields present, by their present names."""
     today = {_FORMER.get(name, name): value for name, value in found.items()}
     return {name: today[name] for name in names if name in today}
 
@@ -203,7 +202,7 @@ class Deliberation:
         self, strategy: Base, members: Sequence[str], cost_unit: str, *, kind: str = ""
     ) -> None:
         self.strategy = strategy
-        """Who decides now."""
+        """The strategy that decides now."""
         acting = strategy.acting
         self.trace = Trace(
             strategy=strategy.name,
@@ -217,11 +216,11 @@ class Deliberation:
 
     @property
     def n_rounds(self) -> int:
-        """How many there were."""
+        """Number of rounds so far."""
         return len(self.trace.rounds)
 
     def go_on_alone(self) -> None:
-        """Let nobody stand in for what was learned from now on, since a member has failed."""
+        """Use the learned policy without rivals from now on, since a member has failed."""
         acting = self.strategy.acting
         if acting is None or not acting.stands_in:
             return
@@ -231,25 +230,25 @@ class Deliberation:
         self.trace.why = f"{acting.name} would act, but a member has failed"
 
     def first(self, view: View) -> BoolArray:
-        """bool[N]: whom to ask in the first round.
+        """bool[N]: members to ask in the first round.
 
         Args:
-            view: of this one query, on which nothing has been said yet.
+            view: of this one query, before any reply.
         """
         return np.asarray(decided(self.strategy, view).ask[0])
 
     def record_round(
         self, view: View, calls: Sequence[CallRecord], candidates: Sequence[str]
     ) -> BoolArray:
-        """Note a round.
+        """Record a round.
 
         Args:
             view: after it.
-            calls: what came of asking, of each member asked in it.
+            calls: of the members asked in it.
             candidates: names of the view's slots, from the first on.
 
         Returns:
-            bool[N]: whom to ask next; nobody once it has enough.
+            bool[N]: members to ask next; none once the strategy stops.
         """
         found = decided(self.strategy, view)
         chance = None if found.chance is None else float(found.chance[0, -1])
@@ -261,6 +260,6 @@ class Deliberation:
         self.trace.answer = leading[0] if leading else None
         self.trace.confidence = min(1.0, named[leading[0]]) if leading else 0.0
         if not found.ask.any():
-            everybody = bool(view.asked.all())
-            self.trace.stopped = "everybody was asked" if everybody else "it has enough"
+            all_asked = bool(view.asked.all())
+            self.trace.stopped = "everybody was asked" if all_asked else "it has enough"
         return np.asarray(found.ask[0])

@@ -117,7 +117,7 @@ def walk(fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, price: f
             confidence.append(seen.observation.confidence.numpy())
             worth.append(worth_of(table, rows, asked, answer_of(seen.posterior)))
             cost.append(view.spent / unit_cost)
-        # Where nobody is left to ask, the query only waits for the others.
+        # A query without a member left to ask only waits for the others.
         member = next_in_order(seen.observation).numpy()
         asked = asked | (member[:, None] == np.arange(table.n_members))
     return Walk(np.stack(confidence), np.stack(worth), np.stack(cost))

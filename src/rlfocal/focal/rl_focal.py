@@ -245,7 +245,7 @@ class RlFocal(Base):
     def with_decider(self, decider: Decider, prices: Sequence[float]) -> Self:
         """The trained policy with another Decider that acts at some prices.
 
-        A price between two of the dial's is settled by both, so that it acts at both.
+        The policy at a price between two of the dial's depends on both, so that it acts at both.
         """
         verdicts = list(self.fallback_.verdicts)
         positive = [v for v, verdict in enumerate(verdicts) if verdict.price > 0]

@@ -90,13 +90,13 @@ class Episode:
     states: States
     """One for each decision, and the last one, if what was decided last changed it."""
     wanted: BoolArray
-    """bool[T, N]: whom the policy wanted to ask; nobody where it had enough."""
+    """bool[T, N]: members that the policy asked; none where it stopped."""
     propensity: Float64Array
     """float64[T] in (0, 1]: probability of that decision, given those before it."""
     chosen: int
     """The candidate that was answered, as the last state numbers them; -1 for none."""
     worth: Float64Array
-    """float64[C] in [0, 1]: of each of its candidates; NaN where nobody knows."""
+    """float64[C] in [0, 1]: score of each of its candidates; NaN where unknown."""
     key: str = ""
     """Names the request, so that learning and judging never share it."""
 

@@ -131,7 +131,7 @@ def compare(
         ValueError: no episode is usable.
     """
     log = batch(usable(episodes))
-    # Against the candidate, where nobody knows.
+    # Unknown scores count against the candidate.
     its, own = (
         path_of(policy, log, unknown=worth) for policy, worth in ((candidate, 0.0), (live, 1.0))
     )
@@ -176,12 +176,12 @@ def may_promote(estimate: Estimate) -> tuple[bool, str]:
         return False, (
             f"only {estimate.n_episodes} judged episodes that explored; {LEAST_EPISODES} are needed"
         )
-    for who, mean, error in zip(
+    for policy, mean, error in zip(
         ("candidate", "live policy"), estimate.weight, estimate.weight_error, strict=True
     ):
         if abs(mean - 1) > _FAR_OFF * max(error, 1e-9) + 1e-6:
             return False, (
-                f"weights of the {who} average {mean:.2f} ± {error:.2f} in place of 1: it does "
+                f"weights of the {policy} average {mean:.2f} ± {error:.2f} in place of 1: it does "
                 "what was never explored, or propensities are wrong"
             )
     if estimate.n_departed < LEAST_DEPARTED:

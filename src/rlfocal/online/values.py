@@ -1,9 +1,9 @@
 """A simple model of the return after a decision, which lowers the variance of estimates.
 
-Two linear models by ridge regression: what having enough earns (Fusion's posterior of the leading
-candidate, who backs it and who was asked) and what asking a member leads to (the same of the state,
-who is asked, and what it costs). What comes after a decision is the policy's own: the models are
-fitted backwards, a decision more each time (fitted Q evaluation).
+Two linear models by ridge regression: the return of stopping (from Fusion's posterior of the
+leading candidate, the members that back it and those asked) and that of asking a member (from the
+same features, the member asked and its cost). Later decisions are the policy's own: the models are
+fitted backwards, one decision more each time (fitted Q evaluation).
 
 Sources: Ernst, Geurts and Wehenkel 2005; Le, Voloshin and Yue 2019 (fitted Q evaluation).
 

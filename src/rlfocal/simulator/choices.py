@@ -226,7 +226,7 @@ def _number(
 ) -> tuple[NDArray[np.int16], BoolArray, IntArray]:
     """Number the candidates: answers int16[Q, N], exists bool[Q, C], and int64[Q, S'] per slot.
 
-    Options keep their places; free-form answers that somebody gave come in random order.
+    Options keep their places; free-form answers given by members come in random order.
     """
     rows = np.arange(len(slot))[:, None]
     if is_open:

@@ -1,16 +1,16 @@
 """The environment: many queries of a recorded pool side by side, one decision per step and query.
 
-Two agents act: the Decider chooses one more member or has enough; where it stops, Fusion's answer
-is final. What they see comes through `replay.reveal` alone, the same function that evaluation uses.
+Two agents act: the Decider chooses one more member or stops; where it stops, Fusion's answer is
+final. Their views come from `recorded.reveal` alone, the same function that evaluation uses.
 
-Decisions are numbered 0..N-1 (that member) and N (enough). A member costs price · cost; stopping
+Decisions are numbered 0..N-1 (that member) and N (stop). A member costs price · cost; stopping
 earns the score of the answer given. Choosing a member again costs again and reveals nothing new;
-choosing one of whom nothing is recorded costs nothing and reveals nothing.
+choosing one without a record costs nothing and reveals nothing.
 
-By default a chosen member is asked at once and "enough" stops. Where choices are gathered into
-rounds, chosen members are pending: the first of a round also costs the price of the round, and
-"enough" asks all of them together. With nobody pending it stops. The last round that is allowed
-ends the episode: the answer is then fused from what it brings.
+By default a chosen member is asked at once and "stop" ends the episode. Where choices are gathered
+into rounds, chosen members are pending: the first of a round also costs the price of the round, and
+"stop" asks all of them together. With no member pending it ends the episode. So does the last round
+allowed: the answer is then fused from its replies.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class PoolEnv:
             price: float32[B], lambda of each episode: what one unit of cost is worth.
 
         Returns:
-            The view of all B, with nobody asked yet.
+            The view of all B, before any member is asked.
         """
         self.rows, self.price = rows, price.astype(np.float32)
         self.asked = np.zeros((len(rows), self.table.n_members), dtype=bool)
@@ -118,7 +118,7 @@ class PoolEnv:
     def stopping_earns(self, answer: IntArray) -> FloatArray:
         """float32[A]: reward of each active episode if it ended now with this answer.
 
-        Whoever is pending is asked before. Training may ask this of states where nobody stops,
+        Pending members are asked before. Training may ask this of states where no path stops,
         because a recorded table knows it; an agent that acts never sees it.
 
         Args:

@@ -96,7 +96,7 @@ def answer_at_random(
     """Let a member answer at random from query `start` on.
 
     Each existing candidate is equally likely; for an open query no usable answer counts as one
-    more, since an answer at random would hardly ever be one that somebody else gave.
+    more, since an answer at random would hardly ever be one that another member gave.
     """
     rows = np.arange(start, table.n_queries)
     draw = rng.random((len(rows), table.n_candidates + 1))
@@ -117,7 +117,7 @@ def collude(
     """Let members give the same wrong answer to a share of the queries from `start` on.
 
     The answer is one of the query's wrong candidates, each equally likely; where it has none (an
-    open query that everybody got right), the members give no usable answer.
+    open query that all members got right), the members give no usable answer.
     """
     rows = np.arange(start, table.n_queries)
     rows = rows[rng.random(len(rows)) < share]
@@ -168,7 +168,7 @@ def mislabel(table: ResponseTable, share: float, *, rng: np.random.Generator) ->
     """Label a share of the queries wrongly: the best candidate's score goes to another one.
 
     The other one is drawn from the existing candidates with another score; where an open query has
-    none, its candidates are labelled wrong, as if an answer that nobody gave were right. Queries
+    none, its candidates are labelled wrong, as if an answer that no member gave were right. Queries
     whose candidates are all worth nothing, and other queries of equal scores, cannot be mislabelled
     so; the share is of all queries, drawn from the rest.
     """

@@ -52,7 +52,7 @@ def run_scenarios(
         every_fold: stream every fold instead of the first alone.
         settings: of the streams; None for the defaults.
         executor: where the jobs run; None for here. It changes no figure.
-        on_progress: told once before the first job and after every job.
+        on_progress: called once before the first job and after every job.
 
     Raises:
         ConfigError: a name is unknown, an object is no strategy, something is not installed, or the

@@ -51,15 +51,15 @@ def train_prior(
         hidden: width of the Decider and the critic.
     """
 
-    def tell(progress: Progress) -> None:
+    def report(progress: Progress) -> None:
         if progress.step % _EVERY == 0:
             figures = "  ".join(f"{k} {v:.4f}" for k, v in progress.figures.items())
             console.print(f"{progress.phase} {progress.step}: {figures}", highlight=False)
 
     spent = minutes * _FUSION_SHARE
-    fusion = train_fusion(minutes=spent, seed=seed, hidden=fusion_hidden, on_progress=tell)
+    fusion = train_fusion(minutes=spent, seed=seed, hidden=fusion_hidden, on_progress=report)
     decider = train_decider(
-        fusion, minutes=minutes - spent, seed=seed, hidden=hidden, on_progress=tell
+        fusion, minutes=minutes - spent, seed=seed, hidden=hidden, on_progress=report
     )
     validation: dict[str, dict[str, float]] = {}
     untrained = Decider(hidden=hidden)
