@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.body import ChatBody
 from rlfocal.gateway.wire.fields import (
-    Told,
+    IgnoredFields,
     is_shallow,
     is_within_price,
     refuse_names,
     sort_out,
 )
-from rlfocal.gateway.wire.names import joined, names_a_model, names_a_server
+from rlfocal.gateway.wire.names import (
+    joined,
+    names_a_model,
+    names_a_server,
+    says_how_long,
+    says_how_many,
+)
 
 SERVERS = """
 api_base base_url api_key host url endpoint proxy headers extra_headers extra_body extra_query
@@ -66,7 +72,7 @@ def test_a_name_of_another_model_is_refused_at_the_top_and_within(name: str) -> 
         refuse_names({name: "dear"}, ChatBody.model_fields)
     assert refused.value.param == name
     with pytest.raises(ApiError) as refused:
-        sort_out({"thinking": {name: "dear"}}, ChatBody.model_fields, Told(), by_name=True)
+        sort_out({"thinking": {name: "dear"}}, ChatBody.model_fields, IgnoredFields(), by_name=True)
     assert refused.value.param == f"thinking...{name}"
 
 
@@ -86,7 +92,7 @@ UNTOLD: dict[str, Any] = {
 def test_what_could_not_name_a_server_is_no_error_and_not_passed_on(name: str) -> None:
     field = {name: UNTOLD[name]}
     refuse_names(field, ChatBody.model_fields)
-    told = Told()
+    told = IgnoredFields()
     assert sort_out(field, ChatBody.model_fields, told, by_name=True) == {}
     assert told.names == (name,)
 
@@ -129,7 +135,7 @@ def test_data_are_passed_on_whatever_they_are_called(name: str, value: Any) -> N
         return
     found = {name: value}
     refuse_names(found, ChatBody.model_fields)
-    assert sort_out(found, ChatBody.model_fields, Told(), by_name=True) == found
+    assert sort_out(found, ChatBody.model_fields, IgnoredFields(), by_name=True) == found
 
 
 def test_a_server_does_not_hide_behind_a_schemas_words() -> None:
@@ -139,7 +145,7 @@ def test_a_server_does_not_hide_behind_a_schemas_words() -> None:
         {"properties": [{"base_url": "https://x"}]},
     ):
         with pytest.raises(ApiError):
-            sort_out({"guided_json": hidden}, ChatBody.model_fields, Told(), by_name=True)
+            sort_out({"guided_json": hidden}, ChatBody.model_fields, IgnoredFields(), by_name=True)
 
 
 LENGTHS = """
@@ -158,7 +164,7 @@ def test_lengths_and_counts_are_passed_on_neither_at_the_top_nor_within(name: st
         {"parameters": {name: 9999}},
         {"config": {"generation": [{name: 9999}]}},
     ):
-        told = Told()
+        told = IgnoredFields()
         assert sort_out(fields, ChatBody.model_fields, told, by_name=True) == {}
         assert told.names == tuple(fields)
 
@@ -194,11 +200,11 @@ def test_any_text_may_be_a_name(name: str) -> None:
     assert names_a_server(name) in (True, False)
 
 
+# A field within which more replies or tokens are asked for ("n") is dropped before it is looked at.
+names = st.text(max_size=5).filter(lambda name: not (says_how_many(name) or says_how_long(name)))
 nested = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
     max_leaves=10,
 )  # fmt: skip
 
@@ -210,9 +216,9 @@ def test_a_key_is_found_at_any_depth_of_what_is_passed_on(value: Any, where: int
     for k in range(where):
         buried = [value, buried] if k % 2 else {"a": buried}
     with pytest.raises(ApiError) as refused:
-        sort_out({"top_k": buried}, ChatBody.model_fields, Told(), by_name=True)
+        sort_out({"top_k": buried}, ChatBody.model_fields, IgnoredFields(), by_name=True)
     assert refused.value.param == "top_k...api_key"
-    told = Told()
+    told = IgnoredFields()
     assert sort_out({"top_k": buried}, ChatBody.model_fields, told, by_name=False) == {}
     assert told.names == ("top_k",)
 
@@ -223,7 +229,7 @@ def test_each_field_is_passed_on_or_told(by_name: bool) -> None:
         "top_k": 4, "max_token": 5, "max_new_tokens": 9, "customLogitProcessor": "x", "best_of": 1,
         "deep": [[[[[[1]]]]]],
     }  # fmt: skip
-    told = Told()
+    told = IgnoredFields()
     passed = sort_out(fields, ChatBody.model_fields, told, by_name=by_name)
     assert passed.keys() == ({"top_k", "deep"} if by_name else set())
     assert {*passed, *told.names} == fields.keys()
@@ -241,13 +247,13 @@ def test_what_cannot_be_passed_over_is_refused_with_its_remedy(
     name: str, value: Any, remedy: str
 ) -> None:
     with pytest.raises(ApiError, match=remedy) as refused:
-        sort_out({name: value}, ChatBody.model_fields, Told(), by_name=True)
+        sort_out({name: value}, ChatBody.model_fields, IgnoredFields(), by_name=True)
     assert (refused.value.code, refused.value.param) == ("unknown_parameter", name)
 
 
 def test_the_known_are_never_refused_and_what_is_told_is_bounded() -> None:
     refuse_names({name: {"url": "x"} for name in ChatBody.model_fields}, ChatBody.model_fields)
-    told = Told()
+    told = IgnoredFields()
     for k in range(1000):
         told.add(f"{k}" + "x" * 1000)
     assert len(told.names) == 64
@@ -290,7 +296,7 @@ def test_only_what_is_known_to_cost_nothing_is_within_a_price(
 
 @pytest.mark.parametrize("value", ["http://x", {"a": ["WSS://x/y"]}, [" https://10.0.0.1"]])
 def test_an_address_is_passed_on_under_no_name(value: Any) -> None:
-    told = Told()
+    told = IgnoredFields()
     assert sort_out({"notify": value}, ChatBody.model_fields, told, by_name=True) == {}
     assert told.names == ("notify",)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
@@ -299,7 +305,7 @@ def test_an_address_is_passed_on_under_no_name(value: Any) -> None:
 
 
 def test_very_many_names_are_not_looked_at() -> None:
-    told = Told()
+    told = IgnoredFields()
     many = {f"f{k}": k for k in range(60_000)}
     for name in ("zz", "guided_json"):
         assert sort_out({name: many}, ChatBody.model_fields, told, by_name=True) == {}

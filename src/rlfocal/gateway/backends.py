@@ -206,7 +206,7 @@ class MemberBackend:
         )
 
     def _keep_to_the_bound(self) -> None:
-        """Leave out what nobody knows to cost no more than the tokens that are reckoned with."""
+        """Leave out fields that could make a call dearer than its bound says."""
         dear = {
             name
             for name in self._chat.unknown & self._extra.keys()

@@ -142,7 +142,7 @@ def from_member(member: str, error: MemberError) -> ApiError:
 
 
 def from_nobody(error: NobodyAnswered) -> ApiError:
-    """Of an ensemble of which nobody answered; the kind is that of all members, where it is one."""
+    """The error where no member answered; of the kind of their failures where all had the same."""
     failed = error.failures
     causes = {
         name: failed[name].failure.value if name in failed else "no-answer" for name in error.causes

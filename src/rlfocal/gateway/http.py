@@ -45,16 +45,16 @@ class JsonResponse(Response):
         return encode(content)
 
 
-Told = Callable[[ApiError], dict[str, Any]]
+ErrorShape = Callable[[ApiError], dict[str, Any]]
 
 
-def error_response(error: ApiError, told: Told = ApiError.as_json) -> Response:
-    """A refusal, as clients of OpenAI's API read it unless told otherwise."""
+def error_response(error: ApiError, told: ErrorShape = ApiError.as_json) -> Response:
+    """A refusal, in OpenAI's shape unless another is given."""
     return JsonResponse(told(error), status_code=error.status, headers=error.headers)
 
 
 def as_api_error(exc: Exception) -> ApiError | None:
-    """What a client is told of an exception; None for one that nobody has foreseen."""
+    """What a client reads of an exception; None for an unforeseen one."""
     if isinstance(exc, ApiError):
         return exc
     if isinstance(exc, HTTPException):
@@ -66,7 +66,7 @@ def as_api_error(exc: Exception) -> ApiError | None:
 
 
 def route(
-    handler: Handler, secrets: tuple[str, ...] = (), told: Told = ApiError.as_json
+    handler: Handler, secrets: tuple[str, ...] = (), told: ErrorShape = ApiError.as_json
 ) -> Handler:
     """A handler whose errors have become replies, in the shape that `told` gives them."""
     from rlfocal.errors import DatabaseError

@@ -35,7 +35,7 @@ class Call(NamedTuple):
     cost: float
     """In the unit that the strategy reckons in."""
     usd: float | None
-    """None: nobody knows its price, or it failed."""
+    """None: its price is not known, or it failed."""
     latency_s: float | None
     failure: str | None
 

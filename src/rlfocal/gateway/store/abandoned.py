@@ -43,7 +43,7 @@ class Abandoned:
         self._ledger, self._log = ledger, log
 
     def of(self, connection: sa.Connection, key: Key) -> Sequence[Lost]:
-        """Those of a key that nobody has settled, oldest first."""
+        """Those of a key that are not settled, oldest first."""
         return [Lost(*row) for row in connection.execute(_OPEN, {"key": key.id})]
 
     def settle(

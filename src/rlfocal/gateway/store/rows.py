@@ -33,7 +33,7 @@ class RequestRow:
 
     id: str
     key_id: str | None
-    """None: the door was open, and nobody's spending is counted."""
+    """None: authentication was off, and no spending is counted."""
     created_at: float
     model: str
     task: str

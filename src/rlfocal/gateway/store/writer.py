@@ -54,7 +54,7 @@ class Counts(NamedTuple):
     n_failed: int
     """Operations that were not done, those that somebody waited for included."""
     n_lost: int
-    """Those of them that nobody waited for."""
+    """Those of them whose caller did not wait for the outcome."""
     n_commits: int
 
 
@@ -283,7 +283,7 @@ class Writer:
                 _log.warning("%d writes ended after those who waited for them", len(settled))
 
     def _keep(self, job: _Job, failed: _Failed) -> bool:
-        """Keep what nobody waits for to be tried again; False where that is in vain."""
+        """Keep a write without a waiting caller for another try; False where that is in vain."""
         if self._closed or not failed.may_pass or len(self._kept) >= _MOST_KEPT:
             return False
         self._kept.append(job._replace(is_owed=True))

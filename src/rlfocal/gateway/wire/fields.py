@@ -24,7 +24,7 @@ from rlfocal.gateway.wire.names import (
 )
 
 __all__ = [
-    "Told",
+    "IgnoredFields",
     "has_bad_name",
     "has_many_names",
     "is_shallow",
@@ -47,10 +47,10 @@ _NEARLY = 5
 """Letters from which on a name that differs in a letter or two is a slip of the pen."""
 
 
-class Told:
+class IgnoredFields:
     """Names of what had no effect, each once.
 
-    >>> told = Told()
+    >>> told = IgnoredFields()
     >>> for name in ("messages[].name", "top_k", "messages[].name"):
     ...     told.add(name)
     >>> told.names
@@ -117,7 +117,7 @@ def _says_nothing(name: str, value: Any) -> bool:
 
 
 def refuse_many(found: Collection[str], known: Collection[str], path: str = "") -> None:
-    """Refuse more fields that nobody knows than anybody has.
+    """Refuse an object with too many unknown fields.
 
     Raises:
         ApiError: 400, with how many.
@@ -133,7 +133,7 @@ def refuse_many(found: Collection[str], known: Collection[str], path: str = "") 
 
 
 def refuse_names(found: Mapping[str, Any], known: Collection[str], path: str = "") -> None:
-    """Refuse fields that name a server, a key or another model, and too many that nobody knows.
+    """Refuse fields that name a server, a key or another model, and too many unknown ones.
 
     One whose value could not name any (a number, nothing, a short label) is left to `sort_out`.
 
@@ -165,9 +165,9 @@ def unknown_field(path: str, remedy: str) -> ApiError:
 
 
 def sort_out(
-    unknown: Mapping[str, Any], known: Collection[str], told: Told, *, by_name: bool
+    unknown: Mapping[str, Any], known: Collection[str], told: IgnoredFields, *, by_name: bool
 ) -> dict[str, Any]:
-    """Fields that nobody here knows: what of them goes to a member that is asked by its name.
+    """Of the unknown fields, those that go to a member that is asked by its name.
 
     Args:
         unknown: fields of the body, without nulls.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.fields import Told, has_bad_name
+from rlfocal.gateway.wire.fields import IgnoredFields, has_bad_name
 from rlfocal.gateway.wire.parts import Content, check_depth, read_content, tell_others
 from rlfocal.gateway.wire.turns import CalledFunction, Object, ToolCall, Turn
 from rlfocal.pool.asking.passed_back import EXTRA, giver_of
@@ -41,7 +41,7 @@ gave it may want it; others cannot use it."""
 _NO_CONTENT: tuple[Any, ...] = ("", None, [], {}, False)
 
 
-def read_turns(turns: Sequence[Turn], told: Told, *, member: str | None) -> Conversation:
+def read_turns(turns: Sequence[Turn], told: IgnoredFields, *, member: str | None) -> Conversation:
     """Read a conversation.
 
     Args:
@@ -66,7 +66,7 @@ def read_turns(turns: Sequence[Turn], told: Told, *, member: str | None) -> Conv
 class _Reader:
     """Reads turns in order; knows which calls of tools still lack their results."""
 
-    def __init__(self, told: Told, member: str | None) -> None:
+    def __init__(self, told: IgnoredFields, member: str | None) -> None:
         self._told, self._member = told, member
         self._n_calls = 0
         self._open: dict[str, str] = {}

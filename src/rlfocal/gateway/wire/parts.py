@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.fields import Told, is_shallow, refuse_many
+from rlfocal.gateway.wire.fields import IgnoredFields, is_shallow, refuse_many
 from rlfocal.gateway.wire.turns import IMAGES, TEXTS, THOUGHTS, Object, Part, Turn
 
 __all__ = ["Content", "check_depth", "read_content", "tell_others"]
@@ -57,7 +57,7 @@ class Content:
         self.parts.append({"type": "text", "text": text})
 
 
-def read_content(turn: Turn, told: Told, path: str) -> Content:
+def read_content(turn: Turn, told: IgnoredFields, path: str) -> Content:
     """Read it.
 
     Args:
@@ -85,7 +85,7 @@ def read_content(turn: Turn, told: Told, path: str) -> Content:
 class _Reader:
     """Reads the parts of one message."""
 
-    def __init__(self, role: str, content: Content, told: Told) -> None:
+    def __init__(self, role: str, content: Content, told: IgnoredFields) -> None:
         self._role, self._content, self._told = role, content, told
 
     def read(self, part: Part, path: str) -> None:
@@ -228,7 +228,7 @@ def _as_text(found: Object, path: str) -> str:
 
 
 def tell_others(
-    found: Object, told: Told, name: str, path: str, *, known: tuple[str, ...] = ()
+    found: Object, told: IgnoredFields, name: str, path: str, *, known: tuple[str, ...] = ()
 ) -> None:
     """Tell of fields that are dropped, whatever they are called.
 

@@ -29,7 +29,7 @@ class Completion:
     confidence: float | None = None
     """In [0, 1]; None for a member asked by its name."""
     streamed: bool = False
-    """True where the text was told piece by piece already."""
+    """True where the text was streamed already."""
     reasoning: str = ""
     """What a member asked by its name thought before, where its server tells that apart."""
     others: tuple[Completion, ...] = ()
@@ -75,7 +75,7 @@ class Shape:
         return self._piece({"content": text})
 
     def rest(self, done: Completion, *, include_usage: bool) -> Iterator[dict[str, Any]]:
-        """What a stream ends with: the text unless it was told already, calls of tools, the end."""
+        """What a stream ends with: the text unless it was streamed, calls of tools, the end."""
         for k, one in enumerate((done, *done.others)):
             if k:
                 yield self._piece({"role": "assistant", "content": ""}, index=k)
@@ -93,7 +93,7 @@ class Shape:
             yield self._head("chat.completion.chunk") | {"choices": [], "usage": self.usage()}
 
     def usage(self) -> dict[str, int]:
-        """Tokens of all members together; those that nobody has counted are missing."""
+        """Tokens of all members together, as far as their servers have counted them."""
         n_prompt, n_completion = n_tokens(self.trace.calls)
         return {
             "prompt_tokens": n_prompt,

@@ -14,7 +14,7 @@ from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.body import NO_PLACE, OPTIONAL, SAMPLING, ChatBody, Extension
 from rlfocal.gateway.wire.fields import (
-    Told,
+    IgnoredFields,
     is_shallow,
     refuse_inner,
     refuse_names,
@@ -99,7 +99,7 @@ def request_of(
     member, price = who_is_asked(chat.model, members)
     extension = chat.rlfocal or Extension()
     _check_fit(chat, extension, member, settings)
-    told = Told()
+    told = IgnoredFields()
     extra = read_tools(chat.tools, chat.tool_choice, chat.parallel_tool_calls, told)
     if chat.response_format is not None:
         extra["response_format"] = read_format(chat.response_format, told)
@@ -133,7 +133,7 @@ def request_of(
     )
 
 
-def _optional(chat: ChatBody, told: Told) -> dict[str, Any]:
+def _optional(chat: ChatBody, told: IgnoredFields) -> dict[str, Any]:
     """What a member that is asked by its name gets of OpenAI's other fields."""
     extra = {name: value for name in OPTIONAL if (value := getattr(chat, name)) is not None}
     for name, value in extra.items():
@@ -156,7 +156,7 @@ def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _tell_unused(chat: ChatBody, told: Told, member: str | None) -> None:
+def _tell_unused(chat: ChatBody, told: IgnoredFields, member: str | None) -> None:
     """What of the fields that we know has no effect."""
     unused = NO_PLACE if member is not None else (*NO_PLACE, *OPTIONAL, *SAMPLING)
     for name in unused:
@@ -175,7 +175,7 @@ def _tell_unused(chat: ChatBody, told: Told, member: str | None) -> None:
 def _check_fit(
     chat: ChatBody, extension: Extension, member: str | None, settings: GatewaySettings
 ) -> None:
-    """Refuse what whoever is asked cannot do."""
+    """Refuse what the ensemble, or the member that is asked, cannot do."""
     if member is not None and extension.choices is not None:
         raise ApiError(
             400, "unsupported_parameter",
@@ -198,7 +198,7 @@ def _check_fit(
 
 
 def _refusal(exc: ValidationError) -> ApiError:
-    """The first mistake as a client is told of it."""
+    """The first mistake, as an error for the client."""
     first = first_mistake(exc)
     path = list(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":  # in our own extension only
@@ -247,7 +247,11 @@ def _length(value: Mapping[str, Any]) -> int:
 
 
 def _query(
-    chat: ChatBody, extension: Extension, told: Told, member: str | None, settings: GatewaySettings
+    chat: ChatBody,
+    extension: Extension,
+    told: IgnoredFields,
+    member: str | None,
+    settings: GatewaySettings,
 ) -> LiveQuery:
     """The question and what came before it."""
     said = read_turns(chat.messages, told, member=member)
@@ -294,7 +298,7 @@ def _question(said: Conversation, *, by_name: bool) -> tuple[Conversation, Messa
     )  # fmt: skip
 
 
-def _most_tokens(chat: ChatBody, told: Told, settings: GatewaySettings) -> int | None:
+def _most_tokens(chat: ChatBody, told: IgnoredFields, settings: GatewaySettings) -> int | None:
     """Of a reply; more than may be asked for is shortened, as agents ask for a lot by default."""
     wanted = []
     for name in ("max_tokens", "max_completion_tokens"):

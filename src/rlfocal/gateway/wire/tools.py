@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.fields import Told
+from rlfocal.gateway.wire.fields import IgnoredFields
 from rlfocal.gateway.wire.names import names_a_model, names_a_server
 
 __all__ = ["read_format", "read_tools"]
@@ -26,7 +26,7 @@ def read_tools(
     tools: Sequence[Mapping[str, Any]] | None,
     choice: str | Mapping[str, Any] | None,
     parallel: bool | None,
-    told: Told,
+    told: IgnoredFields,
 ) -> dict[str, Any]:
     """Tools as they are passed on, and which of them is to be called.
 
@@ -70,7 +70,7 @@ def _check_nothing_is_wanted(choice: str | Mapping[str, Any] | None) -> None:
     )  # fmt: skip
 
 
-def _tool(tool: Mapping[str, Any], path: str, told: Told) -> Tool:
+def _tool(tool: Mapping[str, Any], path: str, told: IgnoredFields) -> Tool:
     kind, inner = tool.get("type"), tool.get("function")
     # As Anthropic's API writes them; and as OpenAI's other one does.
     is_flat = inner is None and (kind == "function" or "input_schema" in tool)
@@ -159,7 +159,7 @@ def _allowed(given: Any, tools: list[Tool]) -> tuple[Any, list[Tool]]:
     return _WORDS.get(str(given.get("mode")), "auto"), left
 
 
-def read_format(given: Mapping[str, Any], told: Told) -> dict[str, Any]:
+def read_format(given: Mapping[str, Any], told: IgnoredFields) -> dict[str, Any]:
     """A reply's format as it is passed on; a schema in it is data.
 
     Args:
@@ -173,7 +173,7 @@ def read_format(given: Mapping[str, Any], told: Told) -> dict[str, Any]:
     return kept
 
 
-def _without_servers(given: Mapping[str, Any], path: str, told: Told) -> dict[str, Any]:
+def _without_servers(given: Mapping[str, Any], path: str, told: IgnoredFields) -> dict[str, Any]:
     kept = {}
     for name, value in given.items():
         if names_a_server(name) or names_a_model(name):
@@ -183,7 +183,9 @@ def _without_servers(given: Mapping[str, Any], path: str, told: Told) -> dict[st
     return kept
 
 
-def _tell_others(found: Mapping[str, Any], known: Sequence[str], path: str, told: Told) -> None:
+def _tell_others(
+    found: Mapping[str, Any], known: Sequence[str], path: str, told: IgnoredFields
+) -> None:
     for name, value in found.items():
         if name not in known and value not in _NONE:
             told.add(f"{path}.{name}")

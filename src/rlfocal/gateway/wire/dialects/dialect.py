@@ -53,7 +53,7 @@ class Writer(Protocol):
         ...
 
     def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
-        """What a stream ends with: what was not told yet, and the end.
+        """What a stream ends with: what was not streamed yet, and the end.
 
         Raises:
             ApiError: it cannot be said in this dialect.
