@@ -56,6 +56,7 @@ def written(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"))
 
 
+@pytest.mark.slow
 def test_it_is_compared_trained_and_evaluated(work: Path) -> None:
     rlfocal("bench demo --folds 2 --strategies two-then-third --json bench.json", work)
     rows = {row["strategy"]: row for row in written(work / "bench.json")["rows"]}

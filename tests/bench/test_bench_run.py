@@ -86,6 +86,7 @@ class FirstK(OneRound):
         return view.support.mean(axis=1)
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_order_or_on_the_process_of_the_jobs() -> None:
     table, protocol = make_table(), dataclasses.replace(FAST, n_seeds=2)
     strategies = (*SINGLE, "plurality", "weighted-vote", "agreement")

@@ -506,6 +506,7 @@ def test_a_frozen_policy_scores_what_the_benchmark_says() -> None:
             assert mean == pytest.approx(rows[row.strategy].accuracy)
 
 
+@pytest.mark.slow
 def test_the_same_figures_whatever_the_executor_and_the_company() -> None:
     names, pair = ("degrading", "label-noise-20"), ["random", "weighted-vote"]
     rows = play(*names, every_fold=True, strategies=pair).rows
@@ -589,6 +590,7 @@ def command(*words: str) -> object:
     return left.value.code
 
 
+@pytest.mark.slow
 def test_the_command_shows_a_table_and_writes_the_same_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from every_strategy import NAMES, OF_ANOTHER_PACKAGE, fitted, installed, pool, quick_spec
+from every_strategy import OF_ANOTHER_PACKAGE, every_strategy, fitted, installed, pool, quick_spec
 
 from rlfocal.checkpoint import SCHEMA_VERSION, Checkpoint, load_checkpoint, save_checkpoint
 from rlfocal.deliberation.base import Base
@@ -43,7 +43,7 @@ def saved(folder: Path, strategy: Base, table: ResponseTable) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_strategy
 def test_a_loaded_checkpoint_decides_as_the_saved_strategy(
     name: str, tmp_path: Path, table: ResponseTable
 ) -> None:
@@ -64,7 +64,7 @@ def test_a_loaded_checkpoint_decides_as_the_saved_strategy(
     assert loaded.description.synthetic
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_strategy
 def test_settings_read_back_from_json(name: str) -> None:
     spec = create_strategy(quick_spec(name)).spec
     plain = json.loads(json.dumps(dict(spec.settings), allow_nan=False))
@@ -121,7 +121,7 @@ def test_data_are_priced_as_in_training(tmp_path: Path, best: Base, table: Respo
         dear.table(unpriced)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_strategy
 def test_unknown_tasks_are_answered(name: str, tmp_path: Path, table: ResponseTable) -> None:
     loaded = load_checkpoint(saved(tmp_path, fitted(name, table), table))
     model = PoolModel(accuracy=[[0.7] * 3] * 3, n_options=6)  # a third task, and more options

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from every_strategy import NAMES, QUICK, installed, pool
+from every_strategy import QUICK, every_strategy, installed, pool
 
 from rlfocal.checkpoint import load_checkpoint, save_checkpoint, training
 from rlfocal.deliberation.base import Base
@@ -42,7 +42,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[Base]:
     return strategies
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_strategy
 def test_evaluate_and_explain_say_what_replay_of_the_fitted_one_says(
     name: str, run: Any, data: Path, kept: list[Base], tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ def test_a_port_that_is_taken_is_an_error(run: Run, folder: Path, tmp_path: Path
         assert f"127.0.0.1:{port}: Address already in use" in said
 
 
+@pytest.mark.slow
 def test_it_ends_in_order_when_it_is_told_to(folder: Path, tmp_path: Path) -> None:
     from rlfocal.gateway.store import open_store
 

@@ -167,6 +167,7 @@ def test_who_is_given_up_is_not_claimed(tmp_path: Path, database: Database) -> N
     assert [call.member for call in taken] == [0] * 50
 
 
+@pytest.mark.slow
 def test_a_collector_holds_on_to_nothing(tmp_path: Path, database: Database) -> None:
     """Neither to calls that are over nor to those of a member that was given up."""
     held: list[int] = []

@@ -171,6 +171,7 @@ def test_between_prices_that_disagree_the_incumbent_acts(fitted: RlFocal) -> Non
     assert fallback.at(0.95 * first.price) is None
 
 
+@pytest.mark.slow
 def test_other_prices_than_by_default_are_judged_and_restored(table: ResponseTable) -> None:
     config = CONFIG.model_copy(
         update={"price_min": 0.01, "price_max": 0.6, "default_price": 0.05, "n_iterations": 1}

@@ -82,6 +82,7 @@ def hung_up(sock: socket.socket, data: bytes) -> bool:
 # Bodies ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_bodies_of_a_weak_key_that_do_not_come_leave_every_place_to_others(
     serve: Serve, ask: Ask
 ) -> None:
@@ -95,6 +96,7 @@ def test_bodies_of_a_weak_key_that_do_not_come_leave_every_place_to_others(
             assert [ask(served).status_code for _ in range(3)] == [200] * 3
 
 
+@pytest.mark.slow
 def test_a_body_that_stalls_is_over_soon_and_one_that_comes_steadily_is_waited_for(
     serve: Serve,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from every_strategy import NAMES, installed, quick_spec
+from every_strategy import every_strategy, installed, quick_spec
 from once import once
 from serving import until
 from stub_pool import recorded
@@ -36,7 +36,7 @@ def folder_of(name: str, factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("name", NAMES)
+@every_strategy
 def test_every_strategy_is_served(
     name: str, serve: Serve, ask: Ask, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

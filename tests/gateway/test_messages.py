@@ -404,6 +404,7 @@ def test_arguments_are_an_object_or_an_error(serve: Serve, streamed: bool) -> No
 # Anthropic's client ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["plain", "rlfocal"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_tools_go_round_with_anthropics_client(serve: Serve, model: str, streamed: bool) -> None:

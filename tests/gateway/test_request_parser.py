@@ -67,6 +67,7 @@ def test_any_bytes_are_a_request_or_a_refusal(body: bytes) -> None:
         assert refused is None or refused.status in (400, 404)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.dictionaries(names, anything, max_size=5), anything, st.booleans())
 def test_any_json_is_a_request_or_a_refusal(

@@ -70,6 +70,7 @@ def ask(files: tuple[str, str], capsys: pytest.CaptureFixture[str], *words: str)
     return out
 
 
+@pytest.mark.slow
 def test_two_real_models_answer_and_the_trace_says_how(
     files: tuple[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

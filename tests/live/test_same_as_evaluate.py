@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_strategy import LONG
 from stub_pool import trained
 
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
@@ -61,13 +62,16 @@ def check(
     assert np.nanmean(outcome.score) > 0.25
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in STRATEGIES]
+)
 def test_ask_equals_evaluate(
     name: str, recorded: Dataset, live: Live, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     check(load_checkpoint(trained(tmp_path_factory, name)), recorded, live)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("price", [0.02, 0.2])
 def test_at_every_price(
     checkpoint: Checkpoint, recorded: Dataset, live: Live, price: float
@@ -75,5 +79,6 @@ def test_at_every_price(
     check(checkpoint, recorded, live, price=price)
 
 
+@pytest.mark.slow
 def test_within_a_budget(checkpoint: Checkpoint, recorded: Dataset, live: Live) -> None:
     check(checkpoint, recorded, live, price=0.001, limits=Limits(budget=2.0))

@@ -40,6 +40,7 @@ def test_without_exploring_it_is_the_policy_it_wraps(live, pool):
     assert all((e.propensity == 1).all() for e in log_replay(live, table, Exploration()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("acting", ["learned", "best-single", "posterior-threshold"])
 def test_every_path_is_taken_as_often_as_its_propensities_say(live, pool, acting):
     """One query again and again: only the coins differ."""

@@ -139,6 +139,7 @@ def test_scores_do_not_depend_on_what_was_asked_before(
     assert run(members["letters"].ask(asked)).first_logprobs == first
 
 
+@pytest.mark.slow
 def test_temperature_is_that_of_the_model_and_not_of_its_likeliest_tokens(
     members: dict[str, LiveMember], run: Run
 ) -> None:

@@ -167,6 +167,7 @@ def test_markup_is_taken_off(text: str, bare: str) -> None:
     assert plain(text) == bare
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(text=st.text(max_size=60))
 def test_cleaning_raises_on_nothing(text: str) -> None:

@@ -109,6 +109,7 @@ NUMBERS = st.decimals(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(value=NUMBERS)
 def test_every_spelling_of_a_number_is_that_number(value: Decimal) -> None:

@@ -186,6 +186,7 @@ NUMBER_FORMS: list[Callable[[str], str]] = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_mixture_of_spellings_has_the_figures_of_the_clean_data(data: st.DataObject) -> None:

@@ -121,6 +121,7 @@ def test_responses_are_stored_once_and_kept(database: Database) -> None:
     assert database.content_digest() != digest
 
 
+@pytest.mark.slow
 def test_many_rows_and_keys_at_once(database: Database) -> None:
     rows = [response(f"q{i}") for i in range(6000)]
     assert database.add_responses(rows) == 6000

@@ -209,6 +209,7 @@ INK = "getComputedStyle(document.querySelector('.plot text')).fill"
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 
 
+@pytest.mark.slow
 @pytest.mark.chromium
 def test_the_page_fits_draws_everything_and_stays_silent(page_path: Path, chromium: str) -> None:
     """At phone and laptop width, light and dark, also when these change under an open page."""

@@ -21,6 +21,7 @@ from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.paper.strategy import RlFocalPaper
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.strategies.agreement import Agreement
+from rlfocal.strategies.best_of import BestOf
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
@@ -57,6 +58,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "kmeans-router": KMeansRouter,
     "routed-vote": RoutedVote,
     "routed-vote, three calls": lambda: RoutedVote(n_calls=3),
+    "best-of": BestOf,
     "rl-focal": lambda: RlFocal(TINY),
     "rl-focal, dear calls": lambda: RlFocal(TINY.model_copy(update={"default_price": 0.1})),
     "posterior-threshold": lambda: PosteriorThreshold(TINY),
@@ -65,8 +67,15 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "rl-focal-paper": lambda: RlFocalPaper(PaperConfig(n_passes=2, update_every=30)),
 }
 """Every strategy, and settings that take another path through the code."""
+LONG = ("best-of", "posterior-threshold", "rl-focal, dear calls")
 
-every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+every_strategy = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith(LONG) else name
+        for name in STRATEGIES
+    ],
+)
 every_kind = pytest.mark.parametrize("kind", list(CandidateKind))
 
 

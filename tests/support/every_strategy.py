@@ -24,6 +24,11 @@ from rlfocal.records import Dataset, PoolModel, ResponseTable, simulate
 OF_ANOTHER_PACKAGE = "two-then-third"
 REFERENCES = ("oracle", "self-consistency")
 NAMES = (*(name for name in BUILT_IN if name not in REFERENCES), OF_ANOTHER_PACKAGE)
+LONG = ("best-of", "posterior-threshold", "rl-focal")
+"""Those whose shortest training still takes seconds."""
+every_strategy = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES]
+)
 QUICK: Mapping[str, Mapping[str, Any]] = {
     "rl-focal": {
         "n_iterations": 2, "n_episodes": 32, "fusion_epochs": 2, "hidden": 8, "learn_from": 1,

@@ -183,7 +183,7 @@ def settle(
     utility = {name: found.utility(grid).astype(np.float64) for name, found in judged.items()}
     return tuple(
         _verdict(
-            {n: u[p] for n, u in utility.items() if price > 0 or n in free}, float(grid[p]), clear
+            {n: u[p] for n, u in utility.items() if price > 0 or n in free}, float(price), clear
         )
         for p, price in enumerate(prices)
     )  # fmt: skip
