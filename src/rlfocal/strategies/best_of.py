@@ -161,11 +161,13 @@ class BestOf(Base):
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`."""
-        used = [name for name, use in zip(self._specs, state["used"], strict=True) if use]
-        candidates = {
-            name: Candidate(create_strategy(self._specs[name]).restore(without_prefix(name, state)))
-            for name in used
-        }
+        candidates = {}
+        for (name, spec), used in zip(self._specs.items(), state["used"], strict=True):
+            if used:
+                made, own = create_strategy(spec), without_prefix(name, state)
+                for key in made.layout(own).keys() - own.keys():
+                    raise KeyError(f"the array '{name}.{key}' is missing")
+                candidates[name] = Candidate(made.restore(own))
         verdicts = verdicts_from(state, list(self._specs), self.dials)
         for verdict in verdicts:
             if verdict.chosen not in candidates:
