@@ -69,7 +69,7 @@ def test_recorded_work_that_nobody_listens_to_leaves_places_to_others(
     late = Reply("7 7 7", may_say=lambda k: may.is_set())
     with (
         SpyUpstream(lambda got: late if "Go on" in got.raw.decode() else "7") as spy,
-        serve(edit=aimed_at(spy.base_url), in_flight=16) as (served, _),
+        serve(edit=aimed_at(spy.base_url, "concurrency = 32"), in_flight=16) as (served, _),
         ExitStack() as stack,
     ):
         weak, other = served.add_key("weak"), served.add_key("other")
