@@ -22,12 +22,13 @@ from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.masking import masked_memory, masked_table, masked_view
 from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Observation
-from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.protocol import Need, Spec, State
+from rlfocal.deliberation.configured import Configured
+from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.settings import Settings
 from rlfocal.training.rollout import answer_of
 
 __all__ = [
@@ -152,7 +153,7 @@ CURVE_ROWS = {"score": Row("float32", "Pt"), "cost": Row("float32", "Pt")}
 """What the arrays of a curve must be like."""
 
 
-class PosteriorThreshold(Base):
+class PosteriorThreshold(Configured):
     """Stops where the leading candidate's posterior passes a threshold that belongs to the price.
 
     Args:
@@ -165,19 +166,12 @@ class PosteriorThreshold(Base):
     slow_to_fit: ClassVar[bool] = True
     dial: ClassVar[str] = "price"
 
+    config_type: ClassVar[type[Settings]] = RlFocalConfig
+    config: RlFocalConfig
+
     def __init__(self, config: RlFocalConfig | None = None) -> None:
-        self.config = config or RlFocalConfig()
+        super().__init__(config)
         self.price: float = self.config.default_price
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Make one unfitted; settings are those of `RlFocalConfig`."""
-        return cls(RlFocalConfig.of(settings, source=cls.name))
-
-    @property
-    def spec(self) -> Spec:
-        """Name and settings."""
-        return Spec(self.name, self.config.model_dump())
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train Fusion, then pick the thresholds."""

@@ -18,8 +18,9 @@ from rlfocal.agents.masking import masked_memory, masked_view
 from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.agents.observation import Observed
 from rlfocal.deliberation.base import Acting, Base
+from rlfocal.deliberation.configured import Configured
 from rlfocal.deliberation.progress import Progress
-from rlfocal.deliberation.protocol import Need, RunState, Spec, State
+from rlfocal.deliberation.protocol import Need, RunState, State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.focal.ask_all import AskAll
@@ -32,6 +33,7 @@ from rlfocal.focal.stand_ins import (
     restore_fallback,
 )
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.settings import Settings
 from rlfocal.strategies.verdicts import Choice
 from rlfocal.training.trainer import Trainer
 
@@ -40,7 +42,7 @@ __all__ = ["RlFocal"]
 S = TypeVar("S", bound="RlFocal")
 
 
-class RlFocal(Base):
+class RlFocal(Configured):
     """The Decider asks one member at a time until it stops; Fusion gives the posterior.
 
     Where rounds have a price or a limit, it asks several at a time. Its dial is lambda, the price
@@ -59,20 +61,13 @@ class RlFocal(Base):
     dial: ClassVar[str] = "price"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
 
+    config_type: ClassVar[type[Settings]] = RlFocalConfig
+    config: RlFocalConfig
+
     def __init__(self, config: RlFocalConfig | None = None) -> None:
-        self.config = config or RlFocalConfig()
+        super().__init__(config)
         self.price: float = self.config.default_price
         self.history_: list[dict[str, float]] = []
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Make one unfitted; settings are those of `RlFocalConfig`."""
-        return cls(RlFocalConfig.of(settings, source=cls.name))
-
-    @property
-    def spec(self) -> Spec:
-        """Name and settings."""
-        return Spec(self.name, self.config.model_dump())
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train on labelled queries."""

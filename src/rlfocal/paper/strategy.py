@@ -29,18 +29,20 @@ from numpy.typing import NDArray
 from rlfocal.agents.config import PaperConfig
 from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.deliberation.base import OneRound
-from rlfocal.deliberation.protocol import Need, Spec, State
+from rlfocal.deliberation.configured import Configured
+from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.paper.nets import PaperDecider, PaperFusion, PaperObservation
 from rlfocal.paper.observation import N_LEADING, EnsembleScore, chain, leading_candidates
 from rlfocal.paper.training import PaperTraining
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.settings import Settings
 
 __all__ = ["RlFocalPaper"]
 
 
-class RlFocalPaper(OneRound):
+class RlFocalPaper(Configured, OneRound):
     """The paper's two agents behind the common protocol.
 
     With its window frozen, the greedy Decider is a map from mask to mask: the mask asked at place
@@ -65,19 +67,12 @@ class RlFocalPaper(OneRound):
         "order": Row("int64", "N", low=0, high="N", distinct=True),
     }
 
+    config_type: ClassVar[type[Settings]] = PaperConfig
+    config: PaperConfig
+
     def __init__(self, config: PaperConfig | None = None) -> None:
-        self.config = config or PaperConfig()
+        super().__init__(config)
         self._history: list[dict[str, float]] = []
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Make one unfitted from plain values, see `PaperConfig`."""
-        return cls(PaperConfig.of(settings, source=cls.name))
-
-    @property
-    def spec(self) -> Spec:
-        """Name and settings."""
-        return Spec(self.name, self.config.model_dump())
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
         """The table unchanged: no agent sees a query's task."""

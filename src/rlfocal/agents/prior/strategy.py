@@ -27,11 +27,12 @@ from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.agents.prior.observation import observe
 from rlfocal.agents.prior.statistics import Counts, Statistics, tempered
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
-from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.protocol import Spec, State
+from rlfocal.deliberation.configured import Configured
+from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.settings import Settings
 
 __all__ = ["RlFocalPrior"]
 
@@ -49,7 +50,7 @@ class _PoolState(NamedTuple):
     pooled: Pooled
 
 
-class RlFocalPrior(Base):
+class RlFocalPrior(Configured):
     """Decider and Fusion learned on simulated pools; they know this pool by its statistics alone.
 
     Its dial is lambda, the price of an average call as a fraction of what a right answer is worth.
@@ -77,20 +78,13 @@ class RlFocalPrior(Base):
         },
     }
 
+    config_type: ClassVar[type[Settings]] = PriorConfig
+    config: PriorConfig
+
     def __init__(self, config: PriorConfig | None = None, *, prior: Prior | None = None) -> None:
-        self.config = config or PriorConfig()
+        super().__init__(config)
         self.prior = prior or shipped_prior()
         self.price = self.config.default_price
-
-    @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Make one unfitted from plain values, see `PriorConfig`."""
-        return cls(PriorConfig.of(settings, source=cls.name))
-
-    @property
-    def spec(self) -> Spec:
-        """Name and settings."""
-        return Spec(self.name, self.config.model_dump())
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
         """The table unchanged, since unknown tasks need no rows; zero-shot, without its queries."""
