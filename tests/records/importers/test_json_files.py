@@ -12,16 +12,13 @@ from rlfocal.errors import RecordError
 from rlfocal.records.importers.json_files import (
     Fields,
     LeftOut,
-    clean,
     files_under,
     json_lines,
     load_json,
-    object_of,
-    read_files,
-    read_rows,
     shown,
 )
 from rlfocal.records.importers.logged import Record
+from rlfocal.records.schema import clean
 
 
 def record(place: str = "x:1") -> Record:
@@ -36,7 +33,10 @@ def test_a_file_is_read_packed_or_not(tmp_path: Path) -> None:
     assert load_json(packed) == {"a": 1}
     lines = tmp_path / "a.jsonl.gz"
     lines.write_bytes(gzip.compress(b'{"a": 1}\n\n{"a": 2}'))
-    assert [object_of(line).place for line in json_lines(lines)] == [f"{lines}:1", f"{lines}:3"]
+    assert [Fields.of_line(line).place for line in json_lines(lines)] == [
+        f"{lines}:1",
+        f"{lines}:3",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", [b"{", b'"\xff"', b"[" * 100_000, b"3", b"null"])
 def test_a_line_that_is_no_object_is_named(line: bytes) -> None:
     with pytest.raises(RecordError, match="f:7: "):
-        object_of(("f:7", line))
+        Fields.of_line(("f:7", line))
 
 
 def test_fields_have_the_types_that_are_asked_for() -> None:
@@ -135,13 +135,13 @@ def test_a_file_counts_as_a_whole_or_not_at_all() -> None:
         if file == "bad":
             raise RecordError("bad: broken in the middle")
 
-    left = LeftOut([])
-    assert len(read_files(["good", "bad"], read, left)) == 1
+    left = LeftOut()
+    assert len(left.read_files(["good", "bad"], read)) == 1
     assert left.notes == ["left out: bad: broken in the middle"]
     with pytest.raises(RecordError, match="bad: broken in the middle"):
-        read_files(["bad"], read, LeftOut([]))
+        LeftOut().read_files(["bad"], read)
     with pytest.raises(RecordError, match="empty: holds no replies"):
-        read_files(["empty"], lambda file: [], LeftOut([]))
+        LeftOut().read_files(["empty"], lambda file: [])
 
 
 def test_rows_that_cannot_be_read_are_counted_in_one_note() -> None:
@@ -150,15 +150,15 @@ def test_rows_that_cannot_be_read_are_counted_in_one_note() -> None:
             raise RecordError(f"f:{row}: no")
         return record() if row else None
 
-    notes: list[str] = []
-    assert len(list(read_rows([0, 1, 2, 3], parse, "f", notes))) == 1
-    assert notes == ["f: 2 of 4 rows cannot be read and are left out; the first: f:2: no"]
+    left = LeftOut()
+    assert len(list(left.read_rows([0, 1, 2, 3], parse, "f"))) == 1
+    assert left.notes == ["f: 2 of 4 rows cannot be read and are left out; the first: f:2: no"]
     with pytest.raises(RecordError, match="f:2: no"):
-        list(read_rows([2, 3], parse, "f", notes))
+        list(left.read_rows([2, 3], parse, "f"))
 
 
 def test_what_was_left_out_is_said_once_for_each_reason() -> None:
-    left = LeftOut([])
+    left = LeftOut()
     left.add("m", "replies failed", "f:1")
     left.add("m", "replies failed", "f:2")
     left.add("n", "replies failed", "g:1")

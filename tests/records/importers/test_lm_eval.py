@@ -422,7 +422,7 @@ def test_rows_that_cannot_be_read_are_left_out(tmp_path: Path, change: Row, mess
     log(tmp_path, "b", [GOOD[0] | change, GOOD[1]])
     data = imported(tmp_path)
     assert data.responses.num_rows == 3
-    assert any(message[1:20] in note and "1 samples cannot be read" in note for note in notes(data))
+    assert any(message[1:20] in note and "rows cannot be read" in note for note in notes(data))
 
 
 def test_broken_logs_name_file_and_line(tmp_path: Path) -> None:

@@ -142,8 +142,6 @@ def many_options(queries: Mapping[str, Query], notes: list[str]) -> None:
 
 def _as_text(record: Record, options: tuple[str, ...]) -> Record:
     def text(letter: str | None) -> str | None:
-        if letter is not None and letter.isdigit() and letter not in options:
-            return options[int(letter)] if int(letter) < len(options) else letter
         if letter is not None and len(letter) == 1 and letter in OPTION_LETTERS:
             return options[OPTION_LETTERS.index(letter)]
         return letter

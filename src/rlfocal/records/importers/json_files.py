@@ -10,7 +10,7 @@ import gzip
 import json
 import math
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,15 +20,12 @@ from rlfocal.records.importers.logged import Record
 from rlfocal.records.schema import clean
 
 __all__ = [
+    "MISSING",
     "Fields",
     "LeftOut",
-    "clean",
     "files_under",
     "json_lines",
     "load_json",
-    "object_of",
-    "read_files",
-    "read_rows",
     "score_of",
     "shown",
 ]
@@ -36,6 +33,7 @@ __all__ = [
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 SHOWN_CHARS = 60
+MISSING = "replies could not be had (missing, not wrong)"
 
 
 def shown(value: Any) -> str:
@@ -75,7 +73,7 @@ def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield ("file:line", the line) for every line that is not blank; .gz is unpacked.
 
     Lines are not parsed yet, so that one broken line (the last of a run that was broken off) does
-    not cost the others: see `object_of`.
+    not cost the others: see `Fields.of_line`.
 
     Raises:
         RecordError: the file cannot be read.
@@ -87,21 +85,6 @@ def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield f"{path}:{number}", line
     except (OSError, EOFError, zlib.error) as exc:
         raise RecordError(f"{path}: cannot be read: {exc}") from exc
-
-
-def object_of(line: tuple[str, bytes]) -> Fields:
-    """Parse a line of `json_lines`.
-
-    Raises:
-        RecordError: it is no JSON object.
-    """
-    place, raw = line
-    try:
-        value = json.loads(raw.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as exc:  # UnicodeDecodeError is a ValueError
-        text = raw[:SHOWN_CHARS].decode(errors="replace").strip()
-        raise RecordError(f"{place}: not JSON ({exc}): {text!r}") from exc
-    return Fields.of(value, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +106,17 @@ class Fields:
                 f"{place}: {shown(value)} is a {type(value).__name__}; an object is expected"
             )
         return cls(value, place)
+
+    @classmethod
+    def of_line(cls, line: tuple[str, bytes]) -> Fields:
+        """Fields of a line of `json_lines`, which has to be an object."""
+        place, raw = line
+        try:
+            value = json.loads(raw.decode("utf-8-sig"))
+        except (ValueError, RecursionError) as exc:  # UnicodeDecodeError is a ValueError
+            text = raw[:SHOWN_CHARS].decode(errors="replace").strip()
+            raise RecordError(f"{place}: not JSON ({exc}): {text!r}") from exc
+        return cls.of(value, place)
 
     def text(self, key: str) -> str:
         """A text that has to be there and not be blank."""
@@ -195,10 +189,8 @@ class Fields:
 
     def objects(self, key: str) -> list[Fields]:
         """Objects of a list within."""
-        found = []
-        for i, value in enumerate(self.items(key)):
-            found.append(Fields.of(value, f"{self.place}: {key}[{i}]"))
-        return found
+        items = enumerate(self.items(key))
+        return [Fields.of(value, f"{self.place}: {key}[{i}]") for i, value in items]
 
     def wrong(self, key: str, expected: str) -> RecordError:
         """The error for a field that is missing or of another type."""
@@ -229,13 +221,13 @@ def score_of(value: Any, *, written: bool = False) -> float | None:
 
 @dataclass
 class LeftOut:
-    """What was not read and why, as one note for each file and reason.
+    """Reads files and rows, and says what was not read and why: a note for each file and reason.
 
     Attributes:
-        notes: filled by `say`.
+        notes: what was left out or chosen, a line each.
     """
 
-    notes: list[str]
+    notes: list[str] = field(default_factory=list)
     _found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def add(self, what: str, why: str, place: str) -> None:
@@ -249,14 +241,107 @@ class LeftOut:
         self._found.setdefault((what, why), []).append(place)
 
     def say(self) -> None:
-        """Write the notes."""
+        """Write the notes of what was counted."""
         for (what, why), places in self._found.items():
             self.notes.append(f"{what}: {len(places):,} {why}; the first: {places[0]}")
         self._found.clear()
 
+    def read_files(
+        self, files: Sequence[_T], read: Callable[[_T], Iterable[Record]]
+    ) -> list[Record]:
+        """Records of all files; a file that cannot be read is left out with a note.
+
+        Args:
+            files: at least one.
+            read: file → its records.
+
+        Raises:
+            RecordError: none could be read.
+        """
+        records: list[Record] = []
+        failures = []
+        for file in files:
+            try:
+                records.extend(list(read(file)))  # all of a file's records, or none
+            except RecordError as exc:
+                failures.append(str(exc))
+        self.say()
+        if not records:
+            why = [*failures[:3], *self.notes[:3]] or [f"{files[0]}: holds no replies"]
+            raise RecordError("; ".join(why))
+        self.notes.extend(f"left out: {failure}" for failure in failures)
+        return records
+
+    def read_rows(
+        self, rows: Iterable[_T], parse: Callable[[_T], _R | None], what: str
+    ) -> Iterator[_R]:
+        """Records, say, of one file's rows; rows that cannot be read are counted in one note.
+
+        Args:
+            rows: of the file.
+            parse: row → its record; None: nothing to report of it.
+            what: the file's name.
+
+        Raises:
+            RecordError: no row could be read.
+        """
+        count, failures = 0, []
+        for count, row in enumerate(rows, start=1):  # noqa: B007
+            try:
+                record = parse(row)
+            except RecordError as exc:
+                failures.append(str(exc))
+            else:
+                if record is not None:
+                    yield record
+        if failures and len(failures) == count:
+            raise RecordError(failures[0])
+        if failures:
+            self.notes.append(
+                f"{what}: {len(failures):,} of {count:,} rows cannot be read and are left out; the "
+                f"first: {failures[0]}"
+            )
+
+    def choose(
+        self,
+        found: Mapping[str, Collection[str]],
+        option: str,
+        wanted: str | None,
+        *,
+        task: str,
+        place: str,
+        usual: Callable[[str], object] = lambda _: True,
+        said: str = "scored by",
+    ) -> str | None:
+        """Choose the metric, say, that becomes the score; of several with a note.
+
+        Args:
+            found: its names → how else it may be asked for.
+            option: what is chosen: "metric".
+            wanted: the one asked for; None: the first that is usual, else the first.
+            task: for the note, which a task gets once.
+            place: for the message.
+            usual: whether one of this name is to be preferred.
+            said: of the one chosen, for the note.
+
+        Raises:
+            RecordError: the wanted one is not there.
+        """
+        if wanted is not None:
+            for name, others in found.items():
+                if wanted == name or wanted in others:
+                    return name
+            raise RecordError(f"{place}: no {option} '{wanted}'; {nearest(wanted, found)}")
+        chosen = next((n for n in found if usual(n)), next(iter(found), None))
+        rest = ", ".join(n or "(none)" for n in found if n != chosen)
+        note = f"{task}: {said} {chosen or '(none)'}; there are others (--{option}): {rest}"
+        if rest and note not in self.notes:
+            self.notes.append(note)
+        return chosen
+
 
 def files_under(
-    paths: Sequence[Path], belongs: Callable[[Path], bool], expected: str
+    paths: Sequence[Path], belongs: Callable[[Path], object], expected: str
 ) -> list[Path]:
     """Files that were named, and of folders those that belong to a tool, sorted.
 
@@ -271,69 +356,11 @@ def files_under(
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            found.update(dict.fromkeys(f for f in sorted(path.rglob("*")) if belongs(f)))
+            found.update(
+                dict.fromkeys(f for f in sorted(path.rglob("*")) if f.is_file() and belongs(f))
+            )
         else:
             found[path] = None
     if not found:
         raise RecordError(f"{paths[0]}: holds no {expected}")
     return list(found)
-
-
-def read_files(
-    files: Sequence[_T], read: Callable[[_T], Iterable[Record]], left: LeftOut
-) -> list[Record]:
-    """Records of all files; a file that cannot be read is left out with a note.
-
-    Args:
-        files: at least one.
-        read: file → its records.
-        left: says its notes in the end.
-
-    Raises:
-        RecordError: none could be read.
-    """
-    records: list[Record] = []
-    failures = []
-    for file in files:
-        try:
-            records.extend(list(read(file)))  # all of a file's records, or none
-        except RecordError as exc:
-            failures.append(str(exc))
-    left.say()
-    if not records:
-        why = [*failures[:3], *left.notes[:3]] or [f"{files[0]}: holds no replies"]
-        raise RecordError("; ".join(why))
-    left.notes.extend(f"left out: {failure}" for failure in failures)
-    return records
-
-
-def read_rows(
-    rows: Iterable[_T], parse: Callable[[_T], _R | None], what: str, notes: list[str]
-) -> Iterator[_R]:
-    """Records, say, of one file's rows; rows that cannot be read are counted in one note.
-
-    Args:
-        rows: of the file.
-        parse: row → its record; None: nothing to report of it.
-        what: the file's name.
-        notes: gets the note.
-
-    Raises:
-        RecordError: no row could be read.
-    """
-    count, failures = 0, []
-    for count, row in enumerate(rows, start=1):  # noqa: B007
-        try:
-            record = parse(row)
-        except RecordError as exc:
-            failures.append(str(exc))
-        else:
-            if record is not None:
-                yield record
-    if failures and len(failures) == count:
-        raise RecordError(failures[0])
-    if failures:
-        notes.append(
-            f"{what}: {len(failures):,} of {count:,} rows cannot be read and are left out; the "
-            f"first: {failures[0]}"
-        )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Logged", "Record", "letter", "option_name"]
+__all__ = ["Logged", "Record", "option_name"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +80,3 @@ class Logged:
 def option_name(position: int, options: Sequence[str]) -> str:
     """An option's letter; its text where there are too many for letters."""
     return options[position] if len(options) > len(OPTION_LETTERS) else OPTION_LETTERS[position]
-
-
-def letter(position: int) -> str:
-    """An option's letter; its number where letters have come to an end."""
-    return OPTION_LETTERS[position] if position < len(OPTION_LETTERS) else str(position)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import LeftOut, read_files
+from rlfocal.records.importers.json_files import LeftOut
 from rlfocal.records.importers.logged import Record
 
 __all__ = ["Run", "newest", "read_runs", "settings_of", "told_apart"]
@@ -105,7 +105,7 @@ def read_runs(
         runs.extend(found)
         return [record for run in found for record in run.records]
 
-    read_files(files, records, left)
+    left.read_files(files, records)
     return told_apart(runs, left.notes)
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import zstandard
 
-from rlfocal.errors import RecordError, nearest
+from rlfocal.errors import RecordError
 from rlfocal.records.importers.every_eval_ever.rows import record_of
 from rlfocal.records.importers.json_files import (
     Fields,
@@ -24,8 +24,6 @@ from rlfocal.records.importers.json_files import (
     files_under,
     json_lines,
     load_json,
-    object_of,
-    read_rows,
     shown,
 )
 from rlfocal.records.importers.logged import Logged, Record
@@ -40,27 +38,19 @@ _STEM = re.compile(r"(_samples)?\.jsonl(\.gz|\.zst)?$")
 _SETTINGS = ("temperature", "top_p", "top_k", "max_tokens", "reasoning", "prompt_template")
 
 
-@importer(
-    "every-eval-ever",
-    "Samples of every_eval_ever (*_samples.jsonl), or folders of them.",
-)
-def read_every_eval_ever(
-    paths: Sequence[Path],
-    *,
-    metric: Annotated[
-        str | None, "Metric (evaluation_result_id) that counts; else the first that compares."
-    ] = None,
-) -> Logged:
+Metric = Annotated[
+    str | None, "Metric (evaluation_result_id) that counts; else the first that compares."
+]
+
+
+@importer("every-eval-ever", "Samples of every_eval_ever (*_samples.jsonl), or folders of them.")
+def read_every_eval_ever(paths: Sequence[Path], *, metric: Metric = None) -> Logged:
     """Read samples of every_eval_ever, graded again from replies and references."""
-    notes: list[str] = []
-    left = LeftOut(notes)
-    files = files_under(paths, _belongs, "samples of every_eval_ever (*_samples.jsonl)")
-    records = read_runs(files, lambda path: _read_file(path, metric, left, notes), left)
-    return Logged(records=records, source="every_eval_ever", notes=notes)
-
-
-def _belongs(path: Path) -> bool:
-    return path.is_file() and _STEM.search(path.name) is not None
+    left = LeftOut()
+    expected = "samples of every_eval_ever (*_samples.jsonl)"
+    files = files_under(paths, lambda f: _STEM.search(f.name), expected)
+    records = read_runs(files, lambda path: _read_file(path, metric, left), left)
+    return Logged(records=records, source="every_eval_ever", notes=left.notes)
 
 
 @dataclass
@@ -71,11 +61,11 @@ class _Group:
     scores: list[Any] = field(default_factory=list)
 
 
-def _read_file(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> list[Run]:
+def _read_file(path: Path, wanted: str | None, left: LeftOut) -> list[Run]:
     groups: dict[str, dict[str, _Group]] = defaultdict(lambda: defaultdict(_Group))
 
     def parse(line: tuple[str, bytes]) -> Record | None:
-        row = object_of(line)
+        row = Fields.of_line(line)
         task = row.text("evaluation_name")
         if row.optional_text("error"):
             left.add(f"{path.name}, {task}", "samples ended in an error (missing, not wrong)",
@@ -87,14 +77,17 @@ def _read_file(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) 
         group.scores.append(row.object("evaluation").values.get("score"))
         return record
 
-    for _ in read_rows(_lines(path), parse, path.name, notes):
+    for _ in left.read_rows(_lines(path), parse, path.name):
         pass
     if not groups:
         raise RecordError(f"{path}: holds no sample that can be used")
-    about = _description(path, notes)
+    about = _description(path, left)
     runs = []
     for task, metrics in groups.items():
-        name = _chosen(path, task, list(metrics), wanted, notes)
+        name = left.choose(
+            dict.fromkeys(metrics, ()), "metric", wanted,
+            task=task, place=f"{path}: {task}", usual=_COMPARING.search, said="lines of metric",
+        ) or ""  # fmt: skip
         group = metrics[name]
         records = _judged(group, _lower_is_better(about, name, task), path, left)
         by_model: dict[str, list[Record]] = defaultdict(list)
@@ -105,19 +98,6 @@ def _read_file(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) 
             for model, own in by_model.items()
         ]
     return runs
-
-
-def _chosen(path: Path, task: str, names: list[str], wanted: str | None, notes: list[str]) -> str:
-    if wanted is not None:
-        if wanted not in names:
-            raise RecordError(f"{path}: {task}: no metric '{wanted}'; {nearest(wanted, names)}")
-        return wanted
-    name = next((n for n in names if _COMPARING.search(n)), names[0])
-    others = ", ".join(n or "(none)" for n in names if n != name)
-    note = f"{task}: lines of metric {name or '(none)'}; there are others (--metric): {others}"
-    if others and note not in notes:
-        notes.append(note)
-    return name
 
 
 def _judged(group: _Group, lower: bool, path: Path, left: LeftOut) -> list[Record]:
@@ -174,14 +154,14 @@ def _unpacked(data: bytes) -> bytes:
     return b"".join(parts)
 
 
-def _description(path: Path, notes: list[str]) -> Fields:
+def _description(path: Path, left: LeftOut) -> Fields:
     """The run's own file, of the same name without "_samples"; empty where there is none."""
     beside = path.with_name(_STEM.sub(".json", path.name))
     if beside != path and beside.is_file():
         try:
             return Fields.of(load_json(beside), str(beside))
         except RecordError as exc:
-            notes.append(f"left out: {exc}")
+            left.notes.append(f"left out: {exc}")
     return Fields({}, str(beside))
 
 

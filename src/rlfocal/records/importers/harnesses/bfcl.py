@@ -22,18 +22,10 @@ from typing import Annotated, Any
 
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import (
-    Fields,
-    LeftOut,
-    clean,
-    files_under,
-    json_lines,
-    object_of,
-    read_files,
-    read_rows,
-)
+from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, files_under, json_lines
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.schema import clean
 
 __all__ = ["read_bfcl"]
 
@@ -73,10 +65,11 @@ def read_bfcl(
     """Read results and scores of the Berkeley Function Calling Leaderboard."""
     if questions is not None and not Path(questions).is_dir():
         raise ConfigError(f"--questions {questions}: is no folder; name BFCL's data folder")
-    notes: list[str] = []
-    left = LeftOut(notes)
+    left = LeftOut()
     extra = [] if questions is None else [Path(questions)]
-    found = files_under([*paths, *extra], _belongs, "results (BFCL_*_result.json)")
+    found = files_under(
+        [*paths, *extra], lambda f: _FILE.fullmatch(f.name), "results (BFCL_*_result.json)"
+    )
     named = [n for n in map(_named, found) if n is not None]
     results = [n for n in named if n.kind == "_result"]
     if not results:
@@ -88,14 +81,8 @@ def read_bfcl(
             scores.setdefault(result.key, beside)
     judged = {key: path for key, path in scores.items() if any(r.key == key for r in results)}
     asked = _questions(named, judged.values(), left)
-    records = read_files(
-        results, lambda result: _read(result, scores.get(result.key), asked, left), left
-    )
-    return Logged(records=records, source="results of BFCL", notes=notes)
-
-
-def _belongs(path: Path) -> bool:
-    return path.is_file() and _FILE.fullmatch(path.name) is not None
+    records = left.read_files(results, lambda r: _read(r, scores.get(r.key), asked, left))
+    return Logged(records=records, source="results of BFCL", notes=left.notes)
 
 
 def _named(path: Path) -> _Named | None:
@@ -126,7 +113,7 @@ def _questions(named: Sequence[_Named], scores: Any, left: LeftOut) -> dict[tupl
     for version, path in [*data, *quoted]:
         try:
             for line in json_lines(path):
-                row = object_of(line)
+                row = Fields.of_line(line)
                 text = _turns(row.values.get("question") or row.values.get("prompt"))
                 if text and isinstance(row.values.get("id"), str):
                     asked.setdefault((version, row.values["id"]), text)
@@ -149,10 +136,11 @@ def _read(
 ) -> Iterator[Record]:
     rows: list[tuple[str, bytes]] = list(json_lines(named.path))
     wrong = _wrong(named, score, rows, left)
-    return read_rows(
-        rows, lambda line: _record(object_of(line), named, wrong, asked, left),
-        named.path.name, left.notes,
-    )  # fmt: skip
+    return left.read_rows(
+        rows,
+        lambda line: _record(Fields.of_line(line), named, wrong, asked, left),
+        named.path.name,
+    )
 
 
 def _wrong(
@@ -166,9 +154,9 @@ def _wrong(
     answered = {i for i in map(_id, rows) if i is not None and "prereq" not in i}
     lines = json_lines(score)
     try:
-        head = object_of(next(lines, (str(score), b"")))
+        head = Fields.of_line(next(lines, (str(score), b"")))
         total, correct = head.whole("total_count"), head.whole("correct_count")
-        wrong = {object_of(line).text("id") for line in lines}
+        wrong = {Fields.of_line(line).text("id") for line in lines}
     except RecordError as exc:
         left.notes.append(f"{whose}: its replies are not scored: {exc}")
         return None
@@ -184,7 +172,7 @@ def _wrong(
 
 def _id(line: tuple[str, bytes]) -> str | None:
     try:
-        value = object_of(line).values.get("id")
+        value = Fields.of_line(line).values.get("id")
     except RecordError:
         return None
     return value if isinstance(value, str) else None
@@ -202,7 +190,7 @@ def _record(
         raise row.wrong("result", "a text or calls")
     result = row.values["result"]
     if isinstance(result, str) and result.startswith(_FAILED):
-        left.add(whose, "replies could not be had (missing, not wrong)", row.place)
+        left.add(whose, MISSING, row.place)
         return None
     prompt = asked.get((named.version, number), "")
     if not prompt:

@@ -19,21 +19,11 @@ from typing import Annotated, Any
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import (
-    Fields,
-    LeftOut,
-    clean,
-    files_under,
-    json_lines,
-    object_of,
-    read_files,
-    read_rows,
-    shown,
-)
+from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, json_lines, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import newest
-from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.records.schema import OPTION_LETTERS, clean
 
 __all__ = ["read_evalscope"]
 
@@ -47,25 +37,22 @@ _OPTION = re.compile(r"^([A-Z])\) ?(.*)$")
 _CUT_OFF = ("max_tokens", "model_length", "length")
 
 
+Metric = Annotated[str | None, "Score to take; else each review's main score."]
+
+
 @importer("evalscope", "Review files (reviews/<model>/*.jsonl), or EvalScope's output folders.")
-def read_evalscope(
-    paths: Sequence[Path],
-    *,
-    metric: Annotated[str | None, "Score to take; else each review's main score."] = None,
-) -> Logged:
+def read_evalscope(paths: Sequence[Path], *, metric: Metric = None) -> Logged:
     """Read reviews of EvalScope."""
-    notes: list[str] = []
-    left = LeftOut(notes)
+    left = LeftOut()
     files = files_under(paths, _is_review, "EvalScope reviews (reviews/<model>/*.jsonl)")
-    files = newest(files, lambda f: (f.resolve().parent.name, f.stem), lambda f: f, notes)
+    files = newest(files, lambda f: (f.resolve().parent.name, f.stem), lambda f: f, left.notes)
     files.sort(key=str)
-    records = read_files(files, lambda file: _read(file, metric, left), left)
-    return Logged(records=records, source="reviews of EvalScope", notes=notes)
+    records = left.read_files(files, lambda file: _read(file, metric, left))
+    return Logged(records=records, source="reviews of EvalScope", notes=left.notes)
 
 
 def _is_review(path: Path) -> bool:
-    above = path.resolve().parent.parent.name
-    return path.is_file() and path.suffix == ".jsonl" and above == "reviews"
+    return path.suffix == ".jsonl" and path.resolve().parent.parent.name == "reviews"
 
 
 def _read(path: Path, metric: str | None, left: LeftOut) -> Iterator[Record]:
@@ -81,17 +68,17 @@ def _read(path: Path, metric: str | None, left: LeftOut) -> Iterator[Record]:
         rows[key] = line
 
     def parse(line: tuple[str, bytes]) -> Record:
-        row = object_of(line)
+        row = Fields.of_line(line)
         output = replies.get(row.whole("index") or 0)
         return _record(row, member, task, metric, output, left)
 
-    return read_rows(rows.values(), parse, path.name, left.notes)
+    return left.read_rows(rows.values(), parse, path.name)
 
 
 def _sample(line: tuple[str, bytes]) -> Any:
     """What tells a sample from others; its place, where that is unknown."""
     try:
-        number = object_of(line).object("sample_score").values.get("sample_id")
+        number = Fields.of_line(line).object("sample_score").values.get("sample_id")
     except RecordError:
         return line[0]
     return number if isinstance(number, int | str) else line[0]
@@ -106,7 +93,7 @@ def _predictions(path: Path) -> dict[int, Fields]:
         return found
     for line in json_lines(beside):
         try:
-            row = object_of(line)
+            row = Fields.of_line(line)
             index = row.whole("index")
             if index is not None:
                 found[index] = row.object("model_output")

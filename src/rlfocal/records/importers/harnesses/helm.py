@@ -22,15 +22,8 @@ from typing import Annotated
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import (
-    Fields,
-    LeftOut,
-    files_under,
-    load_json,
-    read_files,
-    read_rows,
-)
-from rlfocal.records.importers.logged import Logged, Record, letter
+from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, files_under, load_json
+from rlfocal.records.importers.logged import Logged, Record, option_name
 from rlfocal.records.importers.registry import importer
 
 __all__ = ["read_helm"]
@@ -57,21 +50,19 @@ _Key = tuple[str, int]
 """Instance and training trial."""
 
 
+Metric = Annotated[str | None, "Metric to take; else the one that compares best."]
+
+
 @importer("helm", "Run folders of HELM (with scenario_state.json), or folders that hold some.")
-def read_helm(
-    paths: Sequence[Path],
-    *,
-    metric: Annotated[str | None, "Metric to take; else the one that compares best."] = None,
-) -> Logged:
+def read_helm(paths: Sequence[Path], *, metric: Metric = None) -> Logged:
     """Read runs of HELM."""
-    notes: list[str] = []
-    left = LeftOut(notes)
-    files = files_under(paths, lambda f: f.is_file() and f.name == _STATE, f"runs ({_STATE})")
+    left = LeftOut()
+    files = files_under(paths, lambda f: f.name == _STATE, f"runs ({_STATE})")
     seen: dict[tuple[str, str], Path] = {}
     # a later suite's run replaces an earlier one's
     files.sort(key=str, reverse=True)
-    records = read_files(files, lambda file: _read(file, metric, seen, left), left)
-    return Logged(records=records, source="runs of HELM", notes=notes)
+    records = left.read_files(files, lambda file: _read(file, metric, seen, left))
+    return Logged(records=records, source="runs of HELM", notes=left.notes)
 
 
 @dataclass(frozen=True)
@@ -124,7 +115,7 @@ def _read(
             f"{run.name}: {len(broken):,} requests cannot be read and are left out; the first: "
             f"{broken[0]}"
         )
-    yield from read_rows(groups.items(), lambda g: _record(run, *g), run.name, left.notes)
+    yield from left.read_rows(groups.items(), lambda g: _record(run, *g), run.name)
 
 
 def _task(path: Path) -> str:
@@ -213,7 +204,9 @@ def _record(run: _Run, key: _Key, states: Sequence[Fields]) -> Record | None:
     separate = "separate" in run.method
     choices = tuple(texts) if _is_choice(run.method) and len(texts) > 1 else None
     compared = run.metric in _COMPARING or (run.metric is None and bool(right))
-    labels = [letter(i) for i in right] if choices else [_label(texts[i], run) for i in right]
+    labels = [
+        option_name(i, choices) if choices is not None else _label(texts[i], run) for i in right
+    ]
     reply = None if separate else _reply(first, run)
     if reply is not None and reply.values.get("failed"):
         return None
@@ -257,7 +250,7 @@ def _reply(state: Fields, run: _Run) -> Fields | None:
     result = state.object("result")
     completions = result.objects("completions")
     if result.values.get("success") is False or not completions:
-        run.left.add(run.name, "replies could not be had (missing, not wrong)", state.place)
+        run.left.add(run.name, MISSING, state.place)
         return Fields({"failed": True}, state.place)
     if len(completions) > 1:
         run.left.add(run.name, "replies have several completions; the likeliest is taken, as HELM "
@@ -270,13 +263,13 @@ def _mapped(text: str | None, state: Fields, choices: Sequence[str] | None) -> s
     if text is None or choices is None:
         return None
     option = state.object("output_mapping").optional_text(text.strip())
-    return letter(choices.index(option)) if option in choices else None
+    return option_name(choices.index(option), choices) if option in choices else None
 
 
 def _predicted(stats: Mapping[str, float], texts: Sequence[str]) -> str | None:
     index = stats.get("predicted_index")
     usable = index is not None and index == int(index) and 0 <= index < len(texts)
-    return letter(int(index)) if index is not None and usable else None
+    return option_name(int(index), texts) if index is not None and usable else None
 
 
 def _score(run: _Run, stats: Mapping[str, float], state: Fields) -> float | None:

@@ -23,19 +23,11 @@ from typing import Any
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import (
-    Fields,
-    LeftOut,
-    clean,
-    files_under,
-    load_json,
-    read_files,
-    read_rows,
-    score_of,
-)
-from rlfocal.records.importers.logged import Logged, Record, letter
+from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, load_json, score_of
+from rlfocal.records.importers.logged import Logged, Record, option_name
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import newest
+from rlfocal.records.schema import clean
 
 __all__ = ["read_opencompass"]
 
@@ -59,22 +51,20 @@ class _Task:
 @importer("opencompass", "Prediction files (predictions/<model>/*.json), or work folders.")
 def read_opencompass(paths: Sequence[Path]) -> Logged:
     """Read predictions and results of OpenCompass."""
-    notes: list[str] = []
-    left = LeftOut(notes)
+    left = LeftOut()
     files = files_under(paths, _is_prediction, "predictions (predictions/<model>/*.json)")
     tasks = newest(
-        _tasks(files, notes),
+        _tasks(files, left.notes),
         lambda task: (task.member, task.name),
         lambda task: task.parts[0],
-        notes,
+        left.notes,
     )
-    records = read_files(tasks, lambda task: _read(task, left), left)
-    return Logged(records=records, source="predictions of OpenCompass", notes=notes)
+    records = left.read_files(tasks, lambda task: _read(task, left))
+    return Logged(records=records, source="predictions of OpenCompass", notes=left.notes)
 
 
 def _is_prediction(path: Path) -> bool:
-    above = path.resolve().parent.parent.name
-    return path.is_file() and path.suffix == ".json" and above == "predictions"
+    return path.suffix == ".json" and path.resolve().parent.parent.name == "predictions"
 
 
 def _tasks(files: Sequence[Path], notes: list[str]) -> list[_Task]:
@@ -115,11 +105,10 @@ def _read(task: _Task, left: LeftOut) -> Iterator[Record]:
         rows += [Fields.of(value, f"{path}: {key}") for key, value in _in_order(whole)]
     verdicts = _verdicts(task, len(rows), left)
     records = list(
-        read_rows(
+        left.read_rows(
             enumerate(rows),
             lambda r: _record(task, r[1], verdicts.get(r[0], {}), r[0], left),
             task.parts[0].name,
-            left.notes,
         )
     )
     # where no right reply says what the reference says, the reference is no answer (tests, rubrics)
@@ -241,18 +230,17 @@ def _likelihoods(
     perplexities = [each.number("PPL", least=0) for each in tried]
     known = [p for p in perplexities if p is not None]
     predicted = str(row.values.get("prediction"))
-    letters = [letter(names.index(label)) for label in labels if label in names]
+    right = [names.index(label) for label in labels if label in names]
     return Record(
         member=task.member,
         task=task.name,
-        document=document_digest(shared, sorted(choices), [choices[names.index(label)] for label
-                                                          in labels if label in names]),
+        document=document_digest(shared, sorted(choices), [choices[k] for k in right]),
         name=str(number),
         place=row.place,
         prompt=shared.strip(),
         choices=tuple(clean(choice) for choice in choices),
-        labels=tuple(letters),
-        answer=letter(names.index(predicted)) if predicted in names else None,
+        labels=tuple(option_name(k, choices) for k in right),
+        answer=option_name(names.index(predicted), choices) if predicted in names else None,
         unusable=predicted not in names,
         score=score,
         choice_scores=tuple(-p for p in known) if len(known) == len(names) else None,

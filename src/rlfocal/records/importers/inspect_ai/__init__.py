@@ -14,16 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.inspect_ai.files import InspectLog, open_log
 from rlfocal.records.importers.inspect_ai.samples import is_scored, record_of
-from rlfocal.records.importers.json_files import (
-    Fields,
-    LeftOut,
-    files_under,
-    read_rows,
-    shown,
-)
+from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import Run, read_runs, settings_of
@@ -37,39 +30,41 @@ _SETTINGS = ("model_generate_config", "model_args", "solver", "solver_args", "ta
              "model_base_url", "model_roles")  # fmt: skip
 
 
-@importer("inspect", "Logs of inspect_ai (*.eval, *.json), or folders of them.")
-def read_inspect(
-    paths: Sequence[Path],
-    *,
-    scorer: Annotated[
-        str | None, "Scorer whose value becomes the score, or scorer.key; else a log's first."
-    ] = None,
-) -> Logged:
-    """Read logs of inspect_ai."""
-    notes: list[str] = []
-    left = LeftOut(notes)
-    files = files_under(paths, _belongs, "logs of inspect_ai (*.eval, *.json)")
-    records = read_runs(files, lambda path: _read_run(path, scorer, left, notes), left)
-    return Logged(records=records, source="logs of inspect_ai", notes=notes)
-
-
-def _belongs(path: Path) -> bool:
-    return path.is_file() and path.suffix in (".eval", ".json") and path.name not in _OTHERS
-
-
 _OTHERS = {"logs.json", "eval-set.json", "listing.json"}
 """What the tool writes into a folder of logs beside them."""
+Scorer = Annotated[
+    str | None, "Scorer whose value becomes the score, or scorer.key; else a log's first."
+]
 
 
-def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -> list[Run]:
+@importer("inspect", "Logs of inspect_ai (*.eval, *.json), or folders of them.")
+def read_inspect(paths: Sequence[Path], *, scorer: Scorer = None) -> Logged:
+    """Read logs of inspect_ai."""
+    left = LeftOut()
+    files = files_under(
+        paths,
+        lambda f: f.suffix in (".eval", ".json") and f.name not in _OTHERS,
+        "logs of inspect_ai (*.eval, *.json)",
+    )
+    records = read_runs(files, lambda path: _read_run(path, scorer, left), left)
+    return Logged(records=records, source="logs of inspect_ai", notes=left.notes)
+
+
+def _read_run(path: Path, wanted: str | None, left: LeftOut) -> list[Run]:
     log = open_log(path)
     status = log.header.optional_text("status")
     about = log.header.object("eval")
     model, task = about.text("model"), about.text("task")
     if status != "success":
-        notes.append(f"left out: {path}: the run's status is {shown(status)}, not 'success'")
+        left.notes.append(f"left out: {path}: the run's status is {shown(status)}, not 'success'")
         return []
-    name, part = _chosen(log, wanted, notes)
+    scorers = _scorers(log)
+    found = {
+        scorer if key is None else f"{scorer}.{key}": {scorer, key or scorer}
+        for scorer, key in scorers
+    }
+    chosen = left.choose(found, "scorer", wanted, task=task, place=str(path))
+    name, part = (None, None) if chosen is None else scorers[list(found).index(chosen)]
 
     def parse(sample: Fields) -> Record | None:
         if sample.object("error").values:
@@ -82,7 +77,7 @@ def _read_run(path: Path, wanted: str | None, left: LeftOut, notes: list[str]) -
             _unscored(judgement.value, name, path, record.place, left)
         return record
 
-    records = list(read_rows(log.samples(), parse, path.name, notes))
+    records = list(left.read_rows(log.samples(), parse, path.name))
     if not records:
         left.add(path.name, "samples can be used; was the log written without samples?", str(path))
     if _by_score(name, records):
@@ -97,23 +92,6 @@ def _unscored(value: Any, scorer: str, path: Path, place: str, left: LeftOut) ->
         left.add(path.name, what, f"{place}: {shown(value)}")
     else:
         left.add(path.name, f"samples have no value of scorer '{scorer}'", place)
-
-
-def _chosen(log: InspectLog, wanted: str | None, notes: list[str]) -> tuple[str | None, str | None]:
-    """Scorer and key of its value; of several the first, said in a note."""
-    found = _scorers(log)
-    names = [name if part is None else f"{name}.{part}" for name, part in found]
-    if wanted is not None:
-        for name, both in zip(found, names, strict=True):
-            if wanted in (both, name[0], name[1]):
-                return name
-        raise RecordError(f"{log.path}: no scorer '{wanted}'; {nearest(wanted, names)}")
-    if len(found) > 1:
-        task, others = log.header.object("eval").text("task"), ", ".join(names[1:])
-        note = f"{task}: scored by {names[0]}; there are others (--scorer): {others}"
-        if note not in notes:
-            notes.append(note)
-    return found[0] if found else (None, None)
 
 
 def _scorers(log: InspectLog) -> list[tuple[str, str | None]]:

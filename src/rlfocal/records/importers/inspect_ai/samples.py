@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import Fields, clean, score_of
+from rlfocal.records.importers.json_files import Fields, score_of
 from rlfocal.records.importers.logged import Record, option_name
-from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.records.schema import OPTION_LETTERS, clean
 
 __all__ = ["Judgement", "is_scored", "record_of"]
 

@@ -18,13 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.importers.json_files import (
-    Fields,
-    LeftOut,
-    files_under,
-    load_json,
-    read_rows,
-)
+from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, load_json
 from rlfocal.records.importers.lighteval.rows import COMPARING, agrees, metrics_of, record_of
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
@@ -43,42 +37,37 @@ _ROWS = 256
 """Read at a time."""
 
 
+Metric = Annotated[
+    str | None, "Metric that becomes the score; else a task's first that compares answers."
+]
+
+
 @importer(
     "lighteval",
     "Output folders of lighteval --save-details, or details files (details_*.parquet) in them.",
 )
-def read_lighteval(
-    paths: Sequence[Path],
-    *,
-    metric: Annotated[
-        str | None, "Metric that becomes the score; else a task's first that compares answers."
-    ] = None,
-) -> Logged:
+def read_lighteval(paths: Sequence[Path], *, metric: Metric = None) -> Logged:
     """Read details of lighteval."""
-    notes: list[str] = []
-    left = LeftOut(notes)
-    files = files_under(paths, _belongs, "details of lighteval (details_*.parquet)")
+    left = LeftOut()
+    found = "details of lighteval (details_*.parquet)"
+    files = files_under(paths, lambda f: _NAME.fullmatch(f.name), found)
     return Logged(
-        records=read_runs(files, lambda path: [_read_run(path, metric, notes)], left),
+        records=read_runs(files, lambda path: [_read_run(path, metric, left)], left),
         source="details of lighteval",
-        notes=notes,
+        notes=left.notes,
         choice_scores_scale="log-likelihood of each option, nats (by length where the metric is)",
     )
 
 
-def _belongs(path: Path) -> bool:
-    return path.is_file() and _NAME.fullmatch(path.name) is not None
-
-
-def _read_run(path: Path, wanted: str | None, notes: list[str]) -> Run:
+def _read_run(path: Path, wanted: str | None, left: LeftOut) -> Run:
     name = _NAME.fullmatch(path.name)
     task = name["task"] if name else path.stem
     time = (name["time"] if name else None) or ""
-    model, config = _model(path, time, notes)
-    metric = _chosen(path, task, wanted, notes)
-    records, doubtful = _read_rows(path, model, task, metric, notes)
+    model, config = _model(path, time, left)
+    metric = _chosen(path, task, wanted, left)
+    records, doubtful = _read_rows(path, model, task, metric, left)
     if doubtful:
-        notes.append(
+        left.notes.append(
             f"{model}, {task}: the most likely option and metric '{metric}' disagree on "
             f"{len(doubtful):,} of {len(records):,} rows; the first: {doubtful[0].place}"
         )
@@ -89,7 +78,7 @@ def _read_run(path: Path, wanted: str | None, notes: list[str]) -> Run:
 
 
 def _read_rows(
-    path: Path, model: str, task: str, metric: str | None, notes: list[str]
+    path: Path, model: str, task: str, metric: str | None, left: LeftOut
 ) -> tuple[list[Record], list[Record]]:
     """Records, and those whose most likely option contradicts their score.
 
@@ -97,25 +86,20 @@ def _read_rows(
     fewer scores is taken.
     """
 
-    def read(skip_space: bool, notes: list[str]) -> tuple[list[Record], list[Record]]:
-        rows = read_rows(
-            _rows(path),
-            lambda row: record_of(
-                row, member=model, task=task, metric=metric, skip_space=skip_space
-            ),
-            path.name,
-            notes,
-        )
-        records = list(rows)
+    def read(skip_space: bool, left: LeftOut) -> tuple[list[Record], list[Record]]:
+        def parse(row: Fields) -> Record:
+            return record_of(row, member=model, task=task, metric=metric, skip_space=skip_space)
+
+        records = list(left.read_rows(_rows(path), parse, path.name))
         return records, [record for record in records if not agrees(record)]
 
-    found = read(False, notes)
+    found = read(False, left)
     if found[1] and metric is not None and "norm" in metric.lower():
-        return min(found, read(True, []), key=lambda both: len(both[1]))
+        return min(found, read(True, LeftOut()), key=lambda both: len(both[1]))
     return found
 
 
-def _model(path: Path, time: str, notes: list[str]) -> tuple[str, dict[str, Any]]:
+def _model(path: Path, time: str, left: LeftOut) -> tuple[str, dict[str, Any]]:
     """Name and settings of the model, from the results beside the details, else the folders."""
     parts = path.resolve().parts[:-1]
     within = [i for i, part in enumerate(parts) if part == "details"]
@@ -135,7 +119,7 @@ def _model(path: Path, time: str, notes: list[str]) -> tuple[str, dict[str, Any]
                 model = general.optional_text("model_name") or config.optional_text("model_name")
                 return model or named, dict(config.values)
             except RecordError as exc:
-                notes.append(f"left out: {exc}")
+                left.notes.append(f"left out: {exc}")
     return named, {}
 
 
@@ -163,20 +147,10 @@ def _rows(path: Path) -> Iterator[Fields]:
         raise RecordError(f"{path}: cannot be read as Parquet: {exc}") from exc
 
 
-def _chosen(path: Path, task: str, wanted: str | None, notes: list[str]) -> str | None:
+def _chosen(path: Path, task: str, wanted: str | None, left: LeftOut) -> str | None:
     """The metric that becomes the score; of several the first that compares answers."""
-    found: dict[str, None] = {}
+    found: dict[str, tuple[str]] = {}
     for row in _rows(path):
-        found.update(dict.fromkeys(metrics_of(row)))
-    if wanted is not None:
-        for name in found:  # names may end in parameters: "pass@k:k=1&n=16"
-            if wanted in (name, name.partition(":")[0]):
-                return name
-        raise RecordError(f"{path}: no metric '{wanted}'; {nearest(wanted, found)}")
-    comparing = [name for name in found if COMPARING.search(name)]
-    metric = next(iter([*comparing, *found]), None)
-    others = [name for name in found if name != metric]
-    note = f"{task}: scored by {metric}; there are others (--metric): {', '.join(others)}"
-    if others and note not in notes:
-        notes.append(note)
-    return metric
+        for name in metrics_of(row):
+            found[name] = (name.partition(":")[0],)  # without parameters: "pass@k:k=1&n=16"
+    return left.choose(found, "metric", wanted, task=task, place=str(path), usual=COMPARING.search)

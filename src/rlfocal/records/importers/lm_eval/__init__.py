@@ -8,14 +8,16 @@ answer is written from a score.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.importers.assembling import assemble
+from rlfocal.records.importers.json_files import LeftOut
 from rlfocal.records.importers.lm_eval.files import find_logs
-from rlfocal.records.importers.lm_eval.rows import Rows, read_log
+from rlfocal.records.importers.lm_eval.rows import read_log
 from rlfocal.records.importers.lm_eval.runs import members_of
 from rlfocal.records.importers.lm_eval.samples import Sample, parse_sample
 from rlfocal.records.importers.lm_eval.tasks import records_of
@@ -25,21 +27,19 @@ from rlfocal.records.importers.registry import importer
 __all__ = ["import_lm_eval", "read_lm_eval"]
 
 
+Metric = Annotated[
+    str | None, "Metric that becomes the score; else exact_match, acc or acc_norm, or the first."
+]
+Filter = Annotated[
+    str | None, "Filter whose answers count; else a vote over repeats, or flexible-extract."
+]
+
+
 @importer(
     "lm-eval",
     "Sample logs (samples_*.jsonl), or folders that `lm_eval --log_samples --output_path` wrote.",
 )
-def read_lm_eval(
-    paths: Sequence[Path],
-    *,
-    metric: Annotated[
-        str | None,
-        "Metric that becomes the score; else exact_match, acc or acc_norm, or the first.",
-    ] = None,
-    filter: Annotated[
-        str | None, "Filter whose answers count; else a vote over repeats, or flexible-extract."
-    ] = None,
-) -> Logged:
+def read_lm_eval(paths: Sequence[Path], *, metric: Metric = None, filter: Filter = None) -> Logged:
     """Read sample logs of lm-evaluation-harness."""
     notes: list[str] = []
     samples: list[Sample] = []
@@ -50,18 +50,14 @@ def read_lm_eval(
         for log in logs:
             try:
                 rows = read_log(log, metric=metric, filter_name=filter, notes=notes)
-                own, broken = _samples(rows, member, log.task)
+                parse = partial(parse_sample, rows=rows, member=member, task=log.task)
+                own = list(LeftOut(notes).read_rows(rows.rows, parse, log.name))
             except RecordError as exc:
                 failures.append((log.task, str(exc)))
                 continue
             samples += own
             metrics.update(rows.metrics)
             filters.update(rows.filters)
-            if broken:
-                notes.append(
-                    f"{log.name}: {len(broken):,} samples cannot be read "
-                    f"and are left out; the first: {broken[0]}"
-                )
     _check_found("metric", metric, metrics)
     _check_found("filter", filter, filters)
     if not samples:
@@ -108,18 +104,6 @@ def import_lm_eval(
     """
     logged = read_lm_eval([Path(p) for p in paths], metric=metric, filter=filter_name)
     return assemble(logged, name=name)
-
-
-def _samples(rows: Rows, member: str, task: str) -> tuple[list[Sample], list[str]]:
-    found, broken = [], []
-    for row in rows.rows:
-        try:
-            found.append(parse_sample(row, rows, member, task))
-        except RecordError as exc:
-            broken.append(str(exc))
-    if not found and broken:
-        raise RecordError(broken[0])
-    return found, broken
 
 
 def _check_found(what: str, wanted: str | None, found: set[str]) -> None:

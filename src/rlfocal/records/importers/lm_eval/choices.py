@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from os.path import commonprefix
 from typing import Any
 
-from rlfocal.records.importers.json_files import clean
 from rlfocal.records.importers.lm_eval.documents import options_of
-from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.records.schema import OPTION_LETTERS, clean
 
 __all__ = ["Requests", "likelihoods", "readings", "requests_of"]
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rlfocal.records.importers.json_files import clean
+from rlfocal.records.schema import clean
 
 __all__ = ["content", "context_text", "holds_itself", "last_turn", "options_of", "question_of"]
 

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.json_files import clean, load_json, shown
+from rlfocal.records.importers.json_files import load_json, shown
+from rlfocal.records.schema import clean
 
 __all__ = ["LogFile", "arguments_of", "find_logs", "model_of"]
 

@@ -17,10 +17,9 @@ from itertools import chain
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.json_files import (
     Fields,
+    LeftOut,
     json_lines,
     load_json,
-    object_of,
-    read_rows,
     score_of,
     shown,
 )
@@ -127,7 +126,7 @@ def _say_unreadable(metric: str, rows: Sequence[Fields], log: LogFile, notes: li
 
 def _readable(log: LogFile, notes: list[str]) -> Iterator[Fields]:
     """Rows of a file of JSON lines or of one JSON list; broken ones are counted in a note."""
-    return read_rows(_unread(log), _with_document, log.name, notes)
+    return LeftOut(notes).read_rows(_unread(log), _with_document, log.name)
 
 
 def _with_document(read: Callable[[], Fields]) -> Fields:
@@ -152,7 +151,7 @@ def _unread(log: LogFile) -> Iterator[Callable[[], Fields]]:
             yield partial(Fields.of, value, f"{log.path}: [{i}]")
         return
     for line in chain([first], lines):
-        yield partial(object_of, line)
+        yield partial(Fields.of_line, line)
 
 
 def _with_filters(rows: Iterator[Fields]) -> Iterator[Fields]:

@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlfocal.records.importers.json_files import clean
 from rlfocal.records.importers.lm_eval.files import LogFile, arguments_of
+from rlfocal.records.schema import clean
 
 __all__ = ["members_of"]
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.json_files import Fields, clean, score_of
+from rlfocal.records.importers.json_files import Fields, score_of
 from rlfocal.records.importers.lm_eval.choices import Requests, likelihoods, requests_of
 from rlfocal.records.importers.lm_eval.documents import (
     context_text,
@@ -27,6 +27,7 @@ from rlfocal.records.importers.lm_eval.documents import (
     question_of,
 )
 from rlfocal.records.importers.lm_eval.rows import COMPARING, Rows
+from rlfocal.records.schema import clean
 
 __all__ = ["Sample", "labels_of", "looks_filtered", "parse_sample"]
 

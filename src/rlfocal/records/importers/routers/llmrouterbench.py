@@ -20,18 +20,16 @@ from typing import Any
 
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import (
+    MISSING,
     Fields,
     LeftOut,
-    clean,
     files_under,
     json_lines,
     load_json,
-    object_of,
-    read_files,
-    read_rows,
 )
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.schema import clean
 
 __all__ = ["read_llmrouterbench"]
 
@@ -52,9 +50,12 @@ _TIME = re.compile(r"(\d{8}_\d{6})\.json(?:\.gz)?$")
 )
 def read_llmrouterbench(paths: Sequence[Path]) -> Logged:
     """Read results of LLMRouterBench, or cached results of RouterArena."""
-    notes: list[str] = []
-    left = LeftOut(notes)
-    files = files_under(paths, _belongs, "result files of LLMRouterBench (*.json, *.jsonl)")
+    left = LeftOut()
+    files = files_under(
+        paths,
+        lambda f: f.name.removesuffix(".gz").endswith((".json", ".jsonl")),
+        "result files of LLMRouterBench (*.json, *.jsonl)",
+    )
     # of one folder's runs the newest first: what comes after it is older
     files.sort(key=lambda f: _time(f), reverse=True)
     files.sort(key=lambda f: str(f.parent))
@@ -62,16 +63,11 @@ def read_llmrouterbench(paths: Sequence[Path]) -> Logged:
 
     def read(path: Path) -> Iterator[Record]:
         if ".jsonl" in path.suffixes:
-            return _read_lines(path, left, notes)
-        return _read_run(_open(path), seen, left, notes)
+            return _read_lines(path, left)
+        return _read_run(_open(path), seen, left)
 
-    records = read_files(files, read, left)
-    return Logged(records=records, source="results of LLMRouterBench", notes=notes)
-
-
-def _belongs(path: Path) -> bool:
-    name = path.name.removesuffix(".gz")
-    return path.is_file() and name.endswith((".json", ".jsonl"))
+    records = left.read_files(files, read)
+    return Logged(records=records, source="results of LLMRouterBench", notes=left.notes)
 
 
 def _time(path: Path) -> str:
@@ -104,35 +100,34 @@ def _open(path: Path) -> _Run:
     return _Run(path, whole, task, member)
 
 
-def _read_run(
-    run: _Run, seen: dict[tuple[str, str], Path], left: LeftOut, notes: list[str]
-) -> Iterator[Record]:
+def _read_run(run: _Run, seen: dict[tuple[str, str], Path], left: LeftOut) -> Iterator[Record]:
     """Records of the newest whole run of a member and task; the benchmark chooses likewise."""
     if run.whole.values.get("demo") is True:
-        notes.append(f"left out: {run.path}: a demo run, of a few questions alone")
+        left.notes.append(f"left out: {run.path}: a demo run, of a few questions alone")
         return
     newer = seen.setdefault((run.member, run.task), run.path)
     if newer != run.path:
-        notes.append(f"{run.member}, {run.task}: two runs; took {newer.name}, left {run.path.name}")
+        left.notes.append(
+            f"{run.member}, {run.task}: two runs; took {newer.name}, left {run.path.name}"
+        )
         return
     rows = run.whole.values["records"]
     scores = [row.get("score") for row in rows if isinstance(row, dict)]
     by_score = bool(_JUDGED.match(run.task)) or any(s not in (None, 0, 1) for s in scores)
-    yield from read_rows(
+    yield from left.read_rows(
         enumerate(rows),
-        lambda row: _record(run, Fields.of(row[1], f"{run.path}: records[{row[0]}]"),
-                            by_score, left),
+        lambda row: _record(
+            run, Fields.of(row[1], f"{run.path}: records[{row[0]}]"), by_score, left
+        ),
         run.path.name,
-        notes,
-    )  # fmt: skip
+    )
 
 
 def _record(run: _Run, row: Fields, by_score: bool, left: LeftOut) -> Record | None:
     score = row.number("score", least=0, most=1)
     text = _reply(row.values.get("raw_output"))
     if score is None and (text is None or text.startswith(_FAILED)):
-        left.add(f"{run.member}, {run.task}", "replies could not be had (missing, not wrong)",
-                 row.place)  # fmt: skip
+        left.add(f"{run.member}, {run.task}", MISSING, row.place)
         return None
     prompt = row.optional_text("prompt") or row.text("origin_query")
     label = _label(row.values.get("ground_truth"))
@@ -166,10 +161,10 @@ def _label(value: Any) -> str | None:
     return clean(str(value).strip()) or None
 
 
-def _read_lines(path: Path, left: LeftOut, notes: list[str]) -> Iterator[Record]:
+def _read_lines(path: Path, left: LeftOut) -> Iterator[Record]:
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    return read_rows(
-        json_lines(path), lambda line: _cached(object_of(line), name, left), path.name, notes
+    return left.read_rows(
+        json_lines(path), lambda line: _cached(Fields.of_line(line), name, left), path.name
     )
 
 
@@ -178,7 +173,7 @@ def _cached(row: Fields, file: str, left: LeftOut) -> Record | None:
     index = row.text("global_index")
     task = index.rpartition("_")[0] or index
     if row.values.get("success") is not True:
-        left.add(f"{member}, {task}", "replies could not be had (missing, not wrong)", row.place)
+        left.add(f"{member}, {task}", MISSING, row.place)
         return None
     judged = row.object("evaluation_result")
     score = judged.number("score", least=0, most=1)

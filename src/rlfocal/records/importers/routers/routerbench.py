@@ -21,10 +21,11 @@ from typing import Any
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import LeftOut, clean, files_under, read_files, shown
+from rlfocal.records.importers.json_files import LeftOut, files_under, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.table.files import SUFFIXES, Sheet, read_sheet, suffix_of
+from rlfocal.records.schema import clean
 
 __all__ = ["read_routerbench"]
 
@@ -36,17 +37,17 @@ _PICKLES = (".pkl", ".pickle")
 @importer("routerbench", "A CSV or Parquet export of RouterBench's table, or folders of such.")
 def read_routerbench(paths: Sequence[Path]) -> Logged:
     """Read an export of RouterBench's wide table."""
-    notes: list[str] = []
-    left = LeftOut(notes)
+    left = LeftOut()
     files = files_under(
-        paths, lambda f: f.is_file() and suffix_of(f) in (*SUFFIXES, *_PICKLES),
+        paths,
+        lambda f: suffix_of(f) in (*SUFFIXES, *_PICKLES),
         "exported table of RouterBench (*.csv, *.parquet)",
-    )  # fmt: skip
-    records = read_files(files, lambda file: _read(file, left, notes), left)
-    return Logged(records=records, source="RouterBench", notes=notes)
+    )
+    records = left.read_files(files, lambda file: _read(file, left))
+    return Logged(records=records, source="RouterBench", notes=left.notes)
 
 
-def _read(path: Path, left: LeftOut, notes: list[str]) -> Iterator[Record]:
+def _read(path: Path, left: LeftOut) -> Iterator[Record]:
     if suffix_of(path) in _PICKLES:
         raise RecordError(
             f"{path}: a pickle can run code when it is read, so it is never opened here; where you "
@@ -61,7 +62,7 @@ def _read(path: Path, left: LeftOut, notes: list[str]) -> Iterator[Record]:
                 f"{path}: column '{name}' is missing; {nearest(name, sheet.columns)}; is this "
                 "RouterBench's wide table?"
             )
-    models = _models(sheet, notes)
+    models = _models(sheet, left.notes)
     for row in range(len(sheet)):
         yield from _records(sheet, row, models, left)
 
