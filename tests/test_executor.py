@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import operator
 import os
 import signal
@@ -11,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import bad_jobs
 import numpy as np
 import pytest
 import threadpoolctl
@@ -64,9 +66,32 @@ def test_no_jobs_need_no_worker() -> None:
     assert list(ProcessExecutor(2).map(operator.add, [], shared=1)) == []
 
 
-def test_a_worker_that_dies_is_reported_with_a_remedy() -> None:
-    with pytest.raises(RlfocalError, match="use fewer jobs at once"):
-        list(ProcessExecutor(1).map(operator.call, [9], shared=os._exit))
+@pytest.mark.parametrize(
+    ("death", "message"),
+    [(os._exit, "with status 9; what it printed"), (signal.raise_signal, "use fewer jobs at once")],
+)
+def test_a_worker_that_dies_is_reported_with_a_remedy(death: Any, message: str) -> None:
+    with pytest.raises(RlfocalError, match=message) as caught:
+        list(ProcessExecutor(2).map(operator.call, [9, 9], shared=death))
+    assert caught.value.__notes__ == ["in job: 9"]
+
+
+def test_a_worker_that_dies_while_it_writes_is_reported() -> None:
+    before = signal.signal(signal.SIGUSR1, lambda *_: time.sleep(1))
+    try:
+        with pytest.raises(RlfocalError, match="ended unexpectedly"):
+            list(ProcessExecutor(1).map(bad_jobs.dies_while_it_writes, [1], shared=0))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize(
+    ("what", "message"), [("error", "Unsendable: one and two"), ("result", "pickle")]
+)
+def test_what_a_worker_cannot_send_is_said(what: str, message: str) -> None:
+    with pytest.raises(Exception, match=message) as caught:
+        list(ProcessExecutor(1).map(bad_jobs.cannot_be_sent, [1], shared=what))
+    assert "in _outcome" in str(caught.value.__cause__)
 
 
 def test_fewer_than_one_worker_is_refused() -> None:
@@ -94,6 +119,20 @@ def test_a_worker_that_dies_before_it_has_read_its_input_is_reported(tmp_path: P
     )
     assert done.returncode == 1
     assert "a worker process ended unexpectedly" in done.stderr
+
+
+def test_a_class_that_a_worker_cannot_import_is_named() -> None:
+    program = """
+import operator
+from rlfocal.executor import ProcessExecutor
+class Own: pass
+list(ProcessExecutor(1).map(operator.add, [1], shared=Own()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot be read in another process: Can't get attribute 'Own'" in done.stderr
 
 
 def _begun(shared: Path, job: object) -> None:
@@ -203,9 +242,9 @@ def test_told_to_end_it_ends_its_workers_first(begun: Any, everybody: bool) -> N
     else:
         process.terminate()
     _, errors = process.communicate(timeout=50)
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == -signal.SIGTERM
     assert errors == ""
-    assert not alive(workers)
+    assert gone(workers)
 
 
 @pytest.mark.slow
@@ -218,20 +257,10 @@ def test_killed_it_leaves_nobody_behind_and_its_output_ends(begun: Any) -> None:
     assert gone(workers)
 
 
-def test_the_handler_stands_only_while_workers_run_and_never_over_another() -> None:
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    results = ProcessExecutor(1).map(operator.add, [1, 2], shared=1)
+def test_one_that_is_left_in_the_middle_ends_its_workers() -> None:
+    results: Any = ProcessExecutor(2).map(operator.add, [1, 2, 3, 4], shared=1)
     next(results)
-    assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
-    list(results)
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    own = lambda *_: None  # noqa: E731
-    signal.signal(signal.SIGTERM, own)
-    try:
-        results = ProcessExecutor(1).map(operator.add, [1, 2], shared=1)
-        next(results)
-        assert signal.getsignal(signal.SIGTERM) is own
-        list(results)
-        assert signal.getsignal(signal.SIGTERM) is own
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    workers = [worker.pid or 0 for worker in multiprocessing.active_children()]
+    assert workers
+    results.close()
+    assert not alive(workers)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import multiprocessing.connection
 import os
-import pickle
 import signal
-import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
+from pickle import PicklingError
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -39,10 +39,10 @@ _ONE_THREAD = (
     "NUMEXPR_NUM_THREADS",
 )
 """Read by numerical libraries while they load, so a worker must be born with them."""
-
-
-_GRACE_S = 1.0
-"""How long a worker that is told to end may go on writing what it has."""
+_REMEDY = (
+    "define its class or function at the top of a module (not inside a function, no lambda, no "
+    "open file or lock), or use one job"
+)
 
 
 class Executor(Protocol):
@@ -84,18 +84,18 @@ class ProcessExecutor:
     """Runs the jobs in processes of this machine.
 
     Workers are started afresh (spawn), so they share no state with this process, and a script that
-    uses them needs the usual `if __name__ == "__main__":`. Ctrl-C reaches this process alone, which
-    then ends the workers; so it does where it is told to end (SIGTERM: `SystemExit` with status
-    143, unless the program has a handler of its own). However it ends, a worker that has lost it
-    leaves. What a worker prints goes to the standard error. Function, jobs and shared input are
-    pickled: their classes have to be importable by name.
+    uses them needs the usual `if __name__ == "__main__":`. Input, jobs and results go through a
+    pipe of its own to each worker: their classes have to be importable by name. Ctrl-C reaches this
+    process alone, which then ends the workers; however it ends itself, they end with it. What a
+    worker prints goes to the standard error. A job cannot use `multiprocessing` itself.
 
     Args:
         n_workers: processes, at least 1; no more are started than there are jobs.
 
     Raises:
-        ConfigError: fewer than one worker; from `map`, before any job runs: something that cannot
-            be pickled.
+        ConfigError: fewer than one worker; from `map`: something that cannot be sent to another
+            process, before any job runs, or cannot be read there.
+        RlfocalError: from `map`: a worker ended before its jobs did.
     """
 
     def __init__(self, n_workers: int) -> None:
@@ -109,55 +109,115 @@ class ProcessExecutor:
         """See `Executor.map`."""
         if not jobs:
             return
-        with _ended_in_order(), tempfile.TemporaryDirectory(prefix="rlfocal-") as folder:
-            given = Path(folder) / "shared.pickle"
-            with _sendable(), given.open("wb") as file:
-                pickle.dump(shared, file, pickle.HIGHEST_PROTOCOL)
-                pickle.dumps((function, *jobs))
-            yield from self._results(function, jobs, given)
+        setup, *messages = map(_packed, [(function, shared), *jobs])
+        open_jobs = iter(enumerate(messages))
+        with _started(min(self.n_workers, len(jobs))) as workers:
+            for worker in workers:
+                worker.send(setup)
+                worker.begin(open_jobs)
+            del setup
+            while at_work := [worker for worker in workers if worker.job >= 0]:
+                ready = wait([worker.pipe for worker in at_work])
+                for worker in (worker for worker in at_work if worker.pipe in ready):
+                    index = worker.job
+                    with _named(jobs[index]):
+                        result = worker.result()
+                    worker.begin(open_jobs)
+                    yield index, result
 
-    def _results(
-        self, function: Callable[[S, J], R], jobs: Sequence[J], given: Path
-    ) -> Iterator[tuple[int, R]]:
-        before = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(
-            min(self.n_workers, len(jobs)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            # Not the input itself: it would go through a pipe, and a worker that dies before it has
-            # read all of that leaves this process writing for ever.
-            initargs=(given,),
-        )
+
+class _Worker:
+    """A process, and the pipe to it; its end of the pipe closes when it ends, however it does."""
+
+    job = -1
+    """Index of the job that it is at; -1 for none."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        # A daemon, so that Python ends it if this program is at its end before `map` is.
+        self.process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def send(self, message: memoryview) -> None:
+        with self._alive():
+            self.pipe.send_bytes(message)
+
+    def begin(self, open_jobs: Iterator[tuple[int, memoryview]]) -> None:
+        """Send the next job, if there is one."""
+        self.job, message = next(open_jobs, (-1, None))
+        if message is not None:
+            self.send(message)
+
+    def result(self) -> Any:
+        """Of its job, or raise what that raised."""
+        with self._alive():
+            message = self.pipe.recv_bytes()
+        result, error, where = ForkingPickler.loads(message)
+        if error is not None:
+            raise error from RlfocalError(f"in a worker process:\n{where}")
+        return result
+
+    @contextlib.contextmanager
+    def _alive(self) -> Iterator[None]:
         try:
-            with _later_interrupt(), _birth_of_workers():
-                index_of = {pool.submit(_work, function, job): i for i, job in enumerate(jobs)}
-            for future in as_completed(index_of):
-                index = index_of.pop(future)
-                with _named(jobs[index]):
-                    result = future.result()
-                yield index, result
-        except BrokenProcessPool as exc:
+            yield
+        except (EOFError, OSError) as exc:
+            self.process.join(1)
             raise RlfocalError(
-                f"a worker process ended unexpectedly ({len(jobs)} jobs on {self.n_workers} "
-                "workers); most likely memory ran out: use fewer jobs at once"
+                "a worker process was killed; most likely memory ran out: use fewer jobs at once"
+                if self.process.exitcode == -9
+                else f"a worker process ended unexpectedly, with status {self.process.exitcode}; "
+                "what it printed may say why"
             ) from exc
-        except BaseException:
-            for worker in set(multiprocessing.active_children()) - before:
-                worker.terminate()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
-def _sendable() -> Iterator[None]:
+def _started(n_workers: int) -> Iterator[list[_Worker]]:
+    """Workers, which end when this does: of themselves if all went well, else at once."""
+    workers: list[_Worker] = []
     try:
-        yield
-    except (pickle.PicklingError, AttributeError, TypeError) as exc:
-        raise ConfigError(
-            f"cannot be sent to another process: {exc}; define its class or function at the top of "
-            "a module (not inside a function, no lambda, no open file or lock), or use one job"
-        ) from exc
+        # Another thread, since no signal interrupts it: a worker born half-way has no end.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(_start, workers, n_workers).result()
+        yield workers
+    except BaseException:
+        for worker in workers:
+            worker.process.kill()
+        raise
+    finally:
+        for worker in workers:
+            worker.pipe.close()
+            worker.process.join()
+
+
+def _start(workers: list[_Worker], n_workers: int) -> None:
+    """Start workers, which inherit one thread each and a mask that keeps Ctrl-C from them."""
+    before = {name: os.environ[name] for name in _ONE_THREAD if name in os.environ}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # starting it would take the mask away
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread alone
+    try:
+        for _ in range(n_workers):
+            workers.append(_Worker())
+    finally:
+        for name in _ONE_THREAD:
+            del os.environ[name]
+        os.environ.update(before)
+
+
+def _packed(value: object) -> memoryview:
+    """What goes through a pipe for a value.
+
+    Raises:
+        ConfigError: it cannot be sent.
+    """
+    try:
+        return ForkingPickler.dumps(value)
+    except (PicklingError, AttributeError, TypeError) as exc:
+        raise ConfigError(f"cannot be sent to another process: {exc}; {_REMEDY}") from exc
 
 
 @contextlib.contextmanager
@@ -169,109 +229,48 @@ def _named(job: object) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
-def _birth_of_workers() -> Iterator[None]:
-    """What workers inherit: one thread each, and a mask that keeps Ctrl-C from them."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    hold = hasattr(signal, "pthread_sigmask")
-    if hold:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-        if hold:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _terminated(*_: object) -> NoReturn:
-    """What ends a program in order, as Ctrl-C does: everybody on the way out cleans up."""
-    raise SystemExit(128 + signal.SIGTERM)
-
-
-@contextlib.contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Let SIGTERM end this process by an exception, where it would end it on the spot."""
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield  # handlers run in the main thread alone; whoever has one knows what to do
-        return
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        yield
-    finally:
-        # A generator that nobody ends is ended by whoever collects it, in any thread.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _later_interrupt() -> Iterator[None]:
-    """Hold Ctrl-C and SIGTERM back until the workers are known: one born half-way has no end.
-
-    The mask of `_birth_of_workers` is not enough, since any other thread may take the signal.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # handlers run in the main thread alone
-        return
-    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminated}
-    held: list[int] = []
-    before = {  # whoever handles or ignores a signal otherwise goes on so
-        number: signal.signal(number, lambda received, _: held.append(received))
-        for number, handler in handlers.items()
-        if signal.getsignal(number) is handler
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for received in held:  # it may be what ended the workers: it comes before their errors
-            handlers[signal.Signals(received)](received, None)
-
-
-_given: dict[str, Any] = {}
-"""What this process was given when it was started as a worker."""
-
-
-def _start_worker(given: Path) -> None:
+def _work(pipe: Connection) -> None:
+    """Receive the shared input, then do jobs until there are no more."""
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    # Whoever reads this program's output waits until nobody can write to it any more.
+    # Whoever reads this program's output waits until no process can write to it any more.
     os.dup2(2, 1)
     threadpool_limits(limits=1)
-    with given.open("rb") as file:
-        _given["shared"] = pickle.load(file)
-    signal.signal(signal.SIGTERM, _leave)
+    with contextlib.suppress(EOFError, ConnectionError):  # the other end is closed
+        function, shared = _read(pipe.recv_bytes())
+        while True:
+            pipe.send_bytes(_outcome(function, shared, pipe.recv_bytes()))
 
 
 def _leave_with_parent() -> None:
-    """End this worker when nobody is left to take its results, whatever it is at."""
+    """End this worker, in the middle of a job too, when no process is left to take its results."""
     parent = multiprocessing.parent_process()
     if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
+        wait([parent.sentinel])
         os._exit(1)
 
 
-def _work(function: Callable[[Any, J], R], job: J) -> R:
-    _given["working"] = True
+def _read(setup: bytes) -> Any:
+    """The function of the jobs and their shared input; or what says why they cannot be read."""
     try:
-        return function(_given["shared"], job)
-    finally:
-        _given["working"] = False
+        return ForkingPickler.loads(setup)
+    except Exception as exc:  # importing a user's module may raise anything
+        return _refuse, f"cannot be read in another process: {exc}; {_REMEDY}"
 
 
-def _leave(*_: object) -> None:
-    """End this worker: its job at once, the process when its last result is surely written.
+def _refuse(message: str, job: object) -> NoReturn:
+    raise ConfigError(message)
 
-    A worker killed in the middle of writing a result leaves the parent reading for ever.
-    """
-    timer = threading.Timer(_GRACE_S, os._exit, args=(1,))
-    timer.daemon = True
-    timer.start()
-    if _given.get("working"):
-        raise SystemExit(1)
+
+def _outcome(function: Callable[[Any, Any], Any], shared: object, job: bytes) -> memoryview:
+    """What goes back for a job: its result, or else the exception and the traceback."""
+    try:
+        return ForkingPickler.dumps((function(shared, ForkingPickler.loads(job)), None, ""))
+    except Exception as exc:
+        where = traceback.format_exc()
+        try:
+            failed = ForkingPickler.dumps((None, exc, where))
+            ForkingPickler.loads(failed)
+        except Exception:  # of a class that cannot be sent, or not be made again from what is sent
+            instead = RlfocalError(f"{type(exc).__name__}: {exc}")
+            failed = ForkingPickler.dumps((None, instead, where))
+        return failed
