@@ -53,7 +53,7 @@ PUBLIC = {
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
     "rlfocal.features": "Encoder HashingEncoder encoder encoder_names",
     "rlfocal.live": """
-        Answer Answering CallRecord Ensemble FREE_WORDS Limits Listener LiveQuery Round Trace
+        Answer Answering CallRecord FREE_WORDS Limits Listener LiveEnsemble Question Round Trace
         members_for
     """,
     "rlfocal.plugins": "Registry",
@@ -69,7 +69,7 @@ PUBLIC = {
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": """
         Importer ImporterOption Logged Record assemble document_digest find_importer
-        import_lm_eval import_logs importer importer_names
+        import_logs importer importer_names
     """,
     "rlfocal.report": "render write_report",
 }

@@ -12,7 +12,6 @@ from rlfocal.errors import RecordError
 from rlfocal.records.importers.json_files import (
     Fields,
     LeftOut,
-    files_under,
     json_lines,
     load_json,
     shown,
@@ -122,11 +121,15 @@ def test_files_of_folders_are_those_that_belong(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.json").touch()
     (tmp_path / "b.txt").touch()
-    found = files_under([tmp_path, tmp_path / "in"], lambda f: f.suffix == ".json", "logs")
+    found = LeftOut().files_under(
+        [tmp_path, tmp_path / "in"], lambda f: f.suffix == ".json", "logs"
+    )
     assert found == [tmp_path / "in" / "a.json"]
-    assert files_under([tmp_path / "b.txt"], lambda f: False, "logs") == [tmp_path / "b.txt"]
+    assert LeftOut().files_under([tmp_path / "b.txt"], lambda f: False, "logs") == [
+        tmp_path / "b.txt"
+    ]
     with pytest.raises(RecordError, match="holds no logs"):
-        files_under([tmp_path], lambda f: False, "logs")
+        LeftOut().files_under([tmp_path], lambda f: False, "logs")
 
 
 def test_a_file_counts_as_a_whole_or_not_at_all() -> None:

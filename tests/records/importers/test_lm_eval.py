@@ -12,7 +12,7 @@ from lm_eval_rows import GOOD, LATER, QUESTIONS, TEXTS, TIME, WEAK, Row, choice_
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.folders import read_dataset, write_dataset
-from rlfocal.records.importers import import_lm_eval, import_logs
+from rlfocal.records.importers import import_logs
 
 
 def imported(root: Path, **options: Any) -> Dataset:
@@ -33,7 +33,7 @@ def by_member(data: Dataset, column: str) -> dict[str, list[Any]]:
 def test_multiple_choice_of_both_versions(tmp_path: Path) -> None:
     log(tmp_path, "lab__good", GOOD)
     log(tmp_path, "weak", WEAK)
-    data = import_lm_eval([tmp_path], name="arc")
+    data = import_logs("lm-eval", tmp_path, name="arc")
     assert data.members == ("lab/good", "weak")
     assert data.queries.to_pylist() == [
         {

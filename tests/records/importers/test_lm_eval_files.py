@@ -13,6 +13,7 @@ from lm_eval_rows import GOOD, LATER, TIME, WEAK, log, reply_row
 from spoiling import spoiled, survives
 
 from rlfocal.errors import RecordError
+from rlfocal.records.importers.json_files import LeftOut
 from rlfocal.records.importers.lm_eval import read_lm_eval
 from rlfocal.records.importers.lm_eval.files import LogFile, find_logs
 from rlfocal.records.importers.lm_eval.runs import members_of
@@ -25,7 +26,7 @@ def write(file: Path, content: Any) -> Path:
 
 
 def found(root: Path) -> list[tuple[str, str, str]]:
-    return [(log.model, log.task, log.time) for log in find_logs([root], [])]
+    return [(log.model, log.task, log.time) for log in find_logs([root], LeftOut())]
 
 
 def members(root: Path) -> dict[str, int]:
@@ -72,7 +73,7 @@ def test_results_of_another_time_name_the_member_when_they_agree(tmp_path: Path)
 
 def test_a_file_named_twice_counts_once(tmp_path: Path) -> None:
     file = log(tmp_path, "m", GOOD)
-    assert len(find_logs([file, tmp_path, file], [])) == 1
+    assert len(find_logs([file, tmp_path, file], LeftOut())) == 1
 
 
 @pytest.mark.parametrize("form", ["samples_{}.jsonl.gz", "pretrained__lab__m_{}.jsonl.gz"])
@@ -117,8 +118,8 @@ def test_foreign_files_are_left_out_with_a_note(tmp_path: Path) -> None:
 
 
 def test_paths_without_samples_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"no sample logs .*found; run lm_eval with --log_s"):
-        find_logs([tmp_path], [])
+    with pytest.raises(RecordError, match=r"no sample logs .*; run lm_eval with --log_s"):
+        find_logs([tmp_path], LeftOut())
 
 
 PLAIN = {"model_name": "m", "n-shot": {"arc": 0}, "config": {}, "configs": {"arc": {}}}

@@ -7,7 +7,6 @@ set of them, in the same way for every tool.
 from __future__ import annotations
 
 from rlfocal.records.importers.assembling import assemble, document_digest, import_logs
-from rlfocal.records.importers.lm_eval import import_lm_eval
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import (
     Importer,
@@ -25,7 +24,6 @@ __all__ = [
     "assemble",
     "document_digest",
     "find_importer",
-    "import_lm_eval",
     "import_logs",
     "importer",
     "importer_names",

@@ -23,7 +23,6 @@ __all__ = [
     "MISSING",
     "Fields",
     "LeftOut",
-    "files_under",
     "json_lines",
     "load_json",
     "score_of",
@@ -246,6 +245,28 @@ class LeftOut:
             self.notes.append(f"{what}: {len(places):,} {why}; the first: {places[0]}")
         self._found.clear()
 
+    def files_under(
+        self, paths: Sequence[Path], belongs: Callable[[Path], object], expected: str
+    ) -> list[Path]:
+        """Files that were named, and of folders those that belong to a tool, sorted.
+
+        Args:
+            paths: files or folders.
+            belongs: whether a file found in a folder is one of the tool's.
+            expected: what a folder should hold, for the message.
+
+        Raises:
+            RecordError: nothing was found.
+        """
+        found: dict[Path, None] = {}
+        for path in paths:
+            inside = sorted(path.rglob("*")) if path.is_dir() else None
+            own = [path] if inside is None else [f for f in inside if f.is_file() and belongs(f)]
+            found.update(dict.fromkeys(own))
+        if not found:
+            raise RecordError("; ".join([f"{paths[0]}: holds no {expected}", *self.notes[:3]]))
+        return list(found)
+
     def read_files(
         self, files: Sequence[_T], read: Callable[[_T], Iterable[Record]]
     ) -> list[Record]:
@@ -338,29 +359,3 @@ class LeftOut:
         if rest and note not in self.notes:
             self.notes.append(note)
         return chosen
-
-
-def files_under(
-    paths: Sequence[Path], belongs: Callable[[Path], object], expected: str
-) -> list[Path]:
-    """Files that were named, and of folders those that belong to a tool, sorted.
-
-    Args:
-        paths: files or folders.
-        belongs: whether a file found in a folder is one of the tool's.
-        expected: what a folder should hold, for the message.
-
-    Raises:
-        RecordError: nothing was found.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if path.is_dir():
-            found.update(
-                dict.fromkeys(f for f in sorted(path.rglob("*")) if f.is_file() and belongs(f))
-            )
-        else:
-            found[path] = None
-    if not found:
-        raise RecordError(f"{paths[0]}: holds no {expected}")
-    return list(found)

@@ -21,7 +21,6 @@ from rlfocal.records.importers.every_eval_ever.rows import record_of
 from rlfocal.records.importers.json_files import (
     Fields,
     LeftOut,
-    files_under,
     json_lines,
     load_json,
     shown,
@@ -48,7 +47,7 @@ def read_every_eval_ever(paths: Sequence[Path], *, metric: Metric = None) -> Log
     """Read samples of every_eval_ever, graded again from replies and references."""
     left = LeftOut()
     expected = "samples of every_eval_ever (*_samples.jsonl)"
-    files = files_under(paths, lambda f: _STEM.search(f.name), expected)
+    files = left.files_under(paths, lambda f: _STEM.search(f.name), expected)
     records = read_runs(files, lambda path: _read_file(path, metric, left), left)
     return Logged(records=records, source="every_eval_ever", notes=left.notes)
 

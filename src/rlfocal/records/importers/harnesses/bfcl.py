@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, files_under, json_lines
+from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, json_lines
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.schema import clean
@@ -67,7 +67,7 @@ def read_bfcl(
         raise ConfigError(f"--questions {questions}: is no folder; name BFCL's data folder")
     left = LeftOut()
     extra = [] if questions is None else [Path(questions)]
-    found = files_under(
+    found = left.files_under(
         [*paths, *extra], lambda f: _FILE.fullmatch(f.name), "results (BFCL_*_result.json)"
     )
     named = [n for n in map(_named, found) if n is not None]

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, json_lines, shown
+from rlfocal.records.importers.json_files import Fields, LeftOut, json_lines, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import newest
@@ -44,7 +44,7 @@ Metric = Annotated[str | None, "Score to take; else each review's main score."]
 def read_evalscope(paths: Sequence[Path], *, metric: Metric = None) -> Logged:
     """Read reviews of EvalScope."""
     left = LeftOut()
-    files = files_under(paths, _is_review, "EvalScope reviews (reviews/<model>/*.jsonl)")
+    files = left.files_under(paths, _is_review, "EvalScope reviews (reviews/<model>/*.jsonl)")
     files = newest(files, lambda f: (f.resolve().parent.name, f.stem), lambda f: f, left.notes)
     files.sort(key=str)
     records = left.read_files(files, lambda file: _read(file, metric, left))

@@ -22,7 +22,7 @@ from typing import Annotated
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, files_under, load_json
+from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, load_json
 from rlfocal.records.importers.logged import Logged, Record, option_name
 from rlfocal.records.importers.registry import importer
 
@@ -57,7 +57,7 @@ Metric = Annotated[str | None, "Metric to take; else the one that compares best.
 def read_helm(paths: Sequence[Path], *, metric: Metric = None) -> Logged:
     """Read runs of HELM."""
     left = LeftOut()
-    files = files_under(paths, lambda f: f.name == _STATE, f"runs ({_STATE})")
+    files = left.files_under(paths, lambda f: f.name == _STATE, f"runs ({_STATE})")
     seen: dict[tuple[str, str], Path] = {}
     # a later suite's run replaces an earlier one's
     files.sort(key=str, reverse=True)

@@ -23,7 +23,7 @@ from typing import Any
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, load_json, score_of
+from rlfocal.records.importers.json_files import Fields, LeftOut, load_json, score_of
 from rlfocal.records.importers.logged import Logged, Record, option_name
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import newest
@@ -52,7 +52,7 @@ class _Task:
 def read_opencompass(paths: Sequence[Path]) -> Logged:
     """Read predictions and results of OpenCompass."""
     left = LeftOut()
-    files = files_under(paths, _is_prediction, "predictions (predictions/<model>/*.json)")
+    files = left.files_under(paths, _is_prediction, "predictions (predictions/<model>/*.json)")
     tasks = newest(
         _tasks(files, left.notes),
         lambda task: (task.member, task.name),

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from rlfocal.records.importers.inspect_ai.files import InspectLog, open_log
 from rlfocal.records.importers.inspect_ai.samples import is_scored, record_of
-from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, shown
+from rlfocal.records.importers.json_files import Fields, LeftOut, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import Run, read_runs, settings_of
@@ -41,7 +41,7 @@ Scorer = Annotated[
 def read_inspect(paths: Sequence[Path], *, scorer: Scorer = None) -> Logged:
     """Read logs of inspect_ai."""
     left = LeftOut()
-    files = files_under(
+    files = left.files_under(
         paths,
         lambda f: f.suffix in (".eval", ".json") and f.name not in _OTHERS,
         "logs of inspect_ai (*.eval, *.json)",

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.importers.json_files import Fields, LeftOut, files_under, load_json
+from rlfocal.records.importers.json_files import Fields, LeftOut, load_json
 from rlfocal.records.importers.lighteval.rows import COMPARING, agrees, metrics_of, record_of
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
@@ -50,7 +50,7 @@ def read_lighteval(paths: Sequence[Path], *, metric: Metric = None) -> Logged:
     """Read details of lighteval."""
     left = LeftOut()
     found = "details of lighteval (details_*.parquet)"
-    files = files_under(paths, lambda f: _NAME.fullmatch(f.name), found)
+    files = left.files_under(paths, lambda f: _NAME.fullmatch(f.name), found)
     return Logged(
         records=read_runs(files, lambda path: [_read_run(path, metric, left)], left),
         source="details of lighteval",

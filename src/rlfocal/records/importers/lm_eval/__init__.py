@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 from rlfocal.errors import RecordError, nearest
-from rlfocal.records.dataset import Dataset
-from rlfocal.records.importers.assembling import assemble
 from rlfocal.records.importers.json_files import LeftOut
 from rlfocal.records.importers.lm_eval.files import find_logs
 from rlfocal.records.importers.lm_eval.rows import read_log
@@ -24,8 +22,7 @@ from rlfocal.records.importers.lm_eval.tasks import records_of
 from rlfocal.records.importers.logged import Logged
 from rlfocal.records.importers.registry import importer
 
-__all__ = ["import_lm_eval", "read_lm_eval"]
-
+__all__ = ["read_lm_eval"]
 
 Metric = Annotated[
     str | None, "Metric that becomes the score; else exact_match, acc or acc_norm, or the first."
@@ -41,21 +38,21 @@ Filter = Annotated[
 )
 def read_lm_eval(paths: Sequence[Path], *, metric: Metric = None, filter: Filter = None) -> Logged:
     """Read sample logs of lm-evaluation-harness."""
-    notes: list[str] = []
+    left = LeftOut()
+    notes = left.notes
     samples: list[Sample] = []
     failures: list[tuple[str, str]] = []
     metrics: set[str] = set()
     filters: set[str] = set()
-    for member, logs in members_of(find_logs(paths, notes), notes).items():
+    for member, logs in members_of(find_logs(paths, left), notes).items():
         for log in logs:
             try:
-                rows = read_log(log, metric=metric, filter_name=filter, notes=notes)
+                rows = read_log(log, metric=metric, filter_name=filter, left=left)
                 parse = partial(parse_sample, rows=rows, member=member, task=log.task)
-                own = list(LeftOut(notes).read_rows(rows.rows, parse, log.name))
+                samples += list(left.read_rows(rows.rows, parse, log.name))
             except RecordError as exc:
                 failures.append((log.task, str(exc)))
                 continue
-            samples += own
             metrics.update(rows.metrics)
             filters.update(rows.filters)
     _check_found("metric", metric, metrics)
@@ -65,45 +62,12 @@ def read_lm_eval(paths: Sequence[Path], *, metric: Metric = None, filter: Filter
             "; ".join([*(why for _, why in failures[:3]), *notes[:3]]) or "no samples found"
         )
     notes += [f"{task}: left out: {why}" for task, why in failures]
-    records = records_of(samples, notes)
     return Logged(
-        records=records,
+        records=records_of(samples, notes),
         source="sample logs of lm-evaluation-harness",
         notes=notes,
         choice_scores_scale=_scale(metric),
     )
-
-
-def import_lm_eval(
-    paths: Sequence[Path],
-    *,
-    name: str,
-    metric: str | None = None,
-    filter_name: str | None = None,
-) -> Dataset:
-    """Read sample logs of several members.
-
-    Args:
-        paths: sample files (`samples_<task>_<time>.jsonl`) or folders of them, in the layout of
-            any version of the harness. A member is named as the run's results file says, else like
-            the folder; runs of one model under two settings are two members.
-        name: what to call the data set.
-        metric: the metric that becomes the score; by default exact_match, acc or acc_norm,
-            whichever comes first in a task, else its first metric within [0, 1]. With "acc_norm",
-            option scores are log-likelihoods per character, as that metric compares.
-        filter_name: the filter whose answers are taken where a task has it; by default a vote
-            over repeats, "flexible-extract", else the first.
-
-    Returns:
-        The data set. Runs left out, responses missing and whatever was chosen are listed under
-        `notes` of its info, and logged.
-
-    Raises:
-        ConfigError: a path does not exist.
-        RecordError: nothing can be read.
-    """
-    logged = read_lm_eval([Path(p) for p in paths], metric=metric, filter=filter_name)
-    return assemble(logged, name=name)
 
 
 def _check_found(what: str, wanted: str | None, found: set[str]) -> None:

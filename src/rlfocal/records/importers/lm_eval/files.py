@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.json_files import load_json, shown
+from rlfocal.records.importers.json_files import LeftOut, load_json, shown
 from rlfocal.records.schema import clean
 
 __all__ = ["LogFile", "arguments_of", "find_logs", "model_of"]
@@ -42,7 +42,6 @@ class LogFile:
         task: name of the task.
         time: of the run, as in the file's name; "" if it has none.
         results: content of the run's results file; empty where there is none.
-        run: what the files of one run have in common.
     """
 
     path: Path
@@ -57,49 +56,31 @@ class LogFile:
         return f"{self.task}: {self.path.name}"
 
     @property
-    def run(self) -> tuple[str, str, str]:
-        """Folder, time and model."""
-        return (str(self.path.parent), self.time, self.model)
-
-    @property
     def config(self) -> Mapping[str, Any]:
         """The task's own configuration as the results file holds it, or nothing."""
         return _object(_object(self.results.get("configs")).get(self.task))
 
 
-def find_logs(paths: Sequence[Path], notes: list[str]) -> list[LogFile]:
+def find_logs(paths: Sequence[Path], left: LeftOut) -> list[LogFile]:
     """Find the sample files in folders, and say whose they are.
 
     Args:
         paths: sample files, or folders that hold some at any depth.
-        notes: gets what looked like a log and is none, and what had to be guessed.
+        left: gets notes of what looked like a log and is none, and of what had to be guessed.
 
     Raises:
-        RecordError: a path does not exist or holds no samples.
+        RecordError: no samples are there.
     """
-    files: dict[Path, bool] = {}
-    for path in paths:
-        if path.is_dir():
-            found = [f for f in sorted(path.rglob("*")) if f.name.endswith(_ENDS) and f.is_file()]
-            files.update((f, True) for f in found if _is_log(f, notes) and f not in files)
-        elif path.is_file():
-            files[path] = False
-        else:
-            raise RecordError(f"{path}: does not exist")
-    if not files:
-        raise RecordError(
-            "; ".join(
-                [
-                    f"{', '.join(map(str, paths))}: no sample logs (samples_*.jsonl) found; "
-                    "run lm_eval with --log_samples",
-                    *notes[:3],
-                ]
-            )
-        )
-    results = _Results(notes)
+    files = left.files_under(
+        paths,
+        lambda f: f.name.endswith(_ENDS) and _is_log(f, left.notes),
+        "sample logs (samples_*.jsonl); run lm_eval with --log_samples",
+    )
+    results = _Results(left.notes)
     unique = {file.resolve(): file for file in files}
     return sorted(
-        (_describe(file, results, notes) for file in unique.values()), key=lambda x: str(x.path)
+        (_describe(file, results, left.notes) for file in unique.values()),
+        key=lambda x: str(x.path),
     )
 
 

@@ -42,37 +42,35 @@ class Rows:
 
     Attributes:
         rows: one per document.
-        filter: whose answers they hold.
         metric: which metric is the score; None for none.
-        majority: the filter's answer is a vote over the document's repeats.
-        filters: all that the log holds.
+        majority: their answer is a vote over the document's repeats.
+        filters: all that the log holds; the rows are one's.
         metrics: likewise, with values in [0, 1].
     """
 
     rows: Sequence[Fields]
-    filter: str
     metric: str | None
     majority: bool
     filters: Sequence[str]
     metrics: Sequence[str]
 
 
-def read_log(
-    log: LogFile, *, metric: str | None, filter_name: str | None, notes: list[str]
-) -> Rows:
+def read_log(log: LogFile, *, metric: str | None, filter_name: str | None, left: LeftOut) -> Rows:
     """Read a log.
 
     Args:
         log: the file.
         metric: the wanted metric; where the log lacks it, the usual one is taken, with a note.
         filter_name: the wanted filter, likewise.
-        notes: gets what was chosen or left out.
+        left: gets notes of what was chosen or left out.
 
     Raises:
         RecordError: the file cannot be read, or no row of it.
     """
-    name = log.name
-    passes = _passes(_with_filters(_readable(log, notes)), log, notes)
+    name, notes = log.name, left.notes
+    # rows of a file of JSON lines or of one JSON list; broken ones are counted in a note
+    readable = left.read_rows(_unread(log), _with_document, name)
+    passes = _passes(_with_filters(readable), log, notes)
     if not passes:
         raise RecordError(f"{log.path}: holds no samples")
     chosen = _choose_filter(passes, log, filter_name)
@@ -90,7 +88,7 @@ def read_log(
         picked = next(iter(usual), None)
     if picked is not None:
         _say_unreadable(picked, rows, log, notes)
-    return Rows(rows, chosen, picked, _is_majority(chosen, log), list(passes), found)
+    return Rows(rows, picked, _is_majority(chosen, log), list(passes), found)
 
 
 def _score(row: Fields, metric: str) -> float | None:
@@ -122,11 +120,6 @@ def _say_unreadable(metric: str, rows: Sequence[Fields], log: LogFile, notes: li
             f"{log.task}: {place}: metric '{metric}' is {shown(broken[0].values[metric])}, no "
             f"number from 0 to 1; so in {len(broken):,} of {len(rows):,} rows, which have no score"
         )
-
-
-def _readable(log: LogFile, notes: list[str]) -> Iterator[Fields]:
-    """Rows of a file of JSON lines or of one JSON list; broken ones are counted in a note."""
-    return LeftOut(notes).read_rows(_unread(log), _with_document, log.name)
 
 
 def _with_document(read: Callable[[], Fields]) -> Fields:

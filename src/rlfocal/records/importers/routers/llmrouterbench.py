@@ -23,7 +23,6 @@ from rlfocal.records.importers.json_files import (
     MISSING,
     Fields,
     LeftOut,
-    files_under,
     json_lines,
     load_json,
 )
@@ -51,7 +50,7 @@ _TIME = re.compile(r"(\d{8}_\d{6})\.json(?:\.gz)?$")
 def read_llmrouterbench(paths: Sequence[Path]) -> Logged:
     """Read results of LLMRouterBench, or cached results of RouterArena."""
     left = LeftOut()
-    files = files_under(
+    files = left.files_under(
         paths,
         lambda f: f.name.removesuffix(".gz").endswith((".json", ".jsonl")),
         "result files of LLMRouterBench (*.json, *.jsonl)",

@@ -21,7 +21,7 @@ from typing import Any
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
-from rlfocal.records.importers.json_files import LeftOut, files_under, shown
+from rlfocal.records.importers.json_files import LeftOut, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.table.files import SUFFIXES, Sheet, read_sheet, suffix_of
@@ -38,7 +38,7 @@ _PICKLES = (".pkl", ".pickle")
 def read_routerbench(paths: Sequence[Path]) -> Logged:
     """Read an export of RouterBench's wide table."""
     left = LeftOut()
-    files = files_under(
+    files = left.files_under(
         paths,
         lambda f: suffix_of(f) in (*SUFFIXES, *_PICKLES),
         "exported table of RouterBench (*.csv, *.parquet)",
