@@ -10,7 +10,7 @@ COVERAGE_OF_CORE ?= 92
 # Small networks and two cores: more threads than processes only get in each other's way.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install demo test test-slow coverage floors clients check format
+.PHONY: install demo test test-slow coverage floors clients docs check format
 
 install: $(STAMP)
 
@@ -48,6 +48,10 @@ test-slow: install
 # Clients of the gateway that people use, in environments of their own; some need Node.js and npm.
 clients:
 	PYTHON=$(PYTHON) tests/clients/install.sh .clients
+
+# The site of docs/, whose reference is made from the code; a broken link fails.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --site-dir .site
 
 check: install
 	$(BIN)/ruff format --check .

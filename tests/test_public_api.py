@@ -11,14 +11,14 @@ from rlfocal.deliberation.registry import BUILT_IN
 
 PUBLIC = {
     "rlfocal": """
-        Agreement Answer Base BenchResult BestOf BestSingle BestSinglePerTask CappedAgreement
+        Advice Agreement Answer Base BenchResult BestOf BestSingle BestSinglePerTask CappedAgreement
         Checkpoint CheckpointError ConfigError Dataset Decision Ensemble EvalProtocol
         FailureCounts HashingEncoder KMeansRouter KnnRouter Limits Listener LogisticRouter
         MeanProbability MemberError Memory Message NobodyAnswered NotApplicable OneRound Oracle
         Outcome Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
         RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking
         StaticSubset Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
-        benchmark best_subsets build_table demo_dataset load localpool read_dataset read_table
+        advise benchmark best_subsets build_table demo_dataset load localpool read_dataset read_table
         replay run_bench train write_dataset write_report
     """,
     "rlfocal.api": "Ensemble Pool benchmark load read_table train",

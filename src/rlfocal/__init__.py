@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rlfocal.advice import Advice, advise
     from rlfocal.agents.prior.strategy import RlFocalPrior
     from rlfocal.api import Ensemble, Pool, benchmark, load, read_table, train
     from rlfocal.bench import BenchResult, EvalProtocol, run_bench
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Advice",
     "Agreement",
     "Answer",
     "Base",
@@ -119,6 +121,7 @@ __all__ = [
     "WeightedVotePerTask",
     "Wrapper",
     "__version__",
+    "advise",
     "benchmark",
     "best_subsets",
     "build_table",
@@ -135,6 +138,7 @@ __all__ = [
 ]
 
 _NAMES_OF = {
+    "rlfocal.advice": "Advice advise",
     "rlfocal.api": "Ensemble Pool benchmark load read_table train",
     "rlfocal.bench": "BenchResult EvalProtocol run_bench",
     "rlfocal.checkpoint": "Checkpoint",
