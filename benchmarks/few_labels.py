@@ -89,7 +89,7 @@ def shuffled(table: ResponseTable, rng: np.random.Generator) -> ResponseTable:
 def frontier(strategy: Base, test: ResponseTable) -> dict[str, float]:
     """Accuracy at each number of calls; NaN beyond what the strategy ever asks."""
     points: list[tuple[float, float]] = []
-    for setting in [strategy.at(dial) for dial in strategy.dials] or [strategy]:
+    for setting in [strategy.with_dial(dial) for dial in strategy.dials] or [strategy]:
         outcome = replay(setting, test)
         points.append((float(outcome.n_calls.mean()), float(outcome.score.mean())))
     calls, score = np.array(sorted(points)).T

@@ -76,8 +76,8 @@ class FirstK(OneRound):
     def history(self) -> Sequence[Mapping[str, float]]:
         return [{"accuracy": 0.25}, {"accuracy": np.float32(0.5)}]
 
-    def at(self, dial: float) -> Self:
-        return self._with(n_asked=int(dial))
+    def with_dial(self, value: float) -> Self:
+        return self._with(n_asked=int(value))
 
     def first(self, view: View) -> BoolArray:
         return np.broadcast_to(np.arange(view.asked.shape[1]) < self.n_asked, view.asked.shape)

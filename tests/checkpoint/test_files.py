@@ -51,8 +51,8 @@ def test_a_loaded_checkpoint_decides_as_the_saved_strategy(
     loaded = load_checkpoint(saved(tmp_path, strategy, table))
     new = loaded.table(pool(1, 80))
     for dial in (None, *strategy.dials[:2]):
-        mine = strategy if dial is None else strategy.at(dial)
-        same = loaded.strategy if dial is None else loaded.strategy.at(dial)
+        mine = strategy if dial is None else strategy.with_dial(dial)
+        same = loaded.strategy if dial is None else loaded.strategy.with_dial(dial)
         before, after = replay(mine, new), replay(same, new)
         assert np.array_equal(before.asked, after.asked)
         assert np.array_equal(before.chosen, after.chosen)

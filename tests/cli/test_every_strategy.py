@@ -62,7 +62,7 @@ def test_evaluate_and_explain_say_what_replay_of_the_fitted_one_says(
     check(figures, outcome)
     assert [point["dial"] for point in figures["frontier"]] == list(strategy.dials)
     for point in figures["frontier"]:
-        check(point, replay(strategy.at(point["dial"]), table))
+        check(point, replay(strategy.with_dial(point["dial"]), table))
     dial = {"price": "price of a call"}.get(strategy.dial, strategy.dial)
     assert not strategy.dials or dial in run("evaluate", out, data / "other").out
     ran = run("explain", out, data / "other", "--query", "pool1-00007", "--json")

@@ -44,8 +44,8 @@ class First(OneRound):
         self.weight_, self.best_, self.steady_ = np.array([1.0, 2.0, 3.0]), 2, True
         return self
 
-    def at(self, dial: float) -> Self:
-        return self._with(size=int(dial))
+    def with_dial(self, value: float) -> Self:
+        return super().with_dial(int(value))
 
     def first(self, view: View) -> np.ndarray:
         self._n_looks += 1
@@ -148,11 +148,25 @@ def test_what_is_no_number_has_to_be_kept_by_the_strategy_itself() -> None:
 
 def test_another_dial_is_another_strategy_and_changes_the_first_one_not() -> None:
     one = fitted(First())
-    two = one.at(3)
-    assert (one.size, two.size) == (1, 3)
+    two = one.with_dial(3)
+    assert (one.size, two.size, one.setting, two.setting) == (1, 3, 1, 3)
     assert two.weight_ is one.weight_
     with pytest.raises(ValueError, match="whole has nothing to set"):
-        Whole().at(0.1)
+        Whole().with_dial(0.1)
+
+
+def test_a_price_picks_the_setting_that_earned_most_less_its_calls() -> None:
+    one = fitted(First())
+    with pytest.raises(ValueError, match=r"first was trained before .*set 'size'"):
+        one.at(0.1)
+    one.measured_ = np.array([[1, 0.7, 1.0], [2, 0.8, 2.0], [3, 0.8, 2.5]])
+    found = [one.at(price) for price in (0, 0.05, 0.2)]
+    assert [(s.size, s.price, s.setting) for s in found] == [(2, 0, 2), (2, 0.05, 2), (1, 0.2, 1)]
+    assert (one.size, one.price) == (1, None)
+    assert found[0].with_dial(3).price is None
+    whole = Whole()
+    assert whole.at(0.1) is whole
+    assert whole.setting is None
 
 
 def test_one_round_asks_in_the_first_and_fuses_after_it() -> None:

@@ -26,7 +26,7 @@ def test_safe_stopping_answers_as_the_full_weighted_vote(make_table, rng, kind, 
 def test_calls_grow_with_the_threshold_query_by_query(make_table, rng):
     fitted = Agreement().fit(make_table(seed=1, n_members=7), rng=rng)
     test = make_table(seed=2, n_members=7, n_queries=300)
-    calls = np.array([replay(fitted.at(dial), test).n_calls for dial in fitted.dials])
+    calls = np.array([replay(fitted.with_dial(dial), test).n_calls for dial in fitted.dials])
     assert (np.diff(calls, axis=0) >= 0).all()
     assert calls[0].mean() < 1.5 < calls[-1].mean()
     assert fitted.threshold == 1.0
@@ -68,8 +68,8 @@ def test_the_rule_by_hand(make_table, rng):
     support = (same[:, :, None] == np.arange(4)).astype(np.float32)
     table = type(table)(**{**vars(table), "answer": same, "support": support})
     assert set(replay(fitted, table).n_calls.tolist()) == {2}
-    assert set(replay(fitted.at(0.6), table).n_calls.tolist()) == {2}
-    assert set(replay(fitted.at(0.5), table).n_calls.tolist()) == {1}
+    assert set(replay(fitted.with_dial(0.6), table).n_calls.tolist()) == {2}
+    assert set(replay(fitted.with_dial(0.5), table).n_calls.tolist()) == {1}
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_settings_out_of_range_are_refused(settings):
 
 def test_a_dial_out_of_range_is_refused():
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        Agreement().at(2)
+        Agreement().with_dial(2)

@@ -10,8 +10,8 @@ import pytest
 from rlfocal.deliberation.protocol import Outcome, unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind, ResponseTable
-from rlfocal.strategies.agreement import Agreement
-from rlfocal.strategies.capped import CappedAgreement, StoppingGrid, stopping_grid
+from rlfocal.strategies.agreement import Agreement, StoppingGrid
+from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.sizes import pool_sizes
 
 comparable = pytest.mark.parametrize("kind", [CandidateKind.OPTIONS, CandidateKind.ANSWERS])
@@ -52,7 +52,7 @@ def test_every_price_gets_the_best_pair_of_a_naive_loop(make_table, rng, kind, g
         best = max(_utility(outcome, table, price) for outcome in outcomes)
         own = _utility(replay(fitted.at(price), table), table, price)
         assert own == pytest.approx(best, abs=1e-6)
-        assert fitted.grid_.utility(price).max() == pytest.approx(best, abs=1e-6)
+        assert (fitted.score_ - price * fitted.cost_).max() == pytest.approx(best, abs=1e-6)
         picked.add(fitted.at(price).settings_)
     assert len(picked) >= 2
 
@@ -61,7 +61,7 @@ def test_every_price_gets_the_best_pair_of_a_naive_loop(make_table, rng, kind, g
 def test_the_grid_says_what_each_pair_earns_in_replay(make_table, rng, kind):
     table = make_table(kind, seed=2, n_queries=80, graded=True)
     fitted = CappedAgreement().fit(table, rng=rng)
-    grid = stopping_grid(fitted.agreement_, table)
+    grid = fitted.agreement_.grid(table, pool_sizes(table.n_members))
     assert grid.caps.tolist() == [1, 2, 3, 4, 5]
     for t, threshold in enumerate(grid.thresholds):
         for k, cap in enumerate(grid.caps):
@@ -169,7 +169,7 @@ def test_scores_alone_are_not_enough(make_table):
     assert unmet(CappedAgreement(), make_table()) is None
 
 
-@pytest.mark.parametrize("price", [0, 0.0005, 0.5, np.nan])
+@pytest.mark.parametrize("price", [-0.1, 0.0005, 0.5, np.nan])
 def test_prices_out_of_range_are_refused(price):
     with pytest.raises(ValueError, match=r"\[0.001, 0.3\]"):
         CappedAgreement(price=price)

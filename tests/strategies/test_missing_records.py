@@ -17,8 +17,8 @@ from rlfocal.deliberation.view import Memory
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.strategies.agreement import Agreement
-from rlfocal.strategies.capped import stopping_grid
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
+from rlfocal.strategies.sizes import pool_sizes
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import rank_members
 
@@ -168,7 +168,7 @@ def test_means_of_cells_are_over_what_is_known() -> None:
 def test_stopping_settings_are_judged_where_somebody_asked_is_recorded() -> None:
     part = holes(_make_table(seed=14, n_queries=80), 0.5, 15)
     agreement = Agreement().fit(part, rng=np.random.default_rng(0))
-    grid = stopping_grid(agreement, part)
+    grid = agreement.grid(part, pool_sizes(part.n_members))
     first = int(agreement.order_[0])
     assert grid.score[0, 0] == pytest.approx(part.member_accuracy[first])  # the cap 1 asks it alone
 

@@ -86,7 +86,7 @@ def test_dials_stop_at_what_was_recorded(make_table, rng):
     assert fitted.dials == (1.0, 3.0)
     table = _sampled(make_table)
     one = SelfConsistency(n_samples=1).fit(table, rng=rng).outcome(table)
-    assert np.array_equal(fitted.at(1).outcome(table).chosen, one.chosen)
+    assert np.array_equal(fitted.with_dial(1).outcome(table).chosen, one.chosen)
     assert fitted.outcome(table).n_calls.tolist() == [4, 4, 4, 1]
 
 
@@ -119,4 +119,4 @@ def test_without_samples_it_does_not_apply(make_table, rng):
     with pytest.raises(ValueError, match="at least 1"):
         SelfConsistency(n_samples=0)
     with pytest.raises(ValueError, match="at least 1"):
-        SelfConsistency().at(0)
+        SelfConsistency().with_dial(0)

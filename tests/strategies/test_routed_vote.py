@@ -91,7 +91,7 @@ def test_the_fusion_by_hand(make_table, rng) -> None:
     # Candidate 3 counts 1 in the sum of powers 6 + 8 + 1/2 + 1, but nobody named it.
     expected = np.array([6, 8, 0.5, 0]) / 15.5
     np.testing.assert_allclose(fitted.decide(view).answer, np.tile(expected, (60, 1)), rtol=1e-5)
-    two = replay(fitted.at(2), test)
+    two = replay(fitted.with_dial(2), test)
     assert two.asked.tolist() == [[True, True, False, False]] * 60
     assert (two.n_rounds == 1).all()
 
@@ -220,7 +220,7 @@ def test_dials_are_numbers_of_calls(make_table, rng) -> None:
     fitted = RoutedVote().fit(train, rng=rng)
     assert fitted.dials == (1, 2, 3, 4, 5, 6, 7)
     for dial in fitted.dials:
-        assert (replay(fitted.at(dial), test).n_calls == dial).all()
+        assert (replay(fitted.with_dial(dial), test).n_calls == dial).all()
     assert (replay(fitted, test).n_calls == fitted.default_).all()
 
 
@@ -231,7 +231,7 @@ def test_large_pools_try_some_sizes_and_allow_all(make_table, rng) -> None:
     assert fitted.dials[0] == 1
     assert fitted.dials[-1] == 15
     untried = next(k for k in range(1, 16) if k not in fitted.dials)
-    assert (replay(fitted.at(untried), train).n_calls == untried).all()
+    assert (replay(fitted.with_dial(untried), train).n_calls == untried).all()
 
 
 def test_equal_members_are_asked_once_the_cheapest(make_table, rng) -> None:
@@ -250,8 +250,8 @@ def test_a_member_that_never_answers_is_asked_last(make_table, rng) -> None:
     answer[:, 2] = -1
     table = with_answers(table, answer)
     fitted = RoutedVote().fit(table, rng=rng)
-    assert not replay(fitted.at(4), table).asked[:, 2].any()
-    assert np.isfinite(replay(fitted.at(5), table).confidence).all()
+    assert not replay(fitted.with_dial(4), table).asked[:, 2].any()
+    assert np.isfinite(replay(fitted.with_dial(5), table).confidence).all()
 
 
 def test_a_pool_that_never_answers_says_nothing(make_table, rng) -> None:
@@ -289,4 +289,4 @@ def test_numbers_of_calls_out_of_range_are_refused(make_table, rng) -> None:
     fitted = RoutedVote().fit(make_table(), rng=rng)
     for dial in (0, 6):
         with pytest.raises(ValueError, match=r"\[1, 5\]"):
-            fitted.at(dial)
+            fitted.with_dial(dial)

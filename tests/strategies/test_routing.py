@@ -151,13 +151,13 @@ def test_dial_moves_from_the_best_member_to_the_cheapest(make: type[Router]) -> 
     table = pool(model, 300)
     router = make().fit(table, rng=seeded())
     assert router.dials == DIALS
-    costs = [float(replay(router.at(dial), table).cost.mean()) for dial in router.dials]
+    costs = [float(replay(router.with_dial(dial), table).cost.mean()) for dial in router.dials]
     assert costs == sorted(costs)
     assert costs[0] == pytest.approx(0.001)
     assert costs[-1] == pytest.approx(1.0)
     # 0.3 of accuracy for 0.9 of the dearest call: worth it below a dial of 1/3, not above.
-    assert replay(router.at(0.2), table).asked[:, 0].mean() > 0.9
-    assert replay(router.at(0.5), table).asked[:, 0].mean() < 0.1
+    assert replay(router.with_dial(0.2), table).asked[:, 0].mean() > 0.9
+    assert replay(router.with_dial(0.5), table).asked[:, 0].mean() < 0.1
     assert router.cost_weight == 0.0
 
 

@@ -86,7 +86,7 @@ def test_restored_from_its_arrays_it_decides_as_before(spec: Spec) -> None:
     assert restored.spec == fitted.spec
     assert restored.dials == fitted.dials
     for dial in fitted.dials[:3]:
-        _same_decisions(fitted.at(dial), restored.at(dial))
+        _same_decisions(fitted.with_dial(dial), restored.with_dial(dial))
     again = restored.state()
     assert again.keys() == state.keys()
     assert all(np.array_equal(again[name], array) for name, array in state.items())
@@ -117,6 +117,8 @@ def test_damaged_arrays_are_refused(spec: Spec) -> None:
         for wrong in _damaged(state[name], rows[name]):
             with pytest.raises(CheckpointError, match=f"the array '{name}'"):
                 check_state(state | {name: wrong}, rows, _axes(fresh))
+        if name.split(".")[-1] in ("measured", "dearest"):  # an earlier version wrote none
+            continue
         rest = {key: array for key, array in state.items() if key != name}
         with pytest.raises(CheckpointError, match="missing"):
             check_state(rest, fresh.layout(rest), _axes(fresh))

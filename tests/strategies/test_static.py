@@ -60,7 +60,7 @@ def test_the_subset_is_the_best_of_all_and_the_smallest_among_equals(make_table,
     assert accuracy(fitted.mask_[None])[0].round(9) == values.max()
     assert fitted.mask_.sum() == sizes[values == values.max()].min()
     for dial in fitted.dials:
-        mask = fitted.at(dial).mask_
+        mask = fitted.with_dial(dial).mask_
         assert 1 <= mask.sum() <= dial
         assert accuracy(mask[None])[0].round(9) == values[sizes <= dial].max()
 
@@ -70,7 +70,7 @@ def test_replay_asks_the_subset_and_scores_as_promised(make_table, rng):
     fitted = StaticSubset().fit(table, rng=rng)
     assert fitted.dials == (1, 2, 3, 4, 5, 6)
     for mask, accuracy in zip(fitted.masks_, fitted.accuracies_, strict=True):
-        outcome = replay(fitted.at(float(mask.sum())), table)
+        outcome = replay(fitted.with_dial(float(mask.sum())), table)
         assert (outcome.asked == mask).all()
         assert outcome.score.mean() == pytest.approx(accuracy)
 
@@ -89,4 +89,4 @@ def test_sizes_below_one_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         StaticSubset(max_size=0)
     with pytest.raises(ValueError, match="at least 1"):
-        StaticSubset().at(0)
+        StaticSubset().with_dial(0)

@@ -140,7 +140,7 @@ def _run(shared: BenchInput, job: Job) -> JobResult:
     outcome = _outcome(strategy, test)
     replay_s = time.perf_counter() - start
     points = [Point(None, outcome)]
-    points += [Point(float(d), _outcome(strategy.at(d), test)) for d in strategy.dials]
+    points += [Point(float(d), _outcome(strategy.with_dial(d), test)) for d in strategy.dials]
     history = tuple({k: float(value) for k, value in step.items()} for step in strategy.history)
     return JobResult(job, tuple(points), fit_s, replay_s, history, acting=strategy.acting)
 

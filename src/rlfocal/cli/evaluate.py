@@ -97,7 +97,8 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
     means = bootstrap_means(paired.astype(np.float64), table.group[both])
     low, high = _interval(means, 1)
     frontier = [
-        {"dial": dial, **_point(replay(strategy.at(dial), table), table)} for dial in strategy.dials
+        {"dial": dial, **_point(replay(strategy.with_dial(dial), table), table)}
+        for dial in strategy.dials
     ]
     return {
         "data": table.name,

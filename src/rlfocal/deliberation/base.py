@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from rlfocal.deliberation.dial import MEASURED, checked_price, most_worth
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Need, Spec, State
-from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
+from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
@@ -55,18 +56,21 @@ class Base:
     fits_on_window: ClassVar[bool] = False
     """True when so few numbers are fitted that some hundred recent queries are enough."""
     dial: ClassVar[str] = ""
-    """What `at` sets: "price" of an average call, as a share of a right answer's worth, or the name
-    of a setting; empty where there is nothing to set."""
+    """The setting that trades accuracy for calls, "price" or another one; empty where there is
+    none."""
     fitted: ClassVar[Mapping[str, Row]] = {}
     """Layouts of fitted arrays, by their names without the underscore."""
+    fitted_since: ClassVar[Mapping[str, Row]] = {"measured": MEASURED}
+    """Layouts of those that an earlier version did not write."""
     parts: ClassVar[Mapping[str, Callable[[], Base]]] = {}
     """Fitted attributes that are strategies, by their names without the underscore."""
     price: float | None = None
-    """Lambda, the price of an average call; None for strategies without one."""
+    """Lambda, the price of an average call that it was set by; None where it was set otherwise."""
     on_progress: Callable[[Progress], None] | None = None
     """Called while it is fitted, where that takes long."""
 
     if TYPE_CHECKING:  # not at run time: a point of comparison derives from this, too
+        measured_: NDArray[np.float64]
 
         def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self: ...  # noqa: D102
         def decide(self, view: View) -> Decision: ...  # noqa: D102
@@ -147,10 +151,10 @@ class Base:
         Args:
             present: names of arrays that a file holds, which say which optional ones are there.
         """
-        rows = dict(self.fitted)
+        later = {key: row for key, row in self.fitted_since.items() if key in present}
+        rows = {**self.fitted, **later}
         for part, make in self.parts.items():
-            inner = [name[len(part) + 1 :] for name in present if name.startswith(f"{part}.")]
-            rows |= nested(part, make().layout(inner), rows)
+            rows |= nested(part, make().layout(names_of(part, present)), rows)
         return rows
 
     def axes(self) -> dict[str, int]:
@@ -171,13 +175,59 @@ class Base:
         """Settings of the dial worth showing, cheapest first; none where there is no dial."""
         return ()
 
-    def at(self, dial: float) -> Self:
-        """Return the same fitted strategy at another setting of its dial.
+    @property
+    def setting(self) -> float | None:
+        """Where its dial stands; None where there is no dial, or it was left open."""
+        return getattr(self, self.dial) if self.dial else None
+
+    def at(self, price: float) -> Self:
+        """Return the same fitted strategy at another price; itself where there is nothing to set.
+
+        Args:
+            price: lambda, what an average call costs as a share of a right answer's worth.
 
         Raises:
-            ValueError: there is no dial.
+            ValueError: a price that it cannot have, or the strategy does not know what its settings
+                earn.
         """
-        raise ValueError(f"{self.name} has nothing to set: no price and no other dial")
+        if not self.dial:
+            return self
+        price = checked_price(price)
+        if self.dial == "price":
+            return self._with(price=price)
+        return self.with_dial(self.setting_at(price))._with(price=price)
+
+    def with_dial(self, value: float) -> Self:
+        """Return the same fitted strategy at another setting of its own dial.
+
+        Raises:
+            ValueError: there is no dial, or it has no such setting.
+        """
+        if not self.dial:
+            raise ValueError(f"{self.name} has nothing to set: no price and no other dial")
+        if self.dial == "price":
+            return self.at(value)
+        return self._with(**{self.dial: value, "price": None})
+
+    def setting_at(self, price: float) -> float:
+        """The setting of a dial that is no price: what earned most in training, less its calls.
+
+        It reads `measured_`, float64[s, 3], which `fit` leaves: settings, their mean scores, their
+        mean costs in average calls.
+
+        Raises:
+            ValueError: there is no such array.
+        """
+        if not hasattr(self, "measured_"):
+            raise self._unmeasured()
+        setting, score, cost = self.measured_.T
+        return float(setting[most_worth(score, cost, price)])
+
+    def _unmeasured(self) -> ValueError:
+        return ValueError(
+            f"{self.name} was trained before prices were turned into settings of its '{self.dial}' "
+            f"(or its fit measures none); train it again, or set '{self.dial}'"
+        )
 
     def _with(self, **settings: Any) -> Self:
         """A copy with other settings."""

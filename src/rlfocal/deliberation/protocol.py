@@ -55,9 +55,9 @@ class Strategy(Protocol):
     `fit` learns from a table of labelled training queries and returns the strategy itself.
     `decide` decides on the views of B queries, see `Decision`. Decisions on one row must not
     depend on another row's answers or labels. `at` returns the same fitted strategy at another
-    setting of its dial, itself where it has none. `state` returns the fitted arrays, and `restore`
-    is its inverse; with `spec` they are a checkpoint. `rlfocal.deliberation.base.Base` has defaults
-    of all but `fit` and `decide`.
+    price of an average call, as a share of a right answer's worth; itself where it has nothing to
+    set. `state` returns the fitted arrays, and `restore` is its inverse; with `spec` they are a
+    checkpoint. `rlfocal.deliberation.base.Base` has defaults of all but `fit` and `decide`.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Strategy(Protocol):
     def spec(self) -> Spec: ...  # noqa: D102
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self: ...  # noqa: D102
     def decide(self, view: View) -> Decision: ...  # noqa: D102
-    def at(self, dial: float) -> Self: ...  # noqa: D102
+    def at(self, price: float) -> Self: ...  # noqa: D102
     def state(self) -> State: ...  # noqa: D102
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self: ...  # noqa: D102
 

@@ -10,7 +10,7 @@ other letters stand for any length that is the same throughout.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rlfocal.errors import CheckpointError
 
-__all__ = ["Row", "check_state", "nested", "prefixed", "without_prefix"]
+__all__ = ["Row", "check_state", "names_of", "nested", "prefixed", "without_prefix"]
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "float32": ("float32",),
@@ -87,8 +87,17 @@ def without_prefix(name: str, state: Mapping[str, NDArray[Any]]) -> dict[str, ND
     >>> without_prefix("vote", {"vote.weight": np.ones(2), "order": np.ones(2)})
     {'weight': array([1., 1.])}
     """
+    return {key: state[f"{name}.{key}"] for key in names_of(name, state)}
+
+
+def names_of(name: str, present: Collection[str]) -> list[str]:
+    """Those names of arrays that are of one part, without its prefix.
+
+    >>> names_of("vote", ["vote.weight", "order"])
+    ['weight']
+    """
     start = f"{name}."
-    return {key[len(start) :]: array for key, array in state.items() if key.startswith(start)}
+    return [key[len(start) :] for key in present if key.startswith(start)]
 
 
 _SHARED = "NTCDQ"

@@ -19,7 +19,7 @@ __all__ = ["Wrapper"]
 class Wrapper(Base):
     """Forwards everything to the strategy within; a subclass changes some of it.
 
-    The results of `at`, `follow` and `alone` are wrapped again.
+    The results of `at`, `with_dial`, `follow` and `alone` are wrapped again.
 
     Args:
         strategy: the one within.
@@ -46,9 +46,13 @@ class Wrapper(Base):
         """Decide as the strategy within."""
         return self.within.decide(view)
 
-    def at(self, dial: float) -> Self:
+    def at(self, price: float) -> Self:
+        """A wrapper of the strategy at another price."""
+        return self._around(self.within.at(price))
+
+    def with_dial(self, value: float) -> Self:
         """A wrapper of the strategy at another setting."""
-        return self._around(self.within.at(dial))
+        return self._around(self.within.with_dial(value))
 
     def follow(self, memory: Memory) -> Self:
         """A wrapper of the strategy that follows recent labels."""
@@ -65,6 +69,11 @@ class Wrapper(Base):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`."""
         return self._around(self.within.restore(state))
+
+    @property
+    def setting(self) -> float | None:
+        """As of the strategy within."""
+        return self.within.setting
 
     @property
     def dials(self) -> tuple[float, ...]:

@@ -39,7 +39,7 @@ from rlfocal.deliberation.view import Decision, View
 from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.errors import ConfigError
 from rlfocal.numbers import softmax
-from rlfocal.online.episodes import Episode, States
+from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, IntArray, ResponseTable
 from rlfocal.records.tables.missing import complete_part
 
@@ -163,9 +163,9 @@ class Exploring(Wrapper):
         self.exploration = exploration
         self._log = _DecisionLog()
 
-    def at(self, dial: float) -> Self:
+    def at(self, price: float) -> Self:
         """An exploring strategy at another price, with an empty log."""
-        return type(self)(self.within.at(dial), self.exploration)
+        return type(self)(self.within.at(price), self.exploration)
 
     def decide(self, view: View) -> Decision:
         """Decide as the served policy does, or explore, and log the decision."""
@@ -230,20 +230,16 @@ class Exploring(Wrapper):
     def _episode(self, position: int, key: str) -> Episode:
         path = self._log.path(position)
         end, taken = path[-1], [one for one in path if one.was_open]
-        view, row = end.view, end.row
-        states = States.of([(one.view, one.row) for one in path])
+        states = View.concat([one.view.take(np.array([one.row])) for one in path])
         return Episode(
             price=float(self.price or 0.0),
             unit_cost=self._policy.unit_cost,
             epsilon=self.exploration.epsilon,
-            task=int(view.task[row]),
-            features=view.features[row],
-            n_options=0 if view.is_open[row] else int(view.available[row].sum()),
             states=states,
             wanted=np.stack([one.wanted for one in taken]),
             propensity=_propensity(taken, self.exploration.epsilon),
             chosen=end.chosen,
-            worth=np.full(states.support.shape[2], np.nan),
+            worth=np.full(states.available.shape[1], np.nan),
             key=key,
         )
 

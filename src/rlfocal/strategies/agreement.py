@@ -2,21 +2,29 @@
 
 The members' order and weights are fixed by training; what adapts is how many of them a query needs.
 At threshold 1 the answer is always that of the full weighted vote, bought with fewer calls.
+
+One walk through the order measures what every threshold earns and costs on training queries, where
+each would need a replay of its own.
+
+Axes: B queries, N members, H thresholds, K caps on calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.dial import most_worth
 from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.recorded import reveal, worth_of
+from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
-from rlfocal.records import BoolArray, CandidateKind, ResponseTable
+from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
 from rlfocal.strategies.voting import (
     ORDER,
     fit_vote_weights,
@@ -26,12 +34,14 @@ from rlfocal.strategies.voting import (
     vote_probability,
 )
 
-__all__ = ["Agreement", "Standing"]
+__all__ = ["Agreement", "Standing", "StoppingGrid"]
 
 Float64Array = NDArray[np.float64]
 
 _EXACT = 1e-9
 """A lead must exceed what is left by this much, so that rounding never decides."""
+_CHUNK_ROWS = 4096
+"""Queries walked through at once; bounds memory, changes no result."""
 
 
 class Standing(NamedTuple):
@@ -89,18 +99,26 @@ class Agreement(Base):
         order: Literal["accuracy", "cost"] = "accuracy",
         members_per_round: int = 1,
     ) -> None:
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"threshold must lie in [0, 1], got {threshold}")
         if order not in ("accuracy", "cost"):
             raise ValueError(f'order must be "accuracy" or "cost", got {order!r}')
         if members_per_round < 1:
             raise ValueError(f"members_per_round must be at least 1, got {members_per_round}")
-        self.threshold = threshold
+        self.threshold = _checked(threshold)
         self.order = order
         self.members_per_round = members_per_round
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Fix order and weights."""
+        """Fix order and weights, and measure every threshold."""
+        self.measure(table, (table.n_members,))
+        return self
+
+    def measure(self, table: ResponseTable, caps: Sequence[int]) -> StoppingGrid:
+        """Fix order and weights; what each threshold earns, with each cap on calls.
+
+        Args:
+            table: labelled training queries.
+            caps: ascending, the last one N; others than N only where members are asked one by one.
+        """
         self.order_ = rank_members(table)
         if self.order == "cost":
             self.order_ = self.order_[np.argsort(table.mean_cost[self.order_], kind="stable")]
@@ -109,17 +127,17 @@ class Agreement(Base):
         adds_up[table.task[table.kind != CandidateKind.RESPONSES]] = True
         seen = np.bincount(table.task, minlength=len(table.tasks)) > 0
         self.adds_up_ = adds_up | ~seen
-        return self
+        grid = self.grid(table, caps)
+        self.measured_ = np.stack([grid.thresholds, grid.score[:, -1], grid.cost[:, -1]], axis=1)
+        return grid
 
-    def at(self, dial: float) -> Self:
+    def with_dial(self, value: float) -> Self:
         """Return the same fitted strategy at another threshold.
 
         Raises:
             ValueError: a threshold outside [0, 1].
         """
-        if not 0 <= dial <= 1:
-            raise ValueError(f"threshold must lie in [0, 1], got {dial}")
-        return self._with(threshold=float(dial))
+        return super().with_dial(_checked(value))
 
     def decide(self, view: View) -> Decision:
         """Ask the next members in order, unless the lead is safe enough.
@@ -150,3 +168,87 @@ class Agreement(Base):
         first = given.max(axis=1)
         second = np.where(first > 0, np.where(adds_up, ranked[:, -2], 0.0), np.inf)
         return Standing(votes, first - second, remaining)
+
+    def grid(self, table: ResponseTable, sizes: Sequence[int]) -> StoppingGrid:
+        """What all thresholds and caps come to, by one walk through the order.
+
+        Args:
+            table: labelled queries.
+            sizes: the caps, as in `measure`.
+        """
+        thresholds, caps = np.array(self.dials), np.array(sizes)
+        score, cost, measured = np.zeros((3, len(thresholds), len(caps)))
+        for start in range(0, table.n_queries, _CHUNK_ROWS):
+            rows = np.arange(start, min(start + _CHUNK_ROWS, table.n_queries))
+            walk = self._walk(table, rows, thresholds)
+            for h, calls in enumerate(walk.calls):
+                for k, cap in enumerate(caps):
+                    stop = np.minimum(calls, cap) - 1, np.arange(len(rows))
+                    score[h, k] += walk.score[stop].sum()
+                    cost[h, k] += walk.cost[stop].sum()
+                    measured[h, k] += walk.measured[stop].sum()
+        measured = np.maximum(measured, 1)
+        mean_cost = cost / (measured * table.call_cost())
+        return StoppingGrid(thresholds, caps, score / measured, mean_cost)
+
+    def _walk(self, table: ResponseTable, rows: IntArray, thresholds: Float64Array) -> _Walk:
+        """Follow queries call by call, and see after each round where every threshold stops."""
+        n_members, order = table.n_members, self.order_
+        calls = np.full((len(thresholds), len(rows)), n_members, dtype=np.int64)
+        score = np.zeros((n_members, len(rows)))
+        cost = np.cumsum(table.cost[rows][:, order].T, axis=0, dtype=np.float64)
+        measured = np.logical_or.accumulate(table.recorded[rows][:, order].T, axis=0)
+        active, asked = np.arange(len(rows)), np.zeros((1, n_members), dtype=bool)
+        for step, member in enumerate(order, start=1):
+            asked[0, member] = True
+            if step % self.members_per_round and step < n_members:
+                continue
+            reached = np.repeat(asked, len(active), axis=0)
+            view = reveal(table, rows[active], reached, n_rounds=np.full(len(active), step))
+            standing = self.standing(view)
+            place, _ = best_answer(view.available, vote_probability(standing.votes, view))
+            score[step - 1, active] = worth_of(table, rows[active], reached, place)
+            safe = standing.is_safe(thresholds[:, None])
+            calls[:, active] = np.where(safe, np.minimum(calls[:, active], step), calls[:, active])
+            active = active[(calls[:, active] > step).any(axis=0)]
+            if not len(active):
+                break
+        return _Walk(calls, score, cost, measured)
+
+
+class StoppingGrid(NamedTuple):
+    """What every pair of settings earned and cost on labelled queries."""
+
+    thresholds: Float64Array
+    """float64[H], ascending."""
+    caps: IntArray
+    """int64[K], ascending, the last one N."""
+    score: Float64Array
+    """float64[H, K]: mean score, over the queries of which somebody asked has a record."""
+    cost: Float64Array
+    """float64[H, K]: mean cost of a query, in average calls."""
+
+    def best(self, price: float) -> tuple[float, int]:
+        """Threshold and cap that are worth most at a price, see `most_worth`."""
+        h, k = divmod(most_worth(self.score, self.cost, price), len(self.caps))
+        return float(self.thresholds[h]), int(self.caps[k])
+
+
+class _Walk(NamedTuple):
+    """B queries followed in order; beyond a query's last possible stop its entries mean nothing."""
+
+    calls: IntArray
+    """int64[H, B]: calls after which each threshold stops, were there no cap."""
+    score: Float64Array
+    """float64[N, B]: worth of the answer after 1, 2, ... calls; where a round ends."""
+    cost: Float64Array
+    """float64[N, B]: cost of these calls, in the table's unit."""
+    measured: BoolArray
+    """bool[N, B]: whether anything is recorded of the members asked: else neither the score nor the
+    cost, both 0, says anything."""
+
+
+def _checked(threshold: float) -> float:
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must lie in [0, 1], got {threshold}")
+    return float(threshold)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Acting, Base
+from rlfocal.deliberation.dial import PRICES, checked_price
 from rlfocal.deliberation.protocol import Spec, State, unmet
 from rlfocal.deliberation.registry import create_strategy
-from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
+from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.errors import NotApplicable
 from rlfocal.records import ResponseTable
@@ -33,9 +34,6 @@ from rlfocal.strategies.verdicts import (
 )
 
 __all__ = ["BestOf"]
-
-_PRICES = (0.001, 0.3)
-"""Least and highest lambda: the range of `rl-focal`'s dial."""
 
 
 class BestOf(Base):
@@ -72,7 +70,11 @@ class BestOf(Base):
             raise ValueError("strategies must name at least one")
         if n_folds < 2:
             raise ValueError(f"n_folds must be at least 2, got {n_folds}")
-        self.strategies, self.n_folds, self.price = strategies, n_folds, _checked(price)
+        self.strategies, self.n_folds, self.price = (
+            strategies,
+            n_folds,
+            checked_price(price, limited=True),
+        )
         self._specs = _specs(strategies)
         for spec in self._specs.values():
             create_strategy(spec)
@@ -122,15 +124,15 @@ class BestOf(Base):
     @property
     def dials(self) -> tuple[float, ...]:
         """Prices from dear to cheap; at 0 no call is spared."""
-        return (*np.geomspace(*_PRICES[::-1], 12).tolist(), 0.0)
+        return (*np.geomspace(*PRICES[::-1], 12).tolist(), 0.0)
 
-    def at(self, dial: float) -> Self:
+    def at(self, price: float) -> Self:
         """The same fitted strategies at another price.
 
         Raises:
             ValueError: a price out of range.
         """
-        return self._with(price=_checked(dial))
+        return self._with(price=checked_price(price, limited=True))
 
     def follow(self, memory: Memory) -> Self:
         """With each of them following."""
@@ -179,7 +181,7 @@ class BestOf(Base):
         """Arrays of the verdicts, and of each strategy of which there are any."""
         rows = verdict_rows(len(self._specs)) | {"used": Row("bool", "M")}
         for name, spec in self._specs.items():
-            own = [key[len(name) + 1 :] for key in present if key.startswith(f"{name}.")]
+            own = names_of(name, present)
             if own:
                 rows |= nested(name, create_strategy(spec).layout(own), rows)
         return rows
@@ -200,10 +202,3 @@ def _specs(strategies: Sequence[str | Mapping[str, Any]]) -> dict[str, Spec]:
         spec = Spec(entry["name"], entry.get("settings", {}))
         found[spec.name if spec.name not in found else f"{spec.name}#{len(found) + 1}"] = spec
     return found
-
-
-def _checked(price: float) -> float:
-    low, high = _PRICES
-    if price != 0 and not low * 0.999 <= price <= high * 1.001:
-        raise ValueError(f"the price of a call must lie in [{low}, {high}] or be 0, got {price}")
-    return float(price)

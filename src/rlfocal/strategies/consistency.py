@@ -40,9 +40,7 @@ class SelfConsistency(Base):
     dial: ClassVar[str] = "n_samples"
 
     def __init__(self, *, n_samples: int | None = None) -> None:
-        if n_samples is not None and n_samples < 1:
-            raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-        self.n_samples = n_samples
+        self.n_samples = None if n_samples is None else _checked(n_samples)
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Pick the member among those sampled more than once; ties go to the cheaper one.
@@ -58,6 +56,12 @@ class SelfConsistency(Base):
             raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")
         self.member_ = int(np.lexsort((table.mean_cost, -score))[0])
         self.n_recorded_ = int(recorded[self.member_])
+        unit, measured = table.call_cost(), []
+        for n_samples in self.dials:
+            found = self.with_dial(n_samples).outcome(table)
+            means = (float(np.mean(x[found.measured])) for x in (found.score, found.cost / unit))
+            measured.append((n_samples, *means))
+        self.measured_ = np.array(measured)
         return self
 
     @property
@@ -65,15 +69,13 @@ class SelfConsistency(Base):
         """Numbers of samples worth showing, cheapest first; at most what was recorded."""
         return tuple(float(m) for m in _SIZES if m <= self.n_recorded_)
 
-    def at(self, dial: float) -> Self:
+    def with_dial(self, value: float) -> Self:
         """Return the same fitted reference with another number of samples.
 
         Raises:
             ValueError: fewer than one sample.
         """
-        if dial < 1:
-            raise ValueError(f"n_samples must be at least 1, got {dial}")
-        return self._with(n_samples=int(dial))
+        return super().with_dial(_checked(value))
 
     def outcome(self, table: ResponseTable) -> Outcome:
         """Take the majority of the first usable samples.
@@ -139,3 +141,9 @@ def _majority(
     votes = count[rows, chosen]
     share = votes / np.maximum(count.sum(axis=1), 1)
     return np.where(votes > 0, chosen, -1).astype(np.int16), share.astype(np.float32)
+
+
+def _checked(n_samples: float) -> int:
+    if n_samples < 1:
+        raise ValueError(f"n_samples must be at least 1, got {n_samples}")
+    return int(n_samples)

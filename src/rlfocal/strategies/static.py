@@ -207,9 +207,7 @@ class StaticSubset(OneRound):
     }
 
     def __init__(self, *, max_size: int | None = None) -> None:
-        if max_size is not None and max_size < 1:
-            raise ValueError(f"max_size must be at least 1, got {max_size}")
-        self.max_size = max_size
+        self.max_size = None if max_size is None else _checked(max_size)
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Find, for each size, the best subset of at most that size; ties go to the smaller."""
@@ -222,6 +220,8 @@ class StaticSubset(OneRound):
                 kept.append(subset)
         self.masks_: BoolArray = np.stack([subset.mask for subset in kept])
         self.accuracies_ = np.array([subset.accuracy for subset in kept])
+        cost = self.masks_ @ (table.mean_cost / table.call_cost())
+        self.measured_ = np.stack([self.masks_.sum(axis=1), self.accuracies_, cost], axis=1)
         return self
 
     @property
@@ -229,15 +229,18 @@ class StaticSubset(OneRound):
         """Every size, cheapest first: the same grid whatever was fitted, so that folds compare."""
         return tuple(float(size) for size in range(1, len(self.order_) + 1))
 
-    def at(self, dial: float) -> Self:
-        """Return the same fitted strategy with at most `dial` members.
+    @property
+    def setting(self) -> float:
+        """How many members are asked."""
+        return float(self.mask_.sum())
+
+    def with_dial(self, value: float) -> Self:
+        """Return the same fitted strategy with at most `value` members.
 
         Raises:
             ValueError: fewer than one member.
         """
-        if dial < 1:
-            raise ValueError(f"max_size must be at least 1, got {dial}")
-        return self._with(max_size=int(dial))
+        return super().with_dial(_checked(value))
 
     @property
     def mask_(self) -> BoolArray:
@@ -252,3 +255,9 @@ class StaticSubset(OneRound):
     def fuse(self, view: View) -> FloatArray:
         """Each candidate's share of the votes."""
         return plurality_share(view, self.order_)
+
+
+def _checked(max_size: float) -> int:
+    if max_size < 1:
+        raise ValueError(f"max_size must be at least 1, got {max_size}")
+    return int(max_size)

@@ -82,11 +82,12 @@ class Candidate(NamedTuple):
             return self.strategy
         if self.one_by_one and price > 0:
             price += round_price
+        dials = self.strategy.dials
+        price = max(price, min(dials, default=price))
         try:
             return self.strategy.at(price)
         except ValueError:
-            dials = self.strategy.dials
-            return self.strategy.at(min(max(price, min(dials)), max(dials)))
+            return self.strategy.at(min(price, max(dials)))
 
 
 class Choice(NamedTuple):

@@ -173,18 +173,19 @@ class RlFocalPrior(Configured):
         """int64[N]: the members, those with the best statistics first."""
         return np.argsort(-self._pool_state.statistics.log_odds[-1], kind="stable")
 
-    def at(self, dial: float) -> Self:
-        """The same fitted strategy at another price.
+    def at(self, price: float) -> Self:
+        """The same fitted strategy at another price; 0 counts as the least one.
 
         Raises:
             ValueError: a price outside the range that the prior was trained for.
         """
         low, high = self.prior.card.price_min, self.prior.card.price_max
-        if not low * 0.999 <= dial <= high * 1.001:
+        price = price or low
+        if not low * 0.999 <= price <= high * 1.001:
             raise ValueError(
-                f"{self.name}: the price of a call must lie in [{low}, {high}], got {dial}"
+                f"{self.name}: the price of a call must lie in [{low}, {high}], got {price}"
             )
-        return self._with(price=dial)
+        return self._with(price=price)
 
     def decide(self, view: View) -> Decision:
         """Ask one more member, or stop; "none of these" keeps its share of the posterior."""

@@ -45,6 +45,7 @@ class Router(OneRound, ABC):
 
     dial: ClassVar[str] = "cost_weight"
     fitted: ClassVar[Mapping[str, Row]] = {"relative_cost": Row("float32", "TN", 0)}
+    fitted_since: ClassVar[Mapping[str, Row]] = {"dearest": Row("float64", "", 0)}
 
     def __init__(self, *, cost_weight: float = 0.0) -> None:
         self.cost_weight = _checked(cost_weight)
@@ -55,13 +56,23 @@ class Router(OneRound, ABC):
         cost = self.relative_cost_
         return (0.0,) if np.allclose(cost, cost[:, :1], rtol=1e-6) else DIALS
 
-    def at(self, dial: float) -> Self:
-        """Return the same fitted router at another price of a call.
+    def with_dial(self, value: float) -> Self:
+        """Return the same fitted router at another price of the dearest member's call.
 
         Raises:
             ValueError: a negative or non-finite price.
         """
-        return self._with(cost_weight=_checked(dial))
+        return super().with_dial(_checked(value))
+
+    def setting_at(self, price: float) -> float:
+        """The same price in the unit of `cost_weight`: nothing has to be measured.
+
+        Raises:
+            ValueError: an earlier version trained it, without the unit.
+        """
+        if not hasattr(self, "dearest_"):
+            raise self._unmeasured()
+        return price * self.dearest_
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn to predict scores, and what each member costs on each task."""
@@ -69,6 +80,7 @@ class Router(OneRound, ABC):
         prior = np.tile(mean.astype(np.float32), (len(table.tasks), 1))
         cost = shrunk_mean(table.cost, table.task, prior, pseudo_counts=20.0, known=table.recorded)
         self.relative_cost_ = cost / np.float32(mean.max())
+        self.dearest_ = float(mean.max() / table.call_cost())  # its cost in average calls
         self._fit_predictor(table, rng)
         return self
 

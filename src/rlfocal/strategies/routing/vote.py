@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need, State
-from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
+from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.errors import CheckpointError
 from rlfocal.numbers import sigmoid
@@ -74,7 +74,7 @@ class RoutedVote(Base):
             is within a standard error (of the paired difference) of the best.
 
     Raises:
-        ValueError: fewer than one call; `at` and `fit`: more calls than members.
+        ValueError: fewer than one call; `with_dial` and `fit`: more calls than members.
     """
 
     name = "routed-vote"
@@ -103,7 +103,7 @@ class RoutedVote(Base):
         seen = unseen if predictor.uses_text else self.router_.predict(table.task, table.features)
         cost = self.router_.relative_cost_[table.task]
         sizes = pool_sizes(table.n_members)
-        score = np.empty((len(sizes), table.n_queries))
+        score, spent = np.empty((2, len(sizes), table.n_queries))
         scales = []
         for i, size in enumerate(sizes):
             asked = most_promising(seen, cost, size)
@@ -111,7 +111,10 @@ class RoutedVote(Base):
             scales.append(scale)
             asked = most_promising(unseen, cost, size)
             score[i] = _vote_score(table, scale.weights(self._given_answer(unseen)), asked)
+            spent[i] = (table.cost * (asked & table.recorded)).sum(axis=1) / table.call_cost()
         self.sizes_, self.scales_ = np.array(sizes), np.array(scales)
+        known = ~np.isnan(score)
+        self.measured_ = np.stack([sizes, _mean(score, known), _mean(spent, known)], axis=1)
         self.default_ = sizes[_smallest_good(score)]
         if self.n_calls is not None:
             self._check(self.n_calls)
@@ -119,12 +122,14 @@ class RoutedVote(Base):
 
     def state(self) -> State:
         """What fitting found; arrays of the router bear its name."""
-        own = {name: np.asarray(getattr(self, f"{name}_")) for name in self.fitted}
+        every = (*self.fitted, *self.fitted_since)
+        own = {n: np.asarray(getattr(self, f"{n}_")) for n in every if hasattr(self, f"{n}_")}
         return own | prefixed(self.router_.name, self.router_.state())
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`."""
-        super().restore({name: state[name] for name in self.fitted})
+        every = (*self.fitted, *self.fitted_since)
+        super().restore({name: state[name] for name in every if name in state})
         name = _router_of(state)
         self.router_ = ROUTERS[name]().restore(without_prefix(name, state))
         return self
@@ -135,22 +140,27 @@ class RoutedVote(Base):
         Raises:
             CheckpointError: there is none.
         """
-        name = _router_of(present)
-        return {**self.fitted, **nested(name, ROUTERS[name]().layout([]), self.fitted)}
+        name, own = _router_of(present), super().layout(present)
+        return own | nested(name, ROUTERS[name]().layout(names_of(name, present)), own)
 
     @property
     def dials(self) -> tuple[float, ...]:
         """Numbers of calls, from 1 to N: all of them in pools of at most 12."""
         return tuple(float(size) for size in self.sizes_)
 
-    def at(self, dial: float) -> Self:
+    @property
+    def setting(self) -> float:
+        """How many members are asked."""
+        return float(self.n_calls_)
+
+    def with_dial(self, value: float) -> Self:
         """Return the same fitted strategy with another number of calls.
 
         Raises:
             ValueError: fewer calls than one or more than there are members.
         """
-        self._check(dial)
-        return self._with(n_calls=int(dial))
+        self._check(value)
+        return super().with_dial(int(value))
 
     @property
     def n_calls_(self) -> int:
@@ -205,6 +215,12 @@ def _vote_score(table: ResponseTable, weight: Float64Array, asked: BoolArray) ->
     return table.measured_score(chosen, asked & table.recorded).astype(np.float64)
 
 
+def _mean(values: Float64Array, known: BoolArray) -> Float64Array:
+    """float64[S]: of the known ones among values float64[S, Q]; 0 where nothing is known."""
+    count = np.maximum(known.sum(axis=1), 1)
+    return np.asarray(np.where(known, values, 0).sum(axis=1) / count)
+
+
 def _smallest_good(score: Float64Array) -> int:
     """Index of the first setting that is within a standard error of the best.
 
@@ -220,9 +236,7 @@ def _smallest_good(score: Float64Array) -> int:
         lost = score[score.mean(axis=1).argmax()] - score
         noise = lost.std(axis=1) / np.sqrt(score.shape[1])
         return int((lost.mean(axis=1) <= noise + 1e-12).argmax())
-    count = known.sum(axis=1)
-    mean = np.where(known, score, 0).sum(axis=1) / np.maximum(count, 1)
-    best = int(mean.argmax())
+    best = int(_mean(score, known).argmax())
     for setting in range(len(score)):
         both = known[setting] & known[best]
         lost = score[best, both] - score[setting, both]
