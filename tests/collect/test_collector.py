@@ -175,7 +175,7 @@ def test_failures_stand_apart_and_are_asked_for_again_on_request_only(
             assert len(stub.bodies) == 9
 
     asyncio.run(run())
-    assert database.failed() == {}
+    assert database.failed_keys() == set()
 
 
 def test_a_hopeless_member_is_given_up_and_the_others_go_on(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from stored import content_digest
 
 from rlfocal.errors import DatabaseError
 from rlfocal.records.database import (
@@ -109,7 +110,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 3] + b"\x07" * (2 * len(content) // 3))
     with open_database(path) as database, pytest.raises(DatabaseError) as caught:
-        database.content_digest()
+        content_digest(database)
     assert f"{path}: the file is damaged; restore a copy" in str(caught.value)
 
 
@@ -122,7 +123,7 @@ def test_a_newer_version_is_refused(filled: Database, database_url: str) -> None
 def test_an_older_version_is_migrated_step_by_step(
     filled: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = filled.content_digest()
+    digest = content_digest(filled)
     ran: list[int] = []
 
     def first(connection: sa.Connection) -> None:
@@ -141,7 +142,7 @@ def test_an_older_version_is_migrated_step_by_step(
             with database.connections.read() as connection:
                 found = connection.exec_driver_sql("SELECT DISTINCT note FROM responses").all()
             assert [tuple(row) for row in found] == [("old",)]
-            assert database.content_digest() == digest
+            assert content_digest(database) == digest
     assert ran == [1, 2]
 
 

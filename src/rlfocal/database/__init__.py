@@ -5,15 +5,15 @@ the business of whoever keeps it.
 """
 
 from rlfocal.database.columns import JsonText, Key, Position, SafeText
-from rlfocal.database.engine import Connections, OnConnections, connect
-from rlfocal.database.versions import Migration, Tables
+from rlfocal.database.engine import Connections, connect
+from rlfocal.database.versions import Migration, OpenTables, Tables
 
 __all__ = [
     "Connections",
     "JsonText",
     "Key",
     "Migration",
-    "OnConnections",
+    "OpenTables",
     "Position",
     "SafeText",
     "Tables",

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,7 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from rlfocal.database.failures import Place, translated
 from rlfocal.errors import DatabaseError
 
-__all__ = ["Connections", "OnConnections", "connect"]
+__all__ = ["Connections", "connect", "sqlite_path"]
 
 _LOCK = 0x726C666F63616C
 """Number of the advisory lock: "rlfocal" in ASCII."""
@@ -101,30 +101,6 @@ class Connections:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
-
-
-class OnConnections:
-    """Statements on a database, which close it when they are done with.
-
-    Args:
-        connections: to the database.
-    """
-
-    def __init__(self, connections: Connections) -> None:
-        self.connections = connections
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.connections.place.name!r})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close every connection."""
-        self.connections.close()
 
 
 def connect(url: str | Path, *, busy_timeout_s: float, read_only: bool = False) -> Connections:

@@ -1,10 +1,11 @@
-"""Tables with a version, and how an older database becomes a current one."""
+"""Tables with a version: how they are opened, and how an older database becomes a current one."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar, Self
 
 import sqlalchemy as sa
 
@@ -12,7 +13,7 @@ from rlfocal.database.columns import SafeText
 from rlfocal.database.engine import Connections, connect, sqlite_path
 from rlfocal.errors import DatabaseError
 
-__all__ = ["Migration", "Tables"]
+__all__ = ["Migration", "OpenTables", "Tables"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,60 +49,8 @@ class Tables:
             sa.Column("value", SafeText, nullable=False),
         )
 
-    def open(self, url: str | Path, *, busy_timeout_s: float) -> Connections:
-        """Connect, and make or bring up to date what is not there.
-
-        Raises:
-            DatabaseError: it cannot be opened, is not ours or of a newer version; the message
-                names the cause and the remedy, and never the password.
-        """
-        connections = connect(url, busy_timeout_s=busy_timeout_s)
-        try:
-            with connections.read() as connection:
-                version = self.read_version(connection, connections.place.name)
-            connections.let_readers_go_on()
-            if version != self.version:
-                with connections.write() as connection:
-                    self.prepare(connection, connections.place.name)
-        except BaseException:
-            connections.close()
-            raise
-        return connections
-
-    def open_to_read(self, url: str | Path, *, busy_timeout_s: float) -> Connections | None:
-        """Connect to what is there; nothing is written, made or brought up to date.
-
-        Returns:
-            None where there is no database, or none with these tables.
-
-        Raises:
-            DatabaseError: it cannot be opened, is not ours or of another version.
-        """
-        if (path := sqlite_path(url)) is not None and not path.exists():
-            return None
-        connections = connect(url, busy_timeout_s=busy_timeout_s, read_only=True)
-        where = connections.place.name
-        try:
-            with connections.read() as connection:
-                version = self.read_version(connection, where)
-            if version is not None and version > self.version:
-                raise self._newer(version, where)
-            if version is not None and version < self.version:
-                raise DatabaseError(
-                    f"{where}: was written by an older rlfocal (version {version} of the tables; "
-                    f"this one reads {self.version}), and what only reads does not change it; copy "
-                    "it, then let a command that writes bring it up to date, such as `rlfocal "
-                    "collect` without --dry-run. It was left as it is"
-                )
-        except BaseException:
-            connections.close()
-            raise
-        if version is None:
-            connections.close()
-            return None
-        return connections
-
-    def _newer(self, version: int, where: str) -> DatabaseError:
+    def newer(self, version: int, where: str) -> DatabaseError:
+        """The error for tables of a later version than this."""
         return DatabaseError(
             f"{where}: was written by a newer rlfocal (version {version} of the tables; this "
             f"one knows {self.version}); upgrade rlfocal, or name another database. It was "
@@ -151,7 +100,7 @@ class Tables:
             connection.execute(self.meta.insert(), row)
             return
         if version > self.version:
-            raise self._newer(version, where)
+            raise self.newer(version, where)
         if version < self.version:
             _log.warning(
                 "%s: its tables are brought from version %d to %d, once; an older rlfocal cannot "
@@ -170,6 +119,95 @@ class Tables:
         if version < self.version:
             named = self.meta.c.name == "schema_version"
             connection.execute(self.meta.update().where(named).values(value=str(self.version)))
+
+
+class OpenTables:
+    """Tables in a database that was opened; a subclass has the statements on them.
+
+    Args:
+        connections: to the database.
+    """
+
+    tables: ClassVar[Tables]
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+
+    @classmethod
+    def open(cls, url: str | Path, *, busy_timeout_s: float = 60.0) -> Self:
+        """Open the tables of a database, and make what is not there.
+
+        Args:
+            url: a file's path, `sqlite:///path`, or `postgresql://user:password@host:port/name`. A
+                SQLite file belongs on a local disk; several machines share a PostgreSQL server.
+                Tables of several kinds may stand in one database.
+            busy_timeout_s: seconds to wait for another process that is writing.
+
+        Raises:
+            DatabaseError: it cannot be opened, is not ours or of a newer version; the message
+                names the cause and the remedy, and never the password.
+        """
+        connections, tables = connect(url, busy_timeout_s=busy_timeout_s), cls.tables
+        try:
+            with connections.read() as connection:
+                version = tables.read_version(connection, connections.place.name)
+            connections.let_readers_go_on()
+            if version != tables.version:
+                with connections.write() as connection:
+                    tables.prepare(connection, connections.place.name)
+        except BaseException:
+            connections.close()
+            raise
+        return cls(connections)
+
+    @classmethod
+    def open_to_read(cls, url: str | Path, *, busy_timeout_s: float = 60.0) -> Self | None:
+        """Open tables to read them alone: nothing is made, changed or brought up to date.
+
+        Args: as of `open`.
+
+        Returns:
+            None where there is no database, or one without these tables.
+
+        Raises:
+            DatabaseError: it cannot be opened, is not ours or of another version.
+        """
+        if (path := sqlite_path(url)) is not None and not path.exists():
+            return None
+        connections = connect(url, busy_timeout_s=busy_timeout_s, read_only=True)
+        tables, where = cls.tables, connections.place.name
+        try:
+            with connections.read() as connection:
+                version = tables.read_version(connection, where)
+            if version is not None and version > tables.version:
+                raise tables.newer(version, where)
+            if version is not None and version < tables.version:
+                raise DatabaseError(
+                    f"{where}: was written by an older rlfocal (version {version} of the tables; "
+                    f"this one reads {tables.version}), and what only reads does not change it; "
+                    "copy it, then let a command that writes bring it up to date, such as "
+                    "`rlfocal collect` without --dry-run. It was left as it is"
+                )
+        except BaseException:
+            connections.close()
+            raise
+        if version is None:
+            connections.close()
+            return None
+        return cls(connections)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.connections.place.name!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.connections.close()
 
 
 def _foreign(where: str, found: list[str]) -> DatabaseError:

@@ -63,7 +63,7 @@ def show_failures(database: Database, members: Sequence[str] | None, *, as_json:
     Raises:
         ConfigError: a member is unknown.
     """
-    known = list(database.counts())
+    known = database.member_names()
     for name in members or ():
         if name not in known:
             raise ConfigError(f"unknown member '{name}'; {nearest(name, known)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from rlfocal.database import Connections, OnConnections
+from rlfocal.database import Connections, OpenTables
 from rlfocal.gateway.store.abandoned import Abandoned
 from rlfocal.gateway.store.keyfile import read_key_file
 from rlfocal.gateway.store.keys import Keys
@@ -20,39 +20,7 @@ from rlfocal.gateway.store.schema import TABLES
 __all__ = ["Store", "open_store", "read_store"]
 
 
-def open_store(url: str | Path, *, busy_timeout_s: float = 60.0) -> Store:
-    """Open a gateway's database, and make it where there is none.
-
-    Args:
-        url: a file's path, `sqlite:///path`, or `postgresql://user:password@host:port/name`; it
-            may be a database of answers.
-        busy_timeout_s: seconds to wait for another process that is writing.
-
-    Raises:
-        DatabaseError: it cannot be opened, is not ours or of a newer version; the message names
-            the cause and the remedy, and never the password.
-    """
-    return Store(TABLES.open(url, busy_timeout_s=busy_timeout_s))
-
-
-def read_store(url: str | Path, *, busy_timeout_s: float = 60.0) -> Store | None:
-    """Open a gateway's database to read it alone: nothing is made, changed or brought up to date.
-
-    Args:
-        url: as of `open_store`.
-        busy_timeout_s: seconds to wait for another process that is writing.
-
-    Returns:
-        None where there is no database, or one without a gateway's tables.
-
-    Raises:
-        DatabaseError: it cannot be opened, is not ours or of another version.
-    """
-    found = TABLES.open_to_read(url, busy_timeout_s=busy_timeout_s)
-    return None if found is None else Store(found)
-
-
-class Store(OnConnections):
+class Store(OpenTables):
     """Groups of statements, shared by everybody who opens the same URL.
 
         with store.connections.write() as connection:
@@ -61,6 +29,8 @@ class Store(OnConnections):
     Args:
         connections: from `open_store`.
     """
+
+    tables = TABLES
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(connections)
@@ -91,3 +61,6 @@ class Store(OnConnections):
             for key in known:
                 self.keys.put(connection, key, now=now)
         return len(known)
+
+
+open_store, read_store = Store.open, Store.open_to_read

@@ -6,19 +6,12 @@ A SQLite file by default; a PostgreSQL server where several machines collect sid
 from rlfocal.records.database.export import export_dataset
 from rlfocal.records.database.importing import import_dataset
 from rlfocal.records.database.keys import digest_of, key_of, query_key_of, settings_key_of
-from rlfocal.records.database.rows import (
-    FailureCounts,
-    MemberCounts,
-    Spent,
-    StoredError,
-    StoredResponse,
-)
+from rlfocal.records.database.rows import FailureCounts, Spent, StoredError, StoredResponse
 from rlfocal.records.database.store import Database, open_database, read_database
 
 __all__ = [
     "Database",
     "FailureCounts",
-    "MemberCounts",
     "Spent",
     "StoredError",
     "StoredResponse",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rlfocal.records.database.keys import key_of
 
-__all__ = ["FailureCounts", "MemberCounts", "Spent", "StoredError", "StoredResponse", "utc_now"]
+__all__ = ["FailureCounts", "Spent", "StoredError", "StoredResponse", "utc_now"]
 
 
 def utc_now() -> str:
@@ -102,16 +102,6 @@ class Spent(NamedTuple):
     """Of the calls that have a price."""
     n_unpriced: int
     """Calls whose price nobody knows."""
-
-
-class MemberCounts(NamedTuple):
-    """How far one member is."""
-
-    n_responses: int
-    n_unusable: int
-    """Responses with neither an answer nor option scores nor a score."""
-    n_failed: int
-    """Calls without a response whose last attempt failed."""
 
 
 class FailureCounts(NamedTuple):

@@ -6,22 +6,19 @@ Knows the statements; which engine runs them and how transactions begin is `engi
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from rlfocal.database import OpenTables
 from rlfocal.database.failures import translated
-from rlfocal.records.database.claiming import Claims
-from rlfocal.records.database.keys import plain_settings, settings_key_of
+from rlfocal.records.database.keys import digest_of, plain_settings, query_key_of, settings_key_of
 from rlfocal.records.database.reserve import Reserve
 from rlfocal.records.database.rows import (
     FailureCounts,
-    MemberCounts,
     Spent,
     StoredError,
     StoredResponse,
@@ -36,65 +33,25 @@ from rlfocal.records.database.schema import (
     queries,
     responses,
 )
-from rlfocal.records.database.statements import (
-    CHUNK,
-    chunks,
-    failure_counts,
-    last_failures,
-    member_counts,
-    present,
-    query_row,
-)
 
 __all__ = ["Database", "open_database", "read_database"]
 
 _ROOM = "room"
 """Under this a note is written and taken back."""
 _MOST_TRIED = 1 << 16
+_CHUNK = 5000
+"""Keys per statement: below every engine's limit of parameters."""
 _STORED = tuple(f.name for f in dataclasses.fields(StoredResponse))
 
 
-def open_database(url: str | Path, *, busy_timeout_s: float = 60.0) -> Database:
-    """Open a database of answers, and make it where there is none.
-
-    Args:
-        url: a file's path, `sqlite:///path`, or `postgresql://user:password@host:port/name`. A
-            SQLite file belongs on a local disk; several machines share a PostgreSQL server.
-        busy_timeout_s: seconds to wait for another process that is writing.
-
-    Raises:
-        DatabaseError: it cannot be opened, is not ours or of a newer version; the message names
-            the cause and the remedy, and never the password.
-    """
-    return Database(TABLES.open(url, busy_timeout_s=busy_timeout_s))
-
-
-def read_database(url: str | Path, *, busy_timeout_s: float = 60.0) -> Database | None:
-    """Open a database of answers to read it alone: nothing is made, changed or brought up to date.
-
-    Args:
-        url: as of `open_database`.
-        busy_timeout_s: seconds to wait for another process that is writing.
-
-    Returns:
-        None where there is no database, or one without answers.
-
-    Raises:
-        DatabaseError: it cannot be opened, is not ours or of another version.
-    """
-    found = TABLES.open_to_read(url, busy_timeout_s=busy_timeout_s)
-    return None if found is None else Database(found)
-
-
-class Database(Claims):
+class Database(OpenTables):
     """Answers, failures and claims, shared by everybody who opens the same URL.
 
     Every method is one transaction: done as a whole or not at all, and safe to repeat. They block,
     so an asynchronous program calls them by `asyncio.to_thread`. All of them raise `DatabaseError`.
-
-    Args:
-        connections: from `open_database`.
     """
+
+    tables = TABLES
 
     def add_queries(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Store queries; one that is there stays as it is.
@@ -106,7 +63,7 @@ class Database(Claims):
         Returns:
             How many were new.
         """
-        values = [query_row(row) for row in rows]
+        values = [_query_row(row) for row in rows]
         return self._insert_new(queries, values, "digest")
 
     def add_member(self, name: str, settings: Mapping[str, Any]) -> str:
@@ -129,7 +86,7 @@ class Database(Claims):
     def answered(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys that have a response."""
         with self.connections.read() as connection:
-            return present(connection, sa.select(responses.c.key), responses.c.key, keys)
+            return _present(connection, sa.select(responses.c.key), keys)
 
     def add_responses(self, rows: Sequence[StoredResponse]) -> int:
         """Store answered calls and end their claims; a call that has its answer keeps it.
@@ -147,18 +104,6 @@ class Database(Claims):
             with self.connections.write() as connection:
                 connection.execute(errors.insert(), values)
 
-    def failed(self, *, members: Collection[str] | None = None) -> dict[str, int]:
-        """Count the calls that have no response and failed when last tried, by kind of failure.
-
-        Args:
-            members: count these members' calls only.
-        """
-        last = last_failures(members)
-        n = sa.func.count().label("n")
-        statement = sa.select(last.c.failure, n).group_by(last.c.failure).order_by(last.c.failure)
-        with self.connections.read() as connection:
-            return {failure: n for failure, n in connection.execute(statement)}
-
     def failures(self, *, members: Collection[str] | None = None) -> list[FailureCounts]:
         """What the stored failures say, by member, kind and HTTP status.
 
@@ -168,22 +113,39 @@ class Database(Claims):
         Returns:
             By member, those with the most calls that have no response first.
         """
+        e = errors.c
+        unanswered = sa.case((responses.c.key.is_(None), e.key))
+        groups = sa.select(
+            e.member, e.failure, e.status,
+            sa.func.count(sa.distinct(unanswered)).label("n_left"),
+            sa.func.count().label("n_failures"),
+            sa.func.min(e.created_at).label("first_at"),
+            sa.func.max(e.position).label("newest"),
+        )  # fmt: skip
+        groups = groups.select_from(errors.outerjoin(responses, responses.c.key == e.key))
+        if members is not None:
+            groups = groups.where(e.member.in_(list(members)))
+        found = groups.group_by(e.member, e.failure, e.status).subquery()
+        f = found.c
+        statement = sa.select(
+            f.member, f.failure, f.status, f.n_left, f.n_failures, e.message, f.first_at,
+            e.created_at,
+        )  # fmt: skip
+        statement = statement.select_from(found.join(errors, e.position == f.newest))
+        statement = statement.order_by(f.member, f.n_left.desc(), f.failure, f.newest)
         with self.connections.read() as connection:
-            return failure_counts(connection, members)
+            return [FailureCounts(*row) for row in connection.execute(statement)]
 
-    def failed_keys(
-        self, *, members: Collection[str] | None = None, failures: Collection[str] | None = None
-    ) -> set[str]:
-        """The calls that have no response and failed when last tried, to retry or to leave out.
+    def failed_keys(self, *, members: Collection[str] | None = None) -> set[str]:
+        """The calls that have no response and have failed.
 
         Args:
             members: these members' calls only.
-            failures: only where the last attempt failed in one of these ways.
         """
-        last = last_failures(members)
-        statement = sa.select(last.c.key)
-        if failures is not None:
-            statement = statement.where(last.c.failure.in_([str(f) for f in failures]))
+        no_response = ~sa.exists().where(responses.c.key == errors.c.key)
+        statement = sa.select(errors.c.key).where(no_response).distinct()
+        if members is not None:
+            statement = statement.where(errors.c.member.in_(list(members)))
         with self.connections.read() as connection:
             return set(connection.scalars(statement))
 
@@ -196,8 +158,8 @@ class Database(Claims):
         """
         late = sa.select(errors.c.key).where(errors.c.position > since).distinct()
         with self.connections.read() as connection:
-            found = present(connection, late, errors.c.key, keys)
-            return found - present(connection, sa.select(responses.c.key), responses.c.key, found)
+            found = _present(connection, late, keys)
+            return found - _present(connection, sa.select(responses.c.key), found)
 
     def last_failure(self) -> int:
         """Number of the failure that was stored last; 0 where there is none."""
@@ -213,23 +175,57 @@ class Database(Claims):
             n_calls, cost_usd, n_priced = connection.execute(statement).one()
         return Spent(n_calls, float(cost_usd), n_calls - n_priced)
 
-    def counts(self) -> dict[str, MemberCounts]:
-        """How far every member is, by name."""
+    def member_names(self) -> list[str]:
+        """Everybody who was added, has answered or has failed, in order."""
+        names = (members.c.name, responses.c.member, errors.c.member)
         with self.connections.read() as connection:
-            return member_counts(connection)
+            return sorted(connection.scalars(sa.union(*map(sa.select, names))))
 
-    def content_digest(self) -> str:
-        """Fingerprint of the stored replies, whatever the engine and the order they came in.
+    def claim(self, keys: Iterable[str], owner: str, lease_s: float) -> set[str]:
+        """Reserve calls, so that nobody else pays for them at the same time.
+
+        Args:
+            keys: of the calls.
+            owner: who is asking; a name that no other process uses.
+            lease_s: seconds after which others may take the calls over.
 
         Returns:
-            sha256 over keys, texts, answers and option scores, as 64 hexadecimal digits.
+            The keys won: those neither answered nor reserved by somebody else. What the owner has
+            reserved already is won again, with a new lease.
         """
-        r, sha = responses.c, hashlib.sha256()
-        statement = sa.select(r.key, r.text, r.answer, r.choice_scores).order_by(r.key)
+        if not lease_s > 0:
+            raise ValueError(f"lease_s must be more than 0, got {lease_s}")
+        wanted = set(keys)
+        upsert = self.connections.upsert(claims, "key", "owner", "until")
+        with self.connections.write() as connection:
+            now = self.connections.now_s(connection)
+            others = sa.select(claims.c.key).where(claims.c.owner != owner, claims.c.until > now)
+            wanted -= _present(connection, others, wanted)
+            wanted -= _present(connection, sa.select(responses.c.key), wanted)
+            rows = [{"key": k, "owner": owner, "until": now + lease_s} for k in sorted(wanted)]
+            if rows:
+                connection.execute(upsert, rows)
+        return wanted
+
+    def release(self, keys: Iterable[str] | None, owner: str) -> None:
+        """Give back calls that were claimed and are not made; others' claims stay.
+
+        Args:
+            keys: of the calls; None for all that the owner has claimed.
+            owner: whose claims.
+        """
+        mine = claims.delete().where(claims.c.owner == owner)
+        with self.connections.write() as connection:
+            if keys is None:
+                connection.execute(mine)
+                return
+            for chunk in _chunks(keys):
+                connection.execute(mine.where(claims.c.key.in_(chunk)))
+
+    def owners(self) -> list[str]:
+        """Everybody who has claims, those that have run out included."""
         with self.connections.read() as connection:
-            for row in connection.execution_options(yield_per=CHUNK).execute(statement):
-                sha.update(json.dumps(list(row)).encode("ascii") + b"\n")
-        return sha.hexdigest()
+            return sorted(connection.scalars(sa.select(claims.c.owner).distinct()))
 
     def note(self, name: str) -> str | None:
         """A text stored under a name by `set_note`."""
@@ -284,6 +280,43 @@ class Database(Claims):
         with self.connections.write() as connection:
             n_new = len(connection.scalars(insert.returning(table.c[key]), rows).all())
             if end_claims:
-                for chunk in chunks(row[key] for row in rows):
+                for chunk in _chunks(row[key] for row in rows):
                     connection.execute(claims.delete().where(claims.c.key.in_(chunk)))
         return n_new
+
+
+def _query_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `queries` with its keys; unknown columns are left out."""
+    query_id, prompt, choices = row["query_id"], row["prompt"], row.get("choices")
+    task, label = row.get("task"), row.get("label")
+    return {
+        "digest": digest_of(query_id, prompt, choices, label, task),
+        "query_key": query_key_of(prompt, choices),
+        "query_id": query_id,
+        "task": "all" if task is None else task,
+        "split": row.get("split"),
+        "prompt": prompt,
+        "choices": None if choices is None else list(choices),
+        "label": label,
+    }
+
+
+def _present(
+    connection: sa.Connection, statement: sa.Select[tuple[str]], keys: Iterable[str]
+) -> set[str]:
+    """Those of the keys that the statement finds in its one column."""
+    column = statement.selected_columns[0]
+    found: set[str] = set()
+    for chunk in _chunks(keys):
+        found.update(connection.scalars(statement.where(column.in_(chunk))))
+    return found
+
+
+def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+    """The distinct keys in order, as many at a time as a statement takes."""
+    listed = sorted(set(keys))
+    for start in range(0, len(listed), _CHUNK):
+        yield listed[start : start + _CHUNK]
+
+
+open_database, read_database = Database.open, Database.open_to_read
