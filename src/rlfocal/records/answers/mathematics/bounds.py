@@ -10,10 +10,11 @@ import re
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
 from rlfocal.records.answers.mathematics.scanning import has_letters, split
 
-__all__ = ["holes_of", "quantity_of", "without_absolute"]
+__all__ = ["FLIPPED", "holes_of", "quantity_of", "without_absolute"]
 
 _SIGNS = ("\\le", "\\ge", "<", ">")
-_FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
+FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
+"""Each sign with its sides changed over."""
 _ABSOLUTE = re.compile(r"\|([a-zA-Z]|\\theta ?)([+-][0-9./]+|[+-]\\frac\{[0-9]+\}\{[0-9]+\})?\|")
 _POWER = r"[a-zA-Z](?:_(?:[0-9a-zA-Z]|\{[0-9a-z]+\}))?(?:\^[0-9])?"
 _QUANTITY = re.compile(
@@ -43,7 +44,7 @@ def without_absolute(text: str) -> str:
     (_, first), (sign, last) = sides
     found = _ABSOLUTE.fullmatch(first)
     if found is None:
-        found, last, sign = _ABSOLUTE.fullmatch(last), first, _FLIPPED[sign]
+        found, last, sign = _ABSOLUTE.fullmatch(last), first, FLIPPED[sign]
     ends = None if found is None else _ends(found[2] or "", last)
     if found is None or ends is None:
         return text
@@ -51,7 +52,7 @@ def without_absolute(text: str) -> str:
     blank = " " if sign[0] == "\\" else ""
     if sign in ("<", "\\le"):
         return f"{low}{sign}{blank}{found[1]}{sign}{blank}{high}"
-    less = _FLIPPED[sign]
+    less = FLIPPED[sign]
     return f"{found[1]}{less}{blank}{low}\\text{{or}}{found[1]}{sign}{blank}{high}"
 
 

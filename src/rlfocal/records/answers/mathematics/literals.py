@@ -7,6 +7,7 @@ needs arithmetic beyond that (roots, sums, factorials) is for math-verify.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 __all__ = ["MAX_DIGITS", "MAX_EXPONENT", "number_value", "number_written"]
@@ -16,15 +17,6 @@ MAX_DIGITS = 40
 MAX_EXPONENT = 99
 
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-_FRACTION = re.compile(r"([+-]?)\\frac\{([^{}]+)\}\{([^{}]+)\}")
-_SLASH = re.compile(r"([+-]?)([0-9.]+)/([0-9.]+)")
-_MIXED = re.compile(r"([+-]?)([0-9]+)(?:\\frac\{([0-9]+)\}\{([0-9]+)\}|\\mixed([0-9]+)/([0-9]+))")
-_POWER = re.compile(r"([+-]?)([0-9]{1,6})\^(?:\{([+-]?[0-9]+)\}|([0-9]))")
-_SCIENTIFIC = re.compile(
-    r"([+-]?[0-9]+(?:\.[0-9]*)?|[+-]?\.[0-9]+)"
-    r"(?:\\(?:times|cdot)10\^(?:\{([+-]?[0-9]+)\}|([0-9]))|[eE]([+-]?[0-9]+))"
-)
-_REPEATING = re.compile(r"([+-]?)([0-9]*)\.([0-9]*)\\overline\{([0-9]+)\}")
 
 
 def number_value(text: str) -> Fraction | None:
@@ -75,8 +67,7 @@ def _fraction(found: re.Match[str]) -> Fraction | None:
 
 
 def _mixed(found: re.Match[str]) -> Fraction | None:
-    above, below = Fraction(found[3] or found[5]), Fraction(found[4] or found[6])
-    part = _quotient(above, below)
+    part = _quotient(Fraction(found[3]), Fraction(found[4]))
     # 2\frac{7}{3} is a product, if anything
     return None if part is None or part >= 1 else _signed(found[1], Fraction(found[2]) + part)
 
@@ -101,11 +92,18 @@ def _repeating(found: re.Match[str]) -> Fraction:
     return _signed(found[1], Fraction(f"{whole}.{fixed or '0'}") + tail)
 
 
-_READERS = (
-    (_FRACTION, _fraction),
-    (_SLASH, _fraction),
-    (_MIXED, _mixed),
-    (_POWER, _power),
-    (_SCIENTIFIC, _scientific),
-    (_REPEATING, _repeating),
+_READERS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Fraction | None]], ...] = (
+    (re.compile(r"([+-]?)\\frac\{([^{}]+)\}\{([^{}]+)\}"), _fraction),
+    (re.compile(r"([+-]?)([0-9.]+)/([0-9.]+)"), _fraction),
+    (re.compile(r"([+-]?)([0-9]+)\\frac\{([0-9]+)\}\{([0-9]+)\}"), _mixed),
+    (re.compile(r"([+-]?)([0-9]{1,6})\^(?:\{([+-]?[0-9]+)\}|([0-9]))"), _power),
+    (
+        re.compile(
+            r"([+-]?[0-9]+(?:\.[0-9]*)?|[+-]?\.[0-9]+)"
+            r"(?:\\(?:times|cdot)10\^(?:\{([+-]?[0-9]+)\}|([0-9]))|[eE]([+-]?[0-9]+))"
+        ),
+        _scientific,
+    ),
+    (re.compile(r"([+-]?)([0-9]*)\.([0-9]*)\\overline\{([0-9]+)\}"), _repeating),
 )
+"""How numbers are written, each with what reads it."""

@@ -5,52 +5,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from fractions import Fraction
 
 __all__ = ["Based", "Group", "Node", "Relation", "Scalar", "Words"]
 
 
 @dataclass(frozen=True)
-class Scalar:
-    """One expression."""
+class Node:
+    """Any part of an answer."""
 
-    text: str
-    """Without its unit."""
-    value: Fraction | None = None
-    """Of a plain number."""
-    unit: str = ""
+    _: KW_ONLY
     name: str = ""
     """Of "x = 5"."""
 
 
 @dataclass(frozen=True)
-class Words:
-    """An answer in words, such as a weekday; letters of options are scalars."""
+class Scalar(Node):
+    """One expression: its text without its unit, and its value where it is a plain number."""
 
     text: str
-    name: str = ""
+    value: Fraction | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True)
-class Based:
+class Words(Node):
+    """An answer in words, such as a weekday; letters of options are scalars."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Based(Node):
     """Digits in a base that is written with them."""
 
     digits: str
     base: int
-    name: str = ""
 
 
 @dataclass(frozen=True)
-class Relation:
+class Relation(Node):
     """An equation or inequality that is no plain assignment."""
 
     text: str
-    name: str = ""
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(Node):
     """Several parts in a shape.
 
     Attributes:
@@ -60,7 +62,3 @@ class Group:
 
     shape: str
     parts: tuple[Node, ...]
-    name: str = ""
-
-
-Node = Scalar | Words | Based | Relation | Group

@@ -3,8 +3,9 @@ r"""Where the answer stands in a reply.
 In this order: the last \boxed{...} or \fbox{...} (Hendrycks et al., MATH, arXiv:2103.03874,
 `last_boxed_only_string`), boxes joined by "and" or "or" together; a text that is nothing but an
 answer; what follows the last "answer is" or "Answer:" (Minerva); bold text that the last line ends
-on; the last formula; the last number of the last line. A box that does not close was cut off, so
-the reply has no answer.
+on; the last formula; of the last line, without what merely explains ("which is 4 more than 20"), an
+expression behind a verb or the last number. A box that does not close was cut off, so the reply has
+no answer.
 """
 
 from __future__ import annotations
@@ -12,37 +13,85 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rlfocal.records.answers.mathematics.prose import MAX_LINE, concluded, last_number
 from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.records.answers.replies.markers import first_reply, marks
+from rlfocal.records.answers.replies.settling import is_refusal
 
 __all__ = ["MAX_CHARS", "picked", "unquoted"]
 
 MAX_CHARS = 500
 """A longer expression is prose, no answer."""
 
+MAX_LINE = 300
+"""A longer last line is no conclusion."""
+
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$])")
 _BETWEEN_BOXES = re.compile(
-    r"(?:\$|\\[)\]])*\s*(?:,|;)?\s*(?:and|or|\\text\{\s*(?:and|or)\s*\})?\s*(?:\$|\\[(\[])*\s*"
-    r"(?:[a-zA-Z](?:_(?:[0-9]|\{[0-9]+\}))?\s*=\s*)?"
+    r"""
+    (?: \$ | \\[)\]] )* \s* [,;]? \s*
+    (?: and | or | \\text\{ \s* (?: and | or ) \s* \} )? \s*
+    (?: \$ | \\[(\[] )* \s*
+    (?: [a-zA-Z] (?: _ (?: [0-9] | \{[0-9]+\} ) )? \s* = \s* )?  # the name of the next
+    """,
+    re.VERBOSE,
 )
 _STARS = re.compile(r"\*\*(?![0-9])|(?<=[.0-9$})])\*\*(?=[\s.,]|$)")
 _BOLD = re.compile(r"[a-z,:=][ ]\*\*([^\s*:][^*:\n]{0,40})\*\*[.!]?\Z")
 _BOLD_NUMBER = re.compile(r"\*\*(\$?-?[0-9][0-9.,/]*(?:\\?%)?(?: [a-zA-Z]+)?)\*\*")
 _DELIMITER = re.compile(r"(?<!\\)\\[()\[\]]|\$\$|(?<!\\)\$")
+_CLOSER = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _MARKUP = re.compile(rf"{_DELIMITER.pattern}|{_BOX.pattern}|</|<\|")
 _QUANTITY = re.compile(r"[-+$]?[0-9][0-9.,/]*(?: (?!and|or|but|so|is|not)[a-zA-Z]+){1,3}")
-_CLOSER = {"$": "$", "$$": "$$", r"\(": r"\)", r"\[": r"\]"}
 _PROSE_IN_MATH = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,} [a-zA-Z]{2,}")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\s*\{[^{}]*\}")
+_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _SENTENCE_END = re.compile(
-    r"[.!?](?:\s|[*\"')]|$)|\n|,?\s\(?(?:because|since|as|which|where|so that|when|if|not|"
-    r"rather|instead|but)\b|; "
+    r"""
+    [.!?] (?: \s | [*"')] | $ ) | \n | ;[ ]
+    | ,?\s\(? (?: because | since | as | which | where | so[ ]that | when | if | not | rather
+      | instead | but ) \b
+    """,
+    re.VERBOSE,
 )
 _RULED_OUT = re.compile(r"\b(?:not|rather than|instead of|unlike|than)\s*\Z")
 _CONNECTED = re.compile(r"\s*(?:,|;|and|or|, and|, or)?\s*")
 _TRAILING = re.compile(r"\s*(\\?%|[a-zA-Z]+(?:[ /^][a-zA-Z0-9]+){0,3})?[\s.*]*")
-_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+_NO_UNITS = frozenset({
+    "because", "since", "as", "which", "where", "so", "when", "if", "for", "and", "or", "but",
+    "is", "by", "at", "to",
+})  # fmt: skip
+_NUMBER = re.compile(
+    r"""
+    \( [^()]{0,40} [\u221a\u03c0] [^()]{1,40} \) [ ]? / [ ]? [0-9]{1,9}        # (1 + √5)/2
+    | (?<! [\w.)] ) [-\u2212]? (?: [0-9]{1,9} [ ]? [-+] [ ]? )?                # 1 - 2√3, 5π/6
+      (?: [0-9]{1,9} (?: \.[0-9]{1,9} )? [ ]? \*? [ ]? )?
+      (?: \u221a (?: [0-9]+ | \([^()]{1,50}\) ) | sqrt\([^()]{1,50}\) | \\sqrt\{[^{}]{1,50}\}
+        | \u03c0 | \\?pi\b )
+      (?: [ ]? / [ ]? [0-9]{1,9} )?
+    | (?<! [\w.)] ) [-+\u2212]? \\? \$? [0-9][0-9,]* (?: \.[0-9]+ )?           # -1,200.5, 3/4, 50 %
+      (?: \s? / \s? [0-9]+ | \s? \\? % | \u00b0 )?
+    | \$? [0-9][0-9,]* (?: \.[0-9]+ )? (?: /[0-9]+ | \\?% )?
+    | -? \\[dt]?frac \{[^{}]{1,50}\} \{[^{}]{1,50}\}
+    | [(\[] [-0-9./\ ]{1,30} (?: , [-0-9./\ ]{1,30} ){1,3} [)\]]               # (1, 2)
+    """,
+    re.VERBOSE,
+)
+_VERB = re.compile(
+    r"\b(?:is|are|equals?|be|get|obtain|gives?|yields?|at)\s+(?:also\s+|just\s+)?", re.I
+)
+_PROSE = re.compile(r"(?<![a-zA-Z])(?!(?:sqrt|sin|cos|tan|log|and)(?![a-zA-Z]))[a-zA-Z]{2,}")
+_OPERATOR = re.compile(r"[0-9a-z)] ?[-+*/^=<>:,] ?[-0-9a-z(]|\band\b")
+_ASIDE = re.compile(
+    r"""
+    ,?[ ] \(? (?: because | since | i\.e\. | that[ ]is, | rather[ ]than | instead[ ]of
+      | but[ ](?: I | not ) | not
+      | which[ ](?: is | are | was | were | means )
+        (?! [ ]\S*[0-9]\S* (?: [ ][a-zA-Z%]+ ){0,2} [.!]? \Z )  # "which is 8 apples."
+    ) (?= [ '] )
+    """,
+    re.VERBOSE,
+)
+_CONCLUSION = re.compile(r"\b(?:so|thus|hence|therefore|total|get|left|altogether)\b|=", re.I)
 
 
 def picked(text: str, *, truncated: bool = False) -> str | None:
@@ -72,7 +121,7 @@ def picked(text: str, *, truncated: bool = False) -> str | None:
     if found is None:
         found = _last_formulas(spoken)
     if found is None:
-        found = concluded(spoken)
+        found = _concluded(spoken)
     return found if found is not None and len(found) <= MAX_CHARS else None
 
 
@@ -174,7 +223,7 @@ def _first_of(rest: str) -> str | None:
         return inside[-1][2]
     sentence = unquoted(sentence).strip(" *_`")
     if len(_WORDS.findall(sentence)) > 6:
-        return last_number(sentence)
+        return _last_number(sentence)
     return sentence or None
 
 
@@ -190,28 +239,6 @@ def _joined(rest: str, segments: list[tuple[int, int, str]]) -> str:
     if len(found) == 1 and unit and unit[1] and unit[1].split()[0] not in _NO_UNITS:
         return f"{found[0]} {unit[1]}"
     return ",".join(found)
-
-
-_NO_UNITS = set(
-    [
-        "because",
-        "since",
-        "as",
-        "which",
-        "where",
-        "so",
-        "when",
-        "if",
-        "for",
-        "and",
-        "or",
-        "but",
-        "is",
-        "by",
-        "at",
-        "to",
-    ]
-)
 
 
 def _segments(text: str) -> Iterator[tuple[int, int, str]]:
@@ -255,3 +282,42 @@ def _last_formulas(text: str) -> str | None:
         together.append(inside)
         start = begin
     return ",".join(reversed(together))
+
+
+def _concluded(text: str) -> str | None:
+    """The answer that the last line of a reply without marks and formulas holds."""
+    line = text.rstrip()[-MAX_LINE - 1 :].rpartition("\n")[2].strip()
+    head = _without_aside(line)
+    if not line or len(line) > MAX_LINE or is_refusal(head):
+        return None
+    found = _expression(line) or _last_number(head)
+    if found is not None:
+        return found
+    return line if len(line.split()) <= 3 else None
+
+
+def _last_number(sentence: str) -> str | None:
+    """The last number, root or multiple of pi."""
+    found = None
+    for number in _NUMBER.finditer(sentence):
+        found = number[0]
+    return found
+
+
+def _expression(line: str) -> str | None:
+    """What stands behind the last verb, when that is a formula without its signs."""
+    verbs = list(_VERB.finditer(line))
+    if not verbs:
+        return None
+    tail = line[verbs[-1].end() :].strip().rstrip(".!")
+    if "$" in tail or "\\" in tail or _PROSE.search(tail) or not _OPERATOR.search(tail):
+        return None
+    return tail
+
+
+def _without_aside(line: str) -> str:
+    """The line up to a remark on a number, unless a conclusion follows the remark."""
+    found = _ASIDE.search(line)
+    if found is None or not _last_number(line[: found.start()]):
+        return line
+    return line if _CONCLUSION.search(line, found.end()) else line[: found.start()]

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
-from rlfocal.records.answers.mathematics.bounds import holes_of, without_absolute
+from rlfocal.records.answers.mathematics.bounds import FLIPPED, holes_of, without_absolute
 from rlfocal.records.answers.mathematics.literals import number_value
 from rlfocal.records.answers.mathematics.nodes import Based, Group, Node, Relation, Scalar, Words
 from rlfocal.records.answers.mathematics.scanning import (
@@ -29,18 +29,21 @@ MAX_PARTS = 60
 MAX_DEPTH = 12
 
 _NAME = re.compile(
-    r"(?:\\?[a-zA-Z]|\\(?:alpha|beta|gamma|delta|theta|lambda|mu|phi|omega|sigma|epsilon|rho))"
-    r" ?(?:_(?:[0-9a-zA-Z]|\{[^{}]*\}))?(?:'+|\^\{-1\}(?=\())?(?:\((?:[a-z0-9](?:,[a-z0-9])*)\))?"
+    r"""
+    (?: \\?[a-zA-Z] | \\(?: alpha | beta | gamma | delta | theta | lambda | mu | phi | omega
+      | sigma | epsilon | rho ) ) [ ]?
+    (?: _ (?: [0-9a-zA-Z] | \{[^{}]*\} ) )?                   # x_1
+    (?: '+ | \^\{-1\} (?=\() )?                               # f', f^{-1}(x)
+    (?: \( (?: [a-z0-9] (?: ,[a-z0-9] )* ) \) )?              # f(x,y)
+    """,
+    re.VERBOSE,
 )
 _NAMES = re.compile(r"\([a-z](?:_[0-9])?(?:,[a-z](?:_[0-9])?)+\)")
 _LONG_NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|[A-Z]{2,3}|\\(?:angle|overline|triangle).*|[A-Za-z]+\([^()]*\)|\|[^|]*\|)"
 )
-_REAL_WORDS = ("all real numbers", "all reals", "all real x", "real numbers", "all real values")
-_ENDLESS = ("infinitely many", "infinitely many solutions", "infinite", "infinity")
 _LEADING = re.compile(r"\A(?:=|\\approx ?)+")
 _RELATIONS = ("\\le", "\\ge", "\\ne", "\\in", "\\approx", "\\equiv", "<", ">", "=")
-_FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le"}
 _BASED = re.compile(r"\(?([0-9A-Fa-f]+)\)?_(?:\{(?:\\text\{)?([0-9]+|[a-z]+)\}?\}|([0-9]))")
 _BASES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9,
           "ten": 10, "twelve": 12, "sixteen": 16}  # fmt: skip
@@ -48,19 +51,23 @@ _MATRIX = re.compile(
     r"\\begin\{([pbvBV]?matrix|smallmatrix|array)\}(?:\{[^{}]*\})?(.*)\\end\{\1\}", re.DOTALL
 )
 _WORD = re.compile(r"[A-Za-z]{4,}|[A-Z][A-Za-z]{2,}|[Yy]es|[Nn]o|[Oo]dd|[Aa]ll")
-_NOTHING = ("\\emptyset", "\\{\\}")
 _HOLES = re.compile(
     r"\\(?:mathbb\{R\}|R)(?:\\(?:setminus|backslash|smallsetminus) ?|-)\\\{([^{}]+)\\\}"
 )
 _HALF = re.compile(
-    r"\\(?:mathbb\{R\}|R)(?:\^|_)(?:\{(?:([+-])|([<>]|\\[lg]e ?)0)\}|([+-]))"
-    r"|\\text\{(?:all )?(positive|negative|nonnegative|nonpositive|non-negative|non-positive)"
-    r" (?:real numbers|reals)\}"
+    r"""
+    \\(?: mathbb\{R\} | R ) [\^_] (?: \{ (?: ([+-]) | ( [<>] | \\[lg]e[ ]? ) 0 ) \} | ([+-]) )
+    | \\text\{ (?: all[ ] )? ( positive | negative | non-?negative | non-?positive )
+      [ ](?: real[ ]numbers | reals ) \}
+    """,
+    re.VERBOSE,
 )
+_NOTHING = ("\\emptyset", "\\{\\}")
 _REALS = ("\\mathbb{R}", "\\R", "\\Re", "(-\\infty,\\infty)")
-
-
+_REAL_WORDS = ("all real numbers", "all reals", "all real x", "real numbers", "all real values")
+_ENDLESS = ("infinitely many", "infinitely many solutions", "infinite", "infinity")
 _ZERO, _PLUS, _MINUS = Scalar("0", Fraction(0)), Scalar("\\infty"), Scalar("-\\infty")
+_LINE = Group("()", (_MINUS, _PLUS))
 _HALVES = {
     sign: Group(shape, ends)
     for shape, ends, signs in (
@@ -78,18 +85,7 @@ def parsed(text: str, depth: int = 0) -> Node:
     text = unwrapped(text)
     if depth > MAX_DEPTH:
         return Scalar(text)
-    for read in (
-        _words,
-        _option,
-        _matrix,
-        _list,
-        _relation,
-        _union,
-        _plus_minus,
-        _bracketed,
-        _based,
-        _colon,
-    ):
+    for read in _READERS:
         found = read(text, depth + 1)
         if found is not None:
             return found
@@ -115,7 +111,7 @@ def _words(text: str, depth: int) -> Node | None:
     if text in _NOTHING:
         return Words("none")
     if text in _REALS or words_of(text.removeprefix("\\text{").rstrip("}")) in _REAL_WORDS:
-        return Group("()", (Scalar("-\\infty"), Scalar("\\infty")))
+        return _LINE
     if half := _HALF.fullmatch(text):
         sign = next(group for group in half.groups() if group).strip()
         return _HALVES[sign.replace("-", "") if len(sign) > 1 else sign]
@@ -155,7 +151,7 @@ def _list(text: str, depth: int) -> Node | None:
     if 1 < len(chosen) <= MAX_PARTS:
         parts = [parsed(p, depth) for p in chosen if p]
         if all(isinstance(p, Group) and _is_interval(p) for p in parts):
-            return Group("union", tuple(replace(p, name="") for p in parts), parts[0].name)
+            return Group("union", tuple(replace(p, name="") for p in parts), name=parts[0].name)
         return _flat(parts)
     pieces = [p for _, p in split(text, (",", ";"))]
     if not 1 < len(pieces) <= MAX_PARTS:
@@ -176,7 +172,7 @@ def _flat(parts: list[Node]) -> Node:
     names = {re.sub(r"_(?:\d|\{\d+\})$", "", part.name) for part in flat}
     if len(names - {""}) == 1:
         name = next(iter(names - {""}))
-        return Group("list", tuple(replace(p, name="") for p in flat), name)
+        return Group("list", tuple(replace(p, name="") for p in flat), name=name)
     return Group("list", tuple(flat))
 
 
@@ -227,13 +223,14 @@ def _interval(signs: list[str], sides: list[str], depth: int) -> Node | None:
         point = parsed(sides[1 - at], depth)
         if isinstance(point, Group):
             return None
-        low, high = Scalar("-\\infty"), Scalar("\\infty")
-        return Group("union", (Group("()", (low, point)), Group("()", (point, high))), name)
+        return Group(
+            "union", (Group("()", (_MINUS, point)), Group("()", (point, _PLUS))), name=name
+        )
     below, above = _bound(signs, sides, at, ("<", "\\le")), _bound(signs, sides, at, (">", "\\ge"))
     if below is None or above is None or len(sides) > 3:
         return None
     ends = tuple(parsed(bound[0], depth) for bound in (below, above))
-    return Group(("[" if below[1] else "(") + ("]" if above[1] else ")"), ends, name)
+    return Group(("[" if below[1] else "(") + ("]" if above[1] else ")"), ends, name=name)
 
 
 def _bound(
@@ -244,8 +241,8 @@ def _bound(
     if at > 0:
         found.append((signs[at - 1], sides[at - 1]))
     if at < len(signs):
-        found.append((_FLIPPED.get(signs[at], ""), sides[at + 1]))
-    if any(sign not in _FLIPPED for sign, _ in found):
+        found.append((FLIPPED.get(signs[at], ""), sides[at + 1]))
+    if any(sign not in FLIPPED for sign, _ in found):
         return None
     mine = [(side, sign == wanted[1]) for sign, side in found if sign in wanted]
     if len(mine) > 1:
@@ -290,7 +287,7 @@ def _bracketed(text: str, depth: int) -> Node | None:
             return parsed(condition[1][1], depth)
         found = _flat([parsed(p, depth) for _, p in split(inside, (",", ";"))])
         if isinstance(found, Group) and found.shape == "list":
-            return Group("set", found.parts, found.name)
+            return Group("set", found.parts, name=found.name)
         return found
     parts = [parsed(p, depth) for _, p in split(inside, (",", ";"))]
     if len(parts) == 1:
@@ -326,3 +323,9 @@ def _scalar(text: str) -> Scalar:
         bare = bare[1:-1]
     bare = bare.lstrip("+")
     return Scalar(bare, number_value(bare), unit)
+
+
+_READERS = (
+    _words, _option, _matrix, _list, _relation, _union, _plus_minus, _bracketed, _based, _colon,
+)  # fmt: skip
+"""In the order in which a text is tried to be one of them."""

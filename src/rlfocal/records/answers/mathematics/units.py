@@ -70,62 +70,33 @@ _BY_NAME = {name: unit for unit, names in _NAMES.items() for name in names.split
 _COMPOUND = {"mph": (("mi", 1), ("h", -1)), "kmph": (("km", 1), ("h", -1))}
 _LETTERS = {"N", "J", "W", "V", "A", "K", "C", "F"}
 _POWER_WORDS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_COUNTING = set(
-    [
-        "ways",
-        "way",
-        "different",
-        "possible",
-        "distinct",
-        "total",
-        "integers",
-        "integer",
-        "numbers",
-        "number",
-        "values",
-        "value",
-        "solutions",
-        "solution",
-        "pairs",
-        "pair",
-        "triples",
-        "people",
-        "students",
-        "arrangements",
-        "outcomes",
-        "possibilities",
-        "choices",
-        "combinations",
-        "permutations",
-        "in",
-        "the",
-        "of",
-        "all",
-        "are",
-        "is",
-        "about",
-        "approximately",
-        "positive",
-        "points",
-        "items",
-        "sets",
-        "subsets",
-        "per",
-        "each",
-        "and",
-    ]
-)
+_COUNTING = frozenset({
+    "ways", "way", "different", "possible", "distinct", "total", "integers", "integer", "numbers",
+    "number", "values", "value", "solutions", "solution", "pairs", "pair", "triples", "people",
+    "students", "arrangements", "outcomes", "possibilities", "choices", "combinations",
+    "permutations", "in", "the", "of", "all", "are", "is", "about", "approximately", "positive",
+    "points", "items", "sets", "subsets", "per", "each", "and",
+})  # fmt: skip
 _SUFFIX = re.compile(
-    r"(?:\\%|\\pmod\{([0-9]+)\}|\^\\circ ?(?:\\text\{)?([CF])?(?:\})?|\\(?:euro|pounds|\$)|"
-    r"((?:[\s/]*(?:\\cdot ?)?\\text\{[^{}]*\}(?:\^(?:-?[0-9]|\{-?[0-9]+\}))?)+))$"
+    r"""
+    (?: \\% | \\pmod\{([0-9]+)\} | \\(?: euro | pounds | \$ )
+      | \^\\circ[ ]? (?: \\text\{ )? ([CF])? \}?
+      | ( (?: [\s/]* (?: \\cdot[ ]? )? \\text\{[^{}]*\} (?: \^ (?: -?[0-9] | \{-?[0-9]+\} ) )? )+ )
+    ) $
+    """,
+    re.VERBOSE,
 )
 _ANGLE_INSIDE = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])|\\circ")
 _PREFIX = re.compile(r"([+-]?)(?:\\(\$|euro|pounds) ?)([+-]?)(?=[0-9.\\(])")
 _PIECE = re.compile(r"(/)?(?:\\cdot ?)?\\text\{([^{}]*)\}(?:\^\{?(-?[0-9]+)\}?)?")
 _NONE = re.compile(
-    r"(?!no$)no(?: real| such| integer| valid)?"
-    r"(?: solutions?| values?| numbers?| roots?)?(?: exists?)?"
-    r"|none|(?:the )?empty set|there (?:is|are) no(?: real)? solutions?|impossible"
+    r"""
+    (?!no$) no (?: [ ](?: real | such | integer | valid ) )?
+      (?: [ ](?: solution | value | number | root ) s? )? (?: [ ]exists? )?
+    | none | (?: the[ ] )? empty[ ]set | there[ ](?: is | are )[ ]no (?: [ ]real )? [ ]solutions?
+    | impossible
+    """,
+    re.VERBOSE,
 )
 _MONTH = (
     r"(january|february|march|april|may|june|july|august|september|october|november|december|"

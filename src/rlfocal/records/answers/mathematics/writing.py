@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from itertools import accumulate
 
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
@@ -50,32 +51,13 @@ _SIGNS = {
     "\N{WORD JOINER}": "",
     "\N{ZERO WIDTH NO-BREAK SPACE}": "",
 }
-for _name in [
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "epsilon",
-    "zeta",
-    "eta",
-    "theta",
-    "kappa",
-    "lambda",
-    "mu",
-    "nu",
-    "xi",
-    "pi",
-    "rho",
-    "sigma",
-    "tau",
-    "phi",
-    "chi",
-    "psi",
-    "omega",
-]:
-    _SIGNS[unicodedata.lookup(f"GREEK SMALL LETTER {_name.upper().replace('LAMBDA', 'LAMDA')}")] = (
-        f"\\{_name} "
-    )
+_GREEK = (
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu",
+    "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega",
+)  # fmt: skip
+for _letter in _GREEK:
+    _unicode = _letter.upper().replace("LAMBDA", "LAMDA")
+    _SIGNS[unicodedata.lookup(f"GREEK SMALL LETTER {_unicode}")] = f"\\{_letter} "
 _TABLE = str.maketrans(_SIGNS)
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ", "0123456789+-n")
 _LOWERED = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -85,95 +67,39 @@ _VULGAR = re.compile("[¼½¾⅐-⅞↉]")
 _ROOT = re.compile(r"([√∛∜])\s*(?:([0-9.]+|[a-zA-Z]|\\pi)|\(([^()]*)\))")
 _ROOT_OF = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 
-_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z%$])")
-_SPACING = re.compile(
-    r"\\(?:quad|qquad|thinspace|enspace|displaystyle|textstyle|limits|mathstrut|hfill|nobreak)"
-    r"(?![a-zA-Z])|\\[hv]space\*?\{[^{}]*\}|\\[hv]?phantom\{[^{}]*\}"
-)
-_SIZES = re.compile(
-    r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![a-zA-Z])\s*\.?(?=$|[^0-9])"
-)
-_THOUSANDS = re.compile(
-    r"(?<![0-9.,])([1-9][0-9]{0,2})"
-    r"((?:(?:,\\!|\{,\}\\?!?|\\[,;:!>]|\\ |~| |,|'|_)[0-9]{3})+)(?![0-9])"
-)
 _SAME_COMMAND = {
-    "dfrac": "frac",
-    "tfrac": "frac",
-    "cfrac": "frac",
-    "dbinom": "binom",
-    "tbinom": "binom",
-    "leq": "le",
-    "leqslant": "le",
-    "geq": "ge",
-    "geqslant": "ge",
-    "neq": "ne",
-    "varnothing": "emptyset",
-    "infin": "infty",
-    "ast": "cdot",
-    "lbrack": "[",
-    "rbrack": "]",
-    "lparen": "(",
-    "rparen": ")",
-    "lvert": "|",
-    "rvert": "|",
-    "vert": "|",
-    "lt": "<",
-    "gt": ">",
-    "colon": ":",
-    "div": "/",
-    "ldots": "\\dots",
-    "degree": "^\\circ",
-    "textdegree": "^\\circ",
-    "textdollar": "\\$",
-    "dollar": "\\$",
-    "percent": "\\%",
-    "mathbin": "",
-    "mathord": "",
-    "bigcup": "cup",
-    "land": "\\text{and}",
-    "lor": "\\text{or}",
-    "vee": "\\text{or}",
-    "wedge": "\\text{and}",
-    "imath": "i",
-    "lbrace": "\\{",
-    "rbrace": "\\}",
-    "log": "\\log",
-}
-_COMMAND = re.compile(r"\\([a-zA-Z]+)")
+    name: written_so
+    for written_so, names in {
+        "frac": "dfrac tfrac cfrac", "binom": "dbinom tbinom", "le": "leq leqslant", "ne": "neq",
+        "ge": "geq geqslant", "emptyset": "varnothing", "infty": "infin", "cdot": "ast",
+        "cup": "bigcup", "i": "imath", "\\dots": "ldots", "": "mathbin mathord", "/": "div",
+        "[": "lbrack", "]": "rbrack", "(": "lparen", ")": "rparen", "\\{": "lbrace",
+        "\\}": "rbrace", "|": "lvert rvert vert", "<": "lt", ">": "gt", ":": "colon",
+        "^\\circ": "degree textdegree", "\\$": "textdollar dollar", "\\%": "percent",
+        "\\text{and}": "land wedge", "\\text{or}": "lor vee",
+    }.items()
+    for name in names.split()
+}  # fmt: skip
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z%$])")
 _TEXT_COMMAND = re.compile(
-    r"\\(?:text|mbox|textbf|textit|textrm|textsf|texttt|textnormal|mathrm|mathbf|mathit|mathsf|"
-    r"mathtt|boldsymbol|bm|operatorname\*?|rm|bf|emph|hbox|fbox|boxed)"
-    r"\s*\{((?:[^{}]|\{[^{}]*\}){0,200})\}"
+    r"""
+    \\ (?: text (?: bf | it | rm | sf | tt | normal )? | math (?: rm | bf | it | sf | tt )
+      | mbox | boldsymbol | bm | operatorname\*? | rm | bf | emph | hbox | fbox | boxed )
+    \s* \{ ( (?: [^{}] | \{[^{}]*\} ){0,200} ) \}
+    """,
+    re.VERBOSE,
 )
 _TEXT_PIECE = re.compile(r"\\text\{[^{}]*\}")
 _NOT_WORDS = re.compile(r"[\s~]+")
 _FUNCTIONS = (
     "arcsin|arccos|arctan|sinh|cosh|tanh|sin|cos|tan|cot|sec|csc|log|ln|exp|sqrt|max|min|gcd|lcm"
 )
-_BARE_FUNCTION = re.compile(rf"(?<![\\a-zA-Z])(?<!\\text\{{)({_FUNCTIONS})(?![a-zA-Z])")
-_BARE_CONSTANT = re.compile(r"(?<![\\a-zA-Z{])(pi|infinity|infty|theta)(?![a-zA-Z])")
-_SQRT_PAREN = re.compile(r"\\sqrt\s*\(([^()]*)\)")
-_CIRC = re.compile(r"(?:\{\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?![a-zA-Z])")
-_CIS = re.compile(
-    r"\\text\{cis\} ?(\((?:[^()]*)\)|[0-9.]+(?:\^\\circ)?|\\pi|\\frac\{[^{}]*\}\{[^{}]*\}(?:\\pi)?)"
-)
 _UNLIKE = re.compile(r"(?<![0-9)}])!=")  # 4!=24 is an equation
 _MODULO = re.compile(
     r"\(?(?:\\pmod|\\bmod|\\mod|\\text\{\(?mod\}|\bmod(?=[0-9])) ?\{?([0-9]+)\}?\)?"
 )
-_COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
-_SENTENCE = re.compile(
-    r"\A\s*\\(?:text|mbox|textbf|mathrm)\s*\{[^{}]*[a-z]{2}[^{}]*?(?:\b(?:is|are|equals)|[:=])\s*\}\s*(?=\S)"
-)
-_ORDINAL = re.compile(r"([0-9])\s*\^\s*(?:\{\s*)?\\text\{(st|nd|rd|th)\}(?:\s*\})?")
-_FRAC_BARE = re.compile(r"\\frac\s*(?:([0-9a-zA-Z])|(\{[^{}]*\}))\s*([0-9a-zA-Z])")
-_FRAC_FIRST = re.compile(r"\\frac\s*([0-9a-zA-Z])\s*(?=\{)")
-_FRAC_PI = re.compile(r"\\frac\s*(\\pi)\s*([0-9])")
-_SQRT_BARE = re.compile(r"\\sqrt\s*(\[[^\[\]]*\])?\s*([0-9a-zA-Z]|\\[a-zA-Z]+)")
 _BRACED_ONE = re.compile(r"([\^_])\{([0-9a-zA-Z])\}")
 _LONE_POINT = re.compile(r"(?<![0-9])\.(?=[0-9])")
-_MIXED_SLASH = re.compile(r"(?<![0-9./^_])([0-9]+)(?: +| ?\\ | and )([0-9]+)/([0-9]+)(?![0-9])")
 _BLANK_IN_COMMAND = re.compile(r"(\\[a-zA-Z]+) +(?=[a-zA-Z])")
 _BLANKS = re.compile(r"\s+")
 _ROW_SPACING = re.compile("\1\\\\?\\[-?[0-9.]+[a-z]{2}\\]")
@@ -191,25 +117,10 @@ def written(text: str) -> str:
     text = _plain_signs(text)
     # A row of a matrix ends on two backslashes; elsewhere they are one that was escaped twice.
     text = text.replace("\\\\", "\1") if "\\begin" in text else _DOUBLED.sub(r"\\", text)
-    text = _THOUSANDS.sub(_one_number, text)
-    text = _MIXED_SLASH.sub(r"\1\\frac{\2}{\3}", text)
-    text = _SPACING.sub(" ", text)
-    text = _SIZES.sub("", text)
-    text = re.sub(r"\\[,!;:>]|\\ |~|\{,\}", lambda f: "," if f[0] == "{,}" else " ", text)
-    text = _SENTENCE.sub("", _COLOUR.sub("", text))
-    text = _COMMAND.sub(_same_command, text)
-    text = _unwrapped(text)
-    text = _ORDINAL.sub(r"\1\\text{\2}", text)
+    text = _rewritten(text, _SPELLING)
+    text = _ORDINAL.sub(r"\1\\text{\2}", _unwrapped(text))
     text = _MAGNITUDE.sub(_power_of_ten, _words(_dollars(text)))
-    text = _CIRC.sub(r"^\\circ ", text)
-    text = _CIS.sub(r"(\\cos{\1}+i\\sin{\1})", text)
-    text = _BARE_FUNCTION.sub(r"\\\1 ", text)
-    text = _BARE_CONSTANT.sub(lambda f: r"\infty " if f[1][:3] == "inf" else rf"\{f[1]} ", text)
-    text = _SQRT_PAREN.sub(r"\\sqrt{\1}", text)
-    text = _FRAC_PI.sub(r"\\frac{\1}{\2}", text)
-    text = _SQRT_BARE.sub(lambda f: rf"\sqrt{f[1] or ''}{{{f[2]}}}", text)
-    text = _FRAC_BARE.sub(lambda f: rf"\frac{f[2] or '{' + f[1] + '}'}{{{f[3]}}}", text)
-    text = _FRAC_FIRST.sub(r"\\frac{\1}", text)
+    text = _rewritten(text, _ARGUMENTS)
     text = _without_blanks(text)
     text = text.replace("**", "^").replace("*", "\\cdot ").replace("<=", "\\le ")
     text = _MODULO.sub(lambda f: rf"\pmod{{{f[1]}}}", text)
@@ -230,6 +141,93 @@ def _one_number(found: re.Match[str]) -> str:
     return found[1] + re.sub("[^0-9]", "", found[2])
 
 
+def _same_command(found: re.Match[str]) -> str:
+    other = _SAME_COMMAND.get(found[1])
+    if other is None:
+        return found[0]
+    return f"\\{other}" if other.isalpha() else other + (" " if other[-1:].isalpha() else "")
+
+
+_Put = str | Callable[[re.Match[str]], str]
+_Rules = tuple[tuple[re.Pattern[str], _Put], ...]
+
+
+def _rules(*rows: tuple[str, _Put]) -> _Rules:
+    return tuple((re.compile(pattern), put) for pattern, put in rows)
+
+
+_SPELLING = _rules(
+    (
+        r"(?<![0-9.,])([1-9][0-9]{0,2})"
+        r"((?:(?:,\\!|\{,\}\\?!?|\\[,;:!>]|\\ |~| |,|'|_)[0-9]{3})+)(?![0-9])",
+        _one_number,  # 1{,}000
+    ),
+    (
+        r"(?<![0-9./^_])([0-9]+)(?: +| ?\\ | and )([0-9]+)/([0-9]+)(?![0-9])",
+        r"\1\\frac{\2}{\3}",  # 2 1/2
+    ),
+    (
+        r"""(?x) \\(?: q?quad | thinspace | enspace | displaystyle | textstyle | limits | mathstrut
+              | hfill | nobreak ) (?![a-zA-Z])
+            | \\[hv]space\*?\{[^{}]*\} | \\[hv]?phantom\{[^{}]*\}""",
+        " ",
+    ),
+    (r"\\(?:left|right|middle|big|Big|bigg|Bigg)[lrm]?(?![a-zA-Z])\s*\.?(?=$|[^0-9])", ""),
+    (r"\\[,!;:>]|\\ |~|\{,\}", lambda found: "," if found[0] == "{,}" else " "),
+    (r"\\(?:text)?color\s*\{[^{}]*\}", ""),
+    (
+        r"""(?x) \A \s* \\(?: text | mbox | textbf | mathrm ) \s* \{ [^{}]* [a-z]{2} [^{}]*?
+            (?: \b (?: is | are | equals ) | [:=] ) \s* \} \s* (?=\S)  # \text{The area is }""",
+        "",
+    ),
+    (r"\\([a-zA-Z]+)", _same_command),
+)
+"""How the same is written in several ways, words aside."""
+_ARGUMENTS = _rules(
+    (r"(?:\{\})?\^\s*(?:\{\s*\\circ\s*\}|\\circ)(?![a-zA-Z])", r"^\\circ "),
+    (
+        r"\\text\{cis\} ?"
+        r"(\((?:[^()]*)\)|[0-9.]+(?:\^\\circ)?|\\pi|\\frac\{[^{}]*\}\{[^{}]*\}(?:\\pi)?)",
+        r"(\\cos{\1}+i\\sin{\1})",
+    ),
+    (rf"(?<![\\a-zA-Z])(?<!\\text\{{)({_FUNCTIONS})(?![a-zA-Z])", r"\\\1 "),
+    (
+        r"(?<![\\a-zA-Z{])(pi|infinity|infty|theta)(?![a-zA-Z])",
+        lambda found: r"\infty " if found[1][:3] == "inf" else rf"\{found[1]} ",
+    ),
+    (r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}"),
+    (r"\\frac\s*(\\pi)\s*([0-9])", r"\\frac{\1}{\2}"),
+    (
+        r"\\sqrt\s*(\[[^\[\]]*\])?\s*([0-9a-zA-Z]|\\[a-zA-Z]+)",
+        lambda found: rf"\sqrt{found[1] or ''}{{{found[2]}}}",
+    ),
+    (
+        r"\\frac\s*(?:([0-9a-zA-Z])|(\{[^{}]*\}))\s*([0-9a-zA-Z])",
+        lambda found: rf"\frac{found[2] or '{' + found[1] + '}'}{{{found[3]}}}",
+    ),
+    (r"\\frac\s*([0-9a-zA-Z])\s*(?=\{)", r"\\frac{\1}"),
+)
+"""Names of functions and constants, and the braces around what they are of."""
+_NUMBER_FIRST = re.compile(r"[-+$0-9.,:/ ]*[0-9][-+0-9.,:/ %]*(?:[A-Za-z.]+[ ]?){0,3}")
+_UNIT_POWERS = re.compile(r"(?:[A-Za-z]+(?:\^(?:[0-9]|\{-?[0-9]\}))?[ /]*)+")
+_POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_MAGNITUDE = re.compile(r"(?<=[0-9])\s*\\text\{(thousand|million|billion|trillion)((?: [^{}]*)?)\}")
+_LETTER_UNITS = set("mgslhLJNVWAKCFTH")
+_LETTER_AFTER_NUMBER = re.compile(r"\A([-+0-9.,/ ]*[0-9]) +([mgslLhJNWVK])[.\s]*\Z")
+_ONLY_WORDS = re.compile(r"[A-Za-z][A-Za-z'\-]*(?:,? [A-Za-z'\-]+)*")
+_TRAILING_UNIT = re.compile(
+    r"([0-9}%)])(\s*)(?<![a-zA-Z])((?:[A-Za-z]{2,}[.]?)(?:[ /-](?:[A-Za-z]+[.]?))*)"
+    r"((?:\^\{?-?[0-9]\}?)?)(?=[.\s]*$)"
+)
+_ORDINAL = re.compile(r"([0-9])\s*\^\s*(?:\{\s*)?\\text\{(st|nd|rd|th)\}(?:\s*\})?")
+
+
+def _rewritten(text: str, rules: _Rules) -> str:
+    for pattern, put in rules:
+        text = pattern.sub(put, text)
+    return text
+
+
 def _plain_signs(text: str) -> str:
     if text.isascii():
         return text
@@ -243,13 +241,6 @@ def _plain_signs(text: str) -> str:
 def _vulgar(found: re.Match[str]) -> str:
     above, _, below = unicodedata.normalize("NFKC", found[0]).partition("\N{FRACTION SLASH}")
     return rf"\frac{{{above}}}{{{below}}}"
-
-
-def _same_command(found: re.Match[str]) -> str:
-    other = _SAME_COMMAND.get(found[1])
-    if other is None or other == found[0]:
-        return found[0]
-    return f"\\{other}" if other.isalpha() else other + (" " if other[-1:].isalpha() else "")
 
 
 def _unwrapped(text: str) -> str:
@@ -312,19 +303,6 @@ def _unit_behind(found: re.Match[str]) -> str:
     if not is_word(re.split("[ ./-]", words)[0], apart=bool(blank)):
         return found[0]
     return rf"{before}\text{{{words}}}{power}"
-
-
-_NUMBER_FIRST = re.compile(r"[-+$0-9.,:/ ]*[0-9][-+0-9.,:/ %]*(?:[A-Za-z.]+[ ]?){0,3}")
-_UNIT_POWERS = re.compile(r"(?:[A-Za-z]+(?:\^(?:[0-9]|\{-?[0-9]\}))?[ /]*)+")
-_POWERS = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_MAGNITUDE = re.compile(r"(?<=[0-9])\s*\\text\{(thousand|million|billion|trillion)((?: [^{}]*)?)\}")
-_LETTER_UNITS = set("mgslhLJNVWAKCFTH")
-_LETTER_AFTER_NUMBER = re.compile(r"\A([-+0-9.,/ ]*[0-9]) +([mgslLhJNWVK])[.\s]*\Z")
-_ONLY_WORDS = re.compile(r"[A-Za-z][A-Za-z'\-]*(?:,? [A-Za-z'\-]+)*")
-_TRAILING_UNIT = re.compile(
-    r"([0-9}%)])(\s*)(?<![a-zA-Z])((?:[A-Za-z]{2,}[.]?)(?:[ /-](?:[A-Za-z]+[.]?))*)"
-    r"((?:\^\{?-?[0-9]\}?)?)(?=[.\s]*$)"
-)
 
 
 def _dollars(text: str) -> str:

@@ -33,23 +33,44 @@ _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _RAISED_PLAIN = str.maketrans(_RAISED, "0123456789+-")
 _LOWERED_RUN = re.compile(r"(?<=[0-9])[₀-₉]+")
 _APART = re.compile(
-    r"[\xbc-\xbe\u2150-\u215f\u2189\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3192-\u3195"
-    r"\u3220-\u3229\u3248-\u324f\u3251-\u325f\u3280-\u3289\u32b1-\u32bf\u3371-\u33df]"
+    r"""
+    [\xbc-\xbe\u2150-\u215f\u2189]  # fractions
+    | [\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3192-\u3195]  # in circles and brackets
+    | [\u3220-\u3229\u3248-\u324f\u3251-\u325f\u3280-\u3289\u32b1-\u32bf]
+    | [\u3371-\u33df]  # squared units
+    """,
+    re.VERBOSE,
 )
-"""Fractions, numbers in circles and brackets, and (from U+3371 on) squared units."""
-
 _FOREIGN_DIGITS = re.compile(r"[^\D0-9]")
 
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|div|span|code|sub|sup|center|mark|h[1-6])>|<br\s*/?>")
-_STARS = re.compile(r"\*\*(?!(?<=[0-9)]\*\*)[0-9({-])|(?<![\w_])__(?=[^_])|(?<=[^_])__(?![\w_])")
-_ITALIC = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]{1,200})(?<=[^\s*])\*(?![\w*])")
-_UNDERLINED = re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]{1,200})(?<=[^\s_])_(?![\w_])")
+_STARS = re.compile(
+    r"""
+    \*\* (?! (?<= [0-9)]\*\* ) [0-9({-] )  # but not in 2**3
+    | (?<![\w_]) __ (?=[^_]) | (?<=[^_]) __ (?![\w_])
+    """,
+    re.VERBOSE,
+)
+_ITALIC = {
+    sign: re.compile(
+        rf"""
+        (?<! [\w{sign}] ) [{sign}] (?= [^\s{sign}] )
+        ( [^{sign}\n]{{1,200}} )
+        (?<= [^\s{sign}] ) [{sign}] (?! [\w{sign}] )
+        """,
+        re.VERBOSE,
+    )
+    for sign in "*_"
+}
 _BULLET = re.compile(r"(?<=\n)[ \t]*[-*•][ \t]+(?=\S)")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
 _WRAPPER = re.compile(
-    r"\\(?:text|textbf|textit|textrm|texttt|textsf|textnormal|emph|mathrm|mathbf|mathit|mathsf|"
-    r"mathtt|mathnormal|operatorname|mbox|hbox|bm|boldsymbol|bf|rm|underline)\*?\s*"
-    r"\{([^{}]{0,1000})\}"
+    r"""
+    \\ (?: (?: text | math ) (?: bf | it | rm | tt | sf | normal ) | text | emph | underline
+      | operatorname | mbox | hbox | bm | boldsymbol | bf | rm ) \*? \s*
+    \{ ( [^{}]{0,1000} ) \}
+    """,
+    re.VERBOSE,
 )
 _DELIMITER = re.compile(r"\\[()\[\]]|\$\$")
 _DOUBLE_BRACES = re.compile(r"\{\{([^{}]{0,1000})\}\}")
@@ -79,15 +100,11 @@ def even(text: str) -> str:
     """
     if text.isascii():
         return text
-    text = _RAISED_RUN.sub(_exponent, text)
+    text = _RAISED_RUN.sub(lambda run: "^" + run[0].translate(_RAISED_PLAIN), text)
     text = _LOWERED_RUN.sub(lambda run: "_" + unicodedata.normalize("NFKC", run[0]), text)
     text = _FOREIGN_DIGITS.sub(lambda digit: str(unicodedata.digit(digit[0])), text)
     text = _APART.sub(_apart, text)
     return unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
-
-
-def _exponent(run: re.Match[str]) -> str:
-    return "^" + run[0].translate(_RAISED_PLAIN)
 
 
 def _apart(found: re.Match[str]) -> str:
@@ -114,10 +131,9 @@ def plain(text: str) -> str:
         text = _BULLET.sub("", text)
     if "`" in text:
         text = _FENCE.sub("", text).replace("`", "")
-    if "*" in text:
-        text = _ITALIC.sub(r"\1", text)
-    if "_" in text:
-        text = _UNDERLINED.sub(r"\1", text)
+    for sign, italic in _ITALIC.items():
+        if sign in text:
+            text = italic.sub(r"\1", text)
     return text
 
 
