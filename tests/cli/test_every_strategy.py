@@ -79,13 +79,31 @@ def check(figures: dict[str, Any], outcome: Outcome) -> None:
     assert figures["mean_calls"] == outcome.n_calls.mean()
 
 
-@pytest.mark.parametrize("name", ["agreement", "plurality"])
-def test_a_price_is_refused_where_there_is_none(
-    name: str, run: Any, data: Path, tmp_path: Path
+def test_a_price_is_refused_where_there_is_nothing_to_set(
+    run: Any, data: Path, tmp_path: Path
 ) -> None:
-    """Neither a strategy without a dial nor one whose dial is something else takes a price."""
-    assert run("train", data / "train", "--strategy", name, "-o", tmp_path / "out").code == 0
-    arguments = ("--query", "pool1-00007", "--price", "0.1")
-    ran = run("explain", tmp_path / "out", data / "other", *arguments)
-    assert ran.code == 2
-    assert f"{name} has no price of a call" in ran.err
+    assert run("train", data / "train", "--strategy", "plurality", "-o", tmp_path / "out").code == 0
+    for verb in (("explain", "--query", "pool1-00007"), ("evaluate",)):
+        ran = run(verb[0], tmp_path / "out", data / "other", *verb[1:], "--price", "0.1")
+        assert ran.code == 2
+        assert "plurality has no price of a call" in ran.err
+
+
+def test_a_price_chooses_the_threshold(run: Any, data: Path, tmp_path: Path) -> None:
+    """The same at every price as a replay of the strategy at that price, and dear means few."""
+    out = tmp_path / "out"
+    assert run("train", data / "train", "--strategy", "agreement", "-o", out).code == 0
+    loaded = load_checkpoint(out)
+    table, calls = loaded.table(pool(1, 60)), []
+    for price in (0.0, 0.02, 0.9):
+        ran = run("evaluate", out, data / "other", "--price", price, "--json", "-")
+        assert ran.code == 0, ran.err
+        figures = json.loads(ran.out)
+        assert figures["price"] == price
+        check(figures, replay(loaded.strategy.at(price), table))
+        calls.append(figures["mean_calls"])
+        ran = run(
+            "explain", out, data / "other", "--query", "pool1-00007", "--price", price, "--json"
+        )
+        assert json.loads(ran.out)["price"] == price
+    assert calls[0] >= calls[1] >= calls[2] == 1

@@ -55,9 +55,10 @@ def test_every_strategy_is_served(
         assert told["rlfocal"]["price"] == strategy.price
 
         priced = ask(served, question, model="rlfocal:0.05", extension=own)
-        if strategy.dial == "price":
+        if strategy.dial:
             assert priced.status_code == 200, priced.text
-            assert priced.json()["rlfocal"]["price"] == 0.05
+            found, at = priced.json()["rlfocal"], strategy.at(0.05)
+            assert found["price"] == found["trace"]["price"] == at.price == 0.05
         else:
             error = priced.json()["error"]
             assert (priced.status_code, error["param"]) == (400, "model")
@@ -76,4 +77,8 @@ def test_every_strategy_is_served(
         found = frontier.json()
         assert found["dial"] == strategy.dial
         assert set(strategy.dials) <= set(found["dials"])
+        if strategy.dial:
+            served = dict(zip(found["dials"], found["served"], strict=True))
+            assert served[strategy.setting]["n"] >= 2
+            assert served[strategy.at(0.05).setting]["n"] >= 1
         assert len(found["training"]) == len(found["served"]) == len(found["dials"])

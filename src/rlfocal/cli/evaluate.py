@@ -33,6 +33,7 @@ __all__ = ["evaluate"]
 def evaluate(
     checkpoint: common.Checkpoint,
     data: common.Data,
+    price: common.Price = None,
     complete: common.Complete = False,
     json: common.JsonFile = None,
     include_trained: Annotated[
@@ -60,7 +61,7 @@ def evaluate(
     if not include_trained:
         table = _unseen(table, seen)
     with waiting("replaying"):
-        figures = _figures(loaded, table)
+        figures = _figures(loaded, table, price)
     figures["queries_left_out"] = 0 if include_trained else int(seen.sum())
     figures["trained_on_included"] = bool(include_trained and seen.any())
     deliver(figures, json, lambda: _show(figures))
@@ -76,14 +77,15 @@ def _unseen(table: ResponseTable, seen: np.ndarray) -> ResponseTable:
     return table.take(~seen) if seen.any() else table
 
 
-def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
+def _figures(loaded: Checkpoint, table: ResponseTable, price: float | None) -> dict[str, Any]:
     import numpy as np
 
     from rlfocal.bench.statistics import bootstrap_means, judge
     from rlfocal.deliberation.replay import replay
+    from rlfocal.live.ensemble import at_price
     from rlfocal.records.tables.missing import missing_of
 
-    strategy, best = loaded.strategy, loaded.best_member
+    strategy, best = at_price(loaded.strategy, price), loaded.best_member
     outcome, missing = replay(strategy, table), missing_of(table)
     known, single = outcome.measured, table.member_score[:, best]
     both = known & table.scored[:, best]
@@ -104,6 +106,7 @@ def _figures(loaded: Checkpoint, table: ResponseTable) -> dict[str, Any]:
         "data": table.name,
         "synthetic": table.synthetic,
         "strategy": strategy.name,
+        "price": strategy.price,
         "n_queries": table.n_queries,
         **_point(outcome, table),
         "n_measured": int(known.sum()),

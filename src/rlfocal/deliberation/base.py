@@ -176,6 +176,11 @@ class Base:
         return ()
 
     @property
+    def prices(self) -> tuple[float, ...]:
+        """Prices that it was trained for, dearest first; none where it takes any, or none."""
+        return self.dials if self.dial == "price" else ()
+
+    @property
     def setting(self) -> float | None:
         """Where its dial stands; None where there is no dial, or it was left open."""
         return getattr(self, self.dial) if self.dial else None

@@ -141,15 +141,15 @@ class Gateway:
         led = self._ensemble.led_by(strategy)
         if price is None:
             return led
-        if strategy.price is None:
+        if not strategy.dial:
             raise ApiError(
                 400,
                 "invalid_value",
                 f"'{strategy.name}' has no price of a call; ask '{ENSEMBLE}'",
                 param="model",
             )
-        known = [dial for dial in strategy.dials if dial > 0]
-        if known and price not in strategy.dials:
+        known = [known for known in strategy.prices if known > 0]
+        if known and price not in strategy.prices:
             price = min(max(price, min(known)), max(known))
         try:
             return led.at(price)

@@ -236,7 +236,7 @@ def at_price(strategy: Base, price: float | None) -> Base:
     """
     if price is None:
         return strategy
-    if strategy.dial != "price":
+    if not strategy.dial:
         raise ConfigError(f"price: {strategy.name} has no price of a call; leave it out")
     try:
         return strategy.at(price)

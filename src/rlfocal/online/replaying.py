@@ -252,7 +252,7 @@ def replayed(strategy: Base, logged: Sequence[Logged], judged: Mapping[str, Judg
         does = (found.asked == asked).all(axis=1) & (found.chosen == chosen)
         same = [one for one, is_same in zip(logged, does.tolist(), strict=True) if is_same]
     own = () if strategy.price is None else (strategy.price,)
-    prices = sorted({*strategy.dials, *own}) if same else []
+    prices = sorted({*strategy.prices, *own}) if same else []
     compared = [_compared(price, same, play(strategy.at(price), same), judged) for price in prices]
     return Replayed(len(logged), len(same), compared)
 

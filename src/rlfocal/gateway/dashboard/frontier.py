@@ -48,9 +48,10 @@ def frontier(
         strategy: its, as recent feedback has it.
         policy: the checkpoint's id.
     """
-    own = _own(strategy)
+    own = strategy.setting
     dials = sorted({*strategy.dials, *([] if own is None else [own])})
     together = [r for r in known.requests if r.by_ensemble and r.status == 200 and r.calls]
+    at = {price: _setting(strategy, price) for price in {r.price for r in together}}
     possible = strategy.price is not None and may_explore(strategy)
     logged = _logged(store, together, checkpoint, policy) if possible else []
     return {
@@ -59,7 +60,7 @@ def frontier(
         "dials": dials,
         "training": [_training(strategy, dial) for dial in dials],
         "served": [
-            _served([r for r in together if _is_at(r, strategy, dial, own)], known.judged)
+            _served([r for r in together if _same(at[r.price], dial)], known.judged)
             for dial in dials
         ],
         "replay": _shown(replayed(strategy, logged, known.judged))
@@ -76,14 +77,6 @@ def _shown(found: Replayed) -> dict[str, Any]:
     return found._asdict() | {"prices": [of(one) for one in found.prices]}
 
 
-def _own(strategy: Base) -> float | None:
-    """Where its dial stands."""
-    if strategy.dial == "price":
-        return strategy.price
-    own = strategy.spec.settings.get(strategy.dial)
-    return float(own) if isinstance(own, int | float) else None
-
-
 def _training(strategy: Base, dial: float) -> dict[str, Any] | None:
     """Who acts there and on what evidence, as far as training has judged that."""
     judged = [v for v in strategy.verdicts() if (v["price"] == 0) == (dial == 0)]
@@ -91,7 +84,7 @@ def _training(strategy: Base, dial: float) -> dict[str, Any] | None:
         return None
     # Between two prices of the grid nothing was measured: then it is the nearest one's.
     verdict = min(judged, key=lambda v: abs(np.log(float(v["price"]) / dial)) if dial else 0.0)
-    acting = strategy.at(dial).acting
+    acting = strategy.with_dial(dial).acting
     took_over = acting is not None and acting.name != verdict["incumbent"]
     own = (verdict["incumbent"], verdict["utility"])
     rival = (verdict["rival"], verdict["rival_utility"])
@@ -106,10 +99,18 @@ def _training(strategy: Base, dial: float) -> dict[str, Any] | None:
     }
 
 
-def _is_at(request: Seen, strategy: Base, dial: float, own: float | None) -> bool:
-    if strategy.dial != "price":  # clients cannot ask for another setting
-        return dial == own
-    return request.price is not None and bool(np.isclose(request.price, dial, rtol=_SAME))
+def _setting(strategy: Base, price: float | None) -> float | None:
+    """Where a request at that price has the dial; None where the strategy cannot say."""
+    if strategy.dial == "price":
+        return price
+    try:
+        return (strategy if price is None else strategy.at(price)).setting
+    except ValueError:
+        return None
+
+
+def _same(one: float | None, other: float) -> bool:
+    return one is not None and bool(np.isclose(one, other, rtol=_SAME))
 
 
 def _served(here: Sequence[Seen], judged: Mapping[str, Judged]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ const factsAt = (found, place) => {
   const { value, k } = order(found)[place];
   const items = [isPrice(found)
     ? ["Price of a call", `${price(value)} of a right answer; clients ask for it as rlfocal:${price(value)}`]
-    : [found.dial, `${price(value)}; set when the checkpoint is trained`]];
+    : [found.dial, `${price(value)}; clients ask for a price of a call, as rlfocal:0.02, which chooses it`]];
   const trained = found.training[k];
   items.push([
     "Training",
