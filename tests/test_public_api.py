@@ -18,10 +18,10 @@ PUBLIC = {
         Outcome Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
         RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking
         StaticSubset Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
-        advise benchmark best_subsets build_table demo_dataset load localpool read_dataset
+        advise benchmark best_subsets build_table demo_dataset from_dataframe load localpool read_dataset
         read_table replay run_bench train write_dataset write_report
     """,
-    "rlfocal.api": "Ensemble Pool benchmark load read_table train",
+    "rlfocal.api": "Ensemble Pool benchmark from_dataframe load read_table train",
     "rlfocal.bench": """
         BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow Verdict
         run_bench
@@ -42,7 +42,7 @@ PUBLIC = {
     "rlfocal.deliberation.wrapper": "Wrapper",
     "rlfocal.diversity": """
         EnsembleMeasure Evolution FailureCounts MAX_ENUMERATED_MEMBERS MEASURES Objective
-        PAIRWISE PairCounts SlidingFailureCounts SubsetRanking best_subsets correlation
+        PAIRWISE PairCounts SubsetRanking best_subsets correlation
         disagreement double_fault entropy fleiss_kappa generalised_diversity kappa
         masks_from_codes mean_pairwise measures pair_counts q_statistic weighted_sum
     """,

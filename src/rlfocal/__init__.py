@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlfocal.advice import Advice, advise
     from rlfocal.agents.prior.strategy import RlFocalPrior
-    from rlfocal.api import Ensemble, Pool, benchmark, load, read_table, train
+    from rlfocal.api import Ensemble, Pool, benchmark, from_dataframe, load, read_table, train
     from rlfocal.bench import BenchResult, EvalProtocol, run_bench
     from rlfocal.checkpoint import Checkpoint
     from rlfocal.deliberation.base import Base, OneRound
@@ -126,6 +126,7 @@ __all__ = [
     "best_subsets",
     "build_table",
     "demo_dataset",
+    "from_dataframe",
     "load",
     "localpool",
     "read_dataset",
@@ -139,7 +140,7 @@ __all__ = [
 
 _NAMES_OF = {
     "rlfocal.advice": "Advice advise",
-    "rlfocal.api": "Ensemble Pool benchmark load read_table train",
+    "rlfocal.api": "Ensemble Pool benchmark from_dataframe load read_table train",
     "rlfocal.bench": "BenchResult EvalProtocol run_bench",
     "rlfocal.checkpoint": "Checkpoint",
     "rlfocal.deliberation.base": "Base OneRound",

@@ -6,6 +6,7 @@ the rooms below do not decide; every name is reached as `rlfocal.NAME`.
 """
 
 from rlfocal.api.ensemble import Ensemble, Pool
+from rlfocal.api.frames import from_dataframe
 from rlfocal.api.verbs import benchmark, load, read_table, train
 
-__all__ = ["Ensemble", "Pool", "benchmark", "load", "read_table", "train"]
+__all__ = ["Ensemble", "Pool", "benchmark", "from_dataframe", "load", "read_table", "train"]

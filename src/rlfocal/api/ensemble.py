@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
-from rlfocal.live import Answer, Limits, Listener, LiveQuery, members_for
-from rlfocal.live import Ensemble as LiveEnsemble
+from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question, members_for
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.types import Message
@@ -55,7 +54,7 @@ class Asking(TypedDict, total=False):
     history: Sequence[Message]
     deadline_s: float
     limits: Limits
-    listener: Listener | None
+    listener: Listener
     synthesiser: str | None
 
 
@@ -118,7 +117,7 @@ class Ensemble:
         history: Sequence[Message] = (),
         deadline_s: float = 600.0,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
-        listener: Listener | None = None,
+        listener: Listener = Listener(),  # noqa: B008 (frozen)
         synthesiser: str | None = None,
     ) -> Answer:
         """Answer a question.
@@ -138,7 +137,7 @@ class Ensemble:
             NobodyAnswered: every member failed, or no reply held an answer.
             ConfigError: the question cannot be asked so, or a key is missing.
         """
-        query = LiveQuery(prompt, tuple(choices), task=task, system=system, history=tuple(history))
+        query = Question(prompt, tuple(choices), task=task, system=system, history=tuple(history))
         async with self._ready() as live:
             return await live.answer(
                 query,

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rlfocal.api.frames import Frame, from_dataframe
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.checkpoint.training import train as train_to_disk
@@ -25,9 +26,9 @@ from rlfocal.records.tables.missing import complete_part
 
 __all__ = ["Data", "benchmark", "load", "read_table", "train"]
 
-Data = str | Path | Dataset | ResponseTable
-"""A folder of recorded answers, the name of a built-in data set ("localpool" or "demo"), or what
-was made of either."""
+Data = str | Path | Dataset | ResponseTable | Frame
+"""A folder of recorded answers, the name of a built-in data set ("localpool" or "demo"), what was
+made of either, or a frame of pandas or polars (`from_dataframe` has options)."""
 
 
 def read_table(
@@ -65,7 +66,7 @@ def read_table(
             )
         table = data
     else:
-        dataset = data if isinstance(data, Dataset) else _read(data)
+        dataset = _read(data)
         table = build_table(
             dataset,
             members=dataset.select_members(pool, members),
@@ -78,7 +79,11 @@ def read_table(
     return complete_part(table) if complete else table
 
 
-def _read(data: str | Path) -> Dataset:
+def _read(data: str | Path | Dataset | Frame) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if not isinstance(data, str | Path):
+        return from_dataframe(data)
     return BUILT_IN[data]() if isinstance(data, str) and data in BUILT_IN else read_dataset(data)
 
 
