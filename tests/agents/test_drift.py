@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.drift import adapted
+from rlfocal.agents.drift import adapted, find_drift
 from rlfocal.agents.fusion import prior_signal
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Memory
-from rlfocal.diversity.window import find_drift
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 

@@ -107,7 +107,6 @@ def test_hand_values():
     )
     # {a, b, c}: a: k = 2, 1, 2: 1 - 4 / (2 * 5); b: k = 2, 1: 1 - 2 / (2 * 3); c: k = 2: 1 - 2 / 4.
     assert counts.focal_diversity(np.ones(3, bool)) == pytest.approx((3 / 5 + 2 / 3 + 1 / 2) / 3)
-    assert counts.n_queries == 5
     assert counts.pairs.tolist() == [[3, 1, 1], [1, 2, 0], [1, 0, 1]]
 
 

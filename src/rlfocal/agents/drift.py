@@ -11,7 +11,7 @@ No weight of a net is trained. Three things are estimated from a window of label
 - *Whether vote weights should change although no member's accuracy did*, as when one member
   repeats another. All weights are refitted as far as the evidence of the window supports that.
 
-Axes: N members, W remembered queries, R of them informative on votes, T tasks.
+Axes: N members, W remembered queries, R of them informative on votes, T tasks, G sizes of a change.
 """
 
 from __future__ import annotations
@@ -26,14 +26,20 @@ from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.observation import Observer
 from rlfocal.agents.statistics import PoolStatistics
 from rlfocal.deliberation.view import Memory
-from rlfocal.diversity.window import find_drift
 from rlfocal.numbers import log_odds, shrunk, sigmoid
 from rlfocal.records import BoolArray, FloatArray
 
-__all__ = ["Followed", "adapted"]
+__all__ = ["Drift", "Followed", "adapted", "find_drift"]
 
 _LEAST = 0.02
 """Accuracies are clipped to [this, 1 - this]: a member that never answered may be good now."""
+_HAZARD = 1e-3
+"""Chance that a member changes at a query."""
+_EARLIER = 0.02
+"""Chance that it changed before the first query of the window."""
+_SPREAD = 1.5
+"""Of the sizes of changes, in log-odds of being right."""
+_SIZES = np.linspace(-6, 6, 25)
 _PSEUDO_COUNTS = 20.0
 """Failures' worth of the joint failures in training that are mixed into the window's."""
 _PRIOR_SLOPE = 0.6
@@ -49,6 +55,56 @@ _LIKELY = 0.5
 _STEPS = 6
 
 Float64Array = NDArray[np.float64]
+
+
+class Drift(NamedTuple):
+    """What a window says of each member."""
+
+    shift: Float64Array
+    """float64[N]: how far its log-odds of being right are thought to have moved."""
+    chance: Float64Array
+    """float64[N]: that it has changed, within the window or before."""
+    since: Float64Array
+    """float64[W, N]: chance that it has changed since that query, which then says no more of it."""
+
+
+def find_drift(right: NDArray[np.floating], expected: NDArray[np.floating]) -> Drift:
+    """Find out which members have changed, when, and how far.
+
+    A member is as good as expected up to some query, and from there on better or worse by so many
+    points of log-odds. The posterior over both, and over no change at all, is exact.
+
+    Args:
+        right: float[W, N] in [0, 1], oldest query first; NaN where the member was not asked.
+        expected: float[W, N], the chance of it that was to be expected.
+
+    >>> right = np.ones((100, 2))
+    >>> right[60:, 0] = 0  # the first member has failed since the sixtieth query
+    >>> right[::10, 1] = 0  # the second is as good as ever
+    >>> drift = find_drift(right, np.full((100, 2), 0.9))
+    >>> drift.chance.round(1).tolist(), drift.since[[50, 70], 0].round(1).tolist()
+    ([1.0, 0.0], [1.0, 0.0])
+    """
+    known = ~np.isnan(right)
+    hit = np.where(known, right, 0).astype(np.float64)
+    before = np.clip(expected.astype(np.float64), _LEAST, 1 - _LEAST)
+    after = 1 / (1 + (1 / before - 1) * np.exp(-_SIZES)[:, None, None])  # [G, W, N]
+    gain = hit * np.log(after / before) + (1 - hit) * np.log((1 - after) / (1 - before))
+    prior = np.exp(-((_SIZES / _SPREAD) ** 2) / 2)
+    # A change of size g just before query w gains what all queries from w on gain.
+    evidence = np.cumsum((gain * known)[:, ::-1], axis=1)[:, ::-1]
+    evidence = evidence + np.log(_HAZARD * prior / prior.sum())[:, None, None]
+    evidence[:, :1] += np.log(_EARLIER / _HAZARD)
+    top = np.maximum(evidence.max(axis=(0, 1), initial=-np.inf), 0)
+    power = np.exp(evidence - top)
+    power /= power.sum(axis=(0, 1)) + np.exp(-top)  # no change has evidence 0
+    at = power.sum(axis=0)  # [W, N]: chance that the member changed just before the query
+    since = at.sum(axis=0) - np.cumsum(at, axis=0)
+    return Drift(
+        shift=np.einsum("g,gwn->n", _SIZES, power),
+        chance=np.clip(at.sum(axis=0), 0, 1),
+        since=np.clip(since, 0, 1),
+    )
 
 
 class Followed(NamedTuple):

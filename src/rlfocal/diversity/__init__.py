@@ -21,7 +21,6 @@ from rlfocal.diversity.pairwise import (
 )
 from rlfocal.diversity.ranking import Objective
 from rlfocal.diversity.subsets import SubsetRanking, best_subsets, weighted_sum
-from rlfocal.diversity.window import SlidingFailureCounts
 
 __all__ = [
     "MAX_ENUMERATED_MEMBERS",
@@ -32,7 +31,6 @@ __all__ = [
     "FailureCounts",
     "Objective",
     "PairCounts",
-    "SlidingFailureCounts",
     "SubsetRanking",
     "best_subsets",
     "correlation",

@@ -94,7 +94,6 @@ class FailureCounts:
 
     Attributes:
         triples: T, int64[N, N, N]: queries that all three members fail.
-        n_queries: number of queries counted.
 
     >>> failed = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
     >>> counts = FailureCounts.from_failed(failed)
@@ -105,7 +104,6 @@ class FailureCounts:
     """
 
     triples: IntArray
-    n_queries: int
 
     @classmethod
     def from_failed(cls, failed: BoolArray) -> Self:
@@ -114,7 +112,7 @@ class FailureCounts:
         Raises:
             ValueError: `failed` has another dtype or shape.
         """
-        return cls(triples=count_triples(failed), n_queries=len(failed))
+        return cls(count_triples(failed))
 
     @property
     def n_members(self) -> int:
