@@ -5,8 +5,9 @@ Axes: B queries of one batch, N members, C candidate slots, D features, W rememb
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,25 @@ class View:
         """Return the view of some of its queries."""
         every = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{n: a[rows] for n, a in every.items() if a is not None})
+
+    @classmethod
+    def concat(cls, views: Sequence[Self]) -> Self:
+        """Concatenate views of one pool; `closed` is left out, and missing slots hold nothing."""
+        n_slots = max([view.available.shape[1] for view in views])
+        parts: dict[str, NDArray[Any]] = {}
+        for name in [f.name for f in fields(cls) if f.name != "closed"]:
+            found = [getattr(view, name) for view in views]
+            if name in ("support", "available"):
+                found = [_padded(part, n_slots) for part in found]
+            parts[name] = np.concatenate(found)
+        return cls(**parts)
+
+
+def _padded(values: NDArray[Any], n_slots: int) -> NDArray[Any]:
+    """The same with zeros in the last axis up to that length."""
+    wide = np.zeros((*values.shape[:-1], n_slots), dtype=values.dtype)
+    wide[..., : values.shape[-1]] = values
+    return wide
 
 
 class Decision(NamedTuple):

@@ -6,7 +6,7 @@ Axes: E episodes have B decisions together; N members, C candidate slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,61 +82,43 @@ def batch(episodes: Sequence[Episode]) -> Decisions:
     """
     if not episodes:
         raise ValueError("there is no episode")
-    shapes = {(episode.n_members, len(episode.features)) for episode in episodes}
+    shapes = {(e.n_members, e.states.features.shape[1]) for e in episodes}
     if len(shapes) > 1:
         raise ValueError(f"episodes of different pools (members, features): {sorted(shapes)}")
+    states = View.concat([episode.states for episode in episodes])
+    n_states = np.array([len(episode.states) for episode in episodes])
     n_decisions = np.array([len(episode.wanted) for episode in episodes])
     owner = np.repeat(np.arange(len(episodes)), n_decisions)
-    n_slots = max(episode.states.support.shape[2] for episode in episodes)
-    charges = []
-    for episode in episodes:
-        states = episode.states
-        after = states.spent[1:]
-        if len(states) == len(episode.wanted):  # the last decision cost nothing
-            after = np.append(after, states.spent[-1])
-        spent = after.astype(np.float64) - states.spent[: len(after)]
-        charges.append(episode.price * spent / episode.unit_cost)
-    worth = np.full((len(episodes), n_slots), np.nan)
+    end = np.cumsum(n_states) - 1
+    more = n_states - n_decisions
+    rows = np.arange(len(owner)) + (np.cumsum(more) - more)[owner]
+    # Where there is no later state, the last decision cost nothing.
+    spent = states.spent.astype(np.float64)
+    price = np.array([episode.price for episode in episodes])
+    unit_cost = np.array([episode.unit_cost for episode in episodes])
+    worth = np.full((len(episodes), states.available.shape[1]), np.nan)
     for e, episode in enumerate(episodes):
         worth[e, : len(episode.worth)] = episode.worth
     return Decisions(
-        view=_view(episodes, n_slots, [slice(0, n) for n in n_decisions.tolist()]),
-        end=_view(episodes, n_slots, [slice(-1, None)] * len(episodes)),
+        view=_numbered(states.take(rows)),
+        end=_numbered(states.take(end)),
         episode=owner,
         last=np.append(owner[1:] != owner[:-1], True),
-        price=np.array([episode.price for episode in episodes], dtype=np.float32),
+        price=price.astype(np.float32),
         wanted=np.concatenate([episode.wanted for episode in episodes]),
         propensity=np.concatenate([episode.propensity for episode in episodes]),
-        charge=np.concatenate(charges),
+        charge=price[owner]
+        * (spent[np.minimum(rows + 1, end[owner])] - spent[rows])
+        / unit_cost[owner],
         worth=worth,
         chosen=np.array([episode.chosen for episode in episodes], dtype=np.int64),
     )
 
 
-def _view(episodes: Sequence[Episode], n_slots: int, parts: Sequence[slice]) -> View:
-    """One view of some states of each episode."""
-    count = np.array(
-        [len(e.states.spent[part]) for e, part in zip(episodes, parts, strict=True)],
-        dtype=np.int64,
-    )  # fmt: skip
-    pairs = list(zip((episode.states for episode in episodes), parts, strict=True))
-    answer = np.concatenate([states.answer[part] for states, part in pairs])
-    support = np.zeros((*answer.shape, n_slots), dtype=np.float32)
-    ends = np.cumsum(count)
-    for (states, part), begin, end in zip(pairs, ends - count, ends, strict=True):
-        support[begin:end, :, : states.support.shape[2]] = states.support[part]
-    n_candidates = np.concatenate([states.n_candidates[part] for states, part in pairs])
-    return View(
-        position=np.arange(len(answer)),
-        task=np.repeat([episode.task for episode in episodes], count).astype(np.int64),
-        features=np.repeat(np.stack([episode.features for episode in episodes]), count, axis=0),
-        is_open=np.repeat([episode.n_options == 0 for episode in episodes], count),
-        asked=np.concatenate([states.asked[part] for states, part in pairs]),
-        answered=answer >= 0,
-        answer=answer,
-        support=support,
-        available=np.arange(n_slots) < n_candidates[:, None],
-        spent=np.concatenate([states.spent[part] for states, part in pairs]),
-        budget=np.full(len(answer), np.inf, dtype=np.float32),
-        n_rounds=np.concatenate([states.n_rounds[part] for states, part in pairs]),
+def _numbered(view: View) -> View:
+    """The view as that of queries of their own, which nothing keeps from being asked on."""
+    return replace(
+        view,
+        position=np.arange(len(view)),
+        budget=np.full(len(view), np.inf, dtype=np.float32),
     )

@@ -23,52 +23,14 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.view import View
 from rlfocal.errors import RecordError
-from rlfocal.records import BoolArray, FloatArray, IntArray
+from rlfocal.records import BoolArray, FloatArray
 
-__all__ = ["VERSION", "Episode", "States"]
+__all__ = ["VERSION", "Episode"]
 
 VERSION = 1
 """Raised whenever the JSON changes its meaning; other versions are refused."""
 
 Float64Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class States:
-    """K views of one query, one after the other."""
-
-    asked: BoolArray
-    """bool[K, N]."""
-    answer: NDArray[np.int16]
-    """int16[K, N]: -1 for none."""
-    support: FloatArray
-    """float32[K, N, C]."""
-    n_candidates: IntArray
-    """int64[K]: the first so many slots are candidates."""
-    spent: FloatArray
-    """float32[K], in the table's unit."""
-    n_rounds: IntArray
-    """int64[K]."""
-
-    def __len__(self) -> int:
-        """K."""
-        return len(self.spent)
-
-    @classmethod
-    def of(cls, views: Sequence[tuple[View, int]]) -> Self:
-        """Take single rows out of views."""
-        n_slots = max(view.support.shape[2] for view, _ in views)
-        support = np.zeros((len(views), views[0][0].asked.shape[1], n_slots), dtype=np.float32)
-        for k, (view, row) in enumerate(views):
-            support[k, :, : view.support.shape[2]] = view.support[row]
-        return cls(
-            asked=np.stack([view.asked[row] for view, row in views]),
-            answer=np.stack([view.answer[row] for view, row in views]),
-            support=support,
-            n_candidates=np.array([view.available[row].sum() for view, row in views]),
-            spent=np.array([view.spent[row] for view, row in views], dtype=np.float32),
-            n_rounds=np.array([view.n_rounds[row] for view, row in views]),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,17 +40,12 @@ class Episode:
     price: float
     """Lambda: of an average call, as a fraction of a right answer's worth."""
     unit_cost: float
-    """Of an average call, in the unit of `States.spent`."""
+    """Of an average call, in the unit of `View.spent`."""
     epsilon: float
     """Probability that this request explored; 0: nothing was left to chance."""
-    task: int
-    """T for an unknown task."""
-    features: FloatArray
-    """float32[D]."""
-    n_options: int
-    """Of a multiple choice question; 0 for an open one."""
-    states: States
-    """One for each decision, and the last one, if what was decided last changed it."""
+    states: View
+    """K views of the query: one for each decision, and the last one, if what was decided last
+    changed it. Their positions and budgets are not kept."""
     wanted: BoolArray
     """bool[T, N]: members that the policy asked; none where it stopped."""
     propensity: Float64Array
@@ -112,6 +69,11 @@ class Episode:
     def n_members(self) -> int:
         """N."""
         return int(self.states.asked.shape[1])
+
+    @property
+    def n_options(self) -> int:
+        """Options of a multiple choice question; 0 for an open one."""
+        return 0 if self.states.is_open[0] else int(self.states.available[0].sum())
 
     def judged(self, score: float, member_scores: Sequence[float | None] = ()) -> Self:
         """The same episode with its feedback.
@@ -145,8 +107,8 @@ class Episode:
             "price": self.price,
             "unit_cost": self.unit_cost,
             "epsilon": self.epsilon,
-            "task": self.task,
-            "features": _packed(self.features),
+            "task": int(states.task[0]),
+            "features": _packed(states.features[0]),
             "n_options": self.n_options,
             "shape": list(states.support.shape[1:]),
             "states": [_state(states, k) for k in range(len(states))],
@@ -179,7 +141,7 @@ class Episode:
     @classmethod
     def _read(cls, values: Mapping[str, Any]) -> Self:
         n_members, n_slots = (int(size) for size in values["shape"])
-        states = _states(values["states"], n_members, n_slots)
+        states = _states(values, n_members, n_slots)
         wanted = np.zeros((len(values["decisions"]), n_members), dtype=bool)
         for t, (members, _) in enumerate(values["decisions"]):
             wanted[t, members] = True
@@ -187,9 +149,6 @@ class Episode:
             price=float(values["price"]),
             unit_cost=float(values["unit_cost"]),
             epsilon=float(values["epsilon"]),
-            task=int(values["task"]),
-            features=_unpacked(values["features"]),
-            n_options=int(values["n_options"]),
             states=states,
             wanted=wanted,
             propensity=np.array([chance for _, chance in values["decisions"]], dtype=np.float64),
@@ -212,7 +171,7 @@ class Episode:
             raise ValueError("a price, cost or epsilon out of range")
 
 
-def _state(states: States, k: int) -> list[Any]:
+def _state(states: View, k: int) -> list[Any]:
     """[[[member, answer], [member, answer, supports], ...], candidates, spent, rounds]."""
     said = []
     for n in np.flatnonzero(states.asked[k]).tolist():
@@ -224,16 +183,17 @@ def _state(states: States, k: int) -> list[Any]:
         n_backed = int(np.flatnonzero(support)[-1]) + 1 if support.any() else 0
         said.append([n, answer] if alone else [n, answer, _short(support[:n_backed])])
     spent = _short(states.spent[k : k + 1])[0]
-    return [said, int(states.n_candidates[k]), spent, int(states.n_rounds[k])]
+    return [said, int(states.available[k].sum()), spent, int(states.n_rounds[k])]
 
 
-def _same(states: States, k: int, n: int) -> bool:
+def _same(states: View, k: int, n: int) -> bool:
     """True where a member's row equals that of the previous state."""
     answer, support = states.answer[:, n], states.support[:, n]
     return bool(answer[k] == answer[k - 1]) and np.array_equal(support[k], support[k - 1])
 
 
-def _states(rows: Sequence[Any], n_members: int, n_slots: int) -> States:
+def _states(values: Mapping[str, Any], n_members: int, n_slots: int) -> View:
+    rows = values["states"]
     n_states = len(rows)
     asked = np.zeros((n_states, n_members), dtype=bool)
     answer = np.full((n_states, n_members), -1, dtype=np.int16)
@@ -247,12 +207,20 @@ def _states(rows: Sequence[Any], n_members: int, n_slots: int) -> States:
                 support[k, n, : len(backed[0])] = backed[0]
             elif given >= 0:
                 support[k, n, given] = 1
-    return States(
+    features = _unpacked(values["features"])
+    n_candidates = np.array([row[1] for row in rows], dtype=np.int64)
+    return View(
+        position=np.zeros(n_states, dtype=np.int64),
+        task=np.full(n_states, int(values["task"])),
+        features=np.broadcast_to(features, (n_states, len(features))),
+        is_open=np.full(n_states, int(values["n_options"]) == 0),
         asked=asked,
+        answered=answer >= 0,
         answer=answer,
         support=support,
-        n_candidates=np.array([row[1] for row in rows], dtype=np.int64),
+        available=np.arange(n_slots) < n_candidates[:, None],
         spent=np.array([row[2] for row in rows], dtype=np.float32),
+        budget=np.full(n_states, np.inf, dtype=np.float32),
         n_rounds=np.array([row[3] for row in rows], dtype=np.int64),
     )
 

@@ -196,8 +196,8 @@ class _Answers:
         n_options = np.array([e.n_options for e in episodes])
         open_, closed = CandidateKind.ANSWERS, CandidateKind.OPTIONS
         return cls(
-            task=np.array([e.task for e in episodes], dtype=np.int64),
-            features=np.stack([e.features for e in episodes]),
+            task=np.array([e.states.task[0] for e in episodes], dtype=np.int64),
+            features=np.stack([e.states.features[0] for e in episodes]),
             kind=np.where(n_options > 0, closed, open_).astype(np.int8),
             exists=np.arange(n_slots) < n_options[:, None],
             answer=answer,

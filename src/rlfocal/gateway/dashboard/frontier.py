@@ -155,6 +155,9 @@ def _logged(
         except RecordError as exc:
             _log.warning("request %s cannot be played through: %s", row.id, exc)
             continue
-        if episode.n_members == len(members) and n_features in (None, len(episode.features)):
+        if episode.n_members == len(members) and n_features in (
+            None,
+            episode.states.features.shape[1],
+        ):
             found.append(Logged(fit[row.id], episode, members))
     return found
