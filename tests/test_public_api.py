@@ -18,8 +18,8 @@ PUBLIC = {
         Outcome Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
         RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking
         StaticSubset Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
-        advise benchmark best_subsets build_table demo_dataset from_dataframe load localpool read_dataset
-        read_table replay run_bench train write_dataset write_report
+        advise benchmark best_subsets build_table demo_dataset from_dataframe load localpool
+        read_dataset read_table replay run_bench train write_dataset write_report
     """,
     "rlfocal.api": "Ensemble Pool benchmark from_dataframe load read_table train",
     "rlfocal.bench": """
