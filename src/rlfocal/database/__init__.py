@@ -4,7 +4,7 @@ Transactions, columns, versions and errors that are the same on both; what is ke
 the business of whoever keeps it.
 """
 
-from rlfocal.database.columns import JsonText, Key, Position, SafeText
+from rlfocal.database.columns import JsonText, Key, Position, SafeText, texts
 from rlfocal.database.engine import Connections, connect
 from rlfocal.database.versions import Migration, OpenTables, Tables
 
@@ -18,4 +18,5 @@ __all__ = [
     "SafeText",
     "Tables",
     "connect",
+    "texts",
 ]

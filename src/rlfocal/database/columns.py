@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["JsonText", "Key", "Position", "SafeText"]
+__all__ = ["JsonText", "Key", "Position", "SafeText", "texts"]
 
 
 class SafeText(sa.types.TypeDecorator[str]):
@@ -47,3 +47,8 @@ Key = sa.String(64).with_variant(sa.String(64, collation="C"), "postgresql")
 """A digest or another short name, compared byte by byte."""
 Position = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """As a primary key: the order in which rows came."""
+
+
+def texts(*names: str, nullable: bool = False) -> list[sa.Column[str]]:
+    """Columns of text, one after another."""
+    return [sa.Column(name, SafeText, nullable=nullable) for name in names]

@@ -131,15 +131,7 @@ def normalise_queries(table: pa.Table, where: str = "queries") -> pa.Table:
 
 
 def normalise_responses(table: pa.Table, where: str = "responses") -> pa.Table:
-    """Give a table of responses the columns and types of `RESPONSES`.
-
-    Args:
-        table: any columns; those that `RESPONSES` does not name are left out.
-        where: how messages call the table: its file, say.
-
-    Raises:
-        RecordError: a required column is missing, or a value does not fit its type.
-    """
+    """Give a table of responses the columns and types of `RESPONSES`; as `normalise_queries`."""
     if not set(EVIDENCE) & set(table.column_names):
         raise RecordError(
             f"{where}: none of the columns {', '.join(EVIDENCE)} is there; at least one is "

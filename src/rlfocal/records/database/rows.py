@@ -81,15 +81,21 @@ class StoredResponse:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredError:
-    """One failed attempt at a call."""
+    """One failed attempt at a call.
+
+    Attributes:
+        key: of the call.
+        member: who was asked.
+        failure: a value of `rlfocal.errors.Failure`.
+        status: HTTP status, where there was one.
+        message: the server's own words, where it said any.
+        created_at: as `utc_now`.
+    """
 
     key: str
-    """Of the call."""
     member: str
     failure: str
-    """A value of `rlfocal.errors.Failure`."""
     status: int | None = None
-    """HTTP status, where there was one."""
     message: str = ""
     created_at: str = field(default_factory=utc_now, compare=False)
 

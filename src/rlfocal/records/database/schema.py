@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from rlfocal.database import JsonText, Key, Position, SafeText, Tables
+from rlfocal.database import JsonText, Key, Position, SafeText, Tables, texts
 from rlfocal.records.database.migrations import without_addresses
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
@@ -21,10 +21,9 @@ queries = sa.Table(
     sa.Column("position", Position, primary_key=True),
     sa.Column("digest", Key, nullable=False, unique=True),
     sa.Column("query_key", Key, nullable=False, index=True),
-    sa.Column("query_id", SafeText, nullable=False),
-    sa.Column("task", SafeText, nullable=False),
+    *texts("query_id", "task"),
     sa.Column("split", SafeText),
-    sa.Column("prompt", SafeText, nullable=False),
+    *texts("prompt"),
     sa.Column("choices", JsonText),
     sa.Column("label", SafeText),
 )
@@ -34,10 +33,10 @@ members = sa.Table(
     "members",
     _tables,
     sa.Column("position", Position, primary_key=True),
-    sa.Column("name", SafeText, nullable=False),
+    *texts("name"),
     sa.Column("settings_key", Key, nullable=False),
     sa.Column("settings", JsonText, nullable=False),
-    sa.Column("added_at", SafeText, nullable=False),
+    *texts("added_at"),
     sa.UniqueConstraint("name", "settings_key"),
 )
 
@@ -46,12 +45,11 @@ responses = sa.Table(
     _tables,
     sa.Column("key", Key, primary_key=True),
     sa.Column("query_key", Key, nullable=False, index=True),
-    sa.Column("query_id", SafeText, nullable=False),
+    *texts("query_id"),
     sa.Column("member", SafeText, nullable=False, index=True),
     sa.Column("settings_key", Key, nullable=False),
     sa.Column("sample", sa.Integer, nullable=False),
-    sa.Column("text", SafeText),
-    sa.Column("answer", SafeText),
+    *texts("text", "answer", nullable=True),
     sa.Column("score", sa.Double),
     sa.Column("choice_scores", JsonText),
     sa.Column("finish", SafeText),
@@ -59,7 +57,7 @@ responses = sa.Table(
     sa.Column("n_completion_tokens", sa.BigInteger),
     sa.Column("cost_usd", sa.Double),
     sa.Column("latency_s", sa.Double),
-    sa.Column("created_at", SafeText, nullable=False),
+    *texts("created_at"),
     sa.Column("samples", JsonText),
     sa.Column("response_chars", sa.BigInteger),
 )
@@ -70,18 +68,16 @@ errors = sa.Table(
     _tables,
     sa.Column("position", Position, primary_key=True),
     sa.Column("key", Key, nullable=False, index=True),
-    sa.Column("member", SafeText, nullable=False),
-    sa.Column("failure", SafeText, nullable=False),
+    *texts("member", "failure"),
     sa.Column("status", sa.Integer),
-    sa.Column("message", SafeText, nullable=False),
-    sa.Column("created_at", SafeText, nullable=False),
+    *texts("message", "created_at"),
 )
 
 claims = sa.Table(
     "claims",
     _tables,
     sa.Column("key", Key, primary_key=True),
-    sa.Column("owner", SafeText, nullable=False),
+    *texts("owner"),
     sa.Column("until", sa.Double, nullable=False),
 )
 """`until` is in seconds since 1970, by the server's clock where there is a server."""

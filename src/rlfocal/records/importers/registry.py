@@ -33,17 +33,20 @@ __all__ = ["Importer", "ImporterOption", "find_importer", "importer", "importer_
 GROUP = "rlfocal.importers"
 
 BUILT_IN: Mapping[str, str] = {
-    "lm-eval": "rlfocal.records.importers.lm_eval:read_lm_eval",
-    "inspect": "rlfocal.records.importers.inspect_ai:read_inspect",
-    "lighteval": "rlfocal.records.importers.lighteval:read_lighteval",
-    "helm": "rlfocal.records.importers.harnesses.helm:read_helm",
-    "opencompass": "rlfocal.records.importers.harnesses.opencompass:read_opencompass",
-    "evalscope": "rlfocal.records.importers.harnesses.evalscope:read_evalscope",
-    "bfcl": "rlfocal.records.importers.harnesses.bfcl:read_bfcl",
-    "routerbench": "rlfocal.records.importers.routers.routerbench:read_routerbench",
-    "llmrouterbench": "rlfocal.records.importers.routers.llmrouterbench:read_llmrouterbench",
-    "every-eval-ever": "rlfocal.records.importers.every_eval_ever:read_every_eval_ever",
-    "table": "rlfocal.records.importers.table:read_tables",
+    name: f"rlfocal.records.importers.{place}"
+    for name, place in (
+        ("lm-eval", "lm_eval:read_lm_eval"),
+        ("inspect", "inspect_ai:read_inspect"),
+        ("lighteval", "lighteval:read_lighteval"),
+        ("helm", "harnesses.helm:read_helm"),
+        ("opencompass", "harnesses.opencompass:read_opencompass"),
+        ("evalscope", "harnesses.evalscope:read_evalscope"),
+        ("bfcl", "harnesses.bfcl:read_bfcl"),
+        ("routerbench", "routers.routerbench:read_routerbench"),
+        ("llmrouterbench", "routers.llmrouterbench:read_llmrouterbench"),
+        ("every-eval-ever", "every_eval_ever:read_every_eval_ever"),
+        ("table", "table:read_tables"),
+    )
 }
 """Importer → its function, loaded when it is asked for: help and other importers stay fast."""
 _IMPORTERS = Registry(GROUP, "importer", BUILT_IN)

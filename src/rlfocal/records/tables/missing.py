@@ -27,19 +27,25 @@ _ENOUGH = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Missing:
-    """What is missing of the chosen members' responses."""
+    """What is missing of the chosen members' responses.
+
+    Attributes:
+        share: of all responses, in [0, 1].
+        worst_member: the member of which most is missing.
+        worst_share: of its responses, in [0, 1].
+        n_members: N.
+        n_queries: Q.
+        n_complete: queries that every member answered.
+        hint: where these are few: members that have enough in common, or that there are none.
+    """
 
     share: float
-    """Of all responses, in [0, 1]."""
     worst_member: str
     worst_share: float
-    """Of the member of which most is missing."""
     n_members: int
     n_queries: int
     n_complete: int
-    """Queries that every member answered."""
     hint: str = ""
-    """Where these are few: members that have enough in common, or that there are none."""
 
     @property
     def withheld(self) -> bool:

@@ -1,7 +1,7 @@
 """Samples of every_eval_ever (`*_samples.jsonl`), and the run's description beside each.
 
-A sample has one line for each metric; one metric counts. Lines are read by
-`every_eval_ever_rows`. Source: evaleval/every_eval_ever 0.3.0, its schemas.
+A sample has one line for each metric; one metric counts. Lines are read
+in `rows`. Source: evaleval/every_eval_ever 0.3.0, its schemas.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Epochs become repeats. A run that did not end well is left out with a note: its 
 scored. Two runs of one model and task over the same questions are two members where their
 settings differ, and one, the newer run, where they do not.
 
-Files are read by `inspect_ai_files`, samples by `inspect_ai_samples`.
+Files are read in `files`, samples in `samples`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 `results/<model>/results_<time>.json` with the model's name and settings. Of a model's runs with
 the same settings the newest counts.
 
-Rows are read by `lighteval_rows`. Source: huggingface/lighteval 0.13.0, `EvaluationTracker`.
+Rows are read in `rows`. Source: huggingface/lighteval 0.13.0, `EvaluationTracker`.
 """
 
 from __future__ import annotations

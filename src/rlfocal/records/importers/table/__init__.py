@@ -1,7 +1,7 @@
 """Any table of questions, right answers and what models said: the importer for everything else.
 
 Long form (a row per query and member) and wide form (a column per model). What the columns mean is
-decided in `table_columns`; here rows become records.
+decided in `columns`; here rows become records.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
-from rlfocal.records.importers.table.accepted import with_scores
-from rlfocal.records.importers.table.columns import Layout, find_layout, parse_columns
+from rlfocal.records.importers.table.columns import Layout, find_layout
 from rlfocal.records.importers.table.files import SUFFIXES, Sheet, read_sheet, suffix_of
-from rlfocal.records.importers.table.names import with_own_names
 from rlfocal.records.importers.table.options import list_of, options_reader
+from rlfocal.records.importers.table.roles import parse_columns
+from rlfocal.records.importers.table.together import with_own_names, with_scores
 from rlfocal.records.importers.table.values import (
     Where,
     as_number,
@@ -117,6 +117,7 @@ class _Rows:
 
     def __init__(self, sheet: Sheet, layout: Layout, between: str | None, scale: float) -> None:
         self._sheet, self._layout, self._scale = sheet, layout, scale
+        self._name = sheet.path.name
         self.notes = [*sheet.notes, *layout.notes]
         self._commas: dict[str, bool] = {}
         self._unit: dict[str, float] = {}
@@ -150,11 +151,11 @@ class _Rows:
             times: how often each task, document and member came in long form; it is counted on.
         """
         found: list[Record] = []
-        stem = self._sheet.path.name.partition(".")[0]
+        stem = self._name.partition(".")[0]
         alone = "member" not in self._layout.roles
         if not self._layout.members and alone:
             self.notes.append(
-                f"{self._sheet.path.name}: no column of models: all rows are of one member, "
+                f"{self._name}: no column of models: all rows are of one member, "
                 f"'{stem}' (--column member=COLUMN, or --members A,B, says otherwise)"
             )
         for row in range(len(self._sheet)):
@@ -184,7 +185,7 @@ class _Rows:
 
     def _check_ids(self) -> None:
         """An id that no two members share joins nothing; one of two questions joins too much."""
-        cells, roles, name = self._sheet.columns, self._layout.roles, self._sheet.path.name
+        cells, roles, name = self._sheet.columns, self._layout.roles, self._name
         column, ids = roles["query_id"], [str(v) for v in cells[roles["query_id"]]]
         prompts = [str(v) for v in cells.get(roles.get("prompt", ""), ids)]
         is_row_number = "member" in roles and len(set(prompts)) < len(set(ids)) == len(ids)
@@ -259,30 +260,27 @@ class _Rows:
         column = self._layout.roles.get("label")
         if column is None:
             return ()
-        value, where = self._sheet.columns[column][row], self._where(row, column)
+        value, where = self._cell(row, column)
         if self._lists_labels and isinstance(value, str):
             value = list_of(value)
         if isinstance(value, list) and len(value) > 1:
             texts = [text_of(v, where) for v in value]
         else:
-            texts = [self._answer(value, column, where)]
+            texts = [self._with_point(text_of(value, where), column)]
         return tuple(dict.fromkeys(t.strip() for t in texts if t is not None and t.strip()))
 
     # A reply --------------------------------------------------------------------------------------
 
     def _reply(self, row: int, columns: dict[str, str]) -> dict[str, Any]:
-        cells = self._sheet.columns
         found: dict[str, Any] = {}
         for role in ("answer", "text"):
             if role in columns:
-                name = columns[role]
-                found[role] = self._answer(cells[name][row], name, self._where(row, name))
+                found[role] = self._answer(row, columns[role])
         for role in ("cost_usd", "latency_s", "latency_ms"):
             if role in columns:
                 name = columns[role]
                 value = number_of(
-                    cells[name][row],
-                    self._where(row, name),
+                    *self._cell(row, name),
                     decimal_comma=self._commas[name],
                     units=self._units.get(name),
                 )
@@ -292,10 +290,7 @@ class _Rows:
         if "score" in columns:
             name = columns["score"]
             found["score"] = score_of(
-                cells[name][row],
-                self._where(row, name),
-                scale=self._scale,
-                decimal_comma=self._commas[name],
+                *self._cell(row, name), scale=self._scale, decimal_comma=self._commas[name]
             )
         if "samples" in columns:
             found["samples"] = self._samples(row, columns["samples"])
@@ -306,7 +301,7 @@ class _Rows:
         return found
 
     def _samples(self, row: int, column: str) -> tuple[str | None, ...] | None:
-        value, where = self._sheet.columns[column][row], self._where(row, column)
+        value, where = self._cell(row, column)
         if value is None:
             return None
         listed = list_of(value)
@@ -318,10 +313,7 @@ class _Rows:
 
     def _repeat(self, row: int) -> int | None:
         column = self._layout.roles.get("repeat")
-        value = None if column is None else self._sheet.columns[column][row]
-        if column is None or value is None:
-            return None
-        number = number_of(value, self._where(row, column))
+        number = None if column is None else number_of(*self._cell(row, column))
         return None if number is None else int(number)
 
     # Cells ----------------------------------------------------------------------------------------
@@ -330,12 +322,17 @@ class _Rows:
         column = self._layout.roles.get(role)
         if column is None:
             return None
-        text = text_of(self._sheet.columns[column][row], self._where(row, column))
+        text = text_of(*self._cell(row, column))
         return text if text is None or role == "prompt" or as_it_is else text.strip() or None
 
-    def _answer(self, value: Any, column: str, where: Where) -> str | None:
-        text = text_of(value, where)
+    def _answer(self, row: int, column: str) -> str | None:
+        return self._with_point(text_of(*self._cell(row, column)), column)
+
+    def _with_point(self, text: str | None, column: str) -> str | None:
         return with_point(text) if text is not None and self._commas.get(column) else text
+
+    def _cell(self, row: int, column: str) -> tuple[Any, Where]:
+        return self._sheet.columns[column][row], self._where(row, column)
 
     def _where(self, row: int, column: str) -> Where:
         return lambda: f"{self._sheet.place(row)}, column '{column}'"
@@ -348,12 +345,12 @@ class _Rows:
                 self._units[name] = {u: seconds / own for u, seconds in UNITS.items()}
                 if self._unit[name] != 1:
                     self.notes.append(
-                        f"{self._sheet.path.name}: '{name}' is taken to be in units of "
+                        f"{self._name}: '{name}' is taken to be in units of "
                         f"{self._unit[name]:g} s and converted to seconds"
                     )
-                elif unit is None and self._half_exceed(name, SLOW_S):
+                elif unit is None and self._are_large(name):
                     self.notes.append(
-                        f"{self._sheet.path.name}: half of the values of '{name}' exceed {SLOW_S}, "
+                        f"{self._name}: half of the values of '{name}' exceed {SLOW_S}, "
                         f"read as seconds; if they are milliseconds: --column latency_ms={name}"
                     )
 
@@ -364,11 +361,10 @@ class _Rows:
                 return column.replace(member, "", 1)
         return column
 
-    def _half_exceed(self, name: str, limit: float) -> bool:
-        values = self._sheet.columns[name]
-        numbers = [as_number(v) for v in values[:1000]]
+    def _are_large(self, name: str) -> bool:
+        numbers = [as_number(v) for v in self._sheet.columns[name][:1000]]
         known = [n for n in numbers if n is not None]
-        return bool(known) and median(known) > limit
+        return bool(known) and median(known) > SLOW_S
 
     def _find_commas(self, columns: dict[str, list[str]]) -> None:
         """Decimal commas: of numbers in each column, of labels and answers in all of them."""
@@ -383,6 +379,4 @@ class _Rows:
         found = [name for name, is_so in self._commas.items() if is_so]
         if found:
             listed = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
-            self.notes.append(
-                f"{self._sheet.path.name}: commas in {listed} are read as decimal points"
-            )
+            self.notes.append(f"{self._name}: commas in {listed} are read as decimal points")

@@ -18,22 +18,19 @@ from rlfocal.records.importers.table.roles import (
     LABELS,
     NO_MODELS,
     REPEAT,
-    is_judgement,
-    parse_columns,
-    role_of,
-)
-from rlfocal.records.importers.table.values import is_score
-from rlfocal.records.importers.table.wide import (
     are_answers,
     are_numbers,
     companion,
     holds_data,
+    is_judgement,
     last_part,
+    role_of,
     role_of_bare,
 )
+from rlfocal.records.importers.table.values import is_score
 from rlfocal.records.synonyms import SYNONYMS, is_pairwise, spelled
 
-__all__ = ["Layout", "find_layout", "parse_columns"]
+__all__ = ["Layout", "find_layout"]
 
 
 @dataclass

@@ -1,0 +1,81 @@
+"""What only the records of all tables together show: names of members, several accepted answers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from rlfocal.records.canonical import open_extractor
+from rlfocal.records.importers.extracting import Reading, readings
+from rlfocal.records.importers.logged import Record
+from rlfocal.records.kinds import Kind
+
+__all__ = ["with_own_names", "with_scores"]
+
+
+def with_own_names(records: list[Record], notes: list[str]) -> list[Record]:
+    """Take the blanks around names away where nobody answers one question under two of them.
+
+    Args:
+        records: of all tables, with names as they stand there.
+        notes: gets a line for each name that stands there in several ways.
+    """
+    written: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
+    for record in records:
+        written[record.member.strip()][record.member].add((record.task, record.document))
+    apart = set()
+    for name, ways in written.items():
+        if len(ways) < 2:
+            continue
+        listed = ", ".join(repr(way if len(way) < 60 else f"{way[:57]}...") for way in [*ways][:3])
+        shared = sum(map(len, ways.values())) - len(set().union(*ways.values()))
+        if shared:
+            apart.add(name)
+            notes.append(
+                f"members {listed}: names differ in blanks only; kept apart, since {shared:,} "
+                "questions are answered under more than one of them"
+            )
+        else:
+            notes.append(f"members {listed}: names differ in blanks only; read as one")
+    return [
+        record
+        if (name := record.member.strip()) in apart or name == record.member
+        else replace(record, member=name)
+        for record in records
+    ]
+
+
+def with_scores(records: list[Record], notes: list[str]) -> list[Record]:
+    """Score the replies to open questions that have more than one accepted answer.
+
+    A data set holds one label for a query. Where a table gives several right answers, what a reply
+    is worth is therefore found here, by the kind of the labels, and handed on as its score.
+
+    Args:
+        records: of tables; those that have a score keep it.
+        notes: gets a line where something was scored.
+    """
+    lacking = [len(r.labels) > 1 and r.choices is None and r.score is None for r in records]
+    if not any(lacking):
+        return records
+    labels: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for record in records:
+        if record.choices is None:
+            labels[record.task].append(record.labels)
+    kinds, _ = readings(labels, None)
+    notes.append(
+        f"{sum(lacking):,} replies to questions with several accepted answers are scored by "
+        "comparing them with each of these"
+    )
+    return [
+        replace(record, score=_score(record, kinds[record.task])) if lacks else record
+        for record, lacks in zip(records, lacking, strict=True)
+    ]
+
+
+def _score(record: Record, reading: Reading) -> float:
+    found = replace(reading, compares=True).read(record)[0]
+    if found is None or not reading.kind:
+        return float(found is not None and found.strip() in record.labels)
+    equal = open_extractor(Kind(reading.kind, reading.day_first))
+    return float(equal is not None and any(equal.equal(found, label) for label in record.labels))
