@@ -10,9 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import option
 from rlfocal.cli.output.console import check_json, deliver, progress, remark, waiting
 from rlfocal.cli.output.leaderboard import show_leaderboard
 from rlfocal.cli.output.scenarios import show_scenarios
@@ -28,6 +27,7 @@ __all__ = ["bench"]
 
 _BUDGETS = "1.5,2,3,4"
 _N_FOLDS = 5
+_FOLDS, _FOLDS_DEFAULT = "Folds; every query is tested once.", "5; with --scenario the first of 5"
 
 
 def bench(
@@ -36,8 +36,8 @@ def bench(
     members: common.Members = None,
     strategies: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B,...",
+        option(
+            value="A,B,...",
             help='Strategies by name; "baselines" and "all" name groups.',
             show_default="baselines; with --scenario a choice of six",
         ),
@@ -45,60 +45,51 @@ def bench(
     cost: common.Cost = None,
     complete: common.Complete = False,
     folds: Annotated[
-        int | None,
-        typer.Option(
-            metavar="K",
-            help="Folds; every query is tested once.",
-            show_default="5; with --scenario the first of 5",
-        ),
+        int | None, option(value="K", help=_FOLDS, show_default=_FOLDS_DEFAULT)
     ] = None,
     split: Annotated[
-        bool, typer.Option("--split", help="Use the data set's own split instead of folds.")
+        bool, option("--split", help="Use the data set's own split instead of folds.")
     ] = False,
-    seeds: Annotated[
-        int, typer.Option(metavar="S", help="Seeds of strategies that learn at random.")
-    ] = 1,
+    seeds: Annotated[int, option(value="S", help="Seeds of strategies that learn at random.")] = 1,
     budgets: Annotated[
         str,
-        typer.Option(
-            metavar="A,B,...",
+        option(
+            value="A,B,...",
             help="Mean calls a query at which learned strategies are compared with simple ones; "
             '"all" is always added.',
         ),
     ] = _BUDGETS,
     scenario: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B,...",
+        option(
+            value="A,B,...",
             help="Instead of the leaderboard: play changes of the pool, the tasks or the labels "
             'over a stream of queries, and show what adapting wins back; "all" names every one.',
         ),
     ] = None,
     orders: Annotated[
         int | None,
-        typer.Option(
-            metavar="K",
+        option(
+            value="K",
             help="With --scenario: streams of each fold, each in an order of its own.",
             show_default="1",
         ),
     ] = None,
     retrain: Annotated[
         bool,
-        typer.Option(
+        option(
             "--retrain",
             help="With --scenario: train anew, for comparison, what takes long to train, too.",
         ),
     ] = False,
-    jobs: Annotated[int, typer.Option(metavar="J", help="Processes to run in.")] = 1,
+    jobs: Annotated[int, option(value="J", help="Processes to run in.")] = 1,
     json: common.JsonFile = None,
     report: Annotated[
         Path | None,
-        typer.Option(
-            "--report", metavar="DIR", help="Write an HTML report and the per-query rows."
-        ),
+        option("--report", value="DIR", help="Write an HTML report and the per-query rows."),
     ] = None,
     features: Annotated[
-        bool, typer.Option(help="Encode the query texts, for strategies that route on them.")
+        bool, option(help="Encode the query texts, for strategies that route on them.")
     ] = True,
 ) -> None:
     """Compare strategies on unseen queries.

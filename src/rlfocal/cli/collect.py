@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.common import argument, option
 from rlfocal.cli.output.console import progress, remark
 from rlfocal.cli.output.tables import joined
 from rlfocal.errors import ConfigError, DatabaseError
@@ -38,58 +39,48 @@ _WORTH_SAYING_S = 5.0
 
 def collect(
     db: common.AnswersDb,
-    pool_file: Annotated[
-        Path | None, typer.Argument(metavar="POOL.toml", help="The LLMs.", show_default=False)
-    ] = None,
+    pool_file: Annotated[Path | None, argument("POOL.toml", "The LLMs.")] = None,
     queries_file: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="QUERIES", help="File of queries, or a data folder.", show_default=False
-        ),
+        argument("QUERIES", "File of queries, or a data folder."),
     ] = None,
     members: common.Members = None,
     samples: Annotated[
         int | None,
-        typer.Option(min=1, help="Times each question is asked.", show_default="as in the pool"),
+        option(min=1, help="Times each question is asked.", show_default="as in the pool"),
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Calls under way at once.")] = 32,
-    max_calls: Annotated[
-        int | None, typer.Option(min=1, help="Make at most so many calls.")
-    ] = None,
-    max_usd: Annotated[
-        float | None, typer.Option(min=0, help="Spend at most so many dollars.")
-    ] = None,
+    concurrency: Annotated[int, option(min=1, help="Calls under way at once.")] = 32,
+    max_calls: Annotated[int | None, option(min=1, help="Make at most so many calls.")] = None,
+    max_usd: Annotated[float | None, option(min=0, help="Spend at most so many dollars.")] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Make calls again that failed.")
+        bool, option("--retry-failed", help="Make calls again that failed.")
     ] = False,
     answers: Annotated[
         str | None,
-        typer.Option(
-            metavar="KIND",
+        option(
+            value="KIND",
             help="What open questions are answered with: number, math, date or text.",
             show_default="as the data say, else by the labels",
         ),
     ] = None,
     scorer: Annotated[
         str | None,
-        typer.Option(metavar="FILE.py:NAME", help="Function (query, reply) -> score in [0, 1]."),
+        option(value="FILE.py:NAME", help="Function (query, reply) -> score in [0, 1]."),
     ] = None,
     patience: Annotated[
         float,
-        typer.Option(
+        option(
             min=0,
-            metavar="SECONDS",
+            value="SECONDS",
             help="Wait so long for a server that limits the rate, is busy or loads its model.",
         ),
     ] = 600.0,
     failures: Annotated[
         bool,
-        typer.Option(
-            "--failures", help="List the failures that the database holds (with --db alone)."
-        ),
+        option("--failures", help="List the failures that the database holds (with --db alone)."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would come to; ask nobody.")
+        bool, option("--dry-run", help="Say what it would come to; ask nobody.")
     ] = False,
     as_json: common.JsonFlag = False,
 ) -> None:

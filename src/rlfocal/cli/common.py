@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rlfocal.records import Dataset, ResponseTable
     from rlfocal.records.database import Database
 
+Opened = TypeVar("Opened", bound=contextlib.AbstractContextManager[Any])
+
 __all__ = [
     "AnswersDb",
     "Checkpoint",
@@ -25,70 +27,79 @@ __all__ = [
     "JsonFile",
     "JsonFlag",
     "Members",
+    "Output",
     "Overwrite",
     "Pool",
     "PoolFile",
     "Price",
     "answers_in",
+    "argument",
     "load_dataset",
     "load_table",
+    "opened_to_read",
+    "option",
     "split_names",
 ]
 
-Checkpoint = Annotated[
-    Path, typer.Argument(metavar="CHECKPOINT", help="Folder that `rlfocal train` wrote.")
-]
-PoolFile = Annotated[
-    Path, typer.Argument(metavar="POOL.toml", help="The pool file.", show_default=False)
-]
-AnswersDb = Annotated[
-    str, typer.Option("--db", metavar="URL", help="SQLite file, or postgresql://... .")
-]
-Data = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATA",
-        help='Folder of recorded answers; or "localpool" (built in, real) or "demo" (simulated).',
-        show_default=False,
-    ),
-]
+
+def option(*flags: str, value: str | None = None, help: str, **more: Any) -> Any:
+    """An option of a verb.
+
+    Args:
+        flags: as they are typed; none for the parameter's own name.
+        value: what stands for its value in the help; None for a flag, or a number's bounds.
+        help: what it does.
+        more: as of `typer.Option`.
+    """
+    return typer.Option(*flags, metavar=value, help=help, **more)
+
+
+def argument(value: str, help: str) -> Any:
+    """An argument of a verb, without the default that typer would show."""
+    return typer.Argument(metavar=value, help=help, show_default=False)
+
+
+_DATA = 'Folder of recorded answers; or "localpool" (built in, real) or "demo" (simulated).'
+
+Checkpoint = Annotated[Path, argument("CHECKPOINT", "Folder that `rlfocal train` wrote.")]
+PoolFile = Annotated[Path, argument("POOL.toml", "The pool file.")]
+AnswersDb = Annotated[str, option("--db", value="URL", help="SQLite file, or postgresql://... .")]
+Data = Annotated[str, argument("DATA", _DATA)]
 Pool = Annotated[
-    str | None,
-    typer.Option("--pool", metavar="NAME", help="Use the members of this named pool."),
+    str | None, option("--pool", value="NAME", help="Use the members of this named pool.")
 ]
 Members = Annotated[
-    str | None,
-    typer.Option("--members", metavar="A,B,...", help="Use these members only."),
+    str | None, option("--members", value="A,B,...", help="Use these members only.")
 ]
 Price = Annotated[
     float | None,
-    typer.Option(
-        metavar="LAMBDA",
+    option(
+        value="LAMBDA",
         help="Price of a call, as a fraction of what a right answer is worth.",
         show_default="the checkpoint's",
     ),
 ]
 Cost = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--cost",
-        metavar="UNIT",
+        value="UNIT",
         help='What asking costs: "usd", "call" (each 1) or "second" (its latency).',
         show_default="usd where every price is known, else call",
     ),
 ]
 Complete = Annotated[
-    bool,
-    typer.Option("--complete", help="Use only queries that every chosen member answered."),
+    bool, option("--complete", help="Use only queries that every chosen member answered.")
 ]
 JsonFlag = Annotated[
-    bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")
+    bool, option("--json", help="Print JSON, and nothing else, on standard output.")
 ]
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", help='Write the figures as JSON; "-" prints them.'),
+    option("--json", value="FILE", help='Write the figures as JSON; "-" prints them.'),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a data set that is there.")]
+Output = Annotated[Path, option("--output", "-o", value="FOLDER", help="Folder to write.")]
+Overwrite = Annotated[bool, option("--overwrite", help="Replace a data set that is there.")]
 
 
 def split_names(text: str | None, what: str) -> tuple[str, ...] | None:
@@ -175,19 +186,31 @@ def load_table(
 
 
 @contextlib.contextmanager
-def answers_in(url: str) -> Iterator[Database]:
-    """A database of answers, opened to be read alone.
+def opened_to_read(
+    read: Callable[[str], Opened | None], url: str, missing: str
+) -> Iterator[Opened]:
+    """A database, opened to be read alone.
+
+    Args:
+        read: opens it; None where there is none.
+        url: of the database.
+        missing: what is not there otherwise, and what makes one.
 
     Raises:
         ConfigError: there is none.
         DatabaseError: it cannot be opened, or is of another version.
     """
-    from rlfocal.records.database import read_database
-
-    database = read_database(url)
+    database = read(url)
     if database is None:
         # A server's URL holds a password.
         where = f"{url}: " if "://" not in url else ""
-        raise ConfigError(f"{where}no such database of answers; `rlfocal collect` makes one")
+        raise ConfigError(f"{where}no such {missing} makes one")
     with database:
         yield database
+
+
+def answers_in(url: str) -> contextlib.AbstractContextManager[Database]:
+    """A database of answers, as of `opened_to_read`."""
+    from rlfocal.records.database import read_database
+
+    return opened_to_read(read_database, url, "database of answers; `rlfocal collect`")

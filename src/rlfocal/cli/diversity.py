@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import option
 from rlfocal.cli.output.console import print_json, remark, terminal, waiting
 from rlfocal.cli.output.tables import Column, percent, print_table
 from rlfocal.errors import ConfigError
@@ -26,9 +25,9 @@ def diversity(
     data: common.Data,
     pool: common.Pool = None,
     members: common.Members = None,
-    top: Annotated[int, typer.Option(metavar="K", min=1, help="Subsets and pairs to list.")] = 5,
+    top: Annotated[int, option(value="K", min=1, help="Subsets and pairs to list.")] = 5,
     size: Annotated[
-        int | None, typer.Option(metavar="S", help="Members in a listed subset; else any number.")
+        int | None, option(value="S", help="Members in a listed subset; else any number.")
     ] = None,
     json: common.JsonFlag = False,
 ) -> None:

@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import option
+from rlfocal.cli.output import tables
 from rlfocal.cli.output.console import check_json, deliver, print_notes, terminal, waiting
-from rlfocal.cli.output.tables import (
-    Column,
-    interval,
-    percent,
-    print_table,
-    show_synthetic,
-    usd_per_1k,
-)
+from rlfocal.cli.output.tables import Column, percent, print_table
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,9 +31,7 @@ def evaluate(
     json: common.JsonFile = None,
     include_trained: Annotated[
         bool,
-        typer.Option(
-            "--include-trained", help="Keep queries it was trained on: the figures flatter it."
-        ),
+        option("--include-trained", help="Keep queries it was trained on: the figures flatter it."),
     ] = False,
 ) -> None:
     """Evaluate a checkpoint on recorded answers of its pool.
@@ -143,7 +134,7 @@ def _point(outcome: Outcome, table: ResponseTable) -> dict[str, float | None]:
 
 def _show(figures: dict[str, Any]) -> None:
     console = terminal()
-    show_synthetic(figures["synthetic"])
+    tables.show_synthetic(figures["synthetic"])
     if figures["trained_on_included"]:
         console.print("These queries include training queries: the figures flatter the checkpoint.")
     console.print(
@@ -156,10 +147,10 @@ def _show(figures: dict[str, Any]) -> None:
         f"with {figures['mean_calls']:.2f} calls in {figures['mean_rounds']:.2f} rounds"
     )
     verdict = figures["verdict"].replace("no difference", "no difference shown")
+    gain = tables.interval(figures["gain_over_best_single"], figures["gain_ci"], signed=True)
     console.print(
         f"  against {figures['best_single']} alone "
-        f"({percent(figures['best_single_accuracy'])} %): "
-        f"{interval(figures['gain_over_best_single'], figures['gain_ci'], signed=True)}, {verdict}"
+        f"({percent(figures['best_single_accuracy'])} %): {gain}, {verdict}"
     )
     print_notes(figures["notes"])
     if figures["frontier"]:
@@ -171,5 +162,7 @@ def _show(figures: dict[str, Any]) -> None:
             ),
             Column("accuracy %", lambda point: percent(point["accuracy"])),
             Column("calls", lambda point: f"{point['mean_calls']:.2f}"),
-            Column("USD / 1k", lambda point: usd_per_1k(point["mean_cost_usd"]), optional=True),
+            Column(
+                "USD / 1k", lambda point: tables.usd_per_1k(point["mean_cost_usd"]), optional=True
+            ),
         )

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import option
 from rlfocal.cli.output.console import print_json, terminal, waiting
 from rlfocal.cli.output.trace import show_trace
 from rlfocal.errors import ConfigError, nearest
@@ -22,7 +21,7 @@ __all__ = ["explain"]
 def explain(
     checkpoint: common.Checkpoint,
     data: common.Data,
-    query: Annotated[str, typer.Option("--query", metavar="ID", help="The query's id.")],
+    query: Annotated[str, option("--query", value="ID", help="The query's id.")],
     price: common.Price = None,
     as_json: common.JsonFlag = False,
 ) -> None:

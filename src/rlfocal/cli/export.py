@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import argument, option
 from rlfocal.cli.output.console import remark
 
 __all__ = ["export"]
@@ -16,19 +15,15 @@ __all__ = ["export"]
 def export(
     database_url: Annotated[
         str,
-        typer.Argument(
-            metavar="URL", help="SQLite file, or postgresql://... .", show_default=False
-        ),
+        argument("URL", "SQLite file, or postgresql://... ."),
     ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write.")
-    ],
+    output: Annotated[Path, option("--output", "-o", value="FOLDER", help="Folder to write.")],
     members: common.Members = None,
     name: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of the data set.", show_default="the folder's"),
+        option(value="NAME", help="Of the data set.", show_default="the folder's"),
     ] = None,
-    format: Annotated[str, typer.Option(metavar="F", help="parquet, csv or jsonl.")] = "parquet",
+    format: Annotated[str, option(value="F", help="parquet, csv or jsonl.")] = "parquet",
     overwrite: common.Overwrite = False,
 ) -> None:
     """Write collected answers as a data folder, for every other verb."""

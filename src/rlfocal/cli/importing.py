@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
 
 from rlfocal.cli import common
+from rlfocal.cli.common import argument, option
 from rlfocal.cli.output.console import remark, waiting
 from rlfocal.cli.output.tables import joined
 
@@ -57,12 +58,10 @@ def _verb(importer: Importer) -> Callable[..., None]:
         _import(importer, paths, **options)
 
     parameters = [
-        _parameter("paths", list[Path], typer.Argument(
-            metavar="PATH...", help=importer.paths, show_default=False,
-        )),
-        *(_option(option) for option in importer.options),
+        _parameter("paths", list[Path], argument("PATH...", importer.paths)),
+        *map(_option, importer.options),
         *_COMMON,
-    ]  # fmt: skip
+    ]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
@@ -76,45 +75,29 @@ def _parameter(
     )
 
 
-def _option(option: ImporterOption) -> inspect.Parameter:
-    flag = f"--{option.name.replace('_', '-')}"
-    if option.type is bool:
-        return _parameter(option.name, bool, typer.Option(flag, help=option.help), option.default)
-    default = option.default
+def _option(found: ImporterOption) -> inspect.Parameter:
+    flag, default = f"--{found.name.replace('_', '-')}", found.default
     if default == () or isinstance(default, list):
-        return _parameter(
-            option.name, list[str],
-            typer.Option(flag, metavar="TEXT", help=f"{option.help} May be repeated."), [],
-        )  # fmt: skip
-    info = typer.Option(flag, help=option.help, metavar="NAME" if default is None else None)
-    return _parameter(option.name, option.type, info, default)
+        several = option(flag, value="TEXT", help=f"{found.help} May be repeated.")
+        return _parameter(found.name, list[str], several, [])
+    value = "NAME" if default is None and found.type is not bool else None
+    return _parameter(found.name, found.type, option(flag, value=value, help=found.help), default)
 
 
+_KINDS = "What open questions are answered with: number, math, date, text."
 _COMMON = [
-    _parameter("out", Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")),
-    _parameter(
-        "name", str | None, typer.Option(metavar="NAME", help="Name of the data set; else DIR's."),
-        None,
+    _parameter("out", Path, option("--output", "-o", value="DIR", help="Folder to write.")),
+    *(
+        _parameter(name, str | None, option(value=value, help=said, **more), None)
+        for name, value, said, more in (
+            ("name", "NAME", "Name of the data set; else DIR's.", {}),
+            ("answers", "KIND", _KINDS, {"show_default": "the labels tell, task by task"}),
+            ("task", "A,B,...", "Read these tasks only.", {}),
+            ("skip", "A,B,...", "Leave these tasks out.", {}),
+        )
     ),
-    _parameter(
-        "answers", str | None,
-        typer.Option(
-            metavar="KIND", help="What open questions are answered with: number, math, date, text.",
-            show_default="the labels tell, task by task",
-        ),
-        None,
-    ),
-    _parameter(
-        "task", str | None, typer.Option(metavar="A,B,...", help="Read these tasks only."), None
-    ),
-    _parameter(
-        "skip", str | None, typer.Option(metavar="A,B,...", help="Leave these tasks out."), None
-    ),
-    _parameter(
-        "overwrite", bool, typer.Option("--overwrite", help="Replace a data set that is there."),
-        False,
-    ),
-]  # fmt: skip
+    _parameter("overwrite", *get_args(common.Overwrite), False),
+]
 
 
 def _import(

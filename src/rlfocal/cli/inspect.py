@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import option
 from rlfocal.cli.output.console import print_json, print_notes, terminal
 from rlfocal.cli.output.tables import Column, joined, percent, print_table, usd_per_1k
 
@@ -28,7 +27,7 @@ def inspect(
     pool: common.Pool = None,
     members: common.Members = None,
     max_tasks: Annotated[
-        int, typer.Option(metavar="T", min=0, help="Tasks to show accuracies of, largest first.")
+        int, option(value="T", min=0, help="Tasks to show accuracies of, largest first.")
     ] = 6,
     json: common.JsonFlag = False,
 ) -> None:

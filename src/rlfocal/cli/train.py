@@ -6,9 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import option
 from rlfocal.cli.output.console import progress, remark
 from rlfocal.errors import ConfigError
 
@@ -22,35 +21,31 @@ __all__ = ["train"]
 
 def train(
     data: common.Data,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="CHECKPOINT", help="Folder to write.")
-    ],
+    output: Annotated[Path, option("--output", "-o", value="CHECKPOINT", help="Folder to write.")],
     pool: common.Pool = None,
     members: common.Members = None,
     strategy: Annotated[
-        str, typer.Option(metavar="NAME", help="Any strategy that `rlfocal bench` compares.")
+        str, option(value="NAME", help="Any strategy that `rlfocal bench` compares.")
     ] = "rl-focal",
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="A setting of the strategy; once for each."
-        ),
+        option("--set", value="KEY=VALUE", help="A setting of the strategy; once for each."),
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.toml", help="Its settings that differ from the defaults."),
+        option(value="FILE.toml", help="Its settings that differ from the defaults."),
     ] = None,
     cost: common.Cost = None,
     complete: common.Complete = False,
     zero_shot: Annotated[
-        bool, typer.Option("--zero-shot", help="rl-focal-prior without labels: zero_shot=true.")
+        bool, option("--zero-shot", help="rl-focal-prior without labels: zero_shot=true.")
     ] = False,
     split: Annotated[
-        bool, typer.Option("--split", help="Train on the data set's own training split only.")
+        bool, option("--split", help="Train on the data set's own training split only.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, help="One seed reproduces the run.")] = 0,
+    seed: Annotated[int, option(min=0, help="One seed reproduces the run.")] = 0,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a finished checkpoint.")
+        bool, option("--overwrite", help="Replace a finished checkpoint.")
     ] = False,
 ) -> None:
     """Train a strategy on recorded answers.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from rlfocal.cli import common
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,33 +17,22 @@ __all__ = ["GATEWAY_DB", "GatewayDb", "gateway_in", "require"]
 GATEWAY_DB = "gateway.db"
 GatewayDb = Annotated[
     str,
-    typer.Option(
+    common.option(
         "--db",
-        metavar="URL",
-        envvar="RLFOCAL_DB",
+        value="URL",
         help="The gateway's database: SQLite file, or postgresql://... .",
+        envvar="RLFOCAL_DB",
     ),
 ]
 
 
-@contextlib.contextmanager
-def gateway_in(url: str) -> Iterator[Store]:
-    """A gateway's database, opened to be read alone.
-
-    Raises:
-        ConfigError: there is none.
-        DatabaseError: it cannot be opened, or is of another version.
-    """
+def gateway_in(url: str) -> AbstractContextManager[Store]:
+    """A gateway's database, as of `common.opened_to_read`."""
     from rlfocal.gateway.store import read_store
 
-    store = read_store(url)
-    if store is None:
-        where = f"{url}: " if "://" not in url else ""
-        raise ConfigError(
-            f"{where}no such database of a gateway; `rlfocal keys add NAME --db` makes one"
-        )
-    with store:
-        yield store
+    return common.opened_to_read(
+        read_store, url, "database of a gateway; `rlfocal keys add NAME --db`"
+    )
 
 
 def require(url: str, maker: str) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.common import argument, option
 from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb, gateway_in, require
 from rlfocal.cli.output.console import print_json, remark
 from rlfocal.cli.output.tables import Column, print_table
@@ -24,33 +25,27 @@ __all__ = ["add", "list_keys", "revoke", "settle"]
 
 Which = Annotated[
     str,
-    typer.Argument(
-        metavar="NAME_OR_ID", help="The key's name or id, or the key.", show_default=False
-    ),
+    argument("NAME_OR_ID", "The key's name or id, or the key."),
 ]
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 
 
 def add(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Whose key it is.", show_default=False)
-    ],
-    usd: Annotated[float | None, typer.Option(min=0, help="Spend at most so many dollars.")] = None,
+    name: Annotated[str, argument("NAME", "Whose key it is.")],
+    usd: Annotated[float | None, option(min=0, help="Spend at most so many dollars.")] = None,
     per: Annotated[
-        str, typer.Option(metavar="PERIOD", help="In each day or month (UTC), or in total.")
+        str, option(value="PERIOD", help="In each day or month (UTC), or in total.")
     ] = "month",
     requests_per_minute: Annotated[
-        float | None, typer.Option(help="Requests per minute, on average.")
+        float | None, option(help="Requests per minute, on average.")
     ] = None,
-    concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Requests under way at once.")
-    ] = None,
+    concurrency: Annotated[int | None, option(min=1, help="Requests under way at once.")] = None,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="After 90m, 12h or 30d, or on a date (UTC)."),
+        option(value="WHEN", help="After 90m, 12h or 30d, or on a date (UTC)."),
     ] = None,
     admin: Annotated[
-        bool, typer.Option("--admin", help="May see everybody's requests and change policies.")
+        bool, option("--admin", help="May see everybody's requests and change policies.")
     ] = False,
     db: GatewayDb = GATEWAY_DB,
 ) -> None:
@@ -112,11 +107,11 @@ def settle(
     which: Which,
     usd: Annotated[
         float | None,
-        typer.Option(help="What they came to together, by the servers' bill; 0 forgives them."),
+        option(help="What they came to together, by the servers' bill; 0 forgives them."),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--request", metavar="ID", help="Only this request; may be repeated."),
+        option("--request", value="ID", help="Only this request; may be repeated."),
     ] = None,
     db: GatewayDb = GATEWAY_DB,
     as_json: common.JsonFlag = False,

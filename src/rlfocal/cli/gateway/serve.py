@@ -6,9 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import option
 from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb
 from rlfocal.cli.output.console import remark
 from rlfocal.errors import ConfigError
@@ -30,21 +29,19 @@ _BACKLOG = 2048
 def serve(
     checkpoint: common.Checkpoint,
     pool_file: common.PoolFile,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    host: Annotated[str, option(value="ADDRESS", help="Address to listen on.")] = ("127.0.0.1"),
+    port: Annotated[int, option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     db: GatewayDb = GATEWAY_DB,
     keys: Annotated[
         Path | None,
-        typer.Option("--keys", metavar="FILE", help="TOML file of keys that are let in, too."),
+        option("--keys", value="FILE", help="TOML file of keys that are let in, too."),
     ] = None,
     open_: Annotated[
         bool,
-        typer.Option("--open", help="Ask nobody for a key; on this machine's own address only."),
+        option("--open", help="Ask nobody for a key; on this machine's own address only."),
     ] = False,
     config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="TOML file of limits.")
+        Path | None, option("--config", value="FILE", help="TOML file of limits.")
     ] = None,
 ) -> None:
     """Serve an ensemble to clients of OpenAI's API.

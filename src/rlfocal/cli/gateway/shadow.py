@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from rlfocal.cli import common
+from rlfocal.cli.common import argument, option
 from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb, gateway_in, require
 from rlfocal.cli.output.console import print_json, remark, waiting
 from rlfocal.cli.output.tables import Column, print_table
@@ -27,9 +26,7 @@ __all__ = ["learn", "list_policies", "promote", "rollback"]
 
 Served = Annotated[
     Path,
-    typer.Argument(
-        metavar="CHECKPOINT", help="Folder that `rlfocal serve` was given.", show_default=False
-    ),
+    argument("CHECKPOINT", "Folder that `rlfocal serve` was given."),
 ]
 
 
@@ -37,18 +34,16 @@ def learn(
     checkpoint: Served,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Where to; else beside the live policy."
-        ),
+        option("--output", "-o", value="DIR", help="Where to; else beside the live policy."),
     ] = None,
     latest: Annotated[
-        int, typer.Option("--latest", min=1, help="Judged answers to go by, at most.")
+        int, option("--latest", min=1, help="Judged answers to go by, at most.")
     ] = 20_000,
     days: Annotated[
         float | None,
-        typer.Option(min=0, help="Only requests of so many days; older ones may mislead."),
+        option(min=0, help="Only requests of so many days; older ones may mislead."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything that is random.")] = 0,
+    seed: Annotated[int, option(help="Of everything that is random.")] = 0,
     db: GatewayDb = GATEWAY_DB,
     as_json: common.JsonFlag = False,
 ) -> None:
@@ -127,10 +122,10 @@ def promote(
     checkpoint: Served,
     which: Annotated[
         str | None,
-        typer.Option("--id", metavar="ID", help="Of the shadow; else the latest of the live one."),
+        option("--id", value="ID", help="Of the shadow; else the latest of the live one."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Even if it is not surely better; that is noted.")
+        bool, option("--force", help="Even if it is not surely better; that is noted.")
     ] = False,
     db: GatewayDb = GATEWAY_DB,
 ) -> None:
