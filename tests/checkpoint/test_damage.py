@@ -83,8 +83,9 @@ def copy(request: pytest.FixtureRequest, sound: Callable[[str], Path], tmp_path:
     ("changes", "told"),
     [
         ({"cost_unit": "euro"}, "cost_unit: unknown unit 'euro'"),
+        ({"cost_unit": "\ud83d"}, "half of a character"),
         ({"answers": "number"}, "answers"),
-        ({"answers": {"task0": "x"}}, "answers: unknown kind of answer 'x'"),
+        ({"answers": {"task0": "number", "task1": "x"}}, "answers: unknown kind of answer 'x'"),
         ({"answers": {"task0": "numbr"}}, "did you mean 'number'"),
         ({"encoder": {"name": "word2vec"}}, "encoder: unknown encoder 'word2vec'"),
         ({"encoder": {"name": "hashing"}}, "lacks its setting 'n_features'"),
@@ -96,6 +97,7 @@ def copy(request: pytest.FixtureRequest, sound: Callable[[str], Path], tmp_path:
         ({"weights_file": ".."}, "weights_file"),
         ({"strategy": "rl-focus"}, "unknown strategy 'rl-focus'"),
         ({"settings": {"hiddn": -1}}, "unknown (key|setting) 'hiddn'"),
+        ({"settings": {"credit": "sampled"}}, "'sampled' is a setting of an earlier build"),
         ({"n_candidates": 10**300}, "n_candidates|shape"),
         ({"schema_version": 5.0}, "schema version 5.0"),
     ],
@@ -106,6 +108,18 @@ def test_a_field_that_nobody_knows_is_named(copy: Path, changes: Any, told: str)
     with pytest.raises(CheckpointError, match=told):
         load_checkpoint(copy)
     assert refusal(copy)
+
+
+def test_settings_that_are_fixed_by_now_are_read(copy: Path) -> None:
+    """Every checkpoint of an earlier build names them."""
+    settings = json.loads((copy / "checkpoint.json").read_text())["settings"]
+    assert "credit" not in settings
+    earlier = {
+        "credit": "counterfactual", "focal": "observation", "focal_coef": 0.5, "query_text": True,
+        "task_known": True, "central_critic": True,
+    }  # fmt: skip
+    described(copy, settings=settings | earlier)
+    assert load_checkpoint(copy).strategy.spec.settings == settings
 
 
 @pytest.mark.parametrize(

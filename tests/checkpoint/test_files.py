@@ -14,6 +14,7 @@ from every_strategy import OF_ANOTHER_PACKAGE, every_strategy, fitted, installed
 
 from rlfocal.checkpoint import SCHEMA_VERSION, Checkpoint, load_checkpoint, save_checkpoint
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import replay
 from rlfocal.errors import CheckpointError, ConfigError
@@ -189,6 +190,13 @@ class Unknown(BestSingle):
     name = "nobody-knows-me"
 
 
+class OwnState(BestSingle):
+    """Says itself what it keeps."""
+
+    def state(self) -> State:
+        return {**super().state(), "kept": np.array([1j])}
+
+
 @pytest.mark.parametrize("kept", ["a word", np.array([1, np.nan]), np.array([1j])], ids=str)
 def test_what_could_not_be_read_back_is_not_saved(
     kept: object, tmp_path: Path, table: ResponseTable
@@ -197,6 +205,11 @@ def test_what_could_not_be_read_back_is_not_saved(
     odd.kept_ = kept
     with pytest.raises(CheckpointError, match=r"cannot be saved: .*kept"):
         saved(tmp_path, odd, table)
+    found = OwnState().fit(table, rng=np.random.default_rng(0))
+    with pytest.raises(
+        CheckpointError, match=r"'strategy\.kept' holds complex128, no real numbers"
+    ):
+        saved(tmp_path, found, table)
     with pytest.raises(ConfigError, match="unknown strategy 'nobody-knows-me'"):
         saved(tmp_path, Unknown().fit(table, rng=np.random.default_rng(0)), table)
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import RunState, Spec, State
 from rlfocal.deliberation.view import View
-from rlfocal.errors import CheckpointError, ConfigError
+from rlfocal.errors import CheckpointError, ConfigError, NotApplicable
 from rlfocal.records import (
     BoolArray,
     Calibration,
@@ -257,3 +257,11 @@ def test_a_damaged_unfinished_run_says_what_to_delete(tmp_path: Path, table: Res
     (tmp_path / "training.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match="delete this file"):
         train(tmp_path, Spec(Patient.name, {}), table)
+
+
+def test_what_the_data_lack_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    model = PoolModel(accuracy=[[0.8, 0.6]])
+    table = build_table(simulate(model, 20, rng=np.random.default_rng(0)), encode=None)
+    with pytest.raises(NotApplicable, match="knn-router cannot be trained"):
+        train(tmp_path / "new", Spec("knn-router", {}), table)
+    assert not (tmp_path / "new").exists()
