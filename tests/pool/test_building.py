@@ -93,7 +93,7 @@ model = "m"
 """
 
 
-def test_a_member_that_refuses_everything_is_shut_and_said_with_its_servers_words(
+def test_the_circuit_of_a_member_that_refuses_everything_opens_and_is_said_with_its_servers_words(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     faults = [Fault("400", message="model m wants a licence")] * 9
@@ -107,7 +107,7 @@ def test_a_member_that_refuses_everything_is_shut_and_said_with_its_servers_word
                 for n in range(7):
                     with pytest.raises(MemberError):
                         await member.ask(Question(f"{n} + 1?"))
-                assert member.is_shut
+                assert member.circuit_is_open
                 assert len(stub.bodies) == 5
 
     asyncio.run(go())

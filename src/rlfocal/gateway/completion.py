@@ -24,7 +24,6 @@ from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.replies import Completion, Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live.aside import aside
-from rlfocal.pool.written import writing_once
 
 __all__ = ["GONE", "Job"]
 
@@ -88,8 +87,7 @@ class Job:
             tell: is told of the text piece by piece where that can be.
         """
         self._tell = tell
-        with writing_once():
-            task = asyncio.create_task(self._run(), name=self.id)
+        task = asyncio.create_task(self._run(), name=self.id)
         self._keep(task)
         task.add_done_callback(self._end)
         return task

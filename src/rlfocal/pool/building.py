@@ -63,9 +63,10 @@ class LiveMember:
     """Where the pool waits for rate limits; of all members on its endpoint."""
 
     @property
-    def is_shut(self) -> bool:
+    def circuit_is_open(self) -> bool:
         """True where it has failed so often just now that it would not be asked."""
-        return self.circuit is not None and self.circuit.state == "open"
+        circuit = self.circuit
+        return circuit is not None and circuit.n_failures > 0 and circuit.state == "open"
 
     @property
     def opens_in_s(self) -> float:
@@ -234,12 +235,7 @@ def _most_usd(
     pool: PoolSettings, name: str, served: EndpointSettings
 ) -> Callable[[Request], float]:
     price_of = lru_cache(partial(_price, pool, name, served))
-
-    def most_usd(request: Request) -> float:
-        price = price_of(request.model)
-        return 0.0 if price is None else price.most(request)
-
-    return most_usd
+    return lambda request: 0.0 if (p := price_of(request.model)) is None else p.most(request)
 
 
 def _wrapped(

@@ -61,7 +61,6 @@ async def ask_all(
         for member, (endpoint, request) in calls.items():
             timeout_s = min(deadline_s, allowed.get(member, math.inf))
             task = asyncio.create_task(endpoint.send(request, timeout_s=timeout_s), name=member)
-            task.add_done_callback(_left)
             member_of[task] = member
             waiting.add(task)
         while waiting:
@@ -76,26 +75,26 @@ async def ask_all(
                 done |= more
             for task, member in member_of.items():
                 if task in done:
-                    slots[member] = _slot(task)
+                    failed = task.cancelled() or task.exception() is not None
+                    slots[member] = _failure(task) if failed else task.result()
             if waiting and enough is not None and enough(dict(slots)):
                 failure = Failure.CANCELLED
                 break
     finally:
-        if waiting:
-            await _cancel([task for task in waiting if not task.done()])
+        if len(slots) < len(member_of):
+            await _cancel([task for task, member in member_of.items() if member not in slots])
     for task in waiting:
         slots[member_of[task]] = _unanswered(member_of[task], failure, deadline_s)
-    return {member: slots[member] for member in calls}
+    return dict(zip(calls, map(slots.__getitem__, calls), strict=True))
 
 
-def _slot(task: _Task) -> Slot:
+def _failure(task: _Task) -> MemberError:
     if task.cancelled():  # not by us: who is cancelled here is not looked at again
         return MemberError("its call was cancelled from elsewhere", failure=Failure.CANCELLED)
     error = task.exception()
-    if error is None:
-        return task.result()
     if isinstance(error, MemberError):
         return error
+    assert error is not None
     error.add_note(f"in the call of member '{task.get_name()}'")
     raise error
 
@@ -110,11 +109,10 @@ def _unanswered(member: str, failure: Failure, deadline_s: float) -> MemberError
 
 async def _cancel(tasks: Collection[_Task]) -> None:
     """Cancel calls, and wait a bounded time until they have ended."""
-    if not tasks:
-        return
     for task in tasks:
-        task.cancel()
         _leaving.add(task)
+        task.add_done_callback(_left)
+        task.cancel()
     await asyncio.wait(tasks, timeout=_GRACE_S)
 
 

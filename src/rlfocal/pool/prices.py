@@ -6,12 +6,13 @@ no price for a model gets "unpriced", never free.
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from rlfocal.pool.types import Request
-from rlfocal.pool.written import json_of
+from rlfocal.pool.types import JsonObject, Request
 
 __all__ = ["Price", "most_prompt_tokens"]
 
@@ -73,12 +74,14 @@ class Price:
         >>> Price(1.0, 1.0).charged(asked, 10, None) == (10 / 1e6, 100 / 1e6)
         True
         """
-        known = self.of(n_prompt or 0, n_completion or 0) or 0.0
-        if n_prompt is not None and n_completion is not None:
-            return known, 0.0
-        prompt = most_prompt_tokens(request) if n_prompt is None else 0
-        completion = request.max_tokens if n_completion is None else 0
-        return known, self.of(prompt, completion) or 0.0
+        prompt_usd, completion_usd = self.prompt_usd_per_million, self.completion_usd_per_million
+        known = (n_prompt or 0) * prompt_usd + (n_completion or 0) * completion_usd
+        beyond = 0.0
+        if n_prompt is None:
+            beyond += most_prompt_tokens(request) * prompt_usd
+        if n_completion is None:
+            beyond += request.max_tokens * completion_usd
+        return known / 1e6, beyond / 1e6
 
     def most(self, request: Request) -> float:
         """What sending a request once costs in dollars at most.
@@ -103,14 +106,20 @@ def most_prompt_tokens(request: Request) -> int:
     6
     """
     # Half a surrogate pair cannot be sent: what stands in its place is three bytes, too.
-    n_bytes, n_images, fields = 0, 0, [*request.extra.items()]
+    n_bytes, n_images = 0, 0
     for message in request.messages:
         n_bytes += len(message.content.encode("utf-8", "surrogatepass"))
         for part in message.parts:
             n_images += part.get("type") != "text"
-        fields += message.extra.items()
-    # In ASCII, which is more than they are in UTF-8; 4 for what stands between.
-    for name, value in fields:
-        n_bytes += len(json_of(name)) + len(json_of(value)) + 4
+        if message.extra:
+            n_bytes += _n_bytes(message.extra)
+    if request.extra:
+        n_bytes += _n_bytes(request.extra)
     around = _PER_CALL + _PER_MESSAGE * len(request.messages)
     return around + n_bytes + _PER_IMAGE * n_images
+
+
+def _n_bytes(fields: Mapping[str, object]) -> int:
+    """Of fields as they are sent: in ASCII, which is more than in UTF-8; 4 for what is between."""
+    written = JsonObject.of(fields).written
+    return sum([len(json.dumps(name)) + len(text) + 4 for name, text in written.items()])

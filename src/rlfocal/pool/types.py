@@ -6,9 +6,11 @@ else (retries, limits, meters, breakers) is an endpoint around an endpoint with 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from functools import cached_property
+from typing import Any, Literal, Protocol, Self
 
 __all__ = [
     "OURS",
@@ -16,6 +18,7 @@ __all__ = [
     "Api",
     "Endpoint",
     "Finish",
+    "JsonObject",
     "Message",
     "Request",
     "Response",
@@ -26,7 +29,7 @@ __all__ = [
 
 Api = Literal["chat", "completions"]
 """Chat turns, or one text that the model goes on with (for models without a chat template)."""
-Role = Literal["system", "user", "assistant", "tool"]
+Role = Literal["system", "developer", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "tool_calls"]
 """How a usable response ended: by itself or at a stop text, at the limit of tokens, or with tools
 to be called."""
@@ -39,7 +42,39 @@ OURS = frozenset({"model", "messages", "prompt", "stream", "stream_options", "n"
 """Fields of a body that follow from the rest of a `Request`; `Request.extra` may not hold them."""
 
 
-@dataclass(frozen=True, slots=True)
+class JsonObject(dict[str, Any]):
+    r"""A JSON object that is written once, however often it is sent; it is not changed any more.
+
+    A schema of 300 kB takes 20 ms to write, an image of a MB as long, and both are sent to every
+    member of an ensemble.
+
+    >>> JsonObject(type="text", text="é").text
+    '{"type": "text", "text": "\u00e9"}'
+    """
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """These fields: the same object where it is one of these."""
+        return fields if isinstance(fields, cls) else cls(fields)
+
+    def with_fields(self, more: Mapping[str, Any]) -> JsonObject:
+        """A copy with more fields or other values; what stays is not written again."""
+        found = JsonObject({**self, **more})
+        found.written = {**self.written, **JsonObject(more).written}
+        return found
+
+    @cached_property
+    def written(self) -> dict[str, str]:
+        """Name of a field → its value as JSON, in ASCII."""
+        return {name: json.dumps(value) for name, value in self.items()}
+
+    @cached_property
+    def text(self) -> str:
+        """All of it as JSON, in ASCII."""
+        return json.dumps(self)
+
+
+@dataclass(frozen=True)
 class Message:
     """One turn."""
 
@@ -55,6 +90,14 @@ class Message:
         """As OpenAI's chat API wants it."""
         content = list(self.parts) if self.parts else self.content
         return {"role": self.role, "content": content, **self.extra}
+
+    @cached_property
+    def text(self) -> str:
+        """The same as JSON, in ASCII; written once for all whom it is sent to."""
+        if not self.parts or "content" in self.extra:
+            return json.dumps({"role": self.role, "content": self.content, **self.extra})
+        written = ", ".join([JsonObject.of(part).text for part in self.parts])
+        return f'{json.dumps({"role": self.role, **self.extra})[:-1]}, "content": [{written}]}}'
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.fields import IgnoredFields, is_shallow, refuse_many
 from rlfocal.gateway.wire.turns import IMAGES, TEXTS, THOUGHTS, Object, Part, Turn
+from rlfocal.pool.types import JsonObject
 
 __all__ = ["Content", "check_depth", "read_content", "tell_others"]
 
@@ -152,7 +153,8 @@ class _Reader:
                 given, self._told, "messages[].content[].image_url", path, known=("url", "detail")
             )
         known = {"detail": detail} if detail in ("low", "high", "auto") else {}
-        self._content.parts.append({"type": "image_url", "image_url": {"url": url, **known}})
+        image = JsonObject(type="image_url", image_url={"url": url, **known})
+        self._content.parts.append(image)
 
     def _call(self, more: Object, path: str) -> None:
         name = more.get("name", more.get("toolName"))

@@ -26,7 +26,7 @@ from rlfocal.gateway.wire.models import ENSEMBLE, who_is_asked
 from rlfocal.gateway.wire.parsing import first_mistake, read_json
 from rlfocal.gateway.wire.tools import read_format, read_tools
 from rlfocal.live import LiveQuery
-from rlfocal.pool.types import Message
+from rlfocal.pool.types import JsonObject, Message
 
 __all__ = [
     "ENSEMBLE",
@@ -110,7 +110,7 @@ def request_of(
     if member is not None:
         extra |= unknown
         extra |= _optional(chat, told)
-    query = replace(query, extra=extra)
+    query = replace(query, extra=JsonObject(extra))
     _check_sizes(query, settings)
     _tell_unused(chat, told, member)
     deadline = extension.deadline_ms

@@ -6,7 +6,7 @@ Texts of a question are put in as they are: braces in them are no placeholders.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.asking.templates import fill
 from rlfocal.pool.asking.turns import system_as_user
 from rlfocal.pool.settings import OWN_SAMPLERS, MemberSettings
-from rlfocal.pool.types import Api, Message, Request
+from rlfocal.pool.types import Api, JsonObject, Message, Request
 
 __all__ = ["Question", "asked_logprobs", "letter_scores", "letters_told", "request_for"]
 
@@ -78,9 +78,10 @@ def _extra(member: MemberSettings, question: Question) -> Mapping[str, Any]:
     """
     own = {}
     for name in OWN_SAMPLERS:
-        if (value := getattr(member, name)) is not None:
+        if (value := getattr(member, name)) is not None and name not in question.extra:
             own[name] = value
-    return {**own, **question.extra, **(member.extra_body or {})}
+    own |= member.extra_body or {}
+    return JsonObject.of(question.extra).with_fields(own) if own else question.extra
 
 
 def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
@@ -90,33 +91,35 @@ def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     if question.whole:
         return (*turns, *history)
     for shot in member.shots:
-        turns.append(Message("user", _put(member, Question(shot.question, shot.options))))
+        turns.append(Message("user", _put(member, shot.question, shot.options)))
         turns.append(Message("assistant", shot.reply))
     for turn in history:
-        asked = turn.role == "user"
-        turns.append(_said(turn, _put(member, Question(turn.content))) if asked else turn)
-    return (*turns, _said(Message("user", "", parts=question.images), _put(member, question)))
+        if turn.role == "user":
+            text = _put(member, turn.content)
+            turn = replace(turn, content=text, parts=_with_text(text, turn.parts))
+        turns.append(turn)
+    text = _put(member, question.prompt, question.choices)
+    parts = _with_text(text, question.images) if question.images else ()
+    return (*turns, Message("user", text, parts=parts))
 
 
-def _said(turn: Message, text: str) -> Message:
-    """A turn with another text, before what else it holds."""
-    parts: tuple[Mapping[str, Any], ...] = ()
-    if turn.parts and (others := [part for part in turn.parts if part.get("type") != "text"]):
-        parts = ({"type": "text", "text": text}, *others)
-    return replace(turn, content=text, parts=parts)
+def _with_text(text: str, parts: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """A text before whatever parts are none."""
+    others = [part for part in parts if part.get("type") != "text"]
+    return ({"type": "text", "text": text}, *others) if others else ()
 
 
 def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     parts = [text for text in (member.system, question.system) if text]
     for shot in member.shots:
-        put = _put(member, Question(shot.question, shot.options))
+        put = _put(member, shot.question, shot.options)
         parts.append(_joined(put, shot.reply))
     body: str | None = None
     for turn in question.history:
         if turn.role == "user":
             if body is not None:
                 parts.append(body)
-            body = _put(member, Question(turn.content))
+            body = _put(member, turn.content)
         elif turn.role == "system":  # nobody's reply, where it stands after what the user says
             parts += [turn.content] if body is None else [body, turn.content]
             body = None
@@ -126,7 +129,7 @@ def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
     if body is not None:
         parts.append(body)
     if not question.whole:
-        parts.append(_put(member, question))
+        parts.append(_put(member, question.prompt, question.choices))
     return (Message("user", "\n\n".join(parts)),)
 
 
@@ -134,10 +137,10 @@ def _joined(body: str, reply: str) -> str:
     return f"{body}{'' if body.endswith((' ', chr(10))) else ' '}{reply}"
 
 
-def _put(member: MemberSettings, question: Question) -> str:
-    template, lines = member.template, list[str]()
-    if question.choices:
-        template, letters = member.choice_template, LETTERS[: len(question.choices)]
-        lines = [f"{a}. {text}" for a, text in zip(letters, question.choices, strict=True)]
-    texts = {"question": question.prompt, "options": "\n".join(lines)}
-    return fill(template, texts)
+def _put(member: MemberSettings, prompt: str, choices: Sequence[str] = ()) -> str:
+    """A question in the member's template, its options behind their letters."""
+    if not choices:
+        return fill(member.template, {"question": prompt})
+    letters = LETTERS[: len(choices)]
+    lines = [f"{a}. {text}" for a, text in zip(letters, choices, strict=True)]
+    return fill(member.choice_template, {"question": prompt, "options": "\n".join(lines)})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from rlfocal.pool.types import Message
@@ -11,7 +13,7 @@ from rlfocal.pool.types import Message
 __all__ = ["Question"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """What is asked, as every member gets it."""
 
@@ -32,3 +34,23 @@ class Question:
     """Of a reply; None for what the member's settings allow."""
     images: tuple[Mapping[str, Any], ...] = ()
     """Parts beside the prompt, in OpenAI's words."""
+    answers: str | None = None
+    """Kind of answer that the question has; None for what the asker assumes. Members are not told.
+    """
+
+    @cached_property
+    def seed_text(self) -> str:
+        """What seeds depend on of it: prompt, choices, history and system, as JSON."""
+        before = [[turn.role, turn.content, list(turn.parts)] for turn in self.history]
+        asked = [self.prompt, list(self.choices), before, self.system]
+        return json.dumps(asked, sort_keys=True)
+
+    @property
+    def has_images(self) -> bool:
+        """True where only members that take images can be asked."""
+        return bool(self.images or [turn for turn in self.history if turn.parts])
+
+    @property
+    def has_tools(self) -> bool:
+        """True where a reply may be a call of tools: it is then given verbatim, never merged."""
+        return bool(self.extra.get("tools")) and not self.choices

@@ -12,7 +12,6 @@ import json
 from typing import TYPE_CHECKING
 
 from rlfocal.pool.asking.question import Question
-from rlfocal.pool.written import once
 
 if TYPE_CHECKING:
     from rlfocal.pool.settings import MemberSettings
@@ -46,13 +45,7 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
     """
     about = json.dumps(["seed", member.seed, member.name, int(sample)])
     found = hashlib.sha256(f"{about[:-1]}, ".encode("ascii"))
-    found.update(once("seed", question, lambda: _asked(question)).encode("ascii"))
+    found.update(question.seed_text.encode("ascii"))
     found.update(b"]")
     digest = found.digest()
     return int.from_bytes(digest[:8], "big") >> (64 - _BITS)
-
-
-def _asked(question: Question) -> str:
-    before = [[turn.role, turn.content, list(turn.parts)] for turn in question.history]
-    asked = [question.prompt, list(question.choices), before, question.system]
-    return json.dumps(asked, sort_keys=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 __all__ = ["fill", "places"]
 
@@ -17,8 +18,19 @@ _PLACE = re.compile(r"\{([a-z_]+)\}")
 _PLACE_OR_BRACES = re.compile(r"\{\{|\}\}|\{([a-z_]+)\}")
 
 
-def _pattern(template: str) -> re.Pattern[str]:
-    return _PLACE_OR_BRACES if "{{" in template else _PLACE
+@lru_cache(maxsize=256)
+def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
+    """A template's texts, each with the name of the place behind it; None where none is."""
+    pieces, at, text = [], 0, ""
+    for found in (_PLACE_OR_BRACES if "{{" in template else _PLACE).finditer(template):
+        text += template[at : found.start()]
+        at = found.end()
+        if found[1] is None:
+            text += found[0][0]
+        else:
+            pieces.append((text, found[1]))
+            text = ""
+    return (*pieces, (text + template[at:], None))
 
 
 def places(template: str) -> list[str]:
@@ -27,7 +39,7 @@ def places(template: str) -> list[str]:
     >>> places(r"{question} End with \boxed{{answer}}.")
     ['question']
     """
-    return [found[1] for found in _pattern(template).finditer(template) if found[1]]
+    return [name for _, name in _pieces(template) if name]
 
 
 def fill(template: str, texts: Mapping[str, str]) -> str:
@@ -40,10 +52,7 @@ def fill(template: str, texts: Mapping[str, str]) -> str:
     >>> fill(r"{question} End with \boxed{{answer}}.", {"question": "{1 + 1}?"})
     '{1 + 1}? End with \\boxed{answer}.'
     """
-
-    def put(found: re.Match[str]) -> str:
-        if found[1] is None:
-            return found[0][0]
-        return texts.get(found[1], found[0])
-
-    return _pattern(template).sub(put, template)
+    filled = ""
+    for text, name in _pieces(template):
+        filled += text if name is None else text + texts.get(name, f"{{{name}}}")
+    return filled

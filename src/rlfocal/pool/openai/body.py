@@ -5,12 +5,15 @@ Knows nothing of connections, keys or replies.
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from rlfocal.pool.asking.turns import system_as_user
-from rlfocal.pool.types import PASSED_ON, Api, Request
+from rlfocal.pool.types import PASSED_ON, Api, JsonObject, Message, Request
 
-__all__ = ["body_of"]
+__all__ = ["body_bytes", "body_of"]
 
 
 def body_of(request: Request, api: Api) -> dict[str, Any]:
@@ -23,42 +26,66 @@ def body_of(request: Request, api: Api) -> dict[str, Any]:
     >>> body_of(Request((), max_tokens=1, temperature=0), "completions")
     {'max_tokens': 1, 'temperature': 0, 'prompt': ''}
     """
-    words = request.wording
-    body = dict(request.extra)
-    body |= {words.max_tokens_field: request.max_tokens, "temperature": request.temperature}
+    own, passed_on, turns = _parts(request, api)
+    body = {name: request.extra[name] for name in passed_on} | own
+    return body if turns is None else body | {"messages": [turn.as_json() for turn in turns]}
+
+
+def body_bytes(request: Request, api: Api) -> bytes:
+    """The same as it is sent; turns and fields that others are sent, too, are written once.
+
+    >>> body_bytes(Request((Message("user", "Hi"),), "m", max_tokens=1), "completions")
+    b'{"max_tokens": 1, "temperature": 0.0, "model": "m", "prompt": "Hi"}'
+    """
+    own, passed_on, turns = _parts(request, api)
+    pieces = [json.dumps(own)[1:-1]] if own else []  # joined once: a long prompt takes its time
+    if passed_on:
+        written = JsonObject.of(request.extra).written
+        pieces += [f"{json.dumps(name)}: {written[name]}" for name in passed_on]
+    if turns is not None:
+        pieces.append(f'"messages": [{", ".join(map(attrgetter("text"), turns))}]')
+    return f"{{{', '.join(pieces)}}}".encode("ascii")
+
+
+def _parts(
+    request: Request, api: Api
+) -> tuple[dict[str, Any], list[str], tuple[Message, ...] | None]:
+    """Fields of our own, names of those that are passed on, and turns, where there are any."""
+    words, turns = request.wording, None
+    own: dict[str, Any] = {
+        words.max_tokens_field: request.max_tokens, "temperature": request.temperature,
+    }  # fmt: skip
     if request.model:
-        body["model"] = request.model
+        own["model"] = request.model
+    left_out = words.drop | {"stream_options"} if "stream" in words.drop else words.drop
     if api == "chat":
-        body["messages"] = _messages(request)
+        turns = request.messages if words.system_as == "system" else _turns(request)
+        turns = None if "messages" in left_out else turns
     else:
-        body["prompt"] = request.text
-        for name in PASSED_ON:
-            body.pop(name, None)
+        own["prompt"] = request.text
     if request.on_text is not None:
-        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        own |= {"stream": True, "stream_options": {"include_usage": True}}
     for name in ("top_p", "seed"):
         if (value := getattr(request, name)) is not None:
-            body[name] = value
+            own[name] = value
     if request.stop:
-        body["stop"] = list(request.stop)
-    if request.n_logprobs and api == "chat":
-        body |= {"logprobs": True, "top_logprobs": request.n_logprobs}
-    elif request.n_logprobs:
-        body["logprobs"] = request.n_logprobs
-    return _without(body, words.drop) if words.drop else body
+        own["stop"] = list(request.stop)
+    if request.n_logprobs:
+        in_chat = {"logprobs": True, "top_logprobs": request.n_logprobs}
+        own |= in_chat if api == "chat" else {"logprobs": request.n_logprobs}
+    if left_out:
+        own = {name: value for name, value in own.items() if name not in left_out}
+    if not request.extra:
+        return own, [], turns
+    left_out = left_out | own.keys() | (PASSED_ON if api == "completions" else frozenset())
+    return own, [name for name in request.extra if name not in left_out], turns
 
 
-def _messages(request: Request) -> list[dict[str, Any]]:
-    system_as = request.wording.system_as
-    turns = system_as_user(request.messages) if system_as == "user" else request.messages
-    messages = [turn.as_json() for turn in turns]
-    if system_as == "developer":
-        for message in messages:
-            if message["role"] == "system":
-                message["role"] = system_as
-    return messages
-
-
-def _without(body: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
-    left_out = names | {"stream_options"} if "stream" in names else names
-    return {name: value for name, value in body.items() if name not in left_out}
+def _turns(request: Request) -> tuple[Message, ...]:
+    """The turns, in the roles that the server knows."""
+    if request.wording.system_as == "user":
+        return system_as_user(request.messages)
+    return tuple(
+        replace(turn, role="developer") if turn.role == "system" else turn
+        for turn in request.messages
+    )

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from rlfocal.errors import ConfigError, Failure, MemberError
-from rlfocal.pool.openai.body import body_of
-from rlfocal.pool.openai.dialect import Dialect
+from rlfocal.pool.openai.body import body_bytes
+from rlfocal.pool.openai.dialect import Attempt, Dialect
 from rlfocal.pool.openai.http_failures import (
     connection_error,
     redirect_error,
@@ -32,7 +32,6 @@ from rlfocal.pool.openai.redaction import Secret, Withheld, excerpt, redact
 from rlfocal.pool.openai.replies.errors.reading import read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Api, Request, Response
-from rlfocal.pool.written import body_bytes
 
 __all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops"]
 
@@ -144,7 +143,7 @@ class OpenAIEndpoint:
         held: list[Withheld] = []
         if request.on_text is not None:
             request, held = self._withholding(request, request.on_text)
-        attempt, ends = self._dialect.attempt(request), time.perf_counter() + timeout_s
+        attempt, ends = Attempt(self._dialect, request), time.perf_counter() + timeout_s
         while True:
             started = time.perf_counter()
             done = await self._exchange(attempt.request, where, timeout_s, ends - started)
@@ -158,7 +157,9 @@ class OpenAIEndpoint:
             if not attempt.refused(found.status or 400, done.refusal):
                 at_fault = found.failure is Failure.BAD_REQUEST and attempt.remedy is not None
                 raise with_remedy(found, attempt.remedy or "") if at_fault else found
-        found = attempt.accepted(self._without_secrets(found, where))
+        if self._withheld:
+            self._check_secrets(found, where)
+        found = attempt.accepted(found)
         for pieces in held:
             pieces.end()
         return replace(found, latency_s=max(0.0, done.ended_at - started))
@@ -193,8 +194,8 @@ class OpenAIEndpoint:
             held.insert(0, tell)
         return replace(request, on_text=tell), held
 
-    def _without_secrets(self, found: Response, where: str) -> Response:
-        """A reply, refused where it holds the key: clients must never see it.
+    def _check_secrets(self, found: Response, where: str) -> None:
+        """Refuse a reply that holds the key: clients must never see it.
 
         Raises:
             MemberError: it holds the key.
@@ -207,15 +208,31 @@ class OpenAIEndpoint:
                     "and another key",
                     failure=Failure.MALFORMED,
                 )
-        return found
 
     async def _exchange(
         self, request: Request, where: str, timeout_s: float, left_s: float
     ) -> _Exchange:
         done = _Exchange(Incoming(request, self._api))
+        session = self._session or self._opened()
+        post = session.post(
+            self._url,
+            data=aiohttp.BytesPayload(
+                body_bytes(request, self._api), content_type="application/json"
+            ),
+            headers={HOPS_HEADER: str(n)} if (n := hops.get()) else None,
+            params=_revealed(self._query) if self._query else None,
+            allow_redirects=False,
+        )
         try:
-            async with asyncio.timeout(left_s):
-                await self._post(body_of(request, self._api), done)
+            async with asyncio.timeout(left_s), post as reply:
+                done.status, done.headers = reply.status, reply.headers
+                done.is_good = 200 <= reply.status < 300
+                done.ended_at = time.perf_counter()
+                try:
+                    await _read(reply.content, done)
+                except aiohttp.ClientError:
+                    done.take(_kept_back(reply.content))
+                    raise
         except TimeoutError:
             if not (done.is_good and done.incoming.is_complete):
                 done.broken, done.status = timeout_error(where, timeout_s), 0
@@ -223,24 +240,6 @@ class OpenAIEndpoint:
         except (aiohttp.ClientError, OSError, UnicodeError) as exc:
             done.broken = connection_error(where, exc)
         return done
-
-    async def _post(self, body: dict[str, Any], done: _Exchange) -> None:
-        session = self._session or self._opened()
-        marks = {HOPS_HEADER: str(n)} if (n := hops.get()) else None
-        params = _revealed(self._query) if self._query else None
-        sent = aiohttp.BytesPayload(body_bytes(body), content_type="application/json")
-        async with session.post(
-            self._url, data=sent, headers=marks, params=params,
-            allow_redirects=False,
-        ) as reply:  # fmt: skip
-            done.status, done.headers = reply.status, reply.headers
-            done.is_good = 200 <= reply.status < 300
-            done.ended_at = time.perf_counter()
-            try:
-                await _read(reply.content, done)
-            except aiohttp.ClientError:
-                done.take(_kept_back(reply.content))
-                raise
 
     def _opened(self) -> aiohttp.ClientSession:
         headers = {"Accept-Encoding": _ENCODINGS, **_revealed(self._headers)}
@@ -286,17 +285,21 @@ def _revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:
 
 async def _read(content: aiohttp.StreamReader, done: _Exchange) -> None:
     """Read to the end of the body, or until nothing more has to be waited for."""
+    patience_s = None if done.is_good else _ERROR_PATIENCE_S
     while True:
-        patience_s = done.incoming.patience_s if done.is_good else _ERROR_PATIENCE_S
         try:
             async with asyncio.timeout(patience_s):
                 part = await content.readany()
         except TimeoutError:
             if not done.is_good or done.incoming.is_whole_after_silence():
                 return
-            continue
-        if not part or not done.take(part):
-            return
+        else:
+            if not part or not done.take(part):
+                return
+            if content.at_eof() and content.exception() is None:
+                return
+        if done.is_good:
+            patience_s = done.incoming.patience_s
 
 
 def _kept_back(content: aiohttp.StreamReader) -> bytes:

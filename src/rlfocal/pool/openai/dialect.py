@@ -108,21 +108,18 @@ class Dialect:
     """
 
     def __init__(self, host: str, api: Api) -> None:
-        self._host, self._api = host, api
-        self._learned: dict[str, _Learned] = {}
+        self._host, self.api = host, api
+        self.learned: dict[str, _Learned] = {}
+        """Model → what it refused and what went through instead."""
         self._lock = threading.Lock()
-
-    def attempt(self, request: Request) -> Attempt:
-        """Begin to send a request."""
-        return Attempt(self, request, self._api, self._learned.get(request.model, _NOTHING))
 
     def keep(self, model: str, learned: _Learned) -> None:
         """Remember what went through, and say what of it is new."""
         with self._lock:  # members may be asked from several threads
-            before = self._learned.get(model, _NOTHING)
-            self._learned[model] = before.with_all_of(learned)
+            before = self.learned.get(model, _NOTHING)
+            self.learned[model] = before.with_all_of(learned)
         where = f"{self._host}, model '{model}'" if model else self._host
-        for told in _told(before, self._learned[model]):
+        for told in _told(before, self.learned[model]):
             _log.warning("%s: %s", where, told)
 
 
@@ -132,24 +129,27 @@ class Attempt:
     Args:
         dialect: of the server.
         asked: the request.
-        api: chat turns, or one text that the model goes on with.
-        learned: what is known of the model so far.
     """
 
-    def __init__(self, dialect: Dialect, asked: Request, api: Api, learned: _Learned) -> None:
-        self._dialect, self._asked, self._api, self._known = dialect, asked, api, learned
+    def __init__(self, dialect: Dialect, asked: Request) -> None:
+        self._dialect, self._asked = dialect, asked
+        self._learned = self._known = dialect.learned.get(asked.model, _NOTHING)
         self._n_tries = 0
         self.remedy: str | None = None
         """What helps against the last refusal, where it named a field and could not be met."""
-        self._use(learned)
+        self._cuts = False
+        """Whether we have to look ourselves for the texts at which the reply ends."""
+        self.request = asked
+        """What is to be sent."""
+        if self._known is not _NOTHING or asked.wording.drop:
+            self._use(self._known)
 
     def _use(self, learned: _Learned) -> None:
         self._learned = learned
         request = self._asked if learned == _NOTHING else learned.put(self._asked)
         self._cuts = bool(request.stop) and "stop" in request.wording.drop
-        # Where we have to look for the end ourselves, nothing may be told before it is found.
+        # Nothing may be passed on before the end is found.
         self.request = replace(request, on_text=None) if self._cuts else request
-        """What is to be sent."""
 
     def refused(self, status: int, raw: bytes) -> bool:
         """Take note of a reply that is none.
@@ -165,7 +165,7 @@ class Attempt:
         if status not in _STATUSES and status < 500 and status != _OF_ROUTERS:
             return False
         sent = self.request
-        body = body_of(sent, self._api)
+        body = body_of(sent, self._dialect.api)
         refusal = refusal_in(raw, body)
         if refusal is None or not _is_meant(status, refusal, raw):
             self.remedy = _check(mentioned_in(raw, body), sent.wording)

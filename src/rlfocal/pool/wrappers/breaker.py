@@ -6,14 +6,16 @@ What counts as a failure in a row:
 - A server that cannot be reached, that lets nobody in or wants money, and a fair time-out always
   count; so does a status by which what stands before a server says that it is away.
 - All else may be the fault of the request (servers answer 500 or 404 to fields that they cannot
-  read, and without end to others), and one client's requests must not shut a member for all. It
-  counts where the request is plain: text alone, turns in their order, no fields beyond the pool's
-  own. A refusal (status 400) counts if moreover different requests are refused, none is too long by
-  the server's words, and each has at most 4,000 characters where the member has answered before.
+  read, and without end to others), and one client's requests must not open a member's circuit for
+  all. It counts where the request is plain: text alone, turns in their order, no fields beyond the
+  pool's own. A refusal (status 400) counts if moreover different requests are refused, none is too
+  long by the server's words, and each has at most 4,000 characters where the member has answered
+  before.
 - Time-outs of callers in a hurry, failures of this machine, empty and filtered replies never count.
 
-Where it is known who asks (`asker`), a row of failures of one asker shuts the member for him alone:
-the next of another asker is let through, and opens it for all if it fails as well, or closes it.
+Where it is known who asks (`asker`), a row of failures of one asker opens the circuit for this one
+alone: the next of another asker is let through, and opens it for all if it fails as well, or closes
+it.
 """
 
 from __future__ import annotations
@@ -95,7 +97,9 @@ class CircuitBreaker(Wrapper):
         super().__init__(endpoint)
         self._when, self._clock = when, clock
         self._name = f"member '{name}'" if name else "a member"
-        self._in_a_row, self._opened_at = 0, 0.0
+        self.n_failures = 0
+        """In a row, until now."""
+        self._opened_at = 0.0
         self._trying = False
         self._n_begun = self._n_together = 0
         self._refused: set[int] = set()
@@ -106,7 +110,7 @@ class CircuitBreaker(Wrapper):
     @property
     def state(self) -> State:
         """What would become of a request now, from the asker of this context."""
-        if self._in_a_row < self._when.failures or self._is_of_others:
+        if self.n_failures < self._when.failures or self._is_of_others:
             return "closed"
         cooled = self._clock() - self._opened_at >= self._when.cool_down_s
         return "half-open" if cooled and not self._trying else "open"
@@ -126,10 +130,10 @@ class CircuitBreaker(Wrapper):
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
-        state = self.state
+        state = self.state if self.n_failures else "closed"
         if state == "open":
             raise MemberError(
-                f"not sent: {self._in_a_row} failures in a row; it is tried again "
+                f"not sent: {self.n_failures} failures in a row; it is tried again "
                 f"{self._when.cool_down_s:g} s after the last",
                 failure=Failure.CIRCUIT_OPEN,
                 retry_after_s=self.retry_after_s,
@@ -148,9 +152,9 @@ class CircuitBreaker(Wrapper):
             if state == "half-open":
                 self._trying = False
         self._has_answered = True
-        if self._in_a_row >= self._when.failures:
+        if self.n_failures >= self._when.failures:
             _log.info("%s answers again", self._name)
-        self._in_a_row = 0
+        self.n_failures = 0
         self._refused.clear()
         self._askers.clear()
         return reply
@@ -181,21 +185,21 @@ class CircuitBreaker(Wrapper):
 
     def _is_next(self, number: int) -> bool:
         """Whether a failed call is one more in the row: those that ran when it began are one."""
-        if self._in_a_row == 0:
+        if self.n_failures == 0:
             self._n_together = self._n_begun
             return True
         return number > self._n_together
 
     def _note(self, error: MemberError) -> None:
-        self._in_a_row += 1
+        self.n_failures += 1
         self._askers.add(asker.get())
         self._opened_at = self._clock()
-        if self._in_a_row == self._when.failures:
+        if self.n_failures == self._when.failures:
             _log.warning(
                 "%s is left alone: %d failures in a row; it is tried again every %g s. The last: "
                 "%s",
                 self._name,
-                self._in_a_row,
+                self.n_failures,
                 self._when.cool_down_s,
                 error,
             )

@@ -14,7 +14,7 @@ from rlfocal.pool.wrappers.base import Wrapper
 __all__ = ["Limited", "Turns"]
 
 
-class Turns:
+class Turns(asyncio.Semaphore):
     """Places for requests under way, and moments at which they start; first come, first served.
 
     Requests a minute are spread evenly, so that a server which counts by the second is not
@@ -37,37 +37,24 @@ class Turns:
                 "concurrency must be at least 1 and per_minute above 0, got "
                 f"{concurrency} and {per_minute}"
             )
-        self._places = asyncio.Semaphore(concurrency)
+        super().__init__(concurrency)
         self._every_s = 0.0 if per_minute is None else 60.0 / per_minute
+        self.has_pace = per_minute is not None
+        """Whether who has a place waits for a moment, too."""
         self._next, self._clock = clock(), clock
         self._turns = asyncio.Lock()
 
-    async def take(self, end: float = math.inf) -> None:
-        """Wait for a place and for the next free moment.
+    async def moment(self, end: float = math.inf) -> None:
+        """Wait for the next free moment, with a place in hand.
+
+        One request waits for it, the others for that request: so a moment is taken when it has
+        come, and who gives up or comes too late has taken none.
 
         Args:
             end: by the clock; a moment after it is of no use.
 
         Raises:
             TimeoutError: the next free moment is too late.
-        """
-        await self._places.acquire()
-        try:
-            if self._every_s:
-                await self._turn(end)
-        except BaseException:
-            self._places.release()
-            raise
-
-    def give_back(self) -> None:
-        """Free the place."""
-        self._places.release()
-
-    async def _turn(self, end: float) -> None:
-        """Wait for the next free moment.
-
-        One request waits for it, the others for that request: so a moment is taken when it has
-        come, and who gives up or comes too late has taken none.
         """
         async with self._turns:
             wait = self._next - self._clock()
@@ -106,19 +93,23 @@ class Limited(Wrapper):
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
+        turns, has_place = self._turns, False
         end = self._clock() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._turns.take(end)
-        except TimeoutError:
-            raise _waited(timeout_s) from None
-        try:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    has_place = await turns.acquire()
+                    if turns.has_pace:
+                        await turns.moment(end)
+            except TimeoutError:
+                raise _waited(timeout_s) from None
             left = end - self._clock()
             if left <= 0:
                 raise _waited(timeout_s)
             return await self._endpoint.send(request, timeout_s=left)
         finally:
-            self._turns.give_back()
+            if has_place:
+                turns.release()
 
 
 def _waited(timeout_s: float) -> MemberError:

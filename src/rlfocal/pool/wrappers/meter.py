@@ -13,7 +13,7 @@ from rlfocal.errors import MemberError
 from rlfocal.pool.prices import Price
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
-from rlfocal.pool.wrappers.unsettled import book
+from rlfocal.pool.wrappers.unsettled import current_bill
 
 __all__ = ["Metered", "Totals"]
 
@@ -59,32 +59,29 @@ class Metered(Wrapper):
         except MemberError:
             self.totals.n_failed += 1
             raise
-        cost, unsettled = self._charged(request, reply)
-        book(cost or 0.0, reply.unsettled_usd + unsettled)
+        price, cost, unsettled = self._price, reply.cost_usd, 0.0
+        # Nothing for tokens that have a price is not believed, whoever says so.
+        if price is not None and not cost:
+            # No prompt is without tokens, and no reply that says something.
+            n_prompt, n_completion = reply.n_prompt_tokens or None, reply.n_completion_tokens
+            if not n_completion and (reply.text or reply.tool_calls or reply.reasoning):
+                n_completion = None
+            cost, unsettled = price.charged(request, n_prompt, n_completion)
+            if unsettled and not self._has_warned:
+                self._has_warned = True
+                _log.warning(
+                    "member '%s': its server does not count tokens; each reply counts as its most",
+                    self._name,
+                )
+        unsettled += reply.unsettled_usd
+        if (bill := current_bill.get()) is not None:
+            bill.paid_usd += cost or 0.0
+            bill.failed_usd += unsettled
         totals = self.totals
         totals.n_calls += 1
         totals.n_prompt_tokens += reply.n_prompt_tokens or 0
         totals.n_completion_tokens += reply.n_completion_tokens or 0
         totals.cost_usd += cost or 0.0
-        totals.unsettled_usd += reply.unsettled_usd + unsettled
+        totals.unsettled_usd += unsettled
         totals.n_unpriced += cost is None
-        return replace(reply, cost_usd=cost, unsettled_usd=reply.unsettled_usd + unsettled)
-
-    def _charged(self, request: Request, reply: Response) -> tuple[float | None, float]:
-        """Dollars by what was counted (None without a price), and at most beyond them."""
-        price, told = self._price, reply.cost_usd
-        # Nothing for tokens that have a price is not believed, whoever says so.
-        if price is None or told:
-            return told, 0.0
-        # No prompt is without tokens, and no reply that says something.
-        n_prompt, n_completion = reply.n_prompt_tokens or None, reply.n_completion_tokens
-        if not n_completion and (reply.text or reply.tool_calls or reply.reasoning):
-            n_completion = None
-        cost, unsettled = price.charged(request, n_prompt, n_completion)
-        if unsettled and not self._has_warned:
-            self._has_warned = True
-            _log.warning(
-                "member '%s': its server does not count tokens; each reply counts as its most",
-                self._name,
-            )
-        return cost, unsettled
+        return replace(reply, cost_usd=cost, unsettled_usd=unsettled)

@@ -114,16 +114,14 @@ class Patient(Wrapper):
             request = replace(request, on_text=relay)
         turned_back = False
         while True:
-            async with gate.passage(first=turned_back) as n_closed:
-                await self._turns.take()
-                try:
-                    # It may have been closed while this one waited for its turn.
-                    turned_back = gate.opens_in_s > 0 or self._stopped.is_set()
-                    if turned_back:
-                        continue
-                    reply = await self._try(request, gate, call, n_closed)
-                finally:
-                    self._turns.give_back()
+            async with gate.passage(first=turned_back) as n_closed, self._turns:
+                if self._turns.has_pace:
+                    await self._turns.moment()
+                # It may have been closed while this one waited for its turn.
+                turned_back = gate.opens_in_s > 0 or self._stopped.is_set()
+                if turned_back:
+                    continue
+                reply = await self._try(request, gate, call, n_closed)
             if isinstance(reply, Response):
                 return reply
             if relay.started:  # what has been told cannot be taken back

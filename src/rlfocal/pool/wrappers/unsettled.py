@@ -17,7 +17,7 @@ from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 from rlfocal.pool.wrappers.text_relay import TextRelay
 
-__all__ = ["Bill", "Unsettled", "billed", "book"]
+__all__ = ["Bill", "Unsettled", "billed", "current_bill"]
 
 _TURNED_AWAY = {
     Failure.UNAUTHORISED,
@@ -54,37 +54,20 @@ class Bill:
         """All of it together, at most."""
         return self.paid_usd + self.unsettled_usd
 
-    def begun(self, usd: float) -> None:
-        """Note an attempt that is about to be sent."""
-        self.under_way_usd += usd
-        self.n_under_way += 1
 
-    def ended(self, usd: float) -> None:
-        """Note that it is over."""
-        self.n_under_way -= 1
-        # Exactly nothing, where sums of floats would leave a little.
-        self.under_way_usd = self.under_way_usd - usd if self.n_under_way else 0.0
-
-
-_bill: ContextVar[Bill | None] = ContextVar("bill", default=None)
+current_bill: ContextVar[Bill | None] = ContextVar("current_bill", default=None)
+"""On which calls of this context are put; None where nobody keeps one."""
 
 
 @contextmanager
 def billed() -> Iterator[Bill]:
     """Note what calls come to that are made inside, by tasks begun there too."""
     bill = Bill()
-    token = _bill.set(bill)
+    token = current_bill.set(bill)
     try:
         yield bill
     finally:
-        _bill.reset(token)
-
-
-def book(paid_usd: float, unsettled_usd: float) -> None:
-    """Put a reply that has come on the bill, if somebody keeps one."""
-    if (bill := _bill.get()) is not None:
-        bill.paid_usd += paid_usd
-        bill.failed_usd += unsettled_usd
+        current_bill.reset(token)
 
 
 class Unsettled(Wrapper):
@@ -103,8 +86,9 @@ class Unsettled(Wrapper):
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
-        usd, bill = self._most_usd(request), _bill.get() or Bill()
-        bill.begun(usd)
+        usd, bill = self._most_usd(request), current_bill.get() or Bill()
+        bill.under_way_usd += usd
+        bill.n_under_way += 1
         try:
             return await self._endpoint.send(request, timeout_s=timeout_s)
         except MemberError as exc:
@@ -116,7 +100,9 @@ class Unsettled(Wrapper):
             self._note(bill, usd)
             raise
         finally:
-            bill.ended(usd)
+            bill.n_under_way -= 1
+            # Exactly nothing, where sums of floats would leave a little.
+            bill.under_way_usd = bill.under_way_usd - usd if bill.n_under_way else 0.0
 
     def _note(self, bill: Bill, usd: float) -> None:
         self.usd += usd

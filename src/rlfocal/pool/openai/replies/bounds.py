@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.types import Request
 
-__all__ = ["Bounds"]
+__all__ = ["LEAST_TEXT", "Bounds"]
 
-_TOKEN, _LEAST_TEXT = 64, 64 << 10
+LEAST_TEXT = 64 << 10
+"""Characters that every reply may have."""
+_TOKEN = 64
 _ENVELOPE = 1 << 10
 """Bytes that a server may put around each token: the event of a stream."""
 _LEAST_LINE = 1 << 20
@@ -40,7 +42,7 @@ class Bounds:
     def of(cls, request: Request) -> Bounds:
         """Those of the reply to a request."""
         n = request.max_tokens
-        text = max(_LEAST_TEXT, _TOKEN * n)
+        text = max(LEAST_TEXT, _TOKEN * n)
         line = _LEAST_LINE + _ESCAPED * text + _LOGPROB * n * request.n_logprobs
         return cls(n, text, line, line + _ENVELOPE * n)
 

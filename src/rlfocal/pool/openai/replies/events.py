@@ -36,7 +36,11 @@ def loads(text: str | bytes | bytearray) -> Any:
         ValueError: it is none.
     """
     if not isinstance(text, str):
-        text = _decoded(bytes(text))
+        raw = text
+        try:
+            text = str(raw, "utf-8-sig")
+        except UnicodeDecodeError:
+            text = _decoded(bytes(raw))
     try:
         return _DECODER.decode(text)
     except RecursionError:
@@ -45,10 +49,7 @@ def loads(text: str | bytes | bytearray) -> Any:
 
 def _decoded(raw: bytes) -> str:
     """JSON is UTF-8; where it is not, what its bytes look like."""
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        likely = json.detect_encoding(raw)
+    likely = json.detect_encoding(raw)
     if not likely.startswith("utf-8"):
         return raw.decode(likely, "replace")
     text = raw.decode("utf-8", "replace")

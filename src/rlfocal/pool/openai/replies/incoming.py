@@ -67,6 +67,8 @@ class Incoming:
         self._n_tried = -1
         self._inflater: zlib._Decompress | None = None
         self._whole: Any = None
+        self.is_overlong = False
+        """More has come than can be meant: nothing more is to be read."""
 
     @cached_property
     def _pieces(self) -> Pieces:
@@ -99,12 +101,17 @@ class Incoming:
         self._n_bytes += len(part)
         if self._is_events:
             self._events.feed(self._inflated(part))
-            return
-        self._body += part if self._inflater is None else self._inflated(part)
-        if not self._is_body:
-            self._look()
-        if self._is_body and not self._is_first_line_known:
-            self._look_at_first_line()
+        else:
+            self._body += part if self._inflater is None else self._inflated(part)
+            self._is_body = self._is_body or self._body.startswith(b"{")
+            if not self._is_body:
+                self._look()
+            if self._is_body and not self._is_first_line_known:
+                self._look_at_first_line()
+        bounds = self.bounds
+        self.is_overlong = len(self._body) > bounds.line or self._n_bytes > bounds.whole
+        if self._is_events:
+            self.is_overlong |= self._events.is_overlong or self._pieces.is_overlong
 
     def _look(self) -> None:
         """What it begins with tells what it is; blanks before it keep the connection alive."""
@@ -156,13 +163,6 @@ class Incoming:
         if is_object and more[0] in (b"{", b"d", b":", b"e"):
             self._is_body = False
             self._to_events()
-
-    @property
-    def is_overlong(self) -> bool:
-        """More has come than can be meant: nothing more is to be read."""
-        if len(self._body) > self.bounds.line or self._n_bytes > self.bounds.whole:
-            return True
-        return self._is_events and (self._events.is_overlong or self._pieces.is_overlong)
 
     @property
     def is_complete(self) -> bool:
@@ -219,7 +219,7 @@ class Incoming:
         elif not self._parse() and not self._read_series():
             raise self._unreadable(where, show, headers, broken)
         if self._is_events:
-            if self.is_overlong:
+            if self._events.is_overlong or self._pieces.is_overlong:
                 raise self.bounds.error(where)
             found = self._whole_of_pieces(where, show, headers, broken)
         elif isinstance(self._whole, list) and _are_pieces(self._whole):

@@ -6,7 +6,7 @@ A count that cannot be right is not known; it is never taken for free.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,25 +16,34 @@ _MOST_TOKENS = 2**31
 """Larger counts are implausible and rejected: they would overflow the database's column."""
 _MOST_USD = 1e6
 _FLAGS = re.ASCII | re.IGNORECASE
-_COSTS = ("cost", "totalcost", "estimatedcost")
 # Names in small letters and without lines between the words.
-_PROMPT = (
-    "prompttokens", "inputtokens", "prompttokencount", "inputtokencount", "promptevalcount",
-    "promptn",
-)  # fmt: skip
-_COMPLETION = (
-    "completiontokens", "outputtokens", "candidatestokencount", "outputtokencount", "evalcount",
-    "predictedn",
-)  # fmt: skip
-_COUNTS = frozenset((*_PROMPT, *_COMPLETION))
+_COSTS = ("cost", "totalcost", "estimatedcost")
+_COUNTS: Mapping[str, tuple[str, ...]] = {
+    "total": ("totaltokens", "totaltokencount"),
+    "prompt": (
+        "prompttokens", "inputtokens", "prompttokencount", "inputtokencount", "promptevalcount",
+        "promptn",
+    ),
+    "completion": (
+        "completiontokens", "outputtokens", "candidatestokencount", "outputtokencount",
+        "evalcount", "predictedn",
+    ),
+    "thinking": ("reasoningtokens", "thinkingtokens", "thoughtstokencount"),
+}  # fmt: skip
+"""What is counted → the names that servers have for it; the first with a count holds."""
+_TELLING = frozenset(_COUNTS["prompt"] + _COUNTS["completion"])
+_DETAILS = ("completiontokensdetails", "outputtokensdetails")
 _OTHER_PLACES = ("usageMetadata", "usage_metadata", "meta", "timings")
-_TOTAL = ("totaltokens", "totaltokencount")
-_THINKING = ("reasoningtokens", "thinkingtokens", "thoughtstokencount")
 _CACHED = (
     "cachereadinputtokens", "cachecreationinputtokens", "cachewriteinputtokens", "cachen",
 )  # fmt: skip
 _APART = frozenset({"inputtokens", "promptn"})
 """Counts of a prompt that leave out what was read from a cache and written to it."""
+_USUAL = {
+    "prompt_tokens": "prompttokens", "completion_tokens": "completiontokens",
+    "total_tokens": "totaltokens",
+}  # fmt: skip
+"""Names in nearly every reply, as `_plain` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +59,23 @@ class Usage:
 def usages_of(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The usage objects of a reply or of a piece of one, wherever servers put them."""
     places: list[Any] = [found.get("usage")]
-    router = found.get("x_groq")
+    router, choices = found.get("x_groq"), found.get("choices")
     if isinstance(router, Mapping):
         places.append(router.get("usage"))
-    choices = found.get("choices")
     if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
         places.append(choices[0].get("usage"))
-    told = []
-    for place in places:
+    n_sure = len(places)
+    usages = []
+    for k, place in enumerate((*places, *map(found.get, _OTHER_PLACES))):
         usage = place[0] if isinstance(place, list) and len(place) == 1 else place
-        if isinstance(usage, Mapping) and usage:
-            told.append(_billed(usage))
-    for name in _OTHER_PLACES:
-        if isinstance(other := found.get(name), Mapping):
-            usage = _billed(other)
-            if any(_plain(str(key)) in _COUNTS for key in usage):
-                told.append(usage)
-    return told
-
-
-def _billed(usage: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The billed units, where the server states them beside those that were read."""
-    inner = usage.get("billed_units") or usage.get("tokens")
-    return inner if isinstance(inner, Mapping) else usage
+        if not isinstance(usage, Mapping):
+            continue
+        # The billed units, where the server states them beside those that were read.
+        billed = usage.get("billed_units") or usage.get("tokens")
+        usage = billed if isinstance(billed, Mapping) else usage
+        if usage and (k < n_sure or any(_plain(str(key)) in _TELLING for key in usage)):
+            usages.append(usage)
+    return usages
 
 
 def merged(usages: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -106,13 +109,16 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
     >>> read_usage(xai, has_output=True)
     Usage(n_prompt=12, n_completion=319, cost_usd=None)
     """
-    usage = {_plain(name): value for name, value in usage.items()}
-    total = _named_count(usage, _TOTAL)[1]
-    n_completion = _named_count(usage, _COMPLETION)[1]
-    n_prompt = _prompt(usage, n_completion, total)
+    usage, counts = _counted(usage)
+    total, n_completion = counts.get("total"), counts.get("completion")
+    n_prompt, n_thinking = counts.get("prompt"), counts.get("thinking", 0)
+    if n_prompt is not None and not _APART.isdisjoint(usage):
+        n_prompt = _with_cached(usage, n_prompt, n_completion, total)
+    for name in _DETAILS:
+        if isinstance(details := usage.get(name), Mapping):
+            n_thinking = max(n_thinking, _counted(details)[1].get("thinking", 0))
     if has_output:
         n_prompt, n_completion = n_prompt or None, n_completion or None
-    n_thinking = _thinking(usage)
     if total is not None and n_prompt is not None:
         # Some count thinking in the total only.
         n_completion = max(n_completion or 0, total - n_prompt) or n_completion
@@ -121,16 +127,39 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
     is_apart = total is None and "thoughtstokencount" in usage
     if n_completion is not None and (n_thinking > n_completion or is_apart):
         n_completion += n_thinking  # a part is never more than the whole: it is counted apart
-    return Usage(n_prompt, n_completion, _cost(usage))
+    has_cost = not usage.keys().isdisjoint((*_COSTS, "costdetails"))
+    return Usage(n_prompt, n_completion, _cost(usage) if has_cost else None)
+
+
+def _counted(usage: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, int]]:
+    """A usage object by plain names, and its counts by what is counted."""
+    plain: dict[str, Any] = {}
+    for name, value in usage.items():
+        plain[_USUAL.get(name) or _plain(str(name))] = value
+    counts: dict[str, int] = {}
+    for what, names in _COUNTS.items():
+        for name in names:
+            if name not in plain:
+                continue
+            count = plain[name]
+            if type(count) is not int or not 0 <= count < _MOST_TOKENS:
+                count = _count(count)
+            if count is not None:
+                counts[what] = count
+                break
+    return plain, counts
 
 
 def _plain(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-def _prompt(usage: Mapping[str, Any], n_completion: int | None, total: int | None) -> int | None:
-    name, n_prompt = _named_count(usage, _PROMPT)
-    if n_prompt is None or name not in _APART:
+def _with_cached(
+    usage: Mapping[str, Any], n_prompt: int, n_completion: int | None, total: int | None
+) -> int:
+    """The tokens of a prompt, those included that came from a cache."""
+    name = next(name for name in _COUNTS["prompt"] if _count(usage.get(name)) is not None)
+    if name not in _APART:
         return n_prompt
     n_cached = sum([_count(usage.get(part)) or 0 for part in _CACHED])
     # Where a total tells that the cache is in there already, it is.
@@ -138,31 +167,12 @@ def _prompt(usage: Mapping[str, Any], n_completion: int | None, total: int | Non
     return n_prompt if is_within else n_prompt + n_cached
 
 
-def _named_count(usage: Mapping[str, Any], names: Sequence[str]) -> tuple[str, int | None]:
-    """The first of these names that has a count, and the count; None where there is none."""
-    for name in names:
-        if name in usage and (count := _count(usage[name])) is not None:
-            return name, count
-    return "", None
-
-
 def _count(value: Any) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"\d{1,10}(\.0+)?", value.strip(), re.ASCII):
         value = float(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST_TOKENS
-    return value if is_count else None
-
-
-def _thinking(usage: Mapping[str, Any]) -> int:
-    found = _named_count(usage, _THINKING)[1] or 0
-    for name in ("completiontokensdetails", "outputtokensdetails"):
-        details = usage.get(name)
-        if isinstance(details, Mapping):
-            inner = {_plain(str(key)): value for key, value in details.items()}
-            found = max(found, _named_count(inner, _THINKING)[1] or 0)
-    return found
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
 
 
 def _cost(usage: Mapping[str, Any]) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
-from rlfocal.pool.openai.replies.bounds import Bounds
+from rlfocal.pool.openai.replies.bounds import LEAST_TEXT, Bounds
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of, is_argument
 from rlfocal.pool.openai.replies.errors.reading import complaint_in, error_for, own_complaint
 from rlfocal.pool.openai.replies.events import loads
@@ -43,6 +43,7 @@ _BROKEN = frozenset({
     "network_error", "timeout", "internal_error", "server_error", "engine_error", "error_limit",
     "malformed_function_call", "unexpected_tool_call", "overloaded",
 })  # fmt: skip
+_FINE = frozenset({"", "stop", "tool_calls"})
 _HELD_BACK_PARTS = re.compile("filter|moderat|safety|prohibited|blocked|guardrail|toxic")
 _BROKEN_PARTS = re.compile("cancel|abort|error|overload")
 """All other words for how a reply ended are taken for an end like any other."""
@@ -82,22 +83,29 @@ def read_object(
         MemberError: it holds no usable response.
     """
     asked = _Asked(where, show)
-    found = unwrapped(found)
+    if not (isinstance(found, dict) and "choices" in found):
+        found = unwrapped(found)
     choice = choice_of(found) or only_choice(found)
     complaint = complaint_in(found)
     message = _message(choice or {})
     if choice and (complaint is None or _is_whole(choice, message)):
         # An error beside a reply that says how it ended is no more than a remark; its own is one.
-        complaint = own_complaint(choice, message)
+        is_clean = "error" not in choice and "error" not in message
+        complaint = None if is_clean else own_complaint(choice, message)
     if complaint is not None:
         raise error_for(complaint, None, where=where, show=show, headers=headers)
     if not isinstance(found, dict) or choice is None:
         raise _no_choice(found, asked)
-    text = whole_characters(_text(choice, message, api, asked))
+    text = message.get("content") if api == "chat" else choice.get("text")
+    if not isinstance(text, str):
+        text = _text(choice, message, api, asked)
+    if not text.isascii():
+        text = whole_characters(text)
     # Tools that were not offered cannot be called: such a reply is an odd one.
     calls = calls_of(message, reply_id=found.get("id")) if request.extra.get("tools") else ()
-    bounds = Bounds.of(request)
-    if len(text) > bounds.text or (calls and _are_too_long(calls, bounds.text - len(text))):
+    if (calls or len(text) > LEAST_TEXT) and _is_too_long(
+        text, calls, bounds := Bounds.of(request)
+    ):
         raise bounds.error(where)
     logprobs = first_logprobs(logprobs_in(choice)) if request.n_logprobs else None
     finish = _finish(choice, asked, calls=bool(calls))
@@ -105,7 +113,11 @@ def read_object(
         _check_arguments(calls, asked)
     if not (text.strip() or calls or logprobs):
         raise _empty(choice, message, finish, asked)
-    usage = read_usage(merged(usages_of(found)), has_output=bool(text.strip() or calls))
+    usages = usages_of(found)
+    usage = read_usage(
+        usages[0] if len(usages) == 1 else merged(usages), has_output=bool(text.strip() or calls)
+    )
+    thinking = thinking_of(message)
     return Response(
         text=text,
         finish=finish,
@@ -114,7 +126,7 @@ def read_object(
         first_logprobs=logprobs,
         cost_usd=usage.cost_usd,
         tool_calls=calls,
-        reasoning=whole_characters(thinking_of(message)),
+        reasoning=thinking if thinking.isascii() else whole_characters(thinking),
     )
 
 
@@ -141,7 +153,10 @@ def choice_of(found: Any) -> dict[str, Any] | None:
     """
     choices = found.get("choices") if isinstance(found, dict) else None
     listed = choices if isinstance(choices, list) else []
-    same = [c for c in listed if isinstance(c, dict) and index_of(c) == 0]
+    same = []
+    for choice in listed:
+        if isinstance(choice, dict) and (not choice.get("index") or index_of(choice) == 0):
+            same.append(choice)
     if len(same) <= 1:
         return same[0] if same else None
     joined = dict(same[0])
@@ -251,10 +266,10 @@ def _text(choice: Mapping[str, Any], message: Mapping[str, Any], api: Api, asked
     return ""
 
 
-def _are_too_long(calls: tuple[dict[str, Any], ...], most: int) -> bool:
-    """Whether there are too many calls, or more than so many characters in their arguments."""
-    n_characters = sum(len(call["function"]["arguments"]) for call in calls)
-    return n_characters > most or len(calls) > MOST_CALLS
+def _is_too_long(text: str, calls: tuple[dict[str, Any], ...], bounds: Bounds) -> bool:
+    """Whether there are too many calls, or more characters than a reply may have."""
+    n_characters = len(text) + sum(len(call["function"]["arguments"]) for call in calls)
+    return n_characters > bounds.text or len(calls) > MOST_CALLS
 
 
 def _check_arguments(calls: tuple[dict[str, Any], ...], asked: _Asked) -> None:
@@ -271,6 +286,8 @@ def _check_arguments(calls: tuple[dict[str, Any], ...], asked: _Asked) -> None:
 def _finish(choice: Mapping[str, Any], asked: _Asked, *, calls: bool) -> Finish:
     found = choice.get("finish_reason", choice.get("stop_reason"))
     word = found.strip().lower() if isinstance(found, str) else ""
+    if word in _FINE:
+        return "tool_calls" if calls else "stop"
     if _is_held_back(word):
         raise filtered_error(asked.where, None)
     if _is_broken(word):

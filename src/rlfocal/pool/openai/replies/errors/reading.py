@@ -92,8 +92,9 @@ def complaint_in(found: Any, *, event: str = "") -> Complaint | None:
     if error and not _is_fine(error):
         return _complaint(found)
     if found.get("choices"):
-        choices = found["choices"]
-        return own_complaint(choices[0]) if isinstance(choices, list) else None
+        first = found["choices"][0] if isinstance(found["choices"], list) else None
+        is_clean = first is None or (isinstance(first, dict) and "error" not in first)
+        return None if is_clean else own_complaint(first)
     told = found.get("base_resp")
     if isinstance(told, Mapping) and not _is_fine({"code": told.get("status_code")}):
         return _complaint(found)
