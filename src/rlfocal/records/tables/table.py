@@ -34,10 +34,11 @@ Int16Array = NDArray[np.int16]
 CostUnit = Literal["usd", "call", "second"]
 """What a call costs: its price, 1, or the time it takes."""
 
-_PER_QUERY = (
-    "query_ids", "task", "group", "split", "features", "kind", "exists", "candidate_score",
-    "answer", "support", "option_scores", "samples", "cost", "latency_s", "recorded", "judged",
-)  # fmt: skip
+_PER_QUERY = frozenset((
+    "query_ids", "task", "group", "split", "features", "candidates", "kind", "exists",
+    "candidate_score", "answer", "support", "option_scores", "samples", "cost", "latency_s",
+    "recorded", "judged",
+))  # fmt: skip
 
 
 class CandidateKind(IntEnum):
@@ -218,11 +219,14 @@ class ResponseTable(Known):
         Args:
             rows: int[K] positions, or bool[Q].
         """
-        changes: dict[str, Any] = {}
-        for name in (*_PER_QUERY, "candidates"):
-            value = getattr(self, name)
-            changes[name] = None if value is None else value[rows]
-        return replace(self, **changes)
+        part = object.__new__(ResponseTable)  # of a table that was checked: it is not checked again
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in _PER_QUERY and value is not None:
+                value = value[rows]
+                value.flags.writeable = False
+            object.__setattr__(part, item.name, value)
+        return part
 
     def without(self, gone: BoolArray) -> ResponseTable:
         """Return the same table as if some responses had never been recorded.
