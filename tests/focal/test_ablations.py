@@ -1,31 +1,33 @@
-"""Settings that leave one part of rl-focal out: what is left out does not matter any more."""
+"""Variants that leave one part of rl-focal out: what is left out does not matter any more."""
 
 from __future__ import annotations
 
 import copy
+import importlib.util
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.decider import Critic, Decider, GlobalState
+from rlfocal.agents.decider import Decider, GlobalState
 from rlfocal.agents.fitted_pool import FittedPool
-from rlfocal.agents.observation import FOCAL_FEATURES
-from rlfocal.agents.statistics import PoolStatistics
-from rlfocal.checkpoint import load_checkpoint, save_checkpoint
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.features import HashingEncoder
-from rlfocal.focal.posterior_threshold import PosteriorThreshold
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.focal.stand_ins import LEARNED
-from rlfocal.records import Calibration, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.training.credit import credit, shaped
-from rlfocal.training.rollout import rollout
-from rlfocal.training.trainer import Trainer
+from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
+
+_SPEC = importlib.util.spec_from_file_location(
+    "ablations", Path(__file__).parents[2] / "benchmarks" / "ablations.py"
+)
+assert _SPEC is not None
+assert _SPEC.loader is not None
+ablations = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(ablations)
 
 SMALL = {
     "n_iterations": 4, "n_episodes": 64, "fusion_epochs": 2, "hidden": 8,
@@ -44,17 +46,14 @@ def table() -> ResponseTable:
     return build_table(simulate(model, 200, rng=np.random.default_rng(0)), encode=HashingEncoder(8))
 
 
-def config(**changes: object) -> RlFocalConfig:
-    return RlFocalConfig(**(SMALL | changes))
-
-
 @cache
-def once(table: ResponseTable, **changes: object) -> RlFocal:
-    return RlFocal(config(**changes)).fit(table, rng=np.random.default_rng(0))
+def once(table: ResponseTable, name: str = "") -> RlFocal:
+    kind = ablations.VARIANTS[name].kind if name else RlFocal
+    return kind.of(SMALL).fit(table, rng=np.random.default_rng(0))
 
 
-def fitted(table: ResponseTable, **changes: object) -> RlFocal:
-    found = once(table, **changes)
+def fitted(table: ResponseTable, name: str = "") -> RlFocal:
+    found = once(table, name)
     decider = copy.deepcopy(found.decider_)
     torch.nn.init.normal_(decider.member_head.weight)  # as if it had learned for long
     return ruled(found, found.fitted_pool_, decider, LEARNED)
@@ -64,13 +63,7 @@ def ruled(found: RlFocal, fitted_pool: FittedPool, decider: Decider, name: str) 
     """Somebody acts at every price: the learned policy itself, or who stands in for it."""
     verdicts = tuple(v._replace(chosen=name) for v in found.fallback_.verdicts)
     fallback = found.fallback_._replace(verdicts=verdicts)
-    return RlFocal(found.config).assemble(fitted_pool, decider, fallback).at(0.02)
-
-
-def trained(table: ResponseTable, **changes: object) -> Trainer:
-    trainer = Trainer(table, config(**changes), seed=0)
-    trainer.train()
-    return trainer
+    return type(found)(found.config).assemble(fitted_pool, decider, fallback).at(0.02)
 
 
 def some_view(table: ResponseTable) -> View:
@@ -101,42 +94,33 @@ def other_text(view: View) -> View:
     return replace(view, features=features.astype(np.float32))
 
 
-@pytest.mark.slow
-def test_without_the_task_neither_decisions_nor_answers_depend_on_it(table):
-    strategy, view = fitted(table, task_known=False), some_view(table)
-    np.testing.assert_array_equal(both(strategy, view), both(strategy, other_task(view)))
+@pytest.mark.parametrize(
+    ("name", "other"), [("task unknown", other_task), ("no query text", other_text)]
+)
+def test_what_is_left_out_moves_neither_decisions_nor_answers(table, name, other):
+    strategy, view = fitted(table, name), some_view(table)
+    np.testing.assert_array_equal(both(strategy, view), both(strategy, other(view)))
     rival = ruled(strategy, strategy.fitted_pool_, strategy.decider_, "stacking")
-    np.testing.assert_array_equal(both(rival, view), both(rival, other_task(view)))
+    np.testing.assert_array_equal(both(rival, view), both(rival, other(view)))
 
 
 def test_without_the_task_training_does_not_depend_on_it_either(table):
     """Tasks dealt at random teach the same; folds of training are the same without them."""
     shuffled = replace(table, task=np.random.default_rng(2).permutation(table.task))
-    one, two = (trained(t, task_known=False) for t in (table, shuffled))
-    assert one.history == two.history
+    one, two = (once(t, "task unknown") for t in (table, shuffled))
+    assert list(one.history) == list(two.history)
 
 
 def test_without_the_task_what_is_remembered_lacks_it_too(table):
-    strategy = fitted(table, task_known=False)
+    strategy = fitted(table, "task unknown")
     memory = Memory.of(table, 100)
     moved = replace(memory, task=1 - memory.task)
     view, (one, two) = some_view(table), (strategy.follow(m) for m in (memory, moved))
     np.testing.assert_array_equal(both(one, view), both(two, view))
 
 
-def test_the_threshold_shares_what_is_hidden(table):
-    strategy = PosteriorThreshold(config(task_known=False, query_text=False))
-    strategy = strategy.fit(table, rng=np.random.default_rng(0)).at(0.02)
-    view = some_view(table)
-    other = other_text(other_task(view))
-    for one, two in zip(strategy.decide(view)[:2], strategy.decide(other)[:2], strict=True):
-        np.testing.assert_array_equal(one, two)
-
-
-def test_without_query_text_competence_is_zero_and_the_text_does_not_matter(table):
-    strategy, view = fitted(table, query_text=False), some_view(table)
-    assert (strategy.fitted_pool_.held_out.competence == 0).all()
-    np.testing.assert_array_equal(both(strategy, view), both(strategy, other_text(view)))
+def test_without_query_text_competence_is_zero(table):
+    assert (fitted(table, "no query text").fitted_pool_.held_out.competence == 0).all()
 
 
 def test_focal_features_are_those_of_joint_failures_and_nothing_else(table):
@@ -152,13 +136,11 @@ def test_focal_features_are_those_of_joint_failures_and_nothing_else(table):
         for s in (statistics, moved)
     )
     changed = (plain != other).any(dim=1).any(dim=0)
-    assert torch.nonzero(changed)[:, 0].tolist() == list(FOCAL_FEATURES)
+    assert torch.nonzero(changed)[:, 0].tolist() == list(range(plain.shape[2])[ablations.FOCAL])
 
 
-@pytest.mark.parametrize("focal", ["shaping", "none"])
-def test_unless_observed_focal_diversity_moves_no_decision(table, focal):
-    for strategy, sees in ((fitted(table), True), (fitted(table, focal=focal), False)):
-        torch.nn.init.normal_(strategy.decider_.member_head.weight)
+def test_unless_observed_focal_diversity_moves_no_decision(table):
+    for strategy, sees in ((fitted(table), True), (fitted(table, "focal none"), False)):
         before = strategy.chances(some_view(table))
         statistics = strategy.fitted_pool_.statistics
         moved = replace(statistics, joint_failure=1 - statistics.joint_failure)
@@ -167,91 +149,16 @@ def test_unless_observed_focal_diversity_moves_no_decision(table, focal):
         assert np.array_equal(before, other.chances(some_view(table))) != sees
 
 
-def test_independence_by_hand():
-    statistics = PoolStatistics(
-        accuracy=np.array([0.5, 0.6, 0.9], dtype=np.float32),
-        task_accuracy=np.zeros((1, 3), dtype=np.float32),
-        relative_cost=np.ones(3, dtype=np.float32),
-        unit_cost=1.0,
-        joint_failure=np.array([[1, 0.8, 0.1], [1, 1, 0.1], [0.5, 0.4, 1]], dtype=np.float32),
-    )
-    asked = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 0, 1], [1, 1, 1]], dtype=bool)
-    # 0 and 1 mostly fail together: 0.4 - 0.8 and 0.5 - 1.0; 2 fails as often with them as ever.
-    np.testing.assert_allclose(
-        statistics.independence(asked), [0, 0, -0.45, 0, -0.9 / 6], atol=1e-6
-    )
-
-
-@pytest.mark.parametrize("gamma", [1.0, 0.9])
-def test_shaped_returns_telescope(gamma):
-    """Whatever the path and wherever it stops, only the potential of its first state is left."""
-    rng = np.random.default_rng(0)
-    alive = np.arange(5)[:, None] < np.array([1, 5, 3])
-    worth, charge, potential, share = rng.random((4, 5, 3)).astype(np.float32) * alive
-    share[alive & ~np.vstack([alive[1:], np.zeros((1, 3), bool)])] = 1
-    settings = {
-        "stop_share": share, "value": np.zeros_like(worth), "alive": alive, "gamma": gamma,
-        "gae_lambda": 1.0,
-    }  # fmt: skip
-    plain = credit(worth=worth, charge=charge, **settings).asking
-    new_worth, new_charge = shaped(worth, charge, potential, gamma=gamma)
-    moved = credit(worth=new_worth, charge=new_charge, **settings).asking
-    goes_on = alive & (share < 1)
-    np.testing.assert_allclose(moved[goes_on], (plain - potential)[goes_on], atol=1e-5)
-    np.testing.assert_allclose(new_worth[alive], (worth - potential)[alive], atol=1e-6)
-
-
-def rolled(trainer: Trainer, critic: Critic, **changes: object):
-    rows = np.arange(100)
-    price = np.full(len(rows), 0.002, dtype=np.float32)  # cheap enough to ask several
-    return rollout(
-        trainer.fitted_pool.observer, trainer.decider, critic, trainer._env,
-        trainer.fitted_pool.held_out, rows, price, config(**changes),
-        generator=torch.Generator().manual_seed(0),
-    )  # fmt: skip
-
-
-def test_shaping_changes_what_is_learned_from_but_neither_episodes_nor_first_returns(table):
-    trainer = trained(table)
-    critic = Critic(N, 2, hidden=8)
-    for parameter in critic.parameters():
-        torch.nn.init.zeros_(parameter)  # so that the returns are those of the paths alone
-    one = {"ppo": {"gae_lambda": 1.0, "n_epochs": 1}}
-    (plain, before), (moved, after) = (
-        rolled(trainer, critic, focal=focal, **one) for focal in ("none", "shaping")
-    )
-    np.testing.assert_array_equal(before.utility, after.utility)
-    first = plain.observation.shared[:, 6] == 0  # nobody asked: no potential
-    torch.testing.assert_close(plain.returns[first], moved.returns[first])
-    assert (plain.returns[~first] - moved.returns[~first]).abs().max() > 0.01
-
-
-def test_without_a_central_critic_hidden_scores_do_not_matter(table):
-    """The critic's values, and so advantages, are the same whoever is right."""
-    trainer = trained(table)
-    critic = trainer._critic
-    states = {
-        central: rolled(trainer, critic, central_critic=central)[0].state
-        for central in (True, False)
-    }
-    assert (states[False].member_score == 0).all()
-    assert (states[True].member_score != 0).any()
-    values = critic(GlobalState(states[True].observation, states[False].member_score))
-    torch.testing.assert_close(values, critic(states[False]))
-
-
-def test_settings_survive_a_checkpoint(table, tmp_path):
-    """Ablated strategies are served as they were fitted."""
-    changes = {"task_known": False, "query_text": False, "focal": "none"}
-    strategy, folder = once(table, **changes).at(0.02), tmp_path / "checkpoint"
-    calibration = Calibration.fit(table)
-    save_checkpoint(folder, strategy, table, calibration, encoder_spec=None, seed=0)
-    loaded = load_checkpoint(folder).strategy.at(0.02)
-    view = some_view(table)
-    np.testing.assert_allclose(both(loaded, view), both(strategy, view), atol=1e-6)
+def test_a_local_critic_does_not_see_hidden_scores(table):
+    observation = fitted(table).observe(some_view(table)).observation
+    scores = torch.from_numpy(table.member_score.copy())
+    for kind, sees in zip((RlFocal, ablations.WithoutCentralCritic), (True, False), strict=True):
+        critic = kind.nets[1](N, 2, hidden=8)
+        one, two = (critic(GlobalState(observation, s)) for s in (scores, 1 - scores))
+        assert torch.equal(one, two) != sees
 
 
 def test_a_decider_that_does_not_see_focal_diversity_has_the_same_weights():
     assert Decider(N, 2, hidden=8).state_dict().keys() == (
-        Decider(N, 2, hidden=8, focal=False).state_dict().keys()
+        ablations.DeciderWithoutFocal(N, 2, hidden=8).state_dict().keys()
     )

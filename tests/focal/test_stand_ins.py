@@ -126,8 +126,7 @@ def test_arrays_hold_all_of_it(fitted: RlFocal, table: ResponseTable) -> None:
 
 
 def test_a_strategy_says_what_its_arrays_are_like(fitted: RlFocal, table: ResponseTable) -> None:
-    blind = CONFIG.model_copy(update={"task_known": False, "n_iterations": 1})
-    fits = (fitted, PosteriorThreshold(blind).fit(table, rng=np.random.default_rng(0)))
+    fits = (fitted, PosteriorThreshold(CONFIG).fit(table, rng=np.random.default_rng(0)))
     for strategy in fits:
         state, axes = strategy.state(), {"N": 4, "T": 3, "C": 4, "D": 0} | strategy.axes()
         rows = type(strategy).of(strategy.spec.settings).layout(state.keys())

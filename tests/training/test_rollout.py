@@ -1,4 +1,4 @@
-"""Rollouts: weights, credit and the two ways of giving it."""
+"""Rollouts: weights, and credit against that of decisions that are drawn."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from rlfocal.training.environment import PoolEnv
 from rlfocal.training.rollout import observe, rollout
 
 N, Q = 4, 200
-WAYS = ["counterfactual", "sampled"]
 ROUNDS = [None, Rounds(0.05), Rounds(0.0, 1), Rounds(0.02, 2)]
 
 
@@ -57,20 +56,26 @@ def world(request):
     )
 
 
-def roll(world, n_episodes, *, credit, seed=0, price=0.05, **settings):
+def roll(world, n_episodes, *, seed=0, price=0.05, drawn=False):
     observer, decider, critic, env, held_out = world
     rows = np.random.default_rng(0).integers(Q, size=n_episodes)
-    config = RlFocalConfig(credit=credit, **settings)
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawing(observation):
+        """Log-probabilities with the stop drawn: certain or out of the question."""
+        log_prob = decider(observation).clone()
+        log_prob[:, -1] = torch.bernoulli(log_prob[:, -1].exp(), generator=generator).log()
+        return log_prob
+
     return rollout(
-        observer, decider, critic, env, held_out, rows,
-        np.full(n_episodes, price, dtype=np.float32), config,
-        generator=torch.Generator().manual_seed(seed),
+        observer, drawing if drawn else decider, critic, env, held_out, rows,
+        np.full(n_episodes, price, dtype=np.float32), RlFocalConfig().ppo, generator=generator,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("credit", WAYS)
-def test_weights_are_what_of_the_reach_asks_and_stops(world, credit):
-    batch, _ = roll(world, 300, credit=credit)
+@pytest.mark.parametrize("drawn", [False, True])
+def test_weights_are_what_of_the_reach_asks_and_stops(world, drawn):
+    batch, _ = roll(world, 300, drawn=drawn)
     whole = batch.weight.sum(1)
     judged = whole > 0
     torch.testing.assert_close(whole[judged], batch.reach[judged])
@@ -78,7 +83,7 @@ def test_weights_are_what_of_the_reach_asks_and_stops(world, credit):
     assert (batch.action[:, 1] == N).all()
     first = ~batch.observation.legal[:, N]  # nobody chosen yet
     assert (batch.weight[first] == torch.tensor([1.0, 0.0])).all()
-    if credit == "sampled":
+    if drawn:
         assert set(batch.weight.flatten().tolist()) == {0.0, 1.0}
         assert judged.all()
     else:
@@ -88,7 +93,7 @@ def test_weights_are_what_of_the_reach_asks_and_stops(world, credit):
 
 
 def test_stored_log_probabilities_are_the_deciders(world):
-    batch, _ = roll(world, 100, credit="counterfactual")
+    batch, _ = roll(world, 100)
     with torch.no_grad():
         again = world[1].evaluate(batch.observation, batch.action)[0]
     taken = batch.weight > 0
@@ -96,8 +101,8 @@ def test_stored_log_probabilities_are_the_deciders(world):
 
 
 @pytest.mark.slow
-def test_both_ways_expect_the_same_outcome_and_gradient_but_one_is_quieter(world):
-    """The share of a path that stops is exact in one and drawn in the other."""
+def test_drawn_stops_have_the_same_outcome_and_gradient_in_the_mean_but_more_noise(world):
+    """Plain advantage estimation, which draws what a rollout takes the exact share of."""
 
     def gradient(batch):
         decider = world[1]
@@ -107,17 +112,18 @@ def test_both_ways_expect_the_same_outcome_and_gradient_but_one_is_quieter(world
         return torch.cat([decider.stop_head.weight.grad.flatten(), decider.stop_head.bias.grad])
 
     n = 400
-    found = {way: [roll(world, n, credit=way, seed=s) for s in range(40)] for way in WAYS}
+    ways = (False, True)
+    found = {drawn: [roll(world, n, drawn=drawn, seed=s) for s in range(40)] for drawn in ways}
     means, noise = {}, {}
     for way, rolls in found.items():
         each = torch.stack([gradient(batch) for batch, _ in rolls])
         means[way], noise[way] = each.mean(0), float(each.std(0).norm())
-    error = float((means["counterfactual"] - means["sampled"]).norm())
+    error = float((means[False] - means[True]).norm())
     # Both means are noisy, the quiet one as well.
     assert error < 3 * float(np.hypot(*noise.values())) / 40**0.5
-    assert noise["counterfactual"] < 0.6 * noise["sampled"]
+    assert noise[False] < 0.6 * noise[True]
     for figure in range(4):
-        both = [np.mean([e[figure].mean() for _, e in found[way]]) for way in WAYS]
+        both = [np.mean([e[figure].mean() for _, e in found[way]]) for way in ways]
         assert both[0] == pytest.approx(both[1], abs=0.025)
 
 
@@ -149,7 +155,7 @@ def test_episodes_by_the_likeliest_decisions_are_a_replay_of_the_policy(world):
 def test_the_utility_expected_is_that_of_episodes_played_one_by_one(world):
     """Shares of paths and branches against decisions drawn in the environment itself."""
     observer, decider, _, env, held_out = world
-    _, expected = roll(world, 2000, credit="counterfactual")
+    _, expected = roll(world, 2000)
     rows = np.random.default_rng(0).integers(Q, size=20000)
     view = env.reset(rows, np.full(len(rows), 0.05, dtype=np.float32))
     generator, utility = torch.Generator().manual_seed(5), np.zeros(len(rows))

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from rlfocal.agents.config import PpoConfig, RlFocalConfig, read_config
+from rlfocal.agents.config import PpoConfig, RlFocalConfig
 from rlfocal.agents.nets import weights_of
 from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.errors import ConfigError
 from rlfocal.features import HashingEncoder
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.tables.inner import inner_folds
+from rlfocal.settings import read_toml
 from rlfocal.training.trainer import Trainer
 
 CONFIG = RlFocalConfig(n_iterations=6, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1)
@@ -130,10 +131,10 @@ def test_statistics_by_hand(table: ResponseTable) -> None:
 def test_settings_are_checked(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
-        read_config(tmp_path / "c.toml", RlFocalConfig)
+        RlFocalConfig.of(read_toml(tmp_path / "c.toml"), source="c.toml")
 
 
 def test_settings_are_read(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("n_episodes = 7\n[ppo]\nclip_coef = 0.1")
-    found = read_config(tmp_path / "c.toml", RlFocalConfig)
+    found = RlFocalConfig.of(read_toml(tmp_path / "c.toml"), source="c.toml")
     assert found == RlFocalConfig(n_episodes=7, ppo=PpoConfig(clip_coef=0.1))

@@ -5,16 +5,14 @@ Names follow CleanRL where it has one: clip_coef, ent_coef, vf_coef, gae_lambda,
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rlfocal.settings import Settings, read_toml
+from rlfocal.settings import Settings
 
-__all__ = ["PaperConfig", "PpoConfig", "PriorConfig", "RlFocalConfig", "Rounds", "read_config"]
-
-C = TypeVar("C", bound=Settings)
+__all__ = ["PaperConfig", "PpoConfig", "PriorConfig", "RlFocalConfig", "Rounds"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -60,21 +58,6 @@ class RlFocalConfig(Settings):
 
     ppo: PpoConfig = PpoConfig(learning_rate=3e-3, n_epochs=2, minibatch_size=1024)
     """The Decider's and the critic's optimisation."""
-    credit: Literal["counterfactual", "sampled"] = "counterfactual"
-    """Judge stopping and asking on at every state of a path, each by its probability; or only the
-    one that was drawn, as plain GAE does."""
-    focal: Literal["observation", "shaping", "none"] = "observation"
-    """Use of focal diversity: observed as how often a member fails where those asked do; or shaping
-    the reward, which leaves the best policy as it is; or none."""
-    focal_coef: Annotated[float, Field(ge=0)] = 0.5
-    """Weight of focal diversity in the shaped reward, against a right answer's worth."""
-    query_text: bool = True
-    """Whether competence is predicted from the text of a query; else members are as good on it as
-    on its task."""
-    task_known: bool = True
-    """Whether a query's task is known; else all are taken to be of one, in training and in use."""
-    central_critic: bool = True
-    """Whether the critic sees scores of members not asked; else it sees what the Decider sees."""
     n_iterations: Count = 150
     """Rollouts, each followed by an update."""
     n_episodes: Count = 512
@@ -100,6 +83,24 @@ class RlFocalConfig(Settings):
     hidden: Count = 32
     """Width of the Decider's and the critic's layers."""
 
+    retired: ClassVar[Mapping[str, Any]] = {
+        "credit": "counterfactual", "focal": "observation", "query_text": True,
+        "task_known": True, "central_critic": True,
+    }  # fmt: skip
+    """Settings of earlier builds, each with the value that is the only one now."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, values: Any) -> Any:
+        """Read the settings of an earlier build where they describe what this one does."""
+        for name, only in cls.retired.items():
+            if values.get(name, only) != only:
+                raise ValueError(
+                    f"{name} = {values[name]!r} is a setting of an earlier build; this one knows "
+                    f"only {name} = {only!r}"
+                )
+        return {k: v for k, v in values.items() if k not in (*cls.retired, "focal_coef")}
+
     @property
     def rounds(self) -> Rounds | None:
         """How choices are gathered into rounds; None where each is sent at once.
@@ -113,8 +114,7 @@ class RlFocalConfig(Settings):
     @property
     def of_nets(self) -> dict[str, Any]:
         """What shapes the Decider and the critic, beside the pool: in training and when loaded."""
-        focal, gathered = self.focal == "observation", self.rounds is not None
-        return {"hidden": self.hidden, "focal": focal, "gathered": gathered}
+        return {"hidden": self.hidden, "gathered": self.rounds is not None}
 
 
 class PriorConfig(Settings):
@@ -151,12 +151,3 @@ class PaperConfig(Settings):
     """Width of Fusion's two hidden layers."""
     validation_share: Fraction = 0.15
     """Share of the training queries on which the best policy is picked."""
-
-
-def read_config(path: Path, kind: type[C]) -> C:
-    """Read a TOML file of settings.
-
-    Raises:
-        ConfigError: the file cannot be read or parsed, a key is unknown, a value out of range.
-    """
-    return kind.of(read_toml(path), source=str(path))

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rlfocal.agents.observation import FOCAL_FEATURES, Observation, feature_counts
+from rlfocal.agents.nets import zeroed
+from rlfocal.agents.observation import Observation, feature_counts
 from rlfocal.agents.policy import action_log_prob, taken
 
 __all__ = ["Critic", "Decider", "GlobalState"]
@@ -35,15 +36,10 @@ class GlobalState(NamedTuple):
 class _Body(nn.Module):
     """Members float32[B, N, F] and shared features float32[B, G] → hidden ones, equivariant."""
 
-    used: Tensor
-
     def __init__(
-        self, n_members: int, n_tasks: int, n_features: tuple[int, int], hidden: int, *, focal: bool
+        self, n_members: int, n_tasks: int, n_features: tuple[int, int], hidden: int
     ) -> None:
         super().__init__()
-        used = torch.ones(n_features[0])
-        used[list(FOCAL_FEATURES)] = float(focal)
-        self.register_buffer("used", used, persistent=False)
         self.member_embedding = nn.Embedding(n_members, _EMBEDDING)
         self.task_embedding = nn.Embedding(n_tasks + 1, _EMBEDDING)
         for embedding in (self.member_embedding, self.task_embedding):
@@ -61,18 +57,14 @@ class _Body(nn.Module):
         shared = self.shared_in(shared)
         # A member's name counts the same in every row: it is added, not repeated row by row.
         weight, n_features = self.member_in.weight, member.shape[2]
-        of_features, of_name = weight[:, :n_features] * self.used, weight[:, n_features:]
+        of_features, of_name = weight[:, :n_features], weight[:, n_features:]
         name = functional.linear(self.member_embedding.weight, of_name, self.member_in.bias)
         hidden = functional.linear(member, of_features).add_(name).add_(shared[:, None]).relu_()
-        pool = torch.bmm(_shares(member[:, :, 0]), hidden).flatten(1)
+        asked = member[:, :, 0]
+        groups = torch.stack([asked, 1 - asked], dim=1)
+        pool = torch.bmm(groups / groups.sum(2, keepdim=True).clamp_min(1), hidden).flatten(1)
         out = self.shared_out(torch.cat([torch.relu(shared), pool], dim=1))
         return hidden, pool, torch.relu(out)
-
-
-def _shares(asked: Tensor) -> Tensor:
-    """float32[B, N], 1 where asked → float32[B, 2, N]: shares in the two means of a pool."""
-    both = torch.stack([asked, 1 - asked], dim=1)
-    return both / both.sum(2, keepdim=True).clamp_min(1)
 
 
 class Decider(nn.Module):
@@ -82,29 +74,17 @@ class Decider(nn.Module):
         n_members: N.
         n_tasks: T; index T stands for an unknown task.
         hidden: H.
-        focal: whether it sees how often members fail together.
         gathered: whether choices are gathered into rounds, so that there is more to see.
     """
 
     def __init__(
-        self,
-        n_members: int,
-        n_tasks: int,
-        *,
-        hidden: int,
-        focal: bool = True,
-        gathered: bool = False,
+        self, n_members: int, n_tasks: int, *, hidden: int, gathered: bool = False
     ) -> None:
         super().__init__()
-        counts = feature_counts(gathered=gathered)
-        self.body = _Body(n_members, n_tasks, counts, hidden, focal=focal)
+        self.body = _Body(n_members, n_tasks, feature_counts(gathered=gathered), hidden)
         self.member_mix = nn.Linear(hidden, hidden)
         self.pool_mix = nn.Linear(2 * hidden, hidden)
-        self.member_head = nn.Linear(hidden, 1)
-        self.stop_head = nn.Linear(hidden, 1)
-        for head in (self.member_head, self.stop_head):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.member_head, self.stop_head = (zeroed(nn.Linear(hidden, 1)) for _ in range(2))
 
     def forward(self, observation: Observation) -> Tensor:
         """float32[B, N + 1]: log-probabilities of choosing each member, and of enough (last)."""
@@ -125,17 +105,11 @@ class Critic(nn.Module):
     """
 
     def __init__(
-        self,
-        n_members: int,
-        n_tasks: int,
-        *,
-        hidden: int,
-        focal: bool = True,
-        gathered: bool = False,
+        self, n_members: int, n_tasks: int, *, hidden: int, gathered: bool = False
     ) -> None:
         super().__init__()
         of_member, shared = feature_counts(gathered=gathered)
-        self.body = _Body(n_members, n_tasks, (of_member + 1, shared), hidden, focal=focal)
+        self.body = _Body(n_members, n_tasks, (of_member + 1, shared), hidden)
         self.head = nn.Linear(hidden, 1)
 
     def forward(self, state: GlobalState) -> Tensor:

@@ -156,25 +156,20 @@ class FittedPool:
         )
 
     @staticmethod
-    def layout(
-        present: Collection[str], config: RlFocalConfig, among: Mapping[str, Row]
-    ) -> dict[str, Row]:
+    def layout(present: Collection[str], among: Mapping[str, Row]) -> dict[str, Row]:
         """The layout of the arrays of `state`.
 
         Args:
             present: names of arrays that a file holds.
-            config: says whether tasks and texts are known; where tasks are not, axis S counts one
-                task and the unknown one.
             among: rows of the strategy that uses this pool.
         """
-        tasks, features = "T" if config.task_known else "S", "D" if config.query_text else "0"
         own = {
             "statistics.accuracy": Row("float32", "N"),
-            "statistics.task_accuracy": Row("float32", f"{tasks}N"),
+            "statistics.task_accuracy": Row("float32", "TN"),
             "statistics.relative_cost": Row("float32", "N", low=0),
             "statistics.unit_cost": Row("float64", "1", low=0),
             "statistics.joint_failure": Row("float32", "NN"),
-            "competence.weight": Row("float32", f"{features}N"),
+            "competence.weight": Row("float32", "DN"),
             "competence.intercept": Row("float32", "N"),
         }
         fusion = {
@@ -184,9 +179,9 @@ class FittedPool:
             "position": Row("float32", "ETC"),
         }
         rows = rows_of(present, "fusion") | own
-        rows |= nested("fusion", fusion, among, {"T": tasks})
+        rows |= nested("fusion", fusion, among)
         prior = [key.removeprefix("prior.") for key in present if key.startswith("prior.")]
         if prior:
             inner = RlFocalPrior().layout(prior)
-            rows |= nested("prior", inner, {**among, **rows}, {"T": tasks})
+            rows |= nested("prior", inner, {**among, **rows})
         return rows

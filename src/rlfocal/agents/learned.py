@@ -15,7 +15,6 @@ from torch import Tensor
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Decider
 from rlfocal.agents.fitted_pool import FittedPool, OutOfFold
-from rlfocal.agents.masking import masked_view
 from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Fused, Observed, Observer
 from rlfocal.agents.policy import likeliest
@@ -64,9 +63,9 @@ class Learned(Base):
         """Return itself: a trainer has fitted it already."""
         return self
 
-    def at(self, dial: float) -> Self:
+    def at(self, price: float) -> Self:
         """The same policy at another price."""
-        return self._with(price=dial)
+        return self._with(price=price)
 
     def observe(
         self,
@@ -85,9 +84,8 @@ class Learned(Base):
             fused: of the same view, where it is known: while a round is gathered nothing is
                 revealed, so nothing has to be fused again.
         """
-        view, config = masked_view(view, self._config), self._config
         every = np.full(len(view), self.price) if price is None else price
-        least = np.maximum(every, config.price_min).astype(np.float32)
+        least = np.maximum(every, self._config.price_min).astype(np.float32)
         with one_thread():
             competence, fold = self._fitted_pool.predicted(view, self._held_out)
             return self._observer.observe(view, least, competence, fold, pending, fused)

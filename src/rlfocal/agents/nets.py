@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rlfocal.deliberation.state import Row
 
-__all__ = ["arrays_of", "one_thread", "rows_of", "seeded", "weights_from", "weights_of"]
+__all__ = ["arrays_of", "one_thread", "rows_of", "seeded", "weights_from", "weights_of", "zeroed"]
 
 Made = TypeVar("Made")
 Net = TypeVar("Net", bound=nn.Module)
@@ -50,6 +50,13 @@ def seeded(seed: int, make: Callable[[], Made]) -> Made:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return make()
+
+
+def zeroed(layer: nn.Linear) -> nn.Linear:
+    """The layer with weights and biases of zero: what it adds is all learned."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray
 
 __all__ = [
-    "FOCAL_FEATURES",
     "N_MEMBER_FEATURES",
     "N_SHARED_FEATURES",
     "Fused",
@@ -35,8 +34,6 @@ __all__ = [
 ]
 
 N_MEMBER_FEATURES = 10
-FOCAL_FEATURES = (8, 9)
-"""Which of them say how often a member fails where those asked, or the leaders' backers, fail."""
 N_SHARED_FEATURES = 13
 
 

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.numbers import shrunk
-from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
 
 __all__ = ["Competence", "PoolStatistics"]
@@ -66,25 +66,6 @@ class PoolStatistics:
     def ranking(self) -> IntArray:
         """int64[N]: the members, the most accurate first."""
         return np.argsort(-self.accuracy, kind="stable")
-
-    def independence(self, asked: BoolArray) -> FloatArray:
-        """How much less often members fail together than apart; 0 for fewer than two.
-
-        The mean, over ordered pairs of those asked, of how often one fails at all less how often it
-        fails where the other does: focal diversity, to first order.
-
-        Args:
-            asked: bool[B, N].
-
-        Returns:
-            float32[B]; below 0 where failing together is the rule.
-        """
-        apart = (1 - self.accuracy) - self.joint_failure
-        np.fill_diagonal(apart, 0)
-        chosen = asked.astype(np.float32)
-        count = chosen.sum(axis=1)
-        total = ((chosen @ apart) * chosen).sum(axis=1)
-        return np.asarray(total / np.maximum(count * (count - 1), 1), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fitted_pool import FittedPool
-from rlfocal.agents.masking import masked_memory, masked_table, masked_view
 from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Observation
 from rlfocal.deliberation.configured import Configured
@@ -175,7 +174,6 @@ class PosteriorThreshold(Configured):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Train Fusion, then pick the thresholds."""
-        table = masked_table(table, self.config)
         if not table.is_complete:
             table = table.take(np.asarray(table.scored.any(axis=1)))
         with one_thread():
@@ -197,13 +195,13 @@ class PosteriorThreshold(Configured):
         """Prices from dear to cheap."""
         return prices_of(self.config)
 
-    def at(self, dial: float) -> Self:
+    def at(self, price: float) -> Self:
         """Return the same fitted strategy at another price."""
-        return self._with(price=dial)
+        return self._with(price=price)
 
     def follow(self, memory: Memory) -> Self:
         """A copy whose prior counts recent labels as well."""
-        return self._with(fitted_pool_=self.fitted_pool_.follow(masked_memory(memory, self.config)))
+        return self._with(fitted_pool_=self.fitted_pool_.follow(memory))
 
     @property
     def ranking(self) -> IntArray:
@@ -212,7 +210,7 @@ class PosteriorThreshold(Configured):
 
     def decide(self, view: View) -> Decision:
         """Ask one more member, or stop; answer by Fusion's posterior of what exists."""
-        view, fitted_pool = masked_view(view, self.config), self.fitted_pool_
+        fitted_pool = self.fitted_pool_
         index = nearest_price(self.dials, self.price)
         price = np.full(len(view), self.dials[index], dtype=np.float32)
         with one_thread():
@@ -236,11 +234,11 @@ class PosteriorThreshold(Configured):
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """The layout of the arrays of `state`."""
-        return CURVE_ROWS | FittedPool.layout(present, self.config, CURVE_ROWS)
+        return CURVE_ROWS | FittedPool.layout(present, CURVE_ROWS)
 
     def axes(self) -> dict[str, int]:
-        """P prices; S tasks where they are not known."""
-        return {"P": len(self.dials), "t": len(THRESHOLDS), "S": 2}
+        """P prices, t thresholds."""
+        return {"P": len(self.dials), "t": len(THRESHOLDS)}
 
 
 def walk_prices(

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.decider import Decider
+from rlfocal.agents.decider import Critic, Decider
 from rlfocal.agents.drift import adapted
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import Learned
-from rlfocal.agents.masking import masked_memory, masked_view
 from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.agents.observation import Observed
 from rlfocal.deliberation.base import Acting, Base
@@ -61,6 +60,8 @@ class RlFocal(Configured):
     dial: ClassVar[str] = "price"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
 
+    nets: ClassVar[tuple[type[Decider], type[Critic]]] = (Decider, Critic)
+    """The agent that acts and the critic that it trains with."""
     config_type: ClassVar[type[Settings]] = RlFocalConfig
     config: RlFocalConfig
 
@@ -85,7 +86,9 @@ class RlFocal(Configured):
     ) -> _Training[Self]:
         """Begin a training run, or resume one; see `Resumable`."""
         with one_thread():
-            trainer = Trainer(table, self.config, seed=seed, on_progress=on_progress, state=state)
+            trainer = Trainer(
+                table, self.config, seed=seed, nets=self.nets, on_progress=on_progress, state=state
+            )
         return _Training(self, trainer)
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
@@ -132,18 +135,18 @@ class RlFocal(Configured):
         """Prices from dear to cheap, so from few calls to many; at 0 no call is spared."""
         return prices_of(self.config)
 
-    def at(self, dial: float) -> Self:
+    def at(self, price: float) -> Self:
         """The same fitted strategy at another price.
 
         Raises:
             ValueError: a price outside the range that it was trained for.
         """
         low, high = self.config.price_min, self.config.price_max
-        if dial != 0 and not low * 0.999 <= dial <= high * 1.001:
+        if price != 0 and not low * 0.999 <= price <= high * 1.001:
             raise ValueError(
-                f"{self.name}: the price of a call must lie in [{low}, {high}] or be 0, got {dial}"
+                f"{self.name}: the price of a call must lie in [{low}, {high}] or be 0, got {price}"
             )
-        return self._with(price=dial)._with_acting_policy()
+        return self._with(price=price)._with_acting_policy()
 
     def follow(self, memory: Memory) -> Self:
         """A copy adapted to the pool as recent labelled queries show it.
@@ -151,7 +154,6 @@ class RlFocal(Configured):
         Once the pool has more likely than not changed since training, no rival acts in place of the
         agents, since rivals cannot follow the change; before, those that use the prior do follow.
         """
-        memory = masked_memory(memory, self.config)
         found = adapted(self.fitted_pool_, memory)
         observer = replace(found.observer, rounds=self.config.rounds)
         changes = {"_observer": observer, "_changed": found.has_changed, "_memory": memory}
@@ -194,7 +196,7 @@ class RlFocal(Configured):
         """Ask one more member, or a round of them, or stop."""
         if self._rival is None:
             return self._learned.decide(view)
-        found = self._rival.decide(masked_view(view, self.config))
+        found = self._rival.decide(view)
         return found._replace(chance=_chance(found.ask & ~view.asked))
 
     def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
@@ -206,7 +208,7 @@ class RlFocal(Configured):
         """
         if self._rival is None:
             return self._learned.chances(view, pending)
-        return _chance(self._rival.decide(masked_view(view, self.config)).ask & ~view.asked)
+        return _chance(self._rival.decide(view).ask & ~view.asked)
 
     def observe(self, view: View, price: FloatArray | None = None) -> Observed:
         """The agents' observation of queries, also while a rival acts: see `Learned.observe`."""
@@ -268,7 +270,7 @@ class RlFocal(Configured):
         """Undo `state`."""
         fitted_pool = FittedPool.restore(state)
         n_tasks, n_members = fitted_pool.statistics.task_accuracy.shape
-        decider = Decider(n_members, n_tasks - 1, **self.config.of_nets)
+        decider = self.nets[0](n_members, n_tasks - 1, **self.config.of_nets)
         weights_from(decider, without_prefix("decider", state))
         return self.assemble(
             fitted_pool, decider, restore_fallback(state, fitted_pool, self.config)
@@ -276,14 +278,13 @@ class RlFocal(Configured):
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """What the arrays of `state` must be like."""
-        tasks = "T" if self.config.task_known else "S"
         rows = rows_of(present, "decider") | {"decider.body.shared_in.bias": Row("float32", "H")}
-        rows |= fallback_layout(present, tasks, rows)
-        return rows | FittedPool.layout(present, self.config, rows)
+        rows |= fallback_layout(present, rows)
+        return rows | FittedPool.layout(present, rows)
 
     def axes(self) -> dict[str, int]:
-        """Width H of the Decider's layers; P prices; S tasks where they are not known."""
-        return {"H": self.config.hidden, "P": len(self.dials), "S": 2}
+        """Width H of the Decider's layers; P prices."""
+        return {"H": self.config.hidden, "P": len(self.dials)}
 
 
 class _Training(Generic[S]):

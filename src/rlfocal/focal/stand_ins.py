@@ -26,7 +26,7 @@ from rlfocal.agents.learned import LEARNED, Learned
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import State, unmet
 from rlfocal.deliberation.replay import replay
-from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
+from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.posterior_threshold import (
     CURVE_ROWS,
@@ -204,24 +204,19 @@ def restore_fallback(
     return Choice(verdicts, candidates, config.round_price)
 
 
-def fallback_layout(present: Collection[str], tasks: str, among: Mapping[str, Row]) -> (
-    dict[str, Row]
-):  # fmt: skip
+def fallback_layout(present: Collection[str], among: Mapping[str, Row]) -> dict[str, Row]:
     """The layout of the arrays of `fallback_state`; a policy that was not fitted has none.
 
     Args:
         present: names of arrays that a file holds.
-        tasks: letter of the axis of tasks.
         among: rows of the strategy that the fallback belongs to.
     """
     rows = {f"fallback.{key}": row for key, row in verdict_rows(len(_NAMES)).items()}
-    start = f"rival.{PosteriorThreshold.name}."
-    if any(key.startswith(start) for key in present):
-        rows |= {f"{start}{key}": row for key, row in CURVE_ROWS.items()}
+    threshold = f"rival.{PosteriorThreshold.name}"
+    if names_of(threshold, present):
+        rows |= {f"{threshold}.{key}": row for key, row in CURVE_ROWS.items()}
     for name, rival in _SIMPLE.items():
-        start = f"rival.{name}."
-        own = [key.removeprefix(start) for key in present if key.startswith(start)]
-        if own:
+        if own := names_of(f"rival.{name}", present):
             part = rival.make().layout(own)
-            rows |= nested(f"rival.{name}", part, {**among, **rows}, {"T": tasks})
+            rows |= nested(f"rival.{name}", part, {**among, **rows})
     return rows

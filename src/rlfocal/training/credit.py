@@ -2,10 +2,9 @@
 
 A path asks one member after another; at each of its states the policy has enough with some chance.
 The recorded table knows what stopping would have earned at all of them, so both choices are judged
-on the same query and what they have in common (how hard it is) cancels. Where the share of stopping
-is the draw itself (0 or 1), this is generalised advantage estimation (Schulman et al. 2016); where
-it is the policy's probability, the expectation over stopping is taken exactly, as in tree backup
-(Precup et al. 2000), and only the choice of members is sampled.
+on the same query and what they have in common (how hard it is) cancels. This is generalised
+advantage estimation (Schulman et al. 2016) in which the expectation over stopping is taken exactly,
+as in tree backup (Precup et al. 2000), and only the choice of members is sampled.
 
 Where enough does not stop but sends a round, another path goes on from there and says what that
 earns.
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from rlfocal.records import FloatArray, IntArray
 
-__all__ = ["Credit", "credit", "shaped"]
+__all__ = ["Credit", "credit"]
 
 
 class Credit(NamedTuple):
@@ -75,25 +74,3 @@ def credit(
         outcome = stop_share[r] * enough[r] + (1 - stop_share[r]) * asking[r]
         later = np.where(alive[r], (1 - gae_lambda) * value[r] + gae_lambda * outcome, 0)
     return Credit(asking, enough)
-
-
-def shaped(
-    worth: FloatArray, charge: FloatArray, potential: FloatArray, *, gamma: float
-) -> tuple[FloatArray, FloatArray]:
-    """Reward a rising potential along every path; at the end it is paid back.
-
-    What a whole path earns is changed by the potential of its first state alone, so the best policy
-    stays the best (Ng, Harada and Russell, 1999).
-
-    Args:
-        worth: float32[R, B], what stopping at the state earns.
-        charge: float32[R, B], what asking the path's next member costs.
-        potential: float32[R, B], of the state; 0 where not alive.
-        gamma: discount per round.
-
-    Returns:
-        `worth` and `charge`, shaped.
-    """
-    later = np.concatenate([potential[1:], np.zeros_like(potential[:1])])
-    rise = np.asarray(gamma * later - potential, dtype=np.float32)
-    return worth - potential, charge - rise

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.agents.config import RlFocalConfig
+from rlfocal.agents.config import PpoConfig
 from rlfocal.agents.decider import Critic, Decider, GlobalState
 from rlfocal.agents.fitted_pool import OutOfFold
 from rlfocal.agents.observation import Observation, Observed, Observer
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray
-from rlfocal.training.credit import credit, shaped
+from rlfocal.training.credit import credit
 from rlfocal.training.environment import PoolEnv
 from rlfocal.training.mappo import Batch
 
@@ -76,7 +76,7 @@ def rollout(
     held_out: OutOfFold,
     rows: IntArray,
     price: FloatArray,
-    config: RlFocalConfig,
+    ppo: PpoConfig,
     *,
     generator: torch.Generator,
 ) -> tuple[Batch, Episodes]:
@@ -90,14 +90,13 @@ def rollout(
         held_out: out-of-fold predictions for the training queries.
         rows: int64[B], the queries.
         price: float32[B], lambda of each.
-        config: how credit is given.
+        ppo: says how much later rewards count.
         generator: samples the actions.
     """
-    path, origin = _walk(observer, decider, env, held_out, rows, price, config, generator)
+    view = env.reset(rows, price)
+    path, origin = _walk(observer, decider, env, held_out, view, generator)
     observations = _join([r.seen.observation for r in path])
     member_score = env.table.member_score[env.rows[np.concatenate([r.active for r in path])]]
-    if not config.central_critic:
-        member_score = np.zeros_like(member_score)
     state = GlobalState(observations, torch.from_numpy(member_score))
     with torch.no_grad():
         value = critic(state).numpy()
@@ -114,13 +113,9 @@ def rollout(
     worth, charge = grid([r.worth for r in path]), grid([r.charge for r in path])
     sent, share = np.full(shape, -1), np.concatenate([r.stop_share for r in path])
     sent[alive] = np.concatenate([r.sent for r in path])
-    if config.focal == "shaping":
-        chosen = [~r.seen.observation.legal[:, :-1].numpy() for r in path]
-        potential = grid([observer.statistics.independence(asked) for asked in chosen])
-        worth, charge = shaped(worth, charge, config.focal_coef * potential, gamma=config.ppo.gamma)
     earned = credit(
         worth=worth, charge=charge, stop_share=grid([share]), value=grid([value]), alive=alive,
-        sent=sent, gamma=config.ppo.gamma, gae_lambda=config.ppo.gae_lambda,
+        sent=sent, gamma=ppo.gamma, gae_lambda=ppo.gae_lambda,
     )  # fmt: skip
     asking, enough = earned.asking[alive], earned.enough[alive]
     batch = Batch(
@@ -143,29 +138,27 @@ def _walk(
     decider: Decider,
     env: PoolEnv,
     held_out: OutOfFold,
-    rows: IntArray,
-    price: FloatArray,
-    config: RlFocalConfig,
+    view: View,
     generator: torch.Generator,
 ) -> tuple[list[_Round], IntArray]:
     """Follow every path until it stops, or hardly ever gets further.
 
+    A loop of its own beside `deliberation.replay`: there a query takes one decision a look and is
+    gone when it stops; here it goes on with what is left of its weight and forks, and each look
+    keeps what training learns from. Both see queries by `recorded.reveal`.
+
     Returns:
         The states met, and int64[P], the episode that each path and each of its branches belong to.
     """
-    view = env.reset(rows, price)
-    n_members = env.table.n_members
-    reach, origin = np.ones(len(rows), dtype=np.float32), np.arange(len(rows))
+    n_members, origin = env.table.n_members, np.arange(len(view))
+    reach = np.ones(len(view), dtype=np.float32)
     path: list[_Round] = []
     while len(env.active):
         active = env.active
         seen, answer = observe(observer, env, held_out, view)
         log_prob = decider(seen.observation)
         member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
-        share = log_prob[:, -1].exp()
-        if config.credit == "sampled":
-            share = torch.bernoulli(share, generator=generator)
-        stop_share, here = share.numpy(), reach[active]
+        stop_share, here = log_prob[:, -1].exp().numpy(), reach[active]
         going_on, enough = here * (1 - stop_share), here * stop_share
         on, ends = going_on > _LEAST_REACH, env.ends()
         sends = ~ends & (~on | (enough > _LEAST_REACH))

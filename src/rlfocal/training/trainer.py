@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,6 @@ from torch import Tensor
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Critic, Decider
 from rlfocal.agents.fitted_pool import FittedPool
-from rlfocal.agents.masking import masked_table
 from rlfocal.agents.nets import arrays_of, seeded, weights_from
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import RunState
@@ -31,8 +30,6 @@ from rlfocal.training.mappo import anneal, update
 from rlfocal.training.rollout import rollout
 
 __all__ = ["Trainer"]
-
-Net = TypeVar("Net", Decider, Critic)
 
 _DECAY = 0.9
 """Of the running mean of the Decider's weights, per iteration."""
@@ -45,6 +42,7 @@ class Trainer:
         table: labelled training queries, supports calibrated.
         config: settings.
         seed: source of all randomness.
+        nets: classes of the agent that acts and of the critic.
         on_progress: called after each epoch of Fusion and each iteration of the Decider.
         state: of a trainer of the same table, config and seed, to go on from.
     """
@@ -55,10 +53,10 @@ class Trainer:
         config: RlFocalConfig,
         *,
         seed: int,
+        nets: tuple[type[Decider], type[Critic]] = (Decider, Critic),
         on_progress: Callable[[Progress], None] | None = None,
         state: RunState | None = None,
     ) -> None:
-        table = masked_table(table, config)
         if not table.is_complete:  # a query without any score teaches nothing
             table = table.take(np.asarray(table.scored.any(axis=1)))
         self.table, self.config, self.seed = table, config, seed
@@ -71,8 +69,10 @@ class Trainer:
         self._observer = self.fitted_pool.observer_of(config.rounds)
         unit_cost = self.fitted_pool.statistics.unit_cost
         self._env = PoolEnv(table, unit_cost=unit_cost, rounds=config.rounds)
+        sizes = table.n_members, len(table.tasks)
         self.decider, self._critic = seeded(
-            int(rng.integers(2**62)), lambda: (self._made(Decider), self._made(Critic))
+            int(rng.integers(2**62)),
+            lambda: (nets[0](*sizes, **config.of_nets), nets[1](*sizes, **config.of_nets)),
         )
         self._optimizer = torch.optim.Adam(
             [*self.decider.parameters(), *self._critic.parameters()],
@@ -85,9 +85,6 @@ class Trainer:
         self._averaged = copy.deepcopy(self.decider).eval()
         if state is not None:
             self._go_on_from(state)
-
-    def _made(self, kind: type[Net]) -> Net:
-        return kind(self.table.n_members, len(self.table.tasks), **self.config.of_nets)
 
     def _rng(self, *key: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, *key])
@@ -118,7 +115,7 @@ class Trainer:
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
             self._observer, self.decider, self._critic, self._env, self.fitted_pool.held_out,
-            rows, price, config, generator=generator,
+            rows, price, config.ppo, generator=generator,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
         ent_coef = anneal(self._optimizer, config.ppo, progress=progress)

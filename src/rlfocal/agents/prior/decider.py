@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from rlfocal.agents.nets import zeroed
 from rlfocal.agents.policy import action_log_prob, rule, taken
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
@@ -70,11 +71,7 @@ class Decider(nn.Module):
         super().__init__()
         self.hidden = hidden
         self.body = _Body(N_MEMBER_FEATURES, N_SHARED_FEATURES, hidden)
-        self.member_head = nn.Linear(hidden, 1)
-        self.stop_head = nn.Linear(hidden, 1)
-        for head in (self.member_head, self.stop_head):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.member_head, self.stop_head = (zeroed(nn.Linear(hidden, 1)) for _ in range(2))
 
     def forward(self, observation: Observation) -> Tensor:
         """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlfocal.agents.nets import zeroed
 from rlfocal.agents.prior.statistics import N_MEMBER_STATISTICS, N_PAIR_STATISTICS
 
 __all__ = ["Fused", "Fusion", "Pooled", "Pools", "Queries", "nll"]
@@ -93,15 +94,15 @@ class Fusion(nn.Module):
         self.pair_out = nn.Linear(hidden, 2 * _CHANNELS)
         self.message = nn.Linear(hidden, hidden)
         self.member_out = nn.Linear(2 * hidden, hidden)
-        self.pool_out = _zeroed(nn.Linear(hidden, 2))
+        self.pool_out = zeroed(nn.Linear(hidden, 2))
         self.voter_in = nn.Linear(hidden + _N_VOTER + 2 * _CHANNELS, hidden)
-        self.voter_vote = _zeroed(nn.Linear(hidden, 2))
+        self.voter_vote = zeroed(nn.Linear(hidden, 2))
         self.candidate_in = nn.Linear(hidden + _N_CANDIDATE, hidden)
         self.summary_in = nn.Linear(hidden + _N_SUMMARY, hidden)
         self.candidate_mix = nn.Linear(hidden, hidden)
-        self.candidate_out = _zeroed(nn.Linear(hidden, 1))
-        self.none_out = _zeroed(nn.Linear(hidden, 1))
-        self.sharpness_out = _zeroed(nn.Linear(hidden, 1))
+        self.candidate_out = zeroed(nn.Linear(hidden, 1))
+        self.none_out = zeroed(nn.Linear(hidden, 1))
+        self.sharpness_out = zeroed(nn.Linear(hidden, 1))
 
     def pool(self, pools: Pools) -> Pooled:
         """Compute the outputs that depend on the pools alone."""
@@ -182,12 +183,6 @@ class Fusion(nn.Module):
     def posterior(self, pooled: Pooled, seen: Queries) -> Tensor:
         """float32[P, B, C + 1]: probability of each candidate, the last one of none of them."""
         return torch.softmax(self(pooled, seen).logit, dim=2)
-
-
-def _zeroed(layer: nn.Linear) -> nn.Linear:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _log_support(seen: Queries) -> Tensor:
