@@ -92,7 +92,7 @@ def test_bodies_of_a_weak_key_that_do_not_come_leave_every_place_to_others(
             for _ in range(30):
                 stack.enter_context(begun(served, weak))
             assert until(lambda: served.gateway.door.bodies.n_open)
-            assert served.gateway.n_in_flight == 0
+            assert served.gateway.places.n == 0
             assert [ask(served).status_code for _ in range(3)] == [200] * 3
 
 
@@ -310,8 +310,8 @@ def test_a_stream_that_nobody_reads_gives_its_place_back_when_its_work_ends(
     ):
         own = {"deadline_ms": 3000}
         with unread(served, stream=True, max_tokens=200_000, rlfocal=own):
-            assert until(lambda: served.gateway.n_in_flight == 1)
-            assert until(lambda: served.gateway.n_in_flight == 0, 30)
+            assert until(lambda: served.gateway.places.n == 1)
+            assert until(lambda: served.gateway.places.n == 0, 30)
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -324,7 +324,7 @@ def test_a_reply_that_nobody_takes_is_broken_off(serve: Serve, stream: bool) -> 
         unread(served, stream=stream, max_tokens=200_000),
     ):
         assert until(lambda: served.gateway.connections.n_closed, 60)
-        assert until(lambda: served.gateway.n_in_flight == 0)
+        assert until(lambda: served.gateway.places.n == 0)
 
 
 # The open door -----------------------------------------------------------------------------------

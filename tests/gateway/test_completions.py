@@ -14,7 +14,7 @@ from spy_upstream import SpyUpstream, aimed_at
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.dialects.completions import Completions
-from rlfocal.gateway.wire.dialects.dialect import Context
+from rlfocal.gateway.wire.request import Context
 
 Serve = Callable[..., Any]
 

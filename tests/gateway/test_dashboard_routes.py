@@ -108,7 +108,7 @@ def test_figures_are_those_of_the_requests(serve: Serve, ask: Ask) -> None:
         assert found["accuracy"]["n"] == 1
         assert found["accuracy"]["mean"] == 0.5
         assert found["live"]["per_minute"] == 4
-        assert found["policy"]["id"] == served.gateway.policy
+        assert found["policy"]["id"] == served.gateway.policies.id
         plain = next(m for m in found["members"] if m["name"] == "plain")
         asked = sum(m["member"] == "plain" for o in own[:3] for m in o["members"])
         assert (plain["n_asked"], plain["n_calls"]) == (asked, asked + 1)

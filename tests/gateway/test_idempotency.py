@@ -180,7 +180,7 @@ def test_the_same_request_gets_the_same_reply_and_costs_nothing(
         assert len(stub.bodies) == n + 1
         other = asked(served, path, stream=not stream)
         assert (other.status_code, len(stub.bodies)) == (422, n + 1)
-        assert served.gateway.n_in_flight == 0
+        assert served.gateway.places.n == 0
 
 
 def test_keys_of_another_api_key_are_others(serve: Serve) -> None:
@@ -295,7 +295,7 @@ def test_failures_are_not_kept(serve: Serve, stream: bool) -> None:
         assert "seven" in third.text
         assert asked(served, stream=stream).content == third.content
         assert len(spy.received) == 3
-        assert served.gateway.n_in_flight == 0
+        assert served.gateway.places.n == 0
 
 
 def test_a_key_has_bounds(serve: Serve) -> None:

@@ -89,7 +89,7 @@ def test_each_fault_is_a_typed_error_by_name_and_passed_over_by_the_ensemble(
         if kind == "429":
             assert (error["code"], none.headers["retry-after"]) == ("members_rate_limited", "7")
         assert len(stub.bodies) == 1 + 2 * N_CALLS
-        assert served.gateway.n_in_flight == 0
+        assert served.gateway.places.n == 0
 
 
 def broken(*members: str) -> Callable[[Received], Reply]:
@@ -199,7 +199,7 @@ def test_a_deadline_holds_whoever_hangs(
         assert time.monotonic() - started < deadline_ms / 1000 + SLACK_S
         assert reply.status_code == 504
         assert reply.json()["error"]["code"] in ("deadline_exceeded", "member_timeout")
-    assert served.gateway.n_in_flight == 0
+    assert served.gateway.places.n == 0
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.dialects.dialect import Context
 from rlfocal.gateway.wire.dialects.messages import Messages, _calls
 from rlfocal.gateway.wire.dialects.messages_body import translated
-from rlfocal.gateway.wire.replies import Completion
+from rlfocal.gateway.wire.request import Context
+from rlfocal.live import Answer, Trace
+from rlfocal.pool.types import Finish
 
 Serve = Callable[..., Any]
 TOOL: Any = {
@@ -368,13 +369,17 @@ def calling(arguments: str | None) -> dict[str, Any]:
     return CALL | {"function": {"name": "add", "arguments": arguments}}
 
 
+def reply(finish: Finish, calls: tuple[dict[str, Any], ...]) -> Answer:
+    return Answer("", "", 1.0, Trace(), finish=finish, tool_calls=calls)
+
+
 def test_a_call_at_which_a_reply_was_cut_is_none() -> None:
     calls = (calling("{}"), calling('{"a": '))
-    assert [given for _, given in _calls(Completion("", "length", calls))] == [{}]
+    assert [given for _, given in _calls(reply("length", calls))] == [{}]
     with pytest.raises(ApiError):
-        _calls(Completion("", "tool_calls", calls))
+        _calls(reply("tool_calls", calls))
     with pytest.raises(ApiError):
-        _calls(Completion("", "length", calls[::-1]))
+        _calls(reply("length", calls[::-1]))
 
 
 @pytest.mark.parametrize("streamed", [False, True])

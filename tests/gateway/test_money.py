@@ -11,7 +11,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from stub_pool import ACCURACY, pool_file
 from rlfocal.checkpoint import load_checkpoint
 from rlfocal.errors import Failure, MemberError, NobodyAnswered
 from rlfocal.gateway.store import KeyUse, Limits, open_store
-from rlfocal.live import Ensemble, LiveQuery
+from rlfocal.live import Answer, LiveEnsemble, Question
 from rlfocal.live import Limits as LiveLimits
 from rlfocal.live.answering import Answering
 from rlfocal.live.ensemble import members_for
@@ -124,7 +124,7 @@ def settled(desk: Desk, requests: Sequence[Asked], *, usd: float = 1.0) -> KeyUs
     name = f"key-{next(N)}"
     key = desk.served.add_key(name, usd=usd, period="total")
     asyncio.run(send_all(desk.served, key, requests))
-    until(lambda: desk.served.gateway.n_in_flight == 0)
+    until(lambda: desk.served.gateway.places.n == 0)
     until(lambda: desk.use(name).held_usd == 0)
     return desk.use(name)
 
@@ -352,21 +352,23 @@ def counting(member: LiveMember, bill: list[float], rng: Random) -> LiveMember:
 @pytest.fixture(scope="module")
 def ensemble_of(
     trained_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[list[float], int], Ensemble]:
+) -> Callable[[list[float], int], LiveEnsemble]:
     checkpoint = load_checkpoint(trained_folder)
     pool = read_pool(priced_pool(tmp_path_factory.mktemp("steps"), "http://127.0.0.1:9/v1"))
     members = LivePool(pool, members_for(checkpoint, pool)).members
 
-    def make(bill: list[float], seed: int) -> Ensemble:
+    def make(bill: list[float], seed: int) -> LiveEnsemble:
         rng = Random(seed)
-        return Ensemble(checkpoint, [counting(m, bill, rng) for m in members], price=0.0)
+        return LiveEnsemble(checkpoint, [counting(m, bill, rng) for m in members], price=0.0)
 
     return make
 
 
-async def cancelled_after(begun: Answering, n_turns: int, *, emergency: bool) -> bool:
+async def cancelled_after(
+    run: Coroutine[Any, Any, Answer], n_turns: int, *, emergency: bool
+) -> bool:
     """Run it and cancel it after so many turns of the loop; False where it had ended before."""
-    task = asyncio.create_task(begun.run(60.0))
+    task = asyncio.create_task(run)
     for _ in range(n_turns):
         await asyncio.sleep(0)
     if task.done():
@@ -386,16 +388,17 @@ async def cancelled_after(begun: Answering, n_turns: int, *, emergency: bool) ->
 @pytest.mark.parametrize("emergency", [False, True])
 @pytest.mark.parametrize("answers", ["number", pytest.param("open", marks=pytest.mark.slow)])
 def test_cancelled_at_any_await_it_still_knows_what_it_cost(
-    ensemble_of: Callable[[list[float], int], Ensemble], answers: str, emergency: bool
+    ensemble_of: Callable[[list[float], int], LiveEnsemble], answers: str, emergency: bool
 ) -> None:
     """Where free words are compared in a thread as well, after the members have spoken."""
-    query = LiveQuery("3 + 4 =", answers=answers)
+    query = Question("3 + 4 =", answers=answers)
     for seed in range(2):
         n_turns, went_on = 0, True
         while went_on and n_turns < 40:
             bill: list[float] = []
-            begun = ensemble_of(bill, seed).begin(query, limits=LiveLimits(early=seed == 1))
-            went_on = asyncio.run(cancelled_after(begun, n_turns, emergency=emergency))
+            begun = ensemble_of(bill, seed).begin(query)
+            run = begun.run(60.0, limits=LiveLimits(early=seed == 1))
+            went_on = asyncio.run(cancelled_after(run, n_turns, emergency=emergency))
             trace = begun.trace
             assert trace.usd + trace.uncertain_cost_usd >= sum(bill) - ROUNDING_USD, n_turns
             n_turns += 1
@@ -403,14 +406,14 @@ def test_cancelled_at_any_await_it_still_knows_what_it_cost(
 
 
 def test_what_breaks_after_the_replies_have_come_loses_no_dollar(
-    ensemble_of: Callable[[list[float], int], Ensemble], monkeypatch: pytest.MonkeyPatch
+    ensemble_of: Callable[[list[float], int], LiveEnsemble], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a fault in grading")
 
     monkeypatch.setattr(Reader, "graded", broken)
     bill: list[float] = []
-    begun = ensemble_of(bill, 0).begin(LiveQuery("3 + 4 ="))
+    begun = ensemble_of(bill, 0).begin(Question("3 + 4 ="))
     with pytest.raises(RuntimeError, match="grading"):
         asyncio.run(begun.run(60.0))
     assert begun.trace.usd + begun.trace.uncertain_cost_usd >= sum(bill) - ROUNDING_USD

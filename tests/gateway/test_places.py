@@ -84,13 +84,13 @@ def test_recorded_work_that_nobody_listens_to_leaves_places_to_others(
             }  # fmt: skip
             sock.sendall(head("/v1/chat/completions", sent) + body)
             socks.append(sock)
-        assert until(lambda: served.gateway.n_in_flight == 14)
+        assert until(lambda: served.gateway.places.n == 14)
         assert ask(served, model="plain", key=other).status_code == 200
         for sock in socks:
             sock.close()
-        assert until(lambda: served.gateway.n_in_flight == served.gateway.places.most_unheard)
+        assert until(lambda: served.gateway.places.n == served.gateway.places.most_unheard)
         may.set()
-        assert until(lambda: served.gateway.n_in_flight == 0)
+        assert until(lambda: served.gateway.places.n == 0)
         headers = {"Idempotency-Key": "k3"}  # one that was ended is made anew
         again = served.headers | {"Authorization": f"Bearer {weak}"} | headers
         url = f"{served.url}/v1/chat/completions"

@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlfocal.gateway.chat import read_request
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import read_judgement
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.body import OPTIONAL, ChatBody
-from rlfocal.gateway.wire.request import ChatRequest, read_request
+from rlfocal.gateway.wire.dialects.chat import Chat
+from rlfocal.gateway.wire.request import ChatRequest, Context
 
 LIMITS = GatewaySettings()
 MEMBERS = ["plain", "letters"]
@@ -24,9 +26,8 @@ USER = {"role": "user", "content": "3 + 4 ="}
 
 
 def read(body: Any) -> ChatRequest:
-    return read_request(
-        body if isinstance(body, bytes) else json.dumps(body).encode(), MEMBERS, LIMITS
-    )
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_request(sent, Chat(), Context(MEMBERS, LIMITS))[1]
 
 
 def refusal(body: Any) -> ApiError:
@@ -135,7 +136,7 @@ def test_a_field_called_like_a_role_is_named_like_any_other(name: str) -> None:
     body = {"model": "rlfocal", "messages": [USER | {name: 5}]}
     assert read(body).ignored == (f"messages[].{name}",)
     assert read(with_user(**{name: "x"})).ignored == (name,)
-    assert read(with_user(model="plain", **{name: "x"})).query.extra == {name: "x"}
+    assert read(with_user(model="plain", **{name: "x"})).question.extra == {name: "x"}
     assert refusal(with_user(rlfocal={name: 5})).param == f"rlfocal.{name}"
 
 
@@ -175,20 +176,20 @@ def test_a_valid_body_is_asked_as_it_was_written(
         "max_tokens": max_tokens, "stream": stream, "rlfocal": {"deadline_ms": deadline_ms},
     }  # fmt: skip
     found = read(body)
-    assert found.query.prompt == text_of(asked)
+    assert found.question.prompt == text_of(asked)
     said = [(t["role"], text_of(t["content"])) for t in earlier]
     told = said if found.member else [turn for turn in said if turn[0] != "system"]
     system = () if found.member else (text for role, text in said if role == "system")
-    assert found.query.system == "\n\n".join(filter(None, system))
-    history = [(message.role, message.content) for message in found.query.history]
-    if found.query.whole:
+    assert found.question.system == "\n\n".join(filter(None, system))
+    history = [(message.role, message.content) for message in found.question.history]
+    if found.question.whole:
         told.append(("user", text_of(asked)))
     assert history == told
     assert found.member == (model if model == "plain" else None)
     assert found.price == (float(model[8:]) if ":" in model else None)
-    assert found.query.most_tokens == max_tokens
+    assert found.question.most_tokens == max_tokens
     assert found.ignored == ()
-    assert found.stream is bool(stream)
+    assert bool(found.body.stream) is bool(stream)
     asked_s = LIMITS.deadline_s if deadline_ms is None else deadline_ms / 1000
     assert found.deadline_s == min(asked_s, LIMITS.most_deadline_s)
 
@@ -202,8 +203,8 @@ def test_a_reply_that_a_client_sends_back_whole_is_taken() -> None:
     }  # fmt: skip
     result = {"role": "tool", "tool_call_id": "c1", "content": "7"}
     found = read({"model": "rlfocal", "messages": [USER, said, result]})
-    assert found.query.whole
-    assert found.query.history[1].extra["tool_calls"] == [call]
+    assert found.question.whole
+    assert found.question.history[1].extra["tool_calls"] == [call]
 
 
 # What programs and attackers send ----------------------------------------------------------------
@@ -230,7 +231,7 @@ def test_an_emoji_in_two_halves_is_no_half() -> None:
     found = read(
         b'{"model": "rlfocal", "messages": [{"role": "user", "content": "\\ud83d\\ude00"}]}'
     )
-    assert found.query.prompt == "\U0001f600"
+    assert found.question.prompt == "\U0001f600"
 
 
 def test_a_field_twice_counts_once_and_names_no_other_model() -> None:
@@ -316,16 +317,16 @@ def test_fields_without_effect_are_named() -> None:
     given = {name: values.get(name, numbers.get(name, "x")) for name in OPTIONAL}
     found = read(with_user(**given))
     assert set(found.ignored) == set(OPTIONAL)
-    assert found.query.extra == {}
+    assert found.question.extra == {}
     by_name = read(with_user(model="plain", **given))
     assert by_name.ignored == ()
-    assert by_name.query.extra == given
+    assert by_name.question.extra == given
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
 @pytest.mark.parametrize("value", [LIMITS.most_tokens + 1, 10**300])
 def test_more_tokens_than_may_be_asked_for_are_shortened_and_told(name: str, value: int) -> None:
     found = read(with_user(**{name: value}))
-    assert found.query.most_tokens == LIMITS.most_tokens
+    assert found.question.most_tokens == LIMITS.most_tokens
     assert found.ignored == (f"{name}: shortened to {LIMITS.most_tokens}",)
     assert read(with_user(**{name: LIMITS.most_tokens})).ignored == ()

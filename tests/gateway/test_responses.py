@@ -17,10 +17,10 @@ from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.dialects.dialect import Context
 from rlfocal.gateway.wire.dialects.responses import Responses
 from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.dialects.responses_tools import function_name
+from rlfocal.gateway.wire.request import Context
 
 Serve = Callable[..., Any]
 TOOL: Any = {

@@ -89,7 +89,7 @@ def check(
     run()
     if mode is GenerationMode.POSITIVE and path in ("/v1/chat/completions", "/v1/models"):
         assert seen[200]
-    assert served.gateway.n_in_flight == 0
+    assert served.gateway.places.n == 0
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def send(small: Small) -> Iterator[Send]:
     n_before = len(stub.bodies)
     assert post(served, BODY, Content_Length=str(len(BODY))).status == 200
     assert len(stub.bodies) == n_before + 1
-    assert until(lambda: served.gateway.n_in_flight == 0)
+    assert until(lambda: served.gateway.places.n == 0)
 
 
 def post(
@@ -141,13 +141,13 @@ def slow_bodies(served: Served, key: str) -> list[socket.socket]:
 
 def test_slow_bodies_of_one_key_are_in_no_other_keys_way(small: Small, send: Send) -> None:
     served, _ = small
-    n_before = served.gateway.n_in_flight
+    n_before = served.gateway.places.n
     socks = slow_bodies(served, served.add_key("slow"))
     # One of them comes, four wait for their turn, and the others are told to come later.
     late = [read_answer(sock) for sock in socks[5:]]
     assert [(reply.status, reply.code) for reply in late] == [(429, "too_many_bodies")] * 3
     assert {int(reply.headers["retry-after"]) for reply in late} == {1}
-    assert (served.gateway.door.bodies.n_open, served.gateway.n_in_flight) == (1, n_before)
+    assert (served.gateway.door.bodies.n_open, served.gateway.places.n) == (1, n_before)
     assert send(BODY, Content_Length=str(len(BODY))).status == 200
     for sock in socks:
         sock.close()

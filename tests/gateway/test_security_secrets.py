@@ -17,7 +17,7 @@ from serving import Served
 from spy_upstream import Received, Reply, SpyUpstream, aimed_at
 
 from rlfocal.gateway import chat
-from rlfocal.gateway.completion import Job
+from rlfocal.gateway.completion import Completion
 
 Ask = Callable[..., Any]
 Serve = Callable[..., Any]
@@ -166,13 +166,13 @@ def test_a_fault_of_our_own_is_a_500_and_its_text_is_told_nobody(
         if where == "read_request":
             monkeypatch.setattr(chat, "read_request", crash)
         elif where == "start":
-            monkeypatch.setattr(Job, "start", crash)
+            monkeypatch.setattr(Completion, "start", crash)
         else:
             monkeypatch.setattr("rlfocal.gateway.backends.MemberBackend.run", crash_later)
         reply = ask(served, PROMPT, model="plain", stream=stream)
         assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal_error")
         assert_clean(reply.text, "Zollinger", served.key, "KeyError")
-        assert served.gateway.n_in_flight == 0
+        assert served.gateway.places.n == 0
     assert "KeyError" in caplog.text  # which kind and where is known all the same
     assert "in crash" in caplog.text
     assert_clean(caplog.text, "Zollinger", served.key)

@@ -230,7 +230,7 @@ def test_a_gateway_that_is_its_own_member_goes_round_once(
         assert set(all_of_them.json()["error"]["members"].values()) == {"bad-request"}
         # Six calls, each of which asks one member by its name; their calls were refused.
         assert until(lambda: n_requests(served) == 2 + 1 + 6)
-        assert served.gateway.n_in_flight == 0
+        assert served.gateway.places.n == 0
 
 
 @pytest.mark.parametrize("hops", ["2", "99", "-1", "x", "", "1" * 400])
@@ -253,5 +253,5 @@ def test_a_circle_whose_mark_gets_lost_ends_where_no_more_may_be_under_way(
     with circle(in_flight=24) as served:
         reply = ask(served, model="rlfocal:0", extension={"deadline_ms": 8000})
         assert reply.status_code in (429, 502, 504)
-        assert until(lambda: served.gateway.n_in_flight == 0)
+        assert until(lambda: served.gateway.places.n == 0)
         assert n_requests(served) <= 6 * 24

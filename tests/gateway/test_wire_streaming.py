@@ -157,9 +157,9 @@ def test_who_hangs_up_has_his_calls_cancelled_and_counted(
                 data = b""
                 while WORDS[0].encode() not in data:
                     data += sock.recv(65536)
-            assert served.gateway.n_in_flight == 1
+            assert served.gateway.places.n == 1
         assert until(lambda: spy.n_under_way == 0)
-        assert until(lambda: served.gateway.n_in_flight == 0)
+        assert until(lambda: served.gateway.places.n == 0)
         assert until(lambda: rows(served))
         (row,) = rows(served)
         assert (row.status, row.error) == (499, "client_gone")
@@ -184,4 +184,4 @@ def test_a_stream_that_nobody_reads_waits_and_holds_no_heap_of_words(serve: Serv
             sock.sendall(head("/v1/chat/completions", headers) + body)
             assert until(lambda: spy.n_under_way == 1)
             time.sleep(0.5)
-        assert until(lambda: served.gateway.n_in_flight == 0)
+        assert until(lambda: served.gateway.places.n == 0)

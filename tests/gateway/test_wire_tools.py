@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from rlfocal.errors import Failure, MemberError, NobodyAnswered
+from rlfocal.gateway.chat import read_request
 from rlfocal.gateway.errors import ApiError, from_member, from_nobody
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.request import ChatRequest, read_request
+from rlfocal.gateway.wire.dialects.chat import Chat
+from rlfocal.gateway.wire.request import ChatRequest, Context
 
 USER = {"role": "user", "content": "3 + 4 ="}
 SCHEMA = {"type": "object", "properties": {"url": {"type": "string"}, "api_key": {}}}
@@ -21,7 +23,8 @@ SUB = {"type": "function", "function": {"name": "sub"}}
 
 def read(model: str = "plain", **fields: Any) -> ChatRequest:
     body = {"model": model, "messages": [USER], **fields}
-    return read_request(json.dumps(body).encode(), ["plain"], GatewaySettings())
+    context = Context(["plain"], GatewaySettings())
+    return read_request(json.dumps(body).encode(), Chat(), context)[1]
 
 
 @pytest.mark.parametrize(
@@ -35,13 +38,13 @@ def read(model: str = "plain", **fields: Any) -> ChatRequest:
 @pytest.mark.parametrize("model", ["plain", "rlfocal"])
 def test_a_function_in_any_shape(tool: dict[str, Any], model: str) -> None:
     found = read(model, tools=[tool])
-    assert (found.query.extra, found.ignored) == ({"tools": [ADD]}, ())
+    assert (found.question.extra, found.ignored) == ({"tools": [ADD]}, ())
 
 
 def test_what_hangs_on_a_tool_is_dropped_and_told() -> None:
     more = {"url": "https://x", "headers": {"a": "b"}, "cache_control": {"type": "ephemeral"}}
     found = read(tools=[{"type": "function", "function": FUNCTION | more, **more}])
-    assert found.query.extra == {"tools": [ADD]}
+    assert found.question.extra == {"tools": [ADD]}
     assert sorted(found.ignored) == sorted(
         f"tools[].{inner}{name}" for inner in ("", "function.") for name in more
     )
@@ -81,13 +84,13 @@ FORCED = {"type": "function", "function": {"name": "add"}}
     ],
 )  # fmt: skip
 def test_which_tool_is_to_be_called(choice: Any, sent: Any) -> None:
-    assert read(tools=[ADD, SUB], tool_choice=choice).query.extra["tool_choice"] == sent
+    assert read(tools=[ADD, SUB], tool_choice=choice).question.extra["tool_choice"] == sent
 
 
 def test_allowed_tools_are_those_that_are_left() -> None:
     allowed = {"mode": "required", "tools": [{"type": "function", "function": {"name": "sub"}}]}
     choice = {"type": "allowed_tools", "allowed_tools": allowed}
-    found = read(tools=[ADD, SUB], tool_choice=choice).query.extra
+    found = read(tools=[ADD, SUB], tool_choice=choice).question.extra
     assert found == {"tools": [SUB], "tool_choice": "required"}
 
 
@@ -104,7 +107,7 @@ def test_a_servers_name_in_known_objects_is_refused_dropped_or_flat() -> None:
             read(**{name: {"api_base": "https://x"}})
         assert refused.value.param == f"{name}...api_base"
     found = read(metadata={"url": "x", "n": 1, "deep": {"api_base": "https://x"}})
-    assert found.query.extra == {"metadata": {"url": "x", "n": 1}}
+    assert found.question.extra == {"metadata": {"url": "x", "n": 1}}
     assert found.ignored == ("metadata.deep",)
 
 

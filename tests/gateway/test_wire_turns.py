@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from rlfocal.gateway.chat import read_request
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.request import ChatRequest, read_request
+from rlfocal.gateway.wire.dialects.chat import Chat
+from rlfocal.gateway.wire.request import ChatRequest, Context
 
 USER = {"role": "user", "content": "3 + 4 ="}
 CALL = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 3}'}}
@@ -20,11 +22,12 @@ PIXEL = f"data:image/png;base64,{DATA}"
 
 def read(*messages: Any, model: str = "plain", **fields: Any) -> ChatRequest:
     body = {"model": model, "messages": list(messages), **fields}
-    return read_request(json.dumps(body).encode(), ["plain"], GatewaySettings())
+    context = Context(["plain"], GatewaySettings())
+    return read_request(json.dumps(body).encode(), Chat(), context)[1]
 
 
 def sent(found: ChatRequest) -> list[dict[str, Any]]:
-    return [turn.as_json() for turn in found.query.history]
+    return [turn.as_json() for turn in found.question.history]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +114,7 @@ def test_an_image_in_any_shape(part: Any) -> None:
     found = read({"role": "user", "content": [{"type": "text", "text": "What?"}, part]})
     (turn,) = sent(found)
     assert turn["content"][1] == {"type": "image_url", "image_url": {"url": PIXEL}}
-    assert found.query.has_images
+    assert found.question.has_images
     assert found.ignored == ()
 
 
@@ -146,10 +149,10 @@ def test_by_name_a_system_keeps_its_place() -> None:
         {"role": "system", "content": "s2"}, USER, {"role": "system", "content": "s3"},
     ]  # fmt: skip
     found = read(*turns)
-    assert (sent(found), found.query.system) == (turns, "")
+    assert (sent(found), found.question.system) == (turns, "")
     together = read(*turns, model="rlfocal")
-    assert together.query.system == "s1\n\ns2\n\ns3"
-    assert not any(turn.role == "system" for turn in together.query.history)
+    assert together.question.system == "s1\n\ns2\n\ns3"
+    assert not any(turn.role == "system" for turn in together.question.history)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ def test_by_name_a_system_keeps_its_place() -> None:
     ],
 )  # fmt: skip
 def test_a_bound_in_other_words(fields: dict[str, Any], most: int | None) -> None:
-    assert read(USER, **fields).query.most_tokens == most
+    assert read(USER, **fields).question.most_tokens == most
 
 
 @pytest.mark.parametrize("value", [0, -2, 1.5, "1.5", "1e3", "x", True, "9" * 40])
@@ -175,9 +178,9 @@ def test_stops_and_names_of_any_usual_length() -> None:
     found = read(
         USER | {"name": "n" * 300}, stop=stops, user=5, safety_identifier="u" * 300, temperature="0"
     )
-    assert found.sampling["stop"] == stops[2:]
-    assert found.sampling["temperature"] == 0
-    assert found.query.extra == {"user": "5", "safety_identifier": "u" * 300}
+    assert found.body.stop == stops[2:]
+    assert found.body.temperature == 0
+    assert found.question.extra == {"user": "5", "safety_identifier": "u" * 300}
     assert sent(found)[0]["name"] == "n" * 300
 
 

@@ -12,7 +12,7 @@ import stub_pool
 from stub_pool import pool_file, says, trained
 
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
-from rlfocal.live import Ensemble
+from rlfocal.live import LiveEnsemble
 from rlfocal.live.ensemble import members_for
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import read_pool
@@ -54,7 +54,7 @@ def live(tmp_path: Path) -> Callable[..., Any]:
 
     def run(
         checkpoint: Checkpoint,
-        act: Callable[[Ensemble], Awaitable[Any]],
+        act: Callable[[LiveEnsemble], Awaitable[Any]],
         *,
         says: Callable[[Mapping[str, Any]], Any] = says,
         faults: Iterable[Fault | None] = (),
@@ -67,7 +67,7 @@ def live(tmp_path: Path) -> Callable[..., Any]:
                 path.write_text(edit(path.read_text()))
                 settings = read_pool(path)
                 async with LivePool(settings, members_for(checkpoint, settings)) as pool:
-                    return await act(Ensemble(checkpoint, pool.members, **options))
+                    return await act(LiveEnsemble(checkpoint, pool.members, **options))
 
         return asyncio.run(inside())
 

@@ -40,13 +40,14 @@ def state(answers: list[str | None], *, n_options: int = 3) -> QueryState:
     """Those who have answered; the others are not asked yet."""
     nothing = np.zeros(0, np.float32)
     made = QueryState(N, NO_SCORES, task=0, features=nothing, n_options=n_options)
+    made.n_rounds = 1
     for n, answer in enumerate(answers):
         made.put(n, Reply((answer,), cost=1.0))
     return made
 
 
 def fixed(strategy: Vote, seen: QueryState, pending: list[int]) -> bool:
-    return outcome_is_fixed(strategy, seen, pending, lambda b: b.view(n_rounds=1))
+    return outcome_is_fixed(strategy, seen, pending)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +93,18 @@ def test_a_settled_vote_is_not_changed_by_whatever_follows(
     seen = state(answers)
     if not fixed(vote, seen, list(range(len(answers), N))):
         return
-    before = vote.fuse(seen.view(n_rounds=1))[0].argmax()
+    before = vote.fuse(seen.view())[0].argmax()
     for n in range(len(answers), N):
         seen.put(n, Reply((rest[n],), cost=1.0))
-    assert vote.fuse(seen.view(n_rounds=1))[0].argmax() == before
+    assert vote.fuse(seen.view())[0].argmax() == before
 
 
 def test_views_of_different_width_are_stacked() -> None:
     one, two = state(["7"], n_options=0), state(["7", "8", "9"], n_options=0)
-    view = stacked([b.view(n_rounds=1) for b in (one, two)])
+    view = stacked([b.view() for b in (one, two)])
     assert view.support.shape == (2, N, 3)
     for row, each in enumerate((one, two)):
-        alone = each.view(n_rounds=1)
+        alone = each.view()
         n_slots = alone.available.shape[1]
         for field in fields(View):
             found = getattr(view.take(np.array([row])), field.name)

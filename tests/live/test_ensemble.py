@@ -11,16 +11,16 @@ import pytest
 
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import ConfigError, NobodyAnswered
-from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
-from rlfocal.pool.asking.prompting import Question, request_for
+from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
+from rlfocal.pool.asking.prompting import request_for
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.stub import Fault, Said, prompt_of
 from rlfocal.pool.types import Message
 
 Live = Callable[..., Any]
 Says = Callable[[Mapping[str, Any]], Said]
-SUM = LiveQuery("3 + 4 =", task="sums")
-CHOICE = LiveQuery("Which remainder has 3 + 4 by four?", ("0", "1", "2", "3"), "choices")
+SUM = Question("3 + 4 =", task="sums")
+CHOICE = Question("Which remainder has 3 + 4 by four?", ("0", "1", "2", "3"), "choices")
 DEAR, FREE, LOWEST = 0.2, 0.02, 0.001
 
 
@@ -68,7 +68,7 @@ def test_the_best_that_are_left_answer_when_those_it_wants_fail(
 
 @pytest.mark.parametrize("query", [SUM, CHOICE], ids=["open", "choice"])
 def test_when_nobody_is_left_one_error_lists_every_cause(
-    query: LiveQuery, checkpoint: Checkpoint, live: Live
+    query: Question, checkpoint: Checkpoint, live: Live
 ) -> None:
     everybody = checkpoint.description.members
     with pytest.raises(NobodyAnswered) as caught:
@@ -84,7 +84,7 @@ def test_replies_without_an_answer_are_named_as_such(checkpoint: Checkpoint, liv
 
 
 def test_a_deadline_ends_the_wait(checkpoint: Checkpoint, live: Live) -> None:
-    async def timed(ensemble: Ensemble) -> float:
+    async def timed(ensemble: LiveEnsemble) -> float:
         clock = asyncio.get_running_loop().time
         started = clock()
         with pytest.raises(NobodyAnswered, match="no reply within"):
@@ -114,7 +114,7 @@ def test_a_budget_ends_the_asking(checkpoint: Checkpoint, live: Live) -> None:
 
 
 def test_a_route_is_the_first_round(checkpoint: Checkpoint, live: Live) -> None:
-    async def both(ensemble: Ensemble) -> tuple[list[str], Answer]:
+    async def both(ensemble: LiveEnsemble) -> tuple[list[str], Answer]:
         return ensemble.route(CHOICE), await ensemble.answer(CHOICE)
 
     route, answer = live(checkpoint, both)
@@ -171,7 +171,7 @@ def in_words(body: Mapping[str, Any]) -> Said:
 def test_free_words_that_mean_the_same_are_one_candidate(
     checkpoint: Checkpoint, live: Live
 ) -> None:
-    query = LiveQuery("What is the capital of France?")
+    query = Question("What is the capital of France?")
     answer = live(checkpoint, lambda e: e.answer(query), says=in_words, answers="open", price=FREE)
     assert "Paris" in answer.text
     assert answer.text in WORDS.values()  # verbatim
@@ -182,7 +182,7 @@ def test_free_words_that_mean_the_same_are_one_candidate(
 def test_a_synthesis_is_written_by_one_member_from_fenced_replies(
     checkpoint: Checkpoint, live: Live
 ) -> None:
-    query = LiveQuery("What is the capital of France?")
+    query = Question("What is the capital of France?")
     sent: list[str] = []
 
     def says(body: Mapping[str, Any]) -> Said:
@@ -212,7 +212,7 @@ def test_mistakes_are_named_before_anybody_is_asked(checkpoint: Checkpoint, live
         with pytest.raises(ConfigError, match=message):
             live(checkpoint, lambda e: e.answer(SUM), **change)
     for act, message in [
-        (lambda e: e.answer(LiveQuery("?", ("one",))), "1 choices: give 2 to 26"),
+        (lambda e: e.answer(Question("?", ("one",))), "1 choices: give 2 to 26"),
         (lambda e: e.answer(SUM, synthesiser="plane"), "did you mean 'plain'"),
     ]:
         with pytest.raises(ConfigError, match=message):

@@ -13,7 +13,7 @@ import pytest
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.replay import best_answer
 from rlfocal.focal.rl_focal import RlFocal
-from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
+from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
 from rlfocal.online.decisions import batch
 from rlfocal.online.episodes import Episode
 from rlfocal.online.exploring import Exploration, Exploring
@@ -22,9 +22,9 @@ from rlfocal.records.schema import OPTION_LETTERS
 
 Live = Callable[..., Any]
 QUERIES = [
-    LiveQuery(f"{a} + {a + 3} =", task="sums")
+    Question(f"{a} + {a + 3} =", task="sums")
     if a % 2
-    else LiveQuery(f"Which remainder has {a} + {a + 5} by four?", ("0", "1", "2", "3"), "choices")
+    else Question(f"Which remainder has {a} + {a + 5} by four?", ("0", "1", "2", "3"), "choices")
     for a in range(24)
 ]
 HOW: dict[str, Any] = {"limits": Limits(early=True), "listener": Listener(on_text=lambda _: None)}
@@ -32,18 +32,17 @@ HOW: dict[str, Any] = {"limits": Limits(early=True), "listener": Listener(on_tex
 EXPLORATION = Exploration(epsilon=0.6, seed=5)
 
 
-def serve(exploration: Exploration) -> Callable[[Ensemble], Any]:
+def serve(exploration: Exploration) -> Callable[[LiveEnsemble], Any]:
     """Answer every query as a gateway does, with a strategy of the request's own."""
 
-    async def act(ensemble: Ensemble) -> list[tuple[Answer, Episode]]:
+    async def act(ensemble: LiveEnsemble) -> list[tuple[Answer, Episode]]:
         assert isinstance(ensemble.strategy, RlFocal)
         done = []
         for number, query in enumerate(QUERIES):
             exploring = Exploring(ensemble.strategy, exploration.of_request(str(number)))
             own = copy.copy(ensemble)
             own.strategy = exploring
-            begun = own.begin(query, **HOW)
-            answer = await begun.run(60)
+            answer = await own.answer(query, deadline_s=60, **HOW)
             done.append((answer, exploring.episode(key=str(number))))
         return done
 
@@ -70,7 +69,7 @@ def test_an_episode_says_what_was_asked_and_answered(
 
 
 def test_without_exploring_the_ensemble_is_as_ever(learned: Checkpoint, live: Live) -> None:
-    async def plain(ensemble: Ensemble) -> list[Answer]:
+    async def plain(ensemble: LiveEnsemble) -> list[Answer]:
         return [await ensemble.answer(query, **HOW) for query in QUERIES]
 
     as_ever = live(learned, plain, price=0.02)

@@ -12,14 +12,14 @@ import pytest
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import NobodyAnswered
 from rlfocal.focal.rl_focal import RlFocal
-from rlfocal.live import Answer, Ensemble, Limits, Listener, LiveQuery
+from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
 from rlfocal.pool.stub import Fault, Said
 from rlfocal.strategies.verdicts import Candidate
 from rlfocal.strategies.voting import Plurality
 
 Live = Callable[..., Any]
-SUM = LiveQuery("3 + 4 =", task="sums")
-CHOICE = LiveQuery("Which remainder has 3 + 4 by four?", ("0", "1", "2", "3"), "choices")
+SUM = Question("3 + 4 =", task="sums")
+CHOICE = Question("Which remainder has 3 + 4 by four?", ("0", "1", "2", "3"), "choices")
 
 
 def agreeing(body: Mapping[str, Any]) -> Said:
@@ -40,7 +40,7 @@ def asked(answer: Answer) -> list[str]:
 def test_no_call_is_made_that_could_pass_the_dollars(
     max_usd: float, learned: Checkpoint, live: Live
 ) -> None:
-    async def act(ensemble: Ensemble) -> tuple[Answer, float]:
+    async def act(ensemble: LiveEnsemble) -> tuple[Answer, float]:
         answer = await ensemble.answer(SUM, limits=Limits(max_usd=max_usd))
         most = 0.0
         for name in asked(answer):
@@ -58,10 +58,10 @@ def test_no_call_is_made_that_could_pass_the_dollars(
 
 
 def test_where_no_call_is_affordable_nobody_is_asked(learned: Checkpoint, live: Live) -> None:
-    async def act(ensemble: Ensemble) -> str:
-        begun = ensemble.begin(SUM, limits=Limits(max_usd=1e-6))
+    async def act(ensemble: LiveEnsemble) -> str:
+        begun = ensemble.begin(SUM)
         with pytest.raises(NobodyAnswered):
-            await begun.run(5)
+            await begun.run(5, limits=Limits(max_usd=1e-6))
         assert not begun.trace.rounds
         return begun.trace.stopped
 
@@ -82,7 +82,7 @@ def test_a_member_without_a_price_is_not_asked_where_dollars_count(
 
 
 def test_who_cannot_change_the_outcome_is_not_waited_for(learned: Checkpoint, live: Live) -> None:
-    async def timed(ensemble: Ensemble) -> tuple[Answer, float]:
+    async def timed(ensemble: LiveEnsemble) -> tuple[Answer, float]:
         clock = asyncio.get_running_loop().time
         started = clock()
         answer = await ensemble.answer(SUM, deadline_s=50, limits=Limits(early=True))
@@ -101,7 +101,7 @@ def test_who_cannot_change_the_outcome_is_not_waited_for(learned: Checkpoint, li
 def test_a_question_of_no_known_kind_is_answered_in_free_words(
     learned: Checkpoint, live: Live
 ) -> None:
-    hello = LiveQuery("3 + 4? Rather say hello.")
+    hello = Question("3 + 4? Rather say hello.")
     answer = live(learned, lambda e: e.answer(hello), says=lambda _: Said("Hello to you!"))
     assert answer.text == "Hello to you!"
     assert len(asked(answer)) <= 3
@@ -113,11 +113,11 @@ def test_a_question_of_no_known_kind_is_answered_in_free_words(
 def test_told_words_are_final_and_nobody_else_is_asked(learned: Checkpoint, live: Live) -> None:
     told: list[str] = []
 
-    async def act(ensemble: Ensemble) -> list[str]:
+    async def act(ensemble: LiveEnsemble) -> list[str]:
         listener = Listener(on_text=told.append, is_final=True)
-        begun = ensemble.begin(SUM, listener=listener)
+        begun = ensemble.begin(SUM)
         with pytest.raises(NobodyAnswered):
-            await begun.run(60)
+            await begun.run(60, listener=listener)
         return [said.member for said in begun.trace.calls]
 
     says: Callable[[Mapping[str, Any]], Said] = lambda _: Said("It is 7, and that is so")  # noqa: E731
@@ -129,7 +129,7 @@ def test_told_words_are_final_and_nobody_else_is_asked(learned: Checkpoint, live
 def test_no_rival_acts_where_a_member_has_failed(learned: Checkpoint, live: Live) -> None:
     price = 0.05
 
-    async def act(ensemble: Ensemble) -> Answer:
+    async def act(ensemble: LiveEnsemble) -> Answer:
         # The plain vote of all acts at every price.
         led = ensemble.strategy
         assert isinstance(led, RlFocal)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from rlfocal.live import Question
 from rlfocal.live.aside import LONG
-from rlfocal.live.query import LiveQuery
 from rlfocal.live.reading import Reader
 from rlfocal.live.replies import Replies
 from rlfocal.pool.settings import MemberSettings
@@ -20,8 +20,8 @@ from rlfocal.records.answers.choice import MAX_OPTION, ChoiceExtractor
 def test_whether_a_reply_is_quick_to_read_counts_the_options(length: int, quick: bool) -> None:
     member: Any = SimpleNamespace(name="m", settings=MemberSettings(name="m", endpoint="e"))
     about: Any = SimpleNamespace(cost_unit="call", answers="choice", tasks=["t"])
-    query = LiveQuery("Which?", ("x" * (length // 2), "y" * (length // 2)))
-    replies = Replies([member], Reader(about, None), query, least=0.0)
+    query = Question("Which?", ("x" * (length // 2), "y" * (length // 2)))
+    replies = Replies([member], Reader(about, None), query, "choice", least=0.0)
     blank: Any = SimpleNamespace(put=lambda *_, **__: None)
     assert replies.try_out(0, [Response("A")], blank) is quick
 

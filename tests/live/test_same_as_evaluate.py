@@ -14,17 +14,17 @@ from rlfocal.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.registry import BUILT_IN, create
 from rlfocal.deliberation.replay import replay
-from rlfocal.live import Answer, Ensemble, Limits, LiveQuery
+from rlfocal.live import Answer, Limits, LiveEnsemble, Question
 from rlfocal.records import Dataset
 
 Live = Callable[..., Any]
 STRATEGIES = [name for name in BUILT_IN if isinstance(create(name), Strategy)]
 
 
-def queries(dataset: Dataset) -> list[LiveQuery]:
+def queries(dataset: Dataset) -> list[Question]:
     """The test queries, in order."""
     rows = [row for row in dataset.queries.to_pylist() if row["split"] == "test"]
-    return [LiveQuery(row["prompt"], tuple(row["choices"] or ()), row["task"]) for row in rows]
+    return [Question(row["prompt"], tuple(row["choices"] or ()), row["task"]) for row in rows]
 
 
 def check(
@@ -43,7 +43,7 @@ def check(
     strategy = checkpoint.strategy if price is None else checkpoint.strategy.at(price)
     outcome = replay(strategy, table, budget=limits.budget)
 
-    async def act(ensemble: Ensemble) -> list[Answer]:
+    async def act(ensemble: LiveEnsemble) -> list[Answer]:
         return [await ensemble.answer(query, limits=limits) for query in asked]
 
     for row, answer in enumerate(live(checkpoint, act, price=price)):

@@ -124,12 +124,12 @@ def test_a_live_board_leaves_the_same_episode_as_a_replay(live, pool):
             4, Calibration.fit(table),
             task=0, features=np.zeros(0, dtype=np.float32), n_options=4, position=row,
         )  # fmt: skip
-        wanted = talk.first(state.view(n_rounds=0))
+        wanted = talk.first(state.view())
         while wanted.any():
             for n in np.flatnonzero(wanted).tolist():
                 state.put(n, Reply((OPTION_LETTERS[table.answer[row, n]],), cost=1.0))
-            view = state.view(n_rounds=talk.n_rounds + 1)
-            wanted = talk.record_round(view, (), state.candidates)
+            state.n_rounds += 1
+            wanted = talk.record_round(state.view(), (), state.candidates)
         found = served.episode(key=str(row))
         # That nobody is left to ask is no decision.
         assert len(found.wanted) == talk.n_rounds + (not state.asked.all())

@@ -15,7 +15,7 @@ from rlfocal.cli.output.trace import show_trace
 from rlfocal.errors import ConfigError, NobodyAnswered
 
 if TYPE_CHECKING:
-    from rlfocal.live import Answer, Ensemble, LiveQuery
+    from rlfocal.live import Answer, LiveEnsemble, Question
 
 __all__ = ["ask", "chat"]
 
@@ -73,16 +73,16 @@ def ask(
     The answer goes to standard output; where one member is enough, word by word. A member that
     fails is one that gave no answer; only if nobody answers is that an error.
     """
-    from rlfocal.live import Limits, Listener, LiveQuery
+    from rlfocal.live import Limits, Listener, Question
 
     text = sys.stdin.read().strip() if question == "-" else question
-    query = LiveQuery(text, tuple(choices or ()), task)
+    query = Question(text, tuple(choices or ()), task)
     if not query.prompt.strip():
         raise ConfigError("the question is empty")
     told = _Words() if not (as_json or choices) else None
     listener = Listener(on_text=told)
 
-    async def act(ensemble: Ensemble) -> Any:
+    async def act(ensemble: LiveEnsemble) -> Any:
         if route_only:
             return ensemble.route(query)
         return await ensemble.answer(
@@ -117,14 +117,14 @@ def chat(
     """
     import asyncio
 
-    from rlfocal.live import FREE_WORDS, Listener, LiveQuery
+    from rlfocal.live import FREE_WORDS, Listener, Question
     from rlfocal.pool.types import Message
 
-    async def act(ensemble: Ensemble) -> None:
+    async def act(ensemble: LiveEnsemble) -> None:
         history: tuple[Message, ...] = ()
         while text := (await asyncio.to_thread(_read_line)).strip():
             told = _Words()
-            query = LiveQuery(text, history=history)
+            query = Question(text, history=history)
             try:
                 answer = await ensemble.answer(
                     query, deadline_s=deadline, listener=Listener(on_text=told),
@@ -161,7 +161,7 @@ def _read_line() -> str:
 def _with_ensemble(
     folder: Path,
     pool_file: Path,
-    act: Callable[[Ensemble], Awaitable[Any]],
+    act: Callable[[LiveEnsemble], Awaitable[Any]],
     *,
     price: float | None,
     answers: str | None,
@@ -171,7 +171,7 @@ def _with_ensemble(
     import asyncio
 
     from rlfocal.checkpoint import load_checkpoint
-    from rlfocal.live import Ensemble, members_for
+    from rlfocal.live import LiveEnsemble, members_for
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.settings import read_pool
 
@@ -180,7 +180,7 @@ def _with_ensemble(
     if not loaded.description.finished:
         remark(f"{folder}: training was interrupted; it is used as it is")
     members = LivePool(pool, members_for(loaded, pool), on_demand=True)
-    ensemble = Ensemble(loaded, members.members, price=price, answers=answers)
+    ensemble = LiveEnsemble(loaded, members.members, price=price, answers=answers)
 
     async def inside() -> Any:
         if not opened:
@@ -208,7 +208,7 @@ def _as_json(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _show(answer: Answer, query: LiveQuery, told: _Words | None, *, explain: bool) -> None:
+def _show(answer: Answer, query: Question, told: _Words | None, *, explain: bool) -> None:
     console = terminal()
     if told is not None and told.any:
         sys.stdout.write("\n")

@@ -21,16 +21,16 @@ from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler
 from rlfocal.gateway.repeats.joining import JSON, follow, until_gone, write_down
 from rlfocal.gateway.repeats.records import HEADER, digest_of
-from rlfocal.gateway.saying import Saying
-from rlfocal.gateway.wire.dialects.dialect import Context, Dialect, Writer
-from rlfocal.gateway.wire.replies import Completion
-from rlfocal.gateway.wire.request import ChatRequest, read_json
+from rlfocal.gateway.responder import Responder
+from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
+from rlfocal.gateway.wire.request import ChatRequest, Context, read_json
+from rlfocal.live import Answer
 from rlfocal.live.aside import aside
 from rlfocal.pool.openai.client import HOPS_HEADER, hops
 
 __all__ = ["answering", "count_tokens"]
 
-_Task = asyncio.Task[Completion]
+_Task = asyncio.Task[Answer]
 _Read = tuple[Any, ChatRequest, Writer]
 _MOST_HOPS = 1
 """Gateways that a request may have come through before: one may be another's member."""
@@ -48,9 +48,9 @@ def answering(dialect: Dialect) -> Handler:
         context = Context(gateway.member_names, gateway.settings, key.id)
         found, chat, writer = await aside(len(body), read_request, body, dialect, context)
 
-        def made() -> Saying:
-            job = gateway.job(key, chat, started, id_prefix=dialect.id_prefix)
-            return Saying(job, dialect, writer, gateway.settings.keep_alive_s)
+        def made() -> Responder:
+            completion = gateway.completion(key, chat, started, id_prefix=dialect.id_prefix)
+            return Responder(completion, dialect, writer, gateway.settings.keep_alive_s)
 
         name = request.headers.get(HEADER)
         if name is not None:
@@ -78,10 +78,10 @@ def answering(dialect: Dialect) -> Handler:
         with ExitStack() as held:
             # After it: who sends slowly keeps nobody out.
             held.enter_context(gateway.places.hold(key))
-            saying = made()
-            if chat.stream:
-                return await _streamed(saying, request, held)
-            return await _whole(saying, request)
+            responder = made()
+            if chat.body.stream:
+                return await _streamed(responder, request, held)
+            return await _whole(responder, request)
 
     return answer
 
@@ -115,26 +115,26 @@ def _count_hop(request: Request) -> None:
     hops.set(n + 1)
 
 
-async def _whole(saying: Saying, request: Request) -> Response:
-    task = saying.start()
+async def _whole(responder: Responder, request: Request) -> Response:
+    task = responder.start()
     gone = asyncio.create_task(until_gone(request))
     try:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             return Response(status_code=GONE)  # nobody reads it
-        body = await saying.body(task)
+        body, headers = await responder.whole(task)
     finally:
         # Whoever hung up pays for no more calls.
         task.cancel()
         gone.cancel()
-    return Response(body, headers=saying.headers(), media_type=JSON)
+    return Response(body, headers=headers, media_type=JSON)
 
 
-async def _streamed(saying: Saying, request: Request, held: ExitStack) -> Response:
-    task = saying.start()
+async def _streamed(responder: Responder, request: Request, held: ExitStack) -> Response:
+    task = responder.start()
     gone = asyncio.create_task(until_gone(request))
     try:
-        first = await saying.first(task, gone)
+        first = await responder.first(task, gone)
         if gone.done():
             task.cancel()
             return Response(status_code=GONE)  # nobody reads it
@@ -146,8 +146,8 @@ async def _streamed(saying: Saying, request: Request, held: ExitStack) -> Respon
     # With the work, not with the last byte: who reads slowly, or not at all, holds no place.
     place = held.pop_all()
     task.add_done_callback(lambda _: place.close())
-    note_unsent(request, lambda: saying.pieces.size)
-    return _Stream(saying.events(task, first), task, headers=saying.head(first))
+    note_unsent(request, lambda: responder.pieces.size)
+    return _Stream(responder.events(task, first), task, headers=responder.head(first))
 
 
 class _Stream(StreamingResponse):

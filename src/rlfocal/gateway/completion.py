@@ -14,18 +14,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rlfocal.errors import DatabaseError, Failure
-from rlfocal.gateway.backends import Backend, Tell
+from rlfocal.errors import DatabaseError, Failure, MemberError, NobodyAnswered
+from rlfocal.gateway.backends import Backend, OnText
 from rlfocal.gateway.door.access import Access
-from rlfocal.gateway.errors import ApiError, unavailable
+from rlfocal.gateway.errors import ApiError, too_late, unavailable
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.request_row import row_of
 from rlfocal.gateway.store.keys import Key
-from rlfocal.gateway.wire.replies import Completion, Shape
+from rlfocal.gateway.wire.replies import Shape
 from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.live import Answer
 from rlfocal.live.aside import aside
 
-__all__ = ["GONE", "Job"]
+__all__ = ["GONE", "Completion"]
 
 _log = logging.getLogger(__name__)
 GONE = 499
@@ -41,8 +42,8 @@ _LEASE_S = 60.0
 """After its deadline, until a reservation counts as lost."""
 
 
-class Job:
-    """One request that has been read.
+class Completion:
+    """One chat completion under way.
 
     Args:
         backend: what answers it.
@@ -78,21 +79,19 @@ class Job:
         self._access, self._metrics, self._policy = access, metrics, policy
         self._keep_prompt, self._keep = keep_prompt, keep
         self._admitted = False
-        self._tell: Tell | None = None
 
-    def start(self, tell: Tell | None = None) -> asyncio.Task[Completion]:
+    def start(self, on_text: OnText | None = None) -> asyncio.Task[Answer]:
         """Set it going; it is written down when the task ends, however that is.
 
         Args:
-            tell: is told of the text piece by piece where that can be.
+            on_text: called with pieces of the text where it can be streamed.
         """
-        self._tell = tell
-        task = asyncio.create_task(self._run(), name=self.id)
+        task = asyncio.create_task(self._run(on_text), name=self.id)
         self._keep(task)
         task.add_done_callback(self._end)
         return task
 
-    async def _run(self) -> Completion:
+    async def _run(self, on_text: OnText | None) -> Answer:
         ends = self._started + self.chat.deadline_s
         margin = min(_MARGIN_S, _MARGIN * self.chat.deadline_s)
         try:
@@ -100,20 +99,23 @@ class Job:
                 max_usd = await self._admit()
                 left = ends - margin - asyncio.get_running_loop().time()
                 if left <= 0:
-                    raise _too_late(self.chat)
-                return await self._backend.run(left, max_usd, self._tell)
+                    raise too_late(self.chat.deadline_s)
+                return await self._backend.run(left, max_usd, on_text)
+        except (NobodyAnswered, MemberError) as exc:
+            error = self._backend.refusal(exc)
         except ApiError as exc:
-            exc.final = exc.final or self._would_cost_again(exc)
-            raise
+            error = exc
         except TimeoutError:
             stuck_s = self._access.stuck_s
             if not self._admitted and stuck_s > _STUCK_S:
                 _log.error("request %s: the database has not answered for %.1f s", self.id, stuck_s)
                 raise unavailable() from None
-            raise _too_late(self.chat) from None
+            raise too_late(self.chat.deadline_s) from None
         except DatabaseError as exc:
             _log.error("request %s: %s", self.id, exc)
             raise unavailable() from None
+        error.final = error.final or self._would_cost_again(error)
+        raise error
 
     def _would_cost_again(self, error: ApiError) -> bool:
         """Whether to try again would ask members again who have been asked.
@@ -134,15 +136,15 @@ class Job:
         most: float | None = None
         if limits.usd is not None:
             # Every member's prompt is written for that.
-            most = await aside(len(self.chat.query.prompt), self._backend.most_usd)
+            most = await aside(len(self.chat.question.prompt), self._backend.most_usd)
             if most is not None:
                 most = max_usd = min(most, max_usd)
         lease_s = self.chat.deadline_s + _LEASE_S
-        await self._access.admit(self._key, self.id, most, lease_s, n_replies=self.chat.n)
+        await self._access.admit(self._key, self.id, most, lease_s, n_replies=self.chat.body.n or 1)
         self._admitted = True
         return max_usd
 
-    def _end(self, task: asyncio.Task[Completion]) -> None:
+    def _end(self, task: asyncio.Task[Answer]) -> None:
         status, error, done = 200, None, None
         if task.cancelled():
             status, error = GONE, "client_gone"
@@ -176,18 +178,9 @@ class Job:
         return Shape(
             id=self.id,
             created=int(self._created),
-            model=self.chat.model,
+            model=self.chat.body.model,
             trace=trace,
             explain=self.chat.extension.explain,
             ignored=tuple(dict.fromkeys((*self.chat.ignored, *self._backend.ignored))),
             overhead_s=max(0.0, time.perf_counter() - self._began - trace.members_s),
         )
-
-
-def _too_late(chat: ChatRequest) -> ApiError:
-    return ApiError(
-        504,
-        "deadline_exceeded",
-        f"no answer within {1000 * chat.deadline_s:.0f} ms; raise rlfocal.deadline_ms",
-        param="rlfocal.deadline_ms",
-    )

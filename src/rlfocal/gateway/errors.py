@@ -8,7 +8,15 @@ from typing import Any
 
 from rlfocal.errors import Failure, MemberError, NobodyAnswered, RlfocalError
 
-__all__ = ["TOO_LONG", "ApiError", "from_member", "from_nobody", "is_too_long", "unavailable"]
+__all__ = [
+    "TOO_LONG",
+    "ApiError",
+    "from_member",
+    "from_nobody",
+    "is_too_long",
+    "too_late",
+    "unavailable",
+]
 
 _TYPES = {
     400: "invalid_request_error",
@@ -180,4 +188,14 @@ def unavailable() -> ApiError:
     """The database is away."""
     return ApiError(
         503, "database_unavailable", "the gateway's database is away; try again", retry_after_s=2.0
+    )
+
+
+def too_late(deadline_s: float) -> ApiError:
+    """There is no answer within a request's deadline."""
+    return ApiError(
+        504,
+        "deadline_exceeded",
+        f"no answer within {1000 * deadline_s:.0f} ms; raise rlfocal.deadline_ms",
+        param="rlfocal.deadline_ms",
     )

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from rlfocal.checkpoint import Checkpoint
+from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError, DatabaseError, nearest
 from rlfocal.gateway.backends import Backend, EnsembleBackend, MemberBackend
-from rlfocal.gateway.completion import Job
+from rlfocal.gateway.completion import Completion
 from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.door.connections import Connections
 from rlfocal.gateway.door.entering import Door
@@ -31,10 +32,11 @@ from rlfocal.gateway.store.processes import BEAT_S
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
-from rlfocal.live import Ensemble, LiveQuery, members_for
+from rlfocal.live import LiveEnsemble, Question, members_for
+from rlfocal.live.ensemble import at_price
 from rlfocal.live.similarity import group_answers, text_encoder
 from rlfocal.online.exploring import Exploration
-from rlfocal.pool.building import LiveMember, LivePool
+from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.types import Response
 from rlfocal.pool.wrappers.breaker import Circuits
@@ -82,7 +84,11 @@ class Gateway:
         )
         self._pool = LivePool(pool, circuits=circuits)
         self._pool.check_keys()
-        self._by_name = {member.name: member for member in self._pool.members}
+        self.members = self._pool.members
+        self._by_name = {member.name: member for member in self.members}
+        self.member_names = tuple(self._by_name)
+        """By which they can be asked."""
+        self._synthesiser = self._by_name.get(settings.synthesiser or "")
         self.checkpoint = checkpoint
         self._ensemble = self._ensemble_of(checkpoint)
         self.writer = Writer(store)
@@ -112,23 +118,8 @@ class Gateway:
 
     # Members -----------------------------------------------------------------------------------
 
-    @property
-    def members(self) -> tuple[LiveMember, ...]:
-        """All of the pool."""
-        return self._pool.members
-
-    @property
-    def member_names(self) -> tuple[str, ...]:
-        """By which they can be asked."""
-        return tuple(self._by_name)
-
-    @property
-    def policy(self) -> str:
-        """Which checkpoint decides."""
-        return self.policies.id
-
-    def ensemble(self, price: float | None) -> Ensemble:
-        """All members together, led by the strategy as recent feedback has it.
+    def _strategy_at(self, price: float | None) -> Base:
+        """The strategy as recent feedback has it, at a price.
 
         Args:
             price: of a call; one beyond those that the strategy was trained for is taken for the
@@ -138,9 +129,8 @@ class Gateway:
             ApiError: the strategy has no price.
         """
         strategy = self.recent.strategy
-        led = self._ensemble.led_by(strategy)
         if price is None:
-            return led
+            return strategy
         if not strategy.dial:
             raise ApiError(
                 400,
@@ -148,16 +138,15 @@ class Gateway:
                 f"'{strategy.name}' has no price of a call; ask '{ENSEMBLE}'",
                 param="model",
             )
-        known = [known for known in strategy.prices if known > 0]
-        if known and price not in strategy.prices:
+        if price not in strategy.prices and (known := [p for p in strategy.prices if p > 0]):
             price = min(max(price, min(known)), max(known))
         try:
-            return led.at(price)
+            return at_price(strategy, price)
         except ConfigError as exc:
             raise ApiError(400, "invalid_value", str(exc), param="model") from None
 
-    def _ensemble_of(self, checkpoint: Checkpoint) -> Ensemble:
-        return Ensemble(
+    def _ensemble_of(self, checkpoint: Checkpoint) -> LiveEnsemble:
+        return LiveEnsemble(
             checkpoint, [self._by_name[name] for name in checkpoint.description.members]
         )
 
@@ -174,7 +163,9 @@ class Gateway:
 
     # Requests ----------------------------------------------------------------------------------
 
-    def job(self, key: Key, chat: ChatRequest, started: float, *, id_prefix: str) -> Job:
+    def completion(
+        self, key: Key, chat: ChatRequest, started: float, *, id_prefix: str
+    ) -> Completion:
         """A request that has been read, not yet begun.
 
         Args:
@@ -187,29 +178,26 @@ class Gateway:
             ApiError: it cannot be asked.
         """
         id_ = f"{id_prefix}{secrets.token_hex(12)}"
-        return Job(
-            self._backend(chat, id_), id_, key, chat, started,
-            access=self.access, metrics=self.metrics, policy=self.policy,
-            keep_prompt=self.settings.keep_prompts, keep=self.keep,
-        )  # fmt: skip
-
-    def _backend(self, chat: ChatRequest, request_id: str) -> Backend:
+        settings = self.settings
+        backend: Backend
         if chat.member is not None:
-            return MemberBackend(self._by_name[chat.member], chat)
-        settings, exploration = self.settings, None
-        if settings.explore or settings.keep_decisions:
-            exploration = Exploration(epsilon=settings.explore).of_request(request_id)
-        return EnsembleBackend(
-            self.ensemble(chat.price),
-            chat,
-            synthesiser=settings.synthesiser,
-            exploration=exploration,
-        )
-
-    @property
-    def n_in_flight(self) -> int:
-        """Requests under way."""
-        return self.places.n
+            backend = MemberBackend(self._by_name[chat.member], chat)
+        else:
+            exploration = None
+            if settings.explore or settings.keep_decisions:
+                exploration = Exploration(epsilon=settings.explore).of_request(id_)
+            backend = EnsembleBackend(
+                self._ensemble,
+                self._strategy_at(chat.price),
+                chat,
+                synthesiser=self._synthesiser,
+                exploration=exploration,
+            )
+        return Completion(
+            backend, id_, key, chat, started,
+            access=self.access, metrics=self.metrics, policy=self.policies.id,
+            keep_prompt=settings.keep_prompts, keep=self.keep,
+        )  # fmt: skip
 
     @property
     def circuits(self) -> dict[str, str]:
@@ -218,7 +206,7 @@ class Gateway:
 
     def _gauges(self) -> Gauges:
         return Gauges(
-            in_flight=self.n_in_flight,
+            in_flight=self.places.n,
             writes_waiting=self.writer.counts.n_waiting,
             writes_lost=self.writer.counts.n_lost,
             remembered=len(self.recent.rows),
@@ -239,7 +227,7 @@ class Gateway:
             return False
         if not await self.access.heart.can_write():
             return False
-        return not all(self._by_name[n].circuit_is_open for n in self.checkpoint.description.members)
+        return not all(self._by_name[n].is_shut for n in self.checkpoint.description.members)
 
     def _look(self) -> None:
         with self.store.connections.read() as connection:
@@ -279,11 +267,13 @@ class Gateway:
         group_answers(["one", "two"], text_encoder())
         reply = Response("two")
         for choices in ((), ("one", "two")):
-            query = LiveQuery("one or two?", choices)
-            self._ensemble.route(query)
-            state = self._ensemble.new_state(query)
-            state.put(0, self._ensemble.reader.graded(self._ensemble.members[0], query, [reply]))
-            self._ensemble.strategy.decide(state.view(n_rounds=1))
+            question = Question("one or two?", choices)
+            self._ensemble.route(question)
+            state, reader = self._ensemble.new_state(question), self._ensemble.reader
+            kind, member = reader.kind_of(question), self._ensemble.members[0]
+            state.put(0, reader.graded(member, question, kind, [reply]))
+            state.n_rounds = 1
+            self._ensemble.strategy.decide(state.view())
 
     async def _end_requests(self) -> None:
         tasks = list(self._tasks)

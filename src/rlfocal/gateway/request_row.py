@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from rlfocal.deliberation.trace import CallRecord, Trace
+from rlfocal.deliberation.trace import Trace
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import RequestRow
-from rlfocal.gateway.wire.replies import Completion, n_tokens, n_unpriced
+from rlfocal.gateway.wire.replies import calls_in, counts_of, known_confidence
 from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.live import Answer
 
 __all__ = ["DIGEST", "kept_answer", "row_of"]
 
@@ -41,7 +41,7 @@ def row_of(
     key: Key,
     chat: ChatRequest,
     trace: Trace,
-    done: Completion | None,
+    done: Answer | None,
     *,
     created: float,
     status: int,
@@ -76,46 +76,42 @@ def row_of(
             text = call.answer
             given[call.member] = None if text is None else place_of.setdefault(text, len(place_of))
     answer = None if done is None else done.answer
-    n_prompt_tokens, n_completion_tokens = n_tokens(calls)
     return RequestRow(
         id=request_id,
         key_id=key.id or None,
         created_at=created,
-        model=chat.model[:256],
-        task=chat.query.task,
+        model=chat.body.model[:256],
+        task=chat.question.task,
         policy=policy,
         status=status,
         error=error,
-        streamed=chat.stream,
+        streamed=bool(chat.body.stream),
         latency_s=total_s,
         own_s=max(0.0, total_s - trace.members_s),
         n_calls=len(calls),
         n_rounds=len(trace.rounds),
         usd=trace.usd,
         unsettled_usd=trace.uncertain_cost_usd,
-        n_unpriced=n_unpriced(calls),
-        n_prompt_tokens=n_prompt_tokens,
-        n_completion_tokens=n_completion_tokens,
-        confidence=None if done is None else done.confidence,
+        **counts_of(calls)._asdict(),
+        confidence=None if done is None else known_confidence(done),
         given=given,
         candidates=list(map(kept, place_of)),
         chosen=None if answer is None else place_of.get(answer),
-        trace=_kept_trace(trace, kept).as_json(),
+        trace=_kept_trace(trace, kept),
         episode=episode,
-        prompt=chat.query.prompt if keep_prompt else None,
+        prompt=chat.question.prompt if keep_prompt else None,
     )
 
 
-def _kept_trace(trace: Trace, kept: Callable[[str], str]) -> Trace:
-    """A trace without texts of replies, and with answers as they are kept."""
-
-    def without_text(call: CallRecord) -> CallRecord:
-        return replace(call, text=None, answer=None if call.answer is None else kept(call.answer))
-
-    found = trace.with_calls(without_text)
-    found.rounds = [
-        replace(part, probabilities={kept(a): p for a, p in part.probabilities.items()})
-        for part in found.rounds
-    ]
-    found.answer = None if trace.answer is None else kept(trace.answer)
+def _kept_trace(trace: Trace, kept: Callable[[str], str]) -> dict[str, Any]:
+    """A trace as it is written, without texts of replies and with answers as they are kept."""
+    found = trace.as_json()
+    for call in calls_in(found):
+        call.pop("text", None)
+        if call["answer"] is not None:
+            call["answer"] = kept(call["answer"])
+    for part in found["rounds"]:
+        part["probabilities"] = {kept(a): p for a, p in part["probabilities"].items()}
+    if trace.answer is not None:
+        found["answer"] = kept(trace.answer)
     return found

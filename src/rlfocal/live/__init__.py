@@ -5,18 +5,19 @@ The strategies are those of replay, and their views are made by the same rules.
 
 from rlfocal.deliberation.trace import CallRecord, Round, Trace
 from rlfocal.live.answering import Answer, Answering, Limits, Listener
-from rlfocal.live.ensemble import Ensemble, members_for
-from rlfocal.live.query import FREE_WORDS, LiveQuery
+from rlfocal.live.ensemble import LiveEnsemble, members_for
+from rlfocal.live.reading import FREE_WORDS
+from rlfocal.pool.asking.question import Question
 
 __all__ = [
     "FREE_WORDS",
     "Answer",
     "Answering",
     "CallRecord",
-    "Ensemble",
     "Limits",
     "Listener",
-    "LiveQuery",
+    "LiveEnsemble",
+    "Question",
     "Round",
     "Trace",
     "members_for",

@@ -8,22 +8,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from rlfocal.deliberation.replay import decided
-from rlfocal.deliberation.trace import CallRecord, Deliberation, Round, Trace
-from rlfocal.deliberation.view import View
+from rlfocal.deliberation.trace import Deliberation, Round, Trace
 from rlfocal.errors import MemberError, NobodyAnswered
+from rlfocal.live.aside import aside
 from rlfocal.live.early_stop import outcome_is_fixed
-from rlfocal.live.query import LiveQuery
 from rlfocal.live.reading import Reader
-from rlfocal.live.replies import Replies, call_names, record_of
+from rlfocal.live.replies import Replies, record_of
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.live.synthesis import synthesis_request
+from rlfocal.pool.asking.passed_back import marked
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
-from rlfocal.pool.types import Request, Response
+from rlfocal.pool.types import Finish, Request
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
@@ -32,11 +34,12 @@ from rlfocal.records.schema import OPTION_LETTERS
 __all__ = ["Answer", "Answering", "Limits", "Listener"]
 
 _LEAST_BUDGET = 1e-30
+_STOP: Finish = "stop"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an ensemble answers."""
+    """What an ensemble answers to a question, or one member that was asked by its name."""
 
     answer: str
     """An option's letter, or an answer as members' answers are compared."""
@@ -44,21 +47,26 @@ class Answer:
     """For people: the option's text; or the reply, verbatim, of the best member that gave the
     answer; or what the synthesiser made of the replies."""
     confidence: float
-    """In [0, 1]: probability that the answer is right, as the strategy reckons."""
+    """In [0, 1]: probability that the answer is right, as the strategy reckons; NaN for a member
+    that was asked by its name."""
     trace: Trace
     streamed: bool = False
     """True where `text` was passed to the listener as it came."""
-    reply: Response | None = None
-    """What the best member that gave the answer replied; None where only a sample did."""
-    member: str | None = None
-    """That member's name."""
+    finish: Finish = "stop"
+    """How the reply ended, where it is given verbatim."""
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    """Of the reply, marked with the name of the member that made them."""
+    reasoning: str = ""
+    """What a member asked by its name thought before, where its server tells that apart."""
+    others: tuple[Answer, ...] = ()
+    """More replies of a member asked by its name, where several are wanted."""
 
 
 @dataclass(frozen=True)
 class Listener:
     """Callbacks for what happens while a query is answered."""
 
-    on_round: Callable[[Round], None] = lambda _: None
+    on_round: Callable[[Round], None] | None = None
     on_text: Callable[[str], None] | None = None
     """Called with each piece of a reply that will be the answer, whatever it says."""
     is_final: bool = False
@@ -86,12 +94,13 @@ class Answering:
         members: those that may be asked.
         ranking: of the members, the best first.
         reader: finds the answers in their replies.
-        query: what is asked.
-        state: of a query of which no member has been asked.
-        limits: on spending and waiting.
-        listener: its callbacks are called as the query is answered.
+        question: what is asked.
+        new_state: makes the state of the query from the most that may be spent; encodes its text.
         synthesiser: a member that makes one reply out of several; None for none.
     """
+
+    _state: QueryState
+    _bill: Bill
 
     def __init__(
         self,
@@ -99,145 +108,145 @@ class Answering:
         members: Sequence[LiveMember],
         ranking: Sequence[int],
         reader: Reader,
-        query: LiveQuery,
-        state: QueryState,
+        question: Question,
+        new_state: Callable[[float], QueryState],
         *,
-        limits: Limits,
-        listener: Listener,
         synthesiser: LiveMember | None,
     ) -> None:
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
-        self._reader, self._query, self._state = reader, query, state
-        self._limits, self._listener, self._synthesiser = limits, listener, synthesiser
+        self._reader, self._question, self._new_state = reader, question, new_state
+        self._synthesiser = synthesiser
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
+        self._is_open = self.trace.kind not in ("choice", "tools")
         self._least = 1.0 if reader.cost_unit == "call" else 0.0
-        self._replies = Replies(members, reader, query, least=self._least)
-        # A member is asked in the first round, however little may be spent.
-        self._budget = max(limits.budget, _LEAST_BUDGET)
-        self._view = state.view(n_rounds=0, budget=self._budget)
-        """After the last round."""
+        self._replies = Replies(members, reader, question, self.trace.kind, least=self._least)
         self._streamed: int | None = None
         """The member whose reply was streamed to the listener."""
         self._relay: TextRelay | None = None
-        self._bill = Bill()
 
-    async def run(self, deadline_s: float) -> Answer:
-        """Answer it.
+    async def run(
+        self,
+        deadline_s: float,
+        *,
+        limits: Limits = Limits(),
+        listener: Listener = Listener(),
+    ) -> Answer:
+        """Answer it, once.
+
+        Args:
+            deadline_s: seconds for all rounds together; at the end of them the best answer so far
+                is given.
+            limits: on spending and waiting.
+            listener: callbacks for rounds and, where one member is enough, for its text.
 
         Raises:
             NobodyAnswered: there is nothing to answer.
+            ConfigError: one option alone, or too many.
         """
-        with billed() as self._bill:
-            try:
-                return await self._run(deadline_s)
-            finally:
-                self.trace.settle(self._bill.paid_usd, self._bill.unsettled_usd)
-
-    async def _run(self, deadline_s: float) -> Answer:
         clock = asyncio.get_running_loop().time
         ends = clock() + deadline_s
-        self._pass_over_unavailable()
-        wanted = self._completed(self._deliberation.first(self._view))
-        while wanted.any():
-            left = ends - clock()
-            if left <= 0:
-                self.trace.stopped = f"the deadline of {deadline_s:g} s is over"
-                break
-            calls = self._affordable(wanted)
-            if not calls:
-                self.trace.stopped = f"another call could pass {self._limits.max_usd:g} dollars"
-                break
-            wanted = await self._ask(calls, left)
-            if self._listener.is_final and self._relay is not None and self._relay.started:
-                break
-            wanted = self._completed(wanted)
-        answer = self._answer()
-        if self._synthesiser is None or self._query.choices or self._query.has_tools:
-            return answer
-        if self._query.has_images and not self._synthesiser.takes_images:
-            return answer
-        return await self._synthesised(self._synthesiser, answer, ends - clock())
+        self._limits, self._listener = limits, listener
+        # A member is asked in the first round, however little may be spent.
+        budget = max(limits.budget, _LEAST_BUDGET)
+        self._state = await aside(len(self._question.prompt), self._new_state, budget)
+        with billed() as self._bill:
+            try:
+                self._pass_over_unavailable()
+                wanted = self._deliberation.first(self._state.view())
+                while calls := self._next_calls(wanted, deadline_s, ends - clock()):
+                    wanted = await self._ask(calls, ends - clock())
+                    if listener.is_final and self._has_streamed:
+                        break
+                return await self._synthesised(self._answer(), ends - clock())
+            finally:
+                self.trace.settle(self._bill.paid_usd, self._bill.unsettled_usd)
 
     def _pass_over_unavailable(self) -> None:
         """Count members with an open circuit as asked and failed, at no cost, without calling them.
 
-        So are members that take no images, where the query holds images.
+        So are members that take no images, where the question holds images.
         """
-        images, skipped = self._query.has_images, []
+        images, skipped = self._question.has_images, []
         for n, member in enumerate(self._members):
             takes_none = images and not member.takes_images
-            if takes_none or member.circuit_is_open:
+            if takes_none or member.is_shut:
                 self._state.put(n, None)
                 self._replies.not_asked(n, takes_no_images=takes_none)
                 skipped.append(member.name)
         if skipped:
             self.trace.circuit_open = skipped
             self._deliberation.go_on_alone()
-            self._view = self._state.view(n_rounds=0, budget=self._budget)
-
-    def _completed(self, wanted: BoolArray) -> BoolArray:
-        """bool[N]: members to ask now; none once the budget is spent, one while there is no answer.
-
-        Args:
-            wanted: bool[N], members that the strategy wants to ask.
-        """
-        state = self._state
-        if state.asked.all():
-            return wanted
-        if self._deliberation.n_rounds and self._view.spent[0] >= self._budget:
-            self.trace.stopped = "the budget is spent"
-            return np.zeros_like(wanted)
-        if not wanted.any() and not state.has_answer:
-            # There would be nothing to return: ask the best of the members not asked yet.
-            wanted[next(n for n in self._ranking if not state.asked[n])] = True
-        return wanted
 
     # One round ---------------------------------------------------------------------------------
 
-    def _requests(self, n: int) -> list[Request]:
-        member = self._members[n]
-        samples = range(member.settings.samples)
-        return [member.request(self._query, sample=sample) for sample in samples]
+    def _next_calls(
+        self, wanted: BoolArray, deadline_s: float, left_s: float
+    ) -> dict[int, list[Request]]:
+        """Members to ask now and what each is sent, one request for each sample; none at the end.
 
-    def _affordable(self, wanted: BoolArray) -> dict[int, list[Request]]:
-        """Members and what they are sent, as far as the money reaches for certain."""
+        Args:
+            wanted: bool[N], members that the strategy wants to ask.
+            deadline_s: for all rounds together.
+            left_s: of it.
+        """
+        state, trace, most_usd = self._state, self.trace, self._limits.max_usd
+        if not state.asked.all():
+            if trace.rounds and state.spent.sum(dtype=np.float32) >= state.budget:
+                trace.stopped = "the budget is spent"
+                return {}
+            if not (wanted.any() or state.has_answer):
+                # There would be nothing to return: ask the best of the members not asked yet.
+                wanted[next(n for n in self._ranking if not state.asked[n])] = True
         chosen = np.flatnonzero(wanted).tolist()
-        if math.isinf(self._limits.max_usd):
-            return {n: self._requests(n) for n in chosen}
-        calls = self._within(chosen)
-        if not calls and not self._state.has_answer:
+        if not chosen:
+            return {}
+        if left_s <= 0:
+            trace.stopped = f"the deadline of {deadline_s:g} s is over"
+            return {}
+        calls = self._affordable(chosen)
+        if not calls and not state.has_answer:
             # There is no answer yet: ask the best member that the budget allows.
-            others = [n for n in self._ranking if not self._state.asked[n]]
-            calls = dict(list(self._within(others).items())[:1])
+            others = [n for n in self._ranking if not state.asked[n]]
+            calls = dict(list(self._affordable(others).items())[:1])
+        if not calls:
+            trace.stopped = f"another call could pass {most_usd:g} dollars"
         return calls
 
-    def _within(self, members: Sequence[int]) -> dict[int, list[Request]]:
-        left = self._limits.max_usd - self._bill.most_usd
+    def _affordable(self, chosen: Sequence[int]) -> dict[int, list[Request]]:
+        """Members and what they are sent, as far as the money reaches for certain."""
+        left_usd = self._limits.max_usd - self._bill.most_usd
         calls = {}
-        for n in members:
-            requests = self._requests(n)
-            most = [self._members[n].most_usd(request) for request in requests]
-            usd = sum(math.inf if part is None else part for part in most)
-            if usd <= left:
-                calls[n] = requests
-                left -= usd
+        for n in chosen:
+            member = self._members[n]
+            requests = []
+            for sample in range(member.settings.samples):
+                requests.append(member.request(self._question, sample=sample))
+            if left_usd < math.inf:
+                most = [member.most_usd(request) for request in requests]
+                usd = sum(math.inf if part is None else part for part in most)
+                if usd > left_usd:
+                    continue
+                left_usd -= usd
+            calls[n] = requests
         return calls
 
     async def _ask(self, chosen: Mapping[int, list[Request]], left_s: float) -> BoolArray:
         """Run a round; returns bool[N], the members to ask next."""
+        state, listener = self._state, self._listener
+        state.n_rounds += 1
         on_text = None
-        if self._listener.on_text is not None and self._may_stream(list(chosen)):
-            on_text = self._relay = TextRelay(self._listener.on_text)
+        if listener.on_text is not None and self._may_stream(list(chosen)):
+            on_text = self._relay = TextRelay(listener.on_text)
             self._streamed = next(iter(chosen))
-        calls, allowed, names = {}, {}, {}
+        calls, allowed, names = {}, {}, dict[int, list[str]]()
         for n, requests in chosen.items():
-            member = self._members[n]
-            names[n] = call_names(member)
-            for name, request in zip(names[n], requests, strict=True):
+            member, names[n] = self._members[n], []
+            for k, request in enumerate(requests):
+                name = member.name if len(requests) == 1 else f"{member.name}, sample {k + 1}"
                 sent = request if on_text is None else replace(request, on_text=on_text)
-                calls[name] = member.endpoint, sent
-                allowed[name] = member.timeout_s
+                calls[name], allowed[name] = (member.endpoint, sent), member.timeout_s
+                names[n].append(name)
         early = self._limits.early and len(chosen) > 1
         started = time.perf_counter()
         slots = await ask_all(
@@ -247,17 +256,15 @@ class Answering:
             enough=partial(self._outcome_is_fixed, names) if early else None,
         )
         self.trace.members_s += time.perf_counter() - started
-        for n, own in names.items():
-            await self._replies.put(n, [slots[name] for name in own], self._state)
-        if self._relay is not None and self._relay.started:
-            self._replies.take_as_said()
-        await self._replies.regroup(self._state)
+        came = {n: [slots[name] for name in own] for n, own in names.items()}
+        await self._replies.take(came, state, verbatim=self._has_streamed)
         if self._replies.failures:
             self._deliberation.go_on_alone()
-        self._view = view = self._after(self._state)
-        records = [self._replies.record(n, self._state, view) for n in chosen]
-        wanted = self._deliberation.record_round(view, records, self._state.candidates)
-        self._listener.on_round(self.trace.rounds[-1])
+        view = state.view()
+        records = [self._replies.record(n, state, view) for n in chosen]
+        wanted = self._deliberation.record_round(view, records, state.candidates)
+        if listener.on_round is not None:
+            listener.on_round(self.trace.rounds[-1])
         return wanted
 
     def _outcome_is_fixed(
@@ -271,7 +278,7 @@ class Answering:
             # Reading a long reply here would block the event loop.
             if len(came) < len(own) or not self._replies.try_out(n, came, state):
                 pending.append(n)
-        return outcome_is_fixed(self._deliberation.strategy, state, pending, self._after)
+        return outcome_is_fixed(self._deliberation.strategy, state, pending)
 
     def _may_stream(self, chosen: Sequence[int]) -> bool:
         """True where one member is asked and no other would be asked after it, whatever it says.
@@ -279,9 +286,7 @@ class Answering:
         Only replies to open questions are streamed: of a multiple choice question the answer is the
         option's text, and a call of tools is no text.
         """
-        if self._listener.on_text is None or self._synthesiser is not None:
-            return False
-        if self._query.choices or self._query.has_tools:
+        if self._synthesiser is not None or not self._is_open:
             return False
         if len(chosen) > 1 or self._state.has_answer or self._streamed is not None:
             return False  # the client would receive parts of two replies
@@ -290,50 +295,64 @@ class Answering:
         # While there is no other answer, what this one says makes no difference.
         state = self._state.copy()
         state.put(chosen[0], Reply(("any",), cost=self._least))
-        return not decided(self._deliberation.strategy, self._after(state)).ask.any()
+        return not decided(self._deliberation.strategy, state.view()).ask.any()
 
-    def _after(self, state: QueryState) -> View:
-        """The view of a state after the round under way."""
-        n_rounds = self._deliberation.n_rounds + 1
-        return state.view(n_rounds=n_rounds, budget=self._budget)
+    @property
+    def _has_streamed(self) -> bool:
+        return self._relay is not None and self._relay.started
 
     # The end -----------------------------------------------------------------------------------
 
     def _answer(self) -> Answer:
-        trace = self.trace
+        trace, state, choices = self.trace, self._state, self._question.choices
         # Fusion gives options probabilities even without any answer, but that is a guess.
-        if trace.answer is None or not self._state.has_answer:
+        if trace.answer is None or not state.has_answer:
             trace.answer, trace.confidence = None, 0.0
             causes = {name: str(self._replies.failures[name]) for name in trace.circuit_open} | {
                 call.member: call.detail or "its reply holds no usable answer"
                 for call in trace.calls
             }
             raise NobodyAnswered(causes, self._replies.failures)
-        author = self._author(trace.answer)
-        reply = None if author is None else self._replies.standing_for(author, self._state)
-        if self._query.choices:
-            text = self._query.choices[OPTION_LETTERS.index(trace.answer)]
-        else:
-            text = trace.answer if reply is None else reply.text or trace.answer
-        streamed = author is not None and author == self._streamed
-        name = None if author is None else self._members[author].name
-        return Answer(trace.answer, text, trace.confidence, trace, streamed, reply, name)
+        text = trace.answer
+        if choices:
+            text = choices[OPTION_LETTERS.index(trace.answer)]
+        for n in self._ranking:
+            if state.answer(n) == trace.answer:
+                break
+        else:  # only a sample gave it
+            return Answer(trace.answer, text, trace.confidence, trace)
+        reply, finish = self._replies.standing_for(n, state), _STOP
+        calls = marked(reply.tool_calls, self._members[n].name) if reply.tool_calls else ()
+        if calls:
+            text = reply.text
+        if not choices:
+            text, finish = reply.text or text, reply.finish
+        return Answer(
+            trace.answer,
+            text,
+            trace.confidence,
+            trace,
+            streamed=n == self._streamed,
+            finish=finish,
+            tool_calls=calls,
+        )
 
-    def _author(self, answer: str) -> int | None:
-        """The best member that gave an answer; None where only a sample did."""
-        return next((n for n in self._ranking if self._state.answered(n) == answer), None)
-
-    async def _synthesised(self, writer: LiveMember, answer: Answer, left_s: float) -> Answer:
+    async def _synthesised(self, answer: Answer, left_s: float) -> Answer:
         """Rewrite the answer by a member that reads all replies; unchanged if that fails."""
+        writer = self._synthesiser
+        if writer is None or not self._is_open or left_s <= 0:
+            return answer
+        if self._question.has_images and not writer.takes_images:
+            return answer
         believed = self.trace.rounds[-1].probabilities
         ordered = sorted(
-            self._replies.of, key=lambda n: -believed.get(str(self._state.answered(n)), 0)
+            self._replies.of, key=lambda n: -believed.get(str(self._state.answer(n)), 0)
         )
-        found = [self._replies.standing_for(n, self._state) for n in ordered]
-        texts = list(dict.fromkeys(reply.text for reply in found if reply and reply.text))
-        if len(texts) < 2 or left_s <= 0:
+        found = [self._replies.standing_for(n, self._state).text for n in ordered]
+        texts = list(dict.fromkeys(filter(None, found)))
+        if len(texts) < 2:
             return answer
-        request = synthesis_request(writer, self._query, texts)
+        request = synthesis_request(writer, self._question, texts)
         most = writer.most_usd(request)
         left_usd = self._limits.max_usd - self._bill.most_usd
         if (math.inf if most is None else most) > left_usd:
@@ -341,9 +360,8 @@ class Answering:
         call = {writer.name: (writer.endpoint, request)}
         slot = (await ask_all(call, deadline_s=min(left_s, writer.timeout_s)))[writer.name]
         if isinstance(slot, MemberError):
-            failure = slot.failure.value
-            self.trace.synthesis = CallRecord(writer.name, failure=failure, detail=str(slot))
+            self.trace.synthesis = record_of(writer.name, [slot], cost=0.0)
             return answer
         cost = self._reader.cost_of([slot])
-        self.trace.synthesis = record_of(writer.name, slot, cost=cost)
-        return replace(answer, text=slot.text)
+        self.trace.synthesis = record_of(writer.name, [slot], cost=cost)
+        return replace(answer, text=slot.text, finish="stop")

@@ -5,7 +5,7 @@ Axes: B cases, N members, C candidate slots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import TypeVar
 
@@ -28,7 +28,6 @@ def outcome_is_fixed(
     strategy: Strategy,
     state: QueryState,
     pending: Sequence[int],
-    view_of: Callable[[QueryState], View],
 ) -> bool:
     """True when no reply of the pending members could change the answer.
 
@@ -39,17 +38,16 @@ def outcome_is_fixed(
 
     Args:
         strategy: fitted.
-        state: with the replies so far.
+        state: with the replies so far; its round is the one under way.
         pending: members that have not replied.
-        view_of: makes the view of a state after the round.
     """
-    backers = [state.answered(n) for n in np.flatnonzero(state.asked).tolist()]
+    backers = [state.answer(n) for n in np.flatnonzero(state.asked).tolist()]
     given = [answer for answer in backers if answer is not None]
     if not given or max(map(given.count, given)) <= len(pending):
         return False  # as many are pending as agree: too early to be fixed
     names = [*state.candidates, *([] if state.n_options else [_ANOTHER])]
     cases = [_after(state, pending, None), *(_after(state, pending, name) for name in names)]
-    view = stacked([view_of(case) for case in cases])
+    view = stacked([case.view() for case in cases])
     found = decided(strategy, view)
     if found.ask.any():
         return False

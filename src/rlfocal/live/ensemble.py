@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -19,18 +20,18 @@ from rlfocal.deliberation.trace import Deliberation
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
 from rlfocal.live.answering import Answer, Answering, Limits, Listener
-from rlfocal.live.aside import aside
-from rlfocal.live.query import LiveQuery
 from rlfocal.live.reading import Reader
 from rlfocal.live.state import QueryState
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.settings import MemberSettings, PoolSettings
 from rlfocal.records import FloatArray
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Ensemble", "at_price", "members_for"]
+__all__ = ["LiveEnsemble", "at_price", "members_for"]
 
 _DEADLINE_S = 600.0
+_NO_FEATURES: FloatArray = np.zeros(0, dtype=np.float32)
 
 
 def members_for(checkpoint: Checkpoint, pool: PoolSettings) -> tuple[MemberSettings, ...]:
@@ -49,7 +50,7 @@ def members_for(checkpoint: Checkpoint, pool: PoolSettings) -> tuple[MemberSetti
     return tuple(known[name] for name in checkpoint.description.members)
 
 
-class Ensemble:
+class LiveEnsemble:
     """A trained strategy and the members it may ask.
 
     Args:
@@ -92,115 +93,91 @@ class Ensemble:
         self._task = {name: number for number, name in enumerate(about.tasks)}
         self._n_queries = 0
 
-    async def features(self, query: LiveQuery) -> FloatArray:
-        """float32[D]: the encoded query text; a long one is encoded in a thread."""
-        return await aside(len(query.prompt), self._features, query)
-
-    def _features(self, query: LiveQuery) -> FloatArray:
-        if self._encode is None:
-            return np.zeros(0, dtype=np.float32)
-        features: FloatArray = self._encode([query.prompt])[0]
-        return features
-
     def new_state(
-        self, query: LiveQuery, *, position: int = 0, features: FloatArray | None = None
+        self, question: Question, budget: float = np.inf, *, position: int = 0
     ) -> QueryState:
-        """The state of a query of which no member has been asked.
+        """The state of a query of which no member has been asked, with its encoded text.
 
         Args:
-            query: what is asked.
+            question: what is asked.
+            budget: most that may be spent.
             position: its place in the stream.
-            features: of it, as `features` finds them; None to find them now.
 
         Raises:
             ConfigError: one option alone, or too many.
         """
-        n_options = len(query.choices)
+        n_options = len(question.choices)
         if n_options == 1 or n_options > len(OPTION_LETTERS):
             raise ConfigError(
                 f"{n_options} choices: give 2 to {len(OPTION_LETTERS)}, or none for an open one"
             )
-        about = self._checkpoint.description
+        about, features = self._checkpoint.description, _NO_FEATURES
+        if self._encode is not None:
+            features = self._encode([question.prompt])[0]
         return QueryState(
             len(self.members),
             self._checkpoint.calibration,
-            task=self._task.get(query.task, len(about.tasks)),
-            features=self._features(query) if features is None else features,
+            task=self._task.get(question.task, len(about.tasks)),
+            features=features,
             n_options=n_options,
             n_slots=about.n_candidates,
             position=position,
+            budget=budget,
         )
 
-    def route(self, query: LiveQuery) -> list[str]:
+    def route(self, question: Question) -> list[str]:
         """Names of the members that the first round would ask; no call is made."""
-        wanted = self.deliberation(query).first(self.new_state(query).view(n_rounds=0))
+        wanted = self._deliberation(question).first(self.new_state(question).view())
         return [self.members[n].name for n in np.flatnonzero(wanted).tolist()]
 
     async def answer(
         self,
-        query: LiveQuery,
+        question: Question,
         *,
         deadline_s: float = _DEADLINE_S,
         limits: Limits = Limits(),  # noqa: B008 (frozen)
-        listener: Listener | None = None,
+        listener: Listener = Listener(),  # noqa: B008 (frozen)
         synthesiser: str | None = None,
     ) -> Answer:
-        """Answer a query.
+        """Answer a question.
 
         Args:
-            query: what is asked.
-            deadline_s: seconds for all rounds together; at the end of them the best answer so far
-                is given.
-            limits: on spending and waiting.
-            listener: callbacks for rounds and, where one member is enough, for its text.
+            question: what is asked.
+            deadline_s: as of `Answering.run`.
+            limits: as there.
+            listener: as there.
             synthesiser: name of a member that makes one reply out of several to an open question.
 
         Raises:
             NobodyAnswered: every member failed, or none of the replies held an answer.
-            ConfigError: the query cannot be asked, or there is no such synthesiser.
+            ConfigError: the question cannot be asked, or there is no such synthesiser.
         """
-        features = await self.features(query)
-        begun = self.begin(
-            query, limits=limits, listener=listener, synthesiser=synthesiser, features=features
-        )
-        return await begun.run(deadline_s)
+        writer = None if synthesiser is None else self.member(synthesiser)
+        begun = self.begin(question, synthesiser=writer)
+        return await begun.run(deadline_s, limits=limits, listener=listener)
 
-    def begin(
-        self,
-        query: LiveQuery,
-        *,
-        limits: Limits = Limits(),  # noqa: B008 (frozen)
-        listener: Listener | None = None,
-        synthesiser: str | None = None,
-        features: FloatArray | None = None,
-    ) -> Answering:
+    def begin(self, question: Question, *, synthesiser: LiveMember | None = None) -> Answering:
         """Prepare what `answer` runs, for callers that read the trace even after a failure.
 
         Args:
-            query: as there.
-            limits: as there.
-            listener: as there.
-            synthesiser: as there.
-            features: of the query, as `features` finds them; None to find them now.
+            question: what is asked.
+            synthesiser: a member, of the ensemble or not, that makes one reply out of several.
 
         Raises:
-            ConfigError: the query cannot be asked, or there is no such synthesiser.
+            ConfigError: an unknown kind of answer.
         """
-        state = self.new_state(query, position=self._n_queries, features=features)
-        writer = None if synthesiser is None else self.member(synthesiser)
-        self.reader.check(query)
+        new_state = partial(self.new_state, question, position=self._n_queries)
         self._n_queries += 1
         return Answering(
-            self.deliberation(query), self.members, self._ranking, self.reader, query, state,
-            limits=limits, listener=listener or Listener(), synthesiser=writer,
+            self._deliberation(question), self.members, self._ranking, self.reader, question,
+            new_state, synthesiser=synthesiser,
         )  # fmt: skip
 
-    def deliberation(self, query: LiveQuery) -> Deliberation:
-        """A new deliberation on a query."""
-        names, kind = self._checkpoint.description.members, self.reader.kind_of(query)
+    def _deliberation(self, question: Question) -> Deliberation:
+        names, kind = self._checkpoint.description.members, self.reader.kind_of(question)
         return Deliberation(self.strategy, names, self.reader.cost_unit, kind=kind)
 
-    def at(self, price: float) -> Ensemble:
+    def at(self, price: float) -> LiveEnsemble:
         """The same members at another price of a call.
 
         Raises:
@@ -208,7 +185,7 @@ class Ensemble:
         """
         return self.led_by(at_price(self.strategy, price))
 
-    def led_by(self, strategy: Base) -> Ensemble:
+    def led_by(self, strategy: Base) -> LiveEnsemble:
         """The same members led by another strategy, for instance by its own one after `follow`."""
         other = copy.copy(self)
         other.strategy = strategy

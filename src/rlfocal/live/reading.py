@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,13 +14,15 @@ import numpy as np
 
 from rlfocal.checkpoint import Description
 from rlfocal.grading import Grader
-from rlfocal.live.query import FREE_WORDS, LiveQuery, as_called
 from rlfocal.live.state import Reply
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Response
 
-__all__ = ["Reader"]
+__all__ = ["FREE_WORDS", "Reader", "as_called"]
 
+FREE_WORDS = "open"
+"""A kind of answer beside those of the records: replies are compared by meaning."""
 _NOT_OPEN = ("", "choice", "score only")
 """Kinds of answers of data sets that say nothing of open questions."""
 
@@ -45,42 +48,48 @@ class Reader:
         self._graders: dict[str, Grader] = {}
         self._grader(self._kind)  # an unknown kind is found now
 
-    def check(self, query: LiveQuery) -> None:
-        """Refuse a query that names an unknown kind of answer.
+    def kind_of(self, question: Question) -> str:
+        """How answers are compared: "choice", "tools", `FREE_WORDS` or as in records.
 
         Raises:
-            ConfigError: it does.
+            ConfigError: the question names an unknown kind of answer.
         """
-        self._grader(self._open_kind(query))
-
-    def kind_of(self, query: LiveQuery) -> str:
-        """How answers to a query are compared: "choice", "tools", `FREE_WORDS` or as in records."""
-        if query.has_tools:
+        if question.choices:
+            return "choice"
+        if question.has_tools:
             return "tools"
-        return "choice" if query.choices else self._open_kind(query)
+        kind = question.answers or self._kinds.get(question.task) or self._kind
+        self._grader(kind)
+        return kind
 
-    def may_be_free_words(self, query: LiveQuery) -> bool:
-        """Whether the kind of question is only assumed: neither the query nor its task says it."""
-        open_ = not query.choices and not query.has_tools
-        return open_ and query.answers is None and query.task not in self._tasks
-
-    def _open_kind(self, query: LiveQuery) -> str:
-        return query.answers or self._kinds.get(query.task) or self._kind
+    def may_be_free_words(self, question: Question) -> bool:
+        """Whether the kind of an open question is only assumed: neither it nor its task says it."""
+        return question.answers is None and question.task not in self._tasks
 
     def _grader(self, kind: str) -> Grader:
         if kind not in self._graders:
             self._graders[kind] = Grader("text" if kind == FREE_WORDS else kind)
         return self._graders[kind]
 
-    def graded(self, member: LiveMember, query: LiveQuery, replies: Sequence[Response]) -> Reply:
-        """Read a member's replies, one for each sample."""
-        cost, kind = self.cost_of(replies), self.kind_of(query)
+    def graded(
+        self, member: LiveMember, question: Question, kind: str, replies: Sequence[Response]
+    ) -> Reply:
+        """Read a member's replies, one for each sample.
+
+        Args:
+            member: who replied.
+            question: what was asked.
+            kind: of the question, as `kind_of` finds it.
+            replies: at least one.
+        """
+        cost = self.cost_of(replies)
         if kind == "tools":
             return Reply(tuple(map(as_called, replies)), cost)
         if kind == FREE_WORDS:
             return Reply(tuple([reply.text for reply in replies]), cost)
-        grader, choices = self._grader(kind), list(query.choices) or None
-        row = {"query_id": "", "task": query.task, "choices": choices, "label": None}
+        choices = list(question.choices) or None
+        row = {"query_id": "", "task": question.task, "choices": choices, "label": None}
+        grader = self._grader(kind)
         grades = [grader.grade(row, member.settings, reply) for reply in replies]
         read = Reply(tuple([grade.answer for grade in grades]), cost)
         scores = grades[read.typical].choice_scores
@@ -101,3 +110,25 @@ def _usual_kind(answers: str | Mapping[str, str]) -> str:
     if isinstance(answers, str):
         return FREE_WORDS if answers in _NOT_OPEN else answers
     return Counter(answers.values()).most_common(1)[0][0] if answers else FREE_WORDS
+
+
+def as_called(reply: Response) -> str:
+    r"""The canonical answer of a reply where tools are offered: equal for equal calls.
+
+    >>> call = {"function": {"name": "add", "arguments": '{"b": 2, "a": 1}'}}
+    >>> as_called(Response("", tool_calls=(call,)))
+    '[["add", {"a": 1, "b": 2}]]'
+    >>> as_called(Response(" It is\n3. "))
+    'It is 3.'
+    """
+    if not reply.tool_calls:
+        return " ".join(reply.text.split())
+    calls = []
+    for call in reply.tool_calls:
+        function = call["function"]
+        try:
+            arguments = json.loads(function["arguments"])
+        except (ValueError, RecursionError):
+            arguments = function["arguments"]
+        calls.append([function["name"], arguments])
+    return json.dumps(calls, sort_keys=True)

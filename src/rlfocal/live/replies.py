@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 
@@ -13,16 +12,16 @@ from rlfocal.deliberation.trace import CallRecord
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure, MemberError
 from rlfocal.live.aside import LONG, aside
-from rlfocal.live.query import FREE_WORDS, LiveQuery
-from rlfocal.live.reading import Reader
+from rlfocal.live.reading import FREE_WORDS, Reader
 from rlfocal.live.similarity import AnswerGroups, group_answers, text_encoder
 from rlfocal.live.state import QueryState, Reply
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
 from rlfocal.pool.types import Response
 from rlfocal.records.canonical import expression_names
 
-__all__ = ["Replies", "call_names", "record_of"]
+__all__ = ["Replies", "record_of"]
 
 _DOUBTS = 2
 """After this many replies without an answer of the expected kind, free text is assumed."""
@@ -34,20 +33,27 @@ class Replies:
     Args:
         members: those that may be asked.
         reader: finds the answers in their replies.
-        query: what is asked.
+        question: what is asked.
+        kind: of the question, as `reader.kind_of` finds it.
         least: cost of asking a member that fails, in the strategy's unit.
     """
 
     def __init__(
-        self, members: Sequence[LiveMember], reader: Reader, query: LiveQuery, *, least: float
+        self,
+        members: Sequence[LiveMember],
+        reader: Reader,
+        question: Question,
+        kind: str,
+        *,
+        least: float,
     ) -> None:
-        self._members, self._reader, self._query = members, reader, query
-        self._least = least
-        self._kind = reader.kind_of(query)
-        self._free = self._kind == FREE_WORDS
-        self._may_be_free = reader.may_be_free_words(query)
-        self._n_options = sum(map(len, query.choices))
-        self._grades: dict[int, Reply] = {}
+        self._members, self._reader, self._question = members, reader, question
+        self._kind, self._least = kind, least
+        self._is_open = kind not in ("choice", "tools")
+        self._free = kind == FREE_WORDS
+        self._may_be_free = self._is_open and reader.may_be_free_words(question)
+        self._n_options = sum(map(len, question.choices))
+        self._read: dict[int, Reply] = {}
         """Member → its replies as read; each is read once."""
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
@@ -58,75 +64,83 @@ class Replies:
         """Whether answers can only be grouped once all of them are there."""
         return self._free or self._kind == "math"
 
-    async def put(self, n: int, slots: Sequence[Slot], state: QueryState) -> None:
-        """Record the outcome of asking a member; long texts are read in a thread.
+    async def take(
+        self, slots: Mapping[int, Sequence[Slot]], state: QueryState, *, verbatim: bool = False
+    ) -> None:
+        """Record the outcome of a round; long texts are read in a thread.
 
         Args:
-            n: the member.
-            slots: of its calls, one for each sample.
+            slots: member → what became of its calls, one for each sample.
             state: is updated.
+            verbatim: whether replies to open questions are answers as they are, since one of them
+                has been streamed already.
         """
-        replies = [slot for slot in slots if isinstance(slot, Response)]
-        if not replies:
-            error = next(slot for slot in slots if isinstance(slot, MemberError))
-            self.failures[self._members[n].name] = error
-            state.put(n, None, cost=self._least)
-            return
-        self.of[n] = replies
-        if n not in self._grades and (length := self._length(replies)) >= LONG:
-            await aside(length, self._graded, n, replies)
-        state.put(n, self._graded(n, replies))
+        for n, own in slots.items():
+            replies, length = self._responses(own)
+            if not replies:
+                error = next(slot for slot in own if isinstance(slot, MemberError))
+                self.failures[self._members[n].name] = error
+                state.put(n, None, cost=self._least)
+                continue
+            self.of[n] = replies
+            if n not in self._read and length >= LONG:
+                await aside(length, self._graded, n, replies)
+            state.put(n, self._graded(n, replies))
+        if verbatim and self._is_open:
+            self._free = True
+        elif self._may_be_free and len(self.of) >= _DOUBTS and not state.has_answer:
+            self._free = True  # no reply fits the kind of question that training had
+        if self._free and self.of:
+            await self._regroup(state)
+        elif self._kind == "math" and self.of:
+            await self._regroup_expressions(state)
 
     def try_out(self, n: int, slots: Sequence[Slot], state: QueryState) -> bool:
         """Record the outcome in `state` alone, as a trial; False where reading it would take long.
 
-        Args: as of `put`.
+        Args:
+            n: the member.
+            slots: what became of its calls, one for each sample.
+            state: is updated.
         """
-        replies = [slot for slot in slots if isinstance(slot, Response)]
-        if replies and n not in self._grades and self._length(replies) >= LONG:
+        replies, length = self._responses(slots)
+        if replies and n not in self._read and length >= LONG:
             return False
         state.put(n, self._graded(n, replies) if replies else None, cost=self._least)
         return True
 
-    def _length(self, replies: Sequence[Response]) -> int:
-        """Characters to read: of replies, and of the options that they may name."""
-        return sum([len(reply.text) for reply in replies], start=self._n_options)
+    def _responses(self, slots: Sequence[Slot]) -> tuple[list[Response], int]:
+        """Those that came, and the characters to read: of them, and of options they may name."""
+        replies, length = [], self._n_options
+        for slot in slots:
+            if isinstance(slot, Response):
+                replies.append(slot)
+                length += len(slot.text)
+        return replies, length
 
     def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
-        if n not in self._grades:
-            self._grades[n] = self._reader.graded(self._members[n], self._query, replies)
-        return self._grades[n]
+        if n not in self._read:
+            self._read[n] = self._reader.graded(
+                self._members[n], self._question, self._kind, replies
+            )
+        return self._read[n]
 
-    def not_asked(self, n: int, *, takes_no_images: bool = False) -> None:
-        """Note a member that is not asked: it kept failing just before, or takes no images."""
+    def not_asked(self, n: int, *, takes_no_images: bool) -> None:
+        """Note a member that is not asked: it takes no images, or it kept failing just before."""
         member = self._members[n]
         if takes_no_images:
-            self.failures[member.name] = MemberError(
-                f"{member.name}: not asked: it takes no images (images = true in the pool file)",
-                failure=Failure.BAD_REQUEST,
-            )
-            return
-        wait_s = None if member.circuit is None else member.circuit.retry_after_s
+            why, failure = "takes no images (images = true in the pool file)", Failure.BAD_REQUEST
+        else:
+            why, failure = "kept failing, and is left alone for a while", Failure.CIRCUIT_OPEN
+        circuit = None if takes_no_images else member.circuit
         self.failures[member.name] = MemberError(
-            f"{member.name}: not asked: it kept failing, and is left alone for a while",
-            failure=Failure.CIRCUIT_OPEN,
-            retry_after_s=wait_s,
+            f"{member.name}: not asked: it {why}",
+            failure=failure,
+            retry_after_s=None if circuit is None else circuit.retry_after_s,
         )
 
-    def take_as_said(self) -> None:
-        """Treat replies as answers verbatim, since one of them has been streamed already."""
-        self._free = self._free or not (self._query.choices or self._query.has_tools)
-
-    async def regroup(self, state: QueryState) -> None:
-        """Group free-text replies or mathematical expressions anew by equality."""
-        if self._may_be_free and len(self.of) >= _DOUBTS and not state.has_answer:
-            self._free = True  # no reply fits the kind of question that training had
-        if not self.of:
-            return
-        if not self._free:
-            if self._kind == "math":
-                await self._regroup_expressions(state)
-            return
+    async def _regroup(self, state: QueryState) -> None:
+        """Group replies in free words anew by their meaning."""
         texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
         # Encoding takes milliseconds or more: keep the event loop free.
         found = await asyncio.to_thread(_compared, [text for _, text in texts])
@@ -135,11 +149,11 @@ class Replies:
             backed = found.support[own].mean(axis=0)
             support = {texts[k][1]: float(backed[k]) for k in np.flatnonzero(backed).tolist()}
             samples = tuple(texts[found.stands_for[k]][1] for k in own)
-            state.put(n, Reply(samples, cost=state.cost(n), support=support))
+            state.put(n, Reply(samples, cost=float(state.spent[n]), support=support))
 
     async def _regroup_expressions(self, state: QueryState) -> None:
         """Group expressions by value, which takes comparing them in pairs."""
-        read = {n: self._grades[n] for n in self.of}
+        read = {n: self._read[n] for n in self.of}
         texts = {s for reply in read.values() for s in reply.samples if s is not None}
         if len(texts) < 2:
             return
@@ -158,85 +172,69 @@ class Replies:
             state: holds its reply.
             view: of that state.
         """
-        name, read = self._members[n].name, state.reply(n)
+        name, read, cost = self._members[n].name, state.replies[n], float(state.spent[n])
         if read is None:
-            error = self.failures[name]
-            failure = error.failure.value
-            return CallRecord(name, cost=state.cost(n), failure=failure, detail=str(error))
-        replies, place = self.of[n], int(view.answer[0, n])
+            return record_of(name, [self.failures[name]], cost=cost)
+        place = view.answer[0, n]
+        support = None if place < 0 else float(view.support[0, n, place])
         return record_of(
-            name,
-            reduce(_together, replies),
-            cost=read.cost,
-            answer=read.answer,
-            support=None if place < 0 else float(view.support[0, n, place]),
-            text=replies[read.typical].text,
+            name, self.of[n], typical=read.typical, cost=cost, answer=read.answer, support=support
         )
 
-    def standing_for(self, n: int, state: QueryState) -> Response | None:
-        """The reply of a member that stands for its answer."""
-        read = state.reply(n)
-        return None if read is None else self.of[n][read.typical]
+    def standing_for(self, n: int, state: QueryState) -> Response:
+        """The reply of a member that stands for its answer; of one that replied."""
+        read = state.replies[n]
+        return self.of[n][0 if read is None else read.typical]
 
 
 def record_of(
     member: str,
-    reply: Response,
+    slots: Sequence[Slot],
     *,
     cost: float,
+    typical: int = 0,
     answer: str | None = None,
     support: float | None = None,
-    text: str | None = None,
 ) -> CallRecord:
-    """The call record of a reply.
+    """The call record of a member.
+
+    Known dollars of several samples are added up even where others have no price; tokens only where
+    all of them were counted.
 
     Args:
         member: its name.
-        reply: what came back.
+        slots: what came back, one for each sample; or an error alone.
         cost: in the strategy's unit.
-        answer: that was found in it.
+        typical: the sample whose text is shown.
+        answer: that was found.
         support: of that answer.
-        text: in place of the reply's.
     """
+    latency_s = uncertain_usd = 0.0
+    usd: float | None = None
+    texts, n_prompt, n_completion = [], [], []
+    for slot in slots:
+        if isinstance(slot, MemberError):
+            return CallRecord(member, cost=cost, failure=slot.failure.value, detail=str(slot))
+        texts.append(slot.text)
+        latency_s = max(latency_s, slot.latency_s)
+        uncertain_usd += slot.unsettled_usd
+        if slot.cost_usd is not None:
+            usd = slot.cost_usd + (usd or 0.0)
+        n_prompt.append(slot.n_prompt_tokens)
+        n_completion.append(slot.n_completion_tokens)
     return CallRecord(
         member,
         answer,
         support,
         cost,
-        text=reply.text if text is None else text,
-        latency_s=reply.latency_s,
-        cost_usd=reply.cost_usd,
-        uncertain_cost_usd=reply.unsettled_usd or None,
-        n_prompt_tokens=reply.n_prompt_tokens,
-        n_completion_tokens=reply.n_completion_tokens,
+        text=texts[typical],
+        latency_s=latency_s,
+        cost_usd=usd,
+        uncertain_cost_usd=uncertain_usd or None,
+        n_prompt_tokens=None if None in n_prompt else sum(filter(None, n_prompt)),
+        n_completion_tokens=None if None in n_completion else sum(filter(None, n_completion)),
     )
-
-
-def _together(one: Response, other: Response) -> Response:
-    """Two replies added up: known costs are summed even where the other reply has none."""
-    paid = [reply.cost_usd for reply in (one, other) if reply.cost_usd is not None]
-    return replace(
-        one,
-        latency_s=max(one.latency_s, other.latency_s),
-        cost_usd=sum(paid) if paid else None,
-        unsettled_usd=one.unsettled_usd + other.unsettled_usd,
-        n_prompt_tokens=_total(one.n_prompt_tokens, other.n_prompt_tokens),
-        n_completion_tokens=_total(one.n_completion_tokens, other.n_completion_tokens),
-    )
-
-
-def _total(one: int | None, other: int | None) -> int | None:
-    """The sum; None where a part of it is not known."""
-    return None if one is None or other is None else one + other
 
 
 def _compared(texts: Sequence[str]) -> AnswerGroups:
     return group_answers(texts, text_encoder())
-
-
-def call_names(member: LiveMember) -> list[str]:
-    """Names of a member's calls, one for each sample."""
-    n_samples = member.settings.samples
-    if n_samples == 1:
-        return [member.name]
-    return [f"{member.name}, sample {k + 1}" for k in range(n_samples)]

@@ -9,16 +9,14 @@ Axes: N members, C candidate slots, T tasks.
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 
 from rlfocal.deliberation.view import View
-from rlfocal.records import BoolArray, Calibration, FloatArray
+from rlfocal.records import Calibration, FloatArray
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
 
@@ -37,17 +35,15 @@ class Reply:
     """Of each option, where the member was asked for them."""
     support: Mapping[str, float] | None = None
     """Candidate → support, adding up to 1; None to count samples."""
+    typical: int = field(init=False)
+    """The sample that stands for all: the first that gave the most frequent answer."""
+    answer: str | None = field(init=False)
+    """The most frequent one."""
 
-    # Read dozens of times in a request, so computed once.
-    @cached_property
-    def typical(self) -> int:
-        """The sample that stands for all: the first that gave the most frequent answer."""
-        return agreed(self.samples)
-
-    @cached_property
-    def answer(self) -> str | None:
-        """The most frequent one."""
-        return self.samples[self.typical]
+    def __post_init__(self) -> None:
+        typical = agreed(self.samples) if len(self.samples) > 1 else 0
+        object.__setattr__(self, "typical", typical)
+        object.__setattr__(self, "answer", self.samples[typical])
 
 
 class QueryState:
@@ -61,6 +57,7 @@ class QueryState:
         n_options: of a multiple choice question; 0 for an open one.
         n_slots: C, at least; as many as the strategy has seen in training.
         position: place in the stream of queries.
+        budget: most that may be spent.
     """
 
     def __init__(
@@ -73,14 +70,24 @@ class QueryState:
         n_options: int = 0,
         n_slots: int = 1,
         position: int = 0,
+        budget: float = np.inf,
     ) -> None:
         self._calibration, self._task, self._features = calibration, task, features
-        self._position = position
+        self._position, self.budget = position, budget
         self.n_options, self._n_slots = n_options, max(n_options, n_slots)
-        self._replies: list[Reply | None] = [None] * n_members
-        self._spent = np.zeros(n_members, dtype=np.float32)
-        self._candidates: tuple[str, ...] | None = None
+        self.n_rounds = 0
+        """Rounds so far, one under way included."""
+        self.replies: list[Reply | None] = [None] * n_members
+        """[N]: None where a member was not asked, or failed."""
         self.asked = np.zeros(n_members, dtype=bool)
+        """bool[N]."""
+        self.spent = np.zeros(n_members, dtype=np.float32)
+        """float32[N]: what asking each member has cost."""
+        self.candidates = tuple(OPTION_LETTERS[:n_options])
+        """Candidates as the view numbers them: options' letters, or answers given, by their texts.
+        An answer that only a sample gave is one, too."""
+        self.has_answer = False
+        """True once a member has given a usable answer."""
 
     def put(self, member: int, reply: Reply | None, *, cost: float = 0.0) -> None:
         """Record the outcome of asking a member.
@@ -91,67 +98,56 @@ class QueryState:
             cost: what the failure cost.
         """
         self.asked[member] = True
-        self._replies[member] = reply
-        self._spent[member] = cost if reply is None else reply.cost
-        self._candidates = None
-
-    @property
-    def candidates(self) -> tuple[str, ...]:
-        """Candidates as the view numbers them: options' letters, or answers given, by their texts.
-
-        An answer that only a sample gave is one, too.
-        """
-        if self._candidates is None:
-            self._candidates = tuple(OPTION_LETTERS[: self.n_options] or self._given())
-        return self._candidates
-
-    def _given(self) -> list[str]:
-        given = [reply for reply in self._replies if reply is not None and reply.answer is not None]
-        return sorted({text for reply in given for text in reply.samples if text is not None})
-
-    @property
-    def has_answer(self) -> bool:
-        """True once a member has given a usable answer."""
-        return any(reply is not None and reply.answer is not None for reply in self._replies)
+        self.replies[member] = reply
+        self.spent[member] = cost if reply is None else reply.cost
+        given = set[str]()
+        for other in self.replies:
+            if other is not None and other.answer is not None:
+                given.add(other.answer)
+                if len(other.samples) > 1:
+                    given.update([text for text in other.samples if text is not None])
+        self.has_answer = bool(given)
+        if not self.n_options:
+            self.candidates = tuple(sorted(given))
 
     def copy(self) -> Self:
         """A copy that can be changed without changing this one."""
         other = copy.copy(self)
-        other._replies, other._spent = list(self._replies), self._spent.copy()
+        other.replies, other.spent = self.replies.copy(), self.spent.copy()
         other.asked = self.asked.copy()
         return other
 
-    def reply(self, member: int) -> Reply | None:
-        """A member's reply; None where it was not asked, or failed."""
-        return self._replies[member]
-
-    def answered(self, member: int) -> str | None:
+    def answer(self, member: int) -> str | None:
         """The answer of a member; None where it was not asked, failed, or gave none."""
-        reply = self._replies[member]
+        reply = self.replies[member]
         return None if reply is None else reply.answer
 
-    def cost(self, member: int) -> float:
-        """What asking a member has cost."""
-        return float(self._spent[member])
-
-    def view(self, *, n_rounds: int, budget: float = np.inf) -> View:
-        """The view of a strategy, as one row.
-
-        Args:
-            n_rounds: rounds so far.
-            budget: most that may be spent.
-        """
-        names = self.candidates
-        place = {name: slot for slot, name in enumerate(names)}
-        n_members, n_slots = len(self._replies), max(self._n_slots, len(names))
+    def view(self) -> View:
+        """What a strategy sees, as one row."""
+        place = {}
+        for slot, name in enumerate(self.candidates):
+            place[name] = slot
+        n_members, n_slots = len(self.replies), max(self._n_slots, len(place))
         answer = np.full(n_members, -1, dtype=np.int16)
         support = np.zeros((n_members, n_slots), dtype=np.float32)
-        for member, reply in enumerate(self._replies):
-            if reply is not None and reply.answer is not None:
-                answer[member] = place[reply.answer]
-                support[member] = _support(reply, place, n_slots)
-        available = np.arange(n_slots) < len(names)
-        self._calibrate(support, available, answer >= 0)
+        has_scores = False
+        for member, reply in enumerate(self.replies):
+            if reply is None or reply.answer is None:
+                continue
+            answer[member] = place[reply.answer]
+            weight = support[member]
+            if reply.support:
+                for text, value in reply.support.items():
+                    weight[place[text]] = value
+            else:
+                for sample in reply.samples:
+                    if sample is not None:
+                        weight[place[sample]] += 1
+            weight /= weight.sum()
+            has_scores = has_scores or reply.scores is not None
+        available = np.arange(n_slots) < len(place)
+        if has_scores and self.n_options:
+            self._calibrate(support, available)
         return View(
             position=np.array([self._position], dtype=np.int64),
             task=np.array([self._task], dtype=np.int64),
@@ -162,31 +158,17 @@ class QueryState:
             answer=answer[None],
             support=support[None],
             available=available[None],
-            spent=self._spent.sum(dtype=np.float32)[None],
-            budget=np.array([budget], dtype=np.float32),
-            n_rounds=np.array([n_rounds], dtype=np.int64),
+            spent=self.spent.sum(dtype=np.float32)[None],
+            budget=np.array([self.budget], dtype=np.float32),
+            n_rounds=np.array([self.n_rounds], dtype=np.int64),
         )
 
-    def _calibrate(self, support: FloatArray, exists: BoolArray, answered: BoolArray) -> None:
+    def _calibrate(self, support: FloatArray, exists: np.ndarray) -> None:
         """Replace counted supports by those from option scores, where there are scores."""
-        if not self.n_options:
-            return
         scores = np.full((1, *support.shape), np.nan, dtype=np.float32)
-        for member, reply in enumerate(self._replies):
-            if reply is not None and reply.scores is not None:
+        for member, reply in enumerate(self.replies):
+            if reply is not None and reply.answer is not None and reply.scores is not None:
                 scores[0, member, : len(reply.scores)] = reply.scores
-        if np.isnan(scores).all():
-            return
         task = np.array([self._task], dtype=np.int64)
         calibrated, known = self._calibration.support(scores, task, exists[None])
-        use = known[0] & answered
-        support[use] = calibrated[0, use]
-
-
-def _support(reply: Reply, place: Mapping[str, int], n_slots: int) -> FloatArray:
-    """float32[C]: a reply's support of each candidate; from sample counts where none is given."""
-    weight = np.zeros(n_slots, dtype=np.float32)
-    backed = reply.support or Counter([text for text in reply.samples if text is not None])
-    for text, value in backed.items():
-        weight[place[text]] = value
-    return np.asarray(weight / weight.sum())
+        support[known[0]] = calibrated[0, known[0]]

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rlfocal.pool.asking.prompting import Question
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Message, Request
 

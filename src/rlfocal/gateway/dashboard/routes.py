@@ -14,13 +14,13 @@ from importlib.resources import files
 from typing import Any
 
 import sqlalchemy as sa
+from rlfocal.gateway.dashboard.request_page import request_figures
 from starlette.requests import Request
 from starlette.responses import Response
 
 from rlfocal.gateway.dashboard.figures import WINDOWS, Now, figures
 from rlfocal.gateway.dashboard.frontier import frontier
 from rlfocal.gateway.dashboard.history import History
-from rlfocal.gateway.dashboard.request_page import request_figures
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler, JsonResponse
@@ -114,7 +114,11 @@ class Dashboard:
 
     async def _frontier(self) -> Figures:
         gateway = self._gateway
-        checkpoint, policy, strategy = gateway.checkpoint, gateway.policy, gateway.recent.strategy
+        checkpoint, policy, strategy = (
+            gateway.checkpoint,
+            gateway.policies.id,
+            gateway.recent.strategy,
+        )
 
         def work() -> Figures:
             return frontier(gateway.store, self._history.read(), checkpoint, strategy, policy)
@@ -126,11 +130,11 @@ class Dashboard:
         return Now(
             at=self._clock(),
             started_at=gateway.started_at,
-            in_flight=gateway.n_in_flight,
+            in_flight=gateway.places.n,
             members=gateway.member_names,
             circuits=gateway.circuits,
             unpriced=unpriced(gateway.members),
-            policy=gateway.policy,
+            policy=gateway.policies.id,
             checkpoint=gateway.checkpoint,
             remember=gateway.settings.remember,
             keeps_prompts=gateway.settings.keep_prompts,

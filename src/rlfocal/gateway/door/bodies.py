@@ -71,7 +71,10 @@ class Bodies:
             raise _too_many(f"{own.n} bodies of this key are on their way or wait")
         own.n += 1
         try:
-            await self._turn(own)
+            if own.turn.locked():
+                await self._turn(own)
+            else:
+                await own.turn.acquire()
             try:
                 if self.n_open >= self._settings.in_flight:
                     raise _too_many(f"{self.n_open} bodies are on their way")

@@ -48,6 +48,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     standing: Standing
+    _others: Connections | None = None
+    """All connections of the process; None with a server that is not ours."""
     _n_head = 0
     """Bytes of a head that has not ended."""
     _in_head = True
@@ -65,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to wait for a head."""
         super().connection_made(transport)
         self.standing = Standing(self.loop.time())
+        self._others = self.app_state.get("connections")
         if self._others is None or self._others.enter(self):
             self._hurry()
 
@@ -153,10 +156,6 @@ class BoundedProtocol(HttpToolsProtocol):
         """It may be closed now, if another needs its place."""
         self.standing.since, self.standing.more_unsent = self.loop.time(), None
         super().on_response_complete()
-
-    @property
-    def _others(self) -> Connections | None:
-        return self.app_state.get("connections")
 
     def _hurry(self) -> None:
         """Give a head so long to end; once that runs, nothing that comes prolongs it."""

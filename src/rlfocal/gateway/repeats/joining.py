@@ -19,7 +19,7 @@ from rlfocal.gateway.completion import GONE
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.repeats.records import Listening, Record, Records
-from rlfocal.gateway.saying import Saying, ending
+from rlfocal.gateway.responder import Responder, ending
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.replies import encode
@@ -31,7 +31,7 @@ JSON = "application/json"
 
 
 async def write_down(
-    record: Record, places: Places, key: Key, dialect: Dialect, make: Callable[[], Saying]
+    record: Record, places: Places, key: Key, dialect: Dialect, make: Callable[[], Responder]
 ) -> bool:
     """Have a reply made and recorded, whoever listens.
 
@@ -61,19 +61,19 @@ async def write_down(
     return False
 
 
-async def _recorded(record: Record, saying: Saying) -> bool:
-    task = saying.start()
+async def _recorded(record: Record, responder: Responder) -> bool:
+    task = responder.start()
     try:
-        if not saying.job.chat.stream:
+        if not responder.completion.chat.body.stream:
             await asyncio.wait({task})
-            body = await saying.body(task)
-            record.begin(200, saying.headers(), JSON)
+            body, headers = await responder.whole(task)
+            record.begin(200, headers, JSON)
             record.add(body)
             return True
-        first = await saying.first(task)
-        record.begin(200, saying.head(first), "text/event-stream")
+        first = await responder.first(task)
+        record.begin(200, responder.head(first), "text/event-stream")
         is_good = True
-        async for event, failed in saying.events(task, first):
+        async for event, failed in responder.events(task, first):
             record.add(event)
             is_good = is_good and not failed
         return is_good

@@ -145,7 +145,8 @@ def refuse_names(found: Mapping[str, Any], known: Collection[str], path: str = "
     Raises:
         ApiError: 400, naming the field.
     """
-    refuse_many(found, known, path)
+    if len(found) > _MOST_UNKNOWN:
+        refuse_many(found, known, path)
     for name, value in found.items():
         bad = name not in known and (names_a_server(name) or names_a_model(name))
         if bad and not _says_nothing(name, value):
@@ -179,8 +180,6 @@ def sort_out(
         ApiError: 400, naming one that cannot be passed over.
     """
     passed: dict[str, Any] = {}
-    if not unknown:
-        return passed
     known_joined = {joined(name) for name in known}
     for name, value in unknown.items():
         _refuse_what_is_meant(name, value)

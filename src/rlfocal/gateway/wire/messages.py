@@ -77,25 +77,28 @@ class _Reader:
         content = read_content(turn, self._told, path)
         role = turn.role
         if role in ("system", "developer"):
-            self._dropped(turn, path, ())
-            self._drop_name(turn)
+            self._dropped(turn, path)
+            if turn.name:
+                self._told.add("messages[].name")
             return [Message("system", content.text)]
         if role == "assistant":
             return [self._said(turn, content, path)]
-        extra = self._dropped(turn, path, ())
+        self._dropped(turn, path)
+        extra: dict[str, Any] = {}
         for name in ("tool_calls", "function_call", "extra_content", "refusal"):
             if getattr(turn, name) not in _NO_CONTENT:
                 self._told.add(f"messages[].{name}")
         if role in ("tool", "function"):
             extra["tool_call_id"] = self._answered(turn, path)
-            self._drop_name(turn, whole=role == "tool")
+            if turn.name and role == "tool":
+                self._told.add("messages[].name")
             return [Message("tool", content.text, extra, content.sent)]
         results = [self._result(id_, text, path) for id_, text in content.results]
         if results and not content.parts:
             return results
         if turn.tool_call_id:
             self._told.add("messages[].tool_call_id")
-        extra |= self._name(turn)
+        self._name(turn, extra)
         return [*results, Message("user", content.text, extra, content.sent)]
 
     def _said(self, turn: Turn, content: Content, path: str) -> Message:
@@ -106,26 +109,24 @@ class _Reader:
         extra |= self._passed_back(turn.extra_content, "messages[].extra_content", path)
         if turn.tool_call_id:
             self._told.add("messages[].tool_call_id")
-        extra |= self._name(turn)
+        self._name(turn, extra)
         return Message("assistant", content.text or turn.refusal or "", extra)
 
     def _result(self, id_: str, text: str, path: str) -> Message:
         found = Turn(role="tool", tool_call_id=id_ or None)
         return Message("tool", text, {"tool_call_id": self._answered(found, path)})
 
-    def _name(self, turn: Turn) -> dict[str, Any]:
+    def _name(self, turn: Turn, extra: dict[str, Any]) -> None:
+        """Pass the name of who speaks on to a member; no other has a use for it."""
         if turn.name and self._member:
-            return {"name": turn.name}
-        self._drop_name(turn)
-        return {}
-
-    def _drop_name(self, turn: Turn, *, whole: bool = True) -> None:
-        if turn.name and whole:
+            extra["name"] = turn.name
+        elif turn.name:
             self._told.add("messages[].name")
 
-    def _dropped(self, turn: Turn, path: str, passed: Sequence[str]) -> dict[str, Any]:
+    def _dropped(self, turn: Turn, path: str, passed: Sequence[str] = ()) -> dict[str, Any]:
         """Fields that nobody here knows: those that are passed on; of the others it is told."""
-        found = turn.model_extra or {}
+        if not (found := turn.model_extra):
+            return {}
         tell_others(found, self._told, "messages[]", path, known=tuple(passed))
         kept = {}
         for name in passed:

@@ -36,7 +36,7 @@ class Content:
 
     texts: list[str] = field(default_factory=list)
     parts: list[Object] = field(default_factory=list)
-    """All of them in order, texts included."""
+    """Of a content in parts: all of them in order, texts included."""
     calls: list[Object] = field(default_factory=list)
     """Calls of tools that stand among the parts: id, name, arguments."""
     results: list[tuple[str, str]] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Content:
     @property
     def sent(self) -> tuple[Object, ...]:
         """The parts, where one of them is an image."""
-        return tuple(self.parts) if len(self.texts) < len(self.parts) else ()
+        return tuple(self.parts) if len(self.parts) > len(self.texts) else ()
 
     def say(self, text: str) -> None:
         """Add a text."""
@@ -71,8 +71,7 @@ def read_content(turn: Turn, told: IgnoredFields, path: str) -> Content:
     """
     content = Content()
     if isinstance(turn.content, str):
-        if turn.content:
-            content.say(turn.content)
+        content.texts.append(turn.content)
         return content
     reader = _Reader(turn.role, content, told)
     for k, piece in enumerate(turn.content or ()):
@@ -244,6 +243,8 @@ def tell_others(
     Raises:
         ApiError: 400, they are too many.
     """
+    if not found:
+        return
     refuse_many(found, known, f"{path}.")
     for field_name, value in found.items():
         if field_name not in known and value not in _NO_CONTENT:

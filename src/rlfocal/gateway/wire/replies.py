@@ -3,62 +3,51 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from rlfocal.deliberation.trace import CallRecord, Trace
-from rlfocal.pool.types import Finish
+from rlfocal.live import Answer
 
-__all__ = ["Completion", "Shape", "encode", "n_tokens", "n_unpriced"]
+__all__ = ["Counts", "Shape", "calls_in", "counts_of", "encode", "known_confidence"]
 
 _SHORT = 64
 """Characters of an answer that is shown as such; a longer one is a whole reply."""
 
 
-@dataclass(frozen=True)
-class Completion:
-    """What came of a request."""
-
-    text: str
-    finish: Finish
-    tool_calls: tuple[Mapping[str, Any], ...] = ()
-    answer: str | None = None
-    """As answers are compared; None where it is only the text."""
-    confidence: float | None = None
-    """In [0, 1]; None for a member asked by its name."""
-    streamed: bool = False
-    """True where the text was streamed already."""
-    reasoning: str = ""
-    """What a member asked by its name thought before, where its server tells that apart."""
-    others: tuple[Completion, ...] = ()
-    """More replies to the same request, where several are wanted."""
-
-
-@dataclass(frozen=True)
 class Shape:
-    """How one request's reply is written.
+    """How one request's reply is written, as far as it has come.
 
     Args:
         id: of the request.
         created: seconds since 1970.
         model: as the client wrote it.
-        trace: what has happened; read when the reply is complete.
+        trace: what has happened so far.
         explain: whether the trace is part of the reply.
         ignored: fields of the request that had no effect.
         overhead_s: seconds so far in which no member was waited for.
     """
 
-    id: str
-    created: int
-    model: str
-    trace: Trace
-    explain: bool
-    ignored: Sequence[str]
-    overhead_s: float
+    def __init__(
+        self,
+        *,
+        id: str,
+        created: int,
+        model: str,
+        trace: Trace,
+        explain: bool,
+        ignored: Sequence[str],
+        overhead_s: float,
+    ) -> None:
+        self.id, self.created, self.model = id, created, model
+        self._trace, self._explain, self._ignored = trace, explain, ignored
+        self._overhead_s = overhead_s
+        self._calls, self._usd = trace.calls, trace.usd
+        self._counts = counts_of(self._calls)
 
-    def whole(self, done: Completion) -> dict[str, Any]:
+    def whole(self, done: Answer) -> dict[str, Any]:
         """The reply in one piece."""
         return self._head("chat.completion") | {
             "choices": [_choice(k, one) for k, one in enumerate((done, *done.others))],
@@ -74,7 +63,7 @@ class Shape:
         """A piece of the text."""
         return self._piece({"content": text})
 
-    def rest(self, done: Completion, *, include_usage: bool) -> Iterator[dict[str, Any]]:
+    def rest(self, done: Answer, *, include_usage: bool) -> Iterator[dict[str, Any]]:
         """What a stream ends with: the text unless it was streamed, calls of tools, the end."""
         for k, one in enumerate((done, *done.others)):
             if k:
@@ -94,41 +83,43 @@ class Shape:
 
     def usage(self) -> dict[str, int]:
         """Tokens of all members together, as far as their servers have counted them."""
-        n_prompt, n_completion = n_tokens(self.trace.calls)
+        n_prompt, n_completion, _ = self._counts
         return {
             "prompt_tokens": n_prompt,
             "completion_tokens": n_completion,
             "total_tokens": n_prompt + n_completion,
         }
 
-    def extension(self, done: Completion) -> dict[str, Any]:
+    def extension(self, done: Answer) -> dict[str, Any]:
         """What OpenAI's API has no words for."""
-        trace, calls = self.trace, self.trace.calls
+        trace, calls = self._trace, self._calls
         known: dict[str, Any] = {
             "answer": _short(done.answer),
-            "confidence": done.confidence,
+            "confidence": known_confidence(done),
             "price": trace.price,
             "n_calls": len(calls),
             "n_rounds": len(trace.rounds),
-            "cost_usd": trace.usd,
+            "cost_usd": self._usd,
             "uncertain_cost_usd": trace.uncertain_cost_usd,
-            "n_unpriced": n_unpriced(calls),
-            "overhead_ms": round(1000 * self.overhead_s, 3),
+            "n_unpriced": self._counts.n_unpriced,
+            "overhead_ms": round(1000 * self._overhead_s, 3),
             "members": [_member(call) for call in calls],
             "stopped": trace.stopped,
         }
         if trace.circuit_open:
             known["circuit_open"] = trace.circuit_open
-        if self.ignored:
-            known["ignored"] = list(self.ignored)
-        if self.explain:
+        if self._ignored:
+            known["ignored"] = list(self._ignored)
+        if self._explain:
             # What servers said of their failures names them.
-            known["trace"] = trace.with_calls(lambda call: replace(call, detail=None)).as_json()
+            written = known["trace"] = trace.as_json()
+            for call in calls_in(written):
+                call.pop("detail", None)
         return known
 
     def headers(self) -> dict[str, str]:
         """What is known of a reply, for who reads no bodies."""
-        calls = self.trace.calls
+        calls = self._calls
         used = [
             f"{quote(call.member)}={call.n_prompt_tokens or 0}/{call.n_completion_tokens or 0}/"
             f"{'?' if call.cost_usd is None else format(call.cost_usd, '.8g')}"
@@ -137,8 +128,8 @@ class Shape:
         return {
             "x-rlfocal-id": self.id,
             "x-rlfocal-calls": str(len(calls)),
-            "x-rlfocal-rounds": str(len(self.trace.rounds)),
-            "x-rlfocal-cost-usd": format(self.trace.usd, ".8g"),
+            "x-rlfocal-rounds": str(len(self._trace.rounds)),
+            "x-rlfocal-cost-usd": format(self._usd, ".8g"),
             "x-rlfocal-usage": ", ".join(used),
         }
 
@@ -152,7 +143,7 @@ class Shape:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
-def _choice(index: int, done: Completion) -> dict[str, Any]:
+def _choice(index: int, done: Answer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": done.text, "refusal": None}
     if done.tool_calls:
         message |= {"content": done.text or None, "tool_calls": list(done.tool_calls)}
@@ -161,18 +152,36 @@ def _choice(index: int, done: Completion) -> dict[str, Any]:
     return {"index": index, "message": message, "logprobs": None, "finish_reason": done.finish}
 
 
-def n_unpriced(calls: Sequence[CallRecord]) -> int:
-    """Number of replies without a known price."""
-    return len([call for call in calls if call.failure is None and call.cost_usd is None])
+class Counts(NamedTuple):
+    """What servers have counted."""
+
+    n_prompt_tokens: int
+    n_completion_tokens: int
+    n_unpriced: int
+    """Replies without a known price."""
 
 
-def n_tokens(calls: Sequence[CallRecord]) -> tuple[int, int]:
-    """Number of tokens of prompts and of replies, as far as servers have counted them."""
-    n_prompt = n_completion = 0
+def counts_of(calls: Sequence[CallRecord]) -> Counts:
+    """Tokens and replies of all members together, as far as their servers have counted them."""
+    n_prompt = n_completion = n_unpriced = 0
     for call in calls:
         n_prompt += call.n_prompt_tokens or 0
         n_completion += call.n_completion_tokens or 0
-    return n_prompt, n_completion
+        n_unpriced += call.failure is None and call.cost_usd is None
+    return Counts(n_prompt, n_completion, n_unpriced)
+
+
+def calls_in(trace: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The calls in a trace that has been written as plain values, the synthesis included."""
+    calls = []
+    for part in trace["rounds"]:
+        calls += part["asked"]
+    return [*calls, trace["synthesis"]] if "synthesis" in trace else calls
+
+
+def known_confidence(done: Answer) -> float | None:
+    """Of an ensemble's answer; None for the reply of a member that was asked by its name."""
+    return None if math.isnan(done.confidence) else done.confidence
 
 
 def encode(value: Any) -> bytes:

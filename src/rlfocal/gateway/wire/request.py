@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -25,110 +25,100 @@ from rlfocal.gateway.wire.messages import Conversation, read_turns
 from rlfocal.gateway.wire.models import ENSEMBLE, who_is_asked
 from rlfocal.gateway.wire.parsing import first_mistake, read_json
 from rlfocal.gateway.wire.tools import read_format, read_tools
-from rlfocal.live import LiveQuery
+from rlfocal.pool.asking.question import Question
 from rlfocal.pool.types import JsonObject, Message
 
 __all__ = [
     "ENSEMBLE",
     "ChatRequest",
+    "Context",
     "first_mistake",
     "read_json",
-    "read_request",
     "request_of",
     "who_is_asked",
 ]
 
 
 @dataclass(frozen=True)
-class ChatRequest:
-    """One chat completion, checked."""
+class Context:
+    """What a body is read with."""
 
-    model: str
-    """As the client wrote it."""
+    members: Collection[str]
+    """Names by which members can be asked."""
+    settings: GatewaySettings
+    """Limits."""
+    owner: str = ""
+    """Id of the API key that asks."""
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One chat completion: what the client sent, checked, and what is asked of whom.
+
+    The two stay apart: in one record a client could write what only the gateway may conclude.
+    """
+
+    body: ChatBody
+    """As the client sent it, or as its dialect was translated."""
+    extension: Extension
+    """The body's, or the defaults."""
     member: str | None
     """Who is asked by name; None for the ensemble."""
     price: float | None
     """Of a call, lambda; None for the checkpoint's own."""
-    query: LiveQuery
-    sampling: Mapping[str, Any]
-    """Settings of `SAMPLING` that a member asked by name takes over."""
-    stream: bool
-    include_usage: bool
-    extension: Extension
+    question: Question
     deadline_s: float
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
     """Fields that had no effect, in whole or in part."""
-    n: int = 1
-    """Replies that are wanted, of a member that is asked by its name."""
     unknown: frozenset[str] = frozenset()
-    """Fields of the query's `extra` that OpenAI's API does not have: a server may."""
+    """Fields of the question's `extra` that OpenAI's API does not have: a server may."""
 
 
-def read_request(body: bytes, members: Collection[str], settings: GatewaySettings) -> ChatRequest:
-    """Read a chat completion.
-
-    Args:
-        body: as it came.
-        members: names by which members can be asked.
-        settings: limits.
+def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
+    """Read a chat completion that has been parsed.
 
     Raises:
         ApiError: 400 or 404, naming the field and the remedy, never its value.
     """
-    found = read_json(body)
-    if not isinstance(found, dict):
-        raise ApiError(400, "invalid_type", "the body should be a JSON object")
-    return request_of(found, members, settings)
-
-
-def request_of(
-    found: Mapping[str, Any], members: Collection[str], settings: GatewaySettings
-) -> ChatRequest:
-    """Read a chat completion that has been parsed; as `read_request`.
-
-    Raises:
-        ApiError: 400 or 404, naming the field and the remedy, never its value.
-    """
+    settings = context.settings
     given = _without_nulls(found)
     refuse_names(given, ChatBody.model_fields)
     _check_counts(given, settings)
     try:
-        chat = ChatBody.model_validate(given)
+        body = ChatBody.model_validate(given)
     except ValidationError as exc:
         raise _refusal(exc) from None
-    member, price = who_is_asked(chat.model, members)
-    extension = chat.rlfocal or Extension()
-    _check_fit(chat, extension, member, settings)
+    member, price = who_is_asked(body.model, context.members)
+    extension = body.rlfocal or Extension()
+    _check_fit(body, extension, member, settings)
     told = IgnoredFields()
-    extra = read_tools(chat.tools, chat.tool_choice, chat.parallel_tool_calls, told)
-    if chat.response_format is not None:
-        extra["response_format"] = read_format(chat.response_format, told)
-    query = _query(chat, extension, told, member, settings)
-    unknown = sort_out(
-        chat.model_extra or {}, ChatBody.model_fields, told, by_name=member is not None
-    )
+    extra: dict[str, Any] = {}
+    if body.tools or body.tool_choice or body.parallel_tool_calls:
+        extra = read_tools(body.tools, body.tool_choice, body.parallel_tool_calls, told)
+    if body.response_format is not None:
+        extra["response_format"] = read_format(body.response_format, told)
+    question = _question_of(body, extension, told, member, settings)
+    unknown: dict[str, Any] = {}
+    if body.model_extra:
+        unknown = sort_out(
+            body.model_extra, ChatBody.model_fields, told, by_name=member is not None
+        )
     if member is not None:
         extra |= unknown
-        extra |= _optional(chat, told)
-    query = replace(query, extra=JsonObject(extra))
-    _check_sizes(query, settings)
-    _tell_unused(chat, told, member)
+        extra |= _optional(body, told)
+    question = replace(question, extra=JsonObject(extra))
+    _check_sizes(question, settings)
+    _tell_unused(body, told, member)
     deadline = extension.deadline_ms
     deadline_s = settings.deadline_s if deadline is None else deadline / 1000
     return ChatRequest(
-        model=chat.model,
-        member=member,
-        price=price,
-        query=query,
-        sampling={
-            name: value for name in SAMPLING if (value := getattr(chat, name)) not in (None, "", [])
-        },
-        stream=bool(chat.stream),
-        include_usage=bool(chat.stream_options and chat.stream_options.include_usage),
-        extension=extension,
-        deadline_s=min(deadline_s, settings.most_deadline_s),
+        body,
+        extension,
+        member,
+        price,
+        question,
+        min(deadline_s, settings.most_deadline_s),
         ignored=told.names,
-        n=chat.n or 1,
         unknown=frozenset(unknown),
     )
 
@@ -151,7 +141,7 @@ def _optional(chat: ChatBody, told: IgnoredFields) -> dict[str, Any]:
 def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:
     """Null means absent, in our own extension, too."""
     given = {name: value for name, value in found.items() if value is not None}
-    if isinstance(own := given.get("rlfocal"), dict):
+    if isinstance(own := given.get("rlfocal"), dict) and None in own.values():
         given["rlfocal"] = {name: value for name, value in own.items() if value is not None}
     return given
 
@@ -222,16 +212,19 @@ def _check_counts(found: Mapping[str, Any], settings: GatewaySettings) -> None:
             )  # fmt: skip
 
 
-def _check_sizes(query: LiveQuery, settings: GatewaySettings) -> None:
+def _check_sizes(question: Question, settings: GatewaySettings) -> None:
     """Of all that is read and passed on. Images are bounded by the body's length alone."""
-    for name, value in query.extra.items():
+    for name, value in question.extra.items():
         if not is_shallow(value):
             raise ApiError(
                 400, "invalid_value", f"{name} is nested too deeply to be passed on", param=name
             )
-    size = sum(len(turn.content) + _length(turn.extra) for turn in query.history)
-    size += len(query.system) + (0 if query.whole else len(query.prompt))
-    size += sum(map(len, query.choices)) + _length(query.extra)
+    size = len(question.system) + (0 if question.whole else len(question.prompt))
+    size += sum(map(len, question.choices))
+    for turn in question.history:
+        size += len(turn.content)
+    for extra in filter(None, (question.extra, *[turn.extra for turn in question.history])):
+        size += len(json.dumps(extra, ensure_ascii=False))
     if size > settings.most_characters:
         raise ApiError(
             400, "context_length_exceeded",
@@ -241,18 +234,13 @@ def _check_sizes(query: LiveQuery, settings: GatewaySettings) -> None:
         )  # fmt: skip
 
 
-def _length(value: Mapping[str, Any]) -> int:
-    """Characters of something that is passed on, as JSON."""
-    return len(json.dumps(value, ensure_ascii=False)) if value else 0
-
-
-def _query(
+def _question_of(
     chat: ChatBody,
     extension: Extension,
     told: IgnoredFields,
     member: str | None,
     settings: GatewaySettings,
-) -> LiveQuery:
+) -> Question:
     """The question and what came before it."""
     said = read_turns(chat.messages, told, member=member)
     said, asked = _question(said, by_name=member is not None)
@@ -260,8 +248,9 @@ def _query(
     # A question that is not put last, or with tools, stands in a conversation that no template
     # could be filled with.
     whole = member is not None or bool(chat.tools) or turns[-1].role != "user"
-    whole = whole or any(turn.role == "tool" for turn in turns)
-    return LiveQuery(
+    whole = whole or "tool" in [turn.role for turn in turns]
+    images = asked.parts and not whole
+    return Question(
         prompt=asked.content,
         choices=tuple(extension.choices or ()),
         task=extension.task,
@@ -270,7 +259,7 @@ def _query(
         answers=extension.answers,
         whole=whole,
         most_tokens=_most_tokens(chat, told, settings),
-        images=() if whole else tuple(part for part in asked.parts if part["type"] != "text"),
+        images=tuple([part for part in asked.parts if part["type"] != "text"]) if images else (),
     )
 
 

@@ -76,7 +76,10 @@ Named = Annotated[Object, Tag("<object>")]
 
 
 def _tag(value: Any) -> str | None:
-    return next((tag for kind, tag in _TAGS if isinstance(value, kind)), None)
+    for kind, tag in _TAGS:
+        if isinstance(value, kind):
+            return tag
+    return None
 
 
 def kinds(told: str) -> Discriminator:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.dialects.dialect import Context, Writer, data_event
-from rlfocal.gateway.wire.replies import Completion, Shape
-from rlfocal.gateway.wire.request import ChatRequest, request_of
+from rlfocal.gateway.wire.dialects.dialect import Writer, data_event
+from rlfocal.gateway.wire.replies import Shape
+from rlfocal.gateway.wire.request import ChatRequest, Context, request_of
+from rlfocal.live import Answer
 
 __all__ = ["DONE", "STILL", "Chat", "OpenAi", "OpenAiWriter"]
 
@@ -35,15 +36,16 @@ class Chat(OpenAi):
 
     def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """As it is."""
-        chat = request_of(found, context.members, context.settings)
-        return chat, _Writer(include_usage=chat.include_usage)
+        chat = request_of(found, context)
+        return chat, _Writer(chat)
 
 
 class OpenAiWriter:
     """What OpenAI's streams of chunks have in common."""
 
-    def __init__(self, *, include_usage: bool) -> None:
-        self.include_usage = include_usage
+    def __init__(self, chat: ChatRequest) -> None:
+        options = chat.body.stream_options
+        self.include_usage = bool(options and options.include_usage)
 
     def still(self) -> bytes:
         """A comment: clients pass it over."""
@@ -55,7 +57,7 @@ class OpenAiWriter:
 
 
 class _Writer(OpenAiWriter):
-    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         return shape.whole(done)
 
     def first(self, shape: Shape) -> bytes:
@@ -64,7 +66,7 @@ class _Writer(OpenAiWriter):
     def piece(self, text: str, shape: Shape) -> bytes:
         return data_event(shape.piece(text))
 
-    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
         for chunk in shape.rest(done, include_usage=self.include_usage):
             yield data_event(chunk)
         yield DONE

@@ -11,10 +11,11 @@ from typing import Any
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.dialects.chat import DONE, OpenAi, OpenAiWriter
-from rlfocal.gateway.wire.dialects.dialect import Context, Writer, data_event
+from rlfocal.gateway.wire.dialects.dialect import Writer, data_event
 from rlfocal.gateway.wire.dialects.translating import Translation, mistake, unsupported
-from rlfocal.gateway.wire.replies import Completion, Shape
-from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.gateway.wire.replies import Shape
+from rlfocal.gateway.wire.request import ChatRequest, Context
+from rlfocal.live import Answer
 
 __all__ = ["Completions"]
 
@@ -44,8 +45,8 @@ class Completions(OpenAi):
                 made.ignore(name)
         made.turn({"role": "user", "content": _prompt(found)}, "prompt")
         made.origins["messages"] = made.origins["messages.0.content"] = "prompt"
-        chat = made.read(context.members, context.settings, may_be_several=True)
-        return chat, _Writer(include_usage=chat.include_usage)
+        chat = made.read(context, may_be_several=True)
+        return chat, _Writer(chat)
 
 
 def _prompt(found: Mapping[str, Any]) -> str:
@@ -64,7 +65,7 @@ def _prompt(found: Mapping[str, Any]) -> str:
 
 
 class _Writer(OpenAiWriter):
-    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         every = enumerate((done, *done.others))
         return self._head(shape) | {
             "choices": [_choice(k, one.text, one.finish) for k, one in every],
@@ -78,7 +79,7 @@ class _Writer(OpenAiWriter):
     def piece(self, text: str, shape: Shape) -> bytes:
         return self._told(shape, _choice(0, text, None))
 
-    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
         for k, one in enumerate((done, *done.others)):
             if one.text and not one.streamed:
                 yield self._told(shape, _choice(k, one.text, None))

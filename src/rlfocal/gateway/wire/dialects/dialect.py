@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.replies import Completion, Shape, encode
-from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.gateway.wire.replies import Shape, encode
+from rlfocal.gateway.wire.request import ChatRequest, Context
+from rlfocal.live import Answer
 
-__all__ = ["Context", "Dialect", "Writer", "data_event", "named_event"]
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a body is read with."""
-
-    members: Collection[str]
-    """Names by which members can be asked."""
-    settings: GatewaySettings
-    """Limits."""
-    owner: str = ""
-    """Id of the API key that asks."""
+__all__ = ["Dialect", "Writer", "data_event", "named_event"]
 
 
 class Writer(Protocol):
@@ -32,7 +19,7 @@ class Writer(Protocol):
     Each method is given the request's `Shape` as it is now: who was asked, what it cost and took.
     """
 
-    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         """The reply in one piece.
 
         Raises:
@@ -52,7 +39,7 @@ class Writer(Protocol):
         """What keeps the connection open while there is nothing to say."""
         ...
 
-    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
         """What a stream ends with: what was not streamed yet, and the end.
 
         Raises:

@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.dialects.dialect import Context, Writer, named_event
+from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
 from rlfocal.gateway.wire.dialects.messages_body import translated
 from rlfocal.gateway.wire.fields import is_shallow
-from rlfocal.gateway.wire.replies import Completion, Shape
-from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.gateway.wire.replies import Shape
+from rlfocal.gateway.wire.request import ChatRequest, Context
+from rlfocal.live import Answer
 from rlfocal.pool.asking.passed_back import EXTRA
 
 __all__ = ["Messages"]
@@ -32,7 +33,7 @@ class Messages:
 
     def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """As a chat completion."""
-        return translated(found).read(context.members, context.settings), _Writer()
+        return translated(found).read(context), _Writer()
 
     def headers(self, shape: Shape) -> dict[str, str]:
         """By which Anthropic's clients name a request."""
@@ -53,7 +54,7 @@ class _Writer:
     def __init__(self) -> None:
         self._is_open = False
 
-    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         content: list[dict[str, Any]] = []
         calls = _calls(done)
         # A reply without anything is an empty text: clients look for one.
@@ -80,7 +81,7 @@ class _Writer:
     def still(self) -> bytes:
         return named_event({"type": "ping"})
 
-    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
         calls = _calls(done)  # before anything of them is told
         if (done.text and not done.streamed) or not (self._is_open or calls):
             yield self.piece(done.text, shape)
@@ -124,7 +125,7 @@ def _usage(shape: Shape) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _stop(done: Completion) -> str:
+def _stop(done: Answer) -> str:
     # Members do not say whether it was a stop sequence that ended a reply.
     return _STOPS.get(done.finish) or ("tool_use" if done.tool_calls else "end_turn")
 
@@ -135,7 +136,7 @@ def _block(call: Mapping[str, Any]) -> dict[str, Any]:
     return block | {name: call[name] for name in (EXTRA,) if call.get(name)}
 
 
-def _calls(done: Completion) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
+def _calls(done: Answer) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
     """Calls and what they are called with; one at which a reply was cut is no call yet.
 
     Raises:

@@ -15,14 +15,15 @@ from typing import Any
 
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.dialects.chat import STILL, OpenAi
-from rlfocal.gateway.wire.dialects.dialect import Context, Writer, named_event
+from rlfocal.gateway.wire.dialects.dialect import Writer, named_event
 from rlfocal.gateway.wire.dialects.items import Items
 from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.dialects.responses_tools import as_input
 from rlfocal.gateway.wire.dialects.translating import Called
 from rlfocal.gateway.wire.fields import is_shallow
-from rlfocal.gateway.wire.replies import Completion, Shape
-from rlfocal.gateway.wire.request import ChatRequest
+from rlfocal.gateway.wire.replies import Shape
+from rlfocal.gateway.wire.request import ChatRequest, Context
+from rlfocal.live import Answer
 from rlfocal.pool.asking.passed_back import EXTRA
 
 __all__ = ["Responses"]
@@ -56,7 +57,7 @@ class Responses(OpenAi):
         made = translated(found, partial(self._recall, context.owner))
         forget = found.get("store") is False
         remember = None if forget else partial(self._items.put, context.owner)
-        chat = made.read(context.members, context.settings)
+        chat = made.read(context)
         return chat, _Writer(found, made.called, remember)
 
     def _recall(self, owner: str, id: str) -> dict[str, Any] | None:
@@ -94,10 +95,10 @@ class _Writer:
 
     # Whole -------------------------------------------------------------------------------------
 
-    def whole(self, shape: Shape, done: Completion) -> dict[str, Any]:
+    def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         return self._ended(shape, done, self._items(done))
 
-    def _ended(self, shape: Shape, done: Completion, items: list[dict[str, Any]]) -> dict[str, Any]:
+    def _ended(self, shape: Shape, done: Answer, items: list[dict[str, Any]]) -> dict[str, Any]:
         reason = _UNFINISHED.get(done.finish)
         usage = shape.usage()
         more: dict[str, Any] = {
@@ -115,7 +116,7 @@ class _Writer:
             more["incomplete_details"] = {"reason": reason}
         return self._response(shape, "incomplete" if reason else "completed", items) | more
 
-    def _items(self, done: Completion) -> list[dict[str, Any]]:
+    def _items(self, done: Answer) -> list[dict[str, Any]]:
         items = []
         status = "incomplete" if done.finish in _UNFINISHED else "completed"
         # A reply without anything is an empty message: clients look for one.
@@ -164,7 +165,7 @@ class _Writer:
     def still(self) -> bytes:
         return STILL
 
-    def rest(self, shape: Shape, done: Completion) -> Iterator[bytes]:
+    def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
         if done.text and not done.streamed:
             yield self.piece(done.text, shape)
         items = self._items(done)

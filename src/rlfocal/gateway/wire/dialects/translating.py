@@ -7,13 +7,12 @@ in all dialects: that of `request_of`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.wire.request import ChatRequest, request_of
+from rlfocal.gateway.wire.request import ChatRequest, Context, request_of
 
 __all__ = [
     "Called",
@@ -80,18 +79,11 @@ class Translation:
         if len(self.ignored) < _MOST_IGNORED and name not in self.ignored:
             self.ignored.append(name)
 
-    def read(
-        self,
-        members: Collection[str],
-        settings: GatewaySettings,
-        *,
-        may_be_several: bool = False,
-    ) -> ChatRequest:
+    def read(self, context: Context, *, may_be_several: bool = False) -> ChatRequest:
         """Read it.
 
         Args:
-            members: names by which members can be asked.
-            settings: limits.
+            context: who can be asked, and limits.
             may_be_several: whether a reply has room for more than one.
 
         Raises:
@@ -100,7 +92,7 @@ class Translation:
         if not may_be_several and self.body.get("n") not in (None, 1):
             raise unsupported("n", "replies of this endpoint hold one; use /v1/chat/completions")
         try:
-            chat = request_of(self.body, members, settings)
+            chat = request_of(self.body, context)
         except ApiError as exc:
             raise self._renamed(exc) from None
         ignored = [self._origin(name) for name in chat.ignored]

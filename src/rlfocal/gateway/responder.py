@@ -1,4 +1,4 @@
-"""A job's reply, said in the dialect of who asked: in one piece, or as events while it comes."""
+"""The reply of a completion in its client's dialect: in one piece, or as events while it comes."""
 
 from __future__ import annotations
 
@@ -6,58 +6,59 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 
-from rlfocal.gateway.completion import Job
+from rlfocal.gateway.completion import Completion
 from rlfocal.gateway.door.pieces import Pieces
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
-from rlfocal.gateway.wire.replies import Completion, encode
+from rlfocal.gateway.wire.replies import Shape, encode
+from rlfocal.live import Answer
 from rlfocal.live.aside import aside
 
-__all__ = ["Saying", "ending"]
+__all__ = ["Responder", "ending"]
 
 _log = logging.getLogger(__name__)
 
 
-class Saying:
-    """Says what comes of one job.
+class Responder:
+    """Writes the reply of one completion.
 
     Args:
-        job: not started.
+        completion: not started.
         dialect: of who asked.
         writer: of this request.
         keep_alive_s: seconds of silence after which a stream says that it is still there.
     """
 
-    def __init__(self, job: Job, dialect: Dialect, writer: Writer, keep_alive_s: float) -> None:
-        self.job, self._dialect, self._writer = job, dialect, writer
+    def __init__(
+        self, completion: Completion, dialect: Dialect, writer: Writer, keep_alive_s: float
+    ) -> None:
+        self.completion, self._dialect, self._writer = completion, dialect, writer
         self._keep_alive_s = keep_alive_s
         self.pieces = Pieces()
 
-    def start(self) -> asyncio.Task[Completion]:
-        """Set the job going."""
-        if not self.job.chat.stream:
-            return self.job.start()
-        task = self.job.start(self.pieces.put)
+    def start(self) -> asyncio.Task[Answer]:
+        """Set the completion going."""
+        if not self.completion.chat.body.stream:
+            return self.completion.start()
+        task = self.completion.start(self.pieces.put)
         task.add_done_callback(lambda _: self.pieces.end())
         return task
 
-    def headers(self) -> dict[str, str]:
-        """What is known of a reply that is complete."""
-        shape = self.job.shape
-        return self._dialect.headers(shape) | shape.headers()
-
-    async def body(self, task: asyncio.Task[Completion]) -> bytes:
-        """The reply in one piece, of a task that is done.
+    async def whole(self, task: asyncio.Task[Answer]) -> tuple[bytes, dict[str, str]]:
+        """The reply in one piece, of a task that is done: its body and its headers.
 
         Raises:
             ApiError: there is none.
         """
-        done = _done(task)
-        whole = self._writer.whole(self.job.shape, done)
-        return await aside(len(done.text), encode, whole)
+        done, shape = _done(task), self.completion.shape
+        body = await aside(len(done.text), encode, self._writer.whole(shape, done))
+        return body, self._headers(shape)
+
+    def _headers(self, shape: Shape) -> dict[str, str]:
+        return self._dialect.headers(shape) | shape.headers()
 
     async def first(
-        self, task: asyncio.Task[Completion], gone: asyncio.Task[None] | None = None
+        self, task: asyncio.Task[Answer], gone: asyncio.Task[None] | None = None
     ) -> str | None:
         """Wait for the first of the text, so that what goes wrong before has a status of its own.
 
@@ -82,13 +83,13 @@ class Saying:
 
     def head(self, first: str | None) -> dict[str, str]:
         """Headers of a stream."""
+        shape = self.completion.shape
         if first is None:
-            return self.headers()
-        shape = self.job.shape
-        return self._dialect.headers(shape) | {"x-rlfocal-id": self.job.id}
+            return self._headers(shape)
+        return self._dialect.headers(shape) | {"x-rlfocal-id": self.completion.id}
 
     async def events(
-        self, task: asyncio.Task[Completion], piece: str | None
+        self, task: asyncio.Task[Answer], piece: str | None
     ) -> AsyncIterator[tuple[bytes, bool]]:
         """The stream.
 
@@ -99,7 +100,7 @@ class Saying:
         Yields:
             Events, and whether they tell of a failure.
         """
-        writer, shape = self._writer, self.job.shape
+        writer, shape = self._writer, self.completion.shape
         if begun := writer.first(shape):
             yield begun, False
         while piece is not None:
@@ -109,7 +110,7 @@ class Saying:
                     piece = await self.pieces.get()
             except TimeoutError:
                 piece = ""
-        shape = self.job.shape  # with the trace of what has happened meanwhile
+        shape = self.completion.shape  # with the trace of what has happened meanwhile
         try:
             done = _done(task)
             for event in writer.rest(shape, done):
@@ -117,12 +118,12 @@ class Saying:
         except ApiError as exc:
             yield writer.failed(shape, exc), True
         except Exception as exc:
-            _log.error("request %s failed: %s", self.job.id, type(exc).__name__)
+            _log.error("request %s failed: %s", self.completion.id, type(exc).__name__)
             fault = ApiError(500, "internal_error", "a fault of the gateway; see its log")
             yield writer.failed(shape, fault), True
 
 
-def _done(task: asyncio.Task[Completion]) -> Completion:
+def _done(task: asyncio.Task[Answer]) -> Answer:
     if task.cancelled():
         raise ending()
     return task.result()
