@@ -227,7 +227,9 @@ class Gateway:
             return False
         if not await self.access.heart.can_write():
             return False
-        return not all(self._by_name[n].is_shut for n in self.checkpoint.description.members)
+        return not all(
+            self._by_name[n].circuit_is_open for n in self.checkpoint.description.members
+        )
 
     def _look(self) -> None:
         with self.store.connections.read() as connection:

@@ -170,7 +170,7 @@ class Answering:
         images, skipped = self._question.has_images, []
         for n, member in enumerate(self._members):
             takes_none = images and not member.takes_images
-            if takes_none or member.is_shut:
+            if takes_none or member.circuit_is_open:
                 self._state.put(n, None)
                 self._replies.not_asked(n, takes_no_images=takes_none)
                 skipped.append(member.name)

@@ -38,25 +38,6 @@ class Question:
     """Kind of answer that the question has; None for what the asker assumes. Members are not told.
     """
 
-    @property
-    def has_images(self) -> bool:
-        """True where only members that take images can be asked."""
-        if self.images:
-            return True
-        for turn in self.history:
-            if turn.parts:
-                return True
-        return False
-
-    @property
-    def has_tools(self) -> bool:
-        """True where a reply may be a call of tools: it is then given verbatim, never merged."""
-        return bool(self.extra.get("tools")) and not self.choices
-
-    answers: str | None = None
-    """Kind of answer that the question has; None for what the asker assumes. Members are not told.
-    """
-
     @cached_property
     def seed_text(self) -> str:
         """What seeds depend on of it: prompt, choices, history and system, as JSON."""
