@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rlfocal.gateway.dashboard.accuracy import over_time
-from rlfocal.gateway.dashboard.history import History, Judged, Known
-from rlfocal.gateway.dashboard.intervals import estimate
+from rlfocal.gateway.dashboard.accuracy import mean_score, over_time
+from rlfocal.gateway.dashboard.history import History, Known
 from rlfocal.gateway.dashboard.members import Training, member_figures
 from rlfocal.gateway.dashboard.savings import mean_costs, savings
 from rlfocal.gateway.store import FeedbackRow, RequestRow, Store
@@ -79,13 +78,13 @@ def test_reading_goes_on_where_it_stopped(store: Store, put: Callable[..., None]
     put("r2", [call("a")])
     judge(store, judgement("r1", 1.0), judgement("r2", 0.5))
     first = history.read()
-    assert [r.id for r in first.requests] == ["r1", "r2"]
+    assert [r.row.id for r in first.requests] == ["r1", "r2"]
     assert first.is_all
     for k in (3, 4, 5):
         put(f"r{k}", [call("a")])
     judge(store, judgement("r1", 0.0))
     later = history.read()
-    assert [r.id for r in later.requests] == ["r3", "r4", "r5"]
+    assert [r.row.id for r in later.requests] == ["r3", "r4", "r5"]
     assert not later.is_all
     assert [j.request_id for j in later.judged.values()] == ["r2", "r1"]
     assert later.judged["r1"].earned == 0
@@ -210,16 +209,16 @@ def test_accuracy_over_time_falls_into_round_bins(store: Store, put: Callable[..
     assert [b["n_requests"] for b in bins] == [0, 0, 1] + 8 * [0] + [2]
     assert bins[0]["start"] == NOON - 3600
     assert {b["end"] - b["start"] for b in bins} == {300}
-    assert bins[-1]["accuracy"] == estimate([1.0, 0.0])
+    assert bins[-1]["accuracy"] == mean_score([1.0, 0.0])
     assert bins[2]["accuracy"]["mean"] is None
 
 
 def test_one_moment_alone_makes_a_bin() -> None:
-    judged: dict[str, Judged] = {}
+    judged: dict[str, FeedbackRow] = {}
     assert len(over_time([], judged, since=NOON, now=NOON)) == 1
 
 
 def test_wilson_at_the_edges() -> None:
     assert wilson(1.0, 10)[1] == 1.0
     assert wilson(0.0, 10)[0] == 0.0
-    assert estimate([]) == {"n": 0, "mean": None, "low": None, "high": None}
+    assert mean_score([]) == {"n": 0, "mean": None, "low": None, "high": None}

@@ -7,7 +7,7 @@ from rlfocal.bench.budgets import BudgetCell
 from rlfocal.bench.statistics import Axis, Judgement
 from rlfocal.records import ResponseTable
 from rlfocal.report import render
-from rlfocal.report.equal_cost import equal_cost
+from rlfocal.report.leaderboard import equal_cost
 from rlfocal.report.verdict import verdict
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.replay import decided
 from rlfocal.deliberation.view import View
+from rlfocal.errors import Failure
 from rlfocal.records import BoolArray
 
 __all__ = ["CallRecord", "Deliberation", "Round", "Trace"]
@@ -56,6 +57,11 @@ class CallRecord:
     """The failure in words."""
     uncertain_cost_usd: float | None = None
     """What its replies may cost beyond `cost_usd`, at most: its server has not counted."""
+
+    @property
+    def was_cancelled(self) -> bool:
+        """True where its reply was not waited for, because the answer was certain without it."""
+        return self.failure == Failure.CANCELLED
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; what is not known is left out."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,72 +26,34 @@ from numpy.typing import NDArray
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.replay import best_answer, decided
+from rlfocal.deliberation.trace import CallRecord
 from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
 
-__all__ = ["Compared", "Judgement", "Logged", "Played", "Replayed", "Served", "play", "replayed"]
-
-
-class Call(Protocol):
-    """One member asked in one request."""
-
-    @property
-    def cost(self) -> float:
-        """In the unit that the strategy reckons in."""
-        ...
-
-    @property
-    def usd(self) -> float | None:
-        """None where its price is unknown, or it failed."""
-        ...
-
-    @property
-    def was_left(self) -> bool:
-        """True where its reply was not waited for, because the answer was certain without it."""
-        ...
-
-
-class Served(Protocol):
-    """One request as it was served."""
-
-    @property
-    def id(self) -> str:
-        """Identifier by which judgements name it."""
-        ...
-
-    @property
-    def n_unpriced(self) -> int:
-        """Calls without a known price."""
-        ...
-
-    @property
-    def asked(self) -> Mapping[str, Call]:
-        """Member → its call."""
-        ...
-
-
-class Judgement(Protocol):
-    """Scores of a request's answers."""
-
-    @property
-    def earned(self) -> float:
-        """Score of the answer."""
-        ...
-
-    @property
-    def member_scores(self) -> Mapping[str, float | None]:
-        """Score of each member's answer, where known."""
-        ...
+__all__ = [
+    "AtPrice",
+    "Logged",
+    "PriceComparison",
+    "ReplayedRequests",
+    "compare_prices",
+    "replay_requests",
+]
 
 
 @dataclass(frozen=True, eq=False)
 class Logged:
-    """One request with its episode."""
+    """One request as it was served, with its episode."""
 
-    seen: Served
     episode: Episode
+    """Judged, where the request was."""
+    calls: Mapping[str, CallRecord]
+    """Member → its call."""
     members: tuple[str, ...]
     """In the checkpoint's order."""
+    is_priced: bool
+    """Whether the prices of all calls are known."""
+    earned: float | None
+    """Score of the served answer; None where it was not judged."""
 
     @property
     def asked(self) -> BoolArray:
@@ -101,22 +63,11 @@ class Logged:
     @property
     def known(self) -> BoolArray:
         """bool[N]: asked, and waited for."""
-        asked = self.seen.asked
-        left = [name in asked and asked[name].was_left for name in self.members]
+        left = [n in self.calls and self.calls[n].was_cancelled for n in self.members]
         return np.asarray(self.asked & ~np.array(left))
 
-    def worth(self, slot: int, judged: Judgement) -> float | None:
-        """Score of a candidate; None where the judgement does not cover it."""
-        if slot == self.episode.chosen:
-            return judged.earned
-        for n in np.flatnonzero(self.episode.states.answer[-1] == slot).tolist():
-            score = judged.member_scores.get(self.members[n])
-            if score is not None:
-                return score
-        return None
 
-
-class Played(NamedTuple):
+class ReplayedRequests(NamedTuple):
     """A policy's decisions on B requests."""
 
     asked: BoolArray
@@ -127,7 +78,7 @@ class Played(NamedTuple):
     """bool[B]: it asked only members whose answers are known, and had an answer."""
 
 
-class Compared(NamedTuple):
+class AtPrice(NamedTuple):
     """One price on the requests that can be replayed at it, beside the same requests as served."""
 
     price: float
@@ -145,14 +96,14 @@ class Compared(NamedTuple):
     """Scores of the served answers to the same requests."""
 
 
-class Replayed(NamedTuple):
+class PriceComparison(NamedTuple):
     """A policy's prices compared."""
 
     n: int
     """Requests considered."""
     n_as_served: int
     """Those on which the replayed policy does what it did when served."""
-    prices: list[Compared]
+    prices: list[AtPrice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +142,7 @@ class _Answers:
         for b, one in enumerate(logged):
             last = one.episode.states.support[-1]
             support[b, :, : last.shape[1]] = last
-            calls = one.seen.asked
-            cost[b] = [calls[m].cost if m in calls else 0.0 for m in one.members]
+            cost[b] = [one.calls[m].cost if m in one.calls else 0.0 for m in one.members]
         n_options = np.array([e.n_options for e in episodes])
         open_, closed = CandidateKind.ANSWERS, CandidateKind.OPTIONS
         return cls(
@@ -206,7 +156,9 @@ class _Answers:
         )
 
 
-def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Played:
+def replay_requests(
+    strategy: Base, logged: Sequence[Logged], *, own: bool = False
+) -> ReplayedRequests:
     """Replay a policy on logged requests.
 
     Args:
@@ -233,52 +185,49 @@ def play(strategy: Base, logged: Sequence[Logged], *, own: bool = False) -> Play
         rows = rows[~stops & ~strays]
         if not len(rows):
             break
-    return Played(asked, chosen, is_known & (chosen >= 0))
+    return ReplayedRequests(asked, chosen, is_known & (chosen >= 0))
 
 
-def replayed(strategy: Base, logged: Sequence[Logged], judged: Mapping[str, Judgement]) -> Replayed:
+def compare_prices(strategy: Base, logged: Sequence[Logged]) -> PriceComparison:
     """Replay the policy at each of its prices on requests that were served at its own.
 
     Args:
         strategy: at the price that is served.
         logged: the requests.
-        judged: by their ids.
     """
     same: list[Logged] = []
     if logged:
-        found = play(strategy, logged, own=True)
+        found = replay_requests(strategy, logged, own=True)
         asked = np.stack([one.asked for one in logged])
         chosen = np.array([one.episode.chosen for one in logged])
         does = (found.asked == asked).all(axis=1) & (found.chosen == chosen)
         same = [one for one, is_same in zip(logged, does.tolist(), strict=True) if is_same]
     own = () if strategy.price is None else (strategy.price,)
     prices = sorted({*strategy.prices, *own}) if same else []
-    compared = [_compared(price, same, play(strategy.at(price), same), judged) for price in prices]
-    return Replayed(len(logged), len(same), compared)
+    compared = [
+        _compared(price, same, replay_requests(strategy.at(price), same)) for price in prices
+    ]
+    return PriceComparison(len(logged), len(same), compared)
 
 
-def _compared(
-    price: float, logged: Sequence[Logged], played: Played, judged: Mapping[str, Judgement]
-) -> Compared:
-    rows = np.flatnonzero(played.is_known).tolist()
+def _compared(price: float, logged: Sequence[Logged], found: ReplayedRequests) -> AtPrice:
     n_calls, usd, worth = [], [], []
     served_calls, served_usd, served_worth = [], [], []
     is_priced = True
+    rows = np.flatnonzero(found.is_known).tolist()
     for b in rows:
         one = logged[b]
-        calls = one.seen.asked
-        names = [one.members[n] for n in np.flatnonzero(played.asked[b]).tolist()]
+        names = [one.members[n] for n in np.flatnonzero(found.asked[b]).tolist()]
         n_calls.append(len(names))
-        served_calls.append(len(calls))
-        is_priced &= one.seen.n_unpriced == 0
-        usd.append(sum(calls[name].usd or 0.0 for name in names))
-        served_usd.append(sum(call.usd or 0.0 for call in calls.values()))
-        judgement = judged.get(one.seen.id)
-        score = None if judgement is None else one.worth(int(played.chosen[b]), judgement)
-        if judgement is not None and score is not None:
+        served_calls.append(len(one.calls))
+        is_priced &= one.is_priced
+        usd.append(sum(one.calls[name].cost_usd or 0.0 for name in names))
+        served_usd.append(sum(call.cost_usd or 0.0 for call in one.calls.values()))
+        score = float(one.episode.worth[found.chosen[b]])
+        if one.earned is not None and not np.isnan(score):
             worth.append(score)
-            served_worth.append(judgement.earned)
-    return Compared(
+            served_worth.append(one.earned)
+    return AtPrice(
         price=price,
         n=len(rows),
         n_calls=_mean(n_calls),

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
+from rlfocal.numbers import Float64Array
 from rlfocal.report.labels import escape, percent, short_names
 from rlfocal.report.theme import LIGHT, REFERENCE, blank, colour_bar
 
@@ -27,7 +27,6 @@ __all__ = [
     "training_figure",
 ]
 
-FloatArray = NDArray[np.float64]
 SLANTED_PX = 5
 """Height that one character of a slanted column name takes."""
 MAX_NUMBERED_COLUMNS = 16
@@ -54,9 +53,9 @@ class Run:
     strategy: str
     label: str
     """Which run: fold and seed."""
-    step: FloatArray
+    step: Float64Array
     """float64[K], increasing."""
-    value: FloatArray
+    value: Float64Array
     """float64[K]."""
 
 
@@ -173,7 +172,7 @@ def _add_reference(figure: go.Figure, name: str, accuracy: float, low: float, hi
 
 
 def cells_figure(
-    values: FloatArray,
+    values: Float64Array,
     *,
     rows: Sequence[str],
     columns: Sequence[str],
@@ -230,7 +229,7 @@ def ticks(names: Sequence[str]) -> dict[str, object]:
     }
 
 
-def median_curve(runs: Sequence[Run]) -> tuple[FloatArray, FloatArray]:
+def median_curve(runs: Sequence[Run]) -> tuple[Float64Array, Float64Array]:
     """Return the median of runs over the steps that at least half of them reached.
 
     Runs may stop early and log at different steps, so each is interpolated between its own.
@@ -243,7 +242,7 @@ def median_curve(runs: Sequence[Run]) -> tuple[FloatArray, FloatArray]:
         [np.interp(steps, run.step, run.value, left=np.nan, right=np.nan) for run in runs]
     )
     reached = np.isfinite(values).sum(axis=0) * 2 >= len(runs)
-    median: FloatArray = np.nanmedian(values[:, reached], axis=0)
+    median: Float64Array = np.nanmedian(values[:, reached], axis=0)
     return steps[reached], median
 
 

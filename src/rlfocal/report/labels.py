@@ -67,7 +67,9 @@ def number(value: float, digits: int = 2) -> str:
 
 def percent(share: float, digits: int = 1) -> str:
     """Format a share as per cent, with a narrow space before the sign."""
-    return f"{number(100 * share, digits)}\N{NARROW NO-BREAK SPACE}%" if _real(share) else DASH
+    return (
+        f"{number(100 * share, digits)}\N{NARROW NO-BREAK SPACE}%" if math.isfinite(share) else DASH
+    )
 
 
 def points(share: float, digits: int = 1) -> str:
@@ -76,7 +78,7 @@ def points(share: float, digits: int = 1) -> str:
     >>> points(0.068)
     '+6.8'
     """
-    return _signed(f"{100 * share:+.{digits}f}") if _real(share) else DASH
+    return _signed(f"{100 * share:+.{digits}f}") if math.isfinite(share) else DASH
 
 
 def interval(bounds: tuple[float, float] | None, *, signed: bool = False) -> str:
@@ -85,7 +87,7 @@ def interval(bounds: tuple[float, float] | None, *, signed: bool = False) -> str
     >>> interval((0.0512, 0.084), signed=True)
     '[+5.1, +8.4]'
     """
-    if bounds is None or not all(map(_real, bounds)):
+    if bounds is None or not all(map(math.isfinite, bounds)):
         return ""
     low, high = (points(b) if signed else number(100 * b, 1) for b in bounds)
     return f"[{low}, {high}]"
@@ -97,7 +99,7 @@ def money(usd: float) -> str:
     >>> money(0.00123), money(1.5)
     ('$0.0012', '$1.50')
     """
-    if not _real(usd):
+    if not math.isfinite(usd):
         return DASH
     return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${float(f'{usd:.2g}'):.{_decimals(usd)}f}"
 
@@ -112,7 +114,7 @@ def seconds(value: float) -> str:
     >>> seconds(0.004), seconds(3.21), seconds(200)
     ('< 0.01 s', '3.2 s', '3 min 20 s')
     """
-    if not _real(value):
+    if not math.isfinite(value):
         return DASH
     if value < 0.01:
         return "< 0.01 s"
@@ -120,7 +122,3 @@ def seconds(value: float) -> str:
         return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
     whole = round(value)
     return f"{whole // 60} min {whole % 60} s"
-
-
-def _real(value: float) -> bool:
-    return math.isfinite(value)

@@ -1,12 +1,16 @@
-"""The leaderboard as an HTML table, with accuracy intervals drawn beside the numbers."""
+"""The leaderboard, and what equal cost buys, as HTML tables.
+
+Intervals of accuracy are drawn beside the numbers.
+"""
 
 from __future__ import annotations
 
 from rlfocal.bench import BenchResult, LeaderboardRow, Verdict
-from rlfocal.report.html import Html, table
-from rlfocal.report.labels import interval, money, number, percent, points, seconds
+from rlfocal.bench.budgets import EQUAL_COST, BudgetCell
+from rlfocal.report.html import Html, paragraphs, table
+from rlfocal.report.labels import escape, interval, money, number, percent, points, seconds
 
-__all__ = ["leaderboard", "verdict_word"]
+__all__ = ["equal_cost", "leaderboard"]
 
 WIDTH_PX, HEIGHT_PX, PAD_PX = 90, 16, 5
 
@@ -50,7 +54,7 @@ def _cells(
         row.strategy,
         number(100 * row.accuracy, 1),
         Html(f'{bar}<span class="ci">{interval(row.accuracy_ci)}</span>'),
-        verdict_word(row.verdict),
+        _verdict_word(row.verdict),
         gain,
         Html(f'<span class="ci">{gain_ci}</span>'),
         *([f"{row.n_measured:,}"] if measured else []),
@@ -67,7 +71,7 @@ def _cells(
     ]
 
 
-def verdict_word(verdict: Verdict) -> Html:
+def _verdict_word(verdict: Verdict) -> Html:
     """Show a verdict; the class of its row gives it its colour."""
     return Html(f'<span class="verdict">{_WORDS[verdict]}</span>')
 
@@ -87,3 +91,50 @@ def interval_bar(value: float, bounds: tuple[float, float], scale: tuple[float, 
         f'<line x1="{place(bounds[0])}" x2="{place(bounds[1])}" y1="{middle}" y2="{middle}"/>'
         f'<circle cx="{place(value)}" cy="{middle}" r="4"/></svg>'
     )
+
+
+# At equal cost ---------------------------------------------------------------------------------
+
+# The comparison first: on a phone the last columns are reached by scrolling.
+_EQUAL_COST_HEAD = (
+    "Learned strategy", "Budget", "Accuracy, %", "Best simple, %", "Difference, points",
+    "95 % interval", "Verdict", "Best simple strategy", "Interval of accuracy",
+)  # fmt: skip
+
+
+def equal_cost(result: BenchResult) -> Html:
+    """Make one table for each axis of cost that was compared: a row per strategy and budget."""
+    parts = [paragraphs([EQUAL_COST])]
+    for axis, cells in result.cells().items():
+        title = result.axis_title(axis)
+        parts.append(Html(f"<h3>Budgets as {escape(title)}</h3>"))
+        parts.append(
+            table(
+                _EQUAL_COST_HEAD,
+                [_compared(cell, result.budget_label(cell)) for cell in cells],
+                label=f"At equal cost, budgets as {title}",
+                classes="leaderboard",
+                row_classes=[_class_of(cell) for cell in cells],
+            )
+        )
+    return Html("\n".join(parts))
+
+
+def _class_of(cell: BudgetCell) -> str:
+    """The verdict colours its word; a line under "all" parts one strategy from the next."""
+    end = " reference" if cell.budget is None else ""
+    return cell.verdict.replace(" ", "-") + end
+
+
+def _compared(cell: BudgetCell, budget: str) -> list[str]:
+    return [
+        cell.strategy,
+        budget,
+        number(100 * cell.accuracy, 1),
+        number(100 * cell.rival_accuracy, 1),
+        points(cell.difference),
+        Html(f'<span class="ci">{interval(cell.difference_ci, signed=True)}</span>'),
+        _verdict_word(cell.verdict),
+        cell.rival,
+        Html(f'<span class="ci">{interval(cell.accuracy_ci)}</span>'),
+    ]

@@ -70,8 +70,7 @@ def render(result: BenchResult, table: ResponseTable) -> str:
     today = datetime.now(UTC).date().isoformat()
     mark = "SYNTHETIC: " if result.synthetic else ""
     themes = {name: template(t).to_plotly_json() for name, t in (("light", LIGHT), ("dark", DARK))}
-    return Template(_asset("page.html")).substitute(
-        title=escape(f"{mark}{result.data} - rlfocal report"),
+    body = Template(_asset("report.html")).substitute(
         heading=escape(f"{mark}{result.data}"),
         banner=_banner(result),
         contents="\n".join(f'<li><a href="#{s.anchor}">{escape(s.title)}</a></li>' for s in parts),
@@ -80,11 +79,20 @@ def render(result: BenchResult, table: ResponseTable) -> str:
         footer=escape(
             f"Made by rlfocal {__version__} on {today}. This page loads nothing from anywhere."
         ),
-        style=_asset("report.css"),
         themes=json.dumps(themes),
         plotly=plotly.offline.get_plotlyjs(),
         script=_asset("report.js"),
     )
+    return Template(_shared("page.html")).substitute(
+        title=escape(f"{mark}{result.data} - rlfocal report"),
+        head=f"<style>\n{_shared('page.css')}{_asset('report.css')}</style>",
+        body=body,
+    )
+
+
+def _shared(name: str) -> str:
+    """A file that every page of the package begins with, the dashboard's too."""
+    return (resources.files("rlfocal") / name).read_text(encoding="utf-8")
 
 
 def _asset(name: str) -> str:

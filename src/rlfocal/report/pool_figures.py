@@ -9,33 +9,23 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from rlfocal.bench.subsets import SubsetScores
-from rlfocal.numbers import wilson
-from rlfocal.records import IntArray, ResponseTable
-from rlfocal.report.figures import cells_figure, ticks
+from rlfocal.numbers import Float64Array, wilson
+from rlfocal.records import IntArray
+from rlfocal.report.figures import ticks
 from rlfocal.report.labels import escape, number
 from rlfocal.report.theme import blank, colour_bar
 
 __all__ = [
-    "diversity_figure",
     "focal_figure",
     "focal_sentence",
     "member_figure",
-    "task_accuracies",
 ]
-
-FloatArray = NDArray[np.float64]
-
-
-def task_accuracies(table: ResponseTable) -> FloatArray:
-    """Mean score of each member on each task: float64[N, T], NaN where nothing is recorded."""
-    return table.member_task_accuracy
 
 
 def member_figure(
-    mean: FloatArray, n_queries: int | IntArray, *, members: Sequence[str]
+    mean: Float64Array, n_queries: int | IntArray, *, members: Sequence[str]
 ) -> go.Figure:
     """Draw each member's accuracy with its 95 % interval, the most accurate on top.
 
@@ -66,18 +56,6 @@ def member_figure(
     figure.update_xaxes(title_text="accuracy, %")
     figure.update_yaxes(range=[len(order) - 0.5, -0.5], **ticks([members[i] for i in order]))
     return figure
-
-
-def diversity_figure(values: FloatArray, *, members: Sequence[str], title: str) -> go.Figure:
-    """Draw a pairwise measure between members, higher = more diverse; the diagonal stays empty.
-
-    Args:
-        values: float64[N, N], symmetric.
-        members: N names.
-        title: name of the measure.
-    """
-    off = np.where(np.eye(len(values), dtype=bool), np.nan, values)
-    return cells_figure(off, rows=members, columns=members, title=title, digits=2)
 
 
 def focal_figure(scores: SubsetScores) -> go.Figure:

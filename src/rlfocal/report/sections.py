@@ -9,28 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.bench import BenchResult, History
 from rlfocal.bench.budgets import REFERENCES
 from rlfocal.bench.result import BEST_SINGLE
 from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
-from rlfocal.numbers import wilson
+from rlfocal.numbers import Float64Array, wilson
 from rlfocal.records import ResponseTable
 from rlfocal.report import figures, pool_figures
 from rlfocal.report.calibration import calibration
-from rlfocal.report.equal_cost import equal_cost
 from rlfocal.report.figures import Point, Run
 from rlfocal.report.html import Choice, Html, Section, chart, details, paragraphs, table
 from rlfocal.report.labels import interval, money, number, percent
-from rlfocal.report.leaderboard import leaderboard
+from rlfocal.report.leaderboard import equal_cost, leaderboard
 from rlfocal.report.selection import selection_shares
 from rlfocal.report.verdict import verdict
 
 __all__ = ["sections"]
 
-FloatArray = NDArray[np.float64]
 CELL_PX, NAMES_PX = 40, 190
 """Room that one column of cells and the row names need on a narrow screen."""
 
@@ -148,7 +145,7 @@ def _members(responses: ResponseTable) -> Html:
     )
     parts = [chart("member-accuracy", aid, [choice])]
     if len(responses.tasks) > 1:
-        accuracy = pool_figures.task_accuracies(responses)[order]
+        accuracy = responses.member_task_accuracy[order]
         names = [responses.members[i] for i in order]
         parts.append(
             chart(
@@ -163,7 +160,7 @@ def _members(responses: ResponseTable) -> Html:
 
 
 def _cells(
-    values: FloatArray, rows: Sequence[str], columns: Sequence[str], title: str, *, digits: int
+    values: Float64Array, rows: Sequence[str], columns: Sequence[str], title: str, *, digits: int
 ) -> Choice:
     """Cells without bounds, with their numbers as a table."""
     figure = figures.cells_figure(values, rows=rows, columns=columns, title=f"{title}, %")
@@ -171,7 +168,7 @@ def _cells(
 
 
 def _numbers(
-    values: FloatArray, rows: Sequence[str], columns: Sequence[str], title: str, *, digits: int
+    values: Float64Array, rows: Sequence[str], columns: Sequence[str], title: str, *, digits: int
 ) -> Html:
     cells = [
         [name, *(number(float(v), digits) for v in line)]
@@ -188,11 +185,11 @@ def _diversity(responses: ResponseTable, rng: np.random.Generator) -> Html:
     counts = pair_counts(responses.failed[complete])
     choices = []
     for name, measure in PAIRWISE.items():
-        values = measure(counts)
+        values, names = measure(counts), responses.members
         title = f"{name.replace('_', ' ')}, higher = more diverse"
-        figure = pool_figures.diversity_figure(values, members=responses.members, title=title)
-        off = np.where(np.eye(len(values), dtype=bool), np.nan, values)
-        numbers = _numbers(off, responses.members, responses.members, title, digits=2)
+        values = np.where(np.eye(len(values), dtype=bool), np.nan, values)
+        figure = figures.cells_figure(values, rows=names, columns=names, title=title, digits=2)
+        numbers = _numbers(values, names, names, title, digits=2)
         choices.append(Choice(name.replace("_", " "), figure, numbers))
     pairs = chart(
         "pairs",
@@ -239,7 +236,7 @@ def _focal(scores: SubsetScores) -> Html:
     return Html(paragraphs([pool_figures.focal_sentence(scores)]) + chart("focal", aid, [choice]))
 
 
-def _selection(shares: Mapping[str, FloatArray], responses: ResponseTable) -> Html:
+def _selection(shares: Mapping[str, Float64Array], responses: ResponseTable) -> Html:
     title = "asked, % of queries"
     together = np.array([share[:, -1] for share in shares.values()]).T
     matrices = {"all, over all tasks": (together, list(shares))}

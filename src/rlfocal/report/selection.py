@@ -10,14 +10,13 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.bench import BenchResult
+from rlfocal.numbers import Float64Array
 from rlfocal.records import ResponseTable
 
 __all__ = ["selection_shares"]
 
-FloatArray = NDArray[np.float64]
 
-
-def selection_shares(result: BenchResult, table: ResponseTable) -> Mapping[str, FloatArray]:
+def selection_shares(result: BenchResult, table: ResponseTable) -> Mapping[str, Float64Array]:
     """Count how often each strategy that chooses asked each member, per task.
 
     Args:
@@ -63,11 +62,11 @@ def _task_index(rows: pa.Table, table: ResponseTable) -> NDArray[np.int64]:
     return found
 
 
-def _share(asked: NDArray[np.bool_], task: NDArray[np.int64], n_tasks: int) -> FloatArray:
+def _share(asked: NDArray[np.bool_], task: NDArray[np.int64], n_tasks: int) -> Float64Array:
     total = np.zeros((n_tasks, asked.shape[1]))
     known = task >= 0
     np.add.at(total, task[known], asked[known])
     count = np.bincount(task[known], minlength=n_tasks)[:, None]
     of_task = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    shares: FloatArray = np.vstack([of_task, asked.mean(axis=0)]).T
+    shares: Float64Array = np.vstack([of_task, asked.mean(axis=0)]).T
     return shares

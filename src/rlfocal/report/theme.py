@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -43,24 +44,29 @@ class Theme:
     """Sequential colours from low to high, for small marks: all contrast with the ground."""
 
 
-LIGHT = Theme(
-    ink="#1d252c",
-    grid="#e2e6ea",
-    ground="#ffffff",
-    hues=("#0072b2", "#d55e00", "#009e73", "#b8548c", "#a87400", "#2c86c0", "#5b6670"),
-    shades=("#f5f8fb", "#cfe2f1", "#9ec7e6", "#57a0d5"),
-    strong=("#f5f8fb", "#b9d6ea", "#6aabd5", "#2277ad", "#084a78"),
-    marks=("#d98200", "#cf4a55", "#9b2f86", "#5a2a91", "#221a55"),
-)
-DARK = Theme(
-    ink="#d9dfe5",
-    grid="#2c343c",
-    ground="#15191e",
-    hues=("#56b4e9", "#f08a3c", "#2cc295", "#dd8fbd", "#e6a91f", "#8ab4f8", "#a3adb8"),
-    shades=("#1a2027", "#1b374c", "#1d4f74", "#1f6699"),
-    strong=("#1c252e", "#1f4560", "#2a719f", "#56a9dd", "#b5dcf6"),
-    marks=("#8470e0", "#c968b8", "#ef7f78", "#f7b25c", "#f5ec80"),
-)
+_COLOURS: dict[str, tuple[Any, Any]] = {
+    "ink": ("#1d252c", "#d9dfe5"),
+    "grid": ("#e2e6ea", "#2c343c"),
+    "ground": ("#ffffff", "#15191e"),
+    "hues": (
+        ("#0072b2", "#d55e00", "#009e73", "#b8548c", "#a87400", "#2c86c0", "#5b6670"),
+        ("#56b4e9", "#f08a3c", "#2cc295", "#dd8fbd", "#e6a91f", "#8ab4f8", "#a3adb8"),
+    ),
+    "shades": (
+        ("#f5f8fb", "#cfe2f1", "#9ec7e6", "#57a0d5"),
+        ("#1a2027", "#1b374c", "#1d4f74", "#1f6699"),
+    ),
+    "strong": (
+        ("#f5f8fb", "#b9d6ea", "#6aabd5", "#2277ad", "#084a78"),
+        ("#1c252e", "#1f4560", "#2a719f", "#56a9dd", "#b5dcf6"),
+    ),
+    "marks": (
+        ("#d98200", "#cf4a55", "#9b2f86", "#5a2a91", "#221a55"),
+        ("#8470e0", "#c968b8", "#ef7f78", "#f7b25c", "#f5ec80"),
+    ),
+}
+"""Of each field, light and dark."""
+LIGHT, DARK = (Theme(**{name: pair[k] for name, pair in _COLOURS.items()}) for k in (0, 1))
 
 
 def _scale(colours: tuple[str, ...]) -> list[list[float | str]]:

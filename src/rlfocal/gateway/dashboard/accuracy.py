@@ -6,23 +6,34 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rlfocal.gateway.dashboard.history import Judged, Seen
-from rlfocal.gateway.dashboard.intervals import estimate
+from rlfocal.gateway.dashboard.history import LoggedRequest
+from rlfocal.gateway.store.rows import FeedbackRow
+from rlfocal.numbers import wilson
 
-__all__ = ["accuracy", "over_time"]
+__all__ = ["accuracy", "mean_score", "over_time"]
 
 _N_BINS = 12
 _WIDTHS_S = (1, 5, 15, 60, 300, 900, 3600, 7200, 21600, 86400, 604800)
 """Of a bin, so that their edges are round."""
 
 
-def accuracy(seen: Sequence[Seen], judged: Mapping[str, Judged]) -> dict[str, Any]:
+def mean_score(scores: Sequence[float]) -> dict[str, Any]:
+    """Mean, 95 % interval and count of scores in [0, 1]; no mean where there is none."""
+    n = len(scores)
+    if not n:
+        return {"n": 0, "mean": None, "low": None, "high": None}
+    mean = min(1.0, sum(scores) / n)
+    low, high = wilson(mean, n)
+    return {"n": n, "mean": mean, "low": float(low), "high": float(high)}
+
+
+def accuracy(seen: Sequence[LoggedRequest], judged: Mapping[str, FeedbackRow]) -> dict[str, Any]:
     """Of the requests that were judged."""
-    return estimate([judged[r.id].earned for r in seen if r.id in judged])
+    return mean_score([judged[r.row.id].earned for r in seen if r.row.id in judged])
 
 
 def over_time(
-    seen: Sequence[Seen], judged: Mapping[str, Judged], *, since: float, now: float
+    seen: Sequence[LoggedRequest], judged: Mapping[str, FeedbackRow], *, since: float, now: float
 ) -> list[dict[str, Any]]:
     """Requests and their accuracy in bins of the time they came in.
 
@@ -34,9 +45,9 @@ def over_time(
     """
     width = _width(now - since)
     first, last = math.floor(since / width), math.floor(now / width)
-    bins: dict[int, list[Seen]] = {k: [] for k in range(first, last + 1)}
+    bins: dict[int, list[LoggedRequest]] = {k: [] for k in range(first, last + 1)}
     for request in seen:
-        place = math.floor(request.created_at / width)
+        place = math.floor(request.row.created_at / width)
         bins[min(max(place, first), last)].append(request)
     return [
         {

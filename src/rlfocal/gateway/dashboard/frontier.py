@@ -17,15 +17,15 @@ import sqlalchemy as sa
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.base import Base
 from rlfocal.errors import RecordError
-from rlfocal.gateway.dashboard.accuracy import accuracy
-from rlfocal.gateway.dashboard.history import Judged, Known, Seen
-from rlfocal.gateway.dashboard.intervals import estimate
+from rlfocal.gateway.dashboard.accuracy import accuracy, mean_score
+from rlfocal.gateway.dashboard.history import Known, LoggedRequest
+from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.gateway.store.schema import requests
 from rlfocal.gateway.store.store import Store
 from rlfocal.live import FREE_WORDS
 from rlfocal.online.episodes import Episode
 from rlfocal.online.exploring import may_explore
-from rlfocal.online.replaying import Compared, Logged, Replayed, replayed
+from rlfocal.online.replaying import AtPrice, Logged, PriceComparison, compare_prices
 
 __all__ = ["MOST_REPLAYED", "frontier"]
 
@@ -50,29 +50,31 @@ def frontier(
     """
     own = strategy.setting
     dials = sorted({*strategy.dials, *([] if own is None else [own])})
-    together = [r for r in known.requests if r.by_ensemble and r.status == 200 and r.calls]
-    at = {price: _setting(strategy, price) for price in {r.price for r in together}}
+    together = [
+        r for r in known.requests if r.by_ensemble and r.row.status == 200 and r.trace.calls
+    ]
+    at = {price: _setting(strategy, price) for price in {r.trace.price for r in together}}
     possible = strategy.price is not None and may_explore(strategy)
-    logged = _logged(store, together, checkpoint, policy) if possible else []
+    logged = _logged(store, together, known.judged, checkpoint, policy) if possible else []
     return {
         "dial": strategy.dial,
         "own": own,
         "dials": dials,
         "training": [_training(strategy, dial) for dial in dials],
         "served": [
-            _served([r for r in together if _same(at[r.price], dial)], known.judged)
+            _served([r for r in together if _same(at[r.trace.price], dial)], known.judged)
             for dial in dials
         ],
-        "replay": _shown(replayed(strategy, logged, known.judged))
+        "replay": _shown(compare_prices(strategy, logged))
         | {"most": MOST_REPLAYED, "possible": possible},
     }
 
 
-def _shown(found: Replayed) -> dict[str, Any]:
-    def of(one: Compared) -> dict[str, Any]:
+def _shown(found: PriceComparison) -> dict[str, Any]:
+    def of(one: AtPrice) -> dict[str, Any]:
         figures = {k: v for k, v in one._asdict().items() if k not in ("worth", "served_worth")}
         accuracies = {"accuracy": one.worth, "served_accuracy": one.served_worth}
-        return figures | {name: estimate(worth) for name, worth in accuracies.items()}
+        return figures | {name: mean_score(worth) for name, worth in accuracies.items()}
 
     return found._asdict() | {"prices": [of(one) for one in found.prices]}
 
@@ -113,19 +115,23 @@ def _same(one: float | None, other: float) -> bool:
     return one is not None and bool(np.isclose(one, other, rtol=_SAME))
 
 
-def _served(here: Sequence[Seen], judged: Mapping[str, Judged]) -> dict[str, Any]:
+def _served(here: Sequence[LoggedRequest], judged: Mapping[str, FeedbackRow]) -> dict[str, Any]:
     n = len(here)
-    is_priced = all(r.n_unpriced == 0 for r in here)
+    is_priced = all(r.row.n_unpriced == 0 for r in here)
     return {
         "n": n,
-        "n_calls": sum(len(r.calls) for r in here) / n if n else None,
-        "usd": sum(r.usd for r in here) / n if n and is_priced else None,
+        "n_calls": sum(len(r.trace.calls) for r in here) / n if n else None,
+        "usd": sum(r.row.usd for r in here) / n if n and is_priced else None,
         "accuracy": accuracy(here, judged),
     }
 
 
 def _logged(
-    store: Store, together: Sequence[Seen], checkpoint: Checkpoint, policy: str
+    store: Store,
+    together: Sequence[LoggedRequest],
+    judged: Mapping[str, FeedbackRow],
+    checkpoint: Checkpoint,
+    policy: str,
 ) -> list[Logged]:
     """Requests at the policy's own price whose episodes are there.
 
@@ -133,10 +139,10 @@ def _logged(
     """
     price = checkpoint.strategy.price
     fit = {
-        r.id: r
+        r.row.id: r
         for r in together
-        if r.policy == policy and r.price == price and not r.circuit_open
-        and r.kind not in (FREE_WORDS, "tools")
+        if r.row.policy == policy and r.trace.price == price and not r.trace.circuit_open
+        and r.trace.kind not in (FREE_WORDS, "tools")
     }  # fmt: skip
     wanted = list(fit)[-MOST_REPLAYED:]
     if not wanted:
@@ -155,9 +161,15 @@ def _logged(
         except RecordError as exc:
             _log.warning("request %s cannot be played through: %s", row.id, exc)
             continue
-        if episode.n_members == len(members) and n_features in (
-            None,
-            episode.states.features.shape[1],
-        ):
-            found.append(Logged(fit[row.id], episode, members))
+        if episode.n_members != len(members) or n_features not in (
+            None, episode.states.features.shape[1],
+        ):  # fmt: skip
+            continue
+        judgement, request = judged.get(row.id), fit[row.id]
+        if judgement is not None:
+            scores = [judgement.member_scores.get(member) for member in members]
+            episode = episode.judged(judgement.earned, scores)
+        earned = None if judgement is None else judgement.earned
+        is_priced = request.row.n_unpriced == 0
+        found.append(Logged(episode, request.asked, members, is_priced, earned))
     return found

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlfocal.gateway.dashboard.history import Call, Judged, Seen
-from rlfocal.gateway.dashboard.intervals import estimate
+from rlfocal.deliberation.trace import CallRecord
+from rlfocal.gateway.dashboard.accuracy import mean_score
+from rlfocal.gateway.dashboard.history import LoggedRequest
 from rlfocal.gateway.dashboard.savings import MeanCost
+from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.records import FloatArray
 
 __all__ = ["Training", "member_figures"]
@@ -33,10 +35,10 @@ class Training(NamedTuple):
 
 def member_figures(
     names: Sequence[str],
-    seen: Sequence[Seen],
+    seen: Sequence[LoggedRequest],
     *,
     ensemble: Sequence[str],
-    lately: Sequence[Judged],
+    lately: Sequence[FeedbackRow],
     training: Training,
     mean: Mapping[str, MeanCost],
     circuits: Mapping[str, str],
@@ -52,7 +54,7 @@ def member_figures(
         mean: costs of their replies.
         circuits: member → state of its circuit breaker in this process.
     """
-    calls: dict[str, list[Call]] = {name: [] for name in names}
+    calls: dict[str, list[CallRecord]] = {name: [] for name in names}
     for request in seen:
         for name, call in request.asked.items():
             if name in calls:
@@ -72,23 +74,23 @@ def member_figures(
     ]
 
 
-def _selection(name: str, together: Sequence[Seen]) -> dict[str, Any]:
-    at = [r.asked[name].round for r in together if name in r.asked]
-    n = len(together)
+def _selection(name: str, together: Sequence[LoggedRequest]) -> dict[str, Any]:
+    n, n_asked = len(together), sum(name in r.asked for r in together)
+    n_first = sum(any(c.member == name for c in r.trace.rounds[0].asked) for r in together)
     return {
         "n_requests": n,
-        "n_asked": len(at),
-        "n_first": at.count(0),
-        "share_asked": len(at) / n if n else None,
-        "share_first": at.count(0) / n if n else None,
+        "n_asked": n_asked,
+        "n_first": n_first,
+        "share_asked": n_asked / n if n else None,
+        "share_first": n_first / n if n else None,
     }
 
 
-def _health(calls: Sequence[Call]) -> dict[str, Any]:
-    waited = [call for call in calls if not call.was_left]
+def _health(calls: Sequence[CallRecord]) -> dict[str, Any]:
+    waited = [call for call in calls if not call.was_cancelled]
     failures = Counter(call.failure for call in waited if call.failure is not None)
-    latency = [call.latency_s for call in calls if call.replied and call.latency_s is not None]
-    n_silent = sum(call.replied and not call.answered for call in waited)
+    replies = [call for call in waited if call.failure is None]
+    latency = [call.latency_s for call in replies if call.latency_s is not None]
     p50, p95 = np.quantile(latency, [0.5, 0.95]).tolist() if latency else (None, None)
     return {
         "n_calls": len(waited),
@@ -96,13 +98,13 @@ def _health(calls: Sequence[Call]) -> dict[str, Any]:
         "n_failed": failures.total(),
         "failure_rate": failures.total() / len(waited) if waited else None,
         "failures": dict(failures.most_common()),
-        "n_without_answer": n_silent,
+        "n_without_answer": sum(call.answer is None for call in replies),
         "p50_s": p50,
         "p95_s": p95,
     }
 
 
-def _drift(name: str, lately: Sequence[Judged], training: Training) -> dict[str, Any] | None:
+def _drift(name: str, lately: Sequence[FeedbackRow], training: Training) -> dict[str, Any] | None:
     """Its accuracy of late against that on the same tasks in training."""
     if name not in training.members:
         return None
@@ -111,7 +113,7 @@ def _drift(name: str, lately: Sequence[Judged], training: Training) -> dict[str,
         for judged in lately
         if (score := judged.member_scores.get(name)) is not None
     ]
-    found = estimate([score for _, score in known])
+    found = mean_score([score for _, score in known])
     overall = training.expected(name, ())
     expected = training.expected(name, [task for task, _ in known])
     verdict = "unknown"

@@ -11,23 +11,23 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
 from importlib.resources import files
+from string import Template
 from typing import Any
 
 import sqlalchemy as sa
-from rlfocal.gateway.dashboard.request_page import request_figures
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rlfocal.gateway.dashboard.figures import WINDOWS, Now, figures
+from rlfocal.deliberation.trace import Trace
+from rlfocal.gateway.dashboard.figures import WINDOWS, figures
 from rlfocal.gateway.dashboard.frontier import frontier
 from rlfocal.gateway.dashboard.history import History
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler, JsonResponse
 from rlfocal.gateway.read_after_write import until_written
-from rlfocal.gateway.store.rows import FeedbackRow
+from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.store.schema import feedback
-from rlfocal.pool.building import unpriced
 
 __all__ = ["Dashboard"]
 
@@ -35,6 +35,7 @@ _FRESH_S = 1.0
 _FRONTIER_FRESH_S = 20.0
 """It takes a second of computing."""
 _KINDS = {"css": "text/css", "js": "text/javascript"}
+_SHARED = {"page.css", "page.html"}
 
 Figures = dict[str, Any]
 
@@ -64,8 +65,8 @@ class Dashboard:
     def routes(self) -> Mapping[str, tuple[Handler, str]]:
         """Path → handler and method."""
         return {
-            "/": (partial(_page, "index.html"), "GET"),
-            "/requests/{id}": (partial(_page, "request.html"), "GET"),
+            "/": (partial(_page, "index"), "GET"),
+            "/requests/{id}": (partial(_page, "request"), "GET"),
             "/dashboard/assets/{name}": (_asset, "GET"),
             "/dashboard/figures": (self.figures, "GET"),
             "/dashboard/frontier": (self.frontier, "GET"),
@@ -105,10 +106,10 @@ class Dashboard:
             return found
 
     async def _figures(self, window: str) -> Figures:
-        now = self._now()
+        gateway, at = self._gateway, self._clock()
 
         def work() -> Figures:
-            return figures(self._history.read(), now, window, kept=self._history.n)
+            return figures(self._history.read(), gateway, at, window, kept=self._history.n)
 
         return await asyncio.to_thread(work)
 
@@ -125,21 +126,6 @@ class Dashboard:
 
         return await asyncio.to_thread(work)
 
-    def _now(self) -> Now:
-        gateway = self._gateway
-        return Now(
-            at=self._clock(),
-            started_at=gateway.started_at,
-            in_flight=gateway.places.n,
-            members=gateway.member_names,
-            circuits=gateway.circuits,
-            unpriced=unpriced(gateway.members),
-            policy=gateway.policies.id,
-            checkpoint=gateway.checkpoint,
-            remember=gateway.settings.remember,
-            keeps_prompts=gateway.settings.keep_prompts,
-        )
-
     def _request(self, request_id: str) -> Figures | ApiError:
         store = self._gateway.store
         with store.connections.read() as connection:
@@ -148,24 +134,95 @@ class Dashboard:
             judged = connection.execute(wanted).mappings().one_or_none()
         if row is None:
             return ApiError(404, "request_not_found", "no request of that id", param="id")
-        return request_figures(row, None if judged is None else FeedbackRow(**judged))
+        return _request_figures(row, None if judged is None else FeedbackRow(**judged))
+
+
+# One request ------------------------------------------------------------------------------------
+
+
+def _request_figures(request: RequestRow, judged: FeedbackRow | None) -> dict[str, Any]:
+    """Plain values; texts are there only as far as they are kept.
+
+    Args:
+        request: its row.
+        judged: its judgement; None where there is none.
+    """
+    return {
+        "id": request.id,
+        "key_id": request.key_id,
+        "at": request.created_at,
+        "model": request.model,
+        "task": request.task,
+        "policy": request.policy,
+        "status": request.status,
+        "error": request.error,
+        "streamed": request.streamed,
+        "latency_s": request.latency_s,
+        "overhead_s": request.own_s,
+        "n_calls": request.n_calls,
+        "n_rounds": request.n_rounds,
+        "usd": request.usd,
+        "uncertain_cost_usd": request.unsettled_usd,
+        "n_unpriced": request.n_unpriced,
+        "n_prompt_tokens": request.n_prompt_tokens,
+        "n_completion_tokens": request.n_completion_tokens,
+        "confidence": request.confidence,
+        "prompt": request.prompt,
+        "trace": None if request.trace is None else _trace(request.trace),
+        "feedback": None if judged is None else _judgement(judged),
+    }
+
+
+def _trace(found: Mapping[str, Any]) -> dict[str, Any]:
+    """By today's names; a request that was settled by hand has a note in its place."""
+    return Trace.of_json(found).as_json() if "rounds" in found else dict(found)
+
+
+def _judgement(row: FeedbackRow) -> dict[str, Any]:
+    return {
+        "at": row.created_at,
+        "score": row.score,
+        "answer": row.answer,
+        "earned": row.earned,
+        "member_scores": dict(row.member_scores),
+    }
 
 
 # Pages and their files ---------------------------------------------------------------------------
 
 
+_PAGES = {
+    "index": ("rlfocal gateway", "front.js"),
+    "request": ("A request · rlfocal gateway", "request.js"),
+}
+"""Page → its title and its script."""
+_TROUBLE = '<p id="trouble" class="trouble" role="alert" hidden></p>'
+
+
 @cache
-def _read(name: str) -> bytes:
-    return files(__package__).joinpath("assets", name).read_bytes()
+def _read(name: str) -> str:
+    """A file of the dashboard, or one that every page of the package begins with."""
+    folder = files("rlfocal") if name in _SHARED else files(__package__) / "assets"
+    return (folder / name).read_text(encoding="utf-8")
 
 
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(file.name for file in files(__package__).joinpath("assets").iterdir())
+    return frozenset({file.name for file in (files(__package__) / "assets").iterdir()} | _SHARED)
 
 
 async def _page(name: str, _: Request) -> Response:
-    return Response(_read(name), media_type="text/html")
+    title, script = _PAGES[name]
+    styles = [
+        f'<link rel="stylesheet" href="/dashboard/assets/{style}.css">'
+        for style in ("page", "base", "parts")
+    ]
+    own = f'<script type="module" src="/dashboard/assets/{script}"></script>'
+    body = Template(_read(f"{name}.html")).substitute(door=_read("door.html"))
+    page = Template(_read("page.html")).substitute(
+        title=title, head="\n".join([*styles, own]), body=body + _TROUBLE
+    )
+    return Response(page, media_type="text/html")
 
 
 async def _asset(request: Request) -> Response:

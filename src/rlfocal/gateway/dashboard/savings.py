@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from rlfocal.gateway.dashboard.history import Judged, Seen
-from rlfocal.gateway.dashboard.intervals import estimate
+from rlfocal.gateway.dashboard.accuracy import mean_score
+from rlfocal.gateway.dashboard.history import LoggedRequest
+from rlfocal.gateway.store.rows import FeedbackRow
 
 __all__ = ["MeanCost", "mean_costs", "savings"]
 
@@ -27,13 +28,13 @@ class MeanCost(NamedTuple):
     """"known", "unpriced" (nobody knows some reply's price) or "not asked"."""
 
 
-def mean_costs(seen: Iterable[Seen], members: Sequence[str]) -> dict[str, MeanCost]:
+def mean_costs(seen: Iterable[LoggedRequest], members: Sequence[str]) -> dict[str, MeanCost]:
     """Of each member, over the replies it gave."""
     prices: dict[str, list[float | None]] = {name: [] for name in members}
     for request in seen:
         for name, call in request.asked.items():
-            if call.replied and name in prices:
-                prices[name].append(call.usd)
+            if call.failure is None and name in prices:
+                prices[name].append(call.cost_usd)
     return {name: _mean(found) for name, found in prices.items()}
 
 
@@ -47,8 +48,8 @@ def _mean(found: Sequence[float | None]) -> MeanCost:
 
 
 def savings(
-    seen: Sequence[Seen],
-    judged: Mapping[str, Judged],
+    seen: Sequence[LoggedRequest],
+    judged: Mapping[str, FeedbackRow],
     *,
     members: Sequence[str],
     best: str | None,
@@ -63,14 +64,14 @@ def savings(
         best: the member that was most accurate in training.
         mean: costs of their replies.
     """
-    answered = [r for r in seen if r.status == 200 and r.asked]
-    n_calls = sum(len(r.calls) for r in answered)
+    answered = [r for r in seen if r.row.status == 200 and r.asked]
+    n_calls = sum(len(r.trace.calls) for r in answered)
     found: dict[str, Any] = {
         "n": len(answered),
         "n_calls": n_calls,
-        "usd": sum(r.usd for r in answered),
-        "n_unpriced": sum(r.n_unpriced for r in answered),
-        "uncertain_cost_usd": sum(r.uncertain_cost_usd for r in answered),
+        "usd": sum(r.row.usd for r in answered),
+        "n_unpriced": sum(r.row.n_unpriced for r in answered),
+        "uncertain_cost_usd": sum(r.row.unsettled_usd for r in answered),
     }
     found["everybody"] = _against_everybody(answered, members, mean, found)
     found["single"] = None if best is None else _against_single(answered, judged, best, mean, found)
@@ -78,13 +79,13 @@ def savings(
 
 
 def _against_everybody(
-    seen: Sequence[Seen],
+    seen: Sequence[LoggedRequest],
     members: Sequence[str],
     mean: Mapping[str, MeanCost],
     spent: Mapping[str, Any],
 ) -> dict[str, Any]:
     # A member that kept failing would not have been asked either.
-    left = [m for r in seen for m in members if m not in r.asked and m not in r.circuit_open]
+    left = [m for r in seen for m in members if m not in r.asked and m not in r.trace.circuit_open]
     why = _unknown(left, mean)
     saved = None if why else sum(mean[m].usd or 0.0 for m in left)
     return {
@@ -97,24 +98,28 @@ def _against_everybody(
 
 
 def _against_single(
-    seen: Sequence[Seen],
-    judged: Mapping[str, Judged],
+    seen: Sequence[LoggedRequest],
+    judged: Mapping[str, FeedbackRow],
     best: str,
     mean: Mapping[str, MeanCost],
     spent: Mapping[str, Any],
 ) -> dict[str, Any]:
-    others = [call for r in seen for call in r.calls if call.round is None or call.member != best]
+    others = [call for r in seen for call in r.trace.calls if call is not r.asked.get(best)]
     missing = [best for r in seen if best not in r.asked]
     why = _unknown(missing, mean)
-    unpriced = {call.member: "unpriced" for call in others if call.replied and call.usd is None}
+    unpriced = {
+        call.member: "unpriced" for call in others if call.failure is None and call.cost_usd is None
+    }
     why = why | unpriced
     saved = None
     if not why:
-        saved = sum(mean[m].usd or 0.0 for m in missing) - sum(call.usd or 0.0 for call in others)
+        saved = sum(mean[m].usd or 0.0 for m in missing) - sum(
+            call.cost_usd or 0.0 for call in others
+        )
     both = [
-        (judged[r.id].earned, score)
+        (judged[r.row.id].earned, score)
         for r in seen
-        if r.id in judged and (score := judged[r.id].member_scores.get(best)) is not None
+        if r.row.id in judged and (score := judged[r.row.id].member_scores.get(best)) is not None
     ]
     return {
         "member": best,
@@ -123,8 +128,8 @@ def _against_single(
         "usd_saved": saved,
         "usd": None if saved is None or spent["n_unpriced"] else spent["usd"] + saved,
         "unknown": why,
-        "accuracy": estimate([score for _, score in both]),
-        "ensemble_accuracy": estimate([earned for earned, _ in both]),
+        "accuracy": mean_score([score for _, score in both]),
+        "ensemble_accuracy": mean_score([earned for earned, _ in both]),
     }
 
 
