@@ -20,14 +20,8 @@ import pyarrow as pa
 
 from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.records.dataset import Dataset
-from rlfocal.records.importers.extracting import Reading, readings
-from rlfocal.records.importers.joining import (
-    Query,
-    joined,
-    many_options,
-    match_options,
-    with_letter,
-)
+from rlfocal.records.importers.extracting import Reading, readings, with_letter
+from rlfocal.records.importers.joining import Query, joined, many_options, match_options
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import find_importer
 from rlfocal.records.samples import agreed
@@ -167,33 +161,28 @@ def _labels_of_tasks(queries: Mapping[str, Query]) -> dict[str, list[tuple[str, 
     for query in queries.values():
         own = found[query.task]
         if query.first.choices is None:
-            own.append(() if _by_score(query) else query.first.labels)
+            own.append(() if query.by_score else query.first.labels)
     return dict(found)
 
 
 def _graded_tasks(queries: Mapping[str, Query]) -> dict[str, None]:
-    """Tasks whose records all say that only their scores judge."""
-    graded: dict[str, bool] = {}
-    for query in queries.values():
-        graded[query.task] = graded.get(query.task, True) and _by_score(query)
-    return {task: None for task, is_graded in graded.items() if is_graded}
-
-
-def _by_score(query: Query) -> bool:
-    return any(record.by_score for record in query)
+    """Tasks all of whose queries are judged by their scores alone."""
+    compared = {query.task for query in queries.values() if not query.by_score}
+    return {query.task: None for query in queries.values() if query.task not in compared}
 
 
 def _label(query: Query) -> str | None:
     """The one right answer; None where several are accepted or members' logs disagree."""
-    if _by_score(query):
-        return None
     accepted = {record.labels for record in query if record.labels}
-    return accepted.pop()[0] if len(accepted) == 1 and len(next(iter(accepted))) == 1 else None
+    if query.by_score or len(accepted) != 1:
+        return None
+    labels = accepted.pop()
+    return labels[0] if len(labels) == 1 else None
 
 
 def _responses(query: Query, reading: Reading) -> Iterable[dict[str, Any]]:
     """One row per member: of its repeats, what most of them say."""
-    by_score = _by_score(query)
+    by_score = query.by_score
     for member, own in query.records.items():
         own = sorted(own, key=lambda r: -1 if r.repeat is None else r.repeat)
         read = [(None, None) if by_score else reading.read(record) for record in own]

@@ -5,8 +5,8 @@ One decision a task, taken from its labels, so that right and wrong replies are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from statistics import median
 
@@ -16,8 +16,9 @@ from rlfocal.records.canonical import found_out, open_extractor
 from rlfocal.records.importers.logged import Record
 from rlfocal.records.kinds import AS_THEY_ARE, Kind, kinds_of_tasks
 from rlfocal.records.options import option_extractor
+from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Reading", "read_letter", "readings"]
+__all__ = ["Reading", "readings", "with_letter"]
 
 LONG_LABEL = 100
 """Characters: replies to a question whose right answer is longer are never written alike."""
@@ -101,7 +102,7 @@ def readings(
     if declared is not None and declared not in KINDS:
         raise ConfigError(f"unknown kind of answer '{declared}'; {nearest(declared, KINDS)}")
     flat: dict[str, list[str | None]] = {
-        task: list(_flat(accepted)) for task, accepted in labels.items()
+        task: [text for texts in accepted for text in texts] for task, accepted in labels.items()
     }
     kinds, notes = kinds_of_tasks(flat, declared)
     found = {task: _reading(task, kinds[task], labels[task], flat[task]) for task in labels}
@@ -109,23 +110,21 @@ def readings(
     return found, [*notes, *(f"{line} (--answers says otherwise)" for line in found_out(compared))]
 
 
-def read_letter(record: Record) -> _Read:
-    """Letter of a record with options, and those of its samples, in the record's own order."""
-    if record.choices is None or len(record.choices) > 26:
-        return record.answer, record.samples
-    reader = option_extractor(record.choices)
-    samples = record.samples
+def with_letter(record: Record) -> Record:
+    """A record with options, whose answer and samples become letters, in the record's own order.
+
+    So they are read while options stand in the order in which the member saw them.
+    """
+    if record.choices is None or len(record.choices) > len(OPTION_LETTERS):
+        return record
+    reader, samples, answer = option_extractor(record.choices), record.samples, record.answer
     if samples is not None:
         samples = tuple(None if s is None else reader.extract(s) for s in samples)
-    if record.answer is not None:
-        return reader.read(record.answer) or record.answer, samples
-    if record.unusable or record.text is None or record.by_score:
-        return None, samples
-    return reader.extract(record.text, truncated=record.truncated), samples
-
-
-def _flat(accepted: Iterable[tuple[str, ...]]) -> Iterable[str]:
-    return (text for texts in accepted for text in texts)
+    if answer is not None:
+        answer = reader.read(answer) or answer
+    elif not (record.unusable or record.text is None or record.by_score):
+        answer = reader.extract(record.text, truncated=record.truncated)
+    return replace(record, answer=answer, samples=samples)
 
 
 def _reading(

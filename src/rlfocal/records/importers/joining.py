@@ -6,14 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from rlfocal.records.importers.extracting import read_letter
 from rlfocal.records.importers.logged import Record
 from rlfocal.records.schema import OPTION_LETTERS
 
 NO_TASK = "all"
 """What the task is called where a source knows none."""
 
-__all__ = ["Query", "joined", "many_options", "match_options", "with_letter"]
+__all__ = ["Query", "joined", "many_options", "match_options"]
 
 
 @dataclass
@@ -28,17 +27,14 @@ class Query:
         """The record whose options' order counts."""
         return next(iter(self.records.values()))[0]
 
+    @property
+    def by_score(self) -> bool:
+        """Whether scores alone judge it."""
+        return any(record.by_score for record in self)
+
     def __iter__(self) -> Iterator[Record]:
         """Every record of every member."""
         return (record for own in self.records.values() for record in own)
-
-
-def with_letter(record: Record) -> Record:
-    """Read letters while options stand in the order in which the member saw them."""
-    if record.choices is None:
-        return record
-    answer, samples = read_letter(record)
-    return replace(record, answer=answer, samples=samples)
 
 
 def joined(records: Iterable[Record]) -> dict[str, Query]:
