@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlfocal.records.answers import NumberExtractor, extractor
-from rlfocal.records.answers.number import _whole, canonical_number
+from rlfocal.records.answers.number import _whole
 from rlfocal.records.answers.numerals import from_words, numerals, written
 
 REPLIES = [
@@ -150,7 +150,7 @@ def test_strict_numbers_need_the_hashes() -> None:
 @settings(deadline=None, max_examples=200)
 @given(value=st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**9)))
 def test_canonical_numbers_keep_their_value(value: Decimal) -> None:
-    number = canonical_number(f"{value:f}")
+    number = NumberExtractor().read(f"{value:f}")
     assert number is not None
     assert Decimal(number) == value
 
@@ -163,7 +163,7 @@ def test_fractions_are_written_to_twelve_digits(above: int, below: int) -> None:
     assert text is not None
     error = abs(Fraction(text) - value)
     assert error <= abs(value) / 10**11
-    assert canonical_number(text) == text
+    assert NumberExtractor().read(text) == text
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_the_short_way_agrees_with_the_rules_for_all_spellings(
     sign: str, currency: str, whole: str, part: str, end: str
 ) -> None:
     written_so = f"{sign}{currency}{whole}{part}{end}"
-    assert canonical_number(written_so) == _whole(written_so)
+    assert NumberExtractor().read(written_so) == _whole(written_so)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_the_last_digits_of_float_arithmetic_do_not_count(computed: str, meant: 
 
 @pytest.mark.parametrize("number", ["12345678901234567890", "1234567890123.45", "0.123456789"])
 def test_digits_that_people_write_all_count(number: str) -> None:
-    assert canonical_number(number) == number
+    assert NumberExtractor().read(number) == number
 
 
 @pytest.mark.parametrize("digits", ["১৮", "١٨", "१८", "๑๘", "１８"])

@@ -17,6 +17,7 @@ import pytest
 
 from rlfocal.errors import ConfigError
 from rlfocal.records.answers.mathematics.comparing import verifier as module
+from rlfocal.records.answers.mathematics.comparing import worker
 from rlfocal.records.answers.mathematics.comparing.verifier import Verifier, check_installed
 
 HEAD = """
@@ -90,6 +91,20 @@ def test_a_process_that_dies_costs_one_comparison() -> None:
     with running(fake(DYING), seconds=10) as tool:
         found = tool.compare([("a", "A"), ("die", "x"), ("b", "B")])
         assert list(found.values()) == [True, None, True]
+
+
+def test_what_the_libraries_cannot_work_out_is_counted_by_its_error() -> None:
+    body = '        say({"error": "TokenError"} if "[" in a else a == b)'
+    with running(fake(body), seconds=10) as tool:
+        assert tool.compare([("[a", "b"), ("[c", "b"), ("a", "a")]) == {
+            ("[a", "b"): None, ("[c", "b"): None, ("a", "a"): True,
+        }  # fmt: skip
+        assert (tool.failures, tool.undecided) == ({"TokenError": 2}, 0)
+
+    def compare(first: str, second: str) -> bool | None:
+        raise RecursionError(first + second)
+
+    assert worker._decide(compare, "a", "b", 10) == {"error": "RecursionError"}
 
 
 def test_it_is_not_started_without_end() -> None:

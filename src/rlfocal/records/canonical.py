@@ -87,8 +87,10 @@ def canonical(queries: pa.Table, responses: pa.Table, info: DatasetInfo) -> Cano
         if column in responses.column_names:
             responses = _with(responses, column, reading.answers(responses[column], row, column))
     queries, responses = _group(queries, responses, row, kinds)
-    notes += reading.notes()
-    return Canonical(queries, responses, row, kinds, tuple(notes), tuple(reading.lost()))
+    notes += reading.tally.notes()
+    return Canonical(
+        queries, responses, row, kinds, tuple(notes), tuple(reading.tally.notes(lost_only=True))
+    )
 
 
 class Questions(NamedTuple):
@@ -103,7 +105,7 @@ class Questions(NamedTuple):
 def canonical_queries(queries: pa.Table, info: DatasetInfo) -> Questions:
     """Bring labels into the form of their kind; as `canonical`."""
     queries, kinds, notes, reading = _read_queries(queries, info)
-    return Questions(queries, kinds, (*notes, *reading.notes()))
+    return Questions(queries, kinds, (*notes, *reading.tally.notes()))
 
 
 def _read_queries(
@@ -112,9 +114,17 @@ def _read_queries(
     is_open = np.asarray(queries["choices"].is_null())
     task = queries["task"].combine_chunks().dictionary_encode()
     kinds, notes = _kinds(queries, task, is_open, info)
+    behind = "; `answers` in dataset.json declares it"
+    if isinstance(info.answers, str) and info.answers in NOT_OPEN:
+        behind = f", since '{info.answers}' says nothing of them"
     reading = _Reading(queries, task, is_open, kinds)
     labels = reading.labels(queries["label"].combine_chunks())
-    return _with(queries, "label", labels), kinds, [*notes, *_said(kinds, info)], reading
+    return (
+        _with(queries, "label", labels),
+        kinds,
+        [*notes, *(line + behind for line in found_out(kinds))],
+        reading,
+    )
 
 
 def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -152,12 +162,6 @@ def found_out(kinds: Mapping[str, Kind]) -> list[str]:
     else:
         listed = "; ".join(f"{kind} ({_joined(tasks)})" for kind, tasks in tasks_of.items())
     return [f"open answers are compared as {listed}, found out from the labels"]
-
-
-def _said(kinds: Mapping[str, Kind], info: DatasetInfo) -> list[str]:
-    if isinstance(info.answers, str) and info.answers in NOT_OPEN:
-        return [f"{line}, since '{info.answers}' says nothing of them" for line in found_out(kinds)]
-    return [f"{line}; `answers` in dataset.json declares it" for line in found_out(kinds)]
 
 
 def _joined(names: Sequence[str]) -> str:
@@ -227,7 +231,7 @@ class _Reading:
         # How each query is read: 0 by its options, else the place of its kind.
         self._way = np.where(is_open, way[task.indices.to_numpy()], 0)
         self._options = OptionReader(queries, task)
-        self._tally = _Tally()
+        self.tally = _Tally()
 
     def labels(self, labels: pa.Array) -> pa.Array:
         """string[Q]: a label that cannot be read stays, and a note says that nobody can win."""
@@ -240,7 +244,7 @@ class _Reading:
             for r in own.tolist():
                 text = column.texts[column.code[r]]
                 found = self._options.label(text, rows[r]) if kind is None else read(text)
-                self._tally.add("labels", _name(kind), text, found)
+                self.tally.add("labels", _name(kind), text, found)
                 if found not in (None, text):
                     column.put(r, found)
         return column.written()
@@ -266,7 +270,7 @@ class _Reading:
                 for r in own.tolist():
                     text = column.texts[column.code[r]]
                     found = self._options.answer(text, int(row[r]))
-                    self._tally.add(what, "choice", text, found)
+                    self.tally.add(what, "choice", text, found)
                     if found != text:
                         column.put(r, found)
                 continue
@@ -277,18 +281,10 @@ class _Reading:
                 if len(same):
                     text = column.texts[column.code[same[0]]]
                     found = (text.strip() or None) if reader is None else reader.extract(text)
-                    self._tally.add(what, kind.name, text, found, len(same))
+                    self.tally.add(what, kind.name, text, found, len(same))
                     if found != text:
                         column.put(same, found)
         return column.written()
-
-    def notes(self) -> list[str]:
-        """What was read in another form than it stands, and what could not be read."""
-        return self._tally.notes()
-
-    def lost(self) -> list[str]:
-        """What could not be read."""
-        return self._tally.notes(lost_only=True)
 
 
 def _name(kind: Kind | None) -> str:

@@ -24,10 +24,13 @@ AS_THEY_ARE = ""
 NOT_OPEN = ("score only", "tool calls")
 """What `answers` may also be: it says nothing of how open questions are compared."""
 
-_CODE = re.compile(r"0[0-9]+")
-_DIGITS = re.compile(r"-?[1-9][0-9]{0,17}")
-_LETTER = re.compile(r"\(?[A-Z][).]?")
-_FRACTION = re.compile(r"[+-]?\d+\s*/\s*\d+")
+_SHAPE = re.compile(
+    r"""(?x)
+    (?P<code> 0[0-9]+ ) | (?P<digits> -?[1-9][0-9]{0,17} ) | (?P<letter> \(?[A-Z][).]? )
+    | (?P<fraction> [+-]?\d+\s*/\s*\d+ )
+    """
+)
+"""What a whole label may be at first sight."""
 _LATEX = re.compile(r"\\[a-zA-Z]+|\$[^$]+\$|[\^_]\{?\w")
 _WORKED = re.compile(r"####\s*\S")
 _LATEX_SHARE = 0.05
@@ -61,23 +64,28 @@ def kind_of(labels: Iterable[str | None]) -> str:
     if not given:
         return AS_THEY_ARE
     number = extractor("number").read
-    if any(_CODE.fullmatch(label) for label in given):
+    found = [_SHAPE.fullmatch(label) for label in given]
+    shapes = [shape.lastgroup if shape else None for shape in found]
+    if "code" in shapes:
         return "text"  # a postal code, say: 0123 is not 123
-    plain = [bool(_DIGITS.fullmatch(label)) or number(label) is not None for label in given]
+    plain = [
+        shape == "digits" or number(label) is not None
+        for shape, label in zip(shapes, given, strict=True)
+    ]
     if all(plain):
         return "number"
     if all(_WORKED.search(label) for label in given):  # solutions that end on "#### 18"
         endings = [label.rpartition("####")[2] for label in given]
         return "number" if all(number(x) is not None for x in endings) else "math"
-    if all(_LETTER.fullmatch(label) for label in given):
+    if all(shape == "letter" for shape in shapes):
         return "choice"
-    if _read_all("date", given):
+    date = extractor("date").read
+    if all(date(label) is not None for label in given) or _day_first(given):
         return "date"
     latex = sum(_LATEX.search(label) is not None for label in given)
     if latex >= max(1, _LATEX_SHARE * len(given)):
         return "math"
-    fractions = [_FRACTION.fullmatch(label) is not None for label in given]
-    if all(a or b for a, b in zip(plain, fractions, strict=True)):
+    if all(a or shape == "fraction" for a, shape in zip(plain, shapes, strict=True)):
         return "math"
     return "text"
 
@@ -131,13 +139,6 @@ def kinds_of_tasks(
 
 def _plain(name: str) -> str:
     return name.strip().lower()
-
-
-def _read_all(kind: str, labels: list[str]) -> bool:
-    read = extractor(kind).read
-    if all(read(label) is not None for label in labels):
-        return True
-    return kind == "date" and _day_first(labels)
 
 
 def _day_first(labels: Iterable[str | None]) -> bool:

@@ -28,47 +28,61 @@ _OUT_OF = re.compile(
     r"\s(?:of|(?:[a-z]+\s){0,3}out\sof|(?:[a-z]+\s)?of\s(?:the|her|his|their|these|all))\s"
     r"(?:(?:the|a total of|all)\s)?"
 )
-_NTH = re.compile(r"\b(?:day|week|month|grade|year|level|room|round|age)\s$", re.IGNORECASE)
 _PRICED = re.compile(
     r"\s(?:in total |altogether )?(?:for|on|after|with|including)\s"
     r"(?:the |an? |all |his |her |these )?"
 )
-_CLAUSE = re.compile(
-    r"[^.,;=]{0,60}?\s(?:(?:after|before|by|without|when|while) [a-z]{2,}ing\s(?:[a-z]+\s){0,2}"
-    r"|to [a-z]{3,} (?:[a-z]+ )?(?:the|his|her|their|all) (?:[a-z]+ )?)"
-)
-_CHECK = re.compile(
-    r"(?:(?<=[:(])|(?<=[:(]\s)|(?<=^)|(?<=[.!?\n]\s)|(?<=\n))[$(]?[0-9][0-9.,]*\)?"
-    r"(\s?=\s?)[$(]*[0-9][0-9.,]*(?:\)?\s?[-+*/x\u00d7]\s?[$(]*[0-9][0-9.,]*)+\)?$"
-)
-_AT_RATE = re.compile(r"\bat (?:a (?:rate|speed|price|cost) of )?$")
-_EACH = re.compile(r"\s(?:[a-z]+\s)?(?:an?|per|each|every)\b")
-_DEFINITE = re.compile(
-    r"\s[a-z]+(?: [a-z]+)?\s(?:for|to|among|between|with|from|by|on|in|of) (?:each of )?"
-    r"(?:the|his|her|their|its|these|those|all)(?: other| remaining)?\s"
-    r"|\s[a-z]+ (?:is|are|will be) (?:needed|required|enough) (?:for|to [a-z]+)(?: the| all)?\s"
-    r"|[^.;=]{0,20},\sor\s(?:about |roughly |exactly |just )?"
+_OF_WHAT = re.compile(
+    r"""(?x)
+    # "$5 sweets for each of the 3 children", "5 cups are enough for all 3", "5, or about 3"
+    \s[a-z]+ (?: [ ][a-z]+ )?
+      \s(?: for | to | among | between | with | from | by | on | in | of )[ ]
+      (?: each[ ]of[ ] )? (?: the | his | her | their | its | these | those | all )
+      (?: [ ](?: other | remaining ) )? \s
+    | \s[a-z]+[ ](?: is | are | will[ ]be )[ ](?: needed | required | enough )[ ]
+      (?: for | to[ ][a-z]+ ) (?: [ ](?: the | all ) )? \s
+    | [^.;=]{0,20} ,\sor\s (?: (?: about | roughly | exactly | just )[ ] )?
+    # "15 apples after giving away 3", "12 nails to fix all 3"
+    | [^.,;=]{0,60}? \s(?:
+        (?: after | before | by | without | when | while )[ ][a-z]{2,}ing\s (?: [a-z]+\s ){0,2}
+        | to[ ][a-z]{3,}[ ] (?: [a-z]+[ ] )? (?: the | his | her | their | all )[ ] (?: [a-z]+[ ] )?
+      )
+    """
 )
 _PURPOSE = re.compile(
     r"[^.;=0-9]{0,60}?\sto (?!get|obtain|find|give|yield|be\b|an?\b|the\b)[a-z]+ [^.;=0-9]{0,30}"
 )
 _NEED = re.compile(r"\b(?:needs?|takes?|requires?|must|ha(?:s|ve) to|should)\b[^.;=]{0,60}$")
+_CHECK = re.compile(
+    r"""(?x)
+    (?: (?<=[:(]) | (?<=[:(]\s) | (?<=^) | (?<=[.!?\n]\s) | (?<=\n) )
+    [$(]? [0-9][0-9.,]* \)? (\s?=\s?)
+    [$(]* [0-9][0-9.,]* (?: \)? \s? [-+*/x\u00d7] \s? [$(]* [0-9][0-9.,]* )+ \)? $
+    """
+)
 _PARTS = re.compile(
     r"[0-9][0-9.,]*[^.:=\n0-9]{0,40}:\s[^=+*/:\n0-9]{0,20}[0-9][^=+*/:\n]*(?:,|\band)\s"
     r"[^=+*/:\n0-9]{0,10}$"
 )
+_AT_RATE = re.compile(r"\bat (?:a (?:rate|speed|price|cost) of )?$")
+_EACH = re.compile(r"\s(?:[a-z]+\s)?(?:an?|per|each|every)\b")
+_NTH = re.compile(r"\b(?:day|week|month|grade|year|level|room|round|age)\s$", re.IGNORECASE)
+_FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
 _OFFER = re.compile(
-    r"(?<=[.!?\n])\s*(?:please )?(?:let me know|feel free|would you like|i hope|hope this|if you "
-    r"(?:want|have|need|would|like)|is there anything)\b[^\n]*\s*$",
-    re.IGNORECASE,
+    r"""(?xi)
+    (?<=[.!?\n]) \s* (?: please[ ] )?
+    (?: let[ ]me[ ]know | feel[ ]free | would[ ]you[ ]like | i[ ]hope | hope[ ]this
+      | if[ ]you[ ](?: want | have | need | would | like ) | is[ ]there[ ]anything )\b
+    [^\n]* \s* $
+    """
 )
 _REMARK = re.compile(r"\s*\([^()=\n]{1,120}\)\.?\s*$")
 _REASON = re.compile(
     r",?\s(?:since|because|given that|as (?:it|there|she|he|they|each|the))\s"
     r"(?:(?!\bso\b|\bthus\b|\btherefore\b|=|\btotal)[^.\n]|\.(?=[0-9]))*\.?\s*$"
 )
-_FOR = re.compile(r"\b(?:for|in|over|after|within|during|every|per|of|since|by)\s(?:the\s|all\s)?$")
-_SPAN = re.compile(r"[\s-](?:second|minute|hour|day|week|month|year|night)s?\b")
 
 
 def meant(text: str, before: Numeral | None, last: Numeral) -> Numeral:
@@ -79,7 +93,8 @@ def meant(text: str, before: Numeral | None, last: Numeral) -> Numeral:
     True
     """
     start = sentence_start(text, last.start)
-    if (total := _total(text, start, last)) is not None:
+    parts = _PARTS.search(text, start, last.start)  # the 7 of "7 animals: 3 cats and 4 dogs"
+    if parts is not None and (total := next(numerals(text, parts.start()), None)) is not None:
         return total
     if (checked := _checked(text, start, last)) is not None:
         return checked
@@ -92,17 +107,16 @@ def meant(text: str, before: Numeral | None, last: Numeral) -> Numeral:
 
 def _is_aside(text: str, start: int, before: Numeral, last: Numeral) -> bool:
     """Whether the last number of a sentence only says for what the one before it holds."""
-    if _is_time(text, last) or _is_nth(text, last):
+    between = (before.end, last.start)
+    if (
+        _is_time(text, last)
+        or _NTH.search(text, max(0, last.start - 8), last.start)  # "on day 3"
+        or (_AT_RATE.search(text, start, last.start) and _EACH.match(text, last.end))
+        or _OF_WHAT.fullmatch(text, *between)
+        or (before.currency and not last.currency and _PRICED.fullmatch(text, *between))
+    ):
         return True
-    if _AT_RATE.search(text, start, last.start) and _EACH.match(text, last.end):
-        return True
-    if _DEFINITE.fullmatch(text, before.end, last.start):
-        return True
-    if before.currency and not last.currency and _PRICED.fullmatch(text, before.end, last.start):
-        return True
-    if _CLAUSE.fullmatch(text, before.end, last.start) is not None:
-        return True
-    is_purpose = _PURPOSE.fullmatch(text, before.end, last.start) is not None
+    is_purpose = _PURPOSE.fullmatch(text, *between) is not None
     return is_purpose and _NEED.search(text, start, before.start) is not None
 
 
@@ -114,12 +128,6 @@ def _checked(text: str, start: int, last: Numeral) -> Numeral | None:
     found = next(numerals(text, sum_.start()), None)
     is_left = found is not None and found.value is not None and found.start < sum_.start(1)
     return found if is_left else None
-
-
-def _total(text: str, start: int, last: Numeral) -> Numeral | None:
-    """The 7 of "7 animals: 3 cats and 4 dogs"."""
-    parts = _PARTS.search(text, start, last.start)
-    return None if parts is None else next(numerals(text, parts.start()), None)
 
 
 def without_reasons(text: str) -> str:
@@ -150,13 +158,8 @@ def _is_time(text: str, found: Numeral) -> bool:
     """Whether a number only says when, or for how long ("$18 in 3 days", "12 cats in 2021")."""
     if _FOR.search(text, max(0, found.start - 12), found.start) is None:
         return False
-    is_year = re.fullmatch(r"(?:19|20)[0-9]{2}", text[found.start : found.end]) is not None
+    is_year = _YEAR.fullmatch(text, found.start, found.end) is not None
     return is_year or _SPAN.match(text, found.end) is not None
-
-
-def _is_nth(text: str, found: Numeral) -> bool:
-    """Whether a number only names one of several ("on day 3")."""
-    return _NTH.search(text, max(0, found.start - 8), found.start) is not None
 
 
 def sentence_start(text: str, place: int) -> int:

@@ -81,6 +81,7 @@ MAX_CANDIDATES = 60
 BEFORE = 40
 """Characters before a letter that are looked at."""
 _BOXED = re.compile(r"[\s$]*\\(?:boxed|fbox)\s?(?:\{([^{}]*)\}|([^{}\s]))[\s$.]*")
+_NEXT = re.compile(r"[.!?]\s+\S")
 _SENTENCE = re.compile(r"(?<=[.!?\n])\s+(?=\S)|\n")
 
 
@@ -217,9 +218,8 @@ class ChoiceExtractor(Rules):
             return None  # "A: The answer is C", of a transcript
         if letter not in self._letters or (other is not None and other != letter):
             return None
-        if other == letter or not self.options:
-            return letter if len(rest) <= 200 and not _is_more(rest) else None
-        return None
+        is_more = len(rest) > 200 or _NEXT.search(rest)  # "B. A and C are wrong. ..."
+        return letter if (other == letter or not self.options) and not is_more else None
 
     def _beginning(self, line: str) -> str | None:
         """The letter of the longest option's text that a line begins with."""
@@ -247,11 +247,6 @@ class ChoiceExtractor(Rules):
             and re.search(rf"(?<![\w.]){re.escape(text)}(?!\w|\.\w)", key)
         }
         return found.pop() if len(found) == 1 else None
-
-
-def _is_more(rest: str) -> bool:
-    """Whether a label's text goes on with other letters ("B. A and C are wrong")."""
-    return bool(re.search(r"[.!?]\s+\S", rest))
 
 
 def _unboxed(text: str) -> str:

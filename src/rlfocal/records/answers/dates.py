@@ -153,23 +153,19 @@ class DateExtractor(Rules):
         return f"{first:02}/{second:02}/{date.year:04}"
 
 
+_PLACES = ((7, 9, 10), (11, 12, 13), (14, 15, 16), (19, 17, 18), (22, 21, 20), (23, 24, 25))
+"""Groups of year, month and day in each way of writing that leaves no doubt."""
+
+
 def _parts(found: re.Match[str], day_first: bool) -> tuple[int, int, int]:
     """Year, month and day."""
     group = found.groups()
     if group[0]:
         first, second, year = int(group[0]), int(group[2]), int(group[3])
-        is_day_first = first > 12 if second <= 12 else False
-        if first <= 12 and second <= 12:
-            is_day_first = day_first
-        return (year, second, first) if is_day_first else (year, first, second)
+        is_month_first = second > 12 or (first <= 12 and not day_first)
+        return (year, first, second) if is_month_first else (year, second, first)
     if group[4]:
         first, second, year = int(group[4]), int(group[5]), int(group[6])
         return (year, first, second) if second > 12 else (year, second, first)
-    for start, skip in ((7, 1), (11, 0), (14, 0)):
-        if group[start]:
-            return int(group[start]), int(group[start + 1 + skip]), int(group[start + 2 + skip])
-    if group[17]:
-        return int(group[19]), _MONTHS[group[17].lower()], int(group[18])
-    if group[20]:
-        return int(group[22]), _MONTHS[group[21].lower()], int(group[20])
-    return int(group[23]), _MONTHS[group[24].lower()], int(group[25])
+    year, month, day = (group[place] for place in next(p for p in _PLACES if group[p[0]]))
+    return int(year), _MONTHS.get(month.lower()) or int(month), int(day)

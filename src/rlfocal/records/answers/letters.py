@@ -13,7 +13,6 @@ from rlfocal.records.answers.replies.settling import SEVERAL
 
 __all__ = ["bare", "is_joined", "is_roman", "leading", "named", "standing"]
 
-_OPENING = r"[\s\"'*_:$\-]*"
 _FILLER = (
     r"(?:(?:the|la|le|el|die|der|das|l'|o|a)\s?(?=\S{2,}))?(?:(?:correct|right|best|most likely|"
     r"final|following|only|first|richtige|bonne)\s)*"
@@ -23,13 +22,17 @@ _FILLER = (
     r"buchstabe|antwort|opzione|lettera|opção|选项|選項|选|選)\s?[:\-]?)*"
 )
 _AT = re.compile(
-    rf"{_OPENING}{_FILLER}\s*[\"'*]*(?P<open>[(\[{{<]+\s*)?[\"'*]*(?P<letter>[A-Za-z])"
+    rf"[\s\"'*_:$\-]*{_FILLER}\s*[\"'*]*(?P<open>[(\[{{<]+\s*)?[\"'*]*(?P<letter>[A-Za-z])"
     r"(?![A-Za-zÀ-ɏ0-9_]|'[a-zA-Z])(?!-[A-Za-z0-9])(?!\.[A-Za-z]\b)[\"'*$]*(?P<close>\s*[)\]}>]+)?",
     re.IGNORECASE,
 )
 _FURTHER = re.compile(
-    r"\s*(?P<join>,\s*(?:and|or)?|and|or|&|/|\+|und|oder|et|ou|y|o|e|和|或|、|;)\s*[\"'*]*(?:option\s)?"
-    r"[(\[]?(?P<letter>[A-Z])(?![A-Za-z0-9_'])[)\]]?(?P<next>\s+[a-z']+|[\u4e00-\u9fff])?"
+    r"""(?x)
+    \s* (?P<join> ,\s*(?: and | or )? | and | or | & | / | \+ | und | oder | et | ou | y | o | e
+      | 和 | 或 | 、 | ; ) \s*
+    ["'*]* (?: option\s )? [(\[]? (?P<letter>[A-Z]) (?![A-Za-z0-9_']) [)\]]?
+    (?P<next> \s+[a-z']+ | [\u4e00-\u9fff] )?
+    """
 )
 _ROMAN = re.compile(r"[\s,]*(?:and|or|&|,)?\s*(?:I{2,3}|IV|VI{0,3}|IX)\b|\s+only\b")
 _GLUED = re.compile(r"[\s\"'*(\[{]*([A-Z]{2,6})(?![A-Za-z0-9])")
@@ -46,21 +49,39 @@ _SINGULAR = re.compile(
 _GOES_ON = re.compile(r"\s+(?:(?:is|because|since)\b|(?:and|or)\s[(\[]?[A-Z](?![A-Za-z']))")
 _SECOND_OPTION = re.compile(r"(?:^|\s)[\"'*]*[(\[]?B[)\].:](?=\s|\*)")
 _JOINED = re.compile(
-    r"[)\]\"'*]*\s*(?:,|and|or|&|/|\+|;|,\s*and|,\s*or|和|或|、)\s*(?:option\s)?[(\[\"'*]*"
+    r"""(?x)
+    [)\]"'*]* \s* (?: , | and | or | & | / | \+ | ; | ,\s*and | ,\s*or | 和 | 或 | 、 ) \s*
+    (?: option\s )? [(\["'*]*
+    """
 )
 _BARE = re.compile(
-    r"(?:(?:the\s)?(?:correct\s|right\s|final\s)?(?:option|choice|letter|answer)\s?[:\-]?\s?)?"
-    r"[(\[{<\"'*$]*\s*([A-Za-z])\s*[)\]}>\"'*$.:,;!]*",
-    re.IGNORECASE,
+    r"""(?xi)
+    (?: (?: the\s )? (?: (?: correct | right | final )\s )?
+      (?: option | choice | letter | answer ) \s? [:\-]? \s? )?
+    [(\[{<"'*$]* \s* ([A-Za-z]) \s* [)\]}>"'*$.:,;!]*
+    """
 )
 _LEADING = re.compile(
-    r"[\s\"'*]*(?:option\s|choice\s)?(?:[(\[{]\s*([A-Za-z])\s*[)\]}]|([A-Z])(?=[).:,]|\s*\n|\s+-\s|\s+\(?(?:because|since)\b|\s\([^()]{1,200}\)\.?$|$)|([b-hj-z])(?=[).:]\s))"
-    r"[.:,)]*"
+    r"""(?x)
+    [\s"'*]* (?: option\s | choice\s )?
+    (?: [(\[{] \s* ([A-Za-z]) \s* [)\]}]
+      | ([A-Z]) (?= [).:,] | \s*\n | \s+-\s | \s+\(?(?: because | since )\b
+          | \s\([^()]{1,200}\)\.?$ | $ )
+      | ([b-hj-z]) (?= [).:]\s ) )
+    [.:,)]*
+    """
 )
 _STANDING = re.compile(
-    r"(?<![A-Za-zÀ-ɏ0-9_'\\-])(?<!N/)(?!N/A)(?:(?P<option>(?:option|choice|letter|选|選|选项)\s?[(\[]?)|(?P<open>[(\[]))?"
-    r"(?P<letter>[A-Z])(?![A-Za-zÀ-ɏ0-9_'=]|-[A-Za-z0-9]|\s=|\([a-z0-9]|\.[A-Z]\b)(?P<close>[)\]])?"
+    r"""(?x)
+    (?<! [A-Za-zÀ-ɏ0-9_'\\-] ) (?<! N/ ) (?! N/A )
+    (?: (?P<option> (?: option | choice | letter | 选 | 選 | 选项 ) \s? [(\[]? )
+      | (?P<open> [(\[] ) )?
+    (?P<letter> [A-Z] )
+    (?! [A-Za-zÀ-ɏ0-9_'=] | -[A-Za-z0-9] | \s= | \([a-z0-9] | \.[A-Z]\b )
+    (?P<close> [)\]] )?
+    """
 )
+_SAID = re.compile(r"(?:\bis|\bbe|choose|pick|select|:|=)$")
 
 
 def named(text: str, letters: str) -> str | None:
@@ -198,7 +219,5 @@ def _is_letter(text: str, found: re.Match[str]) -> bool:
         return False
     before = text[max(0, found.start() - 16) : found.start()].rstrip()
     if letter == "I":
-        return bool(re.search(r"(?:\bis|\bbe|choose|pick|select|:|=)$", before)) and not is_roman(
-            rest
-        )
+        return bool(_SAID.search(before)) and not is_roman(rest)
     return bool(before) or not _WORDLIKE.match(rest)

@@ -19,23 +19,24 @@ from dataclasses import dataclass, field
 from rlfocal.records.answers.mathematics.comparing.classes import classes_of, compared
 from rlfocal.records.answers.mathematics.comparing.rules import Likeness
 from rlfocal.records.answers.mathematics.comparing.verifier import Verifier, check_installed, shared
-from rlfocal.records.answers.mathematics.literals import number_value
 from rlfocal.records.answers.mathematics.nodes import Node
-from rlfocal.records.answers.mathematics.picking import MAX_CHARS, picked, unquoted
+from rlfocal.records.answers.mathematics.picking import MAX_CHARS, WORDS, picked, unquoted
 from rlfocal.records.answers.mathematics.structure import parsed, reduced
 from rlfocal.records.answers.mathematics.units import words_of
 from rlfocal.records.answers.mathematics.writing import written
 from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.records.answers.replies.markers import marks
 
-__all__ = ["MathExtractor", "number_value"]
+__all__ = ["MathExtractor"]
 
 MAX_WORDS = 4
 """A label of more words, outside of formulas, is prose."""
 MAX_PASSES = 20
 
 _WHOLE_BOX = re.compile(
-    r"[\s$]*(?:\\[(\[])?\s*\\(?:boxed|fbox)\s*\{.*\}\s*(?:\\[)\]])?[\s$.]*", re.DOTALL
+    r"""(?xs)
+    [\s$]* (?: \\[(\[] )? \s* \\(?: boxed | fbox ) \s* \{ .* \} \s* (?: \\[)\]] )? [\s$.]*
+    """
 )
 _MATH_SIGNS = re.compile(r"(?<!\\)\\[()\[\]](?![0-9]+(?:pt|ex|em)\])")
 _PROSE = re.compile(r"[A-Za-z]+(?:,? [A-Za-z]+)+[^=0-9$]*[0-9$]")
@@ -44,7 +45,6 @@ _LED_IN = re.compile(r"(?!sqrt|sin|cos|tan|log|ln|pi)[A-Za-z]{2,}[,:*]*\s[^0-9$\
 """Words before a formula or number."""
 _PLAIN = re.compile(r"0|-?[1-9][0-9]{0,20}")
 """Canonical as it stands, like most answers."""
-_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _whole(answer: str) -> str | None:
     if "box" in text or any(mark.sort != "box" for mark in marks(text)):
         return None
     bare = _MATH_SIGNS.sub(" ", text)
-    outside = _WORDS.findall(re.sub(r"\$[^$]*\$|\\[a-z]*\{[^{}]*\}", " ", bare))
+    outside = WORDS.findall(re.sub(r"\$[^$]*\$|\\[a-z]*\{[^{}]*\}", " ", bare))
     if re.search(r"\$[^$]+\$[^$]*[a-zA-Z]{4,}[^$]*\$", bare):
         return None
     if outside and ("\n" in text or _LED_IN.match(text)):

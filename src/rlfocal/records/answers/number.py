@@ -29,7 +29,7 @@ from rlfocal.records.answers.replies.cleaning import even, plain
 from rlfocal.records.answers.replies.markers import Mark
 from rlfocal.records.answers.replies.settling import SEVERAL, Rules, is_refusal
 
-__all__ = ["NumberExtractor", "canonical_number"]
+__all__ = ["NumberExtractor"]
 
 MAX_WHOLE = 200
 """A longer text is more than a number."""
@@ -39,34 +39,42 @@ TAIL = 400
 
 _CANONICAL = re.compile(r"-?(?:0|[1-9][0-9]{0,98}|(?:0|[1-9][0-9]{0,11})\.[0-9]{0,8}[1-9])")
 _SIMPLE = re.compile(
-    r"\s*([-+])?(?:[$£]|€(?![0-9,]+\.[0-9]{3}(?![0-9])))?((?:[0-9]{1,7}|[1-9][0-9]{0,2}(?:,[0-9]{3}){1,3})(?![0-9,]))"
-    r"(?:\.([0-9]{1,7}))?(?:\.|%)?\s*"
+    r"""(?x)
+    \s* ([-+])? (?: [$£] | € (?! [0-9,]+ \.[0-9]{3} (?![0-9]) ) )?
+    ( (?: [0-9]{1,7} | [1-9][0-9]{0,2} (?: ,[0-9]{3} ){1,3} ) (?! [0-9,] ) )
+    (?: \. ([0-9]{1,7}) )? (?: \. | % )? \s*
+    """
 )
 """What columns of data hold by the hundred thousand; the rules for all spellings agree on it."""
 _WRAPPED = re.compile(
     r"\\(?:boxed|fbox)\s?\{(.*)\}|\$\$?(?!\$)(.*[^\\])\$|\"(.*)\"|'(.*)'|\*(.*)\*|\{(.*)\}|=\s*(.*)"
 )
 _AFTERWARDS = re.compile(
-    r"\s?(?:%|percent|per cent|\\%|°|\$|[£€¥₹₩₽]|dollars?|euros?|pounds?|rupees?|yen|cents?|"
-    r"USD|EUR|GBP|CHF|INR|Rs\.?|元|円|원)?\s?\.?",
-    re.IGNORECASE,
+    r"""(?xi)
+    \s? (?: % | percent | per[ ]cent | \\% | ° | \$ | [£€¥₹₩₽] | dollars? | euros? | pounds?
+      | rupees? | yen | cents? | USD | EUR | GBP | CHF | INR | Rs\.? | 元 | 円 | 원 )? \s? \.?
+    """
 )
 _NOISE = re.compile(
-    r"(?<=\S)\s?\[\^?[0-9]{1,3}\](?!\()"
-    r"|\([^()]{0,40}\b[0-9]{1,2}\s(?:decimals?|significant|digits|d\.?p|s\.?f)\b[^()]{0,40}\)"
-    r"|\b[0-9]{1,2}\s?(?:decimals?|significant|d\.p\.?|s\.f\.?|sig\.?\s?figs?)\b"
-    r"|\([0-9]\)(?=\s+[a-z])"
-    r"|(?<=[0-9%$])\s\([^()]{0,80}\)|\((?:since|because|as|which|where|each|after|rounded)\s[^()]{0,200}\)",
-    re.IGNORECASE,
+    r"""(?xi)
+    (?<=\S) \s? \[ \^? [0-9]{1,3} \] (?!\()                                 # a footnote
+    | \( [^()]{0,40} \b[0-9]{1,2}\s (?: decimals? | significant | digits | d\.?p | s\.?f ) \b
+      [^()]{0,40} \)
+    | \b[0-9]{1,2}\s? (?: decimals? | significant | d\.p\.? | s\.f\.? | sig\.?\s?figs? ) \b
+    | \( [0-9] \) (?= \s+[a-z] )
+    | (?<=[0-9%$]) \s\( [^()]{0,80} \)
+    | \( (?: since | because | as | which | where | each | after | rounded )\s [^()]{0,200} \)
+    """
 )
 _MINUS = re.compile(r"(?:(?<=is )|(?<=[:=] )|^)minus\s(?=\$?[.0-9])|\b[Nn]egative\s(?=\$?[.0-9])")
 _POINTED = re.compile(r"(?<![0-9.,])([1-9][0-9]{0,2})\.([0-9]{3})(?![0-9]|[.,][0-9])")
 _WHICH_IS = re.compile(r"[)\s]*,?\s(?:which |that |this )?(?:is|equals|gives|makes|comes to)\s")
 _LIST_NUMBER = re.compile(r"^[ \t]*[0-9]{1,3}[.)](?=\s+[A-Za-z])", re.MULTILINE)
 _OPERATOR = re.compile(
-    r"\s?\)?\s?(?:[a-z%$°'/]{0,20}|\([a-z ]{0,30}\))?\s?"
-    r"(?:of\s|[-+*/\u00d7÷·x^]|\\times|\\cdot|\\div|\*\*)\s?\(?\$?",
-    re.IGNORECASE,
+    r"""(?xi)
+    \s? \)? \s? (?: [a-z%$°'/]{0,20} | \( [a-z\ ]{0,30} \) )? \s?
+    (?: of\s | [-+*/\u00d7÷·x^] | \\times | \\cdot | \\div | \*\* ) \s? \(? \$?
+    """
 )
 _EQUALS = re.compile(
     r"[)\s%$]*(?:[a-zA-Z°/]{1,20}\s){0,3}"
@@ -84,8 +92,15 @@ _CENTS = re.compile(
     r"\s?(?:dollars?|euros?|pounds?)?,?\s(?:and\s)?([0-9]{1,2})\s?(?:cents?|pence)\b"
 )
 _LISTED = re.compile(r"1[.)]\s+[A-Za-z][\s\S]*\n\s*2[.)]\s")
+_HEADED = re.compile(r"[.):]\s+[A-Za-z]")
+"""Behind the number of a heading."""
 _ASIDE = re.compile(r"\b(?:not|n't)\b")
 _QUESTION = re.compile(r"\s?[a-z]{0,12}\?")
+_APPROXIMATE = frozenset({
+    "about", "about:", "approximately", "approx", "around", "roughly", "circa", "ca.", "~",
+    "exactly", "only", "just", "nearly", "almost", "over", "etwa", "environ", "a", "total", "of",
+    "is", "it", "the", "equals", "to", "x", "y", "n", "=",
+})  # fmt: skip
 _OPENING = 12
 """Characters before a mark that opens its reply, at most."""
 _DIRECT = 5
@@ -139,21 +154,6 @@ class NumberExtractor(Rules):
             return whole
         late = _last_number(text[-TAIL:].partition(" ")[2]) if len(text) > TAIL else None
         return late if late is not None else _last_number(text)
-
-
-def canonical_number(text: str) -> str | None:
-    """Write a number in the one shortest way.
-
-    Args:
-        text: a number as people write it (`NumberExtractor.read`).
-
-    Returns:
-        The canonical number, or None when the text is none, or has more than 100 digits.
-
-    >>> canonical_number("-$1,000.50")
-    '-1000.5'
-    """
-    return NumberExtractor().read(text)
 
 
 def _simplified(sign: str | None, whole: str, part: str | None) -> str:
@@ -215,8 +215,8 @@ def _hashed(rest: str) -> str | None:
     found = next(numerals(rest), None)
     if found is None or found.value is None or rest[: found.start].strip(" =\"'*(:$"):
         return None
-    if re.match(r"[.):]\s+[A-Za-z]", rest[found.end :]):
-        return None  # a numbered heading
+    if _HEADED.match(rest, found.end):
+        return None
     return _number(rest, found)
 
 
@@ -258,42 +258,23 @@ def _worded(mark: Mark) -> str | None:
         return None
     if _starts_range(line, found) and _result(line, found) is found:
         return SEVERAL
-    return _number(line, found) if _is_said(mark, full, gap, found) else None
-
-
-def _is_said(mark: Mark, full: str, gap: str, found: Numeral) -> bool:
-    """Whether a number behind a mark is what is marked, not the first of a reasoning."""
-    if _opens(mark, gap) and _has_digit(full[found.end :]):
-        return False
-    return len(gap.split()) <= _DIRECT or _closes(full, found)
-
-
-_APPROXIMATE = frozenset(
-    {
-        *("about", "about:", "approximately", "approx", "around", "roughly", "circa", "ca.", "~"),
-        *("exactly", "only", "just", "nearly", "almost", "over", "etwa", "environ", "a", "total"),
-        *("of", "is", "it", "the", "equals", "to", "x", "y", "n", "="),
-    }
-)
-
-
-def _opens(mark: Mark, gap: str) -> bool:
-    """Whether a reply begins with a mark and goes on with a sentence, not with a number."""
-    words = gap.lower().replace("$", " ").replace("*", " ").split()
-    return mark.start <= _OPENING and not _APPROXIMATE.issuperset(words)
-
-
-def _closes(text: str, found: Numeral) -> bool:
-    """Whether no other sentence with numbers follows."""
-    end = SENTENCE.search(text, found.end)
-    return end is None or not _has_digit(text[end.end() :])
+    # "The answer" that opens a reply may be the beginning of a reasoning with numbers of its own.
+    between = gap.lower().replace("$", " ").replace("*", " ").split()
+    opens = mark.start <= _OPENING and not _APPROXIMATE.issuperset(between)
+    if opens and _has_digit(full[found.end :]):
+        return None
+    end = SENTENCE.search(full, found.end)
+    is_last = end is None or not _has_digit(full[end.end() :])
+    return _number(line, found) if len(gap.split()) <= _DIRECT or is_last else None
 
 
 def _number(text: str, found: Numeral) -> str | None:
     result = _result(text, found)
-    if result is found and _is_irrational(text, found):
-        return SEVERAL
-    if result is found and _starts_range(text, found):
+    if result is found and (
+        _ROOT.search(text, max(0, found.start - 8), found.start)
+        or _ROOT_OR_PI.match(text, found.end)
+        or _starts_range(text, found)
+    ):
         return SEVERAL
     return _with_cents(text, result)
 
@@ -321,12 +302,6 @@ def _result(text: str, found: Numeral) -> Numeral:
             return last
         found = following
     return found
-
-
-def _is_irrational(text: str, found: Numeral) -> bool:
-    """Whether a number stands under a root, or before a root or pi."""
-    is_under = _ROOT.search(text, max(0, found.start - 8), found.start) is not None
-    return is_under or _ROOT_OR_PI.match(text, found.end) is not None
 
 
 def _starts_range(text: str, found: Numeral) -> bool:

@@ -23,38 +23,52 @@ EXACT = 15
 """A decimal with more digits, ten of them behind the point, is the result of float arithmetic,
 which differs in the last ones: 0.30000000000000004 is 0.3."""
 
-CURRENCY = (
-    r"(?:(?:US|CA|AU|NZ|HK|NT|A|C|R|S)?\$|[£€¥₹₩₽₺₫₦]|(?:Rs\.?|INR|USD|EUR|GBP|CHF|CAD|AUD|JPY|CNY|"
-    r"RMB|PKR|BRL|NGN|MXN)(?![A-Za-z]))"
-)
 _START = re.compile(r"[0-9]|\\[dtc]?frac")
 _PREFIX = re.compile(
-    r"(?P<sign>(?<![\w.)\]%$])[-+]|(?:(?<=[=(:])|(?<=[=(:] )|(?<=\bis )|^)[-+] )?"
-    rf"(?:(?P<currency>(?<![A-Za-z]){CURRENCY}\s?)(?P<minus>-)?)?(?P<point>(?<![\w.])\.)?$"
+    r"""(?x)
+    (?P<sign> (?<! [\w.)\]%$] ) [-+]
+      | (?: (?<= [=(:] ) | (?<= [=(:][ ] ) | (?<= \bis[ ] ) | ^ ) [-+][ ] )?
+    (?:
+      (?P<currency> (?<! [A-Za-z] )
+        (?: (?: US | CA | AU | NZ | HK | NT | A | C | R | S )? \$ | [£€¥₹₩₽₺₫₦]
+          | (?: Rs\.? | INR | USD | EUR | GBP | CHF | CAD | AUD | JPY | CNY | RMB | PKR | BRL | NGN
+            | MXN ) (?! [A-Za-z] ) ) \s? )
+      (?P<minus> - )? )?
+    (?P<point> (?<! [\w.] ) \. )? $
+    """
 )
 _CODE = re.compile(r"[A-Za-zÀ-ɏ_^\\]$|[A-Za-zÀ-ɏ]-$")
 _JUNK = re.compile(
-    r"[0-9]+(?:-[0-9]+){2,}|[0-9]+(?:/[0-9]+){2,}|[0-9]+(?::[0-9]+)+(?:\s?[ap]\.?m\b)?"
-    r"|[0-9]{1,2}\s?[ap]\.?m\b",
-    re.IGNORECASE,
+    r"""(?xi)
+    [0-9]+ (?: -[0-9]+ ){2,} | [0-9]+ (?: /[0-9]+ ){2,}   # 555-1234-99, 1/2/2021
+    | [0-9]+ (?: :[0-9]+ )+ (?: \s? [ap]\.?m\b )?         # 10:30 am
+    | [0-9]{1,2} \s? [ap]\.?m\b
+    """
 )
-_RUN = r"[0-9]{1,3}(?: [0-9]{3})+(?![0-9])(?:[.,][0-9]+)?|[0-9]+(?:[.,'_][0-9]+)*"
-_POWER = r"\s?(?:\^|\*\*)\s?[{{(]?\s?(?P<{0}>[-+]?[0-9]{{1,4}})(?![0-9])\s?[)}}]?"
+_POWER = r"\s? (?: \^ | \*\* ) \s? [{{(]? \s? (?P<{0}> [-+]? [0-9]{{1,4}} ) (?![0-9]) \s? [)}}]?"
 _CORE = re.compile(
-    r"(?:\\[dtc]?frac\s?(?:\{(?P<above>[^{}]{1,40})\}|(?P<above1>[0-9]))"
-    r"\s?(?:\{(?P<below>[^{}]{1,40})\}|(?P<below1>[0-9]))"
-    rf"|(?P<run>{_RUN})"
-    r"(?:e(?P<e>[-+]?[0-9]{1,12})(?![\w.])"
-    rf"|\s?(?:\u00d7|x|\*|·|\\times|\\cdot)\s?10{_POWER.format('ten')}"
-    rf"|{_POWER.format('power')}"
-    r"|\s?/\s?(?P<denominator>[0-9]{1,20})(?![0-9/]|[.,][0-9])"
-    r"|\s(?:and\s)?(?:(?P<p>[0-9]{1,3})/(?P<q>[1-9][0-9]{0,3})(?![0-9/])|(?P<half>and a half\b))"
-    r"|\s?\\[dtc]?frac\s?(?:\{(?P<pp>[0-9]{1,20})\}|(?P<pp1>[0-9]))\s?"
-    r"(?:\{(?P<qq>[1-9][0-9]{0,19})\}|(?P<qq1>[1-9])))?"
-    r"(?P<tail>[a-z][a-z0-9]*)?)"
-    r"(?P<scale>\s?(?:hundred|thousand|million(?:s|es|en)?|mio|mill[oó]n(?:es)?|billion|bn|trillion|"
-    r"milliard(?:s|en?)?|mrd|lakh|crore)\b|\s?[万亿千百])?",
-    re.IGNORECASE,
+    rf"""(?xi)
+    (?: \\[dtc]?frac \s? (?: \{{ (?P<above> [^{{}}]{{1,40}} ) \}} | (?P<above1> [0-9] ) )
+        \s? (?: \{{ (?P<below> [^{{}}]{{1,40}} ) \}} | (?P<below1> [0-9] ) )
+      | (?P<run> [0-9]{{1,3}} (?: [ ][0-9]{{3}} )+ (?![0-9]) (?: [.,][0-9]+ )?
+          | [0-9]+ (?: [.,'_][0-9]+ )* )
+        (?: e (?P<e> [-+]? [0-9]{{1,12}} ) (?! [\w.] )                         # 1.8e1
+          | \s? (?: \u00d7 | x | \* | · | \\times | \\cdot ) \s? 10 {_POWER.format("ten")}
+          | {_POWER.format("power")}                                          # 2^10
+          | \s? / \s? (?P<denominator> [0-9]{{1,20}} ) (?! [0-9/] | [.,][0-9] )
+          | \s (?: and\s )? (?: (?P<p> [0-9]{{1,3}} ) / (?P<q> [1-9][0-9]{{0,3}} ) (?! [0-9/] )
+            | (?P<half> and[ ]a[ ]half\b ) )                                  # 2 1/2
+          | \s? \\[dtc]?frac \s? (?: \{{ (?P<pp> [0-9]{{1,20}} ) \}} | (?P<pp1> [0-9] ) )
+            \s? (?: \{{ (?P<qq> [1-9][0-9]{{0,19}} ) \}} | (?P<qq1> [1-9] ) )
+        )?
+        (?P<tail> [a-z][a-z0-9]* )?
+    )
+    (?P<scale>
+      \s? (?: hundred | thousand | million (?: s | es | en )? | mio | mill[oó]n (?: es )? | billion
+        | bn | trillion | milliard (?: s | en? )? | mrd | lakh | crore ) \b
+      | \s? [万亿千百]
+    )?
+    """
 )
 _SCALES = {
     "hundred": 2, "thousand": 3, "mil": 6, "mio": 6, "milliard": 9, "mrd": 9, "bil": 9, "bn": 9,
@@ -62,12 +76,16 @@ _SCALES = {
 }  # fmt: skip
 _MONEY_TAILS = {"k": 3, "m": 6, "mn": 6, "bn": 9, "b": 9}
 _GROUPED = re.compile(
-    r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3})(?:\.[0-9]+)?"
-    r"|[1-9][0-9]{0,2}(?:'[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:_[0-9]+)+(?:\.[0-9]+)?"
+    r"""(?x)
+    (?: [1-9][0-9]{0,2} (?: ,[0-9]{3} )+ | [1-9][0-9]? (?: ,[0-9]{2} )+ ,[0-9]{3} ) (?: \.[0-9]+ )?
+    | [1-9][0-9]{0,2} (?: '[0-9]{3} )+ (?: \.[0-9]+ )? | [0-9]+ (?: _[0-9]+ )+ (?: \.[0-9]+ )?
+    """
 )
 _EUROPEAN = re.compile(
-    r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}|[0-9]{1,3}(?:,[0-9]+)|"
-    r"[0-9]+,(?![0-9]{3}$)[0-9]+"
+    r"""(?x)
+    [0-9]{1,3} (?: \.[0-9]{3} )+ ,[0-9]+ | [1-9][0-9]{0,2} (?: \.[0-9]{3} ){2,}
+    | [0-9]{1,3} (?: ,[0-9]+ ) | [0-9]+ , (?! [0-9]{3}$ ) [0-9]+
+    """
 )
 _EURO_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 _EURO = re.compile(r"\s?(?:€|euros?\b|EUR\b)", re.IGNORECASE)
@@ -116,23 +134,21 @@ def _numeral(found: re.Match[str], prefix: re.Match[str], *, is_junk: bool) -> N
     tail = groups["tail"] or ""
     if prefix["point"] and groups["run"]:
         groups["run"] = "." + groups["run"]
-    if groups["run"] and _EURO_THOUSANDS.fullmatch(groups["run"]) and _is_euro(found, prefix):
+    currency = prefix["currency"] or ""
+    if (
+        groups["run"]
+        and _EURO_THOUSANDS.fullmatch(groups["run"])
+        and ("€" in currency or "EUR" in currency.upper() or _EURO.match(found.string, found.end()))
+    ):  # amounts in euros are grouped with points, and have two decimals
         groups["run"] = groups["run"].replace(".", "")
-    currency = bool(prefix["currency"])
     value = _value(groups)
-    if value is not None and (power := _scale(groups, tail, currency)):
+    if value is not None and (power := _scale(groups, tail, bool(currency))):
         value *= power
         tail = tail if groups["scale"] else ""
     if value is not None and "-" in (prefix["sign"] or "") + (prefix["minus"] or ""):
         value = -value
     is_fraction = any(groups[name] for name in ("denominator", "p", "above", "above1", "pp", "pp1"))
-    return Numeral(start, found.end(), value, is_fraction, tail, currency)
-
-
-def _is_euro(found: re.Match[str], prefix: re.Match[str]) -> bool:
-    """Whether an amount is in euros, which are grouped with points and have two decimals."""
-    before = prefix["currency"] or ""
-    return "€" in before or "EUR" in before.upper() or bool(_EURO.match(found.string, found.end()))
+    return Numeral(start, found.end(), value, is_fraction, tail, bool(currency))
 
 
 def _scale(groups: dict[str, str | None], tail: str, currency: bool) -> Fraction | None:
@@ -207,7 +223,7 @@ def written(value: Fraction) -> str | None:
     places = _places(value.denominator)
     sign = "-" if value < 0 else ""
     value = abs(value)
-    if places is None or (places >= 10 and _digits(value, places) > EXACT):
+    if places is None or (places >= 10 and len(str(int(value * 10**places))) > EXACT):
         exponent = len(str(value.numerator)) - len(str(value.denominator))
         exponent += value >= Fraction(10) ** exponent  # now 10^(exponent - 1) <= value
         places = max(2, SIGNIFICANT - max(exponent, 0))
@@ -225,11 +241,6 @@ def written(value: Fraction) -> str | None:
     return number if number == "0" else sign + number
 
 
-def _digits(value: Fraction, places: int) -> int:
-    """How many digits count in a decimal with so many places."""
-    return len(str(int(value * 10**places)))
-
-
 def _places(denominator: int) -> int | None:
     """How many decimals 1 / denominator has; None without an end."""
     twos = fives = 0
@@ -242,42 +253,18 @@ def _places(denominator: int) -> int | None:
     return max(twos, fives) if denominator == 1 else None
 
 
-NUMBER_WORDS = {
-    word: value
-    for value, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        ]
-    )
-} | {
-    word: 10 * value
-    for value, word in enumerate(
-        ["thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"], start=3
-    )
-}
+_UP_TO_TWENTY = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+)
+NUMBER_WORDS = {word: value for value, word in enumerate(_UP_TO_TWENTY.split())} | {
+    "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
+}  # fmt: skip
 """Words that are numbers by themselves, up to ninety."""
 _LARGE = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 _WORD = re.compile(r"\s?(?:and\s|-)?([a-z]+)", re.IGNORECASE)
+_NEGATIVE = re.compile(r"(?:minus|negative)\s", re.IGNORECASE)
+_HALF = re.compile(r"\sand a half\b", re.IGNORECASE)
 
 
 def from_words(text: str) -> tuple[Fraction, int] | None:
@@ -289,7 +276,7 @@ def from_words(text: str) -> tuple[Fraction, int] | None:
     >>> from_words("twenty-one apples")
     (Fraction(21, 1), 10)
     """
-    if negative := re.match(r"(?:minus|negative)\s", text, re.IGNORECASE):
+    if negative := _NEGATIVE.match(text):
         value = from_words(text[negative.end() :])
         return None if value is None else (-value[0], negative.end() + value[1])
     total, group, end, found = 0, 0, 0, False
@@ -311,8 +298,8 @@ def from_words(text: str) -> tuple[Fraction, int] | None:
         found, end = True, word.end()
     if not found:
         return None
-    if half := re.match(r"\sand a half\b", text[end : end + 12], re.IGNORECASE):
-        return Fraction(2 * (total + group) + 1, 2), end + half.end()
+    if half := _HALF.match(text, end, end + 12):
+        return Fraction(2 * (total + group) + 1, 2), half.end()
     return Fraction(total + group), end
 
 

@@ -34,49 +34,34 @@ SHORT_WORDS = 6
 _SIMPLE = re.compile(r"[A-Za-z0-9]+(?:[ -][A-Za-z0-9]+)*|-?[0-9]+(?:[./][0-9]+)*")
 _WORDS_OF_THEIR_OWN = frozenset({"yes", "no", "(a)", "(b)", "(c)", "(d)", "(e)"})
 _SPECIAL = re.compile(rf"\b(?:an?|the|yes|no)\b|^(?:it|that) |{'|'.join(map(re.escape, WORDS))}")
-_FUNCTION_WORDS = frozenset(
-    [
-        "and",
-        "or",
-        "of",
-        "with",
-        "in",
-        "on",
-        "is",
-        "are",
-        "was",
-        "for",
-        "to",
-        "as",
-        "by",
-        "at",
-        "from",
-        "not",
-        "like",
-        "than",
-        "into",
-        "nor",
-        "but",
-        "if",
-        "be",
-    ]
-)
+_FUNCTION_WORDS = frozenset({
+    "and", "or", "of", "with", "in", "on", "is", "are", "was", "for", "to", "as", "by", "at",
+    "from", "not", "like", "than", "into", "nor", "but", "if", "be",
+})  # fmt: skip
 _BINARY = re.compile(
-    r"(yes|no|true|false)(?:[,;:!]|\s-+\s|\s*—|\.(?=\s+[a-z]))\s*\S"
-    r"|(yes|no)\s(?:it|they|he|she|there|this|that|we|you|i)(?:\s|')",
+    r"""(?x)
+    ( yes | no | true | false ) (?: [,;:!] | \s-+\s | \s*— | \.(?=\s+[a-z]) ) \s* \S
+    | ( yes | no )\s (?: it | they | he | she | there | this | that | we | you | i ) (?: \s | ' )
+    """
 )
 _QUOTES = (('"', '"'), ("'", "'"), ("(", ")"), ("[", "]"), ("{", "}"), ("$", "$"), ("*", "*"))
 _BOXED = re.compile(r"\\(?:boxed|fbox)\s?\{([^{}]*)\}")
 _THOUSANDS = re.compile(r"(?<![\w.,])([1-9][0-9]{0,2}(?:,[0-9]{3})+)(?![0-9,])")
+_LISTED = re.compile(r"(?<=[0-9]),(?=[-+]?[0-9])")
+"""Between the numbers of a list that is written without blanks."""
 _COMMA = re.compile(r"[,;](?=\s)")
 _EDGES = " \t\n,;:"
 _CLAUSE = re.compile(
-    r",?\s+(?:because|since|due to|given that|as (?:it|the|they|he|she|this|that|there|we|you|i)|"
-    r"so (?:it|the|they|he|she|this|that|we|you|i)|which|i hope|i think|weil|da|denn|parce que|car|"
-    r"porque|ya que)\b|"
-    r",\s(?:not|rather than|instead of|as opposed to|in|near|located|where|who|whose|when)\s|"
-    r";\s+(?:it|this|that|he|she|they|there|the|because|since|as|i)\b|,?\s*因为|\s+(?:--?|—)\s+(?=[a-z])|\s\(",
-    re.IGNORECASE,
+    r"""(?xi)
+    ,? \s+ (?: because | since | due[ ]to | given[ ]that | which | i[ ]hope | i[ ]think
+      | as[ ](?: it | the | they | he | she | this | that | there | we | you | i )
+      | so[ ](?: it | the | they | he | she | this | that | we | you | i )
+      | weil | da | denn | parce[ ]que | car | porque | ya[ ]que ) \b
+    | ,\s (?: not | rather[ ]than | instead[ ]of | as[ ]opposed[ ]to | in | near | located | where
+      | who | whose | when ) \s
+    | ;\s+ (?: it | this | that | he | she | they | there | the | because | since | as | i ) \b
+    | ,? \s* 因为 | \s+ (?: --? | — ) \s+ (?=[a-z]) | \s\(
+    """
 )
 _NO_ANSWER = re.compile(
     r"(?:not enough|insufficient|no (?:correct|valid|right)) \w+$|cannot be determined$",
@@ -94,35 +79,10 @@ _STARTERS = re.compile(
     r"here|both|note|thus|therefore|hence|for|when|if|explanation|let|hope|wait|but|however)\b",
     re.IGNORECASE,
 )
-_SHORTENED = frozenset(
-    [
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "st",
-        "jr",
-        "sr",
-        "prof",
-        "no",
-        "vs",
-        "mt",
-        "ft",
-        "lt",
-        "gen",
-        "col",
-        "capt",
-        "inc",
-        "ltd",
-        "co",
-        "corp",
-        "etc",
-        "e.g",
-        "i.e",
-        "ca",
-        "nr",
-    ]
-)
+_SHORTENED = frozenset({
+    "mr", "mrs", "ms", "dr", "st", "jr", "sr", "prof", "no", "vs", "mt", "ft", "lt", "gen", "col",
+    "capt", "inc", "ltd", "co", "corp", "etc", "e.g", "i.e", "ca", "nr",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -197,10 +157,6 @@ class TextExtractor(Rules):
         if not self.normalise:
             return " ".join(text.split()).rstrip(". ") or None
         return canonical_text(text)
-
-
-_LISTED = re.compile(r"(?<=[0-9]),(?=[-+]?[0-9])")
-"""Between the numbers of a list that is written without blanks."""
 
 
 def canonical_text(text: str) -> str | None:

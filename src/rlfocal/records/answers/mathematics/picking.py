@@ -17,7 +17,7 @@ from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.records.answers.replies.markers import first_reply, marks
 from rlfocal.records.answers.replies.settling import is_refusal
 
-__all__ = ["MAX_CHARS", "picked", "unquoted"]
+__all__ = ["MAX_CHARS", "WORDS", "picked", "unquoted"]
 
 MAX_CHARS = 500
 """A longer expression is prose, no answer."""
@@ -27,13 +27,12 @@ MAX_LINE = 300
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(\{|[^\s{}$])")
 _BETWEEN_BOXES = re.compile(
-    r"""
+    r"""(?x)
     (?: \$ | \\[)\]] )* \s* [,;]? \s*
     (?: and | or | \\text\{ \s* (?: and | or ) \s* \} )? \s*
     (?: \$ | \\[(\[] )* \s*
     (?: [a-zA-Z] (?: _ (?: [0-9] | \{[0-9]+\} ) )? \s* = \s* )?  # the name of the next
-    """,
-    re.VERBOSE,
+    """
 )
 _STARS = re.compile(r"\*\*(?![0-9])|(?<=[.0-9$})])\*\*(?=[\s.,]|$)")
 _BOLD = re.compile(r"[a-z,:=][ ]\*\*([^\s*:][^*:\n]{0,40})\*\*[.!]?\Z")
@@ -44,14 +43,14 @@ _MARKUP = re.compile(rf"{_DELIMITER.pattern}|{_BOX.pattern}|</|<\|")
 _QUANTITY = re.compile(r"[-+$]?[0-9][0-9.,/]*(?: (?!and|or|but|so|is|not)[a-zA-Z]+){1,3}")
 _PROSE_IN_MATH = re.compile(r"(?<![\\a-zA-Z{])[a-zA-Z]{3,} [a-zA-Z]{2,}")
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textbf)\s*\{[^{}]*\}")
-_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
+"""Letters that are neither a variable nor a command."""
 _SENTENCE_END = re.compile(
-    r"""
+    r"""(?x)
     [.!?] (?: \s | [*"')] | $ ) | \n | ;[ ]
     | ,?\s\(? (?: because | since | as | which | where | so[ ]that | when | if | not | rather
       | instead | but ) \b
-    """,
-    re.VERBOSE,
+    """
 )
 _RULED_OUT = re.compile(r"\b(?:not|rather than|instead of|unlike|than)\s*\Z")
 _CONNECTED = re.compile(r"\s*(?:,|;|and|or|, and|, or)?\s*")
@@ -61,7 +60,7 @@ _NO_UNITS = frozenset({
     "is", "by", "at", "to",
 })  # fmt: skip
 _NUMBER = re.compile(
-    r"""
+    r"""(?x)
     \( [^()]{0,40} [\u221a\u03c0] [^()]{1,40} \) [ ]? / [ ]? [0-9]{1,9}        # (1 + √5)/2
     | (?<! [\w.)] ) [-\u2212]? (?: [0-9]{1,9} [ ]? [-+] [ ]? )?                # 1 - 2√3, 5π/6
       (?: [0-9]{1,9} (?: \.[0-9]{1,9} )? [ ]? \*? [ ]? )?
@@ -73,8 +72,7 @@ _NUMBER = re.compile(
     | \$? [0-9][0-9,]* (?: \.[0-9]+ )? (?: /[0-9]+ | \\?% )?
     | -? \\[dt]?frac \{[^{}]{1,50}\} \{[^{}]{1,50}\}
     | [(\[] [-0-9./\ ]{1,30} (?: , [-0-9./\ ]{1,30} ){1,3} [)\]]               # (1, 2)
-    """,
-    re.VERBOSE,
+    """
 )
 _VERB = re.compile(
     r"\b(?:is|are|equals?|be|get|obtain|gives?|yields?|at)\s+(?:also\s+|just\s+)?", re.I
@@ -82,14 +80,13 @@ _VERB = re.compile(
 _PROSE = re.compile(r"(?<![a-zA-Z])(?!(?:sqrt|sin|cos|tan|log|and)(?![a-zA-Z]))[a-zA-Z]{2,}")
 _OPERATOR = re.compile(r"[0-9a-z)] ?[-+*/^=<>:,] ?[-0-9a-z(]|\band\b")
 _ASIDE = re.compile(
-    r"""
+    r"""(?x)
     ,?[ ] \(? (?: because | since | i\.e\. | that[ ]is, | rather[ ]than | instead[ ]of
       | but[ ](?: I | not ) | not
       | which[ ](?: is | are | was | were | means )
         (?! [ ]\S*[0-9]\S* (?: [ ][a-zA-Z%]+ ){0,2} [.!]? \Z )  # "which is 8 apples."
     ) (?= [ '] )
-    """,
-    re.VERBOSE,
+    """
 )
 _CONCLUSION = re.compile(r"\b(?:so|thus|hence|therefore|total|get|left|altogether)\b|=", re.I)
 
@@ -198,7 +195,7 @@ def _is_answer(text: str) -> bool:
     bare = _TEXT.sub("", re.sub(r"(\\[a-zA-Z]+) ", r"\1", text))
     if not re.search(r"\s", bare):
         return True
-    words = [w for w in _WORDS.findall(bare) if w.lower() not in ("and", "or")]
+    words = [w for w in WORDS.findall(bare) if w.lower() not in ("and", "or")]
     return not words and "\n" not in bare and "#" not in bare
 
 
@@ -219,10 +216,10 @@ def _first_of(rest: str) -> str | None:
     end = _SENTENCE_END.search(rest)
     sentence = rest[: end.start()] if end else rest
     inside = [s for s in segments if s[1] <= len(sentence)]
-    if inside and len(_WORDS.findall(sentence[: inside[-1][0]])) > 0:
+    if inside and len(WORDS.findall(sentence[: inside[-1][0]])) > 0:
         return inside[-1][2]
     sentence = unquoted(sentence).strip(" *_`")
-    if len(_WORDS.findall(sentence)) > 6:
+    if len(WORDS.findall(sentence)) > 6:
         return _last_number(sentence)
     return sentence or None
 

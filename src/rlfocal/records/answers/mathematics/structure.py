@@ -29,14 +29,13 @@ MAX_PARTS = 60
 MAX_DEPTH = 12
 
 _NAME = re.compile(
-    r"""
+    r"""(?x)
     (?: \\?[a-zA-Z] | \\(?: alpha | beta | gamma | delta | theta | lambda | mu | phi | omega
       | sigma | epsilon | rho ) ) [ ]?
     (?: _ (?: [0-9a-zA-Z] | \{[^{}]*\} ) )?                   # x_1
     (?: '+ | \^\{-1\} (?=\() )?                               # f', f^{-1}(x)
     (?: \( (?: [a-z0-9] (?: ,[a-z0-9] )* ) \) )?              # f(x,y)
-    """,
-    re.VERBOSE,
+    """
 )
 _NAMES = re.compile(r"\([a-z](?:_[0-9])?(?:,[a-z](?:_[0-9])?)+\)")
 _LONG_NAME = re.compile(
@@ -55,12 +54,11 @@ _HOLES = re.compile(
     r"\\(?:mathbb\{R\}|R)(?:\\(?:setminus|backslash|smallsetminus) ?|-)\\\{([^{}]+)\\\}"
 )
 _HALF = re.compile(
-    r"""
+    r"""(?x)
     \\(?: mathbb\{R\} | R ) [\^_] (?: \{ (?: ([+-]) | ( [<>] | \\[lg]e[ ]? ) 0 ) \} | ([+-]) )
     | \\text\{ (?: all[ ] )? ( positive | negative | non-?negative | non-?positive )
       [ ](?: real[ ]numbers | reals ) \}
-    """,
-    re.VERBOSE,
+    """
 )
 _NOTHING = ("\\emptyset", "\\{\\}")
 _REALS = ("\\mathbb{R}", "\\R", "\\Re", "(-\\infty,\\infty)")

@@ -78,25 +78,23 @@ _COUNTING = frozenset({
     "points", "items", "sets", "subsets", "per", "each", "and",
 })  # fmt: skip
 _SUFFIX = re.compile(
-    r"""
+    r"""(?x)
     (?: \\% | \\pmod\{([0-9]+)\} | \\(?: euro | pounds | \$ )
       | \^\\circ[ ]? (?: \\text\{ )? ([CF])? \}?
       | ( (?: [\s/]* (?: \\cdot[ ]? )? \\text\{[^{}]*\} (?: \^ (?: -?[0-9] | \{-?[0-9]+\} ) )? )+ )
     ) $
-    """,
-    re.VERBOSE,
+    """
 )
 _ANGLE_INSIDE = re.compile(r"\\(?:arc)?(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])|\\circ")
 _PREFIX = re.compile(r"([+-]?)(?:\\(\$|euro|pounds) ?)([+-]?)(?=[0-9.\\(])")
 _PIECE = re.compile(r"(/)?(?:\\cdot ?)?\\text\{([^{}]*)\}(?:\^\{?(-?[0-9]+)\}?)?")
 _NONE = re.compile(
-    r"""
+    r"""(?x)
     (?!no$) no (?: [ ](?: real | such | integer | valid ) )?
       (?: [ ](?: solution | value | number | root ) s? )? (?: [ ]exists? )?
     | none | (?: the[ ] )? empty[ ]set | there[ ](?: is | are )[ ]no (?: [ ]real )? [ ]solutions?
     | impossible
-    """,
-    re.VERBOSE,
+    """
 )
 _MONTH = (
     r"(january|february|march|april|may|june|july|august|september|october|november|december|"

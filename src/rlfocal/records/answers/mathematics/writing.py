@@ -18,15 +18,12 @@ from rlfocal.records.answers.mathematics.units import is_day, is_word
 __all__ = ["written"]
 
 _SIGNS = {
-    "\N{MINUS SIGN}": "-",
-    "\N{EN DASH}": "-",
-    "\N{EM DASH}": "-",
-    "\N{HYPHEN}": "-",
-    "\N{NON-BREAKING HYPHEN}": "-",
+    **dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}\N{EM DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}", "-"),
+    **dict.fromkeys("\N{DIVISION SIGN}\N{FRACTION SLASH}\N{DIVISION SLASH}", "/"),
+    **dict.fromkeys("\N{MIDDLE DOT}\N{DOT OPERATOR}", r"\cdot "),
+    **dict.fromkeys("\N{PRIME}\N{RIGHT SINGLE QUOTATION MARK}", "'"),
+    **dict.fromkeys("\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}", ""),
     "\N{MULTIPLICATION SIGN}": r"\times ",
-    "\N{MIDDLE DOT}": r"\cdot ",
-    "\N{DOT OPERATOR}": r"\cdot ",
-    "\N{DIVISION SIGN}": "/",
     "\N{INFINITY}": r"\infty ",
     "\N{LESS-THAN OR EQUAL TO}": r"\le ",
     "\N{GREATER-THAN OR EQUAL TO}": r"\ge ",
@@ -40,16 +37,9 @@ _SIGNS = {
     "\N{DEGREE SIGN}": r"^\circ ",
     "\N{DOUBLE-STRUCK CAPITAL R}": r"\mathbb{R}",
     "\N{ALMOST EQUAL TO}": r"\approx ",
-    "\N{PRIME}": "'",
-    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
     "\N{FULLWIDTH PERCENT SIGN}": "%",
-    "\N{FRACTION SLASH}": "/",
-    "\N{DIVISION SLASH}": "/",
     "\N{POUND SIGN}": r"\pounds ",
     "\N{EURO SIGN}": r"\euro ",
-    "\N{ZERO WIDTH SPACE}": "",
-    "\N{WORD JOINER}": "",
-    "\N{ZERO WIDTH NO-BREAK SPACE}": "",
 }
 _GREEK = (
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda", "mu",
@@ -82,12 +72,11 @@ _SAME_COMMAND = {
 }  # fmt: skip
 _DOUBLED = re.compile(r"\\\\(?=[a-zA-Z%$])")
 _TEXT_COMMAND = re.compile(
-    r"""
+    r"""(?x)
     \\ (?: text (?: bf | it | rm | sf | tt | normal )? | math (?: rm | bf | it | sf | tt )
       | mbox | boldsymbol | bm | operatorname\*? | rm | bf | emph | hbox | fbox | boxed )
     \s* \{ ( (?: [^{}] | \{[^{}]*\} ){0,200} ) \}
-    """,
-    re.VERBOSE,
+    """
 )
 _TEXT_PIECE = re.compile(r"\\text\{[^{}]*\}")
 _NOT_WORDS = re.compile(r"[\s~]+")
@@ -96,7 +85,9 @@ _FUNCTIONS = (
 )
 _UNLIKE = re.compile(r"(?<![0-9)}])!=")  # 4!=24 is an equation
 _MODULO = re.compile(
-    r"\(?(?:\\pmod|\\bmod|\\mod|\\text\{\(?mod\}|\bmod(?=[0-9])) ?\{?([0-9]+)\}?\)?"
+    r"""(?x)
+    \(? (?: \\[pb]?mod | \\text\{\(?mod\} | \bmod(?=[0-9]) ) [ ]? \{? ([0-9]+) \}? \)?
+    """
 )
 _BRACED_ONE = re.compile(r"([\^_])\{([0-9a-zA-Z])\}")
 _LONE_POINT = re.compile(r"(?<![0-9])\.(?=[0-9])")

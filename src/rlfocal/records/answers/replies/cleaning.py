@@ -33,44 +33,40 @@ _RAISED_RUN = re.compile(f"[{_RAISED}]+")
 _RAISED_PLAIN = str.maketrans(_RAISED, "0123456789+-")
 _LOWERED_RUN = re.compile(r"(?<=[0-9])[₀-₉]+")
 _APART = re.compile(
-    r"""
+    r"""(?x)
     [\xbc-\xbe\u2150-\u215f\u2189]  # fractions
     | [\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3192-\u3195]  # in circles and brackets
     | [\u3220-\u3229\u3248-\u324f\u3251-\u325f\u3280-\u3289\u32b1-\u32bf]
     | [\u3371-\u33df]  # squared units
-    """,
-    re.VERBOSE,
+    """
 )
 _FOREIGN_DIGITS = re.compile(r"[^\D0-9]")
 
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|div|span|code|sub|sup|center|mark|h[1-6])>|<br\s*/?>")
 _STARS = re.compile(
-    r"""
+    r"""(?x)
     \*\* (?! (?<= [0-9)]\*\* ) [0-9({-] )  # but not in 2**3
     | (?<![\w_]) __ (?=[^_]) | (?<=[^_]) __ (?![\w_])
-    """,
-    re.VERBOSE,
+    """
 )
 _ITALIC = {
     sign: re.compile(
-        rf"""
+        rf"""(?x)
         (?<! [\w{sign}] ) [{sign}] (?= [^\s{sign}] )
         ( [^{sign}\n]{{1,200}} )
         (?<= [^\s{sign}] ) [{sign}] (?! [\w{sign}] )
-        """,
-        re.VERBOSE,
+        """
     )
     for sign in "*_"
 }
 _BULLET = re.compile(r"(?<=\n)[ \t]*[-*•][ \t]+(?=\S)")
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
 _WRAPPER = re.compile(
-    r"""
+    r"""(?x)
     \\ (?: (?: text | math ) (?: bf | it | rm | tt | sf | normal ) | text | emph | underline
       | operatorname | mbox | hbox | bm | boldsymbol | bf | rm ) \*? \s*
     \{ ( [^{}]{0,1000} ) \}
-    """,
-    re.VERBOSE,
+    """
 )
 _DELIMITER = re.compile(r"\\[()\[\]]|\$\$")
 _DOUBLE_BRACES = re.compile(r"\{\{([^{}]{0,1000})\}\}")

@@ -39,32 +39,41 @@ class Mark(NamedTuple):
     """Its words are of a language that writes 12.500 for twelve thousand five hundred."""
 
 
-_VERB = (
-    r"is|was|are|would be|should be|must be|will be|has to be|equals|becomes|comes (?:out )?to|"
-    r"turns out to be|ist|lautet|sind|w[äa]re|est|sera|serait|es|ser[íi]a|son|è|é|är|blir|jest|"
-    r"je|là|adalah|is gelijk aan"
-)
-_CJK_VERB = r"[应應](?:该|該)?(?:是|为|為|选|選)|(?:就)?是|[为為]|[选選]|は|が|은|는"
 _AFTER = re.compile(
-    r"(?:s\b|\(s\)|en\b|nya\b|et\b)?[\"'\]]*(?:\s?\([^()\n]{0,40}\))?[\"']*"
-    r"(?:\s(?:to|for|of|in|zu|auf|à|de|del|a)\s[^.:\n?!=]{1,100}?(?=\s(?:is|ist|est|es)\b|\s*:))?"
-    r"(?:\s(?:I|we|you|that|she|he|they)\s[^.:\n?!=]{1,40}?(?=\sis\b))?"
-    r"(?:\s*,?\s*(?:choice|option|letter|number|value|here|then|therefore|thus|hence|so|finale?|"
-    r"correct[ae]?|correcte|richtige?|corretta|exacte|juste|donc|also|pues)\b,?)*"
-    r"(?P<sep>\s*(?:\s(?:" + _VERB + r")\b(?:\s*:)?|" + _CJK_VERB + r"|[:|]|={1,2}>?|→|-+>|—"
-    r"|-(?=\s|[A-Z]\b|\()|\n))",
-    re.IGNORECASE,
+    r"""(?xi)
+    (?: s\b | \(s\) | en\b | nya\b | et\b )? ["'\]]* (?: \s? \( [^()\n]{0,40} \) )? ["']*
+    # "to the question", "that I get"
+    (?: \s(?: to | for | of | in | zu | auf | à | de | del | a )\s [^.:\n?!=]{1,100}?
+      (?= \s(?: is | ist | est | es )\b | \s*: ) )?
+    (?: \s(?: I | we | you | that | she | he | they )\s [^.:\n?!=]{1,40}? (?= \sis\b ) )?
+    (?: \s* ,? \s* (?: choice | option | letter | number | value | here | then | therefore | thus
+      | hence | so | finale? | correct[ae]? | correcte | richtige? | corretta | exacte | juste
+      | donc | also | pues ) \b ,? )*
+    (?P<sep> \s*
+      (?: \s (?: is | was | are | would[ ]be | should[ ]be | must[ ]be | will[ ]be | has[ ]to[ ]be
+          | equals | becomes | comes[ ](?: out[ ] )?to | turns[ ]out[ ]to[ ]be | ist | lautet | sind
+          | w[äa]re | est | sera | serait | es | ser[íi]a | son | è | é | är | blir | jest | je | là
+          | adalah | is[ ]gelijk[ ]aan ) \b (?: \s*: )?
+        | [应應] (?: 该 | 該 )? (?: 是 | 为 | 為 | 选 | 選 ) | (?: 就 )? 是 | [为為] | [选選]
+        | は | が | 은 | 는
+        | [:|] | ={1,2}>? | → | -+> | — | - (?= \s | [A-Z]\b | \( ) | \n ) )
+    """
 )
 _HINT = re.compile(
-    r"[\s:]*(?:(?:therefore|thus|hence|then|so|indeed|clearly|simply|just|also|donc|alors)\b,?\s*|"
-    r"(?:therefore|thus)?\s*:\s*|=(?=[^=])\s*)*",
-    re.IGNORECASE,
+    r"""(?xi)
+    [\s:]*
+    (?: (?: therefore | thus | hence | then | so | indeed | clearly | simply | just | also | donc
+        | alors ) \b ,? \s*
+      | (?: therefore | thus )? \s* : \s* | = (?=[^=]) \s* )*
+    """
 )
 _NEGATED = re.compile(
-    r"\s*(?:not\b(?!\s(?:enough|given|mentioned|stated|specified|applicable|available|plausible|entail|"
-    r"provided|supported)\w*)|n't\b|never\b|neither\b|unlikely|incorrect\b|wrong\b|nicht\b|pas\b|unclear\b|"
-    r"不是|不)",
-    re.IGNORECASE,
+    r"""(?xi)
+    \s* (?: not\b (?! \s(?: enough | given | mentioned | stated | specified | applicable | available
+          | plausible | entail | provided | supported )\w* )
+      | n't\b | never\b | neither\b | unlikely | incorrect\b | wrong\b | nicht\b | pas\b
+      | unclear\b | 不是 | 不 )
+    """
 )
 WORDS = (
     "answer", "antwort", "réponse", "reponse", "respuesta", "risposta", "resposta", "antwoord",
@@ -78,27 +87,43 @@ WORDS = (
     "正确的选项", "正确的是", "正确选择", "最终结果",
 )  # fmt: skip
 """Behind which an answer may follow, in lower case."""
-_CONTINENTAL = frozenset(
-    {
-        *("antwort", "réponse", "reponse", "respuesta", "risposta", "resposta", "antwoord", "svar"),
-        *("odpowiedź", "odpověď", "ответ", "cevap", "jawaban", "endergebnis", "vastaus"),
-        *("răspuns", "válasz", "відповідь"),
-    }
-)
+_CONTINENTAL = frozenset({
+    "antwort", "réponse", "reponse", "respuesta", "risposta", "resposta", "antwoord", "svar",
+    "odpowiedź", "odpověď", "ответ", "cevap", "jawaban", "endergebnis", "vastaus", "răspuns",
+    "válasz", "відповідь",
+})  # fmt: skip
 _BUT = re.compile(r"\s*not\s[^.\n]{1,60}?,?\s(?:but|rather|instead)\s(?:rather\s)?", re.IGNORECASE)
-_JSON_VALUE = re.compile(r'\s*"((?:[^"\\\n]|\\.)*)"\s*(?=[,}\n]|$)')
+_JSON_VALUE = re.compile(
+    r"""(?x)
+    \s* " ( (?: [^"\\\n] | \\. )* ) " \s* (?= [,}\n] | $ )
+    """
+)
 _HASHES = re.compile(r"#{4,}[ \t]*(?=[^\s#])")
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:\{|(?=[^\s{}]))")
-_TURN = re.compile(r"(?:^|\n)[ \t]*(?:A[ \t]*:|(?:Ans|ANS|ans)(?:\.|[ \t]*[:=]))(?=[ \t]*\S)")
+_TURN = re.compile(
+    r"""(?x)
+    (?: ^ | \n ) [ \t]*
+    (?: A [ \t]* : | (?: Ans | ANS | ans ) (?: \. | [ \t]*[:=] ) ) (?= [ \t]*\S )
+    """
+)
 _OTHER_OPTION = re.compile(r"(?:^|\n)[ \t]*B[ \t]*[:).]")
 _TAG = re.compile(r"<((?:final_?)?answer|output|final|result)>", re.IGNORECASE)
 _HEAD = re.compile(
-    r"\n[ \t]*(?:[#>*-]+[ \t]*)*(?:new |next |another )?(?:question|problem|exercise|input|q|human|"
-    r"user|instruction|student|frage|aufgabe|pregunta|domanda|вопрос|问题|题目|質問|问)"
-    r"[ \t]*(?:#?[0-9]{1,4}|\([^()\n]{0,20}\))?[ \t]*\**[ \t]*[:.]"
-    r"|\n[ \t]*(?:#{1,6}|\*\*)[ \t]*(?:question|problem|exercise)[ \t]#?[0-9]{1,4}\b",
-    re.IGNORECASE,
+    r"""(?xi)
+    \n[ \t]* (?: [#>*-]+ [ \t]* )*
+      (?: new[ ] | next[ ] | another[ ] )?
+      (?: question | problem | exercise | input | q | human | user | instruction | student | frage
+        | aufgabe | pregunta | domanda | вопрос | 问题 | 题目 | 質問 | 问 )
+      [ \t]* (?: \#?[0-9]{1,4} | \([^()\n]{0,20}\) )? [ \t]* \** [ \t]* [:.]
+    | \n[ \t]* (?: \#{1,6} | \*\* ) [ \t]*
+      (?: question | problem | exercise ) [ \t] \#?[0-9]{1,4} \b
+    """
 )
+_HEADED = 200
+"""Characters before a question that are looked at as an answer of their own, at most."""
+_BRACE = re.compile(r"[{}]")
+_SENTENCE_END = re.compile(r"[.!?。](?=\s)|\n|\}|</\w+>|。")
+_WORD_END = re.compile(r"(?=\s)|\}|</\w+>|。")
 
 
 def marks(text: str) -> list[Mark]:
@@ -190,9 +215,6 @@ def _closing(text: str, start: int) -> int | None:
     return None
 
 
-_BRACE = re.compile(r"[{}]")
-
-
 def _tagged(text: str) -> Iterator[Mark]:
     if "<" not in text:
         return
@@ -228,12 +250,9 @@ def first_reply(text: str, found: Sequence[Mark], reads: Callable[[str], object]
         place = head.start()
         if text[first:place].strip() or (found and found[-1].is_whole and found[-1].end < place):
             return text[:place].rstrip()
-        if place <= _SHORT and reads(text[:place]):
+        if place <= _HEADED and reads(text[:place]):
             return text[:place].rstrip()
     return text
-
-
-_SHORT = 200
 
 
 def settled(text: str, *, sentence: bool) -> str:
@@ -249,7 +268,3 @@ def settled(text: str, *, sentence: bool) -> str:
     for found in ends.finditer(text):
         last = found.end()
     return text[:last]
-
-
-_SENTENCE_END = re.compile(r"[.!?。](?=\s)|\n|\}|</\w+>|。")
-_WORD_END = re.compile(r"(?=\s)|\}|</\w+>|。")

@@ -14,15 +14,38 @@ from typing import ClassVar
 from rlfocal.records.answers.replies.cleaning import clean
 from rlfocal.records.answers.replies.markers import Mark, first_reply, marks, settled
 
-__all__ = ["SEVERAL", "Rules", "is_refusal", "settle"]
+__all__ = ["SEVERAL", "Rules", "is_refusal"]
 
 SEVERAL = ""
 """What a rule returns for a text that settles on no single answer ("A and C"): looking on would
 only find something that the reply did not mean."""
 
-
 MAX_MARKS = 24
 """The last marks that are looked behind; a reply with more of them repeats itself."""
+
+_BACK = re.compile(
+    r"""(?xi)
+    (?: ^ | [.!?\n)*}]\s* ) (?: oh,?[ ] )?
+    (?: wait | hold[ ]on | oops | correction | actually(?=,) | hmm | no,[ ]wait
+      | I[ ]made[ ](?: a | an )[ ](?: mistake | error ) | let[ ]me[ ]correct )\b
+    """
+)
+"""Before what takes back the answer behind a mark ("Wait, ...")."""
+_REFUSAL = re.compile(
+    r"""(?xi)
+    \b(?: can[ ]?not | can't | could[ ]not | couldn't | unable[ ]to | impossible[ ]to
+      | not[ ]possible[ ]to | not[ ]able[ ]to )[ ]
+      (?: be[ ] )? (?: \w+ly[ ] )?
+      (?: determined? | answer(?:ed)? | solved? | calculated? | computed? | tell | told | say
+        | identif(?:y|ied) | provided? | known? | help | assist | decide | conclude | find | found
+        | see | select )\b
+    | \b(?: do[ ]not | don't )[ ](?: know | have[ ]enough )\b
+    | \b(?: not[ ]enough | insufficient )[ ](?: information | data )\b
+    | \bno[ ](?: correct | valid | right )[ ](?: answer | option )\b
+    | \bI(?: 'm | [ ]am )[ ](?: sorry | not[ ]sure )\b (?! ,?[ ]but\b )
+    | 无法(?: 确定 | 回答 | 判断 )
+    """
+)
 
 
 class Rules(ABC):
@@ -44,76 +67,39 @@ class Rules(ABC):
         """Return the answer of a reply that marks none, `SEVERAL`, or None."""
 
     def extract(self, text: str, *, truncated: bool = False) -> str | None:
-        """Return the canonical form of a reply's answer; None when no rule finds one."""
-        return settle(text, self, truncated=truncated)
+        """Return the canonical form of a reply's answer; None when no rule finds one.
+
+        Args:
+            text: the reply, as the model gave it.
+            truncated: the reply was cut off at its limit of tokens, so that only what is marked as
+                the answer, and complete, is one.
+        """
+        if not truncated and (whole := self.read(text)) is not None:
+            return whole
+        rest = clean(text)
+        if not rest:
+            return None
+        if truncated:
+            rest = settled(rest + text[-1:] * text[-1:].isspace(), sentence=self.has_blanks)
+        found = marks(rest)
+        first = first_reply(rest, found, self.read)
+        if first is not rest:
+            rest, found = first, [mark for mark in found if mark.start < len(first)]
+        if not truncated and not found and (whole := self.read(rest)) is not None:
+            return whole
+        for mark in found[:MAX_MARKS]:
+            answer = self.behind(mark)
+            if answer is None:
+                continue
+            if not truncated and (back := _BACK.search(rest, mark.end)) is not None:
+                answer = self.last_resort(rest[back.end() :]) or answer
+            return answer or None
+        return None if truncated else self.last_resort(rest) or None
 
     def equal(self, a: str, b: str) -> bool:
         """Say whether both texts give the same answer."""
         first = self.extract(a)
         return first is not None and first == self.extract(b)
-
-
-def settle(text: str, rules: Rules, *, truncated: bool = False) -> str | None:
-    """Find the answer of a reply.
-
-    Args:
-        text: the reply, as the model gave it.
-        rules: of the kind of answer.
-        truncated: the reply was cut off at its limit of tokens, so that only what is marked as the
-            answer, and complete, is one.
-
-    Returns:
-        The canonical answer; None where there is none.
-    """
-    if not truncated and (whole := rules.read(text)) is not None:
-        return whole
-    rest = clean(text)
-    if not rest:
-        return None
-    if truncated:
-        rest = settled(rest + text[-1:] * text[-1:].isspace(), sentence=rules.has_blanks)
-    found = marks(rest)
-    first = first_reply(rest, found, rules.read)
-    if first is not rest:
-        rest, found = first, [mark for mark in found if mark.start < len(first)]
-    if not truncated and found == [] and (whole := rules.read(rest)) is not None:
-        return whole
-    return _decided(rest, found, rules, truncated) or None
-
-
-def _decided(rest: str, found: list[Mark], rules: Rules, truncated: bool) -> str | None:
-    for mark in found[:MAX_MARKS]:
-        answer = rules.behind(mark)
-        if answer is None:
-            continue
-        if not truncated and (later := _taken_back(rest, mark)) is not None:
-            return rules.last_resort(later) or answer
-        return answer
-    return None if truncated else rules.last_resort(rest)
-
-
-_BACK = re.compile(
-    r"(?:^|[.!?\n)*}]\s*)(?:oh,? )?(?:wait|hold on|oops|correction|actually(?=,)|hmm|no, wait|"
-    r"I made (?:a|an) (?:mistake|error)|let me correct)\b",
-    re.IGNORECASE,
-)
-
-
-def _taken_back(rest: str, mark: Mark) -> str | None:
-    """What follows where the reply takes back the answer behind a mark ("Wait, ...")."""
-    found = _BACK.search(rest, mark.end)
-    return None if found is None else rest[found.end() :]
-
-
-_REFUSAL = re.compile(
-    r"\b(?:can ?not|can't|could not|couldn't|unable to|impossible to|not possible to|not able to)"
-    r" (?:be )?(?:\w+ly )?(?:determined?|answer(?:ed)?|solved?|calculated?|computed?|tell|told|say|"
-    r"identif(?:y|ied)|provided?|known?|help|assist|decide|conclude|find|found|see|select)\b"
-    r"|\b(?:do not|don't) (?:know|have enough)\b|\bnot enough (?:information|data)\b"
-    r"|\binsufficient (?:information|data)\b|\bno (?:correct|valid|right) (?:answer|option)\b"
-    r"|\bI(?:'m| am) (?:sorry|not sure)\b(?!,? but\b)|无法(?:确定|回答|判断)",
-    re.IGNORECASE,
-)
 
 
 def is_refusal(text: str) -> bool:

@@ -2,8 +2,10 @@
 
 The process is `worker.py`, spoken to by lines of JSON. It is killed when a comparison takes longer
 than it may, and started again, `MAX_STARTS` times at most; what was never decided counts as "not
-shown equal", is counted in `undecided`, and logged once. Any thread may ask: one conversation is
-held at a time. A forked child never speaks to its parent's worker, it starts its own.
+shown equal", is counted in `undecided`, and logged once. What the libraries cannot read or work out
+is not shown equal either, and counted in `failures` by the name of their error. Any thread may ask:
+one conversation is held at a time. A forked child never speaks to its parent's worker, it starts
+its own.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
@@ -97,10 +99,12 @@ class Verifier:
         self._known: OrderedDict[Pair, bool | None] = OrderedDict()
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
-        self._told = False
+        self._is_logged = False
         self.starts = 0
         self.undecided = 0
         """Comparisons without a verdict: they count as not equal."""
+        self.failures: Counter[str] = Counter()
+        """Name of the libraries' error → comparisons that it ended; they count as not equal."""
         _ALL.add(self)
 
     def compare(self, pairs: Iterable[Pair]) -> dict[Pair, bool | None]:
@@ -159,11 +163,14 @@ class Verifier:
                 self._kill()
                 self._note([pair], "out of time or memory")
                 return settled + 1
-            verdict = json.loads(line)
-            if verdict == "late":
-                self._note([pair], "out of time or memory")
-            else:
-                self._known[pair] = verdict
+            match json.loads(line):
+                case "late":
+                    self._note([pair], "out of time or memory")
+                case {"error": name}:
+                    self.failures[name] += 1
+                    self._known[pair] = None
+                case verdict:
+                    self._known[pair] = verdict
         if self._served >= self._renew_after:
             self._kill()
             self.starts -= 1
@@ -212,8 +219,8 @@ class Verifier:
         for pair in pairs:
             self._known[pair] = None
         self.undecided += len(pairs)
-        if not self._told:
-            self._told = True
+        if not self._is_logged:
+            self._is_logged = True
             _LOG.warning(
                 "not decided whether %.80r equals %.80r (%s): counted as not equal; further ones"
                 " are not logged",

@@ -2,8 +2,9 @@
 
 It runs as a script and imports nothing of rlfocal. Requests are lines of JSON on standard input,
 `{"pairs": [[a, b], ...], "seconds": s}`, with expressions in LaTeX; the reply to every pair is one
-line: `true`, `false`, `null` (not decided) or `"late"` (out of time). The first line it
-writes says whether it is ready.
+line: `true`, `false`, `null` (not decided), `"late"` (out of time) or `{"error": NAME}`, where the
+libraries could not read or work out an expression. The first line it writes says whether it is
+ready.
 
 Equal means: math-verify's parser (latex2sympy2_extended) reads both, and their values agree to 30
 digits at fixed points (four per set of symbols, two of them negative); where numbers cannot decide,
@@ -42,6 +43,7 @@ DEGREES = re.compile(r"([0-9]+(?:\.[0-9]+)?|[a-z]|\\[a-z]+)\s*\^\s*(?:\{\s*\\cir
 
 
 Compare = Callable[[str, str], bool | None]
+Reply = bool | str | dict[str, str] | None
 
 
 class OutOfTime(BaseException):
@@ -85,7 +87,7 @@ def _say(replies: IO[str], value: Any) -> None:
     replies.flush()
 
 
-def _decide(compare: Compare, first: str, second: str, seconds: float) -> bool | str | None:
+def _decide(compare: Compare, first: str, second: str, seconds: float) -> Reply:
     try:
         with _limit_time(seconds):
             return compare(first, second)
@@ -93,9 +95,8 @@ def _decide(compare: Compare, first: str, second: str, seconds: float) -> bool |
         return "late"
     except MemoryError:  # nothing is sure after it; the parent starts another process
         raise SystemExit(1) from None
-    except Exception:
-        # What a computer algebra system cannot read or work out is not decided.
-        return None
+    except Exception as error:  # of whatever kind a computer algebra system meets: said by name
+        return {"error": type(error).__name__}
 
 
 @contextlib.contextmanager
@@ -177,7 +178,8 @@ class Algebra:
         if isinstance(a, expression) != isinstance(b, expression):
             return False
         if isinstance(a, expression):
-            verdict = self._same_value(a, b)
+            found = self._pairs_of_values(a, b)
+            verdict = all(alike(x, y) for x, y in found) if found else None
         elif isinstance(a, relation) and isinstance(b, relation):
             verdict = self._same_relation(a, b)
         if verdict is not None:
@@ -218,10 +220,6 @@ class Algebra:
             # Outside the domain of one of them nothing can be said.
             usable = [(x, y) for x, y in usable if _is_real(x) and _is_real(y)]
         return usable if len(usable) >= min(2, 1 + len(symbols)) else []
-
-    def _same_value(self, a: Any, b: Any) -> bool | None:
-        found = self._pairs_of_values(a, b)
-        return all(alike(x, y) for x, y in found) if found else None
 
     def _same_relation(self, a: Any, b: Any) -> bool | None:
         """One is the other times a constant: any for equations, a positive one for the rest."""
