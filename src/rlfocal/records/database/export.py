@@ -47,7 +47,7 @@ def export_dataset(
 
     Args:
         database: where from.
-        members: whose answers; None for everybody.
+        members: whose answers; None for all.
         settings: member → settings_key; a member not named here is taken as it was added last.
         name: of the data set; None: as imported, else the database's name.
 
@@ -210,17 +210,17 @@ def _info(database: Database, chosen: Mapping[str, str]) -> DatasetInfo:
     infos: list[DatasetInfo] = []
     for source in sorted(s for s in sources if s is not None):
         infos.append(DatasetInfo(**json.loads(database.note(f"import {source}") or "{}")))
-    everybody = {"all": list(chosen)}
+    pool_of_all = {"all": list(chosen)}
     if len(sources) == 1 and infos:
         update: dict[str, Any] = {"name": next(iter(sources))}
         named = set(infos[0].pools.get("all", [])) | set(infos[0].member_accuracy)
         if named - set(chosen) or not named:
-            update |= {"pools": everybody, "member_accuracy": {}}
+            update |= {"pools": pool_of_all, "member_accuracy": {}}
         return infos[0].model_copy(update=update)
     synthetic = any(info.synthetic for info in infos)
     said = database.note("answers")
     kinds = json.loads(said) if said and said[0] in '"{' else said  # older ones hold a bare word
-    return DatasetInfo(pools=everybody, synthetic=synthetic, answers=kinds)
+    return DatasetInfo(pools=pool_of_all, synthetic=synthetic, answers=kinds)
 
 
 def _warn(database: Database, n: int, what: str) -> None:

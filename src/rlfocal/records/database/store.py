@@ -45,7 +45,7 @@ _STORED = tuple(f.name for f in dataclasses.fields(StoredResponse))
 
 
 class Database(OpenTables):
-    """Answers, failures and claims, shared by everybody who opens the same URL.
+    """Answers, failures and claims, shared by all processes that open the same URL.
 
     Every method is one transaction: done as a whole or not at all, and safe to repeat. They block,
     so an asynchronous program calls them by `asyncio.to_thread`. All of them raise `DatabaseError`.
@@ -176,7 +176,7 @@ class Database(OpenTables):
         return Spent(n_calls, float(cost_usd), n_calls - n_priced)
 
     def member_names(self) -> list[str]:
-        """Everybody who was added, has answered or has failed, in order."""
+        """Members that were added, have answered or have failed, in order."""
         names = (members.c.name, responses.c.member, errors.c.member)
         with self.connections.read() as connection:
             return sorted(connection.scalars(sa.union(*map(sa.select, names))))
@@ -223,7 +223,7 @@ class Database(OpenTables):
                 connection.execute(mine.where(claims.c.key.in_(chunk)))
 
     def owners(self) -> list[str]:
-        """Everybody who has claims, those that have run out included."""
+        """Owners of claims, those of claims that have run out included."""
         with self.connections.read() as connection:
             return sorted(connection.scalars(sa.select(claims.c.owner).distinct()))
 

@@ -94,8 +94,8 @@ def assemble(
     if not queries:
         raise RecordError(_with_notes("no task is left", notes))
     many_options(queries, notes)
-    kinds, told = readings(_labels_of_tasks(queries), answers)
-    notes += told
+    kinds, found = readings(_labels_of_tasks(queries), answers)
+    notes += found
     rows = [
         row | {"query_id": query_id}
         for query_id, query in queries.items()

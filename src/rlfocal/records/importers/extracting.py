@@ -94,7 +94,7 @@ def readings(
         declared: kind of all open answers; None: the labels decide.
 
     Returns:
-        Task → how it is read; and notes on what the labels told.
+        Task → how it is read; and notes on what the labels showed.
 
     Raises:
         ConfigError: the declared kind is unknown.

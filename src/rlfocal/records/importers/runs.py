@@ -18,7 +18,7 @@ from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import LeftOut
 from rlfocal.records.importers.logged import Record
 
-__all__ = ["Run", "newest", "read_runs", "settings_of", "told_apart"]
+__all__ = ["Run", "named_by_settings", "newest", "read_runs", "settings_of"]
 
 _T = TypeVar("_T")
 
@@ -69,7 +69,7 @@ def settings_of(values: Mapping[str, Any]) -> dict[str, str]:
 
 def newest(
     runs: Iterable[_T],
-    whose: Callable[[_T], tuple[str, str]],
+    key_of: Callable[[_T], tuple[str, str]],
     path: Callable[[_T], Path],
     notes: list[str],
 ) -> list[_T]:
@@ -77,13 +77,13 @@ def newest(
 
     Args:
         runs: in any order.
-        whose: run → its model and task.
+        key_of: run → its model and task.
         path: run → where it is.
         notes: gets one for each run that a newer one replaces.
     """
     kept: dict[tuple[str, str], _T] = {}
     for run in sorted(runs, key=lambda run: str(path(run))):
-        key = whose(run)
+        key = key_of(run)
         if key in kept:
             notes.append(f"{', '.join(key)}: two runs; took {path(run)}, left {path(kept[key])}")
         kept[key] = run
@@ -93,7 +93,7 @@ def newest(
 def read_runs(
     files: Sequence[Path], read: Callable[[Path], Sequence[Run]], left: LeftOut
 ) -> list[Record]:
-    """Records of the runs in files, told apart; files that cannot be read are left out.
+    """Records of the runs in files, their members named; files that cannot be read are left out.
 
     Raises:
         RecordError: none could be read.
@@ -106,10 +106,10 @@ def read_runs(
         return [record for run in found for record in run.records]
 
     left.read_files(files, records)
-    return told_apart(runs, left.notes)
+    return named_by_settings(runs, left.notes)
 
 
-def told_apart(runs: Iterable[Run], notes: list[str]) -> list[Record]:
+def named_by_settings(runs: Iterable[Run], notes: list[str]) -> list[Record]:
     """Records of the runs that count, with their members named.
 
     Args:

@@ -20,6 +20,8 @@ __all__ = ["Bools", "Ints", "Rows", "cut", "fitted", "short", "worst"]
 
 LONGEST = 300
 """Characters of a line."""
+_MOST_LISTED = 3
+"""Members that a line lists."""
 LOOKED_AT = 10_000
 """Responses that are looked through for an example that was not shown yet."""
 Bools = NDArray[np.bool_]
@@ -31,7 +33,7 @@ class Rows:
 
     def __init__(self, dataset: Dataset, table: ResponseTable) -> None:
         self.dataset, self.table = dataset, table
-        self._told: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, str]] = set()
         self.queries, responses = dataset.queries, dataset.responses
         found = pc.index_in(responses["member"], value_set=pa.array(table.members, pa.string()))
         self.member: Ints = np.asarray(found.fill_null(-1).to_numpy(), dtype=np.int64)
@@ -107,8 +109,8 @@ class Rows:
                 strict=True,
             )
             for row, pair in zip(places.tolist(), texts, strict=True):
-                if pair not in self._told:
-                    self._told.add(pair)
+                if pair not in self._shown:
+                    self._shown.add(pair)
                     return row, (
                         f"{cut(self.query_id(self.query[row]))}: answer {short(pair[0])}, label "
                         f"{short(pair[1])}"
@@ -116,14 +118,13 @@ class Rows:
         return -1, ""
 
 
-def fitted(said: Callable[[int, bool], str], n_listed: int = 3) -> str:
+def fitted(said: Callable[[int, bool], str]) -> str:
     """A line that a reader takes in: with as many members, and an example if that fits.
 
     Args:
         said: the line, of how many members it lists and of whether it shows an example.
-        n_listed: most members listed.
     """
-    lines = [said(n, shows) for shows in (True, False) for n in range(n_listed, 0, -1)]
+    lines = [said(n, shows) for shows in (True, False) for n in range(_MOST_LISTED, 0, -1)]
     return next((line for line in lines if len(line) < LONGEST), lines[-1])
 
 

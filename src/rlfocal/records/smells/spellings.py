@@ -37,7 +37,7 @@ def respelled(texts: pa.Array, rewrite: Rewrite) -> pa.Array:
 
 
 def _both(answer: Rewrite, label: Rewrite | None = None) -> Alike:
-    """Alike where both become one text; a label by the same rewriting unless told."""
+    """Alike where both become one text; a label by the same rewriting unless another is given."""
 
     def alike(answers: pa.Array, labels: pa.Array) -> Bools:
         same = pc.equal(respelled(answers, answer), respelled(labels, label or answer))
@@ -68,10 +68,10 @@ def _edges(texts: pa.Array) -> pa.Array:
     kept = pc.replace_substring_regex(texts, r"^([\s\"'`*(\[{]*)\.(\w)", "\\1\x01\\2")  # .5, .NET
     kept = pc.replace_substring_regex(kept, r"(\d)!", "\\1\x02")  # 5!
     kept = pc.replace_substring_regex(kept, rf"^{_EDGE}|{_EDGE}$", "")
-    return _told(kept, {"\x01": ".", "\x02": "!", **_GUARDS})
+    return _unmarked(kept, {"\x01": ".", "\x02": "!", **_GUARDS})
 
 
-def _told(texts: pa.Array, marks: Mapping[str, str]) -> pa.Array:
+def _unmarked(texts: pa.Array, marks: Mapping[str, str]) -> pa.Array:
     for mark, own in marks.items():
         texts = pc.replace_substring(texts, mark, own)
     return texts
@@ -150,7 +150,7 @@ def _small(texts: pa.Array) -> pa.Array:
     )
     marks = {"\x01": "-", "\x02": ".", "\x03": ",", "\x04": "!", "\x05": ":", "\x06": "(",
              "\x07": "*"}  # fmt: skip
-    return pc.utf8_lower(_told(kept, {**marks, **_GUARDS}))
+    return pc.utf8_lower(_unmarked(kept, {**marks, **_GUARDS}))
 
 
 def _bare(texts: pa.Array) -> pa.Array:

@@ -71,7 +71,7 @@ def build_table(
     n_queries, shape = queries.num_rows, (queries.num_rows, len(names))
     recorded = np.zeros(shape, dtype=bool)
     recorded[responses.query, responses.member] = True
-    _check_everybody_answered(dataset, names, recorded)
+    _check_all_answered(dataset, names, recorded)
     if not recorded.all():
         notes.append(
             f"{int((~recorded).sum()):,} of {recorded.size:,} responses are missing "
@@ -163,7 +163,7 @@ def _judged(queries: pa.Table, responses: Responses) -> NDArray[np.bool_]:
     return judged
 
 
-def _check_everybody_answered(
+def _check_all_answered(
     dataset: Dataset, names: tuple[str, ...], recorded: NDArray[np.bool_]
 ) -> None:
     for name, count in zip(names, recorded.sum(axis=0).tolist(), strict=True):

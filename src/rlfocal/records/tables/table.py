@@ -107,10 +107,10 @@ class ResponseTable(Known):
     """float32[Q, N], seconds; NaN where unknown, 0 where nothing is recorded."""
     recorded: BoolArray = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     """bool[Q, N]: True where a response of member n is there (one of no use is), on a judged query
-    one whose worth is known. Everywhere, unless told otherwise."""
+    one whose worth is known. Everywhere, unless given."""
     judged: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """bool[Q]: True where a label, or the score of some response, says what is right. Everywhere,
-    unless told otherwise."""
+    unless given."""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Task → kind of its open answers ("number", "text", ...); tasks whose kind nobody knows, and
     those with options alone, are not in it."""

@@ -147,9 +147,9 @@ def _wrong(
     named: _Named, score: Path | None, rows: Sequence[tuple[str, bytes]], left: LeftOut
 ) -> set[str] | None:
     """Ids of wrong replies; None where nobody judged these very replies."""
-    whose = f"{named.model}, {named.category}"
+    run = f"{named.model}, {named.category}"
     if score is None:
-        left.notes.append(f"{whose}: no score file; its replies are not scored (bfcl evaluate)")
+        left.notes.append(f"{run}: no score file; its replies are not scored (bfcl evaluate)")
         return None
     answered = {i for i in map(_id, rows) if i is not None and "prereq" not in i}
     lines = json_lines(score)
@@ -158,11 +158,11 @@ def _wrong(
         total, correct = head.whole("total_count"), head.whole("correct_count")
         wrong = {Fields.of_line(line).text("id") for line in lines}
     except RecordError as exc:
-        left.notes.append(f"{whose}: its replies are not scored: {exc}")
+        left.notes.append(f"{run}: its replies are not scored: {exc}")
         return None
     if total != len(answered) or not wrong <= answered or correct != total - len(wrong):
         left.notes.append(
-            f"{whose}: {score} counts {correct} right of {total} and lists {len(wrong)} wrong, "
+            f"{run}: {score} counts {correct} right of {total} and lists {len(wrong)} wrong, "
             f"where {named.path.name} holds {len(answered)} replies: not of the same run, so they "
             "are not scored; run bfcl evaluate again"
         )
@@ -183,18 +183,18 @@ def _record(
     left: LeftOut,
 ) -> Record | None:  # fmt: skip
     number = row.text("id")
-    whose = f"{named.model}, {named.category}"
+    run = f"{named.model}, {named.category}"
     if "prereq" in number:
         return None  # a conversation that fills a memory, asked about later
     if row.values.get("result") is None:
         raise row.wrong("result", "a text or calls")
     result = row.values["result"]
     if isinstance(result, str) and result.startswith(_FAILED):
-        left.add(whose, MISSING, row.place)
+        left.add(run, MISSING, row.place)
         return None
     prompt = asked.get((named.version, number), "")
     if not prompt:
-        left.add(whose, "questions are not in these files; --questions names BFCL's data folder",
+        left.add(run, "questions are not in these files; --questions names BFCL's data folder",
                  row.place)  # fmt: skip
     return Record(
         member=clean(named.model),

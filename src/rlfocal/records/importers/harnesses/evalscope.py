@@ -147,9 +147,7 @@ def _record(
     )
 
 
-def _score(
-    judged: Fields, metric: str | None, whose: str, left: LeftOut
-) -> tuple[str, float | None]:
+def _score(judged: Fields, metric: str | None, run: str, left: LeftOut) -> tuple[str, float | None]:
     """The score's name and value; None where the reply was not scored."""
     values = judged.object("value")
     main = judged.optional_text("main_score_name")
@@ -158,18 +156,18 @@ def _score(
     name = metric or main
     status = judged.optional_text("status") or "success"
     if status not in _USABLE:
-        left.add(whose, f"replies were not scored (status {status}), which is not 0", judged.place)
+        left.add(run, f"replies were not scored (status {status}), which is not 0", judged.place)
         return name, None
     if name not in values.values:
         if metric is not None and values.values:
             raise RecordError(
                 f"{judged.place}: no score '{metric}'; {nearest(metric, values.values)}"
             )
-        left.add(whose, "replies were not scored (no value), which is not 0", judged.place)
+        left.add(run, "replies were not scored (no value), which is not 0", judged.place)
         return name, None
     score = values.number(name)
     if score is not None and not 0 <= score <= 1:
-        left.add(whose, f"scores '{name}' are outside [0, 1] and count as not scored",
+        left.add(run, f"scores '{name}' are outside [0, 1] and count as not scored",
                  f"{judged.place}: {shown(score)}")  # fmt: skip
         score = None
     return name, score

@@ -42,7 +42,7 @@ class Sample:
     """One member's replies to one document, under one filter and metric.
 
     Attributes:
-        member: whose.
+        member: who replied.
         task: of the harness.
         place: file and line.
         name: number of the document in its log.

@@ -268,9 +268,9 @@ def _prompt(sample: Sample, answers: Sequence[str], whole: bool) -> str:
     if question is None or whole:
         return sample.last
     # where the text to complete is a field of the document, the answer ends it
-    told = any(a.strip() and question.rstrip().endswith(a.strip()) for a in answers)
+    shows_answer = any(a.strip() and question.rstrip().endswith(a.strip()) for a in answers)
     target = str(sample.target or "").strip()
-    told = told or (bool(target) and target in question)
-    if told and sample.last and question.strip() not in sample.context:
+    shows_answer = shows_answer or (bool(target) and target in question)
+    if shows_answer and sample.last and question.strip() not in sample.context:
         return sample.last
     return question

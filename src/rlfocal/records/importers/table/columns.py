@@ -1,4 +1,4 @@
-"""What the columns of somebody's table mean: told by name, found by synonyms, said where guessed.
+"""What the columns of somebody's table mean: given by name, found by synonyms, said where guessed.
 
 Long form has one row per query and member; wide form has one row per query and a column, or several
 (`gpt-4_response`, `gpt-4_cost`), for each model.
@@ -59,7 +59,7 @@ def find_layout(
         sheet: the table.
         given: role → column, as `parse_columns` reads them.
         members: models that have columns of their own; None: found out.
-        scale: the best score there is; other than 1, it was told.
+        scale: the best score there is; other than 1, it was given.
 
     Raises:
         RecordError: a named column is not there, two columns could be one thing, or what is needed

@@ -135,9 +135,9 @@ def _read_csv(path: Path, separator: str | None) -> Sheet:
     if "\0" in text:
         raise RecordError(f"{path}: holds null characters: it is no text file")
     given = separator
-    told = re.match(r"sep=(.)\r?\n", text)  # Excel reads and writes this line
-    if told is not None:
-        text, separator = text[told.end() :], separator or told[1]
+    declared = re.match(r"sep=(.)\r?\n", text)  # Excel reads and writes this line
+    if declared is not None:
+        text, separator = text[declared.end() :], separator or declared[1]
     separator = separator or _separator(text)
     if len(separator) != 1:
         raise RecordError(f"--delimiter: one character is needed, found {separator!r}")

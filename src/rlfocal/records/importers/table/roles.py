@@ -155,7 +155,7 @@ def role_of_bare(
         columns: their values.
         labels: right answers; empty where there are none.
         others: what models have further columns for.
-        scale: the best score there is, where one was told; beside no other scores, it says that
+        scale: the best score there is, where one was given; beside no other scores, it says that
             these numbers are scores.
 
     Returns:
