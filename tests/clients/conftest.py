@@ -13,7 +13,7 @@ from process import GatewayProcess, gateway_process
 from spy_upstream import Received, Reply, SpyUpstream
 from stub_pool import ACCURACY, pool_file, trained
 
-from rlfocal.gateway.store import Limits, open_store
+from rlfocal.gateway.store import KeyLimits, open_store
 
 PRICES = "".join(f'\n[prices."{n}"]\nprompt = 1.0\ncompletion = 2.0\n' for n in ACCURACY)
 CALL = {
@@ -63,7 +63,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayP
     folder, checkpoint = tmp_path_factory.mktemp("gateway"), trained(tmp_path_factory, "rl-focal")
     db = str(folder / "gateway.db")
     with open_store(db) as store, store.connections.write() as connection:
-        new = store.keys.add(connection, "clients", now=0.0, limits=Limits(usd=100.0))
+        new = store.keys.add(connection, "clients", now=0.0, limits=KeyLimits(usd=100.0))
     with SpyUpstream(answers) as upstream:
         pool = pool_file(folder, upstream.base_url)
         pool.write_text(pool.read_text(encoding="utf-8") + PRICES, encoding="utf-8")

@@ -15,7 +15,7 @@ from rlfocal.errors import DatabaseError
 from rlfocal.gateway.door import access as door
 from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.store import Key, Limits, Store, Writer, open_store
+from rlfocal.gateway.store import Key, KeyLimits, Store, Writer, open_store
 from rlfocal.gateway.store.keys import make_plaintext
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def lookups(monkeypatch: pytest.MonkeyPatch, store: Store) -> list[str]:
 
 
 def test_a_good_key_opens_the_door(access: Access, add_key: AddKey) -> None:
-    new = add_key(admin=True, limits=Limits(3.0))
+    new = add_key(admin=True, limits=KeyLimits(3.0))
     for header in (f"Bearer {new.plaintext}", f"bearer  {new.plaintext} "):
         assert key_of(access, header) == new.key
 
@@ -189,7 +189,7 @@ def test_an_open_door_lets_everybody_in(store: Store, writer: Writer) -> None:
     access = Access(store, writer, open_door=True)
     for header in (None, "Bearer whatever"):
         key = key_of(access, header)
-        assert (key.admin, key.limits) == (True, Limits())
+        assert (key.admin, key.limits) == (True, KeyLimits())
         asyncio.run(access.admit(key, "r1", None, 60))
 
 
@@ -220,14 +220,14 @@ def test_a_key_without_limits_needs_no_look_into_the_database(
 @pytest.mark.parametrize(
     ("limits", "code", "after"),
     [
-        (Limits(1.0, "total"), "insufficient_quota", 1.0),
-        (Limits(requests_per_minute=2), "rate_limit_exceeded", 30.0),
-        (Limits(concurrency=1), "concurrency_limit_exceeded", 1.0),
+        (KeyLimits(1.0, "total"), "insufficient_quota", 1.0),
+        (KeyLimits(requests_per_minute=2), "rate_limit_exceeded", 30.0),
+        (KeyLimits(concurrency=1), "concurrency_limit_exceeded", 1.0),
     ],
     ids=["budget", "rate", "concurrency"],
 )
 def test_a_used_up_limit_is_429_with_its_code(
-    access: Access, add_key: AddKey, limits: Limits, code: str, after: float
+    access: Access, add_key: AddKey, limits: KeyLimits, code: str, after: float
 ) -> None:
     key = add_key(limits=limits).key
     asyncio.run(access.admit(key, "r1", 0.75, 60))
@@ -239,7 +239,7 @@ def test_a_used_up_limit_is_429_with_its_code(
 def test_a_key_revoked_since_it_came_in_is_401(
     access: Access, add_key: AddKey, store: Store
 ) -> None:
-    key = add_key(limits=Limits(1.0)).key
+    key = add_key(limits=KeyLimits(1.0)).key
     with store.connections.write() as connection:
         store.keys.revoke(connection, "me", now=NOON)
     error = denied(access.admit(key, "r1", 0.1, 60))
@@ -247,7 +247,7 @@ def test_a_key_revoked_since_it_came_in_is_401(
 
 
 def test_what_has_no_price_does_not_pass_a_budget(access: Access, add_key: AddKey) -> None:
-    error = denied(access.admit(add_key(limits=Limits(1.0)).key, "r1", None, 60))
+    error = denied(access.admit(add_key(limits=KeyLimits(1.0)).key, "r1", None, 60))
     assert (error.status, error.code) == (400, "unpriced")
     assert "no price" in str(error)
 
@@ -260,13 +260,14 @@ def spent(store: Store) -> list[tuple[float, float]]:
 def test_finishing_settles_and_writes_down_once(
     access: Access, add_key: AddKey, store: Store, writer: Writer, row: MakeRow
 ) -> None:
-    key = add_key(limits=Limits(1.0)).key
+    key = add_key(limits=KeyLimits(1.0)).key
     for name in ("r1", "r2"):
         asyncio.run(access.admit(key, name, 0.5, 60))
     assert spent(store) == [(0.0, 1.0)]
     one = row("r1", key, usd=0.25)
-    assert asyncio.run(access.finish_now(one))
-    assert not asyncio.run(access.finish_now(one))
+    for is_first in (True, False):
+        done = asyncio.run(writer.do(lambda c: store.ledger.finish(c, one, NOON)))
+        assert done is is_first
     access.finish(lambda: row("r2", key, usd=0.25))
     access.finish(lambda: row("r2", key, usd=0.25))
     writer.close()
@@ -278,7 +279,7 @@ def test_finishing_settles_and_writes_down_once(
 def test_a_request_cancelled_at_the_door_holds_nothing(
     access: Access, add_key: AddKey, store: Store, writer: Writer
 ) -> None:
-    key = add_key(limits=Limits(1.0)).key
+    key = add_key(limits=KeyLimits(1.0)).key
 
     async def run() -> None:
         for i in range(10):  # at different moments
@@ -297,7 +298,7 @@ def test_a_request_cancelled_at_the_door_holds_nothing(
 def test_sweeping_charges_what_is_lost(
     access: Access, add_key: AddKey, store: Store, clock: Clock
 ) -> None:
-    key = add_key(limits=Limits(1.0, "total")).key
+    key = add_key(limits=KeyLimits(1.0, "total")).key
     asyncio.run(access.admit(key, "r1", 0.75, 60))
     clock.now += 61
     assert asyncio.run(access.sweep()) == 1

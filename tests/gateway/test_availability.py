@@ -22,7 +22,7 @@ from rlfocal.gateway.door import server
 from rlfocal.gateway.door.bodies import Bodies
 from rlfocal.gateway.door.connections import Connections, Standing
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.store import Key, Limits
+from rlfocal.gateway.store import Key, KeyLimits
 from rlfocal.live.aside import LONG, aside
 from rlfocal.live.reading import Reader
 from rlfocal.live.similarity import group_answers
@@ -126,7 +126,7 @@ def test_a_body_that_came_too_slowly_counts_as_a_request(serve: Serve, ask: Ask)
 def test_a_key_has_no_more_bodies_at_once_than_its_share() -> None:
     bodies = Bodies(GatewaySettings(in_flight=64))
     assert bodies.most_of(Key(id="a", name="a", admin=False)) == 8
-    few = Key(id="b", name="b", admin=False, limits=Limits(concurrency=1))
+    few = Key(id="b", name="b", admin=False, limits=KeyLimits(concurrency=1))
     assert bodies.most_of(few) == 5
 
     async def held() -> int:

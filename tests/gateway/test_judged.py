@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rlfocal.gateway.store import FeedbackRow, RequestRow, Store
-from rlfocal.gateway.store.judged import judged_episodes
 
 MakeRow = Callable[..., RequestRow]
 
@@ -33,7 +32,7 @@ def test_judged_requests_come_with_their_episodes_the_latest_last(
 
     def found(policies: set[str], n: int = 10, since: float = 0.0) -> list[tuple[str, float]]:
         with store.connections.read() as connection:
-            rows = judged_episodes(connection, policies, n=n, since=since)
+            rows = store.log.judged_episodes(connection, policies, n=n, since=since)
         assert all(one.episode["key"] == one.request_id for one in rows)
         assert all(one.member_scores["b"] is None for one in rows)
         return [(one.request_id, one.earned) for one in rows]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from rlfocal.errors import ConfigError
-from rlfocal.gateway.store import Key, Limits, Store, open_store
+from rlfocal.gateway.store import Key, KeyLimits, Store, open_store
 from rlfocal.gateway.store.keyfile import read_key_file
 from rlfocal.gateway.store.keys import make_plaintext
 
@@ -50,7 +50,7 @@ def test_a_key_stands_in_no_file_and_no_repr(tmp_path: Path) -> None:
 
 
 def test_limits_and_moments_come_back(store: Store, add_key: AddKey) -> None:
-    limits = Limits(2.5, "day", 90.0, 3)
+    limits = KeyLimits(2.5, "day", 90.0, 3)
     key = add_key(limits=limits, admin=True, expires_at=NOON + 5).key
     with store.connections.read() as connection:
         found = store.keys.find(connection, key.id)
@@ -130,7 +130,7 @@ def test_there_is_none_at_first(store: Store) -> None:
 )
 def test_limits_out_of_range_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Limits(**wrong)
+        KeyLimits(**wrong)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -167,7 +167,7 @@ admin = true
     assert [(use.key.name, use.key.admin) for use in uses] == [("other", True), ("team", False)]
     assert team is not None
     assert team.digest == hashlib.sha256(plaintext.encode()).hexdigest()
-    assert team.key.limits == Limits(7.0, "day")
+    assert team.key.limits == KeyLimits(7.0, "day")
     assert team.key.expires_at == 1_893_456_000
     assert len(events) == 2
 

@@ -1,4 +1,4 @@
-"""Limits: rates, requests under way and dollars, one request after the other."""
+"""KeyLimits: rates, requests under way and dollars, one request after the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rlfocal.errors import ConfigError
-from rlfocal.gateway.store import Admitted, Key, Limits, Refused, RequestRow, Store, open_store
+from rlfocal.gateway.store import Admitted, Key, KeyLimits, Refused, RequestRow, Store, open_store
 from rlfocal.gateway.store.ledger import burst_of
 from rlfocal.gateway.store.schema import reservations, spending
 
@@ -81,7 +81,7 @@ class Desk:
 def test_a_budget_holds_what_requests_may_cost_until_they_are_settled(
     store: Store, add_key: AddKey, row: MakeRow
 ) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0, "total")).key)
     assert [desk.code(usd=0.4) for _ in range(3)] == ["", "", "insufficient_quota"]
     desk.finish(row("r1", desk.key, usd=0.1, unsettled_usd=0.05))
     assert desk.use() == pytest.approx((0.15, 0.4))
@@ -91,7 +91,7 @@ def test_a_budget_holds_what_requests_may_cost_until_they_are_settled(
 
 def test_ten_times_ten_cents_fit_into_a_dollar(store: Store, add_key: AddKey, row: MakeRow) -> None:
     """Though the sum of the floats is a little off."""
-    desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0, "total")).key)
     for i in range(10):
         assert desk.code(usd=0.1, name=f"t{i}") == ""
         if i % 2:
@@ -100,7 +100,7 @@ def test_ten_times_ten_cents_fit_into_a_dollar(store: Store, add_key: AddKey, ro
 
 
 def test_a_budget_of_nothing_lets_only_free_requests_pass(store: Store, add_key: AddKey) -> None:
-    desk = Desk(store, add_key(limits=Limits(0.0)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(0.0)).key)
     assert [desk.code(usd=0.01), desk.code(usd=0.0)] == ["insufficient_quota", ""]
 
 
@@ -111,7 +111,7 @@ def test_a_budget_of_nothing_lets_only_free_requests_pass(store: Store, add_key:
 def test_a_budget_is_fresh_in_the_next_period(
     store: Store, add_key: AddKey, row: MakeRow, period: Any, fresh: list[bool]
 ) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0, period)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0, period)).key)
     assert desk.code(usd=1.0, name="first") == ""
     desk.finish(row("first", desk.key, usd=1.0), NOON)
     later = (NOON + 11.9 * HOUR, NOON + 12 * HOUR, NOON + 30.5 * DAY)  # the last is 1 February
@@ -120,7 +120,7 @@ def test_a_budget_is_fresh_in_the_next_period(
 
 
 def test_a_refusal_says_when_waiting_helps(store: Store, add_key: AddKey, row: MakeRow) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0, "day")).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0, "day")).key)
     assert desk.admit(usd=0.9, name="big") == Admitted()
 
     def after(usd: float) -> float | None:
@@ -138,7 +138,7 @@ def test_what_runs_over_midnight_counts_on_both_days(
     store: Store, add_key: AddKey, row: MakeRow
 ) -> None:
     """While it runs on the second, and on the one on which it ended."""
-    desk = Desk(store, add_key(limits=Limits(1.0, "day")).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0, "day")).key)
     late, early = NOON + 12 * HOUR - 1, NOON + 12 * HOUR + 1
     assert desk.code(late, 0.8, "over") == ""
     assert desk.code(early, 0.5) == "insufficient_quota"
@@ -148,7 +148,7 @@ def test_what_runs_over_midnight_counts_on_both_days(
 
 
 def test_a_request_is_counted_once(store: Store, add_key: AddKey, row: MakeRow) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0)).key)
     desk.admit(usd=0.5)
     done = row("r1", desk.key, usd=0.25, n_calls=3, n_prompt_tokens=7)
     assert [desk.finish(done), desk.finish(done)] == [True, False]
@@ -167,7 +167,7 @@ def test_requests_without_a_key_are_written_down_and_not_charged(
 
 
 def test_as_many_at_once_as_allowed(store: Store, add_key: AddKey, row: MakeRow) -> None:
-    desk = Desk(store, add_key(limits=Limits(concurrency=2)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(concurrency=2)).key)
     assert [desk.code() for _ in range(3)] == ["", "", "concurrency_limit_exceeded"]
     desk.finish(row("r1", desk.key))
     assert [desk.code(), desk.code()] == ["", "concurrency_limit_exceeded"]
@@ -175,7 +175,7 @@ def test_as_many_at_once_as_allowed(store: Store, add_key: AddKey, row: MakeRow)
 
 
 def test_a_released_request_holds_nothing(store: Store, add_key: AddKey) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0, concurrency=1)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0, concurrency=1)).key)
     assert desk.code(usd=1.0) == ""
     with store.connections.write() as connection:
         store.ledger.release(connection, "r1")
@@ -184,7 +184,7 @@ def test_a_released_request_holds_nothing(store: Store, add_key: AddKey) -> None
 
 
 def test_a_revoked_or_expired_key_is_refused_first(store: Store, add_key: AddKey) -> None:
-    desk = Desk(store, add_key(limits=Limits(0.0), expires_at=NOON + 10).key)
+    desk = Desk(store, add_key(limits=KeyLimits(0.0), expires_at=NOON + 10).key)
     assert desk.code(NOON + 9, 1.0) == "insufficient_quota"
     assert desk.code(NOON + 10, 1.0) == "invalid_api_key"
     with store.connections.write() as connection:
@@ -196,7 +196,9 @@ def test_a_revoked_or_expired_key_is_refused_first(store: Store, add_key: AddKey
 def test_limits_are_looked_at_in_order_and_a_refused_request_uses_nothing(
     store: Store, add_key: AddKey, row: MakeRow
 ) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0, "total", 6.0, 1)).key)  # one, then one each 10 s
+    desk = Desk(
+        store, add_key(limits=KeyLimits(1.0, "total", 6.0, 1)).key
+    )  # one, then one each 10 s
     assert desk.code(usd=0.9) == ""
     assert desk.code(usd=9.0) == "rate_limit_exceeded"
     assert desk.code(NOON + 10, usd=9.0) == "concurrency_limit_exceeded"
@@ -207,32 +209,32 @@ def test_limits_are_looked_at_in_order_and_a_refused_request_uses_nothing(
 
 def test_changed_limits_hold_at_once(store: Store, add_key: AddKey) -> None:
     """Though the caller may know the key as it was."""
-    desk = Desk(store, add_key(limits=Limits(9.0)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(9.0)).key)
     with store.connections.write() as connection:
         known = store.keys.find(connection, desk.key.id)
         assert known is not None
-        changed = Key(known.key.id, "me", limits=Limits(1.0))
+        changed = Key(known.key.id, "me", limits=KeyLimits(1.0))
         store.keys.put(connection, type(known)(changed, known.digest), now=NOON)
     assert desk.code(usd=2.0) == "insufficient_quota"
 
 
 @pytest.mark.parametrize("usd", [-0.1, float("nan")])
 def test_an_impossible_price_is_refused(store: Store, add_key: AddKey, usd: float) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0)).key)
     with pytest.raises(ValueError, match="most_usd"):
         desk.admit(usd=usd)
 
 
 def test_what_nobody_can_price_does_not_pass_a_budget(store: Store, add_key: AddKey) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0)).key)
     assert [desk.code(usd=None), desk.code(usd=float("inf"))] == ["unpriced", "insufficient_quota"]
-    rated = Desk(store, add_key("rated", limits=Limits(requests_per_minute=60)).key)
+    rated = Desk(store, add_key("rated", limits=KeyLimits(requests_per_minute=60)).key)
     assert rated.code(usd=None, name="x") == ""
 
 
 class TestSweep:
     def test_what_a_killed_process_held_stays_spent(self, store: Store, add_key: AddKey) -> None:
-        desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+        desk = Desk(store, add_key(limits=KeyLimits(1.0, "total")).key)
         assert desk.code(usd=0.75) == ""
         assert desk.sweep(NOON + LEASE_S - 1) == 0
         over = NOON + LEASE_S
@@ -248,7 +250,7 @@ class TestSweep:
     def test_it_counts_on_the_day_on_which_its_lease_ended(
         self, store: Store, add_key: AddKey
     ) -> None:
-        desk = Desk(store, add_key(limits=Limits(1.0, "day")).key)
+        desk = Desk(store, add_key(limits=KeyLimits(1.0, "day")).key)
         desk.admit(usd=0.75)
         desk.sweep(NOON + 3 * DAY)
         assert list(desk.days()) == ["2026-01-01"]
@@ -257,7 +259,7 @@ class TestSweep:
     def test_a_request_that_was_only_slow_counts_as_what_it_came_to(
         self, store: Store, add_key: AddKey, row: MakeRow
     ) -> None:
-        desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+        desk = Desk(store, add_key(limits=KeyLimits(1.0, "total")).key)
         desk.admit(usd=0.75)
         desk.sweep(NOON + LEASE_S)
         assert desk.finish(row("r1", desk.key, usd=0.5), NOON + DAY)
@@ -272,7 +274,7 @@ class TestSweep:
         self, store: Store, add_key: AddKey, row: MakeRow
     ) -> None:
         """It cannot come about, and must not stay for ever if it does."""
-        desk = Desk(store, add_key(limits=Limits(1.0)).key)
+        desk = Desk(store, add_key(limits=KeyLimits(1.0)).key)
         desk.finish(row("r1", desk.key, usd=0.1))
         desk.admit(usd=0.5, name="r1")
         assert [desk.sweep(NOON + LEASE_S), desk.sweep(NOON + LEASE_S)] == [1, 0]
@@ -313,7 +315,7 @@ def test_rates_follow_the_naive_bucket(tmp_path: Path, per_minute: float, waits:
         store.connections.engine.connect() as connection,
         connection.begin() as undone,
     ):
-        limits = Limits(requests_per_minute=per_minute)
+        limits = KeyLimits(requests_per_minute=per_minute)
         key = store.keys.add(connection, "me", now=NOON, limits=limits).key
         steps, passed = 0, list[float]()
         for i, wait in enumerate(waits):
@@ -335,7 +337,7 @@ def test_rates_follow_the_naive_bucket(tmp_path: Path, per_minute: float, waits:
 
 
 def test_a_clock_that_goes_back_gives_no_requests(store: Store, add_key: AddKey) -> None:
-    desk = Desk(store, add_key(limits=Limits(requests_per_minute=6)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(requests_per_minute=6)).key)
     limited = "rate_limit_exceeded"
     times = (0, -5, 5, -5, 5, 9.9, 10)
     assert [desk.code(NOON + t) for t in times] == ["", *[limited] * 5, ""]
@@ -346,7 +348,7 @@ def test_one_clock_that_was_ahead_locks_nobody_out(
     store: Store, add_key: AddKey, ahead_s: float
 ) -> None:
     """The bucket goes on from where it was, though its moment has not come."""
-    desk = Desk(store, add_key(limits=Limits(requests_per_minute=6)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(requests_per_minute=6)).key)
     limited = "rate_limit_exceeded"
     assert desk.code(NOON + ahead_s) == ""
     times = (0, 5, 9.9, 10, 15, 20)
@@ -356,7 +358,7 @@ def test_one_clock_that_was_ahead_locks_nobody_out(
 def test_a_lease_by_a_clock_that_was_ahead_ends_with_its_process(
     store: Store, add_key: AddKey, row: MakeRow
 ) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0, "day", concurrency=1)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0, "day", concurrency=1)).key)
     ahead = NOON + 40 * DAY
     desk.beat("fast", ahead)
     assert desk.code(ahead, 0.5, "r1", "fast") == ""
@@ -373,7 +375,7 @@ class TestGhosts:
     def test_their_places_are_free_in_seconds_and_their_money_is_held(
         self, store: Store, add_key: AddKey
     ) -> None:
-        desk = Desk(store, add_key(limits=Limits(1.0, "total", concurrency=2)).key)
+        desk = Desk(store, add_key(limits=KeyLimits(1.0, "total", concurrency=2)).key)
         for name in ("killed", "lives"):
             desk.beat(name)
             assert desk.code(usd=0.4, process=name) == ""
@@ -390,7 +392,7 @@ class TestGhosts:
     def test_they_are_given_up_long_before_their_lease(
         self, store: Store, add_key: AddKey, row: MakeRow
     ) -> None:
-        desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+        desk = Desk(store, add_key(limits=KeyLimits(1.0, "total")).key)
         for name in ("killed", "lives"):
             desk.beat(name)
             desk.admit(usd=0.4, name=name, process=name)
@@ -409,7 +411,7 @@ class TestGhosts:
     def test_a_process_that_left_in_order_is_no_longer_there(
         self, store: Store, add_key: AddKey
     ) -> None:
-        desk = Desk(store, add_key(limits=Limits(concurrency=1)).key)
+        desk = Desk(store, add_key(limits=KeyLimits(concurrency=1)).key)
         desk.beat("a")
         assert desk.code(process="a") == ""
         with store.connections.write() as connection:
@@ -422,7 +424,7 @@ class TestSettling:
 
     @pytest.fixture
     def desk(self, store: Store, add_key: AddKey) -> Desk:
-        desk = Desk(store, add_key(limits=Limits(1.0, "total")).key)
+        desk = Desk(store, add_key(limits=KeyLimits(1.0, "total")).key)
         for name, usd in (("a", 0.25), ("b", 0.5)):
             desk.admit(usd=usd, name=name)
         desk.sweep(NOON + LEASE_S)
@@ -491,7 +493,7 @@ def test_a_database_of_the_version_before_is_brought_up_to_date(
     store: Store, database_url: str, add_key: AddKey
 ) -> None:
     """Its reservations are of processes that nobody knows, and hold until their lease is over."""
-    key = add_key(limits=Limits(1.0, "total", concurrency=1)).key
+    key = add_key(limits=KeyLimits(1.0, "total", concurrency=1)).key
     with store.connections.write() as connection:
         connection.exec_driver_sql("DROP TABLE gateway_processes")
         connection.exec_driver_sql("ALTER TABLE gateway_reservations DROP COLUMN process")
@@ -508,7 +510,7 @@ def test_a_database_of_the_version_before_is_brought_up_to_date(
 
 
 def test_nothing_is_reserved_for_a_request_that_is_refused(store: Store, add_key: AddKey) -> None:
-    desk = Desk(store, add_key(limits=Limits(1.0)).key)
+    desk = Desk(store, add_key(limits=KeyLimits(1.0)).key)
     desk.admit(usd=2.0)
     with store.connections.read() as connection:
         assert connection.execute(sa.select(reservations)).all() == []

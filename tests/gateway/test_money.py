@@ -29,7 +29,7 @@ from stub_pool import ACCURACY, pool_file
 
 from rlfocal.checkpoint import load_checkpoint
 from rlfocal.errors import Failure, MemberError, NobodyAnswered
-from rlfocal.gateway.store import KeyUse, Limits, open_store
+from rlfocal.gateway.store import KeyLimits, KeyUse, open_store
 from rlfocal.live import Answer, LiveEnsemble, Question
 from rlfocal.live import Limits as LiveLimits
 from rlfocal.live.answering import Answering
@@ -266,7 +266,7 @@ def test_a_killed_gateway_loses_no_dollar_and_keeps_no_place(
     with BillingUpstream() as upstream, open_store(database_url, busy_timeout_s=20) as store:
         pool = priced_pool(tmp_path, upstream.base_url)
         with store.connections.write() as connection:
-            limits = Limits(1.0, "total", concurrency=4)
+            limits = KeyLimits(1.0, "total", concurrency=4)
             made = store.keys.add(connection, "me", now=time.time(), limits=limits)
         headers = {"Authorization": f"Bearer {made.plaintext}"}
 

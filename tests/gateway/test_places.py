@@ -19,7 +19,7 @@ from spy_upstream import Reply, SpyUpstream, aimed_at
 from rlfocal.errors import RlfocalError
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.store import Key, Limits
+from rlfocal.gateway.store import Key, KeyLimits
 
 Ask = Callable[..., Any]
 Serve = Callable[..., Any]
@@ -49,7 +49,7 @@ def test_a_key_that_has_nothing_finds_a_place_while_few_are_greedy(
 def test_one_place_is_for_whoever_comes_and_behind_an_open_door_all_are_one() -> None:
     with Places(GatewaySettings(in_flight=1)).hold(Key("a", "a")):
         pass
-    bounded = Key("two", "two", limits=Limits(concurrency=2))  # is told of its own limit
+    bounded = Key("two", "two", limits=KeyLimits(concurrency=2))  # is told of its own limit
     places = Places(GatewaySettings(in_flight=3))
     with places.hold(bounded), places.hold(bounded):
         assert places.has_room(bounded)

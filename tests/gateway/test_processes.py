@@ -16,7 +16,7 @@ from process import GatewayProcess, gateway_process
 from serving import until
 from stub_pool import ACCURACY, pool_file, says
 
-from rlfocal.gateway.store import Limits, Store, open_store
+from rlfocal.gateway.store import KeyLimits, Store, open_store
 from rlfocal.pool.stub import StubServer, StubThread
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def start(
 def add_key(store: Store, name: str, *, admin: bool = False, **limits: Any) -> str:
     with store.connections.write() as connection:
         made = store.keys.add(
-            connection, name, now=time.time(), admin=admin, limits=Limits(**limits)
+            connection, name, now=time.time(), admin=admin, limits=KeyLimits(**limits)
         )
     return made.plaintext
 

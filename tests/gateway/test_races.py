@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from rlfocal.gateway.store import Limits, Store, open_store
+from rlfocal.gateway.store import KeyLimits, Store, open_store
 from rlfocal.gateway.store.ledger import burst_of
 from rlfocal.gateway.store.schema import requests, spending
 
@@ -30,6 +30,8 @@ COST = 0.05
 def row(request_id, key, usd):
     return RequestRow(id=request_id, key_id=key.id, created_at=time.time(), model="m", task="t",
                       policy="p", status=200, usd=usd, n_calls=1)
+async def finished(row):
+    await writer.do(lambda c: store.ledger.finish(c, row, time.time()))
 async def work(thread, codes):
     access, rng = Access(store, writer), random.Random(f"{name}{thread}")
     key = await access.key_of("Bearer " + plaintext)
@@ -43,7 +45,7 @@ async def work(thread, codes):
         codes.append("")
         await asyncio.sleep(rng.random() / 100)
         if finish:
-            await access.finish_now(row(request_id, key, rng.choice([0.0, COST, COST])))
+            await finished(row(request_id, key, rng.choice([0.0, COST, COST])))
     await asyncio.gather(*(one(i) for i in range(n)))
 """
 RACER = """
@@ -63,7 +65,7 @@ async def main():
     for i in range(n):
         await access.admit(key, f"{name}-{i}", COST, lease_s)
         if i % 2:
-            await access.finish_now(row(f"{name}-{i}", key, COST / 2))
+            await finished(row(f"{name}-{i}", key, COST / 2))
     print("in the middle", flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())
@@ -101,7 +103,7 @@ def race(url: str, plaintext: str, n: int, *, finish: bool = True) -> tuple[list
 
 
 def test_a_budget_is_never_passed(store: Store, add_key: AddKey, database_url: str) -> None:
-    key = add_key(limits=Limits(3.0, "total"))
+    key = add_key(limits=KeyLimits(3.0, "total"))
     codes, _ = race(database_url, key.plaintext, 20)
     assert set(codes) == {"", "insufficient_quota"}
     with store.connections.read() as connection:
@@ -119,13 +121,13 @@ def test_a_budget_is_never_passed(store: Store, add_key: AddKey, database_url: s
 @pytest.mark.parametrize(
     ("limits", "code"),
     [
-        (Limits(concurrency=7), "concurrency_limit_exceeded"),
-        (Limits(0.35, "total"), "insufficient_quota"),
+        (KeyLimits(concurrency=7), "concurrency_limit_exceeded"),
+        (KeyLimits(0.35, "total"), "insufficient_quota"),
     ],
     ids=["concurrency", "budget"],
 )
 def test_as_many_pass_as_may_and_not_one_more(
-    add_key: AddKey, database_url: str, limits: Limits, code: str
+    add_key: AddKey, database_url: str, limits: KeyLimits, code: str
 ) -> None:
     """Nobody finishes, so none makes room for another."""
     key = add_key(limits=limits)
@@ -134,7 +136,7 @@ def test_as_many_pass_as_may_and_not_one_more(
 
 
 def test_a_rate_is_never_passed(store: Store, add_key: AddKey, database_url: str) -> None:
-    key = add_key(limits=Limits(requests_per_minute=120))
+    key = add_key(limits=KeyLimits(requests_per_minute=120))
     codes, took_s = race(database_url, key.plaintext, 15)
     assert set(codes) == {"", "rate_limit_exceeded"}
     assert burst_of(120) <= codes.count("") <= burst_of(120) + took_s * 120 / 60
@@ -143,7 +145,7 @@ def test_a_rate_is_never_passed(store: Store, add_key: AddKey, database_url: str
 def test_a_killed_process_leaves_what_it_held_spent(
     store: Store, add_key: AddKey, database_url: str
 ) -> None:
-    key = add_key(limits=Limits(0.5, "total"))
+    key = add_key(limits=KeyLimits(0.5, "total"))
     killed = start(KILLED, database_url, key.plaintext, "k", 6, 60, 1)
     try:
         assert killed.stdout is not None

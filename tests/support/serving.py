@@ -18,7 +18,7 @@ from rlfocal.gateway.app import build_app
 from rlfocal.gateway.door.server import OPTIONS
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.settings import GatewaySettings
-from rlfocal.gateway.store import Limits, Store, open_store
+from rlfocal.gateway.store import KeyLimits, Store, open_store
 from rlfocal.pool.settings import read_pool
 
 _GRACE_S = 60.0
@@ -44,7 +44,7 @@ class Served:
         """Another key."""
         with self.store.connections.write() as connection:
             made = self.store.keys.add(
-                connection, name, now=time.time(), admin=admin, limits=Limits(**limits)
+                connection, name, now=time.time(), admin=admin, limits=KeyLimits(**limits)
             )
         return made.plaintext
 

@@ -252,7 +252,7 @@ async def _run(live: LivePool, collector: Collector, tell: Callable[[Tally], Non
 async def _watch(
     members: Sequence[LiveMember], tally: Tally, tell: Callable[[Tally], None]
 ) -> None:
-    """Keep the progress up to date while nobody answers; say once of each whom it waits for."""
+    """Keep the progress up to date between replies; name once each member that is waited for."""
     import asyncio
 
     told: set[str] = set()

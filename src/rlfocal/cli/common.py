@@ -27,7 +27,6 @@ __all__ = [
     "JsonFile",
     "JsonFlag",
     "Members",
-    "Output",
     "Overwrite",
     "Pool",
     "PoolFile",
@@ -98,7 +97,6 @@ JsonFile = Annotated[
     Path | None,
     option("--json", value="FILE", help='Write the figures as JSON; "-" prints them.'),
 ]
-Output = Annotated[Path, option("--output", "-o", value="FOLDER", help="Folder to write.")]
 Overwrite = Annotated[bool, option("--overwrite", help="Replace a data set that is there.")]
 
 

@@ -96,7 +96,7 @@ _COMMON = [
             ("skip", "A,B,...", "Leave these tasks out.", {}),
         )
     ),
-    _parameter("overwrite", *get_args(common.Overwrite), False),
+    _parameter("overwrite", bool, get_args(common.Overwrite)[1], False),
 ]
 
 

@@ -52,7 +52,11 @@ def train(
 
     Ctrl-C keeps what rl-focal has learned; the same command goes on from there.
     """
-    given = {} if config is None else _read(config)
+    given: dict[str, Any] = {}
+    if config is not None:
+        from rlfocal.settings import read_toml
+
+        given = read_toml(config)
     for text in [*(settings or ()), *(["zero_shot=true"] if zero_shot else ())]:
         _set(given, text)
     from rlfocal.deliberation.registry import create_strategy, resolve
@@ -72,12 +76,6 @@ def train(
     for note in table.notes:
         remark(f"note: {note}")
     _train(output, table, spec, seed=seed)
-
-
-def _read(config: Path) -> dict[str, Any]:
-    from rlfocal.settings import read_toml
-
-    return read_toml(config)
 
 
 def _set(settings: dict[str, Any], text: str) -> None:

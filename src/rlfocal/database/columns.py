@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-__all__ = ["JsonText", "Key", "Position", "SafeText", "texts"]
+__all__ = ["JsonText", "Key", "Position", "SafeText", "columns"]
 
 
 class SafeText(sa.types.TypeDecorator[str]):
@@ -49,6 +49,6 @@ Position = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """As a primary key: the order in which rows came."""
 
 
-def texts(*names: str, nullable: bool = False) -> list[sa.Column[str]]:
-    """Columns of text, one after another."""
-    return [sa.Column(name, SafeText, nullable=nullable) for name in names]
+def columns(kind: Any, *names: str, nullable: bool = False) -> list[sa.Column[Any]]:
+    """Columns of one type, one after another."""
+    return [sa.Column(name, kind, nullable=nullable) for name in names]

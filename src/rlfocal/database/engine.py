@@ -79,7 +79,7 @@ class Connections:
                     time.sleep(0.02)
 
     def now_s(self, connection: sa.Connection) -> float:
-        """Seconds since 1970 by a clock that everybody at this database shares."""
+        """Seconds since 1970 by the clock that all processes at this database share."""
         if self.engine.dialect.name == "sqlite":
             return time.time()
         clock = sa.extract("epoch", sa.func.clock_timestamp())
@@ -97,6 +97,16 @@ class Connections:
         names = [unique] if isinstance(unique, str) else list(unique)
         new = {name: insert.excluded[name] for name in changed}
         return insert.on_conflict_do_update(index_elements=names, set_=new)
+
+    def replace(self, table: sa.Table, unique: str) -> Any:
+        """An INSERT that takes the place of the row it conflicts with, at a new `position`."""
+        insert = self.insert(table)
+        if self.engine.dialect.name == "sqlite":
+            # It would number the row only where there is no conflict, and give a number twice.
+            last = sa.select(sa.func.coalesce(sa.func.max(table.c.position), 0) + 1)
+            insert = insert.values(position=last.scalar_subquery())
+        new = {c.name: insert.excluded[c.name] for c in table.columns if c.name != unique}
+        return insert.on_conflict_do_update(index_elements=[unique], set_=new)
 
     def close(self) -> None:
         """Close every connection."""

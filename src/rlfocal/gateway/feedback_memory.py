@@ -51,21 +51,21 @@ class FeedbackMemory:
         self.memory: Memory | None = None
         """None while too few answers were judged."""
         self.strategy: Base = checkpoint.strategy
-        """As it decides after a look at them."""
+        """The strategy, following the remembered answers."""
         self.n_seen = 0
         """Judged answers since the start that are in the memory, or were."""
 
     @property
     def rows(self) -> Sequence[FeedbackRow]:
-        """Those that are remembered, oldest first."""
+        """Judged answers that are remembered, oldest first."""
         return tuple(self._rows)
 
     def poke(self) -> None:
-        """There is something new: do not wait for the next look."""
+        """Look for new judged answers at once."""
         self._poke.set()
 
     async def load(self) -> None:
-        """Read what was there before.
+        """Read the latest judged answers.
 
         Raises:
             DatabaseError: it cannot be read.
@@ -88,7 +88,7 @@ class FeedbackMemory:
                 _log.warning("judged answers cannot be read: %s", exc)
 
     async def adopt(self, checkpoint: Checkpoint) -> None:
-        """Speak of another checkpoint's members from now on."""
+        """Follow another checkpoint from now on."""
         await self._take((), checkpoint)
 
     async def _take(

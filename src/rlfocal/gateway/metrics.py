@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests, time, calls, money, members' health, the writer's queue."""
+"""Metrics for Prometheus: requests, time, calls, money, members' health, the writer's queue."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Gauges(NamedTuple):
 
 
 class Metrics:
-    """Counts what happens.
+    """Metrics of one gateway process.
 
     Args:
         read: the gauges; called at each scrape.
@@ -86,7 +86,7 @@ class Metrics:
             self._uncertain.inc(trace.uncertain_cost_usd)
 
     def text(self) -> bytes:
-        """All of it, in Prometheus' words."""
+        """All metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 

@@ -50,11 +50,11 @@ def add(
     db: GatewayDb = GATEWAY_DB,
 ) -> None:
     """Make a key. It is printed now, and never again: KEY=$(rlfocal keys add me)."""
-    from rlfocal.gateway.store import Limits, open_store
+    from rlfocal.gateway.store import KeyLimits, open_store
 
     now = time.time()
     try:
-        limits = Limits(usd, per, requests_per_minute, concurrency)  # type: ignore[arg-type]
+        limits = KeyLimits(usd, per, requests_per_minute, concurrency)  # type: ignore[arg-type]
     except ValueError as exc:
         raise ConfigError(str(exc)) from exc
     until = None if expires is None else _moment(expires, now)

@@ -79,7 +79,7 @@ def _require_extra() -> None:
 
 
 def _check_door(store: Store, host: str, db: str, *, open_: bool) -> None:
-    """Nobody without a key gets in, or nobody but this machine."""
+    """Refuse to serve where no key is asked for, unless on this machine's own address alone."""
     with store.connections.read() as connection:
         has_keys = store.keys.any(connection)
     if open_ and not _is_loopback(host):

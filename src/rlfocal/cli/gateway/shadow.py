@@ -15,11 +15,10 @@ from rlfocal.cli.common import argument, option
 from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb, gateway_in, require
 from rlfocal.cli.output.console import print_json, remark, waiting
 from rlfocal.cli.output.tables import Column, print_table
-from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.errors import ConfigError, RecordError
 
 if TYPE_CHECKING:
-    from rlfocal.gateway.store import PolicyRow
-    from rlfocal.gateway.store.judged import Judged
+    from rlfocal.gateway.store.rows import JudgedEpisode, PolicyRow
     from rlfocal.online.episodes import Episode
 
 __all__ = ["learn", "list_policies", "promote", "rollback"]
@@ -54,10 +53,9 @@ def learn(
     from rlfocal.checkpoint import load_checkpoint
     from rlfocal.checkpoint.shadow import save_shadow
     from rlfocal.gateway.feedback_memory import memory_of
-    from rlfocal.gateway.policies import policy_id
+    from rlfocal.gateway.policies import Family, policy_id
     from rlfocal.gateway.settings import GatewaySettings
     from rlfocal.gateway.store import Event, PolicyRow, open_store
-    from rlfocal.gateway.store.judged import judged_episodes
     from rlfocal.online import learning
 
     require(db, "serve --db")
@@ -65,10 +63,9 @@ def learn(
     since = 0.0 if days is None else now - 86400 * days
     with open_store(db) as store:
         with store.connections.read() as connection:
-            rows = store.log.policies(connection)
-            live = _live_of(rows, given)
-            family = {given} if live is None else _family(rows, live.id)
-            judged = judged_episodes(connection, family, n=latest, since=since)
+            family = Family(store.log.policies(connection), given)
+            live, ids = family.live, family.ids if family.live else {given}
+            judged = store.log.judged_episodes(connection, ids, n=latest, since=since)
             recent = store.log.feedback(connection, GatewaySettings().remember)
         folder = checkpoint if live is None else Path(live.path)
         loaded = load_checkpoint(folder)
@@ -102,10 +99,10 @@ def list_policies(
     checkpoint: Served, db: GatewayDb = GATEWAY_DB, as_json: common.JsonFlag = False
 ) -> None:
     """List the policies that were served or learned, with what shadows would gain."""
+    from rlfocal.gateway.policies import Family, id_of
+
     with gateway_in(db) as store, store.connections.read() as connection:
-        rows = store.log.policies(connection)
-    family = _family(rows, _id_of(checkpoint))
-    rows = [row for row in rows if row.id in family]
+        rows = Family(store.log.policies(connection), id_of(checkpoint)).rows
     if as_json:
         print_json([_figures(row) for row in rows])
         return
@@ -131,15 +128,15 @@ def promote(
 ) -> None:
     """Let a shadow decide from now on, if it is surely better than the live policy."""
     from rlfocal.checkpoint import load_checkpoint
+    from rlfocal.gateway.policies import Family, id_of, objection
     from rlfocal.gateway.store import Event, open_store
 
     require(db, "serve --db")
     now = time.time()
     with open_store(db) as store, store.connections.write() as connection:
-        rows = store.log.policies(connection)
-        live = _require_live(rows, _id_of(checkpoint))
-        shadow = _shadow(rows, live, which)
-        reason = _objection(shadow, live)
+        family = Family(store.log.policies(connection), id_of(checkpoint))
+        live, shadow = family.require_live(), family.shadow(which)
+        reason = objection(shadow, live)
         if reason is not None and not force:
             raise ConfigError(f"shadow {shadow.id} is not promoted: {reason}")
         if not (Path(shadow.path) / "checkpoint.json").is_file():
@@ -155,14 +152,15 @@ def promote(
 
 def rollback(checkpoint: Served, db: GatewayDb = GATEWAY_DB) -> None:
     """Let the policy decide again from which the live one was learned."""
+    from rlfocal.gateway.policies import Family, id_of
     from rlfocal.gateway.store import Event, open_store
 
     require(db, "serve --db")
     now = time.time()
     with open_store(db) as store, store.connections.write() as connection:
-        rows = store.log.policies(connection)
-        live = _require_live(rows, _id_of(checkpoint))
-        if live.parent not in {row.id for row in rows}:
+        family = Family(store.log.policies(connection), id_of(checkpoint))
+        live = family.require_live()
+        if live.parent not in {row.id for row in family.rows}:
             raise ConfigError(f"{live.id} is live, and nothing was before it")
         store.log.set_policy(connection, str(live.parent), state="live")
         what = {"policy": live.parent, "before": live.id}
@@ -170,70 +168,7 @@ def rollback(checkpoint: Served, db: GatewayDb = GATEWAY_DB) -> None:
     remark(f"{live.parent} is live again; {live.id} is retired")
 
 
-# Policies ---------------------------------------------------------------------------------------
-
-
-def _id_of(checkpoint: Path) -> str:
-    from rlfocal.checkpoint import read_description
-    from rlfocal.gateway.policies import policy_id
-
-    return policy_id(read_description(checkpoint))
-
-
-def _family(rows: Sequence[PolicyRow], policy: str) -> set[str]:
-    """The ids of a policy, of those that it was learned from, and of all that were from these."""
-    family, n_before = {policy}, 0
-    while len(family) > n_before:
-        n_before = len(family)
-        for row in rows:
-            if row.id in family or row.parent in family:
-                family |= {row.id, *([row.parent] if row.parent else [])}
-    return family
-
-
-def _live_of(rows: Sequence[PolicyRow], given: str) -> PolicyRow | None:
-    """The live policy, where it is of the family of the given one."""
-    family = _family(rows, given)
-    return next((row for row in rows if row.state == "live" and row.id in family), None)
-
-
-def _require_live(rows: Sequence[PolicyRow], given: str) -> PolicyRow:
-    live = _live_of(rows, given)
-    if live is None:
-        raise ConfigError(
-            "no gateway has served this checkpoint with this database; `rlfocal serve` does"
-        )
-    return live
-
-
-def _shadow(rows: Sequence[PolicyRow], live: PolicyRow, which: str | None) -> PolicyRow:
-    family = _family(rows, live.id)
-    others = [row for row in rows if row.id in family and row.id != live.id]
-    if which is not None:
-        found = [row for row in others if row.id == which]
-        if not found:
-            raise ConfigError(f"no shadow '{which}'; {nearest(which, [r.id for r in others])}")
-        return found[0]
-    shadows = [row for row in others if row.state == "shadow" and row.parent == live.id]
-    if not shadows:
-        raise ConfigError(
-            f"no shadow of {live.id}, which is live; `rlfocal shadow learn` makes one"
-        )
-    return shadows[-1]
-
-
-def _objection(shadow: PolicyRow, live: PolicyRow) -> str | None:
-    """Why a shadow should not be promoted; None where it may."""
-    if shadow.estimates is None:
-        return "nothing is known of what it gains"
-    if shadow.parent != live.id:
-        return f"it was judged beside {shadow.parent}, and {live.id} is live; learn again"
-    if not shadow.estimates["may_promote"]:
-        return str(shadow.estimates["reason"])
-    return None
-
-
-def _episodes(judged: Sequence[Judged], members: Sequence[str]) -> list[Episode]:
+def _episodes(judged: Sequence[JudgedEpisode], members: Sequence[str]) -> list[Episode]:
     """Those that can be read, each with its feedback."""
     from rlfocal.online.episodes import Episode
 
@@ -269,11 +204,5 @@ def _of_estimates(title: str, show: Callable[[Any], str]) -> Column[PolicyRow]:
 
 
 def _figures(row: PolicyRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "parent": row.parent,
-        "state": row.state,
-        "created_at": row.created_at,
-        "path": row.path,
-        "estimates": row.estimates,
-    }
+    names = ("id", "parent", "state", "created_at", "path", "estimates")
+    return {name: getattr(row, name) for name in names}

@@ -28,7 +28,7 @@ def mean_score(scores: Sequence[float]) -> dict[str, Any]:
 
 
 def accuracy(seen: Sequence[LoggedRequest], judged: Mapping[str, FeedbackRow]) -> dict[str, Any]:
-    """Of the requests that were judged."""
+    """Mean score of the requests that were judged."""
     return mean_score([judged[r.row.id].earned for r in seen if r.row.id in judged])
 
 

@@ -1,4 +1,4 @@
-"""Everything the front page shows, as plain values."""
+"""Figures of the front page, as plain values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _RATE_S = 60.0
 
 
 def figures(known: Known, gateway: Gateway, at: float, window: str, *, kept: int) -> dict[str, Any]:
-    """Work the figures out.
+    """Compute the figures of the front page.
 
     Args:
         known: what was read.

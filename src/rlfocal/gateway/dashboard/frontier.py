@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 def frontier(
     store: Store, known: Known, checkpoint: Checkpoint, strategy: Base, policy: str
 ) -> dict[str, Any]:
-    """Work it out; blocks, for a second or so.
+    """Compute the figures of every setting; blocks, for a second or so.
 
     Args:
         store: where episodes are.

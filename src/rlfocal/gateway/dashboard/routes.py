@@ -1,7 +1,6 @@
-"""The dashboard's routes: pages and their files for everybody, figures for administrators.
+"""The dashboard's routes: pages and their files for all, figures for administrators.
 
-The pages hold no data. Figures are worked out in a thread, once for everybody who looks within a
-moment.
+The pages hold no data. Figures are computed in a thread, once for all who look within a moment.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ class Dashboard:
         return JsonResponse(await self._fresh(window, _FRESH_S, partial(self._figures, window)))
 
     async def frontier(self, request: Request) -> Response:
-        """What other prices would have come to."""
+        """Figures of other prices: in training, as served, and replayed."""
         await self._admit(request)
         return JsonResponse(await self._fresh("frontier", _FRONTIER_FRESH_S, self._frontier))
 

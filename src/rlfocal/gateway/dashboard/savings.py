@@ -29,7 +29,7 @@ class MeanCost(NamedTuple):
 
 
 def mean_costs(seen: Iterable[LoggedRequest], members: Sequence[str]) -> dict[str, MeanCost]:
-    """Of each member, over the replies it gave."""
+    """Mean cost of each member's replies."""
     prices: dict[str, list[float | None]] = {name: [] for name in members}
     for request in seen:
         for name, call in request.asked.items():

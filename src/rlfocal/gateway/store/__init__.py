@@ -1,6 +1,6 @@
 """What a gateway keeps in its database: keys, money, requests, feedback, policies."""
 
-from rlfocal.gateway.store.keys import Key, KeyUse, KeyWithDigest, Limits, NewKey
+from rlfocal.gateway.store.keys import Key, KeyLimits, KeyUse, KeyWithDigest, NewKey
 from rlfocal.gateway.store.ledger import Admitted, Refused
 from rlfocal.gateway.store.rows import Event, FeedbackRow, PolicyRow, RequestRow, Spent
 from rlfocal.gateway.store.store import Store, open_store, read_store
@@ -12,9 +12,9 @@ __all__ = [
     "Event",
     "FeedbackRow",
     "Key",
+    "KeyLimits",
     "KeyUse",
     "KeyWithDigest",
-    "Limits",
     "NewKey",
     "PolicyRow",
     "Refused",

@@ -1,7 +1,7 @@
 """Requests whose process was killed: what they held is unsettled until an administrator says more.
 
-Nobody knows what they cost, so they count at their most. Whoever has seen the bill can put down
-what they came to, or forgive them; who did it and when stays in their rows.
+What they cost is not known, so they count at their most. An administrator who has seen the bill can
+put down what they came to, or forgive them; who did it and when stays in their rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Abandoned", "Lost"]
 
 
 class Lost(NamedTuple):
-    """One of them."""
+    """A request whose process was killed."""
 
     id: str
     created_at: float
@@ -32,7 +32,7 @@ class Lost(NamedTuple):
 
 
 class Abandoned:
-    """Statements on them. Each takes a connection: a transaction that writes.
+    """Statements on abandoned requests. Each takes a connection: a transaction that writes.
 
     Args:
         ledger: of the same database.
@@ -43,7 +43,7 @@ class Abandoned:
         self._ledger, self._log = ledger, log
 
     def of(self, connection: sa.Connection, key: Key) -> Sequence[Lost]:
-        """Those of a key that are not settled, oldest first."""
+        """Abandoned requests of a key that are not settled, oldest first."""
         return [Lost(*row) for row in connection.execute(_OPEN, {"key": key.id})]
 
     def settle(
@@ -103,7 +103,7 @@ class Abandoned:
         row = requests.update().where(requests.c.id == lost.id)
         connection.execute(row.values(usd=usd, unsettled_usd=0.0, trace=note))
         less = Spent(usd=usd, unsettled_usd=-lost.unsettled_usd)
-        self._ledger.correct(connection, key.id, day_of(lost.created_at), less)
+        self._ledger.add_spending(connection, key.id, day_of(lost.created_at), less, n_requests=0)
 
 
 _OPEN = (

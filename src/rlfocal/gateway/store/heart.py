@@ -17,12 +17,11 @@ from rlfocal.gateway.store.writer import Writer
 __all__ = ["Heart"]
 
 _PROBE_S = 1.0
-"""For a write to show that writing is possible: who asks whether a gateway is ready does not wait
-for long, and takes no word for no."""
+"""Longest wait for a write that shows that writing is possible: a check of readiness is quick."""
 
 
 class Heart:
-    """Of one process; it belongs to one event loop.
+    """Beats and the shared clock of one process; it belongs to one event loop.
 
     On SQLite the clock is the machine's, which all processes share. On a server it is the server's:
     asked for with each beat, and carried on from there by a clock that nobody sets.
@@ -40,7 +39,7 @@ class Heart:
         self._id = secrets.token_hex(8)
         self._has_own_clock = store.connections.engine.dialect.name != "sqlite"
         self._ahead_s: float | None = None
-        """Of the monotonic clock."""
+        """Seconds that the shared clock is ahead of the monotonic one."""
         self._beat_at: float | None = None
         """When the last beat was written, by the monotonic clock."""
         self._probe: asyncio.Task[bool] | None = None
@@ -85,7 +84,7 @@ class Heart:
             return False
         if self._beat_at is not None and time.monotonic() - self._beat_at < BEAT_S:
             return True
-        # Many who ask at once are told by one.
+        # One probe answers all checks that come at once.
         if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self._try())
         return await asyncio.shield(self._probe)

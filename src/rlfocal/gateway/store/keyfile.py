@@ -25,7 +25,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, model_validator
 
 from rlfocal.errors import ConfigError
-from rlfocal.gateway.store.keys import Key, KeyWithDigest, Limits, digest_of, id_in
+from rlfocal.gateway.store.keys import Key, KeyLimits, KeyWithDigest, digest_of, id_in
 from rlfocal.gateway.store.periods import Period
 from rlfocal.settings import KeyVariable, Settings, read_toml
 
@@ -106,7 +106,7 @@ def _entry(values: dict[str, Any], where: str, environ: Mapping[str, str]) -> Ke
                 + ("does not hold a key of rlfocal's" if plaintext else "is not set")
                 + "; rlfocal keys add makes a key"
             )
-    limits = Limits(entry.usd, entry.period, entry.requests_per_minute, entry.concurrency)
+    limits = KeyLimits(entry.usd, entry.period, entry.requests_per_minute, entry.concurrency)
     until = entry.expires_at
     if until is not None and until.tzinfo is None:
         until = until.replace(tzinfo=UTC)

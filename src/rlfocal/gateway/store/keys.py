@@ -16,17 +16,16 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from rlfocal.database import Connections
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.gateway.store.periods import HELD, PERIODS, SPENT, UNSETTLED, Period, starts
 from rlfocal.gateway.store.schema import events, keys
 
 __all__ = [
     "Key",
+    "KeyLimits",
     "KeyUse",
     "KeyWithDigest",
     "Keys",
-    "Limits",
     "NewKey",
     "check_name",
     "digest_of",
@@ -42,7 +41,7 @@ _LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
-class Limits:
+class KeyLimits:
     """What a key may use; None is no limit."""
 
     usd: float | None = None
@@ -77,7 +76,7 @@ class Key:
     id: str
     name: str
     admin: bool = False
-    limits: Limits = Limits()
+    limits: KeyLimits = KeyLimits()
     created_at: float = 0.0
     expires_at: float | None = None
     revoked_at: float | None = None
@@ -112,7 +111,7 @@ class KeyUse(NamedTuple):
     spent_usd: float
     held_usd: float
     unsettled_usd: float = 0.0
-    """What of `spent_usd` nobody has counted: that may cost as much at most."""
+    """The part of `spent_usd` that is an upper bound: no server has counted it."""
 
 
 def make_plaintext() -> str:
@@ -152,14 +151,7 @@ def check_name(name: str) -> None:
 
 
 class Keys:
-    """Statements on keys. Each takes a connection, so that several make one transaction.
-
-    Args:
-        connections: of the database.
-    """
-
-    def __init__(self, connections: Connections) -> None:
-        self._insert_event = connections.insert(events)
+    """Statements on keys. Each takes a connection, so that several make one transaction."""
 
     def add(
         self,
@@ -168,7 +160,7 @@ class Keys:
         *,
         now: float,
         admin: bool = False,
-        limits: Limits | None = None,
+        limits: KeyLimits | None = None,
         expires_at: float | None = None,
     ) -> NewKey:
         """Make a key.
@@ -177,7 +169,7 @@ class Keys:
             ConfigError: there is a key of that name, or the name cannot be one.
         """
         plaintext = make_plaintext()
-        key = Key(str(id_in(plaintext)), name, admin, limits or Limits(), now, expires_at)
+        key = Key(str(id_in(plaintext)), name, admin, limits or KeyLimits(), now, expires_at)
         self.put(connection, KeyWithDigest(key, digest_of(plaintext)), now=now)
         return NewKey(key, plaintext)
 
@@ -199,7 +191,7 @@ class Keys:
         if not there:
             row = {"id": key.id, "name": key.name, "digest": known.digest, **values}
             connection.execute(keys.insert(), row | {"created_at": now})
-            self._note(connection, "key added", key, now)
+            _note(connection, "key added", key, now)
         elif [(row.id, row.name, row.digest) for row in there] == [
             (key.id, key.name, known.digest)
         ]:
@@ -247,7 +239,7 @@ class Keys:
         if key.revoked_at is None:
             gone = keys.update().where(keys.c.id == key.id).values(revoked_at=now)
             connection.execute(gone)
-            self._note(connection, "key revoked", key, now)
+            _note(connection, "key revoked", key, now)
         return key
 
     def named(self, connection: sa.Connection, which: str) -> Key:
@@ -274,14 +266,15 @@ class Keys:
             raise ConfigError(f"'{which}' is one key's name and another's id; give the other word")
         return found[0]
 
-    def _note(self, connection: sa.Connection, kind: str, key: Key, now: float) -> None:
-        what = {"id": key.id, "name": key.name}
-        connection.execute(self._insert_event, {"created_at": now, "kind": kind, "what": what})
+
+def _note(connection: sa.Connection, kind: str, key: Key, now: float) -> None:
+    what = {"id": key.id, "name": key.name}
+    connection.execute(events.insert(), {"created_at": now, "kind": kind, "what": what})
 
 
 def key_of_row(row: Mapping[str, Any] | sa.RowMapping) -> Key:
     """A key from a row of its table."""
-    limits = Limits(row["usd"], row["period"], row["requests_per_minute"], row["concurrency"])
+    limits = KeyLimits(row["usd"], row["period"], row["requests_per_minute"], row["concurrency"])
     rest = (row[name] for name in ("created_at", "expires_at", "revoked_at"))
     return Key(row["id"], row["name"], row["admin"], limits, *rest)
 

@@ -21,7 +21,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rlfocal.database import Connections
-from rlfocal.gateway.store.keys import Key, Limits, key_of_row
+from rlfocal.gateway.store.keys import Key, KeyLimits, key_of_row
 from rlfocal.gateway.store.log import Log
 from rlfocal.gateway.store.periods import HELD, SPENT, day_of, ends_in_s, starts
 from rlfocal.gateway.store.processes import AHEAD_S, LIVES, LOST
@@ -167,16 +167,6 @@ class Ledger:
         """Forget a request that was let pass and has not been made."""
         connection.execute(_RELEASE, {"wanted": request_id})
 
-    def settle(
-        self, connection: sa.Connection, key_id: str, request_id: str, spent: Spent, now: float
-    ) -> None:
-        """End a request's reservation and count what it came to, to the day on which it ended.
-
-        Twice counts twice; `finish` sees to it that each request is counted once.
-        """
-        self.release(connection, request_id)
-        self._count(connection, key_id, day_of(now), spent)
-
     def finish(self, connection: sa.Connection, row: RequestRow, now: float) -> bool:
         """Write a request down and settle it; False where it was finished before.
 
@@ -189,7 +179,8 @@ class Ledger:
             self._undo_sweep(connection, there)
             self._log.add_request(connection, row)
         if row.key_id is not None:
-            self.settle(connection, row.key_id, row.id, row.spent, now)
+            self.release(connection, row.id)
+            self.add_spending(connection, row.key_id, day_of(now), row.spent)
         return True
 
     def sweep(self, connection: sa.Connection, now: float) -> int:
@@ -216,21 +207,20 @@ class Ledger:
         connection.execute(requests.delete().where(requests.c.id == there.id))
         if there.key_id is not None:
             less = Spent(usd=-there.usd, unsettled_usd=-there.unsettled_usd)
-            self._count(connection, there.key_id, day_of(there.created_at), less, n_requests=-1)
+            self.add_spending(
+                connection, there.key_id, day_of(there.created_at), less, n_requests=-1
+            )
 
-    def correct(self, connection: sa.Connection, key_id: str, day: str, more: Spent) -> None:
-        """Add to what a key spent on a day, or take from it; no request comes in addition."""
-        self._count(connection, key_id, day, more, n_requests=0)
-
-    def _count(
-        self, connection: sa.Connection, key_id: str, day: str, spent: Spent, n_requests: int = 1
+    def add_spending(
+        self, connection: sa.Connection, key_id: str, day: str, more: Spent, n_requests: int = 1
     ) -> None:
-        row = {"key_id": key_id, "day": day, "n_requests": n_requests, **spent._asdict()}
+        """Add to what a key spent on a day, or take from it."""
+        row = {"key_id": key_id, "day": day, "n_requests": n_requests, **more._asdict()}
         connection.execute(self._add_to_day, row)
 
 
 def _take_one(
-    row: Mapping[str, Any], limits: Limits, now: float
+    row: Mapping[str, Any], limits: KeyLimits, now: float
 ) -> tuple[float | None, Refused | None]:
     """What is left in the bucket without this request, or why it may not pass."""
     if limits.requests_per_minute is None:
@@ -249,7 +239,7 @@ def _take_one(
     )
 
 
-def _over_concurrency(row: Mapping[str, Any], limits: Limits, n_places: int) -> Refused | None:
+def _over_concurrency(row: Mapping[str, Any], limits: KeyLimits, n_places: int) -> Refused | None:
     if limits.concurrency is None or row["n_live"] + n_places <= limits.concurrency:
         return None
     return Refused(
@@ -260,7 +250,7 @@ def _over_concurrency(row: Mapping[str, Any], limits: Limits, n_places: int) -> 
 
 
 def _over_budget(
-    row: Mapping[str, Any], limits: Limits, most_usd: float | None, now: float
+    row: Mapping[str, Any], limits: KeyLimits, most_usd: float | None, now: float
 ) -> Refused | None:
     if limits.usd is None:
         return None

@@ -6,14 +6,20 @@ never comes twice. So a process that remembers the last one it has read misses n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from rlfocal.database import Connections
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.gateway.store.rows import Event, FeedbackRow, PolicyRow, RequestRow
+from rlfocal.gateway.store.rows import (
+    Event,
+    FeedbackRow,
+    JudgedEpisode,
+    PolicyRow,
+    RequestRow,
+)
 from rlfocal.gateway.store.schema import events, feedback, policies, requests
 
 __all__ = ["Log", "values_of"]
@@ -41,7 +47,7 @@ class Log:
             .on_conflict_do_nothing(index_elements=["id"])
             .returning(requests.c.position)
         )
-        self._put_feedback = _replacing(connections, feedback, "request_id")
+        self._put_feedback = connections.replace(feedback, "request_id")
 
     def add_request(self, connection: sa.Connection, row: RequestRow) -> bool:
         """Store a request; one whose id is there stays as it is, and the answer is False."""
@@ -52,46 +58,25 @@ class Log:
         found = connection.execute(_REQUEST, {"wanted": request_id}).mappings().one_or_none()
         return None if found is None else RequestRow(**found)
 
-    def requests(
-        self, connection: sa.Connection, n: int, *, before: int | None = None
-    ) -> Sequence[RequestRow]:
-        """The latest n requests, newest first.
+    def requests(self, connection: sa.Connection, n: int) -> Sequence[RequestRow]:
+        """The latest n requests, newest first."""
+        return _latest(connection, requests, RequestRow, n)
+
+    def prune(self, connection: sa.Connection, *, keep: int) -> int:
+        """Delete all but the newest requests; spending and feedback stay.
 
         Args:
             connection: inside a transaction.
-            n: how many at most.
-            before: only those in front of this position: the last one of the page before.
-        """
-        return _latest(connection, requests, RequestRow, n, before)
-
-    def prune(
-        self,
-        connection: sa.Connection,
-        *,
-        keep: int | None = None,
-        older_than: float | None = None,
-    ) -> int:
-        """Delete old requests; spending and feedback stay.
-
-        Args:
-            connection: inside a transaction.
-            keep: the newest so many stay; None for all.
-            older_than: those from before this moment go; None for none.
+            keep: how many stay.
 
         Returns:
             How many went.
         """
-        gone = []
-        if keep is not None:
-            newest = sa.select(requests.c.position).order_by(requests.c.position.desc())
-            edge = connection.scalar(newest.offset(max(0, keep)).limit(1))
-            if edge is not None:
-                gone.append(requests.c.position <= edge)
-        if older_than is not None:
-            gone.append(requests.c.created_at < older_than)
-        if not gone:
+        newest = sa.select(requests.c.position).order_by(requests.c.position.desc())
+        edge = connection.scalar(newest.offset(keep).limit(1))
+        if edge is None:
             return 0
-        return connection.execute(requests.delete().where(sa.or_(*gone))).rowcount
+        return connection.execute(requests.delete().where(requests.c.position <= edge)).rowcount
 
     def put_feedback(self, connection: sa.Connection, row: FeedbackRow) -> None:
         """Store a judgement. One of the same request goes, and this one counts as new."""
@@ -99,7 +84,7 @@ class Log:
 
     def feedback(self, connection: sa.Connection, n: int) -> Sequence[FeedbackRow]:
         """The latest n judgements, oldest first."""
-        return _latest(connection, feedback, FeedbackRow, n, None)[::-1]
+        return _latest(connection, feedback, FeedbackRow, n)[::-1]
 
     def feedback_after(
         self, connection: sa.Connection, position: int, *, n: int = 1000
@@ -108,6 +93,29 @@ class Log:
         later = sa.select(feedback).where(feedback.c.position > position)
         rows = connection.execute(later.order_by(feedback.c.position).limit(n)).mappings()
         return [FeedbackRow(**row) for row in rows]
+
+    def judged_episodes(
+        self, connection: sa.Connection, policies: Collection[str], *, n: int, since: float = 0.0
+    ) -> Sequence[JudgedEpisode]:
+        """The latest n requests that left an episode and were judged, oldest judgement first.
+
+        Args:
+            connection: inside a transaction.
+            policies: ids of those that decided; their members are the same, in the same order.
+            n: how many at most.
+            since: only requests from that moment on.
+        """
+        found = (
+            sa.select(
+                requests.c.id, requests.c.episode, feedback.c.earned, feedback.c.member_scores
+            )
+            .join(feedback, feedback.c.request_id == requests.c.id)
+            .where(requests.c.policy.in_(policies), requests.c.created_at >= since)
+            .where(requests.c.episode.is_not(None))
+            .order_by(feedback.c.position.desc())
+            .limit(n)
+        )
+        return [JudgedEpisode(*row) for row in connection.execute(found)][::-1]
 
     def add_policy(self, connection: sa.Connection, row: PolicyRow) -> None:
         """Store a checkpoint, unless it is there; one that is live retires the one before it."""
@@ -159,39 +167,24 @@ class Log:
         return None if found is None else PolicyRow(**found)
 
     def add_event(self, connection: sa.Connection, event: Event) -> None:
-        """Note what somebody did."""
+        """Note an action of an administrator."""
         connection.execute(events.insert(), values_of(event))
 
-    def events(
-        self, connection: sa.Connection, n: int, *, before: int | None = None
-    ) -> Sequence[Event]:
-        """The latest n events, newest first; only those in front of a position."""
-        return _latest(connection, events, Event, n, before)
+    def events(self, connection: sa.Connection, n: int) -> Sequence[Event]:
+        """The latest n events, newest first."""
+        return _latest(connection, events, Event, n)
 
 
 def values_of(row: RequestRow | FeedbackRow | PolicyRow | Event) -> dict[str, Any]:
     """A row's columns; shallow, because what is in them is turned to JSON anyway."""
-    return {name: value for name, value in vars(row).items() if name != "position"}
+    values = dict(vars(row))
+    del values["position"]
+    return values
 
 
-def _latest(
-    connection: sa.Connection, table: sa.Table, row_type: type[R], n: int, before: int | None
-) -> list[R]:
-    statement = sa.select(table).order_by(table.c.position.desc()).limit(n)
-    if before is not None:
-        statement = statement.where(table.c.position < before)
-    return [row_type(**row) for row in connection.execute(statement).mappings()]
-
-
-def _replacing(connections: Connections, table: sa.Table, unique: str) -> Any:
-    """An INSERT that takes the place of the row it conflicts with, at a new position."""
-    insert = connections.insert(table)
-    if connections.engine.dialect.name == "sqlite":
-        # It would number the row only where there is no conflict, and give a number twice.
-        last = sa.select(sa.func.coalesce(sa.func.max(table.c.position), 0) + 1)
-        insert = insert.values(position=last.scalar_subquery())
-    changed = {c.name: insert.excluded[c.name] for c in table.columns if c.name != unique}
-    return insert.on_conflict_do_update(index_elements=[unique], set_=changed)
+def _latest(connection: sa.Connection, table: sa.Table, row_type: type[R], n: int) -> list[R]:
+    newest = sa.select(table).order_by(table.c.position.desc()).limit(n)
+    return [row_type(**row) for row in connection.execute(newest).mappings()]
 
 
 def _retire_live(connection: sa.Connection) -> None:

@@ -18,7 +18,7 @@ BEAT_S = 2.0
 DEAD_S = 8.0
 """After so much silence its requests are no longer under way: their places are free again."""
 LOST_S = 60.0
-"""After so much of it nobody expects that they end: what they hold becomes unsettled spending."""
+"""After so much of it they are given up: what they hold becomes unsettled spending."""
 AHEAD_S = 60.0
 """A moment that lies further ahead was written by a clock that was wrong."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-__all__ = ["ABANDONED", "Event", "FeedbackRow", "PolicyRow", "RequestRow", "Spent"]
+__all__ = ["ABANDONED", "Event", "FeedbackRow", "JudgedEpisode", "PolicyRow", "RequestRow", "Spent"]
 
 ABANDONED = "abandoned"
 """`error` of a request whose process was killed: what it cost is not known."""
@@ -61,7 +61,7 @@ class RequestRow:
 
     @property
     def spent(self) -> Spent:
-        """What it came to."""
+        """Its cost, calls and tokens."""
         return Spent(
             self.usd,
             self.unsettled_usd,
@@ -85,6 +85,18 @@ class FeedbackRow:
     given: Mapping[str, int | None]
     member_scores: Mapping[str, float | None]
     position: int | None = None
+
+
+class JudgedEpisode(NamedTuple):
+    """A request that left an episode, and its judgement."""
+
+    request_id: str
+    episode: Mapping[str, Any]
+    """`rlfocal.online.episodes.Episode.as_json`, not judged."""
+    earned: float
+    """Worth of the answer, in [0, 1]."""
+    member_scores: Mapping[str, float | None]
+    """Worth of each member's answer, where it is known."""
 
 
 @dataclass(frozen=True, kw_only=True)

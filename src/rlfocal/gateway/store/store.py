@@ -21,7 +21,7 @@ __all__ = ["Store", "open_store", "read_store"]
 
 
 class Store(OpenTables):
-    """Groups of statements, shared by everybody who opens the same URL.
+    """Groups of statements, shared by all processes that open the same URL.
 
         with store.connections.write() as connection:
             new = store.keys.add(connection, "me", now=time.time())
@@ -34,7 +34,7 @@ class Store(OpenTables):
 
     def __init__(self, connections: Connections) -> None:
         super().__init__(connections)
-        self.keys = Keys(connections)
+        self.keys = Keys()
         self.log = Log(connections)
         self.ledger = Ledger(connections, self.log)
         self.abandoned = Abandoned(self.ledger, self.log)

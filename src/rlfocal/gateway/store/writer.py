@@ -47,18 +47,18 @@ class WriterBusy(DatabaseError):
 
 
 class Counts(NamedTuple):
-    """How a writer fares; all but `n_waiting` since it was made."""
+    """Counts of a writer; all but `n_waiting` since it was made."""
 
     n_waiting: int
     n_done: int
     n_failed: int
-    """Operations that were not done, those that somebody waited for included."""
+    """Operations that were not done, with or without a caller that waited."""
     n_lost: int
     """Those of them whose caller did not wait for the outcome."""
     n_commits: int
 
 
-class _Job(NamedTuple):
+class _Queued(NamedTuple):
     operation: Operation[Any]
     waiter: asyncio.Future[Any] | None
     is_owed: bool = False
@@ -87,12 +87,12 @@ class Writer:
     def __init__(self, store: Store, *, max_waiting: int = 10_000, max_batch: int = 50) -> None:
         self._connections = store.connections
         self._max_waiting, self._max_batch = max_waiting, max_batch
-        self._jobs: deque[_Job] = deque()
-        self._kept: deque[_Job] = deque()
+        self._jobs: deque[_Queued] = deque()
+        self._kept: deque[_Queued] = deque()
         """To be tried again after a while."""
         self._again_at = 0.0
         self._n_owed = 0
-        """Those kept, and those of them that are being tried."""
+        """Writes kept for another try, and those of them that are being tried."""
         self._began_at: float | None = None
         self._changed = threading.Condition()  # guards everything below and the jobs
         self._closed = False
@@ -102,7 +102,7 @@ class Writer:
 
     @property
     def counts(self) -> Counts:
-        """How it fares."""
+        """Counts of writes and transactions."""
         with self._changed:
             return Counts(len(self._jobs), self._done, self._failed, self._lost, self._commits)
 
@@ -136,7 +136,7 @@ class Writer:
             Exception: what the operation raised; it alone is undone.
         """
         waiter: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if problem := self._enqueue(_Job(operation, waiter)):
+        if problem := self._enqueue(_Queued(operation, waiter)):
             raise WriterBusy(problem)
         return await waiter
 
@@ -147,7 +147,7 @@ class Writer:
         succeeds: it may have been done the first time, when the connection broke at the very
         moment of the commit, so twice must be as good as once.
         """
-        if problem := self._enqueue(_Job(operation, None)):
+        if problem := self._enqueue(_Queued(operation, None)):
             with self._changed:
                 self._failed += 1
                 self._lost += 1
@@ -160,7 +160,7 @@ class Writer:
             self._changed.notify()
         self._thread.join()
 
-    def _enqueue(self, job: _Job) -> str | None:
+    def _enqueue(self, job: _Queued) -> str | None:
         """Take a job; else say why not."""
         with self._changed:
             if self._closed:
@@ -185,7 +185,7 @@ class Writer:
             self._began_at = None
             self._report(batch, outcomes)
 
-    def _next_batch(self) -> list[_Job]:
+    def _next_batch(self) -> list[_Queued]:
         """What is waiting, at least one job; empty at the end."""
         with self._changed:
             while True:
@@ -198,7 +198,7 @@ class Writer:
                 self._changed.wait(left_s if self._kept else None)
             return [self._jobs.popleft() for _ in range(min(len(self._jobs), self._max_batch))]
 
-    def _rest(self) -> list[_Job]:
+    def _rest(self) -> list[_Queued]:
         """All that is waiting at the end: it would wait for the database in vain, in turn."""
         with self._changed:
             rest = list(self._jobs) if self._closed else []
@@ -206,7 +206,7 @@ class Writer:
                 self._jobs.clear()
             return rest
 
-    def _write(self, batch: Sequence[_Job]) -> list[Any]:
+    def _write(self, batch: Sequence[_Queued]) -> list[Any]:
         """Write a batch; the outcome of each job is what it returned, or `_Failed`."""
         try:
             with self._connections.write() as connection:
@@ -216,7 +216,7 @@ class Writer:
         with self._connections.write() as connection:
             return [self._run_apart(connection, job) for job in batch]
 
-    def _run_plain(self, connection: sa.Connection, job: _Job) -> Any:
+    def _run_plain(self, connection: sa.Connection, job: _Queued) -> Any:
         try:
             return job.operation(connection)
         except Exception as exc:
@@ -224,7 +224,7 @@ class Writer:
                 raise
             raise _OneFailed from exc
 
-    def _run_apart(self, connection: sa.Connection, job: _Job) -> Any:
+    def _run_apart(self, connection: sa.Connection, job: _Queued) -> Any:
         """Run an operation so that it can be undone alone."""
         savepoint = connection.begin_nested()
         try:
@@ -247,23 +247,28 @@ class Writer:
         except Exception as said:
             return said
 
-    def _report(self, batch: Sequence[_Job], outcomes: Sequence[Any]) -> None:
+    def _report(self, batch: Sequence[_Queued], outcomes: Sequence[Any]) -> None:
         """Tell those who wait, each event loop once, and count."""
-        errors = [outcome.error for outcome in outcomes if isinstance(outcome, _Failed)]
-        unheard = [
-            (job, outcome)
-            for job, outcome in zip(batch, outcomes, strict=True)
-            if job.waiter is None and isinstance(outcome, _Failed)
-        ]
+        waiting: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+        unheard: list[tuple[_Queued, _Failed]] = []
+        n_failed = n_owed = 0
+        for job, outcome in zip(batch, outcomes, strict=True):
+            n_owed += job.is_owed
+            has_failed = isinstance(outcome, _Failed)
+            n_failed += has_failed
+            if job.waiter is not None:
+                waiting.setdefault(job.waiter.get_loop(), []).append((job.waiter, outcome))
+            elif has_failed:
+                unheard.append((job, outcome))
         with self._changed:
             lost = [failed.error for job, failed in unheard if not self._keep(job, failed)]
             n_kept = len(unheard) - len(lost)
-            self._done += len(batch) - len(errors)
-            self._failed += len(errors) - n_kept
+            self._done += len(batch) - n_failed
+            self._failed += n_failed - n_kept
             self._lost += len(lost)
-            self._commits += len(errors) < len(batch)
-            self._n_owed += n_kept - sum(job.is_owed for job in batch)
-            if len(errors) < len(batch):
+            self._commits += n_failed < len(batch)
+            self._n_owed += n_kept - n_owed
+            if n_failed < len(batch):
                 self._again_at = 0.0  # others were written: the database is back
             elif n_kept:
                 self._again_at = time.monotonic() + _AGAIN_S
@@ -272,17 +277,13 @@ class Writer:
         fresh = [failed.error for job, failed in unheard if not job.is_owed]
         if n_kept and fresh:
             _log.error("writes wait to be made, the first because of: %s", _said(fresh[0]))
-        waiting: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
-        for job, outcome in zip(batch, outcomes, strict=True):
-            if job.waiter is not None:
-                waiting.setdefault(job.waiter.get_loop(), []).append((job.waiter, outcome))
         for loop, settled in waiting.items():
             try:
                 loop.call_soon_threadsafe(_settle, settled)
             except RuntimeError:  # the loop is closed: nobody waits any more
                 _log.warning("%d writes ended after those who waited for them", len(settled))
 
-    def _keep(self, job: _Job, failed: _Failed) -> bool:
+    def _keep(self, job: _Queued, failed: _Failed) -> bool:
         """Keep a write without a waiting caller for another try; False where that is in vain."""
         if self._closed or not failed.may_pass or len(self._kept) >= _MOST_KEPT:
             return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from rlfocal.database import JsonText, Key, Position, SafeText, Tables, texts
+from rlfocal.database import JsonText, Key, Position, SafeText, Tables, columns
 from rlfocal.records.database.migrations import without_addresses
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
@@ -21,9 +21,9 @@ queries = sa.Table(
     sa.Column("position", Position, primary_key=True),
     sa.Column("digest", Key, nullable=False, unique=True),
     sa.Column("query_key", Key, nullable=False, index=True),
-    *texts("query_id", "task"),
+    *columns(SafeText, "query_id", "task"),
     sa.Column("split", SafeText),
-    *texts("prompt"),
+    *columns(SafeText, "prompt"),
     sa.Column("choices", JsonText),
     sa.Column("label", SafeText),
 )
@@ -33,10 +33,10 @@ members = sa.Table(
     "members",
     _tables,
     sa.Column("position", Position, primary_key=True),
-    *texts("name"),
+    *columns(SafeText, "name"),
     sa.Column("settings_key", Key, nullable=False),
     sa.Column("settings", JsonText, nullable=False),
-    *texts("added_at"),
+    *columns(SafeText, "added_at"),
     sa.UniqueConstraint("name", "settings_key"),
 )
 
@@ -45,11 +45,11 @@ responses = sa.Table(
     _tables,
     sa.Column("key", Key, primary_key=True),
     sa.Column("query_key", Key, nullable=False, index=True),
-    *texts("query_id"),
+    *columns(SafeText, "query_id"),
     sa.Column("member", SafeText, nullable=False, index=True),
     sa.Column("settings_key", Key, nullable=False),
     sa.Column("sample", sa.Integer, nullable=False),
-    *texts("text", "answer", nullable=True),
+    *columns(SafeText, "text", "answer", nullable=True),
     sa.Column("score", sa.Double),
     sa.Column("choice_scores", JsonText),
     sa.Column("finish", SafeText),
@@ -57,7 +57,7 @@ responses = sa.Table(
     sa.Column("n_completion_tokens", sa.BigInteger),
     sa.Column("cost_usd", sa.Double),
     sa.Column("latency_s", sa.Double),
-    *texts("created_at"),
+    *columns(SafeText, "created_at"),
     sa.Column("samples", JsonText),
     sa.Column("response_chars", sa.BigInteger),
 )
@@ -68,16 +68,16 @@ errors = sa.Table(
     _tables,
     sa.Column("position", Position, primary_key=True),
     sa.Column("key", Key, nullable=False, index=True),
-    *texts("member", "failure"),
+    *columns(SafeText, "member", "failure"),
     sa.Column("status", sa.Integer),
-    *texts("message", "created_at"),
+    *columns(SafeText, "message", "created_at"),
 )
 
 claims = sa.Table(
     "claims",
     _tables,
     sa.Column("key", Key, primary_key=True),
-    *texts("owner"),
+    *columns(SafeText, "owner"),
     sa.Column("until", sa.Double, nullable=False),
 )
 """`until` is in seconds since 1970, by the server's clock where there is a server."""
