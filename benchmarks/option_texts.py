@@ -29,7 +29,7 @@ from rlfocal.bench.statistics import bootstrap_means
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.records import IntArray, ResponseTable, build_table, calibrate
 from rlfocal.records.folders import read_dataset
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.stacking import Stacking
 
 Floats = NDArray[np.float64]

@@ -17,7 +17,7 @@ from rlfocal.agents.nets import seeded
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import View
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.stacking.likelihood import evidence
 
 CONFIG = RlFocalConfig(fusion_epochs=4, fusion_patience=50)

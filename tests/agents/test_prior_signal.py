@@ -14,7 +14,7 @@ from rlfocal.agents.policy import action_log_prob
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 
 NOTHING = np.zeros((200, 3), dtype=np.float32)
 MODEL = PoolModel(accuracy=[[0.8, 0.6, 0.5], [0.4, 0.8, 0.5]])

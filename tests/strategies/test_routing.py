@@ -13,7 +13,7 @@ from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
 from rlfocal.strategies.routing.logistic import ridge_logistic
 from rlfocal.strategies.routing.router import DIALS, Router, best_setting

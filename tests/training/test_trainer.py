@@ -14,7 +14,7 @@ from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.errors import ConfigError
 from rlfocal.features import HashingEncoder
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.settings import read_toml
 from rlfocal.training.trainer import Trainer
 

@@ -27,7 +27,7 @@ from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 
 __all__ = ["FittedPool", "OutOfFold"]
 

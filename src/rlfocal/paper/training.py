@@ -31,7 +31,7 @@ from rlfocal.paper.observation import (
     observe,
 )
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.voting import plurality_share, rank_members
 from rlfocal.training.mappo import Batch, Diagnostics, anneal, update
 

@@ -22,7 +22,7 @@ from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.errors import NotApplicable
 from rlfocal.records import ResponseTable
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.verdicts import (
     Candidate,
     Choice,

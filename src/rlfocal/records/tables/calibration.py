@@ -19,7 +19,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.numbers import softmax
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.records.tables.table import (
     BoolArray,
     CandidateKind,

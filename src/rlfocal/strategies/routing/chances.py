@@ -14,7 +14,7 @@ import numpy as np
 
 from rlfocal.deliberation.state import Row
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.routing.knn import KnnRouter
 from rlfocal.strategies.routing.logistic import LogisticRouter
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score

@@ -12,7 +12,7 @@ from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 

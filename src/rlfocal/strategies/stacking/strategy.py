@@ -19,7 +19,7 @@ from rlfocal.deliberation.view import View
 from rlfocal.errors import CheckpointError
 from rlfocal.numbers import log_odds
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
-from rlfocal.records.tables.inner import inner_folds
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 from rlfocal.strategies.stacking.likelihood import (
     LEAST,
