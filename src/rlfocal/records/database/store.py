@@ -5,9 +5,11 @@ Knows the statements; which engine runs them and how transactions begin is `engi
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ import sqlalchemy as sa
 
 from rlfocal.database import OpenTables
 from rlfocal.database.failures import translated
+from rlfocal.errors import DatabaseError
 from rlfocal.records.database.keys import digest_of, plain_settings, query_key_of, settings_key_of
-from rlfocal.records.database.reserve import Reserve
 from rlfocal.records.database.rows import (
     FailureCounts,
     Spent,
@@ -39,6 +41,7 @@ __all__ = ["Database", "open_database", "read_database"]
 _ROOM = "room"
 """Under this a note is written and taken back."""
 _MOST_TRIED = 1 << 16
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHUNK = 5000
 """Keys per statement: below every engine's limit of parameters."""
 _STORED = tuple(f.name for f in dataclasses.fields(StoredResponse))
@@ -248,27 +251,43 @@ class Database(OpenTables):
         self.set_note(_ROOM, "x" * min(n_bytes, _MOST_TRIED))
         with self.connections.write() as connection:
             connection.execute(meta.delete().where(meta.c.name == f"note:{_ROOM}"))
-        if (reserve := self._reserve) is not None:
-            reserve.take(n_bytes)
+        if (file := self._room_file) is None:
+            return
+        try:
+            # Noise, since file systems that compress would give zeros no room.
+            file.write_bytes(os.urandom(n_bytes))
+        except OSError as exc:
+            self.give_room_back()
+            if exc.errno in _NO_ROOM:
+                raise DatabaseError(
+                    f"{self.connections.place.name}: the disk is full: it has no room for "
+                    f"{n_bytes >> 10} KiB, which what is paid for may need; free some space and "
+                    "start again"
+                ) from exc
 
     def make_room(self) -> None:
         """Give back what was reserved of the disk, and what the log beside a SQLite file takes."""
         self.give_room_back()
         engine = self.connections.engine
         if engine.dialect.name == "sqlite":
-            with translated(self.connections.place), closing(engine.raw_connection()) as connection:
+            with (
+                translated(self.connections.place),
+                contextlib.closing(engine.raw_connection()) as connection,
+            ):
                 connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def give_room_back(self) -> None:
-        """Give back what was reserved of the disk."""
-        if (reserve := self._reserve) is not None:
-            reserve.give_back()
+        """Give back what was reserved of the disk; there may be none."""
+        if (file := self._room_file) is not None:
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
 
     @property
-    def _reserve(self) -> Reserve | None:
+    def _room_file(self) -> Path | None:
+        """Beside a SQLite file, as large as what may come back at once; of no worth."""
         engine = self.connections.engine
         path = engine.url.database if engine.dialect.name == "sqlite" else None
-        return Reserve(Path(path)) if path else None
+        return Path(f"{path}-reserve") if path else None
 
     def _insert_new(
         self, table: sa.Table, rows: list[dict[str, Any]], key: str, *, end_claims: bool = False
