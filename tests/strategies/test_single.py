@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember, task_accuracy
@@ -28,6 +29,18 @@ def test_the_best_member_is_asked_once(make_table, rng):
     assert (outcome.asked == (np.arange(5) == best)).all()
     assert (outcome.n_rounds == 1).all()
     assert np.array_equal(outcome.score, test.member_score[:, best])
+
+
+def test_where_the_member_fails_one_asked_in_its_place_answers(make_table, rng):
+    """As live, where the next best is asked once the one wanted has failed."""
+    table = make_table(seed=3)
+    best = BestSingle().fit(table, rng=rng)
+    other = (best.member_ + 1) % 5
+    rows = np.flatnonzero((table.answer[:, best.member_] < 0) & (table.answer[:, other] >= 0))
+    asked = np.isin(np.arange(5), [best.member_, other]) & np.ones((len(rows), 1), dtype=bool)
+    view = reveal(table, rows, asked, n_rounds=np.full(len(rows), 2))
+    assert len(rows)
+    assert np.array_equal(best.decide(view).answer.argmax(axis=1), view.answer[:, other])
 
 
 def test_equal_members_the_cheaper_one_is_taken(make_table, rng):

@@ -69,16 +69,16 @@ def blurred(table: ResponseTable, seed: int = 1) -> ResponseTable:
 def test_gradient_agrees_with_finite_differences(
     graded: bool, open_queries: bool, rich: bool
 ) -> None:
-    """Rich: weights depend on who is absent, and a hint is one more signal."""
+    """Rich: weights depend on who is absent, and a prior is one more signal."""
     table = pool(PoolModel(accuracy=[[0.7, 0.5, 0.4], [0.3, 0.6, 0.5]], n_options=3), 60)
     table = blurred(table) if graded else table
     table = as_open(table) if open_queries else table
     asked = seeded(6).random((60, 3)) < 0.7
-    hint = seeded(7).standard_normal((60, table.n_candidates)).astype(np.float32)
-    choices = choices_of(table, graded=graded, asked=asked, hint=hint if rich else None)
+    prior = seeded(7).standard_normal((60, table.n_candidates)).astype(np.float32)
+    choices = choices_of(table, graded=graded, asked=asked, prior=prior if rich else None)
     log_odds = seeded(1).standard_normal((2, 3))
     model = WeightModel.from_log_odds(
-        log_odds.mean(axis=0), log_odds, graded=graded, company=rich, hinted=rich
+        log_odds.mean(axis=0), log_odds, graded=graded, company=rich, with_prior=rich
     )
     size = len(model.centre)
     theta = 0.5 * seeded(2).standard_normal(size)
@@ -94,7 +94,7 @@ def test_gradient_agrees_with_finite_differences(
 
 
 def naive_loss(
-    table: ResponseTable, weights: Weights, asked: np.ndarray, hint: np.ndarray
+    table: ResponseTable, weights: Weights, asked: np.ndarray, prior: np.ndarray
 ) -> float:
     total, none_bias = 0.0, weights.none_bias
     support = table.support * asked[:, :, None]
@@ -113,7 +113,7 @@ def naive_loss(
                 if not asked[q, n] or table.answer[q, n] < 0:
                     weight[k] += weights.company[t, k, n]
         logits = [
-            sum(weight[n] * support[q, n, c] for n in range(3)) + weight[3] * hint[q, c]
+            sum(weight[n] * support[q, n, c] for n in range(3)) + weight[3] * prior[q, c]
             for c in slots
         ]
         score = [float(table.candidate_score[q, c]) for c in slots]
@@ -133,9 +133,9 @@ def test_likelihood_agrees_with_naive_loops(open_queries: bool) -> None:
     draw = seeded(3).standard_normal
     weights = Weights(draw((2, 4)), draw(2), draw((2, 4, 3)))
     asked = seeded(4).random((50, 3)) < 0.6
-    hint = draw((50, table.n_candidates)).astype(np.float32)
-    value = choices_of(table, graded=False, asked=asked, hint=hint).loss(weights)[0]
-    assert value == pytest.approx(naive_loss(table, weights, asked, hint), rel=1e-5)
+    prior = draw((50, table.n_candidates)).astype(np.float32)
+    value = choices_of(table, graded=False, asked=asked, prior=prior).loss(weights)[0]
+    assert value == pytest.approx(naive_loss(table, weights, asked, prior), rel=1e-5)
 
 
 def test_a_pair_that_always_agrees_counts_once_together_and_once_apart() -> None:

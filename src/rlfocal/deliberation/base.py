@@ -272,11 +272,11 @@ class Base:
 
 
 class OneRound(Base, ABC):
-    """A strategy that asks once and then fuses: it writes `first` and `fuse`."""
+    """A strategy that asks once and then fuses: it writes `fuse`, and `first` unless it asks all."""
 
-    @abstractmethod
     def first(self, view: View) -> BoolArray:
-        """bool[B, N]: members to ask."""
+        """bool[B, N]: members to ask; all of them."""
+        return np.ones_like(view.asked)
 
     @abstractmethod
     def fuse(self, view: View) -> FloatArray:

@@ -9,7 +9,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Spec
 from rlfocal.settings import Settings
 
-__all__ = ["Configured"]
+__all__ = ["Configured", "Trained"]
 
 
 class Configured(Base):
@@ -34,3 +34,11 @@ class Configured(Base):
     def spec(self) -> Spec:
         """Name and settings."""
         return Spec(self.name, self.config.model_dump())
+
+
+class Trained(Configured):
+    """One whose decisions are learned by reinforcement, on this pool or on others."""
+
+    learned: ClassVar[bool] = True
+    follows_memory: ClassVar[bool] = True
+    slow_to_fit: ClassVar[bool] = True

@@ -11,7 +11,7 @@ from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Observer
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import Memory, View
-from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.records import FloatArray, ResponseTable
 
 __all__ = ["AskAll"]
 
@@ -44,10 +44,6 @@ class AskAll(OneRound):
     def follow(self, memory: Memory) -> AskAll:
         """A copy whose prior counts recent labels as well."""
         return AskAll(self._fitted_pool.follow(memory))
-
-    def first(self, view: View) -> BoolArray:
-        """Ask all members."""
-        return np.ones_like(view.asked)
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior without the probability of "none of these"."""

@@ -17,7 +17,7 @@ from rlfocal.agents.learned import Learned
 from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.agents.observation import Observed
 from rlfocal.deliberation.base import Acting, Base
-from rlfocal.deliberation.configured import Configured
+from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Need, RunState, State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
@@ -41,7 +41,7 @@ __all__ = ["RlFocal"]
 S = TypeVar("S", bound="RlFocal")
 
 
-class RlFocal(Configured):
+class RlFocal(Trained):
     """The Decider asks one member at a time until it stops; Fusion gives the posterior.
 
     Where rounds have a price or a limit, it asks several at a time. Its dial is lambda, the price
@@ -54,9 +54,6 @@ class RlFocal(Configured):
 
     name = "rl-focal"
     stochastic: ClassVar[bool] = True
-    learned: ClassVar[bool] = True
-    follows_memory: ClassVar[bool] = True
-    slow_to_fit: ClassVar[bool] = True
     dial: ClassVar[str] = "price"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from rlfocal.agents.config import PaperConfig
 from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.deliberation.base import OneRound
-from rlfocal.deliberation.configured import Configured
+from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Memory, View
@@ -42,7 +42,7 @@ from rlfocal.settings import Settings
 __all__ = ["RlFocalPaper"]
 
 
-class RlFocalPaper(Configured, OneRound):
+class RlFocalPaper(Trained, OneRound):
     """The paper's two agents behind the common protocol.
 
     With its window frozen, the greedy Decider is a map from mask to mask: the mask asked at place
@@ -54,9 +54,6 @@ class RlFocalPaper(Configured, OneRound):
 
     name = "rl-focal-paper"
     stochastic: ClassVar[bool] = True
-    learned: ClassVar[bool] = True
-    follows_memory: ClassVar[bool] = True
-    slow_to_fit: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.QUERIES})
     fitted: ClassVar[Mapping[str, Row]] = {
         "decider.net.0.bias": Row("float32", "H"),

@@ -25,6 +25,7 @@ from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
+from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.voting import (
     ORDER,
     fit_vote_weights,
@@ -67,7 +68,7 @@ class Agreement(Base):
     """Stop as soon as lead > threshold · remaining, both in log-odds weights of `WeightedVote`.
 
     `lead` is the leading candidate's votes minus the runner-up's, or minus 0 where a candidate
-    without votes comes second (somebody may still give it); `remaining` is the sum of the absolute
+    without votes comes second (a member may still give it); `remaining` is the sum of the absolute
     weights of the members not asked yet, the most by which any lead can shrink. A task whose
     answers cannot be compared has one candidate per member, so votes never add up there: the
     remaining weight is then that of the strongest member left, and the lead counts from 0.
@@ -101,11 +102,9 @@ class Agreement(Base):
     ) -> None:
         if order not in ("accuracy", "cost"):
             raise ValueError(f'order must be "accuracy" or "cost", got {order!r}')
-        if members_per_round < 1:
-            raise ValueError(f"members_per_round must be at least 1, got {members_per_round}")
         self.threshold = _checked(threshold)
         self.order = order
-        self.members_per_round = members_per_round
+        self.members_per_round = checked_count(members_per_round, "members_per_round")
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Fix order and weights, and measure every threshold."""
@@ -163,7 +162,7 @@ class Agreement(Base):
         if not adds_up.all():
             remaining = np.where(adds_up, remaining, left.max(axis=1))
         given = np.where(view.available, votes, -np.inf)
-        # One slot more, at 0: the candidate that nobody has given yet.
+        # One slot more, at 0: the candidate that no member has given yet.
         ranked = np.sort(np.column_stack([given, np.zeros(len(view))]), axis=1)
         first = given.max(axis=1)
         second = np.where(first > 0, np.where(adds_up, ranked[:, -2], 0.0), np.inf)
@@ -224,7 +223,7 @@ class StoppingGrid(NamedTuple):
     caps: IntArray
     """int64[K], ascending, the last one N."""
     score: Float64Array
-    """float64[H, K]: mean score, over the queries of which somebody asked has a record."""
+    """float64[H, K]: mean score, over the queries of which a member asked has a record."""
     cost: Float64Array
     """float64[H, K]: mean cost of a query, in average calls."""
 

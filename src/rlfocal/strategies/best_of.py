@@ -149,7 +149,7 @@ class BestOf(Base):
         return Acting(verdict.chosen, verdict.explain(), verdict.chosen != verdict.incumbent)
 
     def verdicts(self) -> list[dict[str, str | float]]:
-        """Who acts at each price, and on what evidence."""
+        """The strategy that acts at each price, and the evidence."""
         return [verdict._asdict() for verdict in self._choice.verdicts]
 
     def state(self) -> State:

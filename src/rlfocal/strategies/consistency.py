@@ -18,6 +18,7 @@ from rlfocal.deliberation.protocol import Need, Outcome
 from rlfocal.errors import NotApplicable
 from rlfocal.records import ResponseTable
 from rlfocal.strategies.single import sound_accuracy
+from rlfocal.strategies.sizes import checked_count
 
 __all__ = ["SelfConsistency"]
 
@@ -40,7 +41,7 @@ class SelfConsistency(Base):
     dial: ClassVar[str] = "n_samples"
 
     def __init__(self, *, n_samples: int | None = None) -> None:
-        self.n_samples = None if n_samples is None else _checked(n_samples)
+        self.n_samples = None if n_samples is None else checked_count(n_samples, "n_samples")
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Pick the member among those sampled more than once; ties go to the cheaper one.
@@ -75,7 +76,7 @@ class SelfConsistency(Base):
         Raises:
             ValueError: fewer than one sample.
         """
-        return super().with_dial(_checked(value))
+        return super().with_dial(checked_count(value, "n_samples"))
 
     def outcome(self, table: ResponseTable) -> Outcome:
         """Take the majority of the first usable samples.
@@ -141,9 +142,3 @@ def _majority(
     votes = count[rows, chosen]
     share = votes / np.maximum(count.sum(axis=1), 1)
     return np.where(votes > 0, chosen, -1).astype(np.int16), share.astype(np.float32)
-
-
-def _checked(n_samples: float) -> int:
-    if n_samples < 1:
-        raise ValueError(f"n_samples must be at least 1, got {n_samples}")
-    return int(n_samples)

@@ -1,7 +1,7 @@
 """The oracle: what the pool could score if the right member were always known beforehand.
 
 It looks at labels, so it is an upper bound and no strategy. With many members it also counts lucky
-guesses, so nobody should expect to reach it.
+guesses, so it is not to be reached.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Oracle(Base):
     def outcome(self, table: ResponseTable) -> Outcome:
         """Choose with the labels of `table` itself.
 
-        Where no answer scores above 0, the cheapest member is called, as somebody must be; ties in
-        cost go to the first member. It knows what is recorded, too, and calls nobody else.
+        Where no answer scores above 0, the cheapest member is called, as one must be; ties in
+        cost go to the first member. It knows what is recorded, too, and calls no other.
         """
         score, recorded = table.member_score, table.recorded
         best = (score >= np.where(recorded, score, 0).max(axis=1, keepdims=True)) & recorded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
@@ -17,8 +18,8 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 __all__ = [
     "BestSingle",
     "BestSinglePerTask",
+    "OneMember",
     "RandomMember",
-    "ask_one",
     "expected_score",
     "sound_accuracy",
     "task_accuracy",
@@ -26,11 +27,6 @@ __all__ = [
 
 _POOL_WORTH = 20.0
 """Where responses are missing: how many queries the pool's mean is worth to a member's accuracy."""
-
-
-def ask_one(view: View, member: IntArray) -> BoolArray:
-    """bool[B, N]: ask `member` (int64[B]) and nobody else."""
-    return np.asarray(member[:, None] == np.arange(view.asked.shape[1]))
 
 
 def sound_accuracy(table: ResponseTable) -> NDArray[np.float64]:
@@ -81,7 +77,23 @@ def task_accuracy(table: ResponseTable, *, pseudo_counts: float = 20.0) -> Float
     return np.asarray(shrunk(total, count, towards=mean, worth=pseudo_counts), dtype=np.float32)
 
 
-class BestSingle(OneRound):
+class OneMember(OneRound, ABC):
+    """Asks one member, whose support is the answer: a subclass writes `member` in place of both."""
+
+    @abstractmethod
+    def member(self, view: View) -> IntArray:
+        """int64[B]: whom to ask."""
+
+    def first(self, view: View) -> BoolArray:
+        """That member alone."""
+        return np.asarray(self.member(view)[:, None] == np.arange(view.asked.shape[1]))
+
+    def fuse(self, view: View) -> FloatArray:
+        """Its support is the answer."""
+        return np.asarray(view.support.sum(axis=1), dtype=np.float32)
+
+
+class BestSingle(OneMember):
     """Always the member that was most accurate on the training queries."""
 
     name = "best-single"
@@ -93,16 +105,12 @@ class BestSingle(OneRound):
         self.member_ = int(np.lexsort((table.mean_cost, -sound_accuracy(table)))[0])
         return self
 
-    def first(self, view: View) -> BoolArray:
-        """That member."""
-        return ask_one(view, np.full(len(view), self.member_))
-
-    def fuse(self, view: View) -> FloatArray:
-        """Its support is the answer."""
-        return np.asarray(view.support[:, self.member_])
+    def member(self, view: View) -> IntArray:
+        """The same for every query."""
+        return np.full(view.task.shape, self.member_)
 
 
-class BestSinglePerTask(OneRound):
+class BestSinglePerTask(OneMember):
     """For each task, the member that was most accurate there on the training queries."""
 
     name = "best-single-per-task"
@@ -113,16 +121,12 @@ class BestSinglePerTask(OneRound):
         self.member_of_task_ = task_accuracy(table).argmax(axis=1)
         return self
 
-    def first(self, view: View) -> BoolArray:
+    def member(self, view: View) -> IntArray:
         """The task's member."""
-        return ask_one(view, self.member_of_task_[view.task])
-
-    def fuse(self, view: View) -> FloatArray:
-        """Its support is the answer."""
-        return np.asarray(view.support.sum(axis=1))
+        return self.member_of_task_[view.task]
 
 
-class RandomMember(OneRound):
+class RandomMember(OneMember):
     """A member drawn uniformly for each query: what choosing without knowing anything gives."""
 
     name = "random"
@@ -134,13 +138,9 @@ class RandomMember(OneRound):
         self.key_ = int(rng.integers(2**63))
         return self
 
-    def first(self, view: View) -> BoolArray:
+    def member(self, view: View) -> IntArray:
         """The member drawn."""
-        return ask_one(view, _hash(view.position, self.key_) % view.asked.shape[1])
-
-    def fuse(self, view: View) -> FloatArray:
-        """Its support is the answer."""
-        return np.asarray(view.support.sum(axis=1))
+        return _hash(view.position, self.key_) % view.asked.shape[1]
 
 
 def _hash(position: IntArray, key: int) -> IntArray:

@@ -1,4 +1,4 @@
-"""How many members to ask: the numbers worth trying for a pool of N.
+"""How many members to ask: the numbers worth trying for a pool of N, and the check of one.
 
 Knows nothing of strategies; those with a number of calls as a setting share this grid, which
 depends on the pool alone, so that folds compare.
@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["pool_sizes"]
+__all__ = ["checked_count", "pool_sizes"]
 
 _ALL_UP_TO = 12
 """Pools of at most so many members have every number tried; larger ones about as many."""
+
+
+def checked_count(value: float, name: str) -> int:
+    """A setting that counts something.
+
+    Raises:
+        ValueError: it is below 1.
+    """
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)
 
 
 def pool_sizes(n_members: int) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Labelled, View
 from rlfocal.diversity.subsets import best_subsets
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.voting import ORDER, plurality_share, rank_members
 
 __all__ = ["StaticSubset", "VoteAccuracy", "ask_only", "is_enumerable"]
@@ -45,7 +46,7 @@ class VoteAccuracy:
 
     Votes are counted for the answers that were given, not for all candidates. Ties go to the
     candidate backed by the best member: one vote of the member of rank r weighs 1 + 2^-(r+1), so
-    that whatever the better members say outweighs everybody below (exact to the 46th member).
+    that whatever the better members say outweighs all below (exact to the 46th member).
 
     An ensemble is judged on the queries where something is known of one of its members at least.
 
@@ -93,7 +94,7 @@ class VoteAccuracy:
             votes = masks[at : at + step].astype(self._votes.dtype) @ self._votes
             if self.n_answers:
                 most = np.maximum.reduceat(votes, self._starts, axis=1)
-                # Nobody in the mask voted: the most is 0, and no answer is no score.
+                # No member of the mask voted: the most is 0, and no answer is no score.
                 wins = (votes == most[:, self._segment]) & (votes > 0)
                 out[at : at + step] = wins @ self._score
         if self._missing is not None:
@@ -207,7 +208,7 @@ class StaticSubset(OneRound):
     }
 
     def __init__(self, *, max_size: int | None = None) -> None:
-        self.max_size = None if max_size is None else _checked(max_size)
+        self.max_size = None if max_size is None else checked_count(max_size, "max_size")
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Find, for each size, the best subset of at most that size; ties go to the smaller."""
@@ -240,7 +241,7 @@ class StaticSubset(OneRound):
         Raises:
             ValueError: fewer than one member.
         """
-        return super().with_dial(_checked(value))
+        return super().with_dial(checked_count(value, "max_size"))
 
     @property
     def mask_(self) -> BoolArray:
@@ -255,9 +256,3 @@ class StaticSubset(OneRound):
     def fuse(self, view: View) -> FloatArray:
         """Each candidate's share of the votes."""
         return plurality_share(view, self.order_)
-
-
-def _checked(max_size: float) -> int:
-    if max_size < 1:
-        raise ValueError(f"max_size must be at least 1, got {max_size}")
-    return int(max_size)

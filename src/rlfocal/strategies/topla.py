@@ -31,6 +31,7 @@ from rlfocal.diversity.subsets import best_subsets, weighted_sum
 from rlfocal.errors import CheckpointError
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.candidate_mlp import N_FEATURES, CandidateMlp
+from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.static import VoteAccuracy, ask_only, is_enumerable
 from rlfocal.strategies.voting import (
     fit_vote_weights,
@@ -71,10 +72,8 @@ class Topla(OneRound):
     def __init__(self, *, focal_weight: float = 0.5, n_hidden: int = 16) -> None:
         if not 0 <= focal_weight <= 1:
             raise ValueError(f"focal_weight must lie in [0, 1], got {focal_weight}")
-        if n_hidden < 1:
-            raise ValueError(f"n_hidden must be at least 1, got {n_hidden}")
         self.focal_weight = focal_weight
-        self.n_hidden = n_hidden
+        self.n_hidden = checked_count(n_hidden, "n_hidden")
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Choose the subset, then train the fusion on its answers."""

@@ -1,4 +1,4 @@
-"""Who of several strategies acts at each price: by what each earned on queries not fitted on.
+"""Which of several strategies acts at each price: by what each earned on queries not fitted on.
 
 The first of them acts unless another one's lead exceeds its standard error: the luckiest of several
 leads often, and a lead that may be luck changes nothing.
@@ -27,13 +27,13 @@ __all__ = [
 
 
 class Verdict(NamedTuple):
-    """Who acts at one price, and on what evidence."""
+    """The strategy that acts at one price, and the evidence."""
 
     price: float
     chosen: str
-    """Who acts."""
+    """Name of the strategy that acts."""
     incumbent: str
-    """Who acts without evidence."""
+    """The one that would act without evidence."""
     utility: float
     """Mean out-of-fold utility of the incumbent: score less price times cost, less rounds."""
     rival: str
@@ -100,7 +100,7 @@ class Choice(NamedTuple):
     """mu: what a round costs, as a fraction of a right answer's worth."""
 
     def at(self, price: float) -> Base | None:
-        """Who acts at a price; None where that is none of the candidates."""
+        """The strategy that acts at a price; None where that is none of the candidates."""
         found = self.candidates.get(self.verdict(price).chosen)
         return None if found is None else found.at(price, self.round_price)
 
@@ -171,7 +171,7 @@ def settle(
     free: Collection[str],
     clear: float = np.inf,
 ) -> tuple[Verdict, ...]:
-    """Who acts at each price: the first candidate, unless another did clearly better.
+    """Which acts at each price: the first candidate, unless another did clearly better.
 
     Args:
         judged: the candidates, on the same queries, in the same order.

@@ -1,4 +1,4 @@
-"""Ask everybody once, then count: plain votes, weighted votes, and the mean of supports.
+"""Ask all members once, then count: plain votes, weighted votes, and the mean of supports.
 
 A vote counts for the candidate that a member answered; only `MeanProbability` looks at how strongly
 it backs the others. Knows nothing of costs and of query texts.
@@ -33,7 +33,6 @@ __all__ = [
     "VoteScale",
     "WeightedVote",
     "WeightedVotePerTask",
-    "ask_all",
     "chance_log_odds",
     "fit_vote_scale",
     "fit_vote_weights",
@@ -58,11 +57,6 @@ _TIE_SHARE = 1e-3
 """Part of one vote that settles ties; below one vote in every pool."""
 
 
-def ask_all(view: View) -> BoolArray:
-    """bool[B, N]: ask everybody."""
-    return np.ones_like(view.asked)
-
-
 def rank_members(table: ResponseTable) -> IntArray:
     """int64[N]: members from the most to the least accurate.
 
@@ -82,7 +76,7 @@ def tally(
         n_candidates: C.
 
     Returns:
-        float64[B, C]; 0 where nobody answered that candidate. The sum runs over members in their
+        float64[B, C]; 0 where no member answered that candidate. The sum runs over members in their
         order, so a row's result does not depend on the batch it is in.
 
     >>> tally(np.array([[0, 1, 0], [-1, 1, 1]], dtype=np.int16), np.array([0.5, 2, 1]), 2).tolist()
@@ -105,7 +99,7 @@ def vote_probability(logit: Float64Array, view: View) -> FloatArray:
         view: what is known.
 
     Returns:
-        float32[B, C]; 0 where not available, and a row of zeros where nobody answered: naming an
+        float32[B, C]; 0 where not available, and a row of zeros where none answered: naming an
         option then would be a guess, not a vote.
     """
     voted = view.answered.any(axis=1, keepdims=True)
@@ -116,7 +110,7 @@ def vote_accuracy(table: ResponseTable) -> Float64Array:
     """float64[N] in (0, 1): chance that a vote of each member is right.
 
     Of the answers given: a member that fails to answer loses a vote, not its credibility. One
-    right and one wrong answer are added, so that nobody's log-odds are infinite.
+    right and one wrong answer are added, so that no log-odds are infinite.
     """
     right = table.member_score.sum(axis=0, dtype=np.float64)
     return np.asarray(shrunk(right, table.answered.sum(axis=0), towards=0.5, worth=2.0))
@@ -161,7 +155,7 @@ def fit_vote_scale(
     Args:
         table: labelled training queries.
         chance: float[Q, N], how likely each member's answer to each query is right.
-        asked: bool[Q, N], whose votes count; None for everybody's.
+        asked: bool[Q, N], whose votes count; None for all.
 
     Returns:
         K is the grid's value with the best vote accuracy, ties going to the larger likelihood; the
@@ -220,10 +214,6 @@ class Plurality(OneRound):
         self.order_ = rank_members(table)
         return self
 
-    def first(self, view: View) -> BoolArray:
-        """Everybody."""
-        return ask_all(view)
-
     def fuse(self, view: View) -> FloatArray:
         """Each candidate's share of the votes."""
         return plurality_share(view, self.order_)
@@ -237,7 +227,7 @@ def plurality_share(view: View, order: IntArray) -> FloatArray:
         order: int64[N], members from the best to the worst.
 
     Returns:
-        float32[B, C]; a row of zeros where nobody answered.
+        float32[B, C]; a row of zeros where none answered.
     """
     n_slots, n_members = view.available.shape[1], len(order)
     votes = tally(view.answer, np.ones(n_members), n_slots)
@@ -262,10 +252,6 @@ class WeightedVote(OneRound):
         """Measure accuracies and fit K and the scale."""
         self.weight_ = fit_vote_weights(table, vote_accuracy(table))
         return self
-
-    def first(self, view: View) -> BoolArray:
-        """Everybody."""
-        return ask_all(view)
 
     def fuse(self, view: View) -> FloatArray:
         """Softmax of the weighted votes."""
@@ -302,10 +288,6 @@ class MeanProbability(OneRound):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Nothing to learn: supports come calibrated."""
         return self
-
-    def first(self, view: View) -> BoolArray:
-        """Everybody."""
-        return ask_all(view)
 
     def fuse(self, view: View) -> FloatArray:
         """Mean support over the members that answered."""

@@ -104,14 +104,14 @@ def fit_start(
     if with_prior:
         prior_signal = torch.cat([lesson.prior_signal for lesson in lessons]).numpy()
     asked = torch.cat([lesson.asked for lesson in lessons]).numpy()
-    choices = choices_of(copies, graded=graded, asked=asked, hint=prior_signal)
+    choices = choices_of(copies, graded=graded, asked=asked, prior=prior_signal)
 
     def model(rows: ResponseTable) -> WeightModel:
         """Log-odds of accuracy, the unknown task last."""
         member = log_odds(sound_accuracy(rows), least=LEAST)
         task = np.vstack([log_odds(task_accuracy(rows), least=LEAST), member])
         return WeightModel.from_log_odds(
-            member, task, graded=graded, company=True, hinted=with_prior
+            member, task, graded=graded, company=True, with_prior=with_prior
         )
 
     models = [model(table.take(fold != k)) for k in range(n_folds)]

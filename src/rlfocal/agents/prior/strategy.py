@@ -27,7 +27,7 @@ from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.agents.prior.observation import observe
 from rlfocal.agents.prior.statistics import Counts, Statistics, tempered
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
-from rlfocal.deliberation.configured import Configured
+from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
@@ -50,7 +50,7 @@ class _PoolState(NamedTuple):
     pooled: Pooled
 
 
-class RlFocalPrior(Configured):
+class RlFocalPrior(Trained):
     """Decider and Fusion learned on simulated pools; they know this pool by its statistics alone.
 
     Its dial is lambda, the price of an average call as a fraction of what a right answer is worth.
@@ -61,10 +61,7 @@ class RlFocalPrior(Configured):
     """
 
     name = "rl-focal-prior"
-    learned: ClassVar[bool] = True
-    follows_memory: ClassVar[bool] = True
-    # Counting is quick, but `follow` counts the same labels, so that refitting would add nothing.
-    slow_to_fit: ClassVar[bool] = True
+    # Counting is quick, but `follow` counts the same labels: refitting would add nothing to it.
     dial: ClassVar[str] = "price"
     fitted: ClassVar[Mapping[str, Row]] = {
         "card": Row("uint8", "b"),

@@ -1,7 +1,8 @@
 """Which router's predictions to believe: those under which unseen training queries are likeliest.
 
-A router picks its own settings by what the member it names would earn. Who needs every member's
-chance of being right, as a vote does, has to judge the chances themselves; that is done here.
+A router picks its own settings by what the member it names would earn. A strategy that needs every
+member's chance of being right, as a vote does, has to judge the chances themselves; that is done
+here.
 """
 
 from __future__ import annotations

@@ -5,18 +5,17 @@ Knows nothing of how scores are predicted; each router does that in its own file
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import numpy as np
 
-from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
 from rlfocal.numbers import shrunk_mean
-from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.single import ask_one
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.single import OneMember
 
 __all__ = ["DIALS", "Router", "best_setting", "routed_score"]
 
@@ -28,7 +27,7 @@ members that cost a hundredth of the dearest.
 """
 
 
-class Router(OneRound, ABC):
+class Router(OneMember):
     """Asks one member: the arg max of predicted score - cost_weight * relative cost.
 
     The relative cost of a member is its mean training cost on the query's task (drawn towards its
@@ -100,17 +99,12 @@ class Router(OneRound, ABC):
             float32[B, N] in [0, 1].
         """
 
-    def first(self, view: View) -> BoolArray:
+    def member(self, view: View) -> IntArray:
         """The best member."""
         cost = self.relative_cost_[view.task]
         utility = self.predict(view.task, view.features) - self.cost_weight * cost
         best = utility == utility.max(axis=1, keepdims=True)
-        member = np.where(best, cost, np.inf).argmin(axis=1)
-        return ask_one(view, member.astype(np.int64))
-
-    def fuse(self, view: View) -> FloatArray:
-        """Its support is the answer."""
-        return np.asarray(view.support.sum(axis=1), dtype=np.float32)
+        return np.where(best, cost, np.inf).argmin(axis=1).astype(np.int64)
 
 
 def routed_score(predicted: FloatArray, score: FloatArray) -> FloatArray:

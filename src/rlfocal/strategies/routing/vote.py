@@ -21,7 +21,7 @@ from rlfocal.numbers import sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.routing.chances import ROUTERS, choose_predictor
 from rlfocal.strategies.single import sound_accuracy
-from rlfocal.strategies.sizes import pool_sizes
+from rlfocal.strategies.sizes import checked_count, pool_sizes
 from rlfocal.strategies.voting import (
     VoteScale,
     chance_log_odds,
@@ -88,9 +88,7 @@ class RoutedVote(Base):
     }
 
     def __init__(self, *, n_calls: int | None = None) -> None:
-        if n_calls is not None and n_calls < 1:
-            raise ValueError(f"n_calls must be at least 1, got {n_calls}")
-        self.n_calls = n_calls
+        self.n_calls = None if n_calls is None else checked_count(n_calls, "n_calls")
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Choose the predictor, fit K and the scale for each k, and choose k."""
@@ -178,7 +176,7 @@ class RoutedVote(Base):
         return Decision(ask, self._vote(view, chance))
 
     def _vote(self, view: View, chance: FloatArray) -> FloatArray:
-        """Softmax of the weighted votes, of those candidates that somebody named."""
+        """Softmax of the weighted votes, of those candidates that were named."""
         # A number of calls that was not tried borrows from the next one that was.
         scale = VoteScale(*self.scales_[int(np.searchsorted(self.sizes_, self.n_calls_))])
         n_slots = view.available.shape[1]
@@ -204,9 +202,9 @@ def _router_of(present: Collection[str]) -> str:
 
 
 def _vote_score(table: ResponseTable, weight: Float64Array, asked: BoolArray) -> Float64Array:
-    """float64[Q]: worth of the named candidate with the most votes; 0 where nobody answered.
+    """float64[Q]: worth of the named candidate with the most votes; 0 where none answered.
 
-    NaN where nothing is recorded of anybody asked.
+    NaN where nothing is recorded of those asked.
     """
     answer = np.where(asked, table.answer, np.int16(-1))
     named = tally(answer, np.ones(table.n_members), table.n_candidates) > 0

@@ -53,7 +53,7 @@ class Weights(NamedTuple):
     """What a conditional logit has learned; `loss` returns gradients in the same shape."""
 
     weight: Float64Array
-    """float64[T, K]: what signals count on a task where everybody has answered."""
+    """float64[T, K]: what signals count on a task where all have answered."""
     none_bias: Float64Array
     """float64[T]: logit of "none of these" for open queries."""
     company: Float64Array
@@ -153,7 +153,7 @@ def choices_of(
     *,
     graded: bool,
     asked: BoolArray | None = None,
-    hint: FloatArray | None = None,
+    prior: FloatArray | None = None,
 ) -> Choices:
     """Lay out a table of labelled queries.
 
@@ -161,7 +161,8 @@ def choices_of(
         table: labelled queries.
         graded: take logarithms of supports as signals too.
         asked: bool[Q, N], the members whose answers are known; None for all.
-        hint: float32[Q, C], one more signal of each candidate, the last; None for no such.
+        prior: float32[Q, C], a ready-made logit, one more signal of each candidate, the last; None
+            for none.
 
     Several right candidates share a label in proportion to their scores; scores that sum to less
     than 1 on an open query leave the rest to "none of these".
@@ -187,8 +188,8 @@ def choices_of(
     length = usable.sum(axis=1)
     query, slot = np.nonzero(usable)
     signal = evidence(support, graded=graded)[query, :, slot]
-    if hint is not None:
-        signal = np.hstack([signal, hint[order][query, slot][:, None]])
+    if prior is not None:
+        signal = np.hstack([signal, prior[order][query, slot][:, None]])
     return Choices(
         signal=np.ascontiguousarray(signal, dtype=np.float32),
         share=share[query, slot],
@@ -213,7 +214,7 @@ class WeightModel:
     base: Float64Array
     n_absent: int = 0
     """A: N where weights depend on who is absent, else 0."""
-    hinted: bool = False
+    with_prior: bool = False
     """True where the last signal is a ready-made logit: then everything is drawn towards it alone,
     counting 1, rather than towards log-odds."""
 
@@ -225,7 +226,7 @@ class WeightModel:
         *,
         graded: bool,
         company: bool = False,
-        hinted: bool = False,
+        with_prior: bool = False,
     ) -> WeightModel:
         """Let weights be free multiples of 1, of log-odds, and of a task's departure from them.
 
@@ -234,16 +235,16 @@ class WeightModel:
             task: float64[T, N], log-odds on each task.
             graded: the logarithmic signals get multiples of their own.
             company: let weights depend on who is absent.
-            hinted: whether the signals end with a hint.
+            with_prior: whether the signals end with one of the prior.
         """
         overall = np.broadcast_to(member, task.shape)
         base = np.stack([np.ones_like(task), overall, task - member], axis=2)
         if graded:
             none = np.zeros_like(base)
             base = np.block([[base, none], [none, base]])
-        if hinted:
+        if with_prior:
             base = np.pad(base, ((0, 0), (0, 1), (0, 0)))
-        return cls(base, len(member) if company else 0, hinted)
+        return cls(base, len(member) if company else 0, with_prior)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -258,7 +259,7 @@ class WeightModel:
     def centre(self) -> Float64Array:
         """What the parameters are drawn towards, and where a fit starts."""
         parts = [np.zeros(shape) for shape in self.shapes]
-        if self.hinted:
+        if self.with_prior:
             parts[1][-1] = 1.0
         return np.concatenate([part.reshape(-1) for part in parts])
 
@@ -274,8 +275,8 @@ class WeightModel:
 
     def _ridge(self, own: float, task: float) -> Float64Array:
         """The penalty of each parameter."""
-        # Without a hint a trace on the common part only keeps it finite on separable data.
-        common, none = (own, own) if self.hinted else (0.1, 0.0)
+        # Without a prior a trace on the common part only keeps it finite on separable data.
+        common, none = (own, own) if self.with_prior else (0.1, 0.0)
         strengths = (common, own, task, none, task, own, task)
         sizes = [math.prod(shape) for shape in self.shapes]
         return np.repeat(strengths, sizes)

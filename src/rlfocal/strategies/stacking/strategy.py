@@ -18,7 +18,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
 from rlfocal.errors import CheckpointError
 from rlfocal.numbers import log_odds
-from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 from rlfocal.strategies.stacking.likelihood import (
@@ -29,7 +29,6 @@ from rlfocal.strategies.stacking.likelihood import (
     cross_fit,
     evidence,
 )
-from rlfocal.strategies.voting import ask_all
 
 __all__ = ["Stacking"]
 
@@ -44,14 +43,14 @@ class Stacking(OneRound):
     The logit of candidate c is the sum over members n of w[t, n] · support, plus
     v[t, n] · log(1 + support / 0.01) where supports are graded (option scores, several samples).
     For open queries, "none of these" competes with a bias of its own for each task, so that
-    confidence stays honest where no member is right. Where nobody answered, there is no answer.
+    confidence stays honest where no member is right. Where no member answered, there is no answer.
 
     The weights start from log-odds of accuracy (weighted vote with fitted scale and number of
     alternatives, the latter two free) and deviate per member and per (task, member) under ridge
     penalties, whose strength inner cross-validation chooses by likelihood. The problem is convex.
 
     On queries of which only scores are known, candidates share no support: the fit then tends to
-    the best member of each task, paid for by asking everybody. So answers are needed.
+    the best member of each task, paid for by asking all. So answers are needed.
 
     Args:
         penalties: (per member, per task and member) ridge penalties to choose from, positive; the
@@ -110,10 +109,6 @@ class Stacking(OneRound):
                 f"{self.graded_}, it should be for {wanted}"
             )
         return self
-
-    def first(self, view: View) -> BoolArray:
-        """Everybody."""
-        return ask_all(view)
 
     def fuse(self, view: View) -> FloatArray:
         """Probability of each candidate; what is missing to 1 is "none of these"."""
