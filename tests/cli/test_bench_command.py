@@ -71,7 +71,7 @@ def test_scores_alone_select_and_list_votes_as_not_applicable(
     assert ran.code == 0
     for name in ("plurality", "weighted-vote"):
         assert f"not applicable: {name}: only scores are recorded" in ran.out
-    assert "\n random " in ran.out
+    assert "\nrandom " in ran.out
 
 
 def test_members_that_are_all_equal_gain_nothing(run: Run, make_folder: MakeFolder) -> None:
@@ -124,7 +124,7 @@ def test_learned_strategies_are_shown_at_equal_cost(run: Run, small: Path) -> No
     assert [cell["budget"] for cell in default] == [1.5, 2, 3, 4, None]
     said = run(*command, "--budgets", "1.5").out
     assert "At equal cost: mean calls a query" in said
-    (line, end) = [text.split() for text in said.splitlines() if text.startswith(" rl-focal")][-2:]
+    (line, end) = [text.split() for text in said.splitlines() if text.startswith("rl-focal")][-2:]
     assert line[1:4] == ["1.5", f"{100 * found[0]['accuracy']:.1f}", found[0]["rival"]]
     assert end[1] == "all"
     assert "with hindsight" in said

@@ -29,27 +29,48 @@ def show_leaderboard(result: BenchResult) -> None:
     print_table(
         result.rows,
         Column(result.data, lambda row: row.strategy),
-        Column("accuracy %", lambda row: interval(row.accuracy, row.accuracy_ci)),
-        Column("gain over best single", _gain),
+        Column(
+            "accuracy %",
+            lambda row: interval(row.accuracy, row.accuracy_ci),
+            short=lambda row: percent(row.accuracy),
+        ),
+        Column(
+            "gain over best single",
+            _gain,
+            short=lambda row: percent(row.gain_over_best_single, signed=True),
+        ),
         Column("verdict", lambda row: row.verdict),
-        Column("measured", lambda r: f"{r.n_measured:,}" if measured else None, optional=True),
+        Column(
+            "measured", lambda r: f"{r.n_measured:,}" if measured else None, optional=True, spare=1
+        ),
         Column("calls", lambda row: f"{row.mean_calls:.2f}"),
-        Column("USD / 1k", lambda row: usd_per_1k(row.mean_cost_usd), optional=True),
-        Column("rounds", lambda row: f"{row.mean_rounds:.2f}"),
-        Column("gap closed %", lambda row: percent(row.oracle_gap_closed)),
-        Column("fit s", lambda row: f"{row.fit_s:.2f}"),
+        Column("USD / 1k", lambda row: usd_per_1k(row.mean_cost_usd), optional=True, spare=2),
+        Column("rounds", lambda row: f"{row.mean_rounds:.2f}", spare=3),
+        Column("gap closed %", lambda row: percent(row.oracle_gap_closed), spare=4),
+        Column("fit s", lambda row: f"{row.fit_s:.2f}", spare=5),
     )
     console.print(result.describe())
     _show_equal_cost(result)
     for name, reason in result.not_applicable.items():
         console.print(f"not applicable: {name}: {reason}")
     print_notes(result.notes)
-    served = next((row for row in result.rows if row.command), None)
-    if served is not None:
-        console.print(f"To train and serve {served.strategy}: {served.command}", soft_wrap=True)
+    _show_advice(result)
     if result.frontiers:
         names = ", ".join(result.frontiers)
         console.print(f"Accuracy against cost of {names}: --json FILE or --report DIR")
+
+
+def _show_advice(result: BenchResult) -> None:
+    """Say what to use, and the commands that serve it."""
+    from rlfocal.advice import advise
+
+    found = advise(result)
+    if found is None:
+        return
+    console = terminal()
+    console.print(f"\n{found.sentence()}")
+    if found.command is not None:
+        console.print(f"To train and serve it: {found.command}", soft_wrap=True)
 
 
 def _gain(row: LeaderboardRow) -> str | None:
@@ -70,9 +91,9 @@ def _show_equal_cost(result: BenchResult) -> None:
             cells,
             Column("learned", lambda cell: cell.strategy),
             Column("budget", result.budget_label),
-            Column("accuracy %", lambda cell: percent(cell.accuracy)),
+            Column("accuracy %", lambda cell: percent(cell.accuracy), spare=1),
             Column("best simple", lambda cell: cell.rival, left=True),
-            Column("accuracy %", lambda cell: percent(cell.rival_accuracy)),
+            Column("its accuracy %", lambda cell: percent(cell.rival_accuracy), spare=2),
             Column("difference", difference),
             Column("verdict", lambda cell: cell.verdict, left=True),
             title=f"At equal cost: {result.axis_title(axis)}",

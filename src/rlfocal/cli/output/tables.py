@@ -1,14 +1,19 @@
 """Tables and the figures in them: a verb says which columns there are, and this draws them.
 
-A cell that is None is a dash.
+A cell that is None is a dash. Where a terminal is too narrow for all columns, the least important
+ones are left out, and said; names and figures never break. Piped output keeps all.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from rlfocal.cli.output.console import terminal
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = [
     "Column",
@@ -32,6 +37,11 @@ class Column(NamedTuple, Generic[T]):
     """Text, as the first column always is; others are numbers and stand to the right."""
     optional: bool = False
     """Left out where no row has anything in it."""
+    spare: int = 0
+    """Where the terminal is too narrow, columns with the highest number go first. Those with 0 go
+    last, from the right, when even short cells do not fit; the first two stay."""
+    short: Callable[[T], str | None] | None = None
+    """What stands in its cells where there is little room."""
 
 
 def print_table(
@@ -50,26 +60,85 @@ def print_table(
         headed: whether the columns' titles are shown.
         section_after: says after which rows there is a line.
     """
+    rows = list(rows)
+    console = terminal()
+    drawn = [_Drawn.of(column, rows) for column in columns]
+    drawn = [each for each in drawn if not each.column.optional or each.has_content]
+    fitting = _fitting(drawn, rows, console.width)
+    table = _table(headed=headed)
+    roomy = _width(max(each.width, len(each.column.title)) for each in fitting) <= console.width
+    for index, each in enumerate(fitting):
+        left = each.column.left or index == 0
+        head = each.column.title
+        if not roomy:
+            head = textwrap.fill(head, max(each.width, 1), break_long_words=False)
+        table.add_column(head, justify="left" if left else "right", overflow="fold")
+    for n, row in enumerate(rows):
+        table.add_row(*(each.texts[n] for each in fitting), end_section=section_after(row))
+    console.print(*([] if title is None else ["", title]), "", table, "", sep="\n")
+    gone = [each.column.title for each in drawn if each.column not in {f.column for f in fitting}]
+    if gone:
+        console.print(
+            f"Left out for want of room: {', '.join(gone)}. A wider window or a pipe has all."
+        )
+
+
+def _table(*, headed: bool) -> Table:
     from rich import box
     from rich.table import Table
 
-    rows = list(rows)
-    cells = [[column.cell(row) for row in rows] for column in columns]
-    shown = [
-        (column, texts)
-        for column, texts in zip(columns, cells, strict=True)
-        if not column.optional or any(text is not None for text in texts)
-    ]
-    table = Table(
-        title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, show_header=headed
-    )
-    for index, (column, _) in enumerate(shown):
-        left = column.left or index == 0
-        table.add_column(column.title, justify="left" if left else "right", overflow="fold")
-    for n, row in enumerate(rows):
-        texts = ["-" if text is None else text for text in (each[n] for _, each in shown)]
-        table.add_row(*texts, end_section=section_after(row))
-    terminal().print(table)
+    return Table(
+        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False,
+        padding=(0, 1, 0, 0), show_header=headed,
+    )  # fmt: skip
+
+
+_GAP = 2
+"""Blanks between two columns."""
+
+
+def _width(columns: Iterable[int]) -> int:
+    """Of a table with columns of these widths."""
+    widths = list(columns)
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+class _Drawn(NamedTuple):
+    """A column with the texts of its cells."""
+
+    column: Column[Any]
+    texts: list[str]
+    has_content: bool
+
+    @classmethod
+    def of(cls, column: Column[T], rows: Sequence[T], *, short: bool = False) -> _Drawn:
+        cells = [(column.short if short and column.short else column.cell)(row) for row in rows]
+        texts = ["-" if text is None else text for text in cells]
+        return cls(column, texts, any(text is not None for text in cells))
+
+    @property
+    def width(self) -> int:
+        """Of the longest cell, or the longest word of the title: titles may wrap."""
+        words = self.column.title.split() or [""]
+        return max(map(len, [*self.texts, *words]), default=0)
+
+
+def _fitting(drawn: Sequence[_Drawn], rows: Sequence[Any], room: int) -> list[_Drawn]:
+    """The columns for which there is room, some of them short."""
+    kept = list(drawn)
+
+    def too_wide() -> bool:
+        return _width(each.width for each in kept) > room
+
+    for each in sorted(drawn, key=lambda each: -each.column.spare):
+        if too_wide() and each.column.spare:
+            kept.remove(each)
+    for place, each in enumerate(kept):
+        if too_wide():
+            kept[place] = _Drawn.of(each.column, rows, short=True)
+    while too_wide() and len(kept) > 2:
+        kept.pop()
+    return kept
 
 
 def show_synthetic(synthetic: bool) -> None:
