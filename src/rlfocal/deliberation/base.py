@@ -272,7 +272,7 @@ class Base:
 
 
 class OneRound(Base, ABC):
-    """A strategy that asks once and then fuses: it writes `fuse`, and `first` unless it asks all."""
+    """Asks once and then fuses: a subclass writes `fuse`, and `first` where not all are asked."""
 
     def first(self, view: View) -> BoolArray:
         """bool[B, N]: members to ask; all of them."""
