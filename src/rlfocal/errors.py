@@ -155,6 +155,15 @@ class MemberError(RlfocalError):
         super().__init__(message)
         self.failure, self.status, self.retry_after_s = failure, status, retry_after_s
 
+    def with_message(self, message: str) -> MemberError:
+        """The same failure in other words."""
+        return MemberError(
+            message,
+            failure=self.failure,
+            status=self.status,
+            retry_after_s=self.retry_after_s,
+        )
+
     @property
     def turned_away(self) -> bool:
         """True where its server will take the request later and has done nothing for it."""

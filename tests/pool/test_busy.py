@@ -13,7 +13,7 @@ import pytest
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request, Response
 from rlfocal.pool.openai.replies.errors.busy import is_busy
-from rlfocal.pool.openai.replies.errors.reading import read_error
+from rlfocal.pool.openai.replies.errors.reading import Upstream, read_error
 from rlfocal.pool.wrappers.patient import Patient
 from rlfocal.pool.wrappers.unsettled import Unsettled, billed
 
@@ -47,7 +47,7 @@ def test_words_of_who_is_busy(status: int | None, words: str) -> None:
     assert is_busy(status, words)
     if status is not None:
         body = json.dumps({"error": {"message": words}}).encode()
-        error = read_error(body, status, where="s", show=str)
+        error = read_error(body, status, Upstream("s"))
         assert error.turned_away
 
 
@@ -94,7 +94,7 @@ class Loading:
         await asyncio.sleep(0.01)
         if asyncio.get_running_loop().time() < self.takes_s:
             body = json.dumps({"error": {"code": 503, "message": self.words}}).encode()
-            raise read_error(body, 503, where="s", show=str)
+            raise read_error(body, 503, Upstream("s"))
         self.n_answered += 1
         return Response("x")
 

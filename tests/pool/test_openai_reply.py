@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request, Response
-from rlfocal.pool.openai.replies.errors.reading import read_error
+from rlfocal.pool.openai.replies.errors.reading import Upstream, read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
 
 Api = Literal["chat", "completions"]
@@ -24,7 +24,7 @@ def read(
     incoming = Incoming(Request((Message("user", "?"),), n_logprobs=n_logprobs), api)
     incoming.feed(body)
     headers = {"Content-Type": kind}
-    return incoming.read(where="host:1", show=lambda text: text[:40], headers=headers, broken=None)
+    return incoming.read(Upstream("host:1", lambda text: text[:40], headers))
 
 
 def failure(found: Any, **options: Any) -> Failure:
@@ -158,7 +158,7 @@ def test_half_a_character_does_not_get_out() -> None:
 
 def test_errors_tell_the_servers_words() -> None:
     def told(body: bytes, status: int = 400) -> MemberError:
-        return read_error(body, status, where="h", show=str.upper)
+        return read_error(body, status, Upstream("h", str.upper))
 
     assert "(TOO LONG)" in str(told(b'{"error": {"message": "too long"}}'))
     assert "(TOO LONG)" in str(told(b'{"error": "too long"}'))

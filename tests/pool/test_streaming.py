@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, OpenAIEndpoint, Request, Retrying, StubServer
+from rlfocal.pool.openai.replies.errors.reading import Upstream
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.stub import Fault, Said
 from rlfocal.pool.types import Api, Response, Wording
@@ -88,7 +89,7 @@ def read(*parts: bytes, tell: Any = None, broken: MemberError | None = None) -> 
     incoming = Incoming(replace(REQUEST, on_text=tell), "chat")
     for part in parts:
         incoming.feed(part)
-    return incoming.read(where="host:1", show=str, headers={}, broken=broken)
+    return incoming.read(Upstream("host:1"), broken=broken)
 
 
 @given(st.lists(st.integers(0, len(EVENTS)), max_size=8))

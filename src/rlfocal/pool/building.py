@@ -27,12 +27,11 @@ from rlfocal.pool.types import Api, Endpoint, Request, Response
 from rlfocal.pool.wrappers.breaker import CircuitBreaker, Circuits
 from rlfocal.pool.wrappers.limits import Limited
 from rlfocal.pool.wrappers.meter import Metered
-from rlfocal.pool.wrappers.on_demand import OnDemand
+from rlfocal.pool.wrappers.on_demand import OnDemand, WhenOpened
 from rlfocal.pool.wrappers.patient import Patient
 from rlfocal.pool.wrappers.retry import Retrying
 from rlfocal.pool.wrappers.scored import Scored
 from rlfocal.pool.wrappers.unsettled import Unsettled
-from rlfocal.pool.wrappers.when_opened import WhenOpened
 
 __all__ = ["LiveMember", "LivePool", "unpriced"]
 

@@ -22,7 +22,7 @@ from typing import Any, Self
 from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, timeout_error
 from rlfocal.pool.openai.redaction import excerpt
-from rlfocal.pool.openai.replies.errors.reading import Complaint, error_for
+from rlfocal.pool.openai.replies.errors.reading import Complaint, Upstream, error_for
 from rlfocal.pool.openai.replies.whole import read_object
 from rlfocal.pool.types import Request, Response
 
@@ -50,8 +50,8 @@ class LiteLlmEndpoint:
         if isinstance(found, MemberError):
             raise found  # here, so that litellm's exception, which holds the request, is no context
         latency_s = time.perf_counter() - started
-        show = partial(_shown, prompt=request.text)
-        reply = read_object(found, request, api="chat", where=where, show=show)
+        upstream = Upstream(where, partial(_shown, prompt=request.text))
+        reply = read_object(found, request, upstream)
         return replace(reply, latency_s=latency_s)
 
     async def _exchange(
@@ -114,7 +114,7 @@ class LiteLlmEndpoint:
         if isinstance(status, int) and 300 <= status < 600:
             headers = getattr(getattr(exc, "response", None), "headers", None) or {}
             complaint = Complaint(words, body=getattr(exc, "body", None))
-            return error_for(complaint, status, where=where, show=show, headers=headers)
+            return error_for(complaint, status, Upstream(where, show, headers))
         return MemberError(
             f"{where}: litellm failed with {type(exc).__name__} ({show(words)}); see its "
             "documentation for this provider",

@@ -11,6 +11,7 @@ import pytest
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request
 from rlfocal.pool.openai.replies.bounds import Bounds
+from rlfocal.pool.openai.replies.errors.reading import Upstream
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Response
 
@@ -25,7 +26,7 @@ def read(request: Request, *parts: bytes) -> Response:
         incoming.feed(part)
         if incoming.is_overlong:
             break
-    return incoming.read(where="host:1", show=str, headers={}, broken=None)
+    return incoming.read(Upstream("host:1"))
 
 
 def whole(text: str, **more: Any) -> bytes:
@@ -106,7 +107,7 @@ def test_what_never_ends_is_cut_off(part: bytes) -> None:
         n += len(part)
         assert n < 4 << 20
     with pytest.raises(MemberError, match="cut off there"):
-        incoming.read(where="host:1", show=str, headers={}, broken=None)
+        incoming.read(Upstream("host:1"))
 
 
 def seconds(total: int, n: int, text: bytes) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rlfocal.errors import Failure
-from rlfocal.pool.openai.replies.errors.reading import complaint_in, error_for, read_error
+from rlfocal.pool.openai.replies.errors.reading import Upstream, complaint_in, error_for, read_error
 
 F = Failure
 
@@ -16,7 +16,7 @@ F = Failure
 def error(status: int, body: Any, **headers: str) -> Any:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return read_error(raw, status, where="h", show=lambda text: text[:200], headers=named)
+    return read_error(raw, status, Upstream("h", lambda text: text[:200], named))
 
 
 def says(message: str, **more: Any) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def test_kinds(status: int, body: Any, failure: Failure) -> None:
         return
     complaint = complaint_in(body)
     assert complaint is not None
-    assert error_for(complaint, None, where="h", show=str).failure is failure
+    assert error_for(complaint, None, Upstream("h")).failure is failure
 
 
 WORDS: list[tuple[Any, str]] = [

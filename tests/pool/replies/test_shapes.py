@@ -10,6 +10,7 @@ from habits import DONE, event, piece
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request
+from rlfocal.pool.openai.replies.errors.reading import Upstream
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Response
 
@@ -22,7 +23,7 @@ def read(*parts: Any, request: Request = ASKED) -> Response:
     incoming = Incoming(request, "chat")
     for part in parts:
         incoming.feed(part if isinstance(part, bytes) else json.dumps(part).encode())
-    return incoming.read(where="host:1", show=str, headers={}, broken=None)
+    return incoming.read(Upstream("host:1"))
 
 
 def choice(message: Any, finish: Any = "stop", **more: Any) -> dict[str, Any]:

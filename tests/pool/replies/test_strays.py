@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request
+from rlfocal.pool.openai.replies.errors.reading import Upstream
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.openai.replies.strays import is_alive, tells_of_an_error
 from rlfocal.pool.types import Response
@@ -29,7 +30,7 @@ def outcome(*parts: bytes, n: int = 0) -> Response | MemberError:
     for i in range(0, len(body), n or len(body)):
         incoming.feed(body[i : i + (n or len(body))])
     try:
-        return incoming.read(where="host:1", show=str, headers={}, broken=None)
+        return incoming.read(Upstream("host:1"))
     except MemberError as exc:
         return exc
 

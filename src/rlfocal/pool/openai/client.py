@@ -29,7 +29,7 @@ from rlfocal.pool.openai.http_failures import (
     with_remedy,
 )
 from rlfocal.pool.openai.redaction import Secret, Withheld, excerpt, redact
-from rlfocal.pool.openai.replies.errors.reading import read_error
+from rlfocal.pool.openai.replies.errors.reading import Upstream, read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Api, Request, Response
 
@@ -151,7 +151,7 @@ class OpenAIEndpoint:
                 # Raised here and not where it was met: there aiohttp's exception would become its
                 # context, and that holds the request, and so the key.
                 raise done.broken
-            found = self._read(done, where, partial(self._shown, request=request))
+            found = self._read(done, where, request)
             if isinstance(found, Response):
                 break
             if not attempt.refused(found.status or 400, done.refusal):
@@ -164,20 +164,16 @@ class OpenAIEndpoint:
             pieces.end()
         return replace(found, latency_s=max(0.0, done.ended_at - started))
 
-    def _read(
-        self, done: _Exchange, where: str, show: Callable[[str], str]
-    ) -> Response | MemberError:
+    def _read(self, done: _Exchange, where: str, request: Request) -> Response | MemberError:
         """The response, or why there is none; what may be put otherwise is not raised."""
         if 300 <= done.status < 400:
-            location = self._redacted(done.headers.get("Location", ""))
+            location = redact(done.headers.get("Location", ""), map(Secret.reveal, self._secrets))
             raise redirect_error(where, done.status, self._url, location)
+        upstream = Upstream(where, partial(self._shown, request=request), done.headers)
         if not done.is_good:
-            body = bytes(done.error_body)
-            return read_error(body, done.status, where=where, show=show, headers=done.headers)
+            return read_error(bytes(done.error_body), done.status, upstream)
         try:
-            return done.incoming.read(
-                where=where, show=show, headers=done.headers, broken=done.broken
-            )
+            return done.incoming.read(upstream, broken=done.broken)
         except MemberError as exc:
             exc.has_begun = done.incoming.has_begun
             if exc.failure is not Failure.BAD_REQUEST or exc.has_begun:
@@ -257,12 +253,9 @@ class OpenAIEndpoint:
         )
         return self._session
 
-    def _redacted(self, text: str) -> str:
-        return redact(text, [secret.reveal() for secret in self._secrets])
-
     def _shown(self, text: str, *, request: Request) -> str:
         """A server's own words, as far as they are fit to be shown."""
-        return excerpt(text, [secret.reveal() for secret in self._secrets], prompt=request.text)
+        return excerpt(text, map(Secret.reveal, self._secrets), prompt=request.text)
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -141,13 +141,7 @@ def in_place_error(
 
 def with_remedy(error: MemberError, remedy: str) -> MemberError:
     """The same error with another remedy, which is what follows its last semicolon."""
-    what = str(error).rpartition("; ")[0]
-    return MemberError(
-        f"{what}; {remedy}",
-        failure=error.failure,
-        status=error.status,
-        retry_after_s=error.retry_after_s,
-    )
+    return error.with_message(f"{str(error).rpartition('; ')[0]}; {remedy}")
 
 
 def _asked(seconds: float | None) -> str:

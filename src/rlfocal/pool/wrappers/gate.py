@@ -162,12 +162,7 @@ class Gate:
         reason = f"{error}; not waited for: {why}, patience ends after {duration(self._patience_s)}"
         self.given_up = reason
         self.shut("its server is not waited for")
-        raise MemberError(
-            reason,
-            failure=error.failure,
-            status=error.status,
-            retry_after_s=error.retry_after_s,
-        )
+        raise error.with_message(reason)
 
     def _not_sent(self) -> MemberError:
         return MemberError(f"not sent: {self._shut}", failure=Failure.CIRCUIT_OPEN)

@@ -7,34 +7,16 @@ it may cost at most, unsettled.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from rlfocal.errors import MemberError
 from rlfocal.pool.prices import Price
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 from rlfocal.pool.wrappers.unsettled import current_bill
 
-__all__ = ["Metered", "Totals"]
+__all__ = ["Metered"]
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class Totals:
-    """What went through so far."""
-
-    n_calls: int = 0
-    """Answered ones."""
-    n_failed: int = 0
-    n_prompt_tokens: int = 0
-    n_completion_tokens: int = 0
-    cost_usd: float = 0.0
-    """Of the calls that have a price, as far as their servers have counted."""
-    unsettled_usd: float = 0.0
-    """What replies may cost beyond that, at most, whose servers have not."""
-    n_unpriced: int = 0
-    """Calls without a known price."""
 
 
 class Metered(Wrapper):
@@ -50,15 +32,10 @@ class Metered(Wrapper):
         super().__init__(endpoint)
         self._price, self._name = price, name
         self._has_warned = False
-        self.totals = Totals()
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
-        try:
-            reply = await self._endpoint.send(request, timeout_s=timeout_s)
-        except MemberError:
-            self.totals.n_failed += 1
-            raise
+        reply = await self._endpoint.send(request, timeout_s=timeout_s)
         price, cost, unsettled = self._price, reply.cost_usd, 0.0
         # Nothing for tokens that have a price is not believed, whoever says so.
         if price is not None and not cost:
@@ -77,11 +54,4 @@ class Metered(Wrapper):
         if (bill := current_bill.get()) is not None:
             bill.paid_usd += cost or 0.0
             bill.failed_usd += unsettled
-        totals = self.totals
-        totals.n_calls += 1
-        totals.n_prompt_tokens += reply.n_prompt_tokens or 0
-        totals.n_completion_tokens += reply.n_completion_tokens or 0
-        totals.cost_usd += cost or 0.0
-        totals.unsettled_usd += unsettled
-        totals.n_unpriced += cost is None
         return replace(reply, cost_usd=cost, unsettled_usd=unsettled)

@@ -158,11 +158,8 @@ class Patient(Wrapper):
         call.n_refused += 1
         waited_s = now - call.refused_at
         if call.n_refused >= _OFTEN and waited_s > self._patience_s:
-            raise MemberError(
-                f"{error}; refused {call.n_refused} times in {duration(waited_s)}",
-                failure=error.failure,
-                status=error.status,
-                retry_after_s=error.retry_after_s,
+            raise error.with_message(
+                f"{error}; refused {call.n_refused} times in {duration(waited_s)}"
             )
 
     async def _before_repeat(self, error: MemberError, call: _Call) -> None:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.calls import offered_in
-from rlfocal.pool.openai.replies.errors.reading import Complaint, error_for
+from rlfocal.pool.openai.replies.errors.reading import Complaint, Upstream, error_for
 from rlfocal.pool.openai.replies.errors.words import said_in
 from rlfocal.pool.openai.replies.events import EventReader, loads
 from rlfocal.pool.openai.replies.stream import Pieces
@@ -26,8 +25,6 @@ from rlfocal.pool.openai.replies.whole import is_failed, read_object
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["Incoming"]
-
-Show = Callable[[str], str]
 
 _AFTER_THE_END_S = 0.25
 """For the connection to end as well, so that it can be used again."""
@@ -198,39 +195,33 @@ class Incoming:
             return False
         return self._whole is not None
 
-    def read(
-        self, *, where: str, show: Show, headers: Mapping[str, str], broken: MemberError | None
-    ) -> Response:
+    def read(self, upstream: Upstream, *, broken: MemberError | None = None) -> Response:
         """The response, when nothing more comes.
 
         Args:
-            where: the server and the model.
-            show: what of its words may be told.
-            headers: of the reply.
+            upstream: who answered.
             broken: how the connection broke; None where it ended as it should.
 
         Raises:
             MemberError: there is none.
         """
         if self.is_overlong:
-            raise self.bounds.error(where)
+            raise self.bounds.error(upstream.where)
         if self._is_events:
             self._events.end()
         elif not self._parse() and not self._read_series():
-            raise self._unreadable(where, show, headers, broken)
+            raise self._unreadable(upstream, broken)
         if self._is_events:
             if self._events.is_overlong or self._pieces.is_overlong:
-                raise self.bounds.error(where)
-            found = self._whole_of_pieces(where, show, headers, broken)
+                raise self.bounds.error(upstream.where)
+            found = self._whole_of_pieces(upstream, broken)
         elif isinstance(self._whole, list) and _are_pieces(self._whole):
             self._is_events = True
             self._pieces.take(self._whole)
-            found = self._whole_of_pieces(where, show, headers, broken)
+            found = self._whole_of_pieces(upstream, broken)
         else:
             found = self._whole
-        reply = read_object(
-            found, self._request, api=self._api, where=where, show=show, headers=headers
-        )
+        reply = read_object(found, self._request, upstream, api=self._api)
         if self._request.on_text is not None and reply.text and not self._told:
             self._request.on_text(reply.text)
         return reply
@@ -257,59 +248,49 @@ class Incoming:
             self._pieces.take(item)
         return True
 
-    def _whole_of_pieces(
-        self, where: str, show: Show, headers: Mapping[str, str], broken: MemberError | None
-    ) -> Any:
+    def _whole_of_pieces(self, upstream: Upstream, broken: MemberError | None) -> Any:
         pieces, stray = self._pieces, self._events.stray
         pieces.end()
         is_ended = pieces.finish is not None and not is_failed(pieces.finish)
         if pieces.complaint is not None and (pieces.is_spoiled or not is_ended):
-            raise error_for(pieces.complaint, None, where=where, show=show, headers=headers)
+            raise error_for(pieces.complaint, None, upstream)
         if pieces.is_garbled:
-            raise MemberError(
-                f"{where}: an event that is no JSON, so a piece of the reply is lost; see the "
-                "server's log",
-                failure=Failure.MALFORMED,
+            raise upstream.error(
+                "an event that is no JSON, so a piece of the reply is lost; see the server's log",
+                Failure.MALFORMED,
             )
         is_wrong = pieces.is_spoiled or (pieces.is_noisy and not is_ended)
         is_whole = self.is_complete or (pieces.has_final_usage and broken is None)
         if is_wrong or (stray and not (is_whole or self.has_begun)):
-            raise error_for(
-                Complaint(said_in(stray)), None, where=where, show=show, headers=headers
-            )
+            raise error_for(Complaint(said_in(stray)), None, upstream)
         if is_whole:
             return pieces.whole()
         if broken is not None:
             raise broken
-        raise MemberError(f"{where}: the reply broke off; ask again", failure=Failure.UNREACHABLE)
+        raise upstream.error("the reply broke off; ask again", Failure.UNREACHABLE)
 
-    def _unreadable(
-        self, where: str, show: Show, headers: Mapping[str, str], broken: MemberError | None
-    ) -> MemberError:
+    def _unreadable(self, upstream: Upstream, broken: MemberError | None) -> MemberError:
         if broken is not None:
             return broken
         text = self._body.decode("utf-8-sig", "replace").strip()
-        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        kind = upstream.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if text[:1] in ("{", "[") and _is_cut(text):
-            return MemberError(
-                f"{where}: the reply broke off in the middle of its JSON; ask again",
-                failure=Failure.UNREACHABLE,
+            return upstream.error(
+                "the reply broke off in the middle of its JSON; ask again", Failure.UNREACHABLE
             )
         words = said_in(text)
         if words and kind == "text/event-stream":  # the words of something that failed
-            return error_for(Complaint(words), None, where=where, show=show, headers=headers)
-        told = f" ({show(words)})" if words and text[:1] not in ("{", "[") else ""
-        is_json = kind == "" or kind.endswith("json")
-        what = (
-            "empty"
-            if not text
-            else f"{show(kind)}, not JSON"
-            if not is_json
-            else ("not the JSON object it should be")
-        )
-        return MemberError(
-            f"{where}: the reply is {what}{told}; check base_url, and see the server's log",
-            failure=Failure.MALFORMED,
+            return error_for(Complaint(words), None, upstream)
+        told = f" ({upstream.show(words)})" if words and text[:1] not in ("{", "[") else ""
+        if not text:
+            what = "empty"
+        elif kind == "" or kind.endswith("json"):
+            what = "not the JSON object it should be"
+        else:
+            what = f"{upstream.show(kind)}, not JSON"
+        return upstream.error(
+            f"the reply is {what}{told}; check base_url, and see the server's log",
+            Failure.MALFORMED,
         )
 
 

@@ -8,16 +8,20 @@ it shows of a server's words goes through the caller's hands.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
 from rlfocal.pool.openai.replies.bounds import LEAST_TEXT, Bounds
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of, is_argument
-from rlfocal.pool.openai.replies.errors.reading import complaint_in, error_for, own_complaint
+from rlfocal.pool.openai.replies.errors.reading import (
+    Upstream,
+    complaint_in,
+    error_for,
+    own_complaint,
+)
 from rlfocal.pool.openai.replies.events import loads
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, whole_characters
@@ -25,9 +29,6 @@ from rlfocal.pool.openai.replies.usage import merged, read_usage, usages_of
 from rlfocal.pool.types import Api, Finish, Request, Response
 
 __all__ = ["choice_of", "index_of", "is_failed", "only_choice", "read_object", "unwrapped"]
-
-Show = Callable[[str], str]
-"""A server's words → what of them an error may repeat."""
 
 _AT_THE_LIMIT = frozenset({
     "length", "max_tokens", "model_length", "max_length", "max_output_tokens", "token_limit",
@@ -49,40 +50,18 @@ _BROKEN_PARTS = re.compile("cancel|abort|error|overload")
 """All other words for how a reply ended are taken for an end like any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Who said it to what, for the errors."""
-
-    where: str
-    show: Show
-
-    def error(self, what: str, failure: Failure) -> MemberError:
-        return MemberError(f"{self.where}: {what}", failure=failure)
-
-
-def read_object(
-    found: Any,
-    request: Request,
-    *,
-    api: Api,
-    where: str,
-    show: Show,
-    headers: Mapping[str, str] | None = None,
-) -> Response:
+def read_object(found: Any, request: Request, upstream: Upstream, *, api: Api = "chat") -> Response:
     """Read a reply that has been parsed; its latency is left to the caller.
 
     Args:
         found: what JSON said.
         request: what was asked.
+        upstream: who answered.
         api: which shape the reply should have; the other one is understood, too.
-        where: the server and the model.
-        show: what of its words may be told.
-        headers: of the reply.
 
     Raises:
         MemberError: it holds no usable response.
     """
-    asked = _Asked(where, show)
     if not (isinstance(found, dict) and "choices" in found):
         found = unwrapped(found)
     choice = choice_of(found) or only_choice(found)
@@ -93,12 +72,12 @@ def read_object(
         is_clean = "error" not in choice and "error" not in message
         complaint = None if is_clean else own_complaint(choice, message)
     if complaint is not None:
-        raise error_for(complaint, None, where=where, show=show, headers=headers)
+        raise error_for(complaint, None, upstream)
     if not isinstance(found, dict) or choice is None:
-        raise _no_choice(found, asked)
+        raise _no_choice(found, upstream)
     text = message.get("content") if api == "chat" else choice.get("text")
     if not isinstance(text, str):
-        text = _text(choice, message, api, asked)
+        text = _text(choice, message, api, upstream)
     if not text.isascii():
         text = whole_characters(text)
     # Tools that were not offered cannot be called: such a reply is an odd one.
@@ -106,13 +85,13 @@ def read_object(
     if (calls or len(text) > LEAST_TEXT) and _is_too_long(
         text, calls, bounds := Bounds.of(request)
     ):
-        raise bounds.error(where)
+        raise bounds.error(upstream.where)
     logprobs = first_logprobs(logprobs_in(choice)) if request.n_logprobs else None
-    finish = _finish(choice, asked, calls=bool(calls))
+    finish = _finish(choice, upstream, calls=bool(calls))
     if calls and finish != "length":
-        _check_arguments(calls, asked)
+        _check_arguments(calls, upstream)
     if not (text.strip() or calls or logprobs):
-        raise _empty(choice, message, finish, asked)
+        raise _empty(choice, message, finish, upstream)
     usages = usages_of(found)
     usage = read_usage(
         usages[0] if len(usages) == 1 else merged(usages), has_output=bool(text.strip() or calls)
@@ -213,14 +192,14 @@ def _is_whole(choice: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
     return is_ended and bool(said or message.get("tool_calls"))
 
 
-def _no_choice(found: Any, asked: _Asked) -> MemberError:
+def _no_choice(found: Any, upstream: Upstream) -> MemberError:
     if not isinstance(found, dict):
-        return asked.error(
+        return upstream.error(
             "the reply is not the JSON object it should be; see the server's log", Failure.MALFORMED
         )
     if _is_filtered_prompt(found):
-        return filtered_error(asked.where, None)
-    return asked.error(
+        return filtered_error(upstream.where, None)
+    return upstream.error(
         "the reply lacks what OpenAI's API promises (choices, text); check base_url and api",
         Failure.MALFORMED,
     )
@@ -241,28 +220,28 @@ def _message(choice: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("message", "delta"):
         if isinstance(found := choice.get(name), dict):
             beside = choice.get("tool_calls")
-            return {**found, "tool_calls": beside} if beside and _has_no_calls(found) else found
+            return (
+                {**found, "tool_calls": beside} if beside and not found.get("tool_calls") else found
+            )
     return {}
 
 
-def _has_no_calls(message: Mapping[str, Any]) -> bool:
-    return not message.get("tool_calls")
-
-
-def _text(choice: Mapping[str, Any], message: Mapping[str, Any], api: Api, asked: _Asked) -> str:
+def _text(
+    choice: Mapping[str, Any], message: Mapping[str, Any], api: Api, upstream: Upstream
+) -> str:
     """The text, in this API's place or, where that is empty, in the other one's."""
     places = [("content", message), ("text", choice)]
     for name, place in places if api == "chat" else places[::-1]:
         if place.get(name) is not None:
             text = text_of(place[name])
             if text is None:
-                raise asked.error(
+                raise upstream.error(
                     f"its {name} is neither text nor parts with text; check base_url and api",
                     Failure.MALFORMED,
                 )
             return text
     if not message and "text" not in choice:
-        raise _no_choice({}, asked)
+        raise _no_choice({}, upstream)
     return ""
 
 
@@ -272,27 +251,27 @@ def _is_too_long(text: str, calls: tuple[dict[str, Any], ...], bounds: Bounds) -
     return n_characters > bounds.text or len(calls) > MOST_CALLS
 
 
-def _check_arguments(calls: tuple[dict[str, Any], ...], asked: _Asked) -> None:
+def _check_arguments(calls: tuple[dict[str, Any], ...], upstream: Upstream) -> None:
     """Arguments that are no JSON cannot be used, and may be of two calls made one."""
     for call in calls:
         if not is_argument(call["function"]["arguments"]):
-            raise asked.error(
-                f"it calls '{asked.show(call['function']['name'])}' with arguments that are no "
+            raise upstream.error(
+                f"it calls '{upstream.show(call['function']['name'])}' with arguments that are no "
                 "JSON; ask again, or use another model",
                 Failure.MALFORMED,
             )
 
 
-def _finish(choice: Mapping[str, Any], asked: _Asked, *, calls: bool) -> Finish:
+def _finish(choice: Mapping[str, Any], upstream: Upstream, *, calls: bool) -> Finish:
     found = choice.get("finish_reason", choice.get("stop_reason"))
     word = found.strip().lower() if isinstance(found, str) else ""
     if word in _FINE:
         return "tool_calls" if calls else "stop"
     if _is_held_back(word):
-        raise filtered_error(asked.where, None)
+        raise filtered_error(upstream.where, None)
     if _is_broken(word):
         raise in_place_error(
-            asked.where, Failure.SERVER_ERROR, detail=f"finish_reason '{asked.show(word)}'"
+            upstream.where, Failure.SERVER_ERROR, detail=f"finish_reason '{upstream.show(word)}'"
         )
     if word in _AT_THE_LIMIT:
         return "length"
@@ -300,13 +279,13 @@ def _finish(choice: Mapping[str, Any], asked: _Asked, *, calls: bool) -> Finish:
 
 
 def _empty(
-    choice: Mapping[str, Any], message: Mapping[str, Any], finish: Finish, asked: _Asked
+    choice: Mapping[str, Any], message: Mapping[str, Any], finish: Finish, upstream: Upstream
 ) -> MemberError:
     refusal = refusal_of(message)
     if refusal:
-        what = f"it refuses ({asked.show(refusal)}); put the question otherwise"
+        what = f"it refuses ({upstream.show(refusal)}); put the question otherwise"
     elif message.get("tool_calls") or choice.get("finish_reason") == "tool_calls":
-        return asked.error(
+        return upstream.error(
             "it wants tools to be called and names none that was offered; only text can be used, "
             "or a call of a tool in the request",
             Failure.MALFORMED,
@@ -317,4 +296,4 @@ def _empty(
         what = "an empty reply that ended at the limit of tokens; raise max_tokens"
     else:
         what = "an empty reply; check template, stop and max_tokens"
-    return asked.error(what, Failure.EMPTY)
+    return upstream.error(what, Failure.EMPTY)

@@ -77,37 +77,34 @@ _OF_A_SETTING = re.compile(
 """Codes about a field that is called after something, such as `safety_identifier`."""
 _DOWN = re.compile(r"unavailable|timeout|internal|overload|temporar")
 _NUMBERED: Mapping[str, Failure] = {
-    # Zhipu; its keys' errors have a status of their own
-    **dict.fromkeys(("code=1112", "code=1113", "code=1309"), Failure.OUT_OF_CREDIT),
-    "code=1301": Failure.FILTERED,
-    **dict.fromkeys(
-        ("code=1302", "code=1303", "code=1304", "code=1305", "code=1308", "code=1310"),
-        Failure.RATE_LIMITED,
-    ),
-    **dict.fromkeys(("code=1211", "code=1212", "code=1221"), Failure.UNKNOWN_MODEL),
-    "code=1261": Failure.BAD_REQUEST,
-    # iFlytek
-    **dict.fromkeys(
-        ("code=11200", "code=11201", "code=11202", "code=11203", "code=10007"), Failure.RATE_LIMITED
-    ),
-    **dict.fromkeys(("code=10013", "code=10014", "code=10019"), Failure.FILTERED),
-    # MiniMax
-    **dict.fromkeys(
-        ("status_code=1002", "status_code=1039", "status_code=1041", "status_code=2056"),
-        Failure.RATE_LIMITED,
-    ),
-    **dict.fromkeys(("status_code=1004", "status_code=2049"), Failure.UNAUTHORISED),
-    "status_code=1008": Failure.OUT_OF_CREDIT,
-    **dict.fromkeys(("status_code=1026", "status_code=1027"), Failure.FILTERED),
-    # Baidu
-    **dict.fromkeys(
-        ("error_code=4", "error_code=17", "error_code=18", "error_code=19"), Failure.RATE_LIMITED
-    ),
-    **dict.fromkeys(
-        ("error_code=6", "error_code=13", "error_code=14", "error_code=110", "error_code=111"),
-        Failure.UNAUTHORISED,
-    ),
-}
+    f"{key}={number}": failure
+    for key, numbers in (
+        # Zhipu (its keys' errors have a status of their own) and iFlytek
+        ("code", {
+            Failure.OUT_OF_CREDIT: (1112, 1113, 1309),
+            Failure.FILTERED: (1301, 10013, 10014, 10019),
+            Failure.RATE_LIMITED: (
+                1302, 1303, 1304, 1305, 1308, 1310, 11200, 11201, 11202, 11203, 10007,
+            ),
+            Failure.UNKNOWN_MODEL: (1211, 1212, 1221),
+            Failure.BAD_REQUEST: (1261,),
+        }),
+        # MiniMax
+        ("status_code", {
+            Failure.RATE_LIMITED: (1002, 1039, 1041, 2056),
+            Failure.UNAUTHORISED: (1004, 2049),
+            Failure.OUT_OF_CREDIT: (1008,),
+            Failure.FILTERED: (1026, 1027),
+        }),
+        # Baidu
+        ("error_code", {
+            Failure.RATE_LIMITED: (4, 17, 18, 19),
+            Failure.UNAUTHORISED: (6, 13, 14, 110, 111),
+        }),
+    )
+    for failure, listed in numbers.items()
+    for number in listed
+}  # fmt: skip
 """Numbers that stand for kinds, by the key under which they come."""
 _OF_REQUEST = (
     "invalid_request", "badrequest", "bad_request", "invalid_argument", "validation", "unsupported",

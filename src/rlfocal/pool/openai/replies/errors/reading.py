@@ -11,7 +11,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError
@@ -25,10 +25,7 @@ from rlfocal.pool.openai.replies.errors.kinds import kind_of
 from rlfocal.pool.openai.replies.errors.waits import wait_of
 from rlfocal.pool.openai.replies.errors.words import said_in, words_of
 
-__all__ = ["Complaint", "complaint_in", "error_for", "own_complaint", "read_error"]
-
-Show = Callable[[str], str]
-"""A server's words → what of them an error may repeat."""
+__all__ = ["Complaint", "Upstream", "complaint_in", "error_for", "own_complaint", "read_error"]
 
 _DEPTH = 5
 _CODE_KEYS = (
@@ -52,6 +49,22 @@ _CHARSETS = frozenset({
 })  # fmt: skip
 """What else is called a charset may be any codec, those that unpack among them."""
 _BINARY = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Who answers, as errors are to name it."""
+
+    where: str
+    """The server and the model."""
+    show: Callable[[str], str] = str
+    """Its own words → what of them an error may repeat."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of its reply."""
+
+    def error(self, what: str, failure: Failure) -> MemberError:
+        """The error for a reply of which so much is known."""
+        return MemberError(f"{self.where}: {what}", failure=failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,63 +189,42 @@ def _take_codes(node: Mapping[str, Any], codes: list[str], numbers: list[int]) -
             codes.append(value[:100].lower().replace("-", "_"))
 
 
-def error_for(
-    complaint: Complaint,
-    status: int | None,
-    *,
-    where: str,
-    show: Show,
-    headers: Mapping[str, str] | None = None,
-) -> MemberError:
+def error_for(complaint: Complaint, status: int | None, upstream: Upstream) -> MemberError:
     """The error for what a server complains about.
 
     Args:
         complaint: what it said.
         status: of HTTP; None where that was fine.
-        where: the server and the model.
-        show: what of its words may be told.
-        headers: of its reply.
+        upstream: who said it.
     """
-    told = show(complaint.words) if complaint.words else ""
-    wait_s = wait_of(headers or {}, complaint.body, complaint.words, limited=False)
-    failure = kind_of(
-        status, complaint.codes, complaint.words, number=complaint.number, wait_s=wait_s
-    )
+    where, words = upstream.where, complaint.words
+    detail = upstream.show(words) if words else ""
+    wait_s = wait_of(upstream.headers, complaint.body, words, limited=False)
+    failure = kind_of(status, complaint.codes, words, number=complaint.number, wait_s=wait_s)
     if failure is Failure.FILTERED:
-        return filtered_error(where, status, detail=told)
+        return filtered_error(where, status, detail=detail)
     if failure is Failure.RATE_LIMITED:
-        wait_s = wait_of(headers or {}, complaint.body, complaint.words, limited=True)
+        wait_s = wait_of(upstream.headers, complaint.body, words, limited=True)
     if not failure.passes:
         wait_s = None
-    if status is None:
-        error = in_place_error(
-            where, failure, detail=told, number=complaint.number, retry_after_s=wait_s
-        )
-    else:
-        error = status_error(where, status, failure=failure, detail=told, retry_after_s=wait_s)
     number = complaint.number if status is None else status
-    error.busy = error.failure is Failure.SERVER_ERROR and is_busy(
-        number, complaint.words, complaint.codes
-    )
+    if status is None:
+        error = in_place_error(where, failure, detail=detail, number=number, retry_after_s=wait_s)
+    else:
+        error = status_error(where, status, failure=failure, detail=detail, retry_after_s=wait_s)
+    error.busy = failure is Failure.SERVER_ERROR and is_busy(number, words, complaint.codes)
     return error
 
 
-def read_error(
-    body: bytes,
-    status: int,
-    *,
-    where: str,
-    show: Show,
-    headers: Mapping[str, str] | None = None,
-) -> MemberError:
+def read_error(body: bytes, status: int, upstream: Upstream) -> MemberError:
     """The error for a reply of status 300 or more, whatever its body holds."""
-    text = _decoded(body, headers or {})
+    text = _decoded(body, upstream.headers)
     try:
         found = json.loads(text, strict=False)
     except (ValueError, RecursionError):
         found = None
     complaint = Complaint(said_in(text)) if found is None else _complaint(found)
-    return error_for(complaint, status, where=where, show=show, headers=headers)
+    return error_for(complaint, status, upstream)
 
 
 def _decoded(body: bytes, headers: Mapping[str, str]) -> str:
