@@ -139,7 +139,7 @@ def test_a_batch_holds_every_decision_and_what_it_cost(live, pool):
     assert len(log.episode) == sum(len(e.wanted) for e in found)
     n_calls = log.end.asked.sum(axis=1)
     assert np.allclose(np.bincount(log.episode, log.charge), live.price * n_calls)
-    assert np.allclose(log.reward, log.score - live.price * n_calls)
+    assert np.allclose(log.reward_of(log.score), log.score - live.price * n_calls)
     right = table.candidate_score[np.arange(300), log.chosen]
     assert np.array_equal(log.score, right)
     assert log.last.sum() == 300

@@ -13,9 +13,9 @@ import pytest
 from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.online.decisions import batch
 from rlfocal.online.estimates import (
-    Estimate,
     Figures,
     Interval,
+    PolicyComparison,
     backwards,
     compare,
     doubly_robust,
@@ -41,7 +41,7 @@ def candidate(live, pool):
 
 
 class Repeats(NamedTuple):
-    estimates: list[Estimate]
+    estimates: list[PolicyComparison]
     naive: list[float]
     true: tuple[float, float]
     """Of the candidate and of the live policy."""
@@ -62,7 +62,8 @@ def repeats(live, candidate, pool, utility):
     for r in range(N_REPEATS):
         episodes = log_replay(live, pool(AFTER, 1600, seed=100 + r), Exploration(0.5, seed=r))
         found.append(compare(candidate, live, episodes, seed=r))
-        naive.append(float(batch(episodes).reward.mean()))
+        log = batch(episodes)
+        naive.append(float(log.reward_of(log.score).mean()))
     return Repeats(found, naive, (utility(candidate), utility(live)))
 
 
@@ -203,7 +204,7 @@ def estimate(**changed):
         "n_effective": 500.0, "n_departed": 60.0, "weight": (1.0, 1.0),
         "weight_error": (0.05, 0.01), "n_unknown": 0,
     }  # fmt: skip
-    return Estimate(**(plain | changed))
+    return PolicyComparison(**(plain | changed))
 
 
 def test_promotion_asks_for_a_sure_gain_and_enough_evidence():

@@ -14,12 +14,12 @@ from rlfocal.errors import NotApplicable
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.online.estimates import compare, may_promote, usable
 from rlfocal.online.exploring import Exploration, log_replay
-from rlfocal.online.learning import LearningConfig, learn, split
+from rlfocal.online.learning import learn, split
 from rlfocal.strategies.voting import WeightedVote
 
 BEFORE = (0.9, 0.7, 0.65, 0.6)
 AFTER = (0.3, 0.7, 0.65, 0.6)
-SHORT = LearningConfig(n_rounds=3, n_steps=15)
+SHORT = {"n_rounds": 3, "n_steps": 15}
 
 
 def noise(episodes, seed):
@@ -44,7 +44,7 @@ def promoted_on_noise(live, pool, n_repeats, config):
     for r in range(n_repeats):
         table = pool(BEFORE, 900, seed=200 + r)
         episodes = noise(log_replay(live, table, Exploration(0.5, seed=r)), r)
-        count += may_promote(learn(live, episodes, config, seed=r).estimate)[0]
+        count += may_promote(learn(live, episodes, seed=r, **config).estimate)[0]
     return count
 
 
@@ -55,7 +55,7 @@ def test_on_noise_hardly_any_shadow_is_promoted(live, pool):
 
 @pytest.mark.slow
 def test_on_noise_hardly_any_shadow_is_promoted_however_often_it_is_tried(live, pool):
-    assert promoted_on_noise(live, pool, 60, LearningConfig()) <= 4
+    assert promoted_on_noise(live, pool, 60, {}) <= 4
 
 
 @pytest.mark.slow
@@ -83,7 +83,7 @@ def test_shadows_of_other_logs_are_better_too(live, pool, utility, seed):
 
 def test_a_seed_reproduces(live, pool):
     episodes = log_replay(live, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
-    one, again = (learn(live, episodes, SHORT) for _ in range(2))
+    one, again = (learn(live, episodes, **SHORT) for _ in range(2))
     assert one.estimate == again.estimate
     for a, b in zip(
         one.strategy.decider_.parameters(), again.strategy.decider_.parameters(), strict=True
@@ -99,7 +99,7 @@ def test_learning_leaves_the_live_policy_and_the_global_generator_alone(live, po
     state = torch.get_rng_state()
     table = pool(AFTER, 200, seed=11)
     before = replay(live, table)
-    shadow = learn(live, episodes, SHORT)
+    shadow = learn(live, episodes, **SHORT)
     assert all((a == b).all() for a, b in zip(weights, live.decider_.parameters(), strict=True))
     assert torch.equal(state, torch.get_rng_state())
     assert np.array_equal(before.asked, replay(live, table).asked)
@@ -116,7 +116,7 @@ def test_what_judges_never_teaches(live, pool):
     early, _ = split(episodes[:300], 0.5)
     assert {e.key for e in early} == {e.key for e in teach} & {e.key for e in episodes[:300]}
     other = [e.judged(1 - e.score) for e in judge]
-    one, two = (learn(live, teach + part, SHORT) for part in (judge, other))
+    one, two = (learn(live, teach + part, **SHORT) for part in (judge, other))
     for a, b in zip(
         one.strategy.decider_.parameters(), two.strategy.decider_.parameters(), strict=True
     ):
@@ -128,7 +128,7 @@ def test_where_a_rival_acted_the_shadow_acts_itself(live, pool):
     fallback = live.fallback_._replace(verdicts=verdicts)
     ruled = RlFocal(live.config).assemble(live.fitted_pool_, live.decider_, fallback).at(0.1)
     episodes = log_replay(ruled, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
-    shadow = learn(ruled, episodes, SHORT).strategy
+    shadow = learn(ruled, episodes, **SHORT).strategy
     assert shadow.acting.name == "learned"
     assert shadow.at(0.001).acting.name == "best-single"
 
@@ -155,7 +155,7 @@ def test_who_has_no_decider_does_not_learn(live, pool):
 def test_both_policies_follow_a_memory_and_the_shadow_is_saved_without_it(live, pool):
     episodes = log_replay(live, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
     memory = Memory.of(pool(AFTER, 100, seed=2), 100)
-    shadow = learn(live, episodes, SHORT, memory=memory)
+    shadow = learn(live, episodes, **SHORT, memory=memory)
     _, judge = split(usable(episodes), 0.5)
     again = compare(shadow.strategy.follow(memory), live.follow(memory), judge)
     assert again == shadow.estimate
@@ -166,4 +166,4 @@ def test_both_policies_follow_a_memory_and_the_shadow_is_saved_without_it(live, 
 def test_scores_between_right_and_wrong_are_learned_from(live, pool):
     episodes = log_replay(live, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
     graded = [dataclasses.replace(e, worth=e.worth * 0.7 + 0.1) for e in episodes]
-    assert learn(live, graded, SHORT).estimate.live.dr.value < 0.4
+    assert learn(live, graded, **SHORT).estimate.live.dr.value < 0.4

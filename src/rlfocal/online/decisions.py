@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.view import View
+from rlfocal.numbers import Float64Array
 from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, FloatArray, IntArray
 
 __all__ = ["Decisions", "batch", "worth_of"]
-
-Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +55,9 @@ class Decisions:
         """float64[E]: scores of the logged answers; NaN where unknown."""
         return worth_of(self.worth, self.chosen)
 
-    @property
-    def reward(self) -> Float64Array:
-        """float64[E]: score less the cost of the calls."""
-        return self.score - np.bincount(self.episode, self.charge, minlength=len(self))
+    def reward_of(self, score: Float64Array) -> Float64Array:
+        """float64[E]: scores float64[E] of answers less the cost of the logged calls."""
+        return score - np.bincount(self.episode, self.charge, minlength=len(self))
 
 
 def worth_of(worth: Float64Array, answer: IntArray) -> Float64Array:

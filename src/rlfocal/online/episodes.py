@@ -19,18 +19,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.view import View
 from rlfocal.errors import RecordError
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray
 
 __all__ = ["VERSION", "Episode"]
 
 VERSION = 1
 """Raised whenever the JSON changes its meaning; other versions are refused."""
-
-Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
+from rlfocal.numbers import Float64Array
 from rlfocal.online.decisions import Decisions, batch
 from rlfocal.online.episodes import Episode
 from rlfocal.online.paths import Path, path_of
@@ -38,9 +39,9 @@ from rlfocal.online.values import Features, Observing, fit_values
 
 __all__ = [
     "LEAST_DEPARTED",
-    "Estimate",
     "Figures",
     "Interval",
+    "PolicyComparison",
     "backwards",
     "compare",
     "doubly_robust",
@@ -49,7 +50,6 @@ __all__ = [
     "usable",
 ]
 
-Float64Array = NDArray[np.float64]
 
 LEAST_EPISODES = 100
 """Fewest judged and explored episodes for a promotion."""
@@ -79,7 +79,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PolicyComparison:
     """A candidate and the live policy, on the same episodes. Rewards are score less price."""
 
     candidate: Figures
@@ -118,7 +118,7 @@ def usable(episodes: Sequence[Episode]) -> list[Episode]:
 
 def compare(
     candidate: Base, live: Observing, episodes: Sequence[Episode], *, seed: int = 0
-) -> Estimate:
+) -> PolicyComparison:
     """Estimate the rewards of a candidate and of the live policy.
 
     Args:
@@ -139,7 +139,7 @@ def compare(
     rng = np.random.default_rng([seed, len(log)])
     fold = rng.permutation(len(log)) % _FOLDS
     values = {
-        "ips": (its.weight * _reward(its, log), own.weight * _reward(own, log)),
+        "ips": (its.weight * log.reward_of(its.score), own.weight * log.reward_of(own.score)),
         "dr": tuple(doubly_robust(path, log, features, fold) for path in (its, own)),
     }
     weights = np.stack([its.weight, own.weight], axis=1)
@@ -153,7 +153,7 @@ def compare(
         return Figures(**{name: _interval(pick(pair)) for name, pair in columns.items()})
 
     error = weights.std(axis=0) / np.sqrt(len(log))
-    return Estimate(
+    return PolicyComparison(
         candidate=figures(lambda pair: pair[:, 0]),
         live=figures(lambda pair: pair[:, 1]),
         difference=figures(lambda pair: pair[:, 0] - pair[:, 1]),
@@ -166,7 +166,7 @@ def compare(
     )
 
 
-def may_promote(estimate: Estimate) -> tuple[bool, str]:
+def may_promote(estimate: PolicyComparison) -> tuple[bool, str]:
     """Whether a candidate may replace the live policy, and the reason.
 
     The estimate must come from episodes that it did not learn from.
@@ -241,11 +241,6 @@ def backwards(
         after = score[log.episode[b]] if back == 0 else value[b + 1]
         value[b] = expected[b] + ratio[b] * (after - log.charge[b] - judged[b])
     return value
-
-
-def _reward(path: Path, log: Decisions) -> Float64Array:
-    """float64[E]: reward of the logged path with this policy's answer at its end."""
-    return path.score - np.bincount(log.episode, log.charge, minlength=len(log))
 
 
 def effective(weight: Float64Array) -> float:

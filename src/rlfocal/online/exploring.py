@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, Self, TypeGuard, runtime_checkable
 
 import numpy as np
@@ -38,14 +38,12 @@ from rlfocal.deliberation.replay import best_answer, replay
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.errors import ConfigError
-from rlfocal.numbers import softmax
+from rlfocal.numbers import Float64Array, softmax
 from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, IntArray, ResponseTable
 from rlfocal.records.tables.missing import complete_part
 
 __all__ = ["Explorable", "Exploration", "Exploring", "log_replay", "may_explore"]
-
-Float64Array = NDArray[np.float64]
 
 
 @runtime_checkable
@@ -121,22 +119,6 @@ class _Decided(NamedTuple):
         return not self.view.asked[self.row].all()
 
 
-@dataclass
-class _DecisionLog:
-    """Decisions by position in the stream and round."""
-
-    decisions: dict[tuple[int, int], _Decided] = field(default_factory=dict)
-    last: dict[int, int] = field(default_factory=dict)
-    """Position → the round of the latest decision on it."""
-
-    def path(self, position: int) -> list[_Decided]:
-        """The decisions on one query, round by round."""
-        if position not in self.last:
-            raise ValueError(f"nothing was decided on the query at position {position}")
-        places = [(position, n_rounds) for n_rounds in range(self.last[position] + 1)]
-        return [self.decisions[place] for place in places if place in self.decisions]
-
-
 class Exploring(Wrapper):
     """A strategy that explores; to its callers it looks like the strategy within.
 
@@ -161,7 +143,8 @@ class Exploring(Wrapper):
                 "with epsilon = 0"
             )
         self.exploration = exploration
-        self._log = _DecisionLog()
+        self._paths: dict[int, dict[int, _Decided]] = {}
+        """Position in the stream → round → the last decision on it."""
 
     def at(self, price: float) -> Self:
         """An exploring strategy at another price, with an empty log."""
@@ -179,13 +162,14 @@ class Exploring(Wrapper):
             same = (wanted == own).all(axis=1)
             explored = keep * same + (1 - keep) * chance_of(soft, wanted)
         chosen, _ = best_answer(view.available, found.answer)
-        for row, place in enumerate(
-            zip(view.position.tolist(), view.n_rounds.tolist(), strict=True)
-        ):
-            self._log.decisions[place] = _Decided(
+        places = zip(view.position.tolist(), view.n_rounds.tolist(), strict=True)
+        for row, (position, n_rounds) in enumerate(places):
+            path = self._paths.setdefault(position, {})
+            for later in [number for number in path if number > n_rounds]:
+                del path[later]
+            path[n_rounds] = _Decided(
                 view, row, wanted[row], bool(same[row]), float(explored[row]), int(chosen[row])
             )
-            self._log.last[place[0]] = place[1]
         return found._replace(ask=wanted)
 
     @property
@@ -213,22 +197,19 @@ class Exploring(Wrapper):
     def episode(self, *, key: str = "") -> Episode:
         """The episode of a request's one query, not judged yet.
 
-        Args:
-            key: names the request.
-
         Raises:
             ValueError: nothing was decided.
         """
-        if not self._log.last:
+        if not self._paths:
             raise ValueError("nothing was decided")
-        return self._episode(next(reversed(self._log.last)), key)
+        return self._episode(next(reversed(self._paths)), key)
 
     def episodes(self) -> list[Episode]:
         """Episodes of all queries decided on, by position, which is their key."""
-        return [self._episode(position, str(position)) for position in sorted(self._log.last)]
+        return [self._episode(position, str(position)) for position in sorted(self._paths)]
 
     def _episode(self, position: int, key: str) -> Episode:
-        path = self._log.path(position)
+        path = list(self._paths[position].values())
         end, taken = path[-1], [one for one in path if one.was_open]
         states = View.concat([one.view.take(np.array([one.row])) for one in path])
         return Episode(

@@ -21,7 +21,6 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -36,11 +35,12 @@ from rlfocal.agents.policy import action_log_prob, likeliest
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
+from rlfocal.numbers import Float64Array
 from rlfocal.online.decisions import Decisions, batch
 from rlfocal.online.episodes import Episode
 from rlfocal.online.estimates import (
     LEAST_DEPARTED,
-    Estimate,
+    PolicyComparison,
     backwards,
     compare,
     effective,
@@ -50,36 +50,25 @@ from rlfocal.online.exploring import Explorable
 from rlfocal.online.paths import path_of, products
 from rlfocal.online.values import Features, Observing, fit_values
 
-__all__ = ["LearningConfig", "Shadow", "Teachable", "learn", "split"]
+__all__ = ["Shadow", "Teachable", "learn", "split"]
 
-Float64Array = NDArray[np.float64]
-_LEAST_REACH = 0.02
-"""Least weight of a state: the shadow may still learn to reach it."""
 LEAST = 100
 """Episodes to learn from."""
-
-
-@dataclass(frozen=True)
-class LearningConfig:
-    """Settings of shadow learning."""
-
-    held_out: float = 0.5
-    """Share of the episodes held out for evaluation."""
-    n_rounds: int = 8
-    """Models fitted, each followed by `n_steps`."""
-    n_steps: int = 25
-    """Gradient steps on all episodes at once."""
-    learning_rate: float = 0.01
-    least_chance: float = 0.05
-    """In learning the policy is softened until nearly every action has about these odds against its
-    preferred one."""
-    doubt: float = 1.0
-    """Standard errors subtracted from the model's predictions (pessimism, Jin et al. 2021)."""
-    kl_coef: float = 0.02
-    """Penalty of a nat of divergence from the live policy, as a share of a right answer's worth."""
-    clip: float = 20.0
-    """Importance weights are clipped to this."""
-    n_folds: int = 3
+_HELD_OUT = 0.5
+"""Share of the episodes held out for evaluation."""
+_N_FOLDS = 3
+_LEARNING_RATE = 0.01
+_LEAST_CHANCE = 0.05
+"""In learning the policy is softened until nearly every action has about these odds against its
+preferred one."""
+_DOUBT = 1.0
+"""Standard errors subtracted from the model's predictions (pessimism, Jin et al. 2021)."""
+_KL_COEF = 0.02
+"""Penalty of a nat of divergence from the live policy, as a share of a right answer's worth."""
+_CLIP = 20.0
+"""Importance weights are clipped to this."""
+_LEAST_REACH = 0.02
+"""Least weight of a state: the shadow may still learn to reach it."""
 
 
 @runtime_checkable
@@ -97,7 +86,7 @@ class Shadow(NamedTuple):
     """A candidate policy and its off-policy estimate."""
 
     strategy: Base
-    estimate: Estimate
+    estimate: PolicyComparison
     """Compared with the live policy, on held-out episodes."""
     n_learned_from: int
 
@@ -119,30 +108,31 @@ def split(
 def learn(
     live: Base,
     episodes: Sequence[Episode],
-    config: LearningConfig | None = None,
     *,
     memory: Memory | None = None,
     seed: int = 0,
+    n_rounds: int = 8,
+    n_steps: int = 25,
 ) -> Shadow:
     """Learn a shadow from some of the episodes and judge it on the others.
 
     Args:
         live: the policy served now.
         episodes: of its pool; those that are not `usable` are left out.
-        config: settings; None for the defaults.
         memory: recent labelled queries, which both policies follow.
         seed: of everything that is random.
+        n_rounds: models fitted, each followed by `n_steps`.
+        n_steps: gradient steps on all episodes at once.
 
     Raises:
         NotApplicable: too few episodes that were judged and that explored, or a policy that gathers
             rounds, or has no Decider.
     """
-    config = config or LearningConfig()
     if not isinstance(live, Teachable):
         raise NotApplicable(f"{live.name} does not learn from judged answers")
     if not live.explorable:
         raise NotApplicable("a policy that gathers rounds cannot learn from logged episodes yet")
-    teach, judge = split(usable(episodes), config.held_out, seed=seed)
+    teach, judge = split(usable(episodes), _HELD_OUT, seed=seed)
     if min(len(teach), len(judge)) < LEAST:
         raise NotApplicable(
             f"{len(teach)} + {len(judge)} episodes were judged and explored; to learn and to "
@@ -154,7 +144,7 @@ def learn(
         raise NotApplicable(f"only {len(priced)} episodes in which a call had a price")
     log, now = batch(priced), live if memory is None else live.follow(memory)
     with one_thread():
-        decider = _Learner(now, log, config, seed).learn()
+        decider = _Learner(now, log, seed).learn(n_rounds, n_steps)
     shadow = live.with_decider(decider, np.unique(log.price).tolist())
     candidate = shadow if memory is None else shadow.follow(memory)
     return Shadow(shadow, compare(candidate, now, judge, seed=seed), len(priced))
@@ -165,10 +155,9 @@ class _Learner:
         self,
         live: Teachable,
         log: Decisions,
-        config: LearningConfig,
         seed: int,
     ) -> None:
-        self._log, self._config = log, config
+        self._log = log
         self._features = Features.of(live, log)
         price = log.price[log.episode]
         # Tensors made in inference mode cannot take part in autograd.
@@ -177,28 +166,27 @@ class _Learner:
         # Fusion stays, so the answers at the end are the live policy's.
         self._score = path_of(live, log).score
         rng = np.random.default_rng([seed, 1])
-        self._fold = (rng.permutation(len(log)) % config.n_folds)[log.episode]
+        self._fold = (rng.permutation(len(log)) % _N_FOLDS)[log.episode]
         self._action = _actions(log)
         self._single = log.wanted.sum(axis=1) <= 1
         self.decider = copy.deepcopy(live.decider_).train()
         with torch.no_grad():
             logits = _logits(self.decider(self._seen))
-            self._temperature = _temperature(logits, self._seen.legal, config.least_chance)
+            self._temperature = _temperature(logits, self._seen.legal, _LEAST_CHANCE)
             self._live = self._softened()
         # The live policy gains nothing, for certain.
         self._least, self._best = 0.0, copy.deepcopy(self.decider)
         self._from: tuple[Float64Array, Float64Array] | None = None
 
-    def learn(self) -> Decider:
+    def learn(self, n_rounds: int, n_steps: int) -> Decider:
         """Improve round by round."""
-        config = self._config
-        optimizer = torch.optim.Adam(self.decider.parameters(), lr=config.learning_rate)
-        for _ in range(config.n_rounds):
+        optimizer = torch.optim.Adam(self.decider.parameters(), lr=_LEARNING_RATE)
+        for _ in range(n_rounds):
             payoff, reach = (torch.from_numpy(part).float() for part in self._payoffs())
             self._keep_best()
-            for _ in range(config.n_steps):
+            for _ in range(n_steps):
                 log_prob = self._softened()
-                gain = (log_prob.exp() * payoff).sum(1) - config.kl_coef * _divergence(
+                gain = (log_prob.exp() * payoff).sum(1) - _KL_COEF * _divergence(
                     self._live, log_prob
                 )
                 loss = -(gain * reach).sum() / reach.sum()
@@ -247,12 +235,11 @@ class _Learner:
         judged = np.zeros(len(action))
         for k in np.unique(self._fold):
             here = self._fold == k
-            doubt = self._config.doubt
-            model = fit_values(features, log, wanted, self._score, ~here, doubt=doubt)
-            payoff[here] = model.of_each(features.take(here), doubt)
+            model = fit_values(features, log, wanted, self._score, ~here, doubt=_DOUBT)
+            payoff[here] = model.of_each(features.take(here), _DOUBT)
             judged[here] = model.of(features.take(here), log.wanted[here])
         agrees = (wanted == log.wanted).all(axis=1)
-        inverse = np.minimum(1 / log.propensity, self._config.clip)
+        inverse = np.minimum(1 / log.propensity, _CLIP)
         self._ratio, ratio = np.where(agrees, 1 / log.propensity, 0), np.where(agrees, inverse, 0)
         self._value = value = backwards(payoff[rows, action], judged, ratio, self._score, log)
         after = np.append(value[1:], 0.0)
@@ -271,7 +258,7 @@ class _Learner:
         reach, ratio = np.ones(len(first)), chance / log.propensity
         for b in range(1, len(first)):
             if not first[b]:
-                reach[b] = np.clip(reach[b - 1] * ratio[b - 1], _LEAST_REACH, self._config.clip)
+                reach[b] = np.clip(reach[b - 1] * ratio[b - 1], _LEAST_REACH, _CLIP)
         return reach
 
 

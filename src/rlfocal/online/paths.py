@@ -11,16 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.replay import best_answer
+from rlfocal.numbers import Float64Array
 from rlfocal.online.decisions import Decisions, worth_of
 from rlfocal.records import BoolArray
 
 __all__ = ["Path", "path_of", "products"]
-
-Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

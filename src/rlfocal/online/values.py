@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from rlfocal.agents.observation import Observed
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.view import View
+from rlfocal.numbers import Float64Array
 from rlfocal.online.decisions import Decisions
 from rlfocal.records import BoolArray, FloatArray
 
 __all__ = ["Features", "Observing", "Values", "fit_values"]
 
-Float64Array = NDArray[np.float64]
 _RIDGE = 3.0
 """Queries' worth of doubt in each weight."""
 
