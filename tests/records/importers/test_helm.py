@@ -241,7 +241,7 @@ def test_broken_runs_and_requests_are_named_and_the_rest_is_read(tmp_path: Path)
     broken.write_text('{"adapter_spec": {')
     logged = read_helm([tmp_path])
     assert len(list(logged.records)) == 1
-    assert any("1 requests cannot be read" in n and "request_states[1]" in n for n in logged.notes)
+    assert any("rows cannot be read" in n and "request_states[1]" in n for n in logged.notes)
     assert any("not JSON" in note for note in logged.notes)
     with pytest.raises(RecordError, match=r"holds no runs \(scenario_state.json\)"):
         read_helm([LOGS.parent / "bfcl"])

@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +37,8 @@ _STEM = re.compile(r"(_samples)?\.jsonl(\.gz|\.zst)?$")
 _SETTINGS = ("temperature", "top_p", "top_k", "max_tokens", "reasoning", "prompt_template")
 
 
+_Graded = tuple[Record, Any]
+"""A line's record, and its score as logged."""
 Metric = Annotated[
     str | None, "Metric (evaluation_result_id) that counts; else the first that compares."
 ]
@@ -52,66 +54,55 @@ def read_every_eval_ever(paths: Sequence[Path], *, metric: Metric = None) -> Log
     return Logged(records=records, source="every_eval_ever", notes=left.notes)
 
 
-@dataclass
-class _Group:
-    """Lines of one task and metric."""
-
-    records: list[Record] = field(default_factory=list)
-    scores: list[Any] = field(default_factory=list)
-
-
 def _read_file(path: Path, wanted: str | None, left: LeftOut) -> list[Run]:
-    groups: dict[str, dict[str, _Group]] = defaultdict(lambda: defaultdict(_Group))
+    groups: dict[str, dict[str, list[_Graded]]] = defaultdict(lambda: defaultdict(list))
 
-    def parse(line: tuple[str, bytes]) -> Record | None:
+    def parse(line: tuple[str, bytes]) -> tuple[str, _Graded] | None:
         row = Fields.of_line(line)
         task = row.text("evaluation_name")
         if row.optional_text("error"):
             left.add(f"{path.name}, {task}", "samples ended in an error (missing, not wrong)",
                      row.place)  # fmt: skip
             return None
-        record = record_of(row, task=task)
-        group = groups[task][row.optional_text("evaluation_result_id") or ""]
-        group.records.append(record)
-        group.scores.append(row.object("evaluation").values.get("score"))
-        return record
+        score = row.object("evaluation").values.get("score")
+        name = row.optional_text("evaluation_result_id") or ""
+        return name, (record_of(row, task=task), score)
 
-    for _ in left.read_rows(_lines(path), parse, path.name):
-        pass
+    for name, graded in left.read_rows(_lines(path), parse, path.name):
+        groups[graded[0].task][name].append(graded)
     if not groups:
         raise RecordError(f"{path}: holds no sample that can be used")
     about = _description(path, left)
+    times = (about.values.get(f"{event}_timestamp") for event in ("evaluation", "retrieved"))
+    time = next((text for text in times if isinstance(text, str)), "")
     runs = []
     for task, metrics in groups.items():
-        name = left.choose(
+        metric = left.choose(
             dict.fromkeys(metrics, ()), "metric", wanted,
             task=task, place=f"{path}: {task}", usual=_COMPARING.search, said="lines of metric",
         ) or ""  # fmt: skip
-        group = metrics[name]
-        records = _judged(group, _lower_is_better(about, name, task), path, left)
+        result = _result(about, metric, task)
+        lower = _object(result.get("metric_config")).get("lower_is_better") is True
+        arguments = _object(_object(result.get("generation_config")).get("generation_args"))
+        settings = settings_of({k: arguments[k] for k in _SETTINGS if k in arguments})
         by_model: dict[str, list[Record]] = defaultdict(list)
-        for record in records:
+        for record in _judged(metrics[metric], lower, path, left):
             by_model[record.member].append(record)
-        runs += [
-            Run(path, model, task, _time(about), _settings(about, name, task), own)
-            for model, own in by_model.items()
-        ]
+        runs += [Run(path, model, task, time, settings, own) for model, own in by_model.items()]
     return runs
 
 
-def _judged(group: _Group, lower: bool, path: Path, left: LeftOut) -> list[Record]:
+def _judged(group: Sequence[_Graded], lower: bool, path: Path, left: LeftOut) -> list[Record]:
     """Records with the scores that are their own."""
     epochs: dict[tuple[str, str, str], set[int | None]] = defaultdict(set)
-    for r in group.records:
+    for r, _ in group:
         epochs[r.member, r.document, r.name].add(r.repeat)
     means = {key for key, seen in epochs.items() if len(seen) > 1}
     graded = any(
-        r.score not in (None, 0, 1)
-        for r in group.records
-        if (r.member, r.document, r.name) not in means
+        r.score not in (None, 0, 1) for r, _ in group if (r.member, r.document, r.name) not in means
     )
     found = []
-    for record, logged in zip(group.records, group.scores, strict=True):
+    for record, logged in group:
         record = replace(record, by_score=True, answer=None) if graded else record
         what = f"{path.name}, {record.task}"
         if lower and record.score is not None:
@@ -164,31 +155,16 @@ def _description(path: Path, left: LeftOut) -> Fields:
     return Fields({}, str(beside))
 
 
-def _result(about: Fields, name: str, task: str) -> Fields:
+def _result(about: Fields, metric: str, task: str) -> Mapping[str, Any]:
+    """What a run's description says of a metric, else of a task."""
     listed = about.values.get("evaluation_results")
     results = [r for r in listed if isinstance(r, dict)] if isinstance(listed, list) else []
-    own = [r for r in results if r.get("evaluation_result_id") == name] or [
-        r for r in results if r.get("evaluation_name") == task
-    ]
-    return Fields(own[0] if own else {}, about.place)
+    for key, wanted in (("evaluation_result_id", metric), ("evaluation_name", task)):
+        for result in results:
+            if result.get(key) == wanted:
+                return result
+    return {}
 
 
-def _lower_is_better(about: Fields, name: str, task: str) -> bool:
-    config = _result(about, name, task).values.get("metric_config")
-    return isinstance(config, dict) and config.get("lower_is_better") is True
-
-
-def _settings(about: Fields, name: str, task: str) -> dict[str, str]:
-    config = _result(about, name, task).values.get("generation_config")
-    arguments = config.get("generation_args") if isinstance(config, dict) else None
-    if not isinstance(arguments, dict):
-        return {}
-    return settings_of({k: arguments[k] for k in _SETTINGS if k in arguments})
-
-
-def _time(about: Fields) -> str:
-    for key in ("evaluation_timestamp", "retrieved_timestamp"):
-        value = about.values.get(key)
-        if isinstance(value, str):
-            return value
-    return ""
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

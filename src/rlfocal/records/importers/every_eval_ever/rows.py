@@ -18,7 +18,7 @@ from rlfocal.records.importers.json_files import Fields
 from rlfocal.records.importers.logged import Record, option_name
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["epoch_of", "record_of"]
+__all__ = ["record_of"]
 
 _NOT_FOUND = (
     "[invalid]",  # lm-eval's filters
@@ -30,12 +30,6 @@ _SEVERAL = re.compile(r"[A-Z](\s*,\s*[A-Z])+")
 _CUT_OFF = {"max_tokens", "model_length", "length"}
 _SOLUTION = "#### "
 """What stands before the answer at the end of a worked solution."""
-
-
-def epoch_of(row: Fields) -> int | None:
-    """Which repeat a line is, where its tool says so."""
-    text = row.object("metadata").name("epoch")
-    return int(text) if text.isdecimal() and text.isascii() else None
 
 
 def record_of(row: Fields, *, task: str) -> Record:
@@ -66,6 +60,8 @@ def record_of(row: Fields, *, task: str) -> Record:
         answer = None if position is None else option_name(position, options)
     elif answer is not None and replies and answer.strip() == replies[0].strip():
         answer = None  # the whole reply: the answer is looked for in it
+    metadata = row.object("metadata")
+    epoch = metadata.name("epoch")  # where the tool says so
     return Record(
         member=row.text("model_id"),
         task=task,
@@ -81,9 +77,9 @@ def record_of(row: Fields, *, task: str) -> Record:
         samples=tuple(replies) if len(replies) > 1 else None,
         score=_score(row),
         by_score=not labels,
-        repeat=epoch_of(row),
+        repeat=int(epoch) if epoch.isdecimal() and epoch.isascii() else None,
         latency_s=_seconds(row),
-        truncated=row.object("metadata").name("stop_reason") in _CUT_OFF,
+        truncated=metadata.name("stop_reason") in _CUT_OFF,
     )
 
 

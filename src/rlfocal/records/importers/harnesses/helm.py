@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
@@ -97,24 +97,16 @@ def _read(
     method = spec.optional_text("method") or ""
     chosen = _metric(path, stats, metric, method, left)
     run = _Run(member, task, method, chosen, stats, left)
+
+    def parse(numbered: tuple[int, Any]) -> tuple[_Key, Fields] | None:
+        state = Fields.of(numbered[1], f"{path}: request_states[{numbered[0]}]")
+        key = _key(state, run)
+        return None if key is None else (key, state)
+
     groups: dict[_Key, list[Fields]] = defaultdict(list)
-    broken: list[RecordError] = []
-    for i, value in enumerate(whole.values["request_states"]):
-        try:
-            state = Fields.of(value, f"{path}: request_states[{i}]")
-            key = _key(state, run)
-        except RecordError as exc:
-            broken.append(exc)
-            continue
-        if key is not None:
-            groups[key].append(state)
-    if broken and not groups:
-        raise broken[0]
-    if broken:
-        left.notes.append(
-            f"{run.name}: {len(broken):,} requests cannot be read and are left out; the first: "
-            f"{broken[0]}"
-        )
+    states = enumerate(whole.values["request_states"])
+    for key, state in left.read_rows(states, parse, run.name):
+        groups[key].append(state)
     yield from left.read_rows(groups.items(), lambda g: _record(run, *g), run.name)
 
 
