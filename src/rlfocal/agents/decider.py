@@ -57,7 +57,7 @@ class _Body(nn.Module):
         shared = self.shared_in(shared)
         # A member's name counts the same in every row: it is added, not repeated row by row.
         weight, n_features = self.member_in.weight, member.shape[2]
-        of_features, of_name = weight[:, :n_features], weight[:, n_features:]
+        of_features, of_name = weight[:, :n_features].contiguous(), weight[:, n_features:]
         name = functional.linear(self.member_embedding.weight, of_name, self.member_in.bias)
         hidden = functional.linear(member, of_features).add_(name).add_(shared[:, None]).relu_()
         asked = member[:, :, 0]
