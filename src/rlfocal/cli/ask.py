@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlfocal.cli import common
+from rlfocal.cli.common import option
 from rlfocal.cli.output.console import print_json, remark, terminal
 from rlfocal.cli.output.trace import show_trace
 from rlfocal.errors import ConfigError, NobodyAnswered
@@ -20,16 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["ask", "chat"]
 
 Deadline = Annotated[
-    float, typer.Option("--deadline", metavar="SECONDS", min=0.001, help="For all rounds together.")
+    float, option("--deadline", value="SECONDS", min=0.001, help="For all rounds together.")
 ]
 Synthesise = Annotated[
     str | None,
-    typer.Option(
-        "--synthesise", metavar="MEMBER", help="Let this member make one reply out of several."
-    ),
+    option("--synthesise", value="MEMBER", help="Let this member make one reply out of several."),
 ]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Show who was asked, what each said, and why it stopped.")
+    bool, option("--explain", help="Show who was asked, what each said, and why it stopped.")
 ]
 _KINDS = "number, math, date, text; open: free words, compared by what they mean"
 
@@ -39,16 +38,13 @@ def ask(
     pool_file: common.PoolFile,
     question: Annotated[str, typer.Argument(help='The question; "-" reads it from input.')],
     choices: Annotated[
-        list[str] | None,
-        typer.Option("--choice", metavar="TEXT", help="An option; give it once for each."),
+        list[str] | None, option("--choice", value="TEXT", help="An option; give it once for each.")
     ] = None,
-    task: Annotated[
-        str, typer.Option(metavar="NAME", help="Its task, as the training data call it.")
-    ] = "",
+    task: Annotated[str, option(value="NAME", help="Its task, as the training data call it.")] = "",
     answers: Annotated[
         str | None,
-        typer.Option(
-            metavar="KIND",
+        option(
+            value="KIND",
             help=f"What an open question is answered with: {_KINDS}.",
             show_default="as in training",
         ),
@@ -57,14 +53,12 @@ def ask(
     deadline: Deadline = 600.0,
     max_cost: Annotated[
         float | None,
-        typer.Option(
-            "--max-cost", metavar="X", help="Ask nobody else once this much is spent (its unit)."
-        ),
+        option("--max-cost", value="X", help="Ask nobody else once this much is spent (its unit)."),
     ] = None,
     synthesise: Synthesise = None,
     explain: Explain = False,
     route_only: Annotated[
-        bool, typer.Option("--route-only", help="Say whom the first round would ask; ask nobody.")
+        bool, option("--route-only", help="Say whom the first round would ask; ask nobody.")
     ] = False,
     as_json: common.JsonFlag = False,
 ) -> None:

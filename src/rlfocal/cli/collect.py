@@ -41,8 +41,7 @@ def collect(
     db: common.AnswersDb,
     pool_file: Annotated[Path | None, argument("POOL.toml", "The LLMs.")] = None,
     queries_file: Annotated[
-        Path | None,
-        argument("QUERIES", "File of queries, or a data folder."),
+        Path | None, argument("QUERIES", "File of queries, or a data folder.")
     ] = None,
     members: common.Members = None,
     samples: Annotated[
@@ -64,8 +63,7 @@ def collect(
         ),
     ] = None,
     scorer: Annotated[
-        str | None,
-        option(value="FILE.py:NAME", help="Function (query, reply) -> score in [0, 1]."),
+        str | None, option(value="FILE.py:NAME", help="Function (query, reply) -> score in [0, 1].")
     ] = None,
     patience: Annotated[
         float,

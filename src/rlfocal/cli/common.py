@@ -94,8 +94,7 @@ JsonFlag = Annotated[
     bool, option("--json", help="Print JSON, and nothing else, on standard output.")
 ]
 JsonFile = Annotated[
-    Path | None,
-    option("--json", value="FILE", help='Write the figures as JSON; "-" prints them.'),
+    Path | None, option("--json", value="FILE", help='Write the figures as JSON; "-" prints them.')
 ]
 Overwrite = Annotated[bool, option("--overwrite", help="Replace a data set that is there.")]
 

@@ -20,8 +20,7 @@ def export(
     output: Annotated[Path, option("--output", "-o", value="FOLDER", help="Folder to write.")],
     members: common.Members = None,
     name: Annotated[
-        str | None,
-        option(value="NAME", help="Of the data set.", show_default="the folder's"),
+        str | None, option(value="NAME", help="Of the data set.", show_default="the folder's")
     ] = None,
     format: Annotated[str, option(value="F", help="parquet, csv or jsonl.")] = "parquet",
     overwrite: common.Overwrite = False,

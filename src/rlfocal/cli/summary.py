@@ -91,12 +91,7 @@ class Summary:
 
 
 def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
-    """Describe a data set and the chosen members.
-
-    Args:
-        dataset: where the table comes from.
-        table: the answers of the chosen members.
-    """
+    """Describe a data set and the members of a table made from it."""
     score = np.where(table.scored, table.member_score, 0)
     best = int(np.where(table.coverage > 0, sound_accuracy(table), -1).argmax())
     kind = np.where(_emptied(dataset, table), CandidateKind.ANSWERS, table.kind)

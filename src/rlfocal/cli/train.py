@@ -32,8 +32,7 @@ def train(
         option("--set", value="KEY=VALUE", help="A setting of the strategy; once for each."),
     ] = None,
     config: Annotated[
-        Path | None,
-        option(value="FILE.toml", help="Its settings that differ from the defaults."),
+        Path | None, option(value="FILE.toml", help="Its settings that differ from the defaults.")
     ] = None,
     cost: common.Cost = None,
     complete: common.Complete = False,

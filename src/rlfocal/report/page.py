@@ -32,12 +32,7 @@ SEED = 0
 
 
 def write_report(result: BenchResult, table: ResponseTable, folder: Path) -> Path:
-    """Write the report of a benchmark.
-
-    Args:
-        result: what the benchmark found.
-        table: the recorded answers that it ran on.
-        folder: where to put index.html; made where it does not exist.
+    """Write the report of a benchmark to index.html in a folder, made where it does not exist.
 
     Returns:
         The path of the page, which appears whole or not at all.

@@ -38,10 +38,6 @@ def gateway_in(url: str) -> AbstractContextManager[Store]:
 def require(url: str, maker: str) -> None:
     """Refuse to make an empty database where one is looked for.
 
-    Args:
-        url: of the database.
-        maker: the command that makes one.
-
     Raises:
         ConfigError: there is none.
     """

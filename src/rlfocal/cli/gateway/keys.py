@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "list_keys", "revoke", "settle"]
 
-Which = Annotated[
-    str,
-    argument("NAME_OR_ID", "The key's name or id, or the key."),
-]
+Which = Annotated[str, argument("NAME_OR_ID", "The key's name or id, or the key.")]
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -41,8 +38,7 @@ def add(
     ] = None,
     concurrency: Annotated[int | None, option(min=1, help="Requests under way at once.")] = None,
     expires: Annotated[
-        str | None,
-        option(value="WHEN", help="After 90m, 12h or 30d, or on a date (UTC)."),
+        str | None, option(value="WHEN", help="After 90m, 12h or 30d, or on a date (UTC).")
     ] = None,
     admin: Annotated[
         bool, option("--admin", help="May see everybody's requests and change policies.")

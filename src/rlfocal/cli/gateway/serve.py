@@ -33,12 +33,10 @@ def serve(
     port: Annotated[int, option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     db: GatewayDb = GATEWAY_DB,
     keys: Annotated[
-        Path | None,
-        option("--keys", value="FILE", help="TOML file of keys that are let in, too."),
+        Path | None, option("--keys", value="FILE", help="TOML file of keys that are let in, too.")
     ] = None,
     open_: Annotated[
-        bool,
-        option("--open", help="Ask nobody for a key; on this machine's own address only."),
+        bool, option("--open", help="Ask nobody for a key; on this machine's own address only.")
     ] = False,
     config: Annotated[
         Path | None, option("--config", value="FILE", help="TOML file of limits.")

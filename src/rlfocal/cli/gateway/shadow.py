@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["learn", "list_policies", "promote", "rollback"]
 
-Served = Annotated[
-    Path,
-    argument("CHECKPOINT", "Folder that `rlfocal serve` was given."),
-]
+Served = Annotated[Path, argument("CHECKPOINT", "Folder that `rlfocal serve` was given.")]
 
 
 def learn(
@@ -39,8 +36,7 @@ def learn(
         int, option("--latest", min=1, help="Judged answers to go by, at most.")
     ] = 20_000,
     days: Annotated[
-        float | None,
-        option(min=0, help="Only requests of so many days; older ones may mislead."),
+        float | None, option(min=0, help="Only requests of so many days; older ones may mislead.")
     ] = None,
     seed: Annotated[int, option(help="Of everything that is random.")] = 0,
     db: GatewayDb = GATEWAY_DB,
@@ -53,9 +49,10 @@ def learn(
     from rlfocal.checkpoint import load_checkpoint
     from rlfocal.checkpoint.shadow import save_shadow
     from rlfocal.gateway.feedback_memory import memory_of
-    from rlfocal.gateway.policies import Family, policy_id
+    from rlfocal.gateway.policies import policy_id
     from rlfocal.gateway.settings import GatewaySettings
     from rlfocal.gateway.store import Event, PolicyRow, open_store
+    from rlfocal.gateway.store.family import Family
     from rlfocal.online import learning
 
     require(db, "serve --db")
@@ -99,7 +96,8 @@ def list_policies(
     checkpoint: Served, db: GatewayDb = GATEWAY_DB, as_json: common.JsonFlag = False
 ) -> None:
     """List the policies that were served or learned, with what shadows would gain."""
-    from rlfocal.gateway.policies import Family, id_of
+    from rlfocal.gateway.policies import id_of
+    from rlfocal.gateway.store.family import Family
 
     with gateway_in(db) as store, store.connections.read() as connection:
         rows = Family(store.log.policies(connection), id_of(checkpoint)).rows
@@ -128,8 +126,9 @@ def promote(
 ) -> None:
     """Let a shadow decide from now on, if it is surely better than the live policy."""
     from rlfocal.checkpoint import load_checkpoint
-    from rlfocal.gateway.policies import Family, id_of, objection
+    from rlfocal.gateway.policies import id_of
     from rlfocal.gateway.store import Event, open_store
+    from rlfocal.gateway.store.family import Family, objection
 
     require(db, "serve --db")
     now = time.time()
@@ -152,8 +151,9 @@ def promote(
 
 def rollback(checkpoint: Served, db: GatewayDb = GATEWAY_DB) -> None:
     """Let the policy decide again from which the live one was learned."""
-    from rlfocal.gateway.policies import Family, id_of
+    from rlfocal.gateway.policies import id_of
     from rlfocal.gateway.store import Event, open_store
+    from rlfocal.gateway.store.family import Family
 
     require(db, "serve --db")
     now = time.time()

@@ -35,14 +35,7 @@ def accuracy(seen: Sequence[LoggedRequest], judged: Mapping[str, FeedbackRow]) -
 def over_time(
     seen: Sequence[LoggedRequest], judged: Mapping[str, FeedbackRow], *, since: float, now: float
 ) -> list[dict[str, Any]]:
-    """Requests and their accuracy in bins of the time they came in.
-
-    Args:
-        seen: requests since then, oldest first.
-        judged: by their ids.
-        since: seconds since 1970.
-        now: seconds since 1970.
-    """
+    """Requests, oldest first, and their accuracy in bins of the time they came in."""
     width = _width(now - since)
     first, last = math.floor(since / width), math.floor(now / width)
     bins: dict[int, list[LoggedRequest]] = {k: [] for k in range(first, last + 1)}

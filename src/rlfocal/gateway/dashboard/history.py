@@ -59,12 +59,7 @@ class Known(NamedTuple):
 
 
 class History:
-    """Incrementally loads recent requests and judgements for the dashboard.
-
-    Args:
-        store: where they are.
-        n: how many of either are kept.
-    """
+    """Incrementally loads the last n requests and judgements for the dashboard."""
 
     def __init__(self, store: Store, n: int = 2000) -> None:
         self._store, self.n = store, n

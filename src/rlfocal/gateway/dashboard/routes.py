@@ -140,12 +140,7 @@ class Dashboard:
 
 
 def _request_figures(request: RequestRow, judged: FeedbackRow | None) -> dict[str, Any]:
-    """Plain values; texts are there only as far as they are kept.
-
-    Args:
-        request: its row.
-        judged: its judgement; None where there is none.
-    """
+    """Plain values; texts are there only as far as they are kept."""
     return {
         "id": request.id,
         "key_id": request.key_id,

@@ -55,15 +55,7 @@ def savings(
     best: str | None,
     mean: Mapping[str, MeanCost],
 ) -> dict[str, Any]:
-    """Compare what was spent with what two simple rules would have taken.
-
-    Args:
-        seen: requests to the ensemble.
-        judged: by their ids.
-        members: of the ensemble.
-        best: the member that was most accurate in training.
-        mean: costs of their replies.
-    """
+    """Compare what requests to the ensemble cost with all its members, and with the best alone."""
     answered = [r for r in seen if r.row.status == 200 and r.asked]
     n_calls = sum(len(r.trace.calls) for r in answered)
     found: dict[str, Any] = {

@@ -32,12 +32,7 @@ class Lost(NamedTuple):
 
 
 class Abandoned:
-    """Statements on abandoned requests. Each takes a connection: a transaction that writes.
-
-    Args:
-        ledger: of the same database.
-        log: likewise.
-    """
+    """Statements on abandoned requests. Each takes a connection: a transaction that writes."""
 
     def __init__(self, ledger: Ledger, log: Log) -> None:
         self._ledger, self._log = ledger, log
@@ -58,14 +53,8 @@ class Abandoned:
     ) -> Sequence[Lost]:
         """Put down what requests of a key came to together.
 
-        Args:
-            connection: in a transaction that writes.
-            key: whose they are.
-            usd: dollars, shared out by what each may have cost; 0 forgives them. They count on the
-                days on which the requests were given up.
-            by: who says so.
-            now: the moment.
-            only: ids of those that are settled; empty for all.
+        The dollars are shared out by what each may have cost, and count on the days on which the
+        requests were given up; 0 forgives them. `only` names some of the requests by their ids.
 
         Returns:
             Those that are settled now, as they were.

@@ -222,15 +222,7 @@ class Keys:
         ]
 
     def revoke(self, connection: sa.Connection, which: str, *, now: float) -> Key:
-        """Revoke a key for good; to do so twice changes nothing.
-
-        Args:
-            connection: inside a transaction.
-            which: its name, its id, or its text.
-            now: the moment.
-
-        Returns:
-            The key.
+        """Revoke a key, named as in `named`, for good; to do so twice changes nothing.
 
         Raises:
             ConfigError: there is no such key, or a name and an id mean two keys.
@@ -243,11 +235,7 @@ class Keys:
         return key
 
     def named(self, connection: sa.Connection, which: str) -> Key:
-        """A key by what people call it.
-
-        Args:
-            connection: inside a transaction.
-            which: its name, its id, or its text.
+        """A key by its name, its id or its text.
 
         Raises:
             ConfigError: there is no such key, or a name and an id mean two keys.

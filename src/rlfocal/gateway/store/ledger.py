@@ -67,12 +67,7 @@ def burst_of(requests_per_minute: float) -> float:
 
 
 class Ledger:
-    """Statements on money and limits. Each takes a connection: a transaction that writes.
-
-    Args:
-        connections: of the database.
-        log: where a finished request is written down.
-    """
+    """Statements on money and limits. Each takes a connection: a transaction that writes."""
 
     def __init__(self, connections: Connections, log: Log) -> None:
         self._log = log

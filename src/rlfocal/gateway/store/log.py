@@ -35,11 +35,7 @@ R = TypeVar("R", bound=_Row)
 
 
 class Log:
-    """Statements on what happened. Each takes a connection, so that several make one transaction.
-
-    Args:
-        connections: of the database.
-    """
+    """Statements on what happened, each on a connection: several make one transaction."""
 
     def __init__(self, connections: Connections) -> None:
         self._insert_request = (
@@ -63,15 +59,7 @@ class Log:
         return _latest(connection, requests, RequestRow, n)
 
     def prune(self, connection: sa.Connection, *, keep: int) -> int:
-        """Delete all but the newest requests; spending and feedback stay.
-
-        Args:
-            connection: inside a transaction.
-            keep: how many stay.
-
-        Returns:
-            How many went.
-        """
+        """Delete all but so many newest requests; spending and feedback stay. How many went."""
         newest = sa.select(requests.c.position).order_by(requests.c.position.desc())
         edge = connection.scalar(newest.offset(keep).limit(1))
         if edge is None:

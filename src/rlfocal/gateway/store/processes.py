@@ -41,11 +41,7 @@ LOST = sa.and_(reservations.c.process.is_not(None), ~_seen_within(LOST_S))
 
 
 class Processes:
-    """Statements on processes. Each takes a connection: a transaction that writes.
-
-    Args:
-        connections: of the database.
-    """
+    """Statements on processes. Each takes a connection: a transaction that writes."""
 
     def __init__(self, connections: Connections) -> None:
         self._beat = connections.upsert(processes, "id", "seen_at")

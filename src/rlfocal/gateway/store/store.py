@@ -23,11 +23,8 @@ __all__ = ["Store", "open_store", "read_store"]
 class Store(OpenTables):
     """Groups of statements, shared by all processes that open the same URL.
 
-        with store.connections.write() as connection:
-            new = store.keys.add(connection, "me", now=time.time())
-
-    Args:
-        connections: from `open_store`.
+    with store.connections.write() as connection:
+        new = store.keys.add(connection, "me", now=time.time())
     """
 
     tables = TABLES
@@ -44,13 +41,7 @@ class Store(OpenTables):
         """Put the keys of a file into the database, all or none; what they may do is taken over.
 
         Doing so again changes nothing. Keys that the file does not name stay as they are, and a
-        revoked one stays revoked.
-
-        Args:
-            path: a TOML file; see `keyfile`.
-
-        Returns:
-            How many keys the file names.
+        revoked one stays revoked. Returned is how many keys the file names.
 
         Raises:
             ConfigError: the file is wrong, or a name belongs to another key.
