@@ -8,9 +8,9 @@ nothing of folds, of files or of how the cells are shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,17 +104,6 @@ def check_budgets(budgets: Sequence[float]) -> tuple[float, ...]:
     return tuple(sorted({float(budget) for budget in budgets}))
 
 
-class _Cell(NamedTuple):
-    """A cell before its intervals."""
-
-    strategy: str
-    axis: Axis
-    budget: float | None
-    mine: _Floats  # [Q]
-    rival: str
-    theirs: _Floats  # [Q]
-
-
 def equal_cost(
     table: Scores,
     learned: Collection[str],
@@ -161,8 +150,13 @@ def equal_cost(
         # A free best member leaves no multiple to compare at; "all" still stands.
         limits = [share * base for share in USD_SHARES] if base > 0 else []
         cells += _cells(table, "usd", limits, learned, simple)
-    found = _with_intervals(cells, table, n_resamples) if cells else ()
-    return tuple(replace(cell, verdict="withheld") for cell in found) if withheld else found
+    if not cells:
+        return ()
+    return _with_intervals(cells, table, n_resamples=n_resamples, withheld=withheld)
+
+
+_Cell = tuple[Callable[..., BudgetCell], _Floats, _Floats]
+"""A cell that lacks its figures, and the learned strategy's and its rival's scores, float64[Q]."""
 
 
 def _cells(
@@ -170,7 +164,7 @@ def _cells(
 ) -> list[_Cell]:
     frontiers = {name: frontier(table, name, axis=axis) for name in (*learned, *simple)}
     base = frontier(table, BEST_SINGLE, axis=axis)
-    cells = []
+    compared = []
     for budget in (*budgets, None):
         if budget is None:
             found = {name: _best_point(table, name) for name in simple}
@@ -182,10 +176,17 @@ def _cells(
         rival = max(found, key=lambda name: _mean(found[name]))
         limit = math.inf if budget is None else budget
         mine = _able({name: _score_at(frontiers[name], limit, base) for name in learned})
-        cells += [
-            _Cell(name, axis, budget, score, rival, found[rival]) for name, score in mine.items()
-        ]
-    return sorted(cells, key=lambda cell: cell.strategy)  # stable: budgets keep their order
+        compared.append((budget, mine, rival, found[rival]))
+    return [
+        (
+            partial(BudgetCell, strategy=name, axis=axis, budget=budget, rival=rival),
+            mine[name],
+            theirs,
+        )
+        for name in learned
+        for budget, mine, rival, theirs in compared
+        if name in mine
+    ]
 
 
 def _able(scores: dict[str, _Floats | None]) -> dict[str, _Floats]:
@@ -216,24 +217,22 @@ def _mean(score: _Floats) -> float:
     return round(float(score.mean()), 12)
 
 
-def _with_intervals(cells: list[_Cell], table: Scores, n_resamples: int) -> tuple[BudgetCell, ...]:
-    columns = np.stack([cell.mine for cell in cells] + [cell.theirs for cell in cells], axis=1)
+def _with_intervals(
+    cells: list[_Cell], table: Scores, *, n_resamples: int, withheld: bool
+) -> tuple[BudgetCell, ...]:
+    columns = np.stack([mine for _, mine, _ in cells] + [theirs for *_, theirs in cells], axis=1)
     means = bootstrap_means(columns, table.group, n_resamples=n_resamples)
     out = []
-    for i, cell in enumerate(cells):
+    for i, (cell, *_) in enumerate(cells):
         accuracy, difference = means.mean(i), means.difference(i, i + len(cells))
         out.append(
-            BudgetCell(
-                strategy=cell.strategy,
-                axis=cell.axis,
-                budget=cell.budget,
+            cell(
                 accuracy=accuracy.value,
                 accuracy_ci=accuracy.ci,
-                rival=cell.rival,
                 rival_accuracy=float(means.value[i + len(cells)]),
                 difference=difference.value,
                 difference_ci=difference.ci,
-                verdict=judge(difference.ci),
+                verdict="withheld" if withheld else judge(difference.ci),
             )
         )
     return tuple(out)

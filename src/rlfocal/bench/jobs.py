@@ -1,14 +1,15 @@
-"""One job of a benchmark: fit one strategy on one fold with one seed, and replay it on the rest.
+"""The jobs of a benchmark: fit one strategy on one fold with one seed, and replay it on the rest.
 
-Runs in any process; depends on its inputs alone, so the order of jobs changes nothing.
+A job runs in any process and depends on its inputs alone, so the order of jobs changes nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,9 +20,18 @@ from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.protocol import Outcome, Reference, unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.errors import ConfigError, NotApplicable, RlfocalError
-from rlfocal.records import ResponseTable, calibrate
+from rlfocal.executor import Executor, SerialExecutor
+from rlfocal.records import Calibration, ResponseTable, calibrate
 
-__all__ = ["BenchInput", "Job", "JobResult", "Point", "fit_job", "plan_jobs", "run_job"]
+__all__ = [
+    "BenchInput", "Calibrated", "Job", "JobResult", "OnProgress", "Point", "fit_job", "run_job",
+    "run_jobs",
+]  # fmt: skip
+
+OnProgress = Callable[[int, int, str], None]
+"""Called with the number of jobs done, of all jobs, and a text on the last one."""
+B = TypeVar("B", bound="BenchInput")
+R = TypeVar("R")
 
 
 class Job(NamedTuple):
@@ -33,25 +43,6 @@ class Job(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.strategy}, fold {self.fold}, seed {self.seed}"
-
-
-def plan_jobs(
-    table: ResponseTable, entrants: Entrants, protocol: EvalProtocol, n_folds: int
-) -> tuple[dict[str, str], list[Job]]:
-    """Plan jobs fold by fold, without strategies that cannot run on this data."""
-    not_applicable: dict[str, str] = {}
-    seeds: dict[str, tuple[int, ...]] = {}
-    for name in entrants.names:
-        strategy = entrants.fresh(name)
-        reason = unmet(strategy, table)
-        if reason is not None:
-            not_applicable[name] = reason
-        else:
-            seeds[name] = protocol.seeds if strategy.stochastic else protocol.seeds[:1]
-    jobs = [
-        Job(name, fold, seed) for fold in range(n_folds) for name in seeds for seed in seeds[name]
-    ]
-    return not_applicable, jobs
 
 
 class Point(NamedTuple):
@@ -70,43 +61,108 @@ class JobResult(NamedTuple):
     replay_s: float
     """At the default dial."""
     history: tuple[Mapping[str, float], ...]
-    not_applicable: str | None = None
-    """Why the strategy could not be fitted on this fold; then there are no points."""
     acting: Acting | None = None
     """The policy that acts at the default dial, where a strategy may choose among several."""
+
+
+class Calibrated(NamedTuple):
+    """Training queries, and what calibrates other tables as them."""
+
+    calibration: Calibration
+    train: ResponseTable
+
+
+class FoldTables(NamedTuple):
+    """The two sides of a fold."""
+
+    raw_train: ResponseTable
+    """Not calibrated."""
+    ready: Calibrated
+    test: ResponseTable
+    """Calibrated on the training queries."""
 
 
 @dataclass
 class BenchInput:
     """The shared input of all jobs: the table, its folds and the strategies.
 
-    Keeps the calibrated tables of the fold used last, because jobs come fold by fold.
+    Keeps the tables of the fold used last, because jobs come fold by fold.
     """
 
     table: ResponseTable
     folds: tuple[Fold, ...]
     entrants: Entrants = field(default_factory=Entrants)
-    _last: tuple[int, ResponseTable, ResponseTable] | None = field(default=None, repr=False)
+    _last: tuple[int, FoldTables] | None = field(default=None, repr=False)
 
-    def fold(self, index: int) -> tuple[ResponseTable, ResponseTable]:
-        """Training and test table of a fold, both calibrated on the training queries."""
+    def fold(self, index: int) -> FoldTables:
+        """The tables of a fold."""
         if self._last is None or self._last[0] != index:
             train, test = (self.table.take(rows) for rows in self.folds[index])
-            calibration, train = calibrate(train)
-            self._last = (index, train, calibration.apply(test))
-        return self._last[1:]
+            ready = Calibrated(*calibrate(train))
+            self._last = index, FoldTables(train, ready, ready.calibration.apply(test))
+        return self._last[1]
 
 
-def run_job(shared: BenchInput, job: Job) -> JobResult:
-    """Fit on the training queries of the fold, replay on its test queries at every dial.
+def run_jobs(
+    work: Callable[[B, Job], R],
+    shared: B,
+    protocol: EvalProtocol,
+    executor: Executor | None,
+    on_progress: OnProgress | None,
+) -> tuple[list[R], dict[str, str]]:
+    """Run a job for every strategy, fold and seed, fold by fold.
+
+    Args:
+        work: what a job is; importable by name.
+        shared: input of all jobs.
+        protocol: says the seeds; a strategy without randomness runs with the first alone.
+        executor: where the jobs run; None for here.
+        on_progress: called once before the first job and after every job.
+
+    Returns:
+        Results in the order of the jobs, whatever the order of completion, and strategies that
+        cannot run on this data, on some fold at least, with the reason.
 
     Raises:
-        RlfocalError: as the strategy raised it, with the job named in the message.
+        RlfocalError: as a strategy raised it, with the job named in the message.
     """
+    refused: dict[str, str] = {}
+    seeds: dict[str, tuple[int, ...]] = {}
+    for name in shared.entrants.names:
+        strategy = shared.entrants.fresh(name)
+        reason = unmet(strategy, shared.table)
+        if reason is not None:
+            refused[name] = reason
+        else:
+            seeds[name] = protocol.seeds if strategy.stochastic else protocol.seeds[:1]
+    jobs = [
+        Job(name, fold, seed)
+        for fold in range(len(shared.folds))
+        for name in seeds
+        for seed in seeds[name]
+    ]
+    tell = on_progress or (lambda *_: None)
+    tell(0, len(jobs), "")
+    done: dict[int, R | NotApplicable] = {}
+    executor = SerialExecutor() if executor is None else executor
+    for index, result in executor.map(partial(_result, work), jobs, shared=shared):
+        done[index] = result
+        tell(len(done), len(jobs), str(jobs[index]))
+    results = []
+    for index, job in enumerate(jobs):
+        found = done[index]
+        if isinstance(found, NotApplicable):
+            refused.setdefault(job.strategy, str(found))
+        else:
+            results.append(found)
+    return results, refused
+
+
+def _result(work: Callable[[B, Job], R], shared: B, job: Job) -> R | NotApplicable:
     try:
-        return _run(shared, job)
+        return work(shared, job)
     except NotApplicable as exc:
-        return JobResult(job, (), 0.0, 0.0, (), str(exc))
+        return exc
     except RlfocalError as exc:
         raise exc.within(str(job)) from exc
 
@@ -131,8 +187,13 @@ def fit_job(entrants: Entrants, job: Job, train: ResponseTable, *more: int) -> B
     return found
 
 
-def _run(shared: BenchInput, job: Job) -> JobResult:
-    train, test = shared.fold(job.fold)
+def run_job(shared: BenchInput, job: Job) -> JobResult:
+    """Fit on the training queries of the fold, replay on its test queries at every dial.
+
+    Raises:
+        NotApplicable: the strategy cannot be fitted on this fold.
+    """
+    _, (_, train), test = shared.fold(job.fold)
     start = time.perf_counter()
     strategy = fit_job(shared.entrants, job, train)
     fit_s = time.perf_counter() - start

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import TypeAdapter, ValidationError
 
 from rlfocal.bench.budgets import AXIS_TITLES, EQUAL_COST, BudgetCell
-from rlfocal.bench.calibration import Calibration, ReliabilityBin
+from rlfocal.bench.calibration import Calibration
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, judge
 from rlfocal.errors import RecordError
@@ -242,50 +243,47 @@ class BenchResult:
         except (OSError, pa.ArrowInvalid) as exc:
             raise RecordError(f"{folder / _ROWS}: cannot be read: {exc}") from exc
         try:
-            names = {f.name for f in fields(EvalProtocol)}
             protocol = found["protocol"]
             return cls(
                 data=found["data"],
                 members=tuple(found["members"]),
-                protocol=EvalProtocol(**{k: v for k, v in protocol.items() if k in names}),
-                tested={k: v for k, v in protocol.items() if k not in names},
-                rows=tuple(_row(row) for row in found["rows"]),
-                frontiers={
-                    name: tuple(FrontierPoint(**point) for point in points)
-                    for name, points in found["frontiers"].items()
-                },
-                budgets=tuple(_cell(cell) for cell in found.get("budgets", ())),
-                calibration=tuple(_calibration(c) for c in found.get("calibration", ())),
-                missing=Missing(**found["missing"]) if found.get("missing") else None,
+                protocol=_read_as(EvalProtocol, protocol),
+                tested={name: protocol[name] for name in ("n_queries", "n_groups")},
+                rows=_read_as(tuple[LeaderboardRow, ...], found["rows"]),
+                frontiers=_read_as(dict[str, tuple[FrontierPoint, ...]], found["frontiers"]),
+                budgets=_read_as(tuple[BudgetCell, ...], found.get("budgets", ())),
+                calibration=_read_as(tuple[Calibration, ...], found.get("calibration", ())),
+                missing=_read_as(Missing, found["missing"]) if found.get("missing") else None,
                 not_applicable=found["not_applicable"],
                 synthetic=found["synthetic"],
                 notes=tuple(found["notes"]),
                 environment=found["environment"],
                 per_query=per_query,
-                histories=tuple(
-                    History(**{**history, "iterations": tuple(history["iterations"])})
-                    for history in histories
-                ),
+                histories=_read_as(tuple[History, ...], histories),
             )
         except (KeyError, TypeError, AttributeError) as exc:
             raise RecordError(f"{folder / _JSON}: not the JSON of a bench: {exc!r}") from exc
 
 
-def _row(row: dict[str, Any]) -> LeaderboardRow:
-    gain_ci = None if row["gain_ci"] is None else tuple(row["gain_ci"])
-    return LeaderboardRow(**{**row, "accuracy_ci": tuple(row["accuracy_ci"]), "gain_ci": gain_ci})
+T = TypeVar("T")
 
 
-def _cell(cell: dict[str, Any]) -> BudgetCell:
-    intervals = {name: tuple(cell[name]) for name in ("accuracy_ci", "difference_ci")}
-    return BudgetCell(**{**cell, **intervals})
+def _read_as(kind: type[T], value: object) -> T:
+    """Records from plain values.
+
+    Raises:
+        TypeError: a field is missing or of another type.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        raise TypeError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
 
 
-def _calibration(found: dict[str, Any]) -> Calibration:
-    bins = tuple(
-        ReliabilityBin(**{**one, "accuracy_ci": tuple(one["accuracy_ci"])}) for one in found["bins"]
-    )
-    return Calibration(**{**found, "bins": bins})
+def _percent(value: float, ci: tuple[float, float], sign: str = "") -> str:
+    """A share and its interval in percent; with "+", positive ones show their sign, too."""
+    return f"{100 * value:{sign}.1f} [{100 * ci[0]:{sign}.1f}, {100 * ci[1]:{sign}.1f}]"
 
 
 _CELL_HEADER = (
@@ -296,15 +294,13 @@ _CELL_HEADER = (
 
 
 def _markdown_cell(cell: BudgetCell, budget: str) -> str:
-    low, high = (100 * end for end in cell.accuracy_ci)
-    less, more = (100 * end for end in cell.difference_ci)
     shown = (
         cell.strategy,
         budget,
-        f"{100 * cell.accuracy:.1f} [{low:.1f}, {high:.1f}]",
+        _percent(cell.accuracy, cell.accuracy_ci),
         cell.rival,
         f"{100 * cell.rival_accuracy:.1f}",
-        f"{100 * cell.difference:+.1f} [{less:+.1f}, {more:+.1f}]",
+        _percent(cell.difference, cell.difference_ci, "+"),
         cell.verdict,
     )
     return f"| {' | '.join(shown)} |"
@@ -325,21 +321,16 @@ _HEADER_MEASURED = tuple(
 )
 
 
-def _gain(row: LeaderboardRow) -> str:
-    if row.gain_over_best_single is None or row.gain_ci is None:
-        return "-"
-    low, high = (100 * value for value in row.gain_ci)
-    return f"{100 * row.gain_over_best_single:+.1f} [{low:+.1f}, {high:+.1f}]"
-
-
 def _markdown_row(row: LeaderboardRow, *, measured: bool) -> str:
-    low, high = (100 * value for value in row.accuracy_ci)
+    gain = "-"
+    if row.gain_over_best_single is not None and row.gain_ci is not None:
+        gain = _percent(row.gain_over_best_single, row.gain_ci, "+")
     cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
     closed = "-" if row.oracle_gap_closed is None else f"{100 * row.oracle_gap_closed:.0f} %"
     cells = (
         f"{row.strategy} (bound)" if row.verdict == "bound" else row.strategy,
-        f"{100 * row.accuracy:.1f} [{low:.1f}, {high:.1f}]",
-        _gain(row),
+        _percent(row.accuracy, row.accuracy_ci),
+        gain,
         row.verdict,
         *([f"{row.n_measured:,}"] if measured else []),
         f"{row.mean_calls:.2f}",

@@ -7,7 +7,7 @@ the oracle, which bounds them. Both are always run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from rlfocal.bench.calibration import calibrations
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Partition, partition
-from rlfocal.bench.jobs import BenchInput, Job, JobResult, plan_jobs, run_job
+from rlfocal.bench.jobs import BenchInput, JobResult, OnProgress, run_job, run_jobs
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
     BEST_SINGLE,
@@ -31,14 +31,11 @@ from rlfocal.bench.rows import Scores, per_query_rows, scores
 from rlfocal.bench.statistics import MeasuredMeans, gap_closed
 from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
-from rlfocal.executor import Executor, SerialExecutor
+from rlfocal.executor import Executor
 from rlfocal.records import ResponseTable
 from rlfocal.records.tables.missing import missing_of
 
-__all__ = ["OnProgress", "run_bench"]
-
-OnProgress = Callable[[int, int, str], None]
-"""Called with the number of jobs done, of all jobs, and a text on the last one."""
+__all__ = ["run_bench"]
 
 _FEW = 30
 """Fewer distinct prompts than this make percentile intervals too narrow to trust."""
@@ -76,15 +73,11 @@ def run_bench(
             job is run.
         RlfocalError: a strategy failed; the message names strategy, fold and seed.
     """
-    executor = SerialExecutor() if executor is None else executor
     limits = check_budgets(budgets)
     entrants = Entrants.of(strategies, always=(BEST_SINGLE, ORACLE))
     part = partition(table, protocol)
-    not_applicable, jobs = plan_jobs(table, entrants, protocol, len(part.folds))
-    results = _run(BenchInput(table, part.folds, entrants), jobs, executor, on_progress)
-    for result in results:
-        if result.not_applicable is not None:
-            not_applicable.setdefault(result.job.strategy, result.not_applicable)
+    shared = BenchInput(table, part.folds, entrants)
+    results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress)
     results = [result for result in results if result.job.strategy not in not_applicable]
     results, dropped = _common_dials(results)
     results, unmeasured = _measured(table, results)
@@ -139,20 +132,6 @@ def run_bench(
         calibration=calibrations(per_query, [row.strategy for row in rows]),
         missing=missing,
     )
-
-
-def _run(
-    shared: BenchInput, jobs: list[Job], executor: Executor, on_progress: OnProgress | None
-) -> list[JobResult]:
-    """Results in the order of the jobs, whatever the order of completion."""
-    if on_progress is not None:
-        on_progress(0, len(jobs), "")
-    done: dict[int, JobResult] = {}
-    for index, result in executor.map(run_job, jobs, shared=shared):
-        done[index] = result
-        if on_progress is not None:
-            on_progress(len(done), len(jobs), str(jobs[index]))
-    return [done[index] for index in range(len(jobs))]
 
 
 def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[str]]:

@@ -171,6 +171,27 @@ def _label_noise(
     return Case(edits.mislabel(train, share, rng=rng), stream, stream, 0)
 
 
+_FROM_THE_MIDDLE: tuple[tuple[str, str, Edit], ...] = (
+    (
+        "colluding",
+        "two most accurate members give the same wrong answer to "
+        f"{COLLUDING_SHARE:.0%} of the queries",
+        partial(_collude, share=COLLUDING_SHARE),
+    ),
+    (
+        "colluding-always",
+        "two most accurate members give the same wrong answer to all",
+        partial(_collude, share=1.0),
+    ),
+    ("copied", "second and the third most accurate member repeat the first", _copy),
+    ("degrading", "most accurate member answers at random", _at_random),
+    (
+        "improving",
+        f"least accurate member gets {IMPROVED_SHARE:.0%} of what it would fail right",
+        _improve,
+    ),
+    ("replaced", "least accurate member answers in the name of the most accurate", _replace),
+)
 _PERCENT = (10, 20, 30)
 _LABELLED = (25, 100)
 _ALL = (
@@ -192,37 +213,9 @@ _ALL = (
         "The most accurate member answers at random.",
         partial(_edited, edit=_at_random, from_middle=False),
     ),
-    Scenario(
-        "colluding",
-        "From the middle on the two most accurate members give the same wrong answer to "
-        f"{COLLUDING_SHARE:.0%} of the queries.",
-        partial(_edited, edit=partial(_collude, share=COLLUDING_SHARE)),
-    ),
-    Scenario(
-        "colluding-always",
-        "From the middle on the two most accurate members give the same wrong answer to all.",
-        partial(_edited, edit=partial(_collude, share=1.0)),
-    ),
-    Scenario(
-        "copied",
-        "From the middle on the second and the third most accurate member repeat the first.",
-        partial(_edited, edit=_copy),
-    ),
-    Scenario(
-        "degrading",
-        "From the middle on the most accurate member answers at random.",
-        partial(_edited, edit=_at_random),
-    ),
-    Scenario(
-        "improving",
-        "From the middle on the least accurate member gets "
-        f"{IMPROVED_SHARE:.0%} of what it would fail right.",
-        partial(_edited, edit=_improve),
-    ),
-    Scenario(
-        "replaced",
-        "From the middle on the least accurate member answers in the name of the most accurate.",
-        partial(_edited, edit=_replace),
+    *(
+        Scenario(name, f"From the middle on the {what}.", partial(_edited, edit=edit))
+        for name, what, edit in _FROM_THE_MIDDLE
     ),
     Scenario(
         "task-shift",

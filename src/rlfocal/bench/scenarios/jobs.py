@@ -7,16 +7,14 @@ alone, so the order of jobs changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.bench.entrants import Entrants
-from rlfocal.bench.folds import Fold
-from rlfocal.bench.jobs import Job, fit_job
+from rlfocal.bench.jobs import BenchInput, Calibrated, Job, fit_job
 from rlfocal.bench.scenarios.catalogue import Case, Scenario
 from rlfocal.bench.scenarios.edits import joined
 from rlfocal.bench.scenarios.stream import (
@@ -29,10 +27,10 @@ from rlfocal.bench.scenarios.stream import (
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Outcome, Reference
 from rlfocal.deliberation.replay import replay
-from rlfocal.errors import NotApplicable, RlfocalError
+from rlfocal.errors import NotApplicable
 from rlfocal.records import Calibration, IntArray, ResponseTable, calibrate
 
-__all__ = ["JobTraces", "ScenarioInput", "StreamTrace", "run_job"]
+__all__ = ["JobTraces", "ScenarioInput", "StreamTrace", "walk_streams"]
 
 CALM, FROZEN, RETRAINED = "unchanged", "frozen", "retrained"
 MEMORY, WINDOW, REFIT = "memory", "windowed", "refit"
@@ -61,36 +59,17 @@ class JobTraces(NamedTuple):
 
     job: Job
     traces: tuple[StreamTrace, ...]
-    not_applicable: dict[str, str]
-    """Scenario -> why the data cannot play it; the key "" is the strategy itself."""
+    refused: dict[str, str]
+    """Scenario -> why the data cannot play it."""
 
 
-class Prepared(NamedTuple):
-    """Calibrated training queries, and the calibration for other tables."""
+@dataclass(kw_only=True)
+class ScenarioInput(BenchInput):
+    """The shared input of all jobs; its folds are those that are streamed."""
 
-    calibration: Calibration
-    train: ResponseTable
-
-
-@dataclass
-class ScenarioInput:
-    """The big input of all jobs. Keeps the calibration of the fold used last."""
-
-    table: ResponseTable
-    folds: tuple[Fold, ...]
-    """The folds that are streamed."""
     scenarios: tuple[Scenario, ...]
     settings: StreamSettings
     fold_seed: int
-    entrants: Entrants
-    _last: tuple[int, ResponseTable, Prepared] | None = field(default=None, repr=False)
-
-    def fold(self, index: int) -> tuple[ResponseTable, Prepared]:
-        """Training table, raw and calibrated."""
-        if self._last is None or self._last[0] != index:
-            train = self.table.take(self.folds[index].train)
-            self._last = (index, train, _prepared(train))
-        return self._last[1:]
 
     def stream(self, fold: int, order: int) -> ResponseTable:
         """The test queries of a fold in one of their random orders."""
@@ -102,26 +81,13 @@ class ScenarioInput:
         return np.random.default_rng([self.fold_seed, fold, *purpose.encode()])
 
 
-def _prepared(train: ResponseTable) -> Prepared:
-    return Prepared(*calibrate(train))
-
-
-def run_job(shared: ScenarioInput, job: Job) -> JobTraces:
+def walk_streams(shared: ScenarioInput, job: Job) -> JobTraces:
     """Fit, and walk every stream with every way of adapting that the strategy has.
 
     Raises:
-        RlfocalError: as the strategy raised it, with the job named in the message.
+        NotApplicable: the strategy cannot be fitted on this fold.
     """
-    try:
-        return _run(shared, job)
-    except NotApplicable as exc:
-        return JobTraces(job, (), {"": str(exc)})
-    except RlfocalError as exc:
-        raise exc.within(str(job)) from exc
-
-
-def _run(shared: ScenarioInput, job: Job) -> JobTraces:
-    raw_train, ready = shared.fold(job.fold)
+    raw_train, ready, _ = shared.fold(job.fold)
     trained = _Actors(_fit(shared, job, ready.train), ready, None)
     traces, refused = [], {}
     for scenario in shared.scenarios:
@@ -155,7 +121,7 @@ class _Actors(NamedTuple):
     """The policies of one scenario."""
 
     policy: Base
-    ready: Prepared
+    ready: Calibrated
     """The queries that it was fitted on."""
     retrained: tuple[Base, Calibration] | None
     """Fitted as if the change had always been there, where that is asked for."""
@@ -165,11 +131,11 @@ def _actors(
     shared: ScenarioInput, job: Job, raw_train: ResponseTable, trained: _Actors, case: Case
 ) -> _Actors:
     if case.train is not raw_train:
-        changed = _prepared(case.train)
+        changed = Calibrated(*calibrate(case.train))
         trained = _Actors(_fit(shared, job, changed.train), changed, None)
     if case.hindsight is None or not _refits(shared, trained.policy):
         return trained
-    table = _prepared(case.hindsight)
+    table = Calibrated(*calibrate(case.hindsight))
     return trained._replace(retrained=(_fit(shared, job, table.train), table.calibration))
 
 
@@ -200,17 +166,16 @@ def _walks(shared: ScenarioInput, job: Job, actors: _Actors, case: Case) -> dict
     return outcomes
 
 
-def _history(shared: ScenarioInput, job: Job, ready: Prepared, case: Case) -> LabelledStream:
+def _history(shared: ScenarioInput, job: Job, ready: Calibrated, case: Case) -> LabelledStream:
     """Training queries, then the stream; those that an added member was put to come last."""
     stream = ready.calibration.apply(case.stream)
     # Shuffled, or the window before the first block could be of the last task alone.
     order = shared.rng(job.fold, "history").permutation(ready.train.n_queries)
     if case.added is None:
         return LabelledStream(ready.train.take(order), stream)
-    raw_train, _ = shared.fold(job.fold)
     rows = case.added.labelled
     early = order[~np.isin(order, rows)]
-    labelled = ready.calibration.apply(raw_train.take(rows))
+    labelled = ready.calibration.apply(shared.fold(job.fold).raw_train.take(rows))
     train = joined(ready.train.take(early), labelled)
     return LabelledStream(train, stream, absent=case.added.member, since=len(early))
 

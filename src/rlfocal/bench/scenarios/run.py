@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.environment import environment
 from rlfocal.bench.folds import Fold, partition
-from rlfocal.bench.jobs import plan_jobs
+from rlfocal.bench.jobs import OnProgress, run_jobs
 from rlfocal.bench.protocol import EvalProtocol
-from rlfocal.bench.run import OnProgress
 from rlfocal.bench.scenarios.catalogue import Scenario, resolve_scenarios
-from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, StreamTrace, run_job
+from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, StreamTrace, walk_streams
 from rlfocal.bench.scenarios.result import ScenarioResult, ScenarioRow, scenario_row
 from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
-from rlfocal.executor import Executor, SerialExecutor
+from rlfocal.executor import Executor
 from rlfocal.records import ResponseTable
 from rlfocal.records.tables.missing import complete_part
 
@@ -59,26 +58,19 @@ def run_scenarios(
             data set is too small; before any job is run.
         RlfocalError: a strategy failed; the message names strategy, fold and seed.
     """
-    executor = SerialExecutor() if executor is None else executor
     settings = StreamSettings() if settings is None else settings
     table = complete_part(table)
     chosen, entrants = resolve_scenarios(scenarios), Entrants.of(strategies)
     part = partition(table, protocol)
     folds = part.folds if every_fold else part.folds[:1]
     _check_size(table, folds)
-    not_applicable, jobs = plan_jobs(table, entrants, protocol, len(folds))
-    shared = ScenarioInput(table, folds, chosen, settings, protocol.fold_seed, entrants)
-    if on_progress is not None:
-        on_progress(0, len(jobs), "")
-    done: dict[int, JobTraces] = {}
-    for index, found in executor.map(run_job, jobs, shared=shared):
-        done[index] = found
-        if on_progress is not None:
-            on_progress(len(done), len(jobs), str(jobs[index]))
-    results = [done[index] for index in range(len(jobs))]
+    shared = ScenarioInput(
+        table, folds, entrants, scenarios=chosen, settings=settings, fold_seed=protocol.fold_seed
+    )
+    results, not_applicable = run_jobs(walk_streams, shared, protocol, executor, on_progress)
     for result in results:
-        for name, reason in result.not_applicable.items():
-            not_applicable.setdefault(name or result.job.strategy, reason)
+        for scenario, reason in result.refused.items():
+            not_applicable.setdefault(scenario, reason)
     return ScenarioResult(
         data=table.name,
         members=table.members,
