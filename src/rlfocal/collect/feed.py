@@ -55,8 +55,7 @@ class Feed:
     async def calls(self, given_up: Callable[[int], bool]) -> AsyncGenerator[Call]:
         """Yield every call that is claimed, until all are answered, have failed or are given up.
 
-        Args:
-            given_up: whether the member of a number is not to be asked any more.
+        `given_up` says whether the member of a number is not to be asked any more.
         """
         if self._retry_failed:  # failures of this run are not retried in this run
             self._failed_since = await asyncio.to_thread(self._database.last_failure)

@@ -43,16 +43,9 @@ class GivingUp:
         self._rows.pop(member, None)
 
     def failed(self, member: int, begun: float, now: float, exc: MemberError) -> str | None:
-        """A call failed.
+        """Count a member's failed call; returns why the member is given up, None where it is not.
 
-        Args:
-            member: its number.
-            begun: when the call was, in seconds.
-            now: by the same clock.
-            exc: how.
-
-        Returns:
-            Why the member is to be given up; None where it is not.
+        `begun` and `now` are seconds by one clock.
         """
         row = self._rows.setdefault(member, _Row())
         row.n += 1

@@ -114,12 +114,7 @@ class Connections:
 
 
 def connect(url: str | Path, *, busy_timeout_s: float, read_only: bool = False) -> Connections:
-    """Make the engine for a URL; nothing is opened yet.
-
-    Args:
-        url: see the module.
-        busy_timeout_s: seconds to wait for another writer.
-        read_only: nothing can be written by these connections, and no file or folder is made.
+    """Make the engine for a URL; nothing is opened yet, and with `read_only` nothing is ever made.
 
     Raises:
         DatabaseError: the URL is of no known kind, or its driver is missing.

@@ -22,12 +22,9 @@ Mask = NDArray[np.bool_]
 
 
 def check_tables(queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]) -> None:
-    """Check both tables against themselves and each other.
+    """Check normalised tables against themselves and each other.
 
-    Args:
-        queries: normalised queries.
-        responses: normalised responses.
-        query_row: int64[rows of responses], the row of each response's query; -1 for none.
+    `query_row` is int64[R], the row of each response's query; -1 for none.
 
     Raises:
         RecordError: the first contradiction found.

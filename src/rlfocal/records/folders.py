@@ -86,13 +86,9 @@ def _has_evidence(responses: pa.Table) -> bool:
 def _answers_from_text(
     path: Path, responses: pa.Table, info: DatasetInfo, *, keep: bool
 ) -> tuple[pa.Table, DatasetInfo]:
-    """Where whole replies are all there is, they are the answers; their kind's form is found later.
+    """Where whole replies are all there is, they are the answers; the description gets a note.
 
-    Args:
-        path: the file of responses.
-        responses: what was read of it.
-        info: the description, which gets a note.
-        keep: leave the texts in too.
+    `keep` leaves the texts in too; the form of their kind is found later.
     """
     text = responses if keep else read_table(path, {"text": RESPONSES["text"]}, skip=())
     if "text" not in text.column_names or text["text"].null_count == text.num_rows:
@@ -146,12 +142,7 @@ def read_queries(path: Path, *, answers: str | None = None) -> Questions:
 
 
 def check_target(folder: Path, *, overwrite: bool = False, format: str = "parquet") -> None:
-    """Say early whether a data set could be written here, before work is spent on it.
-
-    Args:
-        folder: where the data set would go.
-        overwrite: whether a data set that is there may be replaced.
-        format: in which its tables would be written.
+    """Say early whether `write_dataset` could write a data set here, before work is spent on it.
 
     Raises:
         ConfigError: the format is unknown, something is there that must not be replaced, or the

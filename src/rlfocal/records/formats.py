@@ -42,11 +42,7 @@ def read_table(path: Path, columns: Mapping[str, Column], *, skip: Collection[st
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write one file in the format of its suffix.
-
-    Args:
-        table: a normalised table.
-        path: a .parquet, .csv or .jsonl file, which is overwritten.
+    """Write a normalised table to a .parquet, .csv or .jsonl file, which is overwritten.
 
     Raises:
         OSError: the file cannot be written.

@@ -160,11 +160,9 @@ def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> pa.Table:
-    """Make a normalised table of its rows.
+    """Make a normalised table of rows that have all columns of `QUERIES` or `RESPONSES`.
 
-    Args:
-        rows: one object each, with all of the columns.
-        columns: `QUERIES` or `RESPONSES`; those that may be absent are, where no row has a value.
+    Columns that may be absent are, where no row has a value.
     """
     used = {
         name: column.type
@@ -194,15 +192,7 @@ def clean(text: str) -> str:
 
 
 def misnamed(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Columns that have no meaning here, but nearly the name of one that is not there.
-
-    Args:
-        names: columns of a table.
-        known: those that have a meaning.
-
-    Returns:
-        Column → the column that was probably meant.
-    """
+    """Columns without a meaning here → the known one, not there, that was probably meant."""
     there = list(names)
     absent = [name for name in known if name not in there]
     near = {name: meant_by(name, absent) for name in there if name not in known}

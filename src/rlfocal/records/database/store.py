@@ -57,27 +57,16 @@ class Database(OpenTables):
     tables = TABLES
 
     def add_queries(self, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Store queries; one that is there stays as it is.
-
-        Args:
-            rows: with query_id and prompt, and where known task, split, choices and label, as in
-                a data set's table.
-
-        Returns:
-            How many were new.
-        """
+        """Store rows of a data set's queries; what is there stays. Returns how many were new."""
         values = [_query_row(row) for row in rows]
         return self._insert_new(queries, values, "digest")
 
     def add_member(self, name: str, settings: Mapping[str, Any]) -> str:
-        """Store how a member is asked; adding it again makes it the latest.
+        """Store how a member is asked, again to make it the latest; returns the settings' key.
 
         Args:
             name: of the member.
             settings: what its replies depend on, as JSON values; no secrets.
-
-        Returns:
-            The settings' key.
         """
         key = settings_key_of(settings)
         row = {"name": name, "settings_key": key, "settings": plain_settings(settings)}
@@ -140,11 +129,7 @@ class Database(OpenTables):
             return [FailureCounts(*row) for row in connection.execute(statement)]
 
     def failed_keys(self, *, members: Collection[str] | None = None) -> set[str]:
-        """The calls that have no response and have failed.
-
-        Args:
-            members: these members' calls only.
-        """
+        """Calls, of these members if any are named, that have no response and have failed."""
         no_response = ~sa.exists().where(responses.c.key == errors.c.key)
         statement = sa.select(errors.c.key).where(no_response).distinct()
         if members is not None:
@@ -153,12 +138,7 @@ class Database(OpenTables):
             return set(connection.scalars(statement))
 
     def failed_among(self, keys: Iterable[str], since: int = 0) -> set[str]:
-        """Those of the keys that have no response and have failed.
-
-        Args:
-            keys: of calls.
-            since: failures after this one only, as `last_failure` numbers them.
-        """
+        """Those of the keys that have no response and have failed, after the failure `since`."""
         late = sa.select(errors.c.key).where(errors.c.position > since).distinct()
         with self.connections.read() as connection:
             found = _present(connection, late, keys)
@@ -211,12 +191,7 @@ class Database(OpenTables):
         return wanted
 
     def release(self, keys: Iterable[str] | None, owner: str) -> None:
-        """Give back calls that were claimed and are not made; others' claims stay.
-
-        Args:
-            keys: of the calls; None for all that the owner has claimed.
-            owner: whose claims.
-        """
+        """Give back calls that the owner claimed, None for all of them, and did not make."""
         mine = claims.delete().where(claims.c.owner == owner)
         with self.connections.write() as connection:
             if keys is None:

@@ -127,12 +127,7 @@ def assemble(
 
 
 def document_digest(*parts: Any) -> str:
-    """Name a document by its content.
-
-    Args:
-        parts: whatever makes it this document and no other: question, sorted options, target;
-            values of JSON.
-    """
+    """Name a document by what makes it this one and no other: question, sorted options, target."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

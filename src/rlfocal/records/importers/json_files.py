@@ -202,11 +202,9 @@ class Fields:
 
 
 def score_of(value: Any, *, written: bool = False) -> float | None:
-    """A score in [0, 1]; None for whatever else it is.
+    """A score in [0, 1], true and false being 1 and 0; None for whatever else it is.
 
-    Args:
-        value: of any type; true and false are 1 and 0.
-        written: it may be a number written as text.
+    `written`: it may be a number written as text.
     """
     if written and isinstance(value, str):
         try:

@@ -122,12 +122,7 @@ class Importer:
 
 
 def importer(name: str, paths: str) -> Callable[[Reader], Importer]:
-    """Make a reader an importer.
-
-    Args:
-        name: on the command line.
-        paths: what PATH... may be: a sentence for help.
-    """
+    """Make a reader an importer, by its name and by what PATH... may be, for help."""
 
     def made(read: Reader) -> Importer:
         return Importer(name, paths, read)

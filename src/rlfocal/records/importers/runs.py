@@ -110,15 +110,9 @@ def read_runs(
 
 
 def named_by_settings(runs: Iterable[Run], notes: list[str]) -> list[Record]:
-    """Records of the runs that count, with their members named.
+    """Records of the runs that count, by model and task; a note for each that a newer one replaces.
 
-    Args:
-        runs: in any order.
-        notes: gets one for each run that a newer one replaces.
-
-    Returns:
-        Records by model and task; those whose settings matter are named
-        "model (temperature=1.0)".
+    Members whose settings matter are named "model (temperature=1.0)".
     """
     kept: dict[tuple[str, str], list[Run]] = defaultdict(list)
     differing: dict[str, set[str]] = defaultdict(set)

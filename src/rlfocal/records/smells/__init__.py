@@ -43,11 +43,7 @@ _REWRITE = "; if they are meant to be equal, write answers as the labels are wri
 
 
 def smells(dataset: Dataset, table: ResponseTable) -> tuple[str, ...]:
-    """Say what looks wrong.
-
-    Args:
-        dataset: queries and responses.
-        table: of the same data set; its members are the ones that are looked at.
+    """Say what looks wrong in a data set, of the members of its table.
 
     Returns:
         A line each, the gravest first; empty where nothing smells.

@@ -92,14 +92,13 @@ class Rows:
         return str(self.queries["query_id"][row].as_py())
 
     def pair(self, candidates: Ints) -> tuple[int, str]:
-        """A response as an example: the first whose answer and label no line has shown yet.
+        """An example: the first response whose answer and label no line has shown yet.
 
         Args:
             candidates: int64[K], rows of the responses that have an answer and a label.
 
         Returns:
-            Its row, and "q1: answer 'a', label 'b'"; "" where all of them were shown, or there is
-            none.
+            Its row, and "q1: answer 'a', label 'b'"; -1 and "" where there is none.
         """
         for start in range(0, min(len(candidates), LOOKED_AT), 1000):
             places = candidates[start : start + 1000]
@@ -121,8 +120,7 @@ class Rows:
 def fitted(said: Callable[[int, bool], str]) -> str:
     """A line that a reader takes in: with as many members, and an example if that fits.
 
-    Args:
-        said: the line, of how many members it lists and of whether it shows an example.
+    `said` makes it, of how many members it lists and of whether it shows an example.
     """
     lines = [said(n, shows) for shows in (True, False) for n in range(_MOST_LISTED, 0, -1)]
     return next((line for line in lines if len(line) < LONGEST), lines[-1])

@@ -167,14 +167,7 @@ class ResponseTable(Known):
         return score
 
     def score_of(self, candidate: NDArray[np.integer]) -> FloatArray:
-        """What candidates are worth.
-
-        Args:
-            candidate: int[Q] or int[Q, K]; -1 for no answer, which is worth 0.
-
-        Returns:
-            float32 of the same shape, in [0, 1].
-        """
+        """What candidates int[Q] or int[Q, K] are worth: float32 alike, in [0, 1]; 0 for -1."""
         wide = (candidate[:, None] if candidate.ndim == 1 else candidate).astype(np.int64)
         score = np.take_along_axis(self.candidate_score, np.maximum(wide, 0), axis=1)
         worth = np.where(wide >= 0, score, np.float32(0)).astype(np.float32)
@@ -214,12 +207,8 @@ class ResponseTable(Known):
     # Making other tables ----------------------------------------------------------------------
 
     def take(self, rows: NDArray[np.integer] | BoolArray) -> ResponseTable:
-        """Return the table of the given queries, in the given order.
-
-        Args:
-            rows: int[K] positions, or bool[Q].
-        """
-        part = object.__new__(ResponseTable)  # of a table that was checked: it is not checked again
+        """Return the table of queries, int[K] positions or bool[Q], in the given order."""
+        part = object.__new__(ResponseTable)  # the rows of a sound table are sound
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name in _PER_QUERY and value is not None:
@@ -229,11 +218,7 @@ class ResponseTable(Known):
         return part
 
     def without(self, gone: BoolArray) -> ResponseTable:
-        """Return the same table as if some responses had never been recorded.
-
-        Args:
-            gone: bool[Q, N].
-        """
+        """Return the same table as if some responses, bool[Q, N], had never been recorded."""
         changes: dict[str, Any] = {
             "recorded": self.recorded & ~gone,
             "answer": np.where(gone, np.int16(-1), self.answer),

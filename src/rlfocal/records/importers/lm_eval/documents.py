@@ -40,12 +40,7 @@ def question_of(doc: Any) -> str | None:
 
 
 def options_of(doc: Any, count: int | None = None) -> tuple[str, ...] | None:
-    """Option texts that a document holds, in their order.
-
-    Args:
-        doc: the document.
-        count: how many there have to be; None for any number above one.
-    """
+    """Option texts that a document holds, in their order: `count` of them, else two at least."""
     if not isinstance(doc, dict):
         return None
     for key in _OPTIONS:

@@ -32,9 +32,7 @@ Settings = Mapping[str, str]
 def members_of(logs: Sequence[LogFile], notes: list[str]) -> dict[str, list[LogFile]]:
     """Member → its logs, one a task.
 
-    Args:
-        logs: files of all runs.
-        notes: gets runs that are left out, and members that two settings make up.
+    Runs that are left out, and members that two settings make up, go into notes.
     """
     models: dict[str, list[LogFile]] = defaultdict(list)
     for log in logs:

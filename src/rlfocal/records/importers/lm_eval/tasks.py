@@ -30,12 +30,7 @@ _ONE_TARGET = 8
 
 
 def records_of(samples: Iterable[Sample], notes: list[str]) -> list[Record]:
-    """Records of all tasks.
-
-    Args:
-        samples: of all members.
-        notes: gets what was found out.
-    """
+    """Records of all tasks, from the samples of all members; what was found out goes into notes."""
     tasks: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         tasks[sample.task].append(sample)

@@ -16,9 +16,7 @@ __all__ = ["with_own_names", "with_scores"]
 def with_own_names(records: list[Record], notes: list[str]) -> list[Record]:
     """Take the blanks around names away where nobody answers one question under two of them.
 
-    Args:
-        records: of all tables, with names as they stand there.
-        notes: gets a line for each name that stands there in several ways.
+    Each name that stands there in several ways gets a note.
     """
     written: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
     for record in records:
@@ -46,14 +44,11 @@ def with_own_names(records: list[Record], notes: list[str]) -> list[Record]:
 
 
 def with_scores(records: list[Record], notes: list[str]) -> list[Record]:
-    """Score the replies to open questions that have more than one accepted answer.
+    """Score replies to open questions that have more than one accepted answer, and no score yet.
 
     A data set holds one label for a query. Where a table gives several right answers, what a reply
-    is worth is therefore found here, by the kind of the labels, and handed on as its score.
-
-    Args:
-        records: of tables; those that have a score keep it.
-        notes: gets a line where something was scored.
+    is worth is therefore found here, by the kind of the labels, and handed on as its score; a note
+    says of how many.
     """
     lacking = [len(r.labels) > 1 and r.choices is None and r.score is None for r in records]
     if not any(lacking):

@@ -87,9 +87,7 @@ def _text_of_list(value: list[Any], where: Where) -> str | None:
 def has_decimal_commas(values: Sequence[Any], separator: str) -> bool:
     """Whether the commas of a column of numbers are decimal ones.
 
-    Args:
-        values: the column.
-        separator: of the file's columns: where it is a comma, 1,750 is a number of thousands.
+    Where the file's columns are separated by commas, 1,750 is a number of thousands.
     """
     texts = [v for v in values if isinstance(v, str) and "," in v]
     if not texts or not all(_DECIMAL_COMMA.fullmatch(t) for t in texts):
