@@ -23,7 +23,7 @@ queries = sa.Table(
     sa.Column("query_key", Key, nullable=False, index=True),
     *columns(SafeText, "query_id", "task"),
     sa.Column("split", SafeText),
-    *columns(SafeText, "prompt"),
+    sa.Column("prompt", SafeText, nullable=False),
     sa.Column("choices", JsonText),
     sa.Column("label", SafeText),
 )
@@ -33,10 +33,10 @@ members = sa.Table(
     "members",
     _tables,
     sa.Column("position", Position, primary_key=True),
-    *columns(SafeText, "name"),
+    sa.Column("name", SafeText, nullable=False),
     sa.Column("settings_key", Key, nullable=False),
     sa.Column("settings", JsonText, nullable=False),
-    *columns(SafeText, "added_at"),
+    sa.Column("added_at", SafeText, nullable=False),
     sa.UniqueConstraint("name", "settings_key"),
 )
 
@@ -45,7 +45,7 @@ responses = sa.Table(
     _tables,
     sa.Column("key", Key, primary_key=True),
     sa.Column("query_key", Key, nullable=False, index=True),
-    *columns(SafeText, "query_id"),
+    sa.Column("query_id", SafeText, nullable=False),
     sa.Column("member", SafeText, nullable=False, index=True),
     sa.Column("settings_key", Key, nullable=False),
     sa.Column("sample", sa.Integer, nullable=False),
@@ -53,11 +53,9 @@ responses = sa.Table(
     sa.Column("score", sa.Double),
     sa.Column("choice_scores", JsonText),
     sa.Column("finish", SafeText),
-    sa.Column("n_prompt_tokens", sa.BigInteger),
-    sa.Column("n_completion_tokens", sa.BigInteger),
-    sa.Column("cost_usd", sa.Double),
-    sa.Column("latency_s", sa.Double),
-    *columns(SafeText, "created_at"),
+    *columns(sa.BigInteger(), "n_prompt_tokens", "n_completion_tokens", nullable=True),
+    *columns(sa.Double(), "cost_usd", "latency_s", nullable=True),
+    sa.Column("created_at", SafeText, nullable=False),
     sa.Column("samples", JsonText),
     sa.Column("response_chars", sa.BigInteger),
 )
@@ -77,7 +75,7 @@ claims = sa.Table(
     "claims",
     _tables,
     sa.Column("key", Key, primary_key=True),
-    *columns(SafeText, "owner"),
+    sa.Column("owner", SafeText, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
 )
 """`until` is in seconds since 1970, by the server's clock where there is a server."""
