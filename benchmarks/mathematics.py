@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from rlfocal.records.answers import MathExtractor
 from rlfocal.records.answers.mathematics.comparing.verifier import Verifier
+from rlfocal.records.answers.maths import MathExtractor
 
 OWN = Path(__file__).parents[1] / "tests/records/cases/math.jsonl"
 

@@ -76,7 +76,7 @@ class Grader:
             ConfigError: the scorer raised, or returned something else than a number in [0, 1].
         """
         choices, label = query["choices"], query["label"]
-        reader = self._reader(query)
+        reader = option_extractor(tuple(choices)) if choices else self._open_reader(query)
         scores, n_bounds = None, 0
         if choices and member.answers == "option-scores":
             answer, scores, n_bounds = _scored_options(reply, member, len(choices))
@@ -96,9 +96,7 @@ class Grader:
         distinct = set(named.values()) or {self.kind}
         return distinct.pop() if len(distinct) == 1 else named
 
-    def _reader(self, query: Mapping[str, Any]) -> Extractor:
-        if query["choices"]:
-            return option_extractor(tuple(query["choices"]))
+    def _open_reader(self, query: Mapping[str, Any]) -> Extractor:
         kind = self.tasks.get(query.get("task") or "", Kind(self.kind))
         if kind.name == AS_THEY_ARE:
             kind = Kind(self.kind)

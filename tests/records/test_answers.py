@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlfocal.errors import ConfigError
-from rlfocal.records.answers import KINDS, MathExtractor, extractor
+from rlfocal.records.answers import KINDS, extractor
+from rlfocal.records.answers.maths import MathExtractor
 
 MATH = [
     (r"so \boxed{5}", "5"),

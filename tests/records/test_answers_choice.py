@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.records.answers import ChoiceExtractor, extractor
+from rlfocal.records.answers import extractor
+from rlfocal.records.answers.choice import ChoiceExtractor
 from rlfocal.records.schema import OPTION_LETTERS
 
 REPLIES = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.records.answers import DateExtractor
+from rlfocal.records.answers.dates import DateExtractor
 
 REPLIES = [
     ("05/01/2021", "05/01/2021"),

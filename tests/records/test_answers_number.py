@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.records.answers import NumberExtractor, extractor
-from rlfocal.records.answers.number import _whole
+from rlfocal.records.answers import extractor
+from rlfocal.records.answers.number import NumberExtractor, _whole
 from rlfocal.records.answers.numerals import from_words, numerals, written
 
 REPLIES = [
@@ -40,6 +40,10 @@ REPLIES = [
     ("007", "7"),
     ("-0.0", "0"),
     ("1,2", "1.2"),  # a decimal comma: thousands come in threes
+    ("The answer is 5 = x + 7.", "5"),
+    ("The answer is 12 = about 13.", "12"),
+    ("The answer is 2^100.", None),
+    ("We take \\frac{a}{b} and get 3.", "3"),
     ("no digits", None),
     ("9" * 101, None),
     ("half is ½ and \N{FULLWIDTH DIGIT FIVE}", "5"),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.records.answers import TextExtractor, extractor
+from rlfocal.records.answers import extractor
+from rlfocal.records.answers.text import TextExtractor
 
 REPLIES = [
     ("Paris", "paris"),

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.records.answers import MathExtractor
+from rlfocal.records.answers.mathematics.bounds import without_absolute
 from rlfocal.records.answers.mathematics.comparing.classes import classes_of
 from rlfocal.records.answers.mathematics.comparing.rules import Likeness, likeness
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
 from rlfocal.records.answers.mathematics.structure import parsed
 from rlfocal.records.answers.mathematics.units import unit_of
 from rlfocal.records.answers.mathematics.writing import written
+from rlfocal.records.answers.maths import MathExtractor
 
 TOOL = MathExtractor()
 
@@ -79,6 +80,9 @@ REPLIES = [
     ("It costs $5 and I pay $6, so the change is $1.", "1"),
     ("#### 18", "18"),
     ("There is nothing to say.", None),
+    ("Answer: we can see that the total number of all the apples is 12 in the end", "12"),
+    ("The answer is the value $x=3$ here.", "x=3"),
+    ("$$ \\boxed -5 $$", "-5"),
     ("", None),
 ]
 
@@ -128,6 +132,19 @@ def test_numbers_are_read_back(value: Fraction) -> None:
     assert written(number_written(value)) == number_written(value)
 
 
+BOUNDS = [
+    ("|x|>3", r"x<-3\text{or}x>3"),
+    ("3>|x|", "-3<x<3"),
+    ("1<|x|<2", r"-2< x< -1\text{or}1< x< 2"),
+    *((text, text) for text in ("2<|x|<1", "1>|x|>0", "|x|<y", "|x-2|<-1", "|x|<3<4<5")),
+]
+
+
+@pytest.mark.parametrize(("text", "want"), BOUNDS)
+def test_bounds_of_an_absolute_value_are_bounds_of_the_name(text: str, want: str) -> None:
+    assert without_absolute(text) == want
+
+
 UNITS = [
     (r"5\text{cm}", ("5", "cm")),
     (r"5\text{cm}^2", ("5", "cm^2")),
@@ -143,6 +160,9 @@ UNITS = [
     (r"5\text{apples}", ("5", "?apples")),
     ("5", ("5", "")),
     (r"\sin45^\circ", (r"\sin45^\circ", "")),
+    (r"5^\circ\text{C}", ("5", "celsius")),
+    (r"5\euro", ("5", "euro")),
+    (r"5\$", ("5", "$")),
 ]
 
 

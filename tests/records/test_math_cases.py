@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rlfocal.records.answers import MathExtractor
+from rlfocal.records.answers.maths import MathExtractor
 
 CASES = [
     json.loads(line)

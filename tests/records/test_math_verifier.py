@@ -145,7 +145,8 @@ def test_a_process_that_cannot_start_says_why() -> None:
 
 
 def test_a_missing_library_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rlfocal.records.answers import MathExtractor, extractor
+    from rlfocal.records.answers import extractor
+    from rlfocal.records.answers.maths import MathExtractor
 
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="rlfocal\\[math\\]"):
@@ -237,8 +238,8 @@ def test_the_process_ends_with_its_parent() -> None:
 def test_importing_answers_imports_no_algebra() -> None:
     done = run_alone("""
         import sys
-        import rlfocal.records.answers as answers
-        assert answers.MathExtractor().extract(r"\\boxed{1/2}") == r"\\frac{1}{2}"
+        from rlfocal.records.answers import extractor
+        assert extractor("math").extract(r"\\boxed{1/2}") == r"\\frac{1}{2}"
         print(sorted({"sympy", "math_verify", "latex2sympy2_extended"} & set(sys.modules)))
     """)
     assert done.stdout.strip() == "[]"

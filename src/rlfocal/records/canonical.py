@@ -373,7 +373,7 @@ def expression_names(texts: Iterable[str], label: str | None = None) -> dict[str
         texts: canonical answers to one query.
         label: canonical; what equals it bears its name.
     """
-    from rlfocal.records.answers import MathExtractor
+    from rlfocal.records.answers.maths import MathExtractor
 
     ordered = sorted(set(texts))
     named: dict[int, str] = {} if label is None else {0: label}

@@ -13,27 +13,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rlfocal.errors import ConfigError, nearest
 
-if TYPE_CHECKING:
-    from rlfocal.records.answers.choice import ChoiceExtractor
-    from rlfocal.records.answers.dates import DateExtractor
-    from rlfocal.records.answers.maths import MathExtractor
-    from rlfocal.records.answers.number import NumberExtractor
-    from rlfocal.records.answers.text import TextExtractor
-
-__all__ = [
-    "KINDS",
-    "ChoiceExtractor",
-    "DateExtractor",
-    "Extractor",
-    "MathExtractor",
-    "NumberExtractor",
-    "TextExtractor",
-    "extractor",
-]
+__all__ = ["KINDS", "Extractor", "extractor"]
 
 
 class Extractor(Protocol):
@@ -78,19 +62,6 @@ KINDS = tuple(_CLASSES)
 """The kinds of answer, named as in `dataset.json`."""
 
 
-def _class_of(kind: str) -> Any:
-    module, name = _CLASSES[kind]
-    return getattr(import_module(f"{__name__}.{module}"), name)
-
-
-def __getattr__(name: str) -> Any:
-    """Load a class when it is first asked for."""
-    for kind, (_, own) in _CLASSES.items():
-        if own == name:
-            return _class_of(kind)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def extractor(kind: str, **options: Any) -> Extractor:
     """Make the extractor of a kind.
 
@@ -104,12 +75,13 @@ def extractor(kind: str, **options: Any) -> Extractor:
     """
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of answer '{kind}'; {nearest(kind, KINDS)}")
-    made = _class_of(kind)
+    module, name = _CLASSES[kind]
+    made = getattr(import_module(f"{__name__}.{module}"), name)
     known = inspect.signature(made).parameters
-    for name in options:
-        if name not in known:
+    for option in options:
+        if option not in known:
             raise ConfigError(
-                f"answers of kind '{kind}' have no option '{name}'; {nearest(name, known)}"
+                f"answers of kind '{kind}' have no option '{option}'; {nearest(option, known)}"
             )
     found: Extractor = made(**options)
     return found

@@ -167,5 +167,6 @@ def _parts(found: re.Match[str], day_first: bool) -> tuple[int, int, int]:
     if group[4]:
         first, second, year = int(group[4]), int(group[5]), int(group[6])
         return (year, first, second) if second > 12 else (year, second, first)
-    year, month, day = (group[place] for place in next(p for p in _PLACES if group[p[0]]))
-    return int(year), _MONTHS.get(month.lower()) or int(month), int(day)
+    places = next(places for places in _PLACES if group[places[0]])
+    in_year, month, day = (group[place] for place in places)
+    return int(in_year), _MONTHS.get(month.lower()) or int(month), int(day)

@@ -170,6 +170,4 @@ def _canonical(answer: str) -> str | None:
     return _whole(answer) or _settled(picked(answer))
 
 
-@functools.lru_cache(maxsize=50_000)
-def _parsed(text: str) -> Node:
-    return parsed(text)
+_parsed = functools.lru_cache(maxsize=50_000)(parsed)

@@ -17,7 +17,7 @@ from rlfocal.records.answers.mathematics.literals import number_value
 from rlfocal.records.answers.mathematics.nodes import Based, Group, Node, Relation, Scalar, Words
 from rlfocal.records.answers.mathematics.units import alike as units_alike
 
-__all__ = ["Ask", "Likeness", "likeness", "relation_text"]
+__all__ = ["Ask", "Likeness", "likeness"]
 
 Ask = Callable[[str, str], bool | None]
 """Whether two expressions are equal; None when that is not known."""
@@ -40,22 +40,20 @@ class Likeness(IntEnum):
     SAME = 4
 
 
-D, U, LOOSER, LOOSE, SAME = Likeness
+DIFFERENT, UNSHOWN, LOOSER, LOOSE, SAME = Likeness
 
 
 def likeness(first: Node, second: Node, ask: Ask) -> Likeness:
     """Compare two answers; the order does not matter."""
     if _rank(first) > _rank(second):
         first, second = second, first
-    if not first.name and not second.name:
-        return _unnamed(first, second, ask)
     if first.name and second.name and first.name != second.name:
         return _of_two_names(first, second, ask)
     cap = SAME if first.name == second.name else LOOSE
     return min(cap, _unnamed(first, second, ask))
 
 
-def relation_text(node: Node) -> str | None:
+def _relation_text(node: Node) -> str | None:
     """An equation as a text: of "x = 5" too; None for what is none."""
     if isinstance(node, Relation):
         return node.text
@@ -70,23 +68,13 @@ def _rank(node: Node) -> int:
 
 def _of_two_names(first: Node, second: Node, ask: Ask) -> Likeness:
     """Of f(x) = 2x and y = 2x the right sides count; x = 5 and y = 5 differ."""
-    one, other = first.name, second.name
-    if _is_function(one) or _is_function(other):
-        return min(LOOSE, _unnamed(first, second, ask))
-    a, b = relation_text(first), relation_text(second)
-    if a is not None and b is not None and _is_variable(one) and _is_variable(other):
-        return _asked(a, b, ask)
-    if _is_variable(one) and _is_variable(other) and isinstance(first, Scalar):
-        return D
+    if len(first.name) == len(second.name) == 1:
+        a, b = _relation_text(first), _relation_text(second)
+        if a is not None and b is not None:
+            return _asked(a, b, ask)
+        if isinstance(first, Scalar):
+            return DIFFERENT
     return min(LOOSE, _unnamed(first, second, ask))
-
-
-def _is_function(name: str) -> bool:
-    return name.endswith(")")
-
-
-def _is_variable(name: str) -> bool:
-    return len(name) == 1
 
 
 def _unnamed(first: Node, second: Node, ask: Ask) -> Likeness:
@@ -94,13 +82,13 @@ def _unnamed(first: Node, second: Node, ask: Ask) -> Likeness:
         case Scalar(), Scalar():
             return _scalars(first, second, ask)
         case Words(), Words():
-            return SAME if first.text == second.text else D
+            return SAME if first.text == second.text else DIFFERENT
         case Based(), Based():
-            return SAME if (first.digits, first.base) == (second.digits, second.base) else D
+            return SAME if (first.digits, first.base) == (second.digits, second.base) else DIFFERENT
         case Scalar(), Based():
-            return LOOSE if first.text.upper().strip("()") == second.digits else D
+            return LOOSE if first.text.upper().strip("()") == second.digits else DIFFERENT
         case Scalar(), Words():
-            return SAME if first.text.lower() == second.text else D
+            return SAME if first.text.lower() == second.text else DIFFERENT
         case Relation(), Relation():
             return SAME if first.text == second.text else _asked(first.text, second.text, ask)
         case Scalar(), Relation():
@@ -110,31 +98,31 @@ def _unnamed(first: Node, second: Node, ask: Ask) -> Likeness:
         case _, Group():
             return _with_group(first, second, ask)
         case _:
-            return D
+            return DIFFERENT
 
 
 def _with_relation(single: Scalar, relation: Relation, ask: Ask) -> Likeness:
-    text = relation_text(single)
+    text = _relation_text(single)
     if text is not None:
         return _asked(text, relation.text, ask)
     value = quantity_of(relation.text)
     if value is None or single.name:
-        return D
+        return DIFFERENT
     return min(LOOSE, _scalars(single, Scalar(value, number_value(value)), ask))
 
 
 def _asked(a: str, b: str, ask: Ask) -> Likeness:
     verdict = ask(a, b)
-    return U if verdict is None else SAME if verdict else D
+    return UNSHOWN if verdict is None else SAME if verdict else DIFFERENT
 
 
 def _scalars(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
     if not units_alike(a.unit, b.unit):
-        return D
+        return DIFFERENT
     same = _values(a, b, ask)
     if a.unit == b.unit:
         return same
-    if same >= U and (same is SAME or "%" not in (a.unit, b.unit)):
+    if same >= UNSHOWN and (same is SAME or "%" not in (a.unit, b.unit)):
         return min(LOOSE, same)
     if {a.unit, b.unit} == {"%", ""}:
         return max(same, min(LOOSER, _as_fraction(a, b, ask)))
@@ -145,11 +133,11 @@ def _scalars(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
 
 def _values(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
     if a.value is not None and b.value is not None:
-        return SAME if a.value == b.value else D
+        return SAME if a.value == b.value else DIFFERENT
     if a.text == b.text:
         return SAME
     if len(a.text) == 1 and len(b.text) == 1:  # x and y, A and B
-        return D
+        return DIFFERENT
     return _asked(a.text, b.text, ask)
 
 
@@ -164,7 +152,7 @@ def _as_fraction(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
 def _as_radians(a: Scalar, b: Scalar, ask: Ask) -> Likeness:
     degrees, other = (a, b) if a.unit == "deg" else (b, a)
     if "\\pi" not in other.text:
-        return D
+        return DIFFERENT
     return _asked(rf"\frac{{({degrees.text})\pi}}{{180}}", other.text, ask)
 
 
@@ -173,13 +161,13 @@ def _with_group(single: Node, group: Group, ask: Ask) -> Likeness:
         return min(LOOSE, max(likeness(single, part, ask) for part in group.parts))
     numbers = _numbers(group)
     if group.shape != "colon" or not isinstance(single, Scalar):
-        return D
+        return DIFFERENT
     if len(group.parts) != 2 or len(numbers) != 2 or not numbers[1]:
-        return D
+        return DIFFERENT
     ratio = numbers[0] / numbers[1]
     # 5:12 may be a time as well; only the fraction that it is written as tells.
     is_written = numbers == [ratio.numerator, ratio.denominator]
-    return LOOSE if single.value == ratio and (is_written or not _is_time(group)) else D
+    return LOOSE if single.value == ratio and (is_written or not _is_time(group)) else DIFFERENT
 
 
 def _numbers(group: Group) -> list[Fraction]:
@@ -200,10 +188,10 @@ def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
         matrix, point = (a, b) if a.shape == "matrix" else (b, a)
         return min(LOOSER, _as_vector(matrix, point, ask))
     if len(a.parts) != len(b.parts):
-        return D
+        return DIFFERENT
     loose = {a.shape, b.shape} <= {"list", "set"}
     if loose or a.shape == b.shape == "union":
-        if _named_apart(a) != _named_apart(b):
+        if any(p.name for p in a.parts) != any(p.name for p in b.parts):
             return min(LOOSER, _in_order(a.parts, b.parts, ask))
         return _unordered(a.parts, b.parts, ask)
     if a.shape.startswith("colon") and b.shape.startswith("colon"):
@@ -213,31 +201,29 @@ def _groups(a: Group, b: Group, ask: Ask) -> Likeness:
     if {a.shape, b.shape} == {"list", "()"}:
         several, point = (a, b) if a.shape == "list" else (b, a)
         if _VARIABLE.fullmatch(point.name) or several.name:  # -2 < x < 5, and x = -2, 5
-            return D
+            return DIFFERENT
         return min(LOOSER, _in_order(a.parts, b.parts, ask))
-    return D
+    return DIFFERENT
 
 
 def _as_vector(matrix: Group, point: Group, ask: Ask) -> Likeness:
     """A row or column, and the same numbers in parentheses."""
     rows = [row.parts for row in matrix.parts if isinstance(row, Group)]
     cells = rows[0] if len(rows) == 1 else [row[0] for row in rows if len(row) == 1]
-    return _in_order(cells, point.parts, ask) if len(cells) == len(point.parts) else D
+    return _in_order(cells, point.parts, ask) if len(cells) == len(point.parts) else DIFFERENT
 
 
 def _colons(a: Group, b: Group, ask: Ask) -> Likeness:
     if a.shape != b.shape and "colon" not in (a.shape, b.shape):  # 2:30 a.m. and p.m.
-        return D
+        return DIFFERENT
     same = _in_order(a.parts, b.parts, ask)
-    if same == D and not _is_time(a) and not _is_time(b):
+    if same == DIFFERENT and not _is_time(a) and not _is_time(b):
         x, y = _numbers(a), _numbers(b)
         whole = len(x) == len(y) == len(a.parts) and all(x) and all(y)
-        return LOOSE if whole and len({p / q for p, q in zip(x, y, strict=True)}) == 1 else D
+        return (
+            LOOSE if whole and len({p / q for p, q in zip(x, y, strict=True)}) == 1 else DIFFERENT
+        )
     return same if a.shape == b.shape else min(LOOSE, same)
-
-
-def _named_apart(group: Group) -> bool:
-    return any(p.name for p in group.parts)
 
 
 def _in_order(a: Sequence[Node], b: Sequence[Node], ask: Ask) -> Likeness:
@@ -247,10 +233,10 @@ def _in_order(a: Sequence[Node], b: Sequence[Node], ask: Ask) -> Likeness:
 def _unordered(a: Sequence[Node], b: Sequence[Node], ask: Ask) -> Likeness:
     """The best that a one-to-one matching reaches."""
     table = [[likeness(x, y, ask) for y in b] for x in a]
-    for least in (SAME, LOOSE, LOOSER, U):
+    for least in (SAME, LOOSE, LOOSER, UNSHOWN):
         if _matching(table, least):
             return least
-    return D
+    return DIFFERENT
 
 
 def _matching(table: list[list[Likeness]], least: Likeness) -> bool:

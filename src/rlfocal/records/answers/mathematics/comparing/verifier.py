@@ -117,14 +117,14 @@ class Verifier:
         Raises:
             ConfigError: the process cannot run here.
         """
-        asked = list(dict.fromkeys(pairs))
+        ordered = {pair: (min(pair), max(pair)) for pair in pairs}
         with self._lock:
-            wanted = [p for p in dict.fromkeys(map(_ordered, asked)) if p not in self._known]
+            wanted = [p for p in dict.fromkeys(ordered.values()) if p not in self._known]
             for start in range(0, len(wanted), BATCH):
                 self._ask(wanted[start : start + BATCH])
-            answers = {pair: self._known[_ordered(pair)] for pair in asked}
-            for pair in asked:
-                self._known.move_to_end(_ordered(pair))
+            answers = {pair: self._known[own] for pair, own in ordered.items()}
+            for own in ordered.values():
+                self._known.move_to_end(own)
             while len(self._known) > CACHE_SIZE:
                 self._known.popitem(last=False)
         return answers
@@ -251,10 +251,6 @@ def shared() -> Verifier:
         if _SHARED is None:
             _SHARED = Verifier()
         return _SHARED
-
-
-def _ordered(pair: Pair) -> Pair:
-    return pair if pair[0] <= pair[1] else (pair[1], pair[0])
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
