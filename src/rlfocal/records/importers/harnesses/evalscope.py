@@ -109,11 +109,14 @@ def _record(
     judged = sample.object("score")
     if not judged.values:
         raise sample.wrong("score", "an object")
-    messages = _messages(row)
+    messages = [
+        (message.optional_text("role") or "", _content(message))
+        for message in row.objects("messages")
+    ]
     prompt = _prompt(row, messages)
     stem, choices = _options(prompt)
     targets = _targets(row)
-    if choices is not None and not all(_letter_of(t, choices) for t in targets):
+    if choices is not None and not set(targets) <= set(OPTION_LETTERS[: len(choices)]):
         stem, choices = prompt, None
     name, score = _score(judged, metric, f"{member}, {task}", left)
     compared = bool(
@@ -123,7 +126,8 @@ def _record(
         and not _CODE.search(task.lower())
         and score in (None, 0, 1)
     )
-    text = judged.optional_text("prediction") or _last_reply(messages)
+    replies = [text for role, text in messages if role == "assistant"]
+    text = judged.optional_text("prediction") or next(reversed(replies), None)
     found = judged.optional_text("extracted_prediction")
     repeat = sample.whole("generation_index")
     return Record(
@@ -183,14 +187,6 @@ def _targets(row: Fields) -> list[str]:
     return list(dict.fromkeys(clean(text.strip()) for text in texts if text.strip()))
 
 
-def _messages(row: Fields) -> list[tuple[str, str]]:
-    """Role and text of every message."""
-    return [
-        (message.optional_text("role") or "", _content(message))
-        for message in row.objects("messages")
-    ]
-
-
 def _content(message: Fields) -> str:
     value = message.values.get("content")
     if isinstance(value, list):
@@ -208,10 +204,6 @@ def _prompt(row: Fields, messages: Sequence[tuple[str, str]]) -> str:
         asked.append(text)
     prompt = "\n\n".join(text for text in asked if text.strip())
     return prompt or row.optional_text("input") or ""
-
-
-def _last_reply(messages: Sequence[tuple[str, str]]) -> str | None:
-    return next((text for role, text in reversed(messages) if role == "assistant"), None)
 
 
 def _options(prompt: str) -> tuple[str, tuple[str, ...] | None]:
@@ -232,10 +224,6 @@ def _options(prompt: str) -> tuple[str, tuple[str, ...] | None]:
                 return "\n".join(lines[:first] + lines[last + 1 :]), texts
         return prompt, None
     return prompt, None
-
-
-def _letter_of(target: str, choices: Sequence[str]) -> bool:
-    return len(target) == 1 and target in OPTION_LETTERS[: len(choices)]
 
 
 def _texts(targets: Sequence[str], choices: Sequence[str] | None) -> list[str]:

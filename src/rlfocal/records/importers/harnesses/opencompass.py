@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os.path import commonprefix
 from pathlib import Path
 from typing import Any
@@ -113,9 +113,14 @@ def _read(task: _Task, left: LeftOut) -> Iterator[Record]:
     )
     # where no right reply says what the reference says, the reference is no answer (tests, rubrics)
     right = [r for r in records if r.score == 1]
-    judged = bool(right) and not any(_says(r) for r in right)
+    judged = bool(right) and not any((r.answer or r.text or "").strip() in r.labels for r in right)
     for record in records:
-        yield record if not judged else _by_score(record)
+        if judged:
+            record = replace(
+                record, by_score=True, choices=None, labels=(), answer=None, unusable=False,
+                samples=None, choice_scores=None,
+            )  # fmt: skip
+        yield record
 
 
 def _in_order(whole: Fields) -> list[tuple[str, Any]]:
@@ -124,19 +129,6 @@ def _in_order(whole: Fields) -> list[tuple[str, Any]]:
     if not rows:
         raise RecordError(f"{whole.place}: holds no predictions by number ('0', '1', ...)")
     return sorted(rows, key=lambda row: (len(row[0]), row[0]))
-
-
-def _says(record: Record) -> bool:
-    answer = (record.answer or record.text or "").strip()
-    return answer in record.labels
-
-
-def _by_score(record: Record) -> Record:
-    return Record(
-        member=record.member, task=record.task, document=record.document, name=record.name,
-        place=record.place, prompt=record.prompt, text=record.text, score=record.score,
-        by_score=True, repeat=record.repeat,
-    )  # fmt: skip
 
 
 def _verdicts(task: _Task, count: int, left: LeftOut) -> dict[int, dict[str, Any]]:

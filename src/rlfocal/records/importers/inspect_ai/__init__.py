@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rlfocal.records.importers.inspect_ai.files import InspectLog, open_log
-from rlfocal.records.importers.inspect_ai.samples import is_scored, record_of
+from rlfocal.records.importers.inspect_ai.samples import is_scored, plain, record_of
 from rlfocal.records.importers.json_files import Fields, LeftOut, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
@@ -119,9 +119,5 @@ def _by_score(scorer: str | None, records: Sequence[Record]) -> bool:
         return False
     # an unknown scorer compares if what it extracted from right replies is mostly the target
     right = [r for r in records if r.score == 1 and r.labels]
-    equal = [r for r in right if r.answer is not None and _plain(r.answer) in map(_plain, r.labels)]
+    equal = [r for r in right if r.answer is not None and plain(r.answer) in map(plain, r.labels)]
     return len(equal) * 2 < len(right)
-
-
-def _plain(text: str) -> str:
-    return text.strip().casefold()

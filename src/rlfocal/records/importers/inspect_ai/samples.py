@@ -20,7 +20,7 @@ from rlfocal.records.importers.json_files import Fields, score_of
 from rlfocal.records.importers.logged import Record, option_name
 from rlfocal.records.schema import OPTION_LETTERS, clean
 
-__all__ = ["Judgement", "is_scored", "record_of"]
+__all__ = ["Judgement", "is_scored", "plain", "record_of"]
 
 _VALUES = {
     "c": 1.0, "i": 0.0, "p": 0.5, "n": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0,
@@ -64,15 +64,16 @@ def _judged(sample: Fields, scorer: str, part: str | None, reply: str | None) ->
         or explanation.startswith("Scoring pattern not matched")
         or (answer is not None and not answer.strip())
     )
-    if answer is not None and _same(answer, reply):
+    if answer is not None and reply is not None and plain(answer) == plain(reply):
         answer = None
     said = _VALUES.get(value.strip().lower(), value) if isinstance(value, str) else value
     score = score_of(said, written=True)
     return Judgement(score, None if none_found else answer, none_found, value)
 
 
-def _same(answer: str, reply: str | None) -> bool:
-    return reply is not None and answer.strip().casefold() == reply.strip().casefold()
+def plain(text: str) -> str:
+    """A text without the blanks around it, in small letters."""
+    return text.strip().casefold()
 
 
 def record_of(
@@ -98,7 +99,7 @@ def record_of(
     reply = output.optional_text("completion")
     judgement = Judgement() if scorer is None else _judged(sample, scorer, part, reply)
     prompt = _prompt(sample)
-    options = _options(sample)
+    options = tuple(sample.texts("choices")) or None  # agents' samples have an empty list
     targets = _targets(sample)
     chosen = _positions(targets, options) if options else None
     meant = targets if not options or chosen is None else [options[i] for i in chosen]
@@ -129,11 +130,6 @@ def record_of(
         truncated=_cut_off(output),
     )
     return record, judgement
-
-
-def _options(sample: Fields) -> tuple[str, ...] | None:
-    """Options; agents' samples have an empty list where there are none."""
-    return tuple(sample.texts("choices")) or None
 
 
 def _targets(sample: Fields) -> list[str]:
