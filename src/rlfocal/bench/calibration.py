@@ -36,7 +36,6 @@ N_BINS = 10
 """Bins of equal count, where confidences differ enough to fill them."""
 _DECIMALS = 3
 """Confidences equal to so many decimals count as one: votes break ties by differences below."""
-_COVERAGE = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +111,7 @@ def _calibration(name: str, confidence: _Floats, score: _Floats, group: IntArray
         ece=expected_calibration_error(bins),
         ece_by_chance=_by_chance(confidence, bins),
         brier=float(np.square(confidence - score).mean()),
-        accuracy_at_80=float((kept / coverage)[max(round(_COVERAGE * len(kept)), 1) - 1]),
+        accuracy_at_80=float((kept / coverage)[max(round(0.8 * len(kept)), 1) - 1]),
         risk_coverage_area=float(np.clip(1 - kept / coverage, 0, 1).mean()),
         bins=bins,
     )

@@ -18,11 +18,6 @@ from rlfocal.records import IntArray, ResponseTable
 
 __all__ = ["SCENARIOS", "Case", "Scenario", "resolve_scenarios"]
 
-COLLUDING_SHARE = 0.5
-"""Share of the queries to which colluding members give the same wrong answer."""
-IMPROVED_SHARE = 0.9
-"""Share of its failures that an improving member gets right."""
-
 
 @dataclass(frozen=True, eq=False)
 class Added:
@@ -126,9 +121,9 @@ def _copy(
 
 
 def _improve(
-    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator
+    table: ResponseTable, ranked: IntArray, start: int, rng: np.random.Generator, *, share: float
 ) -> ResponseTable:
-    return edits.improve(table, int(ranked[-1]), start=start, share=IMPROVED_SHARE, rng=rng)
+    return edits.improve(table, int(ranked[-1]), start=start, share=share, rng=rng)
 
 
 def _replace(
@@ -174,9 +169,8 @@ def _label_noise(
 _FROM_THE_MIDDLE: tuple[tuple[str, str, Edit], ...] = (
     (
         "colluding",
-        "two most accurate members give the same wrong answer to "
-        f"{COLLUDING_SHARE:.0%} of the queries",
-        partial(_collude, share=COLLUDING_SHARE),
+        "two most accurate members give the same wrong answer to 50% of the queries",
+        partial(_collude, share=0.5),
     ),
     (
         "colluding-always",
@@ -187,8 +181,8 @@ _FROM_THE_MIDDLE: tuple[tuple[str, str, Edit], ...] = (
     ("degrading", "most accurate member answers at random", _at_random),
     (
         "improving",
-        f"least accurate member gets {IMPROVED_SHARE:.0%} of what it would fail right",
-        _improve,
+        "least accurate member gets 90% of what it would fail right",
+        partial(_improve, share=0.9),
     ),
     ("replaced", "least accurate member answers in the name of the most accurate", _replace),
 )
