@@ -14,10 +14,9 @@ from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.replay import best_answer
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
-from rlfocal.online.decisions import batch
+from rlfocal.online.decisions import batch, path_of
 from rlfocal.online.episodes import Episode
 from rlfocal.online.exploring import Exploration, Exploring
-from rlfocal.online.paths import path_of
 from rlfocal.records.schema import OPTION_LETTERS
 
 Live = Callable[..., Any]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rlfocal.deliberation.wrapper import Wrapper
-from rlfocal.online.decisions import batch
+from rlfocal.online.decisions import batch, path_of
 from rlfocal.online.estimates import (
     Figures,
     Interval,
@@ -24,7 +24,6 @@ from rlfocal.online.estimates import (
 )
 from rlfocal.online.exploring import Exploration, log_replay
 from rlfocal.online.learning import learn
-from rlfocal.online.paths import path_of
 from rlfocal.online.values import Features
 
 pytestmark = pytest.mark.slow

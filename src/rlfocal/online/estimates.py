@@ -32,9 +32,8 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
 from rlfocal.numbers import Float64Array
-from rlfocal.online.decisions import Decisions, batch
+from rlfocal.online.decisions import Decisions, Path, batch, path_of
 from rlfocal.online.episodes import Episode
-from rlfocal.online.paths import Path, path_of
 from rlfocal.online.values import Features, Observing, fit_values
 
 __all__ = [

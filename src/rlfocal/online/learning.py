@@ -36,7 +36,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
 from rlfocal.numbers import Float64Array
-from rlfocal.online.decisions import Decisions, batch
+from rlfocal.online.decisions import Decisions, batch, path_of, products
 from rlfocal.online.episodes import Episode
 from rlfocal.online.estimates import (
     LEAST_DEPARTED,
@@ -47,7 +47,6 @@ from rlfocal.online.estimates import (
     usable,
 )
 from rlfocal.online.exploring import Explorable
-from rlfocal.online.paths import path_of, products
 from rlfocal.online.values import Features, Observing, fit_values
 
 __all__ = ["Shadow", "Teachable", "learn", "split"]
