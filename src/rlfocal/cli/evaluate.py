@@ -73,10 +73,9 @@ def _figures(loaded: Checkpoint, table: ResponseTable, price: float | None) -> d
 
     from rlfocal.bench.statistics import bootstrap_means, judge
     from rlfocal.deliberation.replay import replay
-    from rlfocal.live.ensemble import at_price
     from rlfocal.records.tables.missing import missing_of
 
-    strategy, best = at_price(loaded.strategy, price), loaded.best_member
+    strategy, best = loaded.strategy.at_price(price), loaded.best_member
     outcome, missing = replay(strategy, table), missing_of(table)
     known, single = outcome.measured, table.member_score[:, best]
     both = known & table.scored[:, best]

@@ -51,12 +51,11 @@ def _trace(
 
     from rlfocal.deliberation.recorded import candidates_of, reveal
     from rlfocal.deliberation.trace import Deliberation
-    from rlfocal.live.ensemble import at_price
 
     rows = np.array([row])
     asked = np.zeros((1, table.n_members), dtype=bool)
     names = table.candidates[row]
-    deliberation = Deliberation(at_price(loaded.strategy, price), table.members, table.cost_unit)
+    deliberation = Deliberation(loaded.strategy.at_price(price), table.members, table.cost_unit)
     view = reveal(table, rows, asked)
     wanted = deliberation.first(view)
     while wanted.any():

@@ -202,6 +202,21 @@ class Base:
             return self._with(price=price)
         return self.with_dial(self.setting_at(price))._with(price=price)
 
+    def at_price(self, price: float | None) -> Self:
+        """The same as `at`, for a price that a user names; itself for None.
+
+        Raises:
+            ConfigError: there is no dial to set by a price, or no such price.
+        """
+        if price is None:
+            return self
+        if not self.dial:
+            raise ConfigError(f"price: {self.name} has no price of a call; leave it out")
+        try:
+            return self.at(price)
+        except ValueError as exc:
+            raise ConfigError(f"price: {exc}") from exc
+
     def with_dial(self, value: float) -> Self:
         """Return the same fitted strategy at another setting of its own dial.
 

@@ -33,7 +33,6 @@ from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
 from rlfocal.live import LiveEnsemble, Question, members_for
-from rlfocal.live.ensemble import at_price
 from rlfocal.live.similarity import group_answers, text_encoder
 from rlfocal.online.exploring import Exploration
 from rlfocal.pool.building import LivePool
@@ -141,7 +140,7 @@ class Gateway:
         if price not in strategy.prices and (known := [p for p in strategy.prices if p > 0]):
             price = min(max(price, min(known)), max(known))
         try:
-            return at_price(strategy, price)
+            return strategy.at_price(price)
         except ConfigError as exc:
             raise ApiError(400, "invalid_value", str(exc), param="model") from None
 

@@ -28,7 +28,7 @@ from rlfocal.pool.settings import MemberSettings, PoolSettings
 from rlfocal.records import FloatArray
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["LiveEnsemble", "at_price", "members_for"]
+__all__ = ["LiveEnsemble", "members_for"]
 
 _DEADLINE_S = 600.0
 _NO_FEATURES: FloatArray = np.zeros(0, dtype=np.float32)
@@ -85,7 +85,7 @@ class LiveEnsemble:
                 f'cost: {", ".join(missing)}; add [prices."MODEL"] to the pool file'
             )
         self.members = tuple(members)
-        self.strategy = at_price(checkpoint.strategy, price)
+        self.strategy = checkpoint.strategy.at_price(price)
         self._checkpoint = checkpoint
         self._ranking = checkpoint.ranking.tolist()
         self.reader = Reader(about, answers)
@@ -177,14 +177,6 @@ class LiveEnsemble:
         names, kind = self._checkpoint.description.members, self.reader.kind_of(question)
         return Deliberation(self.strategy, names, self.reader.cost_unit, kind=kind)
 
-    def at(self, price: float) -> LiveEnsemble:
-        """The same members at another price of a call.
-
-        Raises:
-            ConfigError: a price that the strategy does not know.
-        """
-        return self.led_by(at_price(self.strategy, price))
-
     def led_by(self, strategy: Base) -> LiveEnsemble:
         """The same members led by another strategy, for instance by its own one after `follow`."""
         other = copy.copy(self)
@@ -203,19 +195,3 @@ class LiveEnsemble:
         raise ConfigError(
             f"no member '{name}'; {nearest(name, [member.name for member in self.members])}"
         )
-
-
-def at_price(strategy: Base, price: float | None) -> Base:
-    """The strategy at another price of a call; None for its own.
-
-    Raises:
-        ConfigError: it has no price, or was not trained for this one.
-    """
-    if price is None:
-        return strategy
-    if not strategy.dial:
-        raise ConfigError(f"price: {strategy.name} has no price of a call; leave it out")
-    try:
-        return strategy.at(price)
-    except ValueError as exc:
-        raise ConfigError(f"price: {exc}") from exc
