@@ -331,7 +331,7 @@ def test_a_reply_that_nobody_takes_is_broken_off(serve: Serve, stream: bool) -> 
 
 
 def test_a_request_with_two_hosts_is_for_nobody_on_this_machine() -> None:
-    from rlfocal.gateway.http import _is_for_us
+    from rlfocal.gateway.door.guard import _is_for_us
 
     for hosts in ([b"localhost"], [b"evil.example"], [b"evil.example", b"localhost"]):
         scope = {"headers": [(b"host", host) for host in hosts]}

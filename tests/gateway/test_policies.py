@@ -95,17 +95,17 @@ def set_state(served: Served, policy: str, state: str) -> None:
 def test_a_promotion_is_adopted_and_a_rollback_taken_back(
     served: Served, ask: Ask, tmp_path: Path
 ) -> None:
-    given = served.gateway.policy
+    given = served.gateway.policies.id
     where, name = shadow_of(served, tmp_path)
     put(served, PolicyRow(id=name, parent=given, created_at=1.0, state="shadow", path=str(where)))
     time.sleep(0.3)
-    assert served.gateway.policy == given  # a shadow does not decide
+    assert served.gateway.policies.id == given  # a shadow does not decide
     set_state(served, name, "live")
-    until(lambda: served.gateway.policy == name)
+    until(lambda: served.gateway.policies.id == name)
     assert ask(served, question(1)).status_code == 200
     assert rows(served, 1)[0].policy == name
     set_state(served, given, "live")
-    until(lambda: served.gateway.policy == given)
+    until(lambda: served.gateway.policies.id == given)
     assert ask(served, question(2)).status_code == 200
     assert rows(served, 2)[0].policy == given
 
@@ -113,13 +113,13 @@ def test_a_promotion_is_adopted_and_a_rollback_taken_back(
 def test_a_policy_that_cannot_be_read_changes_nothing(
     served: Served, ask: Ask, tmp_path: Path
 ) -> None:
-    given = served.gateway.policy
+    given = served.gateway.policies.id
     where, name = shadow_of(served, tmp_path)
     weights = next(where.glob("weights-*.safetensors"))
     weights.write_bytes(weights.read_bytes()[:-100])
     put(served, PolicyRow(id=name, parent=given, created_at=1.0, state="live", path=str(where)))
     time.sleep(0.5)
-    assert served.gateway.policy == given
+    assert served.gateway.policies.id == given
     assert ask(served, question(1)).status_code == 200
 
 
@@ -128,17 +128,17 @@ def test_a_restart_goes_on_with_the_promoted_policy(folder: Path, tmp_path: Path
     with StubThread(StubServer(says())) as upstream:
         pool = write_pool(tmp_path / "pool.toml", upstream.base_url)
         with serving(folder, pool, db, poll_s=0.1) as served:
-            given = served.gateway.policy
+            given = served.gateway.policies.id
             where, name = shadow_of(served, tmp_path)
             put(served, PolicyRow(
                 id=name, parent=given, created_at=1.0, state="live", path=str(where)
             ))  # fmt: skip
         with serving(folder, pool, db, poll_s=0.1) as served:
-            assert served.gateway.policy == name
+            assert served.gateway.policies.id == name
         # Another checkpoint than its ancestor is not overruled.
         other = tmp_path / "other"
         with serving(where, pool, db, poll_s=0.1) as served:
-            assert served.gateway.policy == name
+            assert served.gateway.policies.id == name
         assert not other.exists()
 
 

@@ -39,7 +39,7 @@ class Pool:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Their names."""
+        """Names of the members."""
         return tuple(member.name for member in self.settings.members)
 
     def __repr__(self) -> str:

@@ -19,10 +19,11 @@ from starlette.routing import Route
 
 from rlfocal.gateway.chat import answering, count_tokens
 from rlfocal.gateway.dashboard.routes import Dashboard
+from rlfocal.gateway.door.guard import Guard
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import judged, read_judgement
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.http import Guard, JsonResponse, as_api_error, error_response, route
+from rlfocal.gateway.http import JsonResponse, as_api_error, error_response, route
 from rlfocal.gateway.read_after_write import until_written
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
@@ -129,7 +130,7 @@ async def list_models(request: Request) -> Response:
 
 
 async def show_model(request: Request) -> Response:
-    """One of them."""
+    """One model."""
     gateway: Gateway = request.app.state.gateway
     await gateway.door.key_of(request)
     name = request.path_params["name"]
@@ -178,12 +179,12 @@ def _may_judge(key: Key, request: RequestRow) -> bool:
 
 
 async def healthz(request: Request) -> Response:
-    """The process is there."""
+    """That the process is there."""
     return JsonResponse({"status": "ok"})
 
 
 async def readyz(request: Request) -> Response:
-    """It could answer a request."""
+    """Whether a request could be answered: 503 where not."""
     gateway: Gateway = request.app.state.gateway
     ready = await gateway.is_ready()
     return JsonResponse({"status": "ready" if ready else "not ready"}, 200 if ready else 503)

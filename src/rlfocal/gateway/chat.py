@@ -6,31 +6,27 @@ A dialect (`wire.dialects`) reads the body and writes the reply; all else is the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from rlfocal.gateway.completion import GONE
 from rlfocal.gateway.door.entering import note_unsent
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.http import Handler
-from rlfocal.gateway.repeats.joining import JSON, follow, until_gone, write_down
+from rlfocal.gateway.http import EVENTS, JSON, EndingStream, Handler
+from rlfocal.gateway.repeats.joining import follow, until_gone, write_down
 from rlfocal.gateway.repeats.records import HEADER, digest_of
 from rlfocal.gateway.responder import Responder
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
 from rlfocal.gateway.wire.request import ChatRequest, Context, read_json
-from rlfocal.live import Answer
 from rlfocal.live.aside import aside
 from rlfocal.pool.openai.client import HOPS_HEADER, hops
 
 __all__ = ["answering", "count_tokens"]
 
-_Task = asyncio.Task[Answer]
 _Read = tuple[Any, ChatRequest, Writer]
 _MOST_HOPS = 1
 """Gateways that a request may have come through before: one may be another's member."""
@@ -147,26 +143,8 @@ async def _streamed(responder: Responder, request: Request, held: ExitStack) -> 
     place = held.pop_all()
     task.add_done_callback(lambda _: place.close())
     note_unsent(request, lambda: responder.pieces.size)
-    return _Stream(responder.events(task, first), task, headers=responder.head(first))
-
-
-class _Stream(StreamingResponse):
-    """Server-sent events; whatever ends them ends the work, too."""
-
-    media_type = "text/event-stream"
-
-    def __init__(
-        self, events: AsyncIterator[tuple[bytes, bool]], task: _Task, **options: Any
-    ) -> None:
-        super().__init__((event async for event, _ in events), **options)
-        self._task = task
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._task.cancel()
+    events = (event async for event, _ in responder.events(task, first))
+    return EndingStream(events, task.cancel, headers=responder.head(first), media_type=EVENTS)
 
 
 async def count_tokens(request: Request) -> Response:

@@ -35,7 +35,7 @@ _MARGIN_S, _MARGIN = 0.25, 0.15
 """Kept back from a deadline for what is left to do once members are no longer waited for: that many
 seconds, or that share of it where that is less."""
 _LAST_S = 0.02
-"""Of that, for saying that it is over."""
+"""Of the margin, for writing the refusal."""
 _STUCK_S = 0.2
 """A transaction that takes longer than that is why a request could not be admitted in time."""
 _LEASE_S = 60.0

@@ -1,48 +1,61 @@
-"""What all routes share: errors in OpenAI's shape, safe headers, and who may pass an open door."""
+"""What all routes share: errors in OpenAI's shape, and responses of JSON and of events."""
 
 from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from rlfocal.gateway.errors import ApiError, unavailable
 from rlfocal.gateway.wire.replies import encode
 from rlfocal.pool.openai.redaction import redact
 
-__all__ = ["Guard", "Handler", "JsonResponse", "error_response", "route"]
+__all__ = [
+    "EVENTS",
+    "JSON",
+    "EndingStream",
+    "Handler",
+    "JsonResponse",
+    "error_response",
+    "route",
+]
 
 _log = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
-
-_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-)
-_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+JSON, EVENTS = "application/json", "text/event-stream"
 
 
 class JsonResponse(Response):
     """JSON, as `encode` writes it."""
 
-    media_type = "application/json"
+    media_type = JSON
 
     def render(self, content: Any) -> bytes:
-        """To bytes."""
+        """Encode a value."""
         return encode(content)
+
+
+class EndingStream(StreamingResponse):
+    """A stream that calls `ended` however it ends: sent, broken off, or never begun to be sent."""
+
+    def __init__(
+        self, content: AsyncIterator[bytes], ended: Callable[[], object], **options: Any
+    ) -> None:
+        super().__init__(content, **options)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the stream."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 ErrorShape = Callable[[ApiError], dict[str, Any]]
@@ -104,52 +117,3 @@ def _where(exc: BaseException) -> str:
         hidden = None if current.__suppress_context__ else current.__context__
         current = current.__cause__ or hidden
     return "caused by ".join(parts)
-
-
-class Guard:
-    """Stands before all routes: safe headers on every reply, and who may speak to an open door.
-
-    Args:
-        app: what is guarded.
-        loopback_only: refuse requests that were meant for another host: a page in a browser may
-            have had its name resolved to this machine.
-    """
-
-    def __init__(self, app: ASGIApp, *, loopback_only: bool) -> None:
-        self._app, self._loopback_only = app, loopback_only
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        sent = False
-
-        async def send_guarded(message: Message) -> None:
-            nonlocal sent
-            if message["type"] == "http.response.start":
-                sent = True
-                given = list(message.get("headers", ()))
-                names = {name for name, _ in given}
-                message["headers"] = given + [h for h in _HEADERS if h[0] not in names]
-            await send(message)
-
-        if self._loopback_only and not _is_for_us(scope):
-            error = ApiError(
-                403, "wrong_host", "without keys only requests to localhost are served"
-            )
-            await error_response(error)(scope, receive, send_guarded)
-            return
-        await self._app(scope, receive, send_guarded)
-
-
-def _is_for_us(scope: Scope) -> bool:
-    if sum(name == b"host" for name, _ in scope["headers"]) > 1:
-        return False  # whoever stands before us may have believed the other one
-    headers: Mapping[bytes, bytes] = dict(scope["headers"])
-    host = headers.get(b"host", b"").decode("latin-1").lower()
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
-    if name not in _LOOPBACK:
-        return False
-    origin = headers.get(b"origin", b"").decode("latin-1").lower()
-    return not origin or origin.partition("://")[2] == host

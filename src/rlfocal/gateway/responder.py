@@ -37,7 +37,7 @@ class Responder:
         self.pieces = Pieces()
 
     def start(self) -> asyncio.Task[Answer]:
-        """Set the completion going."""
+        """Start the completion."""
         if not self.completion.chat.body.stream:
             return self.completion.start()
         task = self.completion.start(self.pieces.put)

@@ -14,8 +14,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-import sqlalchemy as sa
-
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store.heart import Heart
@@ -184,15 +182,8 @@ class Access:
         it is kept and tried again. If it is lost all the same, that is logged, and what was
         reserved counts as spent when its lease is over.
         """
-        self._writer.put(lambda connection: self._finish(row(), connection))
-
-    async def finish_now(self, row: RequestRow) -> bool:
-        """The same, and return when it is durable; False where it was finished before.
-
-        Raises:
-            DatabaseError: it cannot be written just now.
-        """
-        return await self._writer.do(partial(self._finish, row))
+        ledger = self._store.ledger
+        self._writer.put(lambda connection: ledger.finish(connection, row(), self._clock()))
 
     async def sweep(self) -> int:
         """Settle requests of processes that were killed; to be called now and then.
@@ -204,9 +195,6 @@ class Access:
             DatabaseError: it cannot be written just now.
         """
         return await self._writer.do(lambda c: self._store.ledger.sweep(c, self._clock()))
-
-    def _finish(self, row: RequestRow, connection: sa.Connection) -> bool:
-        return self._store.ledger.finish(connection, row, self._clock())
 
     async def _look_up(self, key_id: str) -> KeyWithDigest | None:
         now = self._clock()

@@ -87,7 +87,7 @@ class Connections:
         return False
 
     def leave(self, connection: Connection) -> None:
-        """It is closed."""
+        """Note that a connection is closed."""
         self._open.pop(connection, None)
 
     def _make_room(self) -> None:

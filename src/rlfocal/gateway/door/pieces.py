@@ -35,7 +35,7 @@ class Pieces:
         return self._size
 
     def put(self, text: str) -> None:
-        """Tell more."""
+        """Add a piece of the text."""
         if text:
             self._size += self._text.write(text)
             self._some.set()

@@ -23,7 +23,7 @@ _UNHEARD = 16
 
 
 class Places:
-    """Of one process; belongs to its event loop.
+    """The places of one process; belongs to its event loop.
 
     Args:
         settings: `in_flight` of them.

@@ -72,14 +72,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._hurry()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Forget the connection."""
         self._stop_waiting()
         if self._others is not None:
             self._others.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes, unless a head gets too long."""
+        """Parse bytes that have come, unless a head gets too long."""
         if self._is_refused:
             return
         self._unset_keepalive_if_required()
@@ -126,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
         state["connection"] = self
 
     def on_headers_complete(self) -> None:
-        """It is there."""
+        """Check a head that is there."""
         if self._is_refused:
             return
         method, version = self.parser.get_method(), self.parser.get_http_version()
@@ -146,14 +146,14 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """What follows is another head."""
+        """Expect another head."""
         if self._is_read_again or self._is_refused:
             return
         super().on_message_complete()
         self._n_head = 0
 
     def on_response_complete(self) -> None:
-        """It may be closed now, if another needs its place."""
+        """Note that the connection is idle: another may take its place."""
         self.standing.since, self.standing.more_unsent = self.loop.time(), None
         super().on_response_complete()
 

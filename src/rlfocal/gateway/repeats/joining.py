@@ -12,22 +12,21 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
 
 from rlfocal.gateway.completion import GONE
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.http import EVENTS, JSON, EndingStream
 from rlfocal.gateway.repeats.records import Listening, Record, Records
 from rlfocal.gateway.responder import Responder, ending
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.replies import encode
 
-__all__ = ["JSON", "follow", "until_gone", "write_down"]
+__all__ = ["follow", "until_gone", "write_down"]
 
 _log = logging.getLogger(__name__)
-JSON = "application/json"
 
 
 async def write_down(
@@ -71,7 +70,7 @@ async def _recorded(record: Record, responder: Responder) -> bool:
             record.add(body)
             return True
         first = await responder.first(task)
-        record.begin(200, responder.head(first), "text/event-stream")
+        record.begin(200, responder.head(first), EVENTS)
         is_good = True
         async for event, failed in responder.events(task, first):
             record.add(event)
@@ -95,13 +94,13 @@ async def follow(
     records: Records,
     places: Places,
 ) -> Response:
-    """Tell what is recorded, and what will be.
+    """The response that sends what is recorded, and what will be.
 
     Args:
         record: of the reply.
         request: of who listens.
         key: whose record it is.
-        is_new: whether he is the first to do so.
+        is_new: whether this client is the first to do so.
         records: of all keys.
         places: of requests under way.
     """
@@ -127,22 +126,7 @@ async def follow(
     }  # fmt: skip
     if record.media_type == JSON:
         return Response(b"".join([piece async for piece in listening.pieces()]), **more)
-    return _Stream(listening, **more)
-
-
-class _Stream(StreamingResponse):
-    """Of a record; whatever ends it, its client does not listen any more."""
-
-    def __init__(self, listening: Listening, **options: Any) -> None:
-        super().__init__(listening.pieces(), **options)
-        self._listening = listening
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._listening.end()
+    return EndingStream(listening.pieces(), listening.end, **more)
 
 
 def _end_unheard(record: Record, n_unheard: int, places: Places) -> None:

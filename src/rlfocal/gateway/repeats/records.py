@@ -54,17 +54,17 @@ class Record:
         return sum(map(len, self.pieces))
 
     def begin(self, status: int, headers: Mapping[str, str], media_type: str | None) -> None:
-        """What comes before the body is known."""
+        """Note the status and the headers."""
         self.status, self.headers, self.media_type = status, dict(headers), media_type
         self._wake()
 
     def add(self, piece: bytes) -> None:
-        """A piece of the body has been made."""
+        """Add a piece of the body."""
         self.pieces.append(piece)
         self._wake()
 
     def end(self) -> None:
-        """It is complete."""
+        """Note that the reply is complete."""
         self.is_done = True
         self._wake()
 
@@ -80,7 +80,7 @@ class Record:
         return self.status
 
     async def follow(self) -> AsyncIterator[bytes]:
-        """Its body, from the beginning to the end."""
+        """The reply's body, from the beginning to the end."""
         k = 0
         while True:
             while k < len(self.pieces):
@@ -92,7 +92,7 @@ class Record:
 
 
 class Listening:
-    """Of one client to a record.
+    """One client that listens to a record.
 
     Args:
         record: is listened to.
@@ -112,7 +112,7 @@ class Listening:
             self.end()
 
     def end(self) -> None:
-        """He goes; a second time does nothing."""
+        """Note that the client goes; a second time does nothing."""
         if self._is_over:
             return
         self._is_over = True

@@ -58,7 +58,7 @@ Tokens = Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_at_most)
 
 
 class StreamOptions(Lenient):
-    """Of a stream."""
+    """Options of a stream."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None

@@ -2,7 +2,8 @@
 
 What could say where a request goes, with which key, or which model answers is never passed on: at
 the top of a body it is refused, so that whoever means it learns that it does not work; where a
-field is dropped anyway it is dropped and told. Names of a schema's properties are data.
+field is dropped anyway it is dropped, and the reply names it. Names of a schema's properties are
+data.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rlfocal.gateway.wire.names import (
 )
 
 __all__ = [
+    "NOTHING",
     "IgnoredFields",
     "has_bad_name",
     "has_many_names",
@@ -43,6 +45,8 @@ _MOST_UNKNOWN = 64
 _MOST_DEPTH = 64
 _MOST_NAMES = 2000
 """Different ones, in a value that is passed on."""
+NOTHING: tuple[Any, ...] = ("", None, [], {}, False)
+"""Values of a field that says nothing."""
 _NEARLY = 5
 """Letters from which on a name that differs in a letter or two is a slip of the pen."""
 
@@ -50,10 +54,10 @@ _NEARLY = 5
 class IgnoredFields:
     """Names of what had no effect, each once.
 
-    >>> told = IgnoredFields()
+    >>> ignored = IgnoredFields()
     >>> for name in ("messages[].name", "top_k", "messages[].name"):
-    ...     told.add(name)
-    >>> told.names
+    ...     ignored.add(name)
+    >>> ignored.names
     ('messages[].name', 'top_k')
     """
 
@@ -64,6 +68,18 @@ class IgnoredFields:
         """Note one; of very many, and of very long ones, only the beginning."""
         if len(self._names) < _MOST_TOLD:
             self._names.setdefault(name[: 2 * _LONGEST])
+
+    def add_unknown(self, found: Mapping[str, Any], known: Collection[str], holder: str) -> None:
+        """Note what an object says in fields that are not read.
+
+        Args:
+            found: its fields.
+            known: names of those that are read.
+            holder: the object, as it is named to clients.
+        """
+        for name, value in found.items():
+            if name not in known and value not in NOTHING:
+                self.add(f"{holder}.{name}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -166,14 +182,14 @@ def unknown_field(path: str, remedy: str) -> ApiError:
 
 
 def sort_out(
-    unknown: Mapping[str, Any], known: Collection[str], told: IgnoredFields, *, by_name: bool
+    unknown: Mapping[str, Any], known: Collection[str], ignored: IgnoredFields, *, by_name: bool
 ) -> dict[str, Any]:
     """Of the unknown fields, those that go to a member that is asked by its name.
 
     Args:
         unknown: fields of the body, without nulls.
         known: names of those that are read.
-        told: is told of what has no effect.
+        ignored: gets what has no effect.
         by_name: whether one member is asked, by its name.
 
     Raises:
@@ -189,7 +205,7 @@ def sort_out(
             if joined(name) in _SCHEMAS or not _has_address(value):
                 passed[name] = value
         if name not in passed:
-            told.add(name)
+            ignored.add(name)
     return passed
 
 

@@ -1,8 +1,8 @@
 """What of a conversation's turns reaches a member.
 
 Clients send back what any server has given them, so there is more in a turn than OpenAI's API has
-words for. What is not known is dropped and told, what is known to mean something to the member
-that gave it is passed on, and null is the same as absent.
+words for. What is not known is dropped, and the reply names it; what is known to mean something to
+the member that gave it is passed on, and null is the same as absent.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.fields import IgnoredFields, has_bad_name
-from rlfocal.gateway.wire.parts import Content, check_depth, read_content, tell_others
+from rlfocal.gateway.wire.fields import NOTHING, IgnoredFields, has_bad_name
+from rlfocal.gateway.wire.parts import Content, check_depth, note_dropped, read_content
 from rlfocal.gateway.wire.turns import CalledFunction, Object, ToolCall, Turn
 from rlfocal.pool.asking.passed_back import EXTRA, giver_of
 from rlfocal.pool.types import Message
@@ -38,21 +38,22 @@ _OF_ASSISTANT = (
 )  # fmt: skip
 """Of the assistant's turns: what it thought, and that it should go on from there. The member that
 gave it may want it; others cannot use it."""
-_NO_CONTENT: tuple[Any, ...] = ("", None, [], {}, False)
 
 
-def read_turns(turns: Sequence[Turn], told: IgnoredFields, *, member: str | None) -> Conversation:
+def read_turns(
+    turns: Sequence[Turn], ignored: IgnoredFields, *, member: str | None
+) -> Conversation:
     """Read a conversation.
 
     Args:
         turns: of the body.
-        told: is told of what has no effect.
+        ignored: gets what has no effect.
         member: who is asked by name; None for an ensemble.
 
     Raises:
         ApiError: 400, naming what cannot be taken.
     """
-    reader = _Reader(told, member)
+    reader = _Reader(ignored, member)
     system, others = [], []
     for k, turn in enumerate(turns):
         for message in reader.read(turn, f"messages.{k}"):
@@ -66,38 +67,38 @@ def read_turns(turns: Sequence[Turn], told: IgnoredFields, *, member: str | None
 class _Reader:
     """Reads turns in order; knows which calls of tools still lack their results."""
 
-    def __init__(self, told: IgnoredFields, member: str | None) -> None:
-        self._told, self._member = told, member
+    def __init__(self, ignored: IgnoredFields, member: str | None) -> None:
+        self._ignored, self._member = ignored, member
         self._n_calls = 0
         self._open: dict[str, str] = {}
         """Id → function, of calls whose results have not come."""
 
     def read(self, turn: Turn, path: str) -> list[Message]:
         """Read one; `path` is where it stands. Results of tools become turns of their own."""
-        content = read_content(turn, self._told, path)
+        content = read_content(turn, self._ignored, path)
         role = turn.role
         if role in ("system", "developer"):
             self._dropped(turn, path)
             if turn.name:
-                self._told.add("messages[].name")
+                self._ignored.add("messages[].name")
             return [Message("system", content.text)]
         if role == "assistant":
             return [self._said(turn, content, path)]
         self._dropped(turn, path)
         extra: dict[str, Any] = {}
         for name in ("tool_calls", "function_call", "extra_content", "refusal"):
-            if getattr(turn, name) not in _NO_CONTENT:
-                self._told.add(f"messages[].{name}")
+            if getattr(turn, name) not in NOTHING:
+                self._ignored.add(f"messages[].{name}")
         if role in ("tool", "function"):
             extra["tool_call_id"] = self._answered(turn, path)
             if turn.name and role == "tool":
-                self._told.add("messages[].name")
+                self._ignored.add("messages[].name")
             return [Message("tool", content.text, extra, content.sent)]
         results = [self._result(id_, text, path) for id_, text in content.results]
         if results and not content.parts:
             return results
         if turn.tool_call_id:
-            self._told.add("messages[].tool_call_id")
+            self._ignored.add("messages[].tool_call_id")
         self._name(turn, extra)
         return [*results, Message("user", content.text, extra, content.sent)]
 
@@ -108,7 +109,7 @@ class _Reader:
             extra["tool_calls"] = calls
         extra |= self._passed_back(turn.extra_content, "messages[].extra_content", path)
         if turn.tool_call_id:
-            self._told.add("messages[].tool_call_id")
+            self._ignored.add("messages[].tool_call_id")
         self._name(turn, extra)
         return Message("assistant", content.text or turn.refusal or "", extra)
 
@@ -121,20 +122,20 @@ class _Reader:
         if turn.name and self._member:
             extra["name"] = turn.name
         elif turn.name:
-            self._told.add("messages[].name")
+            self._ignored.add("messages[].name")
 
     def _dropped(self, turn: Turn, path: str, passed: Sequence[str] = ()) -> dict[str, Any]:
-        """Fields that nobody here knows: those that are passed on; of the others it is told."""
+        """Those of the fields that nobody here knows which are passed on; the others are noted."""
         if not (found := turn.model_extra):
             return {}
-        tell_others(found, self._told, "messages[]", path, known=tuple(passed))
+        note_dropped(found, self._ignored, "messages[]", path, known=tuple(passed))
         kept = {}
         for name in passed:
             if (value := found.get(name)) is None:
                 continue
             check_depth(value, f"{path}.{name}")
             if has_bad_name(value):
-                self._told.add(f"messages[].{name}")
+                self._ignored.add(f"messages[].{name}")
             else:
                 kept[name] = value
         return kept
@@ -147,7 +148,7 @@ class _Reader:
         wanted = giver is not None if self._member is None else giver in (None, self._member)
         check_depth(given, f"{path}.{EXTRA}")
         if not wanted or has_bad_name(given):
-            self._told.add(name)
+            self._ignored.add(name)
             return {}
         return {EXTRA: dict(given)}
 
@@ -158,7 +159,7 @@ class _Reader:
         if turn.function_call is not None and not given:
             given = [ToolCall(function=turn.function_call)]
         if content.calls and given:  # some clients write each of them twice
-            self._told.add("messages[].content[].tool_use")
+            self._ignored.add("messages[].content[].tool_use")
         elif content.calls:
             given = [_as_call(call) for call in content.calls]
         return [self._call(call, f"{path}.tool_calls.{k}") for k, call in enumerate(given)]
@@ -176,7 +177,7 @@ class _Reader:
                 400, "missing_parameter", f"'{path}.function' is missing", param=f"{path}.function"
             )
         for holder, name in ((call, "tool_calls[]"), (function, "tool_calls[].function")):
-            tell_others(holder.model_extra or {}, self._told, f"messages[].{name}", path)
+            note_dropped(holder.model_extra or {}, self._ignored, f"messages[].{name}", path)
         arguments = function.arguments
         if not isinstance(arguments, str):
             check_depth(arguments, f"{path}.function.arguments")

@@ -101,7 +101,7 @@ _FAILED: _Schema = {
 
 
 def dialect_paths(operation: Callable[..., _Schema], error: _Schema) -> dict[str, _Schema]:
-    """Their paths.
+    """The paths of the other dialects.
 
     Args:
         operation: makes one, of a summary, a reply and more.

@@ -1,4 +1,4 @@
-"""What of a message's content reaches a member: its texts and images; of the rest it is told.
+"""What of a message's content reaches a member: its texts and images; the rest is noted.
 
 Histories hold parts in the shapes of several APIs: calls of tools and their results among them,
 which become what chat completions have for them. What a user says must not get lost, so a part of
@@ -17,9 +17,8 @@ from rlfocal.gateway.wire.fields import IgnoredFields, is_shallow, refuse_many
 from rlfocal.gateway.wire.turns import IMAGES, TEXTS, THOUGHTS, Object, Part, Turn
 from rlfocal.pool.types import JsonObject
 
-__all__ = ["Content", "check_depth", "read_content", "tell_others"]
+__all__ = ["Content", "check_depth", "note_dropped", "read_content"]
 
-_NO_CONTENT: tuple[Any, ...] = ("", None, [], {}, False)
 _CALLS = ("tool_use", "tool_call", "tool-call", "function_call")
 _RESULTS = ("tool_result", "tool-result", "function_call_output")
 _HELD = ("content", "output", "result", "json", "value", "data", "text")
@@ -40,7 +39,7 @@ class Content:
     calls: list[Object] = field(default_factory=list)
     """Calls of tools that stand among the parts: id, name, arguments."""
     results: list[tuple[str, str]] = field(default_factory=list)
-    """Of calls: id and text."""
+    """Results of calls of tools: id and text."""
 
     @property
     def text(self) -> str:
@@ -58,12 +57,12 @@ class Content:
         self.parts.append({"type": "text", "text": text})
 
 
-def read_content(turn: Turn, told: IgnoredFields, path: str) -> Content:
-    """Read it.
+def read_content(turn: Turn, ignored: IgnoredFields, path: str) -> Content:
+    """Read the content of a turn.
 
     Args:
         turn: whose.
-        told: is told of what has no effect.
+        ignored: gets what has no effect.
         path: of the turn.
 
     Raises:
@@ -73,7 +72,7 @@ def read_content(turn: Turn, told: IgnoredFields, path: str) -> Content:
     if isinstance(turn.content, str):
         content.texts.append(turn.content)
         return content
-    reader = _Reader(turn.role, content, told)
+    reader = _Reader(turn.role, content, ignored)
     for k, piece in enumerate(turn.content or ()):
         if isinstance(piece, str):
             content.say(piece)
@@ -85,8 +84,8 @@ def read_content(turn: Turn, told: IgnoredFields, path: str) -> Content:
 class _Reader:
     """Reads the parts of one message."""
 
-    def __init__(self, role: str, content: Content, told: IgnoredFields) -> None:
-        self._role, self._content, self._told = role, content, told
+    def __init__(self, role: str, content: Content, ignored: IgnoredFields) -> None:
+        self._role, self._content, self._ignored = role, content, ignored
 
     def read(self, part: Part, path: str) -> None:
         kind, more = part.type or "", part.model_extra or {}
@@ -123,7 +122,7 @@ class _Reader:
             raise ApiError(
                 400, "missing_parameter", f"'{path}.text' is missing", param=f"{path}.text"
             )
-        tell_others(more, self._told, "messages[].content[]", path, known=("source",))
+        note_dropped(more, self._ignored, "messages[].content[]", path, known=("source",))
         if said is not None:
             self._content.say(said)
 
@@ -136,7 +135,9 @@ class _Reader:
         if given is None:
             url = _address_in(more)
         detail = (given.get("detail") if isinstance(given, dict) else None) or more.get("detail")
-        tell_others(more, self._told, "messages[].content[]", path, known=("detail", *_OF_IMAGES))
+        note_dropped(
+            more, self._ignored, "messages[].content[]", path, known=("detail", *_OF_IMAGES)
+        )
         match = _ADDRESS.match(url) if isinstance(url, str) else None
         if match is None or not isinstance(url, str):
             raise ApiError(
@@ -148,8 +149,12 @@ class _Reader:
         if match["settings"]:  # of a text's alphabet, which an image has not
             url = url[: match.start("settings")] + url[match.end("settings") :]
         if isinstance(given, dict):
-            tell_others(
-                given, self._told, "messages[].content[].image_url", path, known=("url", "detail")
+            note_dropped(
+                given,
+                self._ignored,
+                "messages[].content[].image_url",
+                path,
+                known=("url", "detail"),
             )
         known = {"detail": detail} if detail in ("low", "high", "auto") else {}
         image = JsonObject(type="image_url", image_url={"url": url, **known})
@@ -174,7 +179,7 @@ class _Reader:
             self._content.say(text)
 
     def _drop(self, kind: str) -> None:
-        self._told.add(f"messages[].content[].{kind}")
+        self._ignored.add(f"messages[].content[].{kind}")
 
 
 _OF_IMAGES = (
@@ -228,15 +233,15 @@ def _as_text(found: Object, path: str) -> str:
     return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
-def tell_others(
-    found: Object, told: IgnoredFields, name: str, path: str, *, known: tuple[str, ...] = ()
+def note_dropped(
+    found: Object, ignored: IgnoredFields, name: str, path: str, *, known: tuple[str, ...] = ()
 ) -> None:
-    """Tell of fields that are dropped, whatever they are called.
+    """Note fields that are dropped, whatever they are called.
 
     Args:
         found: fields.
-        told: is told.
-        name: of their object, as it is told.
+        ignored: gets their names.
+        name: of their object, as clients read it.
         path: of it.
         known: those that are read.
 
@@ -246,9 +251,7 @@ def tell_others(
     if not found:
         return
     refuse_many(found, known, f"{path}.")
-    for field_name, value in found.items():
-        if field_name not in known and value not in _NO_CONTENT:
-            told.add(f"{name}.{field_name}")
+    ignored.add_unknown(found, known, name)
 
 
 def check_depth(value: Any, path: str) -> None:

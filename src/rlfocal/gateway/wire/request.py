@@ -91,24 +91,24 @@ def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
     member, price = who_is_asked(body.model, context.members)
     extension = body.rlfocal or Extension()
     _check_fit(body, extension, member, settings)
-    told = IgnoredFields()
+    ignored = IgnoredFields()
     extra: dict[str, Any] = {}
     if body.tools or body.tool_choice or body.parallel_tool_calls:
-        extra = read_tools(body.tools, body.tool_choice, body.parallel_tool_calls, told)
+        extra = read_tools(body.tools, body.tool_choice, body.parallel_tool_calls, ignored)
     if body.response_format is not None:
-        extra["response_format"] = read_format(body.response_format, told)
-    question = _question_of(body, extension, told, member, settings)
+        extra["response_format"] = read_format(body.response_format, ignored)
+    question = _question_of(body, extension, ignored, member, settings)
     unknown: dict[str, Any] = {}
     if body.model_extra:
         unknown = sort_out(
-            body.model_extra, ChatBody.model_fields, told, by_name=member is not None
+            body.model_extra, ChatBody.model_fields, ignored, by_name=member is not None
         )
     if member is not None:
         extra |= unknown
-        extra |= _optional(body, told)
+        extra |= _optional(body, ignored)
     question = replace(question, extra=JsonObject(extra))
     _check_sizes(question, settings)
-    _tell_unused(body, told, member)
+    _note_unused(body, ignored, member)
     deadline = extension.deadline_ms
     deadline_s = settings.deadline_s if deadline is None else deadline / 1000
     return ChatRequest(
@@ -118,19 +118,19 @@ def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
         price,
         question,
         min(deadline_s, settings.most_deadline_s),
-        ignored=told.names,
+        ignored=ignored.names,
         unknown=frozenset(unknown),
     )
 
 
-def _optional(chat: ChatBody, told: IgnoredFields) -> dict[str, Any]:
+def _optional(chat: ChatBody, ignored: IgnoredFields) -> dict[str, Any]:
     """What a member that is asked by its name gets of OpenAI's other fields."""
     extra = {name: value for name in OPTIONAL if (value := getattr(chat, name)) is not None}
     for name, value in extra.items():
         if name == "metadata":  # flat, as OpenAI has it; what is nested could set a server
             extra[name] = {k: v for k, v in value.items() if not isinstance(v, dict | list)}
             for inner in value.keys() - extra[name].keys():
-                told.add(f"metadata.{inner}")
+                ignored.add(f"metadata.{inner}")
         elif name == "logit_bias" and all(isinstance(v, int | float) for v in value.values()):
             continue
         elif isinstance(value, dict):
@@ -146,20 +146,20 @@ def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _tell_unused(chat: ChatBody, told: IgnoredFields, member: str | None) -> None:
+def _note_unused(chat: ChatBody, ignored: IgnoredFields, member: str | None) -> None:
     """What of the fields that we know has no effect."""
     unused = NO_PLACE if member is not None else (*NO_PLACE, *OPTIONAL, *SAMPLING)
     for name in unused:
         value = getattr(chat, name)
         # None of log-probabilities is what everybody gets.
         if value is not None and not (name in NO_PLACE and not value):
-            told.add(name)
+            ignored.add(name)
     if chat.stream_options is not None:
         others = chat.stream_options.model_extra or {}
         refuse_names(others, (), "stream_options.")
         for name, value in others.items():
             if value is not None:
-                told.add(f"stream_options.{name}")
+                ignored.add(f"stream_options.{name}")
 
 
 def _check_fit(
@@ -237,12 +237,12 @@ def _check_sizes(question: Question, settings: GatewaySettings) -> None:
 def _question_of(
     chat: ChatBody,
     extension: Extension,
-    told: IgnoredFields,
+    ignored: IgnoredFields,
     member: str | None,
     settings: GatewaySettings,
 ) -> Question:
     """The question and what came before it."""
-    said = read_turns(chat.messages, told, member=member)
+    said = read_turns(chat.messages, ignored, member=member)
     said, asked = _question(said, by_name=member is not None)
     turns = said.turns
     # A question that is not put last, or with tools, stands in a conversation that no template
@@ -258,7 +258,7 @@ def _question_of(
         system="\n\n".join(filter(None, said.system)),
         answers=extension.answers,
         whole=whole,
-        most_tokens=_most_tokens(chat, told, settings),
+        most_tokens=_most_tokens(chat, ignored, settings),
         images=tuple([part for part in asked.parts if part["type"] != "text"]) if images else (),
     )
 
@@ -274,26 +274,26 @@ def _question(said: Conversation, *, by_name: bool) -> tuple[Conversation, Messa
     ]
     if asked:
         return said, asked[-1]
-    told = [text for text in said.system if text.strip()]
+    texts = [text for text in said.system if text.strip()]
     if by_name and any(turn.content.strip() or turn.extra for turn in said.turns):
         system = [turn.content for turn in said.turns if turn.role == "system"]
         return said, Message("user", system[-1] if system else said.turns[-1].content)
-    if told and not any(turn.role == "user" for turn in said.turns):
-        question = Message("user", told.pop())
-        return Conversation(tuple(told), (*said.turns, question)), question
+    if texts and not any(turn.role == "user" for turn in said.turns):
+        question = Message("user", texts.pop())
+        return Conversation(tuple(texts), (*said.turns, question)), question
     raise ApiError(
         400, "missing_parameter", "no message with a text: there is nothing to answer",
         param="messages",
     )  # fmt: skip
 
 
-def _most_tokens(chat: ChatBody, told: IgnoredFields, settings: GatewaySettings) -> int | None:
+def _most_tokens(chat: ChatBody, ignored: IgnoredFields, settings: GatewaySettings) -> int | None:
     """Of a reply; more than may be asked for is shortened, as agents ask for a lot by default."""
     wanted = []
     for name in ("max_tokens", "max_completion_tokens"):
         value = getattr(chat, name)
         if value is not None and value > settings.most_tokens:
-            told.add(f"{name}: shortened to {settings.most_tokens}")
+            ignored.add(f"{name}: shortened to {settings.most_tokens}")
         if value is not None:
             wanted.append(min(value, settings.most_tokens))
     return min(wanted, default=None)

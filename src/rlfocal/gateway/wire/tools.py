@@ -19,14 +19,13 @@ Tool = dict[str, Any]
 _SCHEMAS = ("parameters", "input_schema", "inputSchema")
 _OF_FUNCTION = ("name", "description", "strict", *_SCHEMAS)
 _WORDS = {"none": "none", "auto": "auto", "required": "required", "any": "required"}
-_NONE: tuple[Any, ...] = (None, "", [], {}, False)
 
 
 def read_tools(
     tools: Sequence[Mapping[str, Any]] | None,
     choice: str | Mapping[str, Any] | None,
     parallel: bool | None,
-    told: IgnoredFields,
+    ignored: IgnoredFields,
 ) -> dict[str, Any]:
     """Tools as they are passed on, and which of them is to be called.
 
@@ -34,7 +33,7 @@ def read_tools(
         tools: of the body.
         choice: its `tool_choice`.
         parallel: its `parallel_tool_calls`.
-        told: is told of what has no effect.
+        ignored: gets what has no effect.
 
     Returns:
         Fields of a body; without tools nothing that speaks of them.
@@ -42,12 +41,12 @@ def read_tools(
     Raises:
         ApiError: 400, one is no function, or one is to be called that there is not.
     """
-    read = [_tool(tool, f"tools.{k}", told) for k, tool in enumerate(tools or ())]
+    read = [_tool(tool, f"tools.{k}", ignored) for k, tool in enumerate(tools or ())]
     if not read:
         _check_nothing_is_wanted(choice)
         for name, value in (("tool_choice", choice), ("parallel_tool_calls", parallel)):
             if value:
-                told.add(name)
+                ignored.add(name)
         return {}
     wanted, read = _choice(choice, read)
     extra: dict[str, Any] = {"tools": read}
@@ -70,7 +69,7 @@ def _check_nothing_is_wanted(choice: str | Mapping[str, Any] | None) -> None:
     )  # fmt: skip
 
 
-def _tool(tool: Mapping[str, Any], path: str, told: IgnoredFields) -> Tool:
+def _tool(tool: Mapping[str, Any], path: str, ignored: IgnoredFields) -> Tool:
     kind, inner = tool.get("type"), tool.get("function")
     # As Anthropic's API writes them; and as OpenAI's other one does.
     is_flat = inner is None and (kind == "function" or "input_schema" in tool)
@@ -88,9 +87,9 @@ def _tool(tool: Mapping[str, Any], path: str, told: IgnoredFields) -> Tool:
             400, "missing_parameter", f"'{path}.function' is missing", param=f"{path}.function"
         )
     known = (*_OF_FUNCTION, "type") if is_flat else ("type", "function")
-    _tell_others(tool, known, "tools[]", told)
+    ignored.add_unknown(tool, known, "tools[]")
     if not is_flat:
-        _tell_others(found, _OF_FUNCTION, "tools[].function", told)
+        ignored.add_unknown(found, _OF_FUNCTION, "tools[].function")
     return {
         "type": "function",
         "function": _function(found, path if is_flat else f"{path}.function"),
@@ -159,36 +158,28 @@ def _allowed(given: Any, tools: list[Tool]) -> tuple[Any, list[Tool]]:
     return _WORDS.get(str(given.get("mode")), "auto"), left
 
 
-def read_format(given: Mapping[str, Any], told: IgnoredFields) -> dict[str, Any]:
+def read_format(given: Mapping[str, Any], ignored: IgnoredFields) -> dict[str, Any]:
     """A reply's format as it is passed on; a schema in it is data.
 
     Args:
         given: the body's `response_format`.
-        told: is told of what has no effect.
+        ignored: gets what has no effect.
     """
-    kept = _without_servers(given, "response_format", told)
+    kept = _without_servers(given, "response_format", ignored)
     inner = kept.get("json_schema")
     if isinstance(inner, dict) and "schema" in inner:
-        kept["json_schema"] = _without_servers(inner, "response_format.json_schema", told)
+        kept["json_schema"] = _without_servers(inner, "response_format.json_schema", ignored)
     return kept
 
 
-def _without_servers(given: Mapping[str, Any], path: str, told: IgnoredFields) -> dict[str, Any]:
+def _without_servers(given: Mapping[str, Any], path: str, ignored: IgnoredFields) -> dict[str, Any]:
     kept = {}
     for name, value in given.items():
         if names_a_server(name) or names_a_model(name):
-            told.add(f"{path}.{name}")
+            ignored.add(f"{path}.{name}")
         else:
             kept[name] = value
     return kept
-
-
-def _tell_others(
-    found: Mapping[str, Any], known: Sequence[str], path: str, told: IgnoredFields
-) -> None:
-    for name, value in found.items():
-        if name not in known and value not in _NONE:
-            told.add(f"{path}.{name}")
 
 
 def _mistake(path: str, remedy: str) -> ApiError:

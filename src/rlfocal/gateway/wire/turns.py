@@ -82,13 +82,13 @@ def _tag(value: Any) -> str | None:
     return None
 
 
-def kinds(told: str) -> Discriminator:
+def kinds(message: str) -> Discriminator:
     """Chooses among a text, a list and an object by what is there.
 
     Args:
-        told: of a value that is none of those that may be there.
+        message: of a value that is none of those that may be there.
     """
-    return Discriminator(_tag, custom_error_type="kind", custom_error_message=told)
+    return Discriminator(_tag, custom_error_type="kind", custom_error_message=message)
 
 
 class Part(Lenient):

@@ -46,7 +46,7 @@ Piece = dict[str, Any]
 
 
 def translated(found: Mapping[str, Any]) -> Translation:
-    """Read it.
+    """Translate a body into that of a chat completion.
 
     Raises:
         ApiError: a field cannot be read, or asks for what there is not.

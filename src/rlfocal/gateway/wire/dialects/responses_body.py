@@ -58,7 +58,7 @@ Recall = Callable[[str], Mapping[str, Any] | None]
 
 
 def translated(found: Mapping[str, Any], recall: Recall = lambda _: None) -> Translation:
-    """Read it.
+    """Translate a body into that of a chat completion.
 
     Args:
         found: the body.

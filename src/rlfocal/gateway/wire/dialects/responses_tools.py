@@ -67,7 +67,7 @@ def as_input(arguments: str) -> str:
 
 
 def read_tools(made: Translation, given: Any, choice: Any) -> None:
-    """Read them.
+    """Read the tools of a request.
 
     Args:
         made: gets them.

@@ -80,7 +80,7 @@ class Translation:
             self.ignored.append(name)
 
     def read(self, context: Context, *, may_be_several: bool = False) -> ChatRequest:
-        """Read it.
+        """Read the translated body.
 
         Args:
             context: who can be asked, and limits.
