@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.pool.asking.prompting import asked_logprobs, letter_scores, letters_told
+from rlfocal.pool.asking.prompting import asked_logprobs, letter_scores, letters_given
 from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Response
 from rlfocal.records.answers import KINDS, Extractor
@@ -129,7 +129,7 @@ def _scored_options(
     scores = letter_scores(logprobs, n_options, n_asked=asked_logprobs(member))
     if scores is None:
         return None, None, 0
-    reported = [k for k, known in enumerate(letters_told(logprobs, n_options)) if known]
+    reported = [k for k, known in enumerate(letters_given(logprobs, n_options)) if known]
     best = max(reported, key=scores.__getitem__)
     return OPTION_LETTERS[best], scores, n_options - len(reported)
 

@@ -1,4 +1,4 @@
-"""Whose failures shut a member: those of plain requests, for one asker or for all."""
+"""Whose failures open a circuit: those of plain requests, for one asker or for all."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.asking.letters import letter_scores, letters_told
+from rlfocal.pool.asking.letters import letter_scores, letters_given
 from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
 from rlfocal.pool.settings import MemberSettings, OpenAISettings
@@ -33,7 +33,7 @@ TOLD = {"B": -0.5, "A": -2.0}
     ],
 )
 def test_tokens_that_stand_for_letters(told: dict[str, float], letters: str) -> None:
-    assert letters_told(told, 4) == tuple(letter in letters for letter in "ABCD")
+    assert letters_given(told, 4) == tuple(letter in letters for letter in "ABCD")
     assert (letter_scores(told, 4) is None) is (not letters)
 
 
@@ -50,7 +50,7 @@ def test_tokens_of_one_letter_count_together() -> None:
 def test_a_letter_that_was_told_is_never_below_the_bound_of_the_others(
     told: dict[str, float],
 ) -> None:
-    scores, known = letter_scores(told, 4), letters_told(told, 4)
+    scores, known = letter_scores(told, 4), letters_given(told, 4)
     assert (scores is None) == (not any(known))
     for score, is_known in zip(scores or (), known, strict=False):
         assert math.isfinite(score)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.pool.asking.prompting import Question, letter_scores, letters_told, request_for
+from rlfocal.pool.asking.prompting import Question, letter_scores, letters_given, request_for
 from rlfocal.pool.settings import MemberSettings, Shot
 from rlfocal.pool.types import Message
 
@@ -117,7 +117,7 @@ def test_letters_count_with_and_without_a_space_and_others_do_not() -> None:
     assert scores is not None
     assert [round(math.exp(s), 6) for s in scores[:2]] == [0.3, 0.3]
     assert scores[2] == min(logprobs.values())  # no likelier than the least of them
-    assert letters_told(logprobs, 3) == (True, True, False)
+    assert letters_given(logprobs, 3) == (True, True, False)
 
 
 def test_without_any_letter_there_are_no_scores() -> None:
@@ -147,7 +147,7 @@ def test_one_token_more_than_asked_for_bounds_nothing() -> None:
 def test_minus_infinity_is_a_score_like_others_and_no_number_is_none() -> None:
     told = {"A": -math.inf, "B": -0.1, "C": -9999.0, "D": math.nan, "x": math.inf}
     assert letter_scores(told, 4) == (-103.0, -0.1, -103.0, -103.0)
-    assert letters_told(told, 4) == (True, True, True, False)
+    assert letters_given(told, 4) == (True, True, True, False)
     assert letter_scores({"A": math.nan}, 2) is None
 
 
@@ -163,7 +163,7 @@ def test_letter_scores_are_finite_and_what_is_not_told_is_never_above_what_is(
     logprobs: dict[str, float], n_options: int, n_asked: int | None
 ) -> None:
     scores = letter_scores(logprobs, n_options, n_asked=n_asked)
-    told = letters_told(logprobs, n_options)
+    told = letters_given(logprobs, n_options)
     assert (scores is None) == (not any(told))
     if scores is None:
         return

@@ -11,7 +11,7 @@ import math
 import string
 from collections.abc import Collection, Mapping
 
-__all__ = ["LETTERS", "letter_scores", "letters_told"]
+__all__ = ["LETTERS", "letter_scores", "letters_given"]
 
 LETTERS = string.ascii_uppercase
 _AROUND = " \t\r\n()[]{}<>\"'`*_.,:;\u201c\u201d\u2018\u2019\uff08\uff09\u3010\u3011\u3002\uff0e"
@@ -33,7 +33,7 @@ def letter_scores(
     Tokens that differ in what stands around the letter (" A", "A", "(A", "A.") count together;
     small letters count where the likeliest token is one and no large one is there. A letter that is
     not among the tokens gets what it can be at most: the log-probability of the least likely of
-    them, or of all that they leave over. `letters_told` says which these are.
+    them, or of all that they leave over. `letters_given` says which these are.
 
     Args:
         logprobs: token → log-probability; one of minus infinity counts as -103.
@@ -60,10 +60,10 @@ def letter_scores(
     return tuple(found.get(letter, at_most) for letter in LETTERS[:n_options])
 
 
-def letters_told(logprobs: Mapping[str, float], n_options: int) -> tuple[bool, ...]:
+def letters_given(logprobs: Mapping[str, float], n_options: int) -> tuple[bool, ...]:
     """Which options' letters are among the tokens: of the others only a bound is known.
 
-    >>> letters_told({"A": -1.0, " B": -2.0, "the": -3.0}, 3)
+    >>> letters_given({"A": -1.0, " B": -2.0, "the": -3.0}, 3)
     (True, True, False)
     """
     usable = {token: value for token, value in logprobs.items() if value < math.inf}

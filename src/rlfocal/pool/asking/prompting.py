@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rlfocal.pool.asking.letters import LETTERS, letter_scores, letters_told
+from rlfocal.pool.asking.letters import LETTERS, letter_scores, letters_given
 from rlfocal.pool.asking.passed_back import for_member
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.asking.seeds import seed_of
@@ -19,7 +19,7 @@ from rlfocal.pool.asking.turns import system_as_user
 from rlfocal.pool.settings import OWN_SAMPLERS, MemberSettings
 from rlfocal.pool.types import Api, JsonObject, Message, Request
 
-__all__ = ["Question", "asked_logprobs", "letter_scores", "letters_told", "request_for"]
+__all__ = ["Question", "asked_logprobs", "letter_scores", "letters_given", "request_for"]
 
 _N_LOGPROBS = 20
 """First tokens looked at for option letters: the most that OpenAI's chat API gives."""

@@ -119,8 +119,8 @@ class Dialect:
             before = self.learned.get(model, _NOTHING)
             self.learned[model] = before.with_all_of(learned)
         where = f"{self._host}, model '{model}'" if model else self._host
-        for told in _told(before, self.learned[model]):
-            _log.warning("%s: %s", where, told)
+        for remark in _remarks(before, self.learned[model]):
+            _log.warning("%s: %s", where, remark)
 
 
 class Attempt:
@@ -262,33 +262,33 @@ def _remedy(refusal: Refusal, words: Wording) -> str | None:
     return "leave the system's words out" if refusal.system else None
 
 
-def _told(before: _Learned, now: _Learned) -> list[str]:
+def _remarks(before: _Learned, now: _Learned) -> list[str]:
     """What is said of what is new, with the setting that makes it last."""
-    told = []
+    remarks = []
     names = set(now.drop - before.drop)
     names |= {name for name, _ in now.not_at} - {name for name, _ in before.not_at}
     for name in sorted(names):
         held = " (replies are cut at stop here)" if name == "stop" else ""
-        told.append(
+        remarks.append(
             f"does not take '{name}', which is left out from now on{held}; to have it so at once: "
             f'drop = ["{name}"] in the pool file{"" if name in _UNKEYED else _ASKED_AGAIN}'
         )
     for old, new in now.renamed[len(before.renamed) :]:
-        told.append(
+        remarks.append(
             f"does not take '{old}', which is sent as '{new}' from now on; to have it so at once: "
             f'max_tokens_field = "{new}" in the pool file'
         )
     for was, then in now.system_as[len(before.system_as) :]:
-        told.append(
+        remarks.append(
             f"does not take turns of the role '{was}', which are sent as those of '{then}' from "
             f'now on; to have it so at once: system_as = "{then}" in the pool file{_ASKED_AGAIN}'
         )
     if now.most_logprobs != before.most_logprobs:
-        told.append(
+        remarks.append(
             f"tells {now.most_logprobs} log-probabilities at most, and is asked for as many from "
             f"now on; to have it so at once: n_logprobs = {now.most_logprobs} in the pool file"
         )
-    return told
+    return remarks
 
 
 def _before_first(text: str, stops: tuple[str, ...]) -> str:

@@ -182,11 +182,11 @@ def connection_error(where: str, exc: Exception) -> MemberError:
     Only kinds and the system's own words are told: aiohttp's exceptions hold requests, and those
     hold keys.
     """
-    what, remedy, failure = _told(exc)
+    what, remedy, failure = _described(exc)
     return MemberError(f"{where}: {what}; {remedy}", failure=failure)
 
 
-def _told(exc: Exception) -> tuple[str, str, Failure]:
+def _described(exc: Exception) -> tuple[str, str, Failure]:
     if ours := _ours(exc):
         return ours, _OUR_REMEDY, Failure.OURS
     if _is_no_http(exc):

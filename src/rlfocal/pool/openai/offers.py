@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from rlfocal.pool.openai.replies.errors.words import pattern
+
 __all__ = ["refused_in", "without_offers"]
 
 _QUOTE = r"[\"'`\u2018\u2019\u201c\u201d]"
@@ -17,32 +19,28 @@ _NAME = (
 )
 _NEXT = r"(?:\s*[,|/]\s*(?:(?:and|or)\s+)?|\s+(?:and|or|&)\s+|\s*\n\s*[-*\u2022]\s*)"
 _LIST = rf"(?P<list>{_NAME}(?:{_NEXT}{_NAME})*)"
-_OFFERS = re.compile(
+_OFFERS = pattern(
     r"(?<![a-z])(?:supported|supports?|allowed|allows|accepted|accepts|permitted|permits|"
     r"recogni[sz]ed|expected|possible|valid|known|available|permissible|acceptable)(?![a-z])"
-    r"[^.:;=\n\[({]{0,50}?(?:[:=]|\b(?:are|is|include)\b:?)[\s\[({]{0,6}" + _LIST,
-    re.IGNORECASE,
+    r"[^.:;=\n\[({]{0,50}?(?:[:=]|\b(?:are|is|include)\b:?)[\s\[({]{0,6}" + _LIST
 )
-_CHOICES = re.compile(
+_CHOICES = pattern(
     r"(?:(?:expected|must be|should be|can be|choose)\s+(?:one of|any of|from|between|either)|"
-    r"did you mean)[\s:\[({]{0,6}(?:the following\W{0,4})?" + _LIST,
-    re.IGNORECASE,
+    r"did you mean)[\s:\[({]{0,6}(?:the following\W{0,4})?" + _LIST
 )
-_ONLY = re.compile(
+_ONLY = pattern(
     rf"\bonly\s+(?P<list>{_WORD}(?:{_NEXT}{_WORD})*)\s+(?:(?:param\w*|fields?)\s+)?"
-    r"(?:are|is|may be|can be)\s+(?:support|allow|accept|permit|valid)",
-    re.IGNORECASE,
+    r"(?:are|is|may be|can be)\s+(?:support|allow|accept|permit|valid)"
 )
-_DENIED = re.compile(r"(?:\bnot|n't|no longer|\bnever|\bcannot)\b[^.,:;\n]{0,40}$", re.IGNORECASE)
-_AMONG = re.compile(r"(?:one of|among|\bin|part of)\s+(?:\w+\s+){0,3}$", re.IGNORECASE)
-_REFUSED = re.compile(
+_DENIED = pattern(r"(?:\bnot|n't|no longer|\bnever|\bcannot)\b[^.,:;\n]{0,40}$")
+_AMONG = pattern(r"(?:one of|among|\bin|part of)\s+(?:\w+\s+){0,3}$")
+_REFUSED = pattern(
     r"(?:(?<![a-z])(?:unsupported|unrecogni[sz]ed|unknown|unexpected|disallowed|invalid|extra)|"
     r"\bnot (?:a )?(?:support\w*|allow\w*|permit\w*|recogni\w*|known|valid))[ ]+(?:\w+[ ]+){0,2}?"
     r"(?:param\w*|fields?|arg\w*|keyword arg\w*|keys?|propert\w+|options?|names?)(?:\(s\))?"
     r"(?:[ ]+(?:supplied|names?|given|found|provided|passed))?[ ]?(?P<colon>[:=])?[ \[({]{0,4}"
     + _LIST
-    + r"(?P<end>\s*(?:[.,;)\]}]|$))?",
-    re.IGNORECASE,
+    + r"(?P<end>\s*(?:[.,;)\]}]|$))?"
 )
 
 
@@ -54,8 +52,8 @@ def without_offers(words: str) -> str:
     >>> without_offers("these fields are not supported: seed, stop")
     'these fields are not supported: seed, stop'
     """
-    for pattern in (_OFFERS, _CHOICES, _ONLY):
-        words = pattern.sub(_cut, words)
+    for offer in (_OFFERS, _CHOICES, _ONLY):
+        words = offer.sub(_cut, words)
     return words
 
 

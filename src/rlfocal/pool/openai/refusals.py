@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.pool.openai.offers import refused_in, without_offers
-from rlfocal.pool.openai.replies.errors.words import said_in, words_of
+from rlfocal.pool.openai.replies.errors.words import pattern, said_in, words_of
 
 __all__ = ["LIMITS", "Refusal", "mentioned_in", "named_parameter", "refusal_in"]
 
@@ -29,7 +29,7 @@ _DEPTH = 6
 _MOST_READ = 4000
 """Characters of words, or of a whole reply, in which a name is looked for."""
 
-_REFUSES = re.compile(
+_REFUSES = pattern(
     r"unsupported|unrecogni[sz]ed|unknown|unexpected|forbidden|extra[ _](?:input|field|param|arg)|"
     r"additional propert|only the default|no such (?:field|param|arg)|cannot find field|"
     r"invalid (?:field|param|arg|key|propert|option|attribute)|deprecated|incompatible|disabled|"
@@ -41,29 +41,24 @@ _REFUSES = re.compile(
     r"(?:support|permit|allow|accept|recogni[sz]|implement|enabled|available|take|used?\b|set\b|"
     r"known|a valid (?:field|param|arg))|without support for|\bfixed (?:at|to)\b|not both|"
     r"(?:only|at most|exactly) one of|(?:was|were|been) (?:removed|dropped|retired)|obsolete|"
-    r"no [\w ]{1,30}? (?:that |which )?supports?\b",
-    re.IGNORECASE,
+    r"no [\w ]{1,30}? (?:that |which )?supports?\b"
 )
-_RANGE = re.compile(
+_RANGE = pattern(
     r"less than|greater than|at (?:most|least)|maximum|minimum|between|range|too (?:large|big|high|"
-    r"small|low|long|many)|exceed|up to|[<>]=?\s*\d|must be (?:a|an|positive|of type|one of)\b",
-    re.IGNORECASE,
+    r"small|low|long|many)|exceed|up to|[<>]=?\s*\d|must be (?:a|an|positive|of type|one of)\b"
 )
-_OF_THE_FIELD = re.compile(
+_OF_THE_FIELD = pattern(
     r"unsupported|unrecogni[sz]ed|unknown|extra[ _]|(?:not|n't) support|not permitted|"
-    r"only the default|not both|(?:only|at most|exactly) one of",
-    re.IGNORECASE,
+    r"only the default|not both|(?:only|at most|exactly) one of"
 )
 """What is said of a field and not of its value."""
-_NOT_THE_END = re.compile(
+_NOT_THE_END = pattern(
     r"strictly positive|positive|greater than 0|above 0|>\s*0|non-?zero|must not be 0|range|"
-    r"between|\(0[.,;]|>=?\s*0|<=?\s*1",
-    re.IGNORECASE,
+    r"between|\(0[.,;]|>=?\s*0|<=?\s*1"
 )
-_GREEDY = re.compile(
+_GREEDY = pattern(
     r"greedy|do_sample|temperature (?:is|=|of) ?0|"
-    r"must be (?:set to |equal to |exactly )?1(?:\.0+)?\b(?!\s*(?:or|and|to)\b)",
-    re.IGNORECASE,
+    r"must be (?:set to |equal to |exactly )?1(?:\.0+)?\b(?!\s*(?:or|and|to)\b)"
 )
 _NO_EFFECT: Mapping[str, float] = {"temperature": 0, "top_p": 1}
 """Ends of ranges that some servers leave out, and where leaving the field out says the same."""
@@ -81,11 +76,10 @@ _AFTER = (
     r"(?:fields?|param\w*|arg\w*|option|is|are|was|does|do|cannot|can't|may|must|should|isn't|"
     r"aren't|not|extra|unsupported)\b"
 )
-_INSTEAD = re.compile(
+_INSTEAD = pattern(
     r"(?:use|try|replaced (?:by|with)|renamed to|in favou?r of|did you mean|prefer|set|specify|"
     r"send)\s+(?:the\s+)?(?:param\w*\s+|field\s+|argument\s+)?[\"'`]?([a-z_]*tokens[a-z_]*|n_predict|"
-    r"num_predict)\b",
-    re.IGNORECASE,
+    r"num_predict)\b"
 )
 _WANTED = re.compile(
     rf"(?:missing|required|must (?:set|provide|specify|include|pass))\b.{{0,60}}?"
@@ -109,7 +103,7 @@ _NO_SYSTEM = re.compile(
     r".{0,40}?\buser\b",
     re.IGNORECASE | re.DOTALL,
 )
-_LONG = re.compile(r"context|prompt|too long|input length|sequence length", re.IGNORECASE)
+_LONG = pattern(r"context|prompt|too long|input length|sequence length")
 """It is not the fault of a field where the request is too long."""
 _NUMBER = re.compile(r"\d+")
 
@@ -168,7 +162,7 @@ def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
     names = [name for name in _pointed_at(found, words, body) if name in body]
     system = _has_system(body) and _NO_SYSTEM.search(words) is not None
     if not (names or system):  # there "user" and the like are roles
-        names = [name for name in [_told_by(words, text, body)] if name is not None]
+        names = [name for name in [_named_by(words, text, body)] if name is not None]
     if (refused := refused_in(words)) and not system:
         names = _of_those(refused, names, body)
     most = _most(words, body)
@@ -252,7 +246,7 @@ def _wanted(words: str, body: Mapping[str, Any]) -> tuple[list[str], str] | None
     return (sent, wanted) if wanted and sent and wanted not in sent else None
 
 
-def _told_by(words: str, text: str, body: Mapping[str, Any]) -> str | None:
+def _named_by(words: str, text: str, body: Mapping[str, Any]) -> str | None:
     """The field that words name; or of a value at the end of a range, one that is not taken."""
     plain = without_offers(words)
     if _is_of_field(words) and (name := _named(plain, body)) is not None:

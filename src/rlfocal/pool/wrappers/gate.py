@@ -42,7 +42,7 @@ class Gate:
     Args:
         most: requests let through at once while nobody is refused.
         patience_s: seconds without an answer of the server, from the first refusal to the next try;
-            a longer wait is not waited for, and the gate stays shut.
+            a longer wait is not waited for, and the gate lets nobody through any more.
         rng: draws waits, so that several processes do not come back together.
         clock: seconds that only grow; the event loop's, or one that runs like it.
         pulse: shared by the gates of one server: its limit may be one for all its models, and while
@@ -73,14 +73,14 @@ class Gate:
         """Times it was closed since the last answer; parallel refusals count once."""
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._shut: str | None = None
+        self._stopped_by: str | None = None
         self.given_up: str | None = None
         """Why it lets no more requests through; None while it does."""
 
     @property
     def opens_in_s(self) -> float:
-        """Seconds until somebody is let through; 0 where it is open, or shut for good."""
-        return 0.0 if self._shut else max(0.0, self._opens_at - self._clock())
+        """Seconds until somebody is let through; 0 where it is open, or nobody is any more."""
+        return 0.0 if self._stopped_by else max(0.0, self._opens_at - self._clock())
 
     @asynccontextmanager
     async def passage(self, *, first: bool = False) -> AsyncIterator[int]:
@@ -94,7 +94,7 @@ class Gate:
             How often the gate was closed before.
 
         Raises:
-            MemberError: the gate is shut; `failure` is `Failure.CIRCUIT_OPEN`.
+            MemberError: nobody is let through any more; `failure` is `Failure.CIRCUIT_OPEN`.
         """
         await self._enter(first)
         try:
@@ -135,15 +135,15 @@ class Gate:
             n_drawn = self._n_refused - (error.retry_after_s is not None)
             wait = max(wait, self._drawn(n_drawn))
         self._opens_at = max(self._opens_at, now + wait)
-        if self._shut:
+        if self._stopped_by:
             raise self._not_sent()
         since = max(now if self._since is None else self._since, self._pulse.answered_at)
         if self._opens_at - since > self._patience_s:
             self._give_up(error, wait, now - since)
 
-    def shut(self, reason: str) -> None:
+    def stop(self, reason: str) -> None:
         """Let no more requests through; those that wait fail with the reason."""
-        self._shut = self._shut or reason
+        self._stopped_by = self._stopped_by or reason
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():
@@ -161,14 +161,14 @@ class Gate:
             why += f" after {duration(silent_s)} without an answer"
         reason = f"{error}; not waited for: {why}, patience ends after {duration(self._patience_s)}"
         self.given_up = reason
-        self.shut("its server is not waited for")
+        self.stop("its server is not waited for")
         raise error.with_message(reason)
 
     def _not_sent(self) -> MemberError:
-        return MemberError(f"not sent: {self._shut}", failure=Failure.CIRCUIT_OPEN)
+        return MemberError(f"not sent: {self._stopped_by}", failure=Failure.CIRCUIT_OPEN)
 
     async def _enter(self, first: bool) -> None:
-        if self._shut:
+        if self._stopped_by:
             raise self._not_sent()
         if self._has_room and not self._waiting:
             self._inside += 1

@@ -29,7 +29,7 @@ busy: too long for what a minute allows, for one."""
 
 
 @dataclass
-class _Call:
+class _Progress:
     """What has become of a request so far."""
 
     left_s: float
@@ -104,11 +104,11 @@ class Patient(Wrapper):
         """Send nothing more. What is under way comes back; what waits fails as not sent."""
         self._stopped.set()
         for gate in self._gates.values():
-            gate.shut("stopped")
+            gate.stop("stopped")
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`, but for the time: see the class."""
-        gate, call = self._gate(request.model), _Call(timeout_s)
+        gate, call = self._gate(request.model), _Progress(timeout_s)
         relay = TextRelay(request.on_text)
         if request.on_text is not None:
             request = replace(request, on_text=relay)
@@ -130,7 +130,7 @@ class Patient(Wrapper):
                 await self._before_repeat(reply, call)
 
     async def _try(
-        self, request: Request, gate: Gate, call: _Call, n_closed: int
+        self, request: Request, gate: Gate, call: _Progress, n_closed: int
     ) -> Response | MemberError:
         """Send it once."""
         begun = self._clock()
@@ -151,7 +151,7 @@ class Patient(Wrapper):
         call.left_s -= self._clock() - begun
         return error
 
-    def _count_refusal(self, call: _Call, error: MemberError) -> None:
+    def _count_refusal(self, call: _Progress, error: MemberError) -> None:
         """Raise where it is always this one that is refused while others are answered."""
         now = self._clock()
         call.refused_at = call.refused_at if call.n_refused else now
@@ -162,7 +162,7 @@ class Patient(Wrapper):
                 f"{error}; refused {call.n_refused} times in {duration(waited_s)}"
             )
 
-    async def _before_repeat(self, error: MemberError, call: _Call) -> None:
+    async def _before_repeat(self, error: MemberError, call: _Progress) -> None:
         """Wait before the next attempt; raise where there is none."""
         call.n_failed += 1
         wait = drawn_wait(call.n_failed, _FIRST_WAIT_S, _MOST_WAIT_S, self._rng)
@@ -187,5 +187,5 @@ class Patient(Wrapper):
                 pulse=self._pulse,
             )
             if self._stopped.is_set():
-                gate.shut("stopped")
+                gate.stop("stopped")
         return gate

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.asking.letters import letters_told
+from rlfocal.pool.asking.letters import letters_given
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
@@ -45,7 +45,7 @@ class Scored(Wrapper):
                 'token): its options have no scores; turn thinking off, or set answers = "reply"',
                 failure=Failure.MALFORMED,
             )
-        if not any(letters_told(reply.first_logprobs, request.n_options or _MOST_LETTERS)):
+        if not any(letters_given(reply.first_logprobs, request.n_options or _MOST_LETTERS)):
             raise MemberError(
                 f"a reply of {asked} whose first token is none of the options' letters: "
                 f"{_shown(first)} comes first, and of the {len(reply.first_logprobs)} that its "

@@ -64,10 +64,10 @@ class Listener(Protocol):
     def take(self, found: Any, event: str = "") -> None:
         """One event's JSON, and its name."""
 
-    def hear(self, text: str, event: str = "") -> None:
+    def take_text(self, text: str, event: str = "") -> None:
         """Text that is no JSON and is more than a sign of life."""
 
-    def lose(self) -> None:
+    def take_unreadable(self) -> None:
         """An event was meant to be JSON and is not: a piece of the reply is lost."""
 
 
@@ -166,7 +166,7 @@ class EventReader:
         if not "".join(data).strip():
             self.is_done |= is_end(name)
             if is_error_name(name):
-                self._listener.hear("", name)
+                self._listener.take_text("", name)
             return
         try:
             found = loads("\n".join(data))
@@ -191,7 +191,7 @@ class EventReader:
     def _no_json(self, line: str, name: str) -> None:
         if holds_a_piece(line):
             if not self._is_last:
-                self._listener.lose()
+                self._listener.take_unreadable()
         else:
             self._keep(line.encode("utf-8", "replace"), name)
 
@@ -216,4 +216,4 @@ class EventReader:
             return
         if len(self._stray) < _STRAY:
             self._stray += line + b"\n"
-        self._listener.hear(text, name)
+        self._listener.take_text(text, name)

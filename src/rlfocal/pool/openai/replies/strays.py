@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from rlfocal.pool.openai.replies.errors.words import pattern
+
 __all__ = ["holds_a_piece", "is_alive", "is_end", "is_error_name", "tells_of_an_error"]
 
 _MOST = 200
@@ -30,17 +32,14 @@ _BESIDE = frozenset({
 """These may stand beside them."""
 _LETTERS = re.compile(r"[^\W\d_]+")
 _IN_JSON = re.compile(r'[{}]|"\s*:|\A\s*[\[\]],?\s*\Z')
-_DONE = re.compile(
-    r"\W*done\W*|\s*\[(end|eof|eos|finish(ed)?|complete[d]?|stop)\]\s*", re.IGNORECASE
-)
-_ERROR = re.compile(
+_DONE = pattern(r"\W*done\W*|\s*\[(end|eof|eos|finish(ed)?|complete[d]?|stop)\]\s*")
+_ERROR = pattern(
     r"error|exception|traceback|\bfail|failure|time[ds]?[- ]?out|\bdied\b|crash|\babort|"
     r"unavailable|overload|out of memory|\bOOM\b|\bkilled\b|refused|connection (was )?(reset|lost)|"
     r"bad gateway|too many|rate limit|denied|unauthori[sz]ed|forbidden|not found|cannot|"
-    r"terminated|disconnected|\bpanic|\b(status|http|code)\W*[45]\d\d\b|<html|<!doctype",
-    re.IGNORECASE,
+    r"terminated|disconnected|\bpanic|\b(status|http|code)\W*[45]\d\d\b|<html|<!doctype"
 )
-_ERROR_NAME = re.compile(r"err(or)?\b|error|exception|fail|abort", re.IGNORECASE)
+_ERROR_NAME = pattern(r"err(or)?\b|error|exception|fail|abort")
 _PIECE = re.compile(r'\A\s*\[?\s*\{|"(choices|delta|content|tool_calls)"\s*:')
 
 

@@ -86,7 +86,7 @@ class Pieces:
         """Take one event's JSON."""
         if not found:
             if is_error_name(event):
-                self.hear("", event)
+                self.take_text("", event)
             return
         if isinstance(found, list):
             for item in found[:_MOST_LISTED]:
@@ -95,7 +95,7 @@ class Pieces:
         found = unwrapped(found)
         if isinstance(found, str):
             if found.strip() and (is_error_name(event) or not is_alive(found)):
-                self.hear(found, event)
+                self.take_text(found, event)
                 self._complain(Complaint(found))
         elif isinstance(found, dict):
             self._take_object(found, event)
@@ -110,7 +110,7 @@ class Pieces:
         else:
             self._read(found)
 
-    def hear(self, text: str, event: str = "") -> None:
+    def take_text(self, text: str, event: str = "") -> None:
         """Take what is no JSON: an error in plain words, or text of unknown meaning."""
         if self._is_over:
             return
@@ -118,7 +118,7 @@ class Pieces:
         self.is_spoiled |= is_error and (self.n_read > 0 or is_error_name(event))
         self.is_noisy |= self.n_read > 0
 
-    def lose(self) -> None:
+    def take_unreadable(self) -> None:
         """A piece of the reply cannot be read."""
         if self._is_over:
             self._is_garbled_late = True

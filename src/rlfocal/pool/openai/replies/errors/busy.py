@@ -6,15 +6,16 @@ has failed at loading is not busy, it is broken.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
+
+from rlfocal.pool.openai.replies.errors.words import pattern
 
 __all__ = ["is_busy"]
 
 _ALWAYS = {425, 498, 529}
 """Statuses that say nothing else: too early, Groq's flexible tier, Anthropic's overload."""
 _STATUSES = {*_ALWAYS, 503}
-_WORDS = re.compile(
+_WORDS = pattern(
     r"\b(?:model|server|engine|weights|checkpoint)\b[^.]{0,80}\b(?:is|are|being|still|currently) "
     r"(?:still |currently |being )*(?:load(?:ing|ed)|initiali[sz]ing|starting|warming)|"
     r"\bloading (?:the |a )?(?:model|weights|checkpoint)|\bmodel loading|"
@@ -27,14 +28,12 @@ _WORDS = re.compile(
     r"\boverloaded|\bover(?:load| capacity)\b|\b(?:too|is|are|currently|very) busy\b|"
     r"\bserver busy\b|\b(?:high|heavy|peak) (?:demand|load|traffic)\b|"
     r"\bmax(?:imum)? (?:number of )?(?:pending|queued|concurrent|waiting) requests|"
-    "繁忙|过载|正在加载|加载中|排队",
-    re.IGNORECASE,
+    "繁忙|过载|正在加载|加载中|排队"
 )
 _CODES = ("overloaded", "overload", "loading", "capacity", "busy", "queue_full", "not_ready")
-_BROKEN = re.compile(
+_BROKEN = pattern(
     r"\b(?:fail(?:ed|ure|s)?|error|unable|cannot|can't|could ?n[o']t) (?:\w+ ){0,3}?load|"
-    r"\bload(?:ing)?\b[^.]{0,60}\b(?:failed|failure|crashed|aborted)\b|\bout of memory\b",
-    re.IGNORECASE,
+    r"\bload(?:ing)?\b[^.]{0,60}\b(?:failed|failure|crashed|aborted)\b|\bout of memory\b"
 )
 
 

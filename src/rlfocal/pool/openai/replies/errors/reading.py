@@ -23,7 +23,7 @@ from rlfocal.pool.openai.http_failures import (
 from rlfocal.pool.openai.replies.errors.busy import is_busy
 from rlfocal.pool.openai.replies.errors.kinds import kind_of
 from rlfocal.pool.openai.replies.errors.waits import wait_of
-from rlfocal.pool.openai.replies.errors.words import said_in, words_of
+from rlfocal.pool.openai.replies.errors.words import pattern, said_in, words_of
 
 __all__ = ["Complaint", "Upstream", "complaint_in", "error_for", "own_complaint", "read_error"]
 
@@ -41,8 +41,8 @@ _NOTICES = frozenset({
     "keep_alive", "log", "queue", "queued", "in_queue", "loading", "processing", "debug",
     "metadata",
 })  # fmt: skip
-_ALIVE = re.compile(r"\W*(keep[- _]?alive|heart ?beat|ping|pong|processing)\W*", re.IGNORECASE)
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.-]+)", re.IGNORECASE)
+_ALIVE = pattern(r"\W*(keep[- _]?alive|heart ?beat|ping|pong|processing)\W*")
+_CHARSET = pattern(r"charset\s*=\s*[\"']?([\w.-]+)")
 _CHARSETS = frozenset({
     "iso8859-1", "latin-1", "cp1252", "iso8859-15", "cp1251", "gbk", "gb2312", "gb18030", "big5",
     "shift_jis", "euc_jp", "euc_kr", "utf-16", "utf-8",

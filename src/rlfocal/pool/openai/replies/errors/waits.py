@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from rlfocal.pool.openai.replies.errors.words import pattern
+
 __all__ = ["retry_after", "wait_of"]
 
 _LONGEST_S = 32 * 86_400.0
@@ -27,28 +29,25 @@ _UNITS = {
 }  # fmt: skip
 _UNIT = r"(?:milliseconds?|seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|ns|us|µs|ms|[smhd])"
 _PART = rf"\d{{1,15}}(?:\.\d{{1,15}})?\s?{_UNIT}(?![a-z])"
-_PARTS = re.compile(rf"(\d{{1,15}}(?:\.\d{{1,15}})?)\s?({_UNIT})(?![a-z])", re.IGNORECASE)
-_DURATION = re.compile(rf"(?:{_PART}[\s,]*(?:and\s)?)+", re.IGNORECASE)
+_PARTS = pattern(rf"(\d{{1,15}}(?:\.\d{{1,15}})?)\s?({_UNIT})(?![a-z])")
+_DURATION = pattern(rf"(?:{_PART}[\s,]*(?:and\s)?)+")
 _ASKS = (
     r"(?:try again|retry|retrying|\bwait(?!ed|ing)|resets?|back off|(?<!always )available "
     r"(?:again )?(?:in|after))"
 )
-_IN_WORDS = re.compile(
+_IN_WORDS = pattern(
     rf"{_ASKS}[^0-9.;]{{0,24}}((?:{_PART}[\s,]*(?:and\s)?)+)"
-    r"(?!\s?(?:a|an|per|each|every|/)\s*(?:day|week|month|year|hour|minute|second)\b)",
-    re.IGNORECASE,
+    r"(?!\s?(?:a|an|per|each|every|/)\s*(?:day|week|month|year|hour|minute|second)\b)"
 )
-_BARE = re.compile(
+_BARE = pattern(
     r"(?:retry[-_ ]?(?:after|in)|try again (?:in|after)|resets? (?:in|at)|please wait(?: for)?)"
-    r"[\"']?[\s:=]{1,3}[\"']?(\d{1,13}(?:\.\d{1,6})?)(?![\w%/:-]|\s*[a-zA-Z%(/]|[.,]\d)",
-    re.IGNORECASE,
+    r"[\"']?[\s:=]{1,3}[\"']?(\d{1,13}(?:\.\d{1,6})?)(?![\w%/:-]|\s*[a-zA-Z%(/]|[.,]\d)"
 )
 """Without a unit."""
-_AT = re.compile(
+_AT = pattern(
     r"(?:resets?|try again|retry|wait|available|access|until)\b[^0-9.;]{0,24}"
     r"(\d{4}-\d\d-\d\d)(?:T| at |\s)(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\d{0,6}"
-    r"(?:\s?(Z\b|UTC|GMT|[+-]\d\d:?\d\d))?",
-    re.IGNORECASE,
+    r"(?:\s?(Z\b|UTC|GMT|[+-]\d\d:?\d\d))?"
 )
 """A point in time; of UTC, where it does not say."""
 _ISO = re.compile(

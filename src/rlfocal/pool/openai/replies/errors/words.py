@@ -8,10 +8,13 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-__all__ = ["said_in", "words_of"]
+__all__ = ["pattern", "said_in", "words_of"]
 
+pattern = partial(re.compile, flags=re.IGNORECASE)
+"""What people write, in capitals or small letters."""
 _MOST = 2_400
 """Characters; more than will be shown, for secrets are taken out of them before they are cut."""
 _DEPTH = 6
