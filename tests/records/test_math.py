@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlfocal.records.answers.mathematics.bounds import without_absolute
-from rlfocal.records.answers.mathematics.comparing.classes import classes_of
-from rlfocal.records.answers.mathematics.comparing.rules import Likeness, likeness
+from rlfocal.records.answers.mathematics.comparing.rules import Likeness, classes_of, likeness
 from rlfocal.records.answers.mathematics.literals import number_value, number_written
+from rlfocal.records.answers.mathematics.scanning import without_absolute
 from rlfocal.records.answers.mathematics.structure import parsed
 from rlfocal.records.answers.mathematics.units import unit_of
 from rlfocal.records.answers.mathematics.writing import written

@@ -16,8 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rlfocal.records.answers.mathematics.comparing.classes import classes_of, compared
-from rlfocal.records.answers.mathematics.comparing.rules import Likeness
+from rlfocal.records.answers.mathematics.comparing.rules import Likeness, classes_of, compared
 from rlfocal.records.answers.mathematics.comparing.verifier import Verifier, check_installed, shared
 from rlfocal.records.answers.mathematics.nodes import Node
 from rlfocal.records.answers.mathematics.picking import MAX_CHARS, WORDS, picked, unquoted
@@ -102,7 +101,7 @@ class MathExtractor:
         Returns:
             The number of every answer's class. With a label 0 is its class; the others follow in
             the order of their first answer. Which answers share a class does not depend on their
-            order (`comparing.classes` has the rule).
+            order (`comparing.rules` has the rule).
 
         Raises:
             ConfigError: math-verify is installed, but its process cannot run.

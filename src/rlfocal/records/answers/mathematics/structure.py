@@ -11,15 +11,17 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
-from rlfocal.records.answers.mathematics.bounds import FLIPPED, holes_of, without_absolute
 from rlfocal.records.answers.mathematics.literals import number_value
 from rlfocal.records.answers.mathematics.nodes import Based, Group, Node, Relation, Scalar, Words
 from rlfocal.records.answers.mathematics.scanning import (
+    FLIPPED,
     closes,
     has_letters,
+    holes_of,
     split,
     tokens_of,
     unwrapped,
+    without_absolute,
 )
 from rlfocal.records.answers.mathematics.units import unit_of, word_value, words_of
 
