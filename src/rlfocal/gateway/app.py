@@ -32,8 +32,8 @@ from rlfocal.gateway.wire.dialects.completions import Completions
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.dialects.messages import Messages
 from rlfocal.gateway.wire.dialects.responses import Responses
+from rlfocal.gateway.wire.models import ENSEMBLE, who_is_asked
 from rlfocal.gateway.wire.openapi import describe
-from rlfocal.gateway.wire.request import ENSEMBLE, who_is_asked
 from rlfocal.pool.settings import OpenAISettings
 
 __all__ = ["build_app"]

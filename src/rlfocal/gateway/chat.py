@@ -21,7 +21,8 @@ from rlfocal.gateway.repeats.joining import follow, until_gone, write_down
 from rlfocal.gateway.repeats.records import HEADER, digest_of
 from rlfocal.gateway.responder import Responder
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
-from rlfocal.gateway.wire.request import ChatRequest, Context, read_json
+from rlfocal.gateway.wire.parsing import read_json
+from rlfocal.gateway.wire.request import ChatRequest, Context
 from rlfocal.live.aside import aside
 from rlfocal.pool.openai.client import HOPS_HEADER, hops
 

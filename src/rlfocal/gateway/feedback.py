@@ -10,7 +10,7 @@ from rlfocal.deliberation.trace import Trace
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.request_row import DIGEST
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
-from rlfocal.gateway.wire.request import first_mistake, read_json
+from rlfocal.gateway.wire.parsing import first_mistake, read_json
 from rlfocal.live import FREE_WORDS
 from rlfocal.records.answers import Extractor, extractor
 from rlfocal.records.schema import OPTION_LETTERS

@@ -31,7 +31,8 @@ from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.processes import BEAT_S
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
-from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
+from rlfocal.gateway.wire.models import ENSEMBLE
+from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import LiveEnsemble, Question, members_for
 from rlfocal.live.similarity import group_answers, text_encoder
 from rlfocal.online.exploring import Exploration

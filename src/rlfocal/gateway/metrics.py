@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from rlfocal.deliberation.trace import Trace
-from rlfocal.gateway.wire.request import ENSEMBLE, ChatRequest
+from rlfocal.gateway.wire.models import ENSEMBLE
+from rlfocal.gateway.wire.request import ChatRequest
 
 __all__ = ["Gauges", "Metrics"]
 

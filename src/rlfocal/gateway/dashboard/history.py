@@ -17,7 +17,7 @@ from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.store.schema import feedback, requests
 from rlfocal.gateway.store.store import Store
-from rlfocal.gateway.wire.request import ENSEMBLE
+from rlfocal.gateway.wire.models import ENSEMBLE
 
 __all__ = ["History", "Known", "LoggedRequest"]
 

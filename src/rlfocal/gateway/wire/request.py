@@ -23,20 +23,12 @@ from rlfocal.gateway.wire.fields import (
 )
 from rlfocal.gateway.wire.messages import Conversation, read_turns
 from rlfocal.gateway.wire.models import ENSEMBLE, who_is_asked
-from rlfocal.gateway.wire.parsing import first_mistake, read_json
+from rlfocal.gateway.wire.parsing import first_mistake
 from rlfocal.gateway.wire.tools import read_format, read_tools
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.types import JsonObject, Message
 
-__all__ = [
-    "ENSEMBLE",
-    "ChatRequest",
-    "Context",
-    "first_mistake",
-    "read_json",
-    "request_of",
-    "who_is_asked",
-]
+__all__ = ["ChatRequest", "Context", "request_of"]
 
 
 @dataclass(frozen=True)
