@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rlfocal.deliberation.base import Base, OneRound
+from rlfocal.deliberation.dial import checked_price
 from rlfocal.deliberation.protocol import Spec, Strategy
 from rlfocal.deliberation.state import Row, check_state
 from rlfocal.deliberation.view import Memory, View
@@ -169,7 +170,35 @@ def test_a_price_picks_the_setting_that_earned_most_less_its_calls() -> None:
     assert whole.setting is None
 
 
+class Everything(OneRound):
+    """Asks all, at any price."""
+
+    name = "everything"
+    dial: ClassVar[str] = "price"
+    dials = (0.3, 0.1)
+
+    def fuse(self, view: View) -> np.ndarray:
+        return view.support.mean(axis=1)
+
+
+def test_a_price_that_a_user_names_is_taken_or_refused_in_words() -> None:
+    one, whole = Everything(), Whole()
+    assert one.at_price(None) is one
+    assert (one.at_price(0.1).price, one.with_dial(0.1).price, one.price) == (0.1, 0.1, None)
+    assert (one.prices, whole.prices) == ((0.3, 0.1), ())
+    assert whole.at_price(None) is whole
+    with pytest.raises(ConfigError, match="price: whole has no price of a call; leave it out"):
+        whole.at_price(0.1)
+    for price in (-0.1, np.inf, np.nan):
+        with pytest.raises(ConfigError, match=r"price: .* must be finite and >= 0, got"):
+            one.at_price(price)
+    assert checked_price(0, limited=True) == 0
+    with pytest.raises(ValueError, match=r"must lie in \[0\.001, 0\.3\] or be 0, got 0\.5"):
+        checked_price(0.5, limited=True)
+
+
 def test_one_round_asks_in_the_first_and_fuses_after_it() -> None:
+    assert Everything().decide(view([0], [[False] * 3])).ask.all()
     strategy = fitted(First(size=2))
     nobody, two = [False] * 3, [True, True, False]
     begins = strategy.decide(view([0, 0], [nobody, nobody]))
