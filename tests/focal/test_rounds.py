@@ -110,8 +110,10 @@ def test_everybody_pays_for_rounds(table):
     acting = dear.fallback_._replace(
         verdicts=tuple(v._replace(chosen=PosteriorThreshold.name) for v in dear.fallback_.verdicts)
     )
-    assert acting.at(0.001).price == pytest.approx(0.501)
-    assert (replay(acting.at(0.001), table).n_calls == 1).all()
+    _, once = acting.at(0.001)
+    assert once is not None
+    assert once.price == pytest.approx(0.501)
+    assert (replay(once, table).n_calls == 1).all()
     assert dear.fallback_.verdict(0.01).incumbent == LEARNED
 
 

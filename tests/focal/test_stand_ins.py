@@ -167,7 +167,7 @@ def test_between_prices_that_disagree_the_incumbent_acts(fitted: RlFocal) -> Non
     fallback = Choice((first._replace(chosen="best-single"), *rest), fitted.fallback_.candidates)
     assert fallback.verdict(first.price).chosen == "best-single"
     assert fallback.verdict(0.95 * first.price).chosen == LEARNED
-    assert fallback.at(0.95 * first.price) is None
+    assert fallback.at(0.95 * first.price)[1] is None
 
 
 @pytest.mark.slow

@@ -132,18 +132,13 @@ def candidates_of(table: Recorded, rows: IntArray, asked: BoolArray, place: np.n
     Returns:
         int64 of the same shape; -1 stays.
     """
-    wide = _named(_available(table, rows, asked), _wide(place))
-    return wide.reshape(place.shape)
-
-
-def _wide(place: np.ndarray) -> np.ndarray:
-    """int[B] or int[B, L] → int[B, L]; B may be 0."""
-    return place if place.ndim == 2 else place[:, None]
+    return _named(_available(table, rows, asked), place).reshape(place.shape)
 
 
 def _named(seen: tuple[BoolArray, bool], place: np.ndarray) -> IntArray:
-    """int64[B, L], the table's candidates at places int[B, L]; -1 stays."""
+    """int64[B, L], the table's candidates at places int[B, L] or int[B]; -1 stays."""
     available, renumbered = seen
+    place = place if place.ndim == 2 else place[:, None]
     if not renumbered:
         return place.astype(np.int64)
     taken = np.maximum(place, 0).astype(np.int64)
@@ -161,7 +156,7 @@ def worth_of(
     Args: as of `candidates_of`.
     """
     seen = _available(table, rows, asked)
-    wide = _named(seen, _wide(place))
+    wide = _named(seen, place)
     taken = np.maximum(wide, 0)
     score = table.candidate_score[rows[:, None], taken]
     given = np.take_along_axis(seen[0], taken, axis=1)

@@ -36,12 +36,12 @@ def replay(
     Raises:
         ValueError: when the strategy breaks the protocol, see `decided`.
     """
-    asked = np.zeros((table.n_queries, table.n_members), dtype=bool)
-    n_rounds = np.zeros(table.n_queries, dtype=np.int64)
+    asked = np.zeros(table.recorded.shape, dtype=bool)
+    n_rounds = np.zeros(len(asked), dtype=np.int64)
     n_turns = np.zeros_like(n_rounds)  # rounds as the strategy sees them, calls or not
-    latency_s = np.zeros(table.n_queries, dtype=np.float32)
-    chosen = np.full(table.n_queries, -1, dtype=np.int16)
-    confidence = np.zeros(table.n_queries, dtype=np.float32)
+    latency_s = np.zeros(len(asked), dtype=np.float32)
+    chosen = np.full(len(asked), -1, dtype=np.int16)
+    confidence = np.zeros(len(asked), dtype=np.float32)
     playable = np.flatnonzero(table.recorded.any(axis=1))
     for start in range(0, len(playable), batch_size):
         active = playable[start : start + batch_size]

@@ -120,7 +120,7 @@ class RlFocal(Trained):
         )
         self._rival: Base | None = None
         if not (self._changed or self._alone):
-            self._rival = self.fallback_.at(self.price)
+            self._verdict, self._rival = self.fallback_.at(self.price)
         elif self.price == 0:
             self._rival = AskAll(fitted_pool, observer=self._observer if self._changed else None)
         if self._rival is not None and self._memory is not None and not self._changed:
@@ -167,8 +167,8 @@ class RlFocal(Trained):
     @property
     def acting(self) -> Acting:
         """The policy that acts at this price, the learned one or a rival, and why."""
-        verdict = self.fallback_.verdict(self.price)
         if not (self._changed or self._alone):
+            verdict = self._verdict
             return Acting(verdict.chosen, verdict.explain(), verdict.chosen != verdict.incumbent)
         why = "the pool is another one than in training" if self._changed else "a member has failed"
         return Acting(LEARNED if self._rival is None else self._rival.name, why, False)

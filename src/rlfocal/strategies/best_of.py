@@ -100,8 +100,7 @@ class BestOf(Base):
             )
             made = create_strategy(spec)
             candidates[name] = Candidate(made.fit(made.training_table(table), rng=rng))
-        self._choice = Choice(settle(judged, self.dials, free=judged), candidates)
-        return self
+        return self._choosing(Choice(settle(judged, self.dials, free=judged), candidates))
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
         """As it is: each strategy makes its own of it."""
@@ -109,17 +108,15 @@ class BestOf(Base):
 
     def decide(self, view: View) -> Decision:
         """As the one that acts."""
-        return self._acts().decide(view)
+        return self._acts.decide(view)
 
-    def _acts(self) -> Base:
-        found = self._choice.at(self._price)
-        assert found is not None  # every verdict names one of the candidates
-        return found
-
-    @property
-    def _price(self) -> float:
+    def _choosing(self, choice: Choice) -> Self:
+        """Let the one of a choice act that does so at the present price."""
         assert self.price is not None
-        return self.price
+        self._verdict, found = choice.at(self.price)
+        assert found is not None  # every verdict names one of the candidates
+        self._choice, self._acts = choice, found
+        return self
 
     @property
     def dials(self) -> tuple[float, ...]:
@@ -132,20 +129,21 @@ class BestOf(Base):
         Raises:
             ValueError: a price out of range.
         """
-        return self._with(price=checked_price(price, limited=True))
+        other = self._with(price=checked_price(price, limited=True))
+        return other._choosing(self._choice)
 
     def follow(self, memory: Memory) -> Self:
         """With each of them following."""
-        return self._with(_choice=self._choice.each(lambda strategy: strategy.follow(memory)))
+        return self._with()._choosing(self._choice.each(lambda strategy: strategy.follow(memory)))
 
     def alone(self) -> Self:
         """With each of them by itself."""
-        return self._with(_choice=self._choice.each(lambda strategy: strategy.alone()))
+        return self._with()._choosing(self._choice.each(lambda strategy: strategy.alone()))
 
     @property
     def acting(self) -> Acting:
         """The one that acts at this price, and why."""
-        verdict = self._choice.verdict(self._price)
+        verdict = self._verdict
         return Acting(verdict.chosen, verdict.explain(), verdict.chosen != verdict.incumbent)
 
     def verdicts(self) -> list[dict[str, str | float]]:
@@ -174,8 +172,7 @@ class BestOf(Base):
         for verdict in verdicts:
             if verdict.chosen not in candidates:
                 raise KeyError(f"'{verdict.chosen}' acts at a price, and was not fitted")
-        self._choice = Choice(verdicts, candidates)
-        return self
+        return self._choosing(Choice(verdicts, candidates))
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """Arrays of the verdicts, and of each strategy of which there are any."""

@@ -99,24 +99,25 @@ class Choice(NamedTuple):
     round_price: float = 0.0
     """mu: what a round costs, as a fraction of a right answer's worth."""
 
-    def at(self, price: float) -> Base | None:
-        """The strategy that acts at a price; None where that is none of the candidates."""
-        found = self.candidates.get(self.verdict(price).chosen)
-        return None if found is None else found.at(price, self.round_price)
+    def at(self, price: float) -> tuple[Verdict, Base | None]:
+        """The verdict at a price and the strategy that acts; None for none of the candidates."""
+        verdict = self.verdict(price)
+        found = self.candidates.get(verdict.chosen)
+        return verdict, None if found is None else found.at(price, self.round_price)
 
     def verdict(self, price: float) -> Verdict:
         """The verdict at the nearest price; 0 is only near itself.
 
         Between two prices that disagree the incumbent acts.
         """
+        known = np.array([verdict.price for verdict in self.verdicts])
         if price == 0:
-            return min(self.verdicts, key=lambda v: v.price)
-        positive = [v for v in self.verdicts if v.price > 0]
-        gap = np.abs(np.log(np.array([v.price for v in positive]) / price))
-        near = [int(place) for place in gap.argsort(kind="stable")[:2]]
-        nearest, other = positive[near[0]], positive[near[-1]]
-        exact = gap[near[0]] < 1e-3
-        if exact or nearest.chosen == other.chosen:
+            return self.verdicts[int(known.argmin())]
+        with np.errstate(divide="ignore"):  # 0 is infinitely far from every other price
+            gap = np.abs(np.log(known / price))
+        near = gap.argsort(kind="stable")[: min(2, np.count_nonzero(known))]
+        nearest, other = self.verdicts[near[0]], self.verdicts[near[-1]]
+        if gap[near[0]] < 1e-3 or nearest.chosen == other.chosen:
             return nearest
         return nearest._replace(chosen=nearest.incumbent)
 
