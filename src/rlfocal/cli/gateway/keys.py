@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["add", "list_keys", "revoke", "settle"]
 
 Which = Annotated[str, argument("NAME_OR_ID", "The key's name or id, or the key.")]
+_ADMIN = "May see everybody's requests and change policies."
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -40,9 +41,7 @@ def add(
     expires: Annotated[
         str | None, option(value="WHEN", help="After 90m, 12h or 30d, or on a date (UTC).")
     ] = None,
-    admin: Annotated[
-        bool, option("--admin", help="May see everybody's requests and change policies.")
-    ] = False,
+    admin: Annotated[bool, option("--admin", help=_ADMIN)] = False,
     db: GatewayDb = GATEWAY_DB,
 ) -> None:
     """Make a key. It is printed now, and never again: KEY=$(rlfocal keys add me)."""
