@@ -159,7 +159,9 @@ def check_target(folder: Path, *, overwrite: bool = False, format: str = "parque
                 f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new folder"
             )
         if found and not overwrite:
-            raise ConfigError(f"{folder}: already holds a data set; name a new folder or overwrite")
+            raise ConfigError(
+                f"{folder}: already holds a data set; name a new folder, or overwrite it (--overwrite)"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent):
             pass

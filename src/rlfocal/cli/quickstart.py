@@ -1,0 +1,169 @@
+"""`rlfocal quickstart`: from a table of answers, or a pool and questions, to a piece of advice.
+
+It does nothing that other verbs do not do: it imports or collects, inspects, compares, and says
+how to go on. What it makes stays in one folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.cli.bench import bench
+from rlfocal.cli.collect import INCOMPLETE, collect
+from rlfocal.cli.common import option
+from rlfocal.cli.inspect import inspect
+from rlfocal.cli.output.console import remark
+from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rlfocal.records import Dataset
+
+__all__ = ["quickstart"]
+
+_POOL = ".toml"
+
+
+def quickstart(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="ANSWERS... | POOL.toml QUERIES",
+            help="Tables of answers (CSV, JSON lines, Parquet; a row a question with a column a "
+            "model, or a row an answer) or a data folder; or the LLMs and the questions to ask.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path, option("--output", "-o", value="DIR", help="Folder for all that is made.")
+    ] = Path("quickstart"),
+    column: Annotated[
+        list[str] | None,
+        option(
+            value="NAME=COLUMN",
+            help="Which column is the prompt, label, member, answer, ...; once for each.",
+            show_default="found by their names",
+        ),
+    ] = None,
+    answers: Annotated[
+        str | None,
+        option(
+            value="KIND",
+            help="What open questions are answered with: number, math, date or text.",
+            show_default="the labels tell",
+        ),
+    ] = None,
+    strategies: Annotated[
+        str, option(value="A,B,...", help='Strategies to compare; "all" has the learned ones.')
+    ] = "baselines",
+    folds: Annotated[int, option(value="K", min=2, help="Folds; every query is tested once.")] = 5,
+    max_usd: Annotated[
+        float | None, option(min=0, help="With a pool: spend at most so many dollars.")
+    ] = None,
+    overwrite: common.Overwrite = False,
+) -> None:
+    """From recorded answers, or live LLMs and questions, to advice: what to use, and its gain.
+
+    Shows members and strategies, says which to use, and the commands that serve it.
+    """
+    from rlfocal.deliberation.registry import resolve
+
+    resolve(common.split_names(strategies, "--strategies") or ())  # told before any work
+    data = output / "data"
+    if paths[0].suffix == _POOL:
+        _collected(paths, data, answers=answers, max_usd=max_usd, overwrite=overwrite)
+    else:
+        data = _imported(paths, data, column or (), answers=answers, overwrite=overwrite)
+    inspect(str(data))
+    report = output / "report" if _can_draw() else None
+    bench(str(data), strategies=strategies, folds=folds, report=report)
+    if paths[0].suffix != _POOL:
+        _tell_of_pool(data)
+
+
+def _collected(
+    paths: Sequence[Path],
+    data: Path,
+    *,
+    answers: str | None,
+    max_usd: float | None,
+    overwrite: bool,
+) -> None:
+    """Ask the pool, and write what it said as a data folder; run again, it goes on."""
+    from rlfocal.cli.export import export
+    from rlfocal.files import check_writable
+    from rlfocal.records.folders import check_target
+
+    if len(paths) != 2:
+        raise ConfigError(
+            "with a pool name the pool file and one file of questions: rlfocal quickstart "
+            "POOL.toml QUERIES"
+        )
+    check_target(data, overwrite=overwrite)
+    check_writable(data.parent)
+    db = str(data.parent / "answers.db")
+    try:
+        collect(db, paths[0], paths[1], answers=answers, max_usd=max_usd)
+    except typer.Exit as end:
+        if end.exit_code != INCOMPLETE:
+            raise
+        remark("some calls failed or are left: what follows is of those that came")
+    export(db, data, overwrite=overwrite)
+
+
+def _imported(
+    paths: Sequence[Path],
+    data: Path,
+    column: Sequence[str],
+    *,
+    answers: str | None,
+    overwrite: bool,
+) -> Path:
+    """Write tables as a data folder; a data folder stays where it is."""
+    from rlfocal.records.folders import check_target, write_dataset
+    from rlfocal.records.importers import import_logs
+
+    if len(paths) == 1 and (str(paths[0]) in _built_in() or _is_data_folder(paths[0])):
+        return paths[0]
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise ConfigError(f"{', '.join(missing)}: no such file or folder")
+    check_target(data, overwrite=overwrite)
+    name = paths[0].stem or "answers"
+    dataset: Dataset = import_logs(
+        "table", list(paths), name=name, answers=answers, column=tuple(column)
+    )
+    write_dataset(dataset, data, overwrite=overwrite)
+    for note in dict.fromkeys([*dataset.info.noted, *dataset.notes]):
+        remark(f"note: {note}")
+    return data
+
+
+def _built_in() -> Sequence[str]:
+    from rlfocal.records.built_in import BUILT_IN
+
+    return list(BUILT_IN)
+
+
+def _is_data_folder(path: Path) -> bool:
+    return any(path.glob("queries.*")) and any(path.glob("responses.*"))
+
+
+def _can_draw() -> bool:
+    from importlib.util import find_spec
+
+    found = find_spec("plotly") is not None
+    if not found:
+        remark("no report is drawn: pip install 'rlfocal[report]'")
+    return found
+
+
+def _tell_of_pool(data: Path) -> None:
+    """Say what ties these answers to live models: the names."""
+    dataset = common.load_dataset(str(data))
+    names = ", ".join(f'"{name}"' for name in dataset.members[:4])
+    more = ", ..." if len(dataset.members) > 4 else ""
+    remark(f"POOL.toml names the live models as these data do ({names}{more}): docs/live-pool.md")
