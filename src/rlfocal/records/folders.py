@@ -160,7 +160,8 @@ def check_target(folder: Path, *, overwrite: bool = False, format: str = "parque
             )
         if found and not overwrite:
             raise ConfigError(
-                f"{folder}: already holds a data set; name a new folder, or overwrite it (--overwrite)"
+                f"{folder}: already holds a data set; name a new folder, or overwrite it "
+                "(--overwrite)"
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent):
