@@ -103,11 +103,14 @@ class _Reader:
     def collect(self) -> Iterable[Metric]:
         """Read them."""
         now = self._read()
-        yield _gauge("rlfocal_in_flight", "Requests under way.", now.in_flight)
-        yield _gauge("rlfocal_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
-        yield _gauge("rlfocal_writes_waiting", "Writes that wait.", now.writes_waiting)
-        yield _gauge("rlfocal_writes_lost", "Writes that were lost.", now.writes_lost)
-        yield _gauge("rlfocal_remembered", "Judged answers in memory.", now.remembered)
+        for name, text, value in (
+            ("rlfocal_in_flight", "Requests under way.", now.in_flight),
+            ("rlfocal_tasks", "Tasks of the event loop.", len(asyncio.all_tasks())),
+            ("rlfocal_writes_waiting", "Writes that wait.", now.writes_waiting),
+            ("rlfocal_writes_lost", "Writes that were lost.", now.writes_lost),
+            ("rlfocal_remembered", "Judged answers in memory.", now.remembered),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
         circuit = GaugeMetricFamily(
             "rlfocal_circuit", "0 closed, 1 half-open, 2 open.", labels=["member"]
         )
@@ -118,7 +121,3 @@ class _Reader:
     def describe(self) -> Sequence[Metric]:
         """Nothing beforehand."""
         return ()
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)

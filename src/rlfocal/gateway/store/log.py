@@ -7,7 +7,7 @@ never comes twice. So a process that remembers the last one it has read misses n
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -27,11 +27,7 @@ __all__ = ["Log", "values_of"]
 STATES = ("live", "shadow", "retired")
 
 
-class _Row(Protocol):
-    def __init__(self, **columns: Any) -> None: ...
-
-
-R = TypeVar("R", bound=_Row)
+R = TypeVar("R", RequestRow, FeedbackRow, Event)
 
 
 class Log:
