@@ -151,7 +151,6 @@ def _logged(
     with store.connections.read() as connection:
         rows = connection.execute(there.order_by(requests.c.position)).all()
     members = tuple(checkpoint.description.members)
-    n_features = checkpoint.description.axes.get("D")
     found = []
     for row in rows:
         if row.episode is None:
@@ -161,9 +160,9 @@ def _logged(
         except RecordError as exc:
             _log.warning("request %s cannot be played through: %s", row.id, exc)
             continue
-        if episode.n_members != len(members) or n_features not in (
-            None, episode.states.features.shape[1],
-        ):  # fmt: skip
+        n_features = episode.states.features.shape[1]
+        of_pool = len(members), checkpoint.description.axes.get("D", n_features)
+        if (episode.n_members, n_features) != of_pool:
             continue
         judgement, request = judged.get(row.id), fit[row.id]
         if judgement is not None:
