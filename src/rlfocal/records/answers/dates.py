@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rlfocal.records.answers.replies.cleaning import even, plain
+from rlfocal.records.answers.replies.cleaning import even, plain, unwrapped
 from rlfocal.records.answers.replies.markers import Mark
 from rlfocal.records.answers.replies.settling import SEVERAL, Rules, is_refusal
 
@@ -106,12 +106,7 @@ class DateExtractor(Rules):
             return answer
         if len(answer) > MAX_WHOLE:
             return None
-        text = plain(even(answer)).strip()
-        for _ in range(4):
-            wrapped = _WRAPS.fullmatch(text)
-            if wrapped is None:
-                break
-            text = next(group for group in wrapped.groups() if group is not None).strip()
+        text = unwrapped(plain(even(answer)).strip(), _WRAPS, 4)
         before = _BEFORE.match(text)
         found = _DATE.match(text, before.end() if before else 0)
         if found is None or _BEHIND.fullmatch(text, found.end()) is None:

@@ -25,7 +25,7 @@ from rlfocal.records.answers.asides import (
     without_reasons,
 )
 from rlfocal.records.answers.numerals import Numeral, from_words, in_words, numerals, written
-from rlfocal.records.answers.replies.cleaning import even, plain
+from rlfocal.records.answers.replies.cleaning import even, plain, unwrapped
 from rlfocal.records.answers.replies.markers import Mark
 from rlfocal.records.answers.replies.settling import SEVERAL, Rules, is_refusal
 
@@ -49,6 +49,7 @@ _SIMPLE = re.compile(
 _WRAPPED = re.compile(
     r"\\(?:boxed|fbox)\s?\{(.*)\}|\$\$?(?!\$)(.*[^\\])\$|\"(.*)\"|'(.*)'|\*(.*)\*|\{(.*)\}|=\s*(.*)"
 )
+_MONEY = frozenset({"usd", "eur", "gbp", "chf", "inr", "euros", "dollars"})
 _AFTERWARDS = re.compile(
     r"""(?xi)
     \s? (?: % | percent | per[ ]cent | \\% | ° | \$ | [£€¥₹₩₽] | dollars? | euros? | pounds?
@@ -167,21 +168,13 @@ def _simplified(sign: str | None, whole: str, part: str | None) -> str:
 def _whole(answer: str) -> str | None:
     if len(answer) > MAX_WHOLE or not _has_digit(answer):
         return None
-    rest = plain(even(answer)).strip()
-    for _ in range(6):
-        wrapped = _WRAPPED.fullmatch(rest)
-        if wrapped is None:
-            break
-        rest = next(group for group in wrapped.groups() if group is not None).strip()
+    rest = unwrapped(plain(even(answer)).strip(), _WRAPPED, 6)
     found = next(numerals(rest), None)
     if found is None or found.start or found.value is None or found.is_fraction:
         return None
     if found.tail and found.tail.lower() not in _MONEY:
         return None  # a unit, or a code
     return written(found.value) if _AFTERWARDS.fullmatch(rest, found.end) else None
-
-
-_MONEY = frozenset({"usd", "eur", "gbp", "chf", "inr", "euros", "dollars"})
 
 
 def _has_digit(text: str) -> bool:

@@ -12,7 +12,7 @@ import unicodedata
 
 from rlfocal.records.answers.replies.thinking import without_thinking
 
-__all__ = ["clean", "even", "plain", "without_thinking"]
+__all__ = ["clean", "even", "plain", "unwrapped", "without_thinking"]
 
 _ZERO_WIDTH = dict.fromkeys(
     [0xAD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), 0xFEFF]
@@ -141,4 +141,20 @@ def _without_latex(text: str) -> str:
         if not found:
             break
     text = _SPACING.sub(" ", text.replace("\\!", ""))
+    return text
+
+
+def unwrapped(text: str, wrapper: re.Pattern[str], layers: int) -> str:
+    """Take off boxes, quotes and brackets around all of a text.
+
+    Args:
+        text: cleaned.
+        wrapper: matches all of a text, and what it holds in one of its groups.
+        layers: wrappers within wrappers, at most.
+    """
+    for _ in range(layers):
+        found = wrapper.fullmatch(text)
+        if found is None:
+            break
+        text = next(group for group in found.groups() if group is not None).strip()
     return text
