@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.bench.folds import partition
 from rlfocal.bench.rows import scores
-from rlfocal.bench.statistics import Estimate, bootstrap_means, judge, mixed_at
+from rlfocal.bench.statistics import Estimate, bootstrap_means, frontier, judge
 from rlfocal.deliberation.registry import resolve
 from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor
 from rlfocal.features import Encoder, HashingEncoder
@@ -130,7 +130,7 @@ def compare(
                 if strategy in ROUTERS:
                     columns.append(own.score[:, own.points.index((strategy, None))])
                     continue
-                mixed = mixed_at(own, strategy, budget)
+                mixed = frontier(own, strategy).at(budget)
                 if mixed is not None:
                     columns.append(mixed)
             if len(columns) < len(able):

@@ -11,7 +11,6 @@ from rlfocal.bench.statistics import (
     bootstrap_means,
     frontier,
     gap_closed,
-    mixed_at,
 )
 
 
@@ -147,7 +146,7 @@ FRONTIER = scores_of(
 def test_frontier_is_interpolated_in_order_of_calls(
     calls: float, expected: list[float] | None
 ) -> None:
-    found = mixed_at(FRONTIER, "vote", calls)
+    found = frontier(FRONTIER, "vote").at(calls)
     assert (None if found is None else found.tolist()) == expected
 
 
@@ -155,11 +154,11 @@ def test_a_frontier_in_dollars_is_ordered_by_dollars() -> None:
     cost = np.broadcast_to([3e-8, 1e-8, 2e-8, 2e-8, 1e-8], FRONTIER.score.shape)
     table = FRONTIER._replace(cost=cost)
     # By rising cost: 0.5, then 0.9 with the default, then 0.1; far below a millionth of a dollar.
-    assert mixed_at(table, "vote", 0.9e-8, axis="usd") is None
-    found = mixed_at(table, "vote", 1.5e-8, axis="usd")
+    assert frontier(table, "vote", axis="usd").at(0.9e-8) is None
+    found = frontier(table, "vote", axis="usd").at(1.5e-8)
     assert found is not None
     np.testing.assert_allclose(found, [0.25, 0.5, 0.5, 1])
-    dearest = mixed_at(table, "vote", np.inf, axis="usd")
+    dearest = frontier(table, "vote", axis="usd").at(np.inf)
     assert dearest is not None
     assert dearest.tolist() == [0, 0, 1, 1]
 
@@ -181,7 +180,7 @@ def test_points_that_cost_nothing_are_mixed_evenly() -> None:
 
 def test_mixing_unknown_strategies_is_refused() -> None:
     with pytest.raises(KeyError, match="veto"):
-        mixed_at(FRONTIER, "veto", 2)
+        frontier(FRONTIER, "veto").at(2)
 
 
 def rows_of(table: Scores) -> pa.Table:

@@ -117,9 +117,7 @@ def _calibration(name: str, confidence: _Floats, score: _Floats, group: IntArray
     )
 
 
-def reliability(
-    confidence: _Floats, score: _Floats, group: IntArray, *, n_bins: int = N_BINS
-) -> tuple[ReliabilityBin, ...]:
+def reliability(confidence: _Floats, score: _Floats, group: IntArray) -> tuple[ReliabilityBin, ...]:
     """Bin answers by confidence, with equal counts where possible.
 
     Equal confidences (to 3 decimals) stay together, so there are fewer bins where few values occur,
@@ -129,12 +127,11 @@ def reliability(
         confidence: float64[R] in [0, 1].
         score: float64[R] in [0, 1], of the same answers.
         group: int64[R]; answers to the same prompt have the same number.
-        n_bins: most bins, at least 1.
 
     Returns:
-        The bins that hold answers, by rising confidence.
+        The bins that hold answers, at most `N_BINS`, by rising confidence.
     """
-    place = _bin_of(confidence, n_bins)
+    place = _bin_of(confidence)
     count = np.bincount(place)
     mean_confidence, accuracy = (
         np.clip(np.bincount(place, values) / count, 0, 1) for values in (confidence, score)
@@ -155,16 +152,16 @@ def reliability(
     )
 
 
-def _bin_of(confidence: _Floats, n_bins: int) -> IntArray:
+def _bin_of(confidence: _Floats) -> IntArray:
     """Bin of each answer, int64[R], numbered without gaps.
 
-    The middle rank of a value's answers says in which of `n_bins` equal shares it lies.
+    The middle rank of a value's answers says in which of `N_BINS` equal shares it lies.
     """
     _, value, count = np.unique(
         confidence.round(_DECIMALS), return_inverse=True, return_counts=True
     )
     twice_middle = 2 * np.cumsum(count) - count  # whole numbers, so no rounding at the edges
-    share = twice_middle * n_bins // (2 * len(confidence))
+    share = twice_middle * N_BINS // (2 * len(confidence))
     _, place = np.unique(share, return_inverse=True)
     return np.asarray(place[value], dtype=np.int64)
 

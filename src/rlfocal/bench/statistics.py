@@ -33,7 +33,6 @@ __all__ = [
     "frontier",
     "gap_closed",
     "judge",
-    "mixed_at",
 ]
 
 _Floats = NDArray[np.float64]
@@ -208,7 +207,7 @@ def accuracy_at(
     """Accuracy along a strategy's frontier where it makes so many calls a query on average.
 
     Both strategies are taken at the same number of calls, so that agreement stopping, say, can be
-    compared with RL-Focal at equal price. `mixed_at` says how the frontier is interpolated.
+    compared with RL-Focal at equal price. `Frontier.at` says how the frontier is interpolated.
 
     Args:
         per_query: the rows of a benchmark.
@@ -227,7 +226,7 @@ def accuracy_at(
     table = scores(per_query)
     own = [i for i, (name, _) in enumerate(table.points) if name in (strategy, versus)]
     table = table.take(own).measured_everywhere()
-    mixed = [mixed_at(table, name, mean_calls) for name in (strategy, versus)]
+    mixed = [frontier(table, name).at(mean_calls) for name in (strategy, versus)]
     if any(column is None for column in mixed):
         return None
     columns = np.stack([column for column in mixed if column is not None], axis=1)
@@ -244,7 +243,17 @@ class Frontier(NamedTuple):
     """float64[Q, L]: expected score of each query."""
 
     def at(self, budget: float) -> _Floats | None:
-        """Expected score of each query, float64[Q], at a mean spend; `mixed_at` says how."""
+        """Expected score of each query when two neighbouring points are mixed by a coin.
+
+        Between two points the dearer one is taken with the probability that meets the budget; above
+        the dearest point the calls left over are not made.
+
+        Args:
+            budget: mean spend a query: calls, or USD.
+
+        Returns:
+            float64[Q], or None when the cheapest point spends more than that.
+        """
         tolerance = _SAME_SPEND * self.spend[-1]
         if budget < self.spend[0] - tolerance:
             return None
@@ -277,29 +286,6 @@ def frontier(table: Scores, strategy: str, *, axis: Axis = "calls") -> Frontier:
     level = np.cumsum(starts) - 1
     share = (level[:, None] == np.arange(level[-1] + 1)) / np.bincount(level)  # [points, L]
     return Frontier(spent[starts], table.score[:, columns][:, order] @ share)
-
-
-def mixed_at(
-    table: Scores, strategy: str, budget: float, *, axis: Axis = "calls"
-) -> _Floats | None:
-    """Expected score of each query when two neighbouring operating points are mixed by a coin.
-
-    The points are those of `frontier`. Between two of them the dearer one is taken with the
-    probability that meets the budget; above the dearest point the calls left over are not made.
-
-    Args:
-        table: scores of a benchmark.
-        strategy: which strategy.
-        budget: mean spend a query: calls, or USD.
-        axis: what is spent.
-
-    Returns:
-        float64[Q], or None when the cheapest point spends more than that.
-
-    Raises:
-        KeyError: the strategy was not benchmarked.
-    """
-    return frontier(table, strategy, axis=axis).at(budget)
 
 
 def _estimate(value: float, resampled: _Floats) -> Estimate:

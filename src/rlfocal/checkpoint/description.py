@@ -26,8 +26,8 @@ SCHEMA_VERSION = 5
 DESCRIPTION_FILE = "checkpoint.json"
 
 _MOST_SHOWN, _LONGEST = 60, 300
-Told = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
-"""What JSON cannot say of a number that is none is said by null."""
+NumberOrNull = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""NaN, for which JSON has no word, is written as null."""
 
 
 class Description(BaseModel):
@@ -57,9 +57,9 @@ class Description(BaseModel):
     seed: int
     finished: bool
     """False where training was interrupted: usable, and resumable."""
-    history: list[dict[str, Told]]
+    history: list[dict[str, NumberOrNull]]
     """What training logged, step by step."""
-    verdicts: list[dict[str, str | Told]]
+    verdicts: list[dict[str, str | NumberOrNull]]
     """Who acts at each price, and on what evidence; empty where nobody stands in."""
     weights_file: str
     weights_sha256: str

@@ -1,7 +1,7 @@
 """Adaptation and robustness: measurements under changes of pool, tasks or labels."""
 
 from rlfocal.bench.scenarios.catalogue import SCENARIOS, Case, Scenario, resolve_scenarios
-from rlfocal.bench.scenarios.result import Adapted, Figure, ScenarioResult, ScenarioRow
+from rlfocal.bench.scenarios.result import Adapted, ScenarioResult, ScenarioRow
 from rlfocal.bench.scenarios.run import DEFAULT_STRATEGIES, run_scenarios
 from rlfocal.bench.scenarios.stream import StreamSettings
 
@@ -10,7 +10,6 @@ __all__ = [
     "SCENARIOS",
     "Adapted",
     "Case",
-    "Figure",
     "Scenario",
     "ScenarioResult",
     "ScenarioRow",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,10 @@ from rlfocal.bench.statistics import (
 )
 from rlfocal.records import IntArray
 
-__all__ = ["Adapted", "Figure", "ScenarioResult", "ScenarioRow", "scenario_row"]
+__all__ = ["Adapted", "ScenarioResult", "ScenarioRow", "scenario_row"]
 
 _Floats = NDArray[np.float64]
 _WAYS = (MEMORY, WINDOW, REFIT)
-
-
-class Figure(NamedTuple):
-    """A figure and its 95 % interval."""
-
-    value: float
-    ci: tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,23 +38,23 @@ class Adapted:
 
     way: str
     """"memory" (the policy reads the window), "windowed" (fitted on the window), or "refit"."""
-    before: Figure | None
+    before: Estimate | None
     """Accuracy before the change; None where the first query is touched already."""
-    after: Figure
+    after: Estimate
     """Accuracy from the change on."""
-    gain: Figure
+    gain: Estimate
     """`after` minus that of the frozen policy, paired by query."""
     verdict: Judgement
     """"better" or "worse" only where the interval of the gain excludes zero."""
-    won_back: Figure | None
+    won_back: Estimate | None
     """Share of the lost accuracy won back within the first W queries from the change on; None where
     none was lost there for certain."""
-    won_back_later: Figure | None
+    won_back_later: Estimate | None
     """The same, of all later queries."""
-    attained: Figure | None
+    attained: Estimate | None
     """Gain within the first W queries from the change on, as a share of that of retraining; None
     where retraining gains nothing for certain, or nothing was retrained."""
-    attained_later: Figure | None
+    attained_later: Estimate | None
     """The same, of all later queries."""
     mean_calls: float
     """From the change on."""
@@ -77,15 +70,15 @@ class ScenarioRow:
     """Queries before the change."""
     n_after: int
     """Queries from the change on; everything but `before` is about these."""
-    before: Figure | None
+    before: Estimate | None
     """Accuracy of the frozen policy before the change."""
-    unchanged: Figure
+    unchanged: Estimate
     """The policy's score on the same queries without the scenario."""
-    frozen: Figure
+    frozen: Estimate
     """Accuracy of the frozen policy, without any memory."""
-    lost: Figure
+    lost: Estimate
     """`unchanged` minus `frozen`, paired by query."""
-    retrained: Figure | None
+    retrained: Estimate | None
     """Accuracy of the strategy fitted on training queries with the change in them; None where that
     was not done, or is what `unchanged` is."""
     mean_calls_unchanged: float
@@ -152,8 +145,8 @@ def _plain(row: ScenarioRow) -> dict[str, Any]:
     def flat(values: Mapping[str, Any]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for name, value in values.items():
-            out[name] = value.value if isinstance(value, Figure) else value
-            if isinstance(value, Figure):
+            out[name] = value.value if isinstance(value, Estimate) else value
+            if isinstance(value, Estimate):
                 out[f"{name}_ci"] = list(value.ci)
         return out
 
@@ -199,12 +192,12 @@ def scenario_row(
     adapted = []
     for i, name in enumerate(names):
         if name in _WAYS:
-            gain = _figure(after.difference(i, frozen))
+            gain = after.difference(i, frozen)
             adapted.append(
                 Adapted(
                     way=name,
-                    before=None if early is None else _figure(early.mean(i)),
-                    after=_figure(after.mean(i)),
+                    before=None if early is None else early.mean(i),
+                    after=after.mean(i),
                     gain=gain,
                     verdict=judge(gain.ci),
                     won_back=_share(first, i, frozen, calm),
@@ -219,11 +212,11 @@ def scenario_row(
         strategy=strategy,
         n_before=int((since < 0).sum()),
         n_after=int((since >= 0).sum()),
-        before=None if early is None else _figure(early.mean(frozen)),
-        unchanged=_figure(after.mean(calm)),
-        frozen=_figure(after.mean(frozen)),
-        lost=_figure(after.difference(calm, frozen)),
-        retrained=None if best is None else _figure(after.mean(best)),
+        before=None if early is None else early.mean(frozen),
+        unchanged=after.mean(calm),
+        frozen=after.mean(frozen),
+        lost=after.difference(calm, frozen),
+        retrained=None if best is None else after.mean(best),
         mean_calls_unchanged=float(mean_calls[calm]),
         mean_calls=float(mean_calls[frozen]),
         adapted=tuple(adapted),
@@ -232,7 +225,7 @@ def scenario_row(
 
 def _share(
     means: BootstrapMeans | None, column: int, frozen: int, whole: int | None
-) -> Figure | None:
+) -> Estimate | None:
     """Gain over the frozen policy, as a share of that of column `whole`.
 
     A share of a difference that may be none would be noise over noise, so it is not given.
@@ -241,12 +234,7 @@ def _share(
         return None
     if judge(means.difference(whole, frozen).ci) != "better":
         return None
-    share = gap_closed(means, column, baseline=frozen, oracle=whole)
-    return None if share is None else _figure(share)
-
-
-def _figure(estimate: Estimate) -> Figure:
-    return Figure(estimate.value, estimate.ci)
+    return gap_closed(means, column, baseline=frozen, oracle=whole)
 
 
 def _pooled(traces: Sequence[Sequence[StreamTrace]], names: Sequence[str], what: str) -> _Floats:

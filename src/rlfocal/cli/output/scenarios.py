@@ -9,7 +9,8 @@ from rlfocal.cli.output.console import print_notes, terminal
 from rlfocal.cli.output.tables import Column, interval, percent, print_table, show_synthetic
 
 if TYPE_CHECKING:
-    from rlfocal.bench.scenarios import Adapted, Figure, ScenarioResult, ScenarioRow
+    from rlfocal.bench.scenarios import Adapted, ScenarioResult, ScenarioRow
+    from rlfocal.bench.statistics import Estimate
 
 __all__ = ["show_scenarios"]
 
@@ -57,7 +58,7 @@ def _memory(row: ScenarioRow) -> Adapted | None:
     return _way(row, "memory", "windowed")
 
 
-def _accuracy(figure: Figure | None) -> str | None:
+def _accuracy(figure: Estimate | None) -> str | None:
     return None if figure is None else percent(figure.value)
 
 
@@ -73,7 +74,7 @@ def _shares(way: Adapted | None, name: str) -> str | None:
     """A share of the first window / of later queries."""
     if way is None:
         return None
-    figures: list[Figure | None] = [getattr(way, name), getattr(way, f"{name}_later")]
+    figures: list[Estimate | None] = [getattr(way, name), getattr(way, f"{name}_later")]
     return " / ".join("-" if each is None else f"{100 * each.value:.0f}" for each in figures)
 
 
