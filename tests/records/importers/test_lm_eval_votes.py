@@ -93,5 +93,5 @@ def test_votes_over_recorded_replies_stay_what_they_are(
 
 def figures(table: str) -> dict[str, float]:
     """Strategy → accuracy in %, from what bench prints."""
-    found = re.findall(r"^ (plurality|weighted-vote|agreement) +(\d+\.\d)", table, re.MULTILINE)
+    found = re.findall(r"^ *(plurality|weighted-vote|agreement) +(\d+\.\d)", table, re.MULTILINE)
     return {name: float(accuracy) for name, accuracy in found}
