@@ -81,11 +81,11 @@ def test_it_starts_as_the_conditional_logit(view: View, graded: bool, with_prior
 def test_an_unknown_task_has_no_weights_of_its_own(view: View) -> None:
     fusion = random_fusion()
     unknown = seen_of(replace(view, task=np.full(50, 2)))
-    before = fusion.vote_weights(unknown)
+    before = fusion.judge(unknown)[1]
     with torch.no_grad():
         fusion.task_trust.add_(5.0)
-    torch.testing.assert_close(fusion.vote_weights(unknown), before)
-    assert not torch.equal(fusion.vote_weights(seen_of(view)), before)
+    torch.testing.assert_close(fusion.judge(unknown)[1], before)
+    assert not torch.equal(fusion.judge(seen_of(view))[1], before)
 
 
 def test_the_start_is_convex_and_judged_out_of_fold(table: ResponseTable) -> None:
@@ -111,8 +111,8 @@ def test_candidates_are_treated_alike(view: View, is_open: bool) -> None:
     available = view.support.any(axis=1) if is_open else view.available
     view = replace(view, is_open=np.full(50, is_open), available=available)
     moved = replace(view, support=view.support[:, :, order], available=view.available[:, order])
-    before = fusion.posterior(seen_of(view)).detach()
-    after = fusion.posterior(seen_of(moved)).detach()
+    before = fusion.judge(seen_of(view))[0].detach()
+    after = fusion.judge(seen_of(moved))[0].detach()
     torch.testing.assert_close(after[:, :-1], before[:, :-1][:, order])
     torch.testing.assert_close(after[:, -1], before[:, -1])
     torch.testing.assert_close(before.sum(1), torch.ones(50))
@@ -122,9 +122,9 @@ def test_candidates_are_treated_alike(view: View, is_open: bool) -> None:
 
 def test_what_was_not_answered_does_not_count(view: View) -> None:
     fusion = random_fusion()
-    before = fusion.posterior(seen_of(view))
+    before = fusion.judge(seen_of(view))[0]
     competence = np.where(view.answered, 0, 9).astype(np.float32)
-    after = fusion.posterior(fusion_input(view, competence, hint_of(view)))
+    after = fusion.judge(fusion_input(view, competence, hint_of(view)))[0]
     torch.testing.assert_close(after, before)
 
 
@@ -163,7 +163,7 @@ def test_it_beats_plurality_and_is_calibrated(table: ResponseTable) -> None:
     new = build_table(simulate(model, 2000, rng=np.random.default_rng(7)))
     fusion = fitted(table, inner_folds(table, 3, rng=np.random.default_rng(0)))
     everybody = reveal(new, np.arange(2000), np.ones((2000, 4), dtype=bool))
-    posterior = fusion.posterior(seen_of(everybody))[:, :-1].detach().numpy()
+    posterior = fusion.judge(seen_of(everybody))[0][:, :-1].detach().numpy()
     score = new.score_of(posterior.argmax(axis=1))
     votes = (new.answer[:, :, None] == np.arange(4)).sum(axis=1)
     assert score.mean() > new.score_of(votes.argmax(axis=1)).mean() + 0.02

@@ -41,6 +41,10 @@ class OutOfFold:
     fold: Tensor
     """int64[Q]: the Fusion net that never saw the query."""
 
+    def of(self, view: View) -> tuple[FloatArray, Tensor]:
+        """As of `Competence.of`, for training queries, which are looked up by position."""
+        return self.competence[view.position], self.fold[view.position]
+
     def take(self, rows: IntArray) -> OutOfFold:
         """Select some of the queries."""
         return OutOfFold(self.competence[rows], self.fold[torch.from_numpy(rows)])
@@ -68,21 +72,6 @@ class FittedPool:
     def follow(self, memory: Memory) -> FittedPool:
         """A copy whose prior counts recent labels as well; all else stays as in training."""
         return replace(self, prior=self.prior.follow(memory)) if self.prior else self
-
-    def predicted(self, view: View, held_out: OutOfFold | None) -> tuple[FloatArray, Tensor | None]:
-        """Predict members' competence on queries, and choose the net of Fusion that judges each.
-
-        Args:
-            view: B queries.
-            held_out: of training queries, looked up by position; None for new queries.
-
-        Returns:
-            float32[B, N], the gain over each member's accuracy on the task; int64[B], or None for
-            the mean of all nets.
-        """
-        if held_out is None:
-            return self.competence.predict(view.features), None
-        return held_out.competence[view.position], held_out.fold[view.position]
 
     @classmethod
     def fit(

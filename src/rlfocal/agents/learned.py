@@ -5,6 +5,7 @@ Axes: B queries, N members.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import ClassVar, Self
 
 import numpy as np
@@ -54,9 +55,9 @@ class Learned(Base):
         observer: Observer | None = None,
         held_out: OutOfFold | None = None,
     ) -> None:
-        self._config, self._fitted_pool, self._decider = config, fitted_pool, decider
+        self._config, self._decider = config, decider
         self._observer = observer or fitted_pool.observer_of(config.rounds)
-        self._held_out = held_out
+        self._competence = held_out or fitted_pool.competence
         self.price = config.default_price if price is None else price
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
@@ -84,22 +85,35 @@ class Learned(Base):
             fused: of the same view, where it is known: while a round is gathered nothing is
                 revealed, so nothing has to be fused again.
         """
-        every = np.full(len(view), self.price) if price is None else price
-        least = np.maximum(every, self._config.price_min).astype(np.float32)
         with one_thread():
-            competence, fold = self._fitted_pool.predicted(view, self._held_out)
-            return self._observer.observe(view, least, competence, fold, pending, fused)
+            return self._observed(view, price, pending, fused)
 
+    def _observed(
+        self,
+        view: View,
+        price: FloatArray | None = None,
+        pending: BoolArray | None = None,
+        fused: Fused | None = None,
+    ) -> Observed:
+        every = np.full(view.task.shape, self.price) if price is None else price
+        least = np.maximum(every, self._config.price_min).astype(np.float32)
+        competence, fold = self._competence.of(view)
+        return self._observer.observe(view, least, competence, fold, pending, fused)
+
+    @torch.inference_mode()
     def decide(self, view: View) -> Decision:
         """Ask one more member, or a round of them, or stop."""
-        seen = self.observe(view)
-        log_prob = self._log_prob(seen)
-        more = wanted = _chosen(log_prob)
-        while self._config.rounds is not None and more.any():
-            # A query at which the Decider stopped stops again: nothing observed of it has changed.
-            more = _chosen(self._log_prob(self.observe(view, pending=wanted, fused=seen.fused)))
-            wanted = wanted | more
-        answer = seen.posterior[:, :-1].numpy() * view.available
+        members = np.arange(view.asked.shape[1])
+        with one_thread() if torch.get_num_threads() > 1 else nullcontext():
+            seen = self._observed(view)
+            log_prob = self._decider(seen.observation)
+            more = wanted = likeliest(log_prob).numpy()[:, None] == members
+            while self._observer.rounds is not None and more.any():
+                # A query at which the Decider stopped stops again: nothing seen of it has changed.
+                again = self._observed(view, pending=wanted, fused=seen.fused)
+                more = likeliest(self._decider(again.observation)).numpy()[:, None] == members
+                wanted = wanted | more
+        answer = seen.fused.posterior[:, :-1].numpy() * view.available
         return Decision(wanted, np.asarray(answer), log_prob.exp().numpy())
 
     def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
@@ -123,8 +137,3 @@ class Learned(Base):
         with one_thread(), torch.inference_mode():
             log_prob: Tensor = self._decider(seen.observation)
         return log_prob
-
-
-def _chosen(log_prob: Tensor) -> BoolArray:
-    """bool[B, N]: the next member; none where the Decider stops."""
-    return np.asarray(likeliest(log_prob).numpy()[:, None] == np.arange(log_prob.shape[1] - 1))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rlfocal.agents.config import Rounds
 from rlfocal.agents.fusion import Fusion, FusionInput, PriorSignal, fusion_input
@@ -125,20 +126,24 @@ class Observer:
         expected = self.statistics.task_accuracy[view.task] + competence
         priced = expected - price[:, None] * self.statistics.relative_cost
         candidates, none = posterior[:, :-1], posterior[:, -1:]
-        leading = _leading(candidates)
+        k = min(3, candidates.shape[1])
+        top, place = candidates.topk(k, dim=1)
+        if k < 3:
+            top, place = functional.pad(top, (0, 3 - k)), functional.pad(place, (0, 3 - k))
         chosen = seen.asked if pending is None else seen.asked | torch.from_numpy(pending)
+        open_to = ~chosen if view.closed is None else ~chosen & torch.from_numpy(~view.closed)
         believed = torch.from_numpy(expected)
         preference = torch.from_numpy(priced.astype(np.float32))
         if start is None:
-            start = rule(preference, leading.value[:, 0], torch.from_numpy(price))
+            start = rule(preference, top[:, 0], torch.from_numpy(price))
         observation = Observation(
-            member=self._member_features(seen, chosen, leading.place, believed, weights),
-            shared=self._shared_features(view, seen, leading.value, none, price),
+            member=self._member_features(seen, chosen, place, believed, weights),
+            shared=self._shared_features(view, seen, top, none, price),
             task=seen.task,
             preference=preference,
-            confidence=leading.value[:, 0],
+            confidence=top[:, 0],
             start=start,
-            legal=torch.cat([_open(view, chosen), chosen.any(1, keepdim=True)], dim=1),
+            legal=torch.cat([open_to, chosen.any(1, keepdim=True)], dim=1),
         )
         if self.rounds is not None:
             pending_now = chosen & ~seen.asked
@@ -155,35 +160,19 @@ class Observer:
         price: FloatArray | None = None,
     ) -> Fused:
         """Fuse; arguments as of `observe`. Without a price the prior is not asked what to do."""
-        given, start = self._given(view, competence, fold, price)
-        return Fused(given, *self._fused(given, fold), start)
-
-    def _given(
-        self,
-        view: View,
-        competence: FloatArray,
-        fold: Tensor | None = None,
-        price: FloatArray | None = None,
-    ) -> tuple[FusionInput, Tensor | None]:
-        """Fusion's input, and the prior's logits for the Decider to start from."""
         numbers = None if fold is None else fold.numpy()
-        opinion = self.prior.of(view, competence, numbers, price=price)
-        return fusion_input(view, competence, opinion.prior_signal, self.shift), opinion.start
-
-    def _fused(self, seen: FusionInput, fold: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Posterior float32[B, C + 1], and weights of the members' votes, float32[B, N]."""
+        signal, start = self.prior.of(view, competence, numbers, price=price)
+        seen = fusion_input(view, competence, signal, self.shift)
         if fold is None:
-            return self.fusion.posterior(seen), self.fusion.vote_weights(seen).mean(0)
+            return Fused(seen, *self.fusion.judge(seen), start)
         n_rows, n_members, n_candidates = seen.support.shape
         posterior = torch.empty(n_rows, n_candidates + 1)
         weights = torch.empty(n_rows, n_members)
         for net, single in enumerate(self._alone):
             rows = torch.nonzero(fold == net)[:, 0]
             if len(rows):
-                part = _rows_of(seen, rows)
-                posterior[rows] = single.posterior(part)
-                weights[rows] = single.vote_weights(part)[0]
-        return posterior, weights
+                posterior[rows], weights[rows] = single.judge(_rows_of(seen, rows))
+        return Fused(seen, posterior, weights, start)
 
     @cached_property
     def _alone(self) -> list[Fusion]:
@@ -240,11 +229,6 @@ class Observer:
         )  # fmt: skip
 
 
-def _open(view: View, chosen: Tensor) -> Tensor:
-    """bool[B, N]: members that can be chosen: not chosen yet, and not closed."""
-    return ~chosen if view.closed is None else ~chosen & torch.from_numpy(~view.closed)
-
-
 def _gathered(
     observation: Observation,
     rounds: Rounds,
@@ -297,18 +281,3 @@ def _alone(fusion: Fusion, net: int) -> Fusion:
     for weight in (*single.parameters(), *single.buffers()):
         weight.data = weight.data[net : net + 1].clone()
     return single.eval()
-
-
-class _Leading(NamedTuple):
-    value: Tensor
-    place: Tensor
-
-
-def _leading(candidates: Tensor) -> _Leading:
-    """The three likeliest candidates float32[B, 3] and their places int64[B, 3]."""
-    k = min(3, candidates.shape[1])
-    value, place = candidates.topk(k, dim=1)
-    if k < 3:
-        value = torch.nn.functional.pad(value, (0, 3 - k))
-        place = torch.nn.functional.pad(place, (0, 3 - k))
-    return _Leading(value, place)

@@ -35,7 +35,7 @@ class AskAll(OneRound):
         held_out: OutOfFold | None = None,
     ) -> None:
         self._fitted_pool, self._observer = fitted_pool, observer or fitted_pool.observer
-        self._held_out = held_out
+        self._competence = held_out or fitted_pool.competence
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Return itself: there is nothing to fit."""
@@ -48,6 +48,6 @@ class AskAll(OneRound):
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior without the probability of "none of these"."""
         with one_thread():
-            competence, fold = self._fitted_pool.predicted(view, self._held_out)
+            competence, fold = self._competence.of(view)
             posterior = self._observer.fused(view, competence, fold).posterior[:, :-1].numpy()
         return np.asarray(posterior * view.available)

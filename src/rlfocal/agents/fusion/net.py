@@ -141,11 +141,6 @@ class Fusion(nn.Module):
             "ebkn,bn->ebk", self.company[:, seen.task], absent
         )
 
-    def vote_weights(self, seen: FusionInput) -> Tensor:
-        """float32[E, B, N]: weight of each member's vote, given which members have answered."""
-        weight = self._per_member(self._weights(seen))
-        return weight + self.query_trust * seen.competence + seen.shift
-
     def start_weights(self) -> FloatArray:
         """float32[E, T + 1, N]: weight of each member's vote where all members have answered."""
         return np.asarray(self._per_member(self._by_task().detach()).numpy())
@@ -157,12 +152,28 @@ class Fusion(nn.Module):
             return first
         return first + weight[..., self.n_members : 2 * self.n_members]
 
+    def judge(self, seen: FusionInput) -> tuple[Tensor, Tensor]:
+        """Judge queries by the mean of all nets.
+
+        Returns:
+            float32[B, C + 1]: probability of each candidate, the last one of none of them; and
+            float32[B, N]: weight of each member's vote, given which members have answered.
+        """
+        weight = self._weights(seen)
+        logits = self._logits(seen, weight).mean(0)
+        trusted = self._per_member(weight) + self.query_trust * seen.competence + seen.shift
+        # An open query of which nothing is known yet has no candidate: everything is "none".
+        return torch.softmax(logits, dim=1), trusted.mean(0)
+
     def forward(self, seen: FusionInput) -> Tensor:
         """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""
+        return self._logits(seen, self._weights(seen))
+
+    def _logits(self, seen: FusionInput, weight: Tensor) -> Tensor:
         signal = _evidence(seen.support) if self.graded else seen.support
         if self.with_prior:
             signal = torch.cat([signal, seen.prior_signal[:, None]], dim=1)
-        vote = torch.einsum("ebk,bkc->ebc", self._weights(seen), signal)
+        vote = torch.einsum("ebk,bkc->ebc", weight, signal)
         vote = vote + self.query_trust * torch.einsum("bn,bnc->bc", seen.competence, seen.support)
         vote = vote + torch.einsum("n,bnc->bc", seen.shift, seen.support)
         n_slots = min(vote.shape[2], self.position.shape[2])
@@ -189,19 +200,6 @@ class Fusion(nn.Module):
         total = torch.stack([part.square().sum((1, 2)) for part in free]).sum(0)
         return -total / (2 * _PRIOR_SD**2)
 
-    def posterior(self, seen: FusionInput, fold: Tensor | None = None) -> Tensor:
-        """float32[B, C + 1]: probability of each candidate, the last one of none of them.
-
-        Args:
-            seen: what has been revealed.
-            fold: int64[B], the fold of each training query, judged by the net that left it out;
-                None for new queries, judged by the mean of all nets.
-        """
-        logits = self(seen)
-        chosen = logits.mean(0) if fold is None else logits[fold, torch.arange(len(fold))]
-        # An open query of which nothing is known yet has no candidate: everything is "none".
-        return torch.softmax(chosen, dim=1)
-
 
 def _evidence(support: Tensor) -> Tensor:
     """float32[B, 2 N, C]: supports and their logarithms, as `likelihood.evidence` has them."""
@@ -219,23 +217,17 @@ def _features(vote: Tensor, seen: FusionInput) -> tuple[Tensor, Tensor]:
     best = top[:, :, :1]
     second = top[:, :, 1:2] if top.shape[2] > 1 else torch.full_like(best, -20.0)
     lead = (vote - torch.where(vote >= best, second, best)).clamp(-20, 20)
-    answered = (seen.answered.sum(1) / n_members)[:, None].expand_as(share)
-    silent = ((seen.asked & ~seen.answered).sum(1) / n_members)[:, None].expand_as(share)
-
-    def each(value: Tensor) -> Tensor:
-        return value.expand_as(vote)
-
+    answered = seen.answered.sum(1) / n_members
+    silent = (seen.asked & ~seen.answered).sum(1) / n_members
+    shape, single = vote.shape, (backers == 1).float()
     candidate = torch.stack(
-        [vote / 4, lead / 4, each(share), each((backers == 1).float()), each(answered),
-         each(silent), each(seen.support.sum(1) / n_answered)], dim=3
+        [vote / 4, lead / 4, share.expand(shape), single.expand(shape),
+         answered[:, None].expand(shape), silent[:, None].expand(shape),
+         (seen.support.sum(1) / n_answered).expand(shape)], dim=3
     )  # fmt: skip
-    n_distinct = (backers > 0).sum(1) / n_answered[:, 0]
-
-    def pooled(value: Tensor) -> Tensor:
-        return value.expand_as(best[:, :, 0])
-
+    n_distinct, shape = (backers > 0).sum(1) / n_answered[:, 0], shape[:2]
     summary = torch.stack(
-        [best[:, :, 0] / 4, second[:, :, 0].clamp_min(-8) / 4, pooled(share.amax(1)),
-         pooled(n_distinct), pooled(answered[:, 0]), pooled(silent[:, 0])], dim=2
+        [best[:, :, 0] / 4, second[:, :, 0].clamp_min(-8) / 4, share.amax(1).expand(shape),
+         n_distinct.expand(shape), answered.expand(shape), silent.expand(shape)], dim=2
     )  # fmt: skip
     return candidate, summary

@@ -90,20 +90,32 @@ class PriorSignal:
             fold: int64[B], the inner fold of each training query; None for new queries.
             price: float32[B], lambda; None where only the answer is asked for.
         """
-        prior_signal = np.zeros(view.available.shape, dtype=np.float32)
         if not self.pools:
-            return Opinion(prior_signal, None)
+            return Opinion(np.zeros(view.available.shape, dtype=np.float32), None)
         if fold is None:
-            return _of(self.pools[-1], view, competence, price)
-        start = None if price is None else torch.zeros(len(view), view.asked.shape[1] + 1)
+            posterior, decision = self.pools[-1].consider(view, price, competence)
+        else:
+            posterior, decision = self._out_of_fold(view, competence, fold, price)
+        log = np.log(np.maximum(posterior, _FLOOR))
+        none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
+        against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
+        signal = np.asarray(log - against, dtype=np.float32)
+        return Opinion(signal, None if decision is None else logits_of(decision))
+
+    def _out_of_fold(
+        self, view: View, competence: FloatArray, fold: IntArray, price: FloatArray | None
+    ) -> tuple[FloatArray, Tensor | None]:
+        """As of `RlFocalPrior.consider`, each query by the copy that does not know its fold."""
+        posterior = np.zeros(view.available.shape, dtype=np.float32)
+        decision = None if price is None else torch.zeros(len(fold), view.asked.shape[1] + 1)
         for k in np.unique(fold):
             rows = np.flatnonzero(fold == k)
             lam = None if price is None else price[rows]
-            part = _of(self.pools[k], view.take(rows), competence[rows], lam)
-            prior_signal[rows] = part.prior_signal
-            if start is not None and part.start is not None:
-                start[torch.from_numpy(rows)] = part.start
-        return Opinion(prior_signal, start)
+            found = self.pools[k].consider(view.take(rows), lam, competence[rows])
+            posterior[rows], decided = found
+            if decision is not None and decided is not None:
+                decision[torch.from_numpy(rows)] = decided
+        return posterior, decision
 
     def of_table(
         self, table: ResponseTable, asked: BoolArray, competence: FloatArray, fold: IntArray
@@ -128,14 +140,3 @@ class PriorSignal:
             number = candidates_of(table, rows, asked[rows], places)
             np.put_along_axis(prior_signal[rows[0] : rows[-1] + 1], number, seen, axis=1)
         return prior_signal
-
-
-def _of(
-    pool: RlFocalPrior, view: View, competence: FloatArray, price: FloatArray | None
-) -> Opinion:
-    posterior, decision = pool.consider(view, price, competence)
-    log = np.log(np.maximum(posterior, _FLOOR))
-    none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
-    against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
-    prior_signal = np.asarray(log - against, dtype=np.float32)
-    return Opinion(prior_signal, None if decision is None else logits_of(decision))

@@ -12,20 +12,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rlfocal.agents.nets import zeroed
 from rlfocal.agents.prior.statistics import N_MEMBER_STATISTICS, N_PAIR_STATISTICS
+from rlfocal.records import FloatArray
 
-__all__ = ["Fused", "Fusion", "Pooled", "Pools", "Queries", "nll"]
+__all__ = ["Fused", "Fusion", "Pooled", "Pools", "Queries", "nll", "tempered"]
 
 _CHANNELS = 4
 """Pair channels for members that agree on the query; as many for those that differ."""
 _N_VOTER = 7
 _N_CANDIDATE = 9
 _N_SUMMARY = 12
+_CALIBRATED = 150.0
+"""Number of labels at which option scores are trusted by half."""
 _START_SCALE = 0.6
 _OPEN_WRONG = 8.0
 """Initial value: number of plausible wrong answers of an open query."""
@@ -164,15 +169,11 @@ class Fusion(nn.Module):
         agreeing = same.transpose(1, 2) @ pair[..., :_CHANNELS]
         differing = (both - same).transpose(1, 2) @ pair[..., _CHANNELS:]
         around = torch.cat([agreeing, differing], dim=3).transpose(1, 2) / 4
-
-        def each(value: Tensor) -> Tensor:
-            return value[..., None].expand_as(answered)
-
         features = torch.stack(
             [
                 seen.log_odds / 2, answered, support.amax(3), (same.sum(3) - 1) / 8 * answered,
-                ((both - same).sum(3)) / 8, each(seen.is_open.float()),
-                each(torch.log(n_options) / 3),
+                ((both - same).sum(3)) / 8, seen.is_open.float()[..., None].expand_as(answered),
+                (torch.log(n_options) / 3)[..., None].expand_as(answered),
             ], dim=3,
         )  # fmt: skip
         shape = (-1, n_rows, -1, -1)
@@ -207,15 +208,12 @@ def _features(tally: Tensor, seen: Queries, n_options: Tensor) -> tuple[Tensor, 
     best = top[..., :1]
     second = top[..., 1:2] if top.shape[2] > 1 else torch.full_like(best, -20.0)
     lead = (tally - torch.where(tally >= best, second, best)).clamp(-20, 20)
-
-    def each(value: Tensor) -> Tensor:
-        return value.expand_as(tally)
-
+    replies = torch.log1p(n_answered) / 2
     candidate = torch.stack(
         [
             tally.clamp(-20, 20) / 4, lead / 4, share, torch.log1p(backers) / 2,
             (backers == 1).float(), (backers == 0).float(),
-            (tally >= best).float() * seen.available, each(torch.log1p(n_answered) / 2),
+            (tally >= best).float() * seen.available, replies.expand_as(tally),
             seen.support.amax(2),
         ], dim=3,
     )  # fmt: skip
@@ -225,13 +223,26 @@ def _features(tally: Tensor, seen: Queries, n_options: Tensor) -> tuple[Tensor, 
         [
             best / 4, second.clamp_min(-8) / 4, (best - second).clamp_max(20) / 4,
             share.amax(2, keepdim=True), distinct / at_least_one, torch.log1p(distinct),
-            torch.log1p(n_answered) / 2, (n_asked - n_answered) / n_asked.clamp_min(1),
+            replies, (n_asked - n_answered) / n_asked.clamp_min(1),
             (backers == 1).float().sum(2, keepdim=True) / at_least_one,
             torch.log1p(backers.amax(2, keepdim=True)) / 2,
             seen.is_open[..., None].float(), torch.log(n_options)[..., None] / 3,
         ], dim=2,
     )  # fmt: skip
     return candidate, summary
+
+
+def tempered(support: FloatArray, answer: NDArray[np.int16], n_labels: float) -> FloatArray:
+    """Options' supports, trusted as far as labels can have calibrated them; else the answer alone.
+
+    Args:
+        support: float32[B, N, C].
+        answer: int16[B, N], -1 for none.
+        n_labels: labelled queries of the pool.
+    """
+    trust = np.float32(n_labels / (n_labels + _CALIBRATED))
+    one_hot = (answer[:, :, None] == np.arange(support.shape[2])).astype(np.float32)
+    return np.asarray(one_hot + trust * (support - one_hot), dtype=np.float32)
 
 
 def nll(logit: Tensor, worth: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from rlfocal.agents.prior.fusion import Fused, Pools, Queries
 from rlfocal.agents.prior.statistics import N_MEMBER_STATISTICS
@@ -54,7 +55,10 @@ def observe(
     """
     posterior = torch.softmax(fused.logit, dim=2)
     candidates = posterior[..., :-1]
-    top, place = _leading(candidates)
+    k = min(3, candidates.shape[2])
+    top, place = candidates.topk(k, dim=2)
+    if k < 3:
+        top, place = functional.pad(top, (0, 3 - k)), functional.pad(place, (0, 3 - k))
     # [P, B, N, C] gathered at two places of C
     n_members = seen.asked.shape[2]
     index = place[:, :, None, :2].expand(-1, -1, n_members, -1)
@@ -89,11 +93,11 @@ def _member_features(
     """float32[P, B, N, F]."""
     asked = seen.asked.float()
     leaders = (backing[..., 0] > 0.5).float()
-
-    def related(members: Tensor) -> list[Tensor]:
+    related: list[Tensor] = []
+    for members in (asked, leaders):
         count = members.sum(2, keepdim=True).clamp_min(1)
-        return [members @ pools.pair[..., k].transpose(1, 2) / count for k in _PAIR_FEATURES]
-
+        for k in _PAIR_FEATURES:
+            related.append(members @ pools.pair[..., k].transpose(1, 2) / count)
     best_left = preference.masked_fill(seen.asked, -1e9).amax(2, keepdim=True)
     own = torch.stack(
         [
@@ -101,7 +105,7 @@ def _member_features(
             seen.log_odds / 2, seen.log_odds - seen.log_odds.mean(2, keepdim=True),
             4 * (preference - best_left).clamp(-1, 1), 4 * cost.clamp_max(1), fused.vote / 4,
             fused.vote * leaders / 4,
-            *related(asked), *related(leaders),
+            *related,
         ], dim=3,
     )  # fmt: skip
     known = pools.member[:, None].expand(-1, asked.shape[1], -1, -1)
@@ -145,11 +149,3 @@ def _shared_features(
             torch.log1p(n_options * (1 - is_open)) / 3, pool_level,
         ], dim=2,
     )  # fmt: skip
-
-
-def _leading(candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """The three likeliest candidates float32[P, B, 3] and their places int64[P, B, 3]."""
-    k = min(3, candidates.shape[2])
-    value, place = candidates.topk(k, dim=2)
-    value = torch.nn.functional.pad(value, (0, 3 - k))
-    return value, torch.nn.functional.pad(place, (0, 3 - k))

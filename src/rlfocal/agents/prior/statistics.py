@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from rlfocal.numbers import log_odds, shrunk, sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray
 
-__all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics", "tempered"]
+__all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics"]
 
 Floats = NDArray[np.float64]
 
 N_MEMBER_STATISTICS = 15
 N_PAIR_STATISTICS = 6
 
-_CALIBRATED = 150.0
-"""Number of labels at which option scores are trusted by half."""
 _SPREAD, _SPREAD_WORTH = 0.1, 2.0
 """Prior spread of members' accuracies in a pool, and its weight in members."""
 _LEAST, _MOST = 2.0, 400.0
@@ -181,19 +179,6 @@ class Statistics(NamedTuple):
             member.astype(np.float32), pair.astype(np.float32), log_odds.astype(np.float32),
             relative_cost.astype(np.float32), n_labels,
         )  # fmt: skip
-
-
-def tempered(support: FloatArray, answer: NDArray[np.int16], n_labels: float) -> FloatArray:
-    """Options' supports, trusted as far as labels can have calibrated them; else the answer alone.
-
-    Args:
-        support: float32[B, N, C].
-        answer: int16[B, N], -1 for none.
-        n_labels: labelled queries of the pool.
-    """
-    trust = np.float32(n_labels / (n_labels + _CALIBRATED))
-    one_hot = (answer[:, :, None] == np.arange(support.shape[2])).astype(np.float32)
-    return np.asarray(one_hot + trust * (support - one_hot), dtype=np.float32)
 
 
 def _level(known: Floats, right: Floats, centre: float, worth: float) -> Floats:

@@ -23,9 +23,9 @@ from torch import Tensor
 from rlfocal.agents.config import PriorConfig
 from rlfocal.agents.nets import one_thread, rows_of
 from rlfocal.agents.policy import likeliest
-from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries
+from rlfocal.agents.prior.fusion import Pooled, Pools, Queries, tempered
 from rlfocal.agents.prior.observation import observe
-from rlfocal.agents.prior.statistics import Counts, Statistics, tempered
+from rlfocal.agents.prior.statistics import Counts, Statistics
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
 from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.protocol import State
@@ -186,8 +186,9 @@ class RlFocalPrior(Trained):
 
     def decide(self, view: View) -> Decision:
         """Ask one more member, or stop; "none of these" keeps its share of the posterior."""
-        price = np.full(len(view), self.price, dtype=np.float32)
-        posterior, log_prob = self.consider(view, price)
+        price = np.full(view.task.shape, self.price, dtype=np.float32)
+        with one_thread():
+            posterior, log_prob = self.consider(view, price)
         assert log_prob is not None  # a price was given
         action = likeliest(log_prob).numpy()
         ask = np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
@@ -208,68 +209,65 @@ class RlFocalPrior(Trained):
             The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
             member next and of stopping (last), or None.
         """
-        known = self._pool_state
-        chance = 1 / (1 + np.exp(-known.statistics.log_odds[self._place(view)]))
+        known, n_tasks = self._pool_state, len(self.adds_up_) - 1
+        place = np.where((view.task >= 0) & (view.task < n_tasks), view.task, n_tasks)
+        chance = 1 / (1 + np.exp(-known.statistics.log_odds[place]))
         if competence is not None:
             chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
-        posterior = _believe(view, chance)
-        log_prob = None
-        if price is not None:
-            worth = chance - price[:, None] * known.statistics.relative_cost
-            if view.closed is not None:
-                worth = np.where(view.closed, -np.inf, worth)
-            log_prob = _select(view, worth)
-        rows = np.flatnonzero(self._comparable(view))
-        with one_thread(), torch.inference_mode():
-            for block in _blocks(rows):
-                seen, fused = self._judge(view, block, known, chance[block])
-                posterior[block] = torch.softmax(fused.logit[0], dim=1)[:, :-1].numpy()
-                if price is None or log_prob is None:
-                    continue
-                lam = torch.from_numpy(price[block])[None]
-                cost = torch.from_numpy(known.statistics.relative_cost)[None]
-                observation = observe(known.pools, cost, seen, fused, lam)
-                decided = self.prior.decider(observation)
-                if view.closed is not None:
-                    closed = torch.from_numpy(np.pad(view.closed[block], ((0, 0), (0, 1))))
-                    decided = decided.masked_fill(closed, -1e9)
+        comparable = self.adds_up_[place]
+        posterior = np.zeros(view.available.shape, dtype=np.float32)
+        log_prob = None if price is None else torch.empty(len(place), chance.shape[1] + 1)
+        if not comparable.all():
+            posterior = _believe(view, chance)
+            if price is not None:
+                log_prob = _select(view, chance - price[:, None] * known.statistics.relative_cost)
+        rows = np.flatnonzero(comparable)
+        for start in range(0, len(rows), _ROWS):
+            block = rows[start : start + _ROWS]
+            part = view if len(block) == len(place) else view.take(block)
+            lam = None if price is None else price[block]
+            found, decided = self._judge(part, chance[block], lam)
+            posterior[block] = found
+            if log_prob is not None and decided is not None:
                 log_prob[torch.from_numpy(block)] = decided
         posterior = posterior * (view.available & view.answered.any(axis=1, keepdims=True))
         return posterior, log_prob
 
-    # Parts ------------------------------------------------------------------------------------
-
-    def _place(self, view: View) -> np.ndarray:
-        """int64[B] in 0..T: the task, T where it is unknown."""
-        n_tasks = len(self.adds_up_) - 1
-        return np.where((view.task >= 0) & (view.task < n_tasks), view.task, n_tasks)
-
-    def _comparable(self, view: View) -> BoolArray:
-        return np.asarray(self.adds_up_[self._place(view)])
-
+    @torch.inference_mode()
     def _judge(
-        self, view: View, rows: np.ndarray, known: _PoolState, chance: FloatArray
-    ) -> tuple[Queries, Fused]:
-        """Rows of a view as queries of one pool, with Fusion's outputs."""
+        self, view: View, chance: FloatArray, price: FloatArray | None
+    ) -> tuple[FloatArray, Tensor | None]:
+        """As of `consider`, for queries whose answers can be compared."""
+        known, packed = self._pool_state, np.ascontiguousarray
         log_odds = np.log(chance / (1 - chance)).astype(np.float32)
-        support = view.support[rows]
-        plain = tempered(support, view.answer[rows], known.statistics.n_labels)
-        support = np.where(view.is_open[rows, None, None], support, plain)
+        plain = tempered(view.support, view.answer, known.statistics.n_labels)
+        support = np.where(view.is_open[:, None, None], view.support, plain)
         seen = Queries(
-            *(
-                torch.from_numpy(np.ascontiguousarray(array))[None]
-                for array in (
-                    log_odds, view.is_open[rows], view.asked[rows], view.answered[rows],
-                    support, view.available[rows],
-                )
-            )
-        )  # fmt: skip
-        return seen, self.prior.fusion(known.pooled, seen)
+            log_odds=torch.from_numpy(packed(log_odds))[None],
+            is_open=torch.from_numpy(packed(view.is_open))[None],
+            asked=torch.from_numpy(packed(view.asked))[None],
+            answered=torch.from_numpy(packed(view.answered))[None],
+            support=torch.from_numpy(packed(support))[None],
+            available=torch.from_numpy(packed(view.available))[None],
+        )
+        fused = self.prior.fusion(known.pooled, seen)
+        posterior = torch.softmax(fused.logit[0], dim=1)[:, :-1].numpy()
+        if price is None:
+            return posterior, None
+        cost = torch.from_numpy(known.statistics.relative_cost)[None]
+        observation = observe(known.pools, cost, seen, fused, torch.from_numpy(price)[None])
+        log_prob = self.prior.decider(observation)
+        if view.closed is not None:
+            closed = torch.from_numpy(np.pad(view.closed, ((0, 0), (0, 1))))
+            log_prob = log_prob.masked_fill(closed, -1e9)
+        return posterior, log_prob
 
 
 def _select(view: View, worth: FloatArray) -> Tensor:
     """float32[B, N + 1]: log-probabilities; ask the member with the highest worth, then stop."""
     n_members = view.asked.shape[1]
+    if view.closed is not None:
+        worth = np.where(view.closed, -np.inf, worth)
     begun = view.asked.any(axis=1)
     chosen = np.where(begun, n_members, worth.argmax(axis=1))
     taken = torch.from_numpy(chosen[:, None] == np.arange(n_members + 1))
@@ -280,7 +278,7 @@ def _believe(view: View, chance: FloatArray) -> FloatArray:
     """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
     given = np.where(view.answered, chance, 0.0)
     best = given.argmax(axis=1)
-    rows = np.arange(len(view))
+    rows = np.arange(len(best))
     posterior = view.support[rows, best] * given[rows, best][:, None]
     return np.asarray(posterior, dtype=np.float32)
 
@@ -290,7 +288,3 @@ def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: Boo
     n_tasks = len(adds_up) - 1
     place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
     return Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])
-
-
-def _blocks(rows: np.ndarray) -> list[np.ndarray]:
-    return [rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS)]

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.agents.prior.fusion import Pools, Queries
-from rlfocal.agents.prior.statistics import Counts, Statistics, tempered
+from rlfocal.agents.prior.fusion import Pools, Queries, tempered
+from rlfocal.agents.prior.statistics import Counts, Statistics
 from rlfocal.simulator import SimulatedPool, draw_answers, draw_pool
 from rlfocal.simulator.ranges import draw_size
 
