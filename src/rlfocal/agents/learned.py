@@ -64,10 +64,6 @@ class Learned(Base):
         """Return itself: a trainer has fitted it already."""
         return self
 
-    def at(self, price: float) -> Self:
-        """The same policy at another price."""
-        return self._with(price=price)
-
     def observe(
         self,
         view: View,

@@ -9,8 +9,8 @@ Axes: N members, C candidate slots.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
@@ -153,12 +153,6 @@ class Trace:
     def settle(self, paid_usd: float, uncertain_cost_usd: float) -> None:
         """Set the final costs; calls under way count with their upper bound."""
         self.paid_usd, self.uncertain_cost_usd = paid_usd, uncertain_cost_usd
-
-    def with_calls(self, change: Callable[[CallRecord], CallRecord]) -> Self:
-        """A copy in which every call is changed, the synthesis included."""
-        rounds = [replace(part, asked=tuple(map(change, part.asked))) for part in self.rounds]
-        made = None if self.synthesis is None else change(self.synthesis)
-        return replace(self, rounds=rounds, synthesis=made)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values; what is not known is left out of calls."""

@@ -195,10 +195,6 @@ class PosteriorThreshold(Configured):
         """Prices from dear to cheap."""
         return prices_of(self.config)
 
-    def at(self, price: float) -> Self:
-        """Return the same fitted strategy at another price."""
-        return self._with(price=price)
-
     def follow(self, memory: Memory) -> Self:
         """A copy whose prior counts recent labels as well."""
         return self._with(fitted_pool_=self.fitted_pool_.follow(memory))

@@ -71,14 +71,10 @@ class CappedAgreement(Base):
         return self._with(price=checked_price(price, limited=True))
 
     @property
-    def grid_(self) -> StoppingGrid:
-        """What every pair of settings earned and cost in training."""
-        return StoppingGrid(self.thresholds_, self.caps_, self.score_, self.cost_)
-
-    @property
     def settings_(self) -> tuple[float, int]:
         """Threshold and cap at the price."""
-        return self.grid_.best(self.price)
+        grid = StoppingGrid(self.thresholds_, self.caps_, self.score_, self.cost_)
+        return grid.best(self.price)
 
     def decide(self, view: View) -> Decision:
         """As agreement stopping, up to the cap."""
