@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.pool.openai.offers import refused_in, without_offers
-from rlfocal.pool.openai.replies.errors.words import pattern, said_in, words_of
+from rlfocal.pool.openai.replies.errors.words import objects_in, pattern, said_in, words_of
 
 __all__ = ["LIMITS", "Refusal", "mentioned_in", "named_parameter", "refusal_in"]
 
@@ -25,7 +25,8 @@ _NEVER_NAMED = frozenset({"model", "messages", "prompt"})
 """Words of every other sentence of an error."""
 _HARMLESS = frozenset({"seed", "stream_options"})
 """Whatever is wrong with their value, a reply without them is as good."""
-_DEPTH = 6
+_REPEATED = ("input", "ctx", "body")
+"""Where what was sent may be repeated, and with it every name."""
 _MOST_READ = 4000
 """Characters of words, or of a whole reply, in which a name is looked for."""
 
@@ -189,7 +190,7 @@ def mentioned_in(raw: bytes, body: Mapping[str, Any]) -> str | None:
         return None
     if refused and not _of_those(refused, [], body):
         return next((field for name in refused for field in _around(name, body)), None)
-    places = (node.get("param") for node in _nodes(found))
+    places = (node.get("param") for node in objects_in(found, apart=_REPEATED))
     pointed = (place for place in places if isinstance(place, str) and place in body)
     return next((p for p in pointed if p not in _NEVER_NAMED), None) or _named(
         without_offers(words), body
@@ -274,29 +275,15 @@ def _parsed(text: str) -> Any:
 def _all_words(found: Any) -> Iterator[str]:
     """Everything said, codes included; a router's copy of another server's words, too."""
     yield words_of(found)[:600]
-    for node in _nodes(found):
+    for node in objects_in(found, apart=_REPEATED):
         for name in ("code", "type", "message", "detail", "raw", "reason", "msg"):
             if isinstance(value := node.get(name), str):
                 yield value[:2000].replace('\\"', '"').replace("_forbidden", " forbidden")
 
 
-def _nodes(found: Any) -> Iterator[Mapping[str, Any]]:
-    level = [found]
-    for _ in range(_DEPTH):
-        below: list[Any] = []
-        for node in level[:64]:
-            if isinstance(node, Mapping):
-                yield node
-                # What was sent may be repeated there, and names everything.
-                below += [v for k, v in node.items() if k not in ("input", "ctx", "body")]
-            elif isinstance(node, list):
-                below += node[:16]
-        level = below
-
-
 def _pointed_at(found: Any, words: str, body: Mapping[str, Any]) -> Iterator[str]:
     """Fields that a server points at: OpenAI's `param`, pydantic's `loc`."""
-    for node in _nodes(found):
+    for node in objects_in(found, apart=_REPEATED):
         said = " ".join(str(node.get(k))[:300] for k in ("type", "msg", "message", "code"))
         places = [node.get("param"), node.get("parameter"), node.get("field")]
         names = [re.split(r"[.\[/]", p.strip("/$."))[0] for p in places if isinstance(p, str)]

@@ -23,7 +23,7 @@ from rlfocal.pool.openai.http_failures import (
 from rlfocal.pool.openai.replies.errors.busy import is_busy
 from rlfocal.pool.openai.replies.errors.kinds import kind_of
 from rlfocal.pool.openai.replies.errors.waits import wait_of
-from rlfocal.pool.openai.replies.errors.words import pattern, said_in, words_of
+from rlfocal.pool.openai.replies.errors.words import objects_in, pattern, said_in, words_of
 
 __all__ = ["Complaint", "Upstream", "complaint_in", "error_for", "own_complaint", "read_error"]
 
@@ -162,22 +162,9 @@ def _complaint(found: Any) -> Complaint:
 def _codes(found: Any, depth: int) -> tuple[list[str], list[int]]:
     codes: list[str] = []
     numbers: list[int] = []
-    nodes = [found]
-    for _ in range(depth):
-        below: list[Any] = []
-        for node in nodes[:32]:
-            if isinstance(node, Mapping):
-                _take_codes(node, codes, numbers)
-                below += [v for v in node.values() if isinstance(v, Mapping | list)]
-            elif isinstance(node, list):
-                below += node[:8]
-        nodes = below
-    return codes, numbers
-
-
-def _take_codes(node: Mapping[str, Any], codes: list[str], numbers: list[int]) -> None:
-    for name in _CODE_KEYS:
-        value = node.get(name)
+    objects = objects_in(found, depth=depth)
+    named = [(name, node[name]) for node in objects for name in _CODE_KEYS if name in node]
+    for name, value in named:
         if isinstance(value, str) and re.fullmatch(r"\d{1,6}", value, re.ASCII):
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool):
@@ -187,6 +174,7 @@ def _take_codes(node: Mapping[str, Any], codes: list[str], numbers: list[int]) -
                 codes.append(f"{name}={value}")
         elif isinstance(value, str) and value.lower() not in ("error", ""):
             codes.append(value[:100].lower().replace("-", "_"))
+    return codes, numbers
 
 
 def error_for(complaint: Complaint, status: int | None, upstream: Upstream) -> MemberError:

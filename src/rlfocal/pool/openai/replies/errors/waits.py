@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from rlfocal.pool.openai.replies.errors.words import pattern
+from rlfocal.pool.openai.replies.errors.words import objects_in, pattern
 
 __all__ = ["retry_after", "wait_of"]
 
@@ -21,7 +21,7 @@ _LONGEST_S = 32 * 86_400.0
 """Of what is believed: a month's allowance may be used up."""
 _EPOCH_S, _EPOCH_MS = 1e9, 1e12
 """A number beyond is a point in time, in seconds or milliseconds since 1970."""
-_DEPTH = 6
+_DEPTH = 7
 _UNITS = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0,
     "second": 1.0, "m": 60.0, "min": 60.0, "minute": 60.0, "h": 3600.0, "hr": 3600.0,
@@ -204,18 +204,8 @@ def _unit(word: str) -> str:
     return word if word in _UNITS else word.removesuffix("s")
 
 
-def _nodes(found: Any, depth: int = _DEPTH) -> Iterator[Mapping[str, Any]]:
-    """The objects within what was parsed, outer ones first."""
-    if isinstance(found, Mapping):
-        yield found
-    if depth and isinstance(found, Mapping | list):
-        inner = list(found.values()) if isinstance(found, Mapping) else found
-        for value in inner[:64]:
-            yield from _nodes(value, depth - 1)
-
-
 def _delay(body: Any) -> float | None:
-    for node in _nodes(body):
+    for node in objects_in(body, depth=_DEPTH):
         for name, value in node.items():
             unit = _IN_BODY.get(str(name).lower())
             if unit is None or isinstance(value, bool):
@@ -243,7 +233,7 @@ def _of_text(value: str, unit: float) -> float | None:
 
 def _inner_headers(body: Any) -> dict[str, str]:
     """Routers put the headers of the server behind them into the error."""
-    for node in _nodes(body):
+    for node in objects_in(body, depth=_DEPTH):
         found = node.get("headers")
         if isinstance(found, Mapping):
             return {str(name).lower(): str(value) for name, value in found.items()}

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-__all__ = ["pattern", "said_in", "words_of"]
+__all__ = ["objects_in", "pattern", "said_in", "words_of"]
 
 pattern = partial(re.compile, flags=re.IGNORECASE)
 """What people write, in capitals or small letters."""
@@ -33,6 +33,28 @@ _NO_FIELDS = frozenset({"input", "ctx", "body", "url", "loc", "id", "requestid",
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 _HIDDEN = re.compile(r"<(script|style)\b.*?</\1", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
+
+
+def objects_in(
+    found: Any, *, depth: int = _DEPTH, apart: Collection[str] = ()
+) -> Iterator[Mapping[str, Any]]:
+    """The objects within parsed JSON, a bounded number of them, outer ones first.
+
+    Args:
+        found: what was parsed.
+        depth: levels that are looked at.
+        apart: names of fields that are not.
+    """
+    level = [found]
+    for _ in range(depth):
+        below: list[Any] = []
+        for node in level[:64]:
+            if isinstance(node, Mapping):
+                yield node
+                below += [value for name, value in node.items() if name not in apart]
+            elif isinstance(node, list):
+                below += node[:16]
+        level = below
 
 
 def words_of(found: Any, depth: int = _DEPTH) -> str:
