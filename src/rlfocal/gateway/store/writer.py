@@ -196,7 +196,10 @@ class Writer:
                 if self._jobs or self._closed:
                     break
                 self._changed.wait(left_s if self._kept else None)
-            return [self._jobs.popleft() for _ in range(min(len(self._jobs), self._max_batch))]
+            batch: list[_Queued] = []
+            while self._jobs and len(batch) < self._max_batch:
+                batch.append(self._jobs.popleft())
+            return batch
 
     def _rest(self) -> list[_Queued]:
         """All that is waiting at the end: it would wait for the database in vain, in turn."""
@@ -210,19 +213,19 @@ class Writer:
         """Write a batch; the outcome of each job is what it returned, or `_Failed`."""
         try:
             with self._connections.write() as connection:
-                return [self._run_plain(connection, job) for job in batch]
+                outcomes = []
+                for job in batch:
+                    try:
+                        outcomes.append(job.operation(connection))
+                    except Exception as exc:
+                        if _is_away(exc):
+                            raise
+                        raise _OneFailed from exc
+                return outcomes
         except _OneFailed:
             pass  # and so all were undone
         with self._connections.write() as connection:
             return [self._run_apart(connection, job) for job in batch]
-
-    def _run_plain(self, connection: sa.Connection, job: _Queued) -> Any:
-        try:
-            return job.operation(connection)
-        except Exception as exc:
-            if _is_away(exc):
-                raise
-            raise _OneFailed from exc
 
     def _run_apart(self, connection: sa.Connection, job: _Queued) -> Any:
         """Run an operation so that it can be undone alone."""
@@ -274,8 +277,7 @@ class Writer:
                 self._again_at = time.monotonic() + _AGAIN_S
         if lost:
             _log.error("%d writes were lost, the first because of: %s", len(lost), _said(lost[0]))
-        fresh = [failed.error for job, failed in unheard if not job.is_owed]
-        if n_kept and fresh:
+        if n_kept and (fresh := [failed.error for job, failed in unheard if not job.is_owed]):
             _log.error("writes wait to be made, the first because of: %s", _said(fresh[0]))
         for loop, settled in waiting.items():
             try:
