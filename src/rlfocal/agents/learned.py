@@ -81,32 +81,24 @@ class Learned(Base):
             fused: of the same view, where it is known: while a round is gathered nothing is
                 revealed, so nothing has to be fused again.
         """
-        with one_thread():
-            return self._observed(view, price, pending, fused)
-
-    def _observed(
-        self,
-        view: View,
-        price: FloatArray | None = None,
-        pending: BoolArray | None = None,
-        fused: Fused | None = None,
-    ) -> Observed:
         every = np.full(view.task.shape, self.price) if price is None else price
         least = np.maximum(every, self._config.price_min).astype(np.float32)
-        competence, fold = self._competence.of(view)
-        return self._observer.observe(view, least, competence, fold, pending, fused)
+        # Within `decide` there is one thread already.
+        with one_thread() if torch.get_num_threads() > 1 else nullcontext():
+            competence, fold = self._competence.of(view)
+            return self._observer.observe(view, least, competence, fold, pending, fused)
 
     @torch.inference_mode()
     def decide(self, view: View) -> Decision:
         """Ask one more member, or a round of them, or stop."""
         members = np.arange(view.asked.shape[1])
         with one_thread() if torch.get_num_threads() > 1 else nullcontext():
-            seen = self._observed(view)
+            seen = self.observe(view)
             log_prob = self._decider(seen.observation)
             more = wanted = likeliest(log_prob).numpy()[:, None] == members
             while self._observer.rounds is not None and more.any():
                 # A query at which the Decider stopped stops again: nothing seen of it has changed.
-                again = self._observed(view, pending=wanted, fused=seen.fused)
+                again = self.observe(view, pending=wanted, fused=seen.fused)
                 more = likeliest(self._decider(again.observation)).numpy()[:, None] == members
                 wanted = wanted | more
         answer = seen.fused.posterior[:, :-1].numpy() * view.available

@@ -210,7 +210,7 @@ class RlFocalPrior(Trained):
             member next and of stopping (last), or None.
         """
         known, n_tasks = self._pool_state, len(self.adds_up_) - 1
-        place = np.where((view.task >= 0) & (view.task < n_tasks), view.task, n_tasks)
+        place: np.ndarray = np.where((view.task >= 0) & (view.task < n_tasks), view.task, n_tasks)
         chance = 1 / (1 + np.exp(-known.statistics.log_odds[place]))
         if competence is not None:
             chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
