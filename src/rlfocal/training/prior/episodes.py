@@ -3,6 +3,9 @@
 A path goes on where the policy would stop with some chance, so that it shows at each of its states
 what stopping would have earned and what asking on would have (`training.credit`).
 
+Loops of their own beside `deliberation.replay` and `training.rollout`: the queries of several pools
+are played side by side as tensors, without a `ResponseTable` of each pool that is met only once.
+
 Axes: P pools, B queries of each, E = P * B episodes, K states, R rounds, N members.
 """
 
