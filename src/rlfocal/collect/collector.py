@@ -104,11 +104,9 @@ class Collector:
         self._giving_up = GivingUp()
 
     def stop(self, reason: str, *, now: bool = False) -> None:
-        """Make no further calls; those under way are waited for.
+        """Make no further calls, for a reason; those under way are waited for.
 
-        Args:
-            reason: why.
-            now: do not wait for rate limits: calls that are not under way for one are not made.
+        `now`: rate limits are not, so that calls that wait for one are not made.
         """
         self.tally.stopped = self.tally.stopped or reason
         for member in self._plan.members if now else ():

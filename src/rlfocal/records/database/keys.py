@@ -20,9 +20,7 @@ __all__ = ["digest_of", "key_of", "plain_settings", "query_key_of", "settings_ke
 def query_key_of(prompt: str, choices: Sequence[str] | None = None) -> str:
     """Key of what a member is shown: two queries that read alike are asked once.
 
-    Args:
-        prompt: the question.
-        choices: options of a multiple choice query; None for an open question.
+    An open question has no choices.
 
     >>> query_key_of("1 + 1 =")[:12]
     '69f4de960b3a'
@@ -39,14 +37,7 @@ def digest_of(
     label: str | None = None,
     task: str | None = None,
 ) -> str:
-    """Key of a query with all that is known of it; its split does not count.
-
-    Args:
-        query_id: its name in its data set.
-        prompt: the question.
-        choices: options; None for an open question.
-        label: the right answer; None where unknown.
-        task: the group it belongs to; None is "all".
+    """Key of a query with all that is known of it; its split does not count, and no task is "all".
 
     >>> digest_of("q1", "1 + 1 =", label="2")[:12]
     '04effe5d47ba'
@@ -76,13 +67,7 @@ def settings_key_of(settings: Mapping[str, Any]) -> str:
 
 
 def key_of(query_key: str, member: str, settings_key: str, sample: int = 0) -> str:
-    """Key of one call, which is paid for once.
-
-    Args:
-        query_key: from `query_key_of`.
-        member: name of the LLM.
-        settings_key: from `settings_key_of`.
-        sample: 0 for the first call, 1, 2, ... for repeated ones.
+    """Key of one call, which is paid for once; `sample` counts repeated ones from 0.
 
     >>> key_of(query_key_of("1 + 1 ="), "small", settings_key_of({}))[:12]
     '93c3b8d49122'

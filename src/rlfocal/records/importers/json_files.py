@@ -268,11 +268,7 @@ class LeftOut:
     def read_files(
         self, files: Sequence[_T], read: Callable[[_T], Iterable[Record]]
     ) -> list[Record]:
-        """Records of all files; a file that cannot be read is left out with a note.
-
-        Args:
-            files: at least one.
-            read: file → its records.
+        """Records of files, one at least, as `read` gives them; a note for each it cannot read.
 
         Raises:
             RecordError: none could be read.

@@ -60,8 +60,7 @@ def content(doc: Any, keys: Iterable[str] | None, *, shuffled: bool) -> Any:
     Args:
         doc: the document.
         keys: its fields that every member's log holds; None: it is no object.
-        shuffled: the order of its fields' values and bare letters do not count, as where options
-            were shuffled.
+        shuffled: the order of values and bare letters do not count, as where options were shuffled.
     """
     if keys is None or not isinstance(doc, dict):
         return doc

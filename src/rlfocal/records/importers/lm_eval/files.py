@@ -62,11 +62,9 @@ class LogFile:
 
 
 def find_logs(paths: Sequence[Path], left: LeftOut) -> list[LogFile]:
-    """Find the sample files in folders, and say whose they are.
+    """Find the sample files in folders at any depth, and say whose they are.
 
-    Args:
-        paths: sample files, or folders that hold some at any depth.
-        left: gets notes of what looked like a log and is none, and of what had to be guessed.
+    What looked like a log and is none, and what had to be guessed, goes into notes.
 
     Raises:
         RecordError: no samples are there.

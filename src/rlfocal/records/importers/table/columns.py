@@ -53,7 +53,7 @@ class Layout:
 def find_layout(
     sheet: Sheet, given: Mapping[str, str], members: Sequence[str] | None, scale: float = 1.0
 ) -> Layout:
-    """Decide what each column means.
+    """Decide what each column of a sheet means.
 
     Args:
         sheet: the table.
