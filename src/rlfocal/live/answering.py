@@ -123,7 +123,8 @@ class Answering:
         self._replies = Replies(members, reader, question, self.trace.kind, least=self._least)
         self._streamed: int | None = None
         """The member whose reply was streamed to the listener."""
-        self._relay: TextRelay | None = None
+        self._has_streamed = False
+        """True once some of its text has been passed on."""
 
     async def run(
         self,
@@ -235,9 +236,9 @@ class Answering:
         """Run a round; returns bool[N], the members to ask next."""
         state, listener = self._state, self._listener
         state.n_rounds += 1
-        on_text = None
+        on_text: TextRelay | None = None
         if listener.on_text is not None and self._may_stream(list(chosen)):
-            on_text = self._relay = TextRelay(listener.on_text)
+            on_text = TextRelay(listener.on_text)
             self._streamed = next(iter(chosen))
         calls, allowed, names = {}, {}, dict[int, list[str]]()
         for n, requests in chosen.items():
@@ -256,7 +257,11 @@ class Answering:
             enough=partial(self._outcome_is_fixed, names) if early else None,
         )
         self.trace.members_s += time.perf_counter() - started
-        came = {n: [slots[name] for name in own] for n, own in names.items()}
+        if on_text is not None:
+            self._has_streamed = on_text.started
+        came = dict[int, list[Slot]]()
+        for n, own in names.items():
+            came[n] = [slots[name] for name in own]
         await self._replies.take(came, state, verbatim=self._has_streamed)
         if self._replies.failures:
             self._deliberation.go_on_alone()
@@ -296,10 +301,6 @@ class Answering:
         state = self._state.copy()
         state.put(chosen[0], Reply(("any",), cost=self._least))
         return not decided(self._deliberation.strategy, state.view()).ask.any()
-
-    @property
-    def _has_streamed(self) -> bool:
-        return self._relay is not None and self._relay.started
 
     # The end -----------------------------------------------------------------------------------
 
