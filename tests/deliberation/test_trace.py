@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.trace import CallRecord, Deliberation, Round, Trace
 from rlfocal.deliberation.view import Decision, View
+from rlfocal.errors import Failure
 
 TEXT = st.text(max_size=5)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -148,7 +149,7 @@ def test_one_look_a_round_says_whom_to_ask_and_what_is_believed() -> None:
     assert talk.trace.confidence == 0.5
     wanted = talk.record_round(view(2), [CallRecord("b", "8", 1.0, 1.0)], ["7", "8"])
     assert not wanted.any()
-    assert strategy.n_looks == 3
+    assert (strategy.n_looks, talk.n_rounds) == (3, 2)
     trace = talk.trace
     assert (trace.stopped, trace.answer, trace.not_asked) == ("it has enough", "7", ["c"])
     assert (trace.policy, trace.why, trace.price, trace.kind) == ("vote", "it says", 0.5, "number")
@@ -173,3 +174,5 @@ def test_what_calls_come_to_is_told_in_numbers() -> None:
     trace.settle(2.0, 0.5)
     assert (trace.usd, trace.uncertain_cost_usd) == (2.0, 0.5)
     assert [call.member for call in trace.calls] == ["a", "b", "w"]
+    late = CallRecord("c", failure=Failure.CANCELLED)
+    assert [call.was_cancelled for call in (*trace.calls, late)] == [False] * 3 + [True]

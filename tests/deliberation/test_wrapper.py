@@ -78,6 +78,8 @@ def test_a_wrapper_is_as_the_strategy_within() -> None:
     mine, own = replay(wrapped, table), replay(within, table)
     assert np.array_equal(mine.asked, own.asked)
     assert np.array_equal(mine.chosen, own.chosen)
+    assert own.measured.all()
+    assert wrapped.training_table(table).tasks[1:] == ("(unknown)",)
 
 
 def test_what_comes_of_the_strategy_within_is_wrapped_again() -> None:
