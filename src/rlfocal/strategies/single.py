@@ -107,7 +107,7 @@ class BestSingle(OneMember):
 
     def member(self, view: View) -> IntArray:
         """The same for every query."""
-        return np.full(view.task.shape, self.member_)
+        return np.full(view.task.shape, self.member_, dtype=np.int64)
 
 
 class BestSinglePerTask(OneMember):
@@ -123,7 +123,7 @@ class BestSinglePerTask(OneMember):
 
     def member(self, view: View) -> IntArray:
         """The task's member."""
-        return self.member_of_task_[view.task]
+        return np.asarray(self.member_of_task_[view.task])
 
 
 class RandomMember(OneMember):
@@ -140,7 +140,7 @@ class RandomMember(OneMember):
 
     def member(self, view: View) -> IntArray:
         """The member drawn."""
-        return _hash(view.position, self.key_) % view.asked.shape[1]
+        return np.asarray(_hash(view.position, self.key_) % view.asked.shape[1])
 
 
 def _hash(position: IntArray, key: int) -> IntArray:

@@ -116,7 +116,7 @@ class Choice(NamedTuple):
         with np.errstate(divide="ignore"):  # 0 is infinitely far from every other price
             gap = np.abs(np.log(known / price))
         near = gap.argsort(kind="stable")[: min(2, np.count_nonzero(known))]
-        nearest, other = self.verdicts[near[0]], self.verdicts[near[-1]]
+        nearest, other = self.verdicts[int(near[0])], self.verdicts[int(near[-1])]
         if gap[near[0]] < 1e-3 or nearest.chosen == other.chosen:
             return nearest
         return nearest._replace(chosen=nearest.incumbent)

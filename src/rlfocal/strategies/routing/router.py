@@ -104,7 +104,7 @@ class Router(OneMember):
         cost = self.relative_cost_[view.task]
         utility = self.predict(view.task, view.features) - self.cost_weight * cost
         best = utility == utility.max(axis=1, keepdims=True)
-        return np.where(best, cost, np.inf).argmin(axis=1).astype(np.int64)
+        return np.asarray(np.where(best, cost, np.inf).argmin(axis=1), dtype=np.int64)
 
 
 def routed_score(predicted: FloatArray, score: FloatArray) -> FloatArray:
