@@ -49,7 +49,7 @@ class JsonObject(dict[str, Any]):
     member of an ensemble.
 
     >>> JsonObject(type="text", text="é").text
-    '{"type": "text", "text": "\u00e9"}'
+    '{"type": "text", "text": "\\u00e9"}'
     """
 
     @classmethod
