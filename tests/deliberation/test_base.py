@@ -158,7 +158,7 @@ def test_another_dial_is_another_strategy_and_changes_the_first_one_not() -> Non
 
 def test_a_price_picks_the_setting_that_earned_most_less_its_calls() -> None:
     one = fitted(First())
-    with pytest.raises(ValueError, match=r"first was trained before .*set 'size'"):
+    with pytest.raises(ValueError, match=r"first takes no price: .*set 'size' itself"):
         one.at(0.1)
     one.measured_ = np.array([[1, 0.7, 1.0], [2, 0.8, 2.0], [3, 0.8, 2.5]])
     found = [one.at(price) for price in (0, 0.05, 0.2)]

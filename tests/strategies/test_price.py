@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from every_strategy import every_strategy, fitted, installed, pool
 
-from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.base import Base, OneRound
 from rlfocal.deliberation.protocol import Outcome, Spec
 from rlfocal.deliberation.registry import create, create_strategy
 from rlfocal.deliberation.replay import replay
+from rlfocal.deliberation.view import View
 from rlfocal.features import HashingEncoder
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.strategies.agreement import Agreement
@@ -173,21 +174,25 @@ def test_what_is_no_price_is_refused(make: type[Base], price: float) -> None:
         strategy.at(price)
 
 
-def test_what_was_trained_before_settings_were_measured_is_read_and_knows_no_price() -> None:
-    for name in ("agreement", "agreement-capped", "static-subset", "routed-vote", "knn-router"):
-        strategy = create_strategy(Spec(name, {})).fit(_make_table(), rng=seeded())
-        state = strategy.state()
-        old = {k: a for k, a in state.items() if k.split(".")[-1] not in ("measured", "dearest")}
-        assert len(old) < len(state)
-        fresh = create_strategy(Spec(name, {}))
-        assert fresh.layout(old).keys() == old.keys()
-        again = fresh.restore(old)
-        assert np.array_equal(
-            replay(again, _make_table(seed=1)).chosen, replay(strategy, _make_table(seed=1)).chosen
-        )
-        if strategy.dial != "price":
-            with pytest.raises(ValueError, match=r"was trained before .* train it again"):
-                again.at(0.02)
+class Unmeasured(OneRound):
+    """A strategy of somebody else's, whose fit does not measure its dial."""
+
+    name = "unmeasured"
+    dial = "size"
+    size = 2.0
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Unmeasured:
+        return self
+
+    def fuse(self, view: View) -> np.ndarray:
+        return np.zeros(view.available.shape, dtype=np.float32)
+
+
+def test_a_dial_that_was_not_measured_takes_no_price_and_says_so() -> None:
+    strategy = Unmeasured().fit(_make_table(), rng=seeded())
+    with pytest.raises(ValueError, match=r"unmeasured takes no price: .* set 'size' itself"):
+        strategy.at(0.02)
+    assert strategy.with_dial(3).size == 3
 
 
 @pytest.mark.usefixtures("installed")

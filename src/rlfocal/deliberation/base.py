@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from rlfocal.deliberation.dial import MEASURED, checked_price, most_worth
+from rlfocal.deliberation.dial import checked_price, most_worth
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Need, Spec, State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
@@ -60,8 +60,6 @@ class Base:
     none."""
     fitted: ClassVar[Mapping[str, Row]] = {}
     """Layouts of fitted arrays, by their names without the underscore."""
-    fitted_since: ClassVar[Mapping[str, Row]] = {"measured": MEASURED}
-    """Layouts of those that an earlier version did not write."""
     parts: ClassVar[Mapping[str, Callable[[], Base]]] = {}
     """Fitted attributes that are strategies, by their names without the underscore."""
     price: float | None = None
@@ -151,8 +149,7 @@ class Base:
         Args:
             present: names of arrays that a file holds, which say which optional ones are there.
         """
-        later = {key: row for key, row in self.fitted_since.items() if key in present}
-        rows = {**self.fitted, **later}
+        rows = dict(self.fitted)
         for part, make in self.parts.items():
             rows |= nested(part, make().layout(names_of(part, present)), rows)
         return rows
@@ -239,15 +236,12 @@ class Base:
             ValueError: there is no such array.
         """
         if not hasattr(self, "measured_"):
-            raise self._unmeasured()
+            raise ValueError(
+                f"{self.name} takes no price: its fit does not measure what settings of its "
+                f"'{self.dial}' earn; set '{self.dial}' itself"
+            )
         setting, score, cost = self.measured_.T
         return float(setting[most_worth(score, cost, price)])
-
-    def _unmeasured(self) -> ValueError:
-        return ValueError(
-            f"{self.name} was trained before prices were turned into settings of its '{self.dial}' "
-            f"(or its fit measures none); train it again, or set '{self.dial}'"
-        )
 
     def _with(self, **settings: Any) -> Self:
         """A copy with other settings."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.dial import most_worth
+from rlfocal.deliberation.dial import MEASURED, most_worth
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.replay import best_answer
@@ -91,6 +91,7 @@ class Agreement(Base):
         "order": ORDER,
         "weight": Row("float64", "TN"),
         "adds_up": Row("bool", "T"),
+        "measured": MEASURED,
     }
 
     def __init__(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import OneRound
+from rlfocal.deliberation.dial import MEASURED
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Labelled, View
@@ -205,6 +206,7 @@ class StaticSubset(OneRound):
         "order": ORDER,
         "masks": Row("bool", "KN"),
         "accuracies": Row("float64", "K", 0, 1),
+        "measured": MEASURED,
     }
 
     def __init__(self, *, max_size: int | None = None) -> None:

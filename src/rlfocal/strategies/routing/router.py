@@ -43,8 +43,10 @@ class Router(OneMember):
     """
 
     dial: ClassVar[str] = "cost_weight"
-    fitted: ClassVar[Mapping[str, Row]] = {"relative_cost": Row("float32", "TN", 0)}
-    fitted_since: ClassVar[Mapping[str, Row]] = {"dearest": Row("float64", "", 0)}
+    fitted: ClassVar[Mapping[str, Row]] = {
+        "relative_cost": Row("float32", "TN", 0),
+        "dearest": Row("float64", "", 0),
+    }
 
     def __init__(self, *, cost_weight: float = 0.0) -> None:
         self.cost_weight = _checked(cost_weight)
@@ -69,8 +71,6 @@ class Router(OneMember):
         Raises:
             ValueError: an earlier version trained it, without the unit.
         """
-        if not hasattr(self, "dearest_"):
-            raise self._unmeasured()
         return price * self.dearest_
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.dial import MEASURED
 from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, View
@@ -85,6 +86,7 @@ class RoutedVote(Base):
         "sizes": Row("int64", "K", 1, "=N", distinct=True),
         "scales": Row("float64", "K2"),
         "default": Row("int64", "", 1, "=N"),
+        "measured": MEASURED,
     }
 
     def __init__(self, *, n_calls: int | None = None) -> None:
@@ -120,14 +122,12 @@ class RoutedVote(Base):
 
     def state(self) -> State:
         """What fitting found; arrays of the router bear its name."""
-        every = (*self.fitted, *self.fitted_since)
-        own = {n: np.asarray(getattr(self, f"{n}_")) for n in every if hasattr(self, f"{n}_")}
+        own = {name: np.asarray(getattr(self, f"{name}_")) for name in self.fitted}
         return own | prefixed(self.router_.name, self.router_.state())
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`."""
-        every = (*self.fitted, *self.fitted_since)
-        super().restore({name: state[name] for name in every if name in state})
+        super().restore({name: state[name] for name in self.fitted})
         name = _router_of(state)
         self.router_ = ROUTERS[name]().restore(without_prefix(name, state))
         return self
