@@ -16,6 +16,8 @@ from rlfocal.deliberation.view import Memory
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 
+pytestmark = pytest.mark.slow
+
 CONFIG = RlFocalConfig(n_iterations=10, n_episodes=128, fusion_epochs=5, hidden=16, learn_from=1)
 ACCURACY = [[0.8, 0.75, 0.7, 0.65, 0.6], [0.6, 0.55, 0.5, 0.45, 0.4]]
 

@@ -398,6 +398,7 @@ def test_every_job_fits_a_copy_of_its_own() -> None:
     assert not hasattr(own, "table_")
 
 
+@pytest.mark.slow
 def test_an_own_strategy_goes_to_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))  # where they find its class
     here = run_bench(make_table(), [FirstK()], FAST)

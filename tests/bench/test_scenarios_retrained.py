@@ -19,6 +19,8 @@ from rlfocal.deliberation.view import View
 from rlfocal.errors import NotApplicable
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
 
+pytestmark = pytest.mark.slow
+
 FAST = EvalProtocol(n_folds=2, n_resamples=100)
 SMALL = StreamSettings(block=5, window=20, refit_every=10)
 ACCURACY = (0.9, 0.75, 0.6, 0.45)

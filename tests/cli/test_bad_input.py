@@ -216,6 +216,7 @@ def test_a_score_in_words_is_quoted_with_its_line(run: Run, small: Path) -> None
     refused(run("inspect", small), "responses.jsonl:4: column 'score'", "'yes'", "write 1 and 0")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["queries", "responses"])
 def test_every_message_is_one_short_line(run: Run, small: Path, file: str) -> None:
     path = small / f"{file}.jsonl"

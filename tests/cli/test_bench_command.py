@@ -41,6 +41,7 @@ def test_table_json_file_and_report_agree(run: Run, small: Path, tmp_path: Path)
     assert not list(tmp_path.rglob(".*"))  # nothing half-written is left
 
 
+@pytest.mark.slow
 def test_the_same_command_prints_the_same_figures_whatever_the_jobs(run: Run, small: Path) -> None:
     def figures(*more: object) -> list[dict[str, object]]:
         found = json.loads(
@@ -113,6 +114,7 @@ def test_synthetic_data_are_called_so(run: Run) -> None:
     assert ran.out.startswith("SYNTHETIC DATA")
 
 
+@pytest.mark.slow
 def test_learned_strategies_are_shown_at_equal_cost(run: Run, small: Path) -> None:
     # The learned strategy that trains nothing: what is looked at is how it is compared and shown.
     command = ("bench", small, *QUICK, "--strategies", "plurality,rl-focal-prior")

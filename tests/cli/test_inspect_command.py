@@ -105,6 +105,7 @@ def test_only_the_largest_tasks_are_shown(run: Run, small: Path) -> None:
     assert "1 more tasks: --max-tasks 2" in ran.out
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("name", "members", "best", "oracle"),

@@ -63,6 +63,7 @@ def unseen(tmp_path: Path) -> Path:
     return tmp_path / "unseen"
 
 
+@pytest.mark.slow
 def test_evaluate_measures_on_unseen_queries(run: Any, checkpoint: Path, unseen: Path) -> None:
     ran = run("evaluate", checkpoint, unseen, "--json", "-")
     figures = json.loads(ran.out)

@@ -106,6 +106,7 @@ def run_through(
     return asyncio.run(asyncio.wait_for(go(), 120))
 
 
+@pytest.mark.slow
 def test_each_call_comes_once_in_the_plans_order(tmp_path: Path, database: Database) -> None:
     plan = plan_of(pool_of(tmp_path), database, 600)
     feed = feed_of(plan, database)

@@ -46,6 +46,7 @@ def by_itself(fitted, price):
     return RlFocal(fitted.config).assemble(fitted.fitted_pool_, fitted.decider_, fallback).at(price)
 
 
+@pytest.mark.slow
 def test_whole_rounds_are_asked_and_counted(fitted, table):
     most = fitted.config.max_rounds
     for price in fitted.dials[:-1]:

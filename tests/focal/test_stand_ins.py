@@ -19,6 +19,8 @@ from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.strategies.single import BestSinglePerTask
 from rlfocal.strategies.verdicts import Choice
 
+pytestmark = pytest.mark.slow
+
 CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, fusion_epochs=3, hidden=8, learn_from=1)
 
 

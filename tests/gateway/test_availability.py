@@ -114,6 +114,7 @@ def test_a_body_that_stalls_is_over_soon_and_one_that_comes_steadily_is_waited_f
             assert read_answer(sock).status == 200
 
 
+@pytest.mark.slow
 def test_a_body_that_came_too_slowly_counts_as_a_request(serve: Serve, ask: Ask) -> None:
     with serve(body_grace_s=0.2) as (served, stub):
         weak = served.add_key("weak", requests_per_minute=1.0)
@@ -314,6 +315,7 @@ def test_a_stream_that_nobody_reads_gives_its_place_back_when_its_work_ends(
             assert until(lambda: served.gateway.places.n == 0, 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_reply_that_nobody_takes_is_broken_off(serve: Serve, stream: bool) -> None:
     limits = {"send_timeout_s": 1.0, "most_tokens": 200_000, "most_body_bytes": 8 << 20}

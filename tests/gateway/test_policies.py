@@ -22,6 +22,8 @@ from rlfocal.gateway.store import PolicyRow
 from rlfocal.online.episodes import Episode
 from rlfocal.pool.stub import StubServer, StubThread
 
+pytestmark = pytest.mark.slow
+
 Ask = Callable[..., Any]
 
 

@@ -18,6 +18,8 @@ from rlfocal.gateway.store.schema import requests, spending
 if TYPE_CHECKING:
     from conftest import AddKey
 
+pytestmark = pytest.mark.slow
+
 COMMON = """
 import asyncio, json, random, sys, threading, time
 from rlfocal.gateway.door.access import Access

@@ -119,6 +119,7 @@ def test_no_refusal_repeats_a_value(value: Any) -> None:
     assert n_refused > len(places(value)) / 2
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.dictionaries(st.text(max_size=300), anything, min_size=1, max_size=3), st.booleans())
 def test_an_unknown_field_is_named_and_the_name_cut(fields: dict[str, Any], is_own: bool) -> None:

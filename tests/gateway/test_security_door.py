@@ -74,6 +74,7 @@ def test_keys_are_asked_for_everywhere_and_every_wrong_one_is_refused_alike(
         assert ask(served).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_key_that_is_revoked_is_out_soon_after(serve: Serve, ask: Ask) -> None:
     with serve() as (served, _):
         key = served.add_key("leaving")
@@ -121,6 +122,7 @@ def test_no_header_but_a_key_opens_the_door(serve: Serve) -> None:
         assert stub.bodies == []
 
 
+@pytest.mark.slow
 def test_headers_make_nobody_an_administrator_and_change_no_reply(serve: Serve) -> None:
     with serve() as (served, stub):
         mine = {"Authorization": f"Bearer {served.add_key('plain')}"}
@@ -268,6 +270,7 @@ UPGRADES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_wish_for_another_protocol_is_ignored(serve: Serve) -> None:
     with serve() as (served, stub):
         for wish in UPGRADES.values():

@@ -40,6 +40,7 @@ def test_a_rate_is_kept_and_says_when_to_come_again(serve: Serve, ask: Ask) -> N
         assert len(stub.bodies) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 def test_requests_under_way_are_bounded_for_each_key_and_for_all(
     serve: Serve, ask: Ask, stream: bool
@@ -126,6 +127,7 @@ def test_no_field_of_a_request_multiplies_its_calls(serve: Serve, ask: Ask) -> N
         assert max(body["max_tokens"] for body in stub.bodies) == 512
 
 
+@pytest.mark.slow
 def test_any_price_may_be_named_and_none_costs_more_calls_or_time(serve: Serve, ask: Ask) -> None:
     with serve() as (served, stub):
         started = time.process_time()  # of the gateway, too, whatever else the machine does

@@ -95,6 +95,7 @@ def test_a_deadline_ends_the_wait(checkpoint: Checkpoint, live: Live) -> None:
     assert 0.25 < live(checkpoint, timed, faults=[Fault("hang")] * 20) < 30
 
 
+@pytest.mark.slow
 def test_after_the_deadline_the_best_so_far_is_given(checkpoint: Checkpoint, live: Live) -> None:
     # The first member answers, whoever comes next hangs.
     hangs = [None, *[Fault("hang")] * 20]

@@ -19,6 +19,8 @@ from rlfocal.online.episodes import Episode
 from rlfocal.online.exploring import Exploration, Exploring
 from rlfocal.records.schema import OPTION_LETTERS
 
+pytestmark = pytest.mark.slow
+
 Live = Callable[..., Any]
 QUERIES = [
     Question(f"{a} + {a + 3} =", task="sums")

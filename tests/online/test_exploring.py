@@ -62,6 +62,7 @@ def acted_by(live: RlFocal, name: str) -> RlFocal:
     return RlFocal(live.config).assemble(live.fitted_pool_, live.decider_, fallback)
 
 
+@pytest.mark.slow
 def test_propensities_of_all_paths_of_a_query_add_up_to_one(live, pool):
     one = pool(AFTER, 1, seed=3).take(np.zeros(4_000, dtype=np.int64))
     found = log_replay(live.at(0.1), one, Exploration(epsilon=1.0, keep=0, even=1, seed=1))
@@ -71,6 +72,7 @@ def test_propensities_of_all_paths_of_a_query_add_up_to_one(live, pool):
     assert sum(paths.values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_the_share_that_explores_is_epsilon(live, pool):
     table = pool(AFTER, 4000, seed=1)
     found = log_replay(live, table, Exploration(epsilon=0.25, keep=0, even=1, seed=2))

@@ -17,6 +17,8 @@ from rlfocal.online.exploring import Exploration, log_replay
 from rlfocal.online.learning import learn, split
 from rlfocal.strategies.voting import WeightedVote
 
+pytestmark = pytest.mark.slow
+
 BEFORE = (0.9, 0.7, 0.65, 0.6)
 AFTER = (0.3, 0.7, 0.65, 0.6)
 SHORT = {"n_rounds": 3, "n_steps": 15}

@@ -120,6 +120,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_rule_takes_quadratic_time(kind: str, piece: str) -> None:
@@ -127,6 +128,7 @@ def test_no_rule_takes_quadratic_time(kind: str, piece: str) -> None:
     extractor(kind).extract(piece * (100_000 // len(piece)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_megabyte_of_mixed_text_is_read(kind: str) -> None:
     text = "".join(HOSTILE.values()) * 18_000

@@ -51,6 +51,7 @@ def _spellings(day: datetime.date) -> list[str]:
     return [dress.format(form.format(**parts)) for form in FORMATS for dress in DRESSES]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(day=DAYS)
 def test_every_spelling_of_a_day_is_that_day(day: datetime.date) -> None:

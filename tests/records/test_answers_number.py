@@ -209,6 +209,7 @@ def test_english_numbers(text: str, value: object) -> None:
     assert (None if found is None else found[0]) == value
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(
     sign=st.sampled_from(["", "-", "+", " "]),

@@ -203,6 +203,7 @@ def test_any_mixture_of_spellings_has_the_figures_of_the_clean_data(data: st.Dat
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_letters_in_any_spelling_are_the_letters(data: st.DataObject) -> None:

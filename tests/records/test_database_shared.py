@@ -19,6 +19,8 @@ from rlfocal.records.database import (
     settings_key_of,
 )
 
+pytestmark = pytest.mark.slow
+
 N_KEYS = 60
 COMMON = """
 import json, os, random, sys

@@ -331,6 +331,7 @@ def test_digest_sees_every_value(change: dict[str, Any]) -> None:
     assert build(**change).digest() != build().digest()
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(
     left=st.lists(st.text(max_size=3), min_size=2, max_size=2),

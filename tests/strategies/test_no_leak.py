@@ -67,14 +67,14 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "rl-focal-paper": lambda: RlFocalPaper(PaperConfig(n_passes=2, update_every=30)),
 }
 """Every strategy, and settings that take another path through the code."""
-LONG = ("best-of", "posterior-threshold", "rl-focal, dear calls")
+LONG = (
+    "best-of", "posterior-threshold", "rl-focal", "rl-focal, dear calls", "rl-focal-paper",
+    "rl-focal-prior, dear calls", "agreement-capped, dear calls", "routed-vote, three calls",
+)  # fmt: skip
 
 every_strategy = pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow) if name.startswith(LONG) else name
-        for name in STRATEGIES
-    ],
+    [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in STRATEGIES],
 )
 every_kind = pytest.mark.parametrize("kind", list(CandidateKind))
 

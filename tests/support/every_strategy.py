@@ -24,8 +24,12 @@ from rlfocal.records import Dataset, PoolModel, ResponseTable, simulate
 OF_ANOTHER_PACKAGE = "two-then-third"
 REFERENCES = ("oracle", "self-consistency")
 NAMES = (*(name for name in BUILT_IN if name not in REFERENCES), OF_ANOTHER_PACKAGE)
-LONG = ("best-of", "posterior-threshold", "rl-focal")
-"""Those whose shortest training still takes seconds."""
+QUICK_ONES = (
+    "best-single", "plurality", "agreement", "stacking", "knn-router", "rl-focal-prior",
+    OF_ANOTHER_PACKAGE,
+)  # fmt: skip
+"""One of each kind: the others are tested with the slow tests."""
+LONG = tuple(name for name in NAMES if name not in QUICK_ONES)
 every_strategy = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES]
 )

@@ -33,6 +33,7 @@ def same(one: Trainer, two: Trainer) -> bool:
     return all(np.array_equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_one_seed_reproduces_a_run(table: ResponseTable) -> None:
     runs = [Trainer(table, CONFIG, seed=seed) for seed in (1, 1, 2)]
     for trainer in runs:
@@ -42,6 +43,7 @@ def test_one_seed_reproduces_a_run(table: ResponseTable) -> None:
     assert runs[0].history != runs[2].history
 
 
+@pytest.mark.slow
 def test_stopping_half_way_changes_nothing(table: ResponseTable) -> None:
     whole = Trainer(table, CONFIG, seed=1)
     whole.train()

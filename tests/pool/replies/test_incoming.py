@@ -121,6 +121,7 @@ def seconds(total: int, n: int, text: bytes) -> float:
     return time.process_time() - started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -141,6 +141,7 @@ def test_where_answers_cannot_be_compared_it_selects_the_best_member():
     assert outcome.score.mean() >= test.member_score.mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_with_ample_labels_it_is_no_worse_than_agreement_stopping(seed):
     """At equal calls, on average over the frontier; two points allow for 1,500 test queries."""

@@ -42,6 +42,7 @@ def small_scenes(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_prior_that_loads(tmp_path):
     app = train.typer.Typer()
     app.command()(train.main)
@@ -53,6 +54,7 @@ def test_the_command_writes_a_prior_that_loads(tmp_path):
     assert 0 < card.validation["25 labels"]["decider_utility"] < 1
 
 
+@pytest.mark.slow
 def test_training_changes_the_weights_and_leaves_the_frozen_fusion_as_it_was():
     told = []
     fusion = train_fusion(minutes=0.02, seed=0, hidden=8, on_progress=told.append)
