@@ -117,7 +117,7 @@ def test_local_models_are_asked_trained_on_and_asked_again(models: Path, tmp_pat
     (folder / "models").symlink_to(models, target_is_directory=True)
     printed = run(commands(folder), folder)
     for strategy in ("best-single", "plurality", "agreement", "self-consistency"):
-        assert re.search(rf"^ {strategy} +\d", printed, re.MULTILINE), printed
+        assert re.search(rf"^{strategy} +\d", printed, re.MULTILINE), printed
     assert (folder / "ensemble").is_dir()
     assert re.search(r"^[AB]\. a (fish|bird)$", printed, re.MULTILINE)
     check_answers(folder, printed)
@@ -206,7 +206,7 @@ def test_logs_of_lm_eval_become_a_leaderboard(tmp_path: Path) -> None:
     assert "80 queries, 2 members (made-up/owl, made-up/wren)" in printed
     assert re.search(r"^tasks +2: made_up_choice 40, made_up_sums 40$", printed, re.MULTILINE)
     for strategy in ("oracle", "best-single", "mean-probability", "stacking", "knn-router"):
-        assert re.search(rf"^ {strategy} +\d", printed, re.MULTILINE), printed
+        assert re.search(rf"^{strategy} +\d", printed, re.MULTILINE), printed
     data = read_dataset(folder / "data")
     told = (
         "open answers are compared as number, found out from the labels (--answers says otherwise)"
