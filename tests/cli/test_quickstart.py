@@ -45,6 +45,7 @@ def test_a_table_of_replies_becomes_advice(run: Run, answers: Path, tmp_path: Pa
     assert (tmp_path / "out" / "report" / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_replaced_unless_told(run: Run, answers: Path, tmp_path: Path) -> None:
     assert run("quickstart", answers, "-o", tmp_path / "out", *QUICK).code == 0
     again = run("quickstart", answers, "-o", tmp_path / "out", *QUICK)

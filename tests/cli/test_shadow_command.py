@@ -168,6 +168,7 @@ def shadow_of(folder: Path) -> tuple[Path, str]:
     return place, sha256[:16]
 
 
+@pytest.mark.slow
 def test_one_that_is_not_surely_better_is_promoted_by_force_alone(
     run: Run, served: tuple[Path, Path]
 ) -> None:

@@ -79,6 +79,7 @@ def test_evaluate_measures_on_unseen_queries(run: Any, checkpoint: Path, unseen:
     assert all(1 <= c <= 3 for c in calls)
 
 
+@pytest.mark.slow
 def test_evaluate_refuses_to_flatter(run: Any, checkpoint: Path, folder: Path) -> None:
     ran = run("evaluate", checkpoint, folder)
     assert ran.code == 2

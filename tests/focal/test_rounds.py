@@ -18,6 +18,8 @@ from rlfocal.focal.stand_ins import LEARNED
 from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.strategies.capped import CappedAgreement
 
+pytestmark = pytest.mark.slow
+
 N, ENOUGH = 4, 4
 SMALL = {"n_iterations": 4, "n_episodes": 64, "fusion_epochs": 3, "hidden": 8, "learn_from": 1}
 WAYS = {

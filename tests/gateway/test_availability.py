@@ -141,6 +141,7 @@ def test_a_key_has_no_more_bodies_at_once_than_its_share() -> None:
 # Connections -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_idle_connections_make_room_for_whoever_asks(serve: Serve, ask: Ask) -> None:
     with serve(most_connections=16) as (served, _), connect(served.url) as kept:
         kept.sendall(head("/v1/models", {"Host": "x"} | served.headers, method="GET"))

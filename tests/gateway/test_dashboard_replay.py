@@ -57,6 +57,7 @@ def found_in(store: Store, checkpoint: Checkpoint, pairs: Pairs) -> dict[str, An
     return frontier(store, History(store).read(), checkpoint, checkpoint.strategy, "p1")
 
 
+@pytest.mark.slow
 def test_what_is_played_through_is_what_would_have_happened(
     memory_store: Store,
     checkpoint: Checkpoint,

@@ -56,7 +56,9 @@ def all_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Answering, "_outcome_is_fixed", lambda *_: False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=pytest.mark.slow) if k in ("hang", "drip") else k for k in KINDS]
+)
 def test_each_fault_is_a_typed_error_by_name_and_passed_over_by_the_ensemble(
     serve: Serve, ask: Ask, all_are_waited_for: None, kind: str
 ) -> None:

@@ -273,6 +273,7 @@ def test_a_head_of_usual_length_is_read_and_the_next_one_too(small: Any, send: S
             assert read_answer(sock).status == 200
 
 
+@pytest.mark.slow
 def test_a_head_that_does_not_end_is_waited_for_only_so_long(
     small: Any, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:

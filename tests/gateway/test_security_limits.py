@@ -154,6 +154,7 @@ def test_a_long_prompt_holds_nobody_up(serve: Serve, ask: Ask) -> None:
         assert longest < max(2.0, 0.7 * took)
 
 
+@pytest.mark.slow
 def test_a_server_that_lies_about_tokens_neither_breaks_the_books_nor_frees_anybody(
     serve: Serve, ask: Ask
 ) -> None:

@@ -209,6 +209,7 @@ nested = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(value=nested, where=st.integers(0, 6))
 def test_a_key_is_found_at_any_depth_of_what_is_passed_on(value: Any, where: int) -> None:

@@ -230,6 +230,7 @@ def test_numbers_of_options_count_where_the_data_leave_no_doubt() -> None:
     assert any("4 answers hold no choice" in note for note in doubt.notes)
 
 
+@pytest.mark.slow
 def test_equal_expressions_are_one_answer() -> None:
     pytest.importorskip("math_verify")
     data = open_set(

@@ -180,6 +180,7 @@ TEXTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(TEXTS)
 def test_anything_is_read_without_an_error_and_stays_what_it_became(text: str) -> None:
@@ -238,6 +239,7 @@ POOL = [
 ANSWERS = st.lists(st.sampled_from(POOL), min_size=1, max_size=10)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(ANSWERS, st.none() | st.sampled_from(POOL), st.integers(0, 2**32))
 def test_classes_do_not_depend_on_the_order(
