@@ -7,8 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
-
 pytest.importorskip("torch")
 
 from rlfocal.agents.config import RlFocalConfig
@@ -21,6 +19,8 @@ from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.paper.strategy import RlFocalPaper
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.training.environment import PoolEnv
+
+pytestmark = pytest.mark.slow
 
 QUICK = RlFocalConfig(n_iterations=2, fusion_epochs=2)
 MODEL = PoolModel(accuracy=[[0.8, 0.7, 0.6, 0.5]], cost_usd=(1.0, 2.0, 3.0, 4.0))
