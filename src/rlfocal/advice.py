@@ -25,7 +25,7 @@ _POWER = 0.841621 + 1.959964
 """Standard errors that a difference must measure to be found by a two-sided test at the 5 % level
 in 80 % of samples: quantiles of the normal distribution at .8 and .975."""
 _SAME_SPEND = 1e-6
-"""Spends closer than this share are equal."""
+"""Spends closer than this share of the greatest are equal."""
 _WORTH_KNOWING = 0.001
 """Leads below this share of the queries are not worth labels."""
 
@@ -149,10 +149,10 @@ def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
     beaten = np.array(
         [any(leads.beats(j, i) for j in range(len(rows)) if j != i) for i in range(len(rows))]
     )
-    least = spent[~beaten].min()
-    near = ~beaten & (spent <= least + _SAME_SPEND * spent.max())
-    chosen = max(np.flatnonzero(near).tolist(), key=lambda i: rows[i].accuracy)
-    row, dearer = rows[chosen], np.flatnonzero(spent > spent[chosen] * (1 + _SAME_SPEND)).tolist()
+    is_dearer = spent > spent[~beaten].min() + _SAME_SPEND * spent.max()
+    near = np.flatnonzero(~beaten & ~is_dearer).tolist()
+    chosen = max(near, key=lambda i: rows[i].accuracy)
+    row, dearer = rows[chosen], np.flatnonzero(is_dearer).tolist()
     ahead = [
         Rival(rows[j].strategy, lead, rows[j].mean_calls, rows[j].mean_cost_usd, more)
         for j in dearer

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rlfocal.executor import Executor
     from rlfocal.records import ResponseTable
 
-__all__ = ["bench"]
+__all__ = ["bench", "has_plotly"]
 
 _BUDGETS = "1.5,2,3,4"
 _N_FOLDS = 5
@@ -227,13 +227,18 @@ def _as_typed(
     return shlex.join([str(word) for word in words] + ["--complete"] * complete)
 
 
-def _check_report(folder: Path) -> None:
-    """Refuse, before any work, a report that could not be written after it."""
+def has_plotly() -> bool:
+    """Whether what draws a report is installed; it is not loaded."""
     from importlib.util import find_spec
 
+    return find_spec("plotly") is not None
+
+
+def _check_report(folder: Path) -> None:
+    """Refuse, before any work, a report that could not be written after it."""
     from rlfocal.files import check_writable
 
-    if find_spec("plotly") is None:
+    if not has_plotly():
         raise ConfigError(
             "--report needs plotly, which is not installed: pip install 'rlfocal[report]'"
         )

@@ -7,7 +7,7 @@ package's too, is a new verb.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -20,9 +20,10 @@ from rlfocal.cli.output.console import remark, waiting
 from rlfocal.cli.output.tables import joined
 
 if TYPE_CHECKING:
+    from rlfocal.records import Dataset
     from rlfocal.records.importers import Importer, ImporterOption
 
-__all__ = ["ImportGroup", "recorded"]
+__all__ = ["ImportGroup", "bring_in", "recorded"]
 
 
 class ImportGroup(TyperGroup):
@@ -112,23 +113,39 @@ def _import(
     overwrite: bool,
     **options: Any,
 ) -> None:
-    from rlfocal.records.folders import check_target, write_dataset
-    from rlfocal.records.importers import import_logs
-
-    check_target(out, overwrite=overwrite)
-    with waiting(f"reading {importer.name}"):
-        dataset = import_logs(
-            importer.name, paths, name=name or out.resolve().name, answers=answers,
-            tasks=common.split_names(task, "--task"),
-            skip=common.split_names(skip, "--skip") or (), **options,
-        )  # fmt: skip
-    write_dataset(dataset, out, overwrite=overwrite)
-    for note in dict.fromkeys([*dataset.info.noted, *dataset.notes]):
-        remark(f"note: {note}")
+    dataset = bring_in(
+        importer.name, paths, out, overwrite=overwrite, name=name or out.resolve().name,
+        answers=answers, tasks=common.split_names(task, "--task"),
+        skip=common.split_names(skip, "--skip") or (), **options,
+    )  # fmt: skip
     remark(
         f"{out}: {dataset.queries.num_rows:,} queries, {len(dataset.members)} members "
         f"({joined(dataset.members)}); next: rlfocal inspect {out}"
     )
+
+
+def bring_in(
+    importer: str, paths: Sequence[Path], out: Path, *, overwrite: bool, **options: Any
+) -> Dataset:
+    """Read logs, write them as a data folder, and say what has to be known of them.
+
+    Args:
+        importer: its name.
+        paths: files or folders.
+        out: folder to write; checked before anything is read.
+        overwrite: whether it may replace a data set.
+        options: as of `import_logs`.
+    """
+    from rlfocal.records.folders import check_target, write_dataset
+    from rlfocal.records.importers import import_logs
+
+    check_target(out, overwrite=overwrite)
+    with waiting(f"reading {importer}"):
+        dataset = import_logs(importer, paths, **options)
+    write_dataset(dataset, out, overwrite=overwrite)
+    for note in dict.fromkeys([*dataset.info.noted, *dataset.notes]):
+        remark(f"note: {note}")
+    return dataset
 
 
 def recorded(

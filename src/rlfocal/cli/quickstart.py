@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from rlfocal.cli import common
-from rlfocal.cli.bench import bench
+from rlfocal.cli.bench import bench, has_plotly
 from rlfocal.cli.collect import INCOMPLETE, collect
 from rlfocal.cli.common import option
+from rlfocal.cli.importing import bring_in
 from rlfocal.cli.inspect import inspect
 from rlfocal.cli.output.console import remark
 from rlfocal.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rlfocal.records import Dataset
 
 __all__ = ["quickstart"]
 
@@ -124,28 +122,17 @@ def _imported(
     overwrite: bool,
 ) -> Path:
     """Write tables as a data folder; a data folder stays where it is."""
-    from rlfocal.records.folders import check_target, write_dataset
-    from rlfocal.records.importers import import_logs
+    from rlfocal.records.built_in import BUILT_IN
 
-    if len(paths) == 1 and (str(paths[0]) in _built_in() or _is_data_folder(paths[0])):
+    if len(paths) == 1 and (str(paths[0]) in BUILT_IN or _is_data_folder(paths[0])):
         return paths[0]
     if missing := [str(path) for path in paths if not path.exists()]:
         raise ConfigError(f"{', '.join(missing)}: no such file or folder")
-    check_target(data, overwrite=overwrite)
-    name = paths[0].stem or "answers"
-    dataset: Dataset = import_logs(
-        "table", list(paths), name=name, answers=answers, column=tuple(column)
-    )
-    write_dataset(dataset, data, overwrite=overwrite)
-    for note in dict.fromkeys([*dataset.info.noted, *dataset.notes]):
-        remark(f"note: {note}")
+    bring_in(
+        "table", paths, data, overwrite=overwrite, name=paths[0].stem or "answers",
+        answers=answers, column=tuple(column),
+    )  # fmt: skip
     return data
-
-
-def _built_in() -> Sequence[str]:
-    from rlfocal.records.built_in import BUILT_IN
-
-    return list(BUILT_IN)
 
 
 def _is_data_folder(path: Path) -> bool:
@@ -153,9 +140,7 @@ def _is_data_folder(path: Path) -> bool:
 
 
 def _can_draw() -> bool:
-    from importlib.util import find_spec
-
-    found = find_spec("plotly") is not None
+    found = has_plotly()
     if not found:
         remark("no report is drawn: pip install 'rlfocal[report]'")
     return found
