@@ -192,9 +192,9 @@ def test_a_price_that_a_user_names_is_taken_or_refused_in_words() -> None:
     for price in (-0.1, np.inf, np.nan):
         with pytest.raises(ConfigError, match=r"price: .* must be finite and >= 0, got"):
             one.at_price(price)
-    assert checked_price(0, limited=True) == 0
+    assert checked_price(0, within=(0.001, 0.3)) == 0
     with pytest.raises(ValueError, match=r"must lie in \[0\.001, 0\.3\] or be 0, got 0\.5"):
-        checked_price(0.5, limited=True)
+        checked_price(0.5, within=(0.001, 0.3))
 
 
 def test_one_round_asks_in_the_first_and_fuses_after_it() -> None:

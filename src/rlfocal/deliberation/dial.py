@@ -47,19 +47,22 @@ def most_worth(score: Float64Array, cost: Float64Array, price: float) -> int:
     return int(np.where(tied, cost.round(12), np.inf).argmin())
 
 
-def checked_price(price: float, *, limited: bool = False) -> float:
+def checked_price(price: float, *, within: tuple[float, float] | None = None) -> float:
     """Check the price of a call.
 
     Args:
         price: lambda.
-        limited: whether it must be 0 or lie in the range of `PRICES`.
+        within: least and highest price apart from 0; None for any.
 
     Raises:
         ValueError: it is no price, or beyond that range.
     """
-    low, high = PRICES
-    if limited and price != 0 and not low * 0.999 <= price <= high * 1.001:
-        raise ValueError(f"the price of a call must lie in [{low}, {high}] or be 0, got {price}")
+    if within is not None and price != 0:
+        low, high = within
+        if not low * 0.999 <= price <= high * 1.001:
+            raise ValueError(
+                f"the price of a call must lie in [{low}, {high}] or be 0, got {price}"
+            )
     if not (math.isfinite(price) and price >= 0):
         raise ValueError(f"the price of a call must be finite and >= 0, got {price}")
     return float(price)

@@ -18,6 +18,7 @@ from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.agents.observation import Observed
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.configured import Trained
+from rlfocal.deliberation.dial import checked_price
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Need, RunState, State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
@@ -138,12 +139,8 @@ class RlFocal(Trained):
         Raises:
             ValueError: a price outside the range that it was trained for.
         """
-        low, high = self.config.price_min, self.config.price_max
-        if price != 0 and not low * 0.999 <= price <= high * 1.001:
-            raise ValueError(
-                f"{self.name}: the price of a call must lie in [{low}, {high}] or be 0, got {price}"
-            )
-        return self._with(price=price)._with_acting_policy()
+        within = self.config.price_min, self.config.price_max
+        return self._with(price=checked_price(price, within=within))._with_acting_policy()
 
     def follow(self, memory: Memory) -> Self:
         """A copy adapted to the pool as recent labelled queries show it.

@@ -73,7 +73,7 @@ class BestOf(Base):
         self.strategies, self.n_folds, self.price = (
             strategies,
             n_folds,
-            checked_price(price, limited=True),
+            checked_price(price, within=PRICES),
         )
         self._specs = _specs(strategies)
         for spec in self._specs.values():
@@ -129,7 +129,7 @@ class BestOf(Base):
         Raises:
             ValueError: a price out of range.
         """
-        other = self._with(price=checked_price(price, limited=True))
+        other = self._with(price=checked_price(price, within=PRICES))
         return other._choosing(self._choice)
 
     def follow(self, memory: Memory) -> Self:

@@ -52,7 +52,7 @@ class CappedAgreement(Base):
     parts: ClassVar[Mapping[str, Callable[[], Base]]] = {"agreement": Agreement}
 
     def __init__(self, *, price: float = 0.002) -> None:
-        self.price: float = checked_price(price, limited=True)
+        self.price: float = checked_price(price, within=PRICES)
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Fix order and weights, and measure every pair of settings."""
@@ -68,7 +68,7 @@ class CappedAgreement(Base):
         Raises:
             ValueError: a price out of range.
         """
-        return self._with(price=checked_price(price, limited=True))
+        return self._with(price=checked_price(price, within=PRICES))
 
     @property
     def settings_(self) -> tuple[float, int]:

@@ -28,6 +28,7 @@ from rlfocal.agents.prior.observation import observe
 from rlfocal.agents.prior.statistics import Counts, Statistics
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
 from rlfocal.deliberation.configured import Trained
+from rlfocal.deliberation.dial import checked_price
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
@@ -177,12 +178,7 @@ class RlFocalPrior(Trained):
             ValueError: a price outside the range that the prior was trained for.
         """
         low, high = self.prior.card.price_min, self.prior.card.price_max
-        price = price or low
-        if not low * 0.999 <= price <= high * 1.001:
-            raise ValueError(
-                f"{self.name}: the price of a call must lie in [{low}, {high}], got {price}"
-            )
-        return self._with(price=price)
+        return self._with(price=checked_price(price, within=(low, high)) or low)
 
     def decide(self, view: View) -> Decision:
         """Ask one more member, or stop; "none of these" keeps its share of the posterior."""
