@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlfocal import markup
 from rlfocal.report import labels
 
 NAMES = st.lists(
@@ -34,7 +35,7 @@ def test_names_that_shorten_alike_are_shown_whole() -> None:
 @given(st.text())
 @settings(deadline=None)
 def test_escaping_leaves_nothing_that_html_reads_and_can_be_undone(text: str) -> None:
-    escaped = labels.escape(text)
+    escaped = markup.escape(text)
     assert not set(escaped) & set("<>\"'")
     assert html.unescape(escaped) == html.unescape(html.escape(text))
 

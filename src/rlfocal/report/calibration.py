@@ -8,8 +8,9 @@ import plotly.graph_objects as go
 
 from rlfocal.bench import BenchResult
 from rlfocal.bench.calibration import Calibration, ReliabilityBin
-from rlfocal.report.html import Choice, Html, chart, paragraphs, table
-from rlfocal.report.labels import escape, interval, number, percent, points
+from rlfocal.markup import Html, escape, table
+from rlfocal.report.html import Choice, chart, paragraphs
+from rlfocal.report.labels import interval, number, percent, points
 from rlfocal.report.theme import LIGHT, REFERENCE, blank
 
 __all__ = ["calibration", "reliability_figure"]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from rlfocal.markup import escape
 from rlfocal.numbers import Float64Array
-from rlfocal.report.labels import escape, percent, short_names
+from rlfocal.report.labels import percent, short_names
 from rlfocal.report.theme import LIGHT, REFERENCE, blank, colour_bar
 
 __all__ = [

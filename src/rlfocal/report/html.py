@@ -1,4 +1,4 @@
-"""Small pieces of HTML: tables that scroll in their own box, figures with a text alternative.
+"""Pieces of the page: figures with a text alternative, and what folds away.
 
 Every text handed in is escaped here, once; only `Html` passes through as it is.
 """
@@ -12,15 +12,9 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from rlfocal.report.labels import escape
+from rlfocal.markup import Html, as_html, escape
 
-__all__ = ["Choice", "Html", "Section", "chart", "details", "paragraphs", "table"]
-
-
-class Html(str):
-    """A string that is HTML already."""
-
-    __slots__ = ()
+__all__ = ["Choice", "Section", "chart", "details", "paragraphs"]
 
 
 @dataclass(frozen=True)
@@ -42,57 +36,20 @@ class Choice:
     """The same numbers as a table."""
 
 
-def _text(value: str) -> str:
-    return value if isinstance(value, Html) else escape(value)
-
-
 def paragraphs(texts: Iterable[str], *, first_class: str = "") -> Html:
     """Wrap each text in a paragraph; the first one may get a class."""
     classes = itertools.chain([first_class], itertools.repeat(""))
     return Html(
         "\n".join(
-            f'<p class="{name}">{_text(text)}</p>' if name else f"<p>{_text(text)}</p>"
+            f'<p class="{name}">{as_html(text)}</p>' if name else f"<p>{as_html(text)}</p>"
             for text, name in zip(texts, classes, strict=False)
         )
     )
 
 
-def table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    label: str,
-    classes: str = "",
-    row_classes: Sequence[str] = (),
-) -> Html:
-    """Make a table whose first column names the rows.
-
-    Args:
-        head: column titles.
-        rows: cells, each row as long as `head`.
-        label: what the table shows, for readers who cannot see it.
-        classes: CSS classes of the table.
-        row_classes: CSS class of each row; empty for none.
-    """
-    titles = "".join(f'<th scope="col">{_text(title)}</th>' for title in head)
-    marks = list(row_classes) or [""] * len(rows)
-    body = "\n".join(
-        f'<tr class="{mark}"><th scope="row">{_text(first)}</th>'
-        + "".join(f"<td>{_text(cell)}</td>" for cell in rest)
-        + "</tr>"
-        for (first, *rest), mark in zip(rows, marks, strict=True)
-    )
-    # A box that scrolls must be reachable by keyboard, hence the tabindex.
-    return Html(
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">\n'
-        f'<table class="{classes}"><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n'
-        "</tbody></table></div>"
-    )
-
-
 def details(summary: str, body: str) -> Html:
     """Fold something away behind a line that opens it."""
-    return Html(f"<details><summary>{_text(summary)}</summary>\n{_text(body)}</details>")
+    return Html(f"<details><summary>{as_html(summary)}</summary>\n{as_html(body)}</details>")
 
 
 def chart(

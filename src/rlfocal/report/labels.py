@@ -6,23 +6,13 @@ way to the page. Figures and HTML both read a few tags, so both need escaping.
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 
-__all__ = ["escape", "interval", "money", "number", "percent", "points", "seconds", "short_names"]
+__all__ = ["interval", "money", "number", "percent", "points", "seconds", "short_names"]
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
-
-
-def escape(text: str) -> str:
-    """Escape a text for HTML, attributes included; plotly decodes the same entities.
-
-    >>> escape('<b>"x"</b>')
-    '&lt;b&gt;&#34;x&#34;&lt;/b&gt;'
-    """
-    return html.escape(text, quote=False).replace('"', "&#34;").replace("'", "&#39;")
 
 
 def short_names(names: Sequence[str], *, limit: int = 24) -> list[str]:

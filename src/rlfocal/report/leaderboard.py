@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from rlfocal.bench import BenchResult, LeaderboardRow, Verdict
 from rlfocal.bench.budgets import EQUAL_COST, BudgetCell
-from rlfocal.report.html import Html, paragraphs, table
-from rlfocal.report.labels import escape, interval, money, number, percent, points, seconds
+from rlfocal.markup import Html, escape, table
+from rlfocal.report.html import paragraphs
+from rlfocal.report.labels import interval, money, number, percent, points, seconds
 
 __all__ = ["equal_cost", "leaderboard"]
 

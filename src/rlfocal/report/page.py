@@ -18,9 +18,9 @@ import plotly.offline
 from rlfocal import __version__
 from rlfocal.bench import BenchResult
 from rlfocal.files import check_writable
+from rlfocal.markup import Html, escape
 from rlfocal.records import ResponseTable
-from rlfocal.report.html import Html, Section
-from rlfocal.report.labels import escape
+from rlfocal.report.html import Section
 from rlfocal.report.sections import sections
 from rlfocal.report.theme import DARK, LIGHT, template
 

@@ -11,10 +11,11 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rlfocal.bench.subsets import SubsetScores
+from rlfocal.markup import escape
 from rlfocal.numbers import Float64Array, wilson
 from rlfocal.records import IntArray
 from rlfocal.report.figures import ticks
-from rlfocal.report.labels import escape, number
+from rlfocal.report.labels import number
 from rlfocal.report.theme import blank, colour_bar
 
 __all__ = [

@@ -15,12 +15,13 @@ from rlfocal.bench.budgets import REFERENCES
 from rlfocal.bench.result import BEST_SINGLE
 from rlfocal.bench.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
+from rlfocal.markup import Html, table
 from rlfocal.numbers import Float64Array, wilson
 from rlfocal.records import ResponseTable
 from rlfocal.report import figures, pool_figures
 from rlfocal.report.calibration import calibration
 from rlfocal.report.figures import Point, Run
-from rlfocal.report.html import Choice, Html, Section, chart, details, paragraphs, table
+from rlfocal.report.html import Choice, Section, chart, details, paragraphs
 from rlfocal.report.labels import interval, money, number, percent
 from rlfocal.report.leaderboard import equal_cost, leaderboard
 from rlfocal.report.selection import selection_shares
