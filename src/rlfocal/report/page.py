@@ -76,11 +76,11 @@ def render(result: BenchResult, table: ResponseTable) -> str:
         ),
         themes=json.dumps(themes),
         plotly=plotly.offline.get_plotlyjs(),
-        script=_asset("report.js"),
+        script=_assets(".js"),
     )
     return Template(_shared("page.html")).substitute(
         title=escape(f"{mark}{result.data} - rlfocal report"),
-        head=f"<style>\n{_shared('page.css')}{_asset('report.css')}</style>",
+        head=f"<style>\n{_shared('page.css')}{_assets('.css')}</style>",
         body=body,
     )
 
@@ -92,6 +92,12 @@ def _shared(name: str) -> str:
 
 def _asset(name: str) -> str:
     return (resources.files("rlfocal.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _assets(suffix: str) -> str:
+    """All style sheets or scripts of the report, by name: each part of the page brings its own."""
+    found = (resources.files("rlfocal.report") / "assets").iterdir()
+    return "".join(_asset(name) for name in sorted(f.name for f in found) if name.endswith(suffix))
 
 
 def _banner(result: BenchResult) -> Html:
