@@ -54,6 +54,13 @@ TABLE: Mapping[str, Quick] = {
         "DATA --only 'focal none' --seeds 1 --quick",
         (rf"^rl-focal +.*{NUMBER}", rf"^posterior-threshold .*{NUMBER} \[", r"^focal none .* \["),
     ),
+    "advice.py": Quick(
+        "DATA --quick",
+        (
+            rf"^\| .* \| {NUMBER} \| [a-z-]+ \| {NUMBER} \|",
+            rf"^beaten .*: {NUMBER} of {NUMBER} pieces",
+        ),
+    ),
     "clients.py": Quick(
         "--quick",
         tuple(
