@@ -66,6 +66,7 @@ def result_of(
                 "task": ["t"] * n, "answer": ["x"] * n, "score": scores[name].tolist(),
                 "confidence": [0.5] * n, "n_calls": [1] * n, "n_rounds": [1] * n,
                 "cost": [1.0] * n, "latency_s": [0.1] * n, "asked": [[1]] * n,
+                "asked_in": [[1]] * n,
             }
         ).cast(SCHEMA)
         for name in names

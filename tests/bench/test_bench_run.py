@@ -154,6 +154,21 @@ def test_per_query_rows_say_what_was_asked_answered_and_paid() -> None:
         assert row["dial"] is None
 
 
+def test_per_query_rows_list_the_members_asked_by_round() -> None:
+    table = make_table()
+    result = run_bench(table, ["agreement", "plurality"], FAST)
+    rows = [row for row in result.per_query.to_pylist() if row["dial"] is None]
+    for row in rows:
+        assert len(row["asked"]) == len(set(row["asked"])) == row["n_calls"]
+        assert row["asked_in"] == sorted(row["asked_in"])
+        assert sorted(set(row["asked_in"])) == [*range(1, row["n_rounds"] + 1)]
+        if row["strategy"] == "plurality":
+            assert row["asked"] == [*range(table.n_members)]
+            assert set(row["asked_in"]) == {1}
+    by_accuracy = [row["asked"] for row in rows if row["strategy"] == "agreement"]
+    assert any(asked != sorted(asked) for asked in by_accuracy), "some start with the best member"
+
+
 def test_scores_average_seeds_and_agree_with_a_naive_loop() -> None:
     rows = run_bench(make_table(), ["random"], dataclasses.replace(FAST, n_seeds=3)).per_query
     found = scores(rows)

@@ -82,6 +82,7 @@ def test_rounds_calls_cost_latency_and_scores_by_hand():
     assert outcome.asked.tolist() == [
         [True, False, False], [True, True, True], [True, True, True], [False, True, False],
     ]  # fmt: skip
+    assert outcome.asked_in.tolist() == [[1, 0, 0], [1, 2, 1], [2, 1, 3], [0, 1, 0]]
     assert outcome.n_calls.tolist() == [1, 3, 3, 1]
     assert outcome.n_rounds.tolist() == [1, 2, 3, 1]
     assert outcome.cost.tolist() == [1, 7, 7, 2]

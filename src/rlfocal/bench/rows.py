@@ -37,6 +37,7 @@ SCHEMA = pa.schema(
         "cost": pa.float32(),
         "latency_s": pa.float32(),
         "asked": pa.list_(pa.int16()),
+        "asked_in": pa.list_(pa.int16()),
     }
 )
 """Columns of the per-query rows, described in docs/bench.md."""
@@ -86,7 +87,9 @@ def _batch(
         texts[slot] if slot >= 0 else None
         for texts, slot in zip(taken, outcome.chosen.tolist(), strict=True)
     ]
-    _, members = np.nonzero(outcome.asked)
+    query, members = np.nonzero(outcome.asked)
+    rounds = outcome.asked_in[query, members]
+    order = np.lexsort((members, rounds, query))
     ends = np.concatenate([[0], np.cumsum(outcome.asked.sum(axis=1))]).astype(np.int32)
     dial = pa.nulls(n_rows, pa.float64()) if point.dial is None else pa.array([point.dial] * n_rows)
     columns = {
@@ -104,7 +107,8 @@ def _batch(
         "n_rounds": outcome.n_rounds.astype(np.int32),
         "cost": outcome.cost.astype(np.float32),
         "latency_s": pa.array(outcome.latency_s.astype(np.float32), from_pandas=True),
-        "asked": pa.ListArray.from_arrays(ends, members.astype(np.int16)),
+        "asked": pa.ListArray.from_arrays(ends, members[order].astype(np.int16)),
+        "asked_in": pa.ListArray.from_arrays(ends, rounds[order]),
     }
     return pa.RecordBatch.from_arrays(
         [pa.array(c) if isinstance(c, np.ndarray) else c for c in columns.values()], schema=SCHEMA

@@ -10,7 +10,7 @@ Axes: B queries of one batch, N members, C candidate slots.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, Self, TypeVar, runtime_checkable
 
@@ -135,6 +135,13 @@ class Outcome:
     """float32[Q], in the table's unit."""
     latency_s: FloatArray
     """float32[Q]: the slowest member of each round, summed over rounds; NaN where unknown."""
+    asked_in: NDArray[np.int16] = field(default_factory=lambda: np.zeros((0, 0), np.int16))
+    """int16[Q, N]: the round, from 1, in which member n was called; 0 where it was not. All are
+    called in the first, unless given."""
+
+    def __post_init__(self) -> None:
+        if self.asked_in.shape == (0, 0):
+            object.__setattr__(self, "asked_in", self.asked.astype(np.int16))
 
     @property
     def measured(self) -> BoolArray:

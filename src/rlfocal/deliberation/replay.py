@@ -37,6 +37,7 @@ def replay(
         ValueError: when the strategy breaks the protocol, see `decided`.
     """
     asked = np.zeros(table.recorded.shape, dtype=bool)
+    asked_in = np.zeros(asked.shape, dtype=np.int16)
     n_rounds = np.zeros(len(asked), dtype=np.int64)
     n_turns = np.zeros_like(n_rounds)  # rounds as the strategy sees them, calls or not
     latency_s = np.zeros(len(asked), dtype=np.float32)
@@ -58,6 +59,7 @@ def replay(
             n_turns[active] += 1
             called = wanted & table.recorded[active]
             n_rounds[active] += called.any(axis=1)
+            asked_in[active] += np.where(called, n_rounds[active, None], 0).astype(np.int16)
             if table.latency_s is not None and len(active):
                 waits = np.where(called, table.latency_s[active], -np.inf).max(axis=1)
                 latency_s[active] += np.where(called.any(axis=1), waits, 0)
@@ -71,6 +73,7 @@ def replay(
         n_rounds=n_rounds,
         cost=(table.cost * asked).sum(axis=1, dtype=np.float32),
         latency_s=latency_s if table.latency_s is not None else np.full_like(latency_s, np.nan),
+        asked_in=asked_in,
     )
 
 
