@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rlfocal import plugins
-from rlfocal.bench.independence import measure_independence
+from rlfocal.bench.summaries.independence import measure_independence
 from rlfocal.diversity import MEASURES, EnsembleMeasure, measures
 from rlfocal.errors import ConfigError
 from rlfocal.features import encoder, encoder_names

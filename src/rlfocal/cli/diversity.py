@@ -13,7 +13,7 @@ from rlfocal.cli.output.tables import Column, percent, print_table
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rlfocal.bench.independence import Independence, Pair
+    from rlfocal.bench.summaries.independence import Independence, Pair
 
 __all__ = ["diversity"]
 
@@ -37,7 +37,7 @@ def diversity(
     """
     import numpy as np
 
-    from rlfocal.bench.independence import measure_independence
+    from rlfocal.bench.summaries.independence import measure_independence
 
     _, table = common.load_table(data, pool, members, with_features=False)
     if size is not None and not 2 <= size <= table.n_members:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from rlfocal.cli import common
 from rlfocal.cli.common import option
 from rlfocal.cli.output import tables
 from rlfocal.cli.output.console import check_json, deliver, print_notes, terminal, waiting
 from rlfocal.cli.output.tables import Column, percent, print_table
-from rlfocal.errors import ConfigError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from rlfocal.bench.statistics import BootstrapMeans
-    from rlfocal.checkpoint import Checkpoint
-    from rlfocal.deliberation.protocol import Outcome
-    from rlfocal.records import ResponseTable
 
 __all__ = ["evaluate"]
 
@@ -38,6 +28,7 @@ def evaluate(
 
     Queries it was trained on are left out, and the best single member is shown beside it.
     """
+    from rlfocal.bench.summaries.evaluation import evaluate_checkpoint
     from rlfocal.checkpoint import load_checkpoint
 
     check_json(json)
@@ -48,87 +39,10 @@ def evaluate(
         from rlfocal.records.tables.missing import complete_part
 
         table = complete_part(table)
-    seen = loaded.was_trained_on(table)
-    if not include_trained:
-        table = _unseen(table, seen)
     with waiting("replaying"):
-        figures = _figures(loaded, table, price)
-    figures["queries_left_out"] = 0 if include_trained else int(seen.sum())
-    figures["trained_on_included"] = bool(include_trained and seen.any())
+        found = evaluate_checkpoint(loaded, table, price=price, include_trained=include_trained)
+    figures = found.to_json()
     deliver(figures, json, lambda: _show(figures))
-
-
-def _unseen(table: ResponseTable, seen: np.ndarray) -> ResponseTable:
-    if seen.all():
-        raise ConfigError(
-            f"{table.name}: all {table.n_queries} queries were used in training, so nothing honest "
-            "can be measured on them; train with --split, use `rlfocal bench`, or give other data "
-            "(--include-trained shows the flattering figures)"
-        )
-    return table.take(~seen) if seen.any() else table
-
-
-def _figures(loaded: Checkpoint, table: ResponseTable, price: float | None) -> dict[str, Any]:
-    import numpy as np
-
-    from rlfocal.bench.statistics import bootstrap_means, judge
-    from rlfocal.deliberation.replay import replay
-    from rlfocal.records.tables.missing import missing_of
-
-    strategy, best = loaded.strategy.at_price(price), loaded.best_member
-    outcome, missing = replay(strategy, table), missing_of(table)
-    known, single = outcome.measured, table.member_score[:, best]
-    both = known & table.scored[:, best]
-    if not both.any():
-        raise ConfigError(
-            f"{table.name}: no query is recorded of both {table.members[best]}, the best single "
-            "member, and somebody whom the checkpoint asks; record more"
-        )
-    own = bootstrap_means(outcome.score[known, None].astype(np.float64), table.group[known])
-    paired = np.stack([single, outcome.score - single], axis=1)[both]
-    means = bootstrap_means(paired.astype(np.float64), table.group[both])
-    low, high = _interval(means, 1)
-    frontier = [
-        {"dial": dial, **_point(replay(strategy.with_dial(dial), table), table)}
-        for dial in strategy.dials
-    ]
-    return {
-        "data": table.name,
-        "synthetic": table.synthetic,
-        "strategy": strategy.name,
-        "price": strategy.price,
-        "n_queries": table.n_queries,
-        **_point(outcome, table),
-        "n_measured": int(known.sum()),
-        "n_compared": int(both.sum()),
-        "missing": None if missing is None else asdict(missing),
-        "accuracy_ci": _interval(own, 0),
-        "mean_rounds": float(outcome.n_rounds[known].mean()),
-        "best_single": table.members[best],
-        "best_single_accuracy": float(means.value[0]),
-        "gain_over_best_single": float(means.value[1]),
-        "gain_ci": [low, high],
-        "verdict": "withheld" if missing is not None and missing.withheld else judge((low, high)),
-        "notes": [*([] if missing is None else [missing.explain()]), *table.notes],
-        "dial": strategy.dial or None,
-        "frontier": frontier,
-    }
-
-
-def _interval(means: BootstrapMeans, column: int) -> list[float]:
-    import numpy as np
-
-    low, high = np.percentile(means.resampled[:, column], [2.5, 97.5])
-    return [float(low), float(high)]
-
-
-def _point(outcome: Outcome, table: ResponseTable) -> dict[str, float | None]:
-    known = outcome.measured
-    return {
-        "accuracy": float(outcome.score[known].mean()),
-        "mean_calls": float(outcome.n_calls[known].mean()),
-        "mean_cost_usd": float(outcome.cost[known].mean()) if table.cost_unit == "usd" else None,
-    }
 
 
 def _show(figures: dict[str, Any]) -> None:

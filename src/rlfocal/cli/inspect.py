@@ -11,7 +11,7 @@ from rlfocal.cli.output.console import print_json, print_notes, terminal
 from rlfocal.cli.output.tables import Column, joined, percent, print_table, usd_per_1k
 
 if TYPE_CHECKING:
-    from rlfocal.cli.summary import MemberSummary, Summary
+    from rlfocal.bench.summaries.data import MemberSummary, Summary
 
 __all__ = ["inspect"]
 
@@ -35,7 +35,7 @@ def inspect(
 
     Queries, members, their accuracies, and the bounds of choosing among them.
     """
-    from rlfocal.cli.summary import summarise
+    from rlfocal.bench.summaries.data import summarise
 
     dataset, table = common.load_table(data, pool, members, with_features=False)
     summary = summarise(dataset, table)
