@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlfocal.bench.subsets import SubsetScores, draw_masks, score_subsets
+from rlfocal.bench.summaries.subsets import SubsetScores, draw_masks, score_subsets
 from rlfocal.records import ResponseTable, build_table, demo_dataset
 
 

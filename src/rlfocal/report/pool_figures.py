@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from rlfocal.bench.subsets import SubsetScores
+from rlfocal.bench.summaries.subsets import SubsetScores
 from rlfocal.markup import escape
 from rlfocal.numbers import Float64Array, wilson
 from rlfocal.records import IntArray

@@ -13,7 +13,7 @@ import numpy as np
 from rlfocal.bench import BenchResult, History
 from rlfocal.bench.budgets import REFERENCES
 from rlfocal.bench.result import BEST_SINGLE
-from rlfocal.bench.subsets import SubsetScores, score_subsets
+from rlfocal.bench.summaries.subsets import SubsetScores, score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
 from rlfocal.markup import Html, table
 from rlfocal.numbers import Float64Array, wilson

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rlfocal.bench.subsets import score_subsets
+from rlfocal.bench.summaries.subsets import score_subsets
 from rlfocal.deliberation.protocol import unmet
 from rlfocal.diversity import (
     PAIRWISE,
