@@ -23,6 +23,54 @@ def test_rows_are_of_unit_length_or_zero_and_do_not_depend_on_their_batch(texts:
     np.testing.assert_array_equal(together, np.vstack([encode([text]) for text in texts]))
 
 
+def by_scikit_learn(texts: list[str], n_features: int) -> np.ndarray:
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    analyze = text.CountVectorizer(ngram_range=(1, 2), stop_words="english").build_analyzer()
+    hasher = text.FeatureHasher(n_features, input_type="string")
+    rows = hasher.transform(map(analyze, texts)).toarray()
+    length = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    return np.asarray(rows / np.where(length, length, 1), dtype=np.float32)
+
+
+WORDS = st.sampled_from(
+    [
+        "the",
+        "Apples",
+        "été",
+        "Straße",
+        "東京",
+        "i",
+        "x1",
+        "\u0131x",
+        "İİ",
+        "__",
+        "don't",
+        "12,000",
+        "ⅷ",
+    ]
+    + ["w" * n for n in range(1, 40)]
+)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.text(max_size=60) | st.lists(WORDS, max_size=9).map(" ".join), min_size=1),
+    st.sampled_from([1, 7, 64, 256]),
+)
+def test_the_features_are_those_of_scikit_learn(texts: list[str], n_features: int) -> None:
+    expected = by_scikit_learn(texts, n_features)
+    np.testing.assert_array_equal(HashingEncoder(n_features)(texts), expected)
+
+
+def test_every_stop_word_of_scikit_learn_is_left_out() -> None:
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    assert not HashingEncoder()(sorted(text.ENGLISH_STOP_WORDS)).any()
+
+
+def test_no_texts_are_no_rows() -> None:
+    assert HashingEncoder(64)([]).shape == (0, 64)
+
+
 def test_texts_that_share_words_are_nearer_than_texts_that_do_not() -> None:
     cats, more_cats, tax = HashingEncoder()(
         ["The cat chased a small mouse", "A small mouse fled from the cat", "Quarterly tax returns"]

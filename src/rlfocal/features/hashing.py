@@ -1,14 +1,15 @@
 """Hashed words and word pairs: the default encoder, with nothing to download and nothing to fit.
 
-Source: Weinberger et al. 2009, "Feature hashing for large scale multitask learning"; the hashing
-itself is scikit-learn's.
+Source: Weinberger et al. 2009, "Feature hashing for large scale multitask learning". The features
+are those of scikit-learn's `CountVectorizer` and `FeatureHasher`, number by number, without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any, ClassVar, Protocol, Self
+import re
+from collections.abc import Mapping, Sequence
+from itertools import chain, pairwise
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,12 +75,48 @@ class HashingEncoder:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → float32[Q, D]."""
-        rows = _hasher(self.n_features).transform(map(_terms(), map(_ends, texts))).toarray()
+        found = [_terms(_ends(text)) for text in texts]
+        text = np.repeat(np.arange(len(found)), [len(terms) for terms in found])
+        number: dict[str, int] = {}
+        term = [number.setdefault(each, len(number)) for each in chain.from_iterable(found)]
+        hashed = _murmur([each.encode() for each in number])[term]
+        shape = len(found), self.n_features
+        place = text * self.n_features + np.abs(hashed) % self.n_features
+        # The sign comes from the hash too, so that collisions cancel in the mean.
+        sign = np.where(hashed < 0, -1.0, 1.0)
+        rows = np.bincount(place, sign, minlength=shape[0] * shape[1]).reshape(shape)
         length = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
         return np.asarray(rows / np.where(length, length, 1), dtype=np.float32)
 
 
 _END = 1 << 15
+_WORD = re.compile(r"\w\w+")
+_STOP_WORDS = frozenset(
+    """
+    a about above across after afterwards again against all almost alone along already also
+    although always am among amongst amoungst amount an and another any anyhow anyone anything
+    anyway anywhere are around as at back be became because become becomes becoming been before
+    beforehand behind being below beside besides between beyond bill both bottom but by call can
+    cannot cant co con could couldnt cry de describe detail do done down due during each eg eight
+    either eleven else elsewhere empty enough etc even ever every everyone everything everywhere
+    except few fifteen fifty fill find fire first five for former formerly forty found four from
+    front full further get give go had has hasnt have he hence her here hereafter hereby herein
+    hereupon hers herself him himself his how however hundred i ie if in inc indeed interest into
+    is it its itself keep last latter latterly least less ltd made many may me meanwhile might
+    mill mine more moreover most mostly move much must my myself name namely neither never
+    nevertheless next nine no nobody none noone nor not nothing now nowhere of off often on once
+    one only onto or other others otherwise our ours ourselves out over own part per perhaps
+    please put rather re same see seem seemed seeming seems serious several she should show side
+    since sincere six sixty so some somehow someone something sometime sometimes somewhere still
+    such system take ten than that the their them themselves then thence there thereafter thereby
+    therefore therein thereupon these they thick thin third this those though three through
+    throughout thru thus to together too top toward towards twelve twenty two un under until up
+    upon us very via was we well were what whatever when whence whenever where whereafter whereas
+    whereby wherein whereupon wherever whether which while whither who whoever whole whom whose
+    why will with within without would yet you your yours yourself yourselves
+    """.split()  # noqa: SIM905
+)
+"""The English stop words of the Glasgow Information Retrieval Group, as scikit-learn has them."""
 
 
 def _ends(text: str) -> str:
@@ -87,22 +124,39 @@ def _ends(text: str) -> str:
     return text if len(text) <= 2 * _END else f"{text[:_END]} {text[-_END:]}"
 
 
-# Made once: to make them takes longer than to encode a query.
+def _terms(text: str) -> list[str]:
+    """Words, and pairs of words that stand together once stop words are left out."""
+    words = [word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS]
+    return words + [f"{first} {second}" for first, second in pairwise(words)]
 
 
-@cache
-def _terms() -> Callable[[str], list[str]]:
-    """Splits a text into words and word pairs."""
-    from sklearn.feature_extraction.text import CountVectorizer
+def _murmur(terms: Sequence[bytes]) -> NDArray[np.int64]:
+    """MurmurHash3 (x86, 32 bits, seed 0) of T terms → int64[T], numbers of 32 bits with a sign.
 
-    analyze: Callable[[str], list[str]] = CountVectorizer(
-        ngram_range=(1, 2), stop_words="english"
-    ).build_analyzer()
-    return analyze
+    Source: Austin Appleby's MurmurHash3, in the public domain.
+    """
+    size = np.array([len(term) for term in terms], dtype=np.int64)
+    # In blocks of four bytes, the last one padded.
+    padded = b"".join(term.ljust(-(-len(term) // 4) * 4, b"\0") for term in terms)
+    block = np.frombuffer(padded, dtype="<u4").astype(np.uint32) * np.uint32(0xCC9E2D51)
+    block = (block << np.uint32(15) | block >> np.uint32(17)) * np.uint32(0x1B873593)
+    end = np.cumsum(-(-size // 4))
+    mixed, begin, whole = block.tolist(), (end + size // -4).tolist(), (size // 4).tolist()
+    hashed = np.array(
+        [_chain(mixed[i : i + n]) for i, n in zip(begin, whole, strict=True)], dtype=np.uint32
+    )
+    cut = size % 4 > 0
+    hashed[cut] ^= block[end[cut] - 1]
+    hashed ^= size.astype(np.uint32)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        hashed = (hashed ^ hashed >> np.uint32(shift)) * np.uint32(factor)
+    return hashed.view(np.int32).astype(np.int64)
 
 
-@cache
-def _hasher(n_features: int) -> Any:
-    from sklearn.feature_extraction import FeatureHasher
-
-    return FeatureHasher(n_features, input_type="string")
+def _chain(blocks: Sequence[int]) -> int:
+    """Each block turns what came before: this cannot be done for all at once."""
+    hashed = 0
+    for block in blocks:
+        hashed ^= block
+        hashed = ((hashed << 13 | hashed >> 19) * 5 + 0xE6546B64) & 0xFFFFFFFF
+    return hashed

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rlfocal.features import Encoder, HashingEncoder
-from rlfocal.records import FloatArray
+from rlfocal.numbers import Float64Array
+from rlfocal.records import FloatArray, IntArray
 
 __all__ = ["AnswerGroups", "group_answers", "text_encoder"]
 
@@ -42,8 +43,6 @@ def group_answers(texts: Sequence[str], encode: Encoder) -> AnswerGroups:
         texts: K >= 1 of them; the same text is the same reply.
         encode: texts → unit vectors.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage
-
     n = len(texts)
     rows = np.asarray(encode(texts), dtype=np.float64)
     similarity = np.clip(rows @ rows.T, 0.0, 1.0)
@@ -51,11 +50,7 @@ def group_answers(texts: Sequence[str], encode: Encoder) -> AnswerGroups:
     words = np.array([number.setdefault(" ".join(t.split()), len(number)) for t in texts])
     same = words[:, None] == words[None, :]
     similarity[same] = 1.0
-    group = np.zeros(n, dtype=np.int64)
-    if n > 1:
-        above = np.triu_indices(n, k=1)
-        tree = linkage(1.0 - similarity[above], method="average")
-        group = fcluster(tree, t=1.0 - _SAME, criterion="distance")
+    group = _linked(1.0 - similarity, most=1.0 - _SAME)
     stands_for = [0] * n
     for name in np.unique(group):
         members = np.flatnonzero(group == name)
@@ -70,6 +65,23 @@ def group_answers(texts: Sequence[str], encode: Encoder) -> AnswerGroups:
         nearness[k, named.index(name)] = 1.0
     support[:, named] = nearness / nearness.sum(axis=1, keepdims=True)
     return AnswerGroups(tuple(stands_for), support.astype(np.float32))
+
+
+def _linked(distance: Float64Array, *, most: float) -> IntArray:
+    """Groups int64[K] by average linkage: the nearest two become one while they are near enough."""
+    distance, size = distance.copy(), np.ones(len(distance))
+    group = np.arange(len(distance))
+    np.fill_diagonal(distance, np.inf)
+    while len(distance):
+        kept, gone = np.unravel_index(distance.argmin(), distance.shape)
+        if distance[kept, gone] > most:
+            break
+        mean = np.average(distance[[kept, gone]], axis=0, weights=size[[kept, gone]])
+        distance[kept], distance[:, kept] = mean, mean
+        distance[gone], distance[:, gone], distance[kept, kept] = np.inf, np.inf, np.inf
+        size[kept] += size[gone]
+        group[group == group[gone]] = group[kept]
+    return group
 
 
 @cache
