@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from rlfocal.bench import BenchResult, LeaderboardRow
 from rlfocal.bench.rows import scores
 from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, Estimate, MeasuredMeans, judge
+from rlfocal.markup import Code, Displayed, Sheet
 
 __all__ = ["Advice", "Rival", "advise", "labels_to_settle"]
 
@@ -44,7 +45,7 @@ class Rival(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Advice:
+class Advice(Displayed):
     """What to use, and on what evidence."""
 
     strategy: str
@@ -66,6 +67,12 @@ class Advice:
     """What is spent: "calls", or "usd"."""
     command: str | None
     """Commands that train and serve it."""
+
+    def __repr__(self) -> str:
+        return f"Advice({self.sentence()!r})"
+
+    def _sheet(self) -> Sheet:
+        return Sheet(self.sentence(), (Code(self.command or ""),))
 
     def sentence(self) -> str:
         """The advice in one sentence.

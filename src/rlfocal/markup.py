@@ -1,14 +1,22 @@
 """Text as HTML: escaped once, and tables that everybody can read.
 
-The pages of a report, and what a notebook shows of a result, are made of these.
+The pages of a report are made of these, and so is what an object shows of itself: `print` and a
+notebook draw one `Sheet`, as text and as HTML.
 """
 
 from __future__ import annotations
 
 import html
+import re
+import textwrap
 from collections.abc import Sequence
+from typing import NamedTuple
 
-__all__ = ["Html", "as_html", "escape", "table"]
+__all__ = ["Code", "Displayed", "Grid", "Html", "Sheet", "as_html", "escape", "one_line", "table"]
+
+_WIDTH = 80
+_MOST_ROWS = 40
+_NUMBER = re.compile(r"[-+]?[\d.,]+( .*|%)?|-?")
 
 
 class Html(str):
@@ -62,3 +70,91 @@ def table(
         f'<table class="{classes}"><thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n'
         "</tbody></table></div>"
     )
+
+
+def one_line(text: str, most: int = 60) -> str:
+    r"""A text as the cell of a table: blanks and line breaks as one blank, cut with dots.
+
+    >>> one_line("The answer\n is 4", 12)
+    'The answ ...'
+    """
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else f"{flat[: most - 4].rstrip()} ..."
+
+
+class Code(str):
+    """A line of commands."""
+
+    __slots__ = ()
+
+
+class Grid(NamedTuple):
+    """A table whose first column names the rows."""
+
+    label: str
+    """What it shows."""
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    """Cells, each row as long as `head`."""
+
+
+class Sheet(NamedTuple):
+    """What an object shows of itself: a title, then sentences, tables and commands."""
+
+    title: str
+    parts: tuple[str | Grid, ...] = ()
+
+    def text(self) -> str:
+        """For a terminal; sentences are wrapped at 80 columns."""
+        parts = [_as_text(part) for part in (self.title, *self.parts) if part]
+        return re.sub("\n{3,}", "\n\n", "\n".join(parts)).rstrip("\n")
+
+    def html(self) -> Html:
+        """For a notebook, whose own colours it keeps, light or dark."""
+        parts = "\n".join(_part_as_html(part) for part in self.parts if part)
+        return Html(f"<div><p><b>{escape(self.title)}</b></p>\n{parts}</div>")
+
+
+class Displayed:
+    """Whatever derives from it says once, in `_sheet`, what `print` and a notebook show of it."""
+
+    __slots__ = ()
+
+    def _sheet(self) -> Sheet:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self._sheet().text()
+
+    def _repr_html_(self) -> str:
+        return self._sheet().html()
+
+
+def _cut(grid: Grid) -> tuple[Sequence[Sequence[str]], str]:
+    """The first rows, and what is said of the rest."""
+    more = len(grid.rows) - _MOST_ROWS
+    return grid.rows[:_MOST_ROWS], f"... and {more:,} more" if more > 0 else ""
+
+
+def _part_as_html(part: str | Grid) -> str:
+    if isinstance(part, Grid):
+        rows, more = _cut(part)
+        return table(part.head, rows, label=part.label) + (f"<p>{more}</p>" if more else "")
+    return f"<pre>{escape(part)}</pre>" if isinstance(part, Code) else f"<p>{escape(part)}</p>"
+
+
+def _as_text(part: str | Grid) -> str:
+    if isinstance(part, Code):
+        return textwrap.indent(part, "    ")
+    if not isinstance(part, Grid):
+        return textwrap.fill(part, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    rows, more = _cut(part)
+    columns = list(zip(*rows, strict=True)) or [() for _ in part.head]
+    padded: list[list[str]] = []
+    for title, cells in zip(part.head, columns, strict=True):
+        width = max(map(len, (title, *cells)))
+        is_number = bool(padded) and all(_NUMBER.fullmatch(cell) for cell in cells)
+        padded.append([f"{cell:>{width}}" if is_number else f"{cell:<{width}}"
+                       for cell in (title, *cells)])  # fmt: skip
+    lines = ["  ".join(line).rstrip() for line in zip(*padded, strict=True)]
+    return "\n".join(["", *lines, *([more] if more else []), ""])

@@ -15,6 +15,7 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question, members_for
+from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.types import Message
@@ -24,7 +25,7 @@ __all__ = ["Asking", "Ensemble", "Pool"]
 _T = TypeVar("_T")
 
 
-class Pool:
+class Pool(Displayed):
     """The members that there are, how each is asked and what it costs: a `pool.toml`.
 
     Args:
@@ -45,6 +46,11 @@ class Pool:
     def __repr__(self) -> str:
         return f"Pool({', '.join(self.members)})"
 
+    def _sheet(self) -> Sheet:
+        rows = [(m.name, m.endpoint, m.model or "-") for m in self.settings.members]
+        grid = Grid("members", ("member", "endpoint", "model"), rows)
+        return Sheet(f"Pool of {len(rows)} members", (grid,))
+
 
 class Asking(TypedDict, total=False):
     """What can be said beside the question, see `Ensemble.aask`."""
@@ -58,7 +64,7 @@ class Asking(TypedDict, total=False):
     synthesiser: str | None
 
 
-class Ensemble:
+class Ensemble(Displayed):
     """A trained strategy with the live members that it may ask.
 
     Outside of a `with` block each question opens the members and closes them again; inside of one
@@ -106,6 +112,12 @@ class Ensemble:
     def members(self) -> tuple[str, ...]:
         """Names of those that may be asked."""
         return tuple(self.checkpoint.description.members)
+
+    def __repr__(self) -> str:
+        return f"Ensemble({self.checkpoint.strategy.name!r}: {', '.join(self.members)})"
+
+    def _sheet(self) -> Sheet:
+        return self.checkpoint._sheet()
 
     async def aask(
         self,

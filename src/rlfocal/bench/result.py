@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,10 +17,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from rlfocal.bench.budgets import AXIS_TITLES, EQUAL_COST, BudgetCell
 from rlfocal.bench.calibration import Calibration
+from rlfocal.bench.leaderboard import (
+    LeaderboardRow,
+    Verdict,
+    arrow_rows,
+    markdown_rows,
+    percent_with_interval,
+    shown_rows,
+)
 from rlfocal.bench.protocol import EvalProtocol
-from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, judge
+from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis
 from rlfocal.errors import RecordError
 from rlfocal.files import check_writable, read_json, replace_file
+from rlfocal.markup import Displayed, Sheet
 from rlfocal.records.tables.missing import Missing
 
 __all__ = [
@@ -33,59 +42,7 @@ __all__ = [
     "Verdict",
 ]
 
-Verdict = Literal["better", "worse", "no difference", "withheld", "reference", "bound"]
-
 _ROWS, _JSON, _TABLE, _HISTORY = "rows.parquet", "bench.json", "leaderboard.md", "history.json"
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeaderboardRow:
-    """One strategy at its default dial, over all tested queries; seeds are averaged per query."""
-
-    strategy: str
-    accuracy: float
-    """Mean score in [0, 1], over the queries on which it was measured."""
-    accuracy_ci: tuple[float, float]
-    """95 % interval over queries."""
-    mean_calls: float
-    mean_cost_usd: float | None
-    """USD a query; None where prices are not known."""
-    mean_rounds: float
-    gain_over_best_single: float | None
-    """Paired difference in accuracy to the best single member, chosen on training queries, over the
-    queries on which both were measured; None where there are none."""
-    gain_ci: tuple[float, float] | None
-    oracle_gap_closed: float | None
-    """(accuracy - best single) / (oracle - best single); None where that gap is zero or unknown."""
-    fit_s: float
-    """Median over folds and seeds of the seconds that fitting took."""
-    replay_s: float
-    """Median over folds and seeds of the seconds that replaying the test queries took."""
-    n_measured: int | None = None
-    """Tested queries on which its answer has a score; None in results older than this."""
-    n_compared: int | None = None
-    """Those of them on which the best single member was measured as well."""
-    withheld: bool = False
-    """Whether too many responses are missing for a verdict."""
-    learned: bool = False
-    """Whether its decisions are learned by reinforcement; False in results older than this."""
-    command: str | None = None
-    """Commands that train this strategy on the data and serve it; None for references, for
-    strategies given as objects, and in results older than this."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether it beats the best single member: only where the interval excludes zero.
-
-        Withheld where too much is missing to say.
-        """
-        if self.strategy == ORACLE:
-            return "bound"
-        if self.strategy == BEST_SINGLE:
-            return "reference"
-        if self.withheld or self.gain_ci is None:
-            return "withheld"
-        return judge(self.gain_ci)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +67,8 @@ class History:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BenchResult:
-    """Results of a benchmark."""
+class BenchResult(Displayed):
+    """Results of a benchmark; `print` and notebooks show its leaderboard."""
 
     data: str
     """Name of the data set."""
@@ -139,6 +96,34 @@ class BenchResult:
     missing: Missing | None = None
     """Missing responses; None where there are none."""
 
+    def __repr__(self) -> str:
+        return (
+            f"BenchResult({self.data!r}: {len(self.rows)} strategies, {len(self.members)} members, "
+            f"{self.tested['n_queries']:,} queries)"
+        )
+
+    def _sheet(self) -> Sheet:
+        return Sheet(
+            f"{self.data}: {len(self.members)} members, {self.tested['n_queries']:,} queries",
+            (
+                shown_rows(self.rows),
+                self.describe(),
+                *self.notes,
+                *(f"not applicable: {s}: {why}" for s, why in self.not_applicable.items()),
+                "rlfocal.advise(result) says which of them to use.",
+            ),
+        )
+
+    def leaderboard(self) -> pa.Table:
+        """The rows as a table for pandas (`.to_pandas()`), polars (`pl.from_arrow`) and others.
+
+        Returns:
+            One row per strategy, in the order of `rows`: the fields of `LeaderboardRow`, with
+            intervals as two columns, `accuracy_low` and `accuracy_high`, `gain_low` and
+            `gain_high`; then the verdict.
+        """
+        return arrow_rows(self.rows)
+
     def to_json(self) -> dict[str, Any]:
         """The bench JSON of docs/bench.md."""
         return {
@@ -162,8 +147,7 @@ class BenchResult:
         if self.synthetic:
             lines += ["**Synthetic data: simulated members, not recorded models.**", ""]
         measured = self.missing is not None
-        lines += [self.describe(), "", *(_HEADER_MEASURED if measured else _HEADER)]
-        lines += [*(_markdown_row(row, measured=measured) for row in self.rows), ""]
+        lines += [self.describe(), "", *markdown_rows(self.rows, measured=measured), ""]
         lines += [f"- {note}" for note in self.notes]
         lines += [f"- not applicable: {s}: {reason}" for s, reason in self.not_applicable.items()]
         if self.budgets:
@@ -213,7 +197,7 @@ class BenchResult:
     def _usd_of_best_single(self) -> float | None:
         return next((row.mean_cost_usd for row in self.rows if row.strategy == BEST_SINGLE), None)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: str | Path) -> None:
         """Write rows.parquet, history.json, leaderboard.md and, last, bench.json.
 
         Each file appears whole or not at all.
@@ -221,6 +205,7 @@ class BenchResult:
         Raises:
             ConfigError: the folder cannot be written.
         """
+        folder = Path(folder)
         check_writable(folder)
         histories = json.dumps([asdict(history) for history in self.histories])
         report = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
@@ -231,12 +216,13 @@ class BenchResult:
         replace_file(folder / _JSON, lambda path: path.write_text(report, "utf-8"))
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
+    def read(cls, folder: str | Path) -> Self:
         """Read what `write` wrote; results older than `budgets` or `calibration` have none.
 
         Raises:
             RecordError: a file is missing, damaged or not of a benchmark.
         """
+        folder = Path(folder)
         found, histories = read_json(folder / _JSON), read_json(folder / _HISTORY)
         try:
             per_query = pq.read_table(folder / _ROWS)
@@ -281,11 +267,6 @@ def _read_as(kind: type[T], value: object) -> T:
         raise TypeError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
 
 
-def _percent(value: float, ci: tuple[float, float], sign: str = "") -> str:
-    """A share and its interval in percent; with "+", positive ones show their sign, too."""
-    return f"{100 * value:{sign}.1f} [{100 * ci[0]:{sign}.1f}, {100 * ci[1]:{sign}.1f}]"
-
-
 _CELL_HEADER = (
     "| strategy | budget | accuracy % | best simple strategy | its accuracy % | difference "
     "| verdict |",
@@ -297,47 +278,10 @@ def _markdown_cell(cell: BudgetCell, budget: str) -> str:
     shown = (
         cell.strategy,
         budget,
-        _percent(cell.accuracy, cell.accuracy_ci),
+        percent_with_interval(cell.accuracy, cell.accuracy_ci),
         cell.rival,
         f"{100 * cell.rival_accuracy:.1f}",
-        _percent(cell.difference, cell.difference_ci, "+"),
+        percent_with_interval(cell.difference, cell.difference_ci, "+"),
         cell.verdict,
     )
     return f"| {' | '.join(shown)} |"
-
-
-_HEADER = (
-    "| strategy | accuracy % | gain over best single | verdict | calls | USD / 1k | rounds "
-    "| oracle gap closed | fit s | replay s |",
-    "|:--|--:|--:|:--|--:|--:|--:|--:|--:|--:|",
-)
-
-
-_HEADER_MEASURED = tuple(
-    line.replace("verdict |", "verdict | measured |").replace(
-        "|:--|--:|--:|:--|", "|:--|--:|--:|:--|--:|"
-    )
-    for line in _HEADER
-)
-
-
-def _markdown_row(row: LeaderboardRow, *, measured: bool) -> str:
-    gain = "-"
-    if row.gain_over_best_single is not None and row.gain_ci is not None:
-        gain = _percent(row.gain_over_best_single, row.gain_ci, "+")
-    cost = "-" if row.mean_cost_usd is None else f"{1000 * row.mean_cost_usd:.3g}"
-    closed = "-" if row.oracle_gap_closed is None else f"{100 * row.oracle_gap_closed:.0f} %"
-    cells = (
-        f"{row.strategy} (bound)" if row.verdict == "bound" else row.strategy,
-        _percent(row.accuracy, row.accuracy_ci),
-        gain,
-        row.verdict,
-        *([f"{row.n_measured:,}"] if measured else []),
-        f"{row.mean_calls:.2f}",
-        cost,
-        f"{row.mean_rounds:.2f}",
-        closed,
-        f"{row.fit_s:.2f}",
-        f"{row.replay_s:.2f}",
-    )
-    return f"| {' | '.join(cells)} |"

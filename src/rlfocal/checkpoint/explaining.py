@@ -11,13 +11,14 @@ from rlfocal.checkpoint.files import Checkpoint
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.trace import CallRecord, Deliberation, Trace
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.markup import Displayed, Sheet
 from rlfocal.records import ResponseTable
 
 __all__ = ["Explanation", "explain_query"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explanation:
+class Explanation(Displayed):
     """How a checkpoint answers one recorded query."""
 
     query: str
@@ -32,6 +33,14 @@ class Explanation:
     record."""
     trace: Trace
     """Who was asked, what was said, why it stopped."""
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.query!r}: {self.trace.answer!r}, {self.verdict})"
+
+    def _sheet(self) -> Sheet:
+        title, parts = self.trace._sheet()
+        seen = "the checkpoint was trained on this query" if self.trained_on else ""
+        return Sheet(f"{self.query} (task {self.task}): {title}", (seen, *parts, self.verdict))
 
     @property
     def verdict(self) -> str:

@@ -34,6 +34,7 @@ from rlfocal.deliberation.state import prefixed, without_prefix
 from rlfocal.errors import CheckpointError, ConfigError, RecordError
 from rlfocal.features import encoder
 from rlfocal.files import check_writable, replace_file
+from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import (
     Calibration,
     Dataset,
@@ -47,6 +48,8 @@ from rlfocal.strategies.voting import rank_members
 
 __all__ = [
     "Checkpoint",
+    "assemble",
+    "describe",
     "load_checkpoint",
     "query_hashes",
     "read_arrays",
@@ -62,7 +65,7 @@ _DAMAGE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
+class Checkpoint(Displayed):
     """A trained strategy with what is needed to use it on other queries of the same pool."""
 
     strategy: Base
@@ -75,6 +78,32 @@ class Checkpoint:
     description: Description
     training_queries: NDArray[np.uint64]
     """uint64[Q], sorted: hashes of the query ids it was trained on."""
+
+    def __repr__(self) -> str:
+        about = self.description
+        return f"Checkpoint({about.strategy!r}: {len(about.members)} members of {about.data_name})"
+
+    def _sheet(self) -> Sheet:
+        about, price = self.description, self.strategy.price
+        unfinished = "" if about.finished else "; training was interrupted and can go on"
+        synthetic = "; the answers were simulated" if about.synthetic else ""
+        return Sheet(
+            f"{about.strategy}, trained on {about.n_training_queries:,} queries of "
+            f"{about.data_name}{synthetic}{unfinished}",
+            (
+                Grid(
+                    "members",
+                    ("member", "accuracy in training %"),
+                    [
+                        (about.members[n], f"{100 * self.accuracy[-1, n]:.1f}")
+                        for n in self.ranking.tolist()
+                    ],
+                ),
+                "" if price is None else f"price of a call: {price:g} of a right answer's worth",
+                f"costs are counted in {about.cost_unit}; seed {about.seed}, "
+                f"rlfocal {about.rlfocal_version}, {about.created}",
+            ),
+        )
 
     @property
     def best_member(self) -> int:
@@ -154,6 +183,30 @@ def save_checkpoint(
         CheckpointError: what the strategy keeps is not what it says, or no arrays of numbers.
     """
     check_writable(folder)
+    description, arrays = describe(
+        strategy, table, calibration, encoder_spec=encoder_spec, seed=seed, finished=finished
+    )
+    return write_files(folder, description, to_bytes(arrays))
+
+
+def describe(
+    strategy: Base,
+    table: ResponseTable,
+    calibration: Calibration,
+    *,
+    encoder_spec: Mapping[str, str | int] | None,
+    seed: int,
+    finished: bool = True,
+) -> tuple[Description, dict[str, NDArray[Any]]]:
+    """What `save_checkpoint` writes, and its arguments but for the folder.
+
+    Returns:
+        The description, which does not name a file of weights yet, and the arrays by name.
+
+    Raises:
+        ConfigError: no registry leads to the strategy.
+        CheckpointError: what the strategy keeps is not what it says, or no arrays of numbers.
+    """
     create_strategy(strategy.spec)
     ranking = strategy.ranking
     try:
@@ -196,7 +249,7 @@ def save_checkpoint(
         check_arrays(arrays, strategy, description.axes)
     except CheckpointError as exc:
         raise CheckpointError(f"{strategy.name} cannot be saved: {exc}") from exc
-    return write_files(folder, description, to_bytes(arrays))
+    return description, arrays
 
 
 def write_files(folder: Path, description: Description, weights: bytes) -> Path:
@@ -236,12 +289,25 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     arrays = read_arrays(folder, description)
     try:
         check_arrays(arrays, strategy, description.axes)
-        calibration = Calibration(
-            arrays["calibration.beta"], arrays["calibration.bias"], arrays["calibration.log_scale"]
-        )
-        strategy = strategy.restore(without_prefix(STRATEGY, arrays))
+        return assemble(strategy, description, arrays)
     except (CheckpointError, *_DAMAGE) as exc:
         raise _unfit(path, about, exc) from exc
+
+
+def assemble(
+    strategy: Base, description: Description, arrays: Mapping[str, NDArray[Any]]
+) -> Checkpoint:
+    """Undo `describe`.
+
+    Args:
+        strategy: unfitted, as the description's name and settings make it.
+        description: of it.
+        arrays: by name.
+    """
+    calibration = Calibration(
+        arrays["calibration.beta"], arrays["calibration.bias"], arrays["calibration.log_scale"]
+    )
+    strategy = strategy.restore(without_prefix(STRATEGY, arrays))
     queries = arrays["training_queries"].view(np.uint64)
     ranking, accuracy = arrays["ranking"], arrays["accuracy"]
     return Checkpoint(strategy, calibration, ranking, accuracy, description, queries)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.view import Decision, View
+from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
 __all__ = [
@@ -112,7 +113,7 @@ class Resumable(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class Outcome(Displayed):
     """Results of a strategy on Q queries.
 
     A query is measured where a response of a member it asked is recorded; else it made no call, and
@@ -142,6 +143,26 @@ class Outcome:
     def __post_init__(self) -> None:
         if self.asked_in.shape == (0, 0):
             object.__setattr__(self, "asked_in", self.asked.astype(np.int16))
+
+    def __repr__(self) -> str:
+        known = self.measured
+        found = (
+            f"{self.score[known].mean():.1%} right of {known.sum():,}" if known.any() else "none"
+        )
+        return f"Outcome({len(self.score):,} queries, {found}, {self.n_calls.mean():.2f} calls)"
+
+    def _sheet(self) -> Sheet:
+        known = self.measured
+        figures = {"queries": f"{len(known):,}", "measured": f"{known.sum():,}"}
+        if known.any():
+            figures |= {
+                "accuracy %": f"{100 * self.score[known].mean(dtype=np.float64):.1f}",
+                "calls": f"{self.n_calls[known].mean():.2f}",
+                "rounds": f"{self.n_rounds[known].mean():.2f}",
+                "mean cost": f"{self.cost[known].mean(dtype=np.float64):.4g}",
+                "mean confidence": f"{self.confidence[known].mean(dtype=np.float64):.3f}",
+            }
+        return Sheet("Outcome", (Grid("figures", ("", "value"), [*figures.items()]),))
 
     @property
     def measured(self) -> BoolArray:

@@ -19,6 +19,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.replay import decided
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure
+from rlfocal.markup import Displayed, Grid, Sheet, one_line
 from rlfocal.records import BoolArray
 
 __all__ = ["CallRecord", "Deliberation", "Round", "Trace"]
@@ -101,7 +102,7 @@ class Round:
 
 
 @dataclass
-class Trace:
+class Trace(Displayed):
     """The record of a query's rounds, answer and cost."""
 
     strategy: str = ""
@@ -130,6 +131,27 @@ class Trace:
     """Cost of all replies received; some are in no round, because it ended before."""
     members_s: float = 0.0
     """Seconds spent waiting for members; the rest of the time is overhead."""
+
+    def _sheet(self) -> Sheet:
+        price = "" if self.price is None else f", price of a call {self.price:g}"
+        rows = [
+            (str(number), call.member, *_said(call), self._belief(part) if last else "")
+            for number, part in enumerate(self.rounds, start=1)
+            for call, last in zip(part.asked, [False] * len(part.asked[1:]) + [True], strict=False)
+        ]
+        return Sheet(
+            f"{self.strategy}{price}",
+            (
+                self.why or "",
+                Grid("rounds", ("round", "asked", "answered", "support", "then likeliest"), rows),
+                f"stopped: {self.stopped}; not asked: {', '.join(self.not_asked) or 'nobody'}",
+                f"answer: {one_line(self.answer or 'none')} (confidence {self.confidence:.2f})",
+            ),
+        )
+
+    @staticmethod
+    def _belief(part: Round) -> str:
+        return ", ".join(f"{one_line(n, 20)} {p:.2f}" for n, p in part.probabilities.items())
 
     @property
     def calls(self) -> list[CallRecord]:
@@ -176,6 +198,14 @@ class Trace:
         if known.get("synthesis") is not None:
             known["synthesis"] = CallRecord.of_json(known["synthesis"])
         return cls(**known)
+
+
+def _said(call: CallRecord) -> tuple[str, str]:
+    if call.failure is not None:
+        return f"failed: {call.failure}", "-"
+    if call.answer is None:
+        return "nothing usable", "-"
+    return one_line(call.answer, 30), "-" if call.support is None else f"{call.support:.2f}"
 
 
 def _known(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from rlfocal.live.reading import Reader
 from rlfocal.live.replies import Replies, record_of
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.live.synthesis import synthesis_request
+from rlfocal.markup import Displayed, Sheet, one_line
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
@@ -38,7 +39,7 @@ _STOP: Finish = "stop"
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Displayed):
     """What an ensemble answers to a question, or one member that was asked by its name."""
 
     answer: str
@@ -60,6 +61,15 @@ class Answer:
     """What a member asked by its name thought before, where its server tells that apart."""
     others: tuple[Answer, ...] = ()
     """More replies of a member asked by its name, where several are wanted."""
+
+    def __repr__(self) -> str:
+        calls = len(self.trace.calls)
+        sure = "" if math.isnan(self.confidence) else f", {self.confidence:.0%} sure"
+        return f"Answer({one_line(self.text)!r}{sure} after {calls} call{'s' * (calls != 1)})"
+
+    def _sheet(self) -> Sheet:
+        title, parts = self.trace._sheet()
+        return Sheet(self.text, (title, *parts))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Knows nothing of files (`folders`) nor of the dense arrays that strategies need 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.markup import Displayed, Grid, Sheet, one_line
 from rlfocal.records.canonical import canonical
 from rlfocal.records.checks import check_tables
 from rlfocal.records.kinds import Kind
@@ -23,9 +25,11 @@ from rlfocal.records.schema import DatasetInfo, normalise_queries, normalise_res
 
 __all__ = ["Dataset"]
 
+_N_SHOWN = 3
+
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Displayed):
     """Queries, the members' responses to them, and their description.
 
     Both tables are brought to the columns and types of `schema`, labels and answers to the form of
@@ -73,6 +77,37 @@ class Dataset:
             if not read.lost:
                 raise
             raise RecordError(f"{exc} ({'; '.join(read.lost)})") from exc
+
+    def __repr__(self) -> str:
+        queries, members = f"{self.queries.num_rows:,} queries", f"{len(self.members)} members"
+        return f"Dataset({self.name!r}: {queries}, {members})"
+
+    def _sheet(self) -> Sheet:
+        head = self.queries.slice(0, _N_SHOWN).to_pylist()
+        tasks = len(pc.unique(self.queries["task"]))
+        labels = self.queries.num_rows - self.queries["label"].null_count
+        answered = Counter(self.responses["member"].to_pylist())
+        return Sheet(
+            f"{self.name}: {self.queries.num_rows:,} queries, {labels:,} with a label, "
+            f"{tasks} task{'s' if tasks > 1 else ''}",
+            (
+                Grid(
+                    "members",
+                    ("member", "responses"),
+                    [(name, f"{answered[name]:,}") for name in self.members],
+                ),
+                Grid(
+                    "first queries",
+                    ("query_id", "prompt", "label"),
+                    [
+                        (q["query_id"], one_line(q["prompt"] or "", 50), one_line(q["label"] or ""))
+                        for q in head
+                    ],
+                ),
+                *self.notes,
+                "rlfocal.inspect(data) tells how good the members are.",
+            ),
+        )
 
     @cached_property
     def members(self) -> tuple[str, ...]:

@@ -15,12 +15,14 @@ import pyarrow.compute as pc
 
 from rlfocal.deliberation.protocol import unmet
 from rlfocal.deliberation.replay import replay
+from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, CandidateKind, Dataset, ResponseTable
 from rlfocal.strategies.single import sound_accuracy
 from rlfocal.strategies.voting import Plurality
 
 __all__ = ["MemberSummary", "Summary", "summarise"]
 
+_TASKS_SHOWN = 4
 _ENOUGH = 30
 """Fewer queries in common compare nothing."""
 
@@ -45,7 +47,7 @@ class MemberSummary:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
+class Summary(Displayed):
     """What `rlfocal inspect` shows."""
 
     data: str
@@ -88,6 +90,43 @@ class Summary:
     pools: dict[str, int]
     """Named pool → members."""
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        queries, members = f"{self.n_queries:,} queries", f"{len(self.members)} members"
+        return f"Summary({self.data!r}: {queries}, {members})"
+
+    def _sheet(self) -> Sheet:
+        def percent(share: float | None) -> str:
+            return "-" if share is None else f"{100 * share:.1f}"
+
+        rows = sorted(self.members, key=lambda row: -(row.accuracy or 0.0))
+        largest = sorted(self.tasks, key=lambda name: -self.tasks[name])[:_TASKS_SHOWN]
+        shown = [*self.tasks].index
+        tasks = [(name, shown(name)) for name in largest] if len(self.tasks) > 1 else []
+        vote = f"plurality vote {percent(self.plurality_accuracy)} %"
+        return Sheet(
+            f"{self.data}: {self.n_queries:,} queries, {self.n_labelled:,} with a label, "
+            f"{len(self.tasks)} task{'s' if len(self.tasks) > 1 else ''}",
+            (
+                Grid(
+                    "members",
+                    ("member", "accuracy %", "missing", "unusable", *(name for name, _ in tasks)),
+                    [
+                        (
+                            row.member,
+                            percent(row.accuracy),
+                            f"{row.n_missing:,}",
+                            f"{row.n_unusable:,}",
+                            *(percent(row.accuracy_by_task[place]) for _, place in tasks),
+                        )
+                        for row in rows
+                    ],
+                ),
+                f"best single {percent(self.best_single_accuracy)} % ({self.best_single}), {vote}, "
+                f"a right answer if any member gave one {percent(self.oracle_accuracy)} %",
+                *self.notes,
+            ),
+        )
 
 
 def summarise(dataset: Dataset, table: ResponseTable) -> Summary:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rlfocal.bench.result import Verdict
+from rlfocal.bench.leaderboard import Verdict, percent_with_interval
 from rlfocal.bench.statistics import BootstrapMeans, bootstrap_means, judge
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.protocol import Outcome
 from rlfocal.deliberation.replay import replay
 from rlfocal.errors import ConfigError
+from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, ResponseTable
 from rlfocal.records.tables.missing import Missing, missing_of
 
@@ -32,7 +33,7 @@ class DialPoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Evaluation(Displayed):
     """Figures of one checkpoint on recorded answers."""
 
     data: str
@@ -72,6 +73,52 @@ class Evaluation:
     """Queries of the data that it was trained on."""
     trained_on_included: bool
     """Whether such queries are in the figures, which flatter it then."""
+
+    def __repr__(self) -> str:
+        figures = f"{self.accuracy:.1%} at {self.mean_calls:.2f} calls, {self.verdict}"
+        return f"Evaluation({self.strategy!r} on {self.data!r}: {figures})"
+
+    def _sheet(self) -> Sheet:
+        rows = [
+            (
+                self.strategy,
+                percent_with_interval(self.accuracy, self.accuracy_ci),
+                percent_with_interval(self.gain_over_best_single, self.gain_ci, "+"),
+                self.verdict,
+                f"{self.mean_calls:.2f}",
+                f"{self.mean_rounds:.2f}",
+            ),
+            (
+                f"{self.best_single} alone",
+                f"{100 * self.best_single_accuracy:.1f}",
+                "",
+                "reference",
+                "1.00",
+                "1.00",
+            ),
+        ]
+        points = [
+            (f"{at.dial:.4f}", f"{100 * at.accuracy:.1f}", f"{at.mean_calls:.2f}")
+            for at in self.frontier
+        ]
+        left_out = f" ({self.queries_left_out:,} training queries left out)"
+        return Sheet(
+            f"{self.strategy} on {self.n_queries:,} queries of {self.data}{left_out}",
+            (
+                "These queries include training queries: the figures flatter the checkpoint."
+                if self.trained_on_included
+                else "",
+                Grid(
+                    "figures",
+                    ("", "accuracy %", "gain in points", "verdict", "calls", "rounds"),
+                    rows,
+                ),
+                Grid("settings", (self.dial or "", "accuracy %", "calls"), points)
+                if points
+                else "",
+                *self.notes,
+            ),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """All fields, as plain values."""

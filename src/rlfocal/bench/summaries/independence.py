@@ -22,12 +22,17 @@ from rlfocal.diversity import (
     pair_counts,
     weighted_sum,
 )
+from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, ResponseTable
 from rlfocal.records.tables.missing import complete_part
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import Plurality, rank_members
 
 __all__ = ["Independence", "Pair", "RankedSubset", "measure_independence"]
+
+
+_ENDS = 5
+"""Pairs shown from either end of the list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,7 @@ class RankedSubset:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Independence:
+class Independence(Displayed):
     """The result of `rlfocal diversity`."""
 
     data: str
@@ -73,6 +78,53 @@ class Independence:
     None where nothing can be voted on."""
     no_vote: str | None
     """Why there is no vote."""
+
+    def __repr__(self) -> str:
+        queries, members = f"{self.n_queries:,} queries", f"{len(self.members)} members"
+        return f"Independence({self.data!r}: {queries}, {members})"
+
+    def _sheet(self) -> Sheet:
+        between = len(self.pairs) - 2 * _ENDS
+        ends = self.pairs if between <= 0 else self.pairs[:_ENDS] + self.pairs[-_ENDS:]
+        return Sheet(
+            f"{self.data}: how independently {len(self.members)} members fail on "
+            f"{self.n_queries:,} queries; higher = more diverse",
+            (
+                Grid(
+                    "pairs",
+                    ("pair, most independent first", *self.pairs[0].measures),
+                    [
+                        (" + ".join(pair.members), *(f"{v:.3f}" for v in pair.measures.values()))
+                        for pair in ends
+                    ],
+                ),
+                f"{between:,} pairs lie between" if between > 0 else "",
+                Grid(
+                    "the whole pool",
+                    ("the whole pool", "value"),
+                    [(name, f"{value:.3f}") for name, value in self.pool.items()],
+                ),
+                *(
+                    Grid(
+                        f"best subsets by {criterion}",
+                        (f"best subsets by {criterion}", "focal", "vote %", "mean of members %"),
+                        [
+                            (
+                                ", ".join(one.members),
+                                f"{one.focal_diversity:.3f}",
+                                "-"
+                                if one.vote_accuracy is None
+                                else f"{100 * one.vote_accuracy:.1f}",
+                                f"{100 * one.mean_accuracy:.1f}",
+                            )
+                            for one in ranked
+                        ],
+                    )
+                    for criterion, ranked in self.subsets.items()
+                ),
+                self.no_vote or "",
+            ),
+        )
 
 
 def measure_independence(

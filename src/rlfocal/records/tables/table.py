@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
-from rlfocal.records.tables.known import Known
+from rlfocal.records.tables.shown import Shown
 
 __all__ = ["BoolArray", "CandidateKind", "CostUnit", "FloatArray", "IntArray", "ResponseTable"]
 
@@ -52,8 +52,8 @@ class CandidateKind(IntEnum):
     """One per member: answers cannot be compared, only scores are known."""
 
 
-@dataclass(frozen=True, eq=False)
-class ResponseTable(Known):
+@dataclass(frozen=True, eq=False, repr=False)  # its repr is a line
+class ResponseTable(Shown):
     """What N members answered to Q queries, and what each candidate answer was worth.
 
     A *candidate* is one possible answer of one query. For multiple choice the candidates are the
