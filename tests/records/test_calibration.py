@@ -150,3 +150,24 @@ def test_more_options_than_in_training_have_no_bias(rng):
     calibration = Calibration.fit(table)
     narrow = replace(calibration, bias=calibration.bias[:, :, :2])
     assert np.isfinite(narrow.apply(table).support).all()
+
+
+def test_what_is_fitted_is_the_likeliest_under_the_prior(rng):
+    """Judged by an optimiser of another make, member by member, through public names alone."""
+    optimise = pytest.importorskip("scipy.optimize").minimize
+    table = _scored([[0.3, 9.0], [2.0, 3.0]], 120, rng)
+    fitted = Calibration.fit(table)
+    label = table.candidate_score.argmax(axis=1)
+    for task, member in np.ndindex(2, 2):
+        rows = table.task == task
+        score, right = table.option_scores[rows, member].astype(float), label[rows]
+        prior = np.log(fitted.beta[2, member])
+
+        def loss(x, score=score, right=right, prior=prior):
+            logit = np.exp(x[0]) * score + x[1:]
+            missed = np.log(np.exp(logit).sum(axis=1)) - logit[np.arange(len(right)), right]
+            return missed.sum() + ((x[0] - prior) ** 2 + (x[1:] ** 2).sum()) / 2
+
+        best = optimise(loss, np.append(prior, np.zeros(4)), tol=1e-9).x
+        assert np.log(fitted.beta[task, member]) == pytest.approx(best[0], abs=1e-3)
+        np.testing.assert_allclose(fitted.bias[task, member], best[1:], atol=1e-3)

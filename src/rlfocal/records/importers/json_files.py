@@ -7,13 +7,16 @@ where nothing is left. Knows no tool's format.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
+
+import pyarrow as pa
 
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.logged import Record
@@ -27,6 +30,7 @@ __all__ = [
     "load_json",
     "score_of",
     "shown",
+    "unpacked",
 ]
 
 _T = TypeVar("_T")
@@ -69,7 +73,7 @@ def load_json(path: Path) -> Any:
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield ("file:line", the line) for every line that is not blank; .gz is unpacked.
+    """Yield ("file:line", the line) for every line that is not blank; .gz and .zst are unpacked.
 
     Lines are not parsed yet, so that one broken line (the last of a run that was broken off) does
     not cost the others: see `Fields.of_line`.
@@ -78,12 +82,28 @@ def json_lines(path: Path) -> Iterator[tuple[str, bytes]]:
         RecordError: the file cannot be read.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with _opened(path) as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path}:{number}", line
     except (OSError, EOFError, zlib.error) as exc:
         raise RecordError(f"{path}: cannot be read: {exc}") from exc
+
+
+def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
+    if path.suffix == ".zst":
+        return io.BytesIO(unpacked(path.read_bytes()))
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def unpacked(data: bytes) -> bytes:
+    """Unpack Zstandard, of one frame or several.
+
+    Raises:
+        OSError: it is damaged, or its last frame is cut off.
+    """
+    with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+        return bytes(stream.read())
 
 
 @dataclass(frozen=True, slots=True)

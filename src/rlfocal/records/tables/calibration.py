@@ -217,26 +217,43 @@ def _with_bias(
         labelled: bool[Q, N].
         exists: bool[Q, C].
     """
-    from scipy.optimize import minimize
+    score, counts = score.swapaxes(0, 1).astype(np.float64), labelled.T[:, :, None]
+    start = np.zeros((len(score), 1 + score.shape[2]))  # [N, 1 + C]: theta, then biases
+    start[:, 0] = prior
+    precision = np.full(start.shape[1], 1 / _BIAS_SD**2)
+    precision[0] = 1 / _PRIOR_SD**2
 
-    n_members, n_slots = score.shape[1:]
-    targets = right[:, None].astype(np.float64)
+    def loss(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of each member, float64[N]; and chances float64[N, Q, C]."""
+        logit = np.exp(found[:, :1, None]) * score + found[:, None, 1:]
+        chance = softmax(logit, exists)
+        missed = -(right * np.log(np.maximum(chance, 1e-300)) * counts).sum(axis=(1, 2))
+        return missed + (precision * (found - start) ** 2).sum(axis=1) / 2, chance
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        theta, bias = flat[:n_members], flat[n_members:].reshape(n_members, n_slots)
-        beta = np.exp(theta)
-        logit = np.where(exists[:, None, :], beta[:, None] * score + bias, -np.inf)
-        top = logit.max(axis=2, keepdims=True)
-        power = np.exp(logit - top)
-        total = power.sum(axis=2, keepdims=True)
-        log_chance = np.where(exists[:, None, :], logit - top - np.log(total), 0)
-        gap = np.where(labelled[:, :, None], power / total - targets, 0)
-        value = -(log_chance * targets * labelled[:, :, None]).sum()
-        value += ((theta - prior) ** 2).sum() / (2 * _PRIOR_SD**2)
-        value += (bias**2).sum() / (2 * _BIAS_SD**2)
-        slope = np.einsum("qnc,qnc->n", gap, score) * beta + (theta - prior) / _PRIOR_SD**2
-        return float(value), np.append(slope, gap.sum(axis=0) + bias / _BIAS_SD**2)
-
-    start = np.append(prior, np.zeros(n_members * n_slots))
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x
-    return found[:n_members], found[n_members:].reshape(n_members, n_slots)
+    found, (value, chance) = start, loss(start)
+    for _ in range(_N_STEPS):
+        beta, chance = np.exp(found[:, 0]), chance * counts
+        gap = chance - right * counts
+        mean = (chance * score).sum(axis=2, keepdims=True)
+        above = chance * (score - mean)
+        slope = np.empty_like(start)
+        slope[:, 0], slope[:, 1:] = beta * (gap * score).sum(axis=(1, 2)), gap.sum(axis=1)
+        curvature = np.empty((*start.shape, start.shape[1]))
+        # Gauss-Newton, never negative, and what theta adds to it where that is not negative.
+        curvature[:, 0, 0] = beta**2 * (above * score).sum(axis=(1, 2)) + slope[:, 0].clip(min=0)
+        curvature[:, 0, 1:] = curvature[:, 1:, 0] = beta[:, None] * above.sum(axis=1)
+        curvature[:, 1:, 1:] = -chance.swapaxes(1, 2) @ chance
+        curvature[:, 1:, 1:] += chance.sum(axis=1)[:, :, None] * np.eye(score.shape[2])
+        slope += precision * (found - start)
+        curvature += np.diag(precision)
+        step = np.linalg.solve(curvature, slope[:, :, None])[:, :, 0]
+        if np.abs(step).max() < 1e-5:
+            break
+        for _ in range(20):
+            tried = found - step
+            new, chance = loss(tried)
+            if not (worse := new > value + 1e-9 * np.abs(value)).any():
+                break
+            step[worse] /= 2
+        found, value = tried, new
+    return found[:, 0], found[:, 1:]

@@ -6,15 +6,12 @@ in `rows`. Source: evaleval/every_eval_ever 0.3.0, its schemas.
 
 from __future__ import annotations
 
-import io
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
-
-import zstandard
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.every_eval_ever.rows import record_of
@@ -68,7 +65,7 @@ def _read_file(path: Path, wanted: str | None, left: LeftOut) -> list[Run]:
         name = row.optional_text("evaluation_result_id") or ""
         return name, (record_of(row, task=task), score)
 
-    for name, graded in left.read_rows(_lines(path), parse, path.name):
+    for name, graded in left.read_rows(json_lines(path), parse, path.name):
         groups[graded[0].task][name].append(graded)
     if not groups:
         raise RecordError(f"{path}: holds no sample that can be used")
@@ -117,31 +114,6 @@ def _judged(group: Sequence[_Graded], lower: bool, path: Path, left: LeftOut) ->
             record = replace(record, score=None)
         found.append(record)
     return found
-
-
-def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.suffix != ".zst":
-        yield from json_lines(path)
-        return
-    try:
-        data = _unpacked(path.read_bytes())
-    except (OSError, EOFError, zstandard.ZstdError) as exc:
-        raise RecordError(f"{path}: cannot be read: {exc}") from exc
-    for number, line in enumerate(io.BytesIO(data), start=1):
-        if line.strip():
-            yield f"{path}:{number}", line
-
-
-def _unpacked(data: bytes) -> bytes:
-    """Unpack frames; a stream reader would end without a word where the last is cut off."""
-    parts = []
-    while data:
-        frame = zstandard.ZstdDecompressor().decompressobj()
-        parts.append(frame.decompress(data))
-        if not frame.eof:
-            raise EOFError("compressed file ended before the end of its last frame")
-        data = frame.unused_data
-    return b"".join(parts)
 
 
 def _description(path: Path, left: LeftOut) -> Fields:

@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import zstandard
-
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.json_files import Fields, load_json
+from rlfocal.records.importers.json_files import Fields, load_json, unpacked
 
 __all__ = ["InspectLog", "open_log"]
 
@@ -96,7 +94,7 @@ def _unpacked(path: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
                         yield info.filename, archive.read(info)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as exc:
         raise RecordError(f"{path}: cannot be read: {exc}") from exc
-    except (zstandard.ZstdError, struct.error) as exc:
+    except struct.error as exc:
         raise RecordError(f"{path}: a member cannot be unpacked: {exc}") from exc
     except (NotImplementedError, RuntimeError) as exc:  # another method; encrypted
         raise RecordError(f"{path}: cannot be unpacked: {exc}") from exc
@@ -106,9 +104,7 @@ def _zstandard_member(file: BinaryIO, info: zipfile.ZipInfo) -> bytes:
     file.seek(info.header_offset)
     name, extra = struct.unpack("<HH", file.read(_LOCAL_HEADER)[26:])
     file.seek(name + extra, 1)
-    raw = file.read(info.compress_size)
-    with zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as reader:
-        data = bytes(reader.read())
+    data = unpacked(file.read(info.compress_size))
     if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
         raise zipfile.BadZipFile(f"{info.filename} is damaged (its checksum differs)")
     return data
