@@ -3,39 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rlfocal.errors import ConfigError, RecordError
+from rlfocal.errors import RecordError
 from rlfocal.records import Dataset
+from rlfocal.records.frames import Frame, arrow_table
 
 __all__ = ["Frame", "from_dataframe"]
 
 _FILE = "frame.parquet"
+_COLUMN = re.compile(r"--column ([\w-]+)=([\w-]+)")
 _OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
 
 
-@runtime_checkable
-class Frame(Protocol):
-    """Anything that hands its columns over as Arrow does: frames of pandas, polars, a `pa.Table`.
-
-    Source: the Arrow PyCapsule interface.
-    """
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
-
-
 def from_dataframe(
-    frame: Frame,
+    frame: Frame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
     *,
     name: str = "frame",
     answers: str | None = None,
-    column: Sequence[str] = (),
+    column: Mapping[str, str] | Sequence[str] = (),
     members: Sequence[str] | None = None,
     choices_separator: str | None = None,
     score_scale: float = 1.0,
@@ -46,17 +37,18 @@ def from_dataframe(
     said in the notes, as for `rlfocal import table`. The index of a pandas frame is left out.
 
     Args:
-        frame: of pandas, polars, or anything that Arrow can read.
+        frame: of pandas, polars, or anything that Arrow can read; a list of dicts or a dict of
+            columns does as well.
         name: of the data set.
         answers: kind of open answers: "number", "math", "date", "text"; None: the labels tell.
-        column: "NAME=COLUMN" each: which column is the prompt, label, member, answer, ...
+        column: which column is the prompt, label, member, answer, ...: `{"prompt": "question"}`.
         members: the columns of models; None for all that nothing else claims.
         choices_separator: between the options in one cell.
         score_scale: the best score there is.
 
     Raises:
-        ConfigError: an option has another form, or it is no frame.
-        RecordError: the columns or values are not understood.
+        ConfigError: an option has another form.
+        RecordError: it is no frame, or its columns or values are not understood.
 
     >>> import pyarrow as pa
     >>> frame = pa.table({"prompt": ["2+2", "3+4"], "label": ["4", "7"],
@@ -66,7 +58,9 @@ def from_dataframe(
     """
     from rlfocal.records.importers import import_logs
 
-    table = _plain(_as_arrow(frame))
+    table = arrow_table(frame)
+    if isinstance(column, Mapping):
+        column = [f"{name}={source}" for name, source in column.items()]
     options: dict[str, Any] = {
         "column": tuple(column),
         "members": None if members is None else ",".join(members),
@@ -87,35 +81,8 @@ def _in_python(message: str) -> str:
 
     >>> _in_python("--score-scale 100 reads percentages")
     'score_scale 100 reads percentages'
+    >>> _in_python("name it: --column prompt=COLUMN")
+    'name it: column={"prompt": "COLUMN"}'
     """
+    message = _COLUMN.sub(r'column={"\1": "\2"}', message)
     return _OPTION.sub(lambda found: found[1].replace("-", "_"), message)
-
-
-def _as_arrow(frame: Any) -> pa.Table:
-    """The columns, without an index."""
-    if isinstance(frame, pa.Table):
-        return frame
-    if not isinstance(frame, Frame):
-        raise ConfigError(
-            f"{type(frame).__name__} is no frame: give one of pandas (2.2 or newer) or polars, a "
-            "pyarrow.Table, or a folder of recorded answers"
-        )
-    table = pa.table(frame)
-    index = [field.name for field in table.schema if field.name.startswith("__index_level_")]
-    return table.drop_columns(index).replace_schema_metadata(None)
-
-
-def _plain(table: pa.Table) -> pa.Table:
-    """Texts as plain strings: views and dictionaries cannot be joined or written everywhere."""
-    schema = pa.schema([field.with_type(_plain_type(field.type)) for field in table.schema])
-    return table.cast(schema)
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_dictionary(kind):
-        return _plain_type(kind.value_type)
-    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
-        return pa.string()
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_list_view(kind):
-        return pa.list_(_plain_type(kind.value_type))
-    return kind

@@ -20,6 +20,7 @@ from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.markup import Displayed, Grid, Sheet, one_line
 from rlfocal.records.canonical import canonical
 from rlfocal.records.checks import check_tables
+from rlfocal.records.frames import arrow_table
 from rlfocal.records.kinds import Kind
 from rlfocal.records.schema import DatasetInfo, normalise_queries, normalise_responses
 
@@ -34,7 +35,8 @@ class Dataset(Displayed):
 
     Both tables are brought to the columns and types of `schema`, labels and answers to the form of
     their kind (`canonical`), and checked when the object is built, so every `Dataset` that exists
-    is sound, and equal answers are equal texts.
+    is sound, and equal answers are equal texts. A table may be given as a frame of pandas or
+    polars, as a list of dicts or as a dict of columns, too.
 
     Attributes:
         name: name used in reports and messages.
@@ -67,7 +69,8 @@ class Dataset(Displayed):
     notes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        queries, responses = normalise_queries(self.queries), normalise_responses(self.responses)
+        queries = normalise_queries(arrow_table(self.queries, "queries"))
+        responses = normalise_responses(arrow_table(self.responses, "responses"))
         read = canonical(queries, responses, self.info)
         for name in ("queries", "responses", "query_row", "kinds", "notes"):
             object.__setattr__(self, name, getattr(read, name))
