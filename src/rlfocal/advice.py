@@ -236,7 +236,8 @@ def _that_can_be_used(result: BenchResult) -> list[LeaderboardRow]:
     """Rows of strategies that can be served; of all but the oracle, where no row says how."""
     rows = [row for row in result.rows if row.strategy != ORACLE]
     of_others = {row.strategy for row in rows if row.command is None}
-    return [row for row in rows if row.strategy not in _references(of_others)]
+    references = _references(of_others)
+    return [row for row in rows if row.strategy not in references]
 
 
 def _references(names: set[str]) -> set[str]:
