@@ -77,10 +77,58 @@ def test_what_was_trained_is_written_and_read_again(tmp_path: Path) -> None:
     assert made.strategy.spec == read.strategy.spec
     assert read.strategy.spec.settings["threshold"] == 0.9
     assert read.description.seed == 3
+    assert read.description.n_training_queries == 1920
     table = rlfocal.read_table("demo")
+    assert int(read.was_trained_on(table).sum()) == 1920  # a fifth of 2,400 is held out
+    whole = rlfocal.train("demo", "plurality", holdout=0)
+    assert whole.was_trained_on(table).all()
     np.testing.assert_array_equal(
         rlfocal.replay(made.strategy, table).chosen, rlfocal.replay(read.strategy, table).chosen
     )
+
+
+def test_a_checkpoint_is_measured_on_what_it_has_not_seen() -> None:
+    table = rlfocal.read_table("demo")
+    made = rlfocal.train(table.take(np.arange(0, table.n_queries, 2)), "agreement")
+    again = made.table(rlfocal.demo_dataset())
+    seen = made.was_trained_on(again)
+    assert 0 < seen.sum() <= table.n_queries // 2
+    found = rlfocal.evaluate(made, "demo")
+    assert (found.n_queries, found.queries_left_out) == ((~seen).sum(), seen.sum())
+    outcome = rlfocal.replay(made.strategy, again.take(~seen))
+    assert found.accuracy == pytest.approx(float(outcome.score.mean()))
+    assert found.mean_calls == pytest.approx(float(outcome.n_calls.mean()))
+    assert rlfocal.evaluate(made, "demo", include_trained=True).n_queries == table.n_queries
+
+
+def test_one_query_is_explained_as_it_is_replayed(checkpoint: rlfocal.Checkpoint) -> None:
+    table = checkpoint.table(rlfocal.demo_dataset())
+    outcome = rlfocal.replay(checkpoint.strategy, table)
+    for row in range(3):
+        found = rlfocal.explain(checkpoint, "demo", str(table.query_ids[row]))
+        assert found.score == outcome.score[row]
+        assert len(found.trace.rounds) == outcome.n_rounds[row]
+        assert found.trace.confidence == pytest.approx(float(outcome.confidence[row]), abs=1e-6)
+    with pytest.raises(rlfocal.ConfigError, match="no query 'nobody'"):
+        rlfocal.explain(checkpoint, "demo", "nobody")
+
+
+def test_members_are_described_as_on_the_command_line() -> None:
+    found = rlfocal.inspect("localpool")
+    table = rlfocal.read_table("localpool")
+    assert [row.accuracy for row in found.members] == table.member_accuracy.tolist()
+    some = rlfocal.independence("localpool", members=["qwen-1.5b-steps", "qwen-0.5b"])
+    assert some.members == ("qwen-1.5b-steps", "qwen-0.5b")
+    with pytest.raises(rlfocal.ConfigError, match=r"size must lie in 2\.\.6, got 7"):
+        rlfocal.independence("localpool", size=7)
+
+
+def test_a_table_where_a_data_set_is_needed_and_the_reverse_are_named() -> None:
+    data = rlfocal.demo_dataset()
+    with pytest.raises(rlfocal.ConfigError, match="ResponseTable does not do here"):
+        rlfocal.inspect(rlfocal.read_table(data))
+    with pytest.raises(rlfocal.ConfigError, match=r"not a Dataset; rlfocal\.benchmark takes"):
+        rlfocal.run_bench(data, "plurality")  # type: ignore[arg-type]
 
 
 def test_settings_are_checked_before_anything_is_read() -> None:

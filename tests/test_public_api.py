@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import re
+from pathlib import Path
 
 import pytest
+from demo_pool import demo_pool
 
 import rlfocal
 from rlfocal.deliberation.registry import BUILT_IN
@@ -18,10 +22,14 @@ PUBLIC = {
         Outcome Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
         RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking
         StaticSubset Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
-        advise benchmark best_subsets build_table demo_dataset from_dataframe load localpool
-        read_dataset read_table replay run_bench train write_dataset write_report
+        advise benchmark best_subsets build_table demo_dataset evaluate explain from_dataframe
+        independence inspect load localpool read_dataset read_table replay run_bench train
+        write_dataset write_report
     """,
-    "rlfocal.api": "Ensemble Pool benchmark from_dataframe load read_table train",
+    "rlfocal.api": """
+        Ensemble Pool benchmark evaluate explain from_dataframe independence inspect load
+        read_table train
+    """,
     "rlfocal.bench": """
         BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow Verdict
         run_bench
@@ -102,6 +110,54 @@ def test_every_built_in_strategy_is_a_public_class() -> None:
     for place in BUILT_IN.values():
         module, _, name = place.partition(":")
         assert getattr(rlfocal, name) is getattr(importlib.import_module(module), name)
+
+
+def taking_paths() -> list[tuple[str, str, str]]:
+    """Callable, parameter and annotation of whatever public takes a path."""
+    found = []
+    for name in rlfocal.__all__:
+        thing = getattr(rlfocal, name)
+        own = [(name, thing)] if callable(thing) else []
+        if inspect.isclass(thing):
+            members = inspect.getmembers(thing, callable)
+            own += [(f"{name}.{n}", method) for n, method in members if not n.startswith("_")]
+        for label, one in own:
+            try:
+                parameters = inspect.signature(one).parameters.values()
+            except ValueError:  # of a class written in C
+                continue
+            found += [(label, p.name, str(p.annotation)) for p in parameters]
+    return [entry for entry in found if re.search(r"\bPath\b", entry[2])]
+
+
+def test_a_path_may_be_a_text_everywhere() -> None:
+    takers = taking_paths()
+    assert {
+        "BenchResult.read", "BenchResult.write", "Ensemble", "Pool", "evaluate", "explain", "load",
+        "read_dataset", "train", "write_dataset", "write_report",
+    } <= {name for name, _, _ in takers}  # fmt: skip
+    assert [entry for entry in takers if not re.search(r"\bstr\b", entry[2])] == []
+
+
+def test_texts_as_paths_are_read_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rlfocal.write_dataset(rlfocal.demo_dataset(), "data")
+    checkpoint = rlfocal.train("data", "plurality", output="ens")
+    assert rlfocal.load("ens").description.settings == checkpoint.description.settings
+    rlfocal.evaluate("ens", "data", include_trained=True)
+    query = str(rlfocal.read_dataset("data").queries["query_id"][0])
+    assert rlfocal.explain("ens", "data", query).query == query
+    result = rlfocal.benchmark("data", "plurality", folds=2)
+    result.write("result")
+    assert rlfocal.BenchResult.read("result").leaderboard() == result.leaderboard()
+    command = result.leaderboard()["command"].to_pylist()[1]
+    assert command.startswith("rlfocal train data --strategy plurality")
+    rlfocal.write_report(result, rlfocal.read_table("data"), "report")
+    assert (tmp_path / "report/index.html").exists()
+    with demo_pool(tmp_path) as (path, _):
+        assert rlfocal.Ensemble("ens", str(path)).members == rlfocal.Pool(str(path)).members
 
 
 def test_dir_lists_the_public_names() -> None:

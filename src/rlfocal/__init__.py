@@ -19,7 +19,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlfocal.advice import Advice, advise
     from rlfocal.agents.prior.strategy import RlFocalPrior
-    from rlfocal.api import Ensemble, Pool, benchmark, from_dataframe, load, read_table, train
+    from rlfocal.api import (
+        Ensemble,
+        Pool,
+        benchmark,
+        evaluate,
+        explain,
+        from_dataframe,
+        independence,
+        inspect,
+        load,
+        read_table,
+        train,
+    )
     from rlfocal.bench import BenchResult, EvalProtocol, run_bench
     from rlfocal.checkpoint import Checkpoint
     from rlfocal.deliberation.base import Base, OneRound
@@ -126,7 +138,11 @@ __all__ = [
     "best_subsets",
     "build_table",
     "demo_dataset",
+    "evaluate",
+    "explain",
     "from_dataframe",
+    "independence",
+    "inspect",
     "load",
     "localpool",
     "read_dataset",
@@ -140,7 +156,10 @@ __all__ = [
 
 _NAMES_OF = {
     "rlfocal.advice": "Advice advise",
-    "rlfocal.api": "Ensemble Pool benchmark from_dataframe load read_table train",
+    "rlfocal.api": (
+        "Ensemble Pool benchmark evaluate explain from_dataframe independence inspect load "
+        "read_table train"
+    ),
     "rlfocal.bench": "BenchResult EvalProtocol run_bench",
     "rlfocal.checkpoint": "Checkpoint",
     "rlfocal.deliberation.base": "Base OneRound",

@@ -1,12 +1,26 @@
 """rlfocal in Python: what the verbs of the command line do, as functions and objects.
 
-`benchmark` compares strategies on recorded answers, `train` makes one into a checkpoint, `load`
-reads one, and an `Ensemble` asks live members as it has learned to. Nothing is decided here that
-the rooms below do not decide; every name is reached as `rlfocal.NAME`.
+`inspect` and `independence` describe recorded answers, `benchmark` compares strategies on them,
+`train` makes one into a checkpoint, `load` reads one, `evaluate` measures it, `explain` shows one
+of its answers, and an `Ensemble` asks live members as it has learned to. Nothing is decided here
+that the rooms below do not decide; every name is reached as `rlfocal.NAME`.
 """
 
 from rlfocal.api.ensemble import Ensemble, Pool
 from rlfocal.api.frames import from_dataframe
+from rlfocal.api.looking import evaluate, explain, independence, inspect
 from rlfocal.api.verbs import benchmark, load, read_table, train
 
-__all__ = ["Ensemble", "Pool", "benchmark", "from_dataframe", "load", "read_table", "train"]
+__all__ = [
+    "Ensemble",
+    "Pool",
+    "benchmark",
+    "evaluate",
+    "explain",
+    "from_dataframe",
+    "independence",
+    "inspect",
+    "load",
+    "read_table",
+    "train",
+]

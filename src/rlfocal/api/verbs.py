@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rlfocal.api.frames import Frame, from_dataframe
+from rlfocal.api.frames import from_dataframe
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.checkpoint.training import train as train_to_disk
@@ -22,13 +22,16 @@ from rlfocal.features import Encoder, HashingEncoder
 from rlfocal.records import Dataset, ResponseTable, build_table
 from rlfocal.records.built_in import BUILT_IN
 from rlfocal.records.folders import read_dataset
+from rlfocal.records.frames import Frame
 from rlfocal.records.tables.missing import complete_part
 
-__all__ = ["Data", "benchmark", "load", "read_table", "train"]
+__all__ = ["Data", "as_dataset", "benchmark", "load", "read_table", "train"]
 
-Data = str | Path | Dataset | ResponseTable | Frame
+Rows = Frame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Data = str | Path | Dataset | ResponseTable | Rows
 """A folder of recorded answers, the name of a built-in data set ("localpool" or "demo"), what was
-made of either, or a frame of pandas or polars (`from_dataframe` has options)."""
+made of either, or a frame of pandas or polars, a list of dicts, a dict of columns
+(`from_dataframe` has options)."""
 
 
 def read_table(
@@ -66,7 +69,7 @@ def read_table(
             )
         table = data
     else:
-        dataset = _read(data)
+        dataset = as_dataset(data)
         table = build_table(
             dataset,
             members=dataset.select_members(pool, members),
@@ -79,9 +82,20 @@ def read_table(
     return complete_part(table) if complete else table
 
 
-def _read(data: str | Path | Dataset | Frame) -> Dataset:
+def as_dataset(data: Data) -> Dataset:
+    """Read recorded answers, but no `ResponseTable`, which is made for one purpose.
+
+    Raises:
+        ConfigError: it is a table.
+        RecordError: the data cannot be read.
+    """
     if isinstance(data, Dataset):
         return data
+    if isinstance(data, ResponseTable):
+        raise ConfigError(
+            "a ResponseTable does not do here; give the folder, the Dataset or the frame that it "
+            "was made of"
+        )
     if not isinstance(data, str | Path):
         return from_dataframe(data)
     return BUILT_IN[data]() if isinstance(data, str) and data in BUILT_IN else read_dataset(data)
@@ -115,9 +129,15 @@ def benchmark(
         ConfigError: a name is unknown, or the data are too few; before anything is fitted.
         RecordError: the data cannot be read or used.
     """
-    wanted = [strategies] if isinstance(strategies, str | Base) else list(strategies)
     settings = EvalProtocol(n_folds=folds, n_seeds=seeds) if protocol is None else protocol
-    return run_bench(read_table(data), wanted, settings, executor=executor, on_progress=on_progress)
+    return run_bench(
+        read_table(data),
+        strategies,
+        settings,
+        data=str(data) if isinstance(data, str | Path) else None,
+        executor=executor,
+        on_progress=on_progress,
+    )
 
 
 def train(

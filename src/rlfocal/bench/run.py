@@ -7,7 +7,7 @@ the oracle, which bounds them. Both are always run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,8 +43,8 @@ _FEW = 30
 
 def run_bench(
     table: ResponseTable,
-    strategies: Sequence[str | Base],
-    protocol: EvalProtocol,
+    strategies: str | Base | Iterable[str | Base],
+    protocol: EvalProtocol = EvalProtocol(),  # noqa: B008 (frozen)
     *,
     budgets: Sequence[float] = BUDGETS,
     data: str | None = None,
@@ -55,8 +55,8 @@ def run_bench(
 
     Args:
         table: the recorded answers.
-        strategies: names of strategies or groups, and unfitted strategies of your own, each with a
-            name that no other has; `best-single` and `oracle` are added.
+        strategies: one or several: names of strategies or groups, and unfitted strategies of your
+            own, each with a name that no other has; `best-single` and `oracle` are added.
         protocol: folds, seeds, resamples.
         budgets: mean calls a query at which learned strategies are compared with simple ones.
         data: the data as the command line names them, for the commands of the rows.
@@ -73,8 +73,14 @@ def run_bench(
             job is run.
         RlfocalError: a strategy failed; the message names strategy, fold and seed.
     """
+    if not isinstance(table, ResponseTable):
+        raise ConfigError(
+            f"run_bench takes a ResponseTable, not a {type(table).__name__}; rlfocal.benchmark "
+            "takes folders, data sets and frames"
+        )
+    wanted = [strategies] if isinstance(strategies, str | Base) else strategies
     limits = check_budgets(budgets)
-    entrants = Entrants.of(strategies, always=(BEST_SINGLE, ORACLE))
+    entrants = Entrants.of(wanted, always=(BEST_SINGLE, ORACLE))
     part = partition(table, protocol)
     shared = BenchInput(table, part.folds, entrants)
     results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress)

@@ -103,7 +103,7 @@ def _answers_from_text(
     return responses, info.model_copy(update={"notes": [*before, note]})
 
 
-def read_queries(path: Path, *, answers: str | None = None) -> Questions:
+def read_queries(path: str | Path, *, answers: str | None = None) -> Questions:
     """Read queries that nobody has answered yet.
 
     Args:
@@ -141,7 +141,7 @@ def read_queries(path: Path, *, answers: str | None = None) -> Questions:
     return questions
 
 
-def check_target(folder: Path, *, overwrite: bool = False, format: str = "parquet") -> None:
+def check_target(folder: str | Path, *, overwrite: bool = False, format: str = "parquet") -> None:
     """Say early whether `write_dataset` could write a data set here, before work is spent on it.
 
     Raises:
@@ -149,6 +149,7 @@ def check_target(folder: Path, *, overwrite: bool = False, format: str = "parque
             place is not writable.
     """
     _check_format(format)
+    folder = Path(folder)
     try:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder}: is a file; name a folder to write to")
@@ -176,7 +177,7 @@ def _check_format(format: str) -> None:
 
 
 def write_dataset(
-    dataset: Dataset, folder: Path, *, format: str = "parquet", overwrite: bool = False
+    dataset: Dataset, folder: str | Path, *, format: str = "parquet", overwrite: bool = False
 ) -> None:
     """Write a data set into a folder, all of it or nothing.
 
