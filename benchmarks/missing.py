@@ -212,7 +212,7 @@ def half_labels(
     for label, source in (("all labels", dataset), ("half of them", half)):
         table = table_of(source, members)
         train = table.take(np.array([q not in late for q in table.query_ids.tolist()]))
-        loaded = rlfocal.train(train, "rl-focal", settings=QUICK, seed=seed)
+        loaded = rlfocal.train(train, "rl-focal", settings=QUICK, holdout=0, seed=seed)
         shown = loaded.calibration.apply(tested.with_tasks(tuple(loaded.description.tasks)))
         outcome = replay(loaded.strategy, shown)
         columns = np.stack([outcome.score, outcome.confidence], axis=1).astype(np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -81,12 +82,71 @@ def test_evaluate_measures_on_unseen_queries(run: Any, checkpoint: Path, unseen:
 
 @pytest.mark.slow
 def test_evaluate_refuses_to_flatter(run: Any, checkpoint: Path, folder: Path) -> None:
-    ran = run("evaluate", checkpoint, folder)
-    assert ran.code == 2
-    assert "all 200 queries were used in training" in ran.err
+    figures = json.loads(run("evaluate", checkpoint, folder, "--json", "-").out)
+    assert (figures["n_queries"], figures["queries_left_out"]) == (40, 160)
     shown = run("evaluate", checkpoint, folder, "--include-trained")
     assert shown.code == 0
     assert "the figures flatter the checkpoint" in shown.out
+
+
+def test_all_queries_are_trained_on_where_none_is_held_out(
+    run: Any, folder: Path, tmp_path: Path
+) -> None:
+    trained = run("train", folder, "--strategy", "plurality", "--holdout", "0", "-o", tmp_path)
+    assert trained.code == 0
+    assert "No query was held out, so it was not measured: rlfocal bench" in trained.out
+    assert "rlfocal evaluate" not in trained.out
+    ran = run("evaluate", tmp_path, folder)
+    assert ran.code == 2
+    assert "all 200 queries were used in training" in ran.err
+    assert "--holdout 0" in ran.err
+
+
+def test_train_says_what_came_of_it(run: Any, folder: Path, tmp_path: Path) -> None:
+    """The figures are those of `evaluate`, and the commands run as they are printed."""
+    out = tmp_path / "a folder"
+    ran = run("train", folder, "--strategy", "agreement", "-o", out)
+    assert ran.code == 0, ran.err
+    assert "160 queries to train on, 40 held out to measure on" in ran.err
+    assert re.search(r"^training agreement: \d+\.\d s$", ran.err, re.MULTILINE)
+    assert "\r" not in ran.err + ran.out
+    assert "\x1b" not in ran.err + ran.out
+    assert "On the 40 queries held out of training" in ran.out
+    assert "40 queries tell little" in ran.out
+    assert "Who acts at its default: agreement itself" in ran.out
+    assert re.search(r"Whom it asks of 3: model-\d on 100 %", ran.out)
+    figures = json.loads(run("evaluate", out, folder, "--json", "-").out)
+    shown = f"{100 * figures['accuracy']:.1f} "
+    low, high = (f"{100 * end:.1f}" for end in figures["accuracy_ci"])
+    (row,) = (line for line in ran.out.splitlines() if line.startswith("agreement "))
+    assert shown in row
+    assert f"[{low}, {high}]" in row
+    assert f"{figures['mean_calls']:.2f}" in row
+    (single,) = (line for line in ran.out.splitlines() if line.startswith("model-"))
+    low, high = (f"{100 * end:+.1f}" for end in figures["gain_ci"])
+    assert single.startswith(figures["best_single"])
+    assert single.endswith(f"{100 * figures['gain_over_best_single']:+.1f} [{low}, {high}]")
+    (next_one,) = (line for line in ran.out.splitlines() if "rlfocal evaluate" in line)
+    words = shlex.split(next_one, comments=True)
+    assert run(*words[1:]).code == 0
+
+
+def test_too_few_held_out_are_not_measured(run: Any, folder: Path, tmp_path: Path) -> None:
+    few = ("--holdout", "0.03", "--strategy", "plurality")
+    ran = run("train", folder, *few, "-o", tmp_path)
+    assert "Too few queries were held out to measure it (6)" in ran.out
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1", "nan"])
+def test_a_share_that_cannot_be_held_out_is_refused(run: Any, tmp_path: Path, share: str) -> None:
+    ran = run("train", "no such folder", "--holdout", share, "-o", tmp_path / "out")
+    assert ran.code == 2
+    assert "holdout must lie in [0, 0.9]" in ran.err
+
+
+def test_split_and_holdout_are_not_both_given(run: Any, folder: Path, tmp_path: Path) -> None:
+    ran = run("train", "nowhere", "--split", "--holdout", "0.2", "-o", tmp_path / "out")
+    assert "give one of split and holdout" in ran.err
 
 
 def test_explain_tells_the_rounds(run: Any, checkpoint: Path, unseen: Path) -> None:

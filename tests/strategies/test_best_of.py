@@ -58,7 +58,7 @@ def test_where_calls_cost_nothing_only_those_stand_that_do() -> None:
     found["task"] = judged([1, 1, 1, 1], times=40)
     verdict = settle(found, PRICES, free=("all", "one", "task"))[1]
     assert verdict.chosen == "task"
-    assert "acts in place of all: +50.0" in verdict.explain()
+    assert "acts in place of all: it earned 50.0 points more" in verdict.explain()
 
 
 def test_what_was_not_measured_neither_helps_nor_harms() -> None:
@@ -73,8 +73,24 @@ def test_what_was_not_measured_neither_helps_nor_harms() -> None:
 def test_verdicts_explain_themselves() -> None:
     kept = Verdict(0.1, "learned", "learned", 0.8, "best-single", 0.79, 0.02)
     assert kept.explain() == (
-        "learned acts; best-single in its place: -1.0 ± 2.0 points of utility out of fold"
+        "the learned policy acts: in cross-validation on the training queries best-single, the "
+        "best of the others, earned 1.0 points less (standard error 2.0)"
     )
+    assert (
+        kept._replace(rival_utility=0.81)
+        .explain()
+        .endswith(
+            "earned 1.0 points more (standard error 2.0), not clearly enough to take its place"
+        )
+    )
+    assert kept._replace(chosen="everybody", rival="everybody", rival_utility=0.85).explain() == (
+        "asking everybody acts in place of the learned policy: it earned 5.0 points more (standard "
+        "error 2.0) in cross-validation on the training queries"
+    )
+    for alone in (kept._replace(rival="learned"), kept._replace(rival_utility=-np.inf)):
+        assert alone.explain() == (
+            "the learned policy acts: nothing else could be compared with it in training"
+        )
 
 
 def test_one_price_is_the_nearest_to_all() -> None:

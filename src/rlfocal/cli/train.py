@@ -1,4 +1,7 @@
-"""`rlfocal train`: learn from recorded answers into a checkpoint; interrupted, it goes on later."""
+"""`rlfocal train`: learn from recorded answers into a checkpoint; interrupted, it goes on later.
+
+Some queries are held out, and it says what was learned is worth on them.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rlfocal.cli import common
 from rlfocal.cli.common import option
-from rlfocal.cli.output.console import progress, remark
+from rlfocal.cli.output.console import Phases, phases, remark
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rlfocal.bench.held_out import Parts
     from rlfocal.deliberation.progress import Progress
     from rlfocal.deliberation.protocol import Spec
-    from rlfocal.records import ResponseTable
 
 __all__ = ["train"]
 
@@ -39,6 +42,14 @@ def train(
     zero_shot: Annotated[
         bool, option("--zero-shot", help="rl-focal-prior without labels: zero_shot=true.")
     ] = False,
+    holdout: Annotated[
+        float | None,
+        option(
+            value="SHARE",
+            help="Queries kept out of training, to measure on; 0 trains on all.",
+            show_default="the data's own test split, else 0.2",
+        ),
+    ] = None,
     split: Annotated[
         bool, option("--split", help="Train on the data set's own training split only.")
     ] = False,
@@ -49,7 +60,8 @@ def train(
 ) -> None:
     """Train a strategy on recorded answers.
 
-    Ctrl-C keeps what rl-focal has learned; the same command goes on from there.
+    Measures it on queries held out of training. Ctrl-C keeps what rl-focal has learned; the same
+    command goes on from there.
     """
     given: dict[str, Any] = {}
     if config is not None:
@@ -61,20 +73,24 @@ def train(
     from rlfocal.deliberation.registry import create_strategy, resolve
 
     resolve([strategy])  # a wrong name is told before anything heavy is imported
+    from rlfocal.bench.held_out import check_holdout, hold_out
     from rlfocal.deliberation.protocol import Spec
     from rlfocal.files import check_writable
 
+    check_holdout(holdout, split=split)
     spec = Spec(strategy, given)
-    create_strategy(spec)  # a mistake in it is found before any work
+    made = create_strategy(spec)  # a mistake in it is found before any work
     check_writable(output)
     _refuse_finished(output, overwrite=overwrite)
     _, table = common.load_table(
         data, pool, members, with_features=True, cost=cost, complete=complete
     )
-    table = _training_queries(table, split=split)
     for note in table.notes:
         remark(f"note: {note}")
-    _train(output, table, spec, seed=seed)
+    parts = hold_out(table, made, holdout, split=split)
+    for note in parts.notes:
+        remark(f"note: {note}")
+    _train(output, parts, spec, seed=seed, data=data)
 
 
 def _set(settings: dict[str, Any], text: str) -> None:
@@ -93,30 +109,73 @@ def _set(settings: dict[str, Any], text: str) -> None:
         settings[last] = value
 
 
-def _train(output: Path, table: ResponseTable, spec: Spec, *, seed: int) -> None:
+def _train(output: Path, parts: Parts, spec: Spec, *, seed: int, data: str) -> None:
+    """Train, measure on what was held out, and say what came of it."""
+    from rlfocal.bench.summaries.training import summarise_training
+    from rlfocal.checkpoint import load_checkpoint
     from rlfocal.checkpoint.training import train as train_to_disk
+    from rlfocal.cli.output.trained import show_trained
+    from rlfocal.deliberation.registry import create_strategy
     from rlfocal.features import HashingEncoder
 
-    try:
-        with progress("train") as move:
-
-            def show(message: Progress) -> None:
-                shown = {k: message.figures[k] for k in _SHOWN if k in message.figures}
-                now = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
-                move(message.step, message.total, f"{message.phase}: {now}")
-
+    train, held_out, _ = parts
+    remark(
+        f"{train.name}: {train.n_queries:,} queries to train on, {held_out.n_queries:,} held out "
+        "to measure on"
+    )
+    with phases() as shown:
+        slow = create_strategy(spec).slow_to_fit
+        shown.begin("measuring the members" if slow else f"training {spec.name}")
+        try:
             path = train_to_disk(
-                output, spec, table,
-                seed=seed, encoder_spec=HashingEncoder().spec, on_progress=show,
+                output, spec, train,
+                seed=seed, encoder_spec=HashingEncoder().spec, on_progress=_Steps(shown),
             )  # fmt: skip
-    except KeyboardInterrupt:
-        if (output / "checkpoint.json").exists():
-            remark(f"kept in {output}: usable as it is; the same command goes on from there")
-        raise
+        except KeyboardInterrupt:
+            if (output / "checkpoint.json").exists():
+                remark(f"kept in {output}: usable as it is; the same command goes on from there")
+            raise
+        loaded = load_checkpoint(output)
+        shown.begin("measuring it, and simple strategies beside it")
+        found = summarise_training(
+            loaded, train, held_out, on_progress=lambda done, total, _: shown.move(done, total)
+        )
     remark(f"checkpoint: {path.parent}")
+    show_trained(loaded, found, n_held_out=held_out.n_queries, folder=output, data=data)
 
 
-_SHOWN = ("out_of_fold_nll", "reward", "accuracy", "mean_calls")
+class _Steps:
+    """Shows messages of a training as phases.
+
+    Args:
+        shown: the phase under way is the first.
+    """
+
+    def __init__(self, shown: Phases) -> None:
+        self._shown, self._phase = shown, ""
+
+    def __call__(self, message: Progress) -> None:
+        """Show one."""
+        if message.phase != self._phase:
+            self._phase = message.phase
+            self._shown.begin(_PHASES.get(message.phase, message.phase))
+        figures = [
+            f"{called} {message.figures[name]:.3f}"
+            for name, called in _FIGURES.items()
+            if name in message.figures
+        ]
+        steps = [f"{message.step} steps"] if figures else []
+        self._shown.move(message.step, message.total, ", ".join([*steps, *figures]))
+
+
+_PHASES = {
+    "fusion": "training Fusion, which weighs what was answered",
+    "decider": "training the Decider, which picks whom to ask",
+    "rivals": "trying simple strategies in its place",
+}
+_FIGURES = {
+    "out_of_fold_nll": "loss on queries left out", "accuracy": "accuracy", "mean_calls": "calls",
+}  # fmt: skip
 
 
 def _refuse_finished(folder: Path, *, overwrite: bool) -> None:
@@ -134,15 +193,3 @@ def _refuse_finished(folder: Path, *, overwrite: bool) -> None:
             f"{folder}: holds a finished checkpoint; name another folder with -o, or replace it "
             "with --overwrite"
         )
-
-
-def _training_queries(table: ResponseTable, *, split: bool) -> ResponseTable:
-    if not split:
-        return table
-    rows = table.split == "train"
-    if not rows.any():
-        raise ConfigError(
-            f"{table.name}: --split, but no query belongs to a split named 'train'; fill the "
-            "column `split` of the queries, or leave --split out"
-        )
-    return table.take(rows)

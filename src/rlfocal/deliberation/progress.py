@@ -12,9 +12,9 @@ class Progress:
     """One message of a run in progress."""
 
     phase: str
-    """The part in training: "fusion" or "decider"."""
+    """The part in training: "fusion", "decider", or "rivals" that may act in their place."""
     step: int
-    """Steps made, 1-based."""
+    """Steps made."""
     total: int
     """Steps at most; training may stop earlier."""
     figures: dict[str, float] = field(default_factory=dict)

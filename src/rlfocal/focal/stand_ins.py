@@ -24,6 +24,7 @@ from rlfocal.agents.decider import Decider
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import LEARNED, Learned
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import State, unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
@@ -88,6 +89,7 @@ def fit_fallback(
     config: RlFocalConfig,
     *,
     rng: np.random.Generator,
+    on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Choice:
     """Judge every policy at every price.
 
@@ -97,6 +99,7 @@ def fit_fallback(
         table: the training queries.
         config: says which prices there are; the least one stands in for 0 with the Decider.
         rng: picks the queries that judge and seeds what is stochastic.
+        on_progress: called before each simple rival is tried, and when all are.
 
     Returns:
         The policy chosen at each price, and the candidates; the learned policy is not among these.
@@ -122,7 +125,8 @@ def fit_fallback(
         judged[PosteriorThreshold.name] = _thresholds(walks, fold[rows], prices, mu)
         threshold = PosteriorThreshold(config).assemble(fitted_pool, Curve.of(walks))
         candidates[PosteriorThreshold.name] = Candidate(threshold, one_by_one=True)
-    for name, rival in _SIMPLE.items():
+    for done, (name, rival) in enumerate(_SIMPLE.items()):
+        on_progress(Progress("rivals", done, len(_SIMPLE)))
         made = rival.make()
         if unmet(made, table) is None and (one_by_one or not rival.one_by_one):
             judged[name] = out_of_fold(
@@ -131,6 +135,7 @@ def fit_fallback(
             )  # fmt: skip
             fitted = made.fit(made.training_table(table), rng=rng)
             candidates[name] = Candidate(fitted, rival.one_by_one)
+    on_progress(Progress("rivals", len(_SIMPLE), len(_SIMPLE)))
     clear = _CLEAR if fitted_pool.prior else np.inf
     return Choice(settle(judged, prices, free=_FREE, clear=clear), candidates, mu)
 

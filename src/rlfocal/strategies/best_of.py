@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.dial import PRICES, checked_price
+from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Spec, State, unmet
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
@@ -93,7 +94,9 @@ class BestOf(Base):
         rows = np.flatnonzero(table.scored.any(axis=1))
         unit_cost = table.call_cost(dtype=np.float32)
         judged, candidates = {}, {}
-        for name in used:
+        for done, name in enumerate(used):
+            if self.on_progress is not None:
+                self.on_progress(Progress("rivals", done, len(used)))
             spec = self._specs[name]
             judged[name] = out_of_fold(
                 partial(create_strategy, spec), table, fold, rows, self.dials, unit_cost=unit_cost

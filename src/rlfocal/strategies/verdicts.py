@@ -8,6 +8,7 @@ Axes: P prices, Q queries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -21,9 +22,20 @@ from rlfocal.deliberation.state import Row
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 
 __all__ = [
-    "Candidate", "Choice", "Judged", "Verdict", "out_of_fold", "settle", "verdict_arrays",
+    "POINTS", "Candidate", "Choice", "Judged", "Verdict", "out_of_fold", "settle", "verdict_arrays",
     "verdict_rows", "verdicts_from",
 ]  # fmt: skip
+
+
+POINTS = "points: right answers in a hundred, less the price of the calls they took"
+"""The unit in which verdicts compare."""
+_WHERE = "in cross-validation on the training queries"
+_CALLED = {"learned": "the learned policy", "everybody": "asking everybody"}
+
+
+def _called(name: str) -> str:
+    """A policy's name for people; those of strategies stand as they are."""
+    return _CALLED.get(name, name)
 
 
 class Verdict(NamedTuple):
@@ -43,12 +55,26 @@ class Verdict(NamedTuple):
     """Of the paired difference between the two."""
 
     def explain(self) -> str:
-        """One sentence for people."""
+        """One sentence for people.
+
+        >>> Verdict(0.002, "learned", "learned", 0.60, "stacking", 0.616, 0.029).explain()
+        'the learned policy acts: in cross-validation on the training queries stacking, the best \
+of the others, earned 1.6 points more (standard error 2.9), not clearly enough to take its place'
+        """
+        who, other = _called(self.chosen), _called(self.rival)
         gap = 100 * (self.rival_utility - self.utility)
-        found = f"{gap:+.1f} ± {100 * self.standard_error:.1f} points of utility out of fold"
-        if self.chosen == self.incumbent:
-            return f"{self.chosen} acts; {self.rival} in its place: {found}"
-        return f"{self.chosen} acts in place of {self.incumbent}: {found}"
+        if self.rival == self.incumbent or not math.isfinite(gap):
+            return f"{who} acts: nothing else could be compared with it in training"
+        error = f"(standard error {100 * self.standard_error:.1f})"
+        if self.chosen != self.incumbent:
+            return (
+                f"{who} acts in place of {_called(self.incumbent)}: it earned {gap:.1f} points "
+                f"more {error} {_WHERE}"
+            )
+        told = f"{who} acts: {_WHERE} {other}, the best of the others, earned {abs(gap):.1f} points"
+        if gap <= 0:
+            return f"{told} less {error}"
+        return f"{told} more {error}, not clearly enough to take its place"
 
 
 class Judged(NamedTuple):

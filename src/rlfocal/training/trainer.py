@@ -60,7 +60,7 @@ class Trainer:
         if not table.is_complete:  # a query without any score teaches nothing
             table = table.take(np.asarray(table.scored.any(axis=1)))
         self.table, self.config, self.seed = table, config, seed
-        self._tell = on_progress or (lambda _: None)
+        self.tell = on_progress or (lambda _: None)
         rng = self._rng(0)
         self.fitted_pool = FittedPool.fit(
             table, config, rng=rng, on_progress=on_progress,
@@ -135,7 +135,7 @@ class Trainer:
             **asdict(how),
         }
         self.history.append(figures)
-        self._tell(Progress("decider", self.iteration, config.n_iterations, figures))
+        self.tell(Progress("decider", self.iteration, config.n_iterations, figures))
 
     @torch.no_grad()
     def _average(self) -> None:

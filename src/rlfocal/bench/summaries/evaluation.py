@@ -192,8 +192,9 @@ def _unseen(table: ResponseTable, seen: BoolArray) -> ResponseTable:
     if seen.all():
         raise ConfigError(
             f"{table.name}: all {table.n_queries} queries were used in training, so nothing honest "
-            "can be measured on them; train with --split, use `rlfocal bench`, or give other data "
-            "(--include-trained shows the flattering figures)"
+            "can be measured on them; train with some held out (as `rlfocal train` does unless "
+            "told --holdout 0), use `rlfocal bench`, or give other data (--include-trained shows "
+            "the flattering figures)"
         )
     return table.take(~seen) if seen.any() else table
 

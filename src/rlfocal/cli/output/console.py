@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,13 @@ from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, Task, TaskID
 
 __all__ = [
+    "Phases",
     "check_json",
     "deliver",
+    "phases",
     "print_json",
     "print_notes",
     "progress",
@@ -115,21 +119,78 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
     Yields:
         A function (done, total, doing now) that moves the bar.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[now]}", markup=False),
-    )
-    console = terminal(error=True)
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    with _bar(terminal(error=True)) as bar:
         task = bar.add_task(what, total=None, now="")
 
         def move(done: int, total: int, now: str) -> None:
             bar.update(task, completed=done, total=total, now=now)
 
         yield move
+
+
+def _bar(console: Console) -> Progress:
+    """A bar that leaves nothing behind; none where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
+
+    class Count(MofNCompleteColumn):
+        """Nothing until it is known how many there are."""
+
+        def render(self, task: Task) -> Text:
+            return Text() if task.total is None else super().render(task)
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        Count(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[now]}", markup=False),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+class Phases:
+    """Phases of work: the one under way moves, each that is over stays as a line with its time.
+
+    Args:
+        bar: for the phase under way.
+        say: prints a line that stays.
+    """
+
+    def __init__(self, bar: Progress, say: Callable[[str], None]) -> None:
+        self._bar, self._say = bar, say
+        self._what, self._since, self._now = "", 0.0, ""
+        self._task: TaskID | None = None
+
+    def begin(self, what: str) -> None:
+        """End the phase under way, and begin another one."""
+        self.end()
+        self._what, self._since, self._now = what, time.perf_counter(), ""
+        self._task = self._bar.add_task(what, total=None, now="")
+
+    def move(self, done: int, total: int, now: str = "") -> None:
+        """Say how far the phase is, and a few words beside it; the last ones stay."""
+        self._now = now
+        if self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, now=now)
+
+    def end(self) -> None:
+        """End the phase under way, if there is one."""
+        if self._task is None:
+            return
+        self._bar.remove_task(self._task)
+        self._task = None
+        beside = f", {self._now}" if self._now else ""
+        self._say(f"{self._what}: {time.perf_counter() - self._since:.1f} s{beside}")
+
+
+@contextlib.contextmanager
+def phases() -> Iterator[Phases]:
+    """Show phases of work on standard error; piped, it has a line a phase and nothing else."""
+    console = terminal(error=True)
+    with _bar(console) as bar:
+        shown = Phases(bar, lambda line: console.print(line, soft_wrap=not console.is_terminal))
+        yield shown
+        shown.end()
