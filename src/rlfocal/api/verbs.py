@@ -10,6 +10,7 @@ from typing import Any
 
 from rlfocal.api.frames import from_dataframe
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
+from rlfocal.bench.held_out import check_holdout, hold_out
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.checkpoint.training import train as train_to_disk
 from rlfocal.deliberation.base import Base
@@ -147,6 +148,7 @@ def train(
     output: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     encoder: Encoder | None = None,
+    holdout: float | None = None,
     seed: int = 0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
@@ -158,6 +160,9 @@ def train(
         output: folder of the checkpoint, for the verbs and for `load`; None to keep it in memory.
         settings: those that differ from the defaults.
         encoder: of query texts; None for hashed words. A table's features must have come from it.
+        holdout: share of the queries, in [0, 0.9], that is kept out of training to measure on, see
+            `Checkpoint.was_trained_on`; None for the test queries of the data's own split, or a
+            fifth where there is none; 0 trains on all of them.
         seed: one seed reproduces the run.
         on_progress: called while training goes on.
 
@@ -168,16 +173,18 @@ def train(
 
     >>> checkpoint = train("demo", "agreement")
     >>> checkpoint.strategy.name, checkpoint.description.n_training_queries
-    ('agreement', 2400)
+    ('agreement', 1920)
     """
     if isinstance(strategy, Base):
         spec = strategy.spec
         spec = spec._replace(settings={**spec.settings, **(settings or {})})
     else:
         spec = Spec(strategy, dict(settings or {}))
-    create_strategy(spec)  # a mistake in it is found before any work
+    made = create_strategy(spec)  # a mistake in it is found before any work
+    check_holdout(holdout)
     encode = HashingEncoder() if encoder is None else encoder
     table = data if isinstance(data, ResponseTable) else read_table(data, encoder=encode)
+    table = hold_out(table, made, holdout).train
     n_features = table.features.shape[1]
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) if output is None else Path(output)
