@@ -247,6 +247,15 @@ TABLE: Mapping[str, Quick] = {
             rf"^  rl-focal +{NUMBER}$",
         ),
     ),
+    "without_labels.py": Quick(
+        "DATA --draws 2 --most-tests 60 --judged 1 5 --unequal",
+        (
+            r"^small all, 2 draws$",
+            rf"^plurality of all +{NUMBER} \({NUMBER}\) +3\.00 \(0\.00\)$",
+            rf"^prior, 0 judged +{NUMBER} \({NUMBER}\) +{NUMBER} \({NUMBER}\)$",
+            rf"^prior, 5 judged +{NUMBER}",
+        ),
+    ),
 }
 
 

@@ -116,6 +116,10 @@ class Counts:
         mine, theirs = self.__dict__, other.__dict__
         return Counts(**{name: value + weight * theirs[name] for name, value in mine.items()})
 
+    def times(self, weight: float) -> Counts:
+        """These counts as if there were so many times as many queries, with the same rates."""
+        return Counts(**{name: weight * value for name, value in self.__dict__.items()})
+
     @property
     def n_labels(self) -> float:
         """Labelled queries of the member with the most."""

@@ -26,6 +26,7 @@ from rlfocal.agents.policy import likeliest
 from rlfocal.agents.prior.fusion import Pooled, Pools, Queries, tempered
 from rlfocal.agents.prior.observation import observe
 from rlfocal.agents.prior.statistics import Counts, Statistics
+from rlfocal.agents.prior.unasked import as_if_all_were_asked
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
 from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.dial import checked_price
@@ -39,6 +40,8 @@ __all__ = ["RlFocalPrior"]
 
 _LEAST = 0.01
 """A member's probability of being right is clipped to [this, 1 - this]."""
+_FIRST = 20.0
+"""Number of labels at which those of a pool that had none are trusted by half."""
 _ROWS = 512
 """Queries judged at once: bounds memory."""
 
@@ -106,6 +109,15 @@ class RlFocalPrior(Trained):
                 counts = _count(known.task, known.answer, known.member_score, adds_up)
         return self._adopt(counts, relative_cost, adds_up)
 
+    def priced(self, cost: FloatArray) -> Self:
+        """A fitted copy whose members cost something else, as far as is known before any call.
+
+        Args:
+            cost: float32[N], positive, of a call to each member; only ratios matter.
+        """
+        relative = (cost / cost.mean()).astype(np.float32)
+        return self._with()._adopt(self.counts_, relative, self.adds_up_)
+
     def _adopt(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
         """Set the fitted counts, and compute the statistics.
 
@@ -152,11 +164,16 @@ class RlFocalPrior(Trained):
     def follow(self, memory: Memory) -> Self:
         """A copy that counts recent labelled queries as well.
 
-        Fitted counts weigh no more than the memory: the pool may have changed since.
+        Fitted counts weigh no more than the memory: the pool may have changed since. Where there
+        are none, the first remembered ones weigh less than others would: by so few queries the
+        nets, which take a pool's level from them, would ask too few members.
         """
         if not len(memory.task):
             return self
         recent = _count(memory.task, memory.answer, memory.member_score, self.adds_up_)
+        if not self.counts_.n_labels:
+            trust = recent.n_labels / (recent.n_labels + _FIRST)
+            return self._with(_pool_state=self._pool_state_of(recent.times(trust)))
         weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
         return self._with(_pool_state=self._pool_state_of(recent.plus(self.counts_, weight=weight)))
 
@@ -168,8 +185,8 @@ class RlFocalPrior(Trained):
 
     @property
     def ranking(self) -> IntArray:
-        """int64[N]: the members, those with the best statistics first."""
-        return np.argsort(-self._pool_state.statistics.log_odds[-1], kind="stable")
+        """int64[N]: the members, those with the best statistics first, of equals the cheapest."""
+        return np.lexsort((self.relative_cost_, -self._pool_state.statistics.log_odds[-1]))
 
     def at(self, price: float) -> Self:
         """The same fitted strategy at another price; 0 counts as the least one.
@@ -280,7 +297,11 @@ def _believe(view: View, chance: FloatArray) -> FloatArray:
 
 
 def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: BoolArray) -> Counts:
-    """Counts of labelled queries; answers that cannot be compared add nothing to pairs."""
+    """Counts of labelled queries; answers that cannot be compared add nothing to pairs.
+
+    Whom a policy asks depends on the query, which the accuracies are freed of.
+    """
     n_tasks = len(adds_up) - 1
     place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
-    return Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])
+    counts = Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])
+    return as_if_all_were_asked(counts, score)
