@@ -1,0 +1,61 @@
+"""Where a report lies: which files are one, and when they may be replaced."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rlfocal.errors import ConfigError
+from rlfocal.files import check_writable
+
+__all__ = ["FILES", "PAGE", "TITLE_END", "check_folder", "check_page", "is_report"]
+
+PAGE = "index.html"
+FILES = (PAGE, "bench.json", "rows.parquet", "leaderboard.md", "history.json")
+"""The page, and what `BenchResult.write` puts beside it."""
+TITLE_END = "- rlfocal report"
+"""How the title of every report ends; by it a report is known."""
+
+
+def check_page(folder: Path, *, overwrite: bool) -> None:
+    """Refuse, before any work, a folder that a page could or should not be written to.
+
+    Raises:
+        ConfigError: it cannot be written, holds a page that is no report, or one that stays.
+    """
+    page = folder / PAGE
+    if page.exists():
+        if not is_report(page):
+            raise ConfigError(f"{page}: is no report of rlfocal; name another folder")
+        if not overwrite:
+            raise ConfigError(
+                f"{folder}: holds a report; name another folder, or overwrite it (--overwrite)"
+            )
+    check_writable(folder)
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse, before any work, a folder in which page and results could or should not be written.
+
+    Raises:
+        ConfigError: as for `check_page`; or it holds results that stay, or other files.
+    """
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in found if name not in FILES]
+    if foreign:
+        raise ConfigError(
+            f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new folder"
+        )
+    if found and not overwrite:
+        raise ConfigError(
+            f"{folder}: holds a report; name another folder, or overwrite it (--overwrite)"
+        )
+    check_page(folder, overwrite=overwrite)
+
+
+def is_report(page: Path) -> bool:
+    """Whether a file is a report, of any version."""
+    try:
+        with page.open(encoding="utf-8", errors="replace") as file:
+            return f"{TITLE_END}</title>" in file.read(4096)
+    except OSError:
+        return False
