@@ -4,6 +4,7 @@ RlfocalError
 ├── ConfigError       a setting, name or option is wrong
 ├── RecordError       a data set cannot be read or contradicts itself
 ├── NotApplicable     this strategy cannot run on this data (the reason is the message)
+├── NotInstalled      a package is missing: a ConfigError, and for a strategy NotApplicable
 ├── CheckpointError   a checkpoint is damaged, of another version, or of another pool
 ├── DatabaseError     a database of answers cannot be opened, or is of another version
 ├── MemberError       a live member gave no usable response; its `failure` says why
@@ -29,6 +30,7 @@ __all__ = [
     "MemberError",
     "NobodyAnswered",
     "NotApplicable",
+    "NotInstalled",
     "RecordError",
     "RlfocalError",
     "nearest",
@@ -71,6 +73,10 @@ class RecordError(RlfocalError):
 
 class NotApplicable(RlfocalError):
     """A strategy cannot run on this data; the message is the reason."""
+
+
+class NotInstalled(ConfigError, NotApplicable):
+    """What was asked for needs a package that is not installed; the message says what brings it."""
 
 
 class CheckpointError(RlfocalError):

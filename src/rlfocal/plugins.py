@@ -17,11 +17,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.extras import EXTRAS, not_installed
 
 __all__ = ["Registry"]
-
-_EXTRAS: Mapping[str, str] = {"torch": "train", "gymnasium": "train"}
-"""What a user may lack, and the extra that brings it."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,7 @@ class Registry:
         """Import one.
 
         Raises:
+            NotInstalled: it needs a package of an extra.
             ConfigError: there is none of that name, or it cannot be imported.
         """
         point = self._point(name)
@@ -63,11 +62,8 @@ class Registry:
             return point.load()
         except (ImportError, AttributeError) as exc:
             missing = (getattr(exc, "name", None) or "").partition(".")[0]
-            if isinstance(exc, ModuleNotFoundError) and missing in _EXTRAS:
-                raise ConfigError(
-                    f"{self.what} '{name}' needs {missing}, which is not installed: "
-                    f"pip install 'rlfocal[{_EXTRAS[missing]}]'"
-                ) from exc
+            if isinstance(exc, ModuleNotFoundError) and missing in EXTRAS:
+                raise not_installed(f"{self.what} '{name}'", missing) from exc
             raise ConfigError(
                 f"{self.what} '{name}' cannot be loaded from {point.value}: {exc}"
             ) from exc

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from rlfocal import extras
 from rlfocal.errors import ConfigError
 from rlfocal.features import encoder, sentence
 from rlfocal.features.sentence import MODEL, TOKENIZER, DataFile, SentenceEncoder
@@ -154,7 +154,7 @@ def test_a_missing_library_says_what_to_install(
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
         return object()
 
-    monkeypatch.setattr(importlib, "import_module", without)
+    monkeypatch.setattr(extras, "import_module", without)
     with pytest.raises(ConfigError, match=rf"needs {lacking}.*pip install 'rlfocal\[encoder\]'"):
         SentenceEncoder()
 

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from stored import content_digest
 
-from rlfocal.errors import DatabaseError
+from rlfocal.errors import DatabaseError, NotInstalled
 from rlfocal.records.database import (
     Database,
     StoredResponse,
@@ -254,7 +254,7 @@ def test_urls_that_lead_nowhere(url: str, message: str) -> None:
 def test_a_missing_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     url = "postgres://me:hunter2@host/db"
-    with pytest.raises(DatabaseError, match=r"pip install 'rlfocal\[postgres\]'") as caught:
+    with pytest.raises(NotInstalled, match=r"pip install 'rlfocal\[postgres\]'") as caught:
         open_database(url)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 

@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.deliberation.view import View
+from rlfocal.extras import need
 from rlfocal.numbers import shrunk
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
@@ -89,10 +90,9 @@ class Competence:
         if n_features == 0:
             zeros = np.zeros((0, table.n_members), dtype=np.float32)
             return cls(zeros, np.zeros(table.n_members, dtype=np.float32))
-        from sklearn.linear_model import RidgeCV
-
+        linear_model = need("sklearn.linear_model", "judging members by a query's text")
         gap = expected_score(table) - statistics.task_accuracy[table.task]
-        model = RidgeCV(alphas=_RIDGE).fit(table.features, gap)
+        model = linear_model.RidgeCV(alphas=_RIDGE).fit(table.features, gap)
         return cls(
             np.asarray(model.coef_, dtype=np.float32).T.copy(),
             np.asarray(model.intercept_, dtype=np.float32),

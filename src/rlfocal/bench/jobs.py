@@ -19,7 +19,7 @@ from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.protocol import Outcome, Reference, unmet
 from rlfocal.deliberation.replay import replay
-from rlfocal.errors import ConfigError, NotApplicable, RlfocalError
+from rlfocal.errors import ConfigError, NotApplicable, NotInstalled, RlfocalError
 from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import Calibration, ResponseTable, calibrate
 
@@ -129,7 +129,11 @@ def run_jobs(
     refused: dict[str, str] = {}
     seeds: dict[str, tuple[int, ...]] = {}
     for name in shared.entrants.names:
-        strategy = shared.entrants.fresh(name)
+        try:
+            strategy = shared.entrants.fresh(name)
+        except NotInstalled as exc:
+            refused[name] = str(exc)
+            continue
         reason = unmet(strategy, shared.table)
         if reason is not None:
             refused[name] = reason

@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from rlfocal.database.failures import Place, translated
 from rlfocal.errors import DatabaseError
+from rlfocal.extras import need
 
 __all__ = ["Connections", "connect", "sqlite_path"]
 
@@ -228,20 +229,16 @@ def _postgres(text: str, busy_timeout_s: float, *, read_only: bool) -> Connectio
     given = (url.query.get(name, "") for name in ("password", "sslpassword"))
     secrets = [url.password or ""] + [s for g in given for s in ((g,) if isinstance(g, str) else g)]
     place = Place(f"postgresql://{user}{host}{port}/{url.database or ''}", _secrets(secrets))
+    need("psycopg", f"{place.name}: a database on PostgreSQL")
     waits = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
-    try:
-        engine = sa.create_engine(
-            url,
-            connect_args=waits,
-            hide_parameters=True,
-            isolation_level="READ COMMITTED",
-            pool_pre_ping=True,
-            execution_options={"postgresql_readonly": True} if read_only else {},
-        )
-    except ImportError as exc:
-        raise DatabaseError(
-            f"{place.name}: the driver for PostgreSQL is missing: pip install 'rlfocal[postgres]'"
-        ) from exc
+    engine = sa.create_engine(
+        url,
+        connect_args=waits,
+        hide_parameters=True,
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        execution_options={"postgresql_readonly": True} if read_only else {},
+    )
     return Connections(engine, place, url.database or "postgres", busy_timeout_s)
 
 

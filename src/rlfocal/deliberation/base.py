@@ -44,6 +44,8 @@ class Base:
 
     name: str = ""
     needs: ClassVar[frozenset[Need]] = frozenset()
+    packages: tuple[str, ...] = ()
+    """Packages that fitting needs, of those that an extra brings (`rlfocal.extras.EXTRAS`)."""
     stochastic: ClassVar[bool] = False
     """True when another seed gives another result; others are run once for all seeds."""
     learned: ClassVar[bool] = False

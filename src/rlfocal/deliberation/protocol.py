@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.view import Decision, View
+from rlfocal.extras import lacking
 from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 
@@ -194,7 +195,7 @@ class Need(Enum):
 
 
 def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
-    """The reason why a strategy cannot run on a table; None when it can."""
+    """The reason why a strategy cannot be fitted to a table here; None when it can."""
     has = {
         Need.ANSWERS: bool((table.kind != CandidateKind.RESPONSES).any()),
         Need.GRADED_SUPPORT: table.has_graded_support,
@@ -203,4 +204,5 @@ def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
         Need.QUERIES: table.n_queries >= 30,
     }
     needs: frozenset[Need] = getattr(strategy, "needs", frozenset())
-    return next((need.value for need in Need if need in needs and not has[need]), None)
+    reason = next((need.value for need in Need if need in needs and not has[need]), None)
+    return reason or lacking(*getattr(strategy, "packages", ()))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import ConfigError
+from rlfocal.extras import need
 from rlfocal.features.hashing import Spec
 
 if TYPE_CHECKING:
@@ -157,12 +157,7 @@ def _model(model: DataFile, tokenizer: DataFile) -> _Model:
 
 
 def _import(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as exc:
-        raise ConfigError(
-            f"the sentence encoder needs {name}, which is not installed: {_INSTALL}"
-        ) from exc
+    return need(name, "the sentence encoder")
 
 
 def _checked(file: DataFile) -> bytes:

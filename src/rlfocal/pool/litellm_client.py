@@ -16,10 +16,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from typing import Any, Self
 
-from rlfocal.errors import ConfigError, Failure, MemberError
+from rlfocal.errors import Failure, MemberError
+from rlfocal.extras import need
 from rlfocal.pool.openai.http_failures import filtered_error, timeout_error
 from rlfocal.pool.openai.redaction import excerpt
 from rlfocal.pool.openai.replies.errors.reading import Complaint, Upstream, error_for
@@ -144,12 +144,7 @@ class LiteLlmEndpoint:
 def _import_litellm() -> Any:
     # Otherwise it fetches a price map from the network while it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    try:
-        litellm: Any = import_module("litellm")
-    except ImportError as exc:
-        raise ConfigError(
-            "endpoints of kind 'litellm' need litellm: pip install 'rlfocal[litellm]'"
-        ) from exc
+    litellm = need("litellm", "an endpoint of kind 'litellm'")
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     for name in ("callbacks", "input_callback", "success_callback", "failure_callback"):

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from rlfocal.errors import ConfigError
+from rlfocal.extras import need
 from rlfocal.pool.openai.client import OpenAIEndpoint
 from rlfocal.pool.settings import LlamaCppSettings
 from rlfocal.pool.types import Request, Response
@@ -48,12 +49,7 @@ class LlamaCppEndpoint:
 
     def _load(self) -> OpenAIEndpoint:
         settings, path = self._settings, self._settings.path
-        try:
-            import xllamacpp
-        except ImportError as exc:
-            raise ConfigError(
-                "a llama-cpp endpoint needs xllamacpp: pip install 'rlfocal[local]'"
-            ) from exc
+        xllamacpp = need("xllamacpp", "a llama-cpp endpoint")
         _check(path, settings.sha256)
         key = secrets.token_urlsafe(32)
         params = xllamacpp.CommonParams()

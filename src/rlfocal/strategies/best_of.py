@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -77,8 +78,9 @@ class BestOf(Base):
             checked_price(price, within=PRICES),
         )
         self._specs = _specs(strategies)
-        for spec in self._specs.values():
-            create_strategy(spec)
+        # Without one of its candidates it would be another strategy, and say nothing of it.
+        needed = (create_strategy(spec).packages for spec in self._specs.values())
+        self.packages = tuple(dict.fromkeys(chain.from_iterable(needed)))
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Judge every strategy out of fold, then fit it on everything.

@@ -10,7 +10,7 @@ from rlfocal.cli import common
 from rlfocal.cli.common import option
 from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb
 from rlfocal.cli.output.console import remark
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, NotInstalled
 
 if TYPE_CHECKING:
     import socket
@@ -67,13 +67,11 @@ def serve(
 
 
 def _require_extra() -> None:
-    from importlib.util import find_spec
+    from rlfocal.extras import lacking
 
-    lacking = [n for n in ("starlette", "uvicorn", "prometheus_client") if find_spec(n) is None]
-    if lacking:
-        raise ConfigError(
-            f"serving needs {', '.join(lacking)}, not installed: pip install 'rlfocal[serve]'"
-        )
+    told = lacking("starlette", "uvicorn", "prometheus_client")
+    if told is not None:
+        raise NotInstalled(f"serving {told}")
 
 
 def _check_door(store: Store, host: str, db: str, *, open_: bool) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
+from rlfocal.extras import need
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
@@ -39,6 +40,7 @@ class KMeansRouter(Router):
 
     name = "kmeans-router"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.FEATURES})
+    packages = ("sklearn",)
     stochastic: ClassVar[bool] = True
     fitted: ClassVar[Mapping[str, Row]] = {
         **Router.fitted,
@@ -105,10 +107,9 @@ class KMeansRouter(Router):
 
 def _cluster(features: FloatArray, n_clusters: int, seed: int) -> tuple[FloatArray, IntArray]:
     """Centres float32[K, D] and cluster int64[Q] of each row."""
-    from sklearn.cluster import KMeans
-
+    cluster = need("sklearn.cluster", "grouping queries")
     # Fewer distinct texts than clusters would make scikit-learn warn.
     n_distinct = len(np.unique(features, axis=0)) if len(features) < 50 * n_clusters else n_clusters
-    model = KMeans(min(n_clusters, n_distinct), n_init=1, random_state=seed).fit(features)
+    model = cluster.KMeans(min(n_clusters, n_distinct), n_init=1, random_state=seed).fit(features)
     centre: NDArray[np.float32] = model.cluster_centers_.astype(np.float32)
     return centre, model.labels_.astype(np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.state import Row
+from rlfocal.extras import need
 from rlfocal.numbers import log_odds, sigmoid
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
@@ -41,6 +42,7 @@ class LogisticRouter(Router):
     """
 
     name = "logistic-router"
+    packages = ("scipy",)
     fitted: ClassVar[Mapping[str, Row]] = {
         **Router.fitted,
         "penalty": Row("float64", "", 0, finite=False),
@@ -126,7 +128,7 @@ def ridge_logistic(
     Returns:
         float32[D, N].
     """
-    from scipy.optimize import minimize
+    optimize = need("scipy.optimize", "logistic regression")
 
     def loss(flat: Float64Array) -> tuple[float, Float64Array]:
         weight = flat.reshape(start.shape)
@@ -136,7 +138,7 @@ def ridge_logistic(
         return float(value + penalty / 2 * (weight**2).sum()), slope.reshape(-1)
 
     # The members' problems share nothing but the matrix product, which is what takes the time.
-    result = minimize(
+    result = optimize.minimize(
         loss,
         start.astype(np.float64).reshape(-1),
         jac=True,

@@ -80,6 +80,7 @@ class RoutedVote(Base):
 
     name = "routed-vote"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    packages = ("scipy",)
     dial: ClassVar[str] = "n_calls"
     fitted: ClassVar[Mapping[str, Row]] = {
         "shift": Row("float64", "N"),

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.extras import need
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = [
@@ -308,9 +309,7 @@ class WeightModel:
         start: Float64Array | None = None,
     ) -> Float64Array:
         """Minimise the objective; returns theta."""
-        from scipy.optimize import minimize
-
-        result = minimize(
+        result = need("scipy.optimize", "stacking").minimize(
             self.objective,
             self.centre if start is None else start,
             args=(choices, own_penalty, task_penalty),

@@ -62,6 +62,7 @@ class Stacking(OneRound):
 
     name = "stacking"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS})
+    packages = ("scipy",)
     fitted: ClassVar[Mapping[str, Row]] = {
         "graded": Row("bool", ""),
         "penalty": Row("float64", "2", 0),

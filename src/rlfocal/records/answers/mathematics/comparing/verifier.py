@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
 import json
 import logging
 import os
@@ -27,7 +26,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO
 
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, NotInstalled
+from rlfocal.extras import lacking
 
 __all__ = ["Verifier", "check_installed", "shared"]
 
@@ -60,14 +60,11 @@ def check_installed() -> None:
     """Make sure that math-verify is there, without importing it.
 
     Raises:
-        ConfigError: it is not.
+        NotInstalled: it is not.
     """
-    for name in ("math_verify", "latex2sympy2_extended", "antlr4"):
-        if importlib.util.find_spec(name) is None:
-            raise ConfigError(
-                f"answers of kind 'math' are compared by math-verify, and '{name}' is not"
-                f" installed: {REMEDY}"
-            )
+    told = lacking("math_verify", "latex2sympy2_extended", "antlr4")
+    if told is not None:
+        raise NotInstalled(f"comparing answers of kind 'math' {told}")
 
 
 class Verifier:

@@ -1,0 +1,134 @@
+"""What the core does without: it works, and says what would bring the rest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from rlfocal.deliberation.registry import BUILT_IN, create
+from rlfocal.errors import ConfigError, NotApplicable, NotInstalled
+from rlfocal.extras import EXTRAS, lacking, need, not_installed
+
+EVERY = tuple(dict.fromkeys(EXTRAS.values()))
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def without(*extras: str, code: str, cwd: Path) -> list[str]:
+    """Lines that code prints where some extras are not installed; one process is enough."""
+    missing = [name for name, extra in EXTRAS.items() if extra in extras]
+    ran = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.modules |= dict.fromkeys({missing})\n{code}"],
+        cwd=cwd, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    return ran.stdout.splitlines()
+
+
+VERBS = """
+import contextlib, io, json
+from rlfocal.cli.main import main
+
+for words in {lines}:
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main(words)
+        except SystemExit as end:
+            code = end.code
+    print(json.dumps([code, said.getvalue().splitlines()[-1:]]))
+"""
+
+
+def declared(extra: str) -> set[str]:
+    """Distributions that an extra names itself."""
+    lines = PROJECT["optional-dependencies"][extra]
+    return {
+        line.partition("[")[0].partition("=")[0].rstrip("<>~! ").replace("-", "_") for line in lines
+    }
+
+
+def test_every_package_belongs_to_the_extra_that_brings_it() -> None:
+    found = packages_distributions()
+    for package, extra in EXTRAS.items():
+        if package in found and package not in ("latex2sympy2_extended", "antlr4"):
+            assert {name.replace("-", "_") for name in found[package]} & declared(extra), package
+    brought = {"all", "dev", "docs", "report", *EXTRAS.values()}
+    assert set(PROJECT["optional-dependencies"]) <= brought
+    core = {line.partition(">")[0] for line in PROJECT["dependencies"]}
+    assert not core & {name for extra in EXTRAS.values() for name in declared(extra)}
+
+
+def test_the_message_names_what_is_missing_and_what_brings_it() -> None:
+    error = not_installed("serving", "starlette", "uvicorn.protocols")
+    assert isinstance(error, ConfigError)
+    assert isinstance(error, NotApplicable)
+    assert str(error) == (
+        "serving needs starlette and uvicorn, which are not installed: pip install 'rlfocal[serve]'"
+    )
+    with pytest.raises(NotInstalled, match=r"this needs not_there, .*: pip install not_there$"):
+        need("not_there.part", "this")
+    assert need("json", "this") is json
+    assert lacking("json") is None
+    assert lacking("json", "not_there") == "needs not_there, which is not installed: " + (
+        "pip install not_there"
+    )
+
+
+def test_every_strategy_says_beforehand_what_fitting_needs() -> None:
+    fitted = {name for name in BUILT_IN if "scipy" in create(name).packages}
+    assert fitted == {"stacking", "logistic-router", "routed-vote", "best-of"}
+    assert create("kmeans-router").packages == ("sklearn",)
+
+
+def test_the_core_compares_and_names_what_would_be_compared_too(tmp_path: Path) -> None:
+    wanted = ["plurality", "knn-router", "stacking", "kmeans-router", "best-of", "rl-focal"]
+    said = without(*EVERY, cwd=tmp_path, code=(
+        "import json, rlfocal\n"
+        f"result = rlfocal.benchmark('localpool', {wanted}, folds=2)\n"
+        "print(json.dumps([rlfocal.advise(result).sentence(), result.not_applicable]))"
+    ))  # fmt: skip
+    sentence, lacking = json.loads(said[-1])
+    assert sentence
+    remedy = "which is not installed: pip install 'rlfocal[{}]'"
+    assert lacking == {
+        "stacking": f"needs scipy, {remedy.format('learn')}",
+        "kmeans-router": f"needs sklearn, {remedy.format('learn')}",
+        "best-of": f"needs scipy, {remedy.format('learn')}",
+        "rl-focal": f"strategy 'rl-focal' needs torch, {remedy.format('train')}",
+    }
+
+
+def test_verbs_need_nothing_more_or_say_what(tmp_path: Path) -> None:
+    rows = [f"{k} + 1 =,{k + 1},{k + 1},{k + k % 3}\n" for k in range(60)]
+    (tmp_path / "one.csv").write_text("prompt,label,a,b\n" + "".join(rows))
+    some, train = ["--strategies", "plurality,agreement"], ["train", "own", "--strategy"]
+    cases: list[tuple[list[str], str | None]] = [
+        (["--help"], None),
+        (["import", "table", "one.csv", "-o", "own"], None),
+        (["inspect", "own"], None),
+        (["diversity", "own"], None),
+        (["bench", "own", "--folds", "2", *some], None),
+        ([*train, "agreement", "-o", "made"], None),
+        (["evaluate", "made", "own"], None),
+        ([*train, "stacking", "-o", "more"], "learn"),
+        ([*train, "rl-focal", "-o", "more"], "train"),
+        (["keys", "list", "--db", "postgresql://me@host/db"], "postgres"),
+        (["serve", "made", "pool.toml"], "serve"),
+    ]
+    ended = without(*EVERY, cwd=tmp_path, code=VERBS.format(lines=[words for words, _ in cases]))
+    for (words, extra), line in zip(cases, ended, strict=True):
+        code, last = json.loads(line)
+        if extra is None:
+            assert code == 0, (words, last)
+        else:
+            assert code == 2, words
+            assert last[0].startswith("error: ")
+            assert last[0].endswith(f" not installed: pip install 'rlfocal[{extra}]'")
+    assert not list((tmp_path / "more").glob("*"))
