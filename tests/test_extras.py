@@ -59,7 +59,7 @@ def test_every_package_belongs_to_the_extra_that_brings_it() -> None:
     for package, extra in EXTRAS.items():
         if package in found and package not in ("latex2sympy2_extended", "antlr4"):
             assert {name.replace("-", "_") for name in found[package]} & declared(extra), package
-    brought = {"all", "dev", "docs", "report", *EXTRAS.values()}
+    brought = {"all", "dev", "docs", *EXTRAS.values()}
     assert set(PROJECT["optional-dependencies"]) <= brought
     core = {line.partition(">")[0] for line in PROJECT["dependencies"]}
     assert not core & {name for extra in EXTRAS.values() for name in declared(extra)}

@@ -48,7 +48,7 @@ for words in [], *([verb] for verb in {VERBS}), ["import", "data"], ["keys", "ad
         main([*words, "--help"])
     except SystemExit as left:
         assert not left.code, words
-heavy = "torch", "sklearn", "numpy", "pyarrow", "plotly", "pydantic", "rich", "asyncio"
+heavy = "torch", "sklearn", "numpy", "pyarrow", "pydantic", "rich", "asyncio"
 print([module for module in heavy if module in sys.modules])
 """
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

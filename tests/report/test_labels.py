@@ -43,14 +43,14 @@ def test_escaping_leaves_nothing_that_html_reads_and_can_be_undone(text: str) ->
 @pytest.mark.parametrize(
     ("usd", "shown"),
     [
-        (0.0, "$0.00"),
-        (12.5, "$12.50"),
-        (0.5, "$0.50"),
-        (0.0123, "$0.012"),
-        (0.00004567, "$0.000046"),
+        (0.0, "0"),
+        (12.5, "12,500"),
+        (0.5, "500"),
+        (0.0123, "12.3"),
+        (0.00004567, "0.0457"),
     ],
 )
-def test_money_keeps_two_significant_digits(usd: float, shown: str) -> None:
+def test_money_is_that_of_a_thousand_queries_to_three_digits(usd: float, shown: str) -> None:
     assert labels.money(usd) == shown
 
 

@@ -1,26 +1,21 @@
-"""Whether confidence means what it says: the reliability diagram and its numbers."""
+"""Whether confidence means what it says: reliability diagrams and their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import plotly.graph_objects as go
-
 from rlfocal.bench import BenchResult
-from rlfocal.bench.calibration import Calibration, ReliabilityBin
-from rlfocal.markup import Html, escape, table
-from rlfocal.report.html import Choice, chart, paragraphs
+from rlfocal.bench.calibration import Calibration
+from rlfocal.markup import Html, table
+from rlfocal.report.drawing import plot
+from rlfocal.report.drawing.plot import Mark, Series
+from rlfocal.report.drawing.svg import line_path, tag
+from rlfocal.report.html import Choice, chart, details, panel, panels, paragraphs
 from rlfocal.report.labels import interval, number, percent, points
-from rlfocal.report.theme import LIGHT, REFERENCE, blank
 
-__all__ = ["calibration", "reliability_figure"]
+__all__ = ["calibration", "reliability"]
 
-HEIGHT_PX, LEGEND_PX = 450, 10
-"""Height of the figure, and what each name of the legend adds, so that it squeezes no plot."""
-# A second strategy of the same hue differs in its line and its marks.
-_DASHES = ("solid", "dot", "dashdot", "longdash")
-_SYMBOLS = ("circle", "diamond-open", "square", "x-open")
-
+_SIZE = (300.0, 260.0)
 _ERRORS_HEAD = (
     "Strategy", "Calibration error, points", "By chance alone", "Confidence less accuracy, points",
     "Brier score", "Accuracy on the surest 80\N{NO-BREAK SPACE}%", "Area under risk and coverage",
@@ -28,8 +23,13 @@ _ERRORS_HEAD = (
 _BINS_HEAD = ("Strategy", "Confidence", "Accuracy", "95 % interval", "Answers")
 
 
-def calibration(result: BenchResult) -> Html:
-    """Make the section: errors of each strategy, the diagram, and who is left out."""
+def calibration(result: BenchResult, hues: Mapping[str, int]) -> Html:
+    """Make the section: errors of each strategy, a diagram for each that matters, who is left out.
+
+    Args:
+        result: a benchmark.
+        hues: from `highlights`; diagrams of other strategies fold away.
+    """
     graded = [found for found in result.calibration if found.graded]
     plain = [found.strategy for found in result.calibration if not found.graded]
     left_out = paragraphs(
@@ -45,109 +45,94 @@ def calibration(result: BenchResult) -> Html:
         'about the error that stands under "by chance alone". Confidence above accuracy is '
         "overconfidence as a whole."
     )
-    aid = (
-        "On the dashed line confidence means what it says, so that of the answers given with 80 % "
-        "confidence 80 % are right; below it a strategy is overconfident, above it underconfident."
-    )
-    figure = chart("reliability", aid, _choices(graded), pick="Show")
     errors = table(
         _ERRORS_HEAD,
         [_errors(found) for found in graded],
         label="Calibration errors",
         classes="leaderboard",
     )
-    return Html("\n".join([paragraphs([said]), errors, figure, left_out]))
+    return Html("\n".join([paragraphs([said]), errors, _diagrams(graded, hues), left_out]))
 
 
-def _choices(graded: Sequence[Calibration]) -> list[Choice]:
-    """All curves in one figure, then each on its own with the intervals of its dots."""
-    curves = {found.strategy: found.bins for found in graded}
-    return [
-        Choice("all strategies", reliability_figure(curves), _bins(curves)),
-        *(
-            Choice(
-                f"{name}, with intervals",
-                reliability_figure({name: bins}, with_intervals=True),
-                _bins({name: bins}),
-            )
-            for name, bins in curves.items()
-        ),
-    ]
+def _diagrams(graded: Sequence[Calibration], hues: Mapping[str, int]) -> Html:
+    matter = [found for found in graded if found.strategy in hues] or list(graded[:1])
+    others = [found for found in graded if found not in matter]
+    low = _lowest(graded)
+    shown, folded = (
+        panels([reliability(found, low, hues.get(found.strategy)) for found in group])
+        for group in (matter, others)
+    )
+    aid = (
+        "On the dotted line confidence means what it says, so that of the answers given with 80 % "
+        "confidence 80 % are right; below it a strategy is overconfident, above it underconfident. "
+        "Bars are 95 % intervals."
+    )
+    if others:
+        shown = Html(f"{shown}\n{details(f'Diagrams of other strategies ({len(others)})', folded)}")
+    return chart("reliability", aid, [Choice("reliability", shown, _bins(graded))])
 
 
 def _errors(found: Calibration) -> list[str]:
-    accuracy = sum(one.count * one.accuracy for one in found.bins)
-    accuracy /= sum(one.count for one in found.bins)
     return [
         found.strategy,
         number(100 * found.ece, 1),
         number(100 * found.ece_by_chance, 1),
-        points(found.mean_confidence - accuracy),
+        points(found.mean_confidence - _accuracy(found)),
         number(found.brier, 3),
         percent(found.accuracy_at_80),
         number(found.risk_coverage_area, 3),
     ]
 
 
-def _bins(curves: Mapping[str, Sequence[ReliabilityBin]]) -> Html:
+def _accuracy(found: Calibration) -> float:
+    right = sum(one.count * one.accuracy for one in found.bins)
+    return right / sum(one.count for one in found.bins)
+
+
+def _bins(graded: Sequence[Calibration]) -> Html:
     rows = [
         [
-            name,
+            found.strategy,
             percent(one.confidence),
             percent(one.accuracy),
             Html(f'<span class="ci">{interval(one.accuracy_ci)}</span>'),
             f"{one.count:,}",
         ]
-        for name, bins in curves.items()
-        for one in bins
+        for found in graded
+        for one in found.bins
     ]
     return table(_BINS_HEAD, rows, label="Reliability")
 
 
-def reliability_figure(
-    curves: Mapping[str, Sequence[ReliabilityBin]], *, with_intervals: bool = False
-) -> go.Figure:
-    """Draw accuracy against confidence: a line for each strategy, the diagonal dashed.
+def reliability(found: Calibration, low: float, hue: int | None) -> Html:
+    """Draw accuracy against confidence, with intervals; the diagonal dotted.
 
     Args:
-        curves: bins of each strategy, by rising confidence; at least one strategy.
-        with_intervals: whether each dot has its 95 % interval; for few curves.
+        found: a strategy's calibration.
+        low: where both axes start, in per cent.
+        hue: of the strategy.
     """
-    figure = blank(height_px=HEIGHT_PX + LEGEND_PX * len(curves), hovermode="closest")
-    for index, (name, bins) in enumerate(curves.items()):
-        turn = index // len(LIGHT.hues)
-        above = [100 * (one.accuracy_ci[1] - one.accuracy) for one in bins]
-        below = [100 * (one.accuracy - one.accuracy_ci[0]) for one in bins]
-        figure.add_scatter(
-            x=[100 * one.confidence for one in bins],
-            y=[100 * one.accuracy for one in bins],
-            customdata=[f"{one.count:,} answers" for one in bins],
-            error_y={"array": above, "arrayminus": below, "thickness": 1.2, "width": 3}
-            if with_intervals
-            else None,
-            name=escape(name),
-            mode="lines+markers",
-            showlegend=True,
-            line={"width": 2, "dash": _DASHES[turn % len(_DASHES)]},
-            marker={"size": 6, "symbol": _SYMBOLS[turn % len(_SYMBOLS)]},
-            hovertemplate="%{y:.1f} % right at %{x:.1f} % confidence<br>%{customdata}",
+    frame = plot.frame(
+        *_SIZE, xs=[low, 100], ys=[low, 100], x_title="confidence, %", y_title="accuracy, %"
+    )
+    ends = [(frame.x(end), frame.y(end)) for end in (low, 100)]
+    marks = tuple(
+        Mark(
+            100 * one.confidence, 100 * one.accuracy,
+            f"{percent(one.accuracy)} {interval(one.accuracy_ci)} right at "
+            f"{percent(one.confidence)} confidence, {one.count:,} answers",
+            interval=(100 * one.accuracy_ci[0], 100 * one.accuracy_ci[1]),
         )
-    low = _lowest(curves, with_intervals=with_intervals)
-    figure.add_shape(
-        type="line", x0=low, y0=low, x1=100, y1=100, layer="below",
-        line={"color": REFERENCE, "dash": "dash", "width": 1.4},
+        for one in found.bins
     )  # fmt: skip
-    # Room on both sides keeps the labels of the two axes apart, and the last one on the page.
-    figure.update_xaxes(title_text="confidence, %", range=[low - 2, 102])
-    figure.update_yaxes(title_text="accuracy, %", range=[low - 2, 102])
-    return figure
+    line = plot.drawn(frame, Series(found.strategy, marks, hue), None, key=0)
+    parts = [tag("path", d=line_path(ends), class_="rule"), line]
+    drawing = plot.sheet(*_SIZE, [*frame.axes, frame.clipped(parts)])
+    label = f"Reliability of {found.strategy}: error {number(100 * found.ece, 1)} points"
+    return panel(found.strategy, drawing, label=label, colour=plot.colour(hue))
 
 
-def _lowest(curves: Mapping[str, Sequence[ReliabilityBin]], *, with_intervals: bool) -> float:
-    """Where both axes start, in per cent: below everything drawn, on a multiple of ten."""
-    drawn = [
-        min(one.confidence, one.accuracy_ci[0] if with_intervals else one.accuracy)
-        for bins in curves.values()
-        for one in bins
-    ]
-    return max(10 * ((100 * min(drawn) - 1) // 10), 0.0)
+def _lowest(graded: Sequence[Calibration]) -> float:
+    """Where all axes start, in per cent: below everything drawn, on a multiple of ten."""
+    drawn = [min(one.confidence, one.accuracy_ci[0]) for found in graded for one in found.bins]
+    return min(max(10 * ((100 * min(drawn) - 1) // 10), 0.0), 90.0)

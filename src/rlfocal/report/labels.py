@@ -84,18 +84,15 @@ def interval(bounds: tuple[float, float] | None, *, signed: bool = False) -> str
 
 
 def money(usd: float) -> str:
-    """Format US dollars with two significant digits below one cent's worth of precision.
+    """Format the dollars of a query as those of a thousand, as the terminal does.
 
-    >>> money(0.00123), money(1.5)
-    ('$0.0012', '$1.50')
+    >>> money(0.00123), money(0.0000456), money(1.5)
+    ('1.23', '0.0456', '1,500')
     """
     if not math.isfinite(usd):
         return DASH
-    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${float(f'{usd:.2g}'):.{_decimals(usd)}f}"
-
-
-def _decimals(value: float) -> int:
-    return max(2, 1 - math.floor(math.log10(abs(value))))
+    thousand = float(f"{1000 * usd:.3g}")
+    return f"{thousand:,.0f}" if thousand >= 100 else f"{thousand:.3g}"
 
 
 def seconds(value: float) -> str:

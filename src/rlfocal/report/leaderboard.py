@@ -15,6 +15,12 @@ __all__ = ["equal_cost", "leaderboard"]
 
 WIDTH_PX, HEIGHT_PX, PAD_PX = 90, 16, 5
 
+_ALL_COLUMNS = (
+    '<input type="checkbox" id="all-columns" class="more-columns">'
+    '<label for="all-columns" class="more-columns">Show all columns</label>'
+)
+"""On a narrow screen; the style sheet hides it elsewhere, and the columns it stands for here."""
+
 _WORDS: dict[Verdict, str] = {
     "better": "▲ better",
     "worse": "▼ worse",
@@ -33,32 +39,30 @@ def leaderboard(result: BenchResult) -> Html:
     highs = [row.accuracy_ci[1] for row in drawn]
     scale = (min(lows, default=0.0), max(highs, default=1.0))
     priced = any(row.mean_cost_usd is not None for row in result.rows)
-    head = ["Strategy", "Accuracy, %", "95 % interval", "Against best single", "Gain, points"]
     measured = result.missing is not None
-    head += ["95 % interval", *(["Measured"] if measured else []), "Calls"]
-    head += ["Cost, $"] if priced else []
-    head += ["Rounds", "Oracle gap closed", "Fit"]
+    # What matters most first: a phone shows four columns until it is told otherwise.
+    head = ["Strategy", "Accuracy, %", "Gain, points", "Calls"]
+    head += ["USD / 1k queries"] if priced else []
+    head += ["95 % interval of accuracy", "95 % interval of gain", "Against best single"]
+    head += [*(["Measured"] if measured else []), "Rounds", "Oracle gap closed", "Fit"]
     rows = [_cells(row, scale, priced=priced, measured=measured) for row in result.rows]
     marks = [row.verdict.replace(" ", "-") for row in result.rows]
-    return table(head, rows, label="Leaderboard", classes="leaderboard", row_classes=marks)
+    found = table(head, rows, label="Leaderboard", classes="leaderboard ranks", row_classes=marks)
+    return Html(f"{_ALL_COLUMNS}\n{found}")
 
 
 def _cells(
     row: LeaderboardRow, scale: tuple[float, float], *, priced: bool, measured: bool
 ) -> list[str]:
-    gain = gain_ci = ""
+    gain, gain_ci = Html(""), ""
     if row.verdict not in ("reference", "bound") and row.gain_ci is not None:
-        gain = points(row.gain_over_best_single or 0.0)
+        gain = Html(f'<span class="gain">{points(row.gain_over_best_single or 0.0)}</span>')
         gain_ci = interval(row.gain_ci, signed=True)
     bar = "" if row.verdict == "bound" else interval_bar(row.accuracy, row.accuracy_ci, scale)
     cells = [
         row.strategy,
         number(100 * row.accuracy, 1),
-        Html(f'{bar}<span class="ci">{interval(row.accuracy_ci)}</span>'),
-        _verdict_word(row.verdict),
         gain,
-        Html(f'<span class="ci">{gain_ci}</span>'),
-        *([f"{row.n_measured:,}"] if measured else []),
         number(row.mean_calls, 2),
     ]
     if priced:
@@ -66,6 +70,10 @@ def _cells(
     closed = row.oracle_gap_closed
     return [
         *cells,
+        Html(f'{bar}<span class="ci">{interval(row.accuracy_ci)}</span>'),
+        Html(f'<span class="ci">{gain_ci}</span>'),
+        _verdict_word(row.verdict),
+        *([f"{row.n_measured:,}"] if measured else []),
         number(row.mean_rounds, 2),
         percent(closed, 0) if closed is not None else "",
         seconds(row.fit_s),
@@ -77,18 +85,24 @@ def _verdict_word(verdict: Verdict) -> Html:
     return Html(f'<span class="verdict">{_WORDS[verdict]}</span>')
 
 
-def interval_bar(value: float, bounds: tuple[float, float], scale: tuple[float, float]) -> Html:
+def interval_bar(
+    value: float,
+    bounds: tuple[float, float],
+    scale: tuple[float, float],
+    *,
+    width_px: int = WIDTH_PX,
+) -> Html:
     """Draw an interval and its centre on a common scale, as inline SVG in the text's colour."""
     span = max(scale[1] - scale[0], 1e-9)
 
     def place(share: float) -> float:
-        return round(PAD_PX + (WIDTH_PX - 2 * PAD_PX) * (share - scale[0]) / span, 1)
+        return round(PAD_PX + (width_px - 2 * PAD_PX) * (share - scale[0]) / span, 1)
 
     middle = HEIGHT_PX / 2
     return Html(
-        f'<svg class="bar" width="{WIDTH_PX}" height="{HEIGHT_PX}" '
-        f'viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}" aria-hidden="true">'
-        f'<line x1="{PAD_PX}" x2="{WIDTH_PX - PAD_PX}" y1="{middle}" y2="{middle}" class="rail"/>'
+        f'<svg class="bar" width="{width_px}" height="{HEIGHT_PX}" '
+        f'viewBox="0 0 {width_px} {HEIGHT_PX}" aria-hidden="true">'
+        f'<line x1="{PAD_PX}" x2="{width_px - PAD_PX}" y1="{middle}" y2="{middle}" class="rail"/>'
         f'<line x1="{place(bounds[0])}" x2="{place(bounds[1])}" y1="{middle}" y2="{middle}"/>'
         f'<circle cx="{place(value)}" cy="{middle}" r="4"/></svg>'
     )

@@ -1,88 +1,125 @@
 """One self-contained HTML file: no network, works from a folder, an attachment or a server.
 
-Puts the sections into the page's frame, together with plotly.js, the two themes and the few lines
-of script that draw the figures.
+Puts the sections into the page's frame, together with its style sheets and few lines of script.
 """
 
 from __future__ import annotations
 
-import json
+import base64
+import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from string import Template
 
 import numpy as np
-import plotly.offline
 
 from rlfocal import __version__
+from rlfocal.advice import advise
 from rlfocal.bench import BenchResult
-from rlfocal.files import check_writable
+from rlfocal.files import replace_file
 from rlfocal.markup import Html, escape
-from rlfocal.records import ResponseTable
+from rlfocal.records import Dataset, ResponseTable
 from rlfocal.report.html import Section
+from rlfocal.report.place import PAGE, TITLE_END, check_page
+from rlfocal.report.questions import questions_of
 from rlfocal.report.sections import sections
-from rlfocal.report.theme import DARK, LIGHT, template
+from rlfocal.report.verdict import finding
 
 __all__ = ["render", "write_report"]
 
-FILE_NAME = "index.html"
 SEED = 0
 """Draws subsets and queries of the diversity figure: the same report for the same result."""
 
 
-def write_report(result: BenchResult, table: ResponseTable, folder: Path) -> Path:
+def write_report(
+    result: BenchResult,
+    table: ResponseTable,
+    folder: str | Path,
+    *,
+    dataset: Dataset | None = None,
+    overwrite: bool = True,
+) -> Path:
     """Write the report of a benchmark to index.html in a folder, made where it does not exist.
+
+    Args:
+        result: of the benchmark.
+        table: the one it ran on.
+        folder: where to; its other files stay as they are.
+        dataset: what the table was built from, for a page in which every question can be looked at,
+            with replies where it was read `with_text`; None for a page without any prompt.
+        overwrite: replace the report that is there, as running a notebook again does. A page that
+            is no report is never replaced.
 
     Returns:
         The path of the page, which appears whole or not at all.
 
     Raises:
-        ConfigError: the folder cannot be written.
-        ValueError: the table has other members than the result.
+        ConfigError: the folder cannot or must not be written.
+        ValueError: the table has other members than the result, or the data set other queries.
     """
-    check_writable(folder)
-    page = render(result, table)
-    target = folder / FILE_NAME
-    fresh = folder / f".{FILE_NAME}.part"
-    fresh.write_text(page, encoding="utf-8")
-    fresh.replace(target)
+    folder = Path(folder)
+    check_page(folder, overwrite=overwrite)
+    page = render(result, table, dataset=dataset)
+    target = folder / PAGE
+    replace_file(target, lambda fresh: fresh.write_text(page, encoding="utf-8"))
     return target
 
 
-def render(result: BenchResult, table: ResponseTable) -> str:
-    """Return the report as one HTML text.
+def render(result: BenchResult, table: ResponseTable, *, dataset: Dataset | None = None) -> str:
+    """Return the report as one HTML text; see `write_report`.
 
     Raises:
-        ValueError: the table has other members than the result.
+        ValueError: the table has other members than the result, or the data set other queries.
     """
     if result.members != table.members:
         raise ValueError(
             f"the result has members {result.members}, the table {table.members}: "
             "pass the table that the benchmark ran on"
         )
-    parts = list(sections(result, table, rng=np.random.default_rng(SEED)))
+    advice = advise(result)
+    parts = list(sections(result, table, advice, rng=np.random.default_rng(SEED)))
+    questions = None if dataset is None else questions_of(result, table, dataset, advice)
+    if questions is not None:
+        place = next((i for i, part in enumerate(parts) if part.anchor == "members"), len(parts))
+        parts.insert(place, questions.section)
     today = datetime.now(UTC).date().isoformat()
     mark = "SYNTHETIC: " if result.synthetic else ""
-    themes = {name: template(t).to_plotly_json() for name, t in (("light", LIGHT), ("dark", DARK))}
+    scripts = [_assets(".js")]
     body = Template(_asset("report.html")).substitute(
         heading=escape(f"{mark}{result.data}"),
         banner=_banner(result),
         contents="\n".join(f'<li><a href="#{s.anchor}">{escape(s.title)}</a></li>' for s in parts),
+        finding=finding(result, advice),
         facts=_facts(result, table),
+        notice="" if questions is None else Html(f'<p class="notice">{questions.notice}</p>'),
         sections="\n".join(_section(part) for part in parts),
         footer=escape(
             f"Made by rlfocal {__version__} on {today}. This page loads nothing from anywhere."
         ),
-        themes=json.dumps(themes),
-        plotly=plotly.offline.get_plotlyjs(),
-        script=_assets(".js"),
+        viewer="" if questions is None else questions.viewer,
+        scripts="\n".join(f"<script>{script}</script>" for script in scripts),
     )
     return Template(_shared("page.html")).substitute(
-        title=escape(f"{mark}{result.data} - rlfocal report"),
-        head=f"<style>\n{_shared('page.css')}{_assets('.css')}</style>",
+        title=escape(f"{mark}{result.data} {TITLE_END}"),
+        head=f"{_policy(scripts)}\n<style>\n{_shared('page.css')}{_assets('.css')}</style>",
         body=body,
     )
+
+
+def _policy(scripts: Sequence[str]) -> Html:
+    """Forbid every request, and every script but those of the page itself."""
+    own = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
+    policy = (
+        f"default-src 'none'; script-src {own}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">')
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def _shared(name: str) -> str:

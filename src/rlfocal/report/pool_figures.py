@@ -1,4 +1,4 @@
-"""Figures of the pool itself: member accuracies, pairwise diversity, focal diversity of subsets.
+"""Figures of the pool itself: member accuracies, focal diversity of subsets.
 
 They describe all recorded answers and know nothing of strategies.
 """
@@ -8,78 +8,105 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from rlfocal.bench.summaries.subsets import SubsetScores
-from rlfocal.markup import escape
-from rlfocal.numbers import Float64Array, wilson
-from rlfocal.records import IntArray
-from rlfocal.report.figures import ticks
-from rlfocal.report.labels import number
-from rlfocal.report.theme import blank, colour_bar
+from rlfocal.markup import Html, table
+from rlfocal.numbers import wilson
+from rlfocal.records import IntArray, ResponseTable
+from rlfocal.report.drawing import plot
+from rlfocal.report.drawing.colours import N_STEPS
+from rlfocal.report.drawing.svg import group, tag
+from rlfocal.report.html import Choice, chart, legend
+from rlfocal.report.labels import interval, number, percent
+from rlfocal.report.leaderboard import interval_bar
 
-__all__ = [
-    "focal_figure",
-    "focal_sentence",
-    "member_figure",
-]
+__all__ = ["focal_chart", "focal_sentence", "member_table"]
 
-
-def member_figure(
-    mean: Float64Array, n_queries: int | IntArray, *, members: Sequence[str]
-) -> go.Figure:
-    """Draw each member's accuracy with its 95 % interval, the most accurate on top.
-
-    Args:
-        mean: float64[N] in [0, 1].
-        n_queries: queries behind each mean; int64[N] where they differ.
-        members: N names.
-    """
-    order = np.argsort(-mean, kind="stable")
-    low, high = wilson(mean, n_queries)
-    figure = blank(height_px=80 + 24 * len(order), showlegend=False)
-    figure.add_scatter(
-        x=100 * mean[order],
-        y=list(range(len(order))),
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": 100 * (high - mean)[order],
-            "arrayminus": 100 * (mean - low)[order],
-            "thickness": 1.5,
-            "width": 0,
-        },
-        mode="markers",
-        marker={"size": 8},
-        customdata=[escape(members[i]) for i in order],
-        hovertemplate="%{customdata}: %{x:.1f} %<extra></extra>",
-    )
-    figure.update_xaxes(title_text="accuracy, %")
-    figure.update_yaxes(range=[len(order) - 0.5, -0.5], **ticks([members[i] for i in order]))
-    return figure
+_BAR_PX = 260
+_SIZES = {"wide": (960.0, 460.0), "narrow": (360.0, 340.0)}
 
 
-def focal_figure(scores: SubsetScores) -> go.Figure:
+def member_table(responses: ResponseTable) -> Html:
+    """Show each member's accuracy with its 95 % interval, the most accurate on top."""
+    mean = responses.member_accuracy
+    low, high = wilson(mean, np.maximum(responses.scored.sum(axis=0), 1))
+    head = ["Member", "", "Accuracy", "95 % interval", "Answered"]
+    n_columns = len(head) - responses.is_complete
+    scale = (float(low.min()), float(high.max()))
+    rows = []
+    for i in np.argsort(-mean, kind="stable"):
+        value, bounds = float(mean[i]), (float(low[i]), float(high[i]))
+        rows.append([
+            responses.members[i],
+            interval_bar(value, bounds, scale, width_px=_BAR_PX),
+            percent(value),
+            Html(f'<span class="ci">{interval(bounds)}</span>'),
+            percent(float(responses.coverage[i])),
+        ][:n_columns])  # fmt: skip
+    return table(head[:n_columns], rows, label="Member accuracies", classes="members")
+
+
+def focal_chart(scores: SubsetScores) -> Html:
     """Draw focal diversity against vote accuracy: one dot a subset, coloured by its size."""
-    figure = blank(height_px=480, showlegend=False, hovermode="closest")
-    figure.add_scatter(
-        x=scores.focal,
-        y=100 * scores.vote,
-        mode="markers",
-        marker={
-            "size": 5,
-            "opacity": 0.8,
-            "color": scores.size,
-            "showscale": True,
-            "colorbar": colour_bar("members in the subset"),
-        },
-        customdata=scores.size,
-        hovertemplate="%{customdata} members<br>focal diversity %{x:.3f}, vote %{y:.1f} %"
-        "<extra></extra>",
+    which = "a sample of" if scores.is_sample else "all"
+    aid = (
+        f"Each dot is one of {which} {len(scores.size):,} subsets of the pool, voting on "
+        f"{scores.n_queries:,} recorded queries; compare dots of one colour, because larger "
+        "subsets differ in both for other reasons."
     )
-    figure.update_xaxes(title_text="focal diversity")
-    figure.update_yaxes(title_text="accuracy of the plurality vote, %")
-    return figure
+    sizes = np.unique(scores.size)
+    groups = np.array_split(sizes, min(len(sizes), N_STEPS))
+    drawings = [_scatter(scores, groups, *size, name) for name, size in _SIZES.items()]
+    keys = legend([(_members(of), f"step{_step(i, len(groups))}") for i, of in enumerate(groups)])
+    choice = Choice("Focal diversity", Html("".join(drawings)), _by_size(scores), keys)
+    return chart("focal", aid, [choice])
+
+
+def _step(index: int, count: int) -> int:
+    """Spread few colours over the whole scale."""
+    return 1 + round(index * (N_STEPS - 1) / max(count - 1, 1))
+
+
+def _members(sizes: IntArray) -> str:
+    first, last = int(sizes[0]), int(sizes[-1])
+    return f"{first} members" if first == last else f"{first} to {last} members"
+
+
+def _scatter(
+    scores: SubsetScores, groups: Sequence[IntArray], width: float, height: float, variant: str
+) -> Html:
+    vote = 100 * scores.vote
+    frame = plot.frame(
+        width, height,
+        xs=[float(scores.focal.min()), float(scores.focal.max())],
+        ys=[float(vote.min()), float(vote.max())],
+        x_title="focal diversity", y_title="accuracy of the plurality vote, %",
+    )  # fmt: skip
+    parts = []
+    for index, sizes in enumerate(groups):
+        of_sizes = np.isin(scores.size, sizes)
+        places = zip(scores.focal[of_sizes], vote[of_sizes], strict=True)
+        dots = "".join(f"M{frame.x(x):.1f} {frame.y(y):.1f}h0" for x, y in places)
+        look = f"series step{_step(index, len(groups))}"
+        path = tag("path", d=dots, class_="dots")
+        parts.append(group([path], class_=look, title=_members(sizes), data_series=index))
+    return plot.sheet(width, height, [*frame.axes, *parts], class_=variant)
+
+
+def _by_size(scores: SubsetScores) -> Html:
+    plain, partial = scores.correlations(), scores.correlations(given_members=True)
+    nan = float("nan")
+    rows = []
+    for size in np.unique(scores.size).tolist():
+        of_size = scores.size == size
+        rows.append([
+            str(size), f"{int(of_size.sum()):,}", number(float(scores.focal[of_size].mean()), 3),
+            percent(float(scores.vote[of_size].mean())), percent(float(scores.vote[of_size].max())),
+            number(plain.get(size, nan)), number(partial.get(size, nan)),
+        ])  # fmt: skip
+    head = ["Members", "Subsets", "Mean focal diversity", "Mean vote", "Best vote"]
+    head += ["Correlation", "Partial correlation"]
+    return table(head, rows, label="Subsets by size")
 
 
 def focal_sentence(scores: SubsetScores) -> str:
