@@ -159,7 +159,7 @@ def test_a_fault_of_the_values_names_the_frame_the_row_and_the_argument() -> Non
         {"prompt": ["a", "b"], "label": ["1", "2"], "model": ["m", "m"], "score": [0.5, 90.0]}
     )
     with pytest.raises(
-        RecordError, match=r"^the frame: row 2, column 'score': .*; score_scale 100"
+        RecordError, match=r"^the frame: row 2, column 'score': .*; score_scale=100"
     ):
         from_dataframe(frame)
     assert from_dataframe(frame, score_scale=100).members == ("m",)

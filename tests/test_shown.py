@@ -20,7 +20,22 @@ from rlfocal.markup import Code, Grid, Sheet, one_line
 
 HOSTILE = "<script>alert(1)</script>"
 N = 40
-TAGS = {"div", "p", "b", "pre", "table", "thead", "tbody", "tr", "th", "td"}
+TAGS = {
+    "details",
+    "summary",
+    "ul",
+    "li",
+    "div",
+    "p",
+    "b",
+    "pre",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+}
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ class Advice(Displayed):
         return f"Advice({self.sentence()!r})"
 
     def _sheet(self) -> Sheet:
-        return Sheet(self.sentence(), (Code(self.command or ""),))
+        return Sheet(self.sentence(), (Code((self.command or "").replace(" && ", "\n")),))
 
     def sentence(self) -> str:
         """The advice in one sentence.

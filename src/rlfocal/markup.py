@@ -16,6 +16,7 @@ __all__ = ["Code", "Displayed", "Grid", "Html", "Sheet", "as_html", "escape", "o
 
 _WIDTH = 80
 _MOST_ROWS = 40
+_MOST_NOTES = 5
 _NUMBER = re.compile(r"[-+]?[\d.,]+( .*|%)?|-?")
 
 
@@ -46,6 +47,7 @@ def table(
     label: str,
     classes: str = "",
     row_classes: Sequence[str] = (),
+    styles: Sequence[str] = (),
 ) -> Html:
     """Make a table whose first column names the rows.
 
@@ -55,12 +57,19 @@ def table(
         label: what the table shows, for readers who cannot see it.
         classes: CSS classes of the table.
         row_classes: CSS class of each row; empty for none.
+        styles: inline style of each column, where no style sheet is at hand; empty for none.
     """
-    titles = "".join(f'<th scope="col">{as_html(title)}</th>' for title in head)
+    styled = [f' style="{style}"' for style in styles] or [""] * len(head)
+    titles = "".join(
+        f'<th scope="col"{style}>{as_html(title)}</th>'
+        for title, style in zip(head, styled, strict=True)
+    )
     marks = list(row_classes) or [""] * len(rows)
     body = "\n".join(
-        f'<tr class="{mark}"><th scope="row">{as_html(first)}</th>'
-        + "".join(f"<td>{as_html(cell)}</td>" for cell in rest)
+        f'<tr class="{mark}"><th scope="row"{styled[0]}>{as_html(first)}</th>'
+        + "".join(
+            f"<td{style}>{as_html(cell)}</td>" for cell, style in zip(rest, styled[1:], strict=True)
+        )
         + "</tr>"
         for (first, *rest), mark in zip(rows, marks, strict=True)
     )
@@ -99,20 +108,29 @@ class Grid(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """What an object shows of itself: a title, then sentences, tables and commands."""
+    """What an object shows of itself: a title, then sentences, tables and commands, then notes."""
 
     title: str
     parts: tuple[str | Grid, ...] = ()
+    notes: tuple[str, ...] = ()
+    """Folded up in a notebook; in a terminal the first few."""
 
     def text(self) -> str:
         """For a terminal; sentences are wrapped at 80 columns."""
         parts = [_as_text(part) for part in (self.title, *self.parts) if part]
+        parts += [_as_text(f"note: {note}") for note in self.notes[:_MOST_NOTES]]
+        if len(self.notes) > _MOST_NOTES:
+            parts.append(f"... and {len(self.notes) - _MOST_NOTES:,} more notes")
         return re.sub("\n{3,}", "\n\n", "\n".join(parts)).rstrip("\n")
 
     def html(self) -> Html:
         """For a notebook, whose own colours it keeps, light or dark."""
-        parts = "\n".join(_part_as_html(part) for part in self.parts if part)
-        return Html(f"<div><p><b>{escape(self.title)}</b></p>\n{parts}</div>")
+        parts = [_part_as_html(part) for part in self.parts if part]
+        if self.notes:
+            count = f"{len(self.notes):,} note{'s' if len(self.notes) > 1 else ''}"
+            items = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+            parts.append(f"<details><summary>{count}</summary><ul>{items}</ul></details>")
+        return Html("\n".join([f"<div><p><b>{escape(self.title)}</b></p>", *parts, "</div>"]))
 
 
 class Displayed:
@@ -136,11 +154,27 @@ def _cut(grid: Grid) -> tuple[Sequence[Sequence[str]], str]:
     return grid.rows[:_MOST_ROWS], f"... and {more:,} more" if more > 0 else ""
 
 
+def _sides(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Where the cells of each column stand: figures to the right, words to the left."""
+    return [
+        "right" if place and all(_NUMBER.fullmatch(row[place]) for row in rows) else "left"
+        for place in range(len(head))
+    ]
+
+
 def _part_as_html(part: str | Grid) -> str:
     if isinstance(part, Grid):
         rows, more = _cut(part)
-        return table(part.head, rows, label=part.label) + (f"<p>{more}</p>" if more else "")
-    return f"<pre>{escape(part)}</pre>" if isinstance(part, Code) else f"<p>{escape(part)}</p>"
+        styles = [
+            f"text-align: {side}; padding: .1em .8em .1em 0" for side in _sides(part.head, rows)
+        ]
+        made = table(part.head, rows, label=part.label, styles=styles)
+        return made + (f"<p>{more}</p>" if more else "")
+    return (
+        f'<pre style="white-space: pre-wrap">{escape(part)}</pre>'
+        if isinstance(part, Code)
+        else f"<p>{escape(part)}</p>"
+    )
 
 
 def _as_text(part: str | Grid) -> str:
@@ -149,12 +183,9 @@ def _as_text(part: str | Grid) -> str:
     if not isinstance(part, Grid):
         return textwrap.fill(part, _WIDTH, break_long_words=False, break_on_hyphens=False)
     rows, more = _cut(part)
-    columns = list(zip(*rows, strict=True)) or [() for _ in part.head]
     padded: list[list[str]] = []
-    for title, cells in zip(part.head, columns, strict=True):
-        width = max(map(len, (title, *cells)))
-        is_number = bool(padded) and all(_NUMBER.fullmatch(cell) for cell in cells)
-        padded.append([f"{cell:>{width}}" if is_number else f"{cell:<{width}}"
-                       for cell in (title, *cells)])  # fmt: skip
+    for side, *column in zip(_sides(part.head, rows), part.head, *rows, strict=True):
+        width = max(map(len, column))
+        padded.append([f"{cell:{'>' if side == 'right' else '<'}{width}}" for cell in column])
     lines = ["  ".join(line).rstrip() for line in zip(*padded, strict=True)]
     return "\n".join(["", *lines, *([more] if more else []), ""])

@@ -70,7 +70,7 @@ def independence(
         RecordError: the data cannot be read or used.
 
     >>> round(independence("demo", top=1).pool["disagreement"], 3)
-    0.393
+    0.374
     """
     table = read_table(data, pool=pool, members=members)
     if size is not None and not 2 <= size <= table.n_members:

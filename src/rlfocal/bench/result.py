@@ -108,9 +108,11 @@ class BenchResult(Displayed):
             (
                 shown_rows(self.rows),
                 self.describe(),
+                "rlfocal.advise(result) says which of them to use.",
+            ),
+            (
                 *self.notes,
                 *(f"not applicable: {s}: {why}" for s, why in self.not_applicable.items()),
-                "rlfocal.advise(result) says which of them to use.",
             ),
         )
 

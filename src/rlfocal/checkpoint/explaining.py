@@ -38,7 +38,7 @@ class Explanation(Displayed):
         return f"Explanation({self.query!r}: {self.trace.answer!r}, {self.verdict})"
 
     def _sheet(self) -> Sheet:
-        title, parts = self.trace._sheet()
+        title, parts, _ = self.trace._sheet()
         seen = "the checkpoint was trained on this query" if self.trained_on else ""
         return Sheet(f"{self.query} (task {self.task}): {title}", (seen, *parts, self.verdict))
 

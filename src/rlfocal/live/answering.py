@@ -68,7 +68,7 @@ class Answer(Displayed):
         return f"Answer({one_line(self.text)!r}{sure} after {calls} call{'s' * (calls != 1)})"
 
     def _sheet(self) -> Sheet:
-        title, parts = self.trace._sheet()
+        title, parts, _ = self.trace._sheet()
         return Sheet(self.text, (title, *parts))
 
 

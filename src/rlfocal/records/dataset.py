@@ -107,9 +107,9 @@ class Dataset(Displayed):
                         for q in head
                     ],
                 ),
-                *self.notes,
                 "rlfocal.inspect(data) tells how good the members are.",
             ),
+            self.notes,
         )
 
     @cached_property

@@ -124,8 +124,8 @@ class Summary(Displayed):
                 ),
                 f"best single {percent(self.best_single_accuracy)} % ({self.best_single}), {vote}, "
                 f"a right answer if any member gave one {percent(self.oracle_accuracy)} %",
-                *self.notes,
             ),
+            self.notes,
         )
 
 

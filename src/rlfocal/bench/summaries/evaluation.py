@@ -116,8 +116,8 @@ class Evaluation(Displayed):
                 Grid("settings", (self.dial or "", "accuracy %", "calls"), points)
                 if points
                 else "",
-                *self.notes,
             ),
+            self.notes,
         )
 
     def to_json(self) -> dict[str, Any]:

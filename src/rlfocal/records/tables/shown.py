@@ -58,8 +58,8 @@ class Shown(Known, Displayed):
                     ],
                 ),
                 "" if judged == len(self.task) else f"{judged:,} queries have a label or a score",
-                *self.notes,
             ),
+            self.notes,
         )
 
     def to_arrow(self) -> pa.Table:
