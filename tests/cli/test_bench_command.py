@@ -36,9 +36,53 @@ def test_table_json_file_and_report_agree(run: Run, small: Path, tmp_path: Path)
     assert json.loads((report / "bench.json").read_text()) == found
     assert {"rows.parquet", "leaderboard.md", "index.html"} <= {p.name for p in report.iterdir()}
     assert str(report / "index.html") in ran.err
+    assert "prompts and recorded replies are in this file" in ran.err
+    assert ran.err.rstrip().endswith(f"rlfocal view {report}")
     plurality = next(row for row in found["rows"] if row["strategy"] == "plurality")
     assert f"{100 * plurality['accuracy']:.1f} [" in ran.out
     assert not list(tmp_path.rglob(".*"))  # nothing half-written is left
+
+
+REPORT = (*QUICK, "--strategies", "plurality", "--report")
+
+
+def test_a_report_is_replaced_only_when_told_and_before_any_work(
+    run: Run, small: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report"
+    assert run("bench", small, *REPORT, report).code == 0
+    before = {path.name: path.read_bytes() for path in report.iterdir()}
+    again = run("bench", "no-such-data", *REPORT, report)
+    assert again.code == 2
+    assert again.err == (
+        f"error: {report}: holds a report; name another folder, or overwrite it (--overwrite)\n"
+    )
+    assert {path.name: path.read_bytes() for path in report.iterdir()} == before
+    told = run("bench", small, *REPORT, report, "--overwrite", "--no-questions")
+    assert told.code == 0
+    assert "prompts" not in told.err
+    page = (report / "index.html").read_text("utf-8")
+    assert "Question 3?" not in page
+    assert 'id="viewer"' not in page
+    assert sorted(before) == sorted(path.name for path in report.iterdir())
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "index.html"])
+def test_what_is_no_report_is_never_mixed_with_one(
+    run: Run, small: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("<title>my home page</title>", "utf-8")
+    ran = run("bench", small, *REPORT, tmp_path / "mine", "--overwrite")
+    assert ran.code == 2
+    assert name in ran.err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == [name]
+
+
+def test_options_of_a_report_need_one(run: Run, small: Path) -> None:
+    for option in ("--overwrite", "--no-questions"):
+        ran = run("bench", small, *QUICK, option)
+        assert (ran.code, "--report DIR" in ran.err) == (2, True)
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ def test_a_table_of_replies_becomes_advice(run: Run, answers: Path, tmp_path: Pa
     assert "plurality 100.0 %" in said
     assert "Use agreement: 100.0 %" in said
     assert "To train and serve it: rlfocal train" in said
+    assert f"rlfocal view {tmp_path / 'out' / 'report'}" in ran.err
     assert 'POOL.toml names the live models as these data do ("gpt-mini", "llama-8b"' in ran.err
     assert read_dataset(tmp_path / "out" / "data").members == ("gpt-mini", "llama-8b", "qwen-7b")
     assert (tmp_path / "out" / "report" / "index.html").exists()
@@ -52,6 +53,18 @@ def test_what_is_there_is_not_replaced_unless_told(run: Run, answers: Path, tmp_
     assert again.code == 2
     assert "--overwrite" in again.err
     assert run("quickstart", answers, "-o", tmp_path / "out", "--overwrite", *QUICK).code == 0
+
+
+def test_a_report_that_is_there_is_refused_before_any_work(
+    run: Run, make_folder: Any, tmp_path: Path
+) -> None:
+    folder, report = make_folder(), tmp_path / "out" / "report"
+    report.mkdir(parents=True)
+    (report / "bench.json").write_text("{}")
+    ran = run("quickstart", folder, "-o", tmp_path / "out", *QUICK)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--overwrite" in ran.err
+    assert [path.name for path in report.iterdir()] == ["bench.json"]
 
 
 def test_a_data_folder_is_taken_where_it_is(run: Run, make_folder: Any, tmp_path: Path) -> None:

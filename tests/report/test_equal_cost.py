@@ -8,7 +8,6 @@ from rlfocal.bench.statistics import Axis, Judgement
 from rlfocal.records import ResponseTable
 from rlfocal.report import render
 from rlfocal.report.leaderboard import equal_cost
-from rlfocal.report.verdict import verdict
 
 
 def cell(budget: float | None, said: Judgement, *, axis: Axis = "calls") -> BudgetCell:
@@ -54,12 +53,3 @@ def test_the_section_follows_the_leaderboard_and_is_left_out_without_cells(
     assert 'id="equal-cost"' not in render(result, table)
     page = render(replace(result, budgets=CELLS), table)
     assert page.index('id="leaderboard"') < page.index('id="equal-cost"') < page.index('id="cost"')
-
-
-def test_the_finding_counts_the_budgets(result: BenchResult) -> None:
-    said = verdict(replace(result, budgets=CELLS))[-1]
-    assert said == (
-        "At equal mean calls, rl-focal is better than the best simple strategy at 1 of 3 budgets "
-        "(1.5) and worse at 1 (all); that one is chosen with hindsight at each budget."
-    )
-    assert not any("At equal mean calls" in text for text in verdict(result))

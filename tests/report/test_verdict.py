@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
-import pytest
-
+from rlfocal.advice import Advice
 from rlfocal.bench import BenchResult, LeaderboardRow
+from rlfocal.bench.budgets import BudgetCell
+from rlfocal.bench.statistics import Estimate
+from rlfocal.markup import escape
+from rlfocal.records.tables.missing import Missing
 from rlfocal.report.leaderboard import interval_bar, leaderboard
-from rlfocal.report.verdict import verdict
+from rlfocal.report.verdict import finding, remarks
 
 
 def row(
@@ -24,50 +29,75 @@ ORACLE = row("oracle", 0.97, (0.1, 0.13, 0.15))
 BASE = row("best-single", 0.84, (0, 0, 0))
 
 
-def say(result: BenchResult, *rows: LeaderboardRow) -> list[str]:
-    return verdict(replace(result, rows=(ORACLE, *rows, BASE)))
+def advised(strategy: str = "agreement", **more: Any) -> Advice:
+    """Advice of a strategy, made up."""
+    return Advice(
+        **{
+            "strategy": strategy, "member": None, "accuracy": Estimate(0.901, 0.885, 0.917),
+            "mean_calls": 2.9, "mean_cost_usd": None, "gain": Estimate(0.073, 0.05, 0.091),
+            "n_labels": 400, "n_dearer": 4, "rivals": (), "by": "calls", "command": None,
+        } | more
+    )  # fmt: skip
 
 
-def test_a_gain_whose_interval_excludes_zero_is_called_better(result: BenchResult) -> None:
-    said = say(result, row("stacking", 0.905, (0.051, 0.068, 0.084), calls=8))
-    assert said == [
-        "On these 600 queries, stacking answered 90.5\u202f% correctly, better than the best "
-        "single member (84.0\u202f%, chosen on training queries) by 6.8 points "
-        "(95\u00a0% interval +5.1 to +8.4)."
-    ]
+def say(result: BenchResult, *rows: LeaderboardRow, strategy: str = "agreement") -> list[str]:
+    return remarks(replace(result, rows=(ORACLE, *rows, BASE), budgets=()), advised(strategy))
 
 
-@pytest.mark.parametrize("low", [-0.004, 0.0])
-def test_no_gain_is_never_called_better(result: BenchResult, low: float) -> None:
-    said = say(result, row("stacking", 0.845, (low, 0.005, 0.012), calls=8))
-    assert len(said) == 1
-    assert "no strategy is better than the best single member" in said[0]
-    assert "stacking, differs by +0.5 points" in said[0]
+def test_the_advice_comes_first_and_then_the_commands(result: BenchResult) -> None:
+    html = finding(result, advised(command="rlfocal train <d> -o C && rlfocal serve C P"))
+    assert html.startswith('<p class="lead"><strong>Use agreement:</strong> 90.1 % [88.5, 91.7] at')
+    assert "<code>rlfocal train &lt;d&gt; -o C\nrlfocal serve C P</code>" in html
+    assert "<code>" not in finding(result, advised())
 
 
-def test_the_oracle_never_wins(result: BenchResult) -> None:
-    assert "nothing to compare" in say(result)[0]
-
-
-def test_the_most_accurate_need_not_be_the_one_that_is_better(result: BenchResult) -> None:
-    shaky, sure = row("shaky", 0.86, (-0.01, 0.02, 0.05)), row("sure", 0.85, (0.005, 0.01, 0.015))
-    said = say(result, shaky, sure)
-    assert "shaky was most accurate, but only sure can be called better" in said[0]
-
-
-def test_the_cheapest_winner_and_the_choice_among_many_are_told(result: BenchResult) -> None:
+def test_a_choice_among_many_is_told(result: BenchResult) -> None:
     rows = [
         row("stacking", 0.905, (0.05, 0.065, 0.08), calls=8),
         row("agreement", 0.902, (0.045, 0.062, 0.08), calls=2.9),
-        row("rl-focal", 0.9, (0.045, 0.06, 0.08), calls=3.1),
+        row("plurality", 0.9, (0.045, 0.06, 0.08), calls=3.1),
     ]
-    said = say(result, *rows)
-    assert any("most accurate of 3 strategies" in text for text in said)
-    assert any("2.9 a query instead of 8.0, agreement still gains 6.2 points" in t for t in said)
-    assert said[-1] == (
-        "RL-Focal: rl-focal reached 90.0\u202f% with 3.1 calls a query; the most accurate other "
-        "strategy, stacking, reached 90.5\u202f% with 8.0."
+    assert say(result, *rows) == [
+        "It was picked of 3 strategies after the fact, so its figures are more likely over- than "
+        "understated."
+    ]
+    assert say(result, *rows[:2]) == []
+
+
+def test_the_learned_strategy_is_told_once_with_all_its_budgets(result: BenchResult) -> None:
+    rows = (
+        row("agreement", 0.902, (0.045, 0.062, 0.08), calls=2.9),
+        row("rl-focal", 0.9, (0.045, 0.06, 0.08), calls=3.1),
     )
+    cell = BudgetCell(
+        strategy="rl-focal", axis="calls", budget=1.5, accuracy=0.87, accuracy_ci=(0.85, 0.89),
+        rival="agreement", rival_accuracy=0.86, difference=0.01, difference_ci=(0.001, 0.02),
+        verdict="better",
+    )  # fmt: skip
+    cells = (cell, replace(cell, budget=2, verdict="no difference"),
+             replace(cell, budget=None, verdict="worse"))  # fmt: skip
+    found = replace(result, rows=(ORACLE, *rows, BASE), budgets=cells)
+    assert remarks(found, advised()) == [
+        "rl-focal, which learns by reinforcement, reached 90.0\u202f% with 3.1 calls a query. At "
+        "equal mean calls rl-focal is better at 1 of 3 budgets (1.5) and worse at 1 of 3 budgets "
+        "(all) than the best simple strategy, which is chosen with hindsight at each budget."
+    ]
+    even = tuple(replace(c, verdict="no difference") for c in cells)
+    assert (
+        "neither better nor worse at any of 3 budgets than the best simple"
+        in (remarks(replace(found, budgets=even), advised("rl-focal"))[0])
+    )
+
+
+def test_without_advice_the_page_says_why(result: BenchResult) -> None:
+    assert "On these 600 queries there was nothing to choose from." in finding(result, None)
+    missing = Missing(
+        share=0.4, worst_member="ann", worst_share=0.9, n_members=3, n_queries=600, n_complete=9,
+        hint="",
+    )  # fmt: skip
+    said = finding(replace(result, missing=missing), None)
+    assert "nothing can be called better or worse" in said
+    assert escape(missing.explain()) in said
 
 
 def test_the_leaderboard_says_better_exactly_where_the_interval_excludes_zero(
@@ -79,9 +109,22 @@ def test_the_leaderboard_says_better_exactly_where_the_interval_excludes_zero(
     )  # fmt: skip
     html = leaderboard(replace(result, rows=rows))
     assert html.count("▲ better") == html.count("▼ worse") == html.count("no difference<") == 1
-    assert "Cost, $" not in html
-    priced = tuple(replace(r, mean_cost_usd=0.0012) for r in rows)
-    assert leaderboard(replace(result, rows=priced)).count("$0.0012") == 5
+    assert "USD" not in html
+    priced = leaderboard(
+        replace(result, rows=tuple(replace(r, mean_cost_usd=0.0012) for r in rows))
+    )
+    assert "USD / 1k queries" in priced
+    assert priced.count("<td>1.2</td>") == 5
+
+
+def test_strategy_accuracy_gain_and_calls_stand_first(result: BenchResult) -> None:
+    """A phone shows four columns."""
+    html = leaderboard(replace(result, rows=(row("up", 0.9, (0.01, 0.06, 0.1), calls=3),)))
+    assert re.findall(r'<th scope="col">([^<]*)</th>', html)[:4] == [
+        "Strategy", "Accuracy, %", "Gain, points", "Calls",
+    ]  # fmt: skip
+    cells = re.findall(r"<t[hd][^>]*>(?:<span[^>]*>)?([^<]*)", html.split("<tbody>")[1])
+    assert cells[:4] == ["up", "90.0", "+6.0", "3.00"]
 
 
 def test_interval_bars_share_a_scale() -> None:

@@ -6,9 +6,8 @@ Checks what was asked for and every output before any work.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
 
 from rlfocal.cli import common
 from rlfocal.cli.common import option
@@ -18,12 +17,12 @@ from rlfocal.cli.output.scenarios import show_scenarios
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
-    from rlfocal.bench import EvalProtocol
+    from rlfocal.bench import BenchResult, EvalProtocol
     from rlfocal.bench.scenarios import StreamSettings
     from rlfocal.executor import Executor
-    from rlfocal.records import ResponseTable
+    from rlfocal.records import Dataset, ResponseTable
 
-__all__ = ["bench", "has_plotly"]
+__all__ = ["bench"]
 
 _BUDGETS = "1.5,2,3,4"
 _N_FOLDS = 5
@@ -88,6 +87,13 @@ def bench(
         Path | None,
         option("--report", value="DIR", help="Write an HTML report and the per-query rows."),
     ] = None,
+    no_questions: Annotated[
+        bool,
+        option("--no-questions", help="Leave prompts and replies out of the report."),
+    ] = False,
+    overwrite: Annotated[
+        bool, option("--overwrite", help="Replace a report that is there.")
+    ] = False,
     features: Annotated[
         bool, option(help="Encode the query texts, for strategies that route on them.")
     ] = True,
@@ -112,6 +118,8 @@ def bench(
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")
     if scenario is not None and (report is not None or budgets != _BUDGETS):
         raise ConfigError("--scenario knows neither --report nor --budgets; use --json FILE")
+    if report is None and (no_questions or overwrite):
+        raise ConfigError("--no-questions and --overwrite go with --report DIR")
     if scenario is None and (orders is not None or retrain):
         raise ConfigError("--orders and --retrain go with --scenario alone")
     if orders is not None and orders < 1:
@@ -119,16 +127,17 @@ def bench(
     check_json(json)
     executor = ProcessExecutor(jobs) if jobs > 1 else SerialExecutor()
 
-    def load() -> ResponseTable:
-        found = common.load_table(
-            data, pool, members, with_features=features, cost=cost, complete=complete
-        )
-        return found[1]
+    def load(*, with_text: bool = False) -> tuple[Dataset, ResponseTable]:
+        return common.load_table(
+            data, pool, members,
+            with_features=features, cost=cost, complete=complete, with_text=with_text,
+        )  # fmt: skip
 
     if scenario is None:
         names = named or resolve(("baselines",))
         as_typed = _as_typed(data, pool, members, cost, complete=complete)
-        _compare(load, names, protocol, limits, as_typed, executor, json=json, report=report)
+        wanted = None if report is None else _Report(report, not no_questions, overwrite)
+        _compare(load, names, protocol, limits, as_typed, executor, json=json, report=wanted)
     else:
         from rlfocal.bench.scenarios import StreamSettings
 
@@ -138,8 +147,22 @@ def bench(
         _play(load, chosen, named, protocol, stream, executor, every_fold=every_fold, json=json)
 
 
+class _Load(Protocol):
+    """Reads the data and builds the table."""
+
+    def __call__(self, *, with_text: bool = False) -> tuple[Dataset, ResponseTable]: ...
+
+
+class _Report(NamedTuple):
+    """The report that is wanted."""
+
+    folder: Path
+    questions: bool
+    overwrite: bool
+
+
 def _compare(
-    load: Callable[[], ResponseTable],
+    load: _Load,
     names: tuple[str, ...],
     protocol: EvalProtocol,
     budgets: tuple[float, ...],
@@ -147,14 +170,16 @@ def _compare(
     executor: Executor,
     *,
     json: Path | None,
-    report: Path | None,
+    report: _Report | None,
 ) -> None:
     """Compare strategies and show how they did; outputs are checked before the data are read."""
     from rlfocal.bench import run_bench
 
     if report is not None:
-        _check_report(report)
-    table = load()
+        from rlfocal.report.place import check_folder
+
+        check_folder(report.folder, overwrite=report.overwrite)
+    dataset, table = load(with_text=report is not None and report.questions)
     with progress("bench") as move:
         result = run_bench(
             table, names, protocol,
@@ -162,16 +187,29 @@ def _compare(
         )  # fmt: skip
     deliver(result.to_json(), json, lambda: show_leaderboard(result))
     if report is not None:
-        from rlfocal.report import write_report
+        _draw(result, table, dataset, report)
 
-        result.write(report)
-        with waiting("drawing the report"):
-            page = write_report(result, table, report)
-        remark(f"report: {page}")
+
+def _draw(result: BenchResult, table: ResponseTable, dataset: Dataset, report: _Report) -> None:
+    """Write results and page, and say where they are and what they hold."""
+    from rlfocal.report import write_report
+    from rlfocal.report.place import PAGE
+
+    # An older page must not stand beside newer figures, whatever happens now.
+    (report.folder / PAGE).unlink(missing_ok=True)
+    result.write(report.folder)
+    with waiting("drawing the report"):
+        page = write_report(
+            result, table, report.folder, dataset=dataset if report.questions else None
+        )
+    remark(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    if report.questions:
+        remark("  prompts and recorded replies are in this file; --no-questions leaves them out")
+    remark(f"look at it: rlfocal view {shlex.quote(str(report.folder))}")
 
 
 def _play(
-    load: Callable[[], ResponseTable],
+    load: _Load,
     scenarios: tuple[str, ...],
     strategies: tuple[str, ...] | None,
     protocol: EvalProtocol,
@@ -185,7 +223,7 @@ def _play(
     from rlfocal.bench.scenarios import DEFAULT_STRATEGIES, resolve_scenarios, run_scenarios
 
     resolve_scenarios(scenarios)
-    table = load()
+    _, table = load()
     with progress("scenarios") as move:
         result = run_scenarios(
             table, scenarios, protocol,
@@ -225,21 +263,3 @@ def _as_typed(
     options = {"--pool": pool, "--members": members, "--cost": cost}
     words = [data, *(word for option in options.items() if option[1] for word in option)]
     return shlex.join([str(word) for word in words] + ["--complete"] * complete)
-
-
-def has_plotly() -> bool:
-    """Whether what draws a report is installed; it is not loaded."""
-    from importlib.util import find_spec
-
-    return find_spec("plotly") is not None
-
-
-def _check_report(folder: Path) -> None:
-    """Refuse, before any work, a report that could not be written after it."""
-    from rlfocal.files import check_writable
-
-    if not has_plotly():
-        raise ConfigError(
-            "--report needs plotly, which is not installed: pip install 'rlfocal[report]'"
-        )
-    check_writable(folder)

@@ -120,8 +120,12 @@ def split_names(text: str | None, what: str) -> tuple[str, ...] | None:
     return names
 
 
-def load_dataset(data: str) -> Dataset:
+def load_dataset(data: str, *, with_text: bool = False) -> Dataset:
     """Read a data folder, or take one of the built-in data sets; a folder "demo" is ./demo.
+
+    Args:
+        data: a folder, or the name of a built-in data set.
+        with_text: read whole replies too.
 
     Raises:
         RecordError: the folder cannot be read or contradicts itself.
@@ -129,7 +133,7 @@ def load_dataset(data: str) -> Dataset:
     from rlfocal.records.built_in import BUILT_IN
     from rlfocal.records.folders import read_dataset
 
-    return BUILT_IN[data]() if data in BUILT_IN else read_dataset(Path(data))
+    return BUILT_IN[data]() if data in BUILT_IN else read_dataset(data, with_text=with_text)
 
 
 def load_table(
@@ -140,6 +144,7 @@ def load_table(
     with_features: bool,
     cost: str | None = None,
     complete: bool = False,
+    with_text: bool = False,
 ) -> tuple[Dataset, ResponseTable]:
     """Load data and build the table of the chosen members.
 
@@ -150,6 +155,7 @@ def load_table(
         with_features: encode the query texts (by hashing words) for strategies that route on them.
         cost: value of --cost; None for dollars where they are known.
         complete: value of --complete.
+        with_text: read whole replies too.
 
     Returns:
         The data set, and the table; a named pool stands in the table's name too.
@@ -163,7 +169,7 @@ def load_table(
     from rlfocal.records import build_table
 
     with waiting(f"reading {data}"):
-        dataset = load_dataset(data)
+        dataset = load_dataset(data, with_text=with_text)
         chosen = dataset.select_members(pool, split_names(members, "--members"))
         encode = None
         if with_features:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from rlfocal.cli import common
-from rlfocal.cli.bench import bench, has_plotly
+from rlfocal.cli.bench import bench
 from rlfocal.cli.collect import INCOMPLETE, collect
 from rlfocal.cli.common import option
 from rlfocal.cli.importing import bring_in
@@ -62,23 +62,33 @@ def quickstart(
     max_usd: Annotated[
         float | None, option(min=0, help="With a pool: spend at most so many dollars.")
     ] = None,
-    overwrite: common.Overwrite = False,
+    no_questions: Annotated[
+        bool, option("--no-questions", help="Leave prompts and replies out of the report.")
+    ] = False,
+    overwrite: Annotated[
+        bool, option("--overwrite", help="Replace what an earlier run has made.")
+    ] = False,
 ) -> None:
     """From recorded answers, or live LLMs and questions, to advice: what to use, and its gain.
 
     Shows members and strategies, says which to use, and the commands that serve it.
     """
     from rlfocal.deliberation.registry import resolve
+    from rlfocal.report.place import check_folder
 
     resolve(common.split_names(strategies, "--strategies") or ())  # told before any work
-    data = output / "data"
+    data, report = output / "data", output / "report"
+    if report.exists():
+        check_folder(report, overwrite=overwrite)
     if paths[0].suffix == _POOL:
         _collected(paths, data, answers=answers, max_usd=max_usd, overwrite=overwrite)
     else:
         data = _imported(paths, data, column or (), answers=answers, overwrite=overwrite)
     inspect(str(data))
-    report = output / "report" if _can_draw() else None
-    bench(str(data), strategies=strategies, folds=folds, report=report)
+    bench(
+        str(data), strategies=strategies, folds=folds, report=report, no_questions=no_questions,
+        overwrite=overwrite,
+    )  # fmt: skip
     if paths[0].suffix != _POOL:
         _tell_of_pool(data)
 
@@ -137,13 +147,6 @@ def _imported(
 
 def _is_data_folder(path: Path) -> bool:
     return any(path.glob("queries.*")) and any(path.glob("responses.*"))
-
-
-def _can_draw() -> bool:
-    found = has_plotly()
-    if not found:
-        remark("no report is drawn: pip install 'rlfocal[report]'")
-    return found
 
 
 def _tell_of_pool(data: Path) -> None:
