@@ -1,4 +1,4 @@
-"""Builds the page of verbs from the program, so that it cannot be out of date.
+"""Builds the page of verbs from the program, so that it cannot be out of date; puts notebooks in.
 
 Links of a page to files outside docs/ work where the sources are read; on the site they are text.
 """
@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import posixpath
 import re
+from pathlib import Path
 from typing import Any
 
 import click
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from notebook import as_markdown  # beside this file
 
 from rlfocal.cli.main import app
 
+_NOTEBOOK = re.compile(r"<!-- notebook: (\S+) -->")
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s:]+)\)")
 
 
 def on_page_markdown(markdown: str, *, files: Files, page: Any, **_: Any) -> str:
-    """Take links off that lead out of the site."""
+    """Put a notebook in where a page names it, and take links off that lead out of the site."""
     known = {file.src_uri for file in files}
 
     def replaced(link: re.Match[str]) -> str:
@@ -28,7 +31,11 @@ def on_page_markdown(markdown: str, *, files: Files, page: Any, **_: Any) -> str
         target = posixpath.normpath(target)
         return link[0] if target in known or not target.startswith("..") else link[1]
 
-    return _LINK.sub(replaced, markdown)
+    def notebook(marker: re.Match[str]) -> str:
+        text = as_markdown(Path(page.file.abs_src_path).parent / marker[1])
+        return re.sub(r"\A# .*\n", "", text)  # the page has a heading
+
+    return _NOTEBOOK.sub(notebook, _LINK.sub(replaced, markdown))
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -16,19 +16,19 @@ from rlfocal.deliberation.registry import BUILT_IN
 PUBLIC = {
     "rlfocal": """
         Advice Agreement Answer Base BenchResult BestOf BestSingle BestSinglePerTask CappedAgreement
-        Checkpoint CheckpointError ConfigError Dataset Decision Ensemble EvalProtocol
-        FailureCounts HashingEncoder KMeansRouter KnnRouter Limits Listener LogisticRouter
-        MeanProbability MemberError Memory Message NobodyAnswered NotApplicable OneRound Oracle
-        Outcome Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
-        RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking
-        StaticSubset Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
+        Checkpoint CheckpointError ConfigError Dataset Decision Ensemble EvalProtocol FailureCounts
+        HashingEncoder KMeansRouter KnnRouter Limits Listener LogisticRouter MeanProbability
+        MemberError Memory Message NobodyAnswered NotApplicable OneRound Oracle Outcome Picture
+        Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
+        RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking StaticSubset
+        Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
         advise benchmark best_subsets build_table demo_dataset evaluate explain from_dataframe
-        independence inspect load localpool read_dataset read_table replay run_bench train
+        independence inspect load localpool picture read_dataset read_table replay run_bench train
         write_dataset write_report
     """,
     "rlfocal.api": """
-        Ensemble Pool benchmark evaluate explain from_dataframe independence inspect load
-        read_table train
+        Ensemble Picture Pool benchmark evaluate explain from_dataframe independence inspect load
+        picture read_table train
     """,
     "rlfocal.bench": """
         BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow Verdict

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rlfocal.agents.prior.strategy import RlFocalPrior
     from rlfocal.api import (
         Ensemble,
+        Picture,
         Pool,
         benchmark,
         evaluate,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         independence,
         inspect,
         load,
+        picture,
         read_table,
         train,
     )
@@ -111,6 +113,7 @@ __all__ = [
     "OneRound",
     "Oracle",
     "Outcome",
+    "Picture",
     "Plurality",
     "Pool",
     "PosteriorThreshold",
@@ -145,6 +148,7 @@ __all__ = [
     "inspect",
     "load",
     "localpool",
+    "picture",
     "read_dataset",
     "read_table",
     "replay",
@@ -157,8 +161,8 @@ __all__ = [
 _NAMES_OF = {
     "rlfocal.advice": "Advice advise",
     "rlfocal.api": (
-        "Ensemble Pool benchmark evaluate explain from_dataframe independence inspect load "
-        "read_table train"
+        "Ensemble Picture Pool benchmark evaluate explain from_dataframe independence inspect load "
+        "picture read_table train"
     ),
     "rlfocal.bench": "BenchResult EvalProtocol run_bench",
     "rlfocal.checkpoint": "Checkpoint",

@@ -9,10 +9,12 @@ that the rooms below do not decide; every name is reached as `rlfocal.NAME`.
 from rlfocal.api.ensemble import Ensemble, Pool
 from rlfocal.api.frames import from_dataframe
 from rlfocal.api.looking import evaluate, explain, independence, inspect
+from rlfocal.api.pictures import Picture, picture
 from rlfocal.api.verbs import benchmark, load, read_table, train
 
 __all__ = [
     "Ensemble",
+    "Picture",
     "Pool",
     "benchmark",
     "evaluate",
@@ -21,6 +23,7 @@ __all__ = [
     "independence",
     "inspect",
     "load",
+    "picture",
     "read_table",
     "train",
 ]
