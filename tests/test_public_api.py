@@ -56,7 +56,7 @@ PUBLIC = {
     """,
     "rlfocal.errors": """
         CheckpointError ConfigError DatabaseError Failure MemberError NobodyAnswered
-        NotApplicable RecordError RlfocalError nearest
+        NotApplicable NotInstalled RecordError RlfocalError nearest
     """,
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
     "rlfocal.features": "Encoder HashingEncoder encoder encoder_names",
