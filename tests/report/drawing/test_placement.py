@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlfocal.report.drawing.placement import Box, Label, place
@@ -19,6 +19,7 @@ LABELS = st.lists(
 
 
 @given(LABELS, st.lists(POINTS, max_size=4))
+@settings(max_examples=40)
 def test_names_never_overlap_nor_leave_the_area(
     labels: list[Label], line: list[tuple[float, float]]
 ) -> None:
