@@ -106,7 +106,7 @@ def test_an_encoder_of_another_package_is_made_from_its_spec(
     added: list[EntryPoint], own_module: str
 ) -> None:
     added.append(point("length", f"{own_module}:LengthEncoder", "rlfocal.encoders"))
-    assert encoder_names() == ("hashing", "sentence", "length")
+    assert encoder_names() == ("hashing", "runs", "sentence", "length")
     rebuilt = encoder(LengthEncoder(4).spec)
     np.testing.assert_array_equal(rebuilt(["eight ch"]), [[2.0]])
     with pytest.raises(ConfigError, match="encoder 'length' lacks its setting 'unit'"):

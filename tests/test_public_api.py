@@ -59,7 +59,7 @@ PUBLIC = {
         NotApplicable NotInstalled RecordError RlfocalError nearest
     """,
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
-    "rlfocal.features": "Encoder HashingEncoder encoder encoder_names",
+    "rlfocal.features": "Encoder HashingEncoder Reach encoder encoder_names",
     "rlfocal.live": """
         Answer Answering CallRecord FREE_WORDS Limits Listener LiveEnsemble Question Round Trace
         members_for

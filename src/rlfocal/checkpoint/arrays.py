@@ -1,8 +1,8 @@
 """The arrays of a checkpoint: as bytes, by name, and held to what they must be.
 
 Beside the strategy's own, under "strategy.", stand the calibration, the members' ranking and
-accuracy, and the training queries. What the strategy says nothing of may be of any shape, but not
-of any numbers.
+accuracy, the training queries, and what others are held against where that is known. What the
+strategy says nothing of may be of any shape, but not of any numbers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import deserialize
 from safetensors.numpy import save
 
+from rlfocal.checkpoint.description import REACH_AXIS
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.state import Row, check_state, without_prefix
 from rlfocal.errors import CheckpointError
@@ -33,6 +34,10 @@ _OF_ALL = {
     "ranking": Row("int64", "N", low=0, high="N", distinct=True),
     "accuracy": Row("float32", "TN", low=0, high=1),
     "training_queries": Row("int64", "Q"),
+}
+_REACH = {
+    "reach.queries": Row("float32", f"κ{REACH_AXIS}", low=-1.01, high=1.01),
+    "reach.least": Row("float32", "1", low=0, high=1),
 }
 _TYPES: Mapping[str, type[np.generic]] = {
     "F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "I32": np.int32,
@@ -78,7 +83,8 @@ def check_arrays(
         CheckpointError: naming the array, what is wrong with it and what it should be.
     """
     own = strategy.layout(without_prefix(STRATEGY, arrays).keys())
-    rows = _OF_ALL | {f"{STRATEGY}.{name}": row for name, row in own.items()}
+    given = _REACH if any(name in arrays for name in _REACH) else {}
+    rows = _OF_ALL | given | {f"{STRATEGY}.{name}": row for name, row in own.items()}
     for name, array in arrays.items():
         if name in rows:
             continue

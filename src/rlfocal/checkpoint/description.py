@@ -19,11 +19,21 @@ from rlfocal.records.answers import KINDS
 from rlfocal.records.kinds import NOT_OPEN
 from rlfocal.records.tables.table import CostUnit
 
-__all__ = ["DESCRIPTION_FILE", "SCHEMA_VERSION", "Description", "in_one_line", "read_description"]
+__all__ = [
+    "DESCRIPTION_FILE",
+    "REACH_AXIS",
+    "SCHEMA_VERSION",
+    "Description",
+    "in_one_line",
+    "read_description",
+]
 
 SCHEMA_VERSION = 5
 """Raised whenever the files change their meaning; other versions are refused."""
 DESCRIPTION_FILE = "checkpoint.json"
+
+REACH_AXIS = "δ"
+"""Letter of the features of `reach`, which no strategy uses."""
 
 _MOST_SHOWN, _LONGEST = 60, 300
 NumberOrNull = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
@@ -46,6 +56,9 @@ class Description(BaseModel):
     members: list[str] = Field(min_length=1)
     tasks: list[str] = Field(min_length=1)
     encoder: dict[str, str | int] | None
+    reach: dict[str, str | int] | None = None
+    """Encoder of the training queries that others are held against, see `features.Reach`; None
+    where they are not known, as in checkpoints of earlier versions."""
     cost_unit: str
     answers: dict[str, str]
     """Task → kind of its open answers."""
@@ -68,8 +81,11 @@ class Description(BaseModel):
     def axes(self) -> dict[str, int]:
         """Lengths of arrays that follow from the rest, by letter, see `deliberation.state`."""
         axes = {"N": len(self.members), "T": len(self.tasks) + 1, "C": self.n_candidates}
-        n_features = (self.encoder or {"n_features": 0}).get("n_features")
-        return axes | ({"D": n_features} if isinstance(n_features, int) else {})
+        for letter, encoder in (("D", self.encoder or {"n_features": 0}), (REACH_AXIS, self.reach)):
+            n_features = (encoder or {}).get("n_features")
+            if isinstance(n_features, int):
+                axes[letter] = n_features
+        return axes
 
     @field_validator("members", "tasks")
     @classmethod
@@ -79,7 +95,7 @@ class Description(BaseModel):
                 raise ValueError(f"'{_cut(name)}' is listed {n} times")
         return value
 
-    @field_validator("encoder")
+    @field_validator("encoder", "reach")
     @classmethod
     def _known_encoder(cls, value: dict[str, str | int] | None) -> dict[str, str | int] | None:
         if value is not None:

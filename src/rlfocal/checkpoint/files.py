@@ -32,7 +32,7 @@ from rlfocal.deliberation.protocol import Spec
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.state import prefixed, without_prefix
 from rlfocal.errors import CheckpointError, ConfigError, RecordError
-from rlfocal.features import encoder
+from rlfocal.features import Reach, encoder
 from rlfocal.files import check_writable, replace_file
 from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import (
@@ -78,6 +78,8 @@ class Checkpoint(Displayed):
     description: Description
     training_queries: NDArray[np.uint64]
     """uint64[Q], sorted: hashes of the query ids it was trained on."""
+    reach: Reach | None = None
+    """Tells queries unlike those of training; None where that is not known."""
 
     def __repr__(self) -> str:
         about = self.description
@@ -222,6 +224,10 @@ def describe(
         "accuracy": np.vstack([task_accuracy(table), sound_accuracy(table)]).astype(np.float32),
         "training_queries": np.sort(query_hashes(table)).view(np.int64),
     }
+    reach = Reach.of(table.prompts, table.features, table.group, encoder_spec)
+    if reach is not None:
+        arrays["reach.queries"] = reach.queries
+        arrays["reach.least"] = np.array([reach.least], dtype=np.float32)
     description = Description(
         schema_version=SCHEMA_VERSION,
         rlfocal_version=rlfocal.__version__,
@@ -231,6 +237,7 @@ def describe(
         members=list(table.members),
         tasks=list(table.tasks),
         encoder=None if encoder_spec is None else dict(encoder_spec),
+        reach=None if reach is None else dict(reach.encoder),
         cost_unit=table.cost_unit,
         answers=dict(table.answers),
         n_candidates=table.n_candidates,
@@ -310,7 +317,10 @@ def assemble(
     strategy = strategy.restore(without_prefix(STRATEGY, arrays))
     queries = arrays["training_queries"].view(np.uint64)
     ranking, accuracy = arrays["ranking"], arrays["accuracy"]
-    return Checkpoint(strategy, calibration, ranking, accuracy, description, queries)
+    reach, used = None, description.reach
+    if used is not None:
+        reach = Reach(arrays["reach.queries"], float(arrays["reach.least"][0]), used)
+    return Checkpoint(strategy, calibration, ranking, accuracy, description, queries, reach)
 
 
 def read_arrays(folder: Path, description: Description) -> dict[str, NDArray[Any]]:

@@ -75,18 +75,9 @@ class HashingEncoder:
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → float32[Q, D]."""
-        found = [_terms(_ends(text)) for text in texts]
-        text = np.repeat(np.arange(len(found)), [len(terms) for terms in found])
-        number: dict[str, int] = {}
-        term = [number.setdefault(each, len(number)) for each in chain.from_iterable(found)]
-        hashed = _murmur([each.encode() for each in number])[term]
-        shape = len(found), self.n_features
-        place = text * self.n_features + np.abs(hashed) % self.n_features
         # The sign comes from the hash too, so that collisions cancel in the mean.
-        sign = np.where(hashed < 0, -1.0, 1.0)
-        rows = np.bincount(place, sign, minlength=shape[0] * shape[1]).reshape(shape)
-        length = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
-        return np.asarray(rows / np.where(length, length, 1), dtype=np.float32)
+        rows = counted([_terms(ends(text)) for text in texts], self.n_features, signed=True)
+        return of_length_one(rows)
 
 
 _END = 1 << 15
@@ -119,7 +110,34 @@ _STOP_WORDS = frozenset(
 """The English stop words of the Glasgow Information Retrieval Group, as scikit-learn has them."""
 
 
-def _ends(text: str) -> str:
+def counted(
+    found: Sequence[Sequence[str]], n_features: int, *, signed: bool
+) -> NDArray[np.float64]:
+    """How often the terms of each text fall into each place: float64[Q, D].
+
+    Args:
+        found: the terms of Q texts.
+        n_features: D.
+        signed: whether half of all terms count as -1.
+    """
+    text = np.repeat(np.arange(len(found)), [len(terms) for terms in found])
+    number: dict[str, int] = {}
+    term = [number.setdefault(each, len(number)) for each in chain.from_iterable(found)]
+    hashed = _murmur([each.encode(errors="replace") for each in number])[term]
+    place = text * n_features + np.abs(hashed) % n_features
+    weight = np.where(hashed < 0, -1.0, 1.0) if signed else None
+    shape = len(found), n_features
+    rows = np.bincount(place, weight, minlength=shape[0] * shape[1]).reshape(shape)
+    return np.asarray(rows, dtype=np.float64)
+
+
+def of_length_one(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Rows float[Q, D] drawn to length 1, those of zeros left alone."""
+    length = np.sqrt((rows * rows).sum(axis=1, keepdims=True))
+    return np.asarray(rows / np.where(length, length, 1), dtype=np.float32)
+
+
+def ends(text: str) -> str:
     """A text without its middle, where it is very long."""
     return text if len(text) <= 2 * _END else f"{text[:_END]} {text[-_END:]}"
 

@@ -19,6 +19,7 @@ __all__ = ["GROUP", "check_spec", "encoder", "encoder_names"]
 GROUP = "rlfocal.encoders"
 BUILT_IN: Mapping[str, str] = {
     "hashing": "rlfocal.features.hashing:HashingEncoder",
+    "runs": "rlfocal.features.runs:RunsEncoder",
     "sentence": "rlfocal.features.sentence:SentenceEncoder",
 }
 _ENCODERS = Registry(GROUP, "encoder", BUILT_IN)

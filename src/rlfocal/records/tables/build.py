@@ -109,8 +109,10 @@ def build_table(
         latency = np.where(recorded, responses.scatter(latency, shape), 0)
     task_names, task = np.unique(_texts(queries["task"]), return_inverse=True)
     features = np.zeros((n_queries, 0), dtype=np.float32)
+    prompts = None
     if encode is not None:
-        features = encode(queries["prompt"].to_pylist())
+        prompts = np.array(queries["prompt"].to_pylist(), dtype=np.object_)
+        features = encode(prompts.tolist())
     table = ResponseTable(
         name=dataset.name,
         members=names,
@@ -133,6 +135,7 @@ def build_table(
         latency_s=None if latency is None else latency.astype(np.float32),
         recorded=recorded,
         judged=judged,
+        prompts=prompts,
         answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
     )

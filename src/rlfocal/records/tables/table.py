@@ -37,7 +37,7 @@ CostUnit = Literal["usd", "call", "second"]
 _PER_QUERY = frozenset((
     "query_ids", "task", "group", "split", "features", "candidates", "kind", "exists",
     "candidate_score", "answer", "support", "option_scores", "samples", "cost", "latency_s",
-    "recorded", "judged",
+    "recorded", "judged", "prompts",
 ))  # fmt: skip
 
 
@@ -111,6 +111,8 @@ class ResponseTable(Shown):
     judged: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """bool[Q]: True where a label, or the score of some response, says what is right. Everywhere,
     unless given."""
+    prompts: NDArray[np.object_] | None = None
+    """object[Q]: the query texts, where `features` were made of them."""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Task → kind of its open answers ("number", "text", ...); tasks whose kind nobody knows, and
     those with options alone, are not in it."""
@@ -306,7 +308,7 @@ class ResponseTable(Shown):
             "answer": (n_queries, n_members), "cost": (n_queries, n_members),
             "support": (n_queries, n_members, n_slots),
             "option_scores": (n_queries, n_members, n_slots), "latency_s": (n_queries, n_members),
-            "recorded": (n_queries, n_members), "judged": (n_queries,),
+            "recorded": (n_queries, n_members), "judged": (n_queries,), "prompts": (n_queries,),
         }  # fmt: skip
         if self.samples is not None:
             shapes["samples"] = (n_queries, n_members, self.samples.shape[-1])
