@@ -184,8 +184,8 @@
         { class: "about" },
         el("span", { class: "id" }, id[i]),
         index.tasks.length > 1 ? el("span", {}, index.tasks[task[i]]) : null,
-        el("span", {}, `${right[i]} of ${recorded[i]} right`),
-        el("span", { class: "by" }, `${state.a}: `, mark(score)),
+        el("span", { class: "whole" }, `${right[i]} of ${recorded[i]} right`),
+        el("span", { class: "whole by", title: state.a }, "A: ", mark(score)),
       ),
     );
     node.style.transform = `translateY(${at * ROW_PX}px)`;
@@ -267,9 +267,7 @@
       el("h3", {}, id[one.i], ...(index.tasks.length > 1 ? [el("span", { class: "task" }, index.tasks[task[one.i]])] : [])),
       el("div", { class: "text" }, one.prompt),
       one.choices ? choices(one) : null,
-      one.label === null
-        ? el("p", { class: "label" }, "Not labelled: answers were scored otherwise.")
-        : el("p", { class: "label" }, "Label: ", el("strong", {}, named(one, one.label))),
+      label(one),
       el("h4", {}, "What each member said"),
       run ? el("p", { class: "soft" }, asking(run)) : null,
       members(one, run),
@@ -278,24 +276,25 @@
     ].filter(Boolean);
   };
 
-  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-  // An option by its letter and its text.
-  const named = (one, answer) => {
-    const text = one.choices?.[LETTERS.indexOf(answer)];
-    return text === undefined || answer.length !== 1 ? answer : `${answer}. ${text}`;
+  const label = (one) => {
+    if (one.label === null) return el("p", { class: "label" }, "Not labelled: answers were scored otherwise.");
+    return one.choices ? null : el("p", { class: "label" }, "Label: ", el("strong", {}, one.label));
   };
 
+  const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
   const choices = (one) =>
     el(
       "ul",
       { class: "choices" },
       ...one.choices.map((text, k) => {
         const right = one.label === LETTERS[k];
+        const n = one.answer.filter((slot) => slot >= 0 && one.candidates[slot] === LETTERS[k]).length;
         return el(
           "li",
           right ? { class: "good" } : {},
           el("span", { class: "letter" }, `${LETTERS[k]}.`),
-          el("span", {}, text, ...(right ? [el("span", { class: "mark good" }, " ✓ label")] : [])),
+          el("span", {}, text, right ? el("span", { class: "mark good" }, " ✓ label") : ""),
+          el("span", { class: "n" }, n ? count(n, "member") : ""),
         );
       }),
     );
@@ -407,7 +406,7 @@
     const text = pairs.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
     return state.q && pairs.length === 1 ? `#${text}` : `#browse${text && `&${text}`}`;
   };
-  const write = (how) => history[how](null, "", address());
+  const write = (how) => viewer.hidden || history[how](null, "", address());
 
   const change = async (fields) => {
     Object.assign(state, fields);
@@ -455,6 +454,7 @@
   const hide = () => {
     viewer.hidden = true;
     document.documentElement.classList.remove("viewing");
+    clearTimeout(typing);
   };
 
   const fill = () => {
@@ -472,6 +472,7 @@
     if (index.index.labelled.every((known) => known)) form.show.querySelector("[value=unlabelled]").remove();
   };
 
+  let typing = 0; // a search that waits for the next letter
   let ready = null;
   const follow = async () => {
     const wanted = new URLSearchParams(location.hash.slice(1));
@@ -498,7 +499,6 @@
     viewer.dataset.ready = "1";
   };
 
-  let typing = 0;
   part.filters.addEventListener("input", (event) => {
     clearTimeout(typing);
     const { name, value } = event.target;
@@ -511,6 +511,11 @@
   part.list.addEventListener("scroll", drawSoon, { passive: true });
   addEventListener("resize", () => viewer.hidden || !index || drawSoon());
   viewer.querySelector("[data-do=close]").addEventListener("click", close);
+  const more = viewer.querySelector("[data-do=filters]"); // on a phone
+  more.addEventListener("click", () => {
+    more.setAttribute("aria-expanded", String(viewer.classList.toggle("filtering")));
+    drawSoon();
+  });
 
   const KEYS = {
     j: () => move(1),

@@ -86,7 +86,7 @@ def _body(result: BenchResult, facts: Facts, packed: Packed, main: str) -> Html:
     n = len(facts)
     rows = "".join(
         f'<li><a href="#browse&amp;{_encoded(how)}">{escape(said)}</a> '
-        f"<span>{count:,}, {percent(count / n)}</span></li>"
+        f"<span>{count:,}</span><span>{percent(count / n)}</span></li>"
         for said, how, count in _ways_in(facts, main, _rival(result, main))
         if count
     )
