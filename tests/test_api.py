@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pytest
@@ -213,14 +212,3 @@ def test_nobody_answers_is_an_error_and_leaves_nothing_open(
         ensemble = rlfocal.Ensemble(checkpoint, path)
         with pytest.raises(rlfocal.NobodyAnswered):
             ensemble.ask("Which?", ["a", "b"])
-
-
-def test_the_page_asks_as_it_says(pool: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = pool[0].parent
-    rlfocal.train("demo", "agreement", output=folder / "my-ensemble")
-    page = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
-    (block,) = re.findall(r"^```py\n(.*?)^```$", page, re.M | re.S)
-    monkeypatch.chdir(folder)
-    names: dict[str, Any] = {"rlfocal": rlfocal}
-    exec(block, names)
-    assert names["answer"].text == "a trout"
