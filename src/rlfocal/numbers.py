@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["log_odds", "shrunk", "shrunk_mean", "sigmoid", "softmax", "wilson"]
+__all__ = ["Z_95", "log_odds", "shrunk", "shrunk_mean", "sigmoid", "softmax", "wilson"]
 
 Float64Array = NDArray[np.float64]
 
-_Z_95 = 1.959963984540054
+Z_95 = 1.959963984540054
 """97.5 % of a standard normal distribution lie below it."""
 
 
@@ -117,8 +117,8 @@ def wilson(
     >>> [round(float(bound), 3) for bound in wilson(0.5, 100)]
     [0.404, 0.596]
     """
-    z2 = _Z_95**2
+    z2 = Z_95**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z_95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
+    half = Z_95 / (1 + z2 / n) * np.sqrt(share * (1 - share) / n + z2 / (4 * n**2))
     # Rounding must not push the bounds past the share itself where it is 0 or 1.
     return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)

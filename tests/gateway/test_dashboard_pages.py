@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,10 +77,11 @@ def test_the_page_shows_the_figures(serve: Serve, ask: Ask, chromium: str) -> No
         accuracy = found["accuracy"]
         assert accuracy["n"] == 9
         assert tiles == [
-            "0", "12", f"{100 * accuracy['mean']:.1f} %", f"{saved['n_calls'] / 12:.2f}",
-            tiles[4],
+            "0", "12", tiles[2], f"{100 * accuracy['mean']:.1f} %", f"{saved['n_calls'] / 12:.2f}",
+            tiles[5],
         ]  # fmt: skip
-        assert float(tiles[4].strip("$")) == pytest.approx(saved["usd"], rel=0.01)
+        assert tiles[2].endswith("s")
+        assert float(tiles[5].strip("$")) == pytest.approx(saved["usd"], rel=0.01)
         assert f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f} %" in page.inner_text(
             "#accuracy-text"
         )
@@ -120,14 +124,17 @@ def test_the_key_is_asked_for_and_wrong_ones_are_told(
         page.keyboard.press("Enter")
         page.wait_for_selector("#figures:not([hidden])")
         # Nothing was asked yet.
-        assert page.is_visible("#none")
+        assert page.is_visible("#welcome")
+        assert not page.is_visible("#requests")
+        assert f"curl -s {served.url}/v1/chat/completions" in page.inner_text("#curl")
         assert "no feedback yet" in page.inner_text("#tiles")
         assert page.evaluate("localStorage.length") == 0
         assert page.context.cookies() == []
         assert served.key not in page.url
         ask(served)
         page.wait_for_selector("#requests-table a")
-        assert not page.is_visible("#none")
+        assert not page.is_visible("#welcome")
+        assert page.is_visible("#requests")
 
 
 def test_the_slider_shows_other_prices(serve: Serve, ask: Ask, chromium: str) -> None:
@@ -144,11 +151,18 @@ def test_the_slider_shows_other_prices(serve: Serve, ask: Ask, chromium: str) ->
         page.keyboard.press("Home")
         for k, price in enumerate(reversed(found["dials"])):
             one = next(p for p in found["replay"]["prices"] if p["price"] == price)
-            facts = page.inner_text("#price-facts")
+            facts = page.text_content("#price-facts")
             assert f"{one['n']} of 12 requests could be played through" in facts
+            said = page.inner_text("#price-says") + page.inner_text("#price-evidence")
+            assert page.is_visible("#price-change") == bool(one["n"])
             if one["n"]:
-                assert f"{one['n_calls']:.2f} (as served: {one['served_n_calls']:.2f})" in facts
-            seen[price] = facts
+                calls = cells(page, "price-change", "Calls a request")
+                assert calls[1:3] == [f"{one['served_n_calls']:.2f}", f"{one['n_calls']:.2f}"]
+                right = cells(page, "price-change", "Right answers")
+                if one["accuracy"]["n"]:
+                    assert right[2] == f"{100 * one['accuracy']['mean']:.1f} %"
+            assert page.is_visible("#price-facts") is False
+            seen[price] = said + facts
             assert dial.input_value() == str(k)
             page.keyboard.press("ArrowRight")
         assert len(set(seen.values())) == len(found["dials"])
@@ -224,6 +238,137 @@ def test_it_fits_and_can_be_read(serve: Serve, chromium: str, tmp_path: Path, sc
             tab.was_quiet()
 
 
+CUT = """() => {
+  const cut = [];
+  for (const node of document.querySelectorAll("main *")) {
+    const style = getComputedStyle(node);
+    if (node.closest("svg, [hidden], details:not([open])") || style.display === "inline") continue;
+    if (node.scrollWidth <= node.clientWidth + 1 || node.clientWidth === 0) continue;
+    const scrolls = ["auto", "scroll"].includes(style.overflowX);
+    const name = node.id || node.getAttribute("aria-label") || node.className || node.tagName;
+    const shown = style.maskImage !== "none" && node.classList.contains("is-cut");
+    if (!scrolls && style.textOverflow !== "ellipsis") cut.push(`${name} is cut`);
+    if (scrolls && !shown) cut.push(`${name} does not show that it scrolls`);
+  }
+  return cut;
+}"""
+"""Boxes that hold more than can be seen, unless they scroll and show it."""
+SCROLLING = """[...document.querySelectorAll(".scroll")]
+  .filter((node) => node.scrollWidth > node.clientWidth + 1 && !node.closest("details:not([open])"))
+  .map((node) => node.getAttribute("aria-label"))"""
+
+
+def test_nothing_is_cut_off_at_any_width(serve: Serve, chromium: str) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        filled(served)
+        page = Tab(browser, served).open()
+        page.wait_for_selector("#keys-table tbody tr")
+        for folds in ("false", "true"):
+            page.evaluate(
+                f"document.querySelectorAll('details').forEach((d) => (d.open = {folds}))"
+            )
+            for width in (320, 390, 480, 640, 768, 900, 1024, 1200, 1366, 1440, 1680, 1920):
+                page.set_viewport_size({"width": width, "height": 900})
+                page.wait_for_timeout(150)
+                assert page.evaluate(CUT) == [], width
+                assert page.evaluate(OVERFLOW) <= 0, width
+                if folds == "false" and width >= 1024:
+                    assert page.evaluate(SCROLLING) == [], width
+        # At the right end there is no more to come.
+        page.set_viewport_size({"width": 320, "height": 900})
+        box = page.locator(".scroll[aria-label='Members']")
+        page.wait_for_timeout(150)
+        assert "is-cut" in box.get_attribute("class")
+        box.evaluate("(node) => node.scrollTo(node.scrollWidth, 0)")
+        until(page, "!document.querySelector(\".scroll[aria-label='Members']\").matches('.is-cut')")
+
+
+def test_charts_over_time_say_what_the_figures_say(serve: Serve, ask: Ask, chromium: str) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        filled(served, 60)
+        tab = Tab(browser, served)
+        page = tab.open()
+        page.wait_for_selector("#latency-members-plot svg")
+        found = figures_of(served, "/dashboard/traffic?window=1h")
+        busy = [one for one in found["intervals"] if one["outcomes"]]
+        assert sum(sum(one["outcomes"].values()) for one in busy) == 60
+        titles = page.locator("#requests-plot .hover title").all_text_contents()
+        assert len(titles) == len(found["intervals"])
+        assert sum("answered" in title for title in titles) == len(busy)
+        assert any("1 failed" in title for title in titles)
+        label = page.locator("#latency-plot svg").get_attribute("aria-label")
+        assert "median 1" in label or "median 5" in label
+        names = page.locator("#latency-members-plot .name title").all_text_contents()
+        asked = {name for one in busy for name in one["members"]}
+        assert names == [name for name in found["members"] if name in asked]
+        rows = page.locator("#traffic-table tbody tr")
+        assert rows.count() == len(found["intervals"])
+        # What failed, by its kind.
+        kinds = page.locator("#failures-plot .fail-late title").all_text_contents()
+        n_late = sum(m["failures"].get("timeout", 0) for m in figures_of(served)["members"])
+        assert n_late == sum(int(title.split(": ")[1].split()[0]) for title in kinds) > 0
+        page.select_option("#window", "15m")
+        until(page, "document.querySelectorAll('#traffic-table tbody tr').length < 35")
+        tab.was_quiet()
+
+
+def test_a_column_that_nobody_fills_is_not_there(serve: Serve, row: MakeRow, chromium: str) -> None:
+    head = "[...document.querySelectorAll('#requests-table thead th')].map((th) => th.textContent)"
+    with serve() as (served, _), browsing(chromium) as browser:
+        put(served, row("r1", None, created_at=time.time(), task=""))
+        page = Tab(browser, served).open()
+        page.wait_for_selector("#requests-table a")
+        assert "Task" not in page.evaluate(head)
+        put(served, row("r2", None, created_at=time.time(), task="sums"))
+        until(page, f"{head}.includes('Task')")
+        assert cells(page, "requests-table", "")[2] == "sums"
+
+
+def test_an_empty_gateway_shows_a_command_that_works(serve: Serve, chromium: str) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        page = Tab(browser, served).open()
+        page.wait_for_selector("#welcome:not([hidden])")
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.click("button[data-copies=curl]")
+        until(page, "document.querySelector('button[data-copies=curl]').textContent === 'Copied'")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == page.inner_text("#curl")
+        assert served.key not in copied
+        command = copied.replace("What is 17 times 23?", "3 + 4 =")
+        done = subprocess.run(
+            ["bash", "-c", command], env=os.environ | {"KEY": served.key}, capture_output=True,
+            check=True, timeout=120,
+        )  # fmt: skip
+        assert json.loads(done.stdout)["choices"]
+        names: dict[str, Any] = {"KEY": served.key}
+        code = page.text_content("#python").replace("What is 17 times 23?", "3 + 4 =")
+        exec(compile(code, "welcome", "exec"), names)
+        names["client"].close()
+        page.wait_for_selector("#requests-table a")
+        assert not page.is_visible("#welcome")
+
+
+def test_keys_are_listed_with_what_they_spent(serve: Serve, ask: Ask, chromium: str) -> None:
+    with serve() as (served, _), browsing(chromium) as browser:
+        plain = served.add_key("web-shop", usd=5.0, period="day")
+        served.add_key(EVIL)
+        ask(served, key=plain)
+        ask(served)
+        tab = Tab(browser, served)
+        page = tab.open()
+        until(page, "document.querySelectorAll('#keys-table tbody tr').length === 3")
+        found = {one["name"]: one for one in figures_of(served, "/dashboard/traffic")["keys"]}
+        web = cells(page, "keys-table", "web-shop")
+        assert web[1:3] == ["active", "1"]
+        assert float(web[3].strip("$")) == pytest.approx(found["web-shop"]["usd"], rel=0.01)
+        assert web[4] == "$5.00 a day"
+        assert float(web[5].strip("$")) == pytest.approx(found["web-shop"]["left_usd"], abs=0.006)
+        assert cells(page, "keys-table", EVIL)[-1] == "never"
+        assert plain not in page.content()
+        assert page.locator("img").count() == 0
+        tab.was_quiet()
+
+
 def test_it_can_be_used_by_keyboard_alone(serve: Serve, chromium: str) -> None:
     focus = """() => {
       const node = document.activeElement;
@@ -248,7 +393,7 @@ def test_it_can_be_used_by_keyboard_alone(serve: Serve, chromium: str) -> None:
             assert width >= 1
             assert box > 0
         assert reached[0] == "Skip to the figures"
-        for wanted in ("Requests", "window", "dial", "Latest requests", "Members"):
+        for wanted in ("Requests", "window", "dial", "Latest requests", "Members", "Keys"):
             assert wanted in reached
         links = [name for name in reached if name.startswith("/requests/")]
         assert len(links) >= 40

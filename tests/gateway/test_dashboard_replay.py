@@ -141,3 +141,42 @@ def test_training_and_traffic_stand_beside_it(
     assert own["accuracy"]["mean"] == pytest.approx(np.mean([j.earned for _, j in pairs]))
     assert own["usd"] == pytest.approx(np.mean([r.usd for r, _ in pairs]))
     assert found["served"][free]["n"] == 0
+
+
+def test_a_price_between_two_dials_is_shown_as_it_was_asked_for(
+    memory_store: Store, checkpoint: Checkpoint, strategy: Base, table: ResponseTable, pairs: Pairs
+) -> None:
+    between = logged(strategy.at(0.02), table.take(np.arange(20)), policy="p2", begin=1_767_270_000)
+    found = found_in(memory_store, checkpoint, [*pairs, *between])
+    assert 0.02 not in strategy.dials
+    place = found["dials"].index(0.02)
+    assert found["served"][place]["n"] == 20
+    assert found["served"][place]["usd"] == pytest.approx(np.mean([r.usd for r, _ in between]))
+    assert sum(one["n"] for one in found["served"]) == len(pairs) + 20
+    # What it would have come to on the requests that were served at the gateway's own price.
+    (one,) = [one for one in found["replay"]["prices"] if one["price"] == 0.02]
+    truth = replay(strategy.at(0.02), table)
+    served = replay(strategy, table)
+    known = ~(truth.asked & ~served.asked).any(axis=1) & (truth.chosen >= 0)
+    assert one["n"] == known.sum() > 0
+    each = truth.score[known].astype(float) - served.score[known]
+    assert one["difference"]["mean"] == pytest.approx(each.mean(), abs=1e-6)
+    half = 1.959964 * each.std(ddof=1) / np.sqrt(len(each))
+    assert one["difference"]["high"] == pytest.approx(each.mean() + half, abs=1e-6)
+
+
+def test_of_many_prices_the_most_frequent_stand_alone(
+    memory_store: Store, checkpoint: Checkpoint, pairs: Pairs
+) -> None:
+    """Others count at the dial that is nearest, so that no request is counted nowhere."""
+    prices = [0.011 + 0.001 * k for k in range(10)]
+    many = [
+        (replace(row, trace=dict(row.trace or {}) | {"price": prices[k % 10 if k < 60 else 0]}), j)
+        for k, (row, j) in enumerate(pairs)
+    ]
+    found = found_in(memory_store, checkpoint, many)
+    n_own = found["dials"].index(found["own"])
+    assert len(found["dials"]) == len({*checkpoint.strategy.dials, found["own"]}) + 6
+    assert found["served"][found["dials"].index(prices[0])]["n"] >= 66
+    assert sum(one["n"] for one in found["served"]) == len(pairs)
+    assert found["served"][n_own]["n"] == 0

@@ -16,7 +16,7 @@ Axes: B requests, N members, C candidate slots, D features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -188,12 +188,15 @@ def replay_requests(
     return ReplayedRequests(asked, chosen, is_known & (chosen >= 0))
 
 
-def compare_prices(strategy: Base, logged: Sequence[Logged]) -> PriceComparison:
+def compare_prices(
+    strategy: Base, logged: Sequence[Logged], *, also: Collection[float] = ()
+) -> PriceComparison:
     """Replay the policy at each of its prices on requests that were served at its own.
 
     Args:
         strategy: at the price that is served.
         logged: the requests.
+        also: prices beside those that it was trained for.
     """
     same: list[Logged] = []
     if logged:
@@ -203,7 +206,7 @@ def compare_prices(strategy: Base, logged: Sequence[Logged]) -> PriceComparison:
         does = (found.asked == asked).all(axis=1) & (found.chosen == chosen)
         same = [one for one, is_same in zip(logged, does.tolist(), strict=True) if is_same]
     own = () if strategy.price is None else (strategy.price,)
-    prices = sorted({*strategy.prices, *own}) if same else []
+    prices = sorted({*strategy.prices, *own, *also}) if same else []
     compared = [
         _compared(price, same, replay_requests(strategy.at(price), same)) for price in prices
     ]

@@ -8,15 +8,19 @@ from typing import Any
 from rlfocal.deliberation.trace import CallRecord
 from rlfocal.gateway.dashboard.accuracy import accuracy, over_time
 from rlfocal.gateway.dashboard.history import Known, LoggedRequest
+from rlfocal.gateway.dashboard.intervals import edges
 from rlfocal.gateway.dashboard.members import Training, member_figures
 from rlfocal.gateway.dashboard.savings import mean_costs, savings
+from rlfocal.gateway.dashboard.timeline import N_INTERVALS, latency_of
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.pool.building import unpriced
 
 __all__ = ["WINDOWS", "figures"]
 
-WINDOWS: Mapping[str, float | None] = {"15m": 900, "1h": 3600, "24h": 86400, "all": None}
+WINDOWS: Mapping[str, float | None] = {
+    "15m": 900, "1h": 3600, "24h": 86400, "7d": 604800, "all": None,
+}  # fmt: skip
 """Seconds that are looked back; None for all that is kept."""
 _LATEST = 50
 _RATE_S = 60.0
@@ -33,7 +37,8 @@ def figures(known: Known, gateway: Gateway, at: float, window: str, *, kept: int
         kept: how many requests are kept here at most.
     """
     span, checkpoint = WINDOWS[window], gateway.checkpoint
-    since = at - span if span else _oldest(known, at)
+    # From a round moment on, so that all that is counted begins with the charts over time.
+    since = edges(at - span, at, N_INTERVALS)[0] if span else _oldest(known, at)
     seen = [r for r in known.requests if r.row.created_at >= since]
     together = [r for r in seen if r.by_ensemble]
     about, strategy = checkpoint.description, checkpoint.strategy
@@ -57,6 +62,7 @@ def figures(known: Known, gateway: Gateway, at: float, window: str, *, kept: int
             "per_minute": sum(r.row.created_at > at - _RATE_S for r in known.requests),
             "n_failed": sum(r.row.status >= 400 for r in seen),
             "started_at": gateway.started_at,
+            "latency": latency_of([r.row.latency_s for r in seen if r.row.status == 200])._asdict(),
         },
         "policy": {
             "id": gateway.policies.id,

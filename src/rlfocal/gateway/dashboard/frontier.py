@@ -8,7 +8,8 @@ served requests would have come to.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.base import Base
 from rlfocal.errors import RecordError
-from rlfocal.gateway.dashboard.accuracy import accuracy, mean_score
+from rlfocal.gateway.dashboard.accuracy import accuracy, mean_difference, mean_score
 from rlfocal.gateway.dashboard.history import Known, LoggedRequest
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.gateway.store.schema import requests
@@ -31,6 +32,9 @@ __all__ = ["MOST_REPLAYED", "frontier"]
 
 MOST_REPLAYED = 300
 """Requests; more would say little more and take longer."""
+_MOST_ASKED = 6
+"""Settings beside the dials."""
+_LEAST = 1e-9
 _SAME = 1e-4
 """Relative difference up to which two settings are the same."""
 _log = logging.getLogger(__name__)
@@ -49,11 +53,13 @@ def frontier(
         policy: the checkpoint's id.
     """
     own = strategy.setting
-    dials = sorted({*strategy.dials, *([] if own is None else [own])})
     together = [
         r for r in known.requests if r.by_ensemble and r.row.status == 200 and r.trace.calls
     ]
     at = {price: _setting(strategy, price) for price in {r.trace.price for r in together}}
+    asked = _often([at[r.trace.price] for r in together], {*strategy.dials} - {0.0})
+    dials = sorted({*strategy.dials, *asked, *([] if own is None else [own])})
+    here = [_nearest(at[r.trace.price], dials) for r in together]
     possible = strategy.price is not None and may_explore(strategy)
     logged = _logged(store, together, known.judged, checkpoint, policy) if possible else []
     return {
@@ -62,10 +68,14 @@ def frontier(
         "dials": dials,
         "training": [_training(strategy, dial) for dial in dials],
         "served": [
-            _served([r for r in together if _same(at[r.trace.price], dial)], known.judged)
-            for dial in dials
+            _served(
+                [r for r, place in zip(together, here, strict=True) if place == k], known.judged
+            )
+            for k in range(len(dials))
         ],
-        "replay": _shown(compare_prices(strategy, logged))
+        "replay": _shown(
+            compare_prices(strategy, logged, also=asked if strategy.dial == "price" else ())
+        )
         | {"most": MOST_REPLAYED, "possible": possible},
     }
 
@@ -74,7 +84,12 @@ def _shown(found: PriceComparison) -> dict[str, Any]:
     def of(one: AtPrice) -> dict[str, Any]:
         figures = {k: v for k, v in one._asdict().items() if k not in ("worth", "served_worth")}
         accuracies = {"accuracy": one.worth, "served_accuracy": one.served_worth}
-        return figures | {name: mean_score(worth) for name, worth in accuracies.items()}
+        difference = mean_difference(one.worth, one.served_worth)
+        return (
+            figures
+            | {name: mean_score(worth) for name, worth in accuracies.items()}
+            | {"difference": difference}
+        )
 
     return found._asdict() | {"prices": [of(one) for one in found.prices]}
 
@@ -111,8 +126,27 @@ def _setting(strategy: Base, price: float | None) -> float | None:
         return None
 
 
-def _same(one: float | None, other: float) -> bool:
-    return one is not None and bool(np.isclose(one, other, rtol=_SAME))
+def _same(one: float, other: float) -> bool:
+    return bool(np.isclose(one, other, rtol=_SAME))
+
+
+def _often(settings: Sequence[float | None], dials: Collection[float]) -> list[float]:
+    """The settings between the dials that clients ask for most: each is shown on its own."""
+    between = Counter(
+        s for s in settings if s and dials and not any(_same(s, dial) for dial in dials)
+    )
+    return [setting for setting, _ in between.most_common(_MOST_ASKED)]
+
+
+def _nearest(setting: float | None, dials: Sequence[float]) -> int | None:
+    """Place of the dial at which a request counts; None where its setting is not known."""
+    if setting is None or not dials:
+        return None
+    return min(range(len(dials)), key=lambda k: abs(_log_of(dials[k]) - _log_of(setting)))
+
+
+def _log_of(setting: float) -> float:
+    return float(np.log(max(setting, _LEAST)))
 
 
 def _served(here: Sequence[LoggedRequest], judged: Mapping[str, FeedbackRow]) -> dict[str, Any]:

@@ -6,12 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from rlfocal.deliberation.trace import CallRecord
 from rlfocal.gateway.dashboard.accuracy import mean_score
 from rlfocal.gateway.dashboard.history import LoggedRequest
 from rlfocal.gateway.dashboard.savings import MeanCost
+from rlfocal.gateway.dashboard.timeline import latency_of
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.records import FloatArray
 
@@ -90,8 +89,7 @@ def _health(calls: Sequence[CallRecord]) -> dict[str, Any]:
     waited = [call for call in calls if not call.was_cancelled]
     failures = Counter(call.failure for call in waited if call.failure is not None)
     replies = [call for call in waited if call.failure is None]
-    latency = [call.latency_s for call in replies if call.latency_s is not None]
-    p50, p95 = np.quantile(latency, [0.5, 0.95]).tolist() if latency else (None, None)
+    latency = latency_of([call.latency_s for call in replies if call.latency_s is not None])
     return {
         "n_calls": len(waited),
         "n_not_waited_for": len(calls) - len(waited),
@@ -99,8 +97,8 @@ def _health(calls: Sequence[CallRecord]) -> dict[str, Any]:
         "failure_rate": failures.total() / len(waited) if waited else None,
         "failures": dict(failures.most_common()),
         "n_without_answer": sum(call.answer is None for call in replies),
-        "p50_s": p50,
-        "p95_s": p95,
+        "p50_s": latency.p50_s,
+        "p95_s": latency.p95_s,
     }
 
 

@@ -21,6 +21,8 @@ from rlfocal.deliberation.trace import Trace
 from rlfocal.gateway.dashboard.figures import WINDOWS, figures
 from rlfocal.gateway.dashboard.frontier import frontier
 from rlfocal.gateway.dashboard.history import History
+from rlfocal.gateway.dashboard.timeline import Timeline
+from rlfocal.gateway.dashboard.traffic import traffic
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import Handler, JsonResponse
@@ -31,8 +33,11 @@ from rlfocal.gateway.store.schema import feedback
 __all__ = ["Dashboard"]
 
 _FRESH_S = 1.0
+_TRAFFIC_FRESH_S = 5.0
 _FRONTIER_FRESH_S = 20.0
 """It takes a second of computing."""
+_MORE_S = 120.0
+"""After its deadline, until a request is surely in the log."""
 _KINDS = {"css": "text/css", "js": "text/javascript"}
 _SHARED = {"page.css", "page.html"}
 
@@ -57,6 +62,7 @@ class Dashboard:
     ) -> None:
         self._gateway, self._admit, self._clock = gateway, admit, clock
         self._history = History(gateway.store)
+        self._timeline = Timeline(final_s=gateway.settings.most_deadline_s + _MORE_S)
         self._kept: dict[str, tuple[float, Figures]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -68,6 +74,7 @@ class Dashboard:
             "/requests/{id}": (partial(_page, "request"), "GET"),
             "/dashboard/assets/{name}": (_asset, "GET"),
             "/dashboard/figures": (self.figures, "GET"),
+            "/dashboard/traffic": (self.traffic, "GET"),
             "/dashboard/frontier": (self.frontier, "GET"),
             "/dashboard/requests/{id}": (self.request, "GET"),
         }
@@ -75,11 +82,15 @@ class Dashboard:
     async def figures(self, request: Request) -> Response:
         """Figures of the front page."""
         await self._admit(request)
-        window = request.query_params.get("window", "1h")
-        if window not in WINDOWS:
-            known = ", ".join(WINDOWS)
-            raise ApiError(400, "invalid_value", f"window: one of {known}", param="window")
+        window = _window_of(request)
         return JsonResponse(await self._fresh(window, _FRESH_S, partial(self._figures, window)))
+
+    async def traffic(self, request: Request) -> Response:
+        """Requests and latency over time, and what each key has spent."""
+        await self._admit(request)
+        window = _window_of(request)
+        name, work = f"traffic {window}", partial(self._traffic, window)
+        return JsonResponse(await self._fresh(name, _TRAFFIC_FRESH_S, work))
 
     async def frontier(self, request: Request) -> Response:
         """Figures of other prices: in training, as served, and replayed."""
@@ -112,6 +123,10 @@ class Dashboard:
 
         return await asyncio.to_thread(work)
 
+    async def _traffic(self, window: str) -> Figures:
+        work = partial(traffic, self._gateway, self._timeline, self._clock(), window)
+        return await asyncio.to_thread(work, span_s=WINDOWS[window])
+
     async def _frontier(self) -> Figures:
         gateway = self._gateway
         checkpoint, policy, strategy = (
@@ -134,6 +149,14 @@ class Dashboard:
         if row is None:
             return ApiError(404, "request_not_found", "no request of that id", param="id")
         return _request_figures(row, None if judged is None else FeedbackRow(**judged))
+
+
+def _window_of(request: Request) -> str:
+    window = request.query_params.get("window", "1h")
+    if window not in WINDOWS:
+        known = ", ".join(WINDOWS)
+        raise ApiError(400, "invalid_value", f"window: one of {known}", param="window")
+    return window
 
 
 # One request ------------------------------------------------------------------------------------

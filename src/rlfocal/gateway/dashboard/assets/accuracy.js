@@ -1,15 +1,15 @@
 // Accuracy by feedback over time.
 
-import { dot, line, picture, rect, shares, text } from "./charts.js";
+import { dot, line, linePath, picture, rect, shares, text, timeAxis, when } from "./charts.js";
 import { by, chart, say, svg, table } from "./dom.js";
-import { UNKNOWN, clock, count, interval, moment, percent, several } from "./format.js";
+import { UNKNOWN, count, interval, moment, percent, several } from "./format.js";
 
 const HEIGHT = 240;
 
 const draw = ({ bins }, width) => {
   const judged = bins.filter((bin) => bin.accuracy.n);
   const drawing = picture(width, HEIGHT, label(bins, judged));
-  const box = { left: 44, right: width - 8, top: 10, bottom: HEIGHT - 74 };
+  const box = { left: 52, right: width - 8, top: 10, bottom: HEIGHT - 74 };
   const low = Math.min(1, ...judged.map((bin) => bin.accuracy.low));
   const high = Math.max(0, ...judged.map((bin) => bin.accuracy.high));
   const y = judged.length ? shares(drawing, low, high, box) : shares(drawing, 0, 1, box);
@@ -19,27 +19,20 @@ const draw = ({ bins }, width) => {
   const floor = HEIGHT - 24;
   bins.forEach((bin, k) => {
     const tall = (bin.n_requests / most) * 34;
-    const said = `${clock(bin.start, false)}: ${several(bin.n_requests, "request")}`;
+    const said = `${when(bin)}: ${several(bin.n_requests, "request")}`;
     drawing.append(rect(x(k) - 0.35 * each, floor - tall, 0.7 * each, tall, "count", said));
   });
   drawing.append(line(box.left, floor, box.right, floor, "axis"));
   drawing.append(text(box.left, floor - 38, `requests, ${count(most)} at most`));
-  const path = [];
+  const points = judged.map((bin) => ({ x: x(bins.indexOf(bin)), y: y(bin.accuracy.mean) }));
   bins.forEach((bin, k) => {
     const { n, mean, low: least, high: best } = bin.accuracy;
     if (!n) return;
-    const said = `${clock(bin.start, false)}: ${percent(mean)}, ${interval(bin.accuracy)}, ${n} judged`;
-    path.push(`${path.length ? "L" : "M"}${x(k)} ${y(mean)}`);
+    const said = `${when(bin)}: ${percent(mean)}, ${interval(bin.accuracy)}, ${n} judged`;
     drawing.append(line(x(k), y(least), x(k), y(best), "range"), dot(x(k), y(mean), "dot", said));
   });
-  drawing.append(svg("path", { d: path.join("") || "M0 0", class: "line" }));
-  const every = Math.max(1, Math.ceil(bins.length / Math.floor((box.right - box.left) / 56)));
-  bins.forEach((bin, k) => {
-    if (k % every) return;
-    const long = bins[0].end - bins[0].start >= 86400;
-    const said = long ? moment(bin.start).slice(5, 10) : clock(bin.start, bin.end - bin.start < 60);
-    drawing.append(text(x(k), HEIGHT - 6, said, { "text-anchor": "middle" }));
-  });
+  drawing.append(svg("path", { d: linePath(points) || "M0 0", class: "line" }));
+  timeAxis(drawing, bins, x, HEIGHT - 6, box);
   return drawing;
 };
 

@@ -30,7 +30,8 @@ export const show = (node, is) => {
 // A table's head and rows. A cell is a text, or {text, small, kind, href, title, parts}.
 const cell = (tag, value, head) => {
   const given = typeof value === "string" ? { text: value } : value;
-  const node = el(tag, { class: given.kind, scope: head, title: given.title });
+  const kind = [given.kind, given.small ? "two" : null].filter(Boolean).join(" ");
+  const node = el(tag, { class: kind || null, scope: head, title: given.title });
   if (given.parts) {
     given.parts.forEach((part, k) => {
       if (k) node.append(", ");
@@ -80,6 +81,25 @@ export const table = (node, columns, rows) => {
     else state.body.insertBefore(row, at);
   }
   state.rows = next;
+  const box = node.closest(".scroll");
+  if (box) hint(box);
+};
+
+// A box that scrolls sideways shows that it does, as long as there is more to the right.
+const hinted = new WeakSet();
+const look = (box) =>
+  box.classList.toggle("is-cut", box.scrollWidth - box.clientWidth - box.scrollLeft > 1);
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) look(target);
+});
+
+const hint = (box) => {
+  if (!hinted.has(box)) {
+    hinted.add(box);
+    sizes.observe(box);
+    box.addEventListener("scroll", () => look(box), { passive: true });
+  }
+  look(box);
 };
 
 // Terms and what is said of them: [[term, text], ...].

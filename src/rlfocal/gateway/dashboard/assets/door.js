@@ -44,6 +44,9 @@ const askForKey = (reason) =>
     };
   });
 
+// Whether a key was needed to look.
+export const hasKey = () => sessionStorage.getItem(KEPT) !== null;
+
 // Fetches figures; asks for a key until one fits. Other errors are thrown.
 export const figures = async (path) => {
   for (;;) {

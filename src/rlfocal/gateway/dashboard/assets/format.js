@@ -24,6 +24,12 @@ export const seconds = (s) => {
   return `${(1000 * s).toFixed(s >= 0.1 ? 0 : 1)} ms`;
 };
 
+// On an axis: no more digits than it takes.
+export const shortSeconds = (s) => {
+  if (s === 0) return "0";
+  return s >= 1 ? `${Number(s.toPrecision(3))} s` : `${Number((1000 * s).toPrecision(3))} ms`;
+};
+
 export const fixed = (value, digits = 2) => (known(value) ? value.toFixed(digits) : UNKNOWN);
 
 const pad = (n) => String(n).padStart(2, "0");

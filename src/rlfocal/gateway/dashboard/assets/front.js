@@ -6,12 +6,16 @@ import { figures } from "./door.js";
 import { clock, price } from "./format.js";
 import { frontier } from "./frontier.js";
 import { drift, members } from "./members.js";
+import { keys } from "./keys.js";
 import { latest, savings, tiles } from "./overview.js";
+import { traffic } from "./traffic.js";
+import { welcome } from "./welcome.js";
 
 const EVERY_MS = 2000;
+const TRAFFIC_EVERY_MS = 10000;
 const FRONTIER_EVERY_MS = 30000;
 
-const state = { at: 0, frontierAt: -Infinity, busy: false };
+const state = { at: 0, trafficAt: -Infinity, window: "", frontierAt: -Infinity, busy: false };
 
 const paint = (found) => {
   const { policy, window: looked } = found;
@@ -26,9 +30,9 @@ const paint = (found) => {
   show(by("figures"), true);
   show(by("contents"), true);
   tiles(found);
-  show(by("none"), found.latest.length === 0);
+  welcome(found.latest.length === 0);
   show(by("cut"), looked.is_cut);
-  say(by("cut"), `Of older ones only the latest ${looked.most} requests are looked at.`);
+  say(by("cut"), `Traffic and keys count every request that is kept; the other figures the latest ${looked.most}.`);
   accuracy(found.accuracy, looked);
   savings(found.savings, found.policy);
   members(found.members);
@@ -46,9 +50,19 @@ const look = async () => {
   if (state.busy || document.hidden) return;
   state.busy = true;
   try {
-    const found = await figures(`/dashboard/figures?window=${by("window").value}`);
+    const chosen = by("window").value;
+    const found = await figures(`/dashboard/figures?window=${chosen}`);
+    const isDue = chosen !== state.window || performance.now() - state.trafficAt > TRAFFIC_EVERY_MS;
+    // Before anything is painted, so that nothing moves when it comes.
+    const over = isDue ? await figures(`/dashboard/traffic?window=${chosen}`) : null;
     state.at = found.at;
     paint(found);
+    if (over) {
+      traffic(over);
+      keys(over);
+      state.trafficAt = performance.now();
+      state.window = chosen;
+    }
     if (performance.now() - state.frontierAt > FRONTIER_EVERY_MS) {
       frontier(await figures("/dashboard/frontier"));
       state.frontierAt = performance.now();

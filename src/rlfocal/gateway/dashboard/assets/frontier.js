@@ -38,6 +38,72 @@ const replayText = (found, value) => {
 
 const isPrice = (found) => found.dial === "price";
 
+const change = (now, other, said) => {
+  const by = other ? Math.round(100 * (now / other - 1)) : 0;
+  if (by === 0) return "the same";
+  return `${Math.abs(by)} % ${by < 0 ? said[0] : said[1]}`;
+};
+
+// The row of a table: what it came to as served, what it would have come to, and the change.
+const rightRow = ({ accuracy, served_accuracy: served, difference }) => {
+  if (!accuracy.n) return ["Right answers", "none judged", "", ""];
+  const points = (share) => `${Math.abs(100 * share).toFixed(1)} points`;
+  let said = "no difference shown";
+  if (difference.low > 0 || difference.high < 0) {
+    said = `${points(difference.mean)} ${difference.mean > 0 ? "more" : "fewer"}`;
+  } else if (difference.mean === 0 && difference.high === 0) said = "the same";
+  return ["Right answers", percent(served.mean), percent(accuracy.mean),
+    { text: said, small: `of ${count(accuracy.n)} judged` }];
+};
+
+const asText = (said) => (typeof said === "string" ? { text: said, kind: "text" } : { kind: "text", ...said });
+
+const comparison = (one) => {
+  const dear = (usd) => (usd === null ? "unpriced" : dollars(1000 * usd));
+  return [
+    ["Calls a request", fixed(one.served_n_calls), fixed(one.n_calls), change(one.n_calls, one.served_n_calls, ["fewer", "more"])],
+    ["Dollars for 1,000 requests", dear(one.served_usd), dear(one.usd),
+      one.usd === null ? "" : change(one.usd, one.served_usd, ["less", "more"])],
+    rightRow(one),
+  ];
+};
+
+// What the slider means, in words for who decides what may be spent.
+const meaning = (found, value) => {
+  if (!isPrice(found)) return `Clients that ask for a price get the setting of ${found.dial} that suits it.`;
+  if (value === 0) return "Calls count for nothing: everybody is asked who could still change the answer.";
+  const points = Number((100 * value).toPrecision(2));
+  return `Another member is asked only while that is expected to make a right answer at least ${points} ` +
+    `percentage ${points === 1 ? "point" : "points"} likelier.`;
+};
+
+const evidence = (found, value) => {
+  const { replay } = found;
+  const one = played(found, value);
+  if (value === found.own && one?.n) return `This is the setting now. On ${several(one.n, "request")} that could be played again:`;
+  if (one?.n) {
+    return `Had it been set for the latest ${several(replay.n_as_served, "request")}: on the ${count(one.n)} of ` +
+      `which that can be told (the others would have asked members whose answers nobody knows),`;
+  }
+  if (!replay.possible) return "What it would have changed cannot be told: this strategy cannot be played again.";
+  if (!replay.n) {
+    return "What it would have changed cannot be told yet: requests are played again where the gateway's " +
+      "settings say keep_decisions = true (rlfocal serve --config).";
+  }
+  return "What it would have changed cannot be told: it would have asked members whose answers nobody knows.";
+};
+
+const servedText = (found, place) => {
+  const { value, k } = order(found)[place];
+  const served = found.served[k];
+  const name = isPrice(found) ? `rlfocal:${price(value)}` : "that setting";
+  if (!served.n) return isPrice(found) ? `Clients get it by the model name ${name}; so far nobody asked for it.` : "";
+  const who = value === found.own ? "Served at this setting" : `Clients asked for it as ${name}`;
+  const money = served.usd === null ? "unpriced" : `${dollars(1000 * served.usd)} for 1,000 requests`;
+  const right = served.accuracy.n ? `, ${percent(served.accuracy.mean)} right of ${count(served.accuracy.n)} judged` : "";
+  return `${who}: ${several(served.n, "request")}, ${fixed(served.n_calls)} calls each, ${money}${right}.`;
+};
+
 const factsAt = (found, place) => {
   const { value, k } = order(found)[place];
   const items = [isPrice(found)
@@ -53,20 +119,9 @@ const factsAt = (found, place) => {
   ]);
   items.push(["Played through", replayText(found, value)]);
   const one = played(found, value);
-  if (one?.n) {
-    items.push(["… calls a request", `${fixed(one.n_calls)} (as served: ${fixed(one.served_n_calls)})`]);
-    const unpriced = one.usd === null;
-    items.push(["… dollars a request", unpriced ? "unpriced" : `${dollars(one.usd)} (as served: ${dollars(one.served_usd)})`]);
-    items.push(["… accuracy", `${share(one.accuracy)}; as served: ${one.served_accuracy.n ? percent(one.served_accuracy.mean) : UNKNOWN}`]);
-  }
+  if (one?.n) items.push(["… accuracy", `${share(one.accuracy)}; as served: ${one.served_accuracy.n ? percent(one.served_accuracy.mean) : UNKNOWN}`]);
   const served = found.served[k];
-  items.push([
-    "Served",
-    served.n
-      ? `${several(served.n, "request")}, ${fixed(served.n_calls)} calls and ` +
-        `${served.usd === null ? "unpriced" : dollars(served.usd)} a request, accuracy ${share(served.accuracy)}`
-      : "nothing was served at this setting",
-  ]);
+  items.push(["Served", served.n ? `${several(served.n, "request")}, accuracy ${share(served.accuracy)}` : "nothing was served at this setting"]);
   return items;
 };
 
@@ -75,7 +130,7 @@ const drawReplay = ({ points, chosen, own }, width) => {
   const drawing = picture(width, HEIGHT, points.map(
     (p) => `price ${price(p.value)}: ${p.n ? `${fixed(p.n_calls)} calls` : "not played through"}, accuracy ${percent(p.accuracy.mean)}`,
   ).join("; "));
-  const box = { left: 44, right: width - 8, top: 24, bottom: HEIGHT - 86 };
+  const box = { left: 52, right: width - 8, top: 24, bottom: HEIGHT - 86 };
   const each = (box.right - box.left) / points.length;
   const x = (k) => box.left + (k + 0.5) * each;
   const lows = known.flatMap((p) => [p.accuracy.low, p.served_accuracy.mean]);
@@ -111,7 +166,7 @@ const drawTraining = ({ points, chosen, own }, width) => {
   const known = points.filter((p) => p.worth !== null);
   const drawing = picture(width, HEIGHT, known.map(
     (p) => `price ${price(p.value)}: worth ${fixed(p.worth, 3)}`).join("; "));
-  const box = { left: 44, right: width - 8, top: 24, bottom: HEIGHT - 34 };
+  const box = { left: 52, right: width - 8, top: 24, bottom: HEIGHT - 34 };
   const each = (box.right - box.left) / points.length;
   const x = (k) => box.left + (k + 0.5) * each;
   const worths = known.map((p) => p.worth);
@@ -143,6 +198,17 @@ const paint = () => {
   const said = isPrice(found) ? mistake(value) : price(value);
   say(by("dial-text"), `${said}${value === found.own ? ", as now" : ""}`);
   by("dial").setAttribute("aria-valuetext", isPrice(found) ? `${said}; price of a call ${price(value)}` : said);
+  say(by("price-says"), meaning(found, value));
+  say(by("price-evidence"), evidence(found, value));
+  const one = played(found, value);
+  show(by("price-change-box"), Boolean(one?.n));
+  if (one?.n) {
+    table(
+      by("price-change"), ["", "As served", "At this setting", { text: "Change", kind: "text" }],
+      comparison(one).map((cells) => ({ key: cells[0], cells: [...cells.slice(0, 3), asText(cells[3])] })),
+    );
+  }
+  say(by("price-served"), servedText(found, at));
   facts(by("price-facts"), factsAt(found, at));
   const replays = found.replay.prices.some((p) => p.n);
   if (replays) {

@@ -1,7 +1,7 @@
 // Members: who is asked, who fails, who has drifted.
 
-import { dot, line, named, picture, rect, steps, text } from "./charts.js";
-import { by, chart, say, table } from "./dom.js";
+import { dot, legend, line, named, picture, rect, steps, text } from "./charts.js";
+import { by, chart, say, show, table } from "./dom.js";
 import { UNKNOWN, count, dollars, interval, percent, seconds, several } from "./format.js";
 
 const ROW = 30;
@@ -15,14 +15,10 @@ const drawShares = ({ rows }, width) => {
     width, height,
     `Shares of requests: ${rows.map((r) => `${r.name} asked in ${percent(r.asked)}, first in ${percent(r.first)}`).join("; ")}`,
   );
-  drawing.setAttribute("height", height);
   const left = nameWidth(width);
   const right = width - 64;
   const x = (share) => left + share * (right - left);
-  drawing.append(
-    rect(left, 5, 10, 10, "fill-first"), text(left + 15, 14, "in the first round"),
-    rect(left + 125, 5, 10, 10, "fill-second"), text(left + 140, 14, "at all"),
-  );
+  legend(drawing, [["fill-first", "in the first round"], ["fill-second", "at all"]], left, 14);
   rows.forEach(({ name, asked, first }, k) => {
     const y = TOP + k * ROW;
     drawing.append(
@@ -39,11 +35,54 @@ const drawShares = ({ rows }, width) => {
 const circuit = (state) =>
   state === "closed" ? "closed" : { text: state, kind: state === "open" ? "bad" : null };
 
-const failures = ({ n_failed, failures: kinds, failure_rate: rate, n_calls }) => {
+// Kinds of failures, in words, by colour.
+const KINDS = [
+  ["late", "timed out", ["timeout"]],
+  ["limited", "rate limited", ["rate-limited"]],
+  ["server", "server's fault", ["server-error", "unreachable"]],
+  ["refused", "refused", ["bad-request", "unauthorised", "unknown-model", "out-of-credit", "filtered"]],
+  ["unread", "no reply to read", ["malformed", "empty"]],
+];
+const OTHER = ["other", "not sent, or other"];
+
+const sorted = (failures) => {
+  const found = Object.fromEntries([...KINDS, OTHER].map(([kind]) => [kind, 0]));
+  for (const [name, n] of Object.entries(failures)) {
+    const [kind] = KINDS.find(([, , names]) => names.includes(name)) ?? OTHER;
+    found[kind] += n;
+  }
+  return found;
+};
+
+const failuresText = (failures) =>
+  Object.entries(failures).map(([name, n]) => `${count(n)} ${name}`).join(", ") || "none";
+
+const drawFailures = ({ rows }, width) => {
+  const drawing = picture(width, TOP + ROW * rows.length + 4,
+    `Failed calls by kind: ${rows.map((r) => `${r.name} ${failuresText(r.failures)}`).join("; ")}`);
+  const left = nameWidth(width);
+  const right = width - 56;
+  const most = Math.max(...rows.map((r) => r.n));
+  const all = rows.map((r) => sorted(r.failures));
+  const there = [...KINDS, OTHER].filter(([kind]) => all.some((found) => found[kind]));
+  legend(drawing, there.map(([kind, said]) => [`fail-${kind}`, said]), left, 14);
+  rows.forEach(({ name, n, failures }, k) => {
+    const y = TOP + k * ROW;
+    drawing.append(named(0, y + 17, name, left - 12), rect(left, y + 6, right - left, 16, "track"));
+    let at = left;
+    for (const [kind, said] of there) {
+      const wide = (all[k][kind] / most) * (right - left);
+      if (wide) drawing.append(rect(at, y + 6, wide, 16, `fail-${kind}`, `${name}: ${count(all[k][kind])} ${said} (${failuresText(failures)})`));
+      at += wide;
+    }
+    drawing.append(text(right + 8, y + 18, count(n), { class: "value" }));
+  });
+  return drawing;
+};
+
+const failures = ({ n_failed, failure_rate: rate, failures: kinds, n_calls }) => {
   if (!n_calls) return "no calls";
-  if (!n_failed) return "none";
-  const each = Object.entries(kinds).map(([kind, n]) => `${count(n)} ${kind}`);
-  return { text: percent(rate), small: each.join(", ") };
+  return n_failed ? { text: percent(rate), title: failuresText(kinds) } : "none";
 };
 
 const meanCost = ({ usd, why }) => {
@@ -59,6 +98,12 @@ export const members = (all) => {
     { rows: rows.map((m) => ({ name: m.name, asked: m.share_asked, first: m.share_first })) },
     drawShares,
   );
+  const failed = all.filter((m) => m.n_failed);
+  show(by("failures-figure"), failed.length > 0);
+  if (failed.length) {
+    const each = failed.map((m) => ({ name: m.name, n: m.n_failed, failures: m.failures }));
+    chart(by("failures-plot"), { rows: each }, drawFailures);
+  }
   table(
     by("members-table"),
     ["Member", "Circuit", "Asked first", "Asked at all", "Calls", "Failures", "No answer", "Median", "95 % below", "Dollars a reply"],
@@ -88,7 +133,6 @@ const drawDrift = ({ rows }, width) => {
     width, height,
     rows.map((r) => `${r.name}: ${r.lately.n ? percent(r.lately.mean) : UNKNOWN} lately, ${percent(r.expected)} in training, ${r.verdict}`).join("; "),
   );
-  drawing.setAttribute("height", height);
   const left = nameWidth(width);
   const right = width - 24;
   const known = rows.filter((r) => r.lately.n);

@@ -33,6 +33,8 @@ export const tiles = ({ live, accuracy, savings, window: looked }) => {
     tile("In flight", count(live.in_flight), "in the process that answers"),
     tile("Requests in the last minute", count(live.per_minute),
       `${several(looked.n_requests, "request")} looked back on, ${count(live.n_failed)} failed`),
+    tile("Latency", live.latency.n ? seconds(live.latency.p50_s) : UNKNOWN,
+      live.latency.n ? `median; 95 % below ${seconds(live.latency.p95_s)}` : "nothing answered yet"),
     tile("Accuracy by feedback", accuracy.n ? percent(accuracy.mean) : UNKNOWN,
       accuracy.n ? `${interval(accuracy)}, ${count(accuracy.n)} judged` : "no feedback yet"),
     tile("Calls a request", calls,
@@ -109,8 +111,10 @@ const status = ({ status: code, error }) =>
   code === 200 ? "ok" : { text: `${code} ${error ?? ""}`.trim(), kind: "text bad" };
 
 export const latest = (requests) => {
+  // Few clients send tasks.
+  const tasks = requests.some((one) => one.task);
   const columns = [
-    "Time", { text: "Model", kind: "text" }, { text: "Task", kind: "text" },
+    "Time", { text: "Model", kind: "text" }, ...(tasks ? [{ text: "Task", kind: "text" }] : []),
     { text: "Members asked", kind: "text" }, "Calls", "Cost", "Latency", "Own time", "Judged", "Status",
   ];
   table(
@@ -121,7 +125,7 @@ export const latest = (requests) => {
       cells: [
         { text: clock(one.at), href: `/requests/${encodeURIComponent(one.id)}` },
         { text: one.model, kind: "text" },
-        { text: one.task || "none", kind: "text" },
+        ...(tasks ? [{ text: one.task || "none", kind: "text" }] : []),
         { parts: memberParts(one.members), kind: "text wrap" },
         count(one.n_calls),
         cost(one),

@@ -80,8 +80,9 @@ const COLUMNS = [
 
 const listing = (label, rows) => {
   const made = el("table");
+  const box = el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, made);
   table(made, COLUMNS, rows);
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, made);
+  return box;
 };
 
 const beliefs = (probabilities) => {
