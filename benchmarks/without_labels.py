@@ -199,7 +199,7 @@ def main() -> int:
     for folder in args.data:
         dataset = read_dataset(folder)
         members = None if args.pool is None else dataset.info.pools[args.pool]
-        table = build_table(dataset, members=members)
+        table = build_table(dataset, members=members, encode=HashingEncoder())
         if marks[-1] >= table.n_queries:
             parser.error(f"--judged {marks[-1]}: {folder} has {table.n_queries} queries")
         found: dict[str, list[Point]] = {}

@@ -497,6 +497,7 @@ def test_a_database_of_the_version_before_is_brought_up_to_date(
     with store.connections.write() as connection:
         connection.exec_driver_sql("DROP TABLE gateway_processes")
         connection.exec_driver_sql("ALTER TABLE gateway_reservations DROP COLUMN process")
+        connection.exec_driver_sql("ALTER TABLE gateway_requests DROP COLUMN choices")
         connection.exec_driver_sql("UPDATE gateway_meta SET value = '1'")
         held = "INSERT INTO gateway_reservations (request_id, key_id, usd, until) VALUES "
         connection.exec_driver_sql(f"{held} ('old', '{key.id}', 0.5, {NOON + LEASE_S})")

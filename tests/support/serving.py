@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from rlfocal.checkpoint import load_checkpoint
+from rlfocal.checkpoint.unlabelled import start_without_labels
 from rlfocal.gateway.app import build_app
 from rlfocal.gateway.door.server import OPTIONS
 from rlfocal.gateway.gateway import Gateway
@@ -59,19 +60,25 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @contextmanager
 def serving(
-    checkpoint: Path,
+    checkpoint: Path | None,
     pool: Path,
     db: str,
     *,
     open_door: bool = False,
+    answers: str | None = None,
     busy_timeout_s: float = 20,
     **settings: Any,
 ) -> Iterator[Served]:
-    """Serve a checkpoint's folder with a pool file; `settings` as in the limits' file."""
+    """Serve a checkpoint's folder with a pool file; `settings` as in the limits' file.
+
+    Without a folder it starts without labels.
+    """
     store = open_store(db, busy_timeout_s=busy_timeout_s)
+    members = read_pool(pool)
+    start = start_without_labels(members) if checkpoint is None else load_checkpoint(checkpoint)
     gateway = Gateway(
-        checkpoint, load_checkpoint(checkpoint), read_pool(pool), GatewaySettings(**settings),
-        store, open_door=open_door,
+        checkpoint, start, members, GatewaySettings(**settings), store,
+        open_door=open_door, answers=answers,
     )  # fmt: skip
     app = build_app(gateway, open_door=open_door)
     listening = socket.create_server(("127.0.0.1", 0))

@@ -7,12 +7,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from rlfocal.cli import common
-from rlfocal.cli.common import option
+from rlfocal.cli import common, starting
+from rlfocal.cli.common import argument, option
 from rlfocal.cli.output.console import print_json, remark, terminal
 from rlfocal.cli.output.trace import show_trace
+from rlfocal.cli.talking import Talk
 from rlfocal.errors import ConfigError, NobodyAnswered
 
 if TYPE_CHECKING:
@@ -30,25 +29,19 @@ Synthesise = Annotated[
 Explain = Annotated[
     bool, option("--explain", help="Show who was asked, what each said, and why it stopped.")
 ]
-_KINDS = "number, math, date, text; open: free words, compared by what they mean"
 
 
 def ask(
-    checkpoint: common.Checkpoint,
-    pool_file: common.PoolFile,
-    question: Annotated[str, typer.Argument(help='The question; "-" reads it from input.')],
+    first: starting.First = None,
+    second: Annotated[str | None, argument("POOL.toml", "The pool file.")] = None,
+    third: Annotated[
+        str | None, argument("QUESTION", 'The question; "-" reads it from input.')
+    ] = None,
     choices: Annotated[
         list[str] | None, option("--choice", value="TEXT", help="An option; give it once for each.")
     ] = None,
     task: Annotated[str, option(value="NAME", help="Its task, as the training data call it.")] = "",
-    answers: Annotated[
-        str | None,
-        option(
-            value="KIND",
-            help=f"What an open question is answered with: {_KINDS}.",
-            show_default="as in training",
-        ),
-    ] = None,
+    answers: starting.Answers = None,
     price: common.Price = None,
     deadline: Deadline = 600.0,
     max_cost: Annotated[
@@ -65,10 +58,12 @@ def ask(
     """Ask the ensemble one question.
 
     The answer goes to standard output; where one member is enough, word by word. A member that
-    fails is one that gave no answer; only if nobody answers is that an error.
+    fails is one that gave no answer; only if nobody answers is that an error. Without a checkpoint
+    the shipped prior decides whom to ask.
     """
     from rlfocal.live import Limits, Listener, Question
 
+    folder, pool_file, question = _told_apart(first, second, third)
     text = sys.stdin.read().strip() if question == "-" else question
     query = Question(text, tuple(choices or ()), task)
     if not query.prompt.strip():
@@ -87,8 +82,12 @@ def ask(
             synthesiser=synthesise,
         )
 
+    start = starting.start(folder, pool_file)
+    if folder is None:
+        remark(start.says)
     opened = not route_only
-    found = _with_ensemble(checkpoint, pool_file, act, price=price, answers=answers, opened=opened)
+    with starting.telling_of_models(sys.stderr.isatty()):
+        found = _with_ensemble(start, act, price=price, answers=answers, opened=opened)
     if route_only:
         _show_route(found, as_json=as_json)
     elif as_json:
@@ -97,9 +96,23 @@ def ask(
         _show(found, query, told, explain=explain)
 
 
+def _told_apart(
+    first: Path | None, second: str | None, third: str | None
+) -> tuple[Path | None, Path, str]:
+    """The checkpoint's folder, or None, the pool file, and the question."""
+    verb = "ask QUESTION"
+    if second is not None and third is not None:
+        folder, pool_file = starting.named(first, Path(second), verb=verb)
+        return folder, pool_file, third
+    if second is None or (first is not None and first.is_dir()):
+        raise ConfigError("the question is missing: rlfocal ask [CHECKPOINT] POOL.toml QUESTION")
+    folder, pool_file = starting.named(first, None, verb=verb)
+    return folder, pool_file, second
+
+
 def chat(
-    checkpoint: common.Checkpoint,
-    pool_file: common.PoolFile,
+    first: starting.First = None,
+    second: starting.Second = None,
     price: common.Price = None,
     deadline: Deadline = 600.0,
     synthesise: Synthesise = None,
@@ -108,15 +121,18 @@ def chat(
     """Talk to the ensemble; an empty line or Ctrl-D ends it.
 
     Members see the conversation so far. Replies in free words are compared by what they mean.
+    /members says who is there, /explain how the last answer came about.
     """
-    import asyncio
-
     from rlfocal.live import FREE_WORDS, Listener, Question
     from rlfocal.pool.types import Message
 
+    start = starting.start(*starting.named(first, second, verb="chat"))
+    talk = Talk(start, is_terminal=sys.stdin.isatty())
+
     async def act(ensemble: LiveEnsemble) -> None:
         history: tuple[Message, ...] = ()
-        while text := (await asyncio.to_thread(_read_line)).strip():
+        talk.greet(ensemble)
+        async for text in talk.questions():
             told = _Words()
             query = Question(text, history=history)
             try:
@@ -128,9 +144,11 @@ def chat(
                 remark(str(exc))
                 continue
             _show(answer, query, told, explain=explain)
+            talk.last = answer.trace
             history = (*history, Message("user", text), Message("assistant", answer.text))
 
-    _with_ensemble(checkpoint, pool_file, act, price=price, answers=FREE_WORDS)
+    with starting.telling_of_models(talk.is_terminal):
+        _with_ensemble(start, act, price=price, answers=FREE_WORDS)
 
 
 class _Words:
@@ -145,16 +163,8 @@ class _Words:
         sys.stdout.flush()
 
 
-def _read_line() -> str:
-    if sys.stdin.isatty():
-        sys.stderr.write("> ")
-        sys.stderr.flush()
-    return sys.stdin.readline()
-
-
 def _with_ensemble(
-    folder: Path,
-    pool_file: Path,
+    start: starting.Start,
     act: Callable[[LiveEnsemble], Awaitable[Any]],
     *,
     price: float | None,
@@ -164,17 +174,11 @@ def _with_ensemble(
     """What `act` makes of the ensemble; its members are reachable only where `opened`."""
     import asyncio
 
-    from rlfocal.checkpoint import load_checkpoint
     from rlfocal.live import LiveEnsemble, members_for
     from rlfocal.pool.building import LivePool
-    from rlfocal.pool.settings import read_pool
 
-    pool = read_pool(pool_file)
-    loaded = load_checkpoint(folder)
-    if not loaded.description.finished:
-        remark(f"{folder}: training was interrupted; it is used as it is")
-    members = LivePool(pool, members_for(loaded, pool), on_demand=True)
-    ensemble = LiveEnsemble(loaded, members.members, price=price, answers=answers)
+    members = LivePool(start.pool, members_for(start.checkpoint, start.pool), on_demand=True)
+    ensemble = LiveEnsemble(start.checkpoint, members.members, price=price, answers=answers)
 
     async def inside() -> Any:
         if not opened:

@@ -15,7 +15,10 @@ from rlfocal.live import FREE_WORDS
 from rlfocal.records.answers import Extractor, extractor
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Judgement", "judged", "read_judgement"]
+__all__ = ["Judgement", "judged", "read_judgement", "right_answer"]
+
+_NOT_EXCLUSIVE = ("tools", FREE_WORDS)
+"""Kinds of answers of which several different ones may be right."""
 
 
 class Judgement(BaseModel):
@@ -79,7 +82,7 @@ def judged(request: RequestRow, judgement: Judgement, *, now: float) -> Feedback
         worth = _compared(candidates, judgement.answer, kind)
     else:
         assert judgement.score is not None
-        exclusive = kind not in ("tools", FREE_WORDS)
+        exclusive = kind not in _NOT_EXCLUSIVE
         others = 0.0 if judgement.score == 1 and exclusive else None
         worth = [judgement.score if k == request.chosen else others for k in range(len(candidates))]
     chosen = request.chosen
@@ -103,16 +106,14 @@ def judged(request: RequestRow, judgement: Judgement, *, now: float) -> Feedback
 
 
 def _compared(candidates: list[str], answer: str, kind: str) -> list[float | None]:
-    if kind in ("tools", FREE_WORDS) or any(text.startswith(DIGEST) for text in candidates):
+    if kind in _NOT_EXCLUSIVE or any(text.startswith(DIGEST) for text in candidates):
         raise ApiError(
             409, "score_needed",
             "of answers in free words only digests are kept; send a score in place of the answer",
             param="answer",
         )  # fmt: skip
-    compare = _extractor(kind)
-    letter = answer.strip().strip("().[]").upper()
-    right = letter if kind == "choice" and len(letter) == 1 else compare.extract(answer)
-    if right is None or (kind == "choice" and right not in OPTION_LETTERS):
+    right = _read(answer, kind)
+    if right is None:
         # Taken as it is, it would say that everybody was wrong.
         raise ApiError(
             400,
@@ -120,7 +121,35 @@ def _compared(candidates: list[str], answer: str, kind: str) -> list[float | Non
             f"the right answer should be of the kind '{kind}', as replies are",
             param="answer",
         )
+    compare = _extractor(kind)
     return [float(compare.equal(text, right)) for text in candidates]
+
+
+def _read(answer: str, kind: str) -> str | None:
+    """The right answer in the form of its kind; None where it is of another."""
+    if kind != "choice":
+        return _extractor(kind).extract(answer)
+    letter = answer.strip().strip("().[]").upper()
+    right = letter if len(letter) == 1 else _extractor(kind).extract(answer)
+    return right if right is not None and right in OPTION_LETTERS else None
+
+
+def right_answer(request: RequestRow, judgement: FeedbackRow) -> str | None:
+    """What a judgement says is the right answer; None where it says only what one was worth.
+
+    Args:
+        request: that was judged.
+        judgement: of it.
+    """
+    kind = Trace.of_json(request.trace or {}).kind or FREE_WORDS
+    if kind in _NOT_EXCLUSIVE:
+        return None
+    if judgement.answer is not None:
+        return _read(judgement.answer, kind)
+    if judgement.score != 1 or request.chosen is None:
+        return None
+    text = (request.candidates or ())[request.chosen]
+    return None if text.startswith(DIGEST) else text
 
 
 def _extractor(kind: str) -> Extractor:

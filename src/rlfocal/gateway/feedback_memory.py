@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -35,15 +35,23 @@ class FeedbackMemory:
         store: where they are.
         checkpoint: whose members and tasks they speak of.
         window: W, answers that are remembered.
-        least: with fewer there is no memory.
+        least: with fewer there is no memory, unless nothing else is known of the members.
         poll_s: seconds between two looks at what other processes have written.
+        on_judged: is awaited when judged answers have come in, and once they are loaded.
     """
 
     def __init__(
-        self, store: Store, checkpoint: Checkpoint, *, window: int, least: int, poll_s: float
+        self,
+        store: Store,
+        checkpoint: Checkpoint,
+        *,
+        window: int,
+        least: int,
+        poll_s: float,
+        on_judged: Callable[[], Awaitable[None]],
     ) -> None:
         self._store, self._checkpoint = store, checkpoint
-        self._least, self._poll_s = least, poll_s
+        self._least, self._poll_s, self._on_judged = least, poll_s, on_judged
         self._rows: deque[FeedbackRow] = deque(maxlen=window)
         self._position = 0
         self._poke = asyncio.Event()
@@ -71,6 +79,7 @@ class FeedbackMemory:
             DatabaseError: it cannot be read.
         """
         await self._take(await asyncio.to_thread(self._latest))
+        await self._on_judged()
 
     async def follow(self) -> None:
         """Poll for new ones until cancelled; the database may be away for a while."""
@@ -84,6 +93,7 @@ class FeedbackMemory:
             try:
                 while rows := await asyncio.to_thread(partial(self._later, self._position)):
                     await self._take(rows)
+                    await self._on_judged()
             except DatabaseError as exc:
                 _log.warning("judged answers cannot be read: %s", exc)
 
@@ -98,7 +108,8 @@ class FeedbackMemory:
             self._checkpoint = checkpoint or self._checkpoint
             self._remember(rows)
             memory, strategy = None, self._checkpoint.strategy
-            if len(self._rows) >= self._least:
+            has_labels = self._checkpoint.description.n_training_queries > 0
+            if len(self._rows) >= (self._least if has_labels else 1):
                 memory = memory_of(tuple(self._rows), self._checkpoint)
                 # Takes milliseconds, which no request should wait for.
                 strategy = await asyncio.to_thread(strategy.follow, memory)

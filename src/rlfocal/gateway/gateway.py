@@ -23,8 +23,9 @@ from rlfocal.gateway.door.entering import Door
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback_memory import FeedbackMemory
+from rlfocal.gateway.labels import JudgedLabels, LabelCounter
 from rlfocal.gateway.metrics import Gauges, Metrics
-from rlfocal.gateway.policies import Policies, policy_id
+from rlfocal.gateway.policies import Policies
 from rlfocal.gateway.repeats.records import Records
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.keys import Key
@@ -53,28 +54,32 @@ class Gateway:
     """One process of a gateway; use it as an asynchronous context.
 
     Args:
-        folder: of the checkpoint.
-        checkpoint: as it was read.
+        folder: of the checkpoint; None where it was made in memory.
+        checkpoint: as it was read, or made.
         pool: with the checkpoint's members, and perhaps more, who can be asked by name.
         settings: limits.
         store: the database, shared with other processes.
         open_door: whether everybody may pass without a key.
+        answers: kind of answer that open questions have where a request says none; None for that
+            of the training data.
 
     Raises:
-        ConfigError: the pool does not fit the checkpoint, a member's name cannot be asked for, or
-            the synthesiser is no member.
+        ConfigError: the pool does not fit the checkpoint, a member's name cannot be asked for, the
+            synthesiser is no member, or the kind of answer is unknown.
     """
 
     def __init__(
         self,
-        folder: Path,
+        folder: Path | None,
         checkpoint: Checkpoint,
         pool: PoolSettings,
         settings: GatewaySettings,
         store: Store,
         *,
         open_door: bool = False,
+        answers: str | None = None,
     ) -> None:
+        self._answers = answers
         self.settings, self.store, self.pool_settings = settings, store, pool
         _check_names(pool, checkpoint, settings)
         circuits = Circuits(
@@ -99,12 +104,14 @@ class Gateway:
             window=settings.remember,
             least=settings.least_remembered,
             poll_s=settings.poll_s,
+            on_judged=self._count_labels,
         )
+        self._labels = LabelCounter(store, keeps_prompts=settings.keep_prompts)
         self.policies = Policies(
             store,
             self.writer,
             folder,
-            current=policy_id(checkpoint.description),
+            checkpoint,
             poll_s=settings.poll_s,
             adopt=self.adopt,
         )
@@ -146,9 +153,8 @@ class Gateway:
             raise ApiError(400, "invalid_value", str(exc), param="model") from None
 
     def _ensemble_of(self, checkpoint: Checkpoint) -> LiveEnsemble:
-        return LiveEnsemble(
-            checkpoint, [self._by_name[name] for name in checkpoint.description.members]
-        )
+        members = [self._by_name[name] for name in checkpoint.description.members]
+        return LiveEnsemble(checkpoint, members, answers=self._answers)
 
     async def adopt(self, checkpoint: Checkpoint) -> None:
         """Let another checkpoint of the same members decide from now on.
@@ -160,6 +166,20 @@ class Gateway:
         ensemble = self._ensemble_of(checkpoint)
         await self.recent.adopt(checkpoint)
         self.checkpoint, self._ensemble = checkpoint, ensemble
+
+    async def _count_labels(self) -> None:
+        if self._is_unlabelled:
+            await self._labels.count()
+
+    @property
+    def _is_unlabelled(self) -> bool:
+        """Whether all that the policy knows of its members is what was judged here."""
+        return self.checkpoint.description.n_training_queries == 0
+
+    @property
+    def labels(self) -> JudgedLabels | None:
+        """What was judged so far; None where the policy that decides was trained on labels."""
+        return self._labels.now if self._is_unlabelled else None
 
     # Requests ----------------------------------------------------------------------------------
 

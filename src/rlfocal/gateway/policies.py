@@ -14,10 +14,12 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from rlfocal.checkpoint import Checkpoint, Description, load_checkpoint, read_description
-from rlfocal.errors import DatabaseError, RlfocalError
+from rlfocal.checkpoint.unlabelled import start_without_labels
+from rlfocal.errors import ConfigError, DatabaseError, RlfocalError
 from rlfocal.gateway.store.rows import PolicyRow
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
+from rlfocal.pool.settings import read_pool
 
 __all__ = ["Policies", "id_of", "policy_id"]
 
@@ -29,13 +31,20 @@ def policy_id(about: Description) -> str:
     return about.weights_sha256[:16]
 
 
-def id_of(folder: Path) -> str:
-    """The id of a checkpoint, without its weights being read.
+def id_of(source: Path) -> str:
+    """The id of what a gateway was started with.
+
+    Args:
+        source: the folder of a checkpoint, whose weights are not read; or a pool file, where it
+            was started without labels.
 
     Raises:
-        CheckpointError: there is none, or it cannot be read.
+        CheckpointError: there is no checkpoint, or it cannot be read.
+        ConfigError: the pool file cannot be read.
     """
-    return policy_id(read_description(folder))
+    if source.suffix == ".toml":
+        return policy_id(start_without_labels(read_pool(source)).description)
+    return policy_id(read_description(source))
 
 
 class Policies:
@@ -44,8 +53,8 @@ class Policies:
     Args:
         store: where the table is.
         writer: of the same store.
-        folder: of the checkpoint that was given.
-        current: id of that checkpoint.
+        folder: of the checkpoint that was given; None where it is in memory alone.
+        given: that checkpoint.
         poll_s: seconds between two looks at the table.
         adopt: lets another checkpoint decide; may raise an RlfocalError where it cannot.
     """
@@ -54,15 +63,16 @@ class Policies:
         self,
         store: Store,
         writer: Writer,
-        folder: Path,
+        folder: Path | None,
+        given: Checkpoint,
         *,
-        current: str,
         poll_s: float,
         adopt: Callable[[Checkpoint], Awaitable[None]],
     ) -> None:
         self._store, self._writer, self.folder = store, writer, folder
         self._poll_s, self._adopt = poll_s, adopt
-        self.id = self._given = current
+        self._given, self._given_id = given, policy_id(given.description)
+        self.id = self._given_id
         self._refused: str | None = None
 
     async def begin(self) -> None:
@@ -71,10 +81,9 @@ class Policies:
         Raises:
             DatabaseError: the table cannot be read or written.
         """
-        log, given = self._store.log, self._given
-        row = PolicyRow(
-            id=given, created_at=time.time(), state="live", path=str(self.folder.resolve())
-        )
+        log, given = self._store.log, self._given_id
+        path = "" if self.folder is None else str(self.folder.resolve())
+        row = PolicyRow(id=given, created_at=time.time(), state="live", path=path)
 
         def settle(connection: sa.Connection) -> None:
             live = log.live_policy(connection)
@@ -103,8 +112,7 @@ class Policies:
         if live is None or live.id in (self.id, self._refused):
             return
         try:
-            checkpoint = await asyncio.to_thread(load_checkpoint, Path(live.path))
-            await self._adopt(checkpoint)
+            await self._adopt(await asyncio.to_thread(self._checkpoint_of, live))
         except (RlfocalError, OSError) as exc:
             # Serve on with the old one: a broken file is no reason to stop.
             _log.error("policy %s cannot be served: %s", live.id, exc)
@@ -112,6 +120,13 @@ class Policies:
             return
         self.id, self._refused = live.id, None
         _log.info("policy %s decides from now on", live.id)
+
+    def _checkpoint_of(self, live: PolicyRow) -> Checkpoint:
+        if live.id == self._given_id:
+            return self._given
+        if not live.path:
+            raise ConfigError("another gateway has started it without labels, from its pool file")
+        return load_checkpoint(Path(live.path))
 
     def _live(self) -> PolicyRow | None:
         with self._store.connections.read() as connection:

@@ -64,7 +64,7 @@ def row_of(
         error: its code; None for a reply.
         total_s: seconds that it took.
         policy: which checkpoint decided.
-        keep_prompt: whether the prompt is kept.
+        keep_prompt: whether the prompt is kept, and its options.
         episode: what off-policy learning needs of it.
     """
     kept = lru_cache(maxsize=None)(kept_answer)  # each stands in many places
@@ -100,6 +100,7 @@ def row_of(
         trace=_kept_trace(trace, kept),
         episode=episode,
         prompt=chat.question.prompt if keep_prompt else None,
+        choices=list(chat.question.choices) or None if keep_prompt else None,
     )
 
 

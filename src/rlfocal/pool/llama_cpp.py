@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LlamaCppEndpoint", "plain"]
 
+_log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 _CACHE_MIB = 512
 
@@ -50,6 +52,7 @@ class LlamaCppEndpoint:
     def _load(self) -> OpenAIEndpoint:
         settings, path = self._settings, self._settings.path
         xllamacpp = need("xllamacpp", "a llama-cpp endpoint")
+        _log.info("loading %s", path.name)
         _check(path, settings.sha256)
         key = secrets.token_urlsafe(32)
         params = xllamacpp.CommonParams()

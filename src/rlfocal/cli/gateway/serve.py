@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from rlfocal.cli import common
+from rlfocal.cli import starting
 from rlfocal.cli.common import option
 from rlfocal.cli.gateway.database import GATEWAY_DB, GatewayDb
 from rlfocal.cli.output.console import remark
@@ -27,8 +28,8 @@ _BACKLOG = 2048
 
 
 def serve(
-    checkpoint: common.Checkpoint,
-    pool_file: common.PoolFile,
+    first: starting.First = None,
+    second: starting.Second = None,
     host: Annotated[str, option(value="ADDRESS", help="Address to listen on.")] = ("127.0.0.1"),
     port: Annotated[int, option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     db: GatewayDb = GATEWAY_DB,
@@ -41,29 +42,43 @@ def serve(
     config: Annotated[
         Path | None, option("--config", value="FILE", help="TOML file of limits.")
     ] = None,
+    answers: starting.Answers = None,
 ) -> None:
     """Serve an ensemble to clients of OpenAI's API.
 
     POST /v1/chat/completions with the model "rlfocal", "rlfocal:PRICE" or a member's name. Prompts
-    are neither logged nor stored, unless the limits say so.
+    are neither logged nor stored, unless the limits say so. Without a checkpoint the shipped prior
+    decides, and follows what POST /v1/feedback says of its answers.
     """  # fmt: skip
     _require_extra()
-    from rlfocal.checkpoint import load_checkpoint
+    folder, pool_file = starting.named(first, second, verb="serve")
     from rlfocal.gateway.door.descriptors import raise_descriptors
     from rlfocal.gateway.gateway import Gateway
     from rlfocal.gateway.settings import read_settings
     from rlfocal.gateway.store.store import open_store
-    from rlfocal.pool.settings import read_pool
 
     raise_descriptors()
-    settings, pool = read_settings(config), read_pool(pool_file)
-    loaded = load_checkpoint(checkpoint)
+    settings, start = read_settings(config), starting.start(folder, pool_file)
     with open_store(db) as store:
         if keys is not None:
             store.sync_file(keys)
         _check_door(store, host, db, open_=open_)
-        gateway = Gateway(checkpoint, loaded, pool, settings, store, open_door=open_)
+        gateway = Gateway(
+            folder, start.checkpoint, start.pool, settings, store, open_door=open_, answers=answers
+        )
+        if folder is None:
+            _say_what_follows(start, keeps_prompts=settings.keep_prompts)
         _run(gateway, host, port, open_=open_)
+
+
+def _say_what_follows(start: starting.Start, *, keeps_prompts: bool) -> None:
+    remark(start.says)
+    kept = (
+        "their prompts are kept, to train on later"
+        if keeps_prompts
+        else "to train on them later, keep prompts: keep_prompts = true in --config FILE"
+    )
+    remark(f"judge answers by POST /v1/feedback: it follows them from the first; {kept}")
 
 
 def _require_extra() -> None:
@@ -102,40 +117,51 @@ def _is_loopback(host: str) -> bool:
 
 
 def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
-    import logging
-
     import uvicorn
 
     from rlfocal.gateway.app import build_app
     from rlfocal.gateway.door.descriptors import most_descriptors
     from rlfocal.gateway.door.server import OPTIONS, OwnProcess
 
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=logging.INFO, format=form)
+    shown = logging.StreamHandler()
+    shown.setFormatter(_Lines("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[shown])
     most = gateway.connections.most
     logging.getLogger(__name__).info(
         "at most %d connections, with %d descriptors", most, most_descriptors()
     )
     # They are all taken at once, before one of them could be closed.
     backlog = min(_BACKLOG, max(1, most // 2))
-    server = OwnProcess(
-        uvicorn.Config(
-            build_app(gateway, open_door=open_),
-            timeout_keep_alive=_KEEP_ALIVE_S,
-            timeout_graceful_shutdown=_DRAIN_S,
-            backlog=backlog,
-            **OPTIONS,
-        )
+    config = uvicorn.Config(
+        build_app(gateway, open_door=open_),
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_DRAIN_S,
+        backlog=backlog,
+        **OPTIONS,
     )
     with _listening(host, port, backlog) as place:
-        shown = f"[{host}]" if ":" in host else host
-        remark(f"listening on http://{shown}:{place.getsockname()[1]}")
-        remark(
-            "no keys are asked for: everybody on this machine may spend your money"
-            if open_
-            else "clients need a key: rlfocal keys add NAME"
-        )
-        server.run(sockets=[place])
+        where = f"[{host}]" if ":" in host else host
+        url = f"http://{where}:{place.getsockname()[1]}"
+
+        def say() -> None:
+            remark(f"listening on {url}")
+            remark(
+                "no keys are asked for: everybody on this machine may spend your money"
+                if open_
+                else "clients need a key: rlfocal keys add NAME"
+            )
+
+        OwnProcess(config, on_ready=say).run(sockets=[place])
+
+
+class _Lines(logging.Formatter):
+    """Lines of a log: what goes as it should says so plainly, the rest names its level."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        if record.levelno <= logging.INFO:
+            return line
+        return line.replace(record.message, f"{record.levelname}: {record.message}", 1)
 
 
 def _listening(host: str, port: int, backlog: int) -> socket.socket:

@@ -12,6 +12,7 @@ import gc
 import socket
 import sys
 from asyncio import TimerHandle
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -31,7 +32,16 @@ _TOO_SLOW = Fault(408, "the head of the request did not come in time; send it at
 
 
 class OwnProcess(uvicorn.Server):
-    """A server that has its process for itself, and tunes the interpreter for short replies."""
+    """A server that has its process for itself, and tunes the interpreter for short replies.
+
+    Args:
+        config: of uvicorn.
+        on_ready: called once requests are answered.
+    """
+
+    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
@@ -42,6 +52,8 @@ class OwnProcess(uvicorn.Server):
         gc.freeze()
         # The thread that writes to the database hands the interpreter back ten times sooner.
         sys.setswitchinterval(_SWITCH_S)
+        if self.started and not self.should_exit:
+            self._on_ready()
 
 
 class BoundedProtocol(HttpToolsProtocol):

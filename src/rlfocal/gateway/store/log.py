@@ -6,7 +6,7 @@ never comes twice. So a process that remembers the last one it has read misses n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -101,6 +101,38 @@ class Log:
         )
         return [JudgedEpisode(*row) for row in connection.execute(found)][::-1]
 
+    def n_judged(self, connection: sa.Connection, model: str) -> tuple[int, int]:
+        """How many of a model's answers were judged, and of how many of them prompts are kept.
+
+        Args:
+            connection: inside a transaction.
+            model: its name; one with a price (NAME:0.02) counts as the same.
+        """
+        counts = sa.select(sa.func.count(), sa.func.count(requests.c.prompt)).select_from(_JUDGED)
+        n, n_with_prompt = connection.execute(counts.where(_asks(model))).one()
+        return n, n_with_prompt
+
+    def judged_requests(
+        self, connection: sa.Connection, model: str
+    ) -> Iterator[tuple[RequestRow, FeedbackRow]]:
+        """Judged requests whose prompts are kept, with their judgements, oldest first.
+
+        Args:
+            connection: inside a transaction.
+            model: that was asked, as of `n_judged`.
+        """
+        names = [c.name for c in requests.c]
+        found = (
+            sa.select(*requests.c, *[c.label(f"feedback_{c.name}") for c in feedback.c])
+            .select_from(_JUDGED)
+            .where(_asks(model), requests.c.prompt.is_not(None))
+            .order_by(requests.c.position)
+        )
+        for row in connection.execute(found).mappings():
+            request = RequestRow(**{name: row[name] for name in names})
+            judgement = {c.name: row[f"feedback_{c.name}"] for c in feedback.c}
+            yield request, FeedbackRow(**judgement)
+
     def add_policy(self, connection: sa.Connection, row: PolicyRow) -> None:
         """Store a checkpoint, unless it is there; one that is live retires the one before it."""
         _check_state(row.state)
@@ -171,6 +203,10 @@ def _latest(connection: sa.Connection, table: sa.Table, row_type: type[R], n: in
     return [row_type(**row) for row in connection.execute(newest).mappings()]
 
 
+def _asks(model: str) -> sa.ColumnElement[bool]:
+    return sa.or_(requests.c.model == model, requests.c.model.startswith(f"{model}:"))
+
+
 def _retire_live(connection: sa.Connection) -> None:
     live = policies.update().where(policies.c.state == "live")
     connection.execute(live.values(state="retired"))
@@ -181,4 +217,5 @@ def _check_state(state: str) -> None:
         raise ValueError(f"state = {state!r}: {nearest(state, STATES)}")
 
 
+_JUDGED = requests.join(feedback, feedback.c.request_id == requests.c.id)
 _REQUEST = sa.select(requests).where(requests.c.id == sa.bindparam("wanted"))

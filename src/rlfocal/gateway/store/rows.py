@@ -57,6 +57,7 @@ class RequestRow:
     trace: Mapping[str, Any] | None = field(default=None, repr=False)
     episode: Mapping[str, Any] | None = field(default=None, repr=False)
     prompt: str | None = field(default=None, repr=False)
+    choices: Sequence[str] | None = field(default=None, repr=False)
     position: int | None = None
 
     @property

@@ -32,7 +32,15 @@ def _whose_reservations(connection: sa.Connection) -> None:
     processes.create(connection)
 
 
-TABLES = Tables("gateway_meta", version=2, migrations={1: _whose_reservations})
+def _options_of_prompts(connection: sa.Connection) -> None:
+    """To version 3: where prompts are kept, the options of a choice are, too."""
+    kind = requests.c.choices.type.compile(connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {requests.name} ADD COLUMN choices {kind}")
+
+
+TABLES = Tables(
+    "gateway_meta", version=3, migrations={1: _whose_reservations, 2: _options_of_prompts}
+)
 
 
 def _table(name: str, *parts: sa.Column[Any], numbered: bool = False) -> sa.Table:
@@ -111,6 +119,7 @@ requests = _table(
     sa.Column("chosen", sa.Integer),
     *columns(JsonText, "trace", "episode", nullable=True),
     sa.Column("prompt", SafeText),
+    sa.Column("choices", JsonText),
     numbered=True,
 )
 """One row for each chat completion that passed the door. `latency_s` is from the request's last
@@ -118,7 +127,8 @@ byte to the reply's first (or its error's), `own_s` the part of it in which no m
 for. `given` is member → number of the candidate it gave (null: failed or no answer), `candidates`
 their texts, or digests of long ones, `chosen` the number of the ensemble's. `trace` is
 `rlfocal.live.Trace.as_json()` without texts of replies. `episode` is what off-policy learning
-needs. `prompt` is NULL unless the user has asked for prompts to be kept."""
+needs. `prompt` and the `choices` put with it are NULL unless the user has asked for prompts to be
+kept."""
 
 feedback = _table(
     "feedback",
@@ -145,7 +155,8 @@ policies = _table(
     sa.Column("estimates", JsonText),
     numbered=True,
 )
-"""Checkpoints that were served or learned: "live" (one of them), "shadow" or "retired"."""
+"""Checkpoints that were served or learned: "live" (one of them), "shadow" or "retired". `path` is
+empty for a start without labels, which a pool file makes again."""
 
 events = _table(
     "events",
