@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["learn", "list_policies", "promote", "rollback"]
 
-Served = Annotated[Path, argument("CHECKPOINT", "Folder that `rlfocal serve` was given.")]
+Served = Annotated[
+    Path, argument("CHECKPOINT", "Folder, or the pool file alone, that `rlfocal serve` was given.")
+]
 
 
 def learn(
@@ -55,6 +57,12 @@ def learn(
     from rlfocal.gateway.store.family import Family
     from rlfocal.online import learning
 
+    if checkpoint.suffix == ".toml":
+        raise ConfigError(
+            f"{checkpoint}: a start without labels learns no shadow: it follows judged answers as "
+            "they come. To train on them: rlfocal export URL --gateway -o judged, then rlfocal "
+            "train judged -o my-ensemble"
+        )
     require(db, "serve --db")
     given, now = policy_id(load_checkpoint(checkpoint).description), time.time()
     since = 0.0 if days is None else now - 86400 * days
@@ -108,7 +116,7 @@ def list_policies(
         rows,
         Column("id", lambda row: row.id),
         Column("state", lambda row: row.state),
-        Column("from", lambda row: row.parent),
+        Column("from", lambda row: row.parent, spare=2),
         *(_of_estimates(title, show) for title, show in _ESTIMATED.items()),
     )
 
@@ -200,7 +208,11 @@ def _gain(estimates: Any) -> Any:
 
 
 def _of_estimates(title: str, show: Callable[[Any], str]) -> Column[PolicyRow]:
-    return Column(title, lambda row: None if row.estimates is None else show(row.estimates))
+    return Column(
+        title,
+        lambda row: None if row.estimates is None else show(row.estimates),
+        spare=int(title == "judged on"),
+    )
 
 
 def _figures(row: PolicyRow) -> dict[str, Any]:
