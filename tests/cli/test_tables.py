@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from rich.console import Console
 
 from rlfocal.cli.output import tables
@@ -21,7 +22,7 @@ class Row:
 
 
 ROWS = [Row("weighted-vote-per-task", 0.668, 6), Row("agreement", 0.633, 3)]
-COLUMNS = (
+COLUMNS: tuple[Column[Row], ...] = (
     Column("strategy", lambda row: row.name),
     Column(
         "accuracy %",
@@ -36,7 +37,9 @@ COLUMNS = (
 
 
 def shown(width: int, monkeypatch: pytest.MonkeyPatch, rows: list[Row] = ROWS) -> str:
-    console = Console(width=width, markup=False, emoji=False, highlight=False, record=True)
+    console = Console(
+        width=width, force_terminal=True, color_system=None, markup=False, record=True
+    )  # fmt: skip
     monkeypatch.setattr(tables, "terminal", lambda: console)
     print_table(rows, *COLUMNS)
     return console.export_text()
@@ -75,3 +78,28 @@ def test_no_line_is_wider_than_the_terminal_and_no_cell_breaks(width: int) -> No
 
 def test_a_table_without_rows_has_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "strategy" in shown(80, monkeypatch, [])
+
+
+def test_a_pipe_has_every_column_however_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=30, force_terminal=False, record=True)
+    monkeypatch.setattr(tables, "terminal", lambda: console)
+    print_table(ROWS, *COLUMNS)
+    text = console.export_text()
+    assert "seconds to fit" in text
+    assert "weighted-vote-per-task  66.8 [63.8, 69.8]" in text
+
+
+def test_only_where_two_columns_have_no_room_is_a_name_cut_in_its_middle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = shown(24, monkeypatch)
+    assert "weighte…r-task      66.8" in text
+    assert max(map(len, text.splitlines())) <= 24
+    assert "66.8" in text
+
+
+def test_letters_of_two_cells_count_as_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(30, monkeypatch, [Row("模型" * 8, 0.5, 1), Row("Größe", 0.4, 1)])
+    assert max(map(cell_len, text.splitlines())) <= 30
+    assert "…" in text
+    assert "Größe" in text

@@ -113,7 +113,7 @@ def test_train_says_what_came_of_it(run: Any, folder: Path, tmp_path: Path) -> N
     assert "\x1b" not in ran.err + ran.out
     assert "On the 40 queries held out of training" in ran.out
     assert "40 queries tell little" in ran.out
-    assert "Who acts at its default: agreement itself" in ran.out
+    assert "At its default setting agreement itself acts" in ran.out
     assert re.search(r"Whom it asks of 3: model-\d on 100 %", ran.out)
     figures = json.loads(run("evaluate", out, folder, "--json", "-").out)
     shown = f"{100 * figures['accuracy']:.1f} "
@@ -337,8 +337,8 @@ def test_settings_come_from_a_file_and_options_over_it(
 ) -> None:
     (tmp_path / "settings.toml").write_text('threshold = 0.5\norder = "cost"\n')
     given = ("--config", tmp_path / "settings.toml", "--set", "threshold=0.25")
-    given = (*given, "--set", "order=accuracy")
-    ran = run("train", folder, "-o", tmp_path / "out", "--strategy", "agreement", *given)
+    more = ("--set", "order=accuracy")
+    ran = run("train", folder, "-o", tmp_path / "out", "--strategy", "agreement", *given, *more)
     assert ran.code == 0, ran.err
     kept = json.loads((tmp_path / "out" / "checkpoint.json").read_text())
     assert kept["strategy"] == "agreement"

@@ -83,6 +83,11 @@ def test_verdicts_explain_themselves() -> None:
             "earned 1.0 points more (standard error 2.0), not clearly enough to take its place"
         )
     )
+    assert (
+        kept._replace(rival_utility=0.8003)
+        .explain()
+        .endswith("best-single, the best of the others, earned as much (standard error 2.0)")
+    )
     assert kept._replace(chosen="everybody", rival="everybody", rival_utility=0.85).explain() == (
         "asking everybody acts in place of the learned policy: it earned 5.0 points more (standard "
         "error 2.0) in cross-validation on the training queries"

@@ -77,7 +77,11 @@ def _show(found: Independence, *, top: int) -> None:
     for criterion, ranked in found.subsets.items():
         print_table(
             ranked,
-            Column(f"best subsets by {criterion}", lambda subset: ", ".join(subset.members)),
+            Column(
+                f"best subsets by {criterion}",
+                lambda subset: ", ".join(subset.members),
+                short=lambda subset: ",\n".join(subset.members),
+            ),
             Column("focal", lambda subset: f"{subset.focal_diversity:.3f}"),
             Column("vote %", lambda subset: percent(subset.vote_accuracy)),
             Column("mean of members %", lambda subset: percent(subset.mean_accuracy)),
@@ -90,7 +94,11 @@ def _show(found: Independence, *, top: int) -> None:
 def _show_pairs(title: str, pairs: Sequence[Pair]) -> None:
     print_table(
         pairs,
-        Column(title, lambda pair: " + ".join(pair.members)),
+        Column(
+            title,
+            lambda pair: " + ".join(pair.members),
+            short=lambda pair: " +\n".join(pair.members),
+        ),
         *(_of_measure(name) for name in pairs[0].measures),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["inspect"]
 
+_NEVER = 1000
+"""Columns that say nothing go first."""
 KIND_TITLES = {
     "options": "multiple choice",
     "answers": "free-form answers",
@@ -73,14 +76,25 @@ def _show_facts(summary: Summary) -> None:
         + on,
         "no credit": f"{summary.n_without_credit:,} queries that no member scored on",
     }
+    console = terminal()
     for name, value in facts.items():
         if value:
-            terminal().print(f"{name:<12} {value}")
+            text = f"{name:<12} {value}"
+            if console.is_terminal:
+                text = textwrap.fill(
+                    text, console.width, subsequent_indent=" " * 13, break_on_hyphens=False
+                )
+            console.print(text.replace(_TOGETHER, " "))
+
+
+_TOGETHER = "\xa0"
+"""A blank at which no line ends."""
 
 
 def _counted(sizes: dict[str, int]) -> str:
     ordered = sorted(sizes, key=lambda name: -sizes[name])
-    return f"{len(sizes)}: " + joined([f"{name} {sizes[name]:,}" for name in ordered], 8)
+    listed = [f"{name} {sizes[name]:,}".replace(" ", _TOGETHER) for name in ordered]
+    return f"{len(sizes)}: " + joined(listed, 8)
 
 
 def _show_members(summary: Summary, *, max_tasks: int) -> None:
@@ -90,21 +104,25 @@ def _show_members(summary: Summary, *, max_tasks: int) -> None:
         shown = []
     priced = summary.cost_unit == "usd"
     lacking = any(row.n_missing for row in summary.members)
+    spoilt = any(row.n_unusable for row in summary.members)
     print_table(
         sorted(summary.members, key=lambda row: -(row.accuracy or 0.0)),
         Column("member", lambda row: row.member),
         Column("accuracy %", lambda row: percent(row.accuracy)),
         Column("answered %", lambda r: percent(r.coverage) if lacking else None, optional=True),
-        Column("missing", lambda row: f"{row.n_missing:,}"),
-        Column("unusable", lambda row: f"{row.n_unusable:,}"),
-        Column("USD / 1k", lambda r: usd_per_1k(r.mean_cost) if priced else None, optional=True),
-        *(_of_task(tasks[t], t) for t in shown),
-    )
+        Column("missing", lambda row: f"{row.n_missing:,}", spare=2 if lacking else _NEVER),
+        Column("unusable", lambda row: f"{row.n_unusable:,}", spare=1 if spoilt else _NEVER),
+        Column(
+            "USD / 1k", lambda r: usd_per_1k(r.mean_cost) if priced else None,
+            optional=True, spare=3,
+        ),
+        *(_of_task(tasks[t], t, spare=4 + place) for place, t in enumerate(shown)),
+    )  # fmt: skip
     if len(shown) < len(tasks) > 1:
         terminal().print(
             f"{len(tasks) - len(shown)} more tasks: --max-tasks {len(tasks)}, or --json"
         )
 
 
-def _of_task(name: str, place: int) -> Column[MemberSummary]:
-    return Column(name, lambda row: percent(row.accuracy_by_task[place]))
+def _of_task(name: str, place: int, *, spare: int) -> Column[MemberSummary]:
+    return Column(name, lambda row: percent(row.accuracy_by_task[place]), spare=spare)

@@ -27,8 +27,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-POINTS = "points: right answers in a hundred, less the price of the calls they took"
+POINTS = "Points are right answers in a hundred, less the price of the calls they took."
 """The unit in which verdicts compare."""
+_LEVEL = 0.05
+"""Points that round to none."""
 _WHERE = "in cross-validation on the training queries"
 _CALLED = {"learned": "the learned policy", "everybody": "asking everybody"}
 
@@ -71,10 +73,12 @@ of the others, earned 1.6 points more (standard error 2.9), not clearly enough t
                 f"{who} acts in place of {_called(self.incumbent)}: it earned {gap:.1f} points "
                 f"more {error} {_WHERE}"
             )
-        told = f"{who} acts: {_WHERE} {other}, the best of the others, earned {abs(gap):.1f} points"
-        if gap <= 0:
-            return f"{told} less {error}"
-        return f"{told} more {error}, not clearly enough to take its place"
+        told = f"{who} acts: {_WHERE} {other}, the best of the others, earned"
+        if abs(gap) < _LEVEL:
+            return f"{told} as much {error}"
+        if gap < 0:
+            return f"{told} {-gap:.1f} points less {error}"
+        return f"{told} {gap:.1f} points more {error}, not clearly enough to take its place"
 
 
 class Judged(NamedTuple):

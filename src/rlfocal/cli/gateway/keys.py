@@ -73,15 +73,17 @@ def list_keys(db: GatewayDb = GATEWAY_DB, as_json: common.JsonFlag = False) -> N
     print_table(
         uses,
         Column("name", lambda use: use.key.name),
-        Column("id", lambda use: use.key.id),
+        Column("id", lambda use: use.key.id, spare=2),
         Column("state", lambda use: use.key.state(now) + ", admin" * use.key.admin),
         Column("spent", _spent),
-        Column("budget", lambda use: _per_period(use, use.key.limits.usd, "g")),
+        Column("budget", lambda use: _per_period(use, use.key.limits.usd, "g"), spare=1),
         Column(
-            "rate", lambda use: _shown_number(use.key.limits.requests_per_minute, " per minute")
+            "rate",
+            lambda use: _shown_number(use.key.limits.requests_per_minute, " per minute"),
+            spare=4,
         ),
-        Column("at once", lambda use: _shown_number(use.key.limits.concurrency)),
-        Column("expires", lambda use: _shown(use.key.expires_at)),
+        Column("at once", lambda use: _shown_number(use.key.limits.concurrency), spare=5),
+        Column("expires", lambda use: _shown(use.key.expires_at), spare=3),
     )
 
 

@@ -122,7 +122,12 @@ def _show_figures(figures: Mapping[str, Any], *, cost: str = "dollars") -> None:
             shown = f"${value:.4f}"
         label = cost if name == "cost_usd" else _LABELS.get(name, name)
         rows.append((label, str(shown)))
-    print_table(rows, Column("", lambda row: row[0]), Column("", lambda row: row[1]), headed=False)
+    print_table(
+        rows,
+        Column("", lambda row: row[0], prose=True),
+        Column("", lambda row: row[1], prose=True),
+        headed=False,
+    )
 
 
 _ONLY_IF_ANY = {"n_bounded", "n_lost", "lost_usd"}

@@ -46,8 +46,12 @@ def terminal(*, error: bool = False) -> Console:
 
 
 def remark(message: str) -> None:
-    """Say something that is no result, on standard error."""
-    typer.echo(message, err=True)
+    """Say something that is no result, on standard error: wrapped at blanks on a terminal alone."""
+    console = terminal(error=True)
+    if console.is_terminal:
+        console.print(message)
+    else:
+        typer.echo(message, err=True)
 
 
 def print_notes(notes: Sequence[str]) -> None:

@@ -34,18 +34,26 @@ def _show_rows(rows: Sequence[ScenarioRow]) -> None:
     print_table(
         rows,
         Column("strategy", lambda row: row.strategy),
-        Column("before", lambda row: _accuracy(row.before)),
-        Column("unchanged", lambda row: _accuracy(row.unchanged)),
+        Column("before", lambda row: _accuracy(row.before), spare=3),
+        Column("unchanged", lambda row: _accuracy(row.unchanged), spare=6),
         Column("frozen", lambda row: _accuracy(row.frozen)),
-        Column("lost", lambda row: interval(row.lost.value, row.lost.ci, signed=True)),
-        Column("retrained", lambda row: _accuracy(row.retrained)),
+        Column(
+            "lost",
+            lambda row: interval(row.lost.value, row.lost.ci, signed=True),
+            short=lambda row: percent(row.lost.value, signed=True),
+        ),
+        Column("retrained", lambda row: _accuracy(row.retrained), spare=5),
         Column("memory", lambda row: _after(_memory(row))),
-        Column("gain", lambda row: _gain(_memory(row))),
-        Column("won back %", lambda row: _shares(_memory(row), "won_back")),
-        Column("attained %", lambda row: _shares(_memory(row), "attained")),
-        Column("refit", lambda row: _after(_way(row, "refit"))),
-        Column("gain", lambda row: _gain(_way(row, "refit"))),
-        Column("calls", _calls),
+        Column(
+            "its gain",
+            lambda row: _gain(_memory(row)),
+            short=lambda row: _gain(_memory(row), short=True),
+        ),
+        Column("won back %", lambda row: _shares(_memory(row), "won_back"), spare=7),
+        Column("attained %", lambda row: _shares(_memory(row), "attained"), spare=8),
+        Column("refit", lambda row: _after(_way(row, "refit")), spare=1),
+        Column("gain of refit", lambda row: _gain(_way(row, "refit")), spare=2),
+        Column("calls", _calls, spare=4),
     )
 
 
@@ -66,8 +74,12 @@ def _after(way: Adapted | None) -> str | None:
     return None if way is None else percent(way.after.value) + "*" * (way.way == "windowed")
 
 
-def _gain(way: Adapted | None) -> str | None:
-    return None if way is None else interval(way.gain.value, way.gain.ci, signed=True)
+def _gain(way: Adapted | None, *, short: bool = False) -> str | None:
+    if way is None:
+        return None
+    if short:
+        return percent(way.gain.value, signed=True)
+    return interval(way.gain.value, way.gain.ci, signed=True)
 
 
 def _shares(way: Adapted | None, name: str) -> str | None:

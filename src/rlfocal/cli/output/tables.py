@@ -1,14 +1,15 @@
 """Tables and the figures in them: a verb says which columns there are, and this draws them.
 
 A cell that is None is a dash. Where a terminal is too narrow for all columns, the least important
-ones are left out, and said; names and figures never break. Piped output keeps all.
+ones are left out, and said; names and figures never break, and only where two columns have no room
+is a name cut in its middle. Piped output keeps all.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeVar
 
 from rlfocal.cli.output.console import terminal
 
@@ -41,7 +42,9 @@ class Column(NamedTuple, Generic[T]):
     """Where the terminal is too narrow, columns with the highest number go first. Those with 0 go
     last, from the right, when even short cells do not fit; the first two stay."""
     short: Callable[[T], str | None] | None = None
-    """What stands in its cells where there is little room."""
+    """What stands in its cells where there is little room; it may have several lines."""
+    prose: bool = False
+    """Running text, which wraps at blanks."""
 
 
 def print_table(
@@ -64,19 +67,23 @@ def print_table(
     console = terminal()
     drawn = [_Drawn.of(column, rows) for column in columns]
     drawn = [each for each in drawn if not each.column.optional or each.has_content]
+    if not console.is_terminal:
+        console.width = max(console.width, _width(each.widest for each in drawn))
     fitting = _fitting(drawn, rows, console.width)
     table = _table(headed=headed)
-    roomy = _width(max(each.width, len(each.column.title)) for each in fitting) <= console.width
+    roomy = _width(each.widest for each in fitting) <= console.width
     for index, each in enumerate(fitting):
         left = each.column.left or index == 0
         head = each.column.title
         if not roomy:
             head = textwrap.fill(head, max(each.width, 1), break_long_words=False)
-        table.add_column(head, justify="left" if left else "right", overflow="fold")
+        justify: Literal["left", "right"] = "left" if left else "right"
+        table.add_column(head, justify=justify, no_wrap=not each.column.prose, overflow="fold")
     for n, row in enumerate(rows):
         table.add_row(*(each.texts[n] for each in fitting), end_section=section_after(row))
     console.print(*([] if title is None else ["", title]), "", table, "", sep="\n")
-    gone = [each.column.title for each in drawn if each.column not in {f.column for f in fitting}]
+    left_in = {each.column for each in fitting}
+    gone = [each.column.title for each in drawn if each.column not in left_in]
     if gone:
         console.print(
             f"Left out for want of room: {', '.join(gone)}. A wider window or a pipe has all."
@@ -118,9 +125,31 @@ class _Drawn(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Of the longest cell, or the longest word of the title: titles may wrap."""
-        words = self.column.title.split() or [""]
-        return max(map(len, [*self.texts, *words]), default=0)
+        """Of the longest line, or the longest word of the title: titles may wrap."""
+        lines = self._lines()
+        if self.column.prose:
+            lines = [word for line in lines for word in line.split()]
+        return _longest([*lines, *self.column.title.split()])
+
+    @property
+    def widest(self) -> int:
+        """With everything in one line."""
+        return _longest([*self._lines(), self.column.title])
+
+    def _lines(self) -> list[str]:
+        return [line for text in self.texts for line in text.split("\n")]
+
+    def cut(self, width: int) -> Self:
+        """With lines that are no longer than that."""
+        texts = ["\n".join(_cut(line, width) for line in text.split("\n")) for text in self.texts]
+        return self._replace(texts=texts)
+
+
+def _longest(lines: Iterable[str]) -> int:
+    """Cells of the longest line: some letters take two, or none."""
+    from rich.cells import cell_len
+
+    return max(map(cell_len, lines), default=0)
 
 
 def _fitting(drawn: Sequence[_Drawn], rows: Sequence[Any], room: int) -> list[_Drawn]:
@@ -138,7 +167,30 @@ def _fitting(drawn: Sequence[_Drawn], rows: Sequence[Any], room: int) -> list[_D
             kept[place] = _Drawn.of(each.column, rows, short=True)
     while too_wide() and len(kept) > 2:
         kept.pop()
+    if too_wide() and not kept[0].column.prose:
+        rest = _width([0, *(each.width for each in kept[1:])])
+        kept[0] = kept[0].cut(max(room - rest, _LEAST))
     return kept
+
+
+_LEAST = 8
+"""Cells that a name keeps."""
+
+
+def _cut(name: str, width: int) -> str:
+    """A name of at most so many cells: its middle goes, since names often differ at their ends.
+
+    >>> _cut("llama-3.1-8b-instruct", 12), _cut("gpt-mini", 12)
+    ('llama-…truct', 'gpt-mini')
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(name) <= width:
+        return name
+    tail = (width - 1) // 2
+    head = set_cell_size(name, width - 1 - tail).rstrip()
+    end = next(name[i:] for i in range(len(name)) if cell_len(name[i:]) <= tail)
+    return f"{head}…{end}"
 
 
 def show_synthetic(synthetic: bool) -> None:

@@ -37,6 +37,13 @@ def show_trace(trace: Trace) -> None:
         f"not asked: {joined(trace.not_asked) or 'nobody'}",
         markup=False,
     )
+    if trace.unlike:
+        console.print(trace.unlike, markup=False)
+        if trace.learned_confidence is not None:
+            console.print(
+                f"what was learned would be sure by {trace.learned_confidence:.2f}; of such a "
+                f"question it knows less: {trace.confidence:.2f}"
+            )
 
 
 def _what(call: CallRecord) -> str:

@@ -86,20 +86,25 @@ def _show_figures(found: TrainingSummary, trained: Compared, *, synthetic: bool)
         ),
         Column("USD / 1k", lambda row: usd_per_1k(row.mean_cost_usd), optional=True, spare=1),
     )
-    single, simple = found.best_single, found.best_simple
-    said = []
-    if single is not None and single.verdict is not None:
-        said.append(f"{_VERDICTS[single.verdict]} {single.name}, the best single member")
-    if simple is not None and simple.verdict is not None:
-        other = "simple" if trained.name not in SIMPLE else "other simple"
-        said.append(f"{_VERDICTS[simple.verdict]} {simple.name}, the best {other} strategy")
-    if said:
-        console.print(f"{trained.name}: {'; '.join(said)}. Chosen on the training queries.")
+    kind = "other simple" if trained.name in SIMPLE else "simple"
+    against: dict[str, list[str]] = {}
+    for other, what in (
+        (found.best_single, "the best single member"),
+        (found.best_simple, f"the best {kind} strategy"),
+    ):
+        if other is not None and other.verdict is not None:
+            against.setdefault(other.verdict, []).append(f"{other.name}, {what}")
+    if against:
+        said = [f"{_VERDICTS[verdict]} {', or '.join(to)}" for verdict, to in against.items()]
+        console.print(
+            f"{trained.name} is {'; it is '.join(said)}. Both were chosen on the training queries."
+        )
 
 
 _VERDICTS = {
-    "better": "better than", "worse": "worse than", "no difference": "no difference shown to",
-    "withheld": "too many responses are missing for a verdict against",
+    "better": "better than", "worse": "worse than",
+    "no difference": "not shown to differ from",
+    "withheld": "not judged, since too many responses are missing, against",
 }  # fmt: skip
 
 
@@ -109,11 +114,13 @@ def _show_who(loaded: Checkpoint, found: TrainingSummary | None) -> None:
 
     console, strategy = terminal(), loaded.strategy
     acting, price = strategy.acting, strategy.price
-    at = "at its default" if price is None else f"at a price of {price:g} a call, its default"
+    at = "At its default setting"
+    if price is not None:
+        at = f"At its default price of a call, {price:g} of what a right answer is worth,"
     if acting is None:
-        console.print(f"Who acts {at}: {strategy.name} itself; nothing else was trained to.")
+        console.print(f"{at} {strategy.name} itself acts: nothing was trained to take its place.")
     else:
-        console.print(f"Who acts {at}: {acting.why} ({POINTS}).")
+        console.print(f"{at} {acting.why}. {POINTS}")
     if found is not None and found.asked:
         listed = [f"{name} on {100 * share:.0f} %" for name, share in found.asked.items()]
         console.print(f"Whom it asks of {len(loaded.description.members)}: {joined(listed, 6)}.")
@@ -128,12 +135,11 @@ def _show_next(loaded: Checkpoint, folder: Path, data: str, *, measured: bool) -
     ]
     if measured:
         commands.insert(0, (["evaluate", to, data], "every price, on the same held-out queries"))
-    lines = [(shlex.join(["rlfocal", *words]), what) for words, what in commands]
+    lines = [(f"  {shlex.join(['rlfocal', *words])}", what) for words, what in commands]
     wide = max(len(line) for line, _ in lines)
+    roomy = wide + max(len(what) for _, what in lines) + 4 <= console.width
     console.print("Next:")
     for line, what in lines:
-        room = console.width - wide - 4
-        beside = f"  # {what}" if len(what) + 2 <= room else ""
-        console.print(f"  {line:<{wide}}{beside}".rstrip(), soft_wrap=True)
+        console.print(f"{line:<{wide}}  # {what}" if roomy else line, soft_wrap=True)
     names = joined([f'"{name}"' for name in loaded.description.members])
     console.print(f"POOL.toml names the live models as these data do: {names}.")
