@@ -118,7 +118,7 @@ def test_train_says_what_came_of_it(run: Any, folder: Path, tmp_path: Path) -> N
     figures = json.loads(run("evaluate", out, folder, "--json", "-").out)
     shown = f"{100 * figures['accuracy']:.1f} "
     low, high = (f"{100 * end:.1f}" for end in figures["accuracy_ci"])
-    (row,) = (line for line in ran.out.splitlines() if line.startswith("agreement "))
+    (row,) = (line for line in ran.out.splitlines() if line.startswith("agreement  "))
     assert shown in row
     assert f"[{low}, {high}]" in row
     assert f"{figures['mean_calls']:.2f}" in row
