@@ -12,7 +12,9 @@ import httpx2
 import pytest
 from serving import Served, serving, until
 
+import rlfocal
 from rlfocal.checkpoint.unlabelled import start_without_labels
+from rlfocal.errors import ConfigError
 from rlfocal.gateway import labels
 from rlfocal.gateway.judged_data import judged_dataset
 from rlfocal.gateway.policies import id_of, policy_id
@@ -192,3 +194,13 @@ def test_the_same_pool_makes_the_same_start_and_another_another(tmp_path: Path) 
     )
     renamed = start_without_labels(read_pool(tmp_path / "pool.toml"))
     assert policy_id(renamed.description) != policy_id(same.description)
+
+
+def test_python_starts_from_a_pool_file_too(pool: Path) -> None:
+    ensemble = rlfocal.Ensemble(pool=pool, answers="number")
+    assert ensemble.members == MEMBERS
+    answer = ensemble.ask("3 + 4 =")
+    assert answer.answer == "7"
+    assert answer.trace.strategy == "rl-focal-prior"
+    with pytest.raises(ConfigError, match="the pool is missing"):
+        rlfocal.Ensemble(pool)

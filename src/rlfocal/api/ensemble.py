@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.checkpoint.unlabelled import start_without_labels
+from rlfocal.errors import ConfigError
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question, members_for
 from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.pool.building import LivePool
@@ -77,7 +79,9 @@ class Ensemble(Displayed):
             answers = await asyncio.gather(*map(ensemble.aask, prompts))
 
     Args:
-        checkpoint: what was trained, or its folder.
+        checkpoint: what was trained, or its folder; None where there are no labels: the shipped
+            prior then decides, all members of the pool are equals, and calls cost what its prices
+            say.
         pool: the members, or the path of their pool file.
         price: of a call, as a share of what a right answer is worth; None for the checkpoint's own.
         answers: kind of answer that open questions have ("number", "text", ...; "open" for free
@@ -91,16 +95,21 @@ class Ensemble(Displayed):
 
     def __init__(
         self,
-        checkpoint: Checkpoint | str | Path,
-        pool: Pool | str | Path,
+        checkpoint: Checkpoint | str | Path | None = None,
+        pool: Pool | str | Path | None = None,
         *,
         price: float | None = None,
         answers: str | None = None,
     ) -> None:
-        if not isinstance(checkpoint, Checkpoint):
+        if pool is None:
+            raise ConfigError('the pool is missing: Ensemble("my-ensemble", "pool.toml"), or '
+                              'Ensemble(pool="pool.toml") where there are no labels')  # fmt: skip
+        self.pool = pool if isinstance(pool, Pool) else Pool(pool)
+        if checkpoint is None:
+            checkpoint = start_without_labels(self.pool.settings)
+        elif not isinstance(checkpoint, Checkpoint):
             checkpoint = load_checkpoint(Path(checkpoint))
         self.checkpoint = checkpoint
-        self.pool = pool if isinstance(pool, Pool) else Pool(pool)
         self._price, self._answers = price, answers
         self._opened: LiveEnsemble | None = None
         self._home: asyncio.AbstractEventLoop | None = None
