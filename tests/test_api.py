@@ -122,6 +122,30 @@ def test_members_are_described_as_on_the_command_line() -> None:
         rlfocal.independence("localpool", size=7)
 
 
+def test_a_file_with_one_table_is_data(tmp_path: Path) -> None:
+    rows = [f"{i}+{i}=,{2 * i},{2 * i},{2 * i + i % 2}" for i in range(40)]
+    path = tmp_path / "answers.csv"
+    path.write_text("\n".join(["prompt,label,gpt,llama", *rows]), "utf-8")
+    table = rlfocal.read_table(str(path))
+    assert (table.name, table.members) == ("answers", ("gpt", "llama"))
+    assert table.member_accuracy.tolist() == [1.0, 0.5]
+
+
+def test_names_that_are_nearly_right_and_things_of_the_wrong_kind_are_named() -> None:
+    with pytest.raises(rlfocal.RecordError, match="did you mean the built-in 'localpool'"):
+        rlfocal.read_table("localpol")
+    with pytest.raises(rlfocal.ConfigError, match="int is neither a name nor"):
+        rlfocal.train("demo", 3)  # type: ignore[arg-type]
+    table = rlfocal.read_table("demo")
+    with pytest.raises(AttributeError, match=r"this Agreement is not fitted.*rlfocal\.train"):
+        rlfocal.replay(rlfocal.Agreement(), table)
+    with pytest.raises(AttributeError, match="'Agreement' object has no attribute 'treshold'"):
+        rlfocal.Agreement().treshold  # type: ignore[attr-defined]  # noqa: B018
+    result = rlfocal.benchmark(table, "plurality", folds=2)
+    with pytest.raises(ValueError, match=r"by='dollars'.*calls, usd"):
+        rlfocal.advise(result, by="dollars")  # type: ignore[arg-type]
+
+
 def test_a_table_where_a_data_set_is_needed_and_the_reverse_are_named() -> None:
     data = rlfocal.demo_dataset()
     with pytest.raises(rlfocal.ConfigError, match="ResponseTable does not do here"):

@@ -73,13 +73,13 @@ PUBLIC = {
         BoolArray Calibration CandidateKind Dataset DatasetInfo Encode FloatArray IntArray
         PoolModel ResponseTable build_table calibrate demo_dataset simulate
     """,
-    "rlfocal.records.built_in": "BUILT_IN localpool",
+    "rlfocal.records.built_in": "BUILT_IN localpool read_data",
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": """
         Importer ImporterOption Logged Record assemble document_digest find_importer
         import_logs importer importer_names
     """,
-    "rlfocal.report": "render write_report",
+    "rlfocal.report": "cost_picture render write_report",
 }
 
 

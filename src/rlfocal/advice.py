@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pyarrow.compute as pc
@@ -142,8 +142,10 @@ def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
         responses are missing.
 
     Raises:
-        ValueError: dollars are to be spared, but prices are not known.
+        ValueError: dollars are to be spared, but prices are not known; or neither is to be.
     """
+    if by not in get_args(Axis):
+        raise ValueError(f"by='{by}': what is spared is one of {', '.join(get_args(Axis))}")
     if result.missing is not None and result.missing.withheld:
         return None
     rows = _that_can_be_used(result)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlfocal.bench import BenchResult
 from rlfocal.bench.statistics import Axis
-from rlfocal.report.frontier import cost_picture
+from rlfocal.report import cost_picture
 
 __all__ = ["Picture", "picture"]
 

@@ -21,8 +21,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor
 from rlfocal.features import Encoder, HashingEncoder
 from rlfocal.records import Dataset, ResponseTable, build_table
-from rlfocal.records.built_in import BUILT_IN
-from rlfocal.records.folders import read_dataset
+from rlfocal.records.built_in import read_data
 from rlfocal.records.frames import Frame
 from rlfocal.records.tables.missing import complete_part
 
@@ -30,9 +29,9 @@ __all__ = ["Data", "as_dataset", "benchmark", "load", "read_table", "train"]
 
 Rows = Frame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Data = str | Path | Dataset | ResponseTable | Rows
-"""A folder of recorded answers, the name of a built-in data set ("localpool" or "demo"), what was
-made of either, or a frame of pandas or polars, a list of dicts, a dict of columns
-(`from_dataframe` has options)."""
+"""A folder of recorded answers, a file with one table of them (CSV, JSON, Parquet), the name of a
+built-in data set ("localpool" or "demo"), what was made of these, or a frame of pandas or polars, a
+list of dicts, a dict of columns (`from_dataframe` has options)."""
 
 
 def read_table(
@@ -99,7 +98,11 @@ def as_dataset(data: Data) -> Dataset:
         )
     if not isinstance(data, str | Path):
         return from_dataframe(data)
-    return BUILT_IN[data]() if isinstance(data, str) and data in BUILT_IN else read_dataset(data)
+    if Path(data).is_file():
+        from rlfocal.records.importers import import_logs
+
+        return import_logs("table", Path(data), name=Path(data).stem)
+    return read_data(data)
 
 
 def benchmark(
@@ -178,6 +181,10 @@ def train(
     if isinstance(strategy, Base):
         spec = strategy.spec
         spec = spec._replace(settings={**spec.settings, **(settings or {})})
+    elif not isinstance(strategy, str):
+        raise ConfigError(
+            f"strategy: {type(strategy).__name__} is neither a name nor an unfitted strategy"
+        )
     else:
         spec = Spec(strategy, dict(settings or {}))
     made = create_strategy(spec)  # a mistake in it is found before any work

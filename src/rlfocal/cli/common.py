@@ -130,10 +130,9 @@ def load_dataset(data: str, *, with_text: bool = False) -> Dataset:
     Raises:
         RecordError: the folder cannot be read or contradicts itself.
     """
-    from rlfocal.records.built_in import BUILT_IN
-    from rlfocal.records.folders import read_dataset
+    from rlfocal.records.built_in import read_data
 
-    return BUILT_IN[data]() if data in BUILT_IN else read_dataset(data, with_text=with_text)
+    return read_data(data, with_text=with_text)
 
 
 def load_table(

@@ -75,6 +75,22 @@ class Base:
         def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self: ...  # noqa: D102
         def decide(self, view: View) -> Decision: ...  # noqa: D102
 
+    if not TYPE_CHECKING:  # types know what is fitted
+
+        def __getattr__(self, name: str) -> Any:
+            """Say of a fitted attribute that is not there why it is not.
+
+            Raises:
+                AttributeError: always; this is asked for what is missing alone.
+            """
+            kind = type(self).__name__
+            if not name.endswith("_") or name.startswith("_"):
+                raise AttributeError(f"'{kind}' object has no attribute '{name}'")
+            raise AttributeError(
+                f"this {kind} is not fitted, so it has no '{name}': rlfocal.train fits one, and so "
+                "does its fit"
+            )
+
     # Settings ----------------------------------------------------------------------------------
 
     @classmethod

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from importlib import resources
+from pathlib import Path
 
+from rlfocal.errors import RecordError
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.synthetic import demo_dataset
 
-__all__ = ["BUILT_IN", "localpool"]
+__all__ = ["BUILT_IN", "localpool", "read_data"]
 
 
 def localpool() -> Dataset:
@@ -22,6 +25,24 @@ def localpool() -> Dataset:
     """
     with resources.as_file(resources.files("rlfocal.records") / "localpool") as folder:
         return read_dataset(folder)
+
+
+def read_data(data: str | Path, *, with_text: bool = False) -> Dataset:
+    """Read a data folder, or take a built-in data set; a folder "demo" is ./demo.
+
+    Args:
+        data: a folder, or the name of a built-in data set.
+        with_text: read whole replies too.
+
+    Raises:
+        RecordError: the folder cannot be read or contradicts itself.
+    """
+    if isinstance(data, str) and data in BUILT_IN:
+        return BUILT_IN[data]()
+    near = get_close_matches(str(data), BUILT_IN, n=1)
+    if near and not Path(data).exists():
+        raise RecordError(f"{data}: does not exist; did you mean the built-in '{near[0]}'?")
+    return read_dataset(data, with_text=with_text)
 
 
 BUILT_IN: Mapping[str, Callable[[], Dataset]] = {"localpool": localpool, "demo": demo_dataset}
