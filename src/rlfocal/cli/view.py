@@ -6,15 +6,17 @@ import contextlib
 import errno
 import os
 import sys
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rlfocal.cli.common import argument, option
 from rlfocal.cli.output.console import remark
 from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
 
 __all__ = ["view"]
 

@@ -52,21 +52,20 @@ def page(result: BenchResult, table: ResponseTable, tmp_path_factory: Any) -> Pa
 def opened(chromium: str, page: Path, address: str = "#browse", **options: Any) -> Iterator[Any]:
     """The viewer, ready; afterwards: it said nothing and asked for nothing."""
     said: list[str] = []
+    asked: list[str] = []
     options = {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"} | options
     with browsing(chromium) as browser:
         tab = browser.new_page(**options)
         tab.on("console", lambda message: said.append(message.text))
         tab.on("pageerror", lambda error: said.append(str(error)))
         tab.on("dialog", lambda dialog: said.append(f"dialog {dialog.message}"))
-        tab.on(
-            "request",
-            lambda r: r.url.startswith(("file:", "data:", "blob:")) or said.append(r.url),
-        )
+        tab.on("request", lambda request: asked.append(request.url))
         tab.goto(page.as_uri() + address)
         if address:
             tab.wait_for_selector("#viewer[data-ready]", timeout=60_000)
         yield tab
     assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
 def shown(tab: Any, query: str) -> None:
@@ -211,7 +210,11 @@ def test_the_keyboard_moves_opens_and_leaves(
 def test_a_phone_shows_the_list_or_one_question(
     chromium: str, page: Path, table: ResponseTable
 ) -> None:
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "color_scheme": "dark"}
+    phone: dict[str, Any] = {
+        "viewport": {"width": 390, "height": 844},
+        "has_touch": True,
+        "color_scheme": "dark",
+    }
     with opened(chromium, page, **phone) as tab:
         assert tab.is_visible(".list")
         assert tab.is_hidden(".one")
