@@ -17,10 +17,11 @@ import httpx2
 import numpy as np
 import pytest
 from browsing import OVERFLOW, POOR_CONTRAST, READY, Tab, browsing, until
-from serving import Served
-from stub_pool import questions
+from serving import Served, serving
+from stub_pool import pool_file, questions
 
 from rlfocal.errors import DatabaseError
+from rlfocal.gateway import labels
 from rlfocal.gateway.store import FeedbackRow, RequestRow
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]
@@ -157,9 +158,11 @@ def test_the_slider_shows_other_prices(serve: Serve, ask: Ask, chromium: str) ->
             assert page.is_visible("#price-change") == bool(one["n"])
             if one["n"]:
                 calls = cells(page, "price-change", "Calls a request")
-                assert calls[1:3] == [f"{one['served_n_calls']:.2f}", f"{one['n_calls']:.2f}"]
+                is_own = price == found["own"]  # there nothing would change
+                both = [f"{one['served_n_calls']:.2f}", f"{one['n_calls']:.2f}"]
+                assert calls[1:3] == both[: 1 if is_own else 2]
                 right = cells(page, "price-change", "Right answers")
-                if one["accuracy"]["n"]:
+                if one["accuracy"]["n"] and not is_own:
                     assert right[2] == f"{100 * one['accuracy']['mean']:.1f} %"
             assert page.is_visible("#price-facts") is False
             seen[price] = said + facts
@@ -346,6 +349,45 @@ def test_an_empty_gateway_shows_a_command_that_works(serve: Serve, chromium: str
         names["client"].close()
         page.wait_for_selector("#requests-table a")
         assert not page.is_visible("#welcome")
+
+
+def test_a_start_without_labels_says_when_to_train(
+    row: MakeRow, chromium: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "ENOUGH", 3)
+    path = pool_file(tmp_path, "http://127.0.0.1:9/v1")
+    with (
+        serving(None, path, str(tmp_path / "g.db"), keep_prompts=True, poll_s=0.1) as served,
+        browsing(chromium) as browser,
+    ):
+
+        def judge(k: int, prompt: str | None) -> None:
+            trace = {"rounds": [{"asked": [{"member": "plain", "answer": "7"}]}], "kind": "number"}
+            asked = row(f"r{k}", None, created_at=time.time(), prompt=prompt, trace=trace)
+            given = {"given": {"plain": 0}, "member_scores": {"plain": 1.0}}
+            judged = FeedbackRow(
+                request_id=f"r{k}", key_id=None, created_at=time.time(), score=1.0, earned=1.0,
+                task="sums", **given,
+            )  # fmt: skip
+            put(served, asked, judged)
+
+        tab = Tab(browser, served)
+        page = tab.open(ready="#labels:not([hidden])")
+        assert page.inner_text("#h-labels") == "Started without labels: no answer judged yet"
+        judge(0, None)
+        judge(1, "3 + 4 =")
+        until(page, "document.querySelector('#h-labels').textContent.includes('2 answers judged')")
+        said = page.inner_text("#labels-text")
+        assert "from 3 judged answers on" in said
+        assert "So far there are 1; of 1 more the prompts were not kept" in said
+        assert page.evaluate("document.querySelector('#labels-bar').value") == 1
+        assert not page.is_visible("#labels-command")
+        judge(2, "4 + 5 =")
+        judge(3, "5 + 6 =")
+        until(page, "document.querySelector('#h-labels').textContent.startsWith('Enough')")
+        assert "rlfocal train" in page.inner_text("#labels-command")
+        assert page.evaluate(OVERFLOW) <= 0
+        tab.was_quiet()
 
 
 def test_keys_are_listed_with_what_they_spent(serve: Serve, ask: Ask, chromium: str) -> None:

@@ -13,6 +13,7 @@ from rlfocal.gateway.dashboard.members import Training, member_figures
 from rlfocal.gateway.dashboard.savings import mean_costs, savings
 from rlfocal.gateway.dashboard.timeline import N_INTERVALS, latency_of
 from rlfocal.gateway.gateway import Gateway
+from rlfocal.gateway.labels import JudgedLabels
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.pool.building import unpriced
 
@@ -74,6 +75,7 @@ def figures(known: Known, gateway: Gateway, at: float, window: str, *, kept: int
             "synthetic": about.synthetic,
             "keeps_prompts": gateway.settings.keep_prompts,
         },
+        "labels": None if gateway.labels is None else _labels(gateway.labels),
         "latest": [_line(r, known.judged) for r in reversed(known.requests[-_LATEST:])],
         "accuracy": accuracy(together, known.judged)
         | {"over_time": over_time(together, known.judged, since=since, now=at)},
@@ -86,6 +88,12 @@ def figures(known: Known, gateway: Gateway, at: float, window: str, *, kept: int
         ),
         "drift_over": len(lately),
     }  # fmt: skip
+
+
+def _labels(found: JudgedLabels) -> dict[str, Any]:
+    """What was judged where nothing was to train on, without the name of the database."""
+    numbers = {k: v for k, v in found._asdict().items() if k != "database"}
+    return numbers | {"is_enough": found.n_with_prompt >= found.enough, "next": found.next}
 
 
 def _oldest(known: Known, otherwise: float) -> float:

@@ -9,7 +9,7 @@ import { drift, members } from "./members.js";
 import { keys } from "./keys.js";
 import { latest, savings, tiles } from "./overview.js";
 import { traffic } from "./traffic.js";
-import { welcome } from "./welcome.js";
+import { labels, welcome } from "./welcome.js";
 
 const EVERY_MS = 2000;
 const TRAFFIC_EVERY_MS = 10000;
@@ -31,6 +31,7 @@ const paint = (found) => {
   show(by("contents"), true);
   tiles(found);
   welcome(found.latest.length === 0);
+  labels(found.labels);
   show(by("cut"), looked.is_cut);
   say(by("cut"), `Traffic and keys count every request that is kept; the other figures the latest ${looked.most}.`);
   accuracy(found.accuracy, looked);

@@ -203,9 +203,11 @@ const paint = () => {
   const one = played(found, value);
   show(by("price-change-box"), Boolean(one?.n));
   if (one?.n) {
+    // As it stands now nothing would change.
+    const n = value === found.own ? 2 : 4;
     table(
-      by("price-change"), ["", "As served", "At this setting", { text: "Change", kind: "text" }],
-      comparison(one).map((cells) => ({ key: cells[0], cells: [...cells.slice(0, 3), asText(cells[3])] })),
+      by("price-change"), ["", "As served", "At this setting", { text: "Change", kind: "text" }].slice(0, n),
+      comparison(one).map((cells) => ({ key: cells[0], cells: [...cells.slice(0, 3), asText(cells[3])].slice(0, n) })),
     );
   }
   say(by("price-served"), servedText(found, at));

@@ -97,7 +97,7 @@ const drawMembers = ({ bins, names }, width) => {
     const last = latencies.findLast((one) => one.n);
     const said = last ? seconds(last.p50_s) : "no replies";
     drawing.append(
-      named(left, top - 8, name, each - 7 * said.length - 8),
+      named(left, top - 8, name, each - 7 * said.length - 20),
       text(box.right, top - 8, said, { "text-anchor": "end" }),
       line(left, top, box.right, top, "grid"), line(left, box.bottom, box.right, box.bottom, "axis"),
     );
