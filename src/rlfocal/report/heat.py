@@ -13,6 +13,8 @@ from rlfocal.report.labels import number, short_names
 __all__ = ["N_SHADES", "heat_table"]
 
 N_SHADES = 7
+_DENSE_FROM = 16
+"""More columns than this are set small, so that a screen shows as many as can be read."""
 _NAME, _COLUMN = 26, 22
 """Longest names of rows and columns; longer ones are cut, and shown whole when pointed at."""
 
@@ -49,9 +51,10 @@ def heat_table(
         + "</tr>"
         for name, short, line in zip(rows, short_names(rows, limit=_NAME), values, strict=True)
     )
+    look = "heat dense" if len(columns) > _DENSE_FROM else "heat"
     return Html(
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">\n'
-        f'<table class="heat"><thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{body}\n'
+        f'<table class="{look}"><thead><tr><td></td>{head}</tr></thead>\n<tbody>\n{body}\n'
         "</tbody></table></div>"
     )
 

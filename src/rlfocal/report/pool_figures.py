@@ -23,6 +23,8 @@ from rlfocal.report.leaderboard import interval_bar
 __all__ = ["focal_chart", "focal_sentence", "member_table"]
 
 _BAR_PX = 260
+_FEW = 300
+"""So many dots have room to be larger."""
 _SIZES = {"wide": (960.0, 460.0), "narrow": (360.0, 340.0)}
 
 
@@ -88,7 +90,7 @@ def _scatter(
         places = zip(scores.focal[of_sizes], vote[of_sizes], strict=True)
         dots = "".join(f"M{frame.x(x):.1f} {frame.y(y):.1f}h0" for x, y in places)
         look = f"series step{_step(index, len(groups))}"
-        path = tag("path", d=dots, class_="dots")
+        path = tag("path", d=dots, class_="dots few" if len(vote) <= _FEW else "dots")
         parts.append(group([path], class_=look, title=_members(sizes), data_series=index))
     return plot.sheet(width, height, [*frame.axes, *parts], class_=variant)
 

@@ -119,7 +119,7 @@ def frame(
         below: lines of text that are left free under the x title.
         may_be_log: whether the x axis is logarithmic where its values differ much.
     """
-    top, bottom = (1.6 if y_title else 0.5) * _LINE_PX, height - (2.5 + below) * _LINE_PX
+    top, bottom = (1.6 if y_title else 0.5) * _LINE_PX, height - (2.5 + 1.15 * below) * _LINE_PX
     x_room = 0.04 if max(xs) > min(xs) else 0.5
     y = Scale.covering(ys, bottom, top)
     y_ticks = y.ticks(max(2, int((bottom - top) / _PX_A_TICK[1])))
