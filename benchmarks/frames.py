@@ -254,7 +254,7 @@ def measure(folder: Path, source: Path | None, given: argparse.Namespace) -> dic
     settings.write_text("n_iterations = 4\n" if given.quick else "", encoding="utf-8")
     run(
         "-c", "from rlfocal.cli.main import main; main()",
-        "train", str(data), "-o", str(checkpoint), "--config", str(settings),
+        "train", str(data), "-o", str(checkpoint), "--config", str(settings), "--holdout", "0",
     )  # fmt: skip
     n = str(given.repeats)
     replayed = json.loads(run(__file__, "--replay", str(checkpoint), str(data), n))

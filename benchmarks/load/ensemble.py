@@ -58,7 +58,7 @@ def train(folder: Path, data: Dataset, *, strategy: str = "rl-focal", seed: int)
     write_dataset(data, folder / "data", format="parquet")
     checkpoint = folder / "checkpoint"
     command = [PROGRAM, "train", str(folder / "data"), "-o", str(checkpoint)]
-    command += ["--strategy", strategy, "--seed", str(seed)]
+    command += ["--strategy", strategy, "--seed", str(seed), "--holdout", "0"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"rlfocal train failed:\n{done.stderr[-2000:]}")

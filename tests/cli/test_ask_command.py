@@ -90,7 +90,7 @@ def test_explain_says_who_was_asked_and_why_it_stopped(
     shown = run("ask", checkpoint, pool_file, *CHOICE, "--explain").out
     assert shown.startswith("B. Paris\n")
     assert "round 1\n" in shown
-    assert "answered B (support 1.00) in " in shown
+    assert "answered B in " in shown
     assert "stopped: " in shown
 
 
@@ -180,3 +180,64 @@ def test_nobody_left_is_one_error_with_every_cause(
     assert ran.out == ""
     assert "no member answered (3 asked)" in ran.err
     assert ran.err.count("connection refused") == 3
+
+
+def test_without_a_checkpoint_the_shipped_prior_decides(run: Any, pool_file: Path) -> None:
+    ran = run("ask", pool_file, *CHOICE)
+    assert (ran.code, ran.out) == (0, "B. Paris\n")
+    assert ran.err.startswith("no labels yet: the shipped prior decides whom to ask; ")
+    assert "calls are taken to cost the same" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("POOL", "FOLDER", "why?"), "the checkpoint comes before the pool file: rlfocal ask "),
+        (("FOLDER", "POOL"), "the question is missing"),
+        (("POOL",), "the question is missing"),
+        (("lost.toml", "why?"), "lost.toml: no such file; rlfocal ask [CHECKPOINT] POOL.toml QU"),
+        (("FOLDER", "FOLDER", "why?"), "is a folder, and the pool file stands second"),
+        (("POOL", "POOL", "why?"), "the first is a checkpoint's folder"),
+    ],
+)
+def test_places_that_are_mixed_up_are_told_apart(
+    run: Any, pool_file: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    named = {"POOL": pool_file, "FOLDER": tmp_path}
+    ran = run("ask", *[named.get(text, text) for text in arguments])
+    assert ran.code == 2
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+
+
+class Typed(io.StringIO):
+    """What somebody types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_chat_greets_and_knows_its_commands(
+    run: Any, checkpoint: Path, pool_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = (
+        "/explain\nWhere is it?\n/explain\n/members\n/help\n/exlpain\n/quit\nNobody hears this.\n"
+    )
+    monkeypatch.setattr("sys.stdin", Typed(typed))
+    ran = run("chat", checkpoint, pool_file, "--price", "0.3")
+    assert ran.out == "It is Paris, said after 1 turns.\n"
+    said = ran.err
+    assert said.startswith("3 members: model-1, model-2, model-3\nrl-focal-prior decides whom to")
+    assert "(price of a call 0.3)\n" in said
+    assert said.index("nothing was answered yet") < said.index("round 1") < said.index("model-1: ")
+    assert "% right in training" in said
+    assert "/quit      leave" in said
+    assert "/exlpain: no such command" in said
+
+
+def test_a_chat_that_is_piped_says_its_answers_alone(
+    run: Any, pool_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("/tmp is a folder. Where is it?\n/quit\nNo.\n"))
+    ran = run("chat", pool_file, "--price", "0.3")
+    assert (ran.out, ran.err) == ("It is Paris, said after 1 turns.\n", "")

@@ -70,7 +70,8 @@ def _show_facts(summary: Summary) -> None:
         "tasks": _counted(summary.tasks),
         "pools": _counted(summary.pools),
         "costs": "US dollars" if summary.cost_unit == "usd" else "unknown: every call counts 1",
-        "best single": f"{percent(summary.best_single_accuracy)} %  {summary.best_single}{own}",
+        "best single": f"{percent(summary.best_single_accuracy)} %  {summary.best_single}{own} "
+        "(known afterwards: bench and train choose it on training queries)",
         "plurality": voted + (f"{on}" if vote is not None else ""),
         "oracle": f"{percent(summary.oracle_accuracy)} %  (a right answer, if any member gave one)"
         + on,

@@ -78,7 +78,11 @@ of the others, earned 1.6 points more (standard error 2.9), not clearly enough t
             return f"{told} as much {error}"
         if gap < 0:
             return f"{told} {-gap:.1f} points less {error}"
-        return f"{told} {gap:.1f} points more {error}, not clearly enough to take its place"
+        told = f"{told} {gap:.1f} points more {error}"
+        if gap <= 100 * self.standard_error:
+            return f"{told}, not clearly enough to take its place"
+        # Few queries judge, prices on either side disagree, or the policy has learned since.
+        return f"{told}, but not surely enough here to take its place"
 
 
 class Judged(NamedTuple):

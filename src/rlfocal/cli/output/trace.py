@@ -27,7 +27,8 @@ def show_trace(trace: Trace) -> None:
         for call in part.asked:
             console.print(f"  {call.member} {_what(call)}", markup=False)
         beliefs = ", ".join(f"{name} {p:.2f}" for name, p in part.probabilities.items())
-        spent = f"{part.spent:.4g} {_UNITS[trace.cost_unit]}"
+        unit = _UNITS[trace.cost_unit]
+        spent = f"{part.spent:.4g} {unit[:-1] if part.spent == 1 else unit}"
         console.print(f"  now: {beliefs or 'no answer yet'}; spent {spent}", markup=False)
         if part.probability_of_stopping is not None:
             console.print(f"  probability of stopping: {part.probability_of_stopping:.2f}")
@@ -52,4 +53,5 @@ def _what(call: CallRecord) -> str:
         return f"failed ({call.failure}): {call.detail}"
     if call.answer is None:
         return f"gave no usable answer{took}"
-    return f"answered {call.answer} (support {call.support:.2f}){took}"
+    sure = "" if call.support == 1 else f", itself {100 * call.support:.0f} % sure of it"
+    return f"answered {call.answer}{sure}{took}"
