@@ -114,7 +114,7 @@ def datasets(draw: st.DrawFn) -> Dataset:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(dataset=datasets(), seed=st.integers(0, 9))
 def test_what_is_unpacked_is_what_the_tables_hold(dataset: Dataset, seed: int) -> None:
     table = build_table(dataset)

@@ -143,6 +143,36 @@ def test_a_question_tells_who_was_asked_when_and_who_was_right(
         assert float(line[-1].rstrip(" %\u202f")) == pytest.approx(100 * row["confidence"], abs=0.6)
 
 
+def test_costs_seeds_and_questions_without_a_label_are_told(chromium: str, tmp_path: Path) -> None:
+    base = demo_dataset(120)
+    queries = base.queries.to_pylist()
+    for row in queries[:5]:
+        row["label"] = None  # a score says what is right
+    responses = base.responses.to_pylist()
+    for row in responses:
+        row["cost_usd"] = 0.000123
+        row["score"] = float(row["query_id"] == queries[0]["query_id"])
+    dataset = Dataset(
+        base.name,
+        pa.Table.from_pylist(queries, base.queries.schema),
+        pa.Table.from_pylist(responses),
+        base.info,
+    )
+    table = rlfocal.read_table(dataset)
+    found = run_bench(table, ["random"], EvalProtocol(n_folds=2, n_seeds=2, n_resamples=100))
+    page = write_report(found, table, tmp_path, dataset=dataset)
+    with opened(chromium, page, "#browse&show=unlabelled") as tab:
+        counted(tab, "5 of 120 questions")
+        shown(tab, ids(table)[0])
+        assert "Not labelled" in tab.inner_text(".one")
+        heads = tab.locator(".one table").last.locator("thead th").all_inner_texts()
+        assert heads == ["Strategy", "Answer", "", "Calls", "USD / 1k", "Confidence"]
+        rows = tab.locator(".one table").last.locator("tbody tr").all()
+        cells = {(c := row.locator("th, td").all_inner_texts())[0]: c for row in rows}
+        assert set(cells) == {"oracle", "best-single", "random, seed 0", "random, seed 1"}
+        assert cells["best-single"][3:5] == ["1", "0.123"]
+
+
 def test_filters_hold_what_they_say(
     chromium: str, page: Path, result: BenchResult, table: ResponseTable
 ) -> None:
