@@ -223,6 +223,7 @@ def test_an_interrupted_run_is_kept_and_goes_on_to_the_same_end(
         (spec, table, 4),
         (Spec(Patient.name, {"looks": 9}), table, 3),
         (spec, replace(table, cost=table.cost + 1), 3),
+        (spec, table.take(np.arange(1, table.n_queries)), 3),  # another part held out
     ]
     for other, data, seed in others:
         with pytest.raises(CheckpointError, match="other data, settings or seed"):

@@ -84,6 +84,9 @@ def test_verdicts_explain_themselves() -> None:
         )
     )
     assert (
+        kept._replace(rival_utility=0.85).explain().endswith("surely enough here to take its place")
+    )
+    assert (
         kept._replace(rival_utility=0.8003)
         .explain()
         .endswith("best-single, the best of the others, earned as much (standard error 2.0)")

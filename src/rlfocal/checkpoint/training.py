@@ -121,7 +121,8 @@ def _read(path: Path, key: str) -> RunState | None:
         ) from exc
     if metadata.get("key") != key:
         raise CheckpointError(
-            f"{path}: an unfinished run with other data, settings or seed; finish it with the same "
-            "options, name another folder with -o, or delete this file to start afresh"
+            f"{path}: an unfinished run with other data, settings or seed (another share held out "
+            "is other data); finish it with the same options, name another folder with -o, or "
+            "delete this file to start afresh"
         )
     return RunState(arrays, json.loads(metadata["state"]))
