@@ -20,21 +20,24 @@ class GatewayProcess:
     """One process that serves.
 
     Args:
-        checkpoint: folder.
+        checkpoint: folder; None for the pool file alone.
         pool: file.
         db: URL.
         config: file of limits; None for the defaults.
         log: what it says goes there.
     """
 
-    def __init__(self, checkpoint: Path, pool: Path, db: str, log: Path, config: Path | None):
+    def __init__(
+        self, checkpoint: Path | None, pool: Path, db: str, log: Path, config: Path | None
+    ):
         options = ["--port", "0", "--db", db]
         if config is not None:
             options += ["--config", str(config)]
+        places = [str(place) for place in (checkpoint, pool) if place is not None]
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                [*_COMMAND, "serve", str(checkpoint), str(pool), *options],
+                [*_COMMAND, "serve", *places, *options],
                 stdout=out, stderr=subprocess.STDOUT, env=os.environ | {"OMP_NUM_THREADS": "1"},
             )  # fmt: skip
         self.url = self._until_it_listens()

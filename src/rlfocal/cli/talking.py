@@ -86,10 +86,15 @@ class Talk:
         return True
 
     def _show_members(self) -> None:
-        about, checkpoint = self._start.checkpoint.description, self._start.checkpoint
-        served = {member.name: member for member in self._start.pool.members}
+        from rlfocal.pool.settings import LlamaCppSettings
+
+        checkpoint, pool = self._start.checkpoint, self._start.pool
+        about, served = checkpoint.description, {member.name: member for member in pool.members}
         for n, name in enumerate(about.members):
+            endpoint = pool.endpoint_of(served[name])
             model = served[name].model or served[name].endpoint
+            if isinstance(endpoint, LlamaCppSettings):
+                model = endpoint.path.name
             known = ""
             if about.n_training_queries:
                 known = f", {100 * checkpoint.accuracy[-1, n]:.1f} % right in training"
