@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
 from rlfocal.errors import ConfigError, RecordError
 
-__all__ = ["check_writable", "read_json", "replace_file"]
+__all__ = ["check_own", "check_writable", "read_json", "replace_file"]
 
 
 def check_writable(folder: Path) -> None:
@@ -30,6 +30,30 @@ def check_writable(folder: Path) -> None:
     except OSError as exc:
         reason = exc.strerror or str(exc)
         raise ConfigError(f"{folder}: cannot be written: {reason}; name another folder") from exc
+
+
+def check_own(folder: Path, names: Collection[str], what: str, *, overwrite: bool) -> None:
+    """Refuse a folder with files of somebody else, or with files that shall stay.
+
+    Args:
+        folder: may be missing or empty.
+        names: of the files that are `what`.
+        what: they are, for the message.
+        overwrite: whether they may be replaced.
+
+    Raises:
+        ConfigError: something is in the way.
+    """
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in found if name not in names]
+    if foreign:
+        raise ConfigError(
+            f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new folder"
+        )
+    if found and not overwrite:
+        raise ConfigError(
+            f"{folder}: already holds {what}; name a new folder, or overwrite it (--overwrite)"
+        )
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

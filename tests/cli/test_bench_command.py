@@ -55,7 +55,8 @@ def test_a_report_is_replaced_only_when_told_and_before_any_work(
     again = run("bench", "no-such-data", *REPORT, report)
     assert again.code == 2
     assert again.err == (
-        f"error: {report}: holds a report; name another folder, or overwrite it (--overwrite)\n"
+        f"error: {report}: already holds a report; name a new folder, or overwrite it "
+        "(--overwrite)\n"
     )
     assert {path.name: path.read_bytes() for path in report.iterdir()} == before
     told = run("bench", small, *REPORT, report, "--overwrite", "--no-questions")

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pydantic
 
 from rlfocal.errors import ConfigError, RecordError, nearest
+from rlfocal.files import check_own
 from rlfocal.records.answers import KINDS
 from rlfocal.records.canonical import Questions, canonical_queries
 from rlfocal.records.checks import check_queries
@@ -153,17 +154,7 @@ def check_target(folder: str | Path, *, overwrite: bool = False, format: str = "
     try:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder}: is a file; name a folder to write to")
-        found = sorted(p.name for p in folder.iterdir()) if folder.exists() else []
-        foreign = [name for name in found if name not in _OURS]
-        if foreign:
-            raise ConfigError(
-                f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new folder"
-            )
-        if found and not overwrite:
-            raise ConfigError(
-                f"{folder}: already holds a data set; name a new folder, or overwrite it "
-                "(--overwrite)"
-            )
+        check_own(folder, _OURS, "a data set", overwrite=overwrite)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent):
             pass

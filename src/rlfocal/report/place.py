@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlfocal.errors import ConfigError
-from rlfocal.files import check_writable
+from rlfocal.files import check_own, check_writable
 
 __all__ = ["FILES", "PAGE", "TITLE_END", "check_folder", "check_page", "is_report"]
 
@@ -28,7 +28,7 @@ def check_page(folder: Path, *, overwrite: bool) -> None:
             raise ConfigError(f"{page}: is no report of rlfocal; name another folder")
         if not overwrite:
             raise ConfigError(
-                f"{folder}: holds a report; name another folder, or overwrite it (--overwrite)"
+                f"{folder}: already holds a report; name a new folder, or overwrite it"
             )
     check_writable(folder)
 
@@ -39,16 +39,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     Raises:
         ConfigError: as for `check_page`; or it holds results that stay, or other files.
     """
-    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    foreign = [name for name in found if name not in FILES]
-    if foreign:
-        raise ConfigError(
-            f"{folder}: holds other files ({', '.join(foreign[:3])}); name a new folder"
-        )
-    if found and not overwrite:
-        raise ConfigError(
-            f"{folder}: holds a report; name another folder, or overwrite it (--overwrite)"
-        )
+    check_own(folder, FILES, "a report", overwrite=overwrite)
     check_page(folder, overwrite=overwrite)
 
 
