@@ -26,16 +26,20 @@ def notebook() -> ModuleType:
 
 
 def shown(cell: dict[str, Any]) -> list[Any]:
-    """What a code cell tells: texts and figures, without looks and the HTML of pandas' versions."""
+    """What a code cell tells: texts and figures, without looks, which change with versions."""
     outputs = []
     for output in cell.get("outputs", []):
-        data = dict(output.get("data", {"text/plain": output.get("text")}))
-        rich = {kind: "".join(text) for kind, text in data.items() if kind != "text/plain"}
-        outputs.append(data["text/plain"] if "svg" not in str(rich) else "a picture")
+        data = {kind: "".join(text) for kind, text in output.get("data", {}).items()}
+        rich = [text for kind, text in data.items() if kind != "text/plain"]
+        if 'class="dataframe"' in "".join(rich):
+            outputs.append(re.findall(r"<td>(.*?)</td>", rich[0]))
+            continue
+        outputs.append("".join(output.get("text", [])))
+        outputs.append("a picture" if "image/svg+xml" in data else data.get("text/plain"))
+        outputs += re.findall(r"<text[^>]*>([^<]*)", data.get("image/svg+xml", ""))
         outputs += [
             re.sub(r"<(\w+)[^>]*>", r"<\1>", re.sub(r"(?s)<style>.*?</style>", "", text))
-            for text in rich.values()
-            if 'class="dataframe"' not in text
+            for text in [data.get("text/html", "")]
         ]
     return outputs
 
