@@ -62,10 +62,10 @@ def test_names_are_shown_as_they_are_and_nothing_is_loaded(costs: BenchResult) -
     drawing = cost_picture(costs, hues=HUES)
     assert "<b>&\"'" in series(drawing)
     root = ElementTree.fromstring(drawing)
-    assert root.get("aria-label") == "Accuracy against mean calls a query: <data>"
+    assert root.get("aria-label") == "<data>: accuracy against cost"
     assert "url(" not in drawing
     assert "href" not in drawing
-    assert (root.get("width"), root.get("height")) == ("860", "460")
+    assert (root.get("width"), root.get("height")) == ("892", "517.5")
 
 
 def test_what_is_far_off_is_named_under_the_plot_and_stretches_nothing(costs: BenchResult) -> None:
@@ -80,6 +80,12 @@ def test_what_is_far_off_is_named_under_the_plot_and_stretches_nothing(costs: Be
     assert "oracle 97.0\u202f% (above); self 20.0\u202f% (below)" in " ".join(
         t.text or "" for t in narrow
     )
+
+
+def test_a_reference_within_the_band_is_not_drawn_but_named(costs: BenchResult) -> None:
+    drawing = cost_picture(replace(costs, rows=(*costs.rows, row("random", 0.76, 1))), hues=HUES)
+    assert "random" not in series(drawing)
+    assert "; random 76.0\u202f% (not drawn)" in drawing
 
 
 def test_highlighted_defaults_have_intervals_and_own_colours(costs: BenchResult) -> None:

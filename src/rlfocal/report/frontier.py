@@ -73,8 +73,9 @@ def cost_picture(
         result: a benchmark.
         by: what the x axis is: "calls", or "usd" where the data set prices every member.
         hues: strategies in colour, from 1 to 6; None for those that matter, as in the report.
-        width: in pixels; text keeps its size, so that a narrow drawing can be read on a phone.
-        height: in pixels.
+        width: in pixels, without the margin; text keeps its size, so that a narrow drawing can be
+            read on a phone.
+        height: in pixels, without the margin and the head.
 
     Raises:
         ValueError: there is nothing to draw: no strategy but the references ran, or dollars are
@@ -83,7 +84,7 @@ def cost_picture(
     view = _view(result, by, highlights(result, advise(result)) if hues is None else hues)
     if not view.series:
         raise ValueError(f"there is nothing to draw: no strategy with known {_UNITS[by]} ran")
-    title = f"Accuracy against {view.x_title}: {result.data}"
+    title = f"{result.data}: accuracy against cost"
     return _drawing(view, width, height, "", title=title)
 
 
@@ -114,7 +115,7 @@ def _view(result: BenchResult, axis: Axis, hues: Mapping[str, int]) -> _View:
         for row in ranked
         if row.strategy not in REFERENCES
     ]
-    low, high = _band(rows, series) if series else (0.0, 100.0)
+    low, high = _band(series) if series else (0.0, 100.0)
     return _View(
         series=tuple(one for one in series if any(low <= m.y <= high for m in one.marks)),
         band=(low, high),
@@ -183,7 +184,7 @@ def _cost_cell(found: LeaderboardRow | FrontierPoint, axis: Axis) -> str:
     return number(found.mean_calls, 2) if axis == "calls" else money(usd)
 
 
-def _band(rows: Sequence[LeaderboardRow], series: Sequence[Series]) -> tuple[float, float]:
+def _band(series: Sequence[Series]) -> tuple[float, float]:
     """The accuracies, in per cent, that the axis shows."""
     core = [m.y for one in series if one.hue is not None for m in one.marks if m.is_main]
     core = core or [mark.y for one in series for mark in one.marks]
@@ -191,7 +192,6 @@ def _band(rows: Sequence[LeaderboardRow], series: Sequence[Series]) -> tuple[flo
     low, high = min(core) - _BELOW * spread, max(core) + _ABOVE * spread
     near = [mark.y for one in series for mark in one.marks if low <= mark.y <= high]
     near += [end for one in series for m in one.marks if m.interval for end in m.interval]
-    near += [100 * row.accuracy for row in rows if low <= 100 * row.accuracy <= high]
     return min(near), max(near)
 
 
@@ -224,12 +224,13 @@ def _drawing(
 
 
 def _far_off(rows: Sequence[LeaderboardRow], low: float, high: float) -> str:
-    """Name what the axes do not show."""
+    """Name what the plot does not show."""
     above = [row for row in rows if 100 * row.accuracy > high]
     below = [row for row in rows if 100 * row.accuracy < low]
+    rest = [r for r in rows if r.strategy in REFERENCES and r not in (*above, *below)]
     said = [
         ", ".join(f"{row.strategy} {percent(row.accuracy)}" for row in found) + f" ({side})"
-        for side, found in (("above", above), ("below", below))
+        for side, found in (("above", above), ("below", below), ("not drawn", rest))
         if found
     ]
     return f"Off the plot: {'; '.join(said)}" if said else ""

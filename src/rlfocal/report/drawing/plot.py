@@ -32,7 +32,8 @@ _TICK_GAP = 8
 _PX_A_TICK = (64, 36)
 """Room for a tick of the x and of the y axis."""
 _MOST_TICKS = 9
-_BOLD = 1.1
+_MARGIN = 16.0
+_BOLD = 1.2
 """Names are set bold, which takes more room than plain text."""
 _MARK, _MAIN = 2.6, 5.5
 """Radii of marks."""
@@ -248,17 +249,20 @@ def sheet(
         height: in pixels.
         parts: what is on it.
         class_: further classes.
-        title: what it shows, for a drawing that stands in a file of its own: it gets a ground and
-            colours; None for one in a page that has both.
+        title: for a drawing that stands in a file of its own: it gets this head, a margin, a ground
+            and colours; None for one in a page that has all that.
     """
-    own: dict[str, object] = {}
-    if title is not None:
-        own = {"role": "img", "aria_label": title, "width": width, "height": height}
-        paper = tag("rect", width="100%", height="100%", class_="paper")
-        parts = [Html(f"<style>\n{own_style()}\n</style>"), paper, *parts]
+    space, look = "http://www.w3.org/2000/svg", f"rlf {class_}".strip()
+    if title is None:
+        return tag("svg", *parts, xmlns=space, viewBox=f"0 0 {width:g} {height:g}", class_=look)
+    left, top = -_MARGIN, -_MARGIN - 1.5 * _LINE_PX
+    width, height = width + 2 * _MARGIN, height - top + _MARGIN
+    paper = tag("rect", x=left, y=top, width=width, height=height, class_="paper")
+    head = text(title, 0, top + _MARGIN + 0.7 * _LINE_PX, class_="head")
     return tag(
-        "svg", *parts, xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {width:g} {height:g}", class_=f"rlf {class_}".strip(), **own,
+        "svg", Html(f"<style>\n{own_style()}\n</style>"), paper, head, *parts,
+        xmlns=space, viewBox=f"{left:g} {top:g} {width:g} {height:g}",
+        width=width, height=height, role="img", aria_label=title, class_=look,
     )  # fmt: skip
 
 
