@@ -1,7 +1,10 @@
 """Makes the pictures of the documents from the code as it is, so that none is older than it.
 
     python docs/pictures/make.py dashboard docs/pictures/dashboard.png
+    python docs/pictures/make.py report docs/pictures/report.png
+    python docs/pictures/make.py questions docs/pictures/questions.png
 
+`--work FOLDER` keeps what takes minutes to make: a trained policy, a benchmark.
 A browser draws them: Chromium, by Playwright. Nothing of this machine or of a person is in them.
 """
 
@@ -123,7 +126,28 @@ def _answers(url: str) -> bool:
         return False
 
 
-PICTURES = {"dashboard": dashboard}
+# The report ---------------------------------------------------------------------------------------
+
+
+def report(given: argparse.Namespace, work: Path, at: str = "", ready: str = "h1") -> None:
+    """A report of the built-in pool: its advice and leaderboard."""
+    folder = work / "report"
+    if not folder.exists():
+        run("bench", "localpool", "--folds", "3", "--report", str(folder))
+    with page_of(given) as page:
+        page.goto(f"{next(folder.glob('*.html')).resolve().as_uri()}{at}")
+        page.wait_for_selector(ready, timeout=1000 * WAIT_S)
+        page.wait_for_timeout(500)
+        shoot(page, given)
+
+
+def questions(given: argparse.Namespace, work: Path) -> None:
+    """The viewer of questions, at one on which members disagree."""
+    way = "#browse&show=disagree&sort=disagreement"
+    report(given, work, way, "#viewer:not([hidden]) [role=option]")
+
+
+PICTURES = {"dashboard": dashboard, "report": report, "questions": questions}
 
 if __name__ == "__main__":
     main()

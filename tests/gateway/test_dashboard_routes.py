@@ -18,7 +18,9 @@ from rlfocal.errors import DatabaseError
 
 Ask = Callable[..., Any]
 Serve = Callable[..., Any]
-DATA = ("/dashboard/figures", "/dashboard/frontier", "/dashboard/requests/r1")
+DATA = (
+    "/dashboard/figures", "/dashboard/traffic", "/dashboard/frontier", "/dashboard/requests/r1",
+)  # fmt: skip
 CHOICE = "Which remainder has 3 + 4 by four?"
 OWN = {"choices": ["0", "1", "2", "3"], "task": "choices"}
 ASSETS = Path(str(package.__file__)).parent / "assets"
@@ -39,13 +41,16 @@ def test_figures_are_for_administrators(serve: Serve) -> None:
             assert (refused.status_code, refused.json()["error"]["code"]) == (
                 403, "admin_key_needed",
             )  # fmt: skip
-        for path in DATA[:2]:
+        for path in DATA[:3]:
             reply = get(served, path)
             assert reply.status_code == 200
             assert reply.headers["cache-control"] == "no-store"
-        assert get(served, DATA[2]).status_code == 404
-        wrong = get(served, "/dashboard/figures?window=5y")
-        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "window")
+        assert get(served, DATA[3]).status_code == 404
+        for path in DATA[:2]:
+            wrong = get(served, f"{path}?window=5y")
+            assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, "window")
+            for window in ("15m", "24h", "7d", "all"):
+                assert get(served, f"{path}?window={window}").json()["window"]["name"] == window
 
 
 def test_pages_hold_no_data_and_load_nothing_from_elsewhere(serve: Serve) -> None:

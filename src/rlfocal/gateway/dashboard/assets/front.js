@@ -28,7 +28,6 @@ const paint = (found) => {
   );
   show(by("wait"), false);
   show(by("figures"), true);
-  show(by("contents"), true);
   tiles(found);
   welcome(found.latest.length === 0);
   labels(found.labels);

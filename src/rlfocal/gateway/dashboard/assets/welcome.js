@@ -21,6 +21,7 @@ print(reply.choices[0].message.content)`;
 export const welcome = (isEmpty) => {
   show(by("welcome"), isEmpty);
   show(by("rest"), !isEmpty);
+  show(by("contents"), !isEmpty);
   if (!isEmpty) return;
   show(by("welcome-key"), hasKey());
   say(by("curl"), curl(location.origin, hasKey()));
