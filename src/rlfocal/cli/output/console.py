@@ -41,7 +41,7 @@ def terminal(*, error: bool = False) -> Console:
 
     console = Console(stderr=error, markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
-        console.width = PIPE_WIDTH
+        console.width, console.soft_wrap = PIPE_WIDTH, True  # what is said stays in one line
     return console
 
 
@@ -195,6 +195,6 @@ def phases() -> Iterator[Phases]:
     """Show phases of work on standard error; piped, it has a line a phase and nothing else."""
     console = terminal(error=True)
     with _bar(console) as bar:
-        shown = Phases(bar, lambda line: console.print(line, soft_wrap=not console.is_terminal))
+        shown = Phases(bar, console.print)
         yield shown
         shown.end()
