@@ -40,7 +40,7 @@ ESTIMATES = {
     "difference": {"dr": {"value": 0.031, "low": 0.011, "high": 0.051}},
     "n_episodes": 4000, "may_promote": True,
 }  # fmt: skip
-WIDTHS = (60, 80, 100, 120)
+WIDTHS = (60, 80, *(pytest.param(wide, marks=pytest.mark.slow) for wide in (100, 120)))
 
 
 class Asking(rlfocal.Agreement):
