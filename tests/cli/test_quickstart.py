@@ -39,6 +39,7 @@ def test_a_table_of_replies_becomes_advice(run: Run, answers: Path, tmp_path: Pa
     said = " ".join(ran.out.split())
     assert "plurality 100.0 %" in said
     assert "Use agreement: 100.0 %" in said
+    assert "--report DIR" not in said
     assert "To train and serve it: rlfocal train" in said
     assert f"rlfocal view {tmp_path / 'out' / 'report'}" in ran.err
     assert 'POOL.toml names the live models as these data do ("gpt-mini", "llama-8b"' in ran.err

@@ -185,7 +185,7 @@ def _compare(
             table, names, protocol,
             budgets=budgets, data=as_typed, executor=executor, on_progress=move,
         )  # fmt: skip
-    deliver(result.to_json(), json, lambda: show_leaderboard(result))
+    deliver(result.to_json(), json, lambda: show_leaderboard(result, has_report=report is not None))
     if report is not None:
         _draw(result, table, dataset, report)
 

@@ -74,7 +74,7 @@ def _folder_of(run: Path) -> Path:
         from rlfocal.bench import BenchResult
         from rlfocal.cli.output.leaderboard import show_leaderboard
 
-        show_leaderboard(BenchResult.read(run))
+        show_leaderboard(BenchResult.read(run), has_report=True)
         raise ConfigError(
             f"{run}: holds the results above but no page; draw it by `rlfocal bench DATA --report "
             f"{run} --overwrite`, or in Python by write_report(BenchResult.read(...), table, ...)"

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 __all__ = ["show_leaderboard"]
 
 
-def show_leaderboard(result: BenchResult) -> None:
-    """Print every strategy's figures, what equal cost buys, and how to go on."""
+def show_leaderboard(result: BenchResult, *, has_report: bool = False) -> None:
+    """Print every strategy's figures, what equal cost buys, and how to go on.
+
+    Args:
+        result: of the benchmark.
+        has_report: whether a report shows what has no place here.
+    """
     console = terminal()
     show_synthetic(result.synthetic)
     measured = result.missing is not None
@@ -55,7 +60,7 @@ def show_leaderboard(result: BenchResult) -> None:
         console.print(f"not applicable: {name}: {reason}")
     print_notes(result.notes)
     _show_advice(result)
-    if result.frontiers:
+    if result.frontiers and not has_report:
         names = ", ".join(result.frontiers)
         console.print(f"Accuracy against cost of {names}: --json FILE or --report DIR")
 
