@@ -131,6 +131,19 @@ def test_a_file_with_one_table_is_data(tmp_path: Path) -> None:
     assert table.member_accuracy.tolist() == [1.0, 0.5]
 
 
+def test_messages_name_arguments_where_the_command_line_has_options(tmp_path: Path) -> None:
+    made = rlfocal.train("demo", "plurality", holdout=0)
+    with pytest.raises(
+        rlfocal.ConfigError, match=r"nothing honest.*include_trained= shows"
+    ) as told:
+        rlfocal.evaluate(made, "demo")
+    assert "--" not in str(told.value)
+    path = tmp_path / "answers.csv"
+    path.write_text("a,b\n1,2\n", "utf-8")
+    with pytest.raises(rlfocal.RecordError, match=r'answers\.csv: .*column=\{"prompt": "COLUMN"\}'):
+        rlfocal.inspect(path)
+
+
 def test_names_that_are_nearly_right_and_things_of_the_wrong_kind_are_named() -> None:
     with pytest.raises(rlfocal.RecordError, match="did you mean the built-in 'localpool'"):
         rlfocal.read_table("localpol")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from rlfocal.errors import RecordError
+from rlfocal.api.words import in_python, python_words
 from rlfocal.records import Dataset, DatasetInfo
 from rlfocal.records.frames import Frame, arrow_table
 
 __all__ = ["Frame", "from_dataframe"]
 
 _FILE, _CALLED = "frame.parquet", "the frame"
-_COLUMN = re.compile(r"--column ([\w-]+)=([\w-]+)")
-_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)( (?=\d))?")
 
 
 def from_dataframe(
@@ -71,23 +68,7 @@ def from_dataframe(
     with TemporaryDirectory() as scratch:
         path = Path(scratch) / _FILE
         pq.write_table(table, path)
-        try:
+        with python_words((str(path), _CALLED)):
             data = import_logs("table", path, name=name, answers=answers, **options)
-        except RecordError as exc:
-            raise RecordError(_in_python(str(exc).replace(str(path), _CALLED))) from exc
-    notes = [_in_python(note.replace(_FILE, _CALLED)) for note in data.info.noted]
+    notes = [in_python(note.replace(_FILE, _CALLED)) for note in data.info.noted]
     return replace(data, info=DatasetInfo(**{**data.info.model_dump(), "notes": notes}))
-
-
-def _in_python(message: str) -> str:
-    """A message with options named as arguments.
-
-    >>> _in_python("--score-scale 100 reads percentages")
-    'score_scale=100 reads percentages'
-    >>> _in_python("taken for models (--members changes)")
-    'taken for models (members= changes)'
-    >>> _in_python("name it: --column prompt=COLUMN")
-    'name it: column={"prompt": "COLUMN"}'
-    """
-    message = _COLUMN.sub(r'column={"\1": "\2"}', message)
-    return _OPTION.sub(lambda found: f"{found[1].replace('-', '_')}=", message)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rlfocal.api.verbs import Data, as_dataset, load, read_table
+from rlfocal.api.words import python_words
 from rlfocal.bench.summaries.data import Summary, summarise
 from rlfocal.bench.summaries.evaluation import Evaluation, evaluate_checkpoint
 from rlfocal.bench.summaries.independence import Independence, measure_independence
@@ -103,7 +104,8 @@ def evaluate(
     loaded = _loaded(checkpoint)
     table = loaded.table(as_dataset(data))
     table = complete_part(table) if complete else table
-    return evaluate_checkpoint(loaded, table, price=price, include_trained=include_trained)
+    with python_words():
+        return evaluate_checkpoint(loaded, table, price=price, include_trained=include_trained)
 
 
 def explain(

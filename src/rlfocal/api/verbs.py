@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rlfocal.api.frames import from_dataframe
+from rlfocal.api.words import python_words
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.bench.held_out import check_holdout, hold_out
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
@@ -101,7 +102,8 @@ def as_dataset(data: Data) -> Dataset:
     if Path(data).is_file():
         from rlfocal.records.importers import import_logs
 
-        return import_logs("table", Path(data), name=Path(data).stem)
+        with python_words():
+            return import_logs("table", Path(data), name=Path(data).stem)
     return read_data(data)
 
 
