@@ -1,7 +1,9 @@
-# Everything runs in .venv, which `make install` builds; every other target builds it if need be.
+# Everything runs in .venv. `make demo` puts into it what `pip install rlfocal` brings, all others what
+# `make install` does, in whatever order they are called.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+CORE := .venv/.core
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Percent of lines and branches that `make floors` wants: of src/, and of the rooms that all rest on.
@@ -11,22 +13,29 @@ COVERAGE_OF_CORE ?= 100
 # Small networks and two cores: more threads than processes only get in each other's way.
 export OMP_NUM_THREADS := 1
 
-.PHONY: install demo test test-slow coverage floors clients docs check format
+.PHONY: install demo test test-slow coverage floors clients wheel constraints docs check format
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "error: $(PYTHON) is older than 3.11; name another: make PYTHON=python3.12" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv
+
+$(STAMP): pyproject.toml | $(BIN)/python
 	@# On its own and first: a range, or another package's wish for it, may bring a CUDA build.
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: install
-	$(BIN)/rlfocal bench localpool --folds 3 --strategies all --report runs/demo
-	@echo "Open runs/demo/index.html in a browser: real answers of three small models."
+$(CORE): pyproject.toml | $(BIN)/python
+	@echo "Installing into .venv: about 100 MB to fetch, 350 MB in all, no torch; a minute or two."
+	$(BIN)/python -m pip install --editable .
+	touch $@
+
+demo: $(if $(wildcard $(STAMP)),install,$(CORE))
+	@echo "Comparing ways to use three small models, on real answers to 1,200 questions: seconds."
+	$(BIN)/rlfocal quickstart localpool -o runs/demo --overwrite
 
 test: install
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
@@ -49,6 +58,15 @@ test-slow: install
 # Clients of the gateway that people use, in environments of their own; some need Node.js and npm.
 clients:
 	PYTHON=$(PYTHON) tests/clients/install.sh .clients
+
+# What a user gets: built, measured and tried in a bare environment, away from the checkout.
+wheel:
+	PYTHON=$(PYTHON) packaging/try_wheel.sh
+
+# Before a release: what it is tried with, by hashes. torch as `make install` has it; needs Python 3.11.
+constraints: install
+	$(BIN)/python -m pip install --quiet --dry-run --ignore-installed --report - \
+	    torch==2.13.0 '.[learn,serve,train]' | $(BIN)/python packaging/constraints.py
 
 # The site of docs/, whose reference is made from the code; a broken link fails.
 docs: install

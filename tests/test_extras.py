@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,6 +11,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from rlfocal.deliberation.registry import BUILT_IN, create
 from rlfocal.errors import ConfigError, NotApplicable, NotInstalled
@@ -132,3 +135,29 @@ def test_verbs_need_nothing_more_or_say_what(tmp_path: Path) -> None:
             assert last[0].startswith("error: ")
             assert last[0].endswith(f" not installed: pip install 'rlfocal[{extra}]'")
     assert not list((tmp_path / "more").glob("*"))
+
+
+def test_constraints_pin_what_is_asked_for_by_hash_and_within_its_range() -> None:
+    lines = (ROOT / "packaging/constraints.txt").read_text("utf-8").splitlines()
+    lines = [line for line in lines if not line.startswith("#")]
+    pinned = {}
+    for line in lines:
+        name, version, digest = re.fullmatch(
+            r"([a-z0-9-]+)==(\S+) --hash=sha256:([0-9a-f]{64})", line
+        ).groups()  # type: ignore[union-attr]
+        assert len(set(digest)) > 8
+        pinned[name] = version
+    assert list(pinned) == sorted(pinned)
+    extras = PROJECT["optional-dependencies"]
+    asked = PROJECT["dependencies"] + [
+        one for extra in ("learn", "train", "serve") for one in extras[extra]
+    ]
+    for one in map(Requirement, asked):
+        if one.name != "rlfocal":
+            assert one.specifier.contains(pinned[canonicalize_name(one.name)]), one
+
+
+def test_the_page_on_installing_names_every_extra() -> None:
+    page = (ROOT / "docs/how-to/install.md").read_text("utf-8")
+    told = re.findall(r"^\| `(\w+)` \|", page, re.M)
+    assert set(told) == set(PROJECT["optional-dependencies"]) - {"dev", "docs"}
