@@ -17,7 +17,7 @@ from rlfocal.bench.result import Verdict
 from rlfocal.bench.statistics import BEST_SINGLE, Estimate, MeasuredMeans, judge
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.protocol import Outcome, Spec, unmet
+from rlfocal.deliberation.protocol import Outcome, Resumable, Spec, unmet
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import BoolArray, ResponseTable
@@ -118,7 +118,8 @@ def _best_simple(
     train: ResponseTable, trained: Base, on_progress: Callable[[int, int, str], None]
 ) -> Base | None:
     """The simple strategy that did best on inner folds, fitted on all training queries."""
-    tried = [name for name in SIMPLE if trained.slow_to_fit or name not in _SLOWER]
+    long = isinstance(trained, Resumable)
+    tried = [name for name in SIMPLE if long or name not in _SLOWER]
     specs = [Spec(name, {}) for name in tried if name != trained.name]
     specs = [spec for spec in specs if unmet(create_strategy(spec), train) is None]
     n_groups = len(np.unique(train.group))

@@ -86,11 +86,11 @@ def _show_figures(found: TrainingSummary, trained: Compared, *, synthetic: bool)
         ),
         Column("USD / 1k", lambda row: usd_per_1k(row.mean_cost_usd), optional=True, spare=1),
     )
-    kind = "other simple" if trained.name in SIMPLE else "simple"
+    kind = "other simple strategies" if trained.name in SIMPLE else "simple strategies"
     against: dict[str, list[str]] = {}
     for other, what in (
         (found.best_single, "the best single member"),
-        (found.best_simple, f"the best {kind} strategy"),
+        (found.best_simple, f"the best of the {kind} tried"),
     ):
         if other is not None and other.verdict is not None:
             against.setdefault(other.verdict, []).append(f"{other.name}, {what}")
