@@ -282,7 +282,7 @@ def test_twelve_thousand_questions_open_at_once_and_scroll(
     page = write_report(result, table, tmp_path, dataset=dataset)
     assert page.stat().st_size < 10_000_000
     took = []
-    for _ in range(3):  # the machine may be busy
+    for _ in range(6):  # the machine may be busy
         start = time.monotonic()
         with opened(chromium, page, "") as tab:
             took.append(
@@ -290,7 +290,7 @@ def test_twelve_thousand_questions_open_at_once_and_scroll(
             )
         if took[-1] < 2000:
             break
-        assert time.monotonic() - start < 60
+        assert time.monotonic() - start < 120
     assert min(took) < 2000, f"opening took {took} ms"
     with opened(chromium, page) as tab:
         counted(tab, f"{table.n_queries:,} questions")
