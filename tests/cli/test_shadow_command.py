@@ -123,7 +123,9 @@ def test_a_shadow_is_learned_promoted_and_rolled_back(
     folder, db = served
     before = id_of(folder)
     # With no memory of recent answers, so that the frozen policy does not adapt by itself.
-    monkeypatch.setattr("rlfocal.gateway.feedback_memory.memory_of", lambda rows, checkpoint: None)
+    monkeypatch.setattr(
+        "rlfocal.gateway.judged.feedback_memory.memory_of", lambda rows, checkpoint: None
+    )
     put(db, before, logged(AFTER))
     ran = run("shadow", "learn", folder, "--db", db, "--json")
     assert ran.code == 0, ran.err

@@ -21,7 +21,7 @@ from serving import Served, serving
 from stub_pool import pool_file, questions
 
 from rlfocal.errors import DatabaseError
-from rlfocal.gateway import labels
+from rlfocal.gateway.judged import labels
 from rlfocal.gateway.store import FeedbackRow, RequestRow
 
 pytestmark = [pytest.mark.chromium, pytest.mark.slow]

@@ -15,8 +15,8 @@ from serving import Served, serving, until
 import rlfocal
 from rlfocal.checkpoint.unlabelled import start_without_labels
 from rlfocal.errors import ConfigError
-from rlfocal.gateway import labels
-from rlfocal.gateway.judged_data import judged_dataset
+from rlfocal.gateway.judged import labels
+from rlfocal.gateway.judged.judged_data import judged_dataset
 from rlfocal.gateway.policies import id_of, policy_id
 from rlfocal.gateway.store import open_store
 from rlfocal.pool.settings import read_pool

@@ -61,7 +61,7 @@ def _collected(url: str, members: tuple[str, ...] | None, name: str) -> Dataset:
 
 
 def _judged(url: str, members: tuple[str, ...] | None, name: str) -> Dataset:
-    from rlfocal.gateway.judged_data import judged_dataset
+    from rlfocal.gateway.judged.judged_data import judged_dataset
 
     if members is not None:
         raise ConfigError("--members: choose members of a gateway's data when you use them")

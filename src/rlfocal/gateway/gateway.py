@@ -22,8 +22,8 @@ from rlfocal.gateway.door.connections import Connections
 from rlfocal.gateway.door.entering import Door
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.feedback_memory import FeedbackMemory
-from rlfocal.gateway.labels import JudgedLabels, LabelCounter
+from rlfocal.gateway.judged.feedback_memory import FeedbackMemory
+from rlfocal.gateway.judged.labels import JudgedLabels, LabelCounter
 from rlfocal.gateway.metrics import Gauges, Metrics
 from rlfocal.gateway.policies import Policies
 from rlfocal.gateway.repeats.records import Records

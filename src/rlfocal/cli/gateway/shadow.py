@@ -50,7 +50,7 @@ def learn(
     """
     from rlfocal.checkpoint import load_checkpoint
     from rlfocal.checkpoint.shadow import save_shadow
-    from rlfocal.gateway.feedback_memory import memory_of
+    from rlfocal.gateway.judged.feedback_memory import memory_of
     from rlfocal.gateway.policies import policy_id
     from rlfocal.gateway.settings import GatewaySettings
     from rlfocal.gateway.store import Event, PolicyRow, open_store

@@ -13,7 +13,7 @@ from rlfocal.gateway.dashboard.members import Training, member_figures
 from rlfocal.gateway.dashboard.savings import mean_costs, savings
 from rlfocal.gateway.dashboard.timeline import N_INTERVALS, latency_of
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.labels import JudgedLabels
+from rlfocal.gateway.judged.labels import JudgedLabels
 from rlfocal.gateway.store.rows import FeedbackRow
 from rlfocal.pool.building import unpriced
 
