@@ -36,7 +36,6 @@ def shown(cell: dict[str, Any]) -> list[Any]:
             continue
         outputs.append("".join(output.get("text", [])))
         outputs.append("a picture" if "image/svg+xml" in data else data.get("text/plain"))
-        outputs += re.findall(r"<text[^>]*>([^<]*)", data.get("image/svg+xml", ""))
         outputs += [
             re.sub(r"<(\w+)[^>]*>", r"<\1>", re.sub(r"(?s)<style>.*?</style>", "", text))
             for text in [data.get("text/html", "")]
