@@ -72,7 +72,9 @@ def test_what_is_far_off_is_named_under_the_plot_and_stretches_nothing(costs: Be
     drawing = cost_picture(costs, hues=HUES)
     assert "self" not in series(drawing)
     texts = [t.text or "" for t in ElementTree.fromstring(drawing).iter(f"{SVG}text")]
-    assert "Off the plot: oracle 97.0\u202f% (above); self 20.0\u202f% (below)" in texts
+    said = "Off the plot: oracle 97.0\u202f% (above); self 20.0\u202f% (below)"
+    assert f"Bars: 95 % intervals. Grey: 2 other strategies. {said}." in texts
+    assert said in cost_section(costs, HUES)
     ticks = [float(t) for t in texts if re.fullmatch(r"\d\d(\.\d)?", t)]
     assert 65 < min(ticks) < max(ticks) < 90
     # A narrow drawing breaks the line and loses no word of it.
@@ -83,9 +85,9 @@ def test_what_is_far_off_is_named_under_the_plot_and_stretches_nothing(costs: Be
 
 
 def test_a_reference_within_the_band_is_not_drawn_but_named(costs: BenchResult) -> None:
-    drawing = cost_picture(replace(costs, rows=(*costs.rows, row("random", 0.76, 1))), hues=HUES)
-    assert "random" not in series(drawing)
-    assert "; random 76.0\u202f% (not drawn)" in drawing
+    html = cost_section(replace(costs, rows=(*costs.rows, row("random", 0.76, 1))), HUES)
+    assert "<title>random" not in html
+    assert "; random 76.0\u202f% (not drawn)" in html
 
 
 def test_highlighted_defaults_have_intervals_and_own_colours(costs: BenchResult) -> None:

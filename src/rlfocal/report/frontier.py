@@ -198,7 +198,7 @@ def _band(series: Sequence[Series]) -> tuple[float, float]:
 def _drawing(
     view: _View, width: float, height: float, variant: str, *, title: str | None = None
 ) -> Html:
-    notes = _wrapped(view.far_off, width)
+    notes = _wrapped(view.far_off if title is None else _explained(view), width)
     low, high = view.band
     frame = plot.frame(
         width,
@@ -234,6 +234,14 @@ def _far_off(rows: Sequence[LeaderboardRow], low: float, high: float) -> str:
         if found
     ]
     return f"Off the plot: {'; '.join(said)}" if said else ""
+
+
+def _explained(view: _View) -> str:
+    """What a picture without a caption and a legend has to say for itself."""
+    grey = sum(one.hue is None for one in view.series)
+    others = [f"Grey: {grey} other strateg{'y' if grey == 1 else 'ies'}."] if grey else []
+    far_off = [f"{view.far_off}."] if view.far_off else []
+    return " ".join(["Bars: 95 % intervals.", *others, *far_off])
 
 
 def _wrapped(words: str, width: float) -> list[str]:
