@@ -31,10 +31,10 @@ export const tiles = ({ live, accuracy, savings, window: looked }) => {
   const usd = everybody.usd ? everybody.usd_saved / everybody.usd : null;
   paintTiles([
     tile("In flight", count(live.in_flight), "in the process that answers"),
-    tile("Requests in the last minute", count(live.per_minute),
+    tile("Requests, last minute", count(live.per_minute),
       `${several(looked.n_requests, "request")} looked back on, ${count(live.n_failed)} failed`),
     tile("Latency", live.latency.n ? seconds(live.latency.p50_s) : UNKNOWN,
-      live.latency.n ? `median; 95 % below ${seconds(live.latency.p95_s)}` : "nothing answered yet"),
+      live.latency.n ? `median; 95 % < ${seconds(live.latency.p95_s)}` : "nothing answered yet"),
     tile("Accuracy by feedback", accuracy.n ? percent(accuracy.mean) : UNKNOWN,
       accuracy.n ? `${interval(accuracy)}, ${count(accuracy.n)} judged` : "no feedback yet"),
     tile("Calls a request", calls,
