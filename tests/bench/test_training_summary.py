@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,13 @@ def test_two_queries_are_enough_to_train_on(tmp_path: Path) -> None:
     _, _, found = trained(tmp_path, "plurality", experts(20), 0.9)
     assert found is not None
     assert found.trained is not None
+
+
+def test_what_used_no_label_leaves_the_best_member_to_the_training_queries(tmp_path: Path) -> None:
+    loaded, parts, _ = trained(tmp_path, "plurality", experts())
+    about = loaded.description.model_copy(update={"n_training_queries": 0})
+    blind = replace(loaded, ranking=loaded.ranking[::-1], description=about)
+    found = summarise_training(blind, parts.train, parts.held_out)
+    assert found is not None
+    assert found.best_single is not None
+    assert found.best_single.name == "model-1"

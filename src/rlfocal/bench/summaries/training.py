@@ -23,6 +23,7 @@ from rlfocal.deliberation.replay import replay
 from rlfocal.records import BoolArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.records.tables.missing import missing_of
+from rlfocal.strategies.voting import rank_members
 
 __all__ = ["SIMPLE", "Compared", "TrainingSummary", "summarise_training"]
 
@@ -97,10 +98,12 @@ def summarise_training(
     own = replay(loaded.strategy, test) if test.n_queries else None
     if own is None or len(np.unique(test.group[own.measured])) < _ENOUGH:
         return None
+    # What uses no label has chosen nobody.
+    best = loaded.best_member if loaded.description.n_training_queries else rank_members(ready)[0]
     trained = _Column.of(loaded.strategy.name, own, test)
     single = None
     if loaded.strategy.name != BEST_SINGLE:
-        single = _Column.of_member(loaded.best_member, test)
+        single = _Column.of_member(best, test)
     made = _best_simple(ready, loaded.strategy, on_progress)
     simple = None if made is None else _Column.of(made.name, replay(made, test), test)
     share = own.asked[own.measured].mean(axis=0)

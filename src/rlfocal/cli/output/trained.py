@@ -96,8 +96,9 @@ def _show_figures(found: TrainingSummary, trained: Compared, *, synthetic: bool)
             against.setdefault(other.verdict, []).append(f"{other.name}, {what}")
     if against:
         said = [f"{_VERDICTS[verdict]} {', or '.join(to)}" for verdict, to in against.items()]
+        chosen = "Both were" if sum(map(len, against.values())) > 1 else "It was"
         console.print(
-            f"{trained.name} is {'; it is '.join(said)}. Both were chosen on the training queries."
+            f"{trained.name} is {'; it is '.join(said)}. {chosen} chosen on the training queries."
         )
 
 
