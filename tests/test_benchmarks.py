@@ -212,6 +212,13 @@ TABLE: Mapping[str, Quick] = {
             rf"^  stacking {NUMBER} %, with options {NUMBER} %",
         ),
     ),
+    "out_of_depth.py": Quick(
+        "DATA --leave-tasks-out --every 6",
+        (
+            rf"^\| .* \| {NUMBER} \| {NUMBER} \| {NUMBER} \| {NUMBER} \| {NUMBER} \|$",
+            rf"^\| .* \| (unlike|like) \| {NUMBER} of {NUMBER} tasks \| {NUMBER} \| {NUMBER} \|$",
+        ),
+    ),
     "results.py": Quick(
         "BENCH --learned rl-focal-prior",
         (

@@ -120,6 +120,12 @@ class Trace(Displayed):
     """Why no other member was asked."""
     answer: str | None = None
     confidence: float = 0.0
+    unlike: str = ""
+    """In what the query is unlike those of training; empty where it is like some, where that is not
+    known, and in replay."""
+    learned_confidence: float | None = None
+    """The confidence that was learned, where `confidence` is lower because the query is unlike
+    those that it was learned from."""
     synthesis: CallRecord | None = None
     """The call of the member that made one reply out of several, where requested."""
     circuit_open: list[str] = field(default_factory=list)

@@ -17,10 +17,11 @@ from rlfocal.deliberation.trace import Deliberation, Round, Trace
 from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.live.aside import aside
 from rlfocal.live.early_stop import outcome_is_fixed
-from rlfocal.live.reading import Reader
+from rlfocal.live.reading import FREE_WORDS, Reader
 from rlfocal.live.replies import Replies, record_of
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.live.synthesis import synthesis_request
+from rlfocal.live.unlike import lowered
 from rlfocal.markup import Displayed, Sheet, one_line
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.asking.question import Question
@@ -107,6 +108,8 @@ class Answering:
         question: what is asked.
         new_state: makes the state of the query from the most that may be spent; encodes its text.
         synthesiser: a member that makes one reply out of several; None for none.
+        unlike: says in what a prompt is unlike those of training, see `Unlike`; None for a question
+            that is taken for one of them.
     """
 
     _state: QueryState
@@ -122,10 +125,11 @@ class Answering:
         new_state: Callable[[float], QueryState],
         *,
         synthesiser: LiveMember | None,
+        unlike: Callable[[str], str] | None = None,
     ) -> None:
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
         self._reader, self._question, self._new_state = reader, question, new_state
-        self._synthesiser = synthesiser
+        self._synthesiser, self._unlike = synthesiser, unlike
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
         self._is_open = self.trace.kind not in ("choice", "tools")
@@ -161,6 +165,13 @@ class Answering:
         # A member is asked in the first round, however little may be spent.
         budget = max(limits.budget, _LEAST_BUDGET)
         self._state = await aside(len(self._question.prompt), self._new_state, budget)
+        if self._unlike is not None:
+            prompt = self._question.prompt
+            self.trace.unlike = await aside(len(prompt), self._unlike, prompt)
+        if self.trace.unlike:
+            self._replies.assume_no_kind()
+            if self._replies.in_free_words:
+                self.trace.kind = FREE_WORDS
         with billed() as self._bill:
             try:
                 self._pass_over_unavailable()
@@ -324,6 +335,13 @@ class Answering:
                 for call in trace.calls
             }
             raise NobodyAnswered(causes, self._replies.failures)
+        if self._replies.unfit:
+            trace.kind = FREE_WORDS
+            trace.unlike = trace.unlike or f"unlike the training queries: {self._replies.unfit}"
+        if trace.unlike:
+            trace.learned_confidence = trace.confidence
+            free = self._replies.in_free_words
+            trace.confidence = lowered(trace.confidence, in_free_words=free)
         text = trace.answer
         if choices:
             text = choices[OPTION_LETTERS.index(trace.answer)]

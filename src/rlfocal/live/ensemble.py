@@ -9,7 +9,7 @@ Axes: N members.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from rlfocal.features import encoder
 from rlfocal.live.answering import Answer, Answering, Limits, Listener
 from rlfocal.live.reading import Reader
 from rlfocal.live.state import QueryState
+from rlfocal.live.unlike import Unlike
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.settings import MemberSettings, PoolSettings
@@ -90,6 +91,7 @@ class LiveEnsemble:
         self._ranking = checkpoint.ranking.tolist()
         self.reader = Reader(about, answers)
         self._encode = None if about.encoder is None else encoder(about.encoder)
+        self._unlike = None if checkpoint.reach is None else Unlike(checkpoint.reach)
         self._task = {name: number for number, name in enumerate(about.tasks)}
         self._n_queries = 0
 
@@ -170,8 +172,14 @@ class LiveEnsemble:
         self._n_queries += 1
         return Answering(
             self._deliberation(question), self.members, self._ranking, self.reader, question,
-            new_state, synthesiser=synthesiser,
+            new_state, synthesiser=synthesiser, unlike=self._judge(question),
         )  # fmt: skip
+
+    def _judge(self, question: Question) -> Callable[[str], str] | None:
+        # Who names a task of training says that the question is one of those.
+        if self._unlike is None or self.reader.knows_task(question):
+            return None
+        return self._unlike.why
 
     def _deliberation(self, question: Question) -> Deliberation:
         names, kind = self._checkpoint.description.members, self.reader.kind_of(question)

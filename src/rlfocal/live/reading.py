@@ -42,6 +42,7 @@ class Reader:
     def __init__(self, about: Description, answers: str | None) -> None:
         self.cost_unit = about.cost_unit
         by_task = about.answers if isinstance(about.answers, dict) and answers is None else {}
+        self._is_told = answers is not None
         self._kinds: Mapping[str, str] = by_task
         self._kind = answers or _usual_kind(about.answers)
         self._tasks = frozenset(about.tasks)
@@ -63,8 +64,12 @@ class Reader:
         return kind
 
     def may_be_free_words(self, question: Question) -> bool:
-        """Whether the kind of an open question is only assumed: neither it nor its task says it."""
-        return question.answers is None and question.task not in self._tasks
+        """Whether the kind of an open question is only assumed: nobody and no task says it."""
+        return not (self._is_told or question.answers) and not self.knows_task(question)
+
+    def knows_task(self, question: Question) -> bool:
+        """Whether the question is said to be of a task of training."""
+        return question.task in self._tasks
 
     def _grader(self, kind: str) -> Grader:
         if kind not in self._graders:

@@ -24,7 +24,7 @@ from rlfocal.records.canonical import expression_names
 __all__ = ["Replies", "record_of"]
 
 _DOUBTS = 2
-"""After this many replies without an answer of the expected kind, free text is assumed."""
+"""From this many replies on free text is assumed where most hold no answer of the expected kind."""
 
 
 class Replies:
@@ -58,11 +58,23 @@ class Replies:
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
         self.failures: dict[str, MemberError] = {}
+        self.unfit = ""
+        """How many replies are not of the kind that training had, where most are not."""
 
     @property
     def compares_together(self) -> bool:
         """Whether answers can only be grouped once all of them are there."""
         return self._free or self._kind == "math"
+
+    def assume_no_kind(self) -> None:
+        """Take replies for free words, unless somebody says what kind of answer is wanted."""
+        if self._may_be_free and not self._free:
+            self._kind, self._free = FREE_WORDS, True
+
+    @property
+    def in_free_words(self) -> bool:
+        """Whether replies are compared by meaning."""
+        return self._free
 
     async def take(
         self, slots: Mapping[int, Sequence[Slot]], state: QueryState, *, verbatim: bool = False
@@ -88,12 +100,20 @@ class Replies:
             state.put(n, self._graded(n, replies))
         if verbatim and self._is_open:
             self._free = True
-        elif self._may_be_free and len(self.of) >= _DOUBTS and not state.has_answer:
-            self._free = True  # no reply fits the kind of question that training had
+        elif (
+            self._may_be_free
+            and len(self.of) >= _DOUBTS
+            and 2 * self._n_unfit(state) > len(self.of)
+        ):
+            self._free = True  # most replies do not fit the kind of question that training had
+            self.unfit = f"{self._n_unfit(state)} of {len(self.of)} replies hold no {self._kind}"
         if self._free and self.of:
             await self._regroup(state)
         elif self._kind == "math" and self.of:
             await self._regroup_expressions(state)
+
+    def _n_unfit(self, state: QueryState) -> int:
+        return sum(state.answer(n) is None for n in self.of)
 
     def try_out(self, n: int, slots: Sequence[Slot], state: QueryState) -> bool:
         """Record the outcome in `state` alone, as a trial; False where reading it would take long.

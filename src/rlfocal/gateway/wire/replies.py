@@ -106,6 +106,8 @@ class Shape:
             "members": [_member(call) for call in calls],
             "stopped": trace.stopped,
         }
+        if trace.unlike:
+            known |= {"unlike": trace.unlike, "learned_confidence": trace.learned_confidence}
         if trace.circuit_open:
             known["circuit_open"] = trace.circuit_open
         if self._ignored:
