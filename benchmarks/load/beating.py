@@ -82,7 +82,8 @@ def main() -> None:
         store.sync_file(Path(keys))
         folder = Path(checkpoint)
         gateway = Gateway(folder, load_checkpoint(folder), read_pool(Path(pool)), settings, store)
-        server = Server(uvicorn.Config(build_app(gateway), timeout_keep_alive=75, **OPTIONS))
+        config = uvicorn.Config(build_app(gateway), timeout_keep_alive=75, **OPTIONS)
+        server = Server(config, on_ready=lambda: None)
         server.beats = int(beats)
         server.run(sockets=[socket.create_server(("127.0.0.1", int(port)), backlog=512)])
 
