@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 HEAD = """\
-# What a release was tried with: the core and the extras learn, serve and train, for Python 3.11 on
-# Linux x86_64. How to install with it: docs/how-to/install.md. Made by `make constraints`.
+# What a release was tried with: the core and the extras learn and serve, for Python 3.11 on Linux
+# x86_64. How to install with it: docs/how-to/install.md. Made by `make constraints`.
 """
 
 

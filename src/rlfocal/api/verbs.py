@@ -124,7 +124,8 @@ def benchmark(
 
     Args:
         data: recorded answers; see `read_table` to choose among members.
-        strategies: names, groups of names ("baselines", "all") and unfitted strategies of your own.
+        strategies: names, groups of names ("quick", "baselines", "all") and unfitted strategies of
+            your own.
         folds: every query is tested once, by what was fitted on the other folds.
         seeds: times that strategies with randomness are run.
         protocol: all such settings at once; in place of `folds` and `seeds`.

@@ -37,7 +37,7 @@ def bench(
         str | None,
         option(
             value="A,B,...",
-            help='Strategies by name; "baselines" and "all" name groups.',
+            help='Strategies by name; "quick", "baselines" and "all" name groups.',
             show_default="baselines; with --scenario a choice of six",
         ),
     ] = None,

@@ -56,8 +56,13 @@ def quickstart(
         ),
     ] = None,
     strategies: Annotated[
-        str, option(value="A,B,...", help='Strategies to compare; "all" has the learned ones.')
-    ] = "baselines",
+        str,
+        option(
+            value="A,B,...",
+            help="Strategies to compare; quick are those that fit in seconds, "
+            '"all" has the learned ones.',
+        ),
+    ] = "quick",
     folds: Annotated[int, option(value="K", min=2, help="Folds; every query is tested once.")] = 5,
     max_usd: Annotated[
         float | None, option(min=0, help="With a pool: spend at most so many dollars.")

@@ -55,6 +55,8 @@ _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
 _NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
 """Not in the group "baselines": learned strategies, and one that chooses among the others. Listed
 here, since importing the classes would import torch."""
+_NOT_QUICK = ("posterior-threshold",)
+"""Not in the group "quick" either: baselines that train networks."""
 
 
 def names() -> tuple[str, ...]:
@@ -65,7 +67,9 @@ def names() -> tuple[str, ...]:
 def groups() -> dict[str, tuple[str, ...]]:
     """Names that stand for several strategies."""
     every = names()
-    return {"all": every, "baselines": tuple(name for name in every if name not in _NO_BASELINES)}
+    baselines = tuple(name for name in every if name not in _NO_BASELINES)
+    quick = tuple(name for name in baselines if name not in _NOT_QUICK)
+    return {"all": every, "baselines": baselines, "quick": quick}
 
 
 def resolve(wanted: Sequence[str]) -> tuple[str, ...]:
