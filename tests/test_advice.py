@@ -177,6 +177,17 @@ def test_what_cannot_be_served_is_not_advised() -> None:
     assert found.strategy == "best-single"
 
 
+def test_nobody_is_told_to_ask_at_random_nor_to_do_more_than_one_model_for_nothing() -> None:
+    ahead = {"random": scored(310), "best-single": scored(300)}
+    found = advise(result_of(ahead, {"random": 1.0, "best-single": 1.0}))
+    assert found is not None
+    assert found.strategy == "best-single"
+    level = {"logistic-router": scored(300), "best-single": scored(300)}
+    found = advise(result_of(level, {"logistic-router": 1.0, "best-single": 1.0}))
+    assert found is not None
+    assert found.strategy == "best-single"
+
+
 @given(
     right=st.lists(st.integers(0, 120), min_size=2, max_size=5),
     calls=st.lists(st.floats(1, 9), min_size=5, max_size=5),

@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from rlfocal.bench import BenchResult, LeaderboardRow
+from rlfocal.bench.budgets import REFERENCES
 from rlfocal.bench.rows import scores
-from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, Axis, Estimate, MeasuredMeans, judge
+from rlfocal.bench.statistics import BEST_SINGLE, Axis, Estimate, MeasuredMeans, judge
 from rlfocal.markup import Code, Displayed, Sheet
 
 __all__ = ["Advice", "Rival", "advise", "labels_to_settle"]
@@ -130,8 +131,8 @@ class Advice(Displayed):
 def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
     """The strategy with the least spending to which no other is shown to be superior.
 
-    Strategies stand at their default setting. Points of comparison that cannot be served are left
-    out: the oracle, and self-consistency of one member.
+    Strategies stand at their default setting. Points of comparison are left out: the oracle,
+    chance, and self-consistency of one member, which cannot be served.
 
     Args:
         result: of a benchmark; its per-query rows are resampled.
@@ -160,7 +161,8 @@ def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
     )
     is_dearer = spent > spent[~beaten].min() + _SAME_SPEND * spent.max()
     near = np.flatnonzero(~beaten & ~is_dearer).tolist()
-    chosen = max(near, key=lambda i: rows[i].accuracy)
+    # Level with the best single member, nothing else is worth its trouble.
+    chosen = max(near, key=lambda i: (rows[i].accuracy, rows[i].strategy == BEST_SINGLE))
     row, dearer = rows[chosen], np.flatnonzero(is_dearer).tolist()
     ahead = [
         Rival(rows[j].strategy, lead, rows[j].mean_calls, rows[j].mean_cost_usd, more)
@@ -235,8 +237,8 @@ class _Leads:
 
 
 def _that_can_be_used(result: BenchResult) -> list[LeaderboardRow]:
-    """Rows of strategies that can be served; of all but the oracle, where no row says how."""
-    rows = [row for row in result.rows if row.strategy != ORACLE]
+    """Rows of strategies to serve; of all but bound and chance, where no row says how."""
+    rows = [row for row in result.rows if row.strategy not in REFERENCES]
     of_others = {row.strategy for row in rows if row.command is None}
     references = _references(of_others)
     return [row for row in rows if row.strategy not in references]
