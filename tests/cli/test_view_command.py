@@ -5,9 +5,12 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +43,7 @@ class Found(NamedTuple):
     status: int
     headers: http.client.HTTPMessage
     body: bytes
+    port: int
 
 
 Get = Callable[..., Found]
@@ -58,7 +62,7 @@ def served(folder: Path) -> Iterator[Get]:
                 connection.putheader(name, value)
             connection.endheaders()
             response = connection.getresponse()
-            sent = Found(response.status, response.headers, response.read())
+            sent = Found(response.status, response.headers, response.read(), found.server_port)
             connection.close()
             return sent
 
@@ -116,6 +120,28 @@ def test_a_report_drawn_anew_is_seen_at_once(report: Path) -> None:
         get("/")
         (report / "index.html").write_text("new", "utf-8")
         assert get("/").body == b"new"
+
+
+def test_who_goes_away_or_asks_for_nonsense_leaves_no_traceback(
+    report: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (report / "index.html").write_bytes(bytes(8_000_000))  # more than a socket takes at once
+    reset = struct.pack("ii", 1, 0)
+    with served(report) as get:
+        port = get("/nothing").port
+        with socket.create_connection((HOST, port)) as client:
+            client.sendall(b"GET http://[ HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            assert b" 404 " in client.recv(100)
+        for _ in range(3):
+            with socket.create_connection((HOST, port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                client.recv(100)
+        deadline = time.monotonic() + 10
+        while threading.active_count() > 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert get("/nothing").status == 404
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("named", ["run", "run/index.html", "."])

@@ -8,6 +8,7 @@ answered, so that a page elsewhere cannot read it by a name that it has made poi
 from __future__ import annotations
 
 import ipaddress
+import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,7 +47,14 @@ def server(folder: Path, port: int) -> ThreadingHTTPServer:
     Raises:
         OSError: the port is taken, or not allowed.
     """
-    return ThreadingHTTPServer((HOST, port), partial(_Handler, folder))
+    return _Server((HOST, port), partial(_Handler, folder))
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that went away while a page was sent to it."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -69,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not _is_here(self.headers.get("Host", "")):
             self._send(HTTPStatus.FORBIDDEN, "text/plain", b"", with_body=with_body)
             return
-        name = urlsplit(self.path).path.removeprefix("/") or PAGE
+        name = self.path.partition("?")[0].removeprefix("/") or PAGE
         path = self._folder / name
         if name not in FILES or path.is_symlink() or not path.is_file():
             self._send(HTTPStatus.NOT_FOUND, "text/plain", b"not found\n", with_body=with_body)
