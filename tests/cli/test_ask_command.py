@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import stub_pool
 
 from rlfocal.pool.stub import StubServer, StubThread, prompt_of
 from rlfocal.records import PoolModel, simulate
@@ -92,6 +93,23 @@ def test_explain_says_who_was_asked_and_why_it_stopped(
     assert "round 1\n" in shown
     assert "answered B in " in shown
     assert "stopped: " in shown
+
+
+def test_a_question_unlike_those_of_training_is_remarked_on_beside_its_answer(
+    run: Any, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    trained, off, like = stub_pool.trained(tmp_path_factory, "agreement"), "Sing a song", "3 + 4 ="
+    with StubThread(StubServer(lambda _: "La la 7")) as served:
+        pool = stub_pool.pool_file(tmp_path, served.base_url)
+        found = json.loads(run("ask", trained, pool, off, "--json").out)
+        assert found["trace"]["unlike"]
+        ran = run("ask", trained, pool, off)
+        told = f"confidence lowered to {found['confidence']:.2f}"
+        assert ran.out == "La la 7\n"  # standard output holds the answer alone
+        assert f"unlike the questions it was trained on: {told}\n" in ran.err
+        assert "unlike" not in run("ask", trained, pool, off, "--explain").err  # shown in full
+        assert "unlike" not in run("ask", trained, pool, like).err
+        assert "unlike" not in run("ask", trained, pool, off, "--json").err
 
 
 def test_route_only_asks_nobody(

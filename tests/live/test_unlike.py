@@ -63,7 +63,39 @@ def test_twenty_questions_of_other_kinds_are_not_answered_by_a_sure_number(
         assert answer.trace.unlike.startswith("unlike the training queries: the most similar")
         assert answer.trace.learned_confidence is not None
         assert answer.trace.learned_confidence >= answer.confidence
-        assert answer.text in (NUMBERS, PROSE, LIST)  # a reply, and no number out of it
+        assert answer.text in (PROSE, LIST)  # a reply as it is, and never a bare number
+
+
+def test_bare_numbers_give_way_to_one_reply_in_words(agreement: Checkpoint, live: Live) -> None:
+    """The first member to be asked speaks; of the others one says a letter, the rest numbers."""
+    first = agreement.description.members[agreement.ranking[0]]
+
+    def says_one(body: Mapping[str, Any]) -> Said:
+        return Said({first: "I see why.", "letters": "B"}.get(body["model"], NUMBERS))
+
+    async def act(ensemble: LiveEnsemble) -> list[Answer]:
+        why = Question("Why is the sky blue?")
+        return [await ensemble.answer(q) for q in (why, replace(why, answers="number"))]
+
+    free, number = live(agreement, act, says=says_one)
+    assert free.text == "I see why."
+    believed = free.trace.rounds[-1].probabilities
+    assert believed[NUMBERS] > believed["I see why."] > 0  # and more of them would not change it
+    assert free.trace.learned_confidence == believed["I see why."]
+    assert free.confidence == lowered(believed["I see why."], in_free_words=True)
+    assert number.text == NUMBERS  # who says the kind gets it
+    assert number.trace.kind == "number"
+
+
+def test_where_nobody_says_more_a_bare_number_stands_by_a_half_at_most(
+    agreement: Checkpoint, live: Live
+) -> None:
+    async def act(ensemble: LiveEnsemble) -> Answer:
+        return await ensemble.answer(Question("Why is the sky blue?"))
+
+    answer: Answer = live(agreement, act, says=lambda _: Said(NUMBERS))
+    assert (answer.text, answer.trace.kind) == (NUMBERS, FREE_WORDS)
+    assert answer.confidence <= 0.5
 
 
 def test_without_what_is_known_of_the_training_queries_all_is_as_before(

@@ -94,6 +94,11 @@ def ask(
         print_json(_as_json(found))
     else:
         _show(found, query, told, explain=explain)
+        if found.trace.unlike and not explain:
+            remark(
+                "unlike the questions it was trained on: confidence lowered to "
+                f"{found.confidence:.2f}"
+            )
 
 
 def _told_apart(

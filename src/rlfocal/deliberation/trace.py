@@ -9,7 +9,7 @@ Axes: N members, C candidate slots.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -274,7 +274,12 @@ class Deliberation:
         return np.asarray(decided(self.strategy, view).ask[0])
 
     def record_round(
-        self, view: View, calls: Sequence[CallRecord], candidates: Sequence[str]
+        self,
+        view: View,
+        calls: Sequence[CallRecord],
+        candidates: Sequence[str],
+        *,
+        passed_over: Collection[str] = (),
     ) -> BoolArray:
         """Record a round.
 
@@ -282,6 +287,7 @@ class Deliberation:
             view: after it.
             calls: of the members asked in it.
             candidates: names of the view's slots, from the first on.
+            passed_over: those that are not the answer while there is another.
 
         Returns:
             bool[N]: members to ask next; none once the strategy stops.
@@ -293,8 +299,11 @@ class Deliberation:
         leading = sorted(named, key=named.__getitem__, reverse=True)  # of equals, the earlier slot
         shown, spent = {name: named[name] for name in leading[:_N_SHOWN]}, float(view.spent[0])
         self.trace.rounds.append(Round(tuple(calls), shown, spent, chance))
-        self.trace.answer = leading[0] if leading else None
-        self.trace.confidence = min(1.0, named[leading[0]]) if leading else 0.0
+        best = next(
+            (name for name in leading if name not in passed_over), next(iter(leading), None)
+        )
+        self.trace.answer = best
+        self.trace.confidence = 0.0 if best is None else min(1.0, named[best])
         if not found.ask.any():
             all_asked = bool(view.asked.all())
             self.trace.stopped = "everybody was asked" if all_asked else "it has enough"

@@ -288,7 +288,10 @@ class Answering:
             self._deliberation.go_on_alone()
         view = state.view()
         records = [self._replies.record(n, state, view) for n in chosen]
-        wanted = self._deliberation.record_round(view, records, state.candidates)
+        passed_over = self._replies.passed_over(state.candidates)
+        wanted = self._deliberation.record_round(
+            view, records, state.candidates, passed_over=passed_over
+        )
         if listener.on_round is not None:
             listener.on_round(self.trace.rounds[-1])
         return wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -25,6 +26,8 @@ __all__ = ["Replies", "record_of"]
 
 _DOUBTS = 2
 """From this many replies on free text is assumed where most hold no answer of the expected kind."""
+_IN_WORDS = re.compile(r"[^\W\d_]{2}")
+"""Two letters in a row; a text without is a bare number, option's letter or sign."""
 
 
 class Replies:
@@ -52,6 +55,8 @@ class Replies:
         self._is_open = kind not in ("choice", "tools")
         self._free = kind == FREE_WORDS
         self._may_be_free = self._is_open and reader.may_be_free_words(question)
+        self._gave_up_kind = False
+        """Whether replies are taken for free words although training had another kind."""
         self._n_options = sum(map(len, question.choices))
         self._read: dict[int, Reply] = {}
         """Member → its replies as read; each is read once."""
@@ -69,12 +74,21 @@ class Replies:
     def assume_no_kind(self) -> None:
         """Take replies for free words, unless somebody says what kind of answer is wanted."""
         if self._may_be_free and not self._free:
-            self._kind, self._free = FREE_WORDS, True
+            self._kind, self._free, self._gave_up_kind = FREE_WORDS, True, True
 
     @property
     def in_free_words(self) -> bool:
         """Whether replies are compared by meaning."""
         return self._free
+
+    def passed_over(self, candidates: Sequence[str]) -> frozenset[str]:
+        """Those that are no answer beside others: where the kind was given up, bare numbers.
+
+        A member that is told to say a number says one whatever is asked, and so it is with letters.
+        """
+        if not self._gave_up_kind:
+            return frozenset()
+        return frozenset([text for text in candidates if not _IN_WORDS.search(text)])
 
     async def take(
         self, slots: Mapping[int, Sequence[Slot]], state: QueryState, *, verbatim: bool = False
@@ -105,7 +119,8 @@ class Replies:
             and len(self.of) >= _DOUBTS
             and 2 * self._n_unfit(state) > len(self.of)
         ):
-            self._free = True  # most replies do not fit the kind of question that training had
+            # Most replies do not fit the kind of question that training had.
+            self._free = self._gave_up_kind = True
             self.unfit = f"{self._n_unfit(state)} of {len(self.of)} replies hold no {self._kind}"
         if self._free and self.of:
             await self._regroup(state)
