@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from rlfocal.checkpoint import load_checkpoint
 from rlfocal.cli.main import main
+from rlfocal.live import FREE_WORDS, Answer, LiveEnsemble, Question, members_for
+from rlfocal.pool.building import LivePool
+from rlfocal.pool.settings import read_pool
 from rlfocal.records import PoolModel, simulate
 from rlfocal.records.folders import write_dataset
 
@@ -87,3 +93,62 @@ def test_two_real_models_answer_and_the_trace_says_how(
     assert said["model-2"]["support"] == 1
     assert all(s["n_prompt_tokens"] > 10 and s["latency_s"] > 0 for s in said.values())
     assert all(s["cost_usd"] == 0 for s in said.values())
+
+
+LOCALPOOL = """
+[[members]]
+name = "qwen-0.5b-steps"
+endpoint = "qwen"
+max_tokens = 24
+
+[[members]]
+name = "qwen-0.5b"
+endpoint = "qwen"
+template = "{question}\\nAnswer with a number only."
+max_tokens = 8
+
+[[members]]
+name = "gemma-270m"
+endpoint = "gemma"
+template = "Question: {question}\\nAnswer:"
+shots = [{ question = "25 - 14 + 38 =", reply = "49" }]
+stop = ["\\n"]
+max_tokens = 8
+"""
+OFF_TOPIC = (
+    "Why is the sky blue?", "How do bees make honey?", "What is inflation?", "Nice to meet you!",
+    "Wie wird das Wetter morgen?",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_real_models_taught_sums_do_not_say_a_sure_number_about_the_sky(
+    models_folder: Path, tmp_path: Path
+) -> None:
+    """Trained on what they recorded; one of them says a number whatever it is asked."""
+    endpoints = POOL.format(folder=models_folder).split("[[members]]")[0]
+    (tmp_path / "pool.toml").write_text(endpoints + LOCALPOOL)
+    pool = read_pool(tmp_path / "pool.toml")
+    names = ",".join(member.name for member in pool.members)
+    words = ["train", "localpool", "--strategy", "agreement", "--members", names, "--cost", "call"]
+    with pytest.raises(SystemExit) as left:
+        main([*words, "-o", str(tmp_path / "checkpoint")])
+    assert not left.value.code
+    checkpoint = load_checkpoint(tmp_path / "checkpoint")
+
+    async def asked() -> list[Answer]:
+        async with LivePool(pool, members_for(checkpoint, pool)) as live:
+            ensemble = LiveEnsemble(checkpoint, live.members)
+            return [await ensemble.answer(Question(text)) for text in (*OFF_TOPIC, "17 + 25 =")]
+
+    *found, like = asyncio.run(asked())
+    bare = 0
+    for text, answer in zip(OFF_TOPIC, found, strict=True):
+        assert answer.trace.unlike, text
+        assert answer.trace.kind == FREE_WORDS, text
+        assert answer.confidence <= 0.5, text
+        assert re.search("[a-z]{2}", answer.text), text
+        bare += any(re.fullmatch(r"\s*\d+\W*", str(call.text)) for call in answer.trace.calls)
+    assert bare  # without the rule, one of those could have been the answer
+    assert not like.trace.unlike
+    assert like.trace.kind == "number"
