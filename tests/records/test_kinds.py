@@ -46,6 +46,18 @@ def test_a_declared_kind_counts_and_may_differ_between_tasks() -> None:
     assert kinds_of_tasks(labels, "math")[0]["sums"] == Kind("math", declared=True)
 
 
+def test_several_kinds_in_one_task_are_told_of() -> None:
+    mixed: list[str | None] = ["12", "7", "C", "(D)", "B.", "Yes", None]
+    kinds, notes = kinds_of_tasks({"t": mixed}, None)
+    assert kinds == {"t": Kind("text")}
+    assert len(notes) == 1
+    assert notes[0].startswith("task 't': of 6 labels 2 are numbers and 3 are letters, so")
+    assert "column `task`" in notes[0]
+    assert kinds_of_tasks({"t": mixed}, "text")[1] == [], "declared"
+    assert kinds_of_tasks({"t": ["7", *(f"word {i}" for i in range(10))]}, None)[1] == []
+    assert kinds_of_tasks({"t": ["0123", "12", "12 a"]}, None)[1] == [], "codes"
+
+
 def test_what_says_nothing_of_open_questions_leaves_them_to_their_labels() -> None:
     for declared in ("score only", "tool calls", None):
         kinds, notes = kinds_of_tasks({"t": ["1"]}, declared)

@@ -10,6 +10,7 @@ that are collected and replies that are served alike.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -36,6 +37,8 @@ _WORKED = re.compile(r"####\s*\S")
 _LATEX_SHARE = 0.05
 """Of the labels, from which on they are taken for mathematics: most labels of such data are plain
 numbers."""
+_MIXED_SHARE = 0.1
+"""Of the labels of a task, from which on numbers or letters among texts are no chance."""
 
 
 class Kind(NamedTuple):
@@ -131,10 +134,27 @@ def kinds_of_tasks(
     for task, given in labels.items():
         name = of_task.get(task, "")
         kind = Kind(name, declared=True) if name in KINDS else Kind(kind_of(given))
+        if kind == Kind("text"):
+            notes += _mixed(task, given)
         if kind.name == "date":
             kind = kind._replace(day_first=_day_first(given))
         found[task] = kind
     return found, notes
+
+
+def _mixed(task: str, labels: Iterable[str | None]) -> list[str]:
+    """What a reader must know of texts many of which are numbers or letters of options."""
+    given = [label.strip() for label in labels if label and label.strip()]
+    shape = Counter(found.lastgroup for label in given if (found := _SHAPE.fullmatch(label)))
+    if "code" in shape or max(shape["digits"], shape["letter"]) < _MIXED_SHARE * len(given):
+        return []
+    told = ((shape["digits"], "numbers"), (shape["letter"], "letters"))
+    parts = " and ".join(f"{n:,} are {what}" for n, what in told if n)
+    return [
+        f"task '{task}': of {len(given):,} labels {parts}, so its questions seem to be of several kinds; "
+        "all are compared as text: '$5' is not '5'; a column `task` that tells them apart "
+        "gives each kind its own rule"
+    ]
 
 
 def _plain(name: str) -> str:
