@@ -47,6 +47,24 @@ def test_a_table_of_replies_becomes_advice(run: Run, answers: Path, tmp_path: Pa
     assert (tmp_path / "out" / "report" / "index.html").exists()
 
 
+def test_where_too_much_is_missing_it_says_so_and_the_remedy_is_an_option_of_it(
+    run: Run, answers: Path, tmp_path: Path
+) -> None:
+    lines = answers.read_text().splitlines()
+    for at in range(1, N + 1, 5):
+        lines[at] = lines[at].rpartition(",")[0] + ","
+    answers.write_text("\n".join(lines))
+    ran = run("quickstart", answers, "-o", tmp_path / "out", *QUICK)
+    assert ran.code == 0, ran.err
+    assert "Use " not in ran.out
+    assert "No advice: too many responses are missing" in " ".join(ran.out.split())
+    assert "--complete compares on the 32 of 40" in " ".join((ran.out + ran.err).split())
+    again = run("quickstart", answers, "-o", tmp_path / "out", *QUICK, "--complete", "--overwrite")
+    assert again.code == 0, again.err
+    assert "on these 32 labels" in " ".join(again.out.split())
+    assert "--complete --strategy" in again.out
+
+
 @pytest.mark.slow
 def test_what_is_there_is_not_replaced_unless_told(run: Run, answers: Path, tmp_path: Path) -> None:
     assert run("quickstart", answers, "-o", tmp_path / "out", *QUICK).code == 0

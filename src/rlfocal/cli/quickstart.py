@@ -67,6 +67,7 @@ def quickstart(
     max_usd: Annotated[
         float | None, option(min=0, help="With a pool: spend at most so many dollars.")
     ] = None,
+    complete: common.Complete = False,
     no_questions: Annotated[
         bool, option("--no-questions", help="Leave prompts and replies out of the report.")
     ] = False,
@@ -91,8 +92,8 @@ def quickstart(
         data = _imported(paths, data, column or (), answers=answers, overwrite=overwrite)
     inspect(str(data))
     bench(
-        str(data), strategies=strategies, folds=folds, report=report, no_questions=no_questions,
-        overwrite=overwrite,
+        str(data), strategies=strategies, folds=folds, complete=complete, report=report,
+        no_questions=no_questions, overwrite=overwrite,
     )  # fmt: skip
     if paths[0].suffix != _POOL:
         _tell_of_pool(data)

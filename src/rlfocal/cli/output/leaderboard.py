@@ -70,9 +70,11 @@ def _show_advice(result: BenchResult) -> None:
     from rlfocal.advice import advise
 
     found = advise(result)
-    if found is None:
-        return
     console = terminal()
+    if found is None:
+        if result.missing is not None and result.missing.withheld:
+            console.print("\nNo advice: too many responses are missing to say what is better.")
+        return
     console.print(f"\n{found.sentence()}")
     if found.command is not None:
         console.print(f"To train and serve it: {found.command}", soft_wrap=True)
