@@ -1,7 +1,7 @@
 """Makes the pictures of the documents from the code as it is, so that none is older than it.
 
-    python docs/pictures/make.py dashboard docs/pictures/dashboard.png
-    python docs/pictures/make.py report docs/pictures/report.png
+    python docs/pictures/make.py dashboard docs/pictures/dashboard.png --height 790
+    python docs/pictures/make.py report docs/pictures/report.png --width 1180 --height 1330
     python docs/pictures/make.py questions docs/pictures/questions.png
 
 `--work FOLDER` keeps what takes minutes to make: a trained policy, a benchmark.
@@ -133,7 +133,7 @@ def report(given: argparse.Namespace, work: Path, at: str = "", ready: str = "h1
     """A report of the built-in pool: its advice and leaderboard."""
     folder = work / "report"
     if not folder.exists():
-        run("bench", "localpool", "--folds", "3", "--report", str(folder))
+        run("bench", "localpool", "--strategies", "quick", "--report", str(folder))
     with page_of(given) as page:
         page.goto(f"{next(folder.glob('*.html')).resolve().as_uri()}{at}")
         page.wait_for_selector(ready, timeout=1000 * WAIT_S)

@@ -9,8 +9,10 @@ import pytest
 
 from rlfocal.pool.settings import EndpointSettings, MemberSettings, read_pool
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "live-pool.md").read_text("utf-8")
-POOLS = re.findall(r"<!-- example: pool -->\n```toml\n(.*?)```", PAGE, re.DOTALL)
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "live-pool.md").read_text("utf-8")
+SHOWN = PAGE + (ROOT / "README.md").read_text("utf-8")
+POOLS = re.findall(r"<!-- example: pool -->\n```toml\n(.*?)```", SHOWN, re.DOTALL)
 
 
 @pytest.mark.parametrize("text", POOLS, ids=range(len(POOLS)))
