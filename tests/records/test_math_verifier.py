@@ -16,7 +16,6 @@ from textwrap import dedent
 import pytest
 
 from rlfocal.errors import ConfigError
-from rlfocal.records.answers.mathematics.comparing import verifier as module
 from rlfocal.records.answers.mathematics.comparing import worker
 from rlfocal.records.answers.mathematics.comparing.verifier import Verifier, check_installed
 
@@ -148,7 +147,7 @@ def test_a_missing_library_is_an_error_at_once(monkeypatch: pytest.MonkeyPatch) 
     from rlfocal.records.answers import extractor
     from rlfocal.records.answers.maths import MathExtractor
 
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("rlfocal.extras.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="rlfocal\\[math\\]"):
         check_installed()
     with pytest.raises(ConfigError, match="math_verify"):

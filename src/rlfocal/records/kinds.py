@@ -151,8 +151,8 @@ def _mixed(task: str, labels: Iterable[str | None]) -> list[str]:
     told = ((shape["digits"], "numbers"), (shape["letter"], "letters"))
     parts = " and ".join(f"{n:,} are {what}" for n, what in told if n)
     return [
-        f"task '{task}': of {len(given):,} labels {parts}, so its questions seem to be of several kinds; "
-        "all are compared as text: '$5' is not '5'; a column `task` that tells them apart "
+        f"task '{task}': of {len(given):,} labels {parts}, so its questions seem to be of several "
+        "kinds; all are compared as text: '$5' is not '5'; a column `task` that tells them apart "
         "gives each kind its own rule"
     ]
 
