@@ -88,6 +88,19 @@ def test_a_checkpoint_knows_its_training_queries(tmp_path: Path, table: Response
     assert loaded.was_trained_on(table).tolist() == [True] * 100 + [False] * 20
 
 
+def test_training_queries_are_told_by_their_texts_not_by_ids_that_other_data_have_too(
+    tmp_path: Path, table: ResponseTable
+) -> None:
+    texts = np.array([f"question {i}" for i in range(table.n_queries)], dtype=np.object_)
+    known = replace(table, prompts=texts)
+    part = known.take(np.arange(100))
+    loaded = load_checkpoint(saved(tmp_path, fitted("plurality", part), part))
+    others = replace(known, prompts=np.array([f"other {t}" for t in texts], dtype=np.object_))
+    assert not loaded.was_trained_on(others).any()
+    renamed = replace(known, query_ids=np.array([f"x{i}" for i in range(table.n_queries)]))
+    assert loaded.was_trained_on(renamed).tolist() == [True] * 100 + [False] * 20
+
+
 def test_the_best_member_is_the_most_accurate_in_training(
     tmp_path: Path, best: Base, table: ResponseTable
 ) -> None:

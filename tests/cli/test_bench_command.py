@@ -26,6 +26,20 @@ def test_json_on_standard_output_is_all_there_is(run: Run, small: Path) -> None:
     assert rows["plurality"]["accuracy"] == pytest.approx(9 / 12)
 
 
+def test_nothing_that_was_named_can_be_compared(run: Run, small: Path) -> None:
+    ran = run("bench", small, *QUICK, "--strategies", "knn-router")
+    assert ran.code == 2
+    assert "nothing of what was named can be compared: knn-router: the queries" in ran.err
+    assert run("bench", small, *QUICK, "--strategies", "knn-router,plurality").code == 0
+
+
+def test_a_page_of_somebody_else_is_told_first(run: Run, small: Path, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<title>mine</title>")
+    ran = run("bench", small, *QUICK, "--strategies", "plurality", "--report", tmp_path)
+    assert ran.code == 2
+    assert "is no report of rlfocal; name another folder" in ran.err
+
+
 def test_table_json_file_and_report_agree(run: Run, small: Path, tmp_path: Path) -> None:
     figures, report = tmp_path / "out" / "figures.json", tmp_path / "report"
     ran = run(

@@ -33,6 +33,14 @@ def answers(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_misspelt_file_is_told_first(run: Run, answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("quickstart", answers, "-o", out, *QUICK).code == 0
+    ran = run("quickstart", tmp_path / "answer.csv", "-o", out, *QUICK)
+    assert ran.code == 2
+    assert "answer.csv: no such file or folder" in ran.err
+
+
 def test_a_table_of_replies_becomes_advice(run: Run, answers: Path, tmp_path: Path) -> None:
     ran = run("quickstart", answers, "-o", tmp_path / "out", *QUICK)
     assert ran.code == 0, ran.err

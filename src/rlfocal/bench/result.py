@@ -108,7 +108,9 @@ class BenchResult(Displayed):
             (
                 shown_rows(self.rows),
                 self.describe(),
-                "rlfocal.advise(result) says which of them to use.",
+                "Too many responses are missing to say which of them to use; see the notes."
+                if self.missing is not None and self.missing.withheld
+                else "rlfocal.advise(result) says which of them to use.",
             ),
             (
                 *self.notes,

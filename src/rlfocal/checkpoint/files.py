@@ -8,7 +8,7 @@ of each. A checkpoint knows its pool and refuses another.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,7 +77,7 @@ class Checkpoint(Displayed):
     which is the last row and stands for an unknown task."""
     description: Description
     training_queries: NDArray[np.uint64]
-    """uint64[Q], sorted: hashes of the query ids it was trained on."""
+    """uint64[Q], sorted: `query_hashes` of what it was trained on."""
     reach: Reach | None = None
     """Tells queries unlike those of training; None where that is not known."""
 
@@ -146,13 +146,29 @@ class Checkpoint(Displayed):
         return self.calibration.apply(table.with_tasks(tuple(self.description.tasks)))
 
     def was_trained_on(self, table: ResponseTable) -> NDArray[np.bool_]:
-        """bool[Q]: True where a query of this id was among the training queries."""
-        return np.isin(query_hashes(table), self.training_queries)
+        """bool[Q]: True where a query was among the training queries.
+
+        Queries are told by their texts, since ids of other data may be the same by chance; by id
+        where the texts were not known in training, as in checkpoints of earlier versions.
+        """
+        by_id = _hashes(table.query_ids.tolist())
+        return np.isin(query_hashes(table), self.training_queries) | np.isin(
+            by_id, self.training_queries
+        )
 
 
 def query_hashes(table: ResponseTable) -> NDArray[np.uint64]:
-    """uint64[Q]: the first 8 bytes of the sha256 of each query's id."""
-    digests = [hashlib.sha256(text.encode()).digest()[:8] for text in table.query_ids.tolist()]
+    """uint64[Q]: what each query is recognised by: its text, or its id where there is no text."""
+    ids = table.query_ids.tolist()
+    if table.prompts is None:
+        return _hashes(ids)
+    prompts = table.prompts.tolist()
+    return _hashes([f"prompt\0{p}" if p else i for p, i in zip(prompts, ids, strict=True)])
+
+
+def _hashes(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """uint64[Q]: the first 8 bytes of the sha256 of each text."""
+    digests = [hashlib.sha256(text.encode()).digest()[:8] for text in texts]
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 

@@ -180,6 +180,7 @@ def _compare(
 
         check_folder(report.folder, overwrite=report.overwrite)
     dataset, table = load(with_text=report is not None and report.questions)
+    _refuse_if_none_applies(names, table)
     with progress("bench") as move:
         result = run_bench(
             table, names, protocol,
@@ -206,6 +207,17 @@ def _draw(result: BenchResult, table: ResponseTable, dataset: Dataset, report: _
     if report.questions:
         remark("  prompts and recorded replies are in this file; --no-questions leaves them out")
     remark(f"look at it: rlfocal view {shlex.quote(str(report.folder))}")
+
+
+def _refuse_if_none_applies(names: tuple[str, ...], table: ResponseTable) -> None:
+    """Refuse to compare nothing but the points of reference that stand beside what was named."""
+    from rlfocal.deliberation.protocol import unmet
+    from rlfocal.deliberation.registry import create
+
+    reasons = {name: unmet(create(name), table) for name in names}
+    if all(reasons.values()):
+        said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise ConfigError(f"{table.name}: nothing of what was named can be compared: {said}")
 
 
 def _play(

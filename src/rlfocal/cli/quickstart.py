@@ -83,6 +83,7 @@ def quickstart(
     from rlfocal.report.place import check_folder
 
     resolve(common.split_names(strategies, "--strategies") or ())  # told before any work
+    _check_paths(paths)
     data, report = output / "data", output / "report"
     if report.exists():
         check_folder(report, overwrite=overwrite)
@@ -99,6 +100,18 @@ def quickstart(
         _tell_of_pool(data)
 
 
+def _check_paths(paths: Sequence[Path]) -> None:
+    from rlfocal.records.built_in import BUILT_IN
+
+    if paths[0].suffix == _POOL and len(paths) != 2:
+        raise ConfigError(
+            "with a pool name the pool file and one file of questions: rlfocal quickstart "
+            "POOL.toml QUERIES"
+        )
+    if missing := [p for p in map(str, paths) if p not in BUILT_IN and not Path(p).exists()]:
+        raise ConfigError(f"{', '.join(missing)}: no such file or folder")
+
+
 def _collected(
     paths: Sequence[Path],
     data: Path,
@@ -112,11 +125,6 @@ def _collected(
     from rlfocal.files import check_writable
     from rlfocal.records.folders import check_target
 
-    if len(paths) != 2:
-        raise ConfigError(
-            "with a pool name the pool file and one file of questions: rlfocal quickstart "
-            "POOL.toml QUERIES"
-        )
     check_target(data, overwrite=overwrite)
     check_writable(data.parent)
     db = str(data.parent / "answers.db")
@@ -142,8 +150,6 @@ def _imported(
 
     if len(paths) == 1 and (str(paths[0]) in BUILT_IN or _is_data_folder(paths[0])):
         return paths[0]
-    if missing := [str(path) for path in paths if not path.exists()]:
-        raise ConfigError(f"{', '.join(missing)}: no such file or folder")
     bring_in(
         "table", paths, data, overwrite=overwrite, name=paths[0].stem or "answers",
         answers=answers, column=tuple(column),

@@ -6,7 +6,6 @@ are piped in nobody is greeted.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
 from collections.abc import AsyncIterator
@@ -55,6 +54,8 @@ class Talk:
 
     async def questions(self) -> AsyncIterator[str]:
         """Lines that are questions, until there are no more."""
+        import asyncio
+
         while text := (await asyncio.to_thread(self._read_line)).strip():
             if text == "/quit":
                 return

@@ -22,14 +22,9 @@ def check_page(folder: Path, *, overwrite: bool) -> None:
     Raises:
         ConfigError: it cannot be written, holds a page that is no report, or one that stays.
     """
-    page = folder / PAGE
-    if page.exists():
-        if not is_report(page):
-            raise ConfigError(f"{page}: is no report of rlfocal; name another folder")
-        if not overwrite:
-            raise ConfigError(
-                f"{folder}: already holds a report; name a new folder, or overwrite it"
-            )
+    _refuse_foreign(folder / PAGE)
+    if (folder / PAGE).exists() and not overwrite:
+        raise ConfigError(f"{folder}: already holds a report; name a new folder, or overwrite it")
     check_writable(folder)
 
 
@@ -39,8 +34,14 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     Raises:
         ConfigError: as for `check_page`; or it holds results that stay, or other files.
     """
+    _refuse_foreign(folder / PAGE)  # first: --overwrite, which comes next, is no remedy for it
     check_own(folder, FILES, "a report", overwrite=overwrite)
     check_page(folder, overwrite=overwrite)
+
+
+def _refuse_foreign(page: Path) -> None:
+    if page.exists() and not is_report(page):
+        raise ConfigError(f"{page}: is no report of rlfocal; name another folder")
 
 
 def is_report(page: Path) -> bool:

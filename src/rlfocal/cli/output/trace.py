@@ -53,5 +53,6 @@ def _what(call: CallRecord) -> str:
         return f"failed ({call.failure}): {call.detail}"
     if call.answer is None:
         return f"gave no usable answer{took}"
-    sure = "" if call.support == 1 else f", itself {100 * call.support:.0f} % sure of it"
+    support = 1 if call.support is None else call.support
+    sure = "" if support == 1 else f", itself {100 * support:.0f} % sure of it"
     return f"answered {call.answer}{sure}{took}"

@@ -27,6 +27,9 @@ def edges(since: float, now: float, n: int) -> list[float]:
 
     >>> edges(3605, 3725, 3)
     [3600, 3660, 3720, 3780]
+    >>> edges(9000, 3725, 3)  # the clock was ahead
+    [3725, 3726]
     """
+    since = min(since, now)
     width = width_of(now - since, n)
     return [k * width for k in range(math.floor(since / width), math.floor(now / width) + 2)]
