@@ -90,6 +90,7 @@ def test_every_strategy_says_beforehand_what_fitting_needs() -> None:
     assert create("kmeans-router").packages == ("sklearn",)
 
 
+@pytest.mark.slow
 def test_the_core_compares_and_names_what_would_be_compared_too(tmp_path: Path) -> None:
     wanted = ["plurality", "knn-router", "stacking", "kmeans-router", "best-of", "rl-focal"]
     said = without(*EVERY, cwd=tmp_path, code=(

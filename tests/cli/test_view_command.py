@@ -144,7 +144,9 @@ def test_who_goes_away_or_asks_for_nonsense_leaves_no_traceback(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("named", ["run", "run/index.html", "."])
+@pytest.mark.parametrize(
+    "named", ["run", *(pytest.param(p, marks=pytest.mark.slow) for p in ("run/index.html", "."))]
+)
 def test_the_verb_serves_until_it_is_interrupted(report: Path, named: str) -> None:
     """A folder, its page, and the folder of a quickstart, which has it in "report"."""
     if named == ".":

@@ -40,7 +40,7 @@ ESTIMATES = {
     "difference": {"dr": {"value": 0.031, "low": 0.011, "high": 0.051}},
     "n_episodes": 4000, "may_promote": True,
 }  # fmt: skip
-WIDTHS = (60, 80, *(pytest.param(wide, marks=pytest.mark.slow) for wide in (100, 120)))
+WIDTHS = (80, *(pytest.param(wide, marks=pytest.mark.slow) for wide in (60, 100, 120)))
 
 
 class Asking(rlfocal.Agreement):
@@ -221,6 +221,7 @@ def tables_of_verbs() -> set[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_named_and_a_pipe_has_all(
     made: Made, run: Run, capsys: pytest.CaptureFixture[str], on_terminal: Callable[[int], None]
 ) -> None:
