@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlfocal.errors import ConfigError
 
-__all__ = ["Encoder", "HashingEncoder", "Spec"]
+__all__ = ["Encoder", "HashedEncoder", "HashingEncoder", "Spec"]
 
 Spec = Mapping[str, str | int]
 """Name and settings of an encoder."""
@@ -35,22 +35,17 @@ class Encoder(Protocol):
         ...
 
 
-class HashingEncoder:
-    """Signed hashing of words and word pairs, English stop words left out, rows of length 1.
-
-    Of a text of more than 65,536 characters the first and the last 32,768 are read: what is asked
-    stands there, and what lies between takes a second of work a megabyte.
+class HashedEncoder:
+    """What encoders by hashed pieces of a text have in common: a name, and how many features.
 
     Args:
         n_features: D.
-
-    >>> HashingEncoder(64)(["How many apples?", ""]).shape
-    (2, 64)
     """
 
+    name: ClassVar[str]
     settings: ClassVar = ("n_features",)
 
-    def __init__(self, n_features: int = 256) -> None:
+    def __init__(self, n_features: int) -> None:
         self.n_features = n_features
 
     @classmethod
@@ -63,7 +58,7 @@ class HashingEncoder:
         n_features = spec["n_features"]
         if not isinstance(n_features, int) or n_features < 1:
             raise ConfigError(
-                f"encoder 'hashing': n_features must be an integer of at least 1, got "
+                f"encoder '{cls.name}': n_features must be an integer of at least 1, got "
                 f"{n_features!r}"
             )
         return cls(n_features)
@@ -71,7 +66,26 @@ class HashingEncoder:
     @property
     def spec(self) -> dict[str, str | int]:
         """Name and settings, JSON-ready."""
-        return {"name": "hashing", "n_features": self.n_features}
+        return {"name": self.name, "n_features": self.n_features}
+
+
+class HashingEncoder(HashedEncoder):
+    """Signed hashing of words and word pairs, English stop words left out, rows of length 1.
+
+    Of a text of more than 65,536 characters the first and the last 32,768 are read: what is asked
+    stands there, and what lies between takes a second of work a megabyte.
+
+    Args:
+        n_features: D.
+
+    >>> HashingEncoder(64)(["How many apples?", ""]).shape
+    (2, 64)
+    """
+
+    name: ClassVar = "hashing"
+
+    def __init__(self, n_features: int = 256) -> None:
+        super().__init__(n_features)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → float32[Q, D]."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.errors import ConfigError
-from rlfocal.features.hashing import Spec, counted, ends, of_length_one
+from rlfocal.features.hashing import HashedEncoder, counted, ends, of_length_one
 
 __all__ = ["RunsEncoder"]
 
@@ -24,7 +23,7 @@ _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 _START, _END = "\0", "\1"
 
 
-class RunsEncoder:
+class RunsEncoder(HashedEncoder):
     """Counts of hashed runs of words, damped by a logarithm, rows of length 1 and nowhere negative.
 
     Two texts that share no run are near 0, as collisions have it; the same text with other numbers
@@ -38,29 +37,10 @@ class RunsEncoder:
     '1.0 0.1'
     """
 
-    settings: ClassVar = ("n_features",)
+    name: ClassVar = "runs"
 
     def __init__(self, n_features: int = 1024) -> None:
-        self.n_features = n_features
-
-    @classmethod
-    def of(cls, spec: Spec) -> Self:
-        """Make the encoder of a spec.
-
-        Raises:
-            ConfigError: `n_features` is no number of features.
-        """
-        n_features = spec["n_features"]
-        if not isinstance(n_features, int) or n_features < 1:
-            raise ConfigError(
-                f"encoder 'runs': n_features must be an integer of at least 1, got {n_features!r}"
-            )
-        return cls(n_features)
-
-    @property
-    def spec(self) -> dict[str, str | int]:
-        """Name and settings, JSON-ready."""
-        return {"name": "runs", "n_features": self.n_features}
+        super().__init__(n_features)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → float32[Q, D]."""
