@@ -83,3 +83,11 @@ def test_days_come_first_where_a_label_can_be_read_in_no_other_way() -> None:
     assert kinds_of_tasks({"t": ["31/12/2020", "01/02/2021"]}, None)[0]["t"].day_first
     assert not kinds_of_tasks({"t": ["12/31/2020", "01/02/2021"]}, None)[0]["t"].day_first
     assert not kinds_of_tasks({"t": ["01/02/2021"]}, None)[0]["t"].day_first
+
+
+def test_a_few_odd_labels_among_numbers_are_named_with_the_remedy() -> None:
+    kinds, notes = kinds_of_tasks({"sums": [*map(str, range(1, 40)), "unknown"]}, None)
+    assert kinds["sums"].name == "text"
+    (note,) = notes
+    assert "39 of 40 labels are numbers, but not 'unknown'" in note
+    assert "--answers" in note

@@ -39,6 +39,8 @@ _LATEX_SHARE = 0.05
 numbers."""
 _MIXED_SHARE = 0.1
 """Of the labels of a task, from which on numbers or letters among texts are no chance."""
+_FEW_ODD = 0.9
+"""Of the labels of a task, from which on numbers are the rule and the others odd ones."""
 
 
 class Kind(NamedTuple):
@@ -148,6 +150,14 @@ def _mixed(task: str, labels: Iterable[str | None]) -> list[str]:
     shape = Counter(found.lastgroup for label in given if (found := _SHAPE.fullmatch(label)))
     if "code" in shape or max(shape["digits"], shape["letter"]) < _MIXED_SHARE * len(given):
         return []
+    if shape["digits"] >= _FEW_ODD * len(given):
+        odd = [label for label in given if not _SHAPE.fullmatch(label)]
+        shown = ", ".join(f"'{label[:30]}'" for label in dict.fromkeys(odd[:3]))
+        return [
+            f"task '{task}': {shape['digits']:,} of {len(given):,} labels are numbers, but not "
+            f"{shown}{', ...' if len(odd) > 3 else ''}; so all are compared as text: '$5' is not "
+            "'5'; mend those labels, or say that the answers are numbers (`answers`, --answers)"
+        ]
     told = ((shape["digits"], "numbers"), (shape["letter"], "letters"))
     parts = " and ".join(f"{n:,} are {what}" for n, what in told if n)
     return [
