@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from texts import with_own_texts
 
 from rlfocal.records import Dataset, PoolModel, simulate
 from rlfocal.records.folders import write_dataset
@@ -60,7 +61,7 @@ def checkpoint(folder: Path, settings: Path, tmp_path_factory: pytest.TempPathFa
 def unseen(tmp_path: Path) -> Path:
     model = PoolModel(accuracy=[[0.9, 0.4, 0.5], [0.4, 0.9, 0.5]])
     dataset = simulate(model, 80, rng=np.random.default_rng(1), name="unseen")
-    write_dataset(dataset, tmp_path / "unseen")
+    write_dataset(with_own_texts(dataset), tmp_path / "unseen")
     return tmp_path / "unseen"
 
 

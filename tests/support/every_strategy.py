@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from texts import with_own_texts
 
 from rlfocal import plugins
 from rlfocal.deliberation.base import Base
@@ -71,10 +72,5 @@ def pool(seed: int, n_queries: int) -> Dataset:
     scores = rng.standard_normal((len(answer), 4))
     scores[np.arange(len(answer)), answer] = scores.max(axis=1) + 0.5
     column = pa.array(scores.tolist())
-    texts = pa.array([f"{text} (pool {seed})" for text in data.queries["prompt"].to_pylist()])
-    place = data.queries.column_names.index("prompt")
-    return replace(
-        data,
-        queries=data.queries.set_column(place, "prompt", texts),
-        responses=data.responses.append_column("choice_scores", column),
-    )
+    data = with_own_texts(data)
+    return replace(data, responses=data.responses.append_column("choice_scores", column))
