@@ -5,10 +5,12 @@ Knows names of files and how to replace a folder without losing one; `formats` r
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
@@ -109,7 +111,7 @@ def read_queries(path: str | Path, *, answers: str | None = None) -> Questions:
 
     Args:
         path: a .parquet, .csv or .jsonl file of queries, or a data folder, whose responses are left
-            alone.
+            alone. Without ids, each query gets one made of its prompt: the same wherever it stands.
         answers: kind of open answers; None: as the folder says, else the labels decide.
 
     Returns:
@@ -131,6 +133,8 @@ def read_queries(path: str | Path, *, answers: str | None = None) -> Questions:
         file, info = path, DatasetInfo()
     queries = read_table(file, QUERIES, skip=())
     _report_unknown(file, queries, QUERIES)
+    if not {"query_id", "id"} & set(queries.column_names) and "prompt" in queries.column_names:
+        queries = queries.append_column("query_id", _ids_of(queries["prompt"]))
     queries = normalise_queries(queries, str(file))
     if answers is not None:
         info = info.model_copy(update={"answers": answers})
@@ -140,6 +144,18 @@ def read_queries(path: str | Path, *, answers: str | None = None) -> Questions:
     except RecordError as exc:
         raise RecordError(f"{file}: {exc}") from exc
     return questions
+
+
+def _ids_of(prompts: pa.ChunkedArray) -> pa.Array:
+    """An id for each prompt; repeats are numbered."""
+    texts = [str(prompt) for prompt in prompts.to_pylist()]
+    seen: Counter[str] = Counter()
+    ids = []
+    for text in texts:
+        seen[text] += 1
+        short = hashlib.sha256(text.encode()).hexdigest()[:12]
+        ids.append(short if seen[text] == 1 else f"{short}-{seen[text]}")
+    return pa.array(ids)
 
 
 def check_target(folder: str | Path, *, overwrite: bool = False, format: str = "parquet") -> None:
