@@ -173,7 +173,7 @@ def test_explain_tells_the_rounds(run: Any, checkpoint: Path, unseen: Path) -> N
 def spoilt(tmp_path: Path) -> Path:
     """Every other query without label and scores, and one member without a third of its records."""
     model = PoolModel(accuracy=[[0.9, 0.4, 0.5], [0.4, 0.9, 0.5]])
-    whole = simulate(model, 80, rng=np.random.default_rng(1), name="spoilt")
+    whole = with_own_texts(simulate(model, 80, rng=np.random.default_rng(1), name="spoilt"))
     ids = whole.queries["query_id"].to_pylist()
     known = dict(zip(ids, (q % 2 == 0 for q in range(80)), strict=True))
     label = whole.queries["label"].to_pylist()
