@@ -151,10 +151,10 @@ class Checkpoint(Displayed):
         Queries are told by their texts, since ids of other data may be the same by chance; by id
         where the texts were not known in training, as in checkpoints of earlier versions.
         """
-        by_id = _hashes(table.query_ids.tolist())
-        return np.isin(query_hashes(table), self.training_queries) | np.isin(
-            by_id, self.training_queries
-        )
+        known = np.isin(query_hashes(table), self.training_queries)
+        if table.prompts is not None:
+            known |= np.isin(_hashes(table.query_ids.tolist()), self.training_queries)
+        return known
 
 
 def query_hashes(table: ResponseTable) -> NDArray[np.uint64]:
