@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -235,3 +237,18 @@ def test_chances_of_asking_reach_whoever_decides():
     strategy.decide = lambda view: plain(view)._replace(chance=chance)
     view = reveal(_table(), np.array([0]), np.zeros((1, 3), dtype=bool))
     assert decided(strategy, view).chance is chance
+
+
+def test_an_outcome_shows_figures_and_none_where_nothing_is_known():
+    outcome = replay(Scripted(SCRIPT), _table())
+    assert str(outcome).splitlines()[2:6] == [
+        "                 value",
+        "queries              4",
+        "measured             4",
+        "accuracy %        50.0",
+    ]
+    unknown = dataclasses.replace(outcome, score=np.full(4, np.nan))
+    assert str(unknown).splitlines()[2:] == [
+        "          value", "queries       4", "measured      0",
+    ]  # fmt: skip
+    assert repr(unknown) == "Outcome(4 queries, none, 2.00 calls)"

@@ -176,3 +176,18 @@ def test_what_calls_come_to_is_told_in_numbers() -> None:
     assert [call.member for call in trace.calls] == ["a", "b", "w"]
     late = CallRecord("c", failure=Failure.CANCELLED)
     assert [call.was_cancelled for call in (*trace.calls, late)] == [False] * 3 + [True]
+
+
+def test_a_trace_shows_what_each_member_said_or_why_not() -> None:
+    calls = (
+        CallRecord("a", "B", support=0.5),
+        CallRecord("b", failure="timeout"),
+        CallRecord("c"),
+    )
+    trace = Trace("agreement", members=("a", "b", "c"), rounds=[Round(calls, {"B": 0.7}, 3.0)])
+    assert str(trace).splitlines()[2:6] == [
+        "round  asked  answered         support  then likeliest",
+        "1      a      B                   0.50",
+        "1      b      failed: timeout        -",
+        "1      c      nothing usable         -  B 0.70",
+    ]
