@@ -19,9 +19,12 @@ from rlfocal.deliberation.trace import Trace
     ],
 )
 def test_the_verdict_says_what_is_known(labelled: bool, score: float | None, verdict: str) -> None:
-    found = Explanation("q", "sums", False, labelled, score, Trace("agreement", answer="7"))
+    trace = Trace("agreement", answer="7")
+    found = Explanation(
+        query="q", task="sums", trained_on=False, labelled=labelled, score=score, trace=trace
+    )
     assert found.verdict == verdict
     assert str(found).splitlines()[-1] == verdict
-    assert found.to_json() == Trace("agreement", answer="7").as_json() | {
+    assert found.to_json() == trace.as_json() | {
         "query": "q", "task": "sums", "trained_on": False, "labelled": labelled, "score": score,
     }  # fmt: skip
