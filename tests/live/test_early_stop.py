@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import View
-from rlfocal.live.early_stop import outcome_is_fixed, stacked
+from rlfocal.live.early_stop import outcome_is_fixed
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.records import BoolArray, Calibration, FloatArray
 
@@ -101,7 +101,7 @@ def test_a_settled_vote_is_not_changed_by_whatever_follows(
 
 def test_views_of_different_width_are_stacked() -> None:
     one, two = state(["7"], n_options=0), state(["7", "8", "9"], n_options=0)
-    view = stacked([b.view() for b in (one, two)])
+    view = View.concat([b.view() for b in (one, two)])
     assert view.support.shape == (2, N, 3)
     for row, each in enumerate((one, two)):
         alone = each.view()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.records.signals import Replies
 
 __all__ = ["Decision", "Labelled", "Memory", "View"]
 
@@ -107,6 +108,8 @@ class View:
     closed: BoolArray | None = None
     """bool[B, N]: members that cannot be asked on this query, since they have no record; asking one
     costs nothing and brings no answer. None where all can be asked, as in live use."""
+    replies: Replies | None = None
+    """By query and member, of those asked: their signals and words. None where there are none."""
 
     def __len__(self) -> int:
         """B."""
@@ -120,13 +123,16 @@ class View:
     @classmethod
     def concat(cls, views: Sequence[Self]) -> Self:
         """Concatenate views of one pool; `closed` is left out, and missing slots hold nothing."""
+        replies = [view.replies for view in views if view.replies is not None]
         n_slots = max([view.available.shape[1] for view in views])
-        parts: dict[str, NDArray[Any]] = {}
-        for name in [f.name for f in fields(cls) if f.name != "closed"]:
+        parts: dict[str, Any] = {}
+        for name in [f.name for f in fields(cls) if f.name not in ("closed", "replies")]:
             found = [getattr(view, name) for view in views]
             if name in ("support", "available"):
                 found = [_padded(part, n_slots) for part in found]
             parts[name] = np.concatenate(found)
+        if len(replies) == len(views):
+            parts["replies"] = Replies.concat(replies)
         return cls(**parts)
 
 

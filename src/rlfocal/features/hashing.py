@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import ConfigError
+from rlfocal.murmur import murmur
 
 __all__ = ["Encoder", "HashedEncoder", "HashingEncoder", "Spec"]
 
@@ -137,7 +138,7 @@ def counted(
     text = np.repeat(np.arange(len(found)), [len(terms) for terms in found])
     number: dict[str, int] = {}
     term = [number.setdefault(each, len(number)) for each in chain.from_iterable(found)]
-    hashed = _murmur([each.encode(errors="replace") for each in number])[term]
+    hashed = murmur([each.encode(errors="replace") for each in number])[term]
     place = text * n_features + np.abs(hashed) % n_features
     weight = np.where(hashed < 0, -1.0, 1.0) if signed else None
     shape = len(found), n_features
@@ -160,35 +161,3 @@ def _terms(text: str) -> list[str]:
     """Words, and pairs of words that stand together once stop words are left out."""
     words = [word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS]
     return words + [f"{first} {second}" for first, second in pairwise(words)]
-
-
-def _murmur(terms: Sequence[bytes]) -> NDArray[np.int64]:
-    """MurmurHash3 (x86, 32 bits, seed 0) of T terms → int64[T], numbers of 32 bits with a sign.
-
-    Source: Austin Appleby's MurmurHash3, in the public domain.
-    """
-    size = np.array([len(term) for term in terms], dtype=np.int64)
-    # In blocks of four bytes, the last one padded.
-    padded = b"".join(term.ljust(-(-len(term) // 4) * 4, b"\0") for term in terms)
-    block = np.frombuffer(padded, dtype="<u4").astype(np.uint32) * np.uint32(0xCC9E2D51)
-    block = (block << np.uint32(15) | block >> np.uint32(17)) * np.uint32(0x1B873593)
-    end = np.cumsum(-(-size // 4))
-    mixed, begin, whole = block.tolist(), (end + size // -4).tolist(), (size // 4).tolist()
-    hashed = np.array(
-        [_chain(mixed[i : i + n]) for i, n in zip(begin, whole, strict=True)], dtype=np.uint32
-    )
-    cut = size % 4 > 0
-    hashed[cut] ^= block[end[cut] - 1]
-    hashed ^= size.astype(np.uint32)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
-        hashed = (hashed ^ hashed >> np.uint32(shift)) * np.uint32(factor)
-    return hashed.view(np.int32).astype(np.int64)
-
-
-def _chain(blocks: Sequence[int]) -> int:
-    """Each block turns what came before: this cannot be done for all at once."""
-    hashed = 0
-    for block in blocks:
-        hashed ^= block
-        hashed = ((hashed << 13 | hashed >> 19) * 5 + 0xE6546B64) & 0xFFFFFFFF
-    return hashed

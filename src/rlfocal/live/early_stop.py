@@ -6,20 +6,16 @@ Axes: B cases, N members, C candidate slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.view import View
 from rlfocal.live.state import QueryState, Reply
 
-__all__ = ["outcome_is_fixed", "stacked"]
+__all__ = ["outcome_is_fixed"]
 
-_T = TypeVar("_T", bound=np.generic)
 _ANOTHER = "\N{REPLACEMENT CHARACTER}"
 """Stands for an answer that no member has given yet."""
 
@@ -47,7 +43,7 @@ def outcome_is_fixed(
         return False  # as many are pending as agree: too early to be fixed
     names = [*state.candidates, *([] if state.n_options else [_ANOTHER])]
     cases = [_after(state, pending, None), *(_after(state, pending, name) for name in names)]
-    view = stacked([case.view() for case in cases])
+    view = View.concat([case.view() for case in cases])
     found = decided(strategy, view)
     if found.ask.any():
         return False
@@ -61,27 +57,3 @@ def _after(state: QueryState, pending: Sequence[int], answer: str | None) -> Que
     for n in pending:
         after.put(n, None if answer is None else Reply((answer,), cost=0.0))
     return after
-
-
-def stacked(views: Sequence[View]) -> View:
-    """One view of several queries; slots that only some have are empty in the others.
-
-    Args:
-        views: of the same members.
-    """
-    n_slots = max(view.support.shape[-1] for view in views)
-    wide = [
-        replace(
-            view,
-            support=_padded(view.support, n_slots),
-            available=_padded(view.available, n_slots),
-        )
-        for view in views
-    ]
-    names = [f.name for f in fields(View) if f.name != "closed"]
-    return View(**{name: np.concatenate([getattr(view, name) for view in wide]) for name in names})
-
-
-def _padded(array: NDArray[_T], n_slots: int) -> NDArray[_T]:
-    missing = n_slots - array.shape[-1]
-    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)]) if missing else array

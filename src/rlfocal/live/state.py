@@ -19,6 +19,7 @@ from rlfocal.deliberation.view import View
 from rlfocal.records import Calibration, FloatArray
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.records.signals import Replies, ReplyStore
 
 __all__ = ["QueryState", "Reply"]
 
@@ -35,6 +36,8 @@ class Reply:
     """Of each option, where the member was asked for them."""
     support: Mapping[str, float] | None = None
     """Candidate → support, adding up to 1; None to count samples."""
+    seen: ReplyStore | None = None
+    """The typical sample, as signals read it; None where they cannot."""
     typical: int = field(init=False)
     """The sample that stands for all: the first that gave the most frequent answer."""
     answer: str | None = field(init=False)
@@ -161,7 +164,19 @@ class QueryState:
             spent=self.spent.sum(dtype=np.float32)[None],
             budget=np.array([self.budget], dtype=np.float32),
             n_rounds=np.array([self.n_rounds], dtype=np.int64),
+            replies=self._seen(),
         )
+
+    def _seen(self) -> Replies | None:
+        """The replies, as one row; None before one can be read."""
+        stores = [(n, r.seen) for n, r in enumerate(self.replies) if r is not None and r.seen]
+        if not stores:
+            return None
+        parts = [Replies(store, np.zeros((1, 1), dtype=np.int64)) for _, store in stores]
+        joined = Replies.concat(parts)
+        row = np.full((1, len(self.replies)), -1, dtype=np.int64)
+        row[0, [n for n, _ in stores]] = joined.row[:, 0]
+        return joined.at(row)
 
     def _calibrate(self, support: FloatArray, exists: np.ndarray) -> None:
         """Replace counted supports by those from option scores, where there are scores."""

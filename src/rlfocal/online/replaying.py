@@ -29,6 +29,7 @@ from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.trace import CallRecord
 from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
+from rlfocal.records.signals import Replies
 
 __all__ = [
     "AtPrice",
@@ -126,6 +127,8 @@ class _Answers:
     """float32[B, N]."""
     is_recorded: bool = True
     """Members that were not asked could have been; their answers are unknown."""
+    replies: Replies | None = None
+    """By query and member, where the log has them."""
 
     @property
     def recorded(self) -> BoolArray:
@@ -144,6 +147,8 @@ class _Answers:
             support[b, :, : last.shape[1]] = last
             cost[b] = [one.calls[m].cost if m in one.calls else 0.0 for m in one.members]
         n_options = np.array([e.n_options for e in episodes])
+        last = np.array([-1])
+        replies = [e.states.replies[last] for e in episodes if e.states.replies is not None]
         open_, closed = CandidateKind.ANSWERS, CandidateKind.OPTIONS
         return cls(
             task=np.array([e.states.task[0] for e in episodes], dtype=np.int64),
@@ -153,6 +158,7 @@ class _Answers:
             answer=answer,
             support=support,
             cost=cost,
+            replies=Replies.concat(replies) if len(replies) == len(episodes) else None,
         )
 
 

@@ -22,9 +22,11 @@ __all__ = [
     "OPTION_LETTERS",
     "QUERIES",
     "RESPONSES",
+    "SIGNAL",
     "Column",
     "DatasetInfo",
     "clean",
+    "is_signal",
     "misnamed",
     "normalise_queries",
     "normalise_responses",
@@ -65,8 +67,19 @@ RESPONSES: Mapping[str, Column] = {
     "cost_usd": Column(pa.float64()),
     "latency_s": Column(pa.float64()),
     "response_chars": Column(pa.int64()),
+    "finish": Column(pa.string()),
+    "n_prompt_tokens": Column(pa.int64()),
+    "n_completion_tokens": Column(pa.int64()),
+    "token_chars": Column(pa.list_(pa.int32())),
+    "token_logprobs": Column(pa.list_(pa.float32())),
 }
-"""Columns of `responses`; the last six stay absent where the source has none."""
+"""Columns of `responses`; those from `choice_scores` on stay absent where the source has none.
+
+Beside them stand the user's own signals, a number each: columns whose names begin with `signal_`.
+"""
+
+SIGNAL = "signal_"
+"""How the columns of a user's own signals begin."""
 
 EVIDENCE = ("answer", "score", "choice_scores")
 """`responses` needs at least one of these columns: without them nothing was recorded."""
@@ -138,7 +151,13 @@ def normalise_responses(table: pa.Table, where: str = "responses") -> pa.Table:
             f"needed. Columns found: {_listed(table.column_names)}"
             + _hint(table.column_names, (*EVIDENCE, "text"), RESPONSES)
         )
-    return _normalise(table, RESPONSES, where)
+    own = {name: Column(pa.float64()) for name in table.column_names if is_signal(name)}
+    return _normalise(table, {**RESPONSES, **own}, where)
+
+
+def is_signal(column: str) -> bool:
+    """Whether a column of responses is a signal of the user's own."""
+    return column.startswith(SIGNAL) and len(column) > len(SIGNAL)
 
 
 def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa.Table:
@@ -160,16 +179,16 @@ def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> pa.Table:
-    """Make a normalised table of rows that have all columns of `QUERIES` or `RESPONSES`.
+    """Make a normalised table of rows of `QUERIES` or `RESPONSES`.
 
     Columns that may be absent are, where no row has a value.
     """
     used = {
         name: column.type
         for name, column in columns.items()
-        if column.required or column.filled or any(row[name] is not None for row in rows)
+        if column.required or column.filled or any(row.get(name) is not None for row in rows)
     }
-    return pa.table({name: _array([row[name] for row in rows], t) for name, t in used.items()})
+    return pa.table({name: _array([row.get(name) for row in rows], t) for name, t in used.items()})
 
 
 def _array(values: Sequence[Any], target: pa.DataType) -> pa.Array:

@@ -19,6 +19,7 @@ from rlfocal.errors import RecordError
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.smells import smells
 from rlfocal.records.tables.candidates import LETTERS, Answers, Responses, flatten
+from rlfocal.records.tables.replies import replies_of
 from rlfocal.records.tables.table import CandidateKind, FloatArray, IntArray, ResponseTable
 
 __all__ = ["Encode", "build_table"]
@@ -136,6 +137,7 @@ def build_table(
         recorded=recorded,
         judged=judged,
         prompts=prompts,
+        replies=replies_of(queries, responses, recorded, dataset.kinds),
         answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
     )

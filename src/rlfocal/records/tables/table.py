@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
+from rlfocal.records.signals import Replies
 from rlfocal.records.tables.shown import Shown
 
 __all__ = ["BoolArray", "CandidateKind", "CostUnit", "FloatArray", "IntArray", "ResponseTable"]
@@ -37,7 +38,7 @@ CostUnit = Literal["usd", "call", "second"]
 _PER_QUERY = frozenset((
     "query_ids", "task", "group", "split", "features", "candidates", "kind", "exists",
     "candidate_score", "answer", "support", "option_scores", "samples", "cost", "latency_s",
-    "recorded", "judged", "prompts",
+    "recorded", "judged", "prompts", "replies",
 ))  # fmt: skip
 
 
@@ -113,6 +114,8 @@ class ResponseTable(Shown):
     unless given."""
     prompts: NDArray[np.object_] | None = None
     """object[Q]: the query texts, where `features` were made of them."""
+    replies: Replies | None = None
+    """Replies by query and member, for their signals; None where only answers are recorded."""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Task → kind of its open answers ("number", "text", ...); tasks whose kind nobody knows, and
     those with options alone, are not in it."""
@@ -215,7 +218,8 @@ class ResponseTable(Shown):
             value = getattr(self, item.name)
             if item.name in _PER_QUERY and value is not None:
                 value = value[rows]
-                value.flags.writeable = False
+                if isinstance(value, np.ndarray):
+                    value.flags.writeable = False
             object.__setattr__(part, item.name, value)
         return part
 
@@ -231,6 +235,8 @@ class ResponseTable(Shown):
             changes["latency_s"] = np.where(gone, np.float32(0), self.latency_s)
         if self.samples is not None:
             changes["samples"] = np.where(gone[:, :, None], np.int16(-2), self.samples)
+        if self.replies is not None:
+            changes["replies"] = self.replies.where(~gone)
         if self.option_scores is not None:
             scores = np.where(gone[:, :, None], np.float32(np.nan), self.option_scores)
             changes["option_scores"] = scores
@@ -312,6 +318,8 @@ class ResponseTable(Shown):
         }  # fmt: skip
         if self.samples is not None:
             shapes["samples"] = (n_queries, n_members, self.samples.shape[-1])
+        if self.replies is not None and self.replies.row.shape != self.answer.shape:
+            raise RecordError(f"{self.name}: replies have the shape {self.replies.row.shape}")
         for name, shape in shapes.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:

@@ -1,0 +1,21 @@
+"""What a reply says beyond its answer: numbers by name, and hashed words, nothing from a label.
+
+Recorded and live replies are read by the same functions, so that what was learned is what is used.
+"""
+
+from rlfocal.records.signals.registry import Family, families, family_names, user_signal
+from rlfocal.records.signals.reply import SeenReply, TokenLogprobs
+from rlfocal.records.signals.store import Replies, ReplyStore
+from rlfocal.records.signals.words import Words
+
+__all__ = [
+    "Family",
+    "Replies",
+    "ReplyStore",
+    "SeenReply",
+    "TokenLogprobs",
+    "Words",
+    "families",
+    "family_names",
+    "user_signal",
+]

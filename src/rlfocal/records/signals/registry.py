@@ -1,0 +1,69 @@
+"""Families of signals by name: one function that reads a reply and says several numbers.
+
+A package adds one by an entry point of the group `rlfocal.signals`, whose object is a `Family`; a
+user names a function `module:function` in the pool file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from rlfocal.errors import ConfigError
+from rlfocal.plugins import Registry
+from rlfocal.records.signals.reply import SeenReply
+
+__all__ = ["GROUP", "Family", "families", "family_names", "user_signal"]
+
+GROUP = "rlfocal.signals"
+BUILT_IN: Mapping[str, str] = {}
+_FAMILIES = Registry(GROUP, "family of signals", BUILT_IN)
+
+
+class Family(NamedTuple):
+    """Signals that are read together."""
+
+    names: tuple[str, ...]
+    """Of the numbers, in the order in which `read` gives them."""
+    read: Callable[[SeenReply], Sequence[float]]
+    """One number for each name, NaN where it is not known."""
+
+
+def family_names() -> tuple[str, ...]:
+    """Names of all families: the built-in ones, then those of other packages."""
+    return _FAMILIES.names()
+
+
+@cache
+def families() -> tuple[Family, ...]:
+    """All families.
+
+    Raises:
+        ConfigError: another package's cannot be loaded.
+    """
+    return tuple(_FAMILIES.load(name) for name in family_names())
+
+
+def user_signal(name: str, where: str) -> Callable[[SeenReply], float]:
+    """A user's own function from a reply to a number.
+
+    Args:
+        name: of the signal, for messages.
+        where: "module:function".
+
+    Raises:
+        ConfigError: no such function.
+    """
+    module, _, attribute = where.partition(":")
+    if not module or not attribute:
+        raise ConfigError(f"signal '{name}': expected \"module:function\", found {where!r}")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as exc:
+        raise ConfigError(f"signal '{name}': cannot load {where}: {exc}") from exc
+    if not callable(found):
+        raise ConfigError(f"signal '{name}': {where} is no function")
+    function: Callable[[SeenReply], float] = found
+    return function

@@ -1,0 +1,101 @@
+"""The replies of a data set as signals read them, with their questions; read when first asked for.
+
+Axes: Q queries, N members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rlfocal.records.kinds import Kind
+from rlfocal.records.schema import SIGNAL, is_signal
+from rlfocal.records.signals import Replies, ReplyStore, SeenReply, TokenLogprobs
+from rlfocal.records.tables.candidates import Responses
+
+__all__ = ["replies_of"]
+
+_TELLING = frozenset({"text", "response_chars", "finish", "n_completion_tokens", "token_logprobs"})
+"""Columns that say something of a reply beyond its answer; latency alone is no reason to read."""
+_READ = _TELLING | {"answer", "latency_s", "token_chars"}
+
+
+def replies_of(
+    queries: pa.Table,
+    responses: Responses,
+    recorded: NDArray[np.bool_],
+    kinds: Mapping[str, Kind],
+) -> Replies | None:
+    """The replies to these queries; None where nothing is known of them but answers.
+
+    Args:
+        queries: Q of them.
+        responses: of the N members.
+        recorded: bool[Q, N].
+        kinds: task → kind of its open questions.
+    """
+    columns = responses.rows.column_names
+    given = tuple(name.removeprefix(SIGNAL) for name in columns if is_signal(name))
+    if not (given or _TELLING & set(columns)):
+        return None
+    place = np.full(recorded.shape, -1, dtype=np.int64)
+    place[responses.query, responses.member] = np.arange(len(responses.query))
+    seen = _Recorded(queries, responses, kinds, given)
+    return Replies(ReplyStore(seen, given), np.where(recorded, place, -1))
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """Rows of responses, one after another, each time that they are gone through."""
+
+    queries: pa.Table
+    responses: Responses
+    kinds: Mapping[str, Kind]
+    given: Sequence[str]
+
+    def __iter__(self) -> Iterator[SeenReply]:
+        prompts, tasks = self.queries["prompt"].to_pylist(), self.queries["task"].to_pylist()
+        choices = [tuple(each or ()) for each in self.queries["choices"].to_pylist()]
+        rows = self.responses.rows
+        names = [name for name in rows.column_names if name in _READ or is_signal(name)]
+        table = rows.select(names)
+        row = 0
+        for batch in table.to_batches(max_chunksize=4096):
+            for found in batch.to_pylist():
+                query = int(self.responses.query[row])
+                row += 1
+                kind = "choice" if choices[query] else self._kind(tasks[query])
+                yield self._seen(found, prompts[query], choices[query], kind)
+
+    def _kind(self, task: str) -> str:
+        kind = self.kinds.get(task)
+        return "" if kind is None else kind.name or ""
+
+    def _seen(
+        self, found: Mapping[str, Any], prompt: str, choices: tuple[str, ...], kind: str
+    ) -> SeenReply:
+        text, tokens = found.get("text"), None
+        chars, logprob = found.get("token_chars"), found.get("token_logprobs")
+        if chars is not None and logprob is not None and len(chars) == len(logprob):
+            tokens = TokenLogprobs(
+                np.array(chars, dtype=np.int32), np.array(logprob, dtype=np.float32)
+            )
+        given = {name: found[SIGNAL + name] for name in self.given}
+        return SeenReply(
+            text=text,
+            prompt=prompt,
+            choices=choices,
+            answer=found.get("answer"),
+            kind=kind,
+            finish=found.get("finish"),
+            n_chars=found.get("response_chars") if text is None else len(text),
+            n_completion_tokens=found.get("n_completion_tokens"),
+            latency_s=found.get("latency_s"),
+            tokens=tokens,
+            given={name: value for name, value in given.items() if value is not None},
+        )
