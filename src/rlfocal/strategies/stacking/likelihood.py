@@ -6,7 +6,8 @@ are one matrix-vector product and nothing is spent on empty slots. Knows nothing
 A member's vote counts for more where those it usually agrees with are missing: weights may depend,
 linearly, on who is absent. So one convex fit serves every subset of the members.
 
-Axes: P existing candidates of all queries, K = N or 2N signals, N members, T tasks.
+Axes: P existing candidates of all queries, K signals (N supports, N logarithms of them where they
+are graded, one of what the replies' texts say, one of a prior), N members, T tasks.
 """
 
 from __future__ import annotations
@@ -154,6 +155,7 @@ def choices_of(
     *,
     graded: bool,
     asked: BoolArray | None = None,
+    shift: FloatArray | None = None,
     prior: FloatArray | None = None,
 ) -> Choices:
     """Lay out a table of labelled queries.
@@ -162,6 +164,8 @@ def choices_of(
         table: labelled queries.
         graded: take logarithms of supports as signals too.
         asked: bool[Q, N], the members whose answers are known; None for all.
+        shift: float32[Q, N], how far each reply itself moves its log-odds of being right; summed
+            over a candidate's backers it is one more signal. None for none.
         prior: float32[Q, C], a ready-made logit, one more signal of each candidate, the last; None
             for none.
 
@@ -189,6 +193,9 @@ def choices_of(
     length = usable.sum(axis=1)
     query, slot = np.nonzero(usable)
     signal = evidence(support, graded=graded)[query, :, slot]
+    if shift is not None:
+        moved = np.einsum("qn,qnc->qc", shift[order], support)
+        signal = np.hstack([signal, moved[query, slot][:, None]])
     if prior is not None:
         signal = np.hstack([signal, prior[order][query, slot][:, None]])
     return Choices(
@@ -218,6 +225,9 @@ class WeightModel:
     with_prior: bool = False
     """True where the last signal is a ready-made logit: then everything is drawn towards it alone,
     counting 1, rather than towards log-odds."""
+    with_shift: bool = False
+    """True where a signal says how far replies move log-odds. It counts as log-odds do, or nothing
+    beside a prior, which knows of it already."""
 
     @classmethod
     def from_log_odds(
@@ -228,6 +238,7 @@ class WeightModel:
         graded: bool,
         company: bool = False,
         with_prior: bool = False,
+        with_shift: bool = False,
     ) -> WeightModel:
         """Let weights be free multiples of 1, of log-odds, and of a task's departure from them.
 
@@ -237,15 +248,15 @@ class WeightModel:
             graded: the logarithmic signals get multiples of their own.
             company: let weights depend on who is absent.
             with_prior: whether the signals end with one of the prior.
+            with_shift: whether one of the replies stands before it.
         """
         overall = np.broadcast_to(member, task.shape)
         base = np.stack([np.ones_like(task), overall, task - member], axis=2)
         if graded:
             none = np.zeros_like(base)
             base = np.block([[base, none], [none, base]])
-        if with_prior:
-            base = np.pad(base, ((0, 0), (0, 1), (0, 0)))
-        return cls(base, len(member) if company else 0, with_prior)
+        base = np.pad(base, ((0, 0), (0, with_shift + with_prior), (0, 0)))
+        return cls(base, len(member) if company else 0, with_prior, with_shift)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -260,7 +271,7 @@ class WeightModel:
     def centre(self) -> Float64Array:
         """What the parameters are drawn towards, and where a fit starts."""
         parts = [np.zeros(shape) for shape in self.shapes]
-        if self.with_prior:
+        if self.with_prior or self.with_shift:
             parts[1][-1] = 1.0
         return np.concatenate([part.reshape(-1) for part in parts])
 
