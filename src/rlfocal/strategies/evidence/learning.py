@@ -1,0 +1,169 @@
+"""Fits the regression: penalties by cross-fitting, calibration on what was held out.
+
+Axes: R labelled replies, N members, F signals, G = 2F inputs, D places of words.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.records import BoolArray, FloatArray, IntArray
+from rlfocal.records.signals import Words
+from rlfocal.records.signals.words import N_PLACES
+from rlfocal.strategies.evidence.examples import Examples, Scaling
+from rlfocal.strategies.evidence.logistic import Design, Penalty, Weights, sparse
+
+__all__ = ["Learned", "learn"]
+
+Float64Array = NDArray[np.float64]
+
+_SIGNALS = (300.0, 100.0, 30.0, 10.0)
+"""Penalties of a signal's common weight, the strongest first."""
+_OWN = 5.0
+"""So many times that of a member's departure from it."""
+_WORDS = (30.0, 10.0, 4.0)
+"""Penalties of words, the strongest first."""
+_SLOPE = Penalty(common=10.0, own=50.0, words=math.inf)
+"""Of what calibration changes: a common slope, and each member's departure from it."""
+
+
+class Learned(NamedTuple):
+    """How far a reply moves its member's log-odds."""
+
+    scaling: Scaling
+    inputs: FloatArray
+    """float32[N, G]: weights of scaled signals and of their being unknown."""
+    word: FloatArray
+    """float32[D]; [0] where words say nothing."""
+    bias: FloatArray
+    """float32[N]."""
+    slope: FloatArray
+    """float32[N]: how far what was learned holds of replies that were not learned from."""
+
+    def gap(self, values: FloatArray, words: Words, member: IntArray) -> FloatArray:
+        """float32[R]: calibrated log-odds less the member's own.
+
+        Args:
+            values: float32[R, F], NaN where unknown.
+            words: R rows.
+            member: int64[R].
+        """
+        inputs = self.scaling.apply(values, member)
+        found = (inputs * self.inputs[member]).sum(axis=-1, dtype=np.float64)
+        if self.word.size:
+            found += words.dot(self.word)
+        return np.asarray(self.bias[member] + self.slope[member] * found, dtype=np.float32)
+
+
+def learn(examples: Examples, fold: IntArray, base: Float64Array) -> tuple[Learned, Float64Array]:
+    """Learn from labelled replies.
+
+    Args:
+        examples: R of them.
+        fold: int64[R], inner folds; replies to a query share one.
+        base: float64[N], log-odds of each member.
+
+    Returns:
+        What was learned of all; and float64[R], calibrated log-odds of each reply learned without
+        its fold.
+    """
+    n_members = len(base)
+    words = sparse(examples.words, N_PLACES)
+    parts = [_Part(examples, words, fold == k, base) for k in np.unique(fold)]
+    penalty, weights = _choose(parts)
+    raw = np.zeros(len(fold))
+    for part, found in zip(parts, weights, strict=True):
+        raw[part.held_out] = part.outside.logit(found)
+    raw -= base[examples.member]
+    calibration, bias_slope = _calibrate(raw, examples, base)
+    scaling = Scaling.fit(examples.values, examples.member, n_members)
+    design = _design(examples, scaling, words, base)
+    final = design.fit(penalty)
+    bias, slope = bias_slope
+    learned = Learned(
+        scaling,
+        final.inputs.astype(np.float32),
+        final.word.astype(np.float32),
+        (bias + slope * final.bias).astype(np.float32),
+        slope.astype(np.float32),
+    )
+    return learned, calibration
+
+
+class _Part:
+    """One inner fold: what is learned without it, and what it is held against."""
+
+    def __init__(
+        self, examples: Examples, words: object, held_out: BoolArray, base: Float64Array
+    ) -> None:
+        self.held_out = held_out
+        rest = ~held_out
+        scaling = Scaling.fit(examples.values[rest], examples.member[rest], len(base))
+        whole = _design(examples, scaling, words, base)
+        self.inside, self.outside = _rows(whole, rest), _rows(whole, held_out)
+
+
+def _design(examples: Examples, scaling: Scaling, words: object, base: Float64Array) -> Design:
+    return Design(
+        scaling.apply(examples.values, examples.member),
+        words,
+        examples.member,
+        base[examples.member],
+        examples.right,
+        len(base),
+    )
+
+
+def _rows(design: Design, wanted: BoolArray) -> Design:
+    return Design(
+        design.inputs[wanted],
+        design.words[wanted],
+        design.member[wanted],
+        design.offset[wanted],
+        design.right[wanted],
+        design.n_members,
+    )
+
+
+def _choose(parts: list[_Part]) -> tuple[Penalty, list[Weights]]:
+    """The penalties that do best on what is held out, and the weights under them."""
+    nothing = Penalty(math.inf, math.inf, math.inf)
+    best = nothing, [part.inside.fit(nothing) for part in parts]
+    least = _loss(parts, best[1])
+    for tried in ([Penalty(s, _OWN * s, math.inf) for s in _SIGNALS], None):
+        path = tried or [best[0]._replace(words=w) for w in _WORDS]
+        start = best[1]
+        for penalty in path:
+            start = [part.inside.fit(penalty, one) for part, one in zip(parts, start, strict=True)]
+            loss = _loss(parts, start)
+            if loss >= least:
+                break
+            best, least = (penalty, start), loss
+    return best
+
+
+def _loss(parts: list[_Part], weights: list[Weights]) -> float:
+    return sum(
+        float(part.outside.losses(part.outside.logit(found)).sum())
+        for part, found in zip(parts, weights, strict=True)
+    )
+
+
+def _calibrate(
+    raw: Float64Array, examples: Examples, base: Float64Array
+) -> tuple[Float64Array, tuple[Float64Array, Float64Array]]:
+    """Calibrated log-odds of held-out replies, and each member's bias and slope that make them."""
+    design = Design(
+        raw[:, None].astype(np.float32),
+        None,
+        examples.member,
+        base[examples.member] + raw,
+        examples.right,
+        len(base),
+    )
+    found = design.fit(_SLOPE)
+    return design.logit(found), (found.bias, 1 + found.inputs[:, 0])
