@@ -55,6 +55,10 @@ class Telling(Base):
     def history(self) -> Sequence[Mapping[str, float]]:
         return ({"step": 1.0},)
 
+    @property
+    def reads_replies(self) -> bool:
+        return True
+
     def verdicts(self) -> list[dict[str, str | float]]:
         return [{"policy": "telling", "price": 0.2}]
 
@@ -72,6 +76,7 @@ def test_a_wrapper_is_as_the_strategy_within() -> None:
     assert (wrapped.name, wrapped.spec, wrapped.dial) == ("telling", within.spec, "price")
     assert (wrapped.setting, wrapped.dials, wrapped.prices) == (0.2, (0.3, 0.1), (0.3, 0.1))
     assert (wrapped.acting, wrapped.history) == (within.acting, within.history)
+    assert wrapped.reads_replies
     assert wrapped.verdicts() == within.verdicts()
     assert np.array_equal(wrapped.ranking, within.ranking)
     assert wrapped.state() == within.state() == {"best": 1}

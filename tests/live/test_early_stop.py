@@ -75,6 +75,20 @@ def test_weights_count_and_not_heads() -> None:
     assert fixed(heavy, state(["A", "A", "A", "A"]), [4])
 
 
+class Reading(Vote):
+    """What its votes weigh may depend on the texts of replies."""
+
+    @property
+    def reads_replies(self) -> bool:
+        return True
+
+
+def test_where_replies_are_read_no_answer_foretells_the_outcome() -> None:
+    weights, pending = np.ones(N, np.float32), [3, 4]
+    assert fixed(Vote(weights), state(["A", "A", "A"]), pending)
+    assert not fixed(Reading(weights), state(["A", "A", "A"]), pending)
+
+
 def test_nothing_is_fused_where_too_few_have_spoken() -> None:
     vote = Vote(np.ones(N, np.float32))
     assert not fixed(vote, state(["A"]), [1, 2, 3, 4])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from rlfocal.checkpoint import Checkpoint
+from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.errors import ConfigError, NobodyAnswered
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
 from rlfocal.pool.asking.prompting import request_for
@@ -136,6 +138,23 @@ def test_words_are_told_early_only_where_one_member_is_enough(
         assert "".join(pieces) == answer.text
     else:
         assert (pieces, answer.streamed) == ([], False)
+
+
+class Reading(Wrapper):
+    """Whatever is within, it may ask on after any words."""
+
+    @property
+    def reads_replies(self) -> bool:
+        return True
+
+
+def test_no_words_are_told_early_where_they_are_read(checkpoint: Checkpoint, live: Live) -> None:
+    pieces: list[str] = []
+    reading = replace(checkpoint, strategy=Reading(checkpoint.strategy))
+    listener = Listener(on_text=pieces.append)
+    answer = live(reading, lambda e: e.answer(SUM, listener=listener), price=DEAR)
+    assert (pieces, answer.streamed) == ([], False)
+    assert asked(answer) == asked(live(checkpoint, lambda e: e.answer(SUM), price=DEAR))
 
 
 def test_a_reply_that_breaks_off_is_followed_by_a_whole_one(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rlfocal.records import CandidateKind, ResponseTable
+from rlfocal.records.signals import Replies, ReplyStore, SeenReply, TokenLogprobs
 
 MakeTable = Callable[..., ResponseTable]
 
@@ -20,8 +21,12 @@ def _make_table(
     n_slots: int = 4,
     seed: int = 0,
     graded: bool = False,
+    replies: bool = False,
 ) -> ResponseTable:
-    """A random table: members of falling accuracy, one answer in ten missing, two tasks."""
+    """A random table: members of falling accuracy, one answer in ten missing, two tasks.
+
+    Replies tell right from wrong in three of four cases, by a word, a signal and log-probabilities.
+    """
     rng = np.random.default_rng(seed)
     shape = (n_queries, n_members)
     if kind == CandidateKind.RESPONSES:
@@ -67,7 +72,28 @@ def _make_table(
         cost_unit="usd",
         samples=samples,
         latency_s=rng.uniform(1, 3, size=shape).astype(np.float32),
+        replies=_replies(answer, score, np.random.default_rng([seed, 1])) if replies else None,
     )
+
+
+def _replies(answer: np.ndarray, score: np.ndarray, rng: np.random.Generator) -> Replies:
+    worth = np.take_along_axis(score, np.maximum(answer, 0).astype(np.int64), axis=1)
+    sound = (np.where(answer >= 0, worth, 0) > 0.5) ^ (rng.random(answer.shape) < 0.25)
+    return Replies(
+        ReplyStore([_reply(bool(one), rng) for one in sound.ravel()], ["sure"]),
+        np.arange(answer.size).reshape(answer.shape),
+    )
+
+
+def _reply(sound: bool, rng: np.random.Generator) -> SeenReply:
+    filler = rng.choice(["one", "two", "so", "then", "3", "41"], size=8)
+    words = [*filler, "thus" if sound else "hm"]
+    text = " ".join(words)
+    chars = np.array([len(word) + 1 for word in words], dtype=np.int32)
+    logprob = -rng.exponential(0.1 if sound else 0.5, size=len(words)).astype(np.float32)
+    tokens = TokenLogprobs(chars, logprob) if rng.random() < 0.9 else None
+    given = {"sure": float(sound + rng.normal())} if rng.random() < 0.9 else {}
+    return SeenReply(text=text, n_chars=len(text), tokens=tokens, given=given, kind="number")
 
 
 @pytest.fixture

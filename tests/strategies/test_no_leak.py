@@ -81,12 +81,12 @@ every_kind = pytest.mark.parametrize("kind", list(CandidateKind))
 
 @functools.cache
 def _fit(name: str, make_table: Callable[..., ResponseTable], kind: CandidateKind) -> Strategy:
-    train = make_table(kind, seed=1, graded=True, n_queries=90)
+    train = make_table(kind, seed=1, graded=True, replies=True, n_queries=90)
     return STRATEGIES[name]().fit(train, rng=np.random.default_rng(5))
 
 
 def _tampered(table: ResponseTable, asked: np.ndarray, rng: np.random.Generator) -> ResponseTable:
-    """Other answers, supports, prices for whoever was not asked, and other labels for all."""
+    """Other answers, replies, prices for whoever was not asked, and other labels for all."""
     answer = rng.integers(-1, table.n_candidates, size=asked.shape).astype(np.int16)
     one_hot = (answer[:, :, None] == np.arange(table.n_candidates)).astype(np.float32)
     scores = rng.normal(size=table.support.shape).astype(np.float32)
@@ -95,8 +95,11 @@ def _tampered(table: ResponseTable, asked: np.ndarray, rng: np.random.Generator)
     samples = np.where(asked[:, :, None], table.samples, np.int16(-1))
     support = np.where(asked[:, :, None], table.support, one_hot)
     is_open = table.is_open[:, None]
+    assert table.replies is not None
+    another = rng.permutation(table.replies.row.ravel()).reshape(asked.shape)
     return replace(
         table,
+        replies=table.replies.at(np.where(asked, table.replies.row, another)),
         answer=np.where(asked, table.answer, answer),
         support=support,
         samples=samples,
@@ -142,7 +145,7 @@ def _bits(decision: Decision) -> tuple[bytes, ...]:
 @every_kind
 def test_unasked_members_and_labels_change_no_decision(name, kind, make_table, rng):
     strategy = _fit(name, make_table, kind)
-    table = make_table(kind, seed=2, graded=True)
+    table = make_table(kind, seed=2, graded=True, replies=True)
     rows = np.arange(table.n_queries)
     states = _rounds(strategy, table)
     assert states[-1][0].any(axis=1).all()
@@ -156,7 +159,7 @@ def test_unasked_members_and_labels_change_no_decision(name, kind, make_table, r
 def test_open_answers_of_unasked_members_shift_indices_and_nothing_else(name, make_table):
     # However open candidates are numbered, no strategy may care.
     strategy = _fit(name, make_table, CandidateKind.ANSWERS)
-    table = make_table(CandidateKind.ANSWERS, seed=2, graded=True)
+    table = make_table(CandidateKind.ANSWERS, seed=2, graded=True, replies=True)
     rows = np.arange(table.n_queries)
     for asked, n_rounds in _rounds(strategy, table):
         view = reveal(table, rows, asked, n_rounds=n_rounds)
@@ -173,7 +176,7 @@ def test_open_answers_of_unasked_members_shift_indices_and_nothing_else(name, ma
 @every_kind
 def test_batches_and_row_order_change_no_result(name, kind, make_table, rng):
     strategy = _fit(name, make_table, kind)
-    table = make_table(kind, seed=3, graded=True)
+    table = make_table(kind, seed=3, graded=True, replies=True)
     whole = replay(strategy, table)
     order = rng.permutation(table.n_queries)
     permuted = replay(strategy, table.take(order))
@@ -190,7 +193,7 @@ def test_batches_and_row_order_change_no_result(name, kind, make_table, rng):
 def test_probabilities_lie_on_available_candidates_and_sum_to_one(name, make_table):
     for kind in (CandidateKind.OPTIONS, CandidateKind.ANSWERS):
         strategy = _fit(name, make_table, kind)
-        table = make_table(kind, seed=4, graded=True)
+        table = make_table(kind, seed=4, graded=True, replies=True)
         asked, n_rounds = _rounds(strategy, table)[-1]
         view = reveal(table, np.arange(table.n_queries), asked, n_rounds=n_rounds)
         answer = strategy.decide(view).answer

@@ -279,6 +279,11 @@ class Base:
     # Description ------------------------------------------------------------------------------
 
     @property
+    def reads_replies(self) -> bool:
+        """True where decisions depend on `View.replies`: then no answer alone foretells them."""
+        return False
+
+    @property
     def ranking(self) -> IntArray | None:
         """int64[N]: the members, the best first, where it ranks them itself."""
         return None

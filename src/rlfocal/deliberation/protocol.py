@@ -191,6 +191,7 @@ class Need(Enum):
     GRADED_SUPPORT = "no option scores or repeated samples are recorded: it would equal plurality"
     SAMPLES = "no member was sampled more than once per query"
     FEATURES = "the queries have no text to encode"
+    REPLIES = "no texts, log-probabilities or signals of replies are recorded"
     QUERIES = "fewer than 30 queries: too few to learn a policy from and to hold some out"
 
 
@@ -201,6 +202,7 @@ def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
         Need.GRADED_SUPPORT: table.has_graded_support,
         Need.SAMPLES: table.samples is not None,
         Need.FEATURES: table.features.shape[1] > 0,
+        Need.REPLIES: table.replies is not None,
         Need.QUERIES: table.n_queries >= 30,
     }
     needs: frozenset[Need] = getattr(strategy, "needs", frozenset())

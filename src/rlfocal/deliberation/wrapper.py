@@ -81,6 +81,11 @@ class Wrapper(Base):
         return self.within.dials
 
     @property
+    def reads_replies(self) -> bool:
+        """As of the strategy within."""
+        return self.within.reads_replies
+
+    @property
     def ranking(self) -> IntArray | None:
         """As of the strategy within."""
         return self.within.ranking

@@ -312,14 +312,14 @@ class Answering:
     def _may_stream(self, chosen: Sequence[int]) -> bool:
         """True where one member is asked and no other would be asked after it, whatever it says.
 
-        Only replies to open questions are streamed: of a multiple choice question the answer is the
-        option's text, and a call of tools is no text.
+        A strategy that reads replies has to read this one first. Only replies to open questions are
+        streamed: of a choice the answer is the option's text, and a call of tools is no text.
         """
-        if self._synthesiser is not None or not self._is_open:
+        if self._deliberation.strategy.reads_replies or not self._is_open:
             return False
         if len(chosen) > 1 or self._state.has_answer or self._streamed is not None:
             return False  # the client would receive parts of two replies
-        if self._members[chosen[0]].settings.samples > 1:
+        if self._synthesiser is not None or self._members[chosen[0]].settings.samples > 1:
             return False
         # While there is no other answer, what this one says makes no difference.
         state = self._state.copy()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.view import View
 from rlfocal.live.state import QueryState, Reply
@@ -21,7 +21,7 @@ _ANOTHER = "\N{REPLACEMENT CHARACTER}"
 
 
 def outcome_is_fixed(
-    strategy: Strategy,
+    strategy: Base,
     state: QueryState,
     pending: Sequence[int],
 ) -> bool:
@@ -30,13 +30,16 @@ def outcome_is_fixed(
     The cases tried are that all pending members fail, and that all give the same answer, for each
     candidate. The outcome is fixed where the strategy stops in every case with the same answer.
     More than giving one common other answer they cannot do, provided that a vote for a candidate
-    never lowers its probability.
+    never lowers its probability. Where a strategy reads replies, it is never fixed: what else a
+    reply may say is not to be tried out.
 
     Args:
         strategy: fitted.
         state: with the replies so far; its round is the one under way.
         pending: members that have not replied.
     """
+    if strategy.reads_replies:
+        return False
     backers = [state.answer(n) for n in np.flatnonzero(state.asked).tolist()]
     given = [answer for answer in backers if answer is not None]
     if not given or max(map(given.count, given)) <= len(pending):

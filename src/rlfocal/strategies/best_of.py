@@ -146,6 +146,11 @@ class BestOf(Base):
         return self._with()._choosing(self._choice.each(lambda strategy: strategy.alone()))
 
     @property
+    def reads_replies(self) -> bool:
+        """As of the one that acts."""
+        return self._acts.reads_replies
+
+    @property
     def acting(self) -> Acting:
         """The one that acts at this price, and why."""
         verdict = self._verdict
