@@ -13,6 +13,7 @@ import rlfocal.agents.fusion.training as training
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fusion import Fusion, FusionInput, PriorSignal, fit_fusion, fusion_input
 from rlfocal.agents.fusion.start import FusionStart, Lesson, fit_start
+from rlfocal.agents.known import Known, OutOfFold
 from rlfocal.agents.nets import seeded
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import View
@@ -49,7 +50,7 @@ def random_fusion() -> Fusion:
 
 
 def seen_of(view: View) -> FusionInput:
-    return fusion_input(view, np.zeros(view.asked.shape, dtype=np.float32), hint_of(view))
+    return fusion_input(view, Known(np.zeros(view.asked.shape, dtype=np.float32)), hint_of(view))
 
 
 def hint_of(view: View) -> np.ndarray:
@@ -124,13 +125,19 @@ def test_what_was_not_answered_does_not_count(view: View) -> None:
     fusion = random_fusion()
     before = fusion.judge(seen_of(view))[0]
     competence = np.where(view.answered, 0, 9).astype(np.float32)
-    after = fusion.judge(fusion_input(view, competence, hint_of(view)))[0]
+    after = fusion.judge(fusion_input(view, Known(competence), hint_of(view)))[0]
     torch.testing.assert_close(after, before)
 
 
 def fitted(table: ResponseTable, fold: np.ndarray) -> Fusion:
     nothing = np.zeros(table.answer.shape, dtype=np.float32)
-    return fit_fusion(table, nothing, fold, PriorSignal(), CONFIG, rng=np.random.default_rng(0))
+    return fit_fusion(
+        table,
+        OutOfFold(nothing, torch.from_numpy(fold)),
+        PriorSignal(),
+        CONFIG,
+        rng=np.random.default_rng(0),
+    )
 
 
 def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -> None:
@@ -150,7 +157,13 @@ def test_a_net_never_learns_from_the_fold_that_it_judges(table: ResponseTable) -
             patch.setattr(training, "draw_lessons", lambda *_, **__: lessons)
             patch.setattr(training, "_out_of_fold", lambda *_, f=falling: next(f))
             nets.append(
-                fit_fusion(data, nothing, fold, PriorSignal(), config, rng=np.random.default_rng(0))
+                fit_fusion(
+                    data,
+                    OutOfFold(nothing, torch.from_numpy(fold)),
+                    PriorSignal(),
+                    config,
+                    rng=np.random.default_rng(0),
+                )
             )
     for one, two in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(one[1], two[1])

@@ -14,6 +14,7 @@ import torch
 
 from rlfocal.agents.decider import Decider, GlobalState
 from rlfocal.agents.fitted_pool import FittedPool
+from rlfocal.agents.known import Known
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.features import HashingEncoder
@@ -131,7 +132,7 @@ def test_focal_features_are_those_of_joint_failures_and_nothing_else(table):
     moved = replace(statistics, joint_failure=statistics.joint_failure[::-1, ::-1].copy())
     plain, other = (
         replace(fitted_pool.observer, statistics=s)
-        .observe(view, price, competence)
+        .observe(view, price, Known(competence))
         .observation.member
         for s in (statistics, moved)
     )

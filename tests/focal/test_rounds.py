@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
+from rlfocal.agents.known import Known
 from rlfocal.agents.policy import promised
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
@@ -134,7 +135,7 @@ def test_what_the_decider_sees_of_pending_members(fitted, table):
     view = reveal(table, np.array([0, 1]), asked, n_rounds=np.array([0, 2]))
     competence = np.zeros((2, N), dtype=np.float32)
     price = np.full(2, 0.02, dtype=np.float32)
-    seen = observer.observe(view, price, competence, pending=pending).observation
+    seen = observer.observe(view, price, Known(competence), pending=pending).observation
     assert seen.member[:, :, 0].tolist() == [[0, 1, 1, 0], [1, 0, 0, 0]]
     assert seen.member[:, :, 1].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0]]
     assert seen.member[:, :, -1].tolist() == pending.tolist()
@@ -144,12 +145,12 @@ def test_what_the_decider_sees_of_pending_members(fitted, table):
         [False, True, True, True, True],
     ]
     late = reveal(table, np.array([1]), asked[1:], n_rounds=np.array([3]))
-    assert observer.observe(late, price[:1], competence[:1]).observation.legal.tolist() == [
+    assert observer.observe(late, price[:1], Known(competence[:1])).observation.legal.tolist() == [
         [False] * 4 + [True]
     ]
     # The first of a round pays for the round: there it takes more doubt to go on.
     free = fitted.fitted_pool_.observer_of(Rounds(0.0, 3)).observe(
-        view, price, competence, pending=pending
+        view, price, Known(competence), pending=pending
     )
     assert seen.start[0, -1] == free.observation.start[0, -1]
     assert seen.start[1, -1] > free.observation.start[1, -1]

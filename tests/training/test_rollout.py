@@ -8,8 +8,9 @@ import torch
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
 from rlfocal.agents.decider import Critic, Decider
-from rlfocal.agents.fitted_pool import FittedPool, OutOfFold
+from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.fusion import Fusion, PriorSignal
+from rlfocal.agents.known import OutOfFold
 from rlfocal.agents.learned import Learned
 from rlfocal.agents.nets import seeded
 from rlfocal.agents.observation import Observer

@@ -75,13 +75,21 @@ class Decider(nn.Module):
         n_tasks: T; index T stands for an unknown task.
         hidden: H.
         gathered: whether choices are gathered into rounds, so that there is more to see.
+        reads_replies: whether there is more to see in the replies.
     """
 
     def __init__(
-        self, n_members: int, n_tasks: int, *, hidden: int, gathered: bool = False
+        self,
+        n_members: int,
+        n_tasks: int,
+        *,
+        hidden: int,
+        gathered: bool = False,
+        reads_replies: bool = False,
     ) -> None:
         super().__init__()
-        self.body = _Body(n_members, n_tasks, feature_counts(gathered=gathered), hidden)
+        n_features = feature_counts(gathered=gathered, reads_replies=reads_replies)
+        self.body = _Body(n_members, n_tasks, n_features, hidden)
         self.member_mix = nn.Linear(hidden, hidden)
         self.pool_mix = nn.Linear(2 * hidden, hidden)
         self.member_head, self.stop_head = (zeroed(nn.Linear(hidden, 1)) for _ in range(2))
@@ -105,10 +113,16 @@ class Critic(nn.Module):
     """
 
     def __init__(
-        self, n_members: int, n_tasks: int, *, hidden: int, gathered: bool = False
+        self,
+        n_members: int,
+        n_tasks: int,
+        *,
+        hidden: int,
+        gathered: bool = False,
+        reads_replies: bool = False,
     ) -> None:
         super().__init__()
-        of_member, shared = feature_counts(gathered=gathered)
+        of_member, shared = feature_counts(gathered=gathered, reads_replies=reads_replies)
         self.body = _Body(n_members, n_tasks, (of_member + 1, shared), hidden)
         self.head = nn.Linear(hidden, 1)
 

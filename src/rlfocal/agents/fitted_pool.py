@@ -14,51 +14,48 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
 from rlfocal.agents.fusion import Fusion, PriorSignal, fit_fusion
+from rlfocal.agents.known import Known, OutOfFold
 from rlfocal.agents.nets import arrays_of, rows_of, weights_from
 from rlfocal.agents.observation import Observer
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import State
-from rlfocal.deliberation.state import Row, nested, prefixed, without_prefix
+from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
+from rlfocal.strategies.evidence import ReplyScore
 
-__all__ = ["FittedPool", "OutOfFold"]
+__all__ = ["FittedPool"]
 
-
-@dataclass(frozen=True, eq=False)
-class OutOfFold:
-    """Out-of-fold predictions for the training queries."""
-
-    competence: FloatArray
-    """float32[Q, N], out of fold."""
-    fold: Tensor
-    """int64[Q]: the Fusion net that never saw the query."""
-
-    def of(self, view: View) -> tuple[FloatArray, Tensor]:
-        """As of `Competence.of`, for training queries, which are looked up by position."""
-        return self.competence[view.position], self.fold[view.position]
-
-    def take(self, rows: IntArray) -> OutOfFold:
-        """Select some of the queries."""
-        return OutOfFold(self.competence[rows], self.fold[torch.from_numpy(rows)])
+_LEAST_WORTH = 0.05
+"""Factor of a score of replies below which they are not read at all."""
 
 
 @dataclass(frozen=True, eq=False)
 class FittedPool:
-    """Statistics, predicted competence, Fusion and the prior of one pool."""
+    """Statistics, predicted competence, a score of replies, Fusion and the prior of one pool."""
 
     statistics: PoolStatistics
     competence: Competence
     fusion: Fusion
     prior: PriorSignal
     held_out: OutOfFold
+    reply_score: ReplyScore | None = None
+    """None where replies are not recorded, or say nothing beyond their answers."""
+
+    def known(self, view: View) -> Known:
+        """What is known of new queries."""
+        competence, score = self.competence.predict(view.features), self.reply_score
+        if score is None:
+            return Known(competence)
+        if view.replies is None:
+            return Known(competence, np.zeros(view.asked.shape, dtype=np.float32))
+        return Known(competence, score.shift(view.replies))
 
     @cached_property
     def observer(self) -> Observer:
@@ -68,6 +65,11 @@ class FittedPool:
     def observer_of(self, rounds: Rounds | None) -> Observer:
         """The observer of a policy that gathers its choices into rounds."""
         return self.observer if rounds is None else replace(self.observer, rounds=rounds)
+
+    @property
+    def of_nets(self) -> dict[str, Any]:
+        """What shapes the Decider and the critic of this pool, beside their settings."""
+        return {"reads_replies": self.reply_score is not None}
 
     def follow(self, memory: Memory) -> FittedPool:
         """A copy whose prior counts recent labels as well; all else stays as in training."""
@@ -95,7 +97,10 @@ class FittedPool:
         """
         statistics = PoolStatistics.of(table)
         fold = inner_folds(table, config.n_folds, rng=rng)
-        competence = Competence.out_of_fold(table, fold)
+        score, reply_shift = _read_replies(table, fold, rng=rng)
+        held_out = OutOfFold(
+            Competence.out_of_fold(table, fold), torch.from_numpy(fold), reply_shift
+        )
         prior = PriorSignal.fit(table, fold, config.n_folds)
         total = config.fusion_epochs if fitted is None else 0
 
@@ -104,13 +109,13 @@ class FittedPool:
                 on_progress(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
 
         fusion = fit_fusion(
-            table, competence, fold, prior,
+            table, held_out, prior,
             config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
         )  # fmt: skip
         if fitted is not None:
             weights_from(fusion, fitted)
-        held_out = OutOfFold(competence, torch.from_numpy(fold))
-        return cls(statistics, Competence.fit(table, statistics), fusion, prior, held_out)
+        competence = Competence.fit(table, statistics)
+        return cls(statistics, competence, fusion, prior, held_out, score)
 
     def state(self) -> State:
         """Every array by name, except the predictions for training queries."""
@@ -121,6 +126,8 @@ class FittedPool:
         arrays |= prefixed("fusion", arrays_of(self.fusion))
         if self.prior:
             arrays |= prefixed("prior", self.prior.pools[-1].state())
+        if self.reply_score is not None:
+            arrays |= prefixed("replies", self.reply_score.state())
         return arrays
 
     @classmethod
@@ -131,7 +138,10 @@ class FittedPool:
         statistics = PoolStatistics(unit_cost=unit_cost, **found)
         weights = without_prefix("fusion", state)
         start = (torch.from_numpy(weights[name]) for name in ("weight", "none_bias", "company"))
-        fusion = Fusion(*start, n_candidates=weights["position"].shape[2])
+        replies = without_prefix("replies", state)
+        fusion = Fusion(
+            *start, n_candidates=weights["position"].shape[2], reads_replies=bool(replies)
+        )
         n_members = len(statistics.accuracy)
         prior = without_prefix("prior", state)
         return cls(
@@ -142,6 +152,7 @@ class FittedPool:
             OutOfFold(
                 np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64)
             ),
+            ReplyScore.restore(replies) if replies else None,
         )
 
     @staticmethod
@@ -169,8 +180,22 @@ class FittedPool:
         }
         rows = rows_of(present, "fusion") | own
         rows |= nested("fusion", fusion, among)
-        prior = [key.removeprefix("prior.") for key in present if key.startswith("prior.")]
-        if prior:
-            inner = RlFocalPrior().layout(prior)
-            rows |= nested("prior", inner, {**among, **rows})
+        if inner := names_of("prior", present):
+            rows |= nested("prior", RlFocalPrior().layout(inner), {**among, **rows})
+        if names_of("replies", present):
+            rows |= nested("replies", ReplyScore.layout(), {**among, **rows})
         return rows
+
+
+def _read_replies(
+    table: ResponseTable, fold: IntArray, *, rng: np.random.Generator
+) -> tuple[ReplyScore | None, FloatArray | None]:
+    """A score of replies, and float32[Q, N], how far it moves each training reply, out of fold.
+
+    None and None where it is worth nothing: then nothing depends on replies at all.
+    """
+    score = ReplyScore.fit(table, rng=rng)
+    if score is None or score.factor < _LEAST_WORTH:
+        return None, None
+    held_out = ReplyScore.out_of_fold(table, fold, rng=rng)
+    return score, None if held_out is None else held_out.shift

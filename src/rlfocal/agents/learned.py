@@ -15,7 +15,8 @@ from torch import Tensor
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.decider import Decider
-from rlfocal.agents.fitted_pool import FittedPool, OutOfFold
+from rlfocal.agents.fitted_pool import FittedPool
+from rlfocal.agents.known import Knowledge, OutOfFold
 from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Fused, Observed, Observer
 from rlfocal.agents.policy import likeliest
@@ -57,7 +58,7 @@ class Learned(Base):
     ) -> None:
         self._config, self._decider = config, decider
         self._observer = observer or fitted_pool.observer_of(config.rounds)
-        self._competence = held_out or fitted_pool.competence
+        self._knowledge: Knowledge = held_out or fitted_pool
         self.price = config.default_price if price is None else price
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
@@ -85,8 +86,8 @@ class Learned(Base):
         least = np.maximum(every, self._config.price_min).astype(np.float32)
         # Within `decide` there is one thread already.
         with one_thread() if torch.get_num_threads() > 1 else nullcontext():
-            competence, fold = self._competence.of(view)
-            return self._observer.observe(view, least, competence, fold, pending, fused)
+            known = self._knowledge.known(view)
+            return self._observer.observe(view, least, known, pending, fused)
 
     @torch.inference_mode()
     def decide(self, view: View) -> Decision:

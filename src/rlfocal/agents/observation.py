@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from rlfocal.agents.config import Rounds
 from rlfocal.agents.fusion import Fusion, FusionInput, PriorSignal, fusion_input
+from rlfocal.agents.known import Known
 from rlfocal.agents.policy import promised, rule
 from rlfocal.agents.statistics import PoolStatistics
 from rlfocal.deliberation.view import View
@@ -38,9 +39,12 @@ N_MEMBER_FEATURES = 10
 N_SHARED_FEATURES = 13
 
 
-def feature_counts(*, gathered: bool) -> tuple[int, int]:
-    """F and G; there are more features where choices are gathered into rounds."""
-    return N_MEMBER_FEATURES + gathered, N_SHARED_FEATURES + 2 * gathered
+def feature_counts(*, gathered: bool, reads_replies: bool) -> tuple[int, int]:
+    """F and G; there are more features where choices are gathered into rounds, or replies read."""
+    return (
+        N_MEMBER_FEATURES + reads_replies + gathered,
+        N_SHARED_FEATURES + reads_replies + 2 * gathered,
+    )
 
 
 class Observation(NamedTuple):
@@ -103,8 +107,7 @@ class Observer:
         self,
         view: View,
         price: FloatArray,
-        competence: FloatArray,
-        fold: Tensor | None = None,
+        known: Known,
         pending: BoolArray | None = None,
         fused: Fused | None = None,
     ) -> Observed:
@@ -113,17 +116,16 @@ class Observer:
         Args:
             view: what has been revealed.
             price: float32[B], lambda.
-            competence: float32[B, N], expected gain over the accuracy on the task.
-            fold: int64[B] for training queries (their Fusion must not have seen them), else None.
+            known: of these queries.
             pending: bool[B, N], members chosen for the round to come; None for none.
             fused: Fusion's outputs for the same view, where they are known.
         """
         seen, posterior, weights, start = fused = fused or self.fused(
-            view, competence, fold,
+            view, known,
             # The prior asks members one after another: it knows no rounds.
             price=price if self.rounds is None else None,
         )  # fmt: skip
-        expected = self.statistics.task_accuracy[view.task] + competence
+        expected = self.statistics.task_accuracy[view.task] + known.competence
         priced = expected - price[:, None] * self.statistics.relative_cost
         candidates, none = posterior[:, :-1], posterior[:, -1:]
         k = min(3, candidates.shape[1])
@@ -154,15 +156,13 @@ class Observer:
     def fused(
         self,
         view: View,
-        competence: FloatArray,
-        fold: Tensor | None = None,
+        known: Known,
         *,
         price: FloatArray | None = None,
     ) -> Fused:
         """Fuse; arguments as of `observe`. Without a price the prior is not asked what to do."""
-        numbers = None if fold is None else fold.numpy()
-        signal, start = self.prior.of(view, competence, numbers, price=price)
-        seen = fusion_input(view, competence, signal, self.shift)
+        signal, start = self.prior.of(view, known, price=price)
+        seen, fold = fusion_input(view, known, signal, self.shift), known.fold
         if fold is None:
             return Fused(seen, *self.fusion.judge(seen), start)
         n_rows, n_members, n_candidates = seen.support.shape
@@ -206,6 +206,7 @@ class Observer:
         features = [
             asked, seen.answered.float(), backing[:, :, 0], backing[:, :, 1],
             level, 4 * (expected - constants.accuracy), price, weights / 4, shared[0], shared[1],
+            *([seen.reply_shift / 2] if self.fusion.reads_replies else ()),
         ]  # fmt: skip
         return torch.stack(features, dim=2)
 
@@ -222,10 +223,12 @@ class Observer:
         entropy = -(parts * parts.log()).sum(1, keepdim=True)
         spent = torch.from_numpy(view.spent[:, None] / self.statistics.unit_cost) / n_members
         lam = torch.from_numpy(np.asarray(price, dtype=np.float32))[:, None]
+        n_answered = seen.answered.sum(1, keepdim=True).clamp_min(1)
+        said = (seen.reply_shift * seen.answered).sum(1, keepdim=True) / n_answered / 2
         return torch.cat(
             [top, none, entropy, torch.log(parts[:, :1] / parts[:, 1:2]) / 4, share_asked,
              share_answered, n_distinct, spent, torch.log(lam.clamp_min(1e-5)) / 4, 4 * lam,
-             seen.is_open.float()[:, None]], dim=1
+             seen.is_open.float()[:, None], *([said] if self.fusion.reads_replies else ())], dim=1
         )  # fmt: skip
 
 

@@ -4,16 +4,14 @@ It starts as a sound rule, to which heads add what they learn: members in order 
 stop where the posterior passes a threshold that falls with the price of a call. Where labels are
 few, what the prior learned takes the rule's place.
 
-Axes: B queries, N members.
+For numpy and torch alike (`agents.arrays`). Axes: B queries, N members.
 """
 
 from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from rlfocal.agents.arrays import Array, namespace
 
 __all__ = ["action_log_prob", "likeliest", "logits_of", "promised", "rule", "taken"]
 
@@ -25,7 +23,7 @@ _GAIN_PER_CALL = 0.25
 _EVEN = math.log(0.5)
 
 
-def rule(preference: Tensor, confidence: Tensor, price: Tensor) -> Tensor:
+def rule(preference: Array, confidence: Array, price: Array) -> Array:
     """float32[B, N + 1]: logits to start from: of asking each member, and of stopping (last).
 
     Args:
@@ -33,12 +31,13 @@ def rule(preference: Tensor, confidence: Tensor, price: Tensor) -> Tensor:
         confidence: float32[B], posterior of the leading candidate.
         price: float32[B], of the next call.
     """
-    threshold = 1 - (price / _GAIN_PER_CALL).clamp(max=1)
+    xp = namespace(preference)
+    threshold = 1 - xp.at_most(price / _GAIN_PER_CALL, 1)
     stop = _STOP_GAIN * (confidence - threshold)
-    return torch.cat([_ORDER_GAIN * preference, stop[:, None]], dim=1)
+    return xp.concat([_ORDER_GAIN * preference, stop[:, None]])
 
 
-def promised(confidence: Tensor, expected: Tensor, pending: Tensor) -> Tensor:
+def promised(confidence: Array, expected: Array, pending: Array) -> Array:
     """float32[B]: the confidence that `rule` goes by where members are pending.
 
     The best of them alone may be relied on; each further one takes its share of the doubt away.
@@ -48,19 +47,22 @@ def promised(confidence: Tensor, expected: Tensor, pending: Tensor) -> Tensor:
         expected: float32[B, N], expected score of each member's answer.
         pending: bool[B, N], members chosen whose answers are still to come.
     """
-    n_pending = pending.sum(1)
-    best = torch.maximum(confidence, (expected * pending).amax(1))
+    xp = namespace(expected)
+    n_pending = xp.sum(xp.floats(pending), 1)
+    best = xp.maximum(confidence, xp.max(expected * pending, 1))
     doubt = (1 - best) * (1 - _GAIN_PER_CALL) ** (n_pending - 1)
-    return torch.where(n_pending > 0, 1 - doubt, confidence)
+    return xp.where(n_pending > 0, 1 - doubt, confidence)
 
 
-def logits_of(log_prob: Tensor) -> Tensor:
+def logits_of(log_prob: Array) -> Array:
     """float32[B, N + 1]: logits that `action_log_prob` turns into these log-probabilities again."""
-    stop = log_prob[:, -1:].clamp_max(-1e-6)
-    return torch.cat([log_prob[:, :-1], stop - torch.log1p(-stop.exp())], dim=1).clamp(-30, 30)
+    xp = namespace(log_prob)
+    stop = xp.at_most(log_prob[:, -1:], -1e-6)
+    logit = xp.concat([log_prob[:, :-1], stop - xp.log1p(-xp.exp(stop))])
+    return xp.at_most(xp.at_least(logit, -30), 30)
 
 
-def action_log_prob(*, start: Tensor, legal: Tensor, logit: Tensor) -> Tensor:
+def action_log_prob(*, start: Array, legal: Array, logit: Array) -> Array:
     """Log-probabilities of asking each member, and of stopping (last).
 
     Args:
@@ -72,25 +74,26 @@ def action_log_prob(*, start: Tensor, legal: Tensor, logit: Tensor) -> Tensor:
     Returns:
         float32[B, N + 1].
     """
+    xp = namespace(logit)
     logit = start + logit
-    score, stop = logit[:, :-1], logit[:, -1]
+    score, stop = logit[:, :-1], logit[:, -1:]
     open_to = legal[:, :-1]
     # With all members asked none is legal: the row is never used, only kept finite.
-    which = torch.log_softmax(score.masked_fill(~open_to, -1e9), dim=1)
-    stop = torch.where(legal[:, -1], stop, -1e9)
-    stop = torch.where(open_to.any(1), stop, 1e9)
-    which = which + functional.logsigmoid(-stop)[:, None]
-    every = torch.cat([which, functional.logsigmoid(stop)[:, None]], dim=1)
-    return every.masked_fill(~legal, -1e9)
+    which = xp.log_softmax(xp.where(open_to, score, -1e9))
+    stop = xp.where(legal[:, -1:], stop, -1e9)
+    stop = xp.where(open_to.any(1)[:, None], stop, 1e9)
+    every = xp.concat([which + xp.log_sigmoid(-stop), xp.log_sigmoid(stop)])
+    return xp.where(legal, every, -1e9)
 
 
-def taken(log_prob: Tensor, action: Tensor) -> tuple[Tensor, Tensor]:
+def taken(log_prob: Array, action: Array) -> tuple[Array, Array]:
     """Log-probability float32[B, A] of actions int64[B, A], and the policy's entropy float32[B]."""
-    entropy = -(log_prob.exp() * log_prob.clamp_min(-50)).sum(1)
-    return log_prob.gather(1, action), entropy
+    xp = namespace(log_prob)
+    entropy = -xp.sum(xp.exp(log_prob) * xp.at_least(log_prob, -50), 1)
+    return xp.take(log_prob, action), entropy
 
 
-def likeliest(log_prob: Tensor) -> Tensor:
+def likeliest(log_prob: Array) -> Array:
     """Stop where that is likelier than asking on, else ask the likeliest member; int64[B].
 
     Not the likeliest of the N + 1 actions: similar members share the chance of asking, and
@@ -101,4 +104,4 @@ def likeliest(log_prob: Tensor) -> Tensor:
     """
     n_members = log_prob.shape[1] - 1
     member = log_prob[:, :-1].argmax(1)
-    return torch.where(log_prob[:, -1] > _EVEN, n_members, member)
+    return namespace(log_prob).where(log_prob[:, -1] > _EVEN, n_members, member)

@@ -13,7 +13,6 @@ from typing import Self
 
 import numpy as np
 
-from rlfocal.deliberation.view import View
 from rlfocal.extras import need
 from rlfocal.numbers import shrunk
 from rlfocal.records import FloatArray, IntArray, ResponseTable
@@ -101,14 +100,6 @@ class Competence:
     def predict(self, features: FloatArray) -> FloatArray:
         """float32[B, D] → float32[B, N]: expected gain over the member's accuracy on the task."""
         return np.asarray(features @ self.weight + self.intercept, dtype=np.float32)
-
-    def of(self, view: View) -> tuple[FloatArray, None]:
-        """Predict for new queries.
-
-        Returns:
-            float32[B, N]; and the net of Fusion that judges each: None for the mean of all.
-        """
-        return self.predict(view.features), None
 
     @classmethod
     def out_of_fold(cls, table: ResponseTable, fold: IntArray) -> FloatArray:

@@ -6,7 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from rlfocal.agents.fitted_pool import FittedPool, OutOfFold
+from rlfocal.agents.fitted_pool import FittedPool
+from rlfocal.agents.known import Knowledge, OutOfFold
 from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Observer
 from rlfocal.deliberation.base import OneRound
@@ -35,7 +36,7 @@ class AskAll(OneRound):
         held_out: OutOfFold | None = None,
     ) -> None:
         self._fitted_pool, self._observer = fitted_pool, observer or fitted_pool.observer
-        self._competence = held_out or fitted_pool.competence
+        self._knowledge: Knowledge = held_out or fitted_pool
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Return itself: there is nothing to fit."""
@@ -48,6 +49,6 @@ class AskAll(OneRound):
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior without the probability of "none of these"."""
         with one_thread():
-            competence, fold = self._competence.of(view)
-            posterior = self._observer.fused(view, competence, fold).posterior[:, :-1].numpy()
+            fused = self._observer.fused(view, self._knowledge.known(view))
+        posterior = fused.posterior[:, :-1].numpy()
         return np.asarray(posterior * view.available)

@@ -103,16 +103,13 @@ def walk(fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, price: f
         rows: int64[Q], which of them.
         price: lambda, which orders members by expected score less price.
     """
-    held_out, unit_cost = (
-        fitted_pool.held_out.take(rows),
-        np.float32(fitted_pool.statistics.unit_cost),
-    )
+    unit_cost = np.float32(fitted_pool.statistics.unit_cost)
     lam = np.full(len(rows), price, dtype=np.float32)
     asked = np.zeros((len(rows), table.n_members), dtype=bool)
     confidence, worth, cost = [], [], []
     for n_calls in range(min(table.n_members, _MOST_CALLS) + 1):
         view = reveal(table, rows, asked, n_rounds=np.full(len(rows), n_calls))
-        seen = fitted_pool.observer.observe(view, lam, held_out.competence, held_out.fold)
+        seen = fitted_pool.observer.observe(view, lam, fitted_pool.held_out.known(view))
         if n_calls:
             confidence.append(seen.observation.confidence.numpy())
             worth.append(worth_of(table, rows, asked, answer_of(seen.posterior)))
@@ -210,8 +207,7 @@ class PosteriorThreshold(Configured):
         index = nearest_price(self.dials, self.price)
         price = np.full(len(view), self.dials[index], dtype=np.float32)
         with one_thread():
-            competence = fitted_pool.competence.predict(view.features)
-            found = fitted_pool.observer.observe(view, price, competence)
+            found = fitted_pool.observer.observe(view, price, fitted_pool.known(view))
             member = next_in_order(found.observation).numpy()
         sure = found.observation.confidence.numpy() >= self.curve_.best(index, self.price)
         n_asked = view.asked.sum(axis=1)

@@ -264,7 +264,8 @@ class RlFocal(Trained):
         """Undo `state`."""
         fitted_pool = FittedPool.restore(state)
         n_tasks, n_members = fitted_pool.statistics.task_accuracy.shape
-        decider = self.nets[0](n_members, n_tasks - 1, **self.config.of_nets)
+        shape = self.config.of_nets | fitted_pool.of_nets
+        decider = self.nets[0](n_members, n_tasks - 1, **shape)
         weights_from(decider, without_prefix("decider", state))
         return self.assemble(
             fitted_pool, decider, restore_fallback(state, fitted_pool, self.config)

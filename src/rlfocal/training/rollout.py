@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rlfocal.agents.config import PpoConfig
 from rlfocal.agents.decider import Critic, Decider, GlobalState
-from rlfocal.agents.fitted_pool import OutOfFold
+from rlfocal.agents.known import OutOfFold
 from rlfocal.agents.observation import Observation, Observed, Observer
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray
@@ -209,9 +209,9 @@ def observe(
     observer: Observer, env: PoolEnv, held_out: OutOfFold, view: View
 ) -> tuple[Observed, IntArray]:
     """Observe the active episodes; also int64[A], what Fusion would answer if they ended now."""
-    rows, price = view.position, env.price[env.active]
+    price = env.price[env.active]
     pending = env.pending[env.active] if env.rounds is not None else None
-    seen = observer.observe(view, price, held_out.competence[rows], held_out.fold[rows], pending)
+    seen = observer.observe(view, price, held_out.known(view), pending)
     answer = answer_of(seen.posterior)
     if pending is not None:
         last = np.flatnonzero(pending.any(axis=1) & env.ends())
@@ -223,8 +223,7 @@ def observe(
 def _last_answer(observer: Observer, env: PoolEnv, held_out: OutOfFold, last: IntArray) -> IntArray:
     """int64[K]: what Fusion would answer where stopping sends the last round."""
     view = env.last_view(last)
-    rows = view.position
-    return answer_of(observer.fused(view, held_out.competence[rows], held_out.fold[rows]).posterior)
+    return answer_of(observer.fused(view, held_out.known(view)).posterior)
 
 
 def answer_of(posterior: Tensor) -> IntArray:

@@ -70,9 +70,10 @@ class Trainer:
         unit_cost = self.fitted_pool.statistics.unit_cost
         self._env = PoolEnv(table, unit_cost=unit_cost, rounds=config.rounds)
         sizes = table.n_members, len(table.tasks)
+        shape = config.of_nets | self.fitted_pool.of_nets
         self.decider, self._critic = seeded(
             int(rng.integers(2**62)),
-            lambda: (nets[0](*sizes, **config.of_nets), nets[1](*sizes, **config.of_nets)),
+            lambda: (nets[0](*sizes, **shape), nets[1](*sizes, **shape)),
         )
         self._optimizer = torch.optim.Adam(
             [*self.decider.parameters(), *self._critic.parameters()],

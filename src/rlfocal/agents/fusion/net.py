@@ -8,6 +8,9 @@ are judged by the net that did not see them, new ones by the mean of all.
 An option's index carries no meaning but for a small bias per (task, position) of multiple choice,
 which absorbs a pool's habit of over-using an option.
 
+Where replies are read (`strategies.evidence`), how far each moves its log-odds of being right is
+one more signal, and a feature of the corrections.
+
 Axes: E nets, B queries, N members, C candidates, T tasks (index T: unknown).
 """
 
@@ -20,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rlfocal.agents.known import Known
 from rlfocal.deliberation.view import View
 from rlfocal.records import FloatArray
 from rlfocal.strategies.stacking.likelihood import FLOOR
@@ -54,14 +58,20 @@ class FusionInput(NamedTuple):
     """float32[B, C]: the prior's opinion; zeros where Fusion does without."""
     shift: Tensor
     """float32[N]: how far recent labelled queries move the weight of each member's votes."""
+    reply_shift: Tensor
+    """float32[B, N]: how far each reply moves its log-odds of being right; 0 where there is none,
+    and where replies are not read."""
 
 
 def fusion_input(
-    view: View, competence: FloatArray, prior_signal: FloatArray, shift: FloatArray | None = None
+    view: View, known: Known, prior_signal: FloatArray, shift: FloatArray | None = None
 ) -> FusionInput:
     """Make Fusion's input from a view; `shift` is None where no weight has moved."""
     if shift is None:
         shift = np.zeros(view.asked.shape[1], dtype=np.float32)
+    reply_shift = known.reply_shift
+    if reply_shift is None:
+        reply_shift = np.zeros(view.asked.shape, dtype=np.float32)
     return FusionInput(
         task=torch.from_numpy(view.task),
         is_open=torch.from_numpy(view.is_open),
@@ -69,9 +79,10 @@ def fusion_input(
         answered=torch.from_numpy(view.answered),
         support=torch.from_numpy(view.support),
         available=torch.from_numpy(view.available),
-        competence=torch.from_numpy(competence),
+        competence=torch.from_numpy(known.competence),
         prior_signal=torch.from_numpy(prior_signal),
         shift=torch.from_numpy(shift),
+        reply_shift=torch.from_numpy(reply_shift),
     )
 
 
@@ -80,11 +91,12 @@ class Fusion(nn.Module):
 
     Args:
         weight: float32[E, T + 1, K], what signals count at the start, task T being unknown; the
-            signals are N supports, N logarithms of them where they are graded, and the prior's
-            signal where there is a prior.
+            signals are N supports, N logarithms of them where they are graded, that of the replies
+            where they are read, and the prior's where there is a prior.
         none_bias: float32[E, T + 1], the logit of "none of these".
         company: float32[E, T + 1, K, N], how much more a signal counts where a member is absent.
         n_candidates: C, the number of option positions with a bias of their own.
+        reads_replies: whether there is a signal of the replies.
     """
 
     weight: Tensor
@@ -92,7 +104,13 @@ class Fusion(nn.Module):
     company: Tensor
 
     def __init__(
-        self, weight: Tensor, none_bias: Tensor, company: Tensor, *, n_candidates: int
+        self,
+        weight: Tensor,
+        none_bias: Tensor,
+        company: Tensor,
+        *,
+        n_candidates: int,
+        reads_replies: bool = False,
     ) -> None:
         super().__init__()
         self.n_nets, n_tasks, n_signals = weight.shape
@@ -102,21 +120,23 @@ class Fusion(nn.Module):
         self.register_buffer("none_bias", none_bias)
         self.register_buffer("company", company)
         self.n_members = company.shape[3]
-        self.graded = n_signals >= 2 * self.n_members
-        self.with_prior = n_signals % self.n_members == 1
+        self.reads_replies = reads_replies
+        n_others = n_signals - reads_replies
+        self.graded = n_others >= 2 * self.n_members
+        self.with_prior = n_others % self.n_members == 1
+        n_of_candidate = _N_CANDIDATE_FEATURES + reads_replies
+        n_pooled = _N_POOLED_FEATURES + reads_replies
         self.trust = nn.Parameter(torch.zeros(n_nets, 1, n_signals))
         self.task_trust = nn.Parameter(torch.zeros(n_nets, n_tasks, n_signals))
         self.position = nn.Parameter(torch.zeros(n_nets, n_tasks, n_candidates))
         self.query_trust = nn.Parameter(torch.zeros(n_nets, 1, 1))
         self.size = nn.Parameter(torch.zeros(n_nets, 2))
         self.candidate_in = nn.Parameter(
-            torch.randn(n_nets, _N_CANDIDATE_FEATURES, _HIDDEN) / _N_CANDIDATE_FEATURES**0.5
+            torch.randn(n_nets, n_of_candidate, _HIDDEN) / n_of_candidate**0.5
         )
         self.candidate_bias = nn.Parameter(torch.zeros(n_nets, 1, _HIDDEN))
         self.candidate_out = nn.Parameter(torch.zeros(n_nets, _HIDDEN, 1))
-        self.none_in = nn.Parameter(
-            torch.randn(n_nets, _N_POOLED_FEATURES, _HIDDEN) / _N_POOLED_FEATURES**0.5
-        )
+        self.none_in = nn.Parameter(torch.randn(n_nets, n_pooled, _HIDDEN) / n_pooled**0.5)
         self.none_bias_in = nn.Parameter(torch.zeros(n_nets, 1, _HIDDEN))
         self.none_out = nn.Parameter(torch.zeros(n_nets, _HIDDEN, 1))
 
@@ -162,8 +182,15 @@ class Fusion(nn.Module):
         weight = self._weights(seen)
         logits = self._logits(seen, weight).mean(0)
         trusted = self._per_member(weight) + self.query_trust * seen.competence + seen.shift
+        if self.reads_replies:
+            trusted = trusted + weight[..., self._reply, None] * seen.reply_shift
         # An open query of which nothing is known yet has no candidate: everything is "none".
         return torch.softmax(logits, dim=1), trusted.mean(0)
+
+    @property
+    def _reply(self) -> int:
+        """Which signal is that of the replies."""
+        return self.weight.shape[2] - 1 - self.with_prior
 
     def forward(self, seen: FusionInput) -> Tensor:
         """float32[E, B, C + 1]: logits of the candidates; the last is "none of these"."""
@@ -171,6 +198,9 @@ class Fusion(nn.Module):
 
     def _logits(self, seen: FusionInput, weight: Tensor) -> Tensor:
         signal = _evidence(seen.support) if self.graded else seen.support
+        moved = torch.einsum("bn,bnc->bc", seen.reply_shift, seen.support)
+        if self.reads_replies:
+            signal = torch.cat([signal, moved[:, None]], dim=1)
         if self.with_prior:
             signal = torch.cat([signal, seen.prior_signal[:, None]], dim=1)
         vote = torch.einsum("ebk,bkc->ebc", weight, signal)
@@ -184,6 +214,8 @@ class Fusion(nn.Module):
         size = torch.stack([1 - share, (1 - share).square()])  # nothing where all have answered
         vote = vote * torch.einsum("es,sxbc->ebc", self.size, size).clamp(-2, 2).exp()
         features, pooled = _features(vote, seen)
+        if self.reads_replies:
+            features, pooled = _with_replies(features, pooled, seen, moved)
         # [E, B, C, F] @ [E, F, H]: the candidates of all queries side by side
         flat = features.flatten(1, 2)
         hidden = torch.relu(torch.bmm(flat, self.candidate_in) + self.candidate_bias)
@@ -204,6 +236,18 @@ class Fusion(nn.Module):
 def _evidence(support: Tensor) -> Tensor:
     """float32[B, 2 N, C]: supports and their logarithms, as `likelihood.evidence` has them."""
     return torch.cat([support, torch.log1p(support / FLOOR) / np.log1p(1 / FLOOR)], dim=1)
+
+
+def _with_replies(
+    features: Tensor, pooled: Tensor, seen: FusionInput, moved: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Add what the replies say: of each candidate, and on average, which tells a hard query."""
+    n_answered = seen.answered.sum(1).clamp_min(1)
+    mean = (seen.reply_shift * seen.answered).sum(1) / n_answered
+    shape = (len(features), *moved.shape, 1)
+    own = (moved / 4)[None, :, :, None].expand(shape)
+    every = (mean / 2)[None, :, None].expand(len(pooled), -1, 1)
+    return torch.cat([features, own], dim=3), torch.cat([pooled, every], dim=2)
 
 
 def _features(vote: Tensor, seen: FusionInput) -> tuple[Tensor, Tensor]:

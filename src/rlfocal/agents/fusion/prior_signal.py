@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rlfocal.agents.known import Known, OutOfFold
 from rlfocal.agents.policy import logits_of
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.deliberation.recorded import candidates_of, reveal
@@ -77,8 +78,7 @@ class PriorSignal:
     def of(
         self,
         view: View,
-        competence: FloatArray,
-        fold: IntArray | None = None,
+        known: Known,
         *,
         price: FloatArray | None = None,
     ) -> Opinion:
@@ -86,16 +86,15 @@ class PriorSignal:
 
         Args:
             view: what has been revealed.
-            competence: float32[B, N], expected gain of members over their accuracy on the task.
-            fold: int64[B], the inner fold of each training query; None for new queries.
+            known: of the queries.
             price: float32[B], lambda; None where only the answer is asked for.
         """
         if not self.pools:
             return Opinion(np.zeros(view.available.shape, dtype=np.float32), None)
-        if fold is None:
-            posterior, decision = self.pools[-1].consider(view, price, competence)
+        if known.fold is None:
+            posterior, decision = self._considered(-1, view, known, price)
         else:
-            posterior, decision = self._out_of_fold(view, competence, fold, price)
+            posterior, decision = self._out_of_fold(view, known, known.fold.numpy(), price)
         log = np.log(np.maximum(posterior, _FLOOR))
         none = np.log(np.clip(1 - posterior.sum(axis=1, keepdims=True), _FLOOR, 1))
         against = np.where(view.is_open[:, None], none, log.max(axis=1, keepdims=True))
@@ -103,7 +102,7 @@ class PriorSignal:
         return Opinion(signal, None if decision is None else logits_of(decision))
 
     def _out_of_fold(
-        self, view: View, competence: FloatArray, fold: IntArray, price: FloatArray | None
+        self, view: View, known: Known, fold: IntArray, price: FloatArray | None
     ) -> tuple[FloatArray, Tensor | None]:
         """As of `RlFocalPrior.consider`, each query by the copy that does not know its fold."""
         posterior = np.zeros(view.available.shape, dtype=np.float32)
@@ -111,31 +110,32 @@ class PriorSignal:
         for k in np.unique(fold):
             rows = np.flatnonzero(fold == k)
             lam = None if price is None else price[rows]
-            found = self.pools[k].consider(view.take(rows), lam, competence[rows])
+            found = self._considered(k, view.take(rows), known.take(rows), lam)
             posterior[rows], decided = found
             if decision is not None and decided is not None:
                 decision[torch.from_numpy(rows)] = decided
         return posterior, decision
 
-    def of_table(
-        self, table: ResponseTable, asked: BoolArray, competence: FloatArray, fold: IntArray
-    ) -> FloatArray:
+    def _considered(
+        self, k: int, view: View, known: Known, price: FloatArray | None
+    ) -> tuple[FloatArray, Tensor | None]:
+        return self.pools[k].consider(view, price, known.competence, known.reply_shift)
+
+    def of_table(self, table: ResponseTable, asked: BoolArray, held_out: OutOfFold) -> FloatArray:
         """float32[Q, C]: the signal for training queries with some members revealed, by table slot.
 
         Args:
             table: the queries.
             asked: bool[Q, N].
-            competence: float32[Q, N], out of fold.
-            fold: int64[Q].
+            held_out: what is known of them out of fold.
         """
         prior_signal = np.zeros(table.exists.shape, dtype=np.float32)
         if not self.pools:
             return prior_signal
         for start in range(0, table.n_queries, _ROWS):
             rows = np.arange(start, min(start + _ROWS, table.n_queries))
-            seen = self.of(
-                reveal(table, rows, asked[rows]), competence[rows], fold[rows]
-            ).prior_signal
+            view = reveal(table, rows, asked[rows])
+            seen = self.of(view, held_out.known(view)).prior_signal
             places = np.broadcast_to(np.arange(seen.shape[1]), seen.shape)
             number = candidates_of(table, rows, asked[rows], places)
             np.put_along_axis(prior_signal[rows[0] : rows[-1] + 1], number, seen, axis=1)

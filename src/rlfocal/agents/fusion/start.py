@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.agents.fusion.prior_signal import PriorSignal
+from rlfocal.agents.known import OutOfFold
 from rlfocal.numbers import log_odds
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
@@ -45,7 +46,7 @@ class Lesson(NamedTuple):
 class FusionStart(NamedTuple):
     """Weights of E nets; task T stands for an unknown task.
 
-    K = N, or 2 N where supports are graded, and one more with a prior.
+    K = N, or 2 N where supports are graded; one more where replies are read, and with a prior.
     """
 
     weight: Tensor
@@ -58,8 +59,7 @@ class FusionStart(NamedTuple):
 
 def draw_lessons(
     table: ResponseTable,
-    competence: FloatArray,
-    fold: IntArray,
+    held_out: OutOfFold,
     prior: PriorSignal,
     n: int,
     *,
@@ -73,7 +73,7 @@ def draw_lessons(
     masks += [random_subsets(order, table.n_queries, generator) for _ in range(n - 1)]
     if not table.is_recorded:  # a missing record cannot be revealed
         masks = [mask & torch.from_numpy(table.recorded.copy()) for mask in masks]
-    seen = [prior.of_table(table, mask.numpy(), competence, fold) for mask in masks]
+    seen = [prior.of_table(table, mask.numpy(), held_out) for mask in masks]
     return [
         Lesson(m, torch.from_numpy(prior_signal))
         for m, prior_signal in zip(masks, seen, strict=True)
@@ -87,6 +87,7 @@ def fit_start(
     lessons: Sequence[Lesson],
     *,
     with_prior: bool,
+    reply_shift: FloatArray | None = None,
 ) -> FusionStart:
     """Fit E = n_folds + 1 conditional logits.
 
@@ -96,6 +97,7 @@ def fit_start(
         n_folds: net e < n_folds is fitted without fold e, the last one on everything.
         lessons: of these queries, the first with all members.
         with_prior: whether the lessons' prior signals are used.
+        reply_shift: float32[Q, N], out of fold; None where replies are not read.
     """
     lessons = lessons[:_N_COPIES]
     graded = table.has_graded_support
@@ -104,15 +106,17 @@ def fit_start(
     if with_prior:
         prior_signal = torch.cat([lesson.prior_signal for lesson in lessons]).numpy()
     asked = torch.cat([lesson.asked for lesson in lessons]).numpy()
-    choices = choices_of(copies, graded=graded, asked=asked, prior=prior_signal)
+    shift = None if reply_shift is None else np.tile(reply_shift, (len(lessons), 1))
+    choices = choices_of(copies, graded=graded, asked=asked, shift=shift, prior=prior_signal)
 
     def model(rows: ResponseTable) -> WeightModel:
         """Log-odds of accuracy, the unknown task last."""
         member = log_odds(sound_accuracy(rows), least=LEAST)
         task = np.vstack([log_odds(task_accuracy(rows), least=LEAST), member])
         return WeightModel.from_log_odds(
-            member, task, graded=graded, company=True, with_prior=with_prior
-        )
+            member, task, graded=graded, company=True, with_prior=with_prior,
+            with_shift=reply_shift is not None,
+        )  # fmt: skip
 
     models = [model(table.take(fold != k)) for k in range(n_folds)]
     # A query counts once, however many of its subsets are fitted.

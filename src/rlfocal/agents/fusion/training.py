@@ -17,8 +17,9 @@ from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fusion.net import Fusion, FusionInput
 from rlfocal.agents.fusion.prior_signal import PriorSignal
 from rlfocal.agents.fusion.start import Lesson, draw_lessons, fit_start
+from rlfocal.agents.known import OutOfFold
 from rlfocal.agents.nets import seeded, weights_of
-from rlfocal.records import CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.records import CandidateKind, ResponseTable
 
 __all__ = ["fit_fusion"]
 
@@ -56,7 +57,7 @@ class _TrainingData:
         available = torch.where(is_open[:, None], support.any(1), full.available[rows])
         seen = FusionInput(
             full.task[rows], is_open, asked, answered, support, available, full.competence[rows],
-            lesson.prior_signal[rows], full.shift,
+            lesson.prior_signal[rows], full.shift, full.reply_shift[rows] * asked,
         )  # fmt: skip
         worth = self.worth[rows] * available
         none = (1 - worth.amax(1, keepdim=True)) * is_open[:, None]
@@ -65,8 +66,7 @@ class _TrainingData:
 
 def fit_fusion(
     table: ResponseTable,
-    competence: FloatArray,
-    fold: IntArray,
+    held_out: OutOfFold,
     prior: PriorSignal,
     config: RlFocalConfig,
     *,
@@ -77,8 +77,7 @@ def fit_fusion(
 
     Args:
         table: labelled training queries.
-        competence: float32[Q, N], out of fold.
-        fold: int64[Q] in [0, n_folds).
+        held_out: what is known of these queries out of fold.
         prior: the prior on this pool, or none.
         config: settings.
         rng: source of all randomness.
@@ -89,14 +88,18 @@ def fit_fusion(
     """
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     n = _N_LESSONS
-    drawn = draw_lessons(table, competence, fold, prior, n + _N_EXAMS, generator=generator)
+    drawn = draw_lessons(table, held_out, prior, n + _N_EXAMS, generator=generator)
     lessons, exam = drawn[:n], [drawn[0], *drawn[n:]]
-    start = fit_start(table, fold, config.n_folds, lessons, with_prior=bool(prior))
+    shift = held_out.reply_shift
+    start = fit_start(
+        table, held_out.fold.numpy(), config.n_folds, lessons,
+        with_prior=bool(prior), reply_shift=shift,
+    )  # fmt: skip
     fusion = seeded(
         int(rng.integers(2**62)),
-        lambda: Fusion(*start, n_candidates=table.n_candidates),
+        lambda: Fusion(*start, n_candidates=table.n_candidates, reads_replies=shift is not None),
     )
-    data = _training_data(table, competence, fold)
+    data = _training_data(table, held_out)
     small = table.n_queries < 4000
     optimizer = torch.optim.AdamW(
         fusion.parameters(), lr=1.5e-3 if small else 3e-3, weight_decay=0.1 if small else 0.01
@@ -128,9 +131,10 @@ def fit_fusion(
     return fusion.eval()
 
 
-def _training_data(table: ResponseTable, competence: FloatArray, fold: IntArray) -> _TrainingData:
+def _training_data(table: ResponseTable, held_out: OutOfFold) -> _TrainingData:
     worth = torch.from_numpy(table.candidate_score * table.exists)
     is_open = torch.from_numpy(table.kind != CandidateKind.OPTIONS)
+    shift = held_out.reply_shift
     everything = FusionInput(
         task=torch.from_numpy(table.task.copy()),
         is_open=is_open,
@@ -138,15 +142,16 @@ def _training_data(table: ResponseTable, competence: FloatArray, fold: IntArray)
         answered=torch.from_numpy(table.answered),
         support=torch.from_numpy(table.support.copy()),
         available=torch.from_numpy(table.exists.copy()),
-        competence=torch.from_numpy(competence),
+        competence=torch.from_numpy(held_out.competence),
         prior_signal=torch.zeros(worth.shape),
         shift=torch.zeros(table.n_members),
+        reply_shift=torch.zeros(table.answer.shape) if shift is None else torch.from_numpy(shift),
     )
     # A multiple-choice query without a right option teaches nothing; an open one teaches "none".
     labelled = is_open | (worth.amax(1) > 0)
     if not table.is_complete:  # queries without an answer or a score teach nothing
         labelled = labelled & torch.from_numpy(table.scored.any(axis=1))
-    return _TrainingData(everything, worth, labelled, torch.from_numpy(fold))
+    return _TrainingData(everything, worth, labelled, held_out.fold)
 
 
 @torch.inference_mode()

@@ -1,103 +1,90 @@
-"""The prior's Decider and its critic: one net for every pool, equivariant over members.
+"""The prior's Decider: one net for every pool, equivariant over members.
 
 The Decider starts as a simple rule and learns corrections to it: members in order of expected score
 minus price, and a stop where the posterior passes a threshold that falls with the price of the next
 call. It has no weights of one member, task or pool, and knows them by statistics alone.
+
+For numpy and torch alike (`agents.arrays`): it acts on weights from disk, and its parameters and its
+critic's are learned in `training.prior.nets`.
 
 Axes: K states, N members, H hidden units.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import torch
-from torch import Tensor, nn
-
-from rlfocal.agents.nets import zeroed
-from rlfocal.agents.policy import action_log_prob, rule, taken
+from rlfocal.agents.arrays import Array, Layer, Weights, namespace
+from rlfocal.agents.policy import action_log_prob, rule
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
-__all__ = ["Critic", "Decider", "GlobalState"]
+__all__ = ["body", "body_layers", "decide", "layers"]
 
 
-class GlobalState(NamedTuple):
-    """Input of the centralised critic, in training only."""
+def body_layers(n_member: int, n_shared: int, hidden: int) -> dict[str, Layer]:
+    """The layers of `body`, which the Decider and its critic have one each of.
 
-    observation: Observation
-    member_score: Tensor
-    """float32[K, N] in [0, 1]: score of each member's answer, asked or not."""
-    worth: Tensor
-    """float32[K]: reward of stopping now."""
-
-
-class _Body(nn.Module):
-    def __init__(self, n_member: int, n_shared: int, hidden: int) -> None:
-        super().__init__()
-        self.member_in = nn.Linear(n_member, hidden)
-        self.shared_in = nn.Linear(n_shared, hidden)
-        self.member_mix = nn.Linear(hidden, hidden)
-        self.pool_mix = nn.Linear(3 * hidden, hidden)
-        self.shared_mix = nn.Linear(4 * hidden, hidden)
-        self.shared_out = nn.Linear(hidden, hidden)
-
-    def forward(self, member: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns float32[K, N, H] per member and float32[K, H] shared."""
-        shared = self.shared_in(shared)
-        hidden = torch.relu(self.member_in(member) + shared[:, None])
-        asked = member[:, :, :1]
-        n_asked, left = asked.sum(1), 1 - asked
-        n_left = left.sum(1)
-        pool = torch.cat(
-            [
-                (hidden * asked).sum(1) / n_asked.clamp_min(1),
-                (hidden * left).sum(1) / n_left.clamp_min(1),
-                (hidden * left).amax(1),
-            ], dim=1,
-        )  # fmt: skip
-        mixed = torch.relu(self.member_mix(hidden) + self.pool_mix(pool)[:, None])
-        shared = torch.relu(self.shared_mix(torch.cat([torch.relu(shared), pool], dim=1)))
-        return mixed, torch.relu(self.shared_out(shared))
+    Args:
+        n_member: features of each member.
+        n_shared: features of the state.
+        hidden: H.
+    """
+    return {
+        "body.member_in": Layer(n_member, hidden),
+        "body.shared_in": Layer(n_shared, hidden),
+        "body.member_mix": Layer(hidden, hidden),
+        "body.pool_mix": Layer(3 * hidden, hidden),
+        "body.shared_mix": Layer(4 * hidden, hidden),
+        "body.shared_out": Layer(hidden, hidden),
+    }
 
 
-class Decider(nn.Module):
-    """The acting agent.
+def layers(hidden: int) -> dict[str, Layer]:
+    """The net's layers.
 
     Args:
         hidden: H.
     """
-
-    def __init__(self, *, hidden: int = 56) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.body = _Body(N_MEMBER_FEATURES, N_SHARED_FEATURES, hidden)
-        self.member_head, self.stop_head = (zeroed(nn.Linear(hidden, 1)) for _ in range(2))
-
-    def forward(self, observation: Observation) -> Tensor:
-        """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
-        members, shared = self.body(observation.member, observation.shared)
-        start = rule(observation.preference, observation.confidence, observation.next_price)
-        logit = torch.cat([self.member_head(members).squeeze(2), self.stop_head(shared)], dim=1)
-        return action_log_prob(start=start, legal=observation.legal, logit=logit)
-
-    def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability float32[K, A] of actions int64[K, A], and entropy float32[K]."""
-        return taken(self(observation), action)
+    return {
+        **body_layers(N_MEMBER_FEATURES, N_SHARED_FEATURES, hidden),
+        "member_head": Layer(hidden, 1, zero=True),
+        "stop_head": Layer(hidden, 1, zero=True),
+    }
 
 
-class Critic(nn.Module):
-    """Centralised value of a state; it also sees the scores of members' answers."""
+def decide(weights: Weights, observation: Observation) -> Array:
+    """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
+    xp = namespace(observation.member)
+    members, shared = body(weights, observation.member, observation.shared)
+    start = rule(observation.preference, observation.confidence, observation.next_price)
+    of_members = xp.linear(weights, "member_head", members)[:, :, 0]
+    logit = xp.concat([of_members, xp.linear(weights, "stop_head", shared)])
+    return action_log_prob(start=start, legal=observation.legal, logit=logit)
 
-    def __init__(self, *, hidden: int = 56) -> None:
-        super().__init__()
-        self.body = _Body(N_MEMBER_FEATURES + 1, N_SHARED_FEATURES + 1, hidden)
-        self.head = nn.Linear(2 * hidden, 1)
 
-    def forward(self, state: GlobalState) -> Tensor:
-        """float32[K]: expected return."""
-        seen = state.observation
-        member = torch.cat([seen.member, state.member_score[:, :, None] - 0.5], dim=2)
-        shared = torch.cat([seen.shared, state.worth[:, None] - 0.5], dim=1)
-        members, shared = self.body(member, shared)
-        value: Tensor = self.head(torch.cat([members.mean(1), shared], dim=1))
-        return value.squeeze(1)
+def body(weights: Weights, member: Array, shared: Array) -> tuple[Array, Array]:
+    """What the members have in common mixed into each of them, and into the state.
+
+    Args:
+        weights: of a net with `body_layers`.
+        member: float32[K, N, F], of each member; the first is 1 where it was asked.
+        shared: float32[K, G], of the state.
+
+    Returns:
+        float32[K, N, H] per member and float32[K, H] shared.
+    """
+    xp = namespace(member)
+    shared = xp.linear(weights, "body.shared_in", shared)
+    hidden = xp.relu(xp.linear(weights, "body.member_in", member) + shared[:, None])
+    asked = member[:, :, :1]
+    left = 1 - asked
+    of_left = hidden * left
+    pool = xp.concat(
+        [
+            xp.sum(hidden * asked, 1) / xp.at_least(xp.sum(asked, 1), 1),
+            xp.sum(of_left, 1) / xp.at_least(xp.sum(left, 1), 1),
+            xp.max(of_left, 1),
+        ],
+    )  # fmt: skip
+    pooled = xp.linear(weights, "body.pool_mix", pool)[:, None]
+    mixed = xp.relu(xp.linear(weights, "body.member_mix", hidden) + pooled)
+    shared = xp.linear(weights, "body.shared_mix", xp.concat([xp.relu(shared), pool]))
+    return mixed, xp.relu(xp.linear(weights, "body.shared_out", xp.relu(shared)))

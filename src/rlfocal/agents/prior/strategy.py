@@ -33,6 +33,7 @@ from rlfocal.deliberation.dial import checked_price
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.numbers import sigmoid
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.settings import Settings
 
@@ -208,7 +209,11 @@ class RlFocalPrior(Trained):
         return Decision(ask, posterior, log_prob.exp().numpy())
 
     def consider(
-        self, view: View, price: FloatArray | None, competence: FloatArray | None = None
+        self,
+        view: View,
+        price: FloatArray | None,
+        competence: FloatArray | None = None,
+        reply_shift: FloatArray | None = None,
     ) -> tuple[FloatArray, Tensor | None]:
         """Judge queries.
 
@@ -217,6 +222,8 @@ class RlFocalPrior(Trained):
             price: float32[B], lambda of each query; None where no decision is asked for.
             competence: float32[B, N], expected gain of each member over its accuracy on the task,
                 where something is known of the query itself.
+            reply_shift: float32[B, N], how far each reply moves its log-odds of being right, where
+                replies are read.
 
         Returns:
             The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
@@ -227,6 +234,9 @@ class RlFocalPrior(Trained):
         chance = 1 / (1 + np.exp(-known.statistics.log_odds[place]))
         if competence is not None:
             chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
+        if reply_shift is not None:
+            chance = sigmoid(np.log(chance / (1 - chance)) + reply_shift)
+            chance = np.clip(chance, _LEAST, 1 - _LEAST)
         comparable = self.adds_up_[place]
         posterior = np.zeros(view.available.shape, dtype=np.float32)
         log_prob = None if price is None else torch.empty(len(place), chance.shape[1] + 1)

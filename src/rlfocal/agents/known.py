@@ -1,0 +1,69 @@
+"""What is known of members on a query, beyond their statistics and what they answered.
+
+Axes: B queries, N members, Q training queries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rlfocal.deliberation.view import View
+from rlfocal.records import FloatArray, IntArray
+
+__all__ = ["Knowledge", "Known", "OutOfFold"]
+
+
+class Known(NamedTuple):
+    """What is known of B queries."""
+
+    competence: FloatArray
+    """float32[B, N]: expected gain of each member over its accuracy on the task, by the query's
+    text."""
+    reply_shift: FloatArray | None = None
+    """float32[B, N]: how far each reply itself moves its log-odds of being right, 0 where there is
+    none; None where replies are not read."""
+    fold: Tensor | None = None
+    """int64[B]: the net of Fusion that judges each training query, which it has never seen; None
+    for the mean of all nets."""
+
+    def take(self, rows: IntArray) -> Known:
+        """What is known of some of the queries."""
+        fold = None if self.fold is None else self.fold[torch.from_numpy(rows)]
+        shift = None if self.reply_shift is None else self.reply_shift[rows]
+        return Known(self.competence[rows], shift, fold)
+
+
+class Knowledge(Protocol):
+    """Where that comes from: a fitted pool, or predictions out of fold."""
+
+    def known(self, view: View) -> Known:
+        """What is known of these queries."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Out-of-fold predictions for the training queries."""
+
+    competence: FloatArray
+    """float32[Q, N]."""
+    fold: Tensor
+    """int64[Q]: the Fusion net that never saw the query."""
+    reply_shift: FloatArray | None = None
+    """float32[Q, N], of all replies recorded."""
+
+    def known(self, view: View) -> Known:
+        """Look training queries up by their position in the table."""
+        rows, shift = view.position, self.reply_shift
+        revealed = None if shift is None else np.where(view.asked, shift[rows], np.float32(0))
+        return Known(self.competence[rows], revealed, self.fold[torch.from_numpy(rows)])
+
+    def take(self, rows: IntArray) -> OutOfFold:
+        """Select some of the queries."""
+        shift = None if self.reply_shift is None else self.reply_shift[rows]
+        return OutOfFold(self.competence[rows], self.fold[torch.from_numpy(rows)], shift)
