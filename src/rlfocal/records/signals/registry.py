@@ -18,7 +18,12 @@ from rlfocal.records.signals.reply import SeenReply
 __all__ = ["GROUP", "Family", "families", "family_names", "user_signal"]
 
 GROUP = "rlfocal.signals"
-BUILT_IN: Mapping[str, str] = {}
+BUILT_IN: Mapping[str, str] = {
+    "text": "rlfocal.records.signals.text:TEXT",
+    "answer": "rlfocal.records.signals.answer:ANSWER",
+    "logprobs": "rlfocal.records.signals.logprobs:LOGPROBS",
+    "server": "rlfocal.records.signals.server:SERVER",
+}
 _FAMILIES = Registry(GROUP, "family of signals", BUILT_IN)
 
 
@@ -41,9 +46,26 @@ def families() -> tuple[Family, ...]:
     """All families.
 
     Raises:
-        ConfigError: another package's cannot be loaded.
+        ConfigError: another package's cannot be loaded, is no `Family`, or gives a signal a name
+            that is taken.
     """
-    return tuple(_FAMILIES.load(name) for name in family_names())
+    found: dict[str, Family] = {}
+    owner: dict[str, str] = {}
+    for name in family_names():
+        family = _FAMILIES.load(name)
+        if not isinstance(family, Family):
+            raise ConfigError(
+                f"family of signals '{name}': expected a Family, found {family!r:.80}"
+            )
+        for signal in family.names:
+            if signal in owner:
+                raise ConfigError(
+                    f"family of signals '{name}': '{owner[signal]}' has a signal '{signal}' "
+                    f"already; call it '{name}.{signal.rpartition('.')[2]}'"
+                )
+            owner[signal] = name
+        found[name] = family
+    return tuple(found.values())
 
 
 def user_signal(name: str, where: str) -> Callable[[SeenReply], float]:

@@ -1,0 +1,97 @@
+"""Numbers of a text, and where an answer stands in it: what several families of signals ask.
+
+Only the end of a long text is read, so that the time for one is bounded.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.records.signals.reply import SeenReply
+
+__all__ = ["END", "answer_spans", "number_of", "numbers_in", "numbers_of_prompt"]
+
+END = 16_000
+"""Characters of a text that are read, the last ones."""
+_LONGEST = 200
+"""Characters of an answer that is looked for."""
+_NUMBER = re.compile(r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?")
+_MOST_SPANS = 50
+
+
+def numbers_in(text: str) -> list[float]:
+    """Numbers of a text in order, without their signs; at most those of its end.
+
+    >>> numbers_in("1,200 apples at $.50 or 3.5, 7.")
+    [1200.0, 50.0, 3.5, 7.0]
+    """
+    return [float(found.replace(",", "")) for found in _NUMBER.findall(text[-END:])]
+
+
+@lru_cache(maxsize=64)
+def numbers_of_prompt(prompt: str) -> frozenset[float]:
+    """Distinct numbers of a prompt; kept, because the replies to a query follow one another."""
+    return frozenset(numbers_in(prompt))
+
+
+def number_of(answer: str | None) -> float | None:
+    """The number that an answer in canonical form is; None where it is none.
+
+    >>> number_of("-1750"), number_of("seven"), number_of("1_0"), number_of("nan")
+    (-1750.0, None, None, None)
+    """
+    if answer is None or len(answer) > _LONGEST:
+        return None
+    sign, digits = (-1.0, answer[1:]) if answer.startswith("-") else (1.0, answer)
+    found = _NUMBER.fullmatch(digits)
+    return None if found is None else sign * float(digits.replace(",", ""))
+
+
+def answer_spans(reply: SeenReply) -> list[tuple[int, int]]:
+    """Where the answer stands in the text: [start, end) of each place, the last one first.
+
+    A number counts however it is written, a letter where it stands alone, and where it does not,
+    the text of its option. Empty where the answer is not found, or there is none.
+    """
+    text, answer = reply.text, reply.answer
+    if not text or not answer or len(answer) > _LONGEST:
+        return []
+    begin = max(0, len(text) - END)
+    if reply.kind == "choice":
+        return _letters(text, begin, answer, reply.choices)
+    number = number_of(answer)
+    if number is None:
+        return _places(text.lower(), begin, answer.lower())
+    spans = [
+        found.span()
+        for found in _NUMBER.finditer(text, begin)
+        if float(found[0].replace(",", "")) == abs(number)
+    ]
+    return spans[-_MOST_SPANS:][::-1]
+
+
+def _letters(text: str, begin: int, answer: str, choices: tuple[str, ...]) -> list[tuple[int, int]]:
+    alone = [
+        (start, end)
+        for start, end in _places(text, begin, answer)
+        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
+    ]
+    place = OPTION_LETTERS.find(answer) if len(answer) == 1 else -1
+    if alone or not 0 <= place < len(choices):
+        return alone
+    return _places(text.lower(), begin, choices[place][:_LONGEST].lower())
+
+
+def _places(text: str, begin: int, part: str) -> list[tuple[int, int]]:
+    """Where a part stands, from the end on, without overlaps."""
+    found: list[tuple[int, int]] = []
+    end = len(text)
+    while part and len(found) < _MOST_SPANS:
+        start = text.rfind(part, begin, end)
+        if start < 0:
+            break
+        found.append((start, start + len(part)))
+        end = start
+    return found
