@@ -110,6 +110,7 @@ def test_words_of_a_reasoning_model(tmp_path: Path) -> None:
             "model": "x",
             "max_completion_tokens": 512,
             "reasoning_effort": "low",
+            "logprobs": True,
             "messages": [
                 {"role": "developer", "content": "Be brief."},
                 {"role": "user", "content": "8 + 9?"},

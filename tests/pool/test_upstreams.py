@@ -68,11 +68,12 @@ def outcomes(shared_data: Path) -> Mapping[tuple[str, str], Any]:
 
     async def one(case: str, form: str, port: int, at_once: asyncio.Semaphore) -> None:
         told: list[str] = []
-        listen = told.append if form == "stream" else None
+        listen = told.append if form.startswith("stream") else None
         extra = {"tools": TOOLS} if case.startswith("tc") else {}
         request = Request(
-            (Message("user", "8 + 9?"),), "m", 64, 0.0, seed=1, on_text=listen, extra=extra
-        )
+            (Message("user", "8 + 9?"),), "m", 64, 0.0, seed=1, on_text=listen, extra=extra,
+            logprobs=form.endswith("logprobs"),
+        )  # fmt: skip
         base = OpenAIEndpoint(f"http://127.0.0.1:{port}/{case}/v1", key="sk-0123456789abcdef")
         async with at_once, Retrying(base, rng=random.Random(0), sleep=no_wait) as endpoint:
             before = fake.COUNTS.get(case, 0)
@@ -80,17 +81,23 @@ def outcomes(shared_data: Path) -> Mapping[tuple[str, str], Any]:
                 out: Response | MemberError = await endpoint.send(request, timeout_s=100_000)
             except MemberError as exc:
                 out = exc
-            found[case, form] = (out, fake.COUNTS[case] - before, told, expected[case][form])
+            found[case, form] = (
+                out,
+                fake.COUNTS[case] - before,
+                told,
+                expected[case][form.split()[0]],
+            )
 
     async def go(form: str) -> None:
         fake.COUNTS.clear()
         server = await fake.start()
-        port, at_once = server.sockets[0].getsockname()[1], asyncio.Semaphore(8)
+        port, at_once = server.sockets[0].getsockname()[1], asyncio.Semaphore(32)
         await asyncio.gather(*(one(case, form, port, at_once) for case in expected))
         server.close()
         await asyncio.sleep(0.01)
 
-    for form in ("plain", "stream"):
+    # Who reads no log-probabilities loses nothing where others do, and asks no server twice.
+    for form in ("plain", "stream", "plain logprobs", "stream logprobs"):
         asyncio.run(asyncio.wait_for(go(form), 120))
     return found
 
@@ -102,7 +109,7 @@ def test_every_case_comes_out_as_expected(outcomes: Mapping[tuple[str, str], Any
         if (why := misses(case, *outcome))
     }
     assert wrong == {}
-    assert len(outcomes) >= 2 * 147
+    assert len(outcomes) >= 4 * 147
 
 
 def misses(case: str, out: Any, n_asked: int, told: list[str], expected: str) -> str:

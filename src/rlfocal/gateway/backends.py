@@ -239,7 +239,8 @@ class MemberBackend:
         for k in range(body.n or 1):
             if body.seed is not None:  # equal seeds would draw equal replies
                 sampling["seed"] = min(body.seed + k, _LAST_SEED)
-            made.append(replace(member.request(question, sample=k), **sampling))
+            request = member.request(question, sample=k, logprobs=False)
+            made.append(replace(request, **sampling))
         return made
 
     async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:

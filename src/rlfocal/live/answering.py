@@ -132,6 +132,8 @@ class Answering:
         self._synthesiser, self._unlike = synthesiser, unlike
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
+        # They make a reply many times as long, and reading it as slow.
+        self._reads_replies = deliberation.strategy.reads_replies
         self._is_open = self.trace.kind not in ("choice", "tools")
         self._least = 1.0 if reader.cost_unit == "call" else 0.0
         self._replies = Replies(members, reader, question, self.trace.kind, least=self._least)
@@ -243,7 +245,9 @@ class Answering:
             member = self._members[n]
             requests = []
             for sample in range(member.settings.samples):
-                requests.append(member.request(self._question, sample=sample))
+                requests.append(
+                    member.request(self._question, sample=sample, logprobs=self._reads_replies)
+                )
             if left_usd < math.inf:
                 most = [member.most_usd(request) for request in requests]
                 usd = sum(math.inf if part is None else part for part in most)

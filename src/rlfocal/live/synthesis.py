@@ -37,7 +37,7 @@ def synthesis_request(
         mark: stands between replies; None to draw one.
     """
     mark = mark or f"=== {secrets.token_hex(8)} ==="
-    asked = member.request(question)
+    asked = member.request(question, logprobs=False)
     quoted = "\n".join([mark, *(f"{reply.strip()}\n{mark}" for reply in replies)])
     text = f"{_TASK.format(mark=mark)}\n\nThe question:\n{question.prompt}\n\n{quoted}"
     system = [message for message in asked.messages if message.role == "system"]

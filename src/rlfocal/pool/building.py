@@ -82,9 +82,15 @@ class LiveMember:
         """Whether it can be shown images."""
         return bool(self.settings.images) and self.api == "chat"
 
-    def request(self, question: Question, *, sample: int = 0) -> Request:
-        """What is sent for a question."""
-        return request_for(self.settings, question, api=self.api, sample=sample)
+    def request(self, question: Question, *, sample: int = 0, logprobs: bool = True) -> Request:
+        """What is sent for a question.
+
+        Args:
+            question: what is asked.
+            sample: which reply to the same question.
+            logprobs: as of `request_for`.
+        """
+        return request_for(self.settings, question, api=self.api, sample=sample, logprobs=logprobs)
 
     def most_usd(self, request: Request) -> float | None:
         """What a call may cost at most, with all its attempts on the bill; None without a price."""

@@ -87,13 +87,15 @@ class LiteLlmEndpoint:
             arguments["stop"] = list(request.stop)
         if request.n_logprobs:
             arguments |= {"logprobs": True, "top_logprobs": request.n_logprobs}
+        elif request.logprobs and self._takes("logprobs", request.model):
+            arguments["logprobs"] = True
         # Every request has a seed, and who does not draw by seeds is to ignore it.
-        if request.seed is not None and self._takes_seeds(request.model):
+        if request.seed is not None and self._takes("seed", request.model):
             arguments["seed"] = request.seed
         return {k: v for k, v in arguments.items() if k not in request.wording.drop}
 
-    def _takes_seeds(self, model: str) -> bool:
-        return "seed" in (self._litellm.get_supported_openai_params(model=model) or ())
+    def _takes(self, name: str, model: str) -> bool:
+        return name in (self._litellm.get_supported_openai_params(model=model) or ())
 
     def _error(self, exc: Exception, request: Request, where: str, timeout_s: float) -> MemberError:
         """The error for an exception of litellm, by its HTTP status where it has one."""

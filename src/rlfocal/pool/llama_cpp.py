@@ -107,9 +107,13 @@ def plain(request: Request) -> Request:
     log-probabilities are asked for the prompt is evaluated whole: from llama.cpp's prompt cache
     they differ by up to .08.
 
+    Of the likely tokens beside each one, of which it would tell 20, it tells one.
+
     >>> plain(Request((), temperature=1)).extra
     {'top_k': 0, 'min_p': 0.0}
     """
+    if request.logprobs:
+        request = replace(request, wording=replace(request.wording, one_alternative=True))
     own: dict[str, Any] = {}
     if request.temperature > 0:
         own |= {"top_k": 0, "min_p": 0.0}

@@ -56,7 +56,7 @@ _LIMITS = frozenset({
 })  # fmt: skip
 _INSTEAD: Mapping[str, str] = {
     "n": "samples", "best_of": "samples", "stream": "decided by the client",
-    **dict.fromkeys(("logprobs", "top_logprobs"), 'answers = "option-scores"'),
+    "top_logprobs": 'answers = "option-scores"',
     **dict.fromkeys(_LIMITS - {"max_tokens"}, "max_tokens, and max_tokens_field for its name"),
 }  # fmt: skip
 """What a setting is called here that is no field to be sent as it is."""

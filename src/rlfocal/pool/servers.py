@@ -56,7 +56,8 @@ _NAMED_ELSEWHERE: Mapping[str, str] = {
     "stop": "stop", "n": "samples", "messages": "system, template and shots",
     "prompt": "system, template and shots", "max_tokens": "max_tokens",
     "max_completion_tokens": "max_tokens, and max_tokens_field for its name",
-    "logprobs": 'answers = "option-scores"', "top_logprobs": 'answers = "option-scores"',
+    "logprobs": 'logprobs, or answers = "option-scores"',
+    "top_logprobs": 'answers = "option-scores"',
 }  # fmt: skip
 _MUCH = {"best_of", "num_return_sequences"}
 """Replies that are paid for and thrown away."""

@@ -115,6 +115,9 @@ class MemberSettings(Words):
     n_logprobs: Count | None = None
     """Likeliest first tokens asked for where options are scored: more are more letters found. null
     for 1,000 of llama-cpp, and for 20 elsewhere, which is OpenAI's most."""
+    logprobs: Annotated[bool, Field(strict=True)] = True
+    """Whether to ask for the log-probability of each token of a reply, from which signals are read;
+    false for a server that is slow to tell them. One that refuses is not asked for them again."""
     score_tokens: Annotated[int, Field(ge=1, le=64, strict=True)] | None = None
     """Most tokens of a reply where options are scored, for servers that give no single one; blanks
     and brackets before the letter are passed over. null for 1."""
@@ -164,10 +167,10 @@ class MemberSettings(Words):
         """What a reply depends on: two members that agree in it would say the same, or draw alike.
 
         Neither keys, addresses, headers nor limits count, nor how often or how fast it is asked:
-        a server that has moved says what it said. What a server made us leave out does not either,
-        since it is known only later.
+        a server that has moved says what it said. What it tells beside the reply does not either,
+        nor what a server made us leave out, since it is known only later.
         """
-        apart = {"name", "endpoint", "samples", "timeout_s", *Words.model_fields}
+        apart = {"name", "endpoint", "samples", "timeout_s", "logprobs", *Words.model_fields}
         own = self.model_dump(mode="json", exclude=apart) | self.over(endpoint).changes()
         # What was stored before there were these settings keeps its key.
         own = {k: v for k, v in own.items() if v is not None or k not in _LATER}

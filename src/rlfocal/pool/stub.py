@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -30,6 +30,8 @@ class Said:
     finish: str | None = "stop"
     logprobs: Mapping[str, float] | None = None
     """Token → log-probability of the first token, where the request asks for any."""
+    tokens: Sequence[tuple[str, float]] = ()
+    """The text in tokens with their log-probabilities, told where the request asks for any."""
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,8 @@ def _shaped(
         choice["message"] = {"role": "assistant", "content": said.text}
     else:
         choice["text"] = said.text
+    if body.get("logprobs") and said.tokens and not said.logprobs:
+        choice["logprobs"] = _of_tokens(said.tokens, as_items=chat_logprobs)
     if body.get("logprobs") and said.logprobs is not None:
         top = [{"token": token, "logprob": value} for token, value in said.logprobs.items()]
         if chat_logprobs:
@@ -215,6 +219,14 @@ def _shaped(
     }  # fmt: skip
 
 
+def _of_tokens(tokens: Sequence[tuple[str, float]], *, as_items: bool) -> dict[str, Any]:
+    if not as_items:
+        texts, values = zip(*tokens, strict=True)
+        return {"tokens": texts, "token_logprobs": values}
+    items = [{"token": text, "logprob": value, "top_logprobs": []} for text, value in tokens]
+    return {"content": [{**item, "bytes": list(str(item["token"]).encode())} for item in items]}
+
+
 async def _stream(
     request: web.Request, reply: dict[str, Any], *, cut: bool = False
 ) -> web.StreamResponse:
@@ -223,11 +235,11 @@ async def _stream(
     await response.prepare(request)
     choice = dict(reply["choices"][0])
     text = choice.pop("message", {}).get("content", choice.pop("text", ""))
-    words = re.findall(r"\s*\S+|\s+$", text)
+    pieces = _by_token(choice) or [(word, {}) for word in re.findall(r"\s*\S+|\s+$", text)]
     chat = reply["object"] == "chat.completion"
-    for word in words[: len(words) // 2] if cut else words:
+    for word, more in pieces[: len(pieces) // 2] if cut else pieces:
         piece = {"delta": {"content": word}} if chat else {"text": word}
-        await _event(response, {"choices": [piece | {"index": 0, "finish_reason": None}]})
+        await _event(response, {"choices": [piece | more | {"index": 0, "finish_reason": None}]})
     if cut:
         assert request.transport is not None
         request.transport.close()
@@ -239,6 +251,19 @@ async def _stream(
     await response.write(b"data: [DONE]\n\n")
     await response.write_eof()
     return response
+
+
+def _by_token(choice: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Each token with its log-probability, taken out of a choice that tells them all; else none."""
+    told = choice.get("logprobs", {})
+    items, texts = told.get("content", ()), told.get("tokens", ())
+    if len(items) + len(texts) < 2:
+        return []
+    del choice["logprobs"]
+    found = [(item["token"], {"content": [item]}) for item in items]
+    for text, value in zip(texts, told.get("token_logprobs", ()), strict=True):
+        found.append((text, {"tokens": [text], "token_logprobs": [value]}))
+    return [(text, {"logprobs": part}) for text, part in found]
 
 
 async def _event(response: web.StreamResponse, data: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, Self
 
+from rlfocal.tokens import TokenLogprobs
+
 __all__ = [
     "OURS",
     "PASSED_ON",
@@ -111,6 +113,8 @@ class Wording:
     system_as: SystemAs = "system"
     kept: frozenset[str] = frozenset()
     """Fields that the pool asks for by name: they are sent, or the call fails."""
+    one_alternative: bool = False
+    """Of a chat server that tells many likely tokens beside each one unless it is asked for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class Request:
     """The response ends before the first of these texts."""
     n_logprobs: int = 0
     """How many of the likeliest first tokens to return with log-probabilities; 0 for none."""
+    logprobs: bool = False
+    """Whether to return the log-probability of each of its tokens, where the server can."""
     n_options: int = 0
     """Of a question whose options' letters are looked for among these tokens; 0 where unknown."""
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
@@ -163,6 +169,8 @@ class Response:
     n_completion_tokens: int | None = None
     first_logprobs: Mapping[str, float] | None = None
     """Token → log-probability, of the first token; None where not asked for or not given."""
+    tokens: TokenLogprobs | None = None
+    """Of the whole text; None where not asked for or not given."""
     latency_s: float = 0.0
     """From sending to the last byte, waiting in our own queues left out."""
     cost_usd: float | None = None

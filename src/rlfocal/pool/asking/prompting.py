@@ -31,6 +31,7 @@ def request_for(
     *,
     api: Api = "chat",
     sample: int = 0,
+    logprobs: bool = True,
 ) -> Request:
     r"""Put a question to a member.
 
@@ -40,6 +41,8 @@ def request_for(
         api: chat turns; or one text for a model without a chat template, in which worked examples
             stand with their replies, a blank line between any two.
         sample: 0, 1, ...: which reply to the same question.
+        logprobs: whether somebody reads the log-probabilities of the reply's tokens; the member's
+            settings have to allow for them, too.
 
     >>> member = MemberSettings(name="m", endpoint="e", template="Q: {question}\nA:")
     >>> request_for(member, Question("1 + 1?"), api="completions").text
@@ -61,6 +64,7 @@ def request_for(
         stop=() if scored else member.stop,
         n_logprobs=asked_logprobs(member) if scored else 0,
         n_options=len(question.choices) if scored else 0,
+        logprobs=logprobs and member.logprobs,
         extra=_extra(member, question),
         wording=member.wording,
     )

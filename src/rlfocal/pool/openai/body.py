@@ -70,15 +70,22 @@ def _parts(
             own[name] = value
     if request.stop:
         own["stop"] = list(request.stop)
-    if request.n_logprobs:
-        in_chat = {"logprobs": True, "top_logprobs": request.n_logprobs}
-        own |= in_chat if api == "chat" else {"logprobs": request.n_logprobs}
+    if request.n_logprobs or request.logprobs:
+        own |= _logprobs(request, api)
     if left_out:
         own = {name: value for name, value in own.items() if name not in left_out}
     if not request.extra:
         return own, [], turns
     left_out = left_out | own.keys() | (PASSED_ON if api == "completions" else frozenset())
     return own, [name for name in request.extra if name not in left_out], turns
+
+
+def _logprobs(request: Request, api: Api) -> dict[str, Any]:
+    """Log-probabilities of the likeliest tokens, or of those that came alone."""
+    n_likeliest = request.n_logprobs or int(request.wording.one_alternative)
+    if api == "completions":  # with 0 some tell none at all
+        return {"logprobs": n_likeliest or 1}
+    return {"logprobs": True} | ({"top_logprobs": n_likeliest} if n_likeliest else {})
 
 
 def _turns(request: Request) -> tuple[Message, ...]:

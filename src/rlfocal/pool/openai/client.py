@@ -159,7 +159,7 @@ class OpenAIEndpoint:
                 raise with_remedy(found, attempt.remedy or "") if at_fault else found
         if self._withheld:
             self._check_secrets(found, where)
-        found = attempt.accepted(found)
+        found = attempt.accepted(found, n_alternatives=done.incoming.n_alternatives)
         for pieces in held:
             pieces.end()
         return replace(found, latency_s=max(0.0, done.ended_at - started))

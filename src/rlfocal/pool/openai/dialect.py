@@ -27,7 +27,12 @@ _OF_CODE = b"unexpected keyword argument"
 """So Python refuses a field, whatever status a server makes of it: before any token, too."""
 _OF_ROUTERS = 404
 """With this status a router says that no server behind it takes a field."""
+_NOT_OF_FIELDS = frozenset({401, 402, 407, 408, 429})
+"""With these statuses no server refuses a field."""
 _MOST_TRIES = 8
+_FEW = 5
+"""Likely tokens beside each one that may come unasked."""
+_LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 _MEANING = frozenset({
     "model", "messages", "prompt", "tools", "tool_choice", "functions", "function_call",
     "response_format", "n", "modalities", "audio", "logprobs", "top_logprobs", *LIMITS,
@@ -64,6 +69,9 @@ class _Learned:
     """Temperatures and values of `top_p` that it does not take."""
     system_as: tuple[tuple[SystemAs, SystemAs], ...] = ()
     most_logprobs: int | None = None
+    no_logprobs: bool = False
+    """It tells none of the tokens of a reply, which are not needed."""
+    one_alternative: bool = False
 
     def put(self, request: Request) -> Request:
         """A request in words that the model takes."""
@@ -80,10 +88,19 @@ class _Learned:
         for was, then in self.system_as:
             system = then if system == was else system
         n_logprobs = min(request.n_logprobs, self.most_logprobs or request.n_logprobs)
-        words = replace(words, drop=left_out, max_tokens_field=limit, system_as=system)
-        if words == request.wording and n_logprobs == request.n_logprobs:
+        words = replace(
+            words,
+            drop=left_out,
+            max_tokens_field=limit,
+            system_as=system,
+            one_alternative=words.one_alternative or self.one_alternative,
+        )
+        logprobs = request.logprobs and not self.no_logprobs
+        if (words, n_logprobs, logprobs) == (
+            request.wording, request.n_logprobs, request.logprobs
+        ):  # fmt: skip
             return request
-        return replace(request, wording=words, n_logprobs=n_logprobs)
+        return replace(request, wording=words, n_logprobs=n_logprobs, logprobs=logprobs)
 
     def with_all_of(self, other: _Learned) -> _Learned:
         """Both together."""
@@ -93,6 +110,8 @@ class _Learned:
             self.not_at | other.not_at,
             tuple(dict.fromkeys(self.system_as + other.system_as)),
             other.most_logprobs or self.most_logprobs,
+            self.no_logprobs or other.no_logprobs,
+            self.one_alternative or other.one_alternative,
         )
 
 
@@ -161,32 +180,49 @@ class Attempt:
         Returns:
             True where `request` is another one now, to be sent at once.
         """
-        self.remedy = None
-        if status not in _STATUSES and status < 500 and status != _OF_ROUTERS:
+        self.remedy, sent = None, self.request
+        learned = self._read(status, raw)
+        if learned is None and _is_of_logprobs(sent, status, raw):
+            learned = self._learned.with_all_of(_Learned(no_logprobs=True))
+        self._n_tries += 1
+        if learned is None or self._n_tries > _MOST_TRIES:
             return False
+        self.remedy = None
+        self._use(learned)
+        return self.request != sent
+
+    def _read(self, status: int, raw: bytes) -> _Learned | None:
+        """What is known after a refusal; None where nothing can be done, with `remedy` set."""
+        if status not in _STATUSES and status < 500 and status != _OF_ROUTERS:
+            return None
         sent = self.request
         body = body_of(sent, self._dialect.api)
         refusal = refusal_in(raw, body)
         if refusal is None or not _is_meant(status, refusal, raw):
             self.remedy = _check(mentioned_in(raw, body), sent.wording)
-            return False
-        self._n_tries += 1
+            return None
         learned = self._learn(refusal, sent)
-        if learned is None or self._n_tries > _MOST_TRIES:
+        if learned is None or self._n_tries >= _MOST_TRIES:
             self.remedy = _remedy(refusal, sent.wording)
-            return False
-        self._use(learned)
-        return self.request != sent
+        return learned
 
-    def accepted(self, reply: Response) -> Response:
-        """The reply that came in the end; what had to be left out for it is remembered."""
+    def accepted(self, reply: Response, *, n_alternatives: int = 0) -> Response:
+        """The reply that came in the end; what had to be left out for it is remembered.
+
+        Args:
+            reply: that came.
+            n_alternatives: likely tokens that its server told beside each one, asked for or not.
+        """
+        if n_alternatives > _FEW and self.request.logprobs and not self.request.n_logprobs:
+            self._learned = self._learned.with_all_of(_Learned(one_alternative=True))
         if self._learned != self._known:
             self._dialect.keep(self._asked.model, self._learned)
         if not self._cuts:
             return reply
         text = _before_first(reply.text, self._asked.stop)
         if text != reply.text:
-            reply = replace(reply, text=text, finish="stop")
+            tokens = None if reply.tokens is None else reply.tokens.within(0, len(text))
+            reply = replace(reply, text=text, finish="stop", tokens=tokens)
         if self._asked.on_text is not None:
             self._asked.on_text(reply.text)
         return reply
@@ -201,6 +237,8 @@ class Attempt:
                 more = more.with_all_of(self._other_limit(name, refusal.instead))
             elif (value := _value_refused(name, refusal, sent)) is not None:
                 more = more.with_all_of(_Learned(not_at=frozenset({(name, value)})))
+            elif name in _LOGPROBS and sent.logprobs and not sent.n_logprobs:
+                more = more.with_all_of(_Learned(no_logprobs=True))
             elif name not in _MEANING | words.kept:
                 more = more.with_all_of(_Learned(drop=frozenset({name})))
         if more == _Learned() and refusal.system and words.system_as != "user":
@@ -226,6 +264,16 @@ def _is_meant(status: int, refusal: Refusal, raw: bytes) -> bool:
         of_code = bool(refusal.names) and _OF_CODE in raw.lower()
         return of_code or (status == _OF_TEMPLATES and refusal.system)
     return True
+
+
+def _is_of_logprobs(sent: Request, status: int, raw: bytes) -> bool:
+    """Whether the log-probabilities that nobody needs may be why there is no reply.
+
+    Whatever words and status it is told by: without them nothing is lost.
+    """
+    if not sent.logprobs or sent.n_logprobs or status in _NOT_OF_FIELDS:
+        return False
+    return b"logprob" in raw.lower()
 
 
 def _says_nothing(request: Request) -> bool:
@@ -282,6 +330,11 @@ def _remarks(before: _Learned, now: _Learned) -> list[str]:
         remarks.append(
             f"does not take turns of the role '{was}', which are sent as those of '{then}' from "
             f'now on; to have it so at once: system_as = "{then}" in the pool file{_ASKED_AGAIN}'
+        )
+    if now.no_logprobs > before.no_logprobs:
+        remarks.append(
+            "tells no log-probabilities of its tokens, which are not asked for from now on; to "
+            "have it so at once: logprobs = false in the pool file"
         )
     if now.most_logprobs != before.most_logprobs:
         remarks.append(

@@ -4,9 +4,10 @@ Recorded and live replies are read by the same functions, so that what was learn
 """
 
 from rlfocal.records.signals.registry import Family, families, family_names, user_signal
-from rlfocal.records.signals.reply import SeenReply, TokenLogprobs
+from rlfocal.records.signals.reply import SeenReply
 from rlfocal.records.signals.store import Replies, ReplyStore
 from rlfocal.records.signals.words import Words
+from rlfocal.tokens import TokenLogprobs
 
 __all__ = [
     "Family",

@@ -5,30 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from rlfocal.tokens import TokenLogprobs
 
 __all__ = ["SeenReply", "TokenLogprobs"]
-
-
-@dataclass(frozen=True, eq=False)
-class TokenLogprobs:
-    """Log-probabilities of the tokens of a reply, as its server gave them.
-
-    Raises:
-        ValueError: as many lengths as log-probabilities are needed.
-    """
-
-    chars: NDArray[np.int32]
-    """int32[K]: characters of each token; together they are the reply's text, as a rule."""
-    logprob: NDArray[np.float32]
-    """float32[K], at most 0; NaN where the server left one out."""
-
-    def __post_init__(self) -> None:
-        if self.chars.shape != self.logprob.shape or self.chars.ndim != 1:
-            raise ValueError(
-                f"{self.chars.shape} lengths of tokens for {self.logprob.shape} log-probabilities"
-            )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -19,6 +19,8 @@ _ESCAPED = 6
 """Bytes of one character, as JSON may write it."""
 _LOGPROB = 160
 """Bytes of one token's log-probability."""
+_MOST_UNASKED = 21
+"""Of them for each token, of a server that tells 20 likely ones unasked (llama.cpp)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Bounds:
         """Those of the reply to a request."""
         n = request.max_tokens
         text = max(LEAST_TEXT, _TOKEN * n)
-        line = _LEAST_LINE + _ESCAPED * text + _LOGPROB * n * request.n_logprobs
+        n_logprobs = request.n_logprobs or _MOST_UNASKED * request.logprobs
+        line = _LEAST_LINE + _ESCAPED * text + _LOGPROB * n * n_logprobs
         return cls(n, text, line, line + _ENVELOPE * n)
 
     def error(self, where: str) -> MemberError:

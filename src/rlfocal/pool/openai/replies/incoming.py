@@ -19,9 +19,11 @@ from rlfocal.pool.openai.replies.calls import offered_in
 from rlfocal.pool.openai.replies.errors.reading import Complaint, Upstream, error_for
 from rlfocal.pool.openai.replies.errors.words import said_in
 from rlfocal.pool.openai.replies.events import EventReader, loads
+from rlfocal.pool.openai.replies.logprobs import logprobs_in
 from rlfocal.pool.openai.replies.stream import Pieces
 from rlfocal.pool.openai.replies.texts import whole_characters
-from rlfocal.pool.openai.replies.whole import is_failed, read_object
+from rlfocal.pool.openai.replies.tokens import n_alternatives
+from rlfocal.pool.openai.replies.whole import choice_of, is_failed, read_object
 from rlfocal.pool.types import Api, Request, Response
 
 __all__ = ["Incoming"]
@@ -66,6 +68,8 @@ class Incoming:
         self._whole: Any = None
         self.is_overlong = False
         """More has come than can be meant: nothing more is to be read."""
+        self.n_alternatives = 0
+        """Likely tokens that the server told beside each one of a reply that was read."""
 
     @cached_property
     def _pieces(self) -> Pieces:
@@ -222,6 +226,8 @@ class Incoming:
         else:
             found = self._whole
         reply = read_object(found, self._request, upstream, api=self._api)
+        if reply.tokens is not None:
+            self.n_alternatives = n_alternatives(logprobs_in(choice_of(found) or {}))
         if self._request.on_text is not None and reply.text and not self._told:
             self._request.on_text(reply.text)
         return reply

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["first_logprobs", "logprobs_in"]
+__all__ = ["IMPOSSIBLE", "first_logprobs", "logprob_of", "logprobs_in", "token_of"]
 
-_IMPOSSIBLE = -9999.0
+IMPOSSIBLE = -9999.0
 """What some servers say in place of minus infinity."""
 _BLANKS = {"▁": " ", "Ġ": " ", "Ċ": "\n"}
 """How vocabularies write the blank before a word."""
@@ -42,10 +42,10 @@ def first_logprobs(found: Any) -> dict[str, float] | None:
     for token, value in _pairs(found):
         if token is None or isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        if not _IMPOSSIBLE < value < 1.0:
+        if not IMPOSSIBLE < value < 1.0:
             continue
         read = _BLANKS.get(token[:1], token[:1]) + token[1:]
-        kept[read] = max(float(value), kept.get(read, _IMPOSSIBLE))
+        kept[read] = max(float(value), kept.get(read, IMPOSSIBLE))
     return kept or None
 
 
@@ -53,10 +53,10 @@ def _pairs(found: Any) -> Iterator[tuple[str | None, Any]]:
     """The first token's, told as one item a token (OpenAI's chat) or as lists side by side."""
     items = found.get("content") if isinstance(found, Mapping) else found
     if isinstance(items, list) and items:
-        item = items[_place([_token(item) for item in items])]
+        item = items[_place([token_of(item) for item in items])]
         if isinstance(item, Mapping):
             yield from _of_top(item.get("top_logprobs") or item.get("top_probs"))
-            yield _token(item), _logprob(item)
+            yield token_of(item), logprob_of(item)
     if not isinstance(found, Mapping):
         return
     tops, tokens, own = (
@@ -86,10 +86,10 @@ def _of_top(top: Any) -> Iterator[tuple[str | None, Any]]:
     elif isinstance(top, list):
         for item in top:
             if isinstance(item, Mapping):
-                yield _token(item), _logprob(item)
+                yield token_of(item), logprob_of(item)
 
 
-def _token(item: Any) -> str | None:
+def token_of(item: Any) -> str | None:
     """An item's text, by its bytes where it has no other."""
     if not isinstance(item, Mapping):
         return None
@@ -101,7 +101,7 @@ def _token(item: Any) -> str | None:
     return None
 
 
-def _logprob(item: Mapping[str, Any]) -> Any:
+def logprob_of(item: Mapping[str, Any]) -> Any:
     """An item's log-probability, by its probability where it has no other."""
     prob = item.get("prob")
     if "logprob" not in item and isinstance(prob, int | float) and not isinstance(prob, bool):

@@ -15,6 +15,7 @@ from rlfocal.pool.openai.replies.calls import MOST_CALLS, called_in
 from rlfocal.pool.openai.replies.errors.reading import Complaint, complaint_in
 from rlfocal.pool.openai.replies.strays import is_alive, is_error_name, tells_of_an_error
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of
+from rlfocal.pool.openai.replies.tokens import joined
 from rlfocal.pool.openai.replies.usage import merged, usages_of
 from rlfocal.pool.openai.replies.whole import choice_of, index_of, only_choice, unwrapped
 from rlfocal.pool.types import Api
@@ -218,8 +219,8 @@ class Pieces:
         if (text := text_of(choice.get("text"))) and not delta:
             self._say(text)
         self._calls.add(choice.get("tool_calls"))  # beside the message
-        if self._logprobs is None and choice.get("logprobs"):
-            self._logprobs = choice["logprobs"]
+        if more := choice.get("logprobs"):
+            self._logprobs = joined(self._logprobs, more) if self._logprobs else more
         self._end(choice.get("finish_reason", choice.get("stop_reason")), self._size() > before)
 
     def _size(self) -> int:

@@ -25,6 +25,7 @@ from rlfocal.pool.openai.replies.errors.reading import (
 from rlfocal.pool.openai.replies.events import loads
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
 from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, whole_characters
+from rlfocal.pool.openai.replies.tokens import token_logprobs
 from rlfocal.pool.openai.replies.usage import merged, read_usage, usages_of
 from rlfocal.pool.types import Api, Finish, Request, Response
 
@@ -86,7 +87,8 @@ def read_object(found: Any, request: Request, upstream: Upstream, *, api: Api = 
         text, calls, bounds := Bounds.of(request)
     ):
         raise bounds.error(upstream.where)
-    logprobs = first_logprobs(logprobs_in(choice)) if request.n_logprobs else None
+    told = logprobs_in(choice) if request.n_logprobs or request.logprobs else None
+    logprobs = first_logprobs(told) if request.n_logprobs else None
     finish = _finish(choice, upstream, calls=bool(calls))
     if calls and finish != "length":
         _check_arguments(calls, upstream)
@@ -103,6 +105,7 @@ def read_object(found: Any, request: Request, upstream: Upstream, *, api: Api = 
         n_prompt_tokens=usage.n_prompt,
         n_completion_tokens=usage.n_completion,
         first_logprobs=logprobs,
+        tokens=token_logprobs(told, text) if request.logprobs and told else None,
         cost_usd=usage.cost_usd,
         tool_calls=calls,
         reasoning=thinking if thinking.isascii() else whole_characters(thinking),
