@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_strategy import REFERENCES
 
 from rlfocal import plugins
 from rlfocal.deliberation.base import OneRound
@@ -147,7 +148,7 @@ def test_a_class_that_lacks_a_method_is_refused_with_the_remedy() -> None:
         create_strategy(Spec("alias", {}))
 
 
-@pytest.mark.parametrize("name", ["oracle", "self-consistency"])
+@pytest.mark.parametrize("name", REFERENCES)
 def test_a_point_of_comparison_cannot_be_trained(name: str) -> None:
     assert isinstance(create(name), Reference)
     with pytest.raises(ConfigError, match=f"'{name}' is a point of comparison"):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from every_strategy import REFERENCES
 
 from rlfocal.agents.config import PaperConfig, RlFocalConfig
 from rlfocal.agents.prior.strategy import RlFocalPrior
@@ -23,7 +24,14 @@ from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.best_of import BestOf
 from rlfocal.strategies.capped import CappedAgreement
-from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
+from rlfocal.strategies.label_free import MatrixMeanSubsequence, OneCoin
+from rlfocal.strategies.routing import (
+    HierShrinkRouter,
+    KMeansRouter,
+    KnnRouter,
+    LogisticRouter,
+    RoutedVote,
+)
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
 from rlfocal.strategies.stacking import Stacking
 from rlfocal.strategies.static import StaticSubset
@@ -56,6 +64,9 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "knn-router": KnnRouter,
     "logistic-router": LogisticRouter,
     "kmeans-router": KMeansRouter,
+    "hiershrink-router": HierShrinkRouter,
+    "one-coin": OneCoin,
+    "m-msr": MatrixMeanSubsequence,
     "routed-vote": RoutedVote,
     "routed-vote, three calls": lambda: RoutedVote(n_calls=3),
     "best-of": BestOf,
@@ -203,4 +214,4 @@ def test_probabilities_lie_on_available_candidates_and_sum_to_one(name, make_tab
 
 
 def test_the_list_names_every_strategy_of_the_registry():
-    assert set(BUILT_IN) - {"oracle", "self-consistency"} <= set(STRATEGIES)
+    assert set(BUILT_IN) - set(REFERENCES) <= set(STRATEGIES)

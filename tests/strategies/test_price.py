@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from every_strategy import every_strategy, fitted, installed, pool
+from every_strategy import REFERENCES, every_strategy, fitted, installed, pool
 
 from rlfocal.deliberation.base import Base, OneRound
 from rlfocal.deliberation.protocol import Outcome, Spec
@@ -33,6 +33,7 @@ DIALLED = {
     "routed-vote": {},
     "knn-router": {},
     "kmeans-router": {},
+    "hiershrink-router": {},
     "logistic-router": {},
 }
 
@@ -211,7 +212,7 @@ def test_every_strategy_takes_a_price_and_keeps_it_through_a_checkpoint(name: st
         assert np.array_equal(first.chosen, second.chosen)
 
 
-@pytest.mark.parametrize("name", ["oracle", "self-consistency"])
+@pytest.mark.parametrize("name", REFERENCES)
 def test_points_of_comparison_take_a_price_as_well(name: str) -> None:
     table = _make_table(graded=True)
     reference = create(name).fit(table, rng=seeded())

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from every_strategy import REFERENCES
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Spec
@@ -24,7 +25,7 @@ SIMPLE = [
     Spec(name, {})
     for name, place in BUILT_IN.items()
     if place.startswith("rlfocal.strategies.")
-    and name not in ("oracle", "self-consistency", "best-of")
+    and name not in (*REFERENCES, "best-of")
 ]
 OTHERS = [
     Spec("agreement", {"threshold": 0.3, "order": "cost", "members_per_round": 2}),
@@ -35,6 +36,7 @@ OTHERS = [
     Spec("knn-router", {"sizes": [5], "task_bonus": 0.1, "cost_weight": 0.2}),
     Spec("logistic-router", {"penalties": [10]}),
     Spec("kmeans-router", {"sizes": [4]}),
+    Spec("hiershrink-router", {"n_coarse": 2, "n_fine": 5, "weight": 3.0}),
     Spec("routed-vote", {"n_calls": 2}),
 ]
 every_spec = pytest.mark.parametrize("spec", SIMPLE + OTHERS, ids=str)

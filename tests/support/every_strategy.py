@@ -23,7 +23,9 @@ from rlfocal.deliberation.registry import BUILT_IN, GROUP, create_strategy
 from rlfocal.records import Dataset, PoolModel, ResponseTable, simulate
 
 OF_ANOTHER_PACKAGE = "two-then-third"
-REFERENCES = ("oracle", "self-consistency")
+REFERENCES = (
+    "oracle", "self-consistency", "adaptive-consistency", "early-stopping-consistency",
+)  # fmt: skip
 NAMES = (*(name for name in BUILT_IN if name not in REFERENCES), OF_ANOTHER_PACKAGE)
 QUICK_ONES = (
     "best-single", "plurality", "agreement", "stacking", "knn-router", "rl-focal-prior",

@@ -29,6 +29,7 @@ from rlfocal.bench.result import (
 )
 from rlfocal.bench.rows import Scores, per_query_rows, scores
 from rlfocal.bench.statistics import MeasuredMeans, gap_closed
+from rlfocal.bench.summaries.copies import copies_note
 from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
 from rlfocal.executor import Executor
@@ -121,6 +122,7 @@ def run_bench(
             *_notes(table, part, n_groups),
             *dropped,
             *_stand_ins(results),
+            *_believers(table, entrants, [row.strategy for row in rows]),
         ),
         environment=environment(),
         per_query=per_query,
@@ -213,6 +215,13 @@ def _stand_ins(results: Sequence[JobResult]) -> list[str]:
         for (policy, stands_in), count in sorted(found.items())
         if stands_in
     ]
+
+
+def _believers(table: ResponseTable, entrants: Entrants, names: Sequence[str]) -> list[str]:
+    """A warning where near-copies are among the members of strategies that agreement misleads."""
+    found = sorted(name for name in names if entrants.fresh(name).trusts_agreement)
+    note = copies_note(table, found) if found else None
+    return [] if note is None else [note]
 
 
 def _leaderboard(

@@ -57,6 +57,8 @@ class Base:
     """True when fitting takes more than seconds, so that it is not refitted often."""
     fits_on_window: ClassVar[bool] = False
     """True when so few numbers are fitted that some hundred recent queries are enough."""
+    trusts_agreement: ClassVar[bool] = False
+    """True when it was fitted on no label, so that members which fail together are believed."""
     dial: ClassVar[str] = ""
     """The setting that trades accuracy for calls, "price" or another one; empty where there is
     none."""

@@ -4,6 +4,7 @@ Everything starts from `failed: bool[Q, N]`, True where member n fails query q, 
 oriented so that higher = more diverse. Knows nothing of answers, costs or strategies.
 """
 
+from rlfocal.diversity.copies import ALIKE, NearCopies, near_copies
 from rlfocal.diversity.ensemble import entropy, fleiss_kappa, generalised_diversity, mean_pairwise
 from rlfocal.diversity.focal import MAX_ENUMERATED_MEMBERS, FailureCounts
 from rlfocal.diversity.genetic import Evolution
@@ -23,12 +24,14 @@ from rlfocal.diversity.ranking import Objective
 from rlfocal.diversity.subsets import SubsetRanking, best_subsets, weighted_sum
 
 __all__ = [
+    "ALIKE",
     "MAX_ENUMERATED_MEMBERS",
     "MEASURES",
     "PAIRWISE",
     "EnsembleMeasure",
     "Evolution",
     "FailureCounts",
+    "NearCopies",
     "Objective",
     "PairCounts",
     "SubsetRanking",
@@ -43,6 +46,7 @@ __all__ = [
     "masks_from_codes",
     "mean_pairwise",
     "measures",
+    "near_copies",
     "pair_counts",
     "q_statistic",
     "weighted_sum",

@@ -8,6 +8,7 @@ Paper: Wang et al., Self-Consistency Improves Chain of Thought Reasoning, arXiv:
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
 import numpy as np
@@ -16,32 +17,38 @@ from numpy.typing import NDArray
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need, Outcome
 from rlfocal.errors import NotApplicable
-from rlfocal.records import ResponseTable
+from rlfocal.records import BoolArray, ResponseTable
 from rlfocal.strategies.single import sound_accuracy
 from rlfocal.strategies.sizes import checked_count
 
-__all__ = ["SelfConsistency"]
+__all__ = ["Sampled", "SelfConsistency"]
 
 _SIZES = (1, 3, 5, 10, 20)
 
 
-class SelfConsistency(Base):
-    """The member that was most accurate in training, sampled until m samples are usable.
+class Sampled(Base, ABC):
+    """The most accurate member in training, asked again and again; the majority of its samples.
 
     Every sample drawn counts as a call, unusable ones included; all are drawn in one round. Ties
     go to the candidate sampled first. A recorded price in dollars covers all samples of a response,
-    so a share of it is charged; where every call costs 1, every sample does.
-
-    Args:
-        n_samples: m; None for as many as the member has.
+    so a share of it is charged; where every call costs 1, every sample does. A subclass writes
+    `drawn`, which says where sampling ends, and `dials`.
     """
 
-    name = "self-consistency"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.SAMPLES})
-    dial: ClassVar[str] = "n_samples"
 
-    def __init__(self, *, n_samples: int | None = None) -> None:
-        self.n_samples = None if n_samples is None else checked_count(n_samples, "n_samples")
+    @abstractmethod
+    def drawn(self, samples: NDArray[np.int16], n_candidates: int) -> BoolArray:
+        """Which samples are drawn; they come in the order of their columns.
+
+        Args:
+            samples: int16[Q, S], the candidate of each; -1 unusable, -2 no such sample.
+            n_candidates: C.
+
+        Returns:
+            bool[Q, S]; what it says of samples that do not exist counts for nothing. Whether one is
+            drawn must depend on those before it alone.
+        """
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Pick the member among those sampled more than once; ties go to the cheaper one.
@@ -65,21 +72,8 @@ class SelfConsistency(Base):
         self.measured_ = np.array(measured)
         return self
 
-    @property
-    def dials(self) -> tuple[float, ...]:
-        """Numbers of samples worth showing, cheapest first; at most what was recorded."""
-        return tuple(float(m) for m in _SIZES if m <= self.n_recorded_)
-
-    def with_dial(self, value: float) -> Self:
-        """Return the same fitted reference with another number of samples.
-
-        Raises:
-            ValueError: fewer than one sample.
-        """
-        return super().with_dial(checked_count(value, "n_samples"))
-
     def outcome(self, table: ResponseTable) -> Outcome:
-        """Take the majority of the first usable samples.
+        """Take the majority of the samples drawn.
 
         A query that the member answered without any recorded sample counts as one call; one of
         which nothing is recorded is not measured.
@@ -116,14 +110,43 @@ class SelfConsistency(Base):
         nothing = (recorded == -2).all(axis=1)
         recorded = recorded.copy()
         recorded[nothing, 0] = own[nothing, 0]
-        n_usable = np.cumsum(recorded >= 0, axis=1)
-        wanted = recorded.shape[1] if self.n_samples is None else self.n_samples
-        # The sample that completes m is drawn, and none after it.
-        before: NDArray[np.int64] = n_usable - (recorded >= 0)
-        drawn = (before < wanted) & (recorded != -2)
+        there = recorded != -2
+        drawn = self.drawn(recorded, table.n_candidates) & there
         votes = np.where(drawn, recorded, np.int16(-1))
-        n_drawn, n_recorded = drawn.sum(axis=1), (recorded != -2).sum(axis=1)
-        return votes, n_drawn, np.maximum(n_recorded, 1)
+        return votes, drawn.sum(axis=1), np.maximum(there.sum(axis=1), 1)
+
+
+class SelfConsistency(Sampled):
+    """The member that was most accurate in training, sampled until m samples are usable.
+
+    Args:
+        n_samples: m; None for as many as the member has.
+    """
+
+    name = "self-consistency"
+    dial: ClassVar[str] = "n_samples"
+
+    def __init__(self, *, n_samples: int | None = None) -> None:
+        self.n_samples = None if n_samples is None else checked_count(n_samples, "n_samples")
+
+    @property
+    def dials(self) -> tuple[float, ...]:
+        """Numbers of samples worth showing, cheapest first; at most what was recorded."""
+        return tuple(float(m) for m in _SIZES if m <= self.n_recorded_)
+
+    def with_dial(self, value: float) -> Self:
+        """Return the same fitted reference with another number of samples.
+
+        Raises:
+            ValueError: fewer than one sample.
+        """
+        return super().with_dial(checked_count(value, "n_samples"))
+
+    def drawn(self, samples: NDArray[np.int16], n_candidates: int) -> BoolArray:
+        """bool[Q, S]: the sample that completes m is drawn, and none after it."""
+        n_usable = np.cumsum(samples >= 0, axis=1)
+        wanted = samples.shape[1] if self.n_samples is None else self.n_samples
+        return np.asarray(n_usable - (samples >= 0) < wanted)
 
 
 def _majority(

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rlfocal.bench.summaries.copies import copies_note
 from rlfocal.deliberation.protocol import unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.markup import Displayed, Grid, Sheet
@@ -138,6 +139,7 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
     n_of_task = np.bincount(table.task, minlength=len(table.tasks))
     names, counts = np.unique(table.split[table.split != ""], return_counts=True)
     vote, reason = _vote(compared)
+    copies = copies_note(table) if vote is not None else None
     return Summary(
         data=table.name,
         synthetic=table.synthetic,
@@ -163,7 +165,12 @@ def summarise(dataset: Dataset, table: ResponseTable) -> Summary:
         plurality_reason=reason,
         oracle_accuracy=float(compared.member_score.max(axis=1).mean(dtype=np.float64)),
         pools={name: len(members) for name, members in dataset.pools.items()},
-        notes=(*table.notes, *_overlaps(table), *dataset.info.noted),
+        notes=(
+            *table.notes,
+            *_overlaps(table),
+            *(() if copies is None else (copies,)),
+            *dataset.info.noted,
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 
-__all__ = ["KMeansRouter"]
+__all__ = ["KMeansRouter", "clusters", "nearest_cluster"]
 
 _N_FOLDS = 3
 
@@ -69,7 +69,7 @@ class KMeansRouter(Router):
         sizes = sorted({min(k, most) for k in self.sizes})
         seed = int(rng.integers(2**31))
         # Clustering looks at no score, so one clustering serves all inner folds.
-        fits = [_cluster(table.features, k, seed) for k in sizes]
+        fits = [clusters(table.features, k, seed) for k in sizes]
         best = 0
         if len(sizes) > 1:
             best = best_setting(
@@ -81,9 +81,8 @@ class KMeansRouter(Router):
 
     def predict(self, task: IntArray, features: FloatArray) -> FloatArray:
         """float32[B, N]: accuracy on the task plus the gain within the nearest cluster."""
-        # The nearest centre: |x|^2 is the same for all of them.
-        score = features @ self.centre_.T - (self.centre_**2).sum(axis=1) / 2
-        predicted = self.task_accuracy_[task] + self.gain_[score.argmax(axis=1)]
+        cluster = nearest_cluster(features, self.centre_)
+        predicted = self.task_accuracy_[task] + self.gain_[cluster]
         return np.asarray(np.clip(predicted, 0, 1), dtype=np.float32)
 
     def _gains(self, table: ResponseTable, cluster: IntArray, n_clusters: int) -> FloatArray:
@@ -105,8 +104,27 @@ class KMeansRouter(Router):
         return routed
 
 
-def _cluster(features: FloatArray, n_clusters: int, seed: int) -> tuple[FloatArray, IntArray]:
-    """Centres float32[K, D] and cluster int64[Q] of each row."""
+def nearest_cluster(features: FloatArray, centre: FloatArray) -> IntArray:
+    """int64[B]: the centre (float32[K, D]) nearest to each row of features, float32[B, D]."""
+    # |x|^2 is the same for all centres.
+    score = features @ centre.T - (centre**2).sum(axis=1) / 2
+    return np.asarray(score.argmax(axis=1), dtype=np.int64)
+
+
+def clusters(features: FloatArray, n_clusters: int, seed: int) -> tuple[FloatArray, IntArray]:
+    """Group query texts by k-means.
+
+    Args:
+        features: float32[Q, D].
+        n_clusters: at most so many; as many as there are distinct rows, where these are fewer.
+        seed: of the start.
+
+    Returns:
+        Centres float32[K, D], and the cluster int64[Q] of each row.
+
+    Raises:
+        NotInstalled: scikit-learn is missing.
+    """
     cluster = need("sklearn.cluster", "grouping queries")
     # Fewer distinct texts than clusters would make scikit-learn warn.
     n_distinct = len(np.unique(features, axis=0)) if len(features) < 50 * n_clusters else n_clusters
