@@ -99,7 +99,10 @@ class Decider(nn.Module):
         hidden, pool, shared = self.body(observation.member, observation)
         members = self.member_mix(hidden).add_(self.pool_mix(pool)[:, None]).relu_()
         logit = torch.cat([self.member_head(members).squeeze(2), self.stop_head(shared)], dim=1)
-        return action_log_prob(start=observation.start, legal=observation.legal, logit=logit)
+        log_prob: Tensor = action_log_prob(
+            start=observation.start, legal=observation.legal, logit=logit
+        )
+        return log_prob
 
     def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability float32[B, A] of actions int64[B, A], and entropy float32[B]."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rlfocal.deliberation.state import Row
+from rlfocal.agents.arrays import rows_of
 
 __all__ = ["arrays_of", "one_thread", "rows_of", "seeded", "weights_from", "weights_of", "zeroed"]
 
@@ -37,12 +37,6 @@ def weights_from(module: Net, arrays: Mapping[str, NDArray[Any]]) -> Net:
     """
     module.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in arrays.items()})
     return module.eval()
-
-
-def rows_of(present: Collection[str], *prefixes: str) -> dict[str, Row]:
-    """Layout of the weights of nets among the arrays of a state: finite numbers."""
-    starts = tuple(f"{prefix}." for prefix in prefixes)
-    return {name: Row("float32", "...") for name in present if name.startswith(starts)}
 
 
 def seeded(seed: int, make: Callable[[], Made]) -> Made:

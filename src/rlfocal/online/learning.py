@@ -219,7 +219,10 @@ class _Learner:
         A policy that is certain of an action has no gradient away from it.
         """
         start = _logits(self.decider(self._seen)) / self._temperature
-        return action_log_prob(start=start, legal=self._seen.legal, logit=torch.zeros(()))
+        log_prob: Tensor = action_log_prob(
+            start=start, legal=self._seen.legal, logit=torch.zeros(())
+        )
+        return log_prob
 
     def _payoffs(self) -> tuple[Float64Array, Float64Array]:
         """Payoffs of actions in each state, float64[B, N + 1]; reach of each state, float64[B]."""

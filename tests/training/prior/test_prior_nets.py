@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from rlfocal.agents.nets import seeded
-from rlfocal.agents.prior.decider import Critic, Decider, GlobalState
-from rlfocal.agents.prior.fusion import Fusion, Pools, nll
+from rlfocal.agents.prior.fusion import Pools
 from rlfocal.agents.prior.observation import observe
 from rlfocal.training.prior.episodes import play, rollout
+from rlfocal.training.prior.nets import Critic, Decider, Fusion, GlobalState, nll
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
 
 

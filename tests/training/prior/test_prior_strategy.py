@@ -10,6 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
+from rlfocal.agents.arrays import size_of
 from rlfocal.agents.config import PriorConfig
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.agents.prior.weights import SHIPPED, load_prior, read_card, save_prior
@@ -252,7 +253,7 @@ def test_the_shipped_weights_are_those_the_card_names():
     assert hashlib.sha256(data).hexdigest() == card.weights_sha256
     assert len(data) < 5_000_000
     prior = load_prior(SHIPPED)
-    assert sum(p.numel() for p in prior.fusion.parameters()) == card.n_parameters["fusion"]
+    assert size_of(prior.fusion) == card.n_parameters["fusion"]
     assert card.limits
     assert set(card.validation) >= {"0 labels", "100 labels"}
 

@@ -119,7 +119,9 @@ class PriorSignal:
     def _considered(
         self, k: int, view: View, known: Known, price: FloatArray | None
     ) -> tuple[FloatArray, Tensor | None]:
-        return self.pools[k].consider(view, price, known.competence, known.reply_shift)
+        competence, shift = known.competence, known.reply_shift
+        posterior, decided = self.pools[k].consider(view, price, competence, shift)
+        return posterior, None if decided is None else torch.from_numpy(decided)
 
     def of_table(self, table: ResponseTable, asked: BoolArray, held_out: OutOfFold) -> FloatArray:
         """float32[Q, C]: the signal for training queries with some members revealed, by table slot.

@@ -4,8 +4,8 @@ The Decider starts as a simple rule and learns corrections to it: members in ord
 minus price, and a stop where the posterior passes a threshold that falls with the price of the next
 call. It has no weights of one member, task or pool, and knows them by statistics alone.
 
-For numpy and torch alike (`agents.arrays`): it acts on weights from disk, and its parameters and its
-critic's are learned in `training.prior.nets`.
+For numpy and torch alike (`agents.arrays`): it acts on weights from disk; they are the parameters
+of `training.prior.nets.Decider` while they are learned.
 
 Axes: K states, N members, H hidden units.
 """

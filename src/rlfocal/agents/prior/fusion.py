@@ -5,8 +5,8 @@ can be trusted, the weight of an agreement between two members that often agree 
 together), and the pattern of all candidates' votes. Outputs that depend on a pool alone are
 computed once per pool (`pooled_of`), so that the N x N layer is not run per query.
 
-For numpy and torch alike (`agents.arrays`): the weights that these functions take are read from disk
-when acting, and are the parameters of `training.prior.nets.Fusion` when learning.
+For numpy and torch alike (`agents.arrays`): it acts on weights from disk; they are the parameters
+of `training.prior.nets.Fusion` while they are learned.
 
 Axes: P pools, B queries of each, N members, C candidates, D hidden units, K pair channels.
 """

@@ -116,9 +116,7 @@ def _member_features(
             fused.vote * leaders / 4,
         ],
     )  # fmt: skip
-    known = pools.member[:, None]
-    if asked.shape[1] > 1:
-        known = known + own[..., :1] * 0
+    known = xp.broadcast_to(pools.member[:, None], (*asked.shape, pools.member.shape[2]))
     return xp.concat([own, *related, known])
 
 
@@ -145,7 +143,7 @@ def _shared_features(
     lead = strength[..., :1] - strength[..., 1:2] * (top[..., 1:2] > 0)
     spent = xp.sum(asked * relative_cost[:, None], 2, keepdims=True)
     lam = price[..., None]
-    pool_level = pools.member[:, None, 0, 6:9] + lam * 0
+    pool_level = xp.broadcast_to(pools.member[:, None, 0, 6:9], (*lam.shape[:2], 3))
     n_options = xp.sum(xp.floats(seen.available), 2, keepdims=True)
     is_open = xp.floats(seen.is_open)[..., None]
     return xp.concat(

@@ -16,14 +16,13 @@ from dataclasses import fields
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from rlfocal.agents.arrays import namespace, rows_of
 from rlfocal.agents.config import PriorConfig
-from rlfocal.agents.nets import one_thread, rows_of
 from rlfocal.agents.policy import likeliest
-from rlfocal.agents.prior.fusion import Pooled, Pools, Queries, tempered
+from rlfocal.agents.prior.decider import decide
+from rlfocal.agents.prior.fusion import Pooled, Pools, Queries, fuse, pooled_of, tempered
 from rlfocal.agents.prior.observation import observe
 from rlfocal.agents.prior.statistics import Counts, Statistics
 from rlfocal.agents.prior.unasked import as_if_all_were_asked
@@ -156,11 +155,8 @@ class RlFocalPrior(Trained):
 
     def _pool_state_of(self, counts: Counts) -> _PoolState:
         statistics = Statistics.of(counts, self.relative_cost_)
-        pools = Pools(
-            torch.from_numpy(statistics.member)[None], torch.from_numpy(statistics.pair)[None]
-        )
-        with one_thread(), torch.inference_mode():
-            return _PoolState(statistics, pools, self.prior.fusion.pool(pools))
+        pools = Pools(statistics.member[None], statistics.pair[None])
+        return _PoolState(statistics, pools, pooled_of(self.prior.fusion, pools))
 
     def follow(self, memory: Memory) -> Self:
         """A copy that counts recent labelled queries as well.
@@ -201,12 +197,10 @@ class RlFocalPrior(Trained):
     def decide(self, view: View) -> Decision:
         """Ask one more member, or stop; "none of these" keeps its share of the posterior."""
         price = np.full(view.task.shape, self.price, dtype=np.float32)
-        with one_thread():
-            posterior, log_prob = self.consider(view, price)
+        posterior, log_prob = self.consider(view, price)
         assert log_prob is not None  # a price was given
-        action = likeliest(log_prob).numpy()
-        ask = np.asarray(action[:, None] == np.arange(view.asked.shape[1]))
-        return Decision(ask, posterior, log_prob.exp().numpy())
+        ask = np.asarray(likeliest(log_prob)[:, None] == np.arange(view.asked.shape[1]))
+        return Decision(ask, posterior, np.exp(log_prob))
 
     def consider(
         self,
@@ -214,7 +208,7 @@ class RlFocalPrior(Trained):
         price: FloatArray | None,
         competence: FloatArray | None = None,
         reply_shift: FloatArray | None = None,
-    ) -> tuple[FloatArray, Tensor | None]:
+    ) -> tuple[FloatArray, FloatArray | None]:
         """Judge queries.
 
         Args:
@@ -239,7 +233,8 @@ class RlFocalPrior(Trained):
             chance = np.clip(chance, _LEAST, 1 - _LEAST)
         comparable = self.adds_up_[place]
         posterior = np.zeros(view.available.shape, dtype=np.float32)
-        log_prob = None if price is None else torch.empty(len(place), chance.shape[1] + 1)
+        shape = (len(place), chance.shape[1] + 1)
+        log_prob = None if price is None else np.empty(shape, dtype=np.float32)
         if not comparable.all():
             posterior = _believe(view, chance)
             if price is not None:
@@ -252,49 +247,47 @@ class RlFocalPrior(Trained):
             found, decided = self._judge(part, chance[block], lam)
             posterior[block] = found
             if log_prob is not None and decided is not None:
-                log_prob[torch.from_numpy(block)] = decided
+                log_prob[block] = decided
         posterior = posterior * (view.available & view.answered.any(axis=1, keepdims=True))
         return posterior, log_prob
 
-    @torch.inference_mode()
     def _judge(
         self, view: View, chance: FloatArray, price: FloatArray | None
-    ) -> tuple[FloatArray, Tensor | None]:
+    ) -> tuple[FloatArray, FloatArray | None]:
         """As of `consider`, for queries whose answers can be compared."""
-        known, packed = self._pool_state, np.ascontiguousarray
+        known = self._pool_state
         log_odds = np.log(chance / (1 - chance)).astype(np.float32)
         plain = tempered(view.support, view.answer, known.statistics.n_labels)
         support = np.where(view.is_open[:, None, None], view.support, plain)
         seen = Queries(
-            log_odds=torch.from_numpy(packed(log_odds))[None],
-            is_open=torch.from_numpy(packed(view.is_open))[None],
-            asked=torch.from_numpy(packed(view.asked))[None],
-            answered=torch.from_numpy(packed(view.answered))[None],
-            support=torch.from_numpy(packed(support))[None],
-            available=torch.from_numpy(packed(view.available))[None],
+            log_odds=log_odds[None],
+            is_open=view.is_open[None],
+            asked=view.asked[None],
+            answered=view.answered[None],
+            support=support[None],
+            available=view.available[None],
         )
-        fused = self.prior.fusion(known.pooled, seen)
-        posterior = torch.softmax(fused.logit[0], dim=1)[:, :-1].numpy()
+        fused = fuse(self.prior.fusion, known.pooled, seen)
+        posterior = namespace(fused.logit).softmax(fused.logit[0])[:, :-1]
         if price is None:
             return posterior, None
-        cost = torch.from_numpy(known.statistics.relative_cost)[None]
-        observation = observe(known.pools, cost, seen, fused, torch.from_numpy(price)[None])
-        log_prob = self.prior.decider(observation)
+        cost = known.statistics.relative_cost[None]
+        observation = observe(known.pools, cost, seen, fused, price[None])
+        log_prob = decide(self.prior.decider, observation)
         if view.closed is not None:
-            closed = torch.from_numpy(np.pad(view.closed, ((0, 0), (0, 1))))
-            log_prob = log_prob.masked_fill(closed, -1e9)
+            log_prob[:, :-1][view.closed] = -1e9
         return posterior, log_prob
 
 
-def _select(view: View, worth: FloatArray) -> Tensor:
+def _select(view: View, worth: FloatArray) -> FloatArray:
     """float32[B, N + 1]: log-probabilities; ask the member with the highest worth, then stop."""
     n_members = view.asked.shape[1]
     if view.closed is not None:
         worth = np.where(view.closed, -np.inf, worth)
     begun = view.asked.any(axis=1)
     chosen = np.where(begun, n_members, worth.argmax(axis=1))
-    taken = torch.from_numpy(chosen[:, None] == np.arange(n_members + 1))
-    return torch.where(taken, 0.0, -1e9)
+    taken = chosen[:, None] == np.arange(n_members + 1)
+    return np.where(taken, np.float32(0), np.float32(-1e9))
 
 
 def _believe(view: View, chance: FloatArray) -> FloatArray:

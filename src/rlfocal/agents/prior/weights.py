@@ -18,9 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rlfocal.agents.nets import arrays_of, weights_from
-from rlfocal.agents.prior.decider import Decider
-from rlfocal.agents.prior.fusion import Fusion
+from rlfocal.agents.arrays import Layers, Weights, checked
+from rlfocal.agents.prior import decider, fusion
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import prefixed, without_prefix
 from rlfocal.errors import CheckpointError
@@ -70,10 +69,12 @@ class Card(BaseModel):
 
 
 class Prior(NamedTuple):
-    """The trained agents with their card."""
+    """The trained agents' weights, as numpy arrays, with their card."""
 
-    fusion: Fusion
-    decider: Decider
+    fusion: Weights
+    """Of `fusion.layers(card.fusion_hidden)`."""
+    decider: Weights
+    """Of `decider.layers(card.decider_hidden)`."""
     card: Card
 
 
@@ -157,22 +158,19 @@ def prior_of(state: Mapping[str, NDArray[Any]]) -> Prior:
 
 
 def _weights(prior: Prior) -> State:
-    return prefixed("fusion", arrays_of(prior.fusion)) | prefixed(
-        "decider", arrays_of(prior.decider)
-    )
+    return prefixed("fusion", dict(prior.fusion)) | prefixed("decider", dict(prior.decider))
 
 
 def _assemble(card: Card, weights: Mapping[str, NDArray[Any]]) -> Prior:
-    for name, width in (
-        ("fusion.message.bias", card.fusion_hidden),
-        ("decider.body.shared_in.bias", card.decider_hidden),
-    ):
-        # Before anything of that size is made.
-        if (found := weights[name].shape) != (width,):
-            raise RuntimeError(
-                f"'{name}' has the shape {list(found)}, not [{width}] as in the card"
-            )
-    fusion, decider = Fusion(hidden=card.fusion_hidden), Decider(hidden=card.decider_hidden)
-    weights_from(fusion, without_prefix("fusion", weights))
-    weights_from(decider, without_prefix("decider", weights))
-    return Prior(fusion.requires_grad_(False), decider.requires_grad_(False), card)
+    return Prior(
+        _checked("fusion", weights, fusion.layers(card.fusion_hidden)),
+        _checked("decider", weights, decider.layers(card.decider_hidden)),
+        card,
+    )
+
+
+def _checked(agent: str, weights: Mapping[str, NDArray[Any]], layers: Layers) -> Weights:
+    try:
+        return checked(without_prefix(agent, weights), layers)
+    except (KeyError, RuntimeError) as exc:
+        raise type(exc)(f"{agent}: {exc.args[0]}, as in the card") from None

@@ -18,12 +18,11 @@ import torch
 from torch import Tensor
 
 from rlfocal.agents.policy import likeliest
-from rlfocal.agents.prior.decider import Critic, Decider, GlobalState
-from rlfocal.agents.prior.fusion import Fusion
 from rlfocal.agents.prior.observation import Observation, observe
 from rlfocal.records import FloatArray
 from rlfocal.training.credit import credit
 from rlfocal.training.mappo import Batch, rows_of
+from rlfocal.training.prior.nets import Critic, Decider, Fusion, GlobalState
 from rlfocal.training.prior.pool_batches import PoolBatch
 
 __all__ = ["GreedyEpisodes", "play", "rollout"]

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from rlfocal.agents.nets import seeded, weights_of
-from rlfocal.agents.prior.fusion import Fusion, nll
 from rlfocal.deliberation.progress import Progress
+from rlfocal.training.prior.nets import Fusion, nll
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
 
 __all__ = ["held_out", "train_fusion", "validate_fusion"]

@@ -11,13 +11,13 @@ import torch
 import typer
 from rich.console import Console
 
+from rlfocal.agents.arrays import size_of
 from rlfocal.agents.nets import one_thread
-from rlfocal.agents.prior.decider import Decider
-from rlfocal.agents.prior.fusion import Fusion
 from rlfocal.agents.prior.weights import Card, Prior, save_prior
 from rlfocal.deliberation.progress import Progress
 from rlfocal.files import check_writable
 from rlfocal.simulator import VERSION
+from rlfocal.training.prior.nets import Decider
 from rlfocal.training.prior.pretraining import held_out, train_fusion, validate_fusion
 from rlfocal.training.prior.reinforcement import (
     PRICE_MAX,
@@ -88,15 +88,11 @@ def train_prior(
         price_max=PRICE_MAX,
         fusion_hidden=fusion_hidden,
         decider_hidden=hidden,
-        n_parameters={"fusion": _size(fusion), "decider": _size(decider)},
+        n_parameters={"fusion": size_of(fusion.weights), "decider": size_of(decider.weights)},
         validation=validation,
         limits=_LIMITS,
     )
-    return Prior(fusion, decider, card)
-
-
-def _size(module: Fusion | Decider) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    return Prior(fusion.exported(), decider.exported(), card)
 
 
 def main(

@@ -1,0 +1,28 @@
+"""One definition of a net's forward pass for numpy, which acts, and for torch, which learns.
+
+A forward pass is a plain function over a mapping of weights and arrays. It uses operators, indexing
+and what numpy and torch name alike (`reshape`, `swapaxes`, `argmax(axis=...)`); the rest it takes
+from `namespace(array)`. So the two cannot drift apart, and acting needs no torch.
+
+    def gate(weights: Weights, seen: Array) -> Array:
+        xp = namespace(seen)
+        return xp.sigmoid(xp.linear(weights, "gate", seen))
+
+Not the array API standard through array-api-compat: the standard has no softmax, log-sigmoid, top
+or linear layer, and composed of its functions they are two to four times as slow in both packages.
+"""
+
+from rlfocal.agents.arrays.layers import Layer, Layers, checked, rows_of, size_of
+from rlfocal.agents.arrays.namespace import Array, Namespace, Weights, namespace
+
+__all__ = [
+    "Array",
+    "Layer",
+    "Layers",
+    "Namespace",
+    "Weights",
+    "checked",
+    "namespace",
+    "rows_of",
+    "size_of",
+]
