@@ -54,19 +54,13 @@ WORDS = {
 def outcomes(shared_data: Path) -> Mapping[tuple[str, str], Any]:
     """(case, form) → (what came of it, times it was asked, what was told on the way)."""
     folder = shared_data.parent / "upstreams"
-    spec = importlib.util.spec_from_file_location("fake_upstreams", folder / "fake.py")
-    assert spec is not None
-    assert spec.loader is not None
-    fake = importlib.util.module_from_spec(spec)
-    sys.dont_write_bytecode = True
-    spec.loader.exec_module(fake)
     expected = json.loads((folder / "expected.json").read_text())
     found: dict[tuple[str, str], Any] = {}
 
     async def no_wait(seconds: float) -> None:
         await asyncio.sleep(0)
 
-    async def one(case: str, form: str, port: int, at_once: asyncio.Semaphore) -> None:
+    async def one(fake: Any, case: str, form: str, port: int, at_once: asyncio.Semaphore) -> None:
         told: list[str] = []
         listen = told.append if form.startswith("stream") else None
         extra = {"tools": TOOLS} if case.startswith("tc") else {}
@@ -89,17 +83,31 @@ def outcomes(shared_data: Path) -> Mapping[tuple[str, str], Any]:
             )
 
     async def go(form: str) -> None:
-        fake.COUNTS.clear()
+        fake = load(folder / "fake.py")  # one for each form: it counts how often it was asked
         server = await fake.start()
-        port, at_once = server.sockets[0].getsockname()[1], asyncio.Semaphore(32)
-        await asyncio.gather(*(one(case, form, port, at_once) for case in expected))
+        port, at_once = server.sockets[0].getsockname()[1], asyncio.Semaphore(8)
+        await asyncio.gather(*(one(fake, case, form, port, at_once) for case in expected))
         server.close()
         await asyncio.sleep(0.01)
 
-    # Who reads no log-probabilities loses nothing where others do, and asks no server twice.
-    for form in ("plain", "stream", "plain logprobs", "stream logprobs"):
-        asyncio.run(asyncio.wait_for(go(form), 120))
+    async def all_forms() -> None:
+        # Who reads no log-probabilities loses nothing where others do, and asks no server twice.
+        forms = ("plain", "stream", "plain logprobs", "stream logprobs")
+        await asyncio.gather(*map(go, forms))
+
+    asyncio.run(asyncio.wait_for(all_forms(), 240))
     return found
+
+
+def load(path: Path) -> Any:
+    """A module of a file, anew."""
+    spec = importlib.util.spec_from_file_location("fake_upstreams", path)
+    assert spec is not None
+    assert spec.loader is not None
+    fake = importlib.util.module_from_spec(spec)
+    sys.dont_write_bytecode = True
+    spec.loader.exec_module(fake)
+    return fake
 
 
 def test_every_case_comes_out_as_expected(outcomes: Mapping[tuple[str, str], Any]) -> None:

@@ -19,6 +19,7 @@ from rlfocal.live.aside import aside
 from rlfocal.live.early_stop import outcome_is_fixed
 from rlfocal.live.reading import FREE_WORDS, Reader
 from rlfocal.live.replies import Replies, record_of
+from rlfocal.live.similarity import fetch_text_encoder
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.live.synthesis import synthesis_request
 from rlfocal.live.unlike import lowered
@@ -132,8 +133,6 @@ class Answering:
         self._synthesiser, self._unlike = synthesiser, unlike
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
-        # They make a reply many times as long, and reading it as slow.
-        self._reads_replies = deliberation.strategy.reads_replies
         self._is_open = self.trace.kind not in ("choice", "tools")
         self._least = 1.0 if reader.cost_unit == "call" else 0.0
         self._replies = Replies(members, reader, question, self.trace.kind, least=self._least)
@@ -174,6 +173,8 @@ class Answering:
             self._replies.assume_no_kind()
             if self._replies.in_free_words:
                 self.trace.kind = FREE_WORDS
+        if self._replies.in_free_words:
+            fetch_text_encoder()  # it is there by the time replies are
         with billed() as self._bill:
             try:
                 self._pass_over_unavailable()
@@ -240,14 +241,13 @@ class Answering:
     def _affordable(self, chosen: Sequence[int]) -> dict[int, list[Request]]:
         """Members and what they are sent, as far as the money reaches for certain."""
         left_usd = self._limits.max_usd - self._bill.most_usd
-        calls = {}
+        calls, reads = {}, self._deliberation.strategy.reads_replies
         for n in chosen:
             member = self._members[n]
-            requests = []
-            for sample in range(member.settings.samples):
-                requests.append(
-                    member.request(self._question, sample=sample, logprobs=self._reads_replies)
-                )
+            requests = [
+                member.request(self._question, sample=sample, logprobs=reads)
+                for sample in range(member.settings.samples)
+            ]
             if left_usd < math.inf:
                 most = [member.most_usd(request) for request in requests]
                 usd = sum(math.inf if part is None else part for part in most)

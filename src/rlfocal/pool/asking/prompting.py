@@ -41,8 +41,8 @@ def request_for(
         api: chat turns; or one text for a model without a chat template, in which worked examples
             stand with their replies, a blank line between any two.
         sample: 0, 1, ...: which reply to the same question.
-        logprobs: whether somebody reads the log-probabilities of the reply's tokens; the member's
-            settings have to allow for them, too.
+        logprobs: whether somebody reads the log-probabilities of the reply's tokens, which make it
+            many times as long; the member's settings have to allow for them, too.
 
     >>> member = MemberSettings(name="m", endpoint="e", template="Q: {question}\nA:")
     >>> request_for(member, Question("1 + 1?"), api="completions").text

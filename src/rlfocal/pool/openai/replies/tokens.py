@@ -85,8 +85,8 @@ def _listed(found: Any) -> tuple[list[Any], Sequence[Any], Sequence[Any]]:
         try:
             return items, [i["token"] for i in items], [i["logprob"] for i in items]
         except (KeyError, TypeError):
-            values = [logprob_of(i) if isinstance(i, Mapping) else None for i in items]
-            return items, [token_of(item) for item in items], values
+            told = [logprob_of(i) if isinstance(i, Mapping) else None for i in items]
+            return items, [token_of(item) for item in items], told
     if not isinstance(found, Mapping):
         return [], [], []
     tokens, values = found.get("tokens"), found.get("token_logprobs")
