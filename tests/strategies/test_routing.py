@@ -14,12 +14,18 @@ from rlfocal.features import HashingEncoder
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.tables.folds import inner_folds
-from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
+from rlfocal.strategies.routing import (
+    HierShrinkRouter,
+    KMeansRouter,
+    KnnRouter,
+    LogisticRouter,
+    RoutedVote,
+)
 from rlfocal.strategies.routing.logistic import ridge_logistic
 from rlfocal.strategies.routing.router import DIALS, Router, best_setting
 from rlfocal.strategies.single import BestSinglePerTask, task_accuracy
 
-ROUTERS = [KnnRouter, LogisticRouter, KMeansRouter]
+ROUTERS = [KnnRouter, LogisticRouter, KMeansRouter, HierShrinkRouter]
 
 EXPERTS = PoolModel(accuracy=[[0.9, 0.4, 0.5], [0.4, 0.9, 0.5], [0.5, 0.4, 0.9]])
 
@@ -199,6 +205,7 @@ def test_without_text_only_the_logistic_router_runs() -> None:
     table = score_only(n_features=0)
     assert unmet(KnnRouter(), table) == Need.FEATURES.value
     assert unmet(KMeansRouter(), table) == Need.FEATURES.value
+    assert unmet(HierShrinkRouter(), table) == Need.FEATURES.value
     assert unmet(LogisticRouter(), table) is None
     outcome = replay(LogisticRouter().fit(table, rng=seeded()), table)
     np.testing.assert_array_equal(outcome.asked.argmax(axis=1), 1 - table.task)
@@ -276,6 +283,8 @@ def test_in_doubt_the_smoother_setting_is_kept(rng: np.random.Generator) -> None
         (lambda: KnnRouter(task_bonus=-1.0), "task_bonus"),
         (lambda: KMeansRouter(sizes=(0,)), "sizes"),
         (lambda: KMeansRouter(pseudo_counts=-1.0), "pseudo_counts"),
+        (lambda: HierShrinkRouter(n_coarse=0), "n_coarse"),
+        (lambda: HierShrinkRouter(weight=0.0), "weight"),
         (lambda: LogisticRouter(penalties=(0.0,)), "penalties"),
         (lambda: LogisticRouter(cost_weight=-0.1), "cost_weight"),
         (lambda: KnnRouter(cost_weight=float("nan")), "cost_weight"),
@@ -311,3 +320,56 @@ def test_scores_are_predicted_once_a_look_and_only_where_they_matter(
     monkeypatch.setattr(kind, "predict", counted)
     replay(fitted, table)
     assert predicted == [40] * n_looks
+
+
+def three_texts(*counts: int) -> ResponseTable:
+    """Queries of one task with as many copies of each of three texts; member 1 is right on the last
+    text alone, member 0 on the others."""
+    text = np.repeat(np.arange(3), counts)
+    table = pool(EXPERTS, len(text))
+    score = np.zeros((len(text), table.n_candidates), dtype=np.float32)
+    score[:, 0] = 1
+    first = np.where(text == 2, 1, 0)
+    answer = np.stack([first, 1 - first, np.ones_like(first)], axis=1).astype(np.int16)
+    return replace(
+        without_tasks(table),
+        candidate_score=score,
+        answer=answer,
+        support=(answer[:, :, None] == np.arange(table.n_candidates)).astype(np.float32),
+        features=np.eye(3, dtype=np.float32)[text],
+    )
+
+
+def test_each_level_is_shrunk_to_the_one_above_by_hand() -> None:
+    """Fine and coarse clusters alike hold one text: two steps, each by n / (n + weight)."""
+    table, weight = three_texts(4, 4, 12), 24.0
+    router = HierShrinkRouter(n_coarse=3, n_fine=3, weight=weight).fit(table, rng=seeded())
+    found = router.predict(np.zeros(3, dtype=np.int64), np.eye(3, dtype=np.float32))
+    mean = np.array([8, 12, 0]) / 20
+    for text, n in enumerate((4, 4, 12)):
+        share = n / (n + weight)
+        exact = np.array([text != 2, text == 2, False], dtype=float)
+        coarse = mean + share * (exact - mean)
+        np.testing.assert_allclose(found[text], coarse + share * (exact - coarse), atol=1e-6)
+
+
+def test_a_level_in_which_cells_nest_draws_means_to_means() -> None:
+    """As published: (total of the cell + 24 times the wider cell's estimate) / (n + 24)."""
+    table = three_texts(10, 30, 20)
+    router = HierShrinkRouter(n_coarse=1, n_fine=3).fit(table, rng=seeded())
+    found = router.predict(np.zeros(3, dtype=np.int64), np.eye(3, dtype=np.float32))
+    wide = table.member_score.mean(axis=0)
+    for text, n in enumerate((10, 30, 20)):
+        own = table.features[:, text] == 1
+        total = table.member_score[own].sum(axis=0)
+        np.testing.assert_allclose(found[text], (total + 24 * wide) / (n + 24), atol=1e-6)
+
+
+def test_a_few_labels_a_cell_do_no_harm() -> None:
+    """Members alike everywhere: a hundred cells of four labels find no expert that is none."""
+    rng = seeded(3)
+    table = without_tasks(pool(PoolModel(accuracy=[[0.8, 0.7, 0.6]]), 800))
+    table = replace(table, features=rng.standard_normal((800, 8)).astype(np.float32))
+    router = HierShrinkRouter().fit(table.take(np.arange(400)), rng=seeded())
+    asked = replay(router, table.take(np.arange(400, 800))).asked.mean(axis=0)
+    assert asked[0] > 0.8
