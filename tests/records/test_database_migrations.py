@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
@@ -20,6 +22,7 @@ from rlfocal.records.database import (
     settings_key_of,
 )
 from rlfocal.records.database.schema import TABLES, responses
+from rlfocal.tokens import TokenLogprobs
 
 POOL = """
 [endpoints.e]
@@ -62,10 +65,12 @@ def failed(query: int, settings_key: str, *, sample: int = 0) -> StoredError:
     return StoredError(key=key, member="m", failure=Failure.TIMEOUT)
 
 
-def as_version_1(database: Database) -> None:
+def as_version(database: Database, version: int) -> None:
     with database.connections.write() as connection:
         named = TABLES.meta.c.name == "schema_version"
-        connection.execute(TABLES.meta.update().where(named).values(value="1"))
+        connection.execute(TABLES.meta.update().where(named).values(value=str(version)))
+        for column in ("tokens", "signals"):  # of the third
+            connection.exec_driver_sql(f"ALTER TABLE responses DROP COLUMN {column}")
     database.close()
 
 
@@ -87,7 +92,7 @@ def test_what_was_stored_is_not_asked_again(database_url: str, tmp_path: Path) -
         database.add_responses([stored(n, OLD_KEY, sample=k) for n in range(4) for k in (0, 1)])
         database.add_responses([stored(5, imported)])
         database.add_errors([failed(4, OLD_KEY), failed(4, OLD_KEY), failed(5, OLD_KEY, sample=2)])
-        as_version_1(database)
+        as_version(database, 1)
     with open_database(database_url) as database:
         key = database.add_member("m", identity_now(tmp_path, 8000))
         wanted = {stored(n, key, sample=k).key for n in range(4) for k in (0, 1)}
@@ -113,7 +118,7 @@ def test_replies_of_two_addresses_become_one_members_and_none_is_lost(
             connection.exec_driver_sql("UPDATE members SET added_at = '2026-01-01T00:00:00'")
         database.add_member("m", ELSEWHERE)
         database.add_responses([stored(n, later_key, text="later") for n in (2, 3)])
-        as_version_1(database)
+        as_version(database, 1)
     with open_database(database_url) as database:
         key = settings_key_of(identity_now(tmp_path, 9999))
         found = texts(database)
@@ -130,7 +135,7 @@ def test_a_large_database_is_moved_in_blocks(
     with open_database(database_url) as database:
         database.add_member("m", OLD)
         database.add_responses([stored(n % 6, OLD_KEY, sample=n // 6) for n in range(60)])
-        as_version_1(database)
+        as_version(database, 1)
     with open_database(database_url) as database:
         key = settings_key_of(identity_now(tmp_path, 1))
         assert texts(database).keys() == {stored(n % 6, key, sample=n // 6).key for n in range(60)}
@@ -139,3 +144,23 @@ def test_a_large_database_is_moved_in_blocks(
 def test_the_address_is_no_part_of_what_a_reply_depends_on(tmp_path: Path) -> None:
     assert identity_now(tmp_path, 8000) == identity_now(tmp_path, 8001)
     assert identity_now(tmp_path, 8000) == {k: v for k, v in OLD.items() if k != "base_url"}
+
+
+def test_replies_of_the_second_version_stay_and_later_ones_bring_their_tokens(
+    database_url: str,
+) -> None:
+    key = settings_key_of({})
+    brings = TokenLogprobs(np.array([4, 2], np.int32), np.array([-1.0, np.nan], np.float32))
+    with open_database(database_url) as database:
+        database.add_queries(QUERIES)
+        database.add_member("m", {})
+        database.add_responses([stored(0, key)])
+        as_version(database, 2)
+    with open_database(database_url) as database:
+        later = replace(stored(1, key), tokens=brings, signals={"mine": 0.5})
+        database.add_responses([later])
+        with database.connections.read() as connection:
+            rows = connection.execute(sa.select(responses).order_by(responses.c.query_id)).all()
+    assert [row.text for row in rows] == ["said 0", "said 1"]
+    assert [row.tokens for row in rows] == [None, brings]
+    assert [row.signals for row in rows] == [None, {"mine": 0.5}]

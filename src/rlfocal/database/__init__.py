@@ -4,7 +4,7 @@ Transactions, columns, versions and errors that are the same on both; what is ke
 the business of whoever keeps it.
 """
 
-from rlfocal.database.columns import JsonText, Key, Position, SafeText, columns
+from rlfocal.database.columns import JsonText, Key, Position, SafeText, TokenBytes, columns
 from rlfocal.database.engine import Connections, connect
 from rlfocal.database.versions import Migration, OpenTables, Tables
 
@@ -17,6 +17,7 @@ __all__ = [
     "Position",
     "SafeText",
     "Tables",
+    "TokenBytes",
     "columns",
     "connect",
 ]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
-__all__ = ["JsonText", "Key", "Position", "SafeText", "columns"]
+from rlfocal.tokens import TokenLogprobs
+
+__all__ = ["JsonText", "Key", "Position", "SafeText", "TokenBytes", "columns"]
 
 
 class SafeText(sa.types.TypeDecorator[str]):
@@ -37,6 +40,34 @@ class JsonText(sa.types.TypeDecorator[Any]):
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
         """From text."""
         return None if value is None else json.loads(value)
+
+
+class TokenBytes(sa.types.TypeDecorator[TokenLogprobs]):
+    """Tokens of a reply, in eight bytes each: all lengths (int32), then all numbers (float32).
+
+    The bytes of both are in the order that most machines have, the least first.
+    """
+
+    impl = sa.LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: TokenLogprobs | None, dialect: sa.Dialect) -> bytes | None:
+        """To bytes."""
+        if value is None:
+            return None
+        return value.chars.astype("<i4").tobytes() + value.logprob.astype("<f4").tobytes()
+
+    def process_result_value(
+        self, value: bytes | None, dialect: sa.Dialect
+    ) -> TokenLogprobs | None:
+        """From bytes."""
+        if value is None:
+            return None
+        middle = len(value) // 2
+        return TokenLogprobs(
+            np.frombuffer(value[:middle], dtype="<i4").astype(np.int32),
+            np.frombuffer(value[middle:], dtype="<f4").astype(np.float32),
+        )
 
 
 def _whole(character: str) -> str:

@@ -110,8 +110,8 @@ class EnsembleBackend:
         for member in self._members:
             if self._with_images and not member.takes_images:
                 continue
-            for sample in range(member.settings.samples):
-                usd = member.most_usd(member.request(question, sample=sample))
+            for request in member.requests(question):
+                usd = member.most_usd(request)
                 if usd is None:
                     return None
                 most += usd

@@ -244,10 +244,7 @@ class Answering:
         calls, reads = {}, self._deliberation.strategy.reads_replies
         for n in chosen:
             member = self._members[n]
-            requests = [
-                member.request(self._question, sample=sample, logprobs=reads)
-                for sample in range(member.settings.samples)
-            ]
+            requests = member.requests(self._question, logprobs=reads)
             if left_usd < math.inf:
                 most = [member.most_usd(request) for request in requests]
                 usd = sum(math.inf if part is None else part for part in most)

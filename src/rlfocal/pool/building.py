@@ -92,6 +92,13 @@ class LiveMember:
         """
         return request_for(self.settings, question, api=self.api, sample=sample, logprobs=logprobs)
 
+    def requests(self, question: Question, *, logprobs: bool = True) -> list[Request]:
+        """What is sent for a question: as many requests as the member is asked for samples."""
+        return [
+            self.request(question, sample=sample, logprobs=logprobs)
+            for sample in range(self.settings.samples)
+        ]
+
     def most_usd(self, request: Request) -> float | None:
         """What a call may cost at most, with all its attempts on the bill; None without a price."""
         return None if self.price is None else self.attempts * self.price.most(request)

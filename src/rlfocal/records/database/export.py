@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from rlfocal.errors import ConfigError, nearest
@@ -22,7 +24,8 @@ from rlfocal.records.database.schema import responses as responses_table
 from rlfocal.records.database.store import Database
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.samples import agreed
-from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo, table_of
+from rlfocal.records.schema import QUERIES, RESPONSES, SIGNAL, Column, DatasetInfo, table_of
+from rlfocal.tokens import TokenLogprobs
 
 __all__ = ["export_dataset"]
 
@@ -41,9 +44,9 @@ def export_dataset(
     """Make a data set of the queries that members were asked, and of what they answered.
 
     Of repeated calls the row holds the most frequent answer, the earlier one on a tie, with the
-    text, score and option scores of the first reply that gave it; costs are added up, and
-    latencies averaged. A query that was relabelled counts with its latest label, and scores given
-    under another label are left out. Of two prompts under one query_id the later is renamed.
+    text, score, option scores, tokens and signals of the first reply that gave it; costs are added
+    up, and latencies averaged. A query that was relabelled counts with its latest label, and scores
+    given under another label are left out. Of two prompts under one query_id the later is renamed.
 
     Args:
         database: where from.
@@ -69,11 +72,13 @@ def export_dataset(
         for member in chosen
         if member in query.replies
     ]
+    own = sorted({column for row in rows for column in row if column.startswith(SIGNAL)})
+    columns = {**RESPONSES, **dict.fromkeys(own, Column(pa.float64()))}
     info = _info(database, chosen)
     return Dataset(
         name or info.name or database.connections.name,
         table_of([query.row | {"query_id": query.name} for query in asked], QUERIES),
-        table_of(rows, RESPONSES),
+        table_of(rows, columns),
         info,
     )
 
@@ -197,7 +202,20 @@ def _row(
         "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
         "latency_s": sum(latencies) / len(latencies) if latencies else None,
         "response_chars": len(first.text or "") if live else first.response_chars,
+        "finish": first.finish,
+        "n_prompt_tokens": first.n_prompt_tokens,
+        "n_completion_tokens": first.n_completion_tokens,
+        **_tokens(first.tokens),
+        **{SIGNAL + name: value for name, value in (first.signals or {}).items()},
     }
+
+
+def _tokens(tokens: TokenLogprobs | None) -> dict[str, Any]:
+    """Columns of a reply's tokens."""
+    if tokens is None:
+        return {}
+    logprob = [None if math.isnan(value) else value for value in tokens.logprob.tolist()]
+    return {"token_chars": tokens.chars.tolist(), "token_logprobs": logprob}
 
 
 def _info(database: Database, chosen: Mapping[str, str]) -> DatasetInfo:

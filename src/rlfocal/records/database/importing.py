@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from rlfocal.records.database.keys import digest_of
 from rlfocal.records.database.rows import StoredResponse
 from rlfocal.records.database.store import Database
 from rlfocal.records.dataset import Dataset
+from rlfocal.records.schema import SIGNAL, is_signal
+from rlfocal.tokens import TokenLogprobs
 
 __all__ = ["import_dataset"]
 
 _BATCH = 5000
-_COPIED = ("text", "answer", "score", "cost_usd", "latency_s", "response_chars")
+_COPIED = (
+    "text", "answer", "score", "cost_usd", "latency_s", "response_chars", "finish",
+    "n_prompt_tokens", "n_completion_tokens",
+)  # fmt: skip
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +53,8 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
                     settings_key=key[row["member"]],
                     choice_scores=_tuple(row.get("choice_scores")),
                     samples=_tuple(row.get("samples")),
+                    tokens=_tokens(row.get("token_chars"), row.get("token_logprobs")),
+                    signals=_signals(row),
                     **{name: row.get(name) for name in _COPIED},
                 )
                 for row in batch.to_pylist()
@@ -55,6 +64,17 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
     if n_old:
         _log.warning("%s: %d responses were there already and stay as they are", database, n_old)
     return n_new
+
+
+def _tokens(chars: list[int] | None, logprob: list[float] | None) -> TokenLogprobs | None:
+    if chars is None or logprob is None:
+        return None
+    return TokenLogprobs(np.array(chars, dtype=np.int32), np.array(logprob, dtype=np.float32))
+
+
+def _signals(row: Mapping[str, Any]) -> dict[str, float]:
+    given = {name: value for name, value in row.items() if is_signal(name)}
+    return {name.removeprefix(SIGNAL): v for name, v in given.items() if v is not None}
 
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

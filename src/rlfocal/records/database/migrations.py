@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rlfocal.database import JsonText
+from rlfocal.database import JsonText, TokenBytes
 from rlfocal.records.database.keys import key_of, settings_key_of
 
-__all__ = ["without_addresses"]
+__all__ = ["with_tokens", "without_addresses"]
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +67,18 @@ def without_addresses(connection: sa.Connection) -> None:
         n_left = _move_responses(connection, row.name, row.settings_key, new_key)
         _move_member(connection, row, new, new_key, n_left=n_left)
     _move_failures(connection, moved)
+
+
+def with_tokens(connection: sa.Connection) -> None:
+    """From version 2 to 3: replies may bring their tokens' log-probabilities and own signals.
+
+    What is stored has none, and is not asked again for their sake.
+    """
+    there = {column["name"] for column in sa.inspect(connection).get_columns("responses")}
+    for column in (sa.Column("tokens", TokenBytes), sa.Column("signals", JsonText)):
+        if column.name not in there:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE responses ADD COLUMN {column.name} {kind}")
 
 
 def _move_responses(connection: sa.Connection, member: str, old: str, new: str) -> int:

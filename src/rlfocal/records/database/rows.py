@@ -6,11 +6,13 @@ Knows nothing of SQL.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from rlfocal.records.database.keys import key_of
+from rlfocal.tokens import TokenLogprobs
 
 __all__ = ["FailureCounts", "Spent", "StoredError", "StoredResponse", "utc_now"]
 
@@ -53,6 +55,10 @@ class StoredResponse:
     """Answers of repeated calls that an imported data set holds in one row."""
     response_chars: int | None = None
     """Length of an imported reply, whose text may be missing."""
+    tokens: TokenLogprobs | None = None
+    """Log-probabilities of its tokens; None where its server told none."""
+    signals: Mapping[str, float] | None = None
+    """The user's own numbers about it, by name; those that are not finite are left out."""
 
     def __post_init__(self) -> None:
         if self.sample < 0:
@@ -70,6 +76,8 @@ class StoredResponse:
             # Impossible is what some servers call an option: no reason to end a collection.
             known = None if -math.inf in scores else scores
             object.__setattr__(self, "choice_scores", known)
+        finite = {k: float(v) for k, v in (self.signals or {}).items() if math.isfinite(v)}
+        object.__setattr__(self, "signals", finite or None)
         if self.samples is not None:
             object.__setattr__(self, "samples", tuple(self.samples))
 

@@ -1,18 +1,19 @@
 """The tables of answers and their version.
 
-Version 1 is the first. In version 2 a server's address is no part of a member's settings.
+Version 1 is the first. In version 2 a server's address is no part of a member's settings. Version 3
+keeps the log-probabilities of a reply's tokens, and the user's own signals.
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from rlfocal.database import JsonText, Key, Position, SafeText, Tables, columns
-from rlfocal.records.database.migrations import without_addresses
+from rlfocal.database import JsonText, Key, Position, SafeText, Tables, TokenBytes, columns
+from rlfocal.records.database.migrations import with_tokens, without_addresses
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
 
-TABLES = Tables("meta", version=2, migrations={1: without_addresses})
+TABLES = Tables("meta", version=3, migrations={1: without_addresses, 2: with_tokens})
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(
@@ -58,6 +59,8 @@ responses = sa.Table(
     sa.Column("created_at", SafeText, nullable=False),
     sa.Column("samples", JsonText),
     sa.Column("response_chars", sa.BigInteger),
+    sa.Column("tokens", TokenBytes),
+    sa.Column("signals", JsonText),
 )
 """No reference to `queries` or `members`: a paid reply is stored whatever else is there."""
 
