@@ -60,14 +60,23 @@ def hint_of(view: View) -> np.ndarray:
 
 @pytest.mark.parametrize("graded", [False, True])
 @pytest.mark.parametrize("with_prior", [False, True])
-def test_it_starts_as_the_conditional_logit(view: View, graded: bool, with_prior: bool) -> None:
-    n_signals = (8 if graded else 4) + with_prior
+@pytest.mark.parametrize("reads", [False, True])
+def test_it_starts_as_the_conditional_logit(
+    view: View, graded: bool, with_prior: bool, reads: bool
+) -> None:
+    n_signals = (8 if graded else 4) + reads + with_prior
     weight, none = torch.rand(2, 3, n_signals), torch.rand(2, 3)
     company = torch.rand(2, 3, n_signals, 4)
-    fusion = seeded(0, lambda: Fusion(weight, none, company, n_candidates=4))
+    fusion = seeded(0, lambda: Fusion(weight, none, company, n_candidates=4, reads_replies=reads))
+    assert (fusion.graded, fusion.with_prior) == (graded, with_prior)
     view = replace(view, support=view.support * 0.7, is_open=np.full(50, True))
-    logit = fusion(seen_of(view)).detach().numpy()
+    shift = np.where(view.asked, view.position[:, None] / 50 - view.task[:, None], 0)
+    known = Known(np.zeros(view.asked.shape, dtype=np.float32), shift.astype(np.float32))
+    logit = fusion(fusion_input(view, known, hint_of(view))).detach().numpy()
     signal = evidence(view.support, graded=graded)
+    if reads:
+        moved = np.einsum("bn,bnc->bc", shift, view.support)
+        signal = np.concatenate([signal, moved[:, None]], axis=1)
     if with_prior:
         signal = np.concatenate([signal, hint_of(view)[:, None]], axis=1)
     for net in (0, 1):

@@ -194,6 +194,7 @@ def _read_replies(
 
     None and None where it is worth nothing: then nothing depends on replies at all.
     """
+    (rng,) = rng.spawn(1)  # what is drawn from the caller's is the same with replies and without
     score = ReplyScore.fit(table, rng=rng)
     if score is None or score.factor < _LEAST_WORTH:
         return None, None
