@@ -6,14 +6,14 @@ from `namespace(array)`. So the two cannot drift apart, and acting needs no torc
 
     def gate(weights: Weights, seen: Array) -> Array:
         xp = namespace(seen)
-        return xp.sigmoid(xp.linear(weights, "gate", seen))
+        return xp.sigmoid(layer(weights, "gate", seen))
 
 Not the array API standard through array-api-compat: the standard has no softmax, log-sigmoid, top
 or linear layer, and composed of its functions they are two to four times as slow in both packages.
 """
 
 from rlfocal.agents.arrays.layers import Layer, Layers, checked, rows_of, size_of
-from rlfocal.agents.arrays.namespace import Array, Namespace, Weights, namespace
+from rlfocal.agents.arrays.namespace import Array, Namespace, Weights, layer, namespace
 
 __all__ = [
     "Array",
@@ -22,6 +22,7 @@ __all__ = [
     "Namespace",
     "Weights",
     "checked",
+    "layer",
     "namespace",
     "rows_of",
     "size_of",

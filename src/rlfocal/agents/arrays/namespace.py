@@ -11,7 +11,7 @@ import numpy as np
 
 from rlfocal.agents.arrays.of_numpy import OfNumpy
 
-__all__ = ["Array", "Namespace", "Weights", "namespace"]
+__all__ = ["Array", "Namespace", "Weights", "layer", "namespace"]
 
 Array: TypeAlias = Any
 """A numpy array or a torch tensor; docstrings say of which dtype and shape."""
@@ -54,8 +54,8 @@ class Namespace(Protocol):
         """Along the last axis."""
         ...
 
-    def linear(self, weights: Weights, name: str, x: Array, /) -> Array:
-        """[..., out]: the layer of this name on x [..., in]; without a bias where there is none."""
+    def linear(self, x: Array, weight: Array, bias: Array | None = None, /) -> Array:
+        """[..., out]: x [..., in] by a weight [out, in], plus a bias [out]."""
         ...
 
     def floats(self, x: Array, /) -> Array:
@@ -124,6 +124,12 @@ def namespace(array: Array) -> Namespace:
     [[0.5, 0.5]]
     """
     return _NUMPY if isinstance(array, np.ndarray) else _of_torch()
+
+
+def layer(weights: Weights, name: str, x: Array) -> Array:
+    """[..., out]: what a layer makes of x [..., in]; without a bias where it has none."""
+    bias = weights.get(name + ".bias")
+    return namespace(x).linear(x, weights[name + ".weight"], bias)
 
 
 @cache

@@ -6,7 +6,7 @@ take longer than the sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class OfNumpy:
         return np.broadcast_to(x, shape)
 
     def where(self, condition: NDArray[np.bool_], x: Floats | float, y: Floats | float) -> Floats:
-        """x where the condition holds, else y."""
+        """The first where the condition holds, else the second."""
         return np.where(condition, x, y)
 
     def sigmoid(self, x: Floats) -> Floats:
@@ -64,10 +64,9 @@ class OfNumpy:
         below = x - _max(x, axis=-1, keepdims=True)
         return below - np.log(_sum(np.exp(below), axis=-1, keepdims=True))
 
-    def linear(self, weights: Mapping[str, Floats], name: str, x: Floats) -> Floats:
+    def linear(self, x: Floats, weight: Floats, bias: Floats | None = None) -> Floats:
         """As one product of matrices: a stack of them would be multiplied one by one."""
-        flat: Floats = x.reshape(-1, x.shape[-1]) @ weights[name + ".weight"].T
-        bias = weights.get(name + ".bias")
+        flat: Floats = x.reshape(-1, x.shape[-1]) @ weight.T
         if bias is not None:
             flat += bias
         return flat.reshape(*x.shape[:-1], flat.shape[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ class OfTorch:
     relu, arange = staticmethod(torch.relu), staticmethod(torch.arange)
     where, maximum = staticmethod(torch.where), staticmethod(torch.maximum)
     broadcast_to = staticmethod(torch.broadcast_to)
+    linear = staticmethod(functional.linear)
     at_least, at_most = staticmethod(torch.clamp_min), staticmethod(torch.clamp_max)
 
     def softmax(self, x: Tensor) -> Tensor:
@@ -28,10 +29,6 @@ class OfTorch:
     def log_softmax(self, x: Tensor) -> Tensor:
         """Along the last axis."""
         return torch.log_softmax(x, dim=-1)
-
-    def linear(self, weights: Mapping[str, Tensor], name: str, x: Tensor) -> Tensor:
-        """As of `torch.nn.Linear`."""
-        return functional.linear(x, weights[name + ".weight"], weights.get(name + ".bias"))
 
     def floats(self, x: Tensor) -> Tensor:
         """As float32."""

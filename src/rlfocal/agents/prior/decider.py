@@ -12,7 +12,7 @@ Axes: K states, N members, H hidden units.
 
 from __future__ import annotations
 
-from rlfocal.agents.arrays import Array, Layer, Weights, namespace
+from rlfocal.agents.arrays import Array, Layer, Weights, layer, namespace
 from rlfocal.agents.policy import action_log_prob, rule
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
@@ -55,8 +55,8 @@ def decide(weights: Weights, observation: Observation) -> Array:
     xp = namespace(observation.member)
     members, shared = body(weights, observation.member, observation.shared)
     start = rule(observation.preference, observation.confidence, observation.next_price)
-    of_members = xp.linear(weights, "member_head", members)[:, :, 0]
-    logit = xp.concat([of_members, xp.linear(weights, "stop_head", shared)])
+    of_members = layer(weights, "member_head", members)[:, :, 0]
+    logit = xp.concat([of_members, layer(weights, "stop_head", shared)])
     return action_log_prob(start=start, legal=observation.legal, logit=logit)
 
 
@@ -72,19 +72,16 @@ def body(weights: Weights, member: Array, shared: Array) -> tuple[Array, Array]:
         float32[K, N, H] per member and float32[K, H] shared.
     """
     xp = namespace(member)
-    shared = xp.linear(weights, "body.shared_in", shared)
-    hidden = xp.relu(xp.linear(weights, "body.member_in", member) + shared[:, None])
-    asked = member[:, :, :1]
+    shared = layer(weights, "body.shared_in", shared)
+    hidden = xp.relu(layer(weights, "body.member_in", member) + shared[:, None])
+    asked = member[:, :, 0]
     left = 1 - asked
-    of_left = hidden * left
-    pool = xp.concat(
-        [
-            xp.sum(hidden * asked, 1) / xp.at_least(xp.sum(asked, 1), 1),
-            xp.sum(of_left, 1) / xp.at_least(xp.sum(left, 1), 1),
-            xp.max(of_left, 1),
-        ],
-    )  # fmt: skip
-    pooled = xp.linear(weights, "body.pool_mix", pool)[:, None]
-    mixed = xp.relu(xp.linear(weights, "body.member_mix", hidden) + pooled)
-    shared = xp.linear(weights, "body.shared_mix", xp.concat([xp.relu(shared), pool]))
-    return mixed, xp.relu(xp.linear(weights, "body.shared_out", xp.relu(shared)))
+    means = [
+        ((group / xp.at_least(xp.sum(group, 1, keepdims=True), 1))[:, None] @ hidden)[:, 0]
+        for group in (asked, left)
+    ]
+    pool = xp.concat([*means, xp.max(hidden * left[:, :, None], 1)])
+    pooled = layer(weights, "body.pool_mix", pool)[:, None]
+    mixed = xp.relu(layer(weights, "body.member_mix", hidden) + pooled)
+    shared = layer(weights, "body.shared_mix", xp.concat([xp.relu(shared), pool]))
+    return mixed, xp.relu(layer(weights, "body.shared_out", xp.relu(shared)))

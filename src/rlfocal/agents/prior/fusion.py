@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.agents.arrays import Array, Layer, Weights, namespace
+from rlfocal.agents.arrays import Array, Layer, Weights, layer, namespace
 from rlfocal.agents.prior.statistics import N_MEMBER_STATISTICS, N_PAIR_STATISTICS
 from rlfocal.records import FloatArray
 
@@ -111,22 +111,23 @@ def layers(hidden: int) -> dict[str, Layer]:
 def pooled_of(weights: Weights, pools: Pools) -> Pooled:
     """Compute the outputs that depend on the pools alone."""
     xp = namespace(pools.member)
-    member = xp.relu(xp.linear(weights, "member_in", pools.member))
+    member = xp.relu(layer(weights, "member_in", pools.member))
     pair = xp.relu(
-        xp.linear(weights, "pair_from", member)[:, :, None]
-        + xp.linear(weights, "pair_to", member)[:, None]
-        + xp.linear(weights, "pair_in", pools.pair)
+        layer(weights, "pair_from", member)[:, :, None]
+        + layer(weights, "pair_to", member)[:, None]
+        + layer(weights, "pair_in", pools.pair)
     )
     n_members = member.shape[1]
     place = xp.arange(n_members)
     off = xp.floats(place[:, None] != place)[:, :, None]
     message = xp.sum(pair * off, 2) / max(1, n_members - 1)
-    message = xp.relu(xp.linear(weights, "message", message))
-    member = xp.relu(xp.linear(weights, "member_out", xp.concat([member, message])))
-    channels = xp.linear(weights, "pair_out", pair) * off
-    of_member = member @ weights["voter_in.weight"][:, : member.shape[2]].T
-    level = xp.linear(weights, "pool_out", xp.sum(member, 1) / n_members)
-    return Pooled(of_member + weights["voter_in.bias"], channels, level)
+    message = xp.relu(layer(weights, "message", message))
+    member = xp.relu(layer(weights, "member_out", xp.concat([member, message])))
+    channels = layer(weights, "pair_out", pair) * off
+    weight = weights["voter_in.weight"][:, : member.shape[2]]
+    voter = xp.linear(member, weight, weights["voter_in.bias"])
+    level = layer(weights, "pool_out", xp.sum(member, 1) / n_members)
+    return Pooled(voter, channels, level)
 
 
 def fuse(weights: Weights, pooled: Pooled, seen: Queries) -> Fused:
@@ -136,7 +137,7 @@ def fuse(weights: Weights, pooled: Pooled, seen: Queries) -> Fused:
     n_options = xp.at_least(xp.sum(available, 2, keepdims=True), 2)
     n_options = xp.where(seen.is_open[..., None], _OPEN_WRONG + 1, n_options)
     voter = _voters(weights, pooled, seen, n_options)
-    learned = xp.linear(weights, "voter_vote", voter)
+    learned = layer(weights, "voter_vote", voter)
     scale = _START_SCALE * xp.exp(pooled.scale[:, None, :1])
     wrong = 0.7 * xp.log(n_options - 1) + pooled.scale[:, None, 1:]
     vote = (scale * (seen.log_odds + wrong) + learned[..., 0]) * seen.answered
@@ -145,18 +146,19 @@ def fuse(weights: Weights, pooled: Pooled, seen: Queries) -> Fused:
     tally = (backing @ vote[..., None])[..., 0]
     tally = tally + xp.sum(_log_support(seen, available) * learned[..., 1:], 2)
     candidate, summary = _features(tally, seen, n_options)
-    asked = xp.floats(seen.asked)[..., None]
-    met = xp.sum(voter * asked, 2) / xp.at_least(xp.sum(asked, 2), 1)
-    shared = xp.linear(weights, "summary_in", xp.concat([met, summary]))
+    asked = xp.floats(seen.asked)
+    share = asked / xp.at_least(xp.sum(asked, 2, keepdims=True), 1)
+    met = (share[:, :, None] @ voter)[:, :, 0]
+    shared = layer(weights, "summary_in", xp.concat([met, summary]))
     candidate = xp.concat([backing @ voter, candidate])
-    hidden = xp.relu(xp.linear(weights, "candidate_in", candidate) + shared[:, :, None])
-    around = xp.sum(hidden * available[..., None], 2)
-    mixed = xp.relu(shared + xp.linear(weights, "candidate_mix", around))
-    sharper = xp.linear(weights, "sharpness_out", mixed)
+    hidden = xp.relu(layer(weights, "candidate_in", candidate) + shared[:, :, None])
+    around = (available[:, :, None] @ hidden)[:, :, 0]
+    mixed = xp.relu(shared + layer(weights, "candidate_mix", around))
+    sharper = layer(weights, "sharpness_out", mixed)
     sharpness = xp.exp(xp.at_most(xp.at_least(sharper, -2), 2))
-    logit = (tally + xp.linear(weights, "candidate_out", hidden)[..., 0]) * sharpness
+    logit = (tally + layer(weights, "candidate_out", hidden)[..., 0]) * sharpness
     logit = xp.where(seen.available, logit, -1e9)
-    none = xp.where(seen.is_open[..., None], xp.linear(weights, "none_out", mixed), -1e9)
+    none = xp.where(seen.is_open[..., None], layer(weights, "none_out", mixed), -1e9)
     return Fused(xp.concat([logit, none]), vote)
 
 
@@ -186,7 +188,7 @@ def _voters(weights: Weights, pooled: Pooled, seen: Queries, n_options: Array) -
     )  # fmt: skip
     # The layer's part for members is in `Pooled`: it is the same for every query.
     weight = weights["voter_in.weight"][:, pooled.member.shape[2] :]
-    hidden = pooled.member[:, None] + xp.concat([features, around]) @ weight.T
+    hidden = pooled.member[:, None] + xp.linear(xp.concat([features, around]), weight)
     return xp.relu(hidden) * seen.asked[..., None]
 
 

@@ -42,8 +42,8 @@ _LEAST = 0.01
 """A member's probability of being right is clipped to [this, 1 - this]."""
 _FIRST = 20.0
 """Number of labels at which those of a pool that had none are trusted by half."""
-_ROWS = 512
-"""Queries judged at once: bounds memory."""
+_CELLS = 2048
+"""Queries times members judged at once: what they take fits a processor's cache."""
 
 
 class _PoolState(NamedTuple):
@@ -240,8 +240,9 @@ class RlFocalPrior(Trained):
             if price is not None:
                 log_prob = _select(view, chance - price[:, None] * known.statistics.relative_cost)
         rows = np.flatnonzero(comparable)
-        for start in range(0, len(rows), _ROWS):
-            block = rows[start : start + _ROWS]
+        size = max(1, _CELLS // chance.shape[1])
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
             part = view if len(block) == len(place) else view.take(block)
             lam = None if price is None else price[block]
             found, decided = self._judge(part, chance[block], lam)
