@@ -32,6 +32,13 @@ from rlfocal.strategies.routing import (
     LogisticRouter,
     RoutedVote,
 )
+from rlfocal.strategies.scored import (
+    BestOfN,
+    ConfidenceVote,
+    EvidenceCascade,
+    EvidenceStacking,
+    ScoreCascade,
+)
 from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
 from rlfocal.strategies.stacking import Stacking
 from rlfocal.strategies.static import StaticSubset
@@ -69,6 +76,13 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "m-msr": MatrixMeanSubsequence,
     "routed-vote": RoutedVote,
     "routed-vote, three calls": lambda: RoutedVote(n_calls=3),
+    "confidence-vote": ConfidenceVote,
+    "confidence-vote, the score": lambda: ConfidenceVote(signal="score"),
+    "best-of-n": BestOfN,
+    "score-cascade": ScoreCascade,
+    "evidence-stacking": EvidenceStacking,
+    "evidence-cascade": EvidenceCascade,
+    "evidence-cascade, dear calls": lambda: EvidenceCascade(price=0.1),
     "best-of": BestOf,
     "rl-focal": lambda: RlFocal(TINY),
     "rl-focal, dear calls": lambda: RlFocal(TINY.model_copy(update={"default_price": 0.1})),
@@ -81,6 +95,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
 LONG = (
     "best-of", "posterior-threshold", "rl-focal", "rl-focal, dear calls", "rl-focal-paper",
     "rl-focal-prior, dear calls", "agreement-capped, dear calls", "routed-vote, three calls",
+    "confidence-vote, the score", "evidence-cascade, dear calls",
 )  # fmt: skip
 
 every_strategy = pytest.mark.parametrize(
@@ -107,10 +122,11 @@ def _tampered(table: ResponseTable, asked: np.ndarray, rng: np.random.Generator)
     support = np.where(asked[:, :, None], table.support, one_hot)
     is_open = table.is_open[:, None]
     assert table.replies is not None
-    another = rng.permutation(table.replies.row.ravel()).reshape(asked.shape)
+    own = np.arange(asked.size).reshape(asked.shape)
+    another = rng.permutation(asked.size).reshape(asked.shape)
     return replace(
         table,
-        replies=table.replies.at(np.where(asked, table.replies.row, another)),
+        replies=table.replies.at(np.where(asked, own, another)),
         answer=np.where(asked, table.answer, answer),
         support=support,
         samples=samples,

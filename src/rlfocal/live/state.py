@@ -173,10 +173,9 @@ class QueryState:
         if not stores:
             return None
         parts = [Replies(store, np.zeros((1, 1), dtype=np.int64)) for _, store in stores]
-        joined = Replies.concat(parts)
-        row = np.full((1, len(self.replies)), -1, dtype=np.int64)
-        row[0, [n for n, _ in stores]] = joined.row[:, 0]
-        return joined.at(row)
+        place = np.full((1, len(self.replies)), -1, dtype=np.int64)
+        place[0, [n for n, _ in stores]] = np.arange(len(stores))
+        return Replies.concat(parts).at(place)
 
     def _calibrate(self, support: FloatArray, exists: np.ndarray) -> None:
         """Replace counted supports by those from option scores, where there are scores."""

@@ -2,13 +2,15 @@
 
 `Replies` is what a strategy is handed: it reaches only those replies that have been paid for.
 
-Axes: R replies, F signals; the axes of `Replies` are those of a table or a view: Q or B, N.
+Axes: R replies of a store, K of them that are wanted, F signals; the axes of `Replies` are those of
+a table or a view: Q or B, N.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +21,15 @@ from rlfocal.records.signals.words import Words, words_of
 
 __all__ = ["Replies", "ReplyStore"]
 
+_LARGEST = np.finfo(np.float32).max
+
 
 class _Store(Protocol):
     @property
     def names(self) -> tuple[str, ...]: ...
-    def signals(self, names: Sequence[str]) -> NDArray[np.float32]: ...
-    def words(self) -> Words: ...
+    def signals(self, names: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]: ...
+    def words(self, rows: NDArray[np.int64]) -> Words: ...
+    def contents(self, rows: NDArray[np.int64]) -> bytes: ...
 
 
 class ReplyStore:
@@ -45,101 +50,164 @@ class ReplyStore:
         """Names of all signals: those of the families, then the user's."""
         return (*(name for family in families() for name in family.names), *self._given)
 
-    def signals(self, names: Sequence[str]) -> NDArray[np.float32]:
-        """float32[R, F]: signals by name; NaN where one is not known."""
-        return np.stack([self._signal(name) for name in names], axis=1)
+    def signals(self, names: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """float32[K, F]: signals by name of the rows int64[K]; NaN where one is not known.
+
+        Raises:
+            ValueError: no such signal, or a family gives more or fewer numbers than names.
+        """
+        found = np.empty((len(rows), len(names)), dtype=np.float32)
+        for column, name in enumerate(names):
+            found[:, column] = self._signal(name)[rows]
+        return found
 
     def _signal(self, name: str) -> NDArray[np.float32]:
         if name not in self._known:
             family = next((one for one in families() if name in one.names), None)
-            if family is None:
+            if family is not None:
+                read = [family.read(reply) for reply in self._replies]
+                found = _numbers(read, (len(read), len(family.names)), family.names[0])
+                self._known |= dict(zip(family.names, found.T.copy(), strict=True))
+            elif name in self._given:
                 column = [reply.given.get(name, np.nan) for reply in self._replies]
-                self._known[name] = np.array(column, dtype=np.float32)
+                self._known[name] = _numbers(column, (len(column),), name)
             else:
-                read = np.array([family.read(reply) for reply in self._replies], dtype=np.float32)
-                found = read.reshape(-1, len(family.names))
-                self._known |= dict(zip(family.names, found.T, strict=True))
+                raise ValueError(f"no signal '{name}'; known: {', '.join(self.names)}")
         return self._known[name]
 
-    def words(self) -> Words:
-        """Hashed words of the texts."""
+    def words(self, rows: NDArray[np.int64]) -> Words:
+        """Hashed words of the texts of the rows int64[K], -1 for none."""
         if self._words is None:
             self._words = words_of([reply.text for reply in self._replies])
-        return self._words
+        return self._words.take(rows)
+
+    def contents(self, rows: NDArray[np.int64]) -> bytes:
+        """What tells these replies from others, as far as any signal may depend on it."""
+        each = [hashlib.sha256(_contents(reply)).digest() for reply in self._replies]
+        return b"".join(each[row] for row in rows.tolist())
+
+
+def _numbers(read: Sequence[Any], shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
+    """As float32; what is infinite, or too large for it, is not known."""
+    try:
+        found = np.array(read, dtype=np.float64).reshape(shape)
+    except (TypeError, ValueError) as exc:
+        raise ValueError(f"signal '{name}' and those read with it: {exc}") from exc
+    return np.where(np.abs(found) <= _LARGEST, found, np.nan).astype(np.float32)
+
+
+def _contents(reply: SeenReply) -> bytes:
+    told = (
+        reply.text, reply.answer, reply.finish, reply.n_chars, reply.n_completion_tokens,
+        reply.latency_s, *sorted(reply.given.items()),
+    )  # fmt: skip
+    data = repr(told).encode("utf-8", "replace")
+    if reply.tokens is not None:
+        data += reply.tokens.chars.tobytes() + reply.tokens.logprob.tobytes()
+    return data
 
 
 class _Joined:
     """Replies of several stores, one part after another."""
 
     def __init__(self, parts: Sequence[Replies]) -> None:
-        self._parts = parts
+        self._parts = tuple(parts)
 
     @property
     def names(self) -> tuple[str, ...]:
         return self._parts[0].names
 
-    def signals(self, names: Sequence[str]) -> NDArray[np.float32]:
+    def signals(self, names: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         found = [part.signals(names).reshape(-1, len(names)) for part in self._parts]
-        return np.concatenate(found)
+        return np.concatenate(found)[rows]
 
-    def words(self) -> Words:
-        return Words.concat([part.words() for part in self._parts])
+    def words(self, rows: NDArray[np.int64]) -> Words:
+        return Words.concat([part.words() for part in self._parts]).take(rows)
+
+    def contents(self, rows: NDArray[np.int64]) -> bytes:
+        return b"".join(part.contents() for part in self._parts) + rows.tobytes()
 
 
 class Replies:
-    """Replies by place, such as query and member.
+    """Replies by place, such as query and member; it reaches none but those.
 
     Args:
         store: holds them.
         row: int64[...], the reply in the store at each place; -1 where there is none.
     """
 
+    __slots__ = ("_row", "_store")
+
     def __init__(self, store: _Store, row: NDArray[np.int64]) -> None:
-        self._store, self.row = store, row
+        self._store, self._row = store, row
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the signals that are known of some reply, as a rule."""
+        """Names of the signals that may be known of some reply."""
         return self._store.names
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of places along each axis."""
+        return self._row.shape
 
     @property
     def present(self) -> NDArray[np.bool_]:
         """bool[...]: where there is a reply."""
-        return np.asarray(self.row >= 0)
+        return np.asarray(self._row >= 0)
 
     def signals(self, names: Sequence[str]) -> NDArray[np.float32]:
-        """float32[..., F]: signals by name; NaN where there is no reply, or it is not known."""
-        found = np.full((*self.row.shape, len(names)), np.nan, dtype=np.float32)
+        """float32[..., F]: signals by name; NaN where there is no reply, or it is not known.
+
+        Raises:
+            ValueError: no such signal.
+        """
+        found = np.full((*self.shape, len(names)), np.nan, dtype=np.float32)
         here = self.present
         if names and here.any():
-            found[here] = self._store.signals(names)[self.row[here]]
+            found[here] = self._store.signals(names, self._row[here])
         return found
 
     def words(self) -> Words:
-        """Hashed words, one row for each place in the order of `row.ravel()`."""
-        return self._store.words().take(self.row.ravel())
+        """Hashed words, one row for each place in the order of C; no reply has none."""
+        if not self.present.any():
+            return words_of([None] * self._row.size)
+        return self._store.words(self._row.ravel())
 
-    def __getitem__(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> Self:
-        """The replies at these places of the first axis."""
-        return type(self)(self._store, self.row[rows])
+    def contents(self) -> bytes:
+        """What tells these replies from others, for the digest of a table."""
+        here = self.present
+        return np.packbits(here).tobytes() + self._store.contents(self._row[here])
+
+    def __getitem__(self, places: Any) -> Self:
+        """The replies at these places: an index of numpy, of one axis or of several."""
+        return type(self)(self._store, np.asarray(self._row[places]))
 
     def where(self, known: NDArray[np.bool_]) -> Self:
         """The same without those at the places where bool[...] is False."""
-        return type(self)(self._store, np.where(known, self.row, -1))
+        return type(self)(self._store, np.where(known, self._row, -1))
 
-    def at(self, row: NDArray[np.int64]) -> Self:
-        """The same replies at other places."""
-        return type(self)(self._store, row)
+    def at(self, place: NDArray[np.integer]) -> Self:
+        """The same replies elsewhere: int64[...], each a place here in the order of C, or -1.
+
+        >>> from rlfocal.records.signals.reply import SeenReply
+        >>> store = ReplyStore([SeenReply(text=text) for text in ("a", "b", "c")])
+        >>> two = Replies(store, np.array([[0, 2]]))
+        >>> two.at(np.array([-1, 1, 0])).present.tolist()
+        [False, True, True]
+        """
+        if self._row.size == 0:
+            return type(self)(self._store, np.full(place.shape, -1, dtype=np.int64))
+        return type(self)(self._store, np.where(place >= 0, self._row.ravel()[place], -1))
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Several along the first axis."""
         if all(part._store is parts[0]._store for part in parts):
-            return cls(parts[0]._store, np.concatenate([part.row for part in parts]))
-        sizes = [part.row.size for part in parts]
-        begin = np.cumsum([0, *sizes[:-1]])
+            return cls(parts[0]._store, np.concatenate([part._row for part in parts]))
+        begin = np.cumsum([0, *(part._row.size for part in parts)])
         row = [
-            np.where(part.present, first + np.arange(part.row.size).reshape(part.row.shape), -1)
-            for part, first in zip(parts, begin, strict=True)
+            np.where(part.present, first + np.arange(part._row.size).reshape(part.shape), -1)
+            for part, first in zip(parts, begin, strict=False)
         ]
         return cls(_Joined(parts), np.concatenate(row).astype(np.int64))

@@ -289,12 +289,14 @@ class ResponseTable(Shown):
         return replace(self, tasks=(*tasks, "(unknown)"), task=renumbered[self.task])
 
     def digest(self) -> str:
-        """Return a sha256 over names, answers and scores: which data a model was trained on."""
+        """Return a sha256 over names, answers, replies, scores: what a model was trained on."""
         state = hashlib.sha256()
         for text in (self.name, *self.members, *self.tasks, *self.query_ids.tolist()):
             state.update(text.encode() + b"\x00")
         for array in (self.answer, self.candidate_score, self.cost, self.task):
             state.update(np.ascontiguousarray(array).tobytes())
+        if self.replies is not None:
+            state.update(self.replies.contents())
         return state.hexdigest()
 
     # Checks -----------------------------------------------------------------------------------
@@ -318,8 +320,8 @@ class ResponseTable(Shown):
         }  # fmt: skip
         if self.samples is not None:
             shapes["samples"] = (n_queries, n_members, self.samples.shape[-1])
-        if self.replies is not None and self.replies.row.shape != self.answer.shape:
-            raise RecordError(f"{self.name}: replies have the shape {self.replies.row.shape}")
+        if self.replies is not None and self.replies.shape != self.answer.shape:
+            raise RecordError(f"{self.name}: replies have the shape {self.replies.shape}")
         for name, shape in shapes.items():
             value = getattr(self, name)
             if value is not None and value.shape != shape:

@@ -63,7 +63,7 @@ def examples_of(table: ResponseTable, names: Sequence[str]) -> Examples | None:
     member, query = np.nonzero(known.T)
     if not len(query):
         return None
-    replies = table.replies.at(table.replies.row[query, member])
+    replies = table.replies[query, member]
     return Examples(
         values=replies.signals(names),
         words=replies.words(),

@@ -109,11 +109,11 @@ class ReplyScore:
         Args:
             replies: the last axis is the member.
         """
-        found = np.full(replies.row.shape, np.nan, dtype=np.float32)
+        found = np.full(replies.shape, np.nan, dtype=np.float32)
         here = replies.present
         if here.any():
             member = np.broadcast_to(np.arange(len(self.base)), found.shape)[here]
-            own = replies.at(replies.row[here])
+            own = replies[here]
             gap = self.learned.gap(own.signals(self.names), own.words(), member)
             found[here] = self.base[member] + gap
         return found
