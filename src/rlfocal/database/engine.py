@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from rlfocal.database.failures import Place, translated
 from rlfocal.errors import DatabaseError
@@ -90,6 +90,8 @@ class Connections:
         """An INSERT that can say what happens on a conflict."""
         if self.engine.dialect.name == "sqlite":
             return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # takes a while, and few gateways have one
+
         return postgresql.insert(table)
 
     def upsert(self, table: sa.Table, unique: str | Sequence[str], *changed: str) -> Any:

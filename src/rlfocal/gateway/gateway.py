@@ -34,8 +34,8 @@ from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.wire.models import ENSEMBLE
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.live import LiveEnsemble, Question, members_for
-from rlfocal.live.similarity import group_answers, text_encoder
+from rlfocal.live import FREE_WORDS, LiveEnsemble, Question, members_for
+from rlfocal.live.similarity import text_encoder
 from rlfocal.online.exploring import Exploration
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings
@@ -286,7 +286,8 @@ class Gateway:
 
     def _warm_up(self) -> None:
         """Do once what is slow the first time, so that no request waits for it."""
-        group_answers(["one", "two"], text_encoder())
+        if self._answers == FREE_WORDS:
+            text_encoder()
         reply = Response("two")
         for choices in ((), ("one", "two")):
             question = Question("one or two?", choices)

@@ -134,8 +134,11 @@ class Answering:
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
         self._is_open = self.trace.kind not in ("choice", "tools")
+        self._reads = deliberation.strategy.reads_replies
         self._least = 1.0 if reader.cost_unit == "call" else 0.0
-        self._replies = Replies(members, reader, question, self.trace.kind, least=self._least)
+        self._replies = Replies(
+            members, reader, question, self.trace.kind, least=self._least, are_seen=self._reads
+        )
         self._streamed: int | None = None
         """The member whose reply was streamed to the listener."""
         self._has_streamed = False
@@ -171,9 +174,8 @@ class Answering:
             self.trace.unlike = await aside(len(prompt), self._unlike, prompt)
         if self.trace.unlike:
             self._replies.assume_no_kind()
-            if self._replies.in_free_words:
-                self.trace.kind = FREE_WORDS
         if self._replies.in_free_words:
+            self.trace.kind = FREE_WORDS
             fetch_text_encoder()  # it is there by the time replies are
         with billed() as self._bill:
             try:
@@ -241,10 +243,10 @@ class Answering:
     def _affordable(self, chosen: Sequence[int]) -> dict[int, list[Request]]:
         """Members and what they are sent, as far as the money reaches for certain."""
         left_usd = self._limits.max_usd - self._bill.most_usd
-        calls, reads = {}, self._deliberation.strategy.reads_replies
+        calls = {}
         for n in chosen:
             member = self._members[n]
-            requests = member.requests(self._question, logprobs=reads)
+            requests = member.requests(self._question, logprobs=self._reads)
             if left_usd < math.inf:
                 most = [member.most_usd(request) for request in requests]
                 usd = sum(math.inf if part is None else part for part in most)
@@ -281,9 +283,7 @@ class Answering:
         self.trace.members_s += time.perf_counter() - started
         if on_text is not None:
             self._has_streamed = on_text.started
-        came = dict[int, list[Slot]]()
-        for n, own in names.items():
-            came[n] = [slots[name] for name in own]
+        came = {n: [slots[name] for name in own] for n, own in names.items()}
         await self._replies.take(came, state, verbatim=self._has_streamed)
         if self._replies.failures:
             self._deliberation.go_on_alone()

@@ -8,7 +8,9 @@ Axes: K replies, G candidates.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from typing import NamedTuple
 
@@ -18,7 +20,7 @@ from rlfocal.features import Encoder, HashingEncoder
 from rlfocal.numbers import Float64Array
 from rlfocal.records import FloatArray, IntArray
 
-__all__ = ["AnswerGroups", "group_answers", "text_encoder"]
+__all__ = ["AnswerGroups", "fetch_text_encoder", "group_answers", "text_encoder"]
 
 _SAME = 0.75
 """Cosine similarity from which on two replies are one answer."""
@@ -84,13 +86,36 @@ def _linked(distance: Float64Array, *, most: float) -> IntArray:
     return group
 
 
-@cache
 def text_encoder() -> Encoder:
-    """The sentence encoder where it is installed, else hashed words."""
+    """The sentence encoder where it is installed, else hashed words; loaded once, which blocks."""
+    return fetch_text_encoder().result()
+
+
+def fetch_text_encoder() -> Future[Encoder]:
+    """Have `text_encoder` loaded in a thread, if it is not yet; blocks nobody.
+
+    It takes 200 MB and a second, so a process that compares no free words never loads it, and one
+    that does loads it while members are asked.
+    """
+    with _ONE_BY_ONE:
+        return _fetched()
+
+
+_ONE_BY_ONE = threading.Lock()
+
+
+@cache
+def _fetched() -> Future[Encoder]:
+    return ThreadPoolExecutor(1, thread_name_prefix="rlfocal-encoder").submit(_load)
+
+
+def _load() -> Encoder:
     from rlfocal.errors import ConfigError
     from rlfocal.features.sentence import SentenceEncoder
 
     try:
-        return SentenceEncoder()
+        found = SentenceEncoder()
     except ConfigError:
         return HashingEncoder(1024)
+    found(["the first text takes longest"])
+    return found
