@@ -47,8 +47,8 @@ def _outcome(name: str, train: ResponseTable, test: ResponseTable) -> Outcome | 
 def test_no_strategy_is_charged_or_measured_where_nothing_is_recorded(
     name: str, kind: CandidateKind, share: float
 ) -> None:
-    train = holes(_make_table(kind, seed=1, n_queries=90, graded=True), share, 2)
-    test = holes(_make_table(kind, seed=3, graded=True), share, 4)
+    train = holes(_make_table(kind, seed=1, n_queries=90, graded=True, replies=True), share, 2)
+    test = holes(_make_table(kind, seed=3, graded=True, replies=True), share, 4)
     found = _outcome(name, train, test)
     if found is None:
         pytest.skip("not applicable")

@@ -24,8 +24,7 @@ from .conftest import _make_table
 SIMPLE = [
     Spec(name, {})
     for name, place in BUILT_IN.items()
-    if place.startswith("rlfocal.strategies.")
-    and name not in (*REFERENCES, "best-of")
+    if place.startswith("rlfocal.strategies.") and name not in (*REFERENCES, "best-of")
 ]
 OTHERS = [
     Spec("agreement", {"threshold": 0.3, "order": "cost", "members_per_round": 2}),
@@ -38,6 +37,10 @@ OTHERS = [
     Spec("kmeans-router", {"sizes": [4]}),
     Spec("hiershrink-router", {"n_coarse": 2, "n_fine": 5, "weight": 3.0}),
     Spec("routed-vote", {"n_calls": 2}),
+    Spec("confidence-vote", {"signal": "score", "keep": 0.5}),
+    Spec("best-of-n", {"n_calls": 2}),
+    Spec("score-cascade", {"threshold": 0.7}),
+    Spec("evidence-cascade", {"price": 0.05}),
 ]
 every_spec = pytest.mark.parametrize("spec", SIMPLE + OTHERS, ids=str)
 
@@ -45,7 +48,7 @@ every_spec = pytest.mark.parametrize("spec", SIMPLE + OTHERS, ids=str)
 @functools.cache
 def _train(graded: bool) -> ResponseTable:
     """120 queries of options, with a task that nobody has seen."""
-    table = _make_table(CandidateKind.OPTIONS, seed=1, n_queries=120, graded=graded)
+    table = _make_table(CandidateKind.OPTIONS, seed=1, n_queries=120, graded=graded, replies=True)
     return table.with_tasks(table.tasks)
 
 
@@ -60,7 +63,7 @@ def _axes(strategy: Base) -> dict[str, int]:
 
 
 def _same_decisions(one: Base, two: Base) -> None:
-    table = _make_table(CandidateKind.OPTIONS, seed=2, n_queries=80, graded=True)
+    table = _make_table(CandidateKind.OPTIONS, seed=2, n_queries=80, graded=True, replies=True)
     # One query in ten is of the task that nobody has seen.
     task = np.where(np.arange(80) % 10 == 0, 2, table.task)
     table = replace(table.with_tasks(table.tasks), task=task)

@@ -66,13 +66,15 @@ def fitted(name: str, table: ResponseTable) -> Base:
 
 
 def pool(seed: int, n_queries: int) -> Dataset:
-    """Three members with option scores, two tasks; another seed gives other queries."""
+    """Three members with option scores and texts, two tasks; another seed gives other queries."""
     model = PoolModel(accuracy=[[0.85, 0.6, 0.5], [0.5, 0.75, 0.6]], correlation=0.2)
     rng = np.random.default_rng(seed)
     data = simulate(model, n_queries, rng=rng, name=f"pool{seed}")
     answer = ["ABCD".index(letter) for letter in data.responses["answer"].to_pylist()]
     scores = rng.standard_normal((len(answer), 4))
     scores[np.arange(len(answer)), answer] = scores.max(axis=1) + 0.5
-    column = pa.array(scores.tolist())
+    words = np.where(rng.random(len(answer)) < 0.5, "Surely", "Perhaps")
+    texts = [f"{word} it is {'ABCD'[k]}." for word, k in zip(words, answer, strict=True)]
     data = with_own_texts(data)
-    return replace(data, responses=data.responses.append_column("choice_scores", column))
+    rows = data.responses.append_column("choice_scores", pa.array(scores.tolist()))
+    return replace(data, responses=rows.append_column("text", pa.array(texts)))

@@ -30,10 +30,10 @@ from rlfocal.strategies.stacking.likelihood import (
     evidence,
 )
 
-__all__ = ["Stacking"]
+__all__ = ["MIN_TUNING_ROWS", "Stacking", "choice_probability", "model_of"]
 
 _N_FOLDS = 3
-_MIN_TUNING_ROWS = 30
+MIN_TUNING_ROWS = 30
 """With fewer training queries the first penalties are kept: too few to judge the others by."""
 
 
@@ -84,7 +84,7 @@ class Stacking(OneRound):
         self.graded_ = table.has_graded_support
         choices = choices_of(table, graded=self.graded_)
         penalty = self.penalties[0]
-        if len(self.penalties) > 1 and table.n_queries >= _MIN_TUNING_ROWS:
+        if len(self.penalties) > 1 and table.n_queries >= MIN_TUNING_ROWS:
             fold = inner_folds(table, _N_FOLDS)
             models = [self._model(table.take(fold != k)) for k in range(_N_FOLDS)]
             penalty = self.penalties[cross_fit(choices, fold, models, self.penalties)[0]]
@@ -114,18 +114,39 @@ class Stacking(OneRound):
     def fuse(self, view: View) -> FloatArray:
         """Probability of each candidate; what is missing to 1 is "none of these"."""
         signal = evidence(view.support, graded=self.graded_)
-        weight = self.weight_[view.task].reshape(len(view), 1, -1)
-        logit = np.matmul(weight, signal)[:, 0]
-        logit = np.where(view.available, logit, -np.inf)
-        none = np.where(view.is_open, self.none_bias_[view.task], -np.inf)
-        top = np.maximum(np.maximum(logit.max(axis=1), none), -1e9)[:, None]
-        power = np.exp(logit - top)
-        total = power.sum(axis=1) + np.exp(none - top[:, 0])
-        voted = view.answered.any(axis=1, keepdims=True)
-        chance = power / np.where(voted, total[:, None], 1)
-        return np.asarray(np.where(voted, chance, 0), dtype=np.float32)
+        return choice_probability(view, signal, self.weight_[view.task], self.none_bias_[view.task])
 
     def _model(self, table: ResponseTable) -> WeightModel:
-        member = log_odds(sound_accuracy(table), least=LEAST)
-        task = log_odds(task_accuracy(table), least=LEAST)
-        return WeightModel.from_log_odds(member, task, graded=self.graded_)
+        return model_of(table, graded=self.graded_)
+
+
+def model_of(table: ResponseTable, *, graded: bool, with_shift: bool = False) -> WeightModel:
+    """Weights that start from log-odds of accuracy on a table of labelled queries."""
+    member = log_odds(sound_accuracy(table), least=LEAST)
+    task = log_odds(task_accuracy(table), least=LEAST)
+    return WeightModel.from_log_odds(member, task, graded=graded, with_shift=with_shift)
+
+
+def choice_probability(
+    view: View, signal: FloatArray, weight: NDArray[np.float64], none_bias: NDArray[np.float64]
+) -> FloatArray:
+    """Probability of each candidate; what is missing to 1 is "none of these".
+
+    Args:
+        view: what is known.
+        signal: float32[B, K, C].
+        weight: float64[B, ...], K numbers a query.
+        none_bias: float64[B], logit of "none of these" where a query is open.
+
+    Returns:
+        float32[B, C]; a row of zeros where nobody answered.
+    """
+    logit = np.matmul(weight.reshape(len(view), 1, -1), signal)[:, 0]
+    logit = np.where(view.available, logit, -np.inf)
+    none = np.where(view.is_open, none_bias, -np.inf)
+    top = np.maximum(np.maximum(logit.max(axis=1), none), -1e9)[:, None]
+    power = np.exp(logit - top)
+    total = power.sum(axis=1) + np.exp(none - top[:, 0])
+    voted = view.answered.any(axis=1, keepdims=True)
+    chance = power / np.where(voted, total[:, None], 1)
+    return np.asarray(np.where(voted, chance, 0), dtype=np.float32)

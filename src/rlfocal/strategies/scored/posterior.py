@@ -1,0 +1,143 @@
+"""Posterior stopping with replies: a conditional logit after each call, stopped where it is sure.
+
+After k calls in a fixed order the logit of a candidate sums, over those who gave it, the weight of
+the member and what the reply adds to it; "none of these" competes for open questions.
+
+Axes: B queries, N members, K calls, T tasks, S signals (see `stacking.likelihood`), H thresholds,
+C caps on calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.deliberation.dial import PRICES, checked_price
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.state import Row
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.agreement import StoppingGrid
+from rlfocal.strategies.scored.scored import Scored
+from rlfocal.strategies.scored.stacking import FusionFit, signals_of
+from rlfocal.strategies.scored.walk import Looked, next_of, walk
+from rlfocal.strategies.sizes import pool_sizes
+from rlfocal.strategies.stacking.strategy import choice_probability
+from rlfocal.strategies.voting import rank_members
+
+__all__ = ["EvidenceCascade"]
+
+Float64Array = NDArray[np.float64]
+
+_MOST_CALLS = 16
+"""Most calls one after another: each of them takes a fit."""
+_THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
+"""Stop at once, ever later, never."""
+
+
+class EvidenceCascade(Scored):
+    """Asks in order of accuracy, and stops once the best candidate's posterior passes a threshold.
+
+    The threshold and the cap on calls are the pair with the highest mean of score - lambda · cost /
+    mean cost of a call on training queries, judged by posteriors and scores out of fold. Sequential
+    testing of hypotheses by members' log-odds (Wald, "Sequential tests of statistical hypotheses",
+    1945), with a fit for each number of calls in place of independence, and a cap, since a
+    threshold alone keeps buying calls for queries that nobody can answer.
+
+    Args:
+        price: lambda, the price of an average call as a share of a right answer's worth, in
+            [0.001, 0.3], or 0.
+
+    Raises:
+        ValueError: a price out of range.
+    """
+
+    name = "evidence-cascade"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.REPLIES})
+    dial: ClassVar[str] = "price"
+    dials: ClassVar[tuple[float, ...]] = tuple(np.geomspace(*PRICES[::-1], 12).tolist())
+    fitted: ClassVar[Mapping[str, Row]] = {
+        **Scored.fitted,
+        "order": Row("int64", "K", 0, "N", distinct=True),
+        "graded": Row("bool", ""),
+        "weight": Row("float64", "KTS"),
+        "none_bias": Row("float64", "KT"),
+        "thresholds": Row("float64", "H", 0),
+        "caps": Row("int64", "C", 1, "=N"),
+        "score": Row("float64", "HC", 0, 1),
+        "cost": Row("float64", "HC", 0),
+    }
+
+    def __init__(self, *, price: float = 0.002) -> None:
+        self.price: float = checked_price(price, within=PRICES)
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Learn the score, fit a posterior for each number of calls, and measure the stops."""
+        self.learn(table, rng=rng)
+        fold, found = self.held_out(table, rng=rng)
+        fit = FusionFit(table, fold, found.shift)
+        self.graded_ = fit.graded
+        self.order_ = rank_members(table)[:_MOST_CALLS]
+        asked = np.zeros(table.n_members, dtype=bool)
+        fusions = []
+        for member in self.order_:
+            asked[member] = True
+            fusions.append(fit.fit(asked))
+        self.weight_ = np.stack([fusion.weight for fusion in fusions])
+        self.none_bias_ = np.stack([fusion.none_bias for fusion in fusions])
+        apart = np.stack([[w.weight for w in fusion.apart] for fusion in fusions])
+        none_apart = np.stack([[w.none_bias for w in fusion.apart] for fusion in fusions])
+
+        def look(rows: IntArray, view: View) -> Looked:
+            step = int(view.n_rounds[0]) - 1
+            shift = np.where(view.answered, found.shift[rows], np.float32(0))
+            of = step, fold[rows], view.task
+            return self._look(view, shift, apart[of], none_apart[of])
+
+        sizes = [size for size in pool_sizes(table.n_members) if size <= len(self.order_)]
+        seen = walk(table, self.order_, look)
+        self.thresholds_, self.caps_, self.score_, self.cost_ = seen.grid(_THRESHOLDS, sizes)
+        return self
+
+    def at(self, price: float) -> Self:
+        """Return the same fitted strategy at another price.
+
+        Raises:
+            ValueError: a price out of range.
+        """
+        return self._with(price=checked_price(price, within=PRICES))
+
+    @property
+    def settings_(self) -> tuple[float, int]:
+        """Threshold and cap at the price."""
+        grid = StoppingGrid(self.thresholds_, self.caps_, self.score_, self.cost_)
+        return grid.best(self.price)
+
+    def decide(self, view: View) -> Decision:
+        """Ask the next member, unless the posterior is sure enough or the cap is reached."""
+        threshold, cap = self.settings_
+        # Where others were asked than the first ones, the fit is that of the last of them.
+        place = np.where(view.asked[:, self.order_], np.arange(len(self.order_)), 0).max(axis=1)
+        of = place, view.task
+        seen = self._look(view, self.shift(view), self.weight_[of], self.none_bias_[of])
+        n_asked = view.asked.sum(axis=1)
+        ends = (n_asked > 0) & ((seen.sure >= threshold) | (n_asked >= cap))
+        return Decision(next_of(self.order_, view.asked) & ~ends[:, None], seen.answer)
+
+    def _look(
+        self, view: View, shift: FloatArray, weight: Float64Array, none_bias: Float64Array
+    ) -> Looked:
+        """What fits say, one for each query.
+
+        Args:
+            view: what is known.
+            shift: float32[B, N].
+            weight: float64[B, S].
+            none_bias: float64[B].
+        """
+        signal = signals_of(view, shift, graded=self.graded_)
+        answer = choice_probability(view, signal, weight, none_bias)
+        return Looked(answer.max(axis=1), answer)

@@ -1,0 +1,121 @@
+"""Stacking that reads replies: the conditional logit of `stacking`, with one signal more.
+
+Axes: B queries, Q training queries, N members, C candidate slots, T tasks, F folds, S signals (see
+`stacking.likelihood`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlfocal.deliberation.base import OneRound
+from rlfocal.deliberation.protocol import Need
+from rlfocal.deliberation.state import Row
+from rlfocal.deliberation.view import View
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.scored.scored import Scored
+from rlfocal.strategies.stacking.likelihood import (
+    PENALTIES,
+    WeightModel,
+    Weights,
+    choices_of,
+    cross_fit,
+    evidence,
+)
+from rlfocal.strategies.stacking.strategy import MIN_TUNING_ROWS, choice_probability, model_of
+
+__all__ = ["EvidenceStacking", "Fusion", "FusionFit", "signals_of"]
+
+Float64Array = NDArray[np.float64]
+
+
+class Fusion(NamedTuple):
+    """A fitted conditional logit, and the same without each fold."""
+
+    weight: Float64Array
+    """float64[T, S]."""
+    none_bias: Float64Array
+    """float64[T]."""
+    apart: list[Weights]
+    """Of F fits, the k-th without fold k."""
+
+
+class FusionFit:
+    """Fits conditional logits of supports and of what replies add to log-odds.
+
+    Args:
+        table: labelled training queries.
+        fold: int64[Q].
+        shift: float32[Q, N], found without each query's fold.
+    """
+
+    def __init__(self, table: ResponseTable, fold: IntArray, shift: FloatArray) -> None:
+        self.table, self.fold, self.shift = table, fold, shift
+        self.graded = table.has_graded_support
+        self._model = self._model_of(table)
+        self._apart = [self._model_of(table.take(fold != k)) for k in range(int(fold.max()) + 1)]
+        few = table.n_queries < MIN_TUNING_ROWS
+        self._penalties = PENALTIES[:1] if few else PENALTIES
+
+    def _model_of(self, table: ResponseTable) -> WeightModel:
+        return model_of(table, graded=self.graded, with_shift=True)
+
+    def fit(self, asked: BoolArray | None = None) -> Fusion:
+        """Choose the penalties, then fit on everything.
+
+        Args:
+            asked: bool[N], the members whose answers are known; None for all.
+        """
+        seen = None if asked is None else np.broadcast_to(asked, self.table.answer.shape)
+        choices = choices_of(self.table, graded=self.graded, asked=seen, shift=self.shift)
+        best, thetas = cross_fit(choices, self.fold, self._apart, self._penalties)
+        weight, none_bias, _ = self._model.weights(self._model.fit(choices, *self._penalties[best]))
+        apart = [model.weights(theta) for model, theta in zip(self._apart, thetas, strict=True)]
+        return Fusion(weight, none_bias, apart)
+
+
+def signals_of(view: View, shift: FloatArray, *, graded: bool) -> FloatArray:
+    """float32[B, S, C]: supports, and what their replies add together.
+
+    Args:
+        view: what is known.
+        shift: float32[B, N], 0 where a member has not answered.
+        graded: whether logarithms of supports are signals, too.
+    """
+    moved = np.einsum("bn,bnc->bc", shift, view.support)
+    return np.concatenate([evidence(view.support, graded=graded), moved[:, None]], axis=1)
+
+
+class EvidenceStacking(Scored, OneRound):
+    """Asks all members and fuses answers and replies by a conditional logit.
+
+    As `stacking`, with what each reply adds to its member's log-odds, summed over those who back a
+    candidate, as one more signal; it counts as log-odds do, and deviates under the same penalties.
+    """
+
+    name = "evidence-stacking"
+    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.REPLIES})
+    fitted: ClassVar[Mapping[str, Row]] = {
+        **Scored.fitted,
+        "graded": Row("bool", ""),
+        "weight": Row("float64", "TS"),
+        "none_bias": Row("float64", "T"),
+    }
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Learn the score, then the weights, by what scores say out of fold."""
+        self.learn(table, rng=rng)
+        fold, found = self.held_out(table, rng=rng)
+        fit = FusionFit(table, fold, found.shift)
+        self.graded_ = fit.graded
+        self.weight_, self.none_bias_, _ = fit.fit()
+        return self
+
+    def fuse(self, view: View) -> FloatArray:
+        """Probability of each candidate; what is missing to 1 is "none of these"."""
+        signal = signals_of(view, self.shift(view), graded=self.graded_)
+        return choice_probability(view, signal, self.weight_[view.task], self.none_bias_[view.task])
