@@ -15,7 +15,7 @@ from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.records.signals import Words
 from rlfocal.records.signals.words import N_PLACES
 from rlfocal.strategies.evidence.examples import Examples, Scaling
-from rlfocal.strategies.evidence.logistic import Design, Penalty, Weights, sparse
+from rlfocal.strategies.evidence.logistic import Design, Penalty, Weights, frequent
 
 __all__ = ["Learned", "learn"]
 
@@ -25,7 +25,7 @@ _SIGNALS = (300.0, 100.0, 30.0, 10.0)
 """Penalties of a signal's common weight, the strongest first."""
 _OWN = 5.0
 """So many times that of a member's departure from it."""
-_WORDS = (30.0, 10.0, 4.0)
+_WORDS = (30.0, 10.0, 4.0, 1.5)
 """Penalties of words, the strongest first."""
 _SLOPE = Penalty(common=10.0, own=50.0, words=math.inf)
 """Of what calibration changes: a common slope, and each member's departure from it."""
@@ -72,7 +72,7 @@ def learn(examples: Examples, fold: IntArray, base: Float64Array) -> tuple[Learn
         its fold.
     """
     n_members = len(base)
-    words = sparse(examples.words, N_PLACES)
+    words, places = frequent(examples.words, examples.query)
     parts = [_Part(examples, words, fold == k, base) for k in np.unique(fold)]
     penalty, weights = _choose(parts)
     raw = np.zeros(len(fold))
@@ -87,7 +87,7 @@ def learn(examples: Examples, fold: IntArray, base: Float64Array) -> tuple[Learn
     learned = Learned(
         scaling,
         final.inputs.astype(np.float32),
-        final.word.astype(np.float32),
+        _spread(final.word, places),
         (bias + slope * final.bias).astype(np.float32),
         slope.astype(np.float32),
     )
@@ -144,6 +144,14 @@ def _choose(parts: list[_Part]) -> tuple[Penalty, list[Weights]]:
                 break
             best, least = (penalty, start), loss
     return best
+
+
+def _spread(weight: Float64Array, places: IntArray) -> FloatArray:
+    """float32[D]: weights of some places at these; [0] where there are none."""
+    found = np.zeros(N_PLACES if weight.size else 0, dtype=np.float32)
+    if weight.size:
+        found[places] = weight
+    return found
 
 
 def _loss(parts: list[_Part], weights: list[Weights]) -> float:

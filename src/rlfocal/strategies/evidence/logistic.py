@@ -19,13 +19,16 @@ from rlfocal.extras import need
 from rlfocal.numbers import sigmoid
 from rlfocal.records import FloatArray, IntArray
 from rlfocal.records.signals import Words
+from rlfocal.records.signals.words import N_PLACES
 
-__all__ = ["Design", "Penalty", "Weights", "sparse"]
+__all__ = ["Design", "Penalty", "Weights", "frequent"]
 
 Float64Array = NDArray[np.float64]
 
 _COMMON_BIAS, _OWN_BIAS = 0.1, 5.0
 """Penalties of the common intercept and of a member's departure from it."""
+_FEWEST = 3
+"""Queries whose replies must use a word, for it to be learned from."""
 _WHAT = "learning which replies are right"
 
 
@@ -51,11 +54,24 @@ class Weights(NamedTuple):
     """float64[N]."""
 
 
-def sparse(words: Words, n_places: int) -> Any:
-    """A scipy matrix float32[R, D] in rows."""
+def frequent(words: Words, query: IntArray) -> tuple[Any, IntArray]:
+    """Words as scipy takes them, those alone that replies to several queries use.
+
+    Args:
+        words: R rows.
+        query: int64[R].
+
+    Returns:
+        A sparse matrix float32[R, P] in rows, and int64[P]: the places of its columns, ascending.
+    """
     matrix = need("scipy.sparse", _WHAT)
-    shape = (words.n_rows, n_places)
-    return matrix.csr_matrix((words.value, words.place, words.start), shape=shape)
+    row = query[np.repeat(np.arange(words.n_rows), np.diff(words.start))]
+    each = np.unique(words.place.astype(np.int64) * (query.max() + 1) + row) // (query.max() + 1)
+    count = np.bincount(each, minlength=N_PLACES)
+    shape = (words.n_rows, N_PLACES)
+    whole = matrix.csr_matrix((words.value, words.place, words.start), shape=shape)
+    places = np.flatnonzero(count >= _FEWEST)
+    return whole[:, places], places
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ Axes: Q or B queries, N members, R labelled replies, F signals, D places of word
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -114,7 +114,7 @@ class ReplyScore:
         if here.any():
             member = np.broadcast_to(np.arange(len(self.base)), found.shape)[here]
             own = replies[here]
-            gap = self.learned.gap(own.signals(self.names), own.words(), member)
+            gap = self.learned.gap(_read(own, self.names), own.words(), member)
             found[here] = self.base[member] + gap
         return found
 
@@ -172,3 +172,12 @@ class ReplyScore:
             "bias": Row("float32", "N"),
             "slope": Row("float32", "N"),
         }
+
+
+def _read(replies: Replies, names: Sequence[str]) -> FloatArray:
+    """float32[R, F]: signals by name; NaN where the replies have none of that name."""
+    known = [i for i, name in enumerate(names) if name in replies.names]
+    found = np.full((replies.shape[0], len(names)), np.nan, dtype=np.float32)
+    if known:
+        found[:, known] = replies.signals([names[i] for i in known])
+    return found
