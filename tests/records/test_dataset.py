@@ -299,15 +299,17 @@ def test_selecting_members() -> None:
             data.select_members(**arguments)
 
 
-def test_digest_ignores_row_order_layout_name_and_text() -> None:
+def test_digest_ignores_row_order_layout_and_name() -> None:
     data = build(info=DatasetInfo(source="here"))
     rng = np.random.default_rng(1)
     queries = pa.table(QUERIES).take(pa.array(rng.permutation(3)))
-    responses = pa.table(RESPONSES | {"text": ["long"] * 5, "samples": [None] * 5})
+    responses = pa.table(RESPONSES | {"text": [None] * 5, "samples": [None] * 5})
     responses = responses.take(pa.array(rng.permutation(5)))
     chunked = pa.concat_tables([responses.slice(0, 2), responses.slice(2)])
     large = chunked.set_column(0, "query_id", chunked["query_id"].cast(pa.large_string()))
     assert Dataset("other", queries, large).digest() == data.digest()
+    texts = pa.table(RESPONSES | {"text": ["long"] * 5})
+    assert Dataset("other", queries, texts).digest() != data.digest()
     assert len(data.digest()) == 64
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 from pathlib import Path
@@ -56,7 +57,7 @@ def dataset(prompt: str = '1, 2\nor "3"?', label: str = "B") -> Dataset:
 def test_round_trip(tmp_path: Path, format: str) -> None:
     data = dataset()
     write_dataset(data, tmp_path / "new" / "set", format=format)
-    back = read_dataset(tmp_path / "new" / "set", with_text=True)
+    back = read_dataset(tmp_path / "new" / "set")
     assert back.queries.to_pylist() == data.queries.to_pylist()
     assert back.responses.to_pylist() == data.responses.to_pylist()
     assert back.responses.schema == data.responses.schema
@@ -68,11 +69,23 @@ def test_round_trip(tmp_path: Path, format: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_text_is_read_on_request_only(tmp_path: Path, format: str) -> None:
-    write_dataset(dataset(), tmp_path / "set", format=format)
-    lean = read_dataset(tmp_path / "set")
-    assert "text" not in lean.responses.column_names
-    assert lean.digest() == read_dataset(tmp_path / "set", with_text=True).digest()
+def test_whole_replies_are_left_out_on_request(
+    tmp_path: Path, format: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = dataset()
+    tokens = {"token_chars": [[1, 2], None, []], "token_logprobs": [[-0.5, None], None, []]}
+    more = data.responses
+    for name, value in {**tokens, "signal_sure": [0.5, None, -1.0]}.items():
+        more = more.append_column(name, pa.array(value))
+    data = dataclasses.replace(data, responses=more)
+    write_dataset(data, tmp_path / "set", format=format)
+    lean = read_dataset(tmp_path / "set", with_text=False)
+    assert not {"text", *tokens} & set(lean.responses.column_names)
+    assert lean.responses["signal_sure"].to_pylist() == [0.5, None, -1.0]
+    whole = read_dataset(tmp_path / "set")
+    assert whole.digest() == data.digest() != lean.digest()
+    assert whole.responses.to_pylist() == data.responses.to_pylist()
+    assert not caplog.records
 
 
 @settings(deadline=None, max_examples=15)

@@ -127,11 +127,10 @@ def bench(
     check_json(json)
     executor = ProcessExecutor(jobs) if jobs > 1 else SerialExecutor()
 
-    def load(*, with_text: bool = False) -> tuple[Dataset, ResponseTable]:
+    def load() -> tuple[Dataset, ResponseTable]:
         return common.load_table(
-            data, pool, members,
-            with_features=features, cost=cost, complete=complete, with_text=with_text,
-        )  # fmt: skip
+            data, pool, members, with_features=features, cost=cost, complete=complete
+        )
 
     if scenario is None:
         names = named or resolve(("baselines",))
@@ -150,7 +149,7 @@ def bench(
 class _Load(Protocol):
     """Reads the data and builds the table."""
 
-    def __call__(self, *, with_text: bool = False) -> tuple[Dataset, ResponseTable]: ...
+    def __call__(self) -> tuple[Dataset, ResponseTable]: ...
 
 
 class _Report(NamedTuple):
@@ -179,7 +178,7 @@ def _compare(
         from rlfocal.report.place import check_folder
 
         check_folder(report.folder, overwrite=report.overwrite)
-    dataset, table = load(with_text=report is not None and report.questions)
+    dataset, table = load()
     _refuse_if_none_applies(names, table)
     with progress("bench") as move:
         result = run_bench(

@@ -120,7 +120,7 @@ def split_names(text: str | None, what: str) -> tuple[str, ...] | None:
     return names
 
 
-def load_dataset(data: str, *, with_text: bool = False) -> Dataset:
+def load_dataset(data: str, *, with_text: bool = True) -> Dataset:
     """Read a data folder, or take one of the built-in data sets; a folder "demo" is ./demo.
 
     Args:
@@ -143,7 +143,7 @@ def load_table(
     with_features: bool,
     cost: str | None = None,
     complete: bool = False,
-    with_text: bool = False,
+    with_text: bool = True,
 ) -> tuple[Dataset, ResponseTable]:
     """Load data and build the table of the chosen members.
 

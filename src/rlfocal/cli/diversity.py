@@ -39,7 +39,7 @@ def diversity(
 
     from rlfocal.bench.summaries.independence import measure_independence
 
-    _, table = common.load_table(data, pool, members, with_features=False)
+    _, table = common.load_table(data, pool, members, with_features=False, with_text=False)
     if size is not None and not 2 <= size <= table.n_members:
         raise ConfigError(f"--size must lie in 2..{table.n_members}, got {size}")
     with waiting("scoring subsets"):

@@ -40,7 +40,7 @@ def inspect(
     """
     from rlfocal.bench.summaries.data import summarise
 
-    dataset, table = common.load_table(data, pool, members, with_features=False)
+    dataset, table = common.load_table(data, pool, members, with_features=False, with_text=False)
     summary = summarise(dataset, table)
     if json:
         print_json(asdict(summary))

@@ -163,7 +163,7 @@ def _is_data_folder(path: Path) -> bool:
 
 def _tell_of_pool(data: Path) -> None:
     """Say what ties these answers to live models: the names."""
-    dataset = common.load_dataset(str(data))
+    dataset = common.load_dataset(str(data), with_text=False)
     names = ", ".join(f'"{name}"' for name in dataset.members[:4])
     more = ", ..." if len(dataset.members) > 4 else ""
     remark(f"POOL.toml names the live models as these data do ({names}{more}): docs/live-pool.md")

@@ -27,12 +27,12 @@ def localpool() -> Dataset:
         return read_dataset(folder)
 
 
-def read_data(data: str | Path, *, with_text: bool = False) -> Dataset:
+def read_data(data: str | Path, *, with_text: bool = True) -> Dataset:
     """Read a data folder, or take a built-in data set; a folder "demo" is ./demo.
 
     Args:
         data: a folder, or the name of a built-in data set.
-        with_text: read whole replies too.
+        with_text: read whole replies too; a built-in data set is read whole.
 
     Raises:
         RecordError: the folder cannot be read or contradicts itself.

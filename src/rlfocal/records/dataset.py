@@ -42,8 +42,7 @@ class Dataset(Displayed):
         name: name used in reports and messages.
         queries: one row per query; columns query_id, task, split, prompt, choices, label.
         responses: one row per (query, member); columns query_id, member, answer, score, and
-            those of choice_scores, samples, text, cost_usd, latency_s, response_chars that the
-            source has.
+            those of the others of `schema.RESPONSES` and of the signals that the source has.
         info: the description; `DatasetInfo()` where there is none.
         query_row: int64[rows of responses], the row of each response's query.
         kinds: task → kind of its open questions; found out from the labels unless `info` says it.
@@ -166,7 +165,7 @@ class Dataset(Displayed):
         """Fingerprint of the recorded content.
 
         It depends on neither the order of rows, the file format, the name nor the description.
-        The column `text` does not count, because it is read on request only.
+        What was not read does not count: read without whole replies it is another.
 
         Returns:
             sha256 as 64 hexadecimal digits.
@@ -182,7 +181,7 @@ class Dataset(Displayed):
         sha = hashlib.sha256()
         for table, order in ((self.queries, query_order), (self.responses, response_order)):
             for name in table.column_names:
-                if name != "text" and table[name].null_count < table.num_rows:
+                if table[name].null_count < table.num_rows:
                     sha.update(f"\n{name}:{table.num_rows}\n".encode())
                     _update(sha, table[name].combine_chunks().take(pa.array(order)))
         return sha.hexdigest()

@@ -11,7 +11,7 @@ import logging
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,9 +26,12 @@ from rlfocal.records.dataset import Dataset
 from rlfocal.records.formats import FORMATS, read_table, write_table
 from rlfocal.records.schema import (
     EVIDENCE,
+    LONG,
     QUERIES,
     RESPONSES,
+    Column,
     DatasetInfo,
+    column_of,
     misnamed,
     normalise_queries,
     normalise_responses,
@@ -43,13 +46,15 @@ _OURS = {INFO_FILE} | {f"{t}.{f}" for t in ("queries", "responses") for f in FOR
 _log = logging.getLogger(__name__)
 
 
-def read_dataset(path: str | Path, *, with_text: bool = False) -> Dataset:
+def read_dataset(path: str | Path, *, with_text: bool = True) -> Dataset:
     """Read a data set from its folder.
 
     Args:
         path: folder with queries and responses, each as .parquet, .csv or .jsonl, and perhaps a
             dataset.json.
-        with_text: read the responses' full texts too, which may be far larger than all the rest.
+        with_text: read whole replies too, which may be far larger than all the rest: their texts
+            and the log-probabilities of their tokens, which strategies may read. False for what
+            looks at answers alone.
 
     Returns:
         The checked data set, named as dataset.json says, else like the folder.
@@ -68,7 +73,7 @@ def read_dataset(path: str | Path, *, with_text: bool = False) -> Dataset:
     info = _read_info(path / INFO_FILE)
 
     queries = read_table(queries_file, QUERIES, skip=())
-    responses = read_table(responses_file, RESPONSES, skip=() if with_text else ("text",))
+    responses = read_table(responses_file, RESPONSES, skip=() if with_text else LONG)
     _report_unknown(queries_file, queries, QUERIES)
     _report_unknown(responses_file, responses, RESPONSES)
     queries = normalise_queries(queries, str(queries_file))
@@ -273,8 +278,8 @@ def _in_seconds(name: str) -> str:
     return ", in seconds" if latency_unit(name) not in (None, 1.0) else ""
 
 
-def _report_unknown(path: Path, table: pa.Table, known: Collection[str]) -> None:
-    unknown = [n for n in table.column_names if n not in known]
+def _report_unknown(path: Path, table: pa.Table, known: Mapping[str, Column]) -> None:
+    unknown = [n for n in table.column_names if column_of(n, known) is None]
     if unknown:
         near = misnamed(table.column_names, known)
         hint = "".join(

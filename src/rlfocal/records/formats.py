@@ -16,7 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from rlfocal.errors import RecordError
-from rlfocal.records.schema import Column, remedy_for
+from rlfocal.records.schema import Column, column_of, remedy_for
 
 __all__ = ["FORMATS", "read_json_lines", "read_table", "write_table"]
 
@@ -86,13 +86,14 @@ def _read_parquet(path: Path, columns: Mapping[str, Column], skip: Collection[st
     try:
         with pq.ParquetFile(path) as file:
             names = file.schema_arrow.names
-            table = file.read([n for n in names if n in columns and n not in skip])
+            known = [n for n in names if column_of(n, columns) is not None]
+            table = file.read([n for n in known if n not in skip])
     except (pa.ArrowException, OSError) as exc:
         raise RecordError(
             f"{path}: not a readable Parquet file: {exc}; write or copy it again"
         ) from exc
     for name in names:
-        if name not in columns:
+        if name not in known:
             table = table.append_column(name, pa.nulls(table.num_rows))
     return table
 
@@ -173,8 +174,9 @@ def _read_jsonl(path: Path, columns: Mapping[str, Column], skip: Collection[str]
     arrays = {}
     for name, cells in values.items():
         cells.extend([None] * (len(lines) - len(cells)))
-        if name in columns:
-            arrays[name] = _array_from_json(cells, columns[name].type, path, name, lines)
+        column = column_of(name, columns)
+        if column is not None:
+            arrays[name] = _array_from_json(cells, column.type, path, name, lines)
         else:
             arrays[name] = pa.nulls(len(lines))
     return pa.table(arrays)

@@ -19,6 +19,7 @@ from rlfocal.records.synonyms import is_pairwise, meant_by
 
 __all__ = [
     "EVIDENCE",
+    "LONG",
     "OPTION_LETTERS",
     "QUERIES",
     "RESPONSES",
@@ -26,6 +27,7 @@ __all__ = [
     "Column",
     "DatasetInfo",
     "clean",
+    "column_of",
     "is_signal",
     "misnamed",
     "normalise_queries",
@@ -80,6 +82,9 @@ Beside them stand the user's own signals, a number each: columns whose names beg
 
 SIGNAL = "signal_"
 """How the columns of a user's own signals begin."""
+
+LONG = ("text", "token_chars", "token_logprobs")
+"""Columns of responses that are far larger than all the others, and that only replies need."""
 
 EVIDENCE = ("answer", "score", "choice_scores")
 """`responses` needs at least one of these columns: without them nothing was recorded."""
@@ -151,13 +156,23 @@ def normalise_responses(table: pa.Table, where: str = "responses") -> pa.Table:
             f"needed. Columns found: {_listed(table.column_names)}"
             + _hint(table.column_names, (*EVIDENCE, "text"), RESPONSES)
         )
-    own = {name: Column(pa.float64()) for name in table.column_names if is_signal(name)}
+    own = {name: _OWN for name in table.column_names if is_signal(name)}
     return _normalise(table, {**RESPONSES, **own}, where)
+
+
+_OWN = Column(pa.float64())
 
 
 def is_signal(column: str) -> bool:
     """Whether a column of responses is a signal of the user's own."""
     return column.startswith(SIGNAL) and len(column) > len(SIGNAL)
+
+
+def column_of(name: str, columns: Mapping[str, Column]) -> Column | None:
+    """What a column is among `QUERIES` or `RESPONSES`, signals included; None where it is none."""
+    if columns is RESPONSES and is_signal(name):
+        return _OWN
+    return columns.get(name)
 
 
 def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa.Table:

@@ -45,7 +45,10 @@ def replies_of(
         return None
     place = np.full(recorded.shape, -1, dtype=np.int64)
     place[responses.query, responses.member] = np.arange(len(responses.query))
-    seen = _Recorded(queries, responses, kinds, given)
+    # What is right is left behind: replies go wherever strategies go.
+    asked = queries.select(["prompt", "task", "choices"])
+    rows = responses.rows.select([c for c in columns if c in _READ or is_signal(c)])
+    seen = _Recorded(asked, rows, responses.query, kinds, given)
     return Replies(ReplyStore(seen, given), np.where(recorded, place, -1))
 
 
@@ -54,21 +57,18 @@ class _Recorded:
     """Rows of responses, one after another, each time that they are gone through."""
 
     queries: pa.Table
-    responses: Responses
+    rows: pa.Table
+    query: NDArray[np.int64]
+    """int64[R], the query of each row."""
     kinds: Mapping[str, Kind]
     given: Sequence[str]
 
     def __iter__(self) -> Iterator[SeenReply]:
         prompts, tasks = self.queries["prompt"].to_pylist(), self.queries["task"].to_pylist()
         choices = [tuple(each or ()) for each in self.queries["choices"].to_pylist()]
-        rows = self.responses.rows
-        names = [name for name in rows.column_names if name in _READ or is_signal(name)]
-        table = rows.select(names)
-        row = 0
-        for batch in table.to_batches(max_chunksize=4096):
-            for found in batch.to_pylist():
-                query = int(self.responses.query[row])
-                row += 1
+        queries = iter(self.query.tolist())
+        for batch in self.rows.to_batches(max_chunksize=4096):
+            for found, query in zip(batch.to_pylist(), queries, strict=False):
                 kind = "choice" if choices[query] else self._kind(tasks[query])
                 yield self._seen(found, prompts[query], choices[query], kind)
 
