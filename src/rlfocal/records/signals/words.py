@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import chain, pairwise
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ N_PLACES = 1 << 15
 """D."""
 _END = 1500
 """Characters read, the last ones: what decides an answer stands near it."""
+_BLOCK = 512
+"""Texts hashed at a time."""
 _WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?|[^\w\s]")
 
 
@@ -75,26 +77,44 @@ def words_of(texts: Sequence[str | None]) -> Words:
     >>> words.n_rows, words.start.tolist()
     (2, [0, 5, 5])
     """
-    terms = [_terms(text) if text else [] for text in texts]
+    # In blocks, so that what is sorted fits into a cache, and memory does not grow with all texts.
+    begins = range(0, max(1, len(texts)), _BLOCK)
+    return Words.concat([_hashed(texts[begin : begin + _BLOCK]) for begin in begins])
+
+
+def _hashed(texts: Sequence[str | None]) -> Words:
+    found = [_WORD.findall(text[-_END:].lower()) if text else [] for text in texts]
     number: dict[str, int] = {}
-    term = np.array(
-        [number.setdefault(each, len(number)) for each in chain.from_iterable(terms)],
+    word = np.array(
+        [number.setdefault(each, len(number)) for each in chain.from_iterable(found)],
         dtype=np.int64,
     )
-    hashed = murmur([each.encode(errors="replace") for each in number])[term]
-    row = np.repeat(np.arange(len(terms)), [len(each) for each in terms])
-    # Terms of a row that share a place are added up; their signs let collisions cancel.
-    key, which = np.unique(row * N_PLACES + np.abs(hashed) % N_PLACES, return_inverse=True)
-    total = np.bincount(which, np.where(hashed < 0, -1.0, 1.0), minlength=len(key))
-    row, place = np.divmod(key, N_PLACES)
+    one = murmur([_spelt(each) for each in number])[word]
+    row = np.repeat(np.arange(len(found)), [len(each) for each in found])
+    within = row[1:] == row[:-1]
+    hashed = np.concatenate([one, _paired(one[:-1], one[1:])[within]])
+    row = np.concatenate([row, row[1:][within]])
+    # Terms of a row that share a place are added up; their signs let collisions cancel. The sign is
+    # the last bit of what is sorted.
+    key = np.sort((row * N_PLACES + np.abs(hashed) % N_PLACES) * 2 + (hashed < 0))
+    first = np.flatnonzero(np.diff(key // 2, prepend=-1))
+    total = np.add.reduceat(1.0 - 2.0 * (key % 2), first) if len(key) else np.zeros(0)
+    row, place = np.divmod(key[first] // 2, N_PLACES)
     total = np.sign(total) * np.log1p(np.abs(total))
-    length = np.sqrt(np.bincount(row, total**2, minlength=len(terms)))
+    length = np.sqrt(np.bincount(row, total**2, minlength=len(found)))
     value = total / np.maximum(length[row], 1e-9)
-    start = np.searchsorted(row, np.arange(len(terms) + 1))
+    start = np.searchsorted(row, np.arange(len(found) + 1))
     return Words(start.astype(np.int64), place.astype(np.int32), value.astype(np.float32))
 
 
-def _terms(text: str) -> list[str]:
-    found = _WORD.findall(text[-_END:].lower())
-    words = ["0" * len(word) if word[0].isdigit() else word for word in found]
-    return words + [f"{first} {second}" for first, second in pairwise(words)]
+def _spelt(word: str) -> bytes:
+    return b"0" * len(word) if word[0].isdigit() else word.encode(errors="replace")
+
+
+def _paired(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Hash pairs of hashed words, as MurmurHash3 ends: numbers of 32 bits with a sign."""
+    mixed = first.astype(np.uint32) * np.uint32(0xCC9E2D51)
+    mixed = (mixed << np.uint32(15) | mixed >> np.uint32(17)) + second.astype(np.uint32)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        mixed = (mixed ^ mixed >> np.uint32(shift)) * np.uint32(factor)
+    return mixed.view(np.int32).astype(np.int64)
