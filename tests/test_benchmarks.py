@@ -219,6 +219,16 @@ TABLE: Mapping[str, Quick] = {
             rf"^\| .* \| (unlike|like) \| {NUMBER} of {NUMBER} tasks \| {NUMBER} \| {NUMBER} \|$",
         ),
     ),
+    "peers.py": Quick(
+        "DATA --quick",
+        (
+            r"^(crowd-kit \d.*pandas \d|skipped: their environment cannot be made)",
+            r"^warning: near-copies .* \(1\.00\)",
+            rf"^one-coin, ours +{NUMBER} \[",
+            rf"^threshold 0\.95: ours draws {NUMBER} of {NUMBER}",
+            rf"^hiershrink-router, ours +{NUMBER} \[",
+        ),
+    ),
     "results.py": Quick(
         "BENCH --learned rl-focal-prior",
         (
