@@ -7,7 +7,7 @@ serves collecting and answering live.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +21,9 @@ from rlfocal.records.canonical import open_extractor
 from rlfocal.records.kinds import AS_THEY_ARE, Kind
 from rlfocal.records.options import option_extractor
 from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.records.signals import SeenReply
 
-__all__ = ["Grade", "Grader", "Scorer", "load_scorer"]
+__all__ = ["Grade", "Grader", "Scorer", "load_scorer", "seen_reply"]
 
 Scorer = Callable[[Mapping[str, Any], str], float]
 """A query (query_id, task, prompt, choices, label) and a full reply → worth in [0, 1]."""
@@ -89,6 +90,12 @@ class Grader:
             score = float(answer is not None and reader.equal(answer, label))
         return Grade(answer, score, scores, n_bounds)
 
+    def kind_of(self, query: Mapping[str, Any]) -> str:
+        """How a query's answers are compared: "choice" of options, or a kind of open ones."""
+        if query["choices"]:
+            return "choice"
+        return self.tasks.get(query.get("task") or "", Kind(self.kind)).name or self.kind
+
     @property
     def answers(self) -> str | dict[str, str]:
         """Kind of open answers, or kinds task by task where they differ: as `dataset.json` has."""
@@ -119,6 +126,32 @@ class Grader:
                 f"the scorer gave {value} for query '{query['query_id']}'; it should lie in [0, 1]"
             )
         return value
+
+
+def seen_reply(
+    reply: Response, prompt: str, choices: Sequence[str], answer: str | None, *, kind: str
+) -> SeenReply:
+    """A reply as signals read it, without the user's own ones.
+
+    Args:
+        reply: as it came.
+        prompt: of the question.
+        choices: its options; empty for an open one.
+        answer: that was found in the reply.
+        kind: how answers are compared; empty where nobody knows.
+    """
+    return SeenReply(
+        text=reply.text,
+        prompt=prompt,
+        choices=tuple(choices),
+        answer=answer,
+        kind=kind,
+        finish=reply.finish,
+        n_chars=len(reply.text),
+        n_completion_tokens=reply.n_completion_tokens,
+        latency_s=reply.latency_s,
+        tokens=reply.tokens,
+    )
 
 
 def _scored_options(

@@ -6,20 +6,24 @@ object is the thing:
     [project.entry-points."rlfocal.strategies"]
     my-vote = "my_package.vote:MyVote"
 
-Knows where things are, nothing of what they are. Each is imported when it is first used.
+Knows where things are, nothing of what they are. Each is imported when it is first used. A user's
+own function needs no package: a settings file names it, `module:function`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.extras import EXTRAS, not_installed
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "user_function"]
 
 
 @dataclass(frozen=True)
@@ -75,3 +79,36 @@ class Registry:
             if point.name == name:
                 return point
         raise ConfigError(f"unknown {self.what} '{name}'; {nearest(name, self.names())}")
+
+
+def user_function(where: object, *, what: str, folder: Path | None = None) -> Callable[..., Any]:
+    """A function of the user's own.
+
+    Args:
+        where: "module:function".
+        what: what messages call it: the file and the field that name it.
+        folder: looked into for the module where it is not installed.
+
+    Raises:
+        ConfigError: it is named otherwise, cannot be imported, or is no function.
+    """
+    module, _, name = where.partition(":") if isinstance(where, str) else ("", "", "")
+    if not (module and name):
+        raise ConfigError(f'{what} = {where!r}: should be "module:function"')
+    added = [] if folder is None else [str(folder.resolve())]
+    sys.path.extend(added)
+    importlib.invalidate_caches()  # the module may just have been written
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as exc:  # whatever a user's own code may raise
+        raise ConfigError(
+            f"{what} = {where!r}: cannot be loaded: {type(exc).__name__}: {exc}; the module should "
+            "be installed, or lie beside the file that names it"
+        ) from exc
+    finally:
+        for path in added:
+            sys.path.remove(path)
+    if not callable(found):
+        raise ConfigError(f"{what} = {where!r}: is no function")
+    function: Callable[..., Any] = found
+    return function

@@ -26,7 +26,7 @@ from rlfocal.collect.plan import Call, Plan
 from rlfocal.collect.tally import Tally
 from rlfocal.collect.writing import Outcome, Unmade, Writer
 from rlfocal.errors import DatabaseError, Failure, MemberError
-from rlfocal.grading import Grader
+from rlfocal.grading import Grader, seen_reply
 from rlfocal.pool.building import unpriced
 from rlfocal.pool.types import Response
 from rlfocal.records.database import Database, StoredError, StoredResponse
@@ -248,6 +248,13 @@ class Collector:
         query, member = self._plan.queries[call.query], self._plan.members[call.member]
         grade = self._grader.grade(query, member.settings, reply)
         self.tally.n_bounded += grade.n_bounds > 0
+        seen = seen_reply(
+            reply,
+            query["prompt"],
+            query["choices"] or (),
+            grade.answer,
+            kind=self._grader.kind_of(query),
+        )
         return StoredResponse(
             query_key=call.query_key,
             query_id=query["query_id"],
@@ -264,6 +271,8 @@ class Collector:
             # A partial cost would be taken for the full one.
             cost_usd=None if reply.unsettled_usd else reply.cost_usd,
             latency_s=reply.latency_s,
+            tokens=reply.tokens,
+            signals=member.own.read(seen),
         )
 
     def _error(self, call: Call, exc: MemberError, elapsed_s: float) -> StoredError:

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rlfocal.checkpoint import Description
-from rlfocal.grading import Grader
+from rlfocal.grading import Grader, seen_reply
 from rlfocal.live.state import Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Response
+from rlfocal.records.signals import ReplyStore, SeenReply
 
 __all__ = ["FREE_WORDS", "Reader", "as_called"]
 
@@ -77,7 +78,13 @@ class Reader:
         return self._graders[kind]
 
     def graded(
-        self, member: LiveMember, question: Question, kind: str, replies: Sequence[Response]
+        self,
+        member: LiveMember,
+        question: Question,
+        kind: str,
+        replies: Sequence[Response],
+        *,
+        is_seen: bool = False,
     ) -> Reply:
         """Read a member's replies, one for each sample.
 
@@ -86,7 +93,17 @@ class Reader:
             question: what was asked.
             kind: of the question, as `kind_of` finds it.
             replies: at least one.
+            is_seen: whether somebody reads more of them than their answer.
         """
+        read = self._read(member, question, kind, replies)
+        if not is_seen:
+            return read
+        seen = _Typical(member, question, kind, replies, read)
+        return replace(read, seen=ReplyStore(seen, member.own.names))
+
+    def _read(
+        self, member: LiveMember, question: Question, kind: str, replies: Sequence[Response]
+    ) -> Reply:
         cost = self.cost_of(replies)
         if kind == "tools":
             return Reply(tuple(map(as_called, replies)), cost)
@@ -108,6 +125,30 @@ class Reader:
         if self.cost_unit == "call":
             return 1.0
         return float(np.mean([reply.latency_s for reply in replies]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Typical:
+    """The typical one of a member's replies as recorded ones are read, when it is asked for.
+
+    Its latency is the mean of all, as that of recorded samples is.
+    """
+
+    member: LiveMember
+    question: Question
+    kind: str
+    replies: Sequence[Response]
+    read: Reply
+
+    def __iter__(self) -> Iterator[SeenReply]:
+        question = self.question
+        # Of free words nothing was extracted when they were recorded.
+        answer = None if self.kind == FREE_WORDS else self.read.answer
+        kind = "" if self.kind in (FREE_WORDS, "tools") else self.kind
+        reply = self.replies[self.read.typical]
+        seen = seen_reply(reply, question.prompt, question.choices, answer, kind=kind)
+        mean_s = sum([reply.latency_s for reply in self.replies]) / len(self.replies)
+        yield replace(seen, latency_s=mean_s, given=self.member.own.read(seen))
 
 
 def _usual_kind(answers: str | Mapping[str, str]) -> str:

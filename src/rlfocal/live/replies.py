@@ -39,6 +39,7 @@ class Replies:
         question: what is asked.
         kind: of the question, as `reader.kind_of` finds it.
         least: cost of asking a member that fails, in the strategy's unit.
+        are_seen: whether the strategy reads more of replies than their answers.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Replies:
         kind: str,
         *,
         least: float,
+        are_seen: bool = False,
     ) -> None:
         self._members, self._reader, self._question = members, reader, question
-        self._kind, self._least = kind, least
+        self._kind, self._least, self._are_seen = kind, least, are_seen
         self._is_open = kind not in ("choice", "tools")
         self._free = kind == FREE_WORDS
         self._may_be_free = self._is_open and reader.may_be_free_words(question)
@@ -156,7 +158,7 @@ class Replies:
     def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
         if n not in self._read:
             self._read[n] = self._reader.graded(
-                self._members[n], self._question, self._kind, replies
+                self._members[n], self._question, self._kind, replies, is_seen=self._are_seen
             )
         return self._read[n]
 
@@ -184,7 +186,8 @@ class Replies:
             backed = found.support[own].mean(axis=0)
             support = {texts[k][1]: float(backed[k]) for k in np.flatnonzero(backed).tolist()}
             samples = tuple(texts[found.stands_for[k]][1] for k in own)
-            state.put(n, Reply(samples, cost=float(state.spent[n]), support=support))
+            seen = self._read[n].seen
+            state.put(n, Reply(samples, float(state.spent[n]), support=support, seen=seen))
 
     async def _regroup_expressions(self, state: QueryState) -> None:
         """Group expressions by value, which takes comparing them in pairs."""

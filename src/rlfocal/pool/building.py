@@ -8,12 +8,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Self, assert_never
 
 from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.prompting import Question, request_for
+from rlfocal.pool.own_signals import OwnSignals
 from rlfocal.pool.prices import Price
 from rlfocal.pool.settings import (
     EndpointSettings,
@@ -60,6 +61,8 @@ class LiveMember:
     refuses. Libraries take some of them for addresses and keys."""
     patient: Patient | None = None
     """Where the pool waits for rate limits; of all members on its endpoint."""
+    own: OwnSignals = field(default_factory=lambda: OwnSignals({}))
+    """The user's own signals, of all members."""
 
     @property
     def circuit_is_open(self) -> bool:
@@ -165,6 +168,7 @@ class LivePool:
             for name, served in used.items()
         }
         self._used = used
+        self._own = OwnSignals.load(settings.signals)
         self.members = tuple(self._live(settings, member) for member in chosen)
         self._open = AsyncExitStack()
 
@@ -189,6 +193,7 @@ class LivePool:
             identity=member.identity(served),
             takes_any_field=isinstance(served, OpenAISettings),
             patient=shared if isinstance(shared, Patient) else None,
+            own=self._own,
         )
 
     def missing_keys(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.asking.templates import places
 from rlfocal.pool.mistakes import kind_hint, misplaced, price_names, remark_prices
+from rlfocal.pool.own_signals import OwnSignals
 from rlfocal.pool.servers import Count, OpenAISettings, Positive, Served, Words, no_inline_key
 from rlfocal.pool.types import Api
 from rlfocal.settings import Settings, read_toml
@@ -206,6 +207,8 @@ class PoolSettings(Settings):
     members: tuple[MemberSettings, ...]
     prices: Mapping[str, PriceSettings] = {}
     """By model, or by "ENDPOINT/MODEL", which counts before that."""
+    signals: Mapping[str, str] = {}
+    """The user's own numbers about replies: name → "module:function"."""
 
     def price_of(self, endpoint: str, model: str) -> PriceSettings | None:
         """What a model costs at an endpoint; None where nobody has told.
@@ -238,14 +241,14 @@ def read_pool(path: Path) -> PoolSettings:
 
     Args:
         path: a TOML file with [endpoints.NAME] tables, [[members]] and perhaps [prices."MODEL"]
-            or [prices."ENDPOINT/MODEL"].
+            or [prices."ENDPOINT/MODEL"], and [signals].
 
     Returns:
         The pool; paths in it are relative to the file.
 
     Raises:
         ConfigError: it cannot be read, a key is unknown or missing, a value out of range, a member
-            names an unknown endpoint, or two have one name.
+            names an unknown endpoint, two have one name, or a signal's function is not there.
     """
     found = read_toml(path)
     for name in found:
@@ -278,7 +281,11 @@ def read_pool(path: Path) -> PoolSettings:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: two members are called '{name}'; rename one")
     remark_prices(prices, [(m.endpoint, m.model) for m in members], where=str(path))
-    return PoolSettings(endpoints=endpoints, members=members, prices=prices)
+    signals = found.get("signals", {})
+    if not isinstance(signals, dict):
+        raise ConfigError(f"{path}: 'signals' should be a table: [signals]")
+    OwnSignals.load(signals, source=str(path), folder=path.parent)  # they are there, or it says so
+    return PoolSettings(endpoints=endpoints, members=members, prices=prices, signals=signals)
 
 
 def _tables(found: dict[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:

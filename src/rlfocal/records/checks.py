@@ -41,8 +41,6 @@ def check_tables(queries: pa.Table, responses: pa.Table, query_row: NDArray[np.i
             _check_not_negative(responses, name)
     if "choice_scores" in responses.column_names:
         _check_choice_scores(queries, responses, query_row)
-    if {"token_chars", "token_logprobs"} <= set(responses.column_names):
-        _check_tokens(responses)
     _check_measurable(queries, responses)
 
 
@@ -114,19 +112,6 @@ def _check_unique_queries(queries: pa.Table) -> None:
         raise RecordError(
             f"queries: query_id occurs more than once: {shown} ({len(repeated)} ids in all, the "
             f"first in rows {', '.join(str(r + 1) for r in rows[:SHOWN])}); {remedy}"
-        )
-
-
-def _check_tokens(responses: pa.Table) -> None:
-    n_chars, n_logprobs = (
-        pc.list_value_length(responses[name]) for name in ("token_chars", "token_logprobs")
-    )
-    wrong = _mask(pc.not_equal(n_chars, n_logprobs))
-    if wrong.any():
-        raise RecordError(
-            f"responses: token_chars and token_logprobs are of different length: "
-            f"{_offenders(responses, wrong)}; give one of each for every token, null where a "
-            "log-probability was left out"
         )
 
 

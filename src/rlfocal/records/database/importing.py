@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from rlfocal.errors import RecordError
 from rlfocal.records.database.keys import digest_of
 from rlfocal.records.database.rows import StoredResponse
 from rlfocal.records.database.store import Database
@@ -33,6 +34,9 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
 
     Returns:
         How many responses were new.
+
+    Raises:
+        RecordError: the tokens of a reply have more lengths than log-probabilities, or fewer.
     """
     rows = dataset.queries.to_pylist()
     database.add_queries(rows)
@@ -53,7 +57,7 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
                     settings_key=key[row["member"]],
                     choice_scores=_tuple(row.get("choice_scores")),
                     samples=_tuple(row.get("samples")),
-                    tokens=_tokens(row.get("token_chars"), row.get("token_logprobs")),
+                    tokens=_tokens(row),
                     signals=_signals(row),
                     **{name: row.get(name) for name in _COPIED},
                 )
@@ -66,9 +70,16 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
     return n_new
 
 
-def _tokens(chars: list[int] | None, logprob: list[float] | None) -> TokenLogprobs | None:
+def _tokens(row: Mapping[str, Any]) -> TokenLogprobs | None:
+    chars, logprob = row.get("token_chars"), row.get("token_logprobs")
     if chars is None or logprob is None:
         return None
+    if len(chars) != len(logprob):
+        raise RecordError(
+            f"responses: query_id {row['query_id']!r}, member {row['member']!r}: {len(chars)} "
+            f"token_chars for {len(logprob)} token_logprobs; give one of each for every token, "
+            "null where a log-probability was left out"
+        )
     return TokenLogprobs(np.array(chars, dtype=np.int32), np.array(logprob, dtype=np.float32))
 
 

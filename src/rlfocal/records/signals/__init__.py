@@ -3,7 +3,7 @@
 Recorded and live replies are read by the same functions, so that what was learned is what is used.
 """
 
-from rlfocal.records.signals.registry import Family, families, family_names, user_signal
+from rlfocal.records.signals.registry import Family, families, family_names
 from rlfocal.records.signals.reply import SeenReply
 from rlfocal.records.signals.store import Replies, ReplyStore
 from rlfocal.records.signals.words import Words
@@ -18,5 +18,4 @@ __all__ = [
     "Words",
     "families",
     "family_names",
-    "user_signal",
 ]

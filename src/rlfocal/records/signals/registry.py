@@ -6,7 +6,6 @@ user names a function `module:function` in the pool file.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.plugins import Registry
 from rlfocal.records.signals.reply import SeenReply
 
-__all__ = ["GROUP", "Family", "families", "family_names", "user_signal"]
+__all__ = ["GROUP", "Family", "families", "family_names"]
 
 GROUP = "rlfocal.signals"
 BUILT_IN: Mapping[str, str] = {
@@ -66,26 +65,3 @@ def families() -> tuple[Family, ...]:
             owner[signal] = name
         found[name] = family
     return tuple(found.values())
-
-
-def user_signal(name: str, where: str) -> Callable[[SeenReply], float]:
-    """A user's own function from a reply to a number.
-
-    Args:
-        name: of the signal, for messages.
-        where: "module:function".
-
-    Raises:
-        ConfigError: no such function.
-    """
-    module, _, attribute = where.partition(":")
-    if not module or not attribute:
-        raise ConfigError(f"signal '{name}': expected \"module:function\", found {where!r}")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as exc:
-        raise ConfigError(f"signal '{name}': cannot load {where}: {exc}") from exc
-    if not callable(found):
-        raise ConfigError(f"signal '{name}': {where} is no function")
-    function: Callable[[SeenReply], float] = found
-    return function

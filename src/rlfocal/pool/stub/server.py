@@ -1,51 +1,23 @@
-"""A server that speaks OpenAI's API and knows nothing: for tests, here and at users'.
-
-It answers by a function, waits as long as it is told, and breaks in every way that real servers do.
-"""
+"""The stub itself: a server, and one in a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Self
 
 from aiohttp import web
 
-__all__ = ["Fault", "Said", "StubServer", "StubThread"]
+from rlfocal.pool.stub.faults import BREAKS, Fault
+from rlfocal.pool.stub.shapes import Said, pieces_of, prompt_of, shaped
+
+__all__ = ["StubServer", "StubThread"]
 
 _GRACE_S = 60.0
 """For a thread to begin or to end, on a busy machine, too."""
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the stub says."""
-
-    text: str
-    finish: str | None = "stop"
-    logprobs: Mapping[str, float] | None = None
-    """Token → log-probability of the first token, where the request asks for any."""
-    tokens: Sequence[tuple[str, float]] = ()
-    """The text in tokens with their log-probabilities, told where the request asks for any."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One way to break.
-
-    `kind` is a status ("500"), or "hang", "drip" (a byte at a time), "cut" (half of a reply),
-    "broken-json", "empty", "content-type", "redirect", "filtered", "huge".
-    """
-
-    kind: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    message: str = "told to fail"
-
 
 Answer = Callable[[Mapping[str, Any]], str | Said]
 """The request's body → what is said."""
@@ -54,12 +26,6 @@ Answer = Callable[[Mapping[str, Any]], str | Said]
 def echo(body: Mapping[str, Any]) -> str:
     """The last message, or the prompt."""
     return prompt_of(body)
-
-
-def prompt_of(body: Mapping[str, Any]) -> str:
-    """What a request asks last."""
-    messages = body.get("messages")
-    return str(messages[-1]["content"] if messages else body.get("prompt", ""))
 
 
 class StubServer:
@@ -142,11 +108,11 @@ class StubServer:
             return _error(int(fault.kind), fault.message, fault.headers)
         chat = request.path.endswith("chat/completions")
         chat_logprobs = chat or self._like_llama_cpp
-        reply = _shaped(body, self._answer(body), chat=chat, chat_logprobs=chat_logprobs)
+        reply = shaped(body, self._answer(body), chat=chat, chat_logprobs=chat_logprobs)
         if fault is not None and fault.kind == "cut" and body.get("stream"):
             return await _stream(request, reply, cut=True)
         if fault is not None:
-            return await _BREAKS[fault.kind](request, reply)
+            return await BREAKS[fault.kind](request, reply)
         if body.get("stream"):
             streamed = await _stream(request, reply)
             self.answered[prompt_of(body)] += 1
@@ -187,46 +153,6 @@ class StubThread:
         asyncio.run_coroutine_threadsafe(step, self._loop).result(_GRACE_S)
 
 
-def _shaped(
-    body: Mapping[str, Any], said: str | Said, *, chat: bool, chat_logprobs: bool
-) -> dict[str, Any]:
-    """A reply as OpenAI's API has it; words count as tokens."""
-    said = Said(said) if isinstance(said, str) else said
-    choice: dict[str, Any] = {"index": 0, "finish_reason": said.finish}
-    if chat:
-        choice["message"] = {"role": "assistant", "content": said.text}
-    else:
-        choice["text"] = said.text
-    if body.get("logprobs") and said.tokens and not said.logprobs:
-        choice["logprobs"] = _of_tokens(said.tokens, as_items=chat_logprobs)
-    if body.get("logprobs") and said.logprobs is not None:
-        top = [{"token": token, "logprob": value} for token, value in said.logprobs.items()]
-        if chat_logprobs:
-            choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
-        else:
-            choice["logprobs"] = {"top_logprobs": [dict(said.logprobs)]}
-    asked = " ".join(m["content"] for m in body.get("messages", [])) or body.get("prompt", "")
-    n_prompt, n_completion = len(asked.split()), len(said.text.split())
-    usage = {
-        "prompt_tokens": n_prompt,
-        "completion_tokens": n_completion,
-        "total_tokens": n_prompt + n_completion,
-    }
-    kind = "chat.completion" if chat else "text_completion"
-    return {
-        "id": "stub-1", "object": kind, "created": 0, "model": body.get("model", "stub"),
-        "choices": [choice], "usage": usage,
-    }  # fmt: skip
-
-
-def _of_tokens(tokens: Sequence[tuple[str, float]], *, as_items: bool) -> dict[str, Any]:
-    if not as_items:
-        texts, values = zip(*tokens, strict=True)
-        return {"tokens": texts, "token_logprobs": values}
-    items = [{"token": text, "logprob": value, "top_logprobs": []} for text, value in tokens]
-    return {"content": [{**item, "bytes": list(str(item["token"]).encode())} for item in items]}
-
-
 async def _stream(
     request: web.Request, reply: dict[str, Any], *, cut: bool = False
 ) -> web.StreamResponse:
@@ -234,8 +160,7 @@ async def _stream(
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     choice = dict(reply["choices"][0])
-    text = choice.pop("message", {}).get("content", choice.pop("text", ""))
-    pieces = _by_token(choice) or [(word, {}) for word in re.findall(r"\s*\S+|\s+$", text)]
+    pieces = pieces_of(choice)
     chat = reply["object"] == "chat.completion"
     for word, more in pieces[: len(pieces) // 2] if cut else pieces:
         piece = {"delta": {"content": word}} if chat else {"text": word}
@@ -253,96 +178,9 @@ async def _stream(
     return response
 
 
-def _by_token(choice: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Each token with its log-probability, taken out of a choice that tells them all; else none."""
-    told = choice.get("logprobs", {})
-    items, texts = told.get("content", ()), told.get("tokens", ())
-    if len(items) + len(texts) < 2:
-        return []
-    del choice["logprobs"]
-    found = [(item["token"], {"content": [item]}) for item in items]
-    for text, value in zip(texts, told.get("token_logprobs", ()), strict=True):
-        found.append((text, {"tokens": [text], "token_logprobs": [value]}))
-    return [(text, {"logprobs": part}) for text, part in found]
-
-
 async def _event(response: web.StreamResponse, data: dict[str, Any]) -> None:
     await response.write(b"data: " + json.dumps(data).encode() + b"\n\n")
 
 
 def _error(status: int, message: str, headers: Mapping[str, str]) -> web.Response:
     return web.json_response({"error": {"message": message}}, status=status, headers=headers)
-
-
-Break = Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
-
-
-async def _hang(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
-    await asyncio.sleep(3600)
-    return web.json_response(reply)
-
-
-async def _drip(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    await response.prepare(request)
-    for byte in json.dumps(reply).encode():
-        await response.write(bytes([byte]))
-        await asyncio.sleep(0.05)
-    return response
-
-
-async def _cut(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
-    data = json.dumps(reply).encode()
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    response.content_length = len(data)
-    await response.prepare(request)
-    await response.write(data[: len(data) // 2])
-    assert request.transport is not None
-    request.transport.close()
-    return response
-
-
-async def _huge(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    await response.prepare(request)
-    for _ in range(16):
-        await response.write(b" " * (1 << 20))
-    return response
-
-
-def _as(change: Callable[[dict[str, Any]], web.Response]) -> Break:
-    async def respond(request: web.Request, reply: dict[str, Any]) -> web.StreamResponse:
-        return change(reply)
-
-    return respond
-
-
-def _emptied(reply: dict[str, Any], finish: str) -> web.Response:
-    choice = reply["choices"][0]
-    choice["finish_reason"] = finish
-    if "message" in choice:
-        choice["message"]["content"] = ""
-    else:
-        choice["text"] = ""
-    return web.json_response(reply)
-
-
-_BREAKS: Mapping[str, Break] = {
-    "hang": _hang,
-    "drip": _drip,
-    "cut": _cut,
-    "huge": _huge,
-    "broken-json": _as(
-        lambda reply: web.Response(
-            text=json.dumps(reply).replace(":", "", 1), content_type="application/json"
-        )
-    ),
-    "empty": _as(lambda reply: _emptied(reply, "stop")),
-    "filtered": _as(lambda reply: _emptied(reply, "content_filter")),
-    "content-type": _as(
-        lambda reply: web.Response(text="<html>a proxy's page</html>", content_type="text/html")
-    ),
-    "redirect": _as(
-        lambda reply: web.Response(status=307, headers={"Location": "http://example.invalid/"})
-    ),
-}
