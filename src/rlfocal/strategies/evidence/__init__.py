@@ -3,6 +3,6 @@
 Fitting needs scipy; what was fitted acts with numpy alone.
 """
 
-from rlfocal.strategies.evidence.score import OutOfFold, ReplyScore
+from rlfocal.strategies.evidence.score import Apart, OutOfFold, ReplyScore
 
-__all__ = ["OutOfFold", "ReplyScore"]
+__all__ = ["Apart", "OutOfFold", "ReplyScore"]

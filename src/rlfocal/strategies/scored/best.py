@@ -80,12 +80,11 @@ class BestOfN(Scored, OneRound):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, and measure every n out of fold."""
-        self.learn(table, rng=rng)
+        _, held_out = self.learn(table, rng=rng)
         self.order_ = rank_members(table)
-        held_out = self.held_out(table, rng=rng)[1].log_odds
         sizes = pool_sizes(table.n_members)
 
-        grid = _walk(table, held_out, self.order_).grid(np.array([np.inf]), sizes)
+        grid = _walk(table, held_out.log_odds, self.order_).grid(np.array([np.inf]), sizes)
         self.measured_ = np.stack([grid.caps, grid.score[0], grid.cost[0]], axis=1)
         return self
 
@@ -155,12 +154,13 @@ class ScoreCascade(Scored):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, and measure every threshold out of fold."""
-        self.learn(table, rng=rng)
+        _, held_out = self.learn(table, rng=rng)
         worth = sound_accuracy(table) / table.mean_cost
         self.order_ = np.lexsort((table.mean_cost, -worth)).astype(np.int64)
-        held_out = self.held_out(table, rng=rng)[1].log_odds
 
-        grid = _walk(table, held_out, self.order_).grid(np.array(self.dials), [table.n_members])
+        grid = _walk(table, held_out.log_odds, self.order_).grid(
+            np.array(self.dials), [table.n_members]
+        )
         self.measured_ = np.stack([grid.thresholds, grid.score[:, 0], grid.cost[:, 0]], axis=1)
         return self
 

@@ -76,8 +76,7 @@ class EvidenceCascade(Scored):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, fit a posterior for each number of calls, and measure the stops."""
-        self.learn(table, rng=rng)
-        fold, found = self.held_out(table, rng=rng)
+        fold, found = self.learn(table, rng=rng)
         fit = FusionFit(table, fold, found.shift)
         self.graded_ = fit.graded
         self.order_ = rank_members(table)[:_MOST_CALLS]

@@ -41,36 +41,28 @@ class Scored(Base):
         """True."""
         return True
 
-    def learn(self, table: ResponseTable, *, rng: np.random.Generator) -> None:
-        """Learn the score.
-
-        Args:
-            table: labelled training queries.
-            rng: deals the score's own folds.
-        """
-        self.base_ = chance_log_odds(vote_accuracy(table))
-        self._score = ReplyScore.fit(table, rng=rng)
-
-    def held_out(
+    def learn(
         self, table: ResponseTable, *, rng: np.random.Generator
     ) -> tuple[IntArray, OutOfFold]:
-        """What scores say of training queries that they were not fitted on.
+        """Learn the score.
 
         Args:
             table: labelled training queries.
             rng: deals folds.
 
         Returns:
-            int64[Q], the fold of each query; and what was found without it, where no reply is known
-            its member's log-odds.
+            int64[Q], the fold of each query; and what was found of it without that fold. Where no
+            reply is known, that is its member's log-odds.
         """
-        fold = inner_folds(table, _N_FOLDS, rng=rng)
-        found = ReplyScore.out_of_fold(table, fold, rng=rng)
+        self.base_ = chance_log_odds(vote_accuracy(table))
         usual = np.broadcast_to(self.base_, table.answer.shape).astype(np.float32)
+        found = ReplyScore.fit_apart(table, rng=rng)
         if found is None:
-            return fold, OutOfFold(usual, np.zeros_like(usual))
-        unknown = np.isnan(found.log_odds)
-        return fold, found._replace(log_odds=np.where(unknown, usual, found.log_odds))
+            self._score = None
+            return inner_folds(table, _N_FOLDS, rng=rng), OutOfFold(usual, np.zeros_like(usual))
+        self._score, fold, held_out = found
+        unknown = np.isnan(held_out.log_odds)
+        return fold, held_out._replace(log_odds=np.where(unknown, usual, held_out.log_odds))
 
     def log_odds(self, view: View) -> FloatArray:
         """float32[B, N]: log-odds that each answer is right; its member's where no reply is known.

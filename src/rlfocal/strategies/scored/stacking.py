@@ -108,8 +108,7 @@ class EvidenceStacking(Scored, OneRound):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, then the weights, by what scores say out of fold."""
-        self.learn(table, rng=rng)
-        fold, found = self.held_out(table, rng=rng)
+        fold, found = self.learn(table, rng=rng)
         fit = FusionFit(table, fold, found.shift)
         self.graded_ = fit.graded
         self.weight_, self.none_bias_, _ = fit.fit()
