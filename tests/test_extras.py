@@ -10,13 +10,17 @@ import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import httpx2
 import pytest
+from demo_pool import demo_pool
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from process import gateway_process
 
 from rlfocal.deliberation.registry import BUILT_IN, create
 from rlfocal.errors import ConfigError, NotApplicable, NotInstalled
 from rlfocal.extras import EXTRAS, lacking, need, not_installed
+from rlfocal.gateway.store import open_store
 
 EVERY = tuple(dict.fromkeys(EXTRAS.values()))
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,6 +125,10 @@ def test_verbs_need_nothing_more_or_say_what(tmp_path: Path) -> None:
         (["bench", "own", "--folds", "2", *some], None),
         ([*train, "agreement", "-o", "made"], None),
         (["evaluate", "made", "own"], None),
+        (["bench", "own", "--folds", "2", "--strategies", "rl-focal-prior"], None),
+        ([*train, "rl-focal-prior", "-o", "prior"], None),
+        (["evaluate", "prior", "own", "--include-trained"], None),
+        ([*train, "rl-focal-prior", "--zero-shot", "-o", "none"], None),
         ([*train, "stacking", "-o", "more"], "learn"),
         ([*train, "rl-focal", "-o", "more"], "train"),
         (["keys", "list", "--db", "postgresql://me@host/db"], "postgres"),
@@ -136,6 +144,43 @@ def test_verbs_need_nothing_more_or_say_what(tmp_path: Path) -> None:
             assert last[0].startswith("error: ")
             assert last[0].endswith(f" not installed: pip install 'rlfocal[{extra}]'")
     assert not list((tmp_path / "more").glob("*"))
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in; programs started from now on have the core and what serves alone."""
+    blocked = tmp_path / "blocked"
+    blocked.mkdir()
+    for name, extra in EXTRAS.items():
+        if extra != "serve":
+            (blocked / f"{name}.py").write_text("raise ImportError(name=__name__)")
+    monkeypatch.setenv("PYTHONPATH", str(blocked))
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_shipped_prior_is_trained_asked_and_served_by_the_core(bare: Path) -> None:
+    train = ["train", "demo", "--strategy", "rl-focal-prior", "-o", "made"]
+    which = ["Which?", "--choice", "left", "--choice", "right"]
+    asked = [["ask", "made", "pool.toml", *which], ["ask", "pool.toml", *which]]
+    with demo_pool(bare) as (pool, stub):
+        lines = without(*EVERY, cwd=bare, code=VERBS.format(lines=[train, *asked]))
+        assert [json.loads(line)[0] for line in lines] == [0, 0, 0], lines
+        n_asked = len(stub.bodies)
+        assert n_asked >= 2
+        db = str(bare / "gateway.db")
+        with open_store(db) as store, store.connections.write() as connection:
+            key = store.keys.add(connection, "me", now=0.0).plaintext
+        for folder in (bare / "made", None):
+            with gateway_process(folder, pool, db, bare / "log") as gateway:
+                reply = httpx2.post(
+                    f"{gateway.url}/v1/chat/completions",
+                    headers={"Authorization": f"Bearer {key}"},
+                    json={"model": "rlfocal", "messages": [{"role": "user", "content": "Which?"}]},
+                    timeout=60,
+                )
+            assert reply.status_code == 200, reply.text
+    assert len(stub.bodies) > n_asked
 
 
 def test_constraints_pin_what_is_asked_for_by_hash_and_within_its_range() -> None:

@@ -69,7 +69,7 @@ class GatewayProcess:
 
 @contextmanager
 def gateway_process(
-    checkpoint: Path, pool: Path, db: str, log: Path, config: Path | None = None
+    checkpoint: Path | None, pool: Path, db: str, log: Path, config: Path | None = None
 ) -> Iterator[GatewayProcess]:
     """Start one, and end it in any case."""
     started = GatewayProcess(checkpoint, pool, db, log, config)
