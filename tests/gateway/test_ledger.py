@@ -156,6 +156,35 @@ def test_a_request_is_counted_once(store: Store, add_key: AddKey, row: MakeRow) 
     assert desk.days() == {"2026-01-01": (0.25, 0.0, 1)}
 
 
+def test_several_at_once_come_to_what_they_come_to_one_by_one(
+    store: Store, row: MakeRow, add_key: AddKey
+) -> None:
+    one, two = Desk(store, add_key("one").key), Desk(store, add_key("two").key)
+    there = row("r0", one.key, usd=8.0)
+    assert one.finish(there)
+    rows = [
+        row("r1", one.key, usd=0.25, n_calls=3, n_prompt_tokens=7),
+        row("r2", two.key, usd=0.5, unsettled_usd=0.125),
+        row("r3", None, usd=1.0),
+        row("r1", one.key, usd=64.0),
+        there,
+        row("r4", one.key, usd=2.0),
+    ]
+    for _ in range(2):  # the second time counts nothing
+        with store.connections.write() as connection:
+            store.ledger.finish_all(connection, rows, NOON)
+    with store.connections.read() as connection:
+        found = store.log.requests(connection, 9)
+        spent = {
+            use.key.name: (use.spent_usd, use.unsettled_usd)
+            for use in store.keys.uses(connection, NOON)
+        }
+    assert [(r.id, r.usd) for r in found[::-1]] == [
+        ("r0", 8.0), ("r1", 0.25), ("r2", 0.5), ("r3", 1.0), ("r4", 2.0),
+    ]  # fmt: skip
+    assert spent == {"one": (10.25, 0.0), "two": (0.625, 0.125)}
+
+
 def test_requests_without_a_key_are_written_down_and_not_charged(
     store: Store, row: MakeRow, add_key: AddKey
 ) -> None:

@@ -89,6 +89,57 @@ def test_what_gathers_is_written_in_one_transaction_and_in_order(
     assert writer.counts == (0, 51, 0, 0, 2)
 
 
+class Gathered:
+    """Notes names, several at once, and how many came together; "broken" is refused."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.sizes = store, list[int]()
+
+    def __call__(self, connection: sa.Connection, names: Any) -> None:
+        self.sizes.append(len(names))
+        for name in names:
+            (broken if name == "broken" else note(self._store, name))(connection)
+
+
+def test_what_can_wait_is_written_at_once_and_in_order_with_what_cannot(store: Store) -> None:
+    writer, group = Writer(store, gather_s=60.0), Gathered(store)
+
+    async def run() -> None:
+        for name in "abc":
+            writer.gather(group, name)
+        await asyncio.sleep(0.05)
+        assert noted(store) == []
+        await writer.do(note(store, "d"))
+        writer.gather(group, "e")
+
+    asyncio.run(run())
+    assert noted(store) == ["a", "b", "c", "d"]
+    assert group.sizes == [3]
+    writer.close()  # waits for nothing
+    assert noted(store) == ["a", "b", "c", "d", "e"]
+    assert writer.counts == (0, 5, 0, 0, 2)
+
+
+def test_what_can_wait_waits_no_longer_than_it_may(store: Store) -> None:
+    writer, group = Writer(store, gather_s=0.05, max_batch=3), Gathered(store)
+    writer.gather(group, "a")
+    until(lambda: noted(store) == ["a"])
+    for name in "bcd":
+        writer.gather(group, name)  # a full batch need not wait
+    until(lambda: noted(store) == ["a", "b", "c", "d"])
+    assert group.sizes[0] == 1
+    writer.close()
+
+
+def test_one_that_fails_among_gathered_ones_undoes_itself_alone(store: Store) -> None:
+    writer, group = Writer(store, gather_s=60.0), Gathered(store)
+    for name in ("a", "broken", "b"):
+        writer.gather(group, name)
+    writer.close()
+    assert noted(store) == ["a", "b"]
+    assert (writer.counts.n_done, writer.counts.n_lost) == (2, 1)
+
+
 def test_one_that_fails_undoes_itself_alone(store: Store, writer: Writer) -> None:
     """Under load, and whether the database or the operation refuses."""
 

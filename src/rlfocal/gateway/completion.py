@@ -167,7 +167,7 @@ class Completion:
         )  # fmt: skip
         try:
             # Made by who writes it: this here stands between the answer and the client.
-            self._access.finish(row)
+            self._access.finish(row, reserved=self._key.limits.exist)
         except DatabaseError as exc:
             _log.error("request %s is not written down: %s", self.id, exc)
 

@@ -10,9 +10,11 @@ import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
+
+import sqlalchemy as sa
 
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.errors import ApiError
@@ -71,6 +73,7 @@ class Access:
         self._more: dict[str, tuple[str, int]] = {}
         """Request → whose it is, and places that it has beside its first."""
         self._lookups = asyncio.Semaphore(MAX_LOOKUPS)
+        self._finish_all = self._write_down  # one object: by which the writer knows what it joins
 
     async def key_of(self, authorization: str | None) -> Key:
         """Whose request it is.
@@ -175,15 +178,24 @@ class Access:
         if key.limits.requests_per_minute is not None:
             self._writer.put(lambda c: self._store.ledger.charge(c, key, self._clock()))
 
-    def finish(self, row: Callable[[], RequestRow]) -> None:
+    def finish(self, row: Callable[[], RequestRow], *, reserved: bool = True) -> None:
         """Write a request down and settle it, soon; a second time counts nothing.
 
-        The row is made in the writer's thread, perhaps twice. Where the database does not take it,
-        it is kept and tried again. If it is lost all the same, that is logged, and what was
-        reserved counts as spent when its lease is over.
+        Where nothing was reserved for it, because its key has no limits, nobody waits for that, and
+        it is written with others. The row is made in the writer's thread, perhaps twice. Where the
+        database does not take it, it is kept and tried again. If it is lost all the same, that is
+        logged, and what was reserved counts as spent when its lease is over.
         """
+        if not reserved:
+            self._writer.gather(self._finish_all, row)
+            return
         ledger = self._store.ledger
         self._writer.put(lambda connection: ledger.finish(connection, row(), self._clock()))
+
+    def _write_down(
+        self, connection: sa.Connection, rows: Sequence[Callable[[], RequestRow]]
+    ) -> None:
+        self._store.ledger.finish_all(connection, [row() for row in rows], self._clock())
 
     async def sweep(self) -> int:
         """Settle requests of processes that were killed; to be called now and then.

@@ -45,6 +45,14 @@ class Log:
         """Store a request; one whose id is there stays as it is, and the answer is False."""
         return connection.scalar(self._insert_request, values_of(row)) is not None
 
+    def add_requests(self, connection: sa.Connection, rows: Sequence[RequestRow]) -> None:
+        """Store requests, none of which is there."""
+        connection.execute(requests.insert(), [values_of(row) for row in rows])
+
+    def known(self, connection: sa.Connection, request_ids: Sequence[str]) -> frozenset[str]:
+        """Those of these ids that a request has."""
+        return frozenset(connection.scalars(_KNOWN, {"wanted": list(request_ids)}))
+
     def request(self, connection: sa.Connection, request_id: str) -> RequestRow | None:
         """A request by its id; None where there is none, or it was pruned."""
         found = connection.execute(_REQUEST, {"wanted": request_id}).mappings().one_or_none()
@@ -218,4 +226,5 @@ def _check_state(state: str) -> None:
 
 
 _JUDGED = requests.join(feedback, feedback.c.request_id == requests.c.id)
+_KNOWN = sa.select(requests.c.id).where(requests.c.id.in_(sa.bindparam("wanted", expanding=True)))
 _REQUEST = sa.select(requests).where(requests.c.id == sa.bindparam("wanted"))

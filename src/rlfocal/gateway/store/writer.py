@@ -5,7 +5,8 @@ database, the less each write costs. SQLite runs with `synchronous = NORMAL` in 
 the process (kill -9) loses nothing that was committed; only the machine's losing power can.
 
 What nobody waits for and the database does not take, because it is locked, full or away, is kept
-and tried again.
+and tried again. Some of it may be gathered: it waits a little for more of its kind, or for what
+cannot wait, and then takes as few statements as one of it alone.
 
 Knows nothing of what is written.
 """
@@ -14,10 +15,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
@@ -26,12 +31,15 @@ from rlfocal.database.failures import may_pass, translated
 from rlfocal.errors import DatabaseError
 from rlfocal.gateway.store.store import Store
 
-__all__ = ["Counts", "Operation", "Writer", "WriterBusy"]
+__all__ = ["Counts", "Group", "Operation", "Writer", "WriterBusy"]
 
 T = TypeVar("T")
 Operation = Callable[[sa.Connection], T]
 """What is to be done in a transaction. It may run a second time, after the first was undone, when
 another operation of its batch fails: so it changes nothing outside the database."""
+
+Group = Callable[[sa.Connection, Sequence[Any]], object]
+"""The same for several items at once; each of them may also come alone."""
 
 _log = logging.getLogger(__name__)
 _MOST_KEPT = 2000
@@ -63,6 +71,9 @@ class _Queued(NamedTuple):
     waiter: asyncio.Future[Any] | None
     is_owed: bool = False
     """True where it failed before and was kept."""
+    group: Group | None = None
+    """What it may be done with others by, in place of `operation`."""
+    item: Any = None
 
 
 class _Failed(NamedTuple):
@@ -82,11 +93,20 @@ class Writer:
         max_waiting: operations that may wait; beyond it, new ones are refused.
         max_batch: operations in one transaction. They wait for each other, and what is told while
             the next ones are written overlaps with them: 50 did more than 15 or 200.
+        gather_s: seconds that what is gathered waits for more.
     """
 
-    def __init__(self, store: Store, *, max_waiting: int = 10_000, max_batch: int = 50) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        max_waiting: int = 10_000,
+        max_batch: int = 50,
+        gather_s: float = 0.2,
+    ) -> None:
         self._connections = store.connections
         self._max_waiting, self._max_batch = max_waiting, max_batch
+        self._gather_s, self._due_at = gather_s, math.inf
         self._jobs: deque[_Queued] = deque()
         self._kept: deque[_Queued] = deque()
         """To be tried again after a while."""
@@ -147,7 +167,21 @@ class Writer:
         succeeds: it may have been done the first time, when the connection broke at the very
         moment of the commit, so twice must be as good as once.
         """
-        if problem := self._enqueue(_Queued(operation, None)):
+        self._put(_Queued(operation, None), 0.0)
+
+    def gather(self, group: Group, item: Any) -> None:
+        """As `put`, of something that can wait until there is more of it, or until anything else.
+
+        Args:
+            group: writes several such items, in the order in which they came; the same object for
+                all of them.
+            item: what is written.
+        """
+        alone = partial(_alone, group, item)
+        self._put(_Queued(alone, None, group=group, item=item), self._gather_s)
+
+    def _put(self, job: _Queued, wait_s: float) -> None:
+        if problem := self._enqueue(job, wait_s):
             with self._changed:
                 self._failed += 1
                 self._lost += 1
@@ -160,8 +194,8 @@ class Writer:
             self._changed.notify()
         self._thread.join()
 
-    def _enqueue(self, job: _Queued) -> str | None:
-        """Take a job; else say why not."""
+    def _enqueue(self, job: _Queued, wait_s: float = 0.0) -> str | None:
+        """Take a job that is to be done after so long at the latest; else say why not."""
         with self._changed:
             if self._closed:
                 return "the gateway is ending; send the request again to one that runs"
@@ -171,7 +205,11 @@ class Writer:
                     "try again later, or move the database to a faster disk or server"
                 )
             self._jobs.append(job)
-            self._changed.notify()
+            is_full = len(self._jobs) >= self._max_batch
+            due_at = 0.0 if is_full else time.monotonic() + wait_s
+            if due_at < self._due_at:
+                self._due_at = due_at
+                self._changed.notify()
         return None
 
     def _run(self) -> None:
@@ -193,12 +231,16 @@ class Writer:
                 if self._kept and (self._closed or left_s <= 0):
                     self._jobs.extendleft(reversed(self._kept))
                     self._kept.clear()
-                if self._jobs or self._closed:
+                    self._due_at = 0.0
+                due_s = self._due_at - time.monotonic()
+                if due_s <= 0 or self._closed:
                     break
-                self._changed.wait(left_s if self._kept else None)
+                wait_s = min(due_s, left_s) if self._kept else due_s
+                self._changed.wait(None if wait_s == math.inf else wait_s)
             batch: list[_Queued] = []
             while self._jobs and len(batch) < self._max_batch:
                 batch.append(self._jobs.popleft())
+            self._due_at = 0.0 if self._jobs else math.inf
             return batch
 
     def _rest(self) -> list[_Queued]:
@@ -213,15 +255,12 @@ class Writer:
         """Write a batch; the outcome of each job is what it returned, or `_Failed`."""
         try:
             with self._connections.write() as connection:
-                outcomes = []
-                for job in batch:
-                    try:
-                        outcomes.append(job.operation(connection))
-                    except Exception as exc:
-                        if _is_away(exc):
-                            raise
-                        raise _OneFailed from exc
-                return outcomes
+                try:
+                    return _run_together(connection, batch)
+                except Exception as exc:
+                    if _is_away(exc):
+                        raise
+                    raise _OneFailed from exc
         except _OneFailed:
             pass  # and so all were undone
         with self._connections.write() as connection:
@@ -291,6 +330,23 @@ class Writer:
             return False
         self._kept.append(job._replace(is_owed=True))
         return True
+
+
+def _alone(group: Group, item: Any, connection: sa.Connection) -> None:
+    group(connection, [item])
+
+
+def _run_together(connection: sa.Connection, batch: Sequence[_Queued]) -> list[Any]:
+    """Run a batch in its order, what stands together of one group at once."""
+    outcomes: list[Any] = []
+    for group, jobs in groupby(batch, attrgetter("group")):
+        if group is None:
+            outcomes += [job.operation(connection) for job in jobs]
+        else:
+            items = [job.item for job in jobs]
+            group(connection, items)
+            outcomes += [None] * len(items)
+    return outcomes
 
 
 def _settle(settled: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
