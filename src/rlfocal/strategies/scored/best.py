@@ -25,7 +25,7 @@ from rlfocal.strategies.voting import ORDER, plurality_share, rank_members
 
 __all__ = ["BestOfN", "ScoreCascade", "best_scored"]
 
-_TIE = 1e-4
+_TIE = 1e-3
 """Part of a probability that the votes decide, where scores are the same."""
 
 

@@ -101,6 +101,11 @@ class EvidenceCascade(Scored):
         self.thresholds_, self.caps_, self.score_, self.cost_ = seen.grid(_THRESHOLDS, sizes)
         return self
 
+    @property
+    def reads_replies(self) -> bool:
+        """Of several asked."""
+        return self.settings_[1] > 1
+
     def at(self, price: float) -> Self:
         """Return the same fitted strategy at another price.
 
