@@ -51,7 +51,7 @@ def train() -> ResponseTable:
 
 @cache
 def fitted(name: str) -> Any:
-    return create(name).fit(train(), rng=seeded())  # type: ignore[union-attr]
+    return create(name).fit(train(), rng=seeded())
 
 
 def look(answer: list[list[int]], n_slots: int = 3) -> View:
@@ -73,8 +73,8 @@ def test_a_candidate_is_worth_its_best_reply() -> None:
     seen = best_scored(log_odds, view, np.arange(3))
     assert seen.sure == pytest.approx([0.8, 0.25, -1])
     # .75 and .8 add up to more than 1: shares of it.
-    assert seen.answer[0] == pytest.approx([0.75 / 1.55, 0.8 / 1.55, 0], abs=1e-4)
-    assert seen.answer[1] == pytest.approx([0, 0, 0.25], abs=1e-4)
+    assert seen.answer[0] == pytest.approx([0.75 / 1.55, 0.8 / 1.55, 0], abs=1e-3)
+    assert seen.answer[1] == pytest.approx([0, 0, 0.25], abs=1e-3)
     assert not seen.answer[2].any()
 
 
@@ -191,7 +191,7 @@ def test_with_too_few_labels_for_a_score_they_still_work(name: str) -> None:
     state = found.state()
     assert not any(key.startswith("score.") for key in state)
     check_state(state, found.layout(state), {"N": 5, "T": 2})
-    again = create(name).restore(state)  # type: ignore[union-attr]
+    again = create(name).restore(state)
     assert np.array_equal(replay(again, few).chosen, replay(found, few).chosen)
 
 
