@@ -14,7 +14,7 @@ __all__ = ["TOKEN", "Amount", "Calculator"]
 
 TOKEN = (
     r"(?:[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?|\.[0-9]+)(?: ?\\?%|[A-Za-z]+)?"  # a number, its unit
-    r"|[A-Za-z][\w']*(?:[ /-][A-Za-z][\w']*)*"  # words
+    r"|[A-Za-z][A-Za-z0-9_']*(?:[ /-][A-Za-z][A-Za-z0-9_']*)*"  # words
     r"|=+| ?\(|[-+*/^)]|[^\s$€£¥₹]"
 )
 """Tokens of a clause; currencies are left out."""
@@ -108,21 +108,28 @@ class Calculator:
                 self._unknown()
                 return
             self._finish()
+        if token.isdigit():
+            self._take(float(token), 0, is_share=False)
+            return
         digits = token.rstrip(_AFTER)
         unit = token[len(digits) :]
-        whole, _, part = digits.replace(",", "").partition(".")
-        value = float(f"{whole or 0}.{part or 0}")
-        self._is_share = unit.endswith("%")
-        if self._is_share:
-            value /= 100
-        self._decimals = len(part)
-        self._is_rounded |= bool(part)
+        value = float(digits.replace(",", ""))
+        decimals = len(digits.partition(".")[2])
+        if unit.endswith("%"):
+            self._take(value / 100, decimals, is_share=True)
+            return
+        self._take(value, decimals, is_share=False)
+        if unit:
+            self._unit(unit)
+
+    def _take(self, value: float, decimals: int, *, is_share: bool) -> None:
+        if decimals:
+            self._is_rounded = True
         if not (self._values or self._operators):
             self._head = value
         self._values.append(value)
+        self._decimals, self._is_share = decimals, is_share
         self._wants_value, self._words = False, 0
-        if unit and not self._is_share:
-            self._unit(unit)
 
     def _unit(self, unit: str) -> None:
         if unit in ("x", "X"):

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.records.signals.reply import SeenReply
 
-__all__ = ["END", "answer_spans", "number_of", "numbers_in", "numbers_of_prompt"]
+__all__ = ["END", "Numbers", "answer_spans", "number_of", "numbers_in", "numbers_of_prompt"]
 
 END = 16_000
 """Characters of a text that are read, the last ones."""
@@ -21,19 +22,30 @@ _NUMBER = re.compile(r"[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?")
 _MOST_SPANS = 50
 
 
-def numbers_in(text: str) -> list[float]:
-    """Numbers of a text in order, without their signs; at most those of its end.
+class Numbers(NamedTuple):
+    """Numbers of a text in order, without their signs."""
 
-    >>> numbers_in("1,200 apples at $.50 or 3.5, 7.")
+    values: list[float]
+    spans: list[tuple[int, int]]
+    """[start, end) of each in the text."""
+
+
+def numbers_in(text: str) -> Numbers:
+    """The numbers of a text, of its end at most.
+
+    >>> numbers_in("1,200 apples at $.50 or 3.5, 7.").values
     [1200.0, 50.0, 3.5, 7.0]
     """
-    return [float(found.replace(",", "")) for found in _NUMBER.findall(text[-END:])]
+    found = list(_NUMBER.finditer(text, max(0, len(text) - END)))
+    return Numbers(
+        [float(each[0].replace(",", "")) for each in found], [each.span() for each in found]
+    )
 
 
 @lru_cache(maxsize=64)
 def numbers_of_prompt(prompt: str) -> frozenset[float]:
     """Distinct numbers of a prompt; kept, because the replies to a query follow one another."""
-    return frozenset(numbers_in(prompt))
+    return frozenset(numbers_in(prompt).values)
 
 
 def number_of(answer: str | None) -> float | None:
@@ -49,11 +61,15 @@ def number_of(answer: str | None) -> float | None:
     return None if found is None else sign * float(digits.replace(",", ""))
 
 
-def answer_spans(reply: SeenReply) -> list[tuple[int, int]]:
+def answer_spans(reply: SeenReply, numbers: Numbers | None = None) -> list[tuple[int, int]]:
     """Where the answer stands in the text: [start, end) of each place, the last one first.
 
     A number counts however it is written, a letter where it stands alone, and where it does not,
     the text of its option. Empty where the answer is not found, or there is none.
+
+    Args:
+        reply: with its text.
+        numbers: of that text, where they are known already.
     """
     text, answer = reply.text, reply.answer
     if not text or not answer or len(answer) > _LONGEST:
@@ -64,12 +80,9 @@ def answer_spans(reply: SeenReply) -> list[tuple[int, int]]:
     number = number_of(answer)
     if number is None:
         return _places(text.lower(), begin, answer.lower())
-    spans = [
-        found.span()
-        for found in _NUMBER.finditer(text, begin)
-        if float(found[0].replace(",", "")) == abs(number)
-    ]
-    return spans[-_MOST_SPANS:][::-1]
+    numbers = numbers or numbers_in(text)
+    same = [span for value, span in zip(*numbers, strict=True) if value == abs(number)]
+    return same[-_MOST_SPANS:][::-1]
 
 
 def _letters(text: str, begin: int, answer: str, choices: tuple[str, ...]) -> list[tuple[int, int]]:

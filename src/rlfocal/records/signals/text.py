@@ -51,16 +51,16 @@ def _read(reply: SeenReply) -> Sequence[float]:
         return [known, *[math.nan] * (len(NAMES) - 1)]
     text = reply.text[-END:]
     lower = text.lower()
-    numbers = numbers_in(text)
+    numbers = numbers_in(reply.text)
     asked = numbers_of_prompt(reply.prompt)
     n, n_wrong = check_equations(text)
-    spans = answer_spans(reply)
+    spans = answer_spans(reply, numbers)
     words = lower.split()
     return [
         math.log1p(len(reply.text)),
         math.log1p(text.count("\n") + text.count("\\n")),
-        math.log1p(len(numbers)),
-        len(asked.intersection(numbers)) / len(asked) if asked else math.nan,
+        math.log1p(len(numbers.values)),
+        len(asked.intersection(numbers.values)) / len(asked) if asked else math.nan,
         math.log1p(n),
         math.log1p(n_wrong),
         n_wrong / n if n else math.nan,

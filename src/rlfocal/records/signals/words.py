@@ -49,9 +49,8 @@ class Words(NamedTuple):
 
     def take(self, rows: NDArray[np.integer]) -> Words:
         """The rows int[K], -1 for one of zeros."""
-        known = rows >= 0
-        begin = np.where(known, self.start[:-1][np.maximum(rows, 0)], 0)
-        size = np.where(known, np.diff(self.start)[np.maximum(rows, 0)], 0)
+        begin = np.append(self.start[:-1], 0)[rows]
+        size = np.append(np.diff(self.start), 0)[rows]
         start = np.concatenate([[0], np.cumsum(size)]).astype(np.int64)
         at = np.arange(start[-1]) + np.repeat(begin - start[:-1], size)
         return Words(start, self.place[at], self.value[at])
