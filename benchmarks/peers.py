@@ -201,7 +201,8 @@ def show_votes(case: Case, theirs: Mapping[str, Any] | None) -> None:
         choice = np.array(found["chosen"])
         mine = next((ours for ours, peer in VOTES.items() if peer == name), None)
         same = "-" if mine is None else f"{100 * float((choice == chosen[mine]).mean()):.1f}"
-        extra = rest(choice, same, f"{100 * found['changed']:.1f}", f"{found['seconds']:.1f}")
+        changed = "-" if found["changed"] is None else f"{100 * found['changed']:.1f}"
+        extra = rest(choice, same, changed, f"{found['seconds']:.1f}")
         rows[f"{name}, crowd-kit"] = (table.score_of(choice), extra)
     rows["weighted-vote, all labels seen"] = (table.score_of(told), rest(told))
     show_accuracies(rows, table.group)

@@ -225,7 +225,6 @@ TABLE: Mapping[str, Quick] = {
             r"^(crowd-kit \d.*pandas \d|skipped: their environment cannot be made)",
             r"^warning: near-copies .* \(1\.00\)",
             rf"^one-coin, ours +{NUMBER} \[",
-            rf"^threshold 0\.95: ours draws {NUMBER} of {NUMBER}",
             rf"^hiershrink-router, ours +{NUMBER} \[",
         ),
     ),
