@@ -6,6 +6,7 @@ Axes: Q queries, N members, R labelled replies, F signals.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -18,6 +19,8 @@ __all__ = ["Examples", "Scaling", "examples_of"]
 
 _CLIP = 4.0
 """Deviations beyond so many spreads count as so many: one strange reply must not decide."""
+_FEWEST = 5
+"""Replies of which a signal must be known, for it to be looked at."""
 _HABIT = 10.0
 """Replies that the pool's median of a signal is worth beside a member's own."""
 
@@ -48,24 +51,28 @@ class Examples(NamedTuple):
         )
 
 
-def examples_of(table: ResponseTable, names: Sequence[str]) -> Examples | None:
+def examples_of(table: ResponseTable) -> tuple[tuple[str, ...], Examples] | None:
     """The replies whose worth is known and that give an answer; None where there are none.
 
     A reply without an answer is known to be of no use, whatever it says.
 
-    Args:
-        table: labelled queries.
-        names: of the F signals.
+    Returns:
+        The names of the signals that differ among them, and the replies.
     """
     if table.replies is None:
         return None
-    known = table.replies.present & table.scored & table.answered
-    member, query = np.nonzero(known.T)
+    labelled = table.replies.present & table.scored & table.answered
+    member, query = np.nonzero(labelled.T)
     if not len(query):
         return None
     replies = table.replies[query, member]
-    return Examples(
-        values=replies.signals(names),
+    names = replies.names
+    values = replies.signals(names)
+    known = np.isfinite(values)
+    low, high = np.where(known, values, np.inf).min(0), np.where(known, values, -np.inf).max(0)
+    differs = (known.sum(axis=0) >= _FEWEST) & ((low < high) | ~known.all(axis=0))
+    return tuple(compress(names, differs)), Examples(
+        values=values[:, differs],
         words=replies.words(),
         query=query,
         member=member,

@@ -6,7 +6,7 @@ Axes: R labelled replies, N members, F signals, G = 2F inputs, D places of words
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,16 +98,17 @@ class _Part:
     """One inner fold: what is learned without it, and what it is held against."""
 
     def __init__(
-        self, examples: Examples, words: object, held_out: BoolArray, base: Float64Array
+        self, examples: Examples, words: Any, held_out: BoolArray, base: Float64Array
     ) -> None:
         self.held_out = held_out
         rest = ~held_out
         scaling = Scaling.fit(examples.values[rest], examples.member[rest], len(base))
         whole = _design(examples, scaling, words, base)
+        self.has_words = words.shape[1] > 0
         self.inside, self.outside = _rows(whole, rest), _rows(whole, held_out)
 
 
-def _design(examples: Examples, scaling: Scaling, words: object, base: Float64Array) -> Design:
+def _design(examples: Examples, scaling: Scaling, words: Any, base: Float64Array) -> Design:
     return Design(
         scaling.apply(examples.values, examples.member),
         words,
@@ -135,7 +136,7 @@ def _choose(parts: list[_Part]) -> tuple[Penalty, list[Weights]]:
     best = nothing, [part.inside.fit(nothing) for part in parts]
     least = _loss(parts, best[1])
     for tried in ([Penalty(s, _OWN * s, math.inf) for s in _SIGNALS], None):
-        path = tried or [best[0]._replace(words=w) for w in _WORDS]
+        path = tried or [best[0]._replace(words=w) for w in _WORDS if parts[0].has_words]
         start = best[1]
         for penalty in path:
             start = [part.inside.fit(penalty, one) for part, one in zip(parts, start, strict=True)]

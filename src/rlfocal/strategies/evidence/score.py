@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.state import Row
+from rlfocal.errors import CheckpointError
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.signals import Replies
+from rlfocal.records.signals.words import N_PLACES
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.evidence.examples import Scaling, examples_of
 from rlfocal.strategies.evidence.learning import Learned, learn
@@ -169,10 +171,33 @@ class ReplyScore:
 
     @classmethod
     def restore(cls, state: Mapping[str, NDArray[Any]]) -> Self:
-        """Undo `state`."""
-        text = state["names"].tobytes().decode()
+        """Undo `state`.
+
+        Raises:
+            CheckpointError: arrays that do not fit together.
+        """
+        try:
+            text = state["names"].tobytes().decode()
+        except UnicodeDecodeError as exc:
+            raise CheckpointError(f"the array 'names' is no text: {exc}") from exc
+        names = tuple(text.split("\n")) if text else ()
+        (n_members, n_signals), n_places = state["centre"].shape, state["word"].shape[0]
+        if len(names) != n_signals:
+            raise CheckpointError(
+                f"the array 'names' holds {len(names)} names; it should hold {n_signals}, as "
+                "'centre' does"
+            )
+        if state["inputs"].shape != (n_members, 2 * n_signals):
+            raise CheckpointError(
+                f"the array 'inputs' has the shape {list(state['inputs'].shape)}; it should be "
+                f"[{n_members}, {2 * n_signals}]"
+            )
+        if n_places not in (0, N_PLACES):
+            raise CheckpointError(
+                f"the array 'word' has {n_places} numbers; it should be {N_PLACES}, or none"
+            )
         return cls(
-            names=tuple(text.split("\n")) if text else (),
+            names=names,
             base=state["base"],
             learned=Learned(
                 Scaling(state["centre"], state["scale"]),

@@ -1,0 +1,55 @@
+"""Labelled replies as rows, and the scale of their signals."""
+
+from __future__ import annotations
+
+import numpy as np
+from told import told_pool
+
+from rlfocal.strategies.evidence.examples import Scaling, examples_of
+
+
+def test_replies_without_a_known_worth_or_an_answer_are_left_out() -> None:
+    table = told_pool(20, (1.0,) * 4, rng=np.random.default_rng(0), n_useless=0).table
+    gone = np.zeros(table.answer.shape, dtype=bool)
+    gone[3, 1] = True
+    found = examples_of(table.without(gone))
+    assert found is not None
+    names, examples = found
+    assert names == ("telling",)  # families see no text, so they say nothing
+    assert len(examples.right) == 79
+    assert (np.diff(examples.member) >= 0).all()
+    assert not ((examples.query == 3) & (examples.member == 1)).any()
+    at = examples.query, examples.member
+    np.testing.assert_array_equal(examples.right, table.member_score[at])
+    np.testing.assert_array_equal(examples.values[:, 0], table.replies.signals(names)[*at, 0])
+
+
+def test_scaled_by_hand() -> None:
+    # One member; quartiles of 0..8 are 2 and 6, so a spread is 4 / 1.349.
+    values = np.arange(9, dtype=np.float32)[:, None]
+    member = np.zeros(9, dtype=np.int64)
+    scaling = Scaling.fit(values, member, 1)
+    assert scaling.centre.tolist() == [[4.0]]
+    np.testing.assert_allclose(scaling.scale, [4 / 1.349], rtol=1e-6)
+    scaled = scaling.apply(np.array([[4], [np.nan], [1e9]], dtype=np.float32), np.zeros(3, int))
+    assert scaled.tolist() == [[0, 0], [0, 1], [4, 0]]
+
+
+def test_rare_slips_are_scaled_by_their_deviation() -> None:
+    values = np.zeros((100, 1), dtype=np.float32)
+    values[:4] = 1
+    scaling = Scaling.fit(values, np.zeros(100, dtype=np.int64), 1)
+    np.testing.assert_allclose(scaling.scale, [0.2], rtol=1e-6)
+
+
+def test_a_member_with_few_replies_is_taken_for_the_pool() -> None:
+    values = np.concatenate([np.zeros(100), np.full(10, 2.0)]).astype(np.float32)[:, None]
+    member = np.repeat([0, 1], [100, 10])
+    centre = Scaling.fit(values, member, 3).centre[:, 0]
+    assert centre.tolist() == [0.0, 1.0, 0.0]  # ten own replies weigh as much as the pool's median
+
+
+def test_constant_and_unknown_signals_do_no_harm() -> None:
+    values = np.array([[3, np.nan]] * 6, dtype=np.float32)
+    scaling = Scaling.fit(values, np.zeros(6, dtype=np.int64), 1)
+    assert np.isfinite(scaling.apply(values, np.zeros(6, dtype=np.int64))).all()
