@@ -14,7 +14,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.plugins import Registry
 from rlfocal.records.signals.reply import SeenReply
 
-__all__ = ["GROUP", "Family", "families", "family_names"]
+__all__ = ["GROUP", "Family", "families", "family_names", "signal_names"]
 
 GROUP = "rlfocal.signals"
 BUILT_IN: Mapping[str, str] = {
@@ -65,3 +65,13 @@ def families() -> tuple[Family, ...]:
             owner[signal] = name
         found[name] = family
     return tuple(found.values())
+
+
+@cache
+def signal_names() -> frozenset[str]:
+    """Names of the signals of all families, which no signal of a user's own may have.
+
+    Raises:
+        ConfigError: as of `families`.
+    """
+    return frozenset(name for family in families() for name in family.names)

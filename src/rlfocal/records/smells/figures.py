@@ -13,12 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rlfocal.records.schema import is_signal
 from rlfocal.records.smells.beside_labels import Rows, cut, fitted, worst
 
 __all__ = ["FIGURES"]
 
 ROUNDING = 0.005
 """Up to which an accuracy may be rounded where it is stated."""
+FEW = 10
+"""Right and wrong replies at least, to say how well a signal tells them apart."""
+LEAKS = 0.995
+"""Area under the curve beyond which a signal knows too much."""
 AT_LEAST = 5
 """Responses whose options contradict their letter."""
 
@@ -156,8 +161,39 @@ def _options_against_letters(rows: Rows) -> Iterator[str]:
     )
 
 
+def _leaks(rows: Rows) -> Iterator[str]:
+    """Signals of the user's own that tell right from wrong as only the label can."""
+    table = rows.table
+    for name in filter(is_signal, rows.responses.column_names):
+        column = rows.responses[name].combine_chunks()
+        known = np.asarray(column.is_valid().to_numpy(zero_copy_only=False), dtype=bool)
+        at, query, member = rows.in_table(known)
+        usable = table.scored[query, member] & (table.answer[query, member] >= 0)
+        value = column.to_numpy(zero_copy_only=False)[at[usable]]
+        right = table.member_score[query, member][usable] > 0.5
+        if min(right.sum(), (~right).sum()) < FEW:
+            continue
+        auc = _area(value, right)
+        if abs(auc - 0.5) >= LEAKS - 0.5:
+            yield (
+                f"{name}: tells right from wrong almost without an error (AUC {auc:.3f} on "
+                f"{len(right):,} replies): was it made from labels or scores? Then strategies that "
+                "read it look better than they are; leave it out"
+            )
+
+
+def _area(value: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Chance that a right reply has the larger value than a wrong one; ties count half."""
+    _, place, count = np.unique(value, return_inverse=True, return_counts=True)
+    rank = (np.cumsum(count) - (count - 1) / 2)[place]
+    n_right = int(right.sum())
+    below = rank[right].sum() - n_right * (n_right + 1) / 2
+    return float(below / (n_right * (len(right) - n_right)))
+
+
 FIGURES: tuple[Callable[[Rows], Iterator[str]], ...] = (
     _two_figures,
     _stated,
     _options_against_letters,
+    _leaks,
 )
