@@ -283,7 +283,7 @@ def _check_tokens(responses: pa.Table) -> None:
 
 def _differ(one: NDArray[np.float64], other: NDArray[np.float64]) -> Mask:
     """bool[R]: where lengths differ; a list that is null has none."""
-    return (one != other) & ~(np.isnan(one) & np.isnan(other))
+    return np.asarray((one != other) & ~(np.isnan(one) & np.isnan(other)))
 
 
 def _is_no_length(values: pa.Array) -> Mask:
