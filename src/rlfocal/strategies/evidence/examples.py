@@ -23,6 +23,9 @@ _FEWEST = 5
 """Replies of which a signal must be known, for it to be looked at."""
 _HABIT = 10.0
 """Replies that the pool's median of a signal is worth beside a member's own."""
+_OF_THE_HOUR = frozenset({"server.latency"})
+"""Signals that nothing is learned from: how busy a server was when replies were recorded says
+nothing of the replies that it gives now."""
 
 
 class Examples(NamedTuple):
@@ -66,7 +69,7 @@ def examples_of(table: ResponseTable) -> tuple[tuple[str, ...], Examples] | None
     if not len(query):
         return None
     replies = table.replies[query, member]
-    names = replies.names
+    names = tuple(name for name in replies.names if name not in _OF_THE_HOUR)
     values = replies.signals(names)
     known = np.isfinite(values)
     low, high = np.where(known, values, np.inf).min(0), np.where(known, values, -np.inf).max(0)

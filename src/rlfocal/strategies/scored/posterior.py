@@ -4,7 +4,7 @@ After k calls in a fixed order the logit of a candidate sums, over those who gav
 the member and what the reply adds to it; "none of these" competes for open questions.
 
 Axes: B queries, N members, K calls, T tasks, S signals (see `stacking.likelihood`), H thresholds,
-C caps on calls.
+L caps on calls.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ class EvidenceCascade(Scored):
         "weight": Row("float64", "KTS"),
         "none_bias": Row("float64", "KT"),
         "thresholds": Row("float64", "H", 0),
-        "caps": Row("int64", "C", 1, "=N"),
-        "score": Row("float64", "HC", 0, 1),
-        "cost": Row("float64", "HC", 0),
+        "caps": Row("int64", "L", 1, "=N"),
+        "score": Row("float64", "HL", 0, 1),
+        "cost": Row("float64", "HL", 0),
     }
 
     def __init__(self, *, price: float = 0.002) -> None:
