@@ -25,7 +25,14 @@ from rlfocal.records.importers.joining import Query, joined, many_options, match
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import find_importer
 from rlfocal.records.samples import agreed
-from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo, table_of
+from rlfocal.records.schema import (
+    QUERIES,
+    RESPONSES,
+    Column,
+    DatasetInfo,
+    is_signal,
+    table_of,
+)
 
 __all__ = ["assemble", "document_digest", "import_logs"]
 
@@ -123,7 +130,9 @@ def assemble(
             "notes": notes,
         }
     )
-    return Dataset(name, _query_table(queries, kinds), table_of(rows, RESPONSES), info)
+    own = {c: Column(pa.float64()) for row in rows for c in row if is_signal(c)}
+    responses = table_of(rows, {**RESPONSES, **own})
+    return Dataset(name, _query_table(queries, kinds), responses, info)
 
 
 def document_digest(*parts: Any) -> str:
@@ -176,36 +185,53 @@ def _label(query: Query) -> str | None:
 
 
 def _responses(query: Query, reading: Reading) -> Iterable[dict[str, Any]]:
-    """One row per member: of its repeats, what most of them say."""
+    """One row per member: of its repeats, what most of them say, and the reply that says it."""
     by_score = query.by_score
     for member, own in query.records.items():
         own = sorted(own, key=lambda r: -1 if r.repeat is None else r.repeat)
         read = [(None, None) if by_score else reading.read(record) for record in own]
         answers = [answer for answer, _ in read]
         samples: list[str | None] | None = None
+        typical = 0
         if len(own) > 1:
             samples = answers
         elif read[0][1] is not None:
             samples = list(read[0][1])
-            if own[0].answer is None and not own[0].unusable:
-                answers = [samples[agreed(samples)] if samples else answers[0]]
+            if own[0].answer is None and not own[0].unusable and samples:
+                typical = agreed(samples)
+                answers = [samples[typical]]
         first = agreed(answers)
         record = own[first]
         costs = [r.cost_usd for r in own if r.cost_usd is not None]
         waits = [r.latency_s for r in own if r.latency_s is not None]
         scores = [r.score for r in own if r.score is not None]
         mean_score = sum(scores) / len(scores) if by_score and scores else record.score
+        text = _text_of(record, typical)
+        told = record.told
         yield {
             "member": member,
             "answer": answers[first],
             "score": mean_score,
             "choice_scores": record.choice_scores,
             "samples": None if samples is None else [s for s in samples if s is not None],
-            "text": record.text,
+            "text": text,
             "cost_usd": sum(costs) if len(costs) == len(own) else None,
             "latency_s": sum(waits) / len(waits) if waits else None,
-            "response_chars": None if record.text is None else len(record.text),
+            "response_chars": None if text is None else len(text),
+            "finish": told.finish or ("length" if record.truncated else None),
+            "n_prompt_tokens": told.n_prompt_tokens,
+            "n_completion_tokens": told.n_completion_tokens,
+            "token_chars": None if told.tokens is None else told.tokens.chars.tolist(),
+            "token_logprobs": None if told.tokens is None else told.tokens.logprob.tolist(),
+            **told.signals,
         }
+
+
+def _text_of(record: Record, sample: int) -> str | None:
+    """The reply that stands for a record's samples; None where only its letter was kept."""
+    if sample and record.samples is not None:
+        return record.samples[sample] if record.choices is None else None
+    return record.text
 
 
 def _missing(queries: Mapping[str, Query], members: Sequence[str]) -> list[str]:

@@ -6,12 +6,26 @@ tool.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.tokens import TokenLogprobs
 
-__all__ = ["Logged", "Record", "option_name"]
+__all__ = ["Logged", "Record", "Told", "option_name"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Told:
+    """What is known of a reply beside its text; None where it is not."""
+
+    finish: str | None = None
+    """"stop", "length" or "tool_calls"."""
+    n_prompt_tokens: int | None = None
+    n_completion_tokens: int | None = None
+    tokens: TokenLogprobs | None = None
+    signals: Mapping[str, float] = field(default_factory=dict)
+    """The user's own, by the name of their column."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +76,7 @@ class Record:
     latency_s: float | None = None
     truncated: bool = False
     """The reply was cut off at the limit of tokens."""
+    told: Told = Told()
 
 
 @dataclass(frozen=True, kw_only=True)

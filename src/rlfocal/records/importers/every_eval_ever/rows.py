@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import Fields
-from rlfocal.records.importers.logged import Record, option_name
+from rlfocal.records.importers.logged import Record, Told, option_name
+from rlfocal.records.importers.telling import count_of, finish_of
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["record_of"]
@@ -80,6 +81,17 @@ def record_of(row: Fields, *, task: str) -> Record:
         repeat=int(epoch) if epoch.isdecimal() and epoch.isascii() else None,
         latency_s=_seconds(row),
         truncated=metadata.name("stop_reason") in _CUT_OFF,
+        told=_told(row, metadata),
+    )
+
+
+def _told(row: Fields, metadata: Fields) -> Told:
+    usage = row.values.get("token_usage")
+    used = usage if isinstance(usage, dict) else {}
+    return Told(
+        finish=finish_of(metadata.values.get("stop_reason")),
+        n_prompt_tokens=count_of(used.get("input_tokens")),
+        n_completion_tokens=count_of(used.get("output_tokens")),
     )
 
 

@@ -23,8 +23,9 @@ from typing import Annotated, Any
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, json_lines
-from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.logged import Logged, Record, Told
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.importers.telling import count_of
 from rlfocal.records.schema import clean
 
 __all__ = ["read_bfcl"]
@@ -207,6 +208,10 @@ def _record(
         score=None if wrong is None else float(number not in wrong),
         by_score=True,
         latency_s=_seconds(row.values.get("latency")),
+        told=Told(
+            n_prompt_tokens=count_of(row.values.get("input_token_count")),
+            n_completion_tokens=count_of(row.values.get("output_token_count")),
+        ),
     )
 
 

@@ -20,9 +20,10 @@ from typing import Annotated, Any
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import Fields, LeftOut, json_lines, shown
-from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.logged import Logged, Record, Told
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import newest
+from rlfocal.records.importers.telling import told_by_output
 from rlfocal.records.schema import OPTION_LETTERS, clean
 
 __all__ = ["read_evalscope"]
@@ -148,6 +149,7 @@ def _record(
         repeat=repeat,
         latency_s=None if output is None else _seconds(output),
         truncated=output is not None and _cut_off(output),
+        told=Told() if output is None else told_by_output(output.values),
     )
 
 

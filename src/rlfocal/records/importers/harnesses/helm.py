@@ -23,8 +23,9 @@ from typing import Annotated, Any
 from rlfocal.errors import RecordError, nearest
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import MISSING, Fields, LeftOut, load_json
-from rlfocal.records.importers.logged import Logged, Record, option_name
+from rlfocal.records.importers.logged import Logged, Record, Told, option_name
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.importers.telling import count_of, finish_of, tokens_of
 
 __all__ = ["read_helm"]
 
@@ -221,6 +222,7 @@ def _record(run: _Run, key: _Key, states: Sequence[Fields]) -> Record | None:
         repeat=key[1],
         latency_s=_seconds(states),
         truncated=reply is not None and _cut_off(reply) and choices is None,
+        told=Told() if reply is None else _told(reply, stats),
     )
 
 
@@ -281,6 +283,15 @@ def _seconds(states: Sequence[Fields]) -> float | None:
     times = [state.object("result").number("request_time", least=0) for state in states]
     known = [t for t in times if t is not None]
     return sum(known) if len(known) == len(times) else None
+
+
+def _told(reply: Fields, stats: Mapping[str, float]) -> Told:
+    return Told(
+        finish=finish_of(reply.object("finish_reason").values.get("reason")),
+        n_prompt_tokens=count_of(stats.get("num_prompt_tokens")),
+        n_completion_tokens=count_of(stats.get("num_output_tokens")),
+        tokens=tokens_of(reply.values.get("tokens"), "text"),
+    )
 
 
 def _cut_off(reply: Fields) -> bool:

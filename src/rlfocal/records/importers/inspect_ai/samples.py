@@ -18,6 +18,7 @@ from typing import Any
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import Fields, score_of
 from rlfocal.records.importers.logged import Record, option_name
+from rlfocal.records.importers.telling import told_by_output
 from rlfocal.records.schema import OPTION_LETTERS, clean
 
 __all__ = ["Judgement", "is_scored", "plain", "record_of"]
@@ -128,6 +129,7 @@ def record_of(
         cost_usd=sample.object("model_usage").object(model).number("total_cost", least=0),
         latency_s=sample.number("working_time", least=0),
         truncated=_cut_off(output),
+        told=told_by_output(output.values),
     )
     return record, judgement
 

@@ -13,11 +13,12 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from rlfocal.errors import RecordError
 from rlfocal.records.importers.assembling import document_digest
 from rlfocal.records.importers.json_files import Fields, score_of
-from rlfocal.records.importers.logged import Record, option_name
+from rlfocal.records.importers.logged import Record, Told, option_name
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["COMPARING", "agrees", "metrics_of", "record_of"]
@@ -149,9 +150,22 @@ def _written(
         choices=tuple(choices) if letters else None,
         labels=tuple(dict.fromkeys(choices[g] for g in golds if choices[g].strip())),
         text=replies[0],
+        told=Told(
+            n_prompt_tokens=_length(response.values.get("input_tokens")),
+            n_completion_tokens=_length(_first(response.values.get("output_tokens"))),
+        ),
         samples=tuple(replies) if several else None,
         score=None if several and _OF_ALL.search(metric) else base.score,
     )
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and len(value) == 1 else None
+
+
+def _length(value: Any) -> int | None:
+    """Of a list of tokens; None where there is none, as of servers that give no tokens."""
+    return len(value) if isinstance(value, list) and value else None
 
 
 def _golds(doc: Fields, count: int) -> list[int]:

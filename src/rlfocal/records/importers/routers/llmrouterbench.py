@@ -26,8 +26,9 @@ from rlfocal.records.importers.json_files import (
     json_lines,
     load_json,
 )
-from rlfocal.records.importers.logged import Logged, Record
+from rlfocal.records.importers.logged import Logged, Record, Told
 from rlfocal.records.importers.registry import importer
+from rlfocal.records.importers.telling import count_of
 from rlfocal.records.schema import clean
 
 __all__ = ["read_llmrouterbench"]
@@ -146,6 +147,10 @@ def _record(run: _Run, row: Fields, by_score: bool, left: LeftOut) -> Record | N
         score=score,
         by_score=not compared,
         cost_usd=row.number("cost", least=0),
+        told=Told(
+            n_prompt_tokens=count_of(row.values.get("prompt_tokens")),
+            n_completion_tokens=count_of(row.values.get("completion_tokens")),
+        ),
     )
 
 
@@ -175,6 +180,8 @@ def _cached(row: Fields, file: str, left: LeftOut) -> Record | None:
         left.add(f"{member}, {task}", MISSING, row.place)
         return None
     judged = row.object("evaluation_result")
+    usage = row.values.get("token_usage")
+    used = usage if isinstance(usage, dict) else {}
     score = judged.number("score", least=0, most=1)
     prompt = row.text("question")
     label = _label(judged.values.get("ground_truth"))
@@ -196,4 +203,8 @@ def _cached(row: Fields, file: str, left: LeftOut) -> Record | None:
         score=score,
         by_score=not compared,
         cost_usd=judged.number("inference_cost", least=0),
+        told=Told(
+            n_prompt_tokens=count_of(used.get("input_tokens")),
+            n_completion_tokens=count_of(used.get("output_tokens")),
+        ),
     )
