@@ -65,6 +65,15 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     ),
     "samples": ("generations", "completions", "responses", "outputs", "all_answers", "replies"),
     "choice_scores": ("logprobs", "option_scores", "loglikelihoods", "log_likelihoods"),
+    "finish": ("finish_reason", "stop_reason", "finished"),
+    "n_prompt_tokens": (
+        "prompt_tokens", "input_tokens", "num_prompt_tokens", "num_input_tokens", "tokens_in",
+        "input_token_count", "prompt_token_count",
+    ),
+    "n_completion_tokens": (
+        "completion_tokens", "output_tokens", "num_completion_tokens", "num_output_tokens",
+        "tokens_out", "output_token_count", "completion_token_count", "generated_tokens",
+    ),
     "response_chars": ("chars", "n_chars", "num_chars", "length"),
 }  # fmt: skip
 """Column → what else it is called, most telling first, in the spelling of `spelled`."""

@@ -21,6 +21,7 @@ from rlfocal.records.importers.table.files import SUFFIXES, Sheet, read_sheet, s
 from rlfocal.records.importers.table.options import list_of, options_reader
 from rlfocal.records.importers.table.roles import parse_columns
 from rlfocal.records.importers.table.together import with_own_names, with_scores
+from rlfocal.records.importers.table.told import is_told, told_of
 from rlfocal.records.importers.table.values import (
     Where,
     as_number,
@@ -45,8 +46,9 @@ def read_tables(
     column: Annotated[
         Sequence[str],
         "NAME=COLUMN: which column is the prompt, label, member, answer, text, score, cost_usd, "
-        "latency_s, latency_ms, choices, task, query_id, split, samples, repeat; NAME= for none. "
-        "Others are found by their names.",
+        "latency_s, latency_ms, choices, task, query_id, split, samples, repeat, finish, "
+        "n_prompt_tokens, n_completion_tokens, signal_...; NAME= for none. Others are found by "
+        "their names.",
     ] = (),
     members: Annotated[
         str | None, "A,B,C: the columns of models, in a table with one column per model."
@@ -294,6 +296,7 @@ class _Rows:
             )
         if "samples" in columns:
             found["samples"] = self._samples(row, columns["samples"])
+        found["told"] = told_of(columns, lambda name: self._cell(row, name), self._commas)
         if not self._has & {"answer", "text", "samples"}:
             found["by_score"] = True
         elif all(found.get(role) is None for role in ("answer", "text", "samples")):
@@ -369,8 +372,9 @@ class _Rows:
     def _find_commas(self, columns: dict[str, list[str]]) -> None:
         """Decimal commas: of numbers in each column, of labels and answers in all of them."""
         cells, separator = self._sheet.columns, self._sheet.separator
-        for role in ("score", "cost_usd", "latency_s", "latency_ms"):
-            for name in columns.get(role, ()):
+        numbers = ("score", "cost_usd", "latency_s", "latency_ms")
+        for role in [r for r in columns if r in numbers or is_told(r)]:
+            for name in columns[role]:
                 self._commas[name] = has_decimal_commas(cells[name], separator)
         labels = [v for name in columns.get("label", ()) for v in cells[name]]
         if separator in (";", "\t") and has_decimal_commas(labels, separator):

@@ -27,7 +27,9 @@ from rlfocal.records.importers.table.roles import (
     role_of,
     role_of_bare,
 )
+from rlfocal.records.importers.table.told import COUNTS
 from rlfocal.records.importers.table.values import is_score
+from rlfocal.records.schema import is_signal
 from rlfocal.records.synonyms import SYNONYMS, is_pairwise, spelled
 
 __all__ = ["Layout", "find_layout"]
@@ -301,7 +303,8 @@ class _Finder:
         rest = [n for n in self._names if n not in used and not self._is_no_model(n)]
         own: dict[str, dict[str, str]] = {}
         for column, (member, role) in self._companions().items():
-            if column in rest and (member in rest or self._is_shared(column, role)):
+            is_free = column in rest or (role in COUNTS and column not in used)
+            if is_free and (member in rest or self._is_shared(column, role)):
                 own.setdefault(member, {})[role] = column
         if own:
             for member in own:
@@ -325,7 +328,7 @@ class _Finder:
     def _is_no_model(self, name: str) -> bool:
         own = spelled(name)
         empty = all(v is None for v in self._sheet.columns[name])
-        if empty or own in NO_MODELS or own.startswith("unnamed"):
+        if empty or own in NO_MODELS or own.startswith("unnamed") or is_signal(name):
             return True
         # a second id, task or split is none either, nor is a number of the question's
         return role_of(name)[0] in ASIDE or holds_data(name, self._sheet.columns[name])

@@ -11,6 +11,7 @@ from typing import Any
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.records.importers.table.values import as_number, is_score, is_score_up_to
+from rlfocal.records.schema import SIGNAL, is_signal
 from rlfocal.records.synonyms import meant_by, spelled
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
 
 ROLES = (
     "prompt", "label", "member", "answer", "text", "score", "cost_usd", "latency_s", "latency_ms",
-    "choices", "task", "query_id", "split", "samples", "repeat",
+    "choices", "task", "query_id", "split", "samples", "repeat", "finish", "n_prompt_tokens",
+    "n_completion_tokens",
 )  # fmt: skip
+"""And `signal_...`, any number of the user's own."""
 GUESSED = tuple(r for r in ROLES if r not in ("latency_ms", "repeat"))
 REPEAT = ("epoch", "repeat", "trial", "attempt", "run", "sample_index", "generation_index", "seed")
 ASIDE = ("query_id", "task", "split")
@@ -47,7 +50,10 @@ NO_MODELS = {
 }  # fmt: skip
 
 
-COMPANIONS = ("text", "answer", "score", "cost_usd", "latency_s")
+COMPANIONS = (
+    "text", "answer", "score", "cost_usd", "latency_s", "finish", "n_prompt_tokens",
+    "n_completion_tokens",
+)  # fmt: skip
 """What one model's own columns may hold."""
 RAW = 60
 """Characters: no extracted answer is longer."""
@@ -82,7 +88,8 @@ def parse_columns(given: Sequence[str]) -> dict[str, str]:
         name = name.strip()
         if not equals:
             raise ConfigError(f"--column {text}: write NAME=COLUMN, such as prompt=question")
-        role = name if name in ROLES else meant_by(name, ROLES, misspelt=False)
+        is_known = name in ROLES or is_signal(name)
+        role = name if is_known else meant_by(name, ROLES, misspelt=False)
         if role is None:
             raise ConfigError(f"--column {text}: no such name; {nearest(name, ROLES)}")
         if role in found:
@@ -93,6 +100,8 @@ def parse_columns(given: Sequence[str]) -> dict[str, str]:
 
 def role_of(name: str) -> tuple[str | None, bool]:
     """What a column is by its name, and whether it is so inside an object."""
+    if is_signal(name):
+        return name, False
     role = meant_by(name, GUESSED, misspelt=False)
     if role is None and spelled(name) in REPEAT:
         role = "repeat"
@@ -124,7 +133,16 @@ def holds_data(name: str, values: Sequence[Any]) -> bool:
 
 
 def companion(name: str) -> tuple[str, str] | None:
-    """Model and role of a column such as `gpt-4_score`, `gpt-4|total_cost` or `response.gpt-4`."""
+    """Model and role of a column such as `gpt-4_score`, `gpt-4|total_cost` or `response.gpt-4`.
+
+    >>> companion("gpt-4_signal_sure")
+    ('gpt-4', 'signal_sure')
+    """
+    head, between, own = name.partition(f"_{SIGNAL}")
+    if not between:
+        head, between, own = name.partition(f".{SIGNAL}")
+    if head and own:
+        return head, SIGNAL + own
     splits = list(_SEPARATOR.finditer(name.rstrip(") ")))
     for match in splits:
         role = meant_by(name[match.end() :], COMPANIONS, misspelt=False)

@@ -108,6 +108,7 @@ def number_of(
     *,
     decimal_comma: bool = False,
     units: Mapping[str, float] | None = None,
+    may_be_negative: bool = False,
 ) -> float | None:
     """A cell as a finite number of at least 0, such as a price; None where nothing stands in it.
 
@@ -116,6 +117,7 @@ def number_of(
         where: for messages.
         decimal_comma: a comma is a decimal point.
         units: unit that may stand behind the number → how many of the column's unit it is.
+        may_be_negative: any finite number will do.
 
     Raises:
         RecordError: something else stands there.
@@ -127,10 +129,10 @@ def number_of(
         factor = units.get(unit[2].lower())
         number = as_number(unit[1], decimal_comma)
         number = None if number is None or factor is None else number * factor
-    if number is None or not 0 <= number < math.inf:
-        raise RecordError(
-            f"{where()}: {shown(value)} is no number of at least 0; correct it, or leave it empty"
-        )
+    least = -math.inf if may_be_negative else 0
+    if number is None or not math.isfinite(number) or number < least:
+        what = "finite number" if may_be_negative else "number of at least 0"
+        raise RecordError(f"{where()}: {shown(value)} is no {what}; correct it, or leave it empty")
     return number
 
 
