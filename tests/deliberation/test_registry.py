@@ -32,6 +32,8 @@ def test_groups_are_all_strategies_and_those_that_are_simple() -> None:
     chooses_among_others = {"best-of"}
     left_out = set(groups()["all"]) - set(groups()["baselines"])
     assert left_out == learned | chooses_among_others
+    added = set(groups()["quick"]) - set(groups()["baselines"])
+    assert added == {"rl-focal-prior"}  # trained already; fitting only counts
 
 
 def test_names_keep_their_order_and_count_once() -> None:

@@ -66,7 +66,9 @@ _NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
 """Not in the group "baselines": learned strategies, and one that chooses among the others. Listed
 here, since importing the classes would import torch."""
 _NOT_QUICK = ("posterior-threshold",)
-"""Not in the group "quick" either: baselines that train networks."""
+"""Baselines that are not in the group "quick": they train networks."""
+_QUICK_TOO = ("rl-focal-prior",)
+"""Learned, yet in it: what it learned is in the package, and fitting counts."""
 
 
 def names() -> tuple[str, ...]:
@@ -78,7 +80,7 @@ def groups() -> dict[str, tuple[str, ...]]:
     """Names that stand for several strategies."""
     every = names()
     baselines = tuple(name for name in every if name not in _NO_BASELINES)
-    quick = tuple(name for name in baselines if name not in _NOT_QUICK)
+    quick = tuple(name for name in baselines if name not in _NOT_QUICK) + _QUICK_TOO
     return {"all": every, "baselines": baselines, "quick": quick}
 
 
