@@ -6,11 +6,15 @@ Source: Austin Appleby's MurmurHash3 (x86, 32 bits), in the public domain.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["murmur"]
+
+_FEW = 256
+"""Terms of one short text: to hash them one by one takes no longer, and most of them come again."""
 
 
 def murmur(terms: Sequence[bytes]) -> NDArray[np.int64]:
@@ -19,6 +23,8 @@ def murmur(terms: Sequence[bytes]) -> NDArray[np.int64]:
     >>> murmur([b"", b"hello"]).tolist()
     [0, 613153351]
     """
+    if len(terms) <= _FEW:
+        return np.array([_hash_of(bytes(term)) for term in terms], dtype=np.int64)
     size = np.array([len(term) for term in terms], dtype=np.int64)
     # In blocks of four bytes, the last one padded.
     padded = b"".join(term.ljust(-(-len(term) // 4) * 4, b"\0") for term in terms)
@@ -35,6 +41,22 @@ def murmur(terms: Sequence[bytes]) -> NDArray[np.int64]:
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
         hashed = (hashed ^ hashed >> np.uint32(shift)) * np.uint32(factor)
     return hashed.view(np.int32).astype(np.int64)
+
+
+@lru_cache(maxsize=1 << 15)
+def _hash_of(term: bytes) -> int:
+    n = len(term) // 4 * 4
+    mixed = []
+    for start in range(0, len(term), 4):
+        block = int.from_bytes(term[start : start + 4], "little") * 0xCC9E2D51 & 0xFFFFFFFF
+        mixed.append(((block << 15 | block >> 17) & 0xFFFFFFFF) * 0x1B873593 & 0xFFFFFFFF)
+    hashed = _chain(mixed[: n // 4])
+    if len(term) > n:
+        hashed ^= mixed[-1]
+    hashed ^= len(term)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        hashed = (hashed ^ hashed >> shift) * factor & 0xFFFFFFFF
+    return hashed - (hashed >> 31 << 32)
 
 
 def _chain(blocks: Sequence[int]) -> int:

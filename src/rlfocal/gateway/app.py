@@ -23,7 +23,7 @@ from rlfocal.gateway.door.guard import Guard
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.feedback import judged, read_judgement
 from rlfocal.gateway.gateway import Gateway
-from rlfocal.gateway.http import JsonResponse, as_api_error, error_response, route
+from rlfocal.gateway.http import JsonResponse, Straight, as_api_error, error_response, route
 from rlfocal.gateway.read_after_write import until_written
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
@@ -66,9 +66,13 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
         "/v1/responses": responses,
         "/v1/messages": Messages(),
     }
-    asked = {path: (answering(dialect), dialect) for path, dialect in dialects.items()}
-    asked["/v1/messages/count_tokens"] = (count_tokens, dialects["/v1/messages"])
     secrets = _secrets(gateway)
+    asked = {
+        path: route(answering(dialect), secrets, dialect.error)
+        for path, dialect in dialects.items()
+    }
+    counting = route(count_tokens, secrets, dialects["/v1/messages"].error)
+    asked["/v1/messages/count_tokens"] = counting
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Any]]:
@@ -95,10 +99,14 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
             for path, (handler, method) in routes.items()
         ]
         + [
-            Route(path, route(handler, secrets, dialect.error), methods=["POST"])
-            for path, (handler, dialect) in asked.items()
+            # For who asks in another manner: all else goes straight to them.
+            Route(path, handler, methods=["POST"])
+            for path, handler in asked.items()
         ],
-        middleware=[Middleware(Guard, loopback_only=open_door)],
+        middleware=[
+            Middleware(Guard, loopback_only=open_door),
+            Middleware(Straight, handlers=asked),
+        ],
         exception_handlers={HTTPException: refuse},
         lifespan=lifespan,
     )

@@ -223,10 +223,7 @@ class MemberBackend:
 
     def _requests(self) -> list[Request]:
         """One for each reply that is wanted."""
-        # In the client's words alone: what the pool says of this member is how it is asked as one
-        # of an ensemble.
-        bare = self._member.settings.model_copy(update={"system": "", "answers": "reply"})
-        member = replace(self._member, settings=bare)
+        member = self._member.bare
         question = replace(self._chat.question, extra=self._extra)
         body, sampling = self._chat.body, dict[str, Any]()
         for name in SAMPLING:

@@ -17,7 +17,7 @@ from rlfocal.gateway.door.entering import note_unsent
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.gateway import Gateway
 from rlfocal.gateway.http import EVENTS, JSON, EndingStream, Handler
-from rlfocal.gateway.repeats.joining import follow, until_gone, write_down
+from rlfocal.gateway.repeats.joining import follow, gone_of, write_down
 from rlfocal.gateway.repeats.records import HEADER, digest_of
 from rlfocal.gateway.responder import Responder
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
@@ -114,9 +114,10 @@ def _count_hop(request: Request) -> None:
 
 async def _whole(responder: Responder, request: Request) -> Response:
     task = responder.start()
-    gone = asyncio.create_task(until_gone(request))
+    gone = gone_of(request)
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {task, gone}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             return Response(status_code=GONE)  # nobody reads it
         body, headers = await responder.whole(task)
@@ -129,7 +130,7 @@ async def _whole(responder: Responder, request: Request) -> Response:
 
 async def _streamed(responder: Responder, request: Request, held: ExitStack) -> Response:
     task = responder.start()
-    gone = asyncio.create_task(until_gone(request))
+    gone = gone_of(request)
     try:
         first = await responder.first(task, gone)
         if gone.done():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rlfocal.gateway.errors import ApiError, unavailable
 from rlfocal.gateway.wire.replies import encode
@@ -22,6 +22,7 @@ __all__ = [
     "EndingStream",
     "Handler",
     "JsonResponse",
+    "Straight",
     "error_response",
     "route",
 ]
@@ -56,6 +57,27 @@ class EndingStream(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._ended()
+
+
+class Straight:
+    """Answers the requests that come most without looking for a route.
+
+    Args:
+        app: answers all others.
+        handlers: path → what answers a POST to it, whatever goes wrong (`route`).
+    """
+
+    def __init__(self, app: ASGIApp, handlers: Mapping[str, Handler]) -> None:
+        self._app, self._handlers = app, handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or pass it on."""
+        handler = self._handlers.get(scope.get("path", ""))
+        if handler is None or scope.get("method") != "POST":
+            await self._app(scope, receive, send)
+            return
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
 
 
 ErrorShape = Callable[[ApiError], dict[str, Any]]

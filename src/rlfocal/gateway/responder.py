@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 from rlfocal.gateway.completion import Completion
 from rlfocal.gateway.door.pieces import Pieces
@@ -58,7 +59,7 @@ class Responder:
         return self._dialect.headers(shape) | shape.headers()
 
     async def first(
-        self, task: asyncio.Task[Answer], gone: asyncio.Task[None] | None = None
+        self, task: asyncio.Task[Answer], gone: asyncio.Future[None] | None = None
     ) -> str | None:
         """Wait for the first of the text, so that what goes wrong before has a status of its own.
 
@@ -69,7 +70,7 @@ class Responder:
             ApiError: there is no reply.
         """
         got = asyncio.create_task(self.pieces.get())
-        waited = {got} if gone is None else {got, gone}
+        waited: set[asyncio.Future[Any]] = {got} if gone is None else {got, gone}
         try:
             await asyncio.wait(
                 waited, timeout=self._keep_alive_s, return_when=asyncio.FIRST_COMPLETED

@@ -51,6 +51,15 @@ class Connection(Protocol):
         """Whether a request is under way on it."""
         ...
 
+    @property
+    def has_whole_body(self) -> bool:
+        """Whether all of the body of the request under way has come."""
+        ...
+
+    def lost(self) -> asyncio.Future[None]:
+        """Done once it is closed; a new one for each request, in turn."""
+        ...
+
 
 class Connections:
     """All of one process; belongs to one event loop.

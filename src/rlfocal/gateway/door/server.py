@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import socket
 import sys
-from asyncio import TimerHandle
+from asyncio import Future, TimerHandle
 from collections.abc import Callable
 from typing import Any
 
@@ -67,6 +67,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """Bytes of a head that has not ended."""
     _in_head = True
     _timer: TimerHandle | None = None
+    _lost: Future[None] | None = None
+    """What the request under way waits for beside its reply."""
     _is_read_again = False
     """Whether a head is left alone until it comes without its wish for another protocol."""
     _is_refused = False
@@ -75,6 +77,18 @@ class BoundedProtocol(HttpToolsProtocol):
     def is_busy(self) -> bool:
         """Whether a request is under way: its head is there, and it has not been answered."""
         return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def has_whole_body(self) -> bool:
+        """Whether all of the body of the request under way has come."""
+        return self.cycle is not None and not self.cycle.more_body
+
+    def lost(self) -> Future[None]:
+        """Done once the connection is closed; a new one for each request, in turn."""
+        self._lost = self.loop.create_future()
+        if self.cycle is None or self.cycle.disconnected:
+            self._lost.set_result(None)
+        return self._lost
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a head."""
@@ -87,6 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_waiting()
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
         if self._others is not None:
             self._others.leave(self)
         super().connection_lost(exc)

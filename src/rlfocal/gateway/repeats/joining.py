@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rlfocal.gateway.completion import GONE
+from rlfocal.gateway.door.connections import of_scope
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.http import EVENTS, JSON, EndingStream
@@ -24,7 +25,7 @@ from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.replies import encode
 
-__all__ = ["follow", "until_gone", "write_down"]
+__all__ = ["follow", "gone_of", "write_down"]
 
 _log = logging.getLogger(__name__)
 
@@ -106,9 +107,10 @@ async def follow(
     """
     listening = Listening(record, lambda: _end_unheard(record, records.n_unheard(key.id), places))
     begun = asyncio.create_task(record.begun())
-    gone = asyncio.create_task(until_gone(request))
+    gone = gone_of(request)
     try:
-        await asyncio.wait({begun, gone}, return_when=asyncio.FIRST_COMPLETED)
+        waited: set[asyncio.Future[Any]] = {begun, gone}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if not begun.done():
             listening.end()
             return Response(status_code=GONE)  # nobody reads it
@@ -135,7 +137,14 @@ def _end_unheard(record: Record, n_unheard: int, places: Places) -> None:
         record.work.cancel()
 
 
-async def until_gone(request: Request) -> None:
-    """Wait until the client hangs up; its body has been read."""
+def gone_of(request: Request) -> asyncio.Future[None]:
+    """Done once the client hangs up, whose body has been read; who waits for it cancels it."""
+    connection = of_scope(request.scope)
+    if connection is None:  # with a server that is not ours
+        return asyncio.create_task(_until_gone(request))
+    return connection.lost()
+
+
+async def _until_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

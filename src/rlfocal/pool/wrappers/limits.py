@@ -96,13 +96,16 @@ class Limited(Wrapper):
         turns, has_place = self._turns, False
         end = self._clock() + timeout_s
         try:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    has_place = await turns.acquire()
-                    if turns.has_pace:
-                        await turns.moment(end)
-            except TimeoutError:
-                raise _waited(timeout_s) from None
+            if timeout_s > 0 and not (turns.has_pace or turns.locked()):
+                has_place = await turns.acquire()  # at once
+            else:
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        has_place = await turns.acquire()
+                        if turns.has_pace:
+                            await turns.moment(end)
+                except TimeoutError:
+                    raise _waited(timeout_s) from None
             left = end - self._clock()
             if left <= 0:
                 raise _waited(timeout_s)
