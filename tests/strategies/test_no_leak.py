@@ -182,6 +182,29 @@ def test_unasked_members_and_labels_change_no_decision(name, kind, make_table, r
         assert _bits(strategy.decide(view)) == _bits(strategy.decide(other))
 
 
+@every_kind
+def test_a_view_holds_replies_of_those_asked_alone(kind, make_table, rng):
+    table = make_table(kind, seed=2, graded=True, replies=True)
+    rows, asked = np.arange(table.n_queries), rng.random(table.answer.shape) < 0.5
+    views = [reveal(each, rows, asked) for each in (table, _tampered(table, asked, rng))]
+    one, other = (view.replies for view in views)
+    assert one is not None
+    assert other is not None
+    np.testing.assert_array_equal(one.present, asked)
+    found = one.signals(one.names)
+    assert np.isnan(found[~asked]).all()
+    assert (~np.isnan(found[asked])).any(axis=1).all()
+    np.testing.assert_array_equal(found, other.signals(other.names))
+    for part, same in zip(one.words(), other.words(), strict=True):
+        np.testing.assert_array_equal(part, same)
+    assert (np.diff(one.words().start) > 0).tolist() == asked.ravel().tolist()
+    # No public attribute leads to what was not asked.
+    public = {name for name in dir(one) if not name.startswith("_")}
+    assert public == {
+        "at", "concat", "contents", "names", "present", "shape", "signals", "where", "words",
+    }  # fmt: skip
+
+
 @every_strategy
 def test_open_answers_of_unasked_members_shift_indices_and_nothing_else(name, make_table):
     # However open candidates are numbered, no strategy may care.

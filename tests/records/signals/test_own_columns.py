@@ -124,3 +124,21 @@ def test_a_signal_that_is_the_score_smells() -> None:
     few = right.copy()
     few[N:] = 1.0
     assert not [n for n in build_table(dataset(signal_few=few)).notes if "signal_" in n]
+
+
+def test_neither_labels_nor_scores_nor_other_members_change_what_a_reply_says() -> None:
+    rng = np.random.default_rng(4)
+    texts = [f"so {i} * 2 = {rng.integers(9)}, maybe" for i in range(2 * N)]
+    columns = {"text": texts, "score": rng.random(2 * N), "latency_s": rng.random(2 * N)}
+    data = dataset(**columns)
+    other_texts = [*texts[:N], *["quite another"] * N]
+    other = dataset(**columns | {"text": other_texts, "score": rng.random(2 * N)})
+    labels = data.queries["label"].take(pa.array(rng.permutation(N)))
+    spoilt = Dataset("own", other.queries.set_column(5, "label", labels), other.responses)
+    asked = np.zeros((N, 2), dtype=bool)
+    asked[:, 0] = True  # a alone
+    parts = [build_table(each).replies for each in (data, spoilt)]
+    one, same = (part.where(asked) for part in parts if part is not None)
+    np.testing.assert_array_equal(one.signals(one.names), same.signals(same.names))
+    for left, right in zip(one.words(), same.words(), strict=True):
+        np.testing.assert_array_equal(left, right)
