@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from typing import Self, assert_never
 
 from rlfocal.errors import ConfigError
@@ -63,6 +63,15 @@ class LiveMember:
     """Where the pool waits for rate limits; of all members on its endpoint."""
     own: OwnSignals = field(default_factory=lambda: OwnSignals({}))
     """The user's own signals, of all members."""
+
+    @cached_property
+    def bare(self) -> LiveMember:
+        """The same, asked in its asker's words alone.
+
+        What the pool says of a member is how it is asked as one of an ensemble.
+        """
+        settings = self.settings.model_copy(update={"system": "", "answers": "reply"})
+        return replace(self, settings=settings)
 
     @property
     def circuit_is_open(self) -> bool:
