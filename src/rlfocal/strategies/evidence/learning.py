@@ -23,7 +23,7 @@ Float64Array = NDArray[np.float64]
 
 _SIGNALS = (300.0, 100.0, 30.0, 10.0)
 """Penalties of a signal's common weight, the strongest first."""
-_OWN = 5.0
+_OWN = 10.0
 """So many times that of a member's departure from it."""
 _WORDS = (30.0, 10.0, 4.0, 1.5)
 """Penalties of words, the strongest first."""

@@ -27,7 +27,7 @@ Float64Array = NDArray[np.float64]
 
 _COMMON_BIAS, _OWN_BIAS = 0.1, 5.0
 """Penalties of the common intercept and of a member's departure from it."""
-_FEWEST = 3
+_FEWEST = 5
 """Queries whose replies must use a word, for it to be learned from."""
 _WHAT = "learning which replies are right"
 
@@ -132,7 +132,7 @@ class Design:
             return float(value), np.where(free, gradient + ridge * found, 0)
 
         result = need("scipy.optimize", _WHAT).minimize(
-            loss, flat, jac=True, method="L-BFGS-B", options={"maxiter": 100, "ftol": 1e-7}
+            loss, flat, jac=True, method="L-BFGS-B", options={"maxiter": 100, "ftol": 1e-6}
         )
         return parts.weights(result.x)
 

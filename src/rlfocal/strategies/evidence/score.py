@@ -227,7 +227,8 @@ class ReplyScore:
 
 def _read(replies: Replies, names: Sequence[str]) -> FloatArray:
     """float32[R, F]: signals by name; NaN where the replies have none of that name."""
-    known = [i for i, name in enumerate(names) if name in replies.names]
+    there = frozenset(replies.names)
+    known = [i for i, name in enumerate(names) if name in there]
     found = np.full((replies.shape[0], len(names)), np.nan, dtype=np.float32)
     if known:
         found[:, known] = replies.signals([names[i] for i in known])
