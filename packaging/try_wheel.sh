@@ -40,8 +40,11 @@ for k in range(60):
 PY
 bare/bin/rlfocal quickstart answers.csv -o own --folds 3 >quickstart.txt
 grep -q '^Use ' quickstart.txt
-bare/bin/rlfocal bench localpool --folds 3 --strategies plurality,agreement,knn-router,stacking >bench.txt
+bare/bin/rlfocal bench localpool --folds 3 --strategies plurality,agreement,knn-router,stacking,rl-focal-prior >bench.txt
+grep -q "^rl-focal-prior " bench.txt
 grep -q "^not applicable: stacking: needs scipy.*rlfocal\[learn\]" bench.txt
+bare/bin/rlfocal train localpool --strategy rl-focal-prior -o prior >train.txt 2>&1
+bare/bin/rlfocal evaluate prior localpool >evaluate.txt
 bare/bin/python -W error - <<'PY'
 import rlfocal
 
