@@ -95,7 +95,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
 LONG = (
     "best-of", "posterior-threshold", "rl-focal", "rl-focal, dear calls", "rl-focal-paper",
     "rl-focal-prior, dear calls", "agreement-capped, dear calls", "routed-vote, three calls",
-    "confidence-vote, the score", "evidence-cascade, dear calls",
+    "confidence-vote, the score", "evidence-cascade, dear calls", "best-of-n", "evidence-stacking",
 )  # fmt: skip
 
 every_strategy = pytest.mark.parametrize(

@@ -40,7 +40,6 @@ OTHERS = [
     Spec("confidence-vote", {"signal": "score", "keep": 0.5}),
     Spec("best-of-n", {"n_calls": 2}),
     Spec("score-cascade", {"threshold": 0.7}),
-    Spec("evidence-cascade", {"price": 0.05}),
 ]
 every_spec = pytest.mark.parametrize("spec", SIMPLE + OTHERS, ids=str)
 

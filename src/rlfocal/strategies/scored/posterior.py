@@ -80,11 +80,11 @@ class EvidenceCascade(Scored):
         fit = FusionFit(table, fold, found.shift)
         self.graded_ = fit.graded
         self.order_ = rank_members(table)[:_MOST_CALLS]
-        asked = np.zeros(table.n_members, dtype=bool)
         fusions = []
-        for member in self.order_:
-            asked[member] = True
-            fusions.append(fit.fit(asked))
+        for n_asked in range(len(self.order_), 0, -1):  # penalties are best chosen by all answers
+            asked = np.zeros(table.n_members, dtype=bool)
+            asked[self.order_[:n_asked]] = True
+            fusions.insert(0, fit.fit(asked))
         self.weight_ = np.stack([fusion.weight for fusion in fusions])
         self.none_bias_ = np.stack([fusion.none_bias for fusion in fusions])
         apart = np.stack([[w.weight for w in fusion.apart] for fusion in fusions])

@@ -65,7 +65,7 @@ class FusionFit:
         return model_of(table, graded=self.graded, with_shift=True)
 
     def fit(self, asked: BoolArray | None = None) -> Fusion:
-        """Choose the penalties, then fit on everything.
+        """Fit on everything; the penalties are chosen by the first fit, and stay.
 
         Args:
             asked: bool[N], the members whose answers are known; None for all.
@@ -73,7 +73,9 @@ class FusionFit:
         seen = None if asked is None else np.broadcast_to(asked, self.table.answer.shape)
         choices = choices_of(self.table, graded=self.graded, asked=seen, shift=self.shift)
         best, thetas = cross_fit(choices, self.fold, self._apart, self._penalties)
-        weight, none_bias, _ = self._model.weights(self._model.fit(choices, *self._penalties[best]))
+        self._penalties = self._penalties[best : best + 1]
+        theta = self._model.fit(choices, *self._penalties[0])
+        weight, none_bias, _ = self._model.weights(theta)
         apart = [model.weights(theta) for model, theta in zip(self._apart, thetas, strict=True)]
         return Fusion(weight, none_bias, apart)
 
