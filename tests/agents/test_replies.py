@@ -18,7 +18,7 @@ from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.signals import Replies, ReplyStore, SeenReply
-from rlfocal.strategies.evidence import ReplyScore
+from rlfocal.strategies.evidence import Apart, ReplyScore
 
 CONFIG = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=4, learn_from=200)
 MODEL = PoolModel(accuracy=[[0.75, 0.65, 0.6, 0.55]])
@@ -58,13 +58,14 @@ def test_a_training_querys_shift_is_seen_only_of_members_that_were_asked() -> No
 def test_replies_that_say_nothing_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pool(300, 1)
     plain = fitted(table)
-    fit = ReplyScore.fit
+    fit = ReplyScore.fit_apart
 
-    def of_little_worth(table: ResponseTable, *, rng: np.random.Generator) -> ReplyScore | None:
-        score = fit(table, rng=rng)
-        return None if score is None else replace(score, factor=0.04)
+    def of_little_worth(table: ResponseTable, *, rng: np.random.Generator) -> Apart[ReplyScore]:
+        found = fit(table, rng=rng)
+        assert found is not None
+        return found._replace(score=replace(found.score, factor=0.04))
 
-    monkeypatch.setattr(ReplyScore, "fit", of_little_worth)
+    monkeypatch.setattr(ReplyScore, "fit_apart", of_little_worth)
     useless = fitted(with_signal(table, 0.0))
     assert useless.reply_score is None
     for name, array in plain.state().items():

@@ -26,7 +26,7 @@ from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Memory, View
-from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.evidence import ReplyScore
 
@@ -97,7 +97,7 @@ class FittedPool:
         """
         statistics = PoolStatistics.of(table)
         fold = inner_folds(table, config.n_folds, rng=rng)
-        score, reply_shift = _read_replies(table, fold, rng=rng)
+        score, reply_shift = _read_replies(table, rng=rng)
         held_out = OutOfFold(
             Competence.out_of_fold(table, fold), torch.from_numpy(fold), reply_shift
         )
@@ -188,15 +188,14 @@ class FittedPool:
 
 
 def _read_replies(
-    table: ResponseTable, fold: IntArray, *, rng: np.random.Generator
+    table: ResponseTable, *, rng: np.random.Generator
 ) -> tuple[ReplyScore | None, FloatArray | None]:
     """A score of replies, and float32[Q, N], how far it moves each training reply, out of fold.
 
     None and None where it is worth nothing: then nothing depends on replies at all.
     """
     (rng,) = rng.spawn(1)  # what is drawn from the caller's is the same with replies and without
-    score = ReplyScore.fit(table, rng=rng)
-    if score is None or score.factor < _LEAST_WORTH:
+    found = ReplyScore.fit_apart(table, rng=rng)
+    if found is None or found.score.factor < _LEAST_WORTH:
         return None, None
-    held_out = ReplyScore.out_of_fold(table, fold, rng=rng)
-    return score, None if held_out is None else held_out.shift
+    return found.score, found.held_out.shift
