@@ -11,18 +11,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
-from rlfocal.records.schema import OPTION_LETTERS, SIGNAL, is_signal
-from rlfocal.records.signals.registry import signal_names
+from rlfocal.records.checks.evidence import check_evidence
+from rlfocal.records.checks.offenders import (
+    SHOWN,
+    check_not_negative,
+    floats,
+    mask,
+    offenders,
+)
+from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["check_queries", "check_tables"]
-
-SHOWN = 3
-"""How many offending rows a message names; the rest are counted."""
-
-LOGPROB_SLACK = 1e-3
-"""Up to which a log-probability may lie above 0: servers round."""
-
-Mask = NDArray[np.bool_]
 
 
 def check_tables(queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]) -> None:
@@ -42,16 +41,10 @@ def check_tables(queries: pa.Table, responses: pa.Table, query_row: NDArray[np.i
     _check_score_range(responses)
     for name in ("cost_usd", "latency_s"):
         if name in responses.column_names:
-            _check_not_negative(responses, name)
+            check_not_negative(responses, name)
     if "choice_scores" in responses.column_names:
         _check_choice_scores(queries, responses, query_row)
-    for name in responses.column_names:
-        if is_signal(name):
-            _check_signal(responses, name)
-    for name in ("response_chars", "n_prompt_tokens", "n_completion_tokens"):
-        if name in responses.column_names:
-            _check_not_negative(responses, name)
-    _check_tokens(responses)
+    check_evidence(responses)
     _check_measurable(queries, responses)
 
 
@@ -69,36 +62,11 @@ def check_queries(queries: pa.Table) -> None:
     _check_labels(queries)
 
 
-def _mask(array: pa.ChunkedArray) -> Mask:
-    return np.asarray(pc.fill_null(array, False).to_numpy(zero_copy_only=False), dtype=bool)
-
-
-def _floats(array: pa.ChunkedArray) -> NDArray[np.float64]:
-    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)  # null becomes NaN
-
-
-def _offenders(table: pa.Table, wrong: Mask, value: str | None = None) -> str:
-    """Name the first few rows where `wrong` holds, and how many there are."""
-    columns = [c for c in ("query_id", "member", value) if c and c in table.column_names]
-    rows = np.flatnonzero(wrong)
-    first = table.select(columns).take(pa.array(rows[:SHOWN])).to_pylist()
-    named = "; ".join(
-        ", ".join(f"{k} {_short(v)}" for k, v in values.items()) + f" (row {row + 1})"
-        for row, values in zip(rows.tolist(), first, strict=False)
-    )
-    return f"{named}; ... ({len(rows)} rows)" if len(rows) > SHOWN else named
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _check_present(table: pa.Table, where: str, names: tuple[str, ...]) -> None:
     for name in names:
-        empty = _mask(table[name].is_null())
+        empty = mask(table[name].is_null())
         if name != "prompt":
-            empty |= _mask(pc.equal(table[name], ""))
+            empty |= mask(pc.equal(table[name], ""))
         if empty.any():
             rows = ", ".join(str(r + 1) for r in np.flatnonzero(empty)[:SHOWN])
             raise RecordError(
@@ -112,7 +80,7 @@ def _check_unique_queries(queries: pa.Table) -> None:
     repeated = counts.filter(pc.greater(counts.field("counts"), 1)).field("values")
     if len(repeated):
         shown = ", ".join(repr(v) for v in repeated[:SHOWN].to_pylist())
-        rows = np.flatnonzero(_mask(pc.equal(queries["query_id"], repeated[0])))
+        rows = np.flatnonzero(mask(pc.equal(queries["query_id"], repeated[0])))
         tasks = queries["task"].take(pa.array(rows)).unique().to_pylist()
         remedy = (
             f"ids count within tasks ('{tasks[0]}', '{tasks[1]}'): call queries task/id in both "
@@ -130,7 +98,7 @@ def _check_known_queries(responses: pa.Table, query_row: NDArray[np.int64]) -> N
     unknown = query_row < 0
     if unknown.any():
         raise RecordError(
-            f"responses: query_id is not in queries: {_offenders(responses, unknown)}; "
+            f"responses: query_id is not in queries: {offenders(responses, unknown)}; "
             "add these queries or remove these responses"
         )
 
@@ -145,19 +113,19 @@ def _check_unique_responses(responses: pa.Table, query_row: NDArray[np.int64]) -
     if repeated.any():
         raise RecordError(
             "responses: more than one row for the same query_id and member: "
-            f"{_offenders(responses, repeated)}; keep one (repeated samples of one member belong "
+            f"{offenders(responses, repeated)}; keep one (repeated samples of one member belong "
             "in the column 'samples')"
         )
 
 
 def _check_choices(queries: pa.Table) -> None:
     lengths = pc.list_value_length(queries["choices"])
-    wrong = _mask(pc.or_(pc.equal(lengths, 0), pc.greater(lengths, len(OPTION_LETTERS))))
+    wrong = mask(pc.or_(pc.equal(lengths, 0), pc.greater(lengths, len(OPTION_LETTERS))))
     if wrong.any():
         length = lengths[int(np.flatnonzero(wrong)[0])].as_py()
         raise RecordError(
             f"queries: 'choices' needs 1 to {len(OPTION_LETTERS)} options, or null for an open "
-            f"question: {_offenders(queries, wrong)} (the first has {length:,}); a query with more "
+            f"question: {offenders(queries, wrong)} (the first has {length:,}); a query with more "
             "is an open one whose label is a text (`rlfocal import` reads it so)"
         )
     empty = pc.list_parent_indices(queries["choices"].combine_chunks()).filter(
@@ -166,7 +134,7 @@ def _check_choices(queries: pa.Table) -> None:
     if len(empty):
         wrong = np.isin(np.arange(queries.num_rows), np.asarray(empty))
         raise RecordError(
-            f"queries: 'choices' holds a null option: {_offenders(queries, wrong)}; "
+            f"queries: 'choices' holds a null option: {offenders(queries, wrong)}; "
             "give every option a text"
         )
 
@@ -175,17 +143,17 @@ def _check_labels(queries: pa.Table) -> None:
     letters = pa.array(list(OPTION_LETTERS))
     letter = pc.fill_null(pc.index_in(queries["label"], value_set=letters), len(letters))
     outside = pc.greater_equal(letter, pc.list_value_length(queries["choices"]))
-    wrong = _mask(pc.and_(outside, queries["label"].is_valid()))
+    wrong = mask(pc.and_(outside, queries["label"].is_valid()))
     if wrong.any():
         raise RecordError(
-            f"queries: label is not one of the options: {_offenders(queries, wrong, 'label')}; a "
+            f"queries: label is not one of the options: {offenders(queries, wrong, 'label')}; a "
             "query with choices is labelled by an option's letter: A for the first, B for the next"
         )
 
 
 def _check_score_range(responses: pa.Table) -> None:
-    values = _floats(responses["score"])
-    wrong = _mask(responses["score"].is_valid()) & ~((values >= 0) & (values <= 1))
+    values = floats(responses["score"])
+    wrong = mask(responses["score"].is_valid()) & ~((values >= 0) & (values <= 1))
     if wrong.any():
         known = values[np.isfinite(values)]
         remedy = "rescale the scores, or leave them null where unknown"
@@ -195,18 +163,8 @@ def _check_score_range(responses: pa.Table) -> None:
                 "best score there is (`rlfocal import table --score-scale 100` does)"
             )
         raise RecordError(
-            f"responses: score is not a number in [0, 1]: {_offenders(responses, wrong, 'score')}; "
+            f"responses: score is not a number in [0, 1]: {offenders(responses, wrong, 'score')}; "
             f"{remedy}"
-        )
-
-
-def _check_not_negative(responses: pa.Table, name: str) -> None:
-    values = _floats(responses[name])
-    wrong = _mask(responses[name].is_valid()) & ~((values >= 0) & np.isfinite(values))
-    if wrong.any():
-        raise RecordError(
-            f"responses: {name} is negative or not finite: {_offenders(responses, wrong, name)}; "
-            "leave it null where unknown"
         )
 
 
@@ -214,85 +172,24 @@ def _check_choice_scores(
     queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]
 ) -> None:
     scores = responses["choice_scores"].combine_chunks()
-    n_scores = _floats(pc.list_value_length(responses["choice_scores"]))
-    n_choices = _floats(pc.fill_null(pc.list_value_length(queries["choices"]), 0))[query_row]
+    n_scores = floats(pc.list_value_length(responses["choice_scores"]))
+    n_choices = floats(pc.fill_null(pc.list_value_length(queries["choices"]), 0))[query_row]
     wrong = np.isfinite(n_scores) & (n_scores != n_choices)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise RecordError(
-            f"responses: choice_scores needs one number per option: {_offenders(responses, wrong)} "
+            f"responses: choice_scores needs one number per option: {offenders(responses, wrong)} "
             f"(the first has {int(n_scores[row])} for {int(n_choices[row])} options); correct them "
             "or leave the whole list null"
         )
-    finite = np.isfinite(_floats(pc.list_flatten(scores)))
+    finite = np.isfinite(floats(pc.list_flatten(scores)))
     if not finite.all():
         parents = np.asarray(pc.list_parent_indices(scores))
         wrong = np.isin(np.arange(len(scores)), parents[~finite])
         raise RecordError(
             "responses: choice_scores holds a value that is not finite: "
-            f"{_offenders(responses, wrong, 'choice_scores')}; leave the whole list null instead"
+            f"{offenders(responses, wrong, 'choice_scores')}; leave the whole list null instead"
         )
-
-
-def _check_signal(responses: pa.Table, name: str) -> None:
-    own = name.removeprefix(SIGNAL)
-    if own in signal_names():
-        raise RecordError(
-            f"responses: column '{name}': '{own}' is a signal that rlfocal reads itself; give "
-            "yours another name"
-        )
-    wrong = _mask(responses[name].is_valid()) & ~np.isfinite(_floats(responses[name]))
-    if wrong.any():
-        raise RecordError(
-            f"responses: {name} is not finite: {_offenders(responses, wrong, name)}; leave it null "
-            "where it is not known"
-        )
-
-
-def _check_tokens(responses: pa.Table) -> None:
-    both = [name for name in ("token_chars", "token_logprobs") if name in responses.column_names]
-    if not both:
-        return
-    if len(both) < 2:
-        other = {"token_chars": "token_logprobs", "token_logprobs": "token_chars"}[both[0]]
-        raise RecordError(f"responses: '{both[0]}' is there without '{other}'; give both or none")
-    lengths = [_floats(pc.list_value_length(responses[name])) for name in both]
-    wrong = _differ(*lengths)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise RecordError(
-            "responses: token_chars and token_logprobs need one number a token each: "
-            f"{_offenders(responses, wrong)} (the first has {lengths[0][row]:g} and "
-            f"{lengths[1][row]:g}); correct them or leave both null"
-        )
-    for name, is_wrong, remedy in (
-        ("token_chars", _is_no_length, "lengths in characters are 0 or more"),
-        (
-            "token_logprobs",
-            _is_no_logprob,
-            "log-probabilities are 0 or less; null stands for one that is not known",
-        ),
-    ):
-        lists = responses[name].combine_chunks()
-        bad = is_wrong(pc.list_flatten(lists))
-        if bad.any():
-            parents = np.asarray(pc.list_parent_indices(lists))
-            rows = np.bincount(parents[bad], minlength=len(lists)) > 0
-            raise RecordError(f"responses: {name}: {_offenders(responses, rows)}: {remedy}")
-
-
-def _differ(one: NDArray[np.float64], other: NDArray[np.float64]) -> Mask:
-    """bool[R]: where lengths differ; a list that is null has none."""
-    return np.asarray((one != other) & ~(np.isnan(one) & np.isnan(other)))
-
-
-def _is_no_length(values: pa.Array) -> Mask:
-    return ~(_floats(values) >= 0)
-
-
-def _is_no_logprob(values: pa.Array) -> Mask:
-    known = np.asarray(values.is_valid(), dtype=bool)
-    return np.asarray(known & ~(_floats(values) <= LOGPROB_SLACK))
 
 
 def _check_measurable(queries: pa.Table, responses: pa.Table) -> None:
