@@ -122,6 +122,15 @@ TABLE: Mapping[str, Quick] = {
             r"^false equalities: \d+",
         ),
     ),
+    "evidence.py": Quick(
+        "DATA --labels 40 --folds 2 --draws 1",
+        (
+            r"^small all, 3 members, 40 labels$",
+            rf"^  AUC {NUMBER} -> {NUMBER}, within a query {NUMBER} -> {NUMBER}, .*CPU$",
+            rf"^ +1\.5( +{NUMBER}){{3}} \[{NUMBER}, {NUMBER}\]$",
+            rf"^ +all( +{NUMBER}){{3}} \[{NUMBER}, {NUMBER}\]$",
+        ),
+    ),
     "few_labels.py": Quick(
         "DATA --labels 0 30 --draws 2 --most-tests 100",
         (
@@ -184,6 +193,15 @@ TABLE: Mapping[str, Quick] = {
             rf"^longest the loop was busy at a stretch: {NUMBER} ms",
         ),
         judges_speed=True,
+    ),
+    "logprobs.py": Quick(
+        "--quick",
+        tuple(
+            rf"^\| {n} \| {how} \| {told} \| {NUMBER} \| {NUMBER} .*\| {NUMBER} x \|$"
+            for n in (64, 512)
+            for how in ("whole", "streamed")
+            for told in ("none", "each token", "20 beside each")
+        ),
     ),
     "mathematics.py": Quick(
         "--limit 30",

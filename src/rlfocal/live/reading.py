@@ -78,13 +78,7 @@ class Reader:
         return self._graders[kind]
 
     def graded(
-        self,
-        member: LiveMember,
-        question: Question,
-        kind: str,
-        replies: Sequence[Response],
-        *,
-        is_seen: bool = False,
+        self, member: LiveMember, question: Question, kind: str, replies: Sequence[Response]
     ) -> Reply:
         """Read a member's replies, one for each sample.
 
@@ -93,17 +87,7 @@ class Reader:
             question: what was asked.
             kind: of the question, as `kind_of` finds it.
             replies: at least one.
-            is_seen: whether somebody reads more of them than their answer.
         """
-        read = self._read(member, question, kind, replies)
-        if not is_seen:
-            return read
-        seen = _Typical(member, question, kind, replies, read)
-        return replace(read, seen=ReplyStore(seen, member.own.names))
-
-    def _read(
-        self, member: LiveMember, question: Question, kind: str, replies: Sequence[Response]
-    ) -> Reply:
         cost = self.cost_of(replies)
         if kind == "tools":
             return Reply(tuple(map(as_called, replies)), cost)
@@ -116,6 +100,25 @@ class Reader:
         read = Reply(tuple([grade.answer for grade in grades]), cost)
         scores = grades[read.typical].choice_scores
         return read if scores is None else replace(read, scores=scores)
+
+    def seen(
+        self,
+        member: LiveMember,
+        question: Question,
+        kind: str,
+        replies: Sequence[Response],
+        read: Reply,
+    ) -> ReplyStore:
+        """What replies say beyond their answer, for a strategy that reads them.
+
+        Args:
+            member: who replied.
+            question: what was asked.
+            kind: of the question.
+            replies: as `graded` has read them.
+            read: what it found.
+        """
+        return ReplyStore(_Typical(member, question, kind, replies, read), member.own.names)
 
     def cost_of(self, replies: Sequence[Response]) -> float:
         """Cost of asking a member, in the strategy's unit."""

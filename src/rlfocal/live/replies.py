@@ -157,9 +157,11 @@ class Replies:
 
     def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
         if n not in self._read:
-            self._read[n] = self._reader.graded(
-                self._members[n], self._question, self._kind, replies, is_seen=self._are_seen
-            )
+            asked = self._members[n], self._question, self._kind, replies
+            read = self._reader.graded(*asked)
+            if self._are_seen:
+                read = replace(read, seen=self._reader.seen(*asked, read))
+            self._read[n] = read
         return self._read[n]
 
     def not_asked(self, n: int, *, takes_no_images: bool) -> None:

@@ -43,8 +43,8 @@ def token_logprobs(found: Any, text: str) -> TokenLogprobs | None:
     logprob = _numbers(values)
     if not len(logprob) or np.isnan(logprob).all():
         return None
-    if all(type(token) is str for token in tokens) and "".join(tokens) == text:
-        chars, whole = [len(token) for token in tokens], text
+    if set(map(type, tokens)) == {str} and "".join(tokens) == text:
+        chars, whole = list(map(len, tokens)), text
     else:
         raw = _raw(items) if items else [_as_bytes(token) for token in tokens]
         chars, whole = _decoded(raw)
@@ -102,8 +102,8 @@ def _items(found: Any) -> list[Any]:
 
 def _numbers(values: Sequence[Any]) -> NDArray[np.float32]:
     """float32[K]: at most 0; NaN for what is no log-probability."""
-    is_odd = any(type(value) is not float for value in values)
-    number = np.array([_number(v) for v in values] if is_odd else values, dtype=np.float64)
+    are_plain = set(map(type, values)) == {float}
+    number = np.array(values if are_plain else [_number(v) for v in values], dtype=np.float64)
     # Rounding makes a sure token's a little more than nothing.
     known = (number > IMPOSSIBLE) & (number < 1.0)
     return np.where(known, np.minimum(number, 0.0), np.nan).astype(np.float32)
