@@ -7,8 +7,8 @@ others offer, and a decision on top of it.
 
 from __future__ import annotations
 
-import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from load.builds import NOW, Build
 from load.servers import Server, free_port, process, wait_for
 from rlfocal.gateway.store.keys import make_plaintext
 from rlfocal.records.dataset import Dataset
@@ -46,7 +47,15 @@ def simulated(accuracy: Sequence[float], n_queries: int, *, seed: int) -> Datase
     return simulate(PoolModel(accuracy=[list(accuracy)]), n_queries, rng=rng, name="mock")
 
 
-def train(folder: Path, data: Dataset, *, strategy: str = "rl-focal", seed: int) -> Path:
+def train(
+    folder: Path,
+    data: Dataset,
+    *,
+    strategy: str = "rl-focal",
+    seed: int,
+    build: Build = NOW,
+    byte_code: Path | None = None,
+) -> Path:
     """A checkpoint, trained as users train one.
 
     Args:
@@ -54,14 +63,13 @@ def train(folder: Path, data: Dataset, *, strategy: str = "rl-focal", seed: int)
         data: recorded answers.
         strategy: its name.
         seed: of training.
+        build: that trains.
+        byte_code: folder for it; None for where it is by default.
     """
     write_dataset(data, folder / "data", format="parquet")
     checkpoint = folder / "checkpoint"
-    command = [PROGRAM, "train", str(folder / "data"), "-o", str(checkpoint)]
-    command += ["--strategy", strategy, "--seed", str(seed), "--holdout", "0"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"rlfocal train failed:\n{done.stderr[-2000:]}")
+    env = {} if byte_code is None else build.environment(byte_code)
+    build.train(folder / "data", checkpoint, strategy=strategy, seed=seed, env=env)
     return checkpoint
 
 
@@ -123,7 +131,13 @@ def plain_body(model: str, number: int) -> dict[str, Any]:
 
 @contextmanager
 def serve(
-    checkpoint: Path, pool: Path, folder: Path, *, limits: Mapping[str, float] | None = None
+    checkpoint: Path,
+    pool: Path,
+    folder: Path,
+    *,
+    limits: Mapping[str, float] | None = None,
+    build: Build = NOW,
+    byte_code: Path | None = None,
 ) -> Iterator[Server]:
     """`rlfocal serve` with keys and an SQLite database, as users run it.
 
@@ -132,6 +146,8 @@ def serve(
         pool: its members.
         folder: for the database, the file of keys and the log.
         limits: of the key, as a file of keys has them; None for a key without any.
+        build: that serves.
+        byte_code: folder for it; None for where it is by default.
     """
     port, log, key = free_port(), folder / "rlfocal.log", make_plaintext()
     lines = [f"{name} = {value}" for name, value in (limits or {}).items()]
@@ -143,9 +159,13 @@ def serve(
         encoding="utf-8",
     )
     where = ["--host", "127.0.0.1", "--port", str(port), "--keys", str(keys)]
-    command = [PROGRAM, "serve", str(checkpoint), str(pool), *where, "--db", str(folder / DATABASE)]
+    database = ["--db", str(folder / DATABASE)]
+    command = [*build.command, "serve", str(checkpoint), str(pool), *where, *database]
     headers = {"Authorization": f"Bearer {key}"}
-    with process(command, log, {_KEY_ENV: key}) as running:
+    env = {} if byte_code is None else build.environment(byte_code)
+    begun = time.perf_counter()
+    with process(command, log, {_KEY_ENV: key, **env}) as running:
         url = f"http://127.0.0.1:{port}"
         wait_for(f"{url}/v1/models", running, log, headers)
-        yield Server("rlfocal", url, running.pid, headers, log)
+        ready_s = time.perf_counter() - begun
+        yield Server(build.name, url, running.pid, headers, log, ready_s=ready_s)

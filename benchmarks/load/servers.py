@@ -32,6 +32,8 @@ class Server:
     pid: int
     headers: Mapping[str, str] = field(default_factory=dict)
     log: Path | None = None
+    ready_s: float = 0.0
+    """From its start until it answered."""
 
     @property
     def chat(self) -> str:
@@ -101,7 +103,7 @@ def wait_for(url: str, running: subprocess.Popen[bytes], log: Path, headers: Any
         with suppress(OSError):
             get(url, headers)
             return
-        time.sleep(0.1)
+        time.sleep(0.01)
     said = log.read_text(encoding="utf-8", errors="replace")[-3000:]
     raise SystemExit(f"no answer at {url}; it said:\n{said}")
 
