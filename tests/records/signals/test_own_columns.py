@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,30 @@ def test_tokens_may_be_rounded_above_0_left_out_or_impossible() -> None:
     assert replies is not None
     means = replies.signals(["logprobs.mean"])[:4, 0, 0]
     np.testing.assert_array_equal(means, np.array([0, np.nan, -20, np.nan], dtype=np.float32))
+
+
+def test_tokens_of_any_rows_are_read_as_they_stand_and_reach_other_processes() -> None:
+    rng = np.random.default_rng(6)
+    chars = [rng.integers(0, 5, size=n).tolist() if n else None for n in rng.integers(0, 6, 2 * N)]
+    logprobs = [
+        None if one is None else [None if rng.random() < 0.2 else -rng.random() for _ in one]
+        for one in chars
+    ]
+    data = dataset(token_chars=chars, token_logprobs=logprobs, text=["so"] * 2 * N)
+    data = Dataset("own", data.queries, data.responses.slice(3))  # an offset within the column
+    order = rng.permutation(N)
+    replies = build_table(data, members=["b", "a"]).take(order).replies
+    assert replies is not None
+    names = ["logprobs.mean", "logprobs.minimum"]
+    expected = np.full((N, 2, 2), np.nan, dtype=np.float32)
+    for row, values in enumerate(logprobs):
+        known = [value for value in values or () if value is not None]
+        if known and row >= 3:
+            expected[row % N, 1 - row // N] = np.mean(known), np.min(known)
+    found = replies.signals(names)
+    np.testing.assert_allclose(found, expected[order], rtol=1e-6)
+    again = pickle.loads(pickle.dumps(replies))
+    np.testing.assert_array_equal(again.signals(again.names), replies.signals(replies.names))
 
 
 def test_a_signal_that_is_the_score_smells() -> None:

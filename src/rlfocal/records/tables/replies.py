@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.records.kinds import Kind
@@ -23,6 +25,7 @@ __all__ = ["replies_of"]
 _TELLING = frozenset({"text", "response_chars", "finish", "n_completion_tokens", "token_logprobs"})
 """Columns that say something of a reply beyond its answer; latency alone is no reason to read."""
 _READ = _TELLING | {"answer", "latency_s", "token_chars"}
+_TOKENS = ("token_chars", "token_logprobs")
 
 
 def replies_of(
@@ -66,25 +69,42 @@ class _Recorded:
     def __iter__(self) -> Iterator[SeenReply]:
         prompts, tasks = self.queries["prompt"].to_pylist(), self.queries["task"].to_pylist()
         choices = [tuple(each or ()) for each in self.queries["choices"].to_pylist()]
-        queries = iter(self.query.tolist())
-        for batch in self.rows.to_batches(max_chunksize=4096):
-            for found, query in zip(batch.to_pylist(), queries, strict=False):
+        queries, tokens = iter(self.query.tolist()), self._tokens()
+        rows = self.rows.select([c for c in self.rows.column_names if c not in _TOKENS])
+        for batch in rows.to_batches(max_chunksize=4096):
+            for found, query, own in zip(batch.to_pylist(), queries, tokens, strict=False):
                 kind = "choice" if choices[query] else self._kind(tasks[query])
-                yield self._seen(found, prompts[query], choices[query], kind)
+                yield self._seen(found, own, prompts[query], choices[query], kind)
+
+    def _tokens(self) -> Iterator[TokenLogprobs | None]:
+        """Those of each row, as slices of two arrays: lists of numbers take ten times as long."""
+        if not set(_TOKENS) <= set(self.rows.column_names):
+            yield from repeat(None, self.rows.num_rows)
+            return
+        for batch in self.rows.select(_TOKENS).to_batches(max_chunksize=4096):
+            chars, logprob = batch["token_chars"], batch["token_logprobs"]
+            lengths, values = chars.flatten().to_numpy(), logprob.flatten()
+            numbers = values.to_numpy(zero_copy_only=False).astype(np.float32)
+            size = pc.fill_null(pc.list_value_length(chars), 0).to_numpy()
+            end = 0
+            for n, known in zip(size.tolist(), chars.is_valid().to_pylist(), strict=True):
+                begin, end = end, end + n
+                part = slice(begin, end)
+                yield TokenLogprobs(lengths[part], numbers[part]) if known else None
 
     def _kind(self, task: str) -> str:
         kind = self.kinds.get(task)
         return "" if kind is None else kind.name or ""
 
     def _seen(
-        self, found: Mapping[str, Any], prompt: str, choices: tuple[str, ...], kind: str
+        self,
+        found: Mapping[str, Any],
+        tokens: TokenLogprobs | None,
+        prompt: str,
+        choices: tuple[str, ...],
+        kind: str,
     ) -> SeenReply:
-        text, tokens = found.get("text"), None
-        chars, logprob = found.get("token_chars"), found.get("token_logprobs")
-        if chars is not None and logprob is not None and len(chars) == len(logprob):
-            tokens = TokenLogprobs(
-                np.array(chars, dtype=np.int32), np.array(logprob, dtype=np.float32)
-            )
+        text = found.get("text")
         given = {name: found[SIGNAL + name] for name in self.given}
         return SeenReply(
             text=text,
