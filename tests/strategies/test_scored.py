@@ -90,6 +90,8 @@ def test_the_next_in_order_is_asked_and_nobody_twice() -> None:
     found = next_of(np.array([2, 0, 1]), asked)
     assert found.tolist() == [[False, False, True], [False, True, False], [True, False, False]]
     assert not next_of(np.array([2, 0]), np.array([[True, False, True]])).any()
+    own = next_of(np.array([[2, 0, 1], [0, 1, 2], [0, 1, 2]]), asked)
+    assert own.argmax(axis=1).tolist() == [2, 1, 0]
 
 
 def test_stops_by_hand() -> None:
@@ -321,13 +323,23 @@ def test_whoever_was_asked_the_posterior_is_that_of_the_last_in_order() -> None:
     strategy = fitted("evidence-cascade")
     test = _make_table(CandidateKind.ANSWERS, seed=7, n_queries=10, replies=True)
     asked = np.zeros((10, 5), dtype=bool)
-    asked[:, strategy.order_[[0, 2]]] = True
+    np.put_along_axis(asked, strategy.order_[test.task][:, [0, 2]], True, axis=1)
     view = reveal(test, np.arange(10), asked)
     shift = strategy.shift(view)
     third = strategy._look(
         view, shift, strategy.weight_[2][view.task], strategy.none_bias_[2][view.task]
     )
     np.testing.assert_array_equal(strategy.decide(view).answer, third.answer)
+
+
+def test_every_task_has_its_own_order() -> None:
+    table = _make_table(n_queries=120, replies=True)
+    swapped = table.answer[:, ::-1]
+    answer = np.where((table.task == 1)[:, None], swapped, table.answer).astype(np.int16)
+    support = (answer[:, :, None] == np.arange(table.n_candidates)).astype(np.float32)
+    strategy = EvidenceCascade().fit(replace(table, answer=answer, support=support), rng=seeded())
+    assert strategy.order_[:, 0].tolist() == [0, 4]
+    assert replay(strategy.at(0.3), table).asked[:, 0].tolist() == (table.task == 0).tolist()
 
 
 @pytest.mark.parametrize("price", [-0.1, 0.0005, 0.5, np.nan])

@@ -65,8 +65,9 @@ _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
 _NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
 """Not in the group "baselines": learned strategies, and one that chooses among the others. Listed
 here, since importing the classes would import torch."""
-_NOT_QUICK = ("posterior-threshold",)
-"""Baselines that are not in the group "quick": they train networks."""
+_NOT_QUICK = ("posterior-threshold", "best-of-n", "score-cascade", "evidence-stacking")
+"""Baselines that are not in the group "quick": they train networks, or learn from replies what
+"evidence-cascade" learns, too."""
 _QUICK_TOO = ("rl-focal-prior",)
 """Learned, yet in it: what it learned is in the package, and fitting counts."""
 

@@ -72,6 +72,10 @@ class ConfidenceVote(Scored, OneRound):
             raise ValueError(f"keep must lie in (0, 1], got {keep}")
         self.signal, self.keep = signal, float(keep)
 
+    def axes(self) -> dict[str, int]:
+        """G points of a distribution."""
+        return {"G": len(_GRID)}
+
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Measure what is usual of each member, or learn the score.
 

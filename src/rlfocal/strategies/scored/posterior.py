@@ -1,7 +1,8 @@
 """Posterior stopping with replies: a conditional logit after each call, stopped where it is sure.
 
-After k calls in a fixed order the logit of a candidate sums, over those who gave it, the weight of
-the member and what the reply adds to it; "none of these" competes for open questions.
+Members stand in the order of their accuracy on the task. After k calls the logit of a candidate
+sums, over those who gave it, the weight of the member and what the reply adds to it; "none of
+these" competes for open questions.
 
 Axes: B queries, N members, K calls, T tasks, S signals (see `stacking.likelihood`), H thresholds,
 L caps on calls.
@@ -10,7 +11,7 @@ L caps on calls.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,14 @@ from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.agreement import StoppingGrid
 from rlfocal.strategies.scored.scored import Scored
-from rlfocal.strategies.scored.stacking import FusionFit, signals_of
+from rlfocal.strategies.scored.stacking import (
+    Fusion,
+    FusionFit,
+    check_signals,
+    signals_of,
+)
 from rlfocal.strategies.scored.walk import Looked, next_of, walk
+from rlfocal.strategies.single import task_accuracy
 from rlfocal.strategies.sizes import pool_sizes
 from rlfocal.strategies.stacking.strategy import choice_probability
 from rlfocal.strategies.voting import rank_members
@@ -39,7 +46,7 @@ _THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
 
 
 class EvidenceCascade(Scored):
-    """Asks in order of accuracy, and stops once the best candidate's posterior passes a threshold.
+    """Asks in order of accuracy on the task, until the best candidate's posterior is high enough.
 
     The threshold and the cap on calls are the pair with the highest mean of score - lambda · cost /
     mean cost of a call on training queries, judged by posteriors and scores out of fold. Sequential
@@ -61,7 +68,7 @@ class EvidenceCascade(Scored):
     dials: ClassVar[tuple[float, ...]] = tuple(np.geomspace(*PRICES[::-1], 12).tolist())
     fitted: ClassVar[Mapping[str, Row]] = {
         **Scored.fitted,
-        "order": Row("int64", "K", 0, "N", distinct=True),
+        "order": Row("int64", "TK", 0, "N"),
         "graded": Row("bool", ""),
         "weight": Row("float64", "KTS"),
         "none_bias": Row("float64", "KT"),
@@ -79,11 +86,15 @@ class EvidenceCascade(Scored):
         fold, found = self.learn(table, rng=rng)
         fit = FusionFit(table, fold, found.shift)
         self.graded_ = fit.graded
-        self.order_ = rank_members(table)[:_MOST_CALLS]
-        fusions = []
-        for n_asked in range(len(self.order_), 0, -1):  # penalties are best chosen by all answers
-            asked = np.zeros(table.n_members, dtype=bool)
-            asked[self.order_[:n_asked]] = True
+        # Ties on a task go to who is the best of all.
+        best = rank_members(table)
+        on_task = np.argsort(-task_accuracy(table)[:, best], axis=1, kind="stable")
+        self.order_ = best[on_task][:, :_MOST_CALLS]
+        order = self.order_[table.task]
+        fusions = list[Fusion]()
+        for n_asked in range(order.shape[1], 0, -1):  # penalties are best chosen by all answers
+            asked = np.zeros(table.answer.shape, dtype=bool)
+            np.put_along_axis(asked, order[:, :n_asked], True, axis=1)
             fusions.insert(0, fit.fit(asked))
         self.weight_ = np.stack([fusion.weight for fusion in fusions])
         self.none_bias_ = np.stack([fusion.none_bias for fusion in fusions])
@@ -96,8 +107,8 @@ class EvidenceCascade(Scored):
             of = step, fold[rows], view.task
             return self._look(view, shift, apart[of], none_apart[of])
 
-        sizes = [size for size in pool_sizes(table.n_members) if size <= len(self.order_)]
-        seen = walk(table, self.order_, look)
+        sizes = [size for size in pool_sizes(table.n_members) if size <= order.shape[1]]
+        seen = walk(table, order, look)
         self.thresholds_, self.caps_, self.score_, self.cost_ = seen.grid(_THRESHOLDS, sizes)
         return self
 
@@ -105,6 +116,16 @@ class EvidenceCascade(Scored):
     def reads_replies(self) -> bool:
         """Of several asked."""
         return self.settings_[1] > 1
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`.
+
+        Raises:
+            CheckpointError: weights for another number of signals.
+        """
+        super().restore(state)
+        check_signals(self.weight_, len(self.base_), graded=self.graded_)
+        return self
 
     def at(self, price: float) -> Self:
         """Return the same fitted strategy at another price.
@@ -123,13 +144,15 @@ class EvidenceCascade(Scored):
     def decide(self, view: View) -> Decision:
         """Ask the next member, unless the posterior is sure enough or the cap is reached."""
         threshold, cap = self.settings_
+        order = self.order_[view.task]
         # Where others were asked than the first ones, the fit is that of the last of them.
-        place = np.where(view.asked[:, self.order_], np.arange(len(self.order_)), 0).max(axis=1)
+        reached = np.take_along_axis(view.asked, order, axis=1)
+        place = np.where(reached, np.arange(order.shape[1]), 0).max(axis=1)
         of = place, view.task
         seen = self._look(view, self.shift(view), self.weight_[of], self.none_bias_[of])
         n_asked = view.asked.sum(axis=1)
         ends = (n_asked > 0) & ((seen.sure >= threshold) | (n_asked >= cap))
-        return Decision(next_of(self.order_, view.asked) & ~ends[:, None], seen.answer)
+        return Decision(next_of(order, view.asked) & ~ends[:, None], seen.answer)
 
     def _look(
         self, view: View, shift: FloatArray, weight: Float64Array, none_bias: Float64Array

@@ -15,6 +15,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import View
+from rlfocal.errors import CheckpointError
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.evidence import OutOfFold, ReplyScore
@@ -89,10 +90,17 @@ class Scored(Base):
         return own if self._score is None else own | prefixed(_PART, self._score.state())
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
-        """Undo `state`."""
+        """Undo `state`.
+
+        Raises:
+            CheckpointError: arrays of the score do not fit together.
+        """
         score = without_prefix(_PART, state)
         super().restore({key: state[key] for key in state if not key.startswith(f"{_PART}.")})
-        self._score = ReplyScore.restore(score) if score else None
+        try:
+            self._score = ReplyScore.restore(score) if score else None
+        except CheckpointError as exc:
+            raise CheckpointError(f"{_PART}: {exc}") from exc
         return self
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:

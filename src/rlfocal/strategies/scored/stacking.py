@@ -6,8 +6,8 @@ Axes: B queries, Q training queries, N members, C candidate slots, T tasks, F fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
+from rlfocal.errors import CheckpointError
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.scored.scored import Scored
 from rlfocal.strategies.stacking.likelihood import (
@@ -28,7 +29,7 @@ from rlfocal.strategies.stacking.likelihood import (
 )
 from rlfocal.strategies.stacking.strategy import MIN_TUNING_ROWS, choice_probability, model_of
 
-__all__ = ["EvidenceStacking", "Fusion", "FusionFit", "signals_of"]
+__all__ = ["EvidenceStacking", "Fusion", "FusionFit", "check_signals", "signals_of"]
 
 Float64Array = NDArray[np.float64]
 
@@ -59,7 +60,7 @@ class FusionFit:
         self._model = self._model_of(table)
         self._apart = [self._model_of(table.take(fold != k)) for k in range(int(fold.max()) + 1)]
         few = table.n_queries < MIN_TUNING_ROWS
-        self._penalties = PENALTIES[:1] if few else PENALTIES
+        self._penalties: Sequence[tuple[float, float]] = PENALTIES[:1] if few else PENALTIES
 
     def _model_of(self, table: ResponseTable) -> WeightModel:
         return model_of(table, graded=self.graded, with_shift=True)
@@ -68,16 +69,29 @@ class FusionFit:
         """Fit on everything; the penalties are chosen by the first fit, and stay.
 
         Args:
-            asked: bool[N], the members whose answers are known; None for all.
+            asked: bool[Q, N], the members whose answers are known; None for all.
         """
-        seen = None if asked is None else np.broadcast_to(asked, self.table.answer.shape)
-        choices = choices_of(self.table, graded=self.graded, asked=seen, shift=self.shift)
+        choices = choices_of(self.table, graded=self.graded, asked=asked, shift=self.shift)
         best, thetas = cross_fit(choices, self.fold, self._apart, self._penalties)
         self._penalties = self._penalties[best : best + 1]
         theta = self._model.fit(choices, *self._penalties[0])
         weight, none_bias, _ = self._model.weights(theta)
         apart = [model.weights(theta) for model, theta in zip(self._apart, thetas, strict=True)]
         return Fusion(weight, none_bias, apart)
+
+
+def check_signals(weight: Float64Array, n_members: int, *, graded: bool) -> None:
+    """Refuse weights float64[..., S] of a file that are for other signals.
+
+    Raises:
+        CheckpointError: another number of them.
+    """
+    wanted = (1 + graded) * n_members + 1
+    if weight.shape[-1] != wanted:
+        raise CheckpointError(
+            f"the array 'weight' is for {weight.shape[-1]} signals; as 'graded' is {graded}, it "
+            f"should be for {wanted}"
+        )
 
 
 def signals_of(view: View, shift: FloatArray, *, graded: bool) -> FloatArray:
@@ -114,6 +128,16 @@ class EvidenceStacking(Scored, OneRound):
         fit = FusionFit(table, fold, found.shift)
         self.graded_ = fit.graded
         self.weight_, self.none_bias_, _ = fit.fit()
+        return self
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
+        """Undo `state`.
+
+        Raises:
+            CheckpointError: weights for another number of signals.
+        """
+        super().restore(state)
+        check_signals(self.weight_, len(self.base_), graded=self.graded_)
         return self
 
     def fuse(self, view: View) -> FloatArray:

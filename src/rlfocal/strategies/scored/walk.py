@@ -38,14 +38,15 @@ def next_of(order: IntArray, asked: BoolArray) -> BoolArray:
     """bool[B, N]: the first member of an order that was not asked; nobody where all were.
 
     Args:
-        order: int64[K], members.
+        order: int64[K] or, by query, int64[B, K], members.
         asked: bool[B, N].
     """
-    left = ~asked[:, order]
+    orders = np.broadcast_to(order, (len(asked), order.shape[-1]))
+    left = ~np.take_along_axis(asked, orders, axis=1)
+    first = left.argmax(axis=1)[:, None]
     ask = np.zeros_like(asked)
-    rows = np.flatnonzero(left.any(axis=1))
-    ask[rows, order[left[rows].argmax(axis=1)]] = True
-    return ask
+    np.put_along_axis(ask, np.take_along_axis(orders, first, axis=1), True, axis=1)
+    return np.asarray(ask & left.any(axis=1, keepdims=True))
 
 
 class Walk(NamedTuple):
@@ -86,21 +87,22 @@ def walk(table: ResponseTable, order: IntArray, look: Callable[[IntArray, View],
 
     Args:
         table: labelled queries.
-        order: int64[K], members.
+        order: int64[K] or, by query, int64[Q, K], members.
         look: from rows int64[B] of the table and their view to what is seen.
     """
-    sure, worth = np.zeros((2, len(order), table.n_queries))
-    asked = np.zeros((1, table.n_members), dtype=bool)
-    for step, member in enumerate(order):
-        asked[0, member] = True
+    orders = np.broadcast_to(order, (table.n_queries, order.shape[-1]))
+    sure, worth, spent = np.zeros((3, orders.shape[1], table.n_queries))
+    measured = np.zeros(sure.shape, dtype=bool)
+    asked = np.zeros(table.answer.shape, dtype=bool)
+    for step in range(orders.shape[1]):
+        np.put_along_axis(asked, orders[:, step : step + 1], True, axis=1)
+        spent[step] = (table.cost * asked).sum(axis=1, dtype=np.float64)
+        measured[step] = (table.recorded & asked).any(axis=1)
         for start in range(0, table.n_queries, _CHUNK_ROWS):
             rows = np.arange(start, min(start + _CHUNK_ROWS, table.n_queries))
-            reached = np.repeat(asked, len(rows), axis=0)
-            view = reveal(table, rows, reached, n_rounds=np.full(len(rows), step + 1))
+            view = reveal(table, rows, asked[rows], n_rounds=np.full(len(rows), step + 1))
             seen = look(rows, view)
             place, _ = best_answer(view.available, seen.answer)
             sure[step, rows] = seen.sure
-            worth[step, rows] = worth_of(table, rows, reached, place)
-    cost = np.cumsum(table.cost[:, order].T, axis=0, dtype=np.float64) / table.call_cost()
-    measured = np.logical_or.accumulate(table.recorded[:, order].T, axis=0)
-    return Walk(sure, worth, cost, measured)
+            worth[step, rows] = worth_of(table, rows, asked[rows], place)
+    return Walk(sure, worth, spent / table.call_cost(), measured)
