@@ -27,6 +27,8 @@ _OWN = 10.0
 """So many times that of a member's departure from it."""
 _WORDS = (30.0, 10.0, 4.0, 1.5)
 """Penalties of words, the strongest first."""
+_CLEAR = 0.5
+"""Standard errors of its gain that the use of signals, or of words, must be worth."""
 _SLOPE = Penalty(common=10.0, own=50.0, words=math.inf)
 """Of what calibration changes: a common slope, and each member's departure from it."""
 
@@ -100,7 +102,7 @@ class _Part:
     def __init__(
         self, examples: Examples, words: Any, held_out: BoolArray, base: Float64Array
     ) -> None:
-        self.held_out = held_out
+        self.held_out, self.query = held_out, examples.query[held_out]
         rest = ~held_out
         scaling = Scaling.fit(examples.values[rest], examples.member[rest], len(base))
         whole = _design(examples, scaling, words, base)
@@ -131,20 +133,29 @@ def _rows(design: Design, wanted: BoolArray) -> Design:
 
 
 def _choose(parts: list[_Part]) -> tuple[Penalty, list[Weights]]:
-    """The penalties that do best on what is held out, and the weights under them."""
-    nothing = Penalty(math.inf, math.inf, math.inf)
-    best = nothing, [part.inside.fit(nothing) for part in parts]
-    least = _loss(parts, best[1])
-    for tried in ([Penalty(s, _OWN * s, math.inf) for s in _SIGNALS], None):
-        path = tried or [best[0]._replace(words=w) for w in _WORDS if parts[0].has_words]
-        start = best[1]
-        for penalty in path:
-            start = [part.inside.fit(penalty, one) for part, one in zip(parts, start, strict=True)]
-            loss = _loss(parts, start)
-            if loss >= least:
+    """The penalties that do best on what is held out, and the weights under them.
+
+    Signals, then words, get weights only where their gain is more than its standard error.
+    """
+    penalty = Penalty(math.inf, math.inf, math.inf)
+    weights = [part.inside.fit(penalty) for part in parts]
+    loss = _losses(parts, weights)
+    for stage in ("signals", "words"):
+        if stage == "signals":
+            path = [Penalty(s, _OWN * s, math.inf) for s in _SIGNALS]
+        else:
+            path = [penalty._replace(words=w) for w in _WORDS if parts[0].has_words]
+        best, start = (penalty, weights, loss), weights
+        for tried in path:
+            start = [part.inside.fit(tried, one) for part, one in zip(parts, start, strict=True)]
+            found = _losses(parts, start)
+            if found.sum() >= best[2].sum():
                 break
-            best, least = (penalty, start), loss
-    return best
+            best = tried, start, found
+        gain = loss - best[2]
+        if gain.sum() > _CLEAR * gain.std() * math.sqrt(len(gain)):
+            penalty, weights, loss = best
+    return penalty, weights
 
 
 def _spread(weight: Float64Array, places: IntArray) -> FloatArray:
@@ -155,11 +166,14 @@ def _spread(weight: Float64Array, places: IntArray) -> FloatArray:
     return found
 
 
-def _loss(parts: list[_Part], weights: list[Weights]) -> float:
-    return sum(
-        float(part.outside.losses(part.outside.logit(found)).sum())
-        for part, found in zip(parts, weights, strict=True)
-    )
+def _losses(parts: list[_Part], weights: list[Weights]) -> Float64Array:
+    """float64[queries]: negative log-likelihood of the held-out replies to each."""
+    found = []
+    for part, weight in zip(parts, weights, strict=True):
+        loss = part.outside.losses(part.outside.logit(weight))
+        _, query = np.unique(part.query, return_inverse=True)
+        found.append(np.bincount(query, loss))
+    return np.concatenate(found)
 
 
 def _calibrate(
