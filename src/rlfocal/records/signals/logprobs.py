@@ -41,30 +41,38 @@ def _read(reply: SeenReply) -> Sequence[float]:
     tokens = reply.tokens
     if tokens is None:
         return [math.nan] * len(NAMES)
-    logprob = np.clip(tokens.logprob.astype(np.float64), _LOWEST, 0.0)
-    known = logprob[~np.isnan(logprob)]
-    if not len(known):
+    logprob = np.maximum(np.minimum(tokens.logprob.astype(np.float64), 0.0), _LOWEST)
+    known = _known(logprob)
+    n = len(known)
+    if not n:
         return [math.nan] * len(NAMES)
-    windows = _window_means(known)
-    of_answer = logprob[_of_answer(reply, tokens)]
-    of_answer = of_answer[~np.isnan(of_answer)]
+    total = np.cumsum(known)
+    mean = float(total[-1]) / n
+    windows = _window_means(total)
+    of_answer = _known(logprob[_of_answer(reply, tokens)])
     return [
-        float(known.mean()),
+        mean,
         float(known.min()),
         float(windows.min()),
         float(windows[-1]),
-        float(known.std()),
-        float((known < _DOUBTFUL).mean()),
-        float(of_answer.mean()) if len(of_answer) else math.nan,
+        math.sqrt(max(0.0, float(known @ known) / n - mean * mean)),
+        np.count_nonzero(known < _DOUBTFUL) / n,
+        float(of_answer.sum()) / len(of_answer) if len(of_answer) else math.nan,
         float(of_answer.min()) if len(of_answer) else math.nan,
     ]
 
 
-def _window_means(logprob: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of all windows; of all tokens where they are fewer."""
-    size = min(WINDOW, len(logprob))
-    total = np.concatenate([[0.0], np.cumsum(logprob)])
-    return np.asarray(np.minimum((total[size:] - total[:-size]) / size, 0.0))
+def _known(logprob: NDArray[np.float64]) -> NDArray[np.float64]:
+    missing = np.isnan(logprob)
+    return logprob[~missing] if missing.any() else logprob
+
+
+def _window_means(total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of all windows, from cumulated sums; of all tokens where they are fewer."""
+    size = min(WINDOW, len(total))
+    sums = total[size - 1 :].copy()
+    sums[1:] -= total[:-size]
+    return np.minimum(sums / size, 0.0)
 
 
 def _of_answer(reply: SeenReply, tokens: TokenLogprobs) -> slice:
