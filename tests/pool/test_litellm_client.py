@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -164,6 +165,44 @@ def test_option_scores_are_read(fake: Fake) -> None:
     reply = ask(Request((Message("user", "?"),), "p/m", 1, n_logprobs=2))
     assert reply.first_logprobs == {"A": -0.1, "B": -2.5}
     assert reply.finish == "length"
+
+
+WITH_TOKENS = replace(ASKED, logprobs=True)
+
+
+@pytest.mark.parametrize("params", [["logprobs"], ["seed"]])
+def test_tokens_are_asked_for_where_they_are_told(fake: Fake, params: list[str]) -> None:
+    fake.params = params
+    told = {"content": [{"token": "Mercury.", "logprob": -0.1, "top_logprobs": []}]}
+    fake.next = ModelResponse("Mercury.", logprobs=told if "logprobs" in params else None)
+    reply = ask(WITH_TOKENS)
+    assert ("logprobs" in fake.asked[0]) == ("logprobs" in params) == (reply.tokens is not None)
+    assert "top_logprobs" not in fake.asked[0]
+
+
+def test_a_provider_that_refuses_is_asked_without_them_from_then_on(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.params = ["logprobs"]
+    plain = fake.acompletion
+
+    async def refuses(**options: Any) -> ModelResponse:
+        found = await plain(**options)
+        if "logprobs" in options:
+            raise ValueError(f"Logprobs is not enabled for this model. {PROMPT}")
+        return found
+
+    monkeypatch.setattr(fake, "acompletion", refuses)
+
+    async def go() -> list[Response]:
+        async with LiteLlmEndpoint() as endpoint:
+            return [await endpoint.send(WITH_TOKENS, timeout_s=5) for _ in range(2)]
+
+    assert [reply.text for reply in asyncio.run(go())] == ["Mercury.", "Mercury."]
+    assert ["logprobs" in asked for asked in fake.asked] == [True, False, False]
+    (remark,) = caplog.messages
+    assert "logprobs = false" in remark
+    assert PROMPT not in remark
 
 
 def test_litellm_is_told_to_keep_to_itself(fake: Fake) -> None:

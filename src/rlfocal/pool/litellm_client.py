@@ -10,6 +10,7 @@ thread: such a call cannot be cancelled on the way, only its reply is not waited
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import time
@@ -28,6 +29,8 @@ from rlfocal.pool.types import Request, Response
 
 __all__ = ["LiteLlmEndpoint"]
 
+_log = logging.getLogger(__name__)
+
 _HOLDS_KEY = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 """In the names of environment variables: litellm has a hundred of them, for as many providers."""
 _SHORTEST_KEY = 8
@@ -39,11 +42,15 @@ class LiteLlmEndpoint:
 
     def __init__(self) -> None:
         self._litellm: Any = None
+        self._without_logprobs: set[str] = set()
+        """Models that have refused to tell log-probabilities of tokens, which nobody needs."""
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         if self._litellm is None:
             raise RuntimeError("open the endpoint first: async with endpoint: ...")
+        if request.logprobs and request.model in self._without_logprobs:
+            request = replace(request, logprobs=False)
         where = f"litellm, model '{request.model}'"
         started = time.perf_counter()
         found = await self._exchange(request, where, timeout_s)
@@ -65,7 +72,23 @@ class LiteLlmEndpoint:
         except TimeoutError:
             return timeout_error(where, timeout_s)
         except Exception as exc:  # of a hundred providers' libraries; a failed call is no crash
+            if request.logprobs and not request.n_logprobs and "logprob" in str(exc).lower():
+                return await self._exchange_without(request, where, timeout_s)
             return self._error(exc, request, where, timeout_s)
+
+    async def _exchange_without(
+        self, request: Request, where: str, timeout_s: float
+    ) -> dict[str, Any] | MemberError:
+        """The same without log-probabilities, and so from then on, if that goes through."""
+        found = await self._exchange(replace(request, logprobs=False), where, timeout_s)
+        if not isinstance(found, MemberError):
+            self._without_logprobs.add(request.model)
+            _log.warning(
+                "%s: tells no log-probabilities, which are not asked for from now on; to have it "
+                "so at once: logprobs = false in the pool file",
+                where,
+            )
+        return found
 
     def _arguments(self, request: Request, timeout_s: float) -> dict[str, Any]:
         arguments: dict[str, Any] = {
