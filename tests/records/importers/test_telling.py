@@ -12,7 +12,7 @@ import pytest
 from rlfocal.errors import RecordError
 from rlfocal.records import build_table
 from rlfocal.records.importers import import_logs
-from rlfocal.records.importers.telling import finish_of, tokens_of, told_by_output
+from rlfocal.records.importers.telling import count_of, finish_of, tokens_of, told_by_output
 
 LOGS = Path(__file__).parent / "logs"
 
@@ -27,6 +27,11 @@ def rows_of(importer: str, path: Path, **options: Any) -> list[dict[str, Any]]:
 )
 def test_reasons_are_named_alike(reason: Any, finish: str | None) -> None:
     assert finish_of(reason) == finish
+
+
+def test_counts_of_tokens() -> None:
+    assert [count_of(value) for value in (7, 7.0, [[10, 20], [30]])] == [7, 7, 60]
+    assert [count_of(value) for value in (-1, 1.5, True, "7", [1, None], [], 2**60)] == [None] * 7
 
 
 def test_tokens_with_their_log_probabilities() -> None:

@@ -43,6 +43,10 @@ HOLD = [
     "\N{VULGAR FRACTION ONE HALF} * 8 = 4",
     "3 + 4 = 7 * 2 = 14",  # written as people calculate
     "10 \N{MINUS SIGN} 4 = 6",
+    "$12/hour * 3 hours = $36",
+    "5 * 3 = 15 - so it is",
+    "5 minus 3 = 2",
+    "2y apples and 3 * 5 = 15",
 ]
 FAIL = [
     "2^3 = 9",
@@ -83,6 +87,13 @@ NONE = [
     "((((3 = 4",
     "sqrt 16 = 4",
     "= = = 4",
+    "20 more than 3 * 5 = 35",
+    "7 + 3 y = 12",
+    "5 - discount = 3",
+    "4 + apples = 5",
+    "15 apples (3 * 5) = 16",
+    "3 * (4 = 5",
+    "4) + 3 = 9",
     "\N{SUPERSCRIPT TWO} = 4",
 ]
 

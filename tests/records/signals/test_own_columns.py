@@ -38,6 +38,29 @@ def test_signals_of_the_user_s_own_reach_tables_by_name() -> None:
     np.testing.assert_array_equal(part.replies.signals(["sure"])[..., 0], expected[[3, 1], ::-1])
 
 
+def test_kinds_and_options_are_those_of_the_question() -> None:
+    queries = [
+        {"query_id": "n", "prompt": "3 * 4?", "label": "12", "task": "sums"},
+        {
+            "query_id": "c",
+            "prompt": "Which?",
+            "label": "B",
+            "task": "picks",
+            "choices": ["a", "bb"],
+        },
+    ]
+    responses = [
+        {"query_id": query, "member": name, "answer": answer, "text": answer}
+        for query, answer in (("n", "12"), ("c", "B"))
+        for name in ("x", "y")
+    ]
+    replies = build_table(Dataset("both", queries, responses)).replies
+    assert replies is not None
+    found = replies.signals(["answer.magnitude", "answer.option_length"])
+    order = [0, 1] if np.isfinite(found[0, 0, 0]) else [1, 0]
+    assert np.isfinite(found[order, 0]).tolist() == [[True, False], [False, True]]
+
+
 def test_answers_alone_have_no_replies() -> None:
     assert build_table(dataset()).replies is None
     assert build_table(dataset(latency_s=[1.0] * 2 * N)).replies is None

@@ -226,7 +226,7 @@ class Calculator:
             return None
         self._reduce(1)
         value = self._values[-1]
-        if not abs(value) <= _LARGEST:
+        if len(self._values) > 1 or not abs(value) <= _LARGEST:
             return None
         is_single = self._n_operators == 0
         return Amount(
