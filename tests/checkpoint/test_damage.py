@@ -227,6 +227,8 @@ def may_be(name: str, what: str) -> bool:
         ("strategy.memory.answer", "far"),
         ("strategy.key", "far"),  # whatever it was drawn with
         ("strategy.key", "negative"),
+        ("strategy.score.word", "none left"),  # words say nothing
+        ("strategy.score.word", "doubled"),  # twice nothing
         ("strategy.rival.best-single.member", "dropped"),  # a rival that never applied
         ("strategy.rival.best-single-per-task.member_of_task", "dropped"),
     )
