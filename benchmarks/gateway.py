@@ -332,7 +332,7 @@ def main() -> None:
         pool = ensemble.pool_file(folder, f"{upstream.url}/v1", members)
         builds = [NOW] if given.before is None else [Build(BEFORE, given.before), NOW]
         served = {build: trained(build, folder, pool, given) for build in builds}
-        starts = started(served, given.starts)
+        starts = {} if given.before is None else started(served, given.starts)
         ours = [stack.enter_context(serve(folder / "serve")) for serve in served.values()]
         theirs = None
         if given.litellm_python is None:

@@ -257,9 +257,9 @@ class MemberBackend:
         started = time.perf_counter()
         with billed() as bill:
             try:
-                found = await asyncio.gather(
-                    *(self._sent(replace(r, on_text=relay), timeout_s) for r in requests)
-                )
+                sent = [self._sent(replace(r, on_text=relay), timeout_s) for r in requests]
+                # One alone needs no task of its own.
+                found = [await sent[0]] if len(sent) == 1 else await asyncio.gather(*sent)
             finally:
                 self.trace.settle(bill.paid_usd, bill.unsettled_usd)
                 self.trace.members_s = time.perf_counter() - started

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -70,19 +71,28 @@ class Metrics:
         )
         self.feedback = Counter("rlfocal_feedback", "Judged answers.", registry=registry)
         registry.register(_Reader(read))
+        # To find a counter by its labels takes as long as to count; there are few of them.
+        self._of_request = cache(self._requests.labels)
+        self._of_model = cache(self._times)
+        self._of_call, self._of_member = cache(self._calls.labels), cache(self._usd.labels)
+
+    def _times(self, model: str) -> tuple[Histogram, Histogram]:
+        """Of all the time, and of the overhead."""
+        return self._seconds.labels(model), self._overhead.labels(model)
 
     def ended(
         self, chat: ChatRequest, trace: Trace, status: int, error: str | None, total_s: float
     ) -> None:
         """Count a request that has ended."""
         model = chat.member or ENSEMBLE  # never the client's own text: that has no bounds
-        self._requests.labels(model, str(status), error or "").inc()
-        self._seconds.labels(model).observe(total_s)
-        self._overhead.labels(model).observe(max(0.0, total_s - trace.members_s))
+        self._of_request(model, str(status), error or "").inc()
+        seconds, overhead = self._of_model(model)
+        seconds.observe(total_s)
+        overhead.observe(max(0.0, total_s - trace.members_s))
         for call in trace.calls:
-            self._calls.labels(call.member, call.failure or "reply").inc()
+            self._of_call(call.member, call.failure or "reply").inc()
             if call.cost_usd:
-                self._usd.labels(call.member).inc(call.cost_usd)
+                self._of_member(call.member).inc(call.cost_usd)
         if trace.uncertain_cost_usd:
             self._uncertain.inc(trace.uncertain_cost_usd)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rlfocal.pool.asking.question import Question
@@ -43,9 +44,15 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
     >>> [seed_of(member, Question(text), 0) for text in ("1 + 1?", "2 + 2?")]
     [840829615, 607788812]
     """
-    about = json.dumps(["seed", member.seed, member.name, int(sample)])
-    found = hashlib.sha256(f"{about[:-1]}, ".encode("ascii"))
+    found = _begun(member.seed, member.name, int(sample)).copy()
     found.update(question.seed_text.encode("ascii"))
     found.update(b"]")
     digest = found.digest()
     return int.from_bytes(digest[:8], "big") >> (64 - _BITS)
+
+
+@lru_cache(maxsize=1024)
+def _begun(seed: int | None, name: str, sample: int) -> hashlib._Hash:
+    """The hash of what is the same for every question."""
+    about = json.dumps(["seed", seed, name, sample])
+    return hashlib.sha256(f"{about[:-1]}, ".encode("ascii"))

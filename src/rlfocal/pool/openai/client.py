@@ -281,8 +281,11 @@ async def _read(content: aiohttp.StreamReader, done: _Exchange) -> None:
     patience_s = None if done.is_good else _ERROR_PATIENCE_S
     while True:
         try:
-            async with asyncio.timeout(patience_s):
+            if patience_s is None:
                 part = await content.readany()
+            else:
+                async with asyncio.timeout(patience_s):
+                    part = await content.readany()
         except TimeoutError:
             if not done.is_good or done.incoming.is_whole_after_silence():
                 return
