@@ -187,3 +187,16 @@ def test_words_are_learned_from(told: Told) -> None:
     assert found.learned.word.size
     told_right = found.log_odds(replies[200:]) - found.base
     assert told_right[sure[200:]].mean() > told_right[~sure[200:]].mean() + 1.5
+
+
+def test_replies_that_cannot_be_learned_from_are_scored_all_the_same(told: Told) -> None:
+    judged = np.arange(150) % 10 > 0
+    table = replace(told.table.take(np.arange(150)), judged=judged)
+    found = ReplyScore.fit_apart(table, rng=np.random.default_rng(0))
+    assert found is not None
+    own = found.score.log_odds(table.replies)
+    np.testing.assert_array_equal(found.held_out.log_odds[~judged], own[~judged])
+    assert not np.isnan(found.held_out.log_odds).any()
+    assert (found.held_out.log_odds[judged] != own[judged]).mean() > 0.9
+    gap = found.held_out.log_odds - found.score.base
+    np.testing.assert_allclose(found.held_out.shift, found.score.factor * gap, atol=1e-6)

@@ -94,13 +94,13 @@ class ReplyScore:
         fold = inner_folds(table, _N_FOLDS, rng=rng)
         learned, held_out = learn(examples, fold[examples.query], base)
         at = examples.query, examples.member
-        shift = np.zeros(table.answer.shape)
-        shift[at] = held_out - base[examples.member]
-        factor = factor_of(table, shift, rng=rng)
-        log_odds = np.full(table.answer.shape, np.nan, dtype=np.float32)
-        log_odds[at] = held_out
-        score = cls(names, base.astype(np.float32), learned, factor)
-        return Apart(score, fold, OutOfFold(log_odds, (factor * shift).astype(np.float32)))
+        gap = np.zeros(table.answer.shape)
+        gap[at] = held_out - base[examples.member]
+        score = cls(names, base.astype(np.float32), learned, factor_of(table, gap, rng=rng))
+        # Replies that were not learned from, for want of a label or an answer, are as unseen ones.
+        log_odds, shift = score.log_odds(table.replies), score.shift(table.replies)
+        log_odds[at], shift[at] = held_out, score.factor * gap[at]
+        return Apart(score, fold, OutOfFold(log_odds, shift))
 
     @classmethod
     def out_of_fold(
