@@ -117,7 +117,7 @@ def test_what_is_no_equation_between_numbers(text: str) -> None:
 
 def test_counts_over_clauses() -> None:
     text = "First, 3 * 4 = 12. Then 12 + 5 = 18\n- 18 / 2 = 9\\nSo 9 - 1 = 7; 5 * 5 = 25, 1 + 1 = 3"
-    assert check_equations(text) == (6, 3)
+    assert check_equations(text) == (6, 3, (12, 18, 9, 7, 25, 3))
     assert check_equations("1 + 1 = 2. " * 500).n == 200
 
 
@@ -143,14 +143,14 @@ def test_agrees_with_python_on_plain_expressions(left: str, off: float) -> None:
     try:
         value = eval(left)
     except ZeroDivisionError:
-        assert check_equations(f"{left} = 1") == (0, 0)
+        assert check_equations(f"{left} = 1").n == 0
         return
     if value + off < 0 or abs(value) > 1e9:
         return
     given_value = round(value + off, 3)
     found = check_equations(f"so {left} = {given_value:.3f}")
     # A result with another sign of rounding is accepted; one that is off by more than one is not.
-    assert found == (1, int(off != 0))
+    assert found[:2] == (1, int(off != 0))
 
 
 @given(st.text(alphabet="0123456789.,=+-*/()^%$ xa\\\n{}of:", max_size=200))

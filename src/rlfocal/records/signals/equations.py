@@ -46,6 +46,8 @@ class Checked(NamedTuple):
 
     n: int
     n_wrong: int
+    results: tuple[float, ...] = ()
+    """What stands on the right of each."""
 
 
 def check_equations(text: str) -> Checked:
@@ -54,9 +56,9 @@ def check_equations(text: str) -> Checked:
     A result may be rounded to the decimals that it is written with, and 30 % may be 30 or .3.
 
     >>> check_equations("So 3 x $1,200 = $3,600, and 20% of 50 = 12 eggs.")
-    Checked(n=2, n_wrong=1)
-    >>> check_equations(r"2x + 3 = 11, \frac{7}{3} \approx 2.33 = 2 + 1/3")
-    Checked(n=2, n_wrong=0)
+    Checked(n=2, n_wrong=1, results=(3600.0, 12.0))
+    >>> check_equations(r"2x + 3 = 11, \frac{7}{2} \approx 3.50 = 3 + 1/2")
+    Checked(n=2, n_wrong=0, results=(3.5, 3.5))
     """
     if not text.isascii():
         text = text.translate(_SPELLINGS)
@@ -66,17 +68,18 @@ def check_equations(text: str) -> Checked:
         return Checked(0, 0)
     if "**" in text:
         text = _POWER.sub("^", text).replace("**", " ")
-    n = n_wrong = 0
+    n_wrong = 0
+    results: list[float] = []
     for clause in _CLAUSE.split(text):
         if "=" in clause:
             if "(" in clause:
                 clause = _ASIDE.sub("", clause)
             for left, right in _sides(clause):
-                n += 1
+                results.append(right.value)
                 n_wrong += not _holds(left, right)
-            if n >= _MOST:
+            if len(results) >= _MOST:
                 break
-    return Checked(n, n_wrong)
+    return Checked(len(results), n_wrong, tuple(results))
 
 
 def _plain(found: re.Match[str]) -> str:

@@ -10,7 +10,13 @@ import math
 from collections.abc import Sequence
 
 from rlfocal.records.signals.equations import check_equations
-from rlfocal.records.signals.reading import END, answer_spans, numbers_in, numbers_of_prompt
+from rlfocal.records.signals.reading import (
+    END,
+    answer_spans,
+    number_of,
+    numbers_in,
+    numbers_of_prompt,
+)
 from rlfocal.records.signals.registry import Family
 from rlfocal.records.signals.reply import SeenReply
 
@@ -40,7 +46,7 @@ _OPEN_ENDS = frozenset(",;:-+*/=([{<&\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}")
 NAMES = (
     "length", "lines", "numbers", "prompt_numbers_used", "equations", "wrong_equations",
     "wrong_share", *_PHRASES, "refusal", "code", "latex", "distinct_words", "answer_place",
-    "answer_count", "unfinished",
+    "answer_count", "answer_computed", "unfinished",
 )  # fmt: skip
 
 
@@ -53,7 +59,7 @@ def _read(reply: SeenReply) -> Sequence[float]:
     lower = text.lower()
     numbers = numbers_in(reply.text)
     asked = numbers_of_prompt(reply.prompt)
-    n, n_wrong = check_equations(text)
+    n, n_wrong, results = check_equations(text)
     spans = answer_spans(reply, numbers)
     words = lower.split()
     return [
@@ -71,8 +77,17 @@ def _read(reply: SeenReply) -> Sequence[float]:
         len(set(words)) / len(words) if words else math.nan,
         spans[0][1] / len(reply.text) if spans else math.nan,
         math.log1p(len(spans)) if reply.answer else math.nan,
+        _is_computed(reply.answer, results),
         float(_is_unfinished(text, spans[0][1] - len(reply.text) if spans else None)),
     ]
+
+
+def _is_computed(answer: str | None, results: Sequence[float]) -> float:
+    """Whether a number is what a written equation comes to; NaN where there is none of them."""
+    number = number_of(answer)
+    if number is None or not results:
+        return math.nan
+    return float(any(abs(result - number) <= 1e-6 * max(1.0, abs(number)) for result in results))
 
 
 def _is_unfinished(text: str, answer_end: int | None) -> bool:
