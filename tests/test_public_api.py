@@ -64,7 +64,7 @@ PUBLIC = {
         Answer Answering CallRecord FREE_WORDS Limits Listener LiveEnsemble Question Round Trace
         members_for
     """,
-    "rlfocal.plugins": "Registry",
+    "rlfocal.plugins": "Registry user_function",
     "rlfocal.pool": """
         CircuitBreaker Circuits Endpoint Limited Message Metered OpenAIEndpoint Price Request
         Response Retrying StubServer ask_all
