@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,20 +202,45 @@ def test_recorded_and_live_replies_say_the_same(
     assert all("KeyError" in message for message in said)
 
 
-def test_who_reads_no_replies_asks_for_no_log_probabilities(own: Path) -> None:
+Act = Callable[[LiveEnsemble], Awaitable[Any]]
+
+
+def asked_live(folder: Path, act: Act, *, reads: bool, **options: Any) -> list[dict[str, Any]]:
+    """Bodies that the members' server gets while something is done with an ensemble."""
+
     async def go() -> list[dict[str, Any]]:
         async with StubServer(says) as stub:
-            (own / "pool.toml").write_text(POOL.format(url=stub.base_url))
-            pool = read_pool(own / "pool.toml")
-            table = await record(pool, own)
-            await asyncio.to_thread(train, own / "ensemble", Spec("plurality", {}), table, seed=0)
-            checkpoint = load_checkpoint(own / "ensemble")
+            (folder / "pool.toml").write_text(POOL.format(url=stub.base_url))
+            pool = read_pool(folder / "pool.toml")
+            table = await record(pool, folder)
+            await asyncio.to_thread(
+                train, folder / "ensemble", Spec("plurality", {}), table, seed=0
+            )
+            checkpoint = load_checkpoint(folder / "ensemble")
+            if reads:
+                checkpoint = replace(checkpoint, strategy=Reading(checkpoint.strategy))
             n_recorded = len(stub.bodies)
             async with LivePool(pool, members_for(checkpoint, pool)) as live:
-                ensemble = LiveEnsemble(checkpoint, live.members)
-                await ensemble.answer(Question("3 + 4 =", task="all"))
+                await act(LiveEnsemble(checkpoint, live.members, **options))
             return stub.bodies[n_recorded:]
 
-    bodies = asyncio.run(go())
+    return asyncio.run(go())
+
+
+def test_who_reads_no_replies_asks_for_no_log_probabilities(own: Path) -> None:
+    asked = Question("3 + 4 =", task="all")
+    bodies = asked_live(own, lambda ensemble: ensemble.answer(asked), reads=False)
     assert bodies
     assert not any("logprobs" in body for body in bodies)
+
+
+@pytest.mark.parametrize("kind", ["math", "open"])
+def test_replies_are_still_seen_where_answers_are_grouped_anew(own: Path, kind: str) -> None:
+    asked = Question("3 + 4 =", answers=kind, task="all")
+    asked_live(own, lambda ensemble: ensemble.answer(asked), reads=True)
+    seen = Reading.replies
+    assert seen is not None
+    assert seen.present.all()
+    known = {"math": "math", "open": ""}[kind]
+    length = seen.signals(["length"])[0, :, 0] - len(asked.prompt) - len(known)
+    assert all(length >= len("Not known"))
