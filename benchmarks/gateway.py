@@ -362,7 +362,7 @@ def arguments() -> argparse.Namespace:
     """From the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--before", type=Path, metavar="SRC", help="src of another build")
-    parser.add_argument("--strategy", default="rl-focal", help="of the checkpoints (rl-focal)")
+    parser.add_argument("--strategy", default="rl-focal", help="of the checkpoint (rl-focal)")
     parser.add_argument("--starts", type=int, default=5, help="of each build (5)")
     parser.add_argument("--quick", action="store_true", help="seconds only: does it run?")
     parser.add_argument("--litellm-python", type=Path, metavar="PYTHON")

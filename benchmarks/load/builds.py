@@ -44,15 +44,15 @@ class Build:
     def train(
         self, data: Path, checkpoint: Path, *, strategy: str, seed: int, env: Mapping[str, str]
     ) -> None:
-        """Train a checkpoint, with all data.
+        """Train a checkpoint with all data; an earlier build, which knows agents alone, its own.
 
         Raises:
             SystemExit: it fails.
         """
         words = ["train", str(data), "-o", str(checkpoint), "--seed", str(seed)]
         told = self._run([*words, "--strategy", strategy, "--holdout", "0"], env)
-        if told is not None and "No such option" in told:  # an earlier build
-            told = self._run([*words, "--preset", strategy], env)
+        if told is not None and "No such option" in told:
+            told = self._run(words, env)
         if told is not None:
             raise SystemExit(f"rlfocal train ({self.name}) failed:\n{told[-2000:]}")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import ConfigError
 from rlfocal.features import HashingEncoder, encoder
+from rlfocal.murmur import murmur
 
 
 @settings(deadline=None, max_examples=30)
@@ -21,6 +22,12 @@ def test_rows_are_of_unit_length_or_zero_and_do_not_depend_on_their_batch(texts:
     length = np.linalg.norm(together, axis=1)
     assert np.all(np.isclose(length, 1, atol=1e-5) | (length == 0))
     np.testing.assert_array_equal(together, np.vstack([encode([text]) for text in texts]))
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=20))
+def test_terms_are_hashed_alike_one_by_one_and_many_at_once(terms: list[bytes]) -> None:
+    many = murmur([*terms, *[b"more"] * 300])
+    np.testing.assert_array_equal(murmur(terms), many[: len(terms)])
 
 
 def by_scikit_learn(texts: list[str], n_features: int) -> np.ndarray:

@@ -58,6 +58,14 @@ def test_no_training_query_is_unlike_the_others_however_many_come_beside_it(
         assert min(map(reach.nearest, own)) >= reach.least
 
 
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=4), st.text(max_size=40))
+def test_the_nearest_is_that_of_all_features(texts: list[str], other: str) -> None:
+    rows, (row,) = RunsEncoder(64)(texts), RunsEncoder(64)([other])
+    reach = Reach(rows, 0.1, {"name": "runs"})
+    assert reach.nearest(row) == pytest.approx(float((rows @ row).max()), abs=1e-6)
+    assert reach.nearest(np.zeros_like(row)) == 0.0
+
+
 def circle(turns: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float32)
 
