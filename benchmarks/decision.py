@@ -3,11 +3,11 @@
     OMP_NUM_THREADS=1 python benchmarks/decision.py [--json] [--seed S] [--calls C] [--quick]
 
 For pools of 8, 32 and 128 members, each call shows a strategy a query of which two members have
-answered, and lets it `decide`: one query at a time (wall time per call, each
-on another query), and 1,024 together (queries per second of processor time, median). `rl-focal` is
-the learned policy itself, never a rival in its place; its nets have the default sizes but little
-training, which changes no time. Building the view and encoding the query's text are not timed: they
-are the caller's.
+answered, and lets it `decide`: one query at a time (wall time per call, each on another query), and
+1,024 together (queries per second of processor time, median). `rl-focal` is the learned policy
+itself, never a rival in its place; its nets have the default sizes but little training, which
+changes no time. `rl-focal-prior` acts in numpy alone. Building the view and encoding the query's
+text are not timed: they are the caller's.
 
 Exit status 1 where a promise is missed: a median below 1 ms for 8 members and below 5 ms for 128.
 With `--quick`, pools of 64 queries, 10 calls and one batch show that the script runs; then no
@@ -31,6 +31,7 @@ import numpy as np
 from load.figures import finish
 
 from rlfocal.agents.config import RlFocalConfig
+from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import View
@@ -142,7 +143,8 @@ def measure(seed: int, calls: int, n_queries: int, n_batches: int) -> Measured:
     for n_members in N_MEMBERS:
         table = synthetic_pool(seed, n_queries, n_members, N_TASKS)
         rng = np.random.default_rng(seed)
-        for strategy in (learned(table, seed), Plurality().fit(table, rng=rng)):
+        simple = (kind().fit(table, rng=rng) for kind in (RlFocalPrior, Plurality))
+        for strategy in (learned(table, seed), *simple):
             rows.append(measure_row(strategy, table, calls, n_batches))
     return Measured(
         machine=machine(),
@@ -164,10 +166,10 @@ def table_of(found: Measured) -> str:
             f"one query, {N_ANSWERED} members have answered: {found.calls} decisions; "
             f"batches of {found.n_queries:,}: median of {found.n_batches}",
             "",
-            f"{'N':>5}  {'strategy':<12}{'median ms':>11}{'p95 ms':>9}{'p95 processor':>15}"
+            f"{'N':>5}  {'strategy':<16}{'median ms':>11}{'p95 ms':>9}{'p95 processor':>15}"
             f"{'queries/s in batch':>20}",
             *(
-                f"{row.n_members:>5}  {row.strategy:<12}{row.median_ms:>11.3f}{row.p95_ms:>9.3f}"
+                f"{row.n_members:>5}  {row.strategy:<16}{row.median_ms:>11.3f}{row.p95_ms:>9.3f}"
                 f"{row.p95_processor_ms:>15.3f}{row.queries_per_s:>20,.0f}"
                 for row in found.rows
             ),

@@ -90,7 +90,7 @@ TABLE: Mapping[str, Quick] = {
         tuple(
             rf"^ +{n}  {name}( +{NUMBER}){{4}}$"
             for n in (8, 32, 128)
-            for name in ("rl-focal", "plurality")
+            for name in ("rl-focal", "rl-focal-prior", "plurality")
         ),
     ),
     "diversity.py": Quick(
