@@ -46,7 +46,7 @@ def test_wording_by_hand() -> None:
         "wrong_share": 0.5, "hedges": log(1), "corrections": log(1), "assumptions": log(1),
         "approximations": log(1), "conclusions": log(1), "refusal": 0.0, "code": 1.0,
         "latex": 0.0, "distinct_words": 16 / 19, "answer_place": 1.0, "answer_count": log(2),
-        "answer_computed": 1.0,
+        "answer_computed": 1.0, "answer_concluded": 0.0,
         "unfinished": 0.0,
     }  # fmt: skip
     assert {k: found[f"text.{k}"] for k in expected} == pytest.approx(expected)
@@ -72,14 +72,15 @@ def test_whether_a_text_ends_where_it_should(text: str, unfinished: bool) -> Non
 
 
 def test_whether_an_answer_was_computed() -> None:
-    def found(text: str, answer: str | None = "36") -> float:
-        return signals(number_reply(text, answer))["text.answer_computed"]
+    def found(text: str, answer: str | None = "36") -> tuple[float, float]:
+        read = signals(number_reply(text, answer))
+        return read["text.answer_computed"], read["text.answer_concluded"]
 
-    assert found("12 * 3 = 36, then 36") == 1
-    assert found("12 * 3 = 35, so 36") == 0
-    assert math.isnan(found("it is 36"))
-    assert math.isnan(found("12 * 3 = 36", None))
-    assert found("2 - 38 = -36", "-36") == 1
+    assert found("12 * 3 = 36, then 36") == (1, 1)
+    assert found("12 * 3 = 36 and 2 * 6 = 12, so 36") == (1, 0)
+    assert found("12 * 3 = 35, so 36") == (0, 0)
+    assert found("2 - 38 = -36", "-36") == (1, 1)
+    assert all(map(math.isnan, (*found("it is 36"), *found("12 * 3 = 36", None))))
 
 
 def test_refusals_and_latex() -> None:

@@ -46,7 +46,7 @@ _OPEN_ENDS = frozenset(",;:-+*/=([{<&\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}")
 NAMES = (
     "length", "lines", "numbers", "prompt_numbers_used", "equations", "wrong_equations",
     "wrong_share", *_PHRASES, "refusal", "code", "latex", "distinct_words", "answer_place",
-    "answer_count", "answer_computed", "unfinished",
+    "answer_count", "answer_computed", "answer_concluded", "unfinished",
 )  # fmt: skip
 
 
@@ -77,13 +77,14 @@ def _read(reply: SeenReply) -> Sequence[float]:
         len(set(words)) / len(words) if words else math.nan,
         spans[0][1] / len(reply.text) if spans else math.nan,
         math.log1p(len(spans)) if reply.answer else math.nan,
-        _is_computed(reply.answer, results),
+        _is_among(results, reply.answer),
+        _is_among(results[-1:], reply.answer),
         float(_is_unfinished(text, spans[0][1] - len(reply.text) if spans else None)),
     ]
 
 
-def _is_computed(answer: str | None, results: Sequence[float]) -> float:
-    """Whether a number is what a written equation comes to; NaN where there is none of them."""
+def _is_among(results: Sequence[float], answer: str | None) -> float:
+    """Whether a number is what one of these equations comes to; NaN where there is none."""
     number = number_of(answer)
     if number is None or not results:
         return math.nan
