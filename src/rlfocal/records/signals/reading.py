@@ -79,22 +79,32 @@ def answer_spans(reply: SeenReply, numbers: Numbers | None = None) -> list[tuple
         return _letters(text, begin, answer, reply.choices)
     number = number_of(answer)
     if number is None:
-        return _places(text.lower(), begin, answer.lower())
+        return _words(text, begin, answer)
     numbers = numbers or numbers_in(text)
     same = [span for value, span in zip(*numbers, strict=True) if value == abs(number)]
     return same[-_MOST_SPANS:][::-1]
 
 
 def _letters(text: str, begin: int, answer: str, choices: tuple[str, ...]) -> list[tuple[int, int]]:
-    alone = [
-        (start, end)
-        for start, end in _places(text, begin, answer)
-        if not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum())
-    ]
+    alone = _alone(text, _places(text, begin, answer))
     place = OPTION_LETTERS.find(answer) if len(answer) == 1 else -1
     if alone or not 0 <= place < len(choices):
         return alone
-    return _places(text.lower(), begin, choices[place][:_LONGEST].lower())
+    return _words(text, begin, choices[place][:_LONGEST])
+
+
+def _words(text: str, begin: int, part: str) -> list[tuple[int, int]]:
+    """Where a part stands as words of its own; within others where it never does."""
+    found = _places(text.lower(), begin, part.lower())
+    return _alone(text, found) or found
+
+
+def _alone(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [
+        (start, end)
+        for start, end in spans
+        if not (text[max(0, start - 1) : start].isalnum() or text[end : end + 1].isalnum())
+    ]
 
 
 def _places(text: str, begin: int, part: str) -> list[tuple[int, int]]:
