@@ -408,3 +408,13 @@ def test_estimates_count_what_is_left_and_cost_at_most(tmp_path: Path, database:
             assert whole.most_usd >= whole.cost_usd >= tally.cost_usd
 
     asyncio.run(run())
+
+
+def test_a_signal_with_the_name_of_another_is_refused_before_any_call(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlfocal.collect.plan.signal_names", lambda: frozenset({"doubt"}))
+    settings = pool_of(tmp_path, "http://127.0.0.1:9/v1")
+    settings = settings.model_copy(update={"signals": {"doubt": "builtins:len"}})
+    with pytest.raises(ConfigError, match=r"signals\.doubt: .* give yours another name"):
+        asyncio.run(collect(settings, database))

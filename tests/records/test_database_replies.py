@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rlfocal.errors import RecordError
 from rlfocal.records import Dataset, DatasetInfo
 from rlfocal.records.database import (
     StoredResponse,
@@ -100,16 +98,3 @@ def test_of_several_samples_the_typical_ones_are_told(database_url: str) -> None
     assert row["signal_doubt"] == 0.5
     assert "signal_odd" not in row  # no number is no signal
     assert "signal_all" not in row
-
-
-def test_as_many_lengths_as_log_probabilities_are_needed(tmp_path: Path) -> None:
-    row = {"tokens": [(2, -1.0)], "finish": None, "signal_doubt": None, "signal_z": None}
-    data = dataset([row | {"n_prompt_tokens": 1, "n_completion_tokens": 1}])
-    at = data.responses.column_names.index("token_chars")
-    short = data.responses.set_column(at, "token_chars", pa.array([[1, 1]], pa.list_(pa.int32())))
-    odd = Dataset("d", data.queries, short, data.info)
-    with (
-        open_database(tmp_path / "answers.db") as database,
-        pytest.raises(RecordError, match="member 'm0': 2 token_chars for 1 token_logprobs"),
-    ):
-        import_dataset(database, odd)

@@ -17,6 +17,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.records.database import Database, key_of, query_key_of
+from rlfocal.records.signals.registry import signal_names
 
 __all__ = ["BLOCK", "Call", "Estimate", "Plan", "blocks", "make_plan"]
 
@@ -147,9 +148,15 @@ def make_plan(
         samples: times each member is asked; None for as often as its settings say.
 
     Raises:
-        ConfigError: several samples of a member at temperature 0.
+        ConfigError: several samples of a member at temperature 0, or a signal of the user's own
+            that has the name of another.
     """
     for member in members:
+        if taken := set(member.own.names) & set(signal_names()):
+            raise ConfigError(
+                f"signals.{min(taken)}: a signal of that name is read of every reply; give yours "
+                "another name in the pool file"
+            )
         if (samples or 1) > 1 and member.settings.temperature == 0:
             raise ConfigError(
                 f"--samples {samples}: member '{member.name}' has temperature = 0 and would say "

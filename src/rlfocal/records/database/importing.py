@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from rlfocal.errors import RecordError
 from rlfocal.records.database.keys import digest_of
 from rlfocal.records.database.rows import StoredResponse
 from rlfocal.records.database.store import Database
@@ -34,9 +33,6 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
 
     Returns:
         How many responses were new.
-
-    Raises:
-        RecordError: the tokens of a reply have more lengths than log-probabilities, or fewer.
     """
     rows = dataset.queries.to_pylist()
     database.add_queries(rows)
@@ -74,12 +70,6 @@ def _tokens(row: Mapping[str, Any]) -> TokenLogprobs | None:
     chars, logprob = row.get("token_chars"), row.get("token_logprobs")
     if chars is None or logprob is None:
         return None
-    if len(chars) != len(logprob):
-        raise RecordError(
-            f"responses: query_id {row['query_id']!r}, member {row['member']!r}: {len(chars)} "
-            f"token_chars for {len(logprob)} token_logprobs; give one of each for every token, "
-            "null where a log-probability was left out"
-        )
     return TokenLogprobs(np.array(chars, dtype=np.int32), np.array(logprob, dtype=np.float32))
 
 
