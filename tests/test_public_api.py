@@ -15,13 +15,15 @@ from rlfocal.deliberation.registry import BUILT_IN
 
 PUBLIC = {
     "rlfocal": """
-        Advice Agreement Answer Base BenchResult BestOf BestSingle BestSinglePerTask CappedAgreement
-        Checkpoint CheckpointError ConfigError Dataset Decision Ensemble EvalProtocol FailureCounts
-        HashingEncoder KMeansRouter KnnRouter Limits Listener LogisticRouter MeanProbability
-        MemberError Memory Message NobodyAnswered NotApplicable OneRound Oracle Outcome Picture
-        Plurality Pool PosteriorThreshold RandomMember RecordError ResponseTable RlFocal
-        RlFocalPaper RlFocalPrior RlfocalError RoutedVote SelfConsistency Spec Stacking StaticSubset
-        Strategy Topla View WeightedVote WeightedVotePerTask Wrapper __version__
+        AdaptiveConsistency Advice Agreement Answer Base BenchResult BestOf BestOfN BestSingle
+        BestSinglePerTask CappedAgreement Checkpoint CheckpointError ConfidenceVote ConfigError
+        Dataset Decision EarlyStoppingConsistency Ensemble EvalProtocol EvidenceCascade
+        EvidenceStacking FailureCounts HashingEncoder HierShrinkRouter KMeansRouter KnnRouter Limits
+        Listener LogisticRouter MatrixMeanSubsequence MeanProbability MemberError Memory Message
+        NobodyAnswered NotApplicable OneCoin OneRound Oracle Outcome Picture Plurality Pool
+        PosteriorThreshold RandomMember RecordError ResponseTable RlFocal RlFocalPaper RlFocalPrior
+        RlfocalError RoutedVote ScoreCascade SelfConsistency Spec Stacking StaticSubset Strategy
+        Topla View WeightedVote WeightedVotePerTask Wrapper __version__
         advise benchmark best_subsets build_table demo_dataset evaluate explain from_dataframe
         independence inspect load localpool picture read_dataset read_table replay run_bench train
         write_dataset write_report

@@ -65,8 +65,23 @@ if TYPE_CHECKING:
     from rlfocal.strategies.best_of import BestOf
     from rlfocal.strategies.capped import CappedAgreement
     from rlfocal.strategies.consistency import SelfConsistency
+    from rlfocal.strategies.early_samples import AdaptiveConsistency, EarlyStoppingConsistency
+    from rlfocal.strategies.label_free import MatrixMeanSubsequence, OneCoin
     from rlfocal.strategies.oracle import Oracle
-    from rlfocal.strategies.routing import KMeansRouter, KnnRouter, LogisticRouter, RoutedVote
+    from rlfocal.strategies.routing import (
+        HierShrinkRouter,
+        KMeansRouter,
+        KnnRouter,
+        LogisticRouter,
+        RoutedVote,
+    )
+    from rlfocal.strategies.scored import (
+        BestOfN,
+        ConfidenceVote,
+        EvidenceCascade,
+        EvidenceStacking,
+        ScoreCascade,
+    )
     from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
     from rlfocal.strategies.stacking import Stacking
     from rlfocal.strategies.static import StaticSubset
@@ -81,35 +96,44 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AdaptiveConsistency",
     "Advice",
     "Agreement",
     "Answer",
     "Base",
     "BenchResult",
     "BestOf",
+    "BestOfN",
     "BestSingle",
     "BestSinglePerTask",
     "CappedAgreement",
     "Checkpoint",
     "CheckpointError",
+    "ConfidenceVote",
     "ConfigError",
     "Dataset",
     "Decision",
+    "EarlyStoppingConsistency",
     "Ensemble",
     "EvalProtocol",
+    "EvidenceCascade",
+    "EvidenceStacking",
     "FailureCounts",
     "HashingEncoder",
+    "HierShrinkRouter",
     "KMeansRouter",
     "KnnRouter",
     "Limits",
     "Listener",
     "LogisticRouter",
+    "MatrixMeanSubsequence",
     "MeanProbability",
     "MemberError",
     "Memory",
     "Message",
     "NobodyAnswered",
     "NotApplicable",
+    "OneCoin",
     "OneRound",
     "Oracle",
     "Outcome",
@@ -125,6 +149,7 @@ __all__ = [
     "RlFocalPrior",
     "RlfocalError",
     "RoutedVote",
+    "ScoreCascade",
     "SelfConsistency",
     "Spec",
     "Stacking",
