@@ -220,6 +220,14 @@ def test_odd_shapes_are_none(odd: Any) -> None:
     assert token_logprobs(odd, "a") is None
 
 
+def test_bytes_that_are_none_are_passed_over_for_the_text() -> None:
+    found = {"content": [
+        {"token": "<s>", "logprob": -3.0, "bytes": [300]}, {"token": "a", "logprob": -1.0},
+        {"token": None, "logprob": -2.0, "bytes": "b"}, {"token": "b", "logprob": -0.5},
+    ]}  # fmt: skip
+    assert token_logprobs(found, "ab") == tokens([1, 0, 1], [-1.0, -2.0, -0.5])
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3)
