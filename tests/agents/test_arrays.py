@@ -109,7 +109,7 @@ def test_a_layer_is_that_of_torch_and_its_arrays_are_checked() -> None:
     ):
         with pytest.raises(RuntimeError, match=message):
             checked(weights, wrong)
-    with pytest.raises(KeyError, match=r"more\.weight"):
+    with pytest.raises(KeyError, match=r"'more\.weight' is missing"):
         checked(weights, {**layers, "more": Layer(1, 1)})
 
 

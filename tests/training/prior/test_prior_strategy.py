@@ -13,7 +13,7 @@ import pytest
 from rlfocal.agents.arrays import size_of
 from rlfocal.agents.config import PriorConfig
 from rlfocal.agents.prior.strategy import RlFocalPrior
-from rlfocal.agents.prior.weights import SHIPPED, load_prior, read_card, save_prior
+from rlfocal.agents.prior.weights import SHIPPED, load_prior, read_card, save_prior, shipped_prior
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Strategy, unmet
 from rlfocal.deliberation.recorded import reveal
@@ -236,6 +236,15 @@ def test_a_card_that_is_none_or_of_other_nets_is_refused():
         RlFocalPrior().restore(state | {"card": np.zeros(4, dtype=np.uint8)})
     with pytest.raises(RuntimeError, match="as in the card"):
         RlFocalPrior().restore(state | {"fusion.message.bias": np.zeros(3, dtype=np.float32)})
+
+
+def test_whoever_writes_to_a_state_changes_no_strategy():
+    state = fitted(pool(12, 40)).state()
+    state["fusion.message.bias"][:] = 9
+    assert not (shipped_prior().fusion["message.bias"] == 9).any()
+    again = RlFocalPrior().restore(fitted(pool(12, 40)).state() | state)
+    state["fusion.message.bias"][:] = 0
+    assert (again.prior.fusion["message.bias"] == 9).all()
 
 
 def test_zero_shot_no_label_is_used_and_unknown_settings_are_refused():

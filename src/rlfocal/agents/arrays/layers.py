@@ -42,6 +42,8 @@ def checked(weights: Weights, layers: Layers) -> Weights:
     for name, layer in layers.items():
         wanted |= layer.shapes(name)
     for name, shape in wanted.items():
+        if name not in weights:
+            raise KeyError(f"'{name}' is missing")
         if (found := tuple(weights[name].shape)) != shape:
             raise RuntimeError(f"'{name}' has the shape {list(found)}, not {list(shape)}")
     if strange := sorted(set(weights) - set(wanted)):

@@ -21,7 +21,7 @@ from safetensors.numpy import load, save
 from rlfocal.agents.arrays import Layers, Weights, checked
 from rlfocal.agents.prior import decider, fusion
 from rlfocal.deliberation.protocol import State
-from rlfocal.deliberation.state import prefixed, without_prefix
+from rlfocal.deliberation.state import without_prefix
 from rlfocal.errors import CheckpointError
 from rlfocal.files import check_writable, replace_file
 
@@ -158,7 +158,9 @@ def prior_of(state: Mapping[str, NDArray[Any]]) -> Prior:
 
 
 def _weights(prior: Prior) -> State:
-    return prefixed("fusion", dict(prior.fusion)) | prefixed("decider", dict(prior.decider))
+    # By value: the shipped prior is one for all strategies, and a state may be written to.
+    nets = {"fusion": prior.fusion, "decider": prior.decider}
+    return {f"{name}.{key}": a.copy() for name, net in nets.items() for key, a in net.items()}
 
 
 def _assemble(card: Card, weights: Mapping[str, NDArray[Any]]) -> Prior:
@@ -171,6 +173,7 @@ def _assemble(card: Card, weights: Mapping[str, NDArray[Any]]) -> Prior:
 
 def _checked(agent: str, weights: Mapping[str, NDArray[Any]], layers: Layers) -> Weights:
     try:
-        return checked(without_prefix(agent, weights), layers)
+        found = checked(without_prefix(agent, weights), layers)
     except (KeyError, RuntimeError) as exc:
         raise type(exc)(f"{agent}: {exc.args[0]}, as in the card") from None
+    return {name: array.copy() for name, array in found.items()}
