@@ -20,6 +20,7 @@ from rlfocal.errors import NotApplicable
 from rlfocal.numbers import sigmoid
 from rlfocal.records import CandidateKind, ResponseTable
 from rlfocal.records.signals import Replies, ReplyStore, SeenReply
+from rlfocal.strategies.best_of import BestOf
 from rlfocal.strategies.evidence import OutOfFold
 from rlfocal.strategies.scored import (
     BestOfN,
@@ -211,9 +212,17 @@ def test_what_needs_replies_says_so(name: str) -> None:
 def test_only_those_that_look_at_words_say_so() -> None:
     assert all(fitted(name).reads_replies for name in NAMES)
     assert not fitted("best-of-n").with_dial(1).reads_replies
-    pinned = fitted("evidence-cascade").at(0.3)
-    assert pinned.reads_replies == (pinned.settings_[1] > 1)
+    one = fitted("evidence-cascade").at(0.3)
+    one.thresholds_, one.caps_, one.score_, one.cost_ = np.ones(1), np.ones(1), *np.zeros((2, 1, 1))
+    assert not one.reads_replies
     assert not Stacking().reads_replies
+
+
+def test_the_best_of_several_reads_replies_where_the_one_that_acts_does() -> None:
+    for name, reads in (("best-of-n", True), ("plurality", False)):
+        assert (
+            BestOf(strategies=(name,), n_folds=2).fit(train(), rng=seeded()).reads_replies == reads
+        )
 
 
 # Confidence ---------------------------------------------------------------------------------------

@@ -114,8 +114,9 @@ class EvidenceCascade(Scored):
 
     @property
     def reads_replies(self) -> bool:
-        """Of several asked."""
-        return self.settings_[1] > 1
+        """Where more than one may be asked."""
+        threshold, cap = self.settings_
+        return threshold > 0 and cap > 1
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`.
