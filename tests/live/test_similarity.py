@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlfocal.features import HashingEncoder
-from rlfocal.live.similarity import group_answers
+from rlfocal.live import similarity
+from rlfocal.live.similarity import fetch_text_encoder, group_answers, text_encoder
 
 
 class Vectors(HashingEncoder):
@@ -44,3 +46,24 @@ def test_groups_are_those_of_scipy(seed: int, n: int) -> None:
     group = hierarchy.fcluster(tree, t=0.25, criterion="distance")
     expected, own = group[:, None] == group, np.array(found)[:, None] == np.array(found)
     np.testing.assert_array_equal(own, expected)
+
+
+@pytest.fixture
+def no_encoder_yet() -> Iterator[None]:
+    similarity._fetched.cache_clear()
+    yield
+    similarity._fetched.cache_clear()
+
+
+@pytest.mark.usefixtures("no_encoder_yet")
+def test_the_encoder_is_loaded_once_whoever_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    def load() -> HashingEncoder:
+        loaded.append(HashingEncoder(8))
+        return loaded[-1]
+
+    monkeypatch.setattr(similarity, "_load", load)
+    with ThreadPoolExecutor(8) as threads:
+        fetched = list(threads.map(lambda _: fetch_text_encoder().result(), range(8)))
+    assert fetched == [text_encoder()] * 8 == loaded * 8
