@@ -4,7 +4,7 @@
 #
 # MajorityVote counts data[["task", "label"]].value_counts(), unstacks by label and takes idxmax of
 # each row, the first of equal columns. Columns are sorted with pandas 2.3.3; with 3.1.1 they come
-# in the order of the rows. Dawid-Skene and others that start from the vote inherit it. crowd-kit
+# in the order of the rows. Dawid-Skene takes its labels alike, and its ties follow. crowd-kit
 # allows either version and sorts nothing. On recorded answers of five models to multiple-choice
 # questions (bbh, 500 queries) another order of rows changed 6 % of the answers. What works: sort
 # the rows before they are given to it.
