@@ -34,7 +34,13 @@ from rlfocal.records import ResponseTable, build_table
 from rlfocal.records.built_in import read_data
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.evidence import OutOfFold, ReplyScore
-from rlfocal.strategies.voting import chance_log_odds, rank_members, tally, vote_accuracy
+from rlfocal.strategies.voting import (
+    chance_log_odds,
+    fit_vote_scale,
+    rank_members,
+    tally,
+    vote_accuracy,
+)
 
 Float64Array = NDArray[np.float64]
 
@@ -82,15 +88,25 @@ class Walk(NamedTuple):
     """Of held-out queries, with the score or without."""
 
     everybody: Float64Array
-    """float64[Q]: worth of the vote of all."""
+    """float64[Q]: worth of the weighted vote of all."""
     at: Float64Array
     """float64[calls, Q]: worth of the cascade's answer at each number of calls."""
 
 
+def everybody(table: ResponseTable, train: ResponseTable, shift: Float64Array) -> Float64Array:
+    """float64[Q]: worth of the vote of all, by log-odds weights and shifts."""
+    chance = vote_accuracy(train)
+    by = fit_vote_scale(train, np.broadcast_to(chance, train.answer.shape))
+    votes = tally(table.answer, by.weights(chance) + by.scale * shift, table.n_candidates)
+    given = tally(table.answer, np.ones(table.n_members), table.n_candidates) > 0
+    chosen = np.where(given, votes, -np.inf).argmax(axis=1)
+    return table.score_of(np.where(given.any(axis=1), chosen, -1)).astype(np.float64)
+
+
 def walk(
     table: ResponseTable, order: NDArray[np.int64], weight: Float64Array, by: Posterior
-) -> Walk:
-    """Ask in order; stop where a threshold is passed, thresholds mixed to the number of calls."""
+) -> Float64Array:
+    """float64[calls, Q]: ask in order, stop at a threshold, mix two to the number of calls."""
     n_queries, n_members = table.answer.shape
     calls = np.full((len(THRESHOLDS), n_queries), n_members)
     worth, sure = np.zeros((2, n_members, n_queries))
@@ -115,7 +131,7 @@ def walk(
         gap = mean[high] - mean[low]
         share = float(np.clip((wanted - mean[low]) / gap, 0, 1)) if gap > 0 else 0.0
         at[i] = (1 - share) * score[low] + share * score[high]
-    return Walk(worth[-1], at)
+    return at
 
 
 class Held(NamedTuple):
@@ -146,10 +162,12 @@ def measure(table: ResponseTable, train: ResponseTable, seed: int) -> Held:
         log_odds = np.where(table.replies.present, score.log_odds(table.replies), own)
         shift = score.shift(table.replies).astype(np.float64)
     order = rank_members(train)
-    nothing = np.zeros_like(inner)
-    plain = walk(table, order, own, fit_posterior(train, nothing, np.random.default_rng(seed)))
-    by = fit_posterior(train, inner, np.random.default_rng(seed))
-    helped = walk(table, order, own + shift, by)
+    found_walks = []
+    for inner_shift, own_shift in ((0 * inner, 0 * shift), (inner, shift)):
+        by = fit_posterior(train, inner_shift, np.random.default_rng(seed))
+        at = walk(table, order, own + own_shift, by)
+        found_walks.append(Walk(everybody(table, train, own_shift), at))
+    plain, helped = found_walks
     factor = 0.0 if score is None else score.factor
     return Held(
         table.member_score.astype(np.float64), table.answered & table.scored, own, log_odds,
