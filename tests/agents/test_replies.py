@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from telling import with_signal
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fitted_pool import FittedPool
@@ -17,20 +18,10 @@ from rlfocal.deliberation.replay import replay
 from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
-from rlfocal.records.signals import Replies, ReplyStore, SeenReply
 from rlfocal.strategies.evidence import Apart, ReplyScore
 
 CONFIG = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=4, learn_from=200)
 MODEL = PoolModel(accuracy=[[0.75, 0.65, 0.6, 0.55]])
-
-
-def with_signal(table: ResponseTable, told: float, seed: int = 0) -> ResponseTable:
-    """The table with a signal that differs by `told` standard deviations where a reply is right."""
-    noise = np.random.default_rng(seed).standard_normal(table.answer.shape)
-    sure = (told * (table.member_score - 0.5) + noise).ravel()
-    store = ReplyStore([SeenReply(text=None, given={"sure": x}) for x in sure.tolist()], ["sure"])
-    row = np.arange(sure.size, dtype=np.int64).reshape(table.answer.shape)
-    return replace(table, replies=Replies(store, row))
 
 
 def pool(n: int, seed: int) -> ResponseTable:

@@ -7,8 +7,11 @@ import json
 
 import numpy as np
 import pytest
+from telling import with_signal
 
+from rlfocal.agents.config import RlFocalConfig
 from rlfocal.errors import RecordError
+from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.online.decisions import batch
 from rlfocal.online.episodes import Episode
 from rlfocal.online.exploring import Exploration, log_replay
@@ -35,7 +38,7 @@ def same(one: Episode, other: Episode) -> bool:
     ] + [
         (getattr(one.states, f.name), getattr(other.states, f.name))
         for f in dataclasses.fields(one.states)
-        if f.name not in ("position", "budget", "closed")
+        if f.name not in ("position", "budget", "closed", "replies")
     ]
     return all(np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") for a, b in pairs)
 
@@ -152,3 +155,20 @@ def test_episodes_of_other_pools_do_not_mix(live, pool):
         batch([one, other])
     with pytest.raises(ValueError, match="no episode"):
         batch([])
+
+
+def test_of_replies_an_episode_keeps_how_they_were_judged(pool):
+    """So a policy that reads them decides on what came back as it did, without any text."""
+    train, table = (with_signal(pool((0.9, 0.7, 0.65, 0.6), 400, seed=s), 2.0) for s in (5, 6))
+    config = RlFocalConfig(learn_from=10**6, fusion_epochs=1, default_price=0.01)
+    reading = RlFocal(config).fit(train, rng=np.random.default_rng(0))
+    assert reading.reads_replies
+    for episode in log_replay(reading, table.take(np.arange(60)), EXPLORING):
+        back = Episode.of_json(json.loads(json.dumps(episode.as_json())))
+        row = int(episode.key)
+        seen = reading.fitted_pool_.reply_score.log_odds(table.replies[np.array([row])])[0]
+        asked = back.states.asked[-1]
+        np.testing.assert_array_equal(back.states.replies.judged[-1][asked], seen[asked])
+        assert not back.states.replies.present[~back.states.asked].any()
+        there, here = (reading.log_policy(e.states)[0] for e in (episode, back))
+        np.testing.assert_array_equal(there, here)

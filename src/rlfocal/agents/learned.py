@@ -60,6 +60,12 @@ class Learned(Base):
         self._observer = observer or fitted_pool.observer_of(config.rounds)
         self._knowledge: Knowledge = held_out or fitted_pool
         self.price = config.default_price if price is None else price
+        self._reads_replies = fitted_pool.reply_score is not None
+
+    @property
+    def reads_replies(self) -> bool:
+        """Whether a score of replies was worth learning."""
+        return self._reads_replies
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Return itself: a trainer has fitted it already."""

@@ -38,6 +38,11 @@ class AskAll(OneRound):
         self._fitted_pool, self._observer = fitted_pool, observer or fitted_pool.observer
         self._knowledge: Knowledge = held_out or fitted_pool
 
+    @property
+    def reads_replies(self) -> bool:
+        """Whether a score of replies was worth learning."""
+        return self._fitted_pool.reply_score is not None
+
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Return itself: there is nothing to fit."""
         return self

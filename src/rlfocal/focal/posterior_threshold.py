@@ -188,6 +188,11 @@ class PosteriorThreshold(Configured):
         return self
 
     @property
+    def reads_replies(self) -> bool:
+        """Whether a score of replies was worth learning."""
+        return self.fitted_pool_.reply_score is not None
+
+    @property
     def dials(self) -> tuple[float, ...]:
         """Prices from dear to cheap."""
         return prices_of(self.config)

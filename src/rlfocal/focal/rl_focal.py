@@ -33,6 +33,7 @@ from rlfocal.focal.stand_ins import (
     restore_fallback,
 )
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.records.signals import Replies
 from rlfocal.settings import Settings
 from rlfocal.strategies.verdicts import Choice
 from rlfocal.training.trainer import Trainer
@@ -222,6 +223,18 @@ class RlFocal(Trained):
             bool[B, N + 1].
         """
         return self._learned.log_policy(view, price)
+
+    @property
+    def reads_replies(self) -> bool:
+        """Whether a score of replies was worth learning."""
+        return self.fitted_pool_.reply_score is not None
+
+    def judged_replies(self, view: View) -> Replies | None:
+        """How the score judges the replies of a view, without what they say; None without one."""
+        score = self.fitted_pool_.reply_score
+        if score is None or view.replies is None:
+            return None
+        return Replies.of_judged(score.log_odds(view.replies))
 
     @property
     def explorable(self) -> bool:

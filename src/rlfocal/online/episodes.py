@@ -1,7 +1,8 @@
 """One logged request for off-policy learning: states, decisions, propensities and a score.
 
-A state holds a view's figures by candidate number, without prompts or replies. As JSON a state
-holds only its changes, and numbers are written so that float32 comes back exactly: on a state read
+A state holds a view's figures by candidate number, without prompts or replies; where the policy
+reads replies, how it judged them. As JSON a state holds only its changes, and numbers are written
+so that float32 comes back exactly: on a state read
 back a policy decides as it would have decided there.
 
 Independent of the policy: `exploring` writes episodes, `estimates` and `learning` read them.
@@ -24,6 +25,7 @@ from rlfocal.deliberation.view import View
 from rlfocal.errors import RecordError
 from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray
+from rlfocal.records.signals import Replies
 
 __all__ = ["VERSION", "Episode"]
 
@@ -110,6 +112,7 @@ class Episode:
             "n_options": self.n_options,
             "shape": list(states.support.shape[1:]),
             "states": [_state(states, k) for k in range(len(states))],
+            **_replies(states),
             "decisions": [
                 [np.flatnonzero(wanted).tolist(), float(chance)]
                 for wanted, chance in zip(self.wanted, self.propensity, strict=True)
@@ -184,6 +187,26 @@ def _state(states: View, k: int) -> list[Any]:
     return [said, int(states.available[k].sum()), spent, int(states.n_rounds[k])]
 
 
+def _replies(states: View) -> dict[str, Any]:
+    """How the replies were judged: [[member, log-odds], ...]; nothing where they were not."""
+    judged = None if states.replies is None else states.replies.judged
+    if judged is None:
+        return {}
+    members = np.flatnonzero(~np.isnan(judged[-1]))
+    known = _short(judged[-1, members])
+    return {"replies": [list(each) for each in zip(members.tolist(), known, strict=True)]}
+
+
+def _judged_replies(values: Mapping[str, Any], asked: BoolArray) -> Replies | None:
+    """The same of each state: of the members that had been asked."""
+    if "replies" not in values:
+        return None
+    judged = np.full(asked.shape, np.nan, dtype=np.float32)
+    for n, log_odds in values["replies"]:
+        judged[asked[:, n], n] = log_odds
+    return Replies.of_judged(judged)
+
+
 def _same(states: View, k: int, n: int) -> bool:
     """True where a member's row equals that of the previous state."""
     answer, support = states.answer[:, n], states.support[:, n]
@@ -220,6 +243,7 @@ def _states(values: Mapping[str, Any], n_members: int, n_slots: int) -> View:
         spent=np.array([row[2] for row in rows], dtype=np.float32),
         budget=np.full(n_states, np.inf, dtype=np.float32),
         n_rounds=np.array([row[3] for row in rows], dtype=np.int64),
+        replies=_judged_replies(values, asked),
     )
 
 

@@ -41,6 +41,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.numbers import Float64Array, softmax
 from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, IntArray, ResponseTable
+from rlfocal.records.signals import Replies
 from rlfocal.records.tables.missing import complete_part
 
 __all__ = ["Explorable", "Exploration", "Exploring", "log_replay", "may_explore"]
@@ -65,6 +66,10 @@ class Explorable(Protocol):
 
         Also the legal actions, bool[B, N + 1].
         """
+        ...
+
+    def judged_replies(self, view: View) -> Replies | None:
+        """How the strategy judges replies, without what they say; None where it reads none."""
         ...
 
 
@@ -216,7 +221,7 @@ class Exploring(Wrapper):
             price=float(self.price or 0.0),
             unit_cost=self._policy.unit_cost,
             epsilon=self.exploration.epsilon,
-            states=states,
+            states=replace(states, replies=self._policy.judged_replies(states)),
             wanted=np.stack([one.wanted for one in taken]),
             propensity=_propensity(taken, self.exploration.epsilon),
             chosen=end.chosen,

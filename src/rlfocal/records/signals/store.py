@@ -30,6 +30,7 @@ class _Store(Protocol):
     def signals(self, names: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]: ...
     def words(self, rows: NDArray[np.int64]) -> Words: ...
     def contents(self, rows: NDArray[np.int64]) -> bytes: ...
+    def judged(self, rows: NDArray[np.int64]) -> NDArray[np.float32] | None: ...
 
 
 class ReplyStore:
@@ -86,6 +87,9 @@ class ReplyStore:
         each = [hashlib.sha256(_contents(reply)).digest() for reply in self._replies]
         return b"".join(each[row] for row in rows.tolist())
 
+    def judged(self, rows: NDArray[np.int64]) -> None:
+        """None: replies that are there can be judged by whoever wants to."""
+
 
 def _numbers(read: Sequence[Any], shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
     """As float32; what is infinite, or too large for it, is not known."""
@@ -126,6 +130,32 @@ class _Joined:
 
     def contents(self, rows: NDArray[np.int64]) -> bytes:
         return b"".join(part.contents() for part in self._parts) + rows.tobytes()
+
+    def judged(self, rows: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        each = [part.judged for part in self._parts]
+        known = [one.ravel() for one in each if one is not None]
+        return np.concatenate(known)[rows] if len(known) == len(each) else None
+
+
+class _Judged:
+    """Replies that are gone, and how they were judged when they were read."""
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, log_odds: NDArray[np.float32]) -> None:
+        self._log_odds = log_odds
+
+    def signals(self, names: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return np.full((len(rows), len(names)), np.nan, dtype=np.float32)
+
+    def words(self, rows: NDArray[np.int64]) -> Words:
+        return words_of([None] * len(rows))
+
+    def contents(self, rows: NDArray[np.int64]) -> bytes:
+        return self.judged(rows).tobytes()
+
+    def judged(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return self._log_odds[rows]
 
 
 class Replies:
@@ -199,6 +229,34 @@ class Replies:
         if self._row.size == 0:
             return type(self)(self._store, np.full(place.shape, -1, dtype=np.int64))
         return type(self)(self._store, np.where(place >= 0, self._row.ravel()[place], -1))
+
+    @property
+    def judged(self) -> NDArray[np.float32] | None:
+        """float32[...]: log-odds that each is right, NaN where there is none.
+
+        None unless that is all that was kept of them.
+        """
+        here = self.present
+        known = self._store.judged(self._row[here])
+        if known is None:
+            return None
+        found = np.full(self.shape, np.nan, dtype=np.float32)
+        found[here] = known
+        return found
+
+    @classmethod
+    def of_judged(cls, log_odds: NDArray[np.float32]) -> Self:
+        """Replies of which only a judgement was kept, as a log does that holds no texts.
+
+        Args:
+            log_odds: float32[...], that each is right; NaN where there is none.
+
+        >>> kept = Replies.of_judged(np.array([[0.5, np.nan]], dtype=np.float32))
+        >>> kept.present.tolist(), kept.judged.tolist()
+        ([[True, False]], [[0.5, nan]])
+        """
+        row = np.arange(log_odds.size).reshape(log_odds.shape)
+        return cls(_Judged(log_odds.ravel()), np.where(np.isnan(log_odds), -1, row))
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:

@@ -135,8 +135,10 @@ class ReplyScore:
         """float32[..., N]: calibrated log-odds that each reply is right; NaN where there is none.
 
         Args:
-            replies: the last axis is the member.
+            replies: the last axis is the member. Of those that are gone, as they were judged then.
         """
+        if (kept := replies.judged) is not None:
+            return kept
         found = np.full(replies.shape, np.nan, dtype=np.float32)
         here = replies.present
         if here.any():
