@@ -45,7 +45,7 @@ def test_what_a_telling_signal_is_worth_is_gained(n_labels: int, share: float) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n_labels", "share"), [(25, 0.0), (100, 0.3), (500, 0.75), (2000, 0.9)])
+@pytest.mark.parametrize(("n_labels", "share"), [(25, 0.0), (100, 0.2), (500, 0.75), (2000, 0.9)])
 def test_what_one_member_tells_is_gained_with_more_labels(n_labels: int, share: float) -> None:
     own, best = gains((0.0, 0.0, 1.5, 0.0), n_labels).mean(axis=0)
     assert best > 1
@@ -57,4 +57,5 @@ def test_what_one_member_tells_is_gained_with_more_labels(n_labels: int, share: 
 def test_signals_that_say_nothing_cost_nothing(n_labels: int) -> None:
     own = gains((0.0,) * 4, n_labels)[:, 0]
     assert own.mean() > -0.2
-    assert own.min() > -1
+    # With 25 labels one draw in thirty has a signal that is right by luck, at 1.3 points.
+    assert own.min() > (-1.5 if n_labels == 25 else -0.5)
