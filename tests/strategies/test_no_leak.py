@@ -21,6 +21,7 @@ from rlfocal.focal.posterior_threshold import PosteriorThreshold
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.paper.strategy import RlFocalPaper
 from rlfocal.records import CandidateKind, ResponseTable
+from rlfocal.records.signals import Replies
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.best_of import BestOf
 from rlfocal.strategies.capped import CappedAgreement
@@ -201,8 +202,11 @@ def test_a_view_holds_replies_of_those_asked_alone(kind, make_table, rng):
     # No public attribute leads to what was not asked.
     public = {name for name in dir(one) if not name.startswith("_")}
     assert public == {
-        "at", "concat", "contents", "names", "present", "shape", "signals", "where", "words",
+        "at", "concat", "contents", "judged", "names", "of_judged", "present", "shape", "signals",
+        "where", "words",
     }  # fmt: skip
+    kept = Replies.of_judged(np.ones(asked.shape, dtype=np.float32)).where(asked)
+    np.testing.assert_array_equal(kept.judged, np.where(asked, 1, np.nan))
 
 
 @every_strategy
