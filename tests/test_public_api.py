@@ -51,10 +51,10 @@ PUBLIC = {
     "rlfocal.deliberation.view": "Decision Labelled Memory View",
     "rlfocal.deliberation.wrapper": "Wrapper",
     "rlfocal.diversity": """
-        EnsembleMeasure Evolution FailureCounts MAX_ENUMERATED_MEMBERS MEASURES Objective
-        PAIRWISE PairCounts SubsetRanking best_subsets correlation
+        ALIKE EnsembleMeasure Evolution FailureCounts MAX_ENUMERATED_MEMBERS MEASURES NearCopies
+        Objective PAIRWISE PairCounts SubsetRanking best_subsets correlation
         disagreement double_fault entropy fleiss_kappa generalised_diversity kappa
-        masks_from_codes mean_pairwise measures pair_counts q_statistic weighted_sum
+        masks_from_codes mean_pairwise measures near_copies pair_counts q_statistic weighted_sum
     """,
     "rlfocal.errors": """
         CheckpointError ConfigError DatabaseError Failure MemberError NobodyAnswered
