@@ -178,7 +178,7 @@ def test_words_are_learned_from(told: Told) -> None:
     sure = np.where(right, rng.random(right.shape) < 0.8, rng.random(right.shape) < 0.2)
     filler = rng.choice(["one", "two", "three", "four", "five"], size=(right.size, 6))
     texts = [
-        f"{' '.join(row)} {'surely' if yes else 'perhaps'}"
+        f"{' '.join(row)} {'harbour' if yes else 'lantern'}"
         for row, yes in zip(filler.tolist(), sure.ravel().tolist(), strict=True)
     ]
     store = ReplyStore([SeenReply(text=text) for text in texts])

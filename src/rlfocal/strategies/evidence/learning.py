@@ -32,8 +32,13 @@ _OWN = 10.0
 """So many times that of a member's departure from it."""
 _WORDS = (30.0, 10.0, 4.0, 1.5)
 """Penalties of words, the strongest first."""
-_CLEAR = 0.5
-"""Standard errors of its gain that the use of signals, or of words, must be worth."""
+_CLEAR = 1.5
+"""Standard errors of its gain that the use of signals, or of words, must be worth.
+
+At 0.5 a score of 25 labels cost routerbench .1 to .3 points (benchmarks/evidence.py, 3 draws); at
+1.5 nothing, and gsm8k mid8 gains 1.1 in place of 1.8 at 1.5 calls; from 100 labels on mid8 gains
+the same.
+"""
 _SLOPE = Penalty(common=10.0, own=50.0, words=math.inf)
 """Of what calibration changes: a common slope, and each member's departure from it."""
 
