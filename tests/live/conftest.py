@@ -32,6 +32,12 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return load_checkpoint(trained(tmp_path_factory, "rl-focal"))
 
 
+@pytest.fixture(scope="session")
+def vote(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """Of plurality, which asks everybody at once and reads answers alone."""
+    return load_checkpoint(trained(tmp_path_factory, "plurality"))
+
+
 @pytest.fixture(scope="session", params=["rl-focal", "rl-focal-prior"])
 def checkpoint(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

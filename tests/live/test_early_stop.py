@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.deliberation.base import OneRound
-from rlfocal.deliberation.view import View
-from rlfocal.live.early_stop import outcome_is_fixed
+from rlfocal.deliberation.base import Base, OneRound
+from rlfocal.deliberation.view import Decision, View
+from rlfocal.live.early_stop import is_last, outcome_is_fixed
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.records import BoolArray, Calibration, FloatArray
 
@@ -126,3 +126,31 @@ def test_views_of_different_width_are_stacked() -> None:
                 assert not found[..., n_slots:].any()
                 found = found[..., :n_slots]
             np.testing.assert_array_equal(found, getattr(alone, field.name))
+
+
+class SureOfGoodReplies(Base):
+    """Stops where a reply is judged above a bar, else asks everybody."""
+
+    name = "sure"
+
+    def __init__(self, bar: float) -> None:
+        self.bar = bar
+
+    @property
+    def reads_replies(self) -> bool:
+        return True
+
+    def decide(self, view: View) -> Decision:
+        assert view.replies is not None
+        judged = view.replies.judged
+        assert judged is not None
+        sure = np.nanmax(judged, axis=1) > self.bar
+        wanted = np.broadcast_to(~sure[:, None], view.asked.shape)
+        return Decision(wanted & ~view.asked, np.zeros(view.available.shape, dtype=np.float32))
+
+
+@pytest.mark.parametrize(("bar", "last"), [(-10.0, True), (-3.0, False), (3.0, False)])
+def test_a_member_is_the_last_where_no_judgement_of_its_reply_asks_another(
+    bar: float, last: bool
+) -> None:
+    assert is_last(SureOfGoodReplies(bar), state([], n_options=0), 1, cost=1.0) is last

@@ -81,7 +81,7 @@ def test_a_member_without_a_price_is_not_asked_where_dollars_count(
     assert asked(answer) == ["hasty"]
 
 
-def test_who_cannot_change_the_outcome_is_not_waited_for(learned: Checkpoint, live: Live) -> None:
+def test_who_cannot_change_the_outcome_is_not_waited_for(vote: Checkpoint, live: Live) -> None:
     async def timed(ensemble: LiveEnsemble) -> tuple[Answer, float]:
         clock = asyncio.get_running_loop().time
         started = clock()
@@ -89,9 +89,7 @@ def test_who_cannot_change_the_outcome_is_not_waited_for(learned: Checkpoint, li
         return answer, clock() - started
 
     # The last of six calls never comes back.
-    answer, took = live(
-        learned, timed, price=0.0, says=agreeing, faults=[*[None] * 5, Fault("hang")]
-    )
+    answer, took = live(vote, timed, says=agreeing, faults=[*[None] * 5, Fault("hang")])
     assert answer.answer == "7"
     assert took < 40
     (silent,) = [said for said in answer.trace.calls if said.failure]

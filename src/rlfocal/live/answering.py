@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from rlfocal.deliberation.replay import decided
 from rlfocal.deliberation.trace import Deliberation, Round, Trace
 from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.live.aside import aside
-from rlfocal.live.early_stop import outcome_is_fixed
+from rlfocal.live.early_stop import is_last, outcome_is_fixed
 from rlfocal.live.reading import FREE_WORDS, Reader
 from rlfocal.live.replies import Replies, record_of
 from rlfocal.live.similarity import fetch_text_encoder
-from rlfocal.live.state import QueryState, Reply
+from rlfocal.live.state import QueryState
 from rlfocal.live.synthesis import synthesis_request
 from rlfocal.live.unlike import lowered
 from rlfocal.markup import Displayed, Sheet, one_line
@@ -313,19 +312,16 @@ class Answering:
     def _may_stream(self, chosen: Sequence[int]) -> bool:
         """True where one member is asked and no other would be asked after it, whatever it says.
 
-        A strategy that reads replies has to read this one first. Only replies to open questions are
-        streamed: of a choice the answer is the option's text, and a call of tools is no text.
+        Only replies to open questions are streamed: of a choice the answer is the option's text,
+        and a call of tools is no text.
         """
-        if self._deliberation.strategy.reads_replies or not self._is_open:
+        if self._synthesiser is not None or not self._is_open:
             return False
         if len(chosen) > 1 or self._state.has_answer or self._streamed is not None:
             return False  # the client would receive parts of two replies
-        if self._synthesiser is not None or self._members[chosen[0]].settings.samples > 1:
+        if self._members[chosen[0]].settings.samples > 1:
             return False
-        # While there is no other answer, what this one says makes no difference.
-        state = self._state.copy()
-        state.put(chosen[0], Reply(("any",), cost=self._least))
-        return not decided(self._deliberation.strategy, state.view()).ask.any()
+        return is_last(self._deliberation.strategy, self._state, chosen[0], cost=self._least)
 
     # The end -----------------------------------------------------------------------------------
 

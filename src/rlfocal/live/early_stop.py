@@ -6,6 +6,7 @@ Axes: B cases, N members, C candidate slots.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,8 +14,12 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.view import View
 from rlfocal.live.state import QueryState, Reply
+from rlfocal.records.signals import Replies
 
-__all__ = ["outcome_is_fixed"]
+__all__ = ["is_last", "outcome_is_fixed"]
+
+_JUDGED = (-6.0, 0.0, 6.0)
+"""Log-odds that a reply is right: what a score may make of one, at the most."""
 
 _ANOTHER = "\N{REPLACEMENT CHARACTER}"
 """Stands for an answer that no member has given yet."""
@@ -60,3 +65,25 @@ def _after(state: QueryState, pending: Sequence[int], answer: str | None) -> Que
     for n in pending:
         after.put(n, None if answer is None else Reply((answer,), cost=0.0))
     return after
+
+
+def is_last(strategy: Base, state: QueryState, member: int, *, cost: float) -> bool:
+    """True where nobody would be asked after a member, whatever it says.
+
+    While there is no other answer, which one it gives makes no difference; of a strategy that reads
+    replies it is tried what it would do after a bad, a middling and a good one.
+
+    Args:
+        strategy: fitted.
+        state: before it is asked; without an answer.
+        member: who is asked alone.
+        cost: of asking it, at least.
+    """
+    after = state.copy()
+    after.put(member, Reply(("any",), cost=cost))
+    view = after.view()
+    if strategy.reads_replies:
+        judged = np.full((len(_JUDGED), len(state.asked)), np.nan, dtype=np.float32)
+        judged[:, member] = _JUDGED
+        view = replace(View.concat([view] * len(_JUDGED)), replies=Replies.of_judged(judged))
+    return not decided(strategy, view).ask.any()
