@@ -54,7 +54,7 @@ BUILT_IN: dict[str, str] = {
     "best-of": "rlfocal.strategies.best_of:BestOf",
     "self-consistency": "rlfocal.strategies.consistency:SelfConsistency",
     "adaptive-consistency": "rlfocal.strategies.early_samples:AdaptiveConsistency",
-    "early-stopping-consistency": "rlfocal.strategies.early_samples:EarlyStoppingConsistency",
+    "early-consistency": "rlfocal.strategies.early_samples:EarlyStoppingConsistency",
     "rl-focal-paper": "rlfocal.paper.strategy:RlFocalPaper",
     "posterior-threshold": "rlfocal.focal.posterior_threshold:PosteriorThreshold",
     "rl-focal-prior": "rlfocal.agents.prior.strategy:RlFocalPrior",
@@ -65,9 +65,13 @@ _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
 _NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
 """Not in the group "baselines": learned strategies, and one that chooses among the others. Listed
 here, since importing the classes would import torch."""
-_NOT_QUICK = ("posterior-threshold", "best-of-n", "score-cascade", "evidence-stacking")
-"""Baselines that are not in the group "quick": they train networks, or learn from replies what
-"evidence-cascade" learns, too."""
+_NOT_QUICK = (
+    "posterior-threshold", "best-of-n", "score-cascade", "evidence-stacking", "one-coin", "m-msr",
+    "adaptive-consistency", "early-consistency",
+)  # fmt: skip
+"""Baselines that are not in the group "quick": they train networks, learn from replies what
+"evidence-cascade" learns, too, do without the labels that are there, or spare samples of one
+member."""
 _QUICK_TOO = ("rl-focal-prior",)
 """Learned, yet in it: what it learned is in the package, and fitting counts."""
 

@@ -116,7 +116,7 @@ class EarlyStoppingConsistency(Sampled):
         ValueError: fewer than one.
     """
 
-    name = "early-stopping-consistency"
+    name = "early-consistency"
     dial: ClassVar[str] = "window"
 
     def __init__(self, *, window: int = 5) -> None:
