@@ -98,7 +98,8 @@ def test_what_has_no_effect_is_not_passed_on(spied: Callable[..., Any], ask: Ask
         assert pool.received
         for got in pool.received:
             assert attacker.base_url.encode() not in got.raw
-            assert got.body.keys() <= {"model", "messages", "max_tokens", "temperature", "seed"}
+            ours = {"model", "messages", "max_tokens", "temperature", "seed", "logprobs"}
+            assert got.body.keys() <= ours
 
 
 def test_what_is_passed_on_is_data_and_nobody_calls_what_it_names(
