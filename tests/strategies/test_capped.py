@@ -10,9 +10,10 @@ import pytest
 from rlfocal.deliberation.protocol import Outcome, unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import CandidateKind, ResponseTable
-from rlfocal.strategies.agreement import Agreement, StoppingGrid
+from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.sizes import pool_sizes
+from rlfocal.strategies.stopping import StoppingGrid
 
 comparable = pytest.mark.parametrize("kind", [CandidateKind.OPTIONS, CandidateKind.ANSWERS])
 

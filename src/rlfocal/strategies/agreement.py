@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.dial import MEASURED, most_worth
+from rlfocal.deliberation.dial import MEASURED
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.replay import best_answer
@@ -26,6 +26,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
 from rlfocal.strategies.sizes import checked_count
+from rlfocal.strategies.stopping import StoppingGrid
 from rlfocal.strategies.voting import (
     ORDER,
     fit_vote_weights,
@@ -35,7 +36,7 @@ from rlfocal.strategies.voting import (
     vote_probability,
 )
 
-__all__ = ["Agreement", "Standing", "StoppingGrid"]
+__all__ = ["Agreement", "Standing"]
 
 Float64Array = NDArray[np.float64]
 
@@ -214,24 +215,6 @@ class Agreement(Base):
             if not len(active):
                 break
         return _Walk(calls, score, cost, measured)
-
-
-class StoppingGrid(NamedTuple):
-    """What every pair of settings earned and cost on labelled queries."""
-
-    thresholds: Float64Array
-    """float64[H], ascending."""
-    caps: IntArray
-    """int64[K], ascending, the last one N."""
-    score: Float64Array
-    """float64[H, K]: mean score, over the queries of which a member asked has a record."""
-    cost: Float64Array
-    """float64[H, K]: mean cost of a query, in average calls."""
-
-    def best(self, price: float) -> tuple[float, int]:
-        """Threshold and cap that are worth most at a price, see `most_worth`."""
-        h, k = divmod(most_worth(self.score, self.cost, price), len(self.caps))
-        return float(self.thresholds[h]), int(self.caps[k])
 
 
 class _Walk(NamedTuple):

@@ -16,12 +16,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.deliberation.dial import PRICES, checked_price
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.agreement import StoppingGrid
 from rlfocal.strategies.scored.scored import Scored
 from rlfocal.strategies.scored.stacking import (
     Fusion,
@@ -33,6 +31,7 @@ from rlfocal.strategies.scored.walk import Looked, next_of, walk
 from rlfocal.strategies.single import task_accuracy
 from rlfocal.strategies.sizes import pool_sizes
 from rlfocal.strategies.stacking.strategy import choice_probability
+from rlfocal.strategies.stopping import StopsByPrice
 from rlfocal.strategies.voting import rank_members
 
 __all__ = ["EvidenceCascade"]
@@ -45,7 +44,7 @@ _THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
 """Stop at once, ever later, never."""
 
 
-class EvidenceCascade(Scored):
+class EvidenceCascade(StopsByPrice, Scored):
     """Asks in order of accuracy on the task, until the best candidate's posterior is high enough.
 
     The threshold and the cap on calls are the pair with the highest mean of score - lambda · cost /
@@ -55,31 +54,19 @@ class EvidenceCascade(Scored):
     threshold alone keeps buying calls for queries that nobody can answer.
 
     Args:
-        price: lambda, the price of an average call as a share of a right answer's worth, in
-            [0.001, 0.3], or 0.
-
-    Raises:
-        ValueError: a price out of range.
+        price: see `StopsByPrice`.
     """
 
     name = "evidence-cascade"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.REPLIES})
-    dial: ClassVar[str] = "price"
-    dials: ClassVar[tuple[float, ...]] = tuple(np.geomspace(*PRICES[::-1], 12).tolist())
     fitted: ClassVar[Mapping[str, Row]] = {
         **Scored.fitted,
+        **StopsByPrice.fitted,
         "order": Row("int64", "TK", 0, "N"),
         "graded": Row("bool", ""),
         "weight": Row("float64", "KTS"),
         "none_bias": Row("float64", "KT"),
-        "thresholds": Row("float64", "H", 0),
-        "caps": Row("int64", "L", 1, "=N"),
-        "score": Row("float64", "HL", 0, 1),
-        "cost": Row("float64", "HL", 0),
     }
-
-    def __init__(self, *, price: float = 0.002) -> None:
-        self.price: float = checked_price(price, within=PRICES)
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, fit a posterior for each number of calls, and measure the stops."""
@@ -127,20 +114,6 @@ class EvidenceCascade(Scored):
         super().restore(state)
         check_signals(self.weight_, len(self.base_), graded=self.graded_)
         return self
-
-    def at(self, price: float) -> Self:
-        """Return the same fitted strategy at another price.
-
-        Raises:
-            ValueError: a price out of range.
-        """
-        return self._with(price=checked_price(price, within=PRICES))
-
-    @property
-    def settings_(self) -> tuple[float, int]:
-        """Threshold and cap at the price."""
-        grid = StoppingGrid(self.thresholds_, self.caps_, self.score_, self.cost_)
-        return grid.best(self.price)
 
     def decide(self, view: View) -> Decision:
         """Ask the next member, unless the posterior is sure enough or the cap is reached."""

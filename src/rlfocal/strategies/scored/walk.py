@@ -15,7 +15,7 @@ from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.agreement import StoppingGrid
+from rlfocal.strategies.stopping import StoppingGrid
 
 __all__ = ["Looked", "Walk", "next_of", "walk"]
 
