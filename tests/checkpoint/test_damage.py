@@ -229,6 +229,8 @@ def may_be(name: str, what: str) -> bool:
         ("strategy.key", "negative"),
         ("strategy.score.word", "none left"),  # words say nothing
         ("strategy.score.word", "doubled"),  # twice nothing
+        ("strategy.replies.word", "none left"),
+        ("strategy.replies.word", "doubled"),
         ("strategy.rival.best-single.member", "dropped"),  # a rival that never applied
         ("strategy.rival.best-single-per-task.member_of_task", "dropped"),
     )

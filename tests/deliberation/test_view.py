@@ -17,6 +17,7 @@ from rlfocal.records import (
     build_table,
     simulate,
 )
+from rlfocal.records.signals import Replies
 
 
 def pool() -> Dataset:
@@ -55,6 +56,18 @@ def test_views_are_cut_and_put_together(table: ResponseTable) -> None:
     padded = View.concat([view, narrow])
     assert padded.support.shape[2] == table.n_candidates
     assert not padded.available[3:, 2:].any()
+
+
+def test_views_with_replies_and_without_are_put_together(table: ResponseTable) -> None:
+    asked = np.array([[True, False, True]] * 3)
+    view = reveal(table, np.arange(3), asked)
+    assert view.replies is None
+    assert View.concat([view, view]).replies is None
+    judged = np.where(asked, np.float32(0.5), np.float32(np.nan))
+    told = replace(view, replies=Replies.of_judged(judged))
+    both = View.concat([view, told]).replies
+    assert both is not None
+    np.testing.assert_array_equal(both.judged, np.concatenate([np.full((3, 3), np.nan), judged]))
 
 
 @pytest.mark.parametrize("kind", [CandidateKind.OPTIONS, CandidateKind.ANSWERS])

@@ -202,8 +202,8 @@ def test_a_view_holds_replies_of_those_asked_alone(kind, make_table, rng):
     # No public attribute leads to what was not asked.
     public = {name for name in dir(one) if not name.startswith("_")}
     assert public == {
-        "at", "concat", "contents", "judged", "names", "of_judged", "present", "shape", "signals",
-        "where", "words",
+        "at", "concat", "contents", "judged", "names", "none", "of_judged", "present", "shape",
+        "signals", "where", "words",
     }  # fmt: skip
     kept = Replies.of_judged(np.ones(asked.shape, dtype=np.float32)).where(asked)
     np.testing.assert_array_equal(kept.judged, np.where(asked, 1, np.nan))

@@ -26,6 +26,7 @@ from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Memory, View
+from rlfocal.errors import CheckpointError
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.evidence import ReplyScore
@@ -152,7 +153,7 @@ class FittedPool:
             OutOfFold(
                 np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64)
             ),
-            ReplyScore.restore(replies) if replies else None,
+            _restored(replies) if replies else None,
         )
 
     @staticmethod
@@ -185,6 +186,13 @@ class FittedPool:
         if names_of("replies", present):
             rows |= nested("replies", ReplyScore.layout(), {**among, **rows})
         return rows
+
+
+def _restored(state: State) -> ReplyScore:
+    try:
+        return ReplyScore.restore(state)
+    except CheckpointError as exc:
+        raise CheckpointError(f"replies: {exc}") from exc
 
 
 def _read_replies(

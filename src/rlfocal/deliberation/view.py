@@ -123,7 +123,6 @@ class View:
     @classmethod
     def concat(cls, views: Sequence[Self]) -> Self:
         """Concatenate views of one pool; `closed` is left out, and missing slots hold nothing."""
-        replies = [view.replies for view in views if view.replies is not None]
         n_slots = max([view.available.shape[1] for view in views])
         parts: dict[str, Any] = {}
         for name in [f.name for f in fields(cls) if f.name not in ("closed", "replies")]:
@@ -131,9 +130,12 @@ class View:
             if name in ("support", "available"):
                 found = [_padded(part, n_slots) for part in found]
             parts[name] = np.concatenate(found)
-        if len(replies) == len(views):
-            parts["replies"] = Replies.concat(replies)
+        if any(view.replies is not None for view in views):
+            parts["replies"] = Replies.concat([view._present_replies() for view in views])
         return cls(**parts)
+
+    def _present_replies(self) -> Replies:
+        return Replies.none(self.asked.shape) if self.replies is None else self.replies
 
 
 def _padded(values: NDArray[Any], n_slots: int) -> NDArray[Any]:

@@ -27,6 +27,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.trace import CallRecord
+from rlfocal.deliberation.view import View
 from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
 from rlfocal.records.signals import Replies
@@ -138,27 +139,21 @@ class _Answers:
     @classmethod
     def of(cls, logged: Sequence[Logged]) -> _Answers:
         episodes = [one.episode for one in logged]
-        n_slots = max(e.states.support.shape[2] for e in episodes)
-        answer = np.stack([e.states.answer[-1] for e in episodes])
-        support = np.zeros((*answer.shape, n_slots), dtype=np.float32)
-        cost = np.zeros(answer.shape, dtype=np.float32)
+        last = View.concat([e.states.take(np.array([len(e.states) - 1])) for e in episodes])
+        cost = np.zeros(last.answer.shape, dtype=np.float32)
         for b, one in enumerate(logged):
-            last = one.episode.states.support[-1]
-            support[b, :, : last.shape[1]] = last
             cost[b] = [one.calls[m].cost if m in one.calls else 0.0 for m in one.members]
         n_options = np.array([e.n_options for e in episodes])
-        last = np.array([-1])
-        replies = [e.states.replies[last] for e in episodes if e.states.replies is not None]
         open_, closed = CandidateKind.ANSWERS, CandidateKind.OPTIONS
         return cls(
-            task=np.array([e.states.task[0] for e in episodes], dtype=np.int64),
-            features=np.stack([e.states.features[0] for e in episodes]),
+            task=last.task,
+            features=last.features,
             kind=np.where(n_options > 0, closed, open_).astype(np.int8),
-            exists=np.arange(n_slots) < n_options[:, None],
-            answer=answer,
-            support=support,
+            exists=np.arange(last.support.shape[2]) < n_options[:, None],
+            answer=last.answer,
+            support=last.support,
             cost=cost,
-            replies=Replies.concat(replies) if len(replies) == len(episodes) else None,
+            replies=last.replies,
         )
 
 

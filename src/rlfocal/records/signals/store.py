@@ -119,7 +119,7 @@ class _Joined:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self._parts[0].names
+        return next((part.names for part in self._parts if part.names), ())
 
     def signals(self, names: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         found = [part.signals(names).reshape(-1, len(names)) for part in self._parts]
@@ -243,6 +243,11 @@ class Replies:
         found = np.full(self.shape, np.nan, dtype=np.float32)
         found[here] = known
         return found
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> Self:
+        """No reply at any place."""
+        return cls.of_judged(np.full(shape, np.nan, dtype=np.float32))
 
     @classmethod
     def of_judged(cls, log_odds: NDArray[np.float32]) -> Self:
