@@ -19,7 +19,7 @@ import pytest
 from texts import with_own_texts
 
 from rlfocal.records import Dataset, PoolModel, simulate
-from rlfocal.records.folders import write_dataset
+from rlfocal.records.folders import read_dataset, write_dataset
 
 SETTINGS = """
 n_iterations = 4
@@ -130,6 +130,17 @@ def test_train_says_what_came_of_it(run: Any, folder: Path, tmp_path: Path) -> N
     (next_one,) = (line for line in ran.out.splitlines() if "rlfocal evaluate" in line)
     words = shlex.split(next_one, comments=True)
     assert run(*words[1:]).code == 0
+
+
+def test_who_reads_replies_is_said_to(run: Any, folder: Path, tmp_path: Path) -> None:
+    data = read_dataset(folder)
+    sure = np.random.default_rng(0).random(data.responses.num_rows)
+    told = data.responses.append_column("signal_sure", pa.array(sure))
+    write_dataset(Dataset("told", data.queries, told, data.info), tmp_path / "told")
+    for strategy, says in (("confidence-vote", True), ("plurality", False)):
+        said = run("train", tmp_path / "told", "--strategy", strategy, "-o", tmp_path / strategy)
+        assert said.code == 0
+        assert ("It reads whole replies" in said.out) is says
 
 
 def test_too_few_held_out_are_not_measured(run: Any, folder: Path, tmp_path: Path) -> None:

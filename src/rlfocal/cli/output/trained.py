@@ -122,6 +122,11 @@ def _show_who(loaded: Checkpoint, found: TrainingSummary | None) -> None:
         console.print(f"{at} {strategy.name} itself acts: nothing was trained to take its place.")
     else:
         console.print(f"{at} {acting.why}. {POINTS}")
+    if strategy.reads_replies:
+        console.print(
+            "It reads whole replies, not their answers alone, so it asks live members for "
+            "log-probabilities, too (logprobs = false in the pool file where one should not)."
+        )
     if found is not None and found.asked:
         listed = [f"{name} on {100 * share:.0f} %" for name, share in found.asked.items()]
         console.print(f"Whom it asks of {len(loaded.description.members)}: {joined(listed, 6)}.")
