@@ -26,7 +26,7 @@ from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.observation import Observer
 from rlfocal.agents.statistics import PoolStatistics
 from rlfocal.deliberation.view import Memory
-from rlfocal.numbers import log_odds, shrunk, sigmoid
+from rlfocal.numbers import Float64Array, log_odds, shrunk, sigmoid
 from rlfocal.records import BoolArray, FloatArray
 
 __all__ = ["Drift", "Followed", "adapted", "find_drift"]
@@ -53,8 +53,6 @@ _UNLIKELY = 0.05
 _LIKELY = 0.5
 """From this probability on the pool counts as changed."""
 _STEPS = 6
-
-Float64Array = NDArray[np.float64]
 
 
 class Drift(NamedTuple):

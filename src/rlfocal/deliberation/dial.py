@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.state import Row
+from rlfocal.numbers import Float64Array
 
 __all__ = ["MEASURED", "PRICES", "checked_price", "most_worth"]
-
-Float64Array = NDArray[np.float64]
 
 MEASURED = Row("float64", "s3", 0)
 """Settings of a dial, with the mean score and the mean cost, in average calls, of each."""

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.dial import MEASURED
@@ -24,6 +23,7 @@ from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
 from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.stopping import StoppingGrid
@@ -37,8 +37,6 @@ from rlfocal.strategies.voting import (
 )
 
 __all__ = ["Agreement", "Standing"]
-
-Float64Array = NDArray[np.float64]
 
 _EXACT = 1e-9
 """A lead must exceed what is left by this much, so that rounding never decides."""

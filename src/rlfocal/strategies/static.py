@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.dial import MEASURED
@@ -18,13 +17,13 @@ from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Labelled, View
 from rlfocal.diversity.subsets import best_subsets
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.voting import ORDER, plurality_share, rank_members
 
 __all__ = ["StaticSubset", "VoteAccuracy", "ask_only", "is_enumerable"]
 
-Float64Array = NDArray[np.float64]
 Objective = Callable[[BoolArray], Float64Array]
 
 _MAX_WORK = 6e8

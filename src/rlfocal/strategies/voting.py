@@ -22,7 +22,7 @@ from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
-from rlfocal.numbers import log_odds, shrunk, softmax
+from rlfocal.numbers import Float64Array, log_odds, shrunk, softmax
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
@@ -42,8 +42,6 @@ __all__ = [
     "vote_accuracy",
     "vote_probability",
 ]
-
-Float64Array = NDArray[np.float64]
 
 _N_OPTIONS = np.array([2, 2.25, 2.5, 2.75, 3, 3.5, 4, 5, 6, 8, 12, 16, 24, 32])
 """Grid of K; finest where the weights of weak members change sign."""

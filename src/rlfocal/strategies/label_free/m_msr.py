@@ -14,8 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray
-from rlfocal.strategies.label_free.vote import Float64Array, LabelFreeVote, log_wrong_answers
+from rlfocal.strategies.label_free.vote import LabelFreeVote, log_wrong_answers
 
 __all__ = ["MatrixMeanSubsequence", "trimmed_mean"]
 

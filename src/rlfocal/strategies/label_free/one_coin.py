@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray
-from rlfocal.strategies.label_free.vote import Float64Array, LabelFreeVote, coin_posterior
+from rlfocal.strategies.label_free.vote import LabelFreeVote, coin_posterior
 
 __all__ = ["OneCoin"]
 

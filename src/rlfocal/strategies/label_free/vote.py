@@ -17,13 +17,11 @@ from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
-from rlfocal.numbers import softmax
+from rlfocal.numbers import Float64Array, softmax
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.voting import chance_log_odds, tally
 
 __all__ = ["LabelFreeVote", "coin_posterior", "log_wrong_answers"]
-
-Float64Array = NDArray[np.float64]
 
 
 class LabelFreeVote(OneRound, ABC):

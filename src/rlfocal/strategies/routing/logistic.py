@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.state import Row
 from rlfocal.extras import need
-from rlfocal.numbers import log_odds, sigmoid
+from rlfocal.numbers import Float64Array, log_odds, sigmoid
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 
 __all__ = ["LogisticRouter", "ridge_logistic"]
-
-Float64Array = NDArray[np.float64]
 
 _N_FOLDS = 3
 _MIN_TUNING_ROWS = 30

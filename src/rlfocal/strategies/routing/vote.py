@@ -18,7 +18,7 @@ from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.errors import CheckpointError
-from rlfocal.numbers import sigmoid
+from rlfocal.numbers import Float64Array, sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.routing.chances import ROUTERS, choose_predictor
 from rlfocal.strategies.single import sound_accuracy
@@ -33,8 +33,6 @@ from rlfocal.strategies.voting import (
 )
 
 __all__ = ["RoutedVote", "most_promising"]
-
-Float64Array = NDArray[np.float64]
 
 
 def most_promising(chance: FloatArray, cost: FloatArray, n_calls: int) -> BoolArray:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
+from rlfocal.numbers import Float64Array
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.scored.scored import Scored
 from rlfocal.strategies.scored.stacking import (
@@ -35,8 +36,6 @@ from rlfocal.strategies.stopping import StopsByPrice
 from rlfocal.strategies.voting import rank_members
 
 __all__ = ["EvidenceCascade"]
-
-Float64Array = NDArray[np.float64]
 
 _MOST_CALLS = 16
 """Most calls one after another: each of them takes a fit."""

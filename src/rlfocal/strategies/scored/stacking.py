@@ -17,6 +17,7 @@ from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
 from rlfocal.errors import CheckpointError
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.scored.scored import Scored
 from rlfocal.strategies.stacking.likelihood import (
@@ -30,8 +31,6 @@ from rlfocal.strategies.stacking.likelihood import (
 from rlfocal.strategies.stacking.strategy import MIN_TUNING_ROWS, choice_probability, model_of
 
 __all__ = ["EvidenceStacking", "Fusion", "FusionFit", "check_signals", "signals_of"]
-
-Float64Array = NDArray[np.float64]
 
 
 class Fusion(NamedTuple):

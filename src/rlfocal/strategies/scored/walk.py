@@ -1,6 +1,6 @@
 """Training queries followed in a fixed order: one walk measures every place where one may stop.
 
-Axes: Q queries, K calls, H thresholds, S caps on calls.
+Axes: Q queries, K calls, H thresholds, L caps on calls.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.view import View
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.stopping import StoppingGrid
 
 __all__ = ["Looked", "Walk", "next_of", "walk"]
-
-Float64Array = NDArray[np.float64]
 
 _CHUNK_ROWS = 4096
 """Queries shown at once; bounds memory, changes no result."""
@@ -66,7 +65,7 @@ class Walk(NamedTuple):
 
         Args:
             thresholds: float64[H], ascending.
-            caps: S numbers in 1..K, ascending.
+            caps: L numbers in 1..K, ascending.
         """
         n_steps, n_queries = self.sure.shape
         rows = np.arange(n_queries)
@@ -74,11 +73,11 @@ class Walk(NamedTuple):
         for h, threshold in enumerate(thresholds):
             passed = self.sure >= threshold
             stop = np.where(passed.any(axis=0), passed.argmax(axis=0), n_steps - 1)
-            for s, cap in enumerate(caps):
+            for k, cap in enumerate(caps):
                 at = np.minimum(stop, cap - 1), rows
                 known = max(1, int(self.measured[at].sum()))
-                score[h, s] = self.worth[at].sum() / known
-                cost[h, s] = self.cost[at].sum() / known
+                score[h, k] = self.worth[at].sum() / known
+                cost[h, k] = self.cost[at].sum() / known
         return StoppingGrid(thresholds, np.array(caps), score, cost)
 
 

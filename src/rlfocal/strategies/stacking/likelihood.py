@@ -18,17 +18,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.extras import need
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = [
     "FLOOR", "LEAST", "PENALTIES", "Choices", "WeightModel", "Weights", "choices_of", "cross_fit",
     "evidence",
 ]  # fmt: skip
-
-Float64Array = NDArray[np.float64]
 
 FLOOR = 0.01
 """Supports well below this say the same as none: about what a frequency can resolve."""
