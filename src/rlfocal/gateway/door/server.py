@@ -50,7 +50,7 @@ class OwnProcess(uvicorn.Server):
         # second each time, in which nobody is answered.
         gc.collect()
         gc.freeze()
-        gc.enable()  # who starts it may have spared himself that until now
+        gc.enable()  # `serve` loads all that stays without looking for garbage
         # The thread that writes to the database hands the interpreter back ten times sooner.
         sys.setswitchinterval(_SWITCH_S)
         if self.started and not self.should_exit:
