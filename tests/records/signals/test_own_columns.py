@@ -190,3 +190,8 @@ def test_neither_labels_nor_scores_nor_other_members_change_what_a_reply_says() 
     np.testing.assert_array_equal(one.signals(one.names), same.signals(same.names))
     for left, right in zip(one.words(), same.words(), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_a_name_of_several_lines_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"column 'signal_a\\nb': the name .* rename it"):
+        dataset(**{"signal_a\nb": [0.0] * 2 * N})

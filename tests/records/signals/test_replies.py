@@ -197,6 +197,9 @@ def test_names_of_signals_are_taken_once(other_families: dict[str, object]) -> N
     other_families["mine"] = Family(("text.length",), lambda _: (1.0,))
     with pytest.raises(ConfigError, match=r"'mine': 'text' has a signal 'text.length' already; ca"):
         families()
+    other_families["mine"] = Family(("mine.a\nb",), lambda _: (1.0,))
+    with pytest.raises(ConfigError, match=r"'mine': the name 'mine.a\\nb' should be on one line"):
+        families()
     other_families["mine"] = len
     with pytest.raises(ConfigError, match="'mine': expected a Family, found <built-in function l"):
         families()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from told import told_pool
 
+from rlfocal.records.signals import ReplyStore, SeenReply
 from rlfocal.strategies.evidence.examples import Scaling, examples_of
 
 
@@ -53,3 +55,27 @@ def test_constant_and_unknown_signals_do_no_harm() -> None:
     values = np.array([[3, np.nan]] * 6, dtype=np.float32)
     scaling = Scaling.fit(values, np.zeros(6, dtype=np.int64), 1)
     assert np.isfinite(scaling.apply(values, np.zeros(6, dtype=np.int64))).all()
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-9, 1.0, 1e9, 1e29])
+def test_the_unit_of_a_signal_does_not_matter(unit: float) -> None:
+    values = np.array([[0], [1], [2], [4], [7]]) * np.array([unit, 1.0])
+    member = np.zeros(5, dtype=np.int64)
+    values = values.astype(np.float32)
+    scaled = Scaling.fit(values, member, 1).apply(values, member)
+    np.testing.assert_allclose(scaled[:, 0], scaled[:, 1], rtol=1e-5)
+    assert np.ptp(scaled[:, 0]) > 1
+
+
+def test_a_constant_is_not_scaled_up_to_its_rounding() -> None:
+    values = np.full((30, 1), 0.1, dtype=np.float32)
+    values[::2] = np.nextafter(values[0, 0], np.float32(1))
+    assert Scaling.fit(values, np.zeros(30, dtype=np.int64), 1).scale.tolist() == [1.0]
+
+
+def test_the_largest_signals_are_scaled_without_overflow() -> None:
+    replies = [SeenReply(text=None, given={"sure": sure}) for sure in (-1e30, 1e30, 3e38, -1e300)]
+    values = ReplyStore(replies, ["sure"]).signals(["sure"], np.arange(4))
+    assert np.isnan(values[:, 0]).tolist() == [False, False, True, True]
+    member = np.array([0, 1, 0, 1])
+    assert np.isfinite(Scaling.fit(values, member, 2).apply(values, member)).all()

@@ -40,6 +40,12 @@ def _check_signal(responses: pa.Table, name: str) -> None:
             f"responses: column '{name}': '{own}' is a signal that rlfocal reads itself; give "
             "yours another name"
         )
+    if not own.isprintable():
+        # Checkpoints list names line by line.
+        raise RecordError(
+            f"responses: column {name!r}: the name of a signal should be on one line, of "
+            "characters that can be printed; rename it"
+        )
     wrong = mask(responses[name].is_valid()) & ~np.isfinite(floats(responses[name]))
     if wrong.any():
         raise RecordError(

@@ -46,7 +46,7 @@ def families() -> tuple[Family, ...]:
 
     Raises:
         ConfigError: another package's cannot be loaded, is no `Family`, or gives a signal a name
-            that is taken.
+            that is taken, or cannot be printed.
     """
     found: dict[str, Family] = {}
     owner: dict[str, str] = {}
@@ -57,6 +57,11 @@ def families() -> tuple[Family, ...]:
                 f"family of signals '{name}': expected a Family, found {family!r:.80}"
             )
         for signal in family.names:
+            if not signal.isprintable():
+                raise ConfigError(
+                    f"family of signals '{name}': the name {signal!r} should be on one line, of "
+                    "characters that can be printed"
+                )
             if signal in owner:
                 raise ConfigError(
                     f"family of signals '{name}': '{owner[signal]}' has a signal '{signal}' "

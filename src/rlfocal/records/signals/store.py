@@ -21,7 +21,8 @@ from rlfocal.records.signals.words import Words, words_of
 
 __all__ = ["Replies", "ReplyStore"]
 
-_LARGEST = np.finfo(np.float32).max
+_LARGEST = 1e30
+"""What is beyond it counts as unknown: differences of signals must fit into float32, too."""
 
 
 class _Store(Protocol):
@@ -92,7 +93,7 @@ class ReplyStore:
 
 
 def _numbers(read: Sequence[Any], shape: tuple[int, ...], name: str) -> NDArray[np.float32]:
-    """As float32; what is infinite, or too large for it, is not known."""
+    """As float32; what is infinite, or too large to reckon with, is not known."""
     try:
         found = np.array(read, dtype=np.float64).reshape(shape)
     except (TypeError, ValueError) as exc:

@@ -23,6 +23,10 @@ _FEWEST = 5
 """Replies of which a signal must be known, for it to be looked at."""
 _HABIT = 10.0
 """Replies that the pool's median of a signal is worth beside a member's own."""
+_ROUNDING = 2 * float(np.finfo(np.float32).eps)
+"""Gaps less than this share of the largest value are rounding of float32."""
+_TINIEST = float(np.finfo(np.float32).tiny)
+"""No scale is less, so that it is positive as float32."""
 _OF_THE_HOUR = frozenset({"server.latency"})
 """Signals that nothing is learned from: how busy a server was when replies were recorded says
 nothing of the replies that it gives now."""
@@ -113,7 +117,10 @@ class Scaling(NamedTuple):
         # A quartile range of zero is that of a signal that is mostly the same: a count of slips.
         spread = _quartile_range(gap) / 1.349
         deviation = np.sqrt((np.where(known, gap, 0) ** 2).sum(axis=0) / count)
-        scale = np.where(spread > 1e-6, spread, np.where(deviation > 1e-6, deviation, 1.0))
+        # Rounding grows with the values, whose unit is the user's own.
+        size = np.abs(np.where(np.isfinite(values), values, 0)).max(axis=0, initial=0.0)
+        least = np.maximum(_ROUNDING * size, _TINIEST)
+        scale = np.where(spread > least, spread, np.where(deviation > least, deviation, 1.0))
         return cls(centre.astype(np.float32), scale.astype(np.float32))
 
     def apply(self, values: FloatArray, member: IntArray) -> FloatArray:
