@@ -141,6 +141,10 @@ def test_who_reads_replies_is_said_to(run: Any, folder: Path, tmp_path: Path) ->
         said = run("train", tmp_path / "told", "--strategy", strategy, "-o", tmp_path / strategy)
         assert said.code == 0
         assert ("It reads whole replies" in said.out) is says
+        for data, lacks in (("told", False), (folder, True)):
+            tried = run("evaluate", tmp_path / strategy, tmp_path / data, "--include-trained")
+            assert tried.code == 0
+            assert ("reads whole replies, and these data hold" in tried.out) is (says and lacks)
 
 
 def test_too_few_held_out_are_not_measured(run: Any, folder: Path, tmp_path: Path) -> None:

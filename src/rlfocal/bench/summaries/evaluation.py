@@ -19,6 +19,12 @@ from rlfocal.records.tables.missing import Missing, missing_of
 
 __all__ = ["DialPoint", "Evaluation", "evaluate_checkpoint"]
 
+_NO_REPLIES = (
+    "the checkpoint reads whole replies, and these data hold their answers alone: it decides by "
+    "less than it was trained on, and the figures do not tell what it does where it sees replies; "
+    "give data with the column text (and token_logprobs, finish or signal_... where they are known)"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DialPoint:
@@ -177,7 +183,11 @@ def evaluate_checkpoint(
         gain_over_best_single=float(means.value[1]),
         gain_ci=gain_ci,
         verdict="withheld" if missing is not None and missing.withheld else judge(gain_ci),
-        notes=(*([] if missing is None else [missing.explain()]), *table.notes),
+        notes=(
+            *([] if missing is None else [missing.explain()]),
+            *([_NO_REPLIES] if strategy.reads_replies and table.replies is None else []),
+            *table.notes,
+        ),
         dial=strategy.dial or None,
         frontier=tuple(
             DialPoint(dial=dial, **_point(replay(strategy.with_dial(dial), table), table))
