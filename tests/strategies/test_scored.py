@@ -30,7 +30,7 @@ from rlfocal.strategies.scored import (
 )
 from rlfocal.strategies.scored.best import best_scored
 from rlfocal.strategies.scored.scored import Scored
-from rlfocal.strategies.scored.stacking import Fusion, FusionFit
+from rlfocal.strategies.scored.stacking import CrossFitted, EvidenceFit
 from rlfocal.strategies.scored.walk import Walk, next_of
 from rlfocal.strategies.stacking import Stacking
 
@@ -113,7 +113,7 @@ def test_stops_by_hand() -> None:
 @pytest.fixture
 def in_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is found without a query's fold is what the fitted strategy itself says of it."""
-    learn, fit = Scored.learn, FusionFit.fit
+    learn, fit = Scored.learn, EvidenceFit.fit
 
     def seen(self: Scored, table: ResponseTable, **rest: Any) -> Any:
         fold, _ = learn(self, table, **rest)
@@ -121,13 +121,13 @@ def in_sample(monkeypatch: pytest.MonkeyPatch) -> None:
         view = reveal(table, rows, np.ones(table.answer.shape, dtype=bool))
         return fold, OutOfFold(self.log_odds(view), self.shift(view))
 
-    def whole(self: FusionFit, asked: Any = None) -> Fusion:
+    def whole(self: EvidenceFit, asked: Any = None) -> CrossFitted:
         found = fit(self, asked)
         own = found.apart[0]._replace(weight=found.weight, none_bias=found.none_bias)
         return found._replace(apart=[own] * len(found.apart))
 
     monkeypatch.setattr(Scored, "learn", seen)
-    monkeypatch.setattr(FusionFit, "fit", whole)
+    monkeypatch.setattr(EvidenceFit, "fit", whole)
 
 
 @pytest.mark.usefixtures("in_sample")

@@ -11,23 +11,15 @@ L caps on calls.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.numbers import Float64Array
 from rlfocal.records import FloatArray, IntArray, ResponseTable
-from rlfocal.strategies.scored.scored import Scored
-from rlfocal.strategies.scored.stacking import (
-    Fusion,
-    FusionFit,
-    check_signals,
-    signals_of,
-)
+from rlfocal.strategies.scored.stacking import CrossFitted, EvidenceFit, FusesEvidence, signals_of
 from rlfocal.strategies.scored.walk import Looked, next_of, walk
 from rlfocal.strategies.single import task_accuracy
 from rlfocal.strategies.sizes import pool_sizes
@@ -43,7 +35,7 @@ _THRESHOLDS = np.concatenate([[0.0], 1 - np.geomspace(0.6, 0.001, 40), [2.0]])
 """Stop at once, ever later, never."""
 
 
-class EvidenceCascade(StopsByPrice, Scored):
+class EvidenceCascade(StopsByPrice, FusesEvidence):
     """Asks in order of accuracy on the task, until the best candidate's posterior is high enough.
 
     The threshold and the cap on calls are the pair with the highest mean of score - lambda · cost /
@@ -57,12 +49,10 @@ class EvidenceCascade(StopsByPrice, Scored):
     """
 
     name = "evidence-cascade"
-    needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.REPLIES})
     fitted: ClassVar[Mapping[str, Row]] = {
-        **Scored.fitted,
+        **FusesEvidence.fitted,
         **StopsByPrice.fitted,
         "order": Row("int64", "TK", 0, "N"),
-        "graded": Row("bool", ""),
         "weight": Row("float64", "KTS"),
         "none_bias": Row("float64", "KT"),
     }
@@ -70,14 +60,14 @@ class EvidenceCascade(StopsByPrice, Scored):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, fit a posterior for each number of calls, and measure the stops."""
         fold, found = self.learn(table, rng=rng)
-        fit = FusionFit(table, fold, found.shift)
+        fit = EvidenceFit(table, fold, found.shift)
         self.graded_ = fit.graded
         # Ties on a task go to who is the best of all.
         best = rank_members(table)
         on_task = np.argsort(-task_accuracy(table)[:, best], axis=1, kind="stable")
         self.order_ = best[on_task][:, :_MOST_CALLS]
         order = self.order_[table.task]
-        fusions = list[Fusion]()
+        fusions = list[CrossFitted]()
         for n_asked in range(order.shape[1], 0, -1):  # penalties are best chosen by all answers
             asked = np.zeros(table.answer.shape, dtype=bool)
             np.put_along_axis(asked, order[:, :n_asked], True, axis=1)
@@ -103,16 +93,6 @@ class EvidenceCascade(StopsByPrice, Scored):
         """Where more than one may be asked."""
         threshold, cap = self.settings_
         return threshold > 0 and cap > 1
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
-        """Undo `state`.
-
-        Raises:
-            CheckpointError: weights for another number of signals.
-        """
-        super().restore(state)
-        check_signals(self.weight_, len(self.base_), graded=self.graded_)
-        return self
 
     def decide(self, view: View) -> Decision:
         """Ask the next member, unless the posterior is sure enough or the cap is reached."""

@@ -30,10 +30,10 @@ from rlfocal.strategies.stacking.likelihood import (
 )
 from rlfocal.strategies.stacking.strategy import MIN_TUNING_ROWS, choice_probability, model_of
 
-__all__ = ["EvidenceStacking", "Fusion", "FusionFit", "check_signals", "signals_of"]
+__all__ = ["CrossFitted", "EvidenceFit", "EvidenceStacking", "FusesEvidence", "signals_of"]
 
 
-class Fusion(NamedTuple):
+class CrossFitted(NamedTuple):
     """A fitted conditional logit, and the same without each fold."""
 
     weight: Float64Array
@@ -44,7 +44,7 @@ class Fusion(NamedTuple):
     """Of F fits, the k-th without fold k."""
 
 
-class FusionFit:
+class EvidenceFit:
     """Fits conditional logits of supports and of what replies add to log-odds.
 
     Args:
@@ -64,7 +64,7 @@ class FusionFit:
     def _model_of(self, table: ResponseTable) -> WeightModel:
         return model_of(table, graded=self.graded, with_shift=True)
 
-    def fit(self, asked: BoolArray | None = None) -> Fusion:
+    def fit(self, asked: BoolArray | None = None) -> CrossFitted:
         """Fit on everything; the penalties are chosen by the first fit, and stay.
 
         Args:
@@ -76,21 +76,7 @@ class FusionFit:
         theta = self._model.fit(choices, *self._penalties[0])
         weight, none_bias, _ = self._model.weights(theta)
         apart = [model.weights(theta) for model, theta in zip(self._apart, thetas, strict=True)]
-        return Fusion(weight, none_bias, apart)
-
-
-def check_signals(weight: Float64Array, n_members: int, *, graded: bool) -> None:
-    """Refuse weights float64[..., S] of a file that are for other signals.
-
-    Raises:
-        CheckpointError: another number of them.
-    """
-    wanted = (1 + graded) * n_members + 1
-    if weight.shape[-1] != wanted:
-        raise CheckpointError(
-            f"the array 'weight' is for {weight.shape[-1]} signals; as 'graded' is {graded}, it "
-            f"should be for {wanted}"
-        )
+        return CrossFitted(weight, none_bias, apart)
 
 
 def signals_of(view: View, shift: FloatArray, *, graded: bool) -> FloatArray:
@@ -105,29 +91,15 @@ def signals_of(view: View, shift: FloatArray, *, graded: bool) -> FloatArray:
     return np.concatenate([evidence(view.support, graded=graded), moved[:, None]], axis=1)
 
 
-class EvidenceStacking(Scored, OneRound):
-    """Asks all members and fuses answers and replies by a conditional logit.
+class FusesEvidence(Scored):
+    """Has weights of a conditional logit over supports and what replies add to log-odds."""
 
-    As `stacking`, with what each reply adds to its member's log-odds, summed over those who back a
-    candidate, as one more signal; it counts as log-odds do, and deviates under the same penalties.
-    """
-
-    name = "evidence-stacking"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.REPLIES})
-    fitted: ClassVar[Mapping[str, Row]] = {
-        **Scored.fitted,
-        "graded": Row("bool", ""),
-        "weight": Row("float64", "TS"),
-        "none_bias": Row("float64", "T"),
-    }
-
-    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Learn the score, then the weights, by what scores say out of fold."""
-        fold, found = self.learn(table, rng=rng)
-        fit = FusionFit(table, fold, found.shift)
-        self.graded_ = fit.graded
-        self.weight_, self.none_bias_, _ = fit.fit()
-        return self
+    fitted: ClassVar[Mapping[str, Row]] = {**Scored.fitted, "graded": Row("bool", "")}
+    weight_: Float64Array
+    """float64[..., T, S]."""
+    graded_: bool
+    """Whether logarithms of supports are signals, too."""
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
         """Undo `state`.
@@ -136,7 +108,35 @@ class EvidenceStacking(Scored, OneRound):
             CheckpointError: weights for another number of signals.
         """
         super().restore(state)
-        check_signals(self.weight_, len(self.base_), graded=self.graded_)
+        wanted = (1 + self.graded_) * len(self.base_) + 1
+        if self.weight_.shape[-1] != wanted:
+            raise CheckpointError(
+                f"the array 'weight' is for {self.weight_.shape[-1]} signals; as 'graded' is "
+                f"{self.graded_}, it should be for {wanted}"
+            )
+        return self
+
+
+class EvidenceStacking(FusesEvidence, OneRound):
+    """Asks all members and fuses answers and replies by a conditional logit.
+
+    As `stacking`, with what each reply adds to its member's log-odds, summed over those who back a
+    candidate, as one more signal; it counts as log-odds do, and deviates under the same penalties.
+    """
+
+    name = "evidence-stacking"
+    fitted: ClassVar[Mapping[str, Row]] = {
+        **FusesEvidence.fitted,
+        "weight": Row("float64", "TS"),
+        "none_bias": Row("float64", "T"),
+    }
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Learn the score, then the weights, by what scores say out of fold."""
+        fold, found = self.learn(table, rng=rng)
+        fit = EvidenceFit(table, fold, found.shift)
+        self.graded_ = fit.graded
+        self.weight_, self.none_bias_, _ = fit.fit()
         return self
 
     def fuse(self, view: View) -> FloatArray:
