@@ -3,6 +3,7 @@
 Pure functions from table to table; all chance comes from the generator that is passed in. An answer
 given by an edit is always a candidate that the query has already, or no usable answer: for an open
 query no new text is invented. Costs and latencies stay: a member that fails is paid all the same.
+An answer that was not given has no reply: what is known of one is of the reply that was given.
 
 Axes: Q queries, N members, C candidate slots, S samples, K queries of an edit.
 """
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, IntArray, ResponseTable
+from rlfocal.records.signals import Replies
 
 __all__ = [
     "answer_at_random",
@@ -69,6 +71,8 @@ def give(
         moved = np.where(gone[:, None], -1, moved)
         samples[rows, member] = np.where(drawn == -2, -2, moved)
         changes["samples"] = samples
+    if table.replies is not None:
+        changes["replies"] = table.replies.where(answers == table.answer)
     return replace(table, **changes)
 
 
@@ -161,6 +165,10 @@ def stand_in(
             value = value.copy()
             value[rows, member] = value[rows, substitute]
             changes[name] = value
+    if table.replies is not None:
+        place = np.arange(table.answer.size).reshape(table.answer.shape)
+        place[rows, member] = place[rows, substitute]
+        changes["replies"] = table.replies.at(place)
     return replace(table, **changes)
 
 
@@ -197,4 +205,6 @@ def joined(first: ResponseTable, second: ResponseTable) -> ResponseTable:
         for item in fields(first)
         if isinstance(value := getattr(first, item.name), np.ndarray)
     }
+    if first.replies is not None and second.replies is not None:
+        changes["replies"] = Replies.concat([first.replies, second.replies])
     return replace(first, **changes)
