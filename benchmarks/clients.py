@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import openai
+from load.bare import serve_bare
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.client import OpenAIEndpoint
@@ -172,23 +173,7 @@ def serve(pipe: Connection) -> None:
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(e), e) for e in events) + b"0\r\n\r\n"
     streamed = head % (b"text/event-stream", b"Transfer-Encoding: chunked") + chunks
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
-                length = next(x for x in lines if x.startswith(b"content-length:"))
-                body = await reader.readexactly(int(length.split(b":")[1]))
-                writer.write(streamed if b'"stream"' in body else said)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    async def go() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        pipe.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(go())
+    serve_bare(pipe, lambda body: streamed if b'"stream"' in body else said)
 
 
 def _event(choice: Any, **more: Any) -> bytes:

@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from load.bare import serve_bare
 
 from rlfocal.pool.openai.client import OpenAIEndpoint
 from rlfocal.pool.types import Message, Request
@@ -78,26 +79,14 @@ def serve(pipe: Connection) -> None:
     }
     head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
-                length = next(x for x in lines if x.startswith(b"content-length:"))
-                asked = json.loads(await reader.readexactly(int(length.split(b":")[1])))
-                streamed = bool(asked.get("stream"))
-                body = said[asked["model"], streamed]
-                kind = b"text/event-stream" if streamed else b"application/json"
-                writer.write(head % (kind, len(body)) + body)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+    def reply(raw: bytes) -> bytes:
+        asked = json.loads(raw)
+        streamed = bool(asked.get("stream"))
+        body = said[asked["model"], streamed]
+        kind = b"text/event-stream" if streamed else b"application/json"
+        return head % (kind, len(body)) + body
 
-    async def go() -> None:
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        pipe.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(go())
+    serve_bare(pipe, reply)
 
 
 async def stretch(endpoint: OpenAIEndpoint, request: Request, seconds: float) -> float:
