@@ -34,6 +34,7 @@ __all__ = [
     "normalise_responses",
     "remedy_for",
     "table_of",
+    "with_signals",
 ]
 
 OPTION_LETTERS = string.ascii_uppercase
@@ -156,8 +157,7 @@ def normalise_responses(table: pa.Table, where: str = "responses") -> pa.Table:
             f"needed. Columns found: {_listed(table.column_names)}"
             + _hint(table.column_names, (*EVIDENCE, "text"), RESPONSES)
         )
-    own = {name: _OWN for name in table.column_names if is_signal(name)}
-    return _normalise(table, {**RESPONSES, **own}, where)
+    return _normalise(table, with_signals(table.column_names), where)
 
 
 _OWN = Column(pa.float64())
@@ -166,6 +166,11 @@ _OWN = Column(pa.float64())
 def is_signal(column: str) -> bool:
     """Whether a column of responses is a signal of the user's own."""
     return column.startswith(SIGNAL) and len(column) > len(SIGNAL)
+
+
+def with_signals(names: Iterable[str]) -> dict[str, Column]:
+    """`RESPONSES`, and the user's own signals among these names of columns."""
+    return {**RESPONSES, **{name: _OWN for name in names if is_signal(name)}}
 
 
 def column_of(name: str, columns: Mapping[str, Column]) -> Column | None:

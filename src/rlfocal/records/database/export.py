@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
 import sqlalchemy as sa
 
 from rlfocal.errors import ConfigError, nearest
@@ -24,7 +23,7 @@ from rlfocal.records.database.schema import responses as responses_table
 from rlfocal.records.database.store import Database
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.samples import agreed
-from rlfocal.records.schema import QUERIES, RESPONSES, SIGNAL, Column, DatasetInfo, table_of
+from rlfocal.records.schema import QUERIES, SIGNAL, DatasetInfo, table_of, with_signals
 from rlfocal.tokens import TokenLogprobs
 
 __all__ = ["export_dataset"]
@@ -72,8 +71,7 @@ def export_dataset(
         for member in chosen
         if member in query.replies
     ]
-    own = sorted({column for row in rows for column in row if column.startswith(SIGNAL)})
-    columns = {**RESPONSES, **dict.fromkeys(own, Column(pa.float64()))}
+    columns = with_signals(sorted({column for row in rows for column in row}))
     info = _info(database, chosen)
     return Dataset(
         name or info.name or database.connections.name,

@@ -25,14 +25,7 @@ from rlfocal.records.importers.joining import Query, joined, many_options, match
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import find_importer
 from rlfocal.records.samples import agreed
-from rlfocal.records.schema import (
-    QUERIES,
-    RESPONSES,
-    Column,
-    DatasetInfo,
-    is_signal,
-    table_of,
-)
+from rlfocal.records.schema import QUERIES, DatasetInfo, table_of, with_signals
 
 __all__ = ["assemble", "document_digest", "import_logs"]
 
@@ -130,8 +123,7 @@ def assemble(
             "notes": notes,
         }
     )
-    own = {c: Column(pa.float64()) for row in rows for c in row if is_signal(c)}
-    responses = table_of(rows, {**RESPONSES, **own})
+    responses = table_of(rows, with_signals(column for row in rows for column in row))
     return Dataset(name, _query_table(queries, kinds), responses, info)
 
 
