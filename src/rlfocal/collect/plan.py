@@ -152,7 +152,7 @@ def make_plan(
             that has the name of another.
     """
     for member in members:
-        if taken := set(member.own.names) & set(signal_names()):
+        if taken := signal_names().intersection(member.own.names):
             raise ConfigError(
                 f"signals.{min(taken)}: a signal of that name is read of every reply; give yours "
                 "another name in the pool file"

@@ -1,6 +1,6 @@
 """The two tables of a data set, column by column, and what `dataset.json` may say about them.
 
-Knows names and types only: files are read in `folders`, contradictions are found in `dataset`.
+Knows names and types only: files are read in `folders`, contradictions are found in `checks`.
 """
 
 from __future__ import annotations
