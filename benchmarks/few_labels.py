@@ -42,7 +42,10 @@ from rlfocal.records import BoolArray, FloatArray, ResponseTable, build_table, c
 from rlfocal.records.folders import read_dataset
 
 CALLS = (1.5, 2.0, 3.0, 4.0)
-PER_MEMBER = ("answer", "support", "option_scores", "samples", "latency_s")
+PER_MEMBER = (
+    "answer", "support", "option_scores", "samples", "latency_s", "recorded", "replies",
+)  # fmt: skip
+"""What a table holds of each member, but the cost."""
 COLUMNS = (*(f"@{b:g}" for b in CALLS), "all")
 
 

@@ -6,6 +6,7 @@ that a busy machine misses fails no test. The data are a part of those inside th
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -17,10 +18,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from rlfocal.records import Dataset
+from rlfocal.records import Dataset, build_table
 from rlfocal.records.built_in import localpool
 from rlfocal.records.folders import write_dataset
 
@@ -365,3 +367,16 @@ def test_quick_form(name: str, data: Path, tmp_path: Path, request: pytest.Fixtu
         assert status == 0, told
     absent = [figure for figure in quick.figures if not re.search(figure, said, re.M)]
     assert not absent, f"these figures are not there: {absent}\n{told}"
+
+
+def test_members_in_another_order_keep_their_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    few_labels = importlib.import_module("few_labels")
+    table = build_table(localpool())
+    assert table.replies is not None
+    length = table.replies.signals(["text.length"])[..., 0]
+    rng = np.random.default_rng(0)
+    for made in (few_labels.shuffled(table, rng), few_labels.with_copies(table, 2, rng)):
+        of = [table.members.index(name.partition(",")[0]) for name in made.members]
+        np.testing.assert_array_equal(made.answer, table.answer[:, of])
+        np.testing.assert_array_equal(made.replies.signals(["text.length"])[..., 0], length[:, of])
