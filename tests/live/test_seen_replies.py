@@ -26,12 +26,13 @@ from rlfocal.grading import Grader
 from rlfocal.live import LiveEnsemble, Question
 from rlfocal.live.ensemble import members_for
 from rlfocal.pool.building import LivePool
+from rlfocal.pool.own_signals import OwnSignals
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.stub import Said, StubServer, prompt_of
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.records.database import export_dataset, open_database
 from rlfocal.records.schema import normalise_queries
-from rlfocal.records.signals import Replies
+from rlfocal.records.signals import Replies, SeenReply
 
 POOL = """
 [endpoints.chat]
@@ -244,3 +245,25 @@ def test_replies_are_still_seen_where_answers_are_grouped_anew(own: Path, kind: 
     known = {"math": "math", "open": ""}[kind]
     length = seen.signals(["length"])[0, :, 0] - len(asked.prompt) - len(known)
     assert all(length >= len("Not known"))
+
+
+def test_a_user_s_functions_are_called_once_for_each_reply(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[SeenReply] = []
+    known = OwnSignals.read
+
+    def counted(self: OwnSignals, seen: SeenReply) -> dict[str, float]:
+        calls.append(seen)
+        return known(self, seen)
+
+    async def read(ensemble: LiveEnsemble) -> None:
+        monkeypatch.setattr(OwnSignals, "read", counted)
+        await ensemble.answer(Question("3 + 4 =", task="all"))
+        assert Reading.replies is not None
+        Reading.replies.signals(Reading.replies.names)
+        Reading.replies.words()
+
+    asked_live(own, read, reads=True)
+    assert Reading.replies is not None
+    assert len(calls) == Reading.replies.present.sum()

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -144,6 +145,12 @@ class _Typical:
     read: Reply
 
     def __iter__(self) -> Iterator[SeenReply]:
+        yield self._seen
+
+    @cached_property
+    def _seen(self) -> SeenReply:
+        # Kept, since each family of signals goes through the replies, and a user's own functions
+        # may be slow.
         question = self.question
         # Of free words nothing was extracted when they were recorded.
         answer = None if self.kind == FREE_WORDS else self.read.answer
@@ -151,7 +158,7 @@ class _Typical:
         reply = self.replies[self.read.typical]
         seen = seen_reply(reply, question.prompt, question.choices, answer, kind=kind)
         mean_s = sum([reply.latency_s for reply in self.replies]) / len(self.replies)
-        yield replace(seen, latency_s=mean_s, given=self.member.own.read(seen))
+        return replace(seen, latency_s=mean_s, given=self.member.own.read(seen))
 
 
 def _usual_kind(answers: str | Mapping[str, str]) -> str:
