@@ -13,11 +13,13 @@ own function needs no package: a settings file names it, `module:function`.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from rlfocal.errors import ConfigError, nearest
@@ -87,7 +89,7 @@ def user_function(where: object, *, what: str, folder: Path | None = None) -> Ca
     Args:
         where: "module:function".
         what: what messages call it: the file and the field that name it.
-        folder: looked into for the module where it is not installed.
+        folder: in which the module may lie; one of that name elsewhere does not take its place.
 
     Raises:
         ConfigError: it is named otherwise, cannot be imported, or is no function.
@@ -99,7 +101,7 @@ def user_function(where: object, *, what: str, folder: Path | None = None) -> Ca
     sys.path.extend(added)
     importlib.invalidate_caches()  # the module may just have been written
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = getattr(_imported(module, folder), name)
     except Exception as exc:  # whatever a user's own code may raise
         raise ConfigError(
             f"{what} = {where!r}: cannot be loaded: {type(exc).__name__}: {exc}; the module should "
@@ -112,3 +114,21 @@ def user_function(where: object, *, what: str, folder: Path | None = None) -> Ca
         raise ConfigError(f"{what} = {where!r}: is no function")
     function: Callable[..., Any] = found
     return function
+
+
+def _imported(name: str, folder: Path | None) -> ModuleType:
+    """A module: the one in the folder, under a name of its own, or else the installed one."""
+    path = None if folder is None else folder.resolve() / f"{name.replace('.', '/')}.py"
+    if path is None or not path.is_file():
+        return importlib.import_module(name)
+    spec = importlib.util.spec_from_file_location(f"{name}, {path}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its classes look themselves up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+    return module

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,18 @@ def test_a_function_that_fails_says_nothing_and_that_once(
     assert all(map(math.isnan, found.values()))
     assert [message.split("'")[1] for message in caplog.messages] == ["fails", "words"]
     assert "secret" not in caplog.text
+
+
+def test_modules_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    values = {}
+    for name, value in (("first", 1.0), ("second", 2.0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "of_mine.py").write_text(
+            "from dataclasses import dataclass\n\n@dataclass\nclass Weight:\n    value: 'float'\n\n"
+            f"def sure(reply):\n    return Weight({value}).value\n"
+        )
+        own = OwnSignals.load({"sure": "of_mine:sure"}, folder=folder)
+        values[name] = own.read(None)["sure"]
+    assert values == {"first": 1.0, "second": 2.0}
+    assert "of_mine" not in sys.modules

@@ -177,7 +177,7 @@ class LivePool:
             for name, served in used.items()
         }
         self._used = used
-        self._own = OwnSignals.load(settings.signals)
+        self._own = OwnSignals.load(settings.signals, folder=settings.signals_folder)
         self.members = tuple(self._live(settings, member) for member in chosen)
         self._open = AsyncExitStack()
 

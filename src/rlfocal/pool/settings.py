@@ -209,6 +209,8 @@ class PoolSettings(Settings):
     """By model, or by "ENDPOINT/MODEL", which counts before that."""
     signals: Mapping[str, str] = {}
     """The user's own numbers about replies: name → "module:function"."""
+    signals_folder: Path | None = None
+    """In which their modules may lie."""
 
     def price_of(self, endpoint: str, model: str) -> PriceSettings | None:
         """What a model costs at an endpoint; None where nobody has told.
@@ -285,7 +287,10 @@ def read_pool(path: Path) -> PoolSettings:
     if not isinstance(signals, dict):
         raise ConfigError(f"{path}: 'signals' should be a table: [signals]")
     OwnSignals.load(signals, source=str(path), folder=path.parent)  # they are there, or it says so
-    return PoolSettings(endpoints=endpoints, members=members, prices=prices, signals=signals)
+    return PoolSettings(
+        endpoints=endpoints, members=members, prices=prices,
+        signals=signals, signals_folder=path.parent,
+    )  # fmt: skip
 
 
 def _tables(found: dict[str, Any], name: str, path: Path) -> dict[str, dict[str, Any]]:
