@@ -223,12 +223,11 @@ class Observer:
         entropy = -(parts * parts.log()).sum(1, keepdim=True)
         spent = torch.from_numpy(view.spent[:, None] / self.statistics.unit_cost) / n_members
         lam = torch.from_numpy(np.asarray(price, dtype=np.float32))[:, None]
-        n_answered = seen.answered.sum(1, keepdim=True).clamp_min(1)
-        said = (seen.reply_shift * seen.answered).sum(1, keepdim=True) / n_answered / 2
+        said = [seen.mean_shift[:, None] / 2] if self.fusion.reads_replies else []
         return torch.cat(
             [top, none, entropy, torch.log(parts[:, :1] / parts[:, 1:2]) / 4, share_asked,
              share_answered, n_distinct, spent, torch.log(lam.clamp_min(1e-5)) / 4, 4 * lam,
-             seen.is_open.float()[:, None], *([said] if self.fusion.reads_replies else ())], dim=1
+             seen.is_open.float()[:, None], *said], dim=1
         )  # fmt: skip
 
 

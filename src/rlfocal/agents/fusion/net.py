@@ -62,6 +62,12 @@ class FusionInput(NamedTuple):
     """float32[B, N]: how far each reply moves its log-odds of being right; 0 where there is none,
     and where replies are not read."""
 
+    @property
+    def mean_shift(self) -> Tensor:
+        """float32[B]: of the members that answered; low where the query is hard."""
+        n_answered = self.answered.sum(1).clamp_min(1)
+        return (self.reply_shift * self.answered).sum(1) / n_answered
+
 
 def fusion_input(
     view: View, known: Known, prior_signal: FloatArray, shift: FloatArray | None = None
@@ -198,8 +204,9 @@ class Fusion(nn.Module):
 
     def _logits(self, seen: FusionInput, weight: Tensor) -> Tensor:
         signal = _evidence(seen.support) if self.graded else seen.support
-        moved = torch.einsum("bn,bnc->bc", seen.reply_shift, seen.support)
+        moved: Tensor | None = None
         if self.reads_replies:
+            moved = torch.einsum("bn,bnc->bc", seen.reply_shift, seen.support)
             signal = torch.cat([signal, moved[:, None]], dim=1)
         if self.with_prior:
             signal = torch.cat([signal, seen.prior_signal[:, None]], dim=1)
@@ -214,7 +221,7 @@ class Fusion(nn.Module):
         size = torch.stack([1 - share, (1 - share).square()])  # nothing where all have answered
         vote = vote * torch.einsum("es,sxbc->ebc", self.size, size).clamp(-2, 2).exp()
         features, pooled = _features(vote, seen)
-        if self.reads_replies:
+        if moved is not None:
             features, pooled = _with_replies(features, pooled, seen, moved)
         # [E, B, C, F] @ [E, F, H]: the candidates of all queries side by side
         flat = features.flatten(1, 2)
@@ -242,11 +249,9 @@ def _with_replies(
     features: Tensor, pooled: Tensor, seen: FusionInput, moved: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Add what the replies say: of each candidate, and on average, which tells a hard query."""
-    n_answered = seen.answered.sum(1).clamp_min(1)
-    mean = (seen.reply_shift * seen.answered).sum(1) / n_answered
     shape = (len(features), *moved.shape, 1)
     own = (moved / 4)[None, :, :, None].expand(shape)
-    every = (mean / 2)[None, :, None].expand(len(pooled), -1, 1)
+    every = (seen.mean_shift / 2)[None, :, None].expand(len(pooled), -1, 1)
     return torch.cat([features, own], dim=3), torch.cat([pooled, every], dim=2)
 
 
