@@ -71,9 +71,14 @@ class FittedPool:
         return self.observer if rounds is None else replace(self.observer, rounds=rounds)
 
     @property
+    def reads_replies(self) -> bool:
+        """Whether a score of replies was worth learning."""
+        return self.reply_score is not None
+
+    @property
     def of_nets(self) -> dict[str, Any]:
         """What shapes the Decider and the critic of this pool, beside their settings."""
-        return {"reads_replies": self.reply_score is not None}
+        return {"reads_replies": self.reads_replies}
 
     def follow(self, memory: Memory) -> FittedPool:
         """A copy whose prior counts recent labels as well; all else stays as in training."""

@@ -60,7 +60,7 @@ class Learned(Base):
         self._observer = observer or fitted_pool.observer_of(config.rounds)
         self._knowledge: Knowledge = held_out or fitted_pool
         self.price = config.default_price if price is None else price
-        self._reads_replies = fitted_pool.reply_score is not None
+        self._reads_replies = fitted_pool.reads_replies
 
     @property
     def reads_replies(self) -> bool:

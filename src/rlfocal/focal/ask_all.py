@@ -41,7 +41,7 @@ class AskAll(OneRound):
     @property
     def reads_replies(self) -> bool:
         """Whether a score of replies was worth learning."""
-        return self._fitted_pool.reply_score is not None
+        return self._fitted_pool.reads_replies
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Return itself: there is nothing to fit."""

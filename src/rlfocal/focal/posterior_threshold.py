@@ -190,7 +190,7 @@ class PosteriorThreshold(Configured):
     @property
     def reads_replies(self) -> bool:
         """Whether a score of replies was worth learning."""
-        return self.fitted_pool_.reply_score is not None
+        return self.fitted_pool_.reads_replies
 
     @property
     def dials(self) -> tuple[float, ...]:

@@ -227,7 +227,7 @@ class RlFocal(Trained):
     @property
     def reads_replies(self) -> bool:
         """Whether a score of replies was worth learning."""
-        return self.fitted_pool_.reply_score is not None
+        return self.fitted_pool_.reads_replies
 
     def judged_replies(self, view: View) -> Replies | None:
         """How the score judges the replies of a view, without what they say; None without one."""
