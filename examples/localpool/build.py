@@ -8,8 +8,14 @@ The card's figures are computed from the data, so that they cannot disagree.
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from rlfocal import build_table, write_dataset
 from rlfocal.pool.settings import LlamaCppSettings, PoolSettings, read_pool
@@ -18,17 +24,19 @@ from rlfocal.records.database import export_dataset, open_database
 
 HERE = Path(__file__).parent
 MODELS = {
-    "gemma": "Gemma 3 270M (base), Q4_K_M",
-    "half": "Qwen2.5-Coder 0.5B Instruct",
-    "large": "Qwen2.5-Coder 1.5B Instruct",
+    "gemma-3-270m": "Gemma 3 270M (base), Q4_K_M",
+    "qwen2.5-coder-0.5b": "Qwen2.5-Coder 0.5B Instruct",
+    "qwen2.5-coder-1.5b": "Qwen2.5-Coder 1.5B Instruct",
+    "smollm2-135m": "SmolLM2 135M Instruct, Q4_1",
 }
 STYLES = {
-    "gemma-270m": "goes on after eleven worked examples",
+    "gemma-270m": "goes on after worked examples without steps",
     "qwen-0.5b": "the question alone; choices by the letters' log-probabilities",
-    "qwen-0.5b-sampled": "eleven worked examples, three samples at temperature 0.7",
-    "qwen-0.5b-steps": "eleven worked examples in short steps",
-    "qwen-1.5b-examples": "eleven worked examples; choices by the letters' log-probabilities",
-    "qwen-1.5b-steps": "eleven worked examples in short steps",
+    "qwen-0.5b-steps": "worked examples in short steps, of other kinds",
+    "qwen-1.5b-other": "worked examples in short steps, of other kinds; drawn at temperature 0.7",
+    "qwen-1.5b-sampled": "worked examples without steps; three samples at temperature 0.7",
+    "qwen-1.5b-steps": "worked examples in short steps",
+    "smollm2-135m": "worked examples in short steps",
 }
 
 
@@ -39,8 +47,8 @@ def describe(dataset: Dataset, pool: PoolSettings) -> Dataset:
             "answers": "number",
             "source": "recorded by rlfocal collect; see CARD.md",
             "licence": "Apache-2.0",
-            "description": "short reasoning questions, answered by three small models asked in "
-            "different ways",
+            "description": "short reasoning questions, answered by four small models asked in "
+            "different ways; texts and log-probabilities of the replies",
             "choice_scores_scale": "log-probability",
             "pools": {"all": [m.name for m in pool.members if m.name in dataset.members]},
         }
@@ -49,28 +57,55 @@ def describe(dataset: Dataset, pool: PoolSettings) -> Dataset:
     return Dataset("localpool", dataset.queries, dataset.responses.select(kept), info)
 
 
+def whole(dataset: Dataset) -> Dataset:
+    """Only the questions that every member has answered: a recording may have been broken off."""
+    n_replies = Counter(dataset.responses["query_id"].to_pylist())
+    kept = [name for name, n in n_replies.items() if n == len(dataset.members)]
+    queries, responses = (
+        part.filter(pc.is_in(part["query_id"], pa.array(kept, pa.string())))
+        for part in (dataset.queries, dataset.responses)
+    )
+    return Dataset(dataset.name, queries, responses, dataset.info)
+
+
+def model_of(pool: PoolSettings, endpoint: str) -> str:
+    """The name of the file that an endpoint serves."""
+    settings = pool.endpoints[endpoint]
+    assert isinstance(settings, LlamaCppSettings)
+    return settings.path.stem
+
+
+def line(name: str, score: npt.NDArray[np.float64]) -> str:
+    """A row of the card: each member, somebody, and how far that is above the best member."""
+    cells = [*score.mean(axis=0), score.max(axis=1).mean()]
+    gap = cells[-1] - max(cells[:-1])
+    return f"| {name} | {' | '.join(f'{value:.0f}' for value in cells)} | +{gap:.0f} |"
+
+
 def card(table: ResponseTable, pool: PoolSettings) -> str:
     """The card as Markdown."""
     score = 100 * table.member_score
-    rows, endpoint = [], {m.name: m.endpoint for m in pool.members}
+    rows, model = [], {m.name: model_of(pool, m.endpoint) for m in pool.members}
     for n, name in enumerate(table.members):
         missing = 100 * (1 - table.answered[:, n].mean())
         rows.append(
-            f"| {name} | {MODELS[endpoint[name]]} | {STYLES[name]} "
+            f"| {name} | {MODELS[model[name]]} | {STYLES[name]} "
             f"| {score[:, n].mean():.1f} | {missing:.1f} |"
         )
-    families = []
-    for t, task in enumerate(table.tasks):
-        part = score[table.task == t]
-        cells = " | ".join(f"{value:.0f}" for value in part.mean(axis=0))
-        families.append(f"| {task} | {cells} | {part.max(axis=1).mean():.0f} |")
+    tasks = [line(task, score[table.task == t]) for t, task in enumerate(table.tasks)]
+    family = np.array([query_id.rsplit("-", 2)[0] for query_id in table.query_ids.tolist()])
+    named = {table.tasks[t]: sorted(set(family[table.task == t])) for t in range(len(tasks))}
+    families = [
+        line(f"{task}: {name}", score[family == name]) for task in named for name in named[task]
+    ]
     best, oracle = score.mean(axis=0).max(), score.max(axis=1).mean()
     template = (HERE / "card.md").read_text(encoding="utf-8")
     return template.format(
         n_queries=f"{table.n_queries:,}", n_tasks=len(table.tasks), n_members=table.n_members,
-        seed=20261125, date=datetime.now(UTC).date(), members="\n".join(rows),
+        seed=20261129, date=datetime.now(UTC).date(), members="\n".join(rows),
         best=best, oracle=oracle, gap=oracle - best, names=" | ".join(table.members),
-        bars="--:|" * table.n_members, families="\n".join(families),
+        bars="--:|" * (table.n_members + 2), tasks="\n".join(tasks), families="\n".join(families),
+        n_families=len(families), n_models=len({model[name] for name in table.members}),
     )  # fmt: skip
 
 
@@ -82,10 +117,9 @@ def main() -> None:
     parser.add_argument("--members", help="some of the pool's, separated by commas")
     options = parser.parse_args()
     pool = read_pool(HERE / "pool.toml")
-    assert all(isinstance(e, LlamaCppSettings) for e in pool.endpoints.values())
     names = options.members.split(",") if options.members else [m.name for m in pool.members]
     with open_database(options.database) as database:
-        dataset = describe(export_dataset(database, members=names), pool)
+        dataset = whole(describe(export_dataset(database, members=names), pool))
     table = build_table(dataset, members=names)
     print("\n".join(table.notes))
     page = options.folder / "CARD.md"
