@@ -135,7 +135,7 @@ FAMILIES = (
         (
             {"min_terms": 2, "max_terms": 3, "min_digits": 2, "max_digits": 2},
             {"min_terms": 4, "max_terms": 5, "min_digits": 2, "max_digits": 2},
-            {"min_terms": 6, "max_terms": 7, "min_digits": 2, "max_digits": 3},
+            {"min_terms": 5, "max_terms": 6, "min_digits": 2, "max_digits": 3},
         ),
     ),
     Family(
@@ -145,7 +145,7 @@ FAMILIES = (
         (
             {"min_digits": 1, "max_digits": 2},
             {"min_digits": 2, "max_digits": 2},
-            {"min_digits": 3, "max_digits": 3},
+            {"min_digits": 2, "max_digits": 3},
         ),
     ),
     Family(
@@ -154,7 +154,7 @@ FAMILIES = (
         "basic_arithmetic",
         tuple(
             {"operators": ("+", "-", "*"), "max_digits": d, "min_terms": t, "max_terms": t + 1}
-            for d, t in ((1, 2), (1, 4), (2, 3))
+            for d, t in ((1, 2), (1, 4), (2, 2))
         ),
     ),
     Family(
@@ -174,7 +174,7 @@ FAMILIES = (
         (
             {"max_terms": 2, "max_value": 30},
             {"min_terms": 3, "max_terms": 3, "max_value": 30},
-            {"min_terms": 4, "max_terms": 4, "max_value": 60},
+            {"min_terms": 4, "max_terms": 4, "max_value": 40},
         ),
     ),
     Family(
@@ -199,7 +199,7 @@ FAMILIES = (
         "counting",
         "letters",
         "letter_counting",
-        tuple({"min_words": a, "max_words": b} for a, b in ((1, 3), (4, 6), (7, 9))),
+        tuple({"min_words": a, "max_words": b} for a, b in ((1, 3), (3, 4), (5, 7))),
     ),
     Family(
         "counting",
@@ -210,21 +210,21 @@ FAMILIES = (
             for n, m in ((1, 15), (2, 9), (3, 9))
         ),
     ),
-    Family("counting", "bits", "count_bits", _steps("max_n", 31, 127, 1023)),
+    Family("counting", "bits", "count_bits", _steps("max_n", 31, 63, 255)),
     Family("stories", "shop", "gsm_symbolic", ({}, {}, {}), change=_story),
     Family("stories", "siblings", "aiw", _steps("max_entities", 4, 6, 9), change=_short),
     Family(
         "dates",
         "weekday",
         "calendar_arithmetic",
-        tuple({"tasks": ["weekday_offset"], "offset_upper_bound": n} for n in (6, 15, 60)),
+        tuple({"tasks": ["weekday_offset"], "offset_upper_bound": n} for n in (6, 13, 40)),
         _weekdays,
     ),
     Family(
         "dates",
         "days",
         "calendar_arithmetic",
-        tuple({"tasks": ["count_days"], "offset_upper_bound": n} for n in (20, 50, 100)),
+        tuple({"tasks": ["count_days"], "offset_upper_bound": n} for n in (20, 40, 70)),
     ),
     Family(
         "arithmetic",
