@@ -22,6 +22,8 @@ __all__ = ["SimulatedPool", "draw_answers"]
 
 _N_NEWTON = 30
 _IMPOSSIBLE = np.float32(-1e9)
+_MOST_SHIFT = 5.0
+"""No reply is said to move its log-odds further than this."""
 
 
 class SimulatedPool(NamedTuple):
@@ -41,6 +43,9 @@ class SimulatedPool(NamedTuple):
     """float32[Q, N], positive; mean about 1."""
     is_open: bool
     """Whether candidates exist only once they are given."""
+    reply_shift: FloatArray
+    """float32[Q, N]: how far each reply itself is said to move its log-odds of being right; 0
+    everywhere where replies are not read."""
 
     @property
     def member_score(self) -> FloatArray:
@@ -76,6 +81,8 @@ def draw_answers(
     slot, full = _tell_singletons_apart(spec, slot, copied)
     answer, exists, rank = _number(slot, usable, place, full, spec.is_open, rng)
     support = _supports(spec, answer[rows], graded, rank[rows], copied[rows], exists[rows])
+    right = usable & (slot == 0)
+    reply_shift = _reply_shift(spec, right, usable, difficulty, rng)
     cost = spec.price * np.exp(rng.normal(0, spec.price_jitter, answer.shape))
     return SimulatedPool(
         answer=answer,
@@ -85,6 +92,7 @@ def draw_answers(
         task=task.astype(np.int64),
         cost=cost.astype(np.float32),
         is_open=spec.is_open,
+        reply_shift=reply_shift,
     )
 
 
@@ -192,6 +200,39 @@ def _graded(
         np.put_along_axis(counts, slot[:, :, None], top, axis=2)
         chance = counts / counts.sum(axis=2, keepdims=True)
     return np.asarray(chance, dtype=np.float32)
+
+
+def _reply_shift(
+    spec: PoolSpec, right: BoolArray, usable: BoolArray, difficulty: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> FloatArray:  # fmt: skip
+    """float32[Q, N]: what a score of the replies says, calibrated but for its stretch and noise.
+
+    A reply's score is normal, higher where the reply is right and lower on hard queries; the shift
+    is its log likelihood ratio, which knows of both.
+    """
+    if not spec.reads_replies:
+        return np.zeros(right.shape, dtype=np.float32)
+    harder = (difficulty - difficulty.mean()) / (difficulty.std() + 1e-9)
+    score = spec.reply_tells * right - spec.reply_tells_difficulty * harder[:, None]
+    score += rng.standard_normal(right.shape)
+    wrong = usable & ~right
+    of_right, of_wrong = (_mean_of(score, part) for part in (right, wrong))
+    spread = np.where(right, score - of_right, score - of_wrong) * usable
+    variance = (spread**2).sum(axis=0) / np.maximum(usable.sum(axis=0), 1) + 1e-3
+    ratio = (of_right - of_wrong) / variance * (score - (of_right + of_wrong) / 2)
+    shift = np.exp(spec.reply_stretch) * ratio
+    shift += spec.reply_noise * rng.standard_normal(right.shape)
+    return np.asarray(np.clip(shift, -_MOST_SHIFT, _MOST_SHIFT) * usable, dtype=np.float32)
+
+
+def _mean_of(score: NDArray[np.float64], part: BoolArray) -> NDArray[np.float64]:
+    """float64[N]: mean of a member's scores over a part of its replies, drawn towards that of all.
+
+    Few replies of a part say little, and none at all say nothing of its difference.
+    """
+    total = score.mean(axis=0)
+    return np.asarray(((score * part).sum(axis=0) + total) / (part.sum(axis=0) + 1))
 
 
 def _tell_singletons_apart(

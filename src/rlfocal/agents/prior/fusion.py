@@ -22,13 +22,15 @@ from rlfocal.agents.arrays import Array, Layer, Weights, layer, namespace
 from rlfocal.agents.prior.statistics import N_MEMBER_STATISTICS, N_PAIR_STATISTICS
 from rlfocal.records import FloatArray
 
-__all__ = ["Fused", "Pooled", "Pools", "Queries", "fuse", "layers", "pooled_of", "tempered"]
+__all__ = [
+    "Fused", "Pooled", "Pools", "Queries", "fuse", "layers", "mean_shift", "pooled_of", "tempered",
+]  # fmt: skip
 
 _CHANNELS = 4
 """Pair channels for members that agree on the query; as many for those that differ."""
-_N_VOTER = 7
+_N_VOTER = 8
 _N_CANDIDATE = 9
-_N_SUMMARY = 12
+_N_SUMMARY = 13
 _CALIBRATED = 150.0
 """Number of labels at which option scores are trusted by half."""
 _START_SCALE = 0.6
@@ -49,7 +51,8 @@ class Queries(NamedTuple):
     """The views of B queries of each of P pools."""
 
     log_odds: Array
-    """float32[P, B, N]: of each member's accuracy on the query's task."""
+    """float32[P, B, N]: of each member's accuracy on the query's task, and of its reply where that
+    was read."""
     is_open: Array
     """bool[P, B]."""
     asked: Array
@@ -60,6 +63,8 @@ class Queries(NamedTuple):
     """float32[P, B, N, C]; zero where a member has not answered."""
     available: Array
     """bool[P, B, C]."""
+    reply_shift: Array
+    """float32[P, B, N]: how far the reply moved `log_odds`; 0 where there is none, or not read."""
 
 
 class Pooled(NamedTuple):
@@ -180,6 +185,7 @@ def _voters(weights: Weights, pooled: Pooled, seen: Queries, n_options: Array) -
     agreeing = same.swapaxes(1, 2) @ pair[..., :_CHANNELS]
     differing = differ.swapaxes(1, 2) @ pair[..., _CHANNELS:]
     around = xp.concat([agreeing, differing]).swapaxes(1, 2) / 4
+    moved = seen.reply_shift[..., None] / 2
     features = xp.stack(
         [
             seen.log_odds / 2, answered, xp.max(support, 3), (xp.sum(same, 3) - 1) / 8 * answered,
@@ -188,7 +194,7 @@ def _voters(weights: Weights, pooled: Pooled, seen: Queries, n_options: Array) -
     )  # fmt: skip
     # The layer's part for members is in `Pooled`: it is the same for every query.
     weight = weights["voter_in.weight"][:, pooled.member.shape[2] :]
-    hidden = pooled.member[:, None] + xp.linear(xp.concat([features, around]), weight)
+    hidden = pooled.member[:, None] + xp.linear(xp.concat([features, around, moved]), weight)
     return xp.relu(hidden) * seen.asked[..., None]
 
 
@@ -239,10 +245,17 @@ def _features(tally: Array, seen: Queries, n_options: Array) -> tuple[Array, Arr
             replies, (n_asked - n_answered) / xp.at_least(n_asked, 1),
             xp.sum(alone, 2, keepdims=True) / at_least_one,
             xp.log1p(xp.max(backers, 2, keepdims=True)) / 2,
-            xp.floats(seen.is_open)[..., None], xp.log(n_options) / 3,
+            xp.floats(seen.is_open)[..., None], xp.log(n_options) / 3, mean_shift(seen) / 2,
         ],
     )  # fmt: skip
     return candidate, summary
+
+
+def mean_shift(seen: Queries) -> Array:
+    """float32[P, B, 1]: of the replies of those that answered; low where the query is hard."""
+    xp = namespace(seen.reply_shift)
+    n_answered = xp.sum(xp.floats(seen.answered), 2, keepdims=True)
+    return xp.sum(seen.reply_shift, 2, keepdims=True) / xp.at_least(n_answered, 1)
 
 
 def tempered(support: FloatArray, answer: NDArray[np.int16], n_labels: float) -> FloatArray:

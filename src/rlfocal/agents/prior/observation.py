@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rlfocal.agents.arrays import Array, namespace
-from rlfocal.agents.prior.fusion import Fused, Pools, Queries
+from rlfocal.agents.prior.fusion import Fused, Pools, Queries, mean_shift
 from rlfocal.agents.prior.statistics import N_MEMBER_STATISTICS
 
 __all__ = ["N_MEMBER_FEATURES", "N_SHARED_FEATURES", "Observation", "observe"]
 
-_PAIR_FEATURES = 4
+_PAIR_FEATURES = 5
 """The first ones of a pair's statistics."""
-N_MEMBER_FEATURES = 10 + N_MEMBER_STATISTICS + 2 * _PAIR_FEATURES
-N_SHARED_FEATURES = 27
+N_MEMBER_FEATURES = 11 + N_MEMBER_STATISTICS + 2 * _PAIR_FEATURES
+N_SHARED_FEATURES = 28
 
 
 class Observation(NamedTuple):
@@ -78,7 +78,7 @@ def observe(
     n_states = left.shape[0] * left.shape[1]
     return Observation(
         member=member.reshape(n_states, *member.shape[2:]),
-        shared=xp.concat([shared, following]).reshape(n_states, -1),
+        shared=xp.concat([shared, following, mean_shift(seen) / 2]).reshape(n_states, -1),
         preference=preference.reshape(n_states, -1),
         confidence=top[..., 0].reshape(n_states),
         next_price=next_price.reshape(n_states),
@@ -117,14 +117,14 @@ def _member_features(
         ],
     )  # fmt: skip
     known = xp.broadcast_to(pools.member[:, None], (*asked.shape, pools.member.shape[2]))
-    return xp.concat([own, *related, known])
+    return xp.concat([own, *related, known, seen.reply_shift[..., None] / 2])
 
 
 def _shared_features(
     pools: Pools, relative_cost: Array, seen: Queries, fused: Fused, backing: Array,
     price: Array, top: Array, posterior: Array,
 ) -> Array:  # fmt: skip
-    """float32[P, B, G - 2]."""
+    """float32[P, B, G - 3]."""
     xp = namespace(seen.support)
     asked, answered = xp.floats(seen.asked), xp.floats(seen.answered)
     n_members = asked.shape[2]

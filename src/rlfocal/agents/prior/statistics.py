@@ -22,8 +22,8 @@ __all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics"]
 
 Floats = NDArray[np.float64]
 
-N_MEMBER_STATISTICS = 15
-N_PAIR_STATISTICS = 6
+N_MEMBER_STATISTICS = 16
+N_PAIR_STATISTICS = 7
 
 _SPREAD, _SPREAD_WORTH = 0.1, 2.0
 """Prior spread of members' accuracies in a pool, and its weight in members."""
@@ -35,6 +35,8 @@ _TASK = 20.0
 """Weight, in queries, of a member's accuracy in its accuracy on a task."""
 _PAIR = 5.0
 """Weight, in queries, of independence in a pair's rates."""
+_LEAST_FAILURE = 0.05
+"""Share of failures below which a column of `_failing_together` would be mostly luck."""
 _LEVEL, _LEVEL_WORTH = 0.6, 2.0
 """Prior mean accuracy of a pool, and its weight in queries."""
 
@@ -175,7 +177,7 @@ class Statistics(NamedTuple):
                 np.full(n_members, np.log1p(n_labels) / 4),
                 np.full(n_members, _logit(np.array(level)) / 2),
                 np.full(n_members, np.log(n_members) / 3),
-                mean[:, 0], mean[:, 1], mean[:, 3], most[:, 0], most[:, 3],
+                mean[:, 0], mean[:, 1], mean[:, 3], mean[:, 4], most[:, 0], most[:, 3],
                 np.full(n_members, np.log(worth) / 4),
             ]
         )  # fmt: skip
@@ -232,7 +234,10 @@ def _by_task(counts: Counts, accuracy: Floats, level: float) -> Floats:
 
 
 def _pairs(counts: Counts, accuracy: Floats) -> Floats:
-    """float64[N, N, K]: pair statistics relative to independent members."""
+    """float64[N, N, K]: pair statistics relative to independent members.
+
+    The fifth is what focal diversity is made of: see `_failing_together`.
+    """
     off = ~np.eye(len(accuracy), dtype=bool)
     same_wrong = np.maximum(counts.agree - counts.agree_right, 0)
     rate = ((same_wrong * off).sum() / 4 + 0.3 * 20) / ((counts.both_wrong * off).sum() / 4 + 20)
@@ -245,6 +250,19 @@ def _pairs(counts: Counts, accuracy: Floats) -> Floats:
     return np.stack(
         [
             2 * agree - 1, _logit(right) / 2, (_logit(right) - better) / 2, 2 * same_error - 1,
-            2 * (agree - hit - miss), np.log1p(counts.both) / 4,
+            4 * _failing_together(counts), 2 * (agree - hit - miss), np.log1p(counts.both) / 4,
         ], axis=2,
     )  # fmt: skip
+
+
+def _failing_together(counts: Counts) -> Floats:
+    """float64[N, N]: how much more often the row fails where the column fails than elsewhere.
+
+    Focal diversity is high where it is low: members of an ensemble then fail independently.
+    """
+    known, right = counts.known[-1], counts.right[-1]
+    mean = right / np.maximum(known, 1)
+    both = np.minimum(known[:, None], known[None, :])
+    covariance = counts.both_right / np.maximum(both, 1) - mean[:, None] * mean[None, :]
+    covariance = covariance * both / (both + _PAIR)
+    return np.asarray(covariance / np.maximum(1 - mean, _LEAST_FAILURE)[None, :])

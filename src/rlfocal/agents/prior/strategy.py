@@ -228,6 +228,7 @@ class RlFocalPrior(Trained):
         chance = 1 / (1 + np.exp(-known.statistics.log_odds[place]))
         if competence is not None:
             chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
+        shift = np.zeros(chance.shape, dtype=np.float32) if reply_shift is None else reply_shift
         if reply_shift is not None:
             chance = sigmoid(np.log(chance / (1 - chance)) + reply_shift)
             chance = np.clip(chance, _LEAST, 1 - _LEAST)
@@ -245,7 +246,7 @@ class RlFocalPrior(Trained):
             block = rows[start : start + size]
             part = view if len(block) == len(place) else view.take(block)
             lam = None if price is None else price[block]
-            found, decided = self._judge(part, chance[block], lam)
+            found, decided = self._judge(part, chance[block], shift[block], lam)
             posterior[block] = found
             if log_prob is not None and decided is not None:
                 log_prob[block] = decided
@@ -253,7 +254,7 @@ class RlFocalPrior(Trained):
         return posterior, log_prob
 
     def _judge(
-        self, view: View, chance: FloatArray, price: FloatArray | None
+        self, view: View, chance: FloatArray, shift: FloatArray, price: FloatArray | None
     ) -> tuple[FloatArray, FloatArray | None]:
         """As of `consider`, for queries whose answers can be compared."""
         known = self._pool_state
@@ -267,6 +268,7 @@ class RlFocalPrior(Trained):
             answered=view.answered[None],
             support=support[None],
             available=view.available[None],
+            reply_shift=shift[None],
         )
         fused = fuse(self.prior.fusion, known.pooled, seen)
         posterior = namespace(fused.logit).softmax(fused.logit[0])[:, :-1]

@@ -24,6 +24,8 @@ __all__ = ["PoolBatch", "draw_labels", "draw_pool_batch", "subsets"]
 _CONTEXTS = 2
 """Different numbers of labels of one pool, each with queries of its own."""
 _MOST_LABELS = 1000
+_MOST_ODDS = 5.3
+"""No member is taken to be surer to be right, or wrong, than this, in log-odds."""
 
 
 class PoolBatch(NamedTuple):
@@ -48,6 +50,8 @@ class PoolBatch(NamedTuple):
     """float32[P, B, N]: cost of asking, in units of the pool's mean."""
     relative_cost: Tensor
     """float32[P, N]: mean cost of a call, as known beforehand."""
+    reply_shift: Tensor
+    """float32[P, B, N]: how far each reply, once given, moves the log-odds of its being right."""
 
     def reveal(self, asked: Tensor) -> Queries:
         """The queries once the members `asked` (bool[P, B, N]) were asked."""
@@ -55,7 +59,9 @@ class PoolBatch(NamedTuple):
         support = self.support * answered[..., None]
         given = (support > 0).any(2)
         available = torch.where(self.is_open[..., None], given, self.exists)
-        return Queries(self.log_odds, self.is_open, asked, answered, support, available)
+        shift = self.reply_shift * answered
+        log_odds = (self.log_odds + shift).clamp(-_MOST_ODDS, _MOST_ODDS)
+        return Queries(log_odds, self.is_open, asked, answered, support, available, shift)
 
     def targets(self, seen: Queries) -> Tensor:
         """float32[P, B, C + 1]: worth of available candidates; last, of "none of these"."""
@@ -114,6 +120,7 @@ class _Part(NamedTuple):
     worth: np.ndarray
     member_score: np.ndarray
     charge: np.ndarray
+    reply_shift: np.ndarray
 
 
 def _part(
@@ -133,7 +140,7 @@ def _part(
     return _Part(
         Statistics.of(counts, relative), pool.task[rows], pool.answer[rows],
         pool.support[offset : offset + n_queries], pool.exists[rows], pool.worth[rows],
-        score[rows], pool.cost[rows] / np.float32(unit),
+        score[rows], pool.cost[rows] / np.float32(unit), pool.reply_shift[rows],
     )  # fmt: skip
 
 
@@ -179,6 +186,7 @@ def _stack(parts: list[_Part], *, is_open: bool) -> PoolBatch:
         member_score=plain([p.member_score for p in parts]),
         charge=plain([p.charge for p in parts]),
         relative_cost=plain([p.statistics.relative_cost for p in parts]),
+        reply_shift=plain([p.reply_shift for p in parts]),
     )
 
 
