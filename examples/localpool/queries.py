@@ -129,7 +129,7 @@ def _steps(name: str, *values: Any) -> tuple[dict[str, Any], ...]:
 
 FAMILIES = (
     Family(
-        "arithmetic",
+        "figures",
         "sums",
         "chain_sum",
         (
@@ -149,7 +149,7 @@ FAMILIES = (
         ),
     ),
     Family(
-        "arithmetic",
+        "algebra",
         "brackets",
         "basic_arithmetic",
         tuple(
@@ -194,7 +194,7 @@ FAMILIES = (
         tuple({"min_sides": n, "max_sides": n} for n in (3, 4, 5)),
         change=_as_number,
     ),
-    Family("arithmetic", "multiple", "lcm", _steps("max_value", 12, 25, 60)),
+    Family("figures", "multiple", "lcm", _steps("max_value", 12, 25, 60)),
     Family(
         "counting",
         "letters",
@@ -210,18 +210,18 @@ FAMILIES = (
             for n, m in ((1, 15), (2, 9), (3, 9))
         ),
     ),
-    Family("counting", "bits", "count_bits", _steps("max_n", 31, 63, 255)),
+    Family("arithmetic", "bits", "count_bits", _steps("max_n", 31, 63, 255)),
     Family("stories", "shop", "gsm_symbolic", ({}, {}, {}), change=_story),
     Family("stories", "siblings", "aiw", _steps("max_entities", 4, 6, 9), change=_short),
     Family(
-        "dates",
+        "stories",
         "weekday",
         "calendar_arithmetic",
         tuple({"tasks": ["weekday_offset"], "offset_upper_bound": n} for n in (6, 13, 40)),
         _weekdays,
     ),
     Family(
-        "dates",
+        "counting",
         "days",
         "calendar_arithmetic",
         tuple({"tasks": ["count_days"], "offset_upper_bound": n} for n in (20, 40, 70)),
@@ -255,7 +255,7 @@ FAMILIES = (
         _alphabet,
     ),
     Family(
-        "reading",
+        "figures",
         "order",
         "number_format",
         (
