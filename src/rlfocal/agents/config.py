@@ -76,23 +76,24 @@ class RlFocalConfig(Settings):
     """Labelled queries from which on the Decider trains; with fewer it acts as the prior does."""
     n_folds: Annotated[int, Field(ge=2)] = 3
     """Inner folds of the cross-fitted Fusion."""
-    fusion_epochs: Count = 60
-    """Most passes over the training queries."""
-    fusion_patience: Count = 6
-    """Epochs without a better out-of-fold likelihood before Fusion's training stops."""
-    hidden: Count = 32
-    """Width of the Decider's and the critic's layers."""
 
     retired: ClassVar[Mapping[str, Any]] = {
         "credit": "counterfactual", "focal": "observation", "query_text": True,
         "task_known": True, "central_critic": True,
     }  # fmt: skip
     """Settings of earlier builds, each with the value that is the only one now."""
+    gone: ClassVar[tuple[str, ...]] = ("fusion_epochs", "fusion_patience", "hidden")
+    """Settings of earlier builds' nets."""
 
     @model_validator(mode="before")
     @classmethod
     def _without_retired(cls, values: Any) -> Any:
         """Read the settings of an earlier build where they describe what this one does."""
+        if gone := sorted(set(cls.gone) & set(values)):
+            raise ValueError(
+                f"{gone[0]} is a setting of an earlier build, whose agents were other nets: leave "
+                "it out; what was trained with it must be trained again"
+            )
         for name, only in cls.retired.items():
             if values.get(name, only) != only:
                 raise ValueError(
@@ -110,11 +111,6 @@ class RlFocalConfig(Settings):
         if self.round_price == 0 and self.max_rounds is None:
             return None
         return Rounds(self.round_price, self.max_rounds)
-
-    @property
-    def of_nets(self) -> dict[str, Any]:
-        """What shapes the Decider and the critic, beside the pool: in training and when loaded."""
-        return {"hidden": self.hidden, "gathered": self.rounds is not None}
 
 
 class PriorConfig(Settings):

@@ -1,4 +1,4 @@
-"""A pool fitted on its training queries: statistics, predicted competence and Fusion.
+"""A pool fitted on its training queries: statistics, predicted competence, the prior, its votes.
 
 Shared by the Decider, by stopping on a threshold and by the comparison of policies. Training
 queries are always judged out of fold, through `held_out`.
@@ -12,13 +12,11 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
-from rlfocal.agents.fusion import Fusion, PriorSignal, fit_fusion
+from rlfocal.agents.fusion import PriorOnPool, Votes, fit_votes
 from rlfocal.agents.known import Known, OutOfFold
-from rlfocal.agents.nets import arrays_of, rows_of, weights_from
 from rlfocal.agents.observation import Observer
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.agents.statistics import Competence, PoolStatistics
@@ -42,12 +40,12 @@ Lengths alone, on mmlu_pro mid8, are worth .05 to .12, and reading them cost abo
 
 @dataclass(frozen=True, eq=False)
 class FittedPool:
-    """Statistics, predicted competence, a score of replies, Fusion and the prior of one pool."""
+    """Statistics, predicted competence, the prior, its votes and a score of replies of one pool."""
 
     statistics: PoolStatistics
     competence: Competence
-    fusion: Fusion
-    prior: PriorSignal
+    prior: PriorOnPool
+    votes: Votes
     held_out: OutOfFold
     reply_score: ReplyScore | None = None
     """None where replies are not recorded, or say nothing beyond their answers."""
@@ -64,7 +62,7 @@ class FittedPool:
     @cached_property
     def observer(self) -> Observer:
         """The observer with the statistics of training."""
-        return Observer(self.statistics, self.fusion, self.prior)
+        return Observer(self.prior, self.votes)
 
     def observer_of(self, rounds: Rounds | None) -> Observer:
         """The observer of a policy that gathers its choices into rounds."""
@@ -75,14 +73,9 @@ class FittedPool:
         """Whether a score of replies was worth learning."""
         return self.reply_score is not None
 
-    @property
-    def of_nets(self) -> dict[str, Any]:
-        """What shapes the Decider and the critic of this pool, beside their settings."""
-        return {"reads_replies": self.reads_replies}
-
     def follow(self, memory: Memory) -> FittedPool:
         """A copy whose prior counts recent labels as well; all else stays as in training."""
-        return replace(self, prior=self.prior.follow(memory)) if self.prior else self
+        return replace(self, prior=self.prior.follow(memory))
 
     @classmethod
     def fit(
@@ -94,37 +87,31 @@ class FittedPool:
         on_progress: Callable[[Progress], None] | None = None,
         fitted: Mapping[str, NDArray[Any]] | None = None,
     ) -> Self:
-        """Measure, predict, and train Fusion.
+        """Measure, predict, and fit Fusion.
 
         Args:
             table: labelled training queries, supports calibrated out of fold.
             config: settings.
             rng: source of all randomness.
-            on_progress: called after each epoch of Fusion.
-            fitted: weights of a Fusion trained before on the same table with the same settings and
+            on_progress: called before Fusion is fitted and when it is.
+            fitted: arrays of `Votes` fitted before on the same table with the same settings and
                 randomness, to go on with.
         """
         statistics = PoolStatistics.of(table)
         fold = inner_folds(table, config.n_folds, rng=rng)
         score, reply_shift = _read_replies(table, rng=rng)
-        held_out = OutOfFold(
-            Competence.out_of_fold(table, fold), torch.from_numpy(fold), reply_shift
-        )
-        prior = PriorSignal.fit(table, fold, config.n_folds)
-        total = config.fusion_epochs if fitted is None else 0
-
-        def on_epoch(epoch: int, nll: float) -> None:
-            if on_progress is not None:
-                on_progress(Progress("fusion", epoch + 1, total, {"out_of_fold_nll": nll}))
-
-        fusion = fit_fusion(
-            table, held_out, prior,
-            config.model_copy(update={"fusion_epochs": total}), rng=rng, on_epoch=on_epoch,
-        )  # fmt: skip
-        if fitted is not None:
-            weights_from(fusion, fitted)
+        held_out = OutOfFold(Competence.out_of_fold(table, fold), fold, reply_shift)
+        prior = PriorOnPool.fit(table, fold, config.n_folds)
+        tell = on_progress or (lambda _: None)
+        (of_votes,) = rng.spawn(1)  # fitted or not, what is drawn later is the same
+        if fitted is None:
+            tell(Progress("fusion", 0, 1))
+            votes = fit_votes(table, held_out, prior, rng=of_votes)
+            tell(Progress("fusion", 1, 1))
+        else:
+            votes = Votes(**fitted, reads_replies=reply_shift is not None)
         competence = Competence.fit(table, statistics)
-        return cls(statistics, competence, fusion, prior, held_out, score)
+        return cls(statistics, competence, prior, votes, held_out, score)
 
     def state(self) -> State:
         """Every array by name, except the predictions for training queries."""
@@ -132,9 +119,8 @@ class FittedPool:
         unit_cost = np.array([self.statistics.unit_cost])
         arrays = prefixed("statistics", statistics | {"unit_cost": unit_cost})
         arrays |= prefixed("competence", vars(self.competence))
-        arrays |= prefixed("fusion", arrays_of(self.fusion))
-        if self.prior:
-            arrays |= prefixed("prior", self.prior.pools[-1].state())
+        arrays |= prefixed("votes", self.votes.arrays())
+        arrays |= prefixed("prior", self.prior.whole.state())
         if self.reply_score is not None:
             arrays |= prefixed("replies", self.reply_score.state())
         return arrays
@@ -145,22 +131,15 @@ class FittedPool:
         found = without_prefix("statistics", state)
         unit_cost = float(found.pop("unit_cost")[0])
         statistics = PoolStatistics(unit_cost=unit_cost, **found)
-        weights = without_prefix("fusion", state)
-        start = (torch.from_numpy(weights[name]) for name in ("weight", "none_bias", "company"))
         replies = without_prefix("replies", state)
-        fusion = Fusion(
-            *start, n_candidates=weights["position"].shape[2], reads_replies=bool(replies)
-        )
-        n_members = len(statistics.accuracy)
-        prior = without_prefix("prior", state)
+        votes = Votes(**without_prefix("votes", state), reads_replies=bool(replies))
+        nobody = np.zeros((0, len(statistics.accuracy)), dtype=np.float32)
         return cls(
             statistics,
             Competence(**without_prefix("competence", state)),
-            weights_from(fusion, weights),
-            PriorSignal((RlFocalPrior().restore(prior),) if prior else ()),
-            OutOfFold(
-                np.zeros((0, n_members), dtype=np.float32), torch.zeros(0, dtype=torch.int64)
-            ),
+            PriorOnPool((RlFocalPrior().restore(without_prefix("prior", state)),)),
+            votes,
+            OutOfFold(nobody, np.zeros(0, dtype=np.int64)),
             _restored(replies) if replies else None,
         )
 
@@ -177,20 +156,12 @@ class FittedPool:
             "statistics.task_accuracy": Row("float32", "TN"),
             "statistics.relative_cost": Row("float32", "N", low=0),
             "statistics.unit_cost": Row("float64", "1", low=0),
-            "statistics.joint_failure": Row("float32", "NN"),
             "competence.weight": Row("float32", "DN"),
             "competence.intercept": Row("float32", "N"),
         }
-        fusion = {
-            "weight": Row("float32", "ETK"),
-            "none_bias": Row("float32", "ET"),
-            "company": Row("float32", "ETKN"),
-            "position": Row("float32", "ETC"),
-        }
-        rows = rows_of(present, "fusion") | own
-        rows |= nested("fusion", fusion, among)
-        if inner := names_of("prior", present):
-            rows |= nested("prior", RlFocalPrior().layout(inner), {**among, **rows})
+        rows = own | nested("votes", Votes.layout(), among)
+        inner = names_of("prior", present)
+        rows |= nested("prior", RlFocalPrior().layout(inner), {**among, **rows})
         if names_of("replies", present):
             rows |= nested("replies", ReplyScore.layout(), {**among, **rows})
         return rows

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from rlfocal.deliberation.view import View
 from rlfocal.records import FloatArray, IntArray
@@ -27,13 +25,13 @@ class Known(NamedTuple):
     reply_shift: FloatArray | None = None
     """float32[B, N]: how far each reply itself moves its log-odds of being right, 0 where there is
     none; None where replies are not read."""
-    fold: Tensor | None = None
-    """int64[B]: the net of Fusion that judges each training query, which it has never seen; None
-    for the mean of all nets."""
+    fold: IntArray | None = None
+    """int64[B]: whose weights judge each training query, which they have never seen; None for the
+    mean of all."""
 
     def take(self, rows: IntArray) -> Known:
         """What is known of some of the queries."""
-        fold = None if self.fold is None else self.fold[torch.from_numpy(rows)]
+        fold = None if self.fold is None else self.fold[rows]
         shift = None if self.reply_shift is None else self.reply_shift[rows]
         return Known(self.competence[rows], shift, fold)
 
@@ -52,8 +50,8 @@ class OutOfFold:
 
     competence: FloatArray
     """float32[Q, N]."""
-    fold: Tensor
-    """int64[Q]: the Fusion net that never saw the query."""
+    fold: IntArray
+    """int64[Q]: whose weights of Fusion never saw the query."""
     reply_shift: FloatArray | None = None
     """float32[Q, N], of all replies recorded."""
 
@@ -61,9 +59,9 @@ class OutOfFold:
         """Look training queries up by their position in the table."""
         rows, shift = view.position, self.reply_shift
         revealed = None if shift is None else np.where(view.asked, shift[rows], np.float32(0))
-        return Known(self.competence[rows], revealed, self.fold[torch.from_numpy(rows)])
+        return Known(self.competence[rows], revealed, self.fold[rows])
 
     def take(self, rows: IntArray) -> OutOfFold:
         """Select some of the queries."""
         shift = None if self.reply_shift is None else self.reply_shift[rows]
-        return OutOfFold(self.competence[rows], self.fold[torch.from_numpy(rows)], shift)
+        return OutOfFold(self.competence[rows], self.fold[rows], shift)

@@ -5,21 +5,18 @@ Axes: B queries, N members.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import ClassVar, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from rlfocal.agents.arrays import Weights
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.decider import Decider
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.known import Knowledge, OutOfFold
-from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Fused, Observed, Observer
 from rlfocal.agents.policy import likeliest
+from rlfocal.agents.prior.decider import decide
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
@@ -36,7 +33,7 @@ class Learned(Base):
     Args:
         config: settings.
         fitted_pool: fitted.
-        decider: trained against it.
+        decider: weights of the Decider, trained against it.
         price: lambda; None for that of the settings. Below the least one that the Decider was
             trained for, it acts as at that one.
         observer: one that follows recent labels; None for that of training.
@@ -50,7 +47,7 @@ class Learned(Base):
         self,
         config: RlFocalConfig,
         fitted_pool: FittedPool,
-        decider: Decider,
+        decider: Weights,
         *,
         price: float | None = None,
         observer: Observer | None = None,
@@ -90,33 +87,28 @@ class Learned(Base):
         """
         every = np.full(view.task.shape, self.price) if price is None else price
         least = np.maximum(every, self._config.price_min).astype(np.float32)
-        # Within `decide` there is one thread already.
-        with one_thread() if torch.get_num_threads() > 1 else nullcontext():
-            known = self._knowledge.known(view)
-            return self._observer.observe(view, least, known, pending, fused)
+        return self._observer.observe(view, least, self._knowledge.known(view), pending, fused)
 
-    @torch.inference_mode()
     def decide(self, view: View) -> Decision:
         """Ask one more member, or a round of them, or stop."""
         members = np.arange(view.asked.shape[1])
-        with one_thread() if torch.get_num_threads() > 1 else nullcontext():
-            seen = self.observe(view)
-            log_prob = self._decider(seen.observation)
-            more = wanted = likeliest(log_prob).numpy()[:, None] == members
-            while self._observer.rounds is not None and more.any():
-                # A query at which the Decider stopped stops again: nothing seen of it has changed.
-                again = self.observe(view, pending=wanted, fused=seen.fused)
-                more = likeliest(self._decider(again.observation)).numpy()[:, None] == members
-                wanted = wanted | more
-        answer = seen.fused.posterior[:, :-1].numpy() * view.available
-        return Decision(wanted, np.asarray(answer), log_prob.exp().numpy())
+        seen = self.observe(view)
+        log_prob = decide(self._decider, seen.observation)
+        more = wanted = likeliest(log_prob)[:, None] == members
+        while self._observer.rounds is not None and more.any():
+            # A query at which the Decider stopped stops again: nothing seen of it has changed.
+            again = self.observe(view, pending=wanted, fused=seen.fused)
+            more = likeliest(decide(self._decider, again.observation))[:, None] == members
+            wanted = wanted | more
+        return Decision(wanted, seen.posterior[:, :-1] * view.available, np.exp(log_prob))
 
     def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
         """float32[B, N + 1]: probability of choosing each member next, and of enough (last).
 
         Args: as of `observe`.
         """
-        return np.asarray(self._log_prob(self.observe(view, pending=pending)).exp().numpy())
+        observation = self.observe(view, pending=pending).observation
+        return np.asarray(np.exp(decide(self._decider, observation)))
 
     def log_policy(
         self, view: View, price: FloatArray | None = None
@@ -125,10 +117,5 @@ class Learned(Base):
 
         Args: as of `observe`.
         """
-        seen = self.observe(view, price)
-        return self._log_prob(seen).double().numpy(), seen.observation.legal.numpy()
-
-    def _log_prob(self, seen: Observed) -> Tensor:
-        with one_thread(), torch.inference_mode():
-            log_prob: Tensor = self._decider(seen.observation)
-        return log_prob
+        seen = self.observe(view, price).observation
+        return decide(self._decider, seen).astype(np.float64), seen.legal

@@ -1,4 +1,4 @@
-"""What is known of a pool beforehand: accuracies, prices, joint failures, competence.
+"""What is known of a pool beforehand: accuracies, prices, competence.
 
 Everything comes from labelled training queries. Where an agent trains on a query, the competence
 predicted for that query comes from a model that never saw it (out of fold).
@@ -14,7 +14,6 @@ from typing import Self
 import numpy as np
 
 from rlfocal.extras import need
-from rlfocal.numbers import shrunk
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
 
@@ -36,22 +35,12 @@ class PoolStatistics:
     """float32[N]: mean cost of a call, in units of `unit_cost`."""
     unit_cost: float
     """Mean cost of a call over members and queries, in the table's unit."""
-    joint_failure: FloatArray
-    """float32[N, N]: P(column fails | row fails), pulled towards the column's failure rate."""
 
     @classmethod
     def of(cls, table: ResponseTable) -> Self:
         """Measure a table of labelled queries."""
-        failed = table.failed.astype(np.float64)
-        both, n_failed = failed.T @ failed, failed.sum(axis=0)[:, None]
-        if table.is_complete:
-            rate, accuracy = failed.mean(axis=0), table.member_score.mean(axis=0)
-        else:
-            accuracy = sound_accuracy(table).astype(np.float32)
-            rate = np.asarray(1 - accuracy, dtype=np.float64)
-            n_failed = failed.T @ table.scored  # where the other's answer is known, too
-        # Ten queries' worth of independence, for members that hardly ever fail.
-        joint = shrunk(both, n_failed, towards=rate[None, :], worth=10.0)
+        whole = table.is_complete
+        accuracy = table.member_score.mean(axis=0) if whole else sound_accuracy(table)
         unit_cost = table.call_cost(dtype=np.float32)
         return cls(
             accuracy=accuracy.astype(np.float32),
@@ -60,7 +49,6 @@ class PoolStatistics:
                 np.float32
             ),
             unit_cost=unit_cost,
-            joint_failure=joint.astype(np.float32),
         )
 
     @property

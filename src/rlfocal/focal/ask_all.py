@@ -8,7 +8,6 @@ import numpy as np
 
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.known import Knowledge, OutOfFold
-from rlfocal.agents.nets import one_thread
 from rlfocal.agents.observation import Observer
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.view import Memory, View
@@ -53,7 +52,5 @@ class AskAll(OneRound):
 
     def fuse(self, view: View) -> FloatArray:
         """Fusion's posterior without the probability of "none of these"."""
-        with one_thread():
-            fused = self._observer.fused(view, self._knowledge.known(view))
-        posterior = fused.posterior[:, :-1].numpy()
-        return np.asarray(posterior * view.available)
+        fused = self._observer.fused(view, self._knowledge.known(view))
+        return np.asarray(fused.posterior[:, :-1] * view.available)

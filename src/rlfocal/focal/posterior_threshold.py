@@ -14,13 +14,12 @@ from functools import cache
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fitted_pool import FittedPool
-from rlfocal.agents.nets import one_thread
-from rlfocal.agents.observation import Observation
+from rlfocal.agents.observation import answer_of
+from rlfocal.agents.prior.observation import Observation
 from rlfocal.deliberation.configured import Configured
 from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.recorded import reveal, worth_of
@@ -28,7 +27,6 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.settings import Settings
-from rlfocal.training.rollout import answer_of
 
 __all__ = [
     "CURVE_ROWS", "Curve", "PosteriorThreshold", "Walk", "nearest_price", "prices_of", "walk",
@@ -85,11 +83,11 @@ def nearest_price(prices: tuple[float, ...], price: float) -> int:
     return int(np.argmin(ratios))
 
 
-def next_in_order(observation: Observation) -> torch.Tensor:
+def next_in_order(observation: Observation) -> IntArray:
     """int64[B]: the member not asked yet with the best expected score less price; N for none."""
     open_to = observation.legal[:, :-1]
-    best = observation.preference.masked_fill(~open_to, -torch.inf).argmax(1)
-    return torch.where(open_to.any(1), best, open_to.shape[1])
+    best = np.where(open_to, observation.preference, -np.inf).argmax(axis=1)
+    return np.asarray(np.where(open_to.any(axis=1), best, open_to.shape[1]))
 
 
 def walk(fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, price: float) -> Walk:
@@ -111,11 +109,11 @@ def walk(fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, price: f
         view = reveal(table, rows, asked, n_rounds=np.full(len(rows), n_calls))
         seen = fitted_pool.observer.observe(view, lam, fitted_pool.held_out.known(view))
         if n_calls:
-            confidence.append(seen.observation.confidence.numpy())
+            confidence.append(seen.observation.confidence)
             worth.append(worth_of(table, rows, asked, answer_of(seen.posterior)))
             cost.append(view.spent / unit_cost)
         # A query without a member left to ask only waits for the others.
-        member = next_in_order(seen.observation).numpy()
+        member = next_in_order(seen.observation)
         asked = asked | (member[:, None] == np.arange(table.n_members))
     return Walk(np.stack(confidence), np.stack(worth), np.stack(cost))
 
@@ -173,9 +171,8 @@ class PosteriorThreshold(Configured):
         """Train Fusion, then pick the thresholds."""
         if not table.is_complete:
             table = table.take(np.asarray(table.scored.any(axis=1)))
-        with one_thread():
-            fitted_pool = FittedPool.fit(table, self.config, rng=rng, on_progress=self.on_progress)
-            walks = walk_prices(fitted_pool, table, np.arange(table.n_queries), self.dials)
+        fitted_pool = FittedPool.fit(table, self.config, rng=rng, on_progress=self.on_progress)
+        walks = walk_prices(fitted_pool, table, np.arange(table.n_queries), self.dials)
         return self.assemble(fitted_pool, Curve.of(walks))
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
@@ -211,14 +208,13 @@ class PosteriorThreshold(Configured):
         fitted_pool = self.fitted_pool_
         index = nearest_price(self.dials, self.price)
         price = np.full(len(view), self.dials[index], dtype=np.float32)
-        with one_thread():
-            found = fitted_pool.observer.observe(view, price, fitted_pool.known(view))
-            member = next_in_order(found.observation).numpy()
-        sure = found.observation.confidence.numpy() >= self.curve_.best(index, self.price)
+        found = fitted_pool.observer.observe(view, price, fitted_pool.known(view))
+        member = next_in_order(found.observation)
+        sure = found.observation.confidence >= self.curve_.best(index, self.price)
         n_asked = view.asked.sum(axis=1)
         stop = (sure & (n_asked > 0)) | (n_asked >= _MOST_CALLS)
         wanted = member[:, None] == np.arange(view.asked.shape[1])
-        answer = found.posterior[:, :-1].numpy() * view.available
+        answer = found.posterior[:, :-1] * view.available
         return Decision(wanted & ~stop[:, None], np.asarray(answer))
 
     def state(self) -> State:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.agents.arrays import Weights, checked, rows_of
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.decider import Critic, Decider
 from rlfocal.agents.drift import adapted
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import Learned
-from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.agents.observation import Observed
+from rlfocal.agents.prior import decider as net
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.dial import checked_price
@@ -23,6 +24,7 @@ from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Need, RunState, State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
+from rlfocal.extras import need
 from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.posterior_threshold import prices_of
 from rlfocal.focal.stand_ins import (
@@ -36,7 +38,10 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.records.signals import Replies
 from rlfocal.settings import Settings
 from rlfocal.strategies.verdicts import Choice
-from rlfocal.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from rlfocal.training.nets import Critic
+    from rlfocal.training.trainer import Trainer
 
 __all__ = ["RlFocal"]
 
@@ -59,8 +64,6 @@ class RlFocal(Trained):
     dial: ClassVar[str] = "price"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
 
-    nets: ClassVar[tuple[type[Decider], type[Critic]]] = (Decider, Critic)
-    """The agent that acts and the critic that it trains with."""
     config_type: ClassVar[type[Settings]] = RlFocalConfig
     config: RlFocalConfig
 
@@ -83,12 +86,26 @@ class RlFocal(Trained):
         state: RunState | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> _Training[Self]:
-        """Begin a training run, or resume one; see `Resumable`."""
-        with one_thread():
-            trainer = Trainer(
-                table, self.config, seed=seed, nets=self.nets, on_progress=on_progress, state=state
-            )
+        """Begin a training run, or resume one; see `Resumable`.
+
+        Raises:
+            NotInstalled: torch is missing; agents learn with it, and act without.
+        """
+        training = need("rlfocal.training.trainer", "training the agents")
+        trainer = training.Trainer(
+            table, self.config, seed=seed, critic=self.critic_type(training),
+            on_progress=on_progress, state=state,
+        )  # fmt: skip
         return _Training(self, trainer)
+
+    def critic_type(self, training: ModuleType) -> type[Critic]:
+        """The critic that the Decider trains with.
+
+        Args:
+            training: the module `rlfocal.training.trainer`, which needs torch.
+        """
+        critic: type[Critic] = training.Critic
+        return critic
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
         """Return the table unchanged: the statistics have a row for the unknown task."""
@@ -104,7 +121,7 @@ class RlFocal(Trained):
         )  # fmt: skip
         return self.assemble(trainer.fitted_pool, decider, fallback)
 
-    def assemble(self, fitted_pool: FittedPool, decider: Decider, fallback: Choice) -> Self:
+    def assemble(self, fitted_pool: FittedPool, decider: Weights, fallback: Choice) -> Self:
         """Put the strategy together from its trained parts."""
         self.fitted_pool_, self.decider_, self.fallback_ = fitted_pool, decider, fallback
         self._observer = fitted_pool.observer_of(self.config.rounds)
@@ -246,7 +263,7 @@ class RlFocal(Trained):
         """Cost of an average call in training."""
         return self.fitted_pool_.statistics.unit_cost
 
-    def with_decider(self, decider: Decider, prices: Sequence[float]) -> Self:
+    def with_decider(self, decider: Weights, prices: Sequence[float]) -> Self:
         """The trained policy with another Decider that acts at some prices.
 
         The policy at a price between two of the dial's depends on both, so that it acts at both.
@@ -269,7 +286,7 @@ class RlFocal(Trained):
         """All arrays, by name."""
         return {
             **self.fitted_pool_.state(),
-            **prefixed("decider", arrays_of(self.decider_)),
+            **prefixed("decider", self.decider_),
             **fallback_state(self.fallback_, self.fitted_pool_),
         }
 
@@ -277,22 +294,26 @@ class RlFocal(Trained):
         """Undo `state`."""
         fitted_pool = FittedPool.restore(state)
         n_tasks, n_members = fitted_pool.statistics.task_accuracy.shape
-        shape = self.config.of_nets | fitted_pool.of_nets
-        decider = self.nets[0](n_members, n_tasks - 1, **shape)
-        weights_from(decider, without_prefix("decider", state))
-        return self.assemble(
-            fitted_pool, decider, restore_fallback(state, fitted_pool, self.config)
+        hidden = fitted_pool.prior.whole.prior.card.decider_hidden
+        own = net.own_layers(
+            n_members, n_tasks - 1, hidden, gathered=self.config.rounds is not None
         )
+        try:
+            decider = checked(without_prefix("decider", state), net.layers(hidden) | own)
+        except (KeyError, RuntimeError) as exc:
+            raise type(exc)(f"decider: {exc.args[0]}") from None
+        fallback = restore_fallback(state, fitted_pool, self.config)
+        return self.assemble(fitted_pool, decider, fallback)
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """What the arrays of `state` must be like."""
-        rows = rows_of(present, "decider") | {"decider.body.shared_in.bias": Row("float32", "H")}
+        rows = rows_of(present, "decider")
         rows |= fallback_layout(present, rows)
         return rows | FittedPool.layout(present, rows)
 
     def axes(self) -> dict[str, int]:
-        """Width H of the Decider's layers; P prices."""
-        return {"H": self.config.hidden, "P": len(self.dials)}
+        """P prices."""
+        return {"P": len(self.dials)}
 
 
 class _Training(Generic[S]):
@@ -306,15 +327,13 @@ class _Training(Generic[S]):
         return self._trainer.done
 
     def advance(self, n_steps: int | None = None) -> None:
-        with one_thread():
-            self._trainer.train(n_steps)
+        self._trainer.train(n_steps)
 
     def state(self) -> RunState:
         return self._trainer.state()
 
     def strategy(self) -> S:
-        with one_thread():
-            return self._strategy.adopt(self._trainer)
+        return self._strategy.adopt(self._trainer)
 
 
 def _chance(ask: BoolArray) -> FloatArray:

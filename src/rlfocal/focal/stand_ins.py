@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.agents.arrays import Weights
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.decider import Decider
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import LEARNED, Learned
 from rlfocal.deliberation.base import Base
@@ -84,7 +84,7 @@ _MOST_ROWS = 3000
 
 def fit_fallback(
     fitted_pool: FittedPool,
-    decider: Decider,
+    decider: Weights,
     table: ResponseTable,
     config: RlFocalConfig,
     *,
@@ -95,7 +95,7 @@ def fit_fallback(
 
     Args:
         fitted_pool: fitted on the table.
-        decider: trained against it.
+        decider: weights, trained against it.
         table: the training queries.
         config: says which prices there are; the least one stands in for 0 with the Decider.
         rng: picks the queries that judge and seeds what is stochastic.
@@ -109,7 +109,7 @@ def fit_fallback(
     prices, mu = prices_of(config), config.round_price
     unit_cost = fitted_pool.statistics.unit_cost
     held_out, part = fitted_pool.held_out.take(rows), table.take(rows)
-    fold = fitted_pool.held_out.fold.numpy()
+    fold = fitted_pool.held_out.fold
     judged = {
         LEARNED: _replayed(
             Learned(config, fitted_pool, decider, held_out=held_out), part, prices, unit_cost, mu
@@ -136,8 +136,7 @@ def fit_fallback(
             fitted = made.fit(made.training_table(table), rng=rng)
             candidates[name] = Candidate(fitted, rival.one_by_one)
     on_progress(Progress("rivals", len(_SIMPLE), len(_SIMPLE)))
-    clear = _CLEAR if fitted_pool.prior else np.inf
-    return Choice(settle(judged, prices, free=_FREE, clear=clear), candidates, mu)
+    return Choice(settle(judged, prices, free=_FREE, clear=_CLEAR), candidates, mu)
 
 
 def _replayed(

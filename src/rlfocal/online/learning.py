@@ -28,10 +28,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rlfocal.agents.decider import Decider
-from rlfocal.agents.nets import one_thread
-from rlfocal.agents.observation import Observation
+from rlfocal.agents.arrays import Weights
 from rlfocal.agents.policy import action_log_prob, likeliest
+from rlfocal.agents.prior.observation import Observation
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
@@ -48,6 +47,8 @@ from rlfocal.online.estimates import (
 )
 from rlfocal.online.exploring import Explorable
 from rlfocal.online.values import Features, Observing, fit_values
+from rlfocal.training.nets import Decider, Own
+from rlfocal.training.weights import one_thread
 
 __all__ = ["Shadow", "Teachable", "learn", "split"]
 
@@ -74,9 +75,9 @@ _LEAST_REACH = 0.02
 class Teachable(Explorable, Observing, Protocol):
     """A policy whose Decider can be trained while everything else stays fixed."""
 
-    decider_: Decider
+    decider_: Weights
 
-    def with_decider(self, decider: Decider, prices: Sequence[float]) -> Base:
+    def with_decider(self, decider: Weights, prices: Sequence[float]) -> Base:
         """The trained policy with another Decider that acts at these prices."""
         ...
 
@@ -159,16 +160,17 @@ class _Learner:
         self._log = log
         self._features = Features.of(live, log)
         price = log.price[log.episode]
-        # Tensors made in inference mode cannot take part in autograd.
         seen = live.observe(log.view, price).observation
-        self._seen = Observation(*(part.clone() for part in seen))
+        parts = (None if part is None else torch.from_numpy(part) for part in seen)
+        self._seen = Observation(*parts)
         # Fusion stays, so the answers at the end are the live policy's.
         self._score = path_of(live, log).score
         rng = np.random.default_rng([seed, 1])
         self._fold = (rng.permutation(len(log)) % _N_FOLDS)[log.episode]
         self._action = _actions(log)
         self._single = log.wanted.sum(axis=1) <= 1
-        self.decider = copy.deepcopy(live.decider_).train()
+        n_tasks, n_members = live.decider_["own.task.weight"].shape[1] - 1, log.wanted.shape[1]
+        self.decider = Decider.from_prior(live.decider_, Own(n_members, n_tasks))
         with torch.no_grad():
             logits = _logits(self.decider(self._seen))
             self._temperature = _temperature(logits, self._seen.legal, _LEAST_CHANCE)
@@ -177,7 +179,7 @@ class _Learner:
         self._least, self._best = 0.0, copy.deepcopy(self.decider)
         self._from: tuple[Float64Array, Float64Array] | None = None
 
-    def learn(self, n_rounds: int, n_steps: int) -> Decider:
+    def learn(self, n_rounds: int, n_steps: int) -> Weights:
         """Improve round by round."""
         optimizer = torch.optim.Adam(self.decider.parameters(), lr=_LEARNING_RATE)
         for _ in range(n_rounds):
@@ -195,7 +197,7 @@ class _Learner:
                 optimizer.step()
         self._payoffs()
         self._keep_best()
-        return self._best.eval()
+        return self._best.exported()
 
     def _keep_best(self) -> None:
         """Keep the weights with the best gain on these episodes, less one standard error.

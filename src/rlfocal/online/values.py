@@ -55,7 +55,7 @@ class Features(NamedTuple):
         """Compute the features of logged states."""
         price = log.price[log.episode]
         observation = strategy.observe(log.view, price).observation
-        confidence = observation.confidence.double().numpy()
+        confidence = observation.confidence.astype(np.float64)
         asked = log.view.asked.astype(np.float64)
         share = asked.mean(axis=1)
         state = [
@@ -65,8 +65,8 @@ class Features(NamedTuple):
         return cls(
             state=np.stack(state, axis=1),
             asked=asked,
-            backing=observation.member[:, :, 2].double().numpy(),
-            preference=observation.preference.double().numpy(),
+            backing=observation.member[:, :, 2].astype(np.float64),
+            preference=observation.preference.astype(np.float64),
         )
 
     def take(self, rows: NDArray[np.bool_]) -> Features:

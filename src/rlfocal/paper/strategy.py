@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rlfocal.agents.arrays import rows_of
 from rlfocal.agents.config import PaperConfig
-from rlfocal.agents.nets import arrays_of, one_thread, rows_of, weights_from
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.protocol import Need, State
@@ -38,6 +38,7 @@ from rlfocal.paper.observation import N_LEADING, EnsembleScore, chain, leading_c
 from rlfocal.paper.training import PaperTraining
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.settings import Settings
+from rlfocal.training.weights import arrays_of, one_thread, weights_from
 
 __all__ = ["RlFocalPaper"]
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from rlfocal.agents.config import PaperConfig
-from rlfocal.agents.nets import seeded, weights_of
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.recorded import reveal, worth_of
 from rlfocal.deliberation.view import Memory
@@ -34,6 +33,7 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.voting import plurality_share, rank_members
 from rlfocal.training.mappo import Batch, Diagnostics, anneal, update
+from rlfocal.training.weights import seeded, weights_of
 
 __all__ = ["PaperTraining"]
 

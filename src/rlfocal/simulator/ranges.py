@@ -87,7 +87,7 @@ class PoolSpec:
     """float64[N], 0 or more: how far, in standard deviations, right replies of a member stand from
     its wrong ones on equally hard queries."""
     reply_tells_difficulty: float
-    """The same of queries one deviation harder: what replies say of the query, not of themselves."""
+    """The same of queries one deviation harder: what they say of the query itself."""
     reply_stretch: float
     """Log of how much too far their log-odds are taken to move; negative for not far enough."""
     reply_noise: float

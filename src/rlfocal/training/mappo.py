@@ -15,6 +15,7 @@ Axes: K states of a rollout laid end to end, A actions judged at each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from rlfocal.agents.config import PpoConfig
 
-__all__ = ["Agent", "Batch", "Diagnostics", "anneal", "rows_of", "update"]
+__all__ = ["Agent", "Batch", "Diagnostics", "anneal", "joined", "rows_of", "update"]
 
 Tree = TypeVar("Tree", bound=Any)
 
@@ -41,7 +42,7 @@ class Batch(NamedTuple):
     """A rollout's states, concatenated."""
 
     observation: Any
-    """NamedTuple of tensors with first axis K: the actor's observations."""
+    """NamedTuple of tensors with first axis K, or of None: the actor's observations."""
     state: Any
     """The same, for the critic."""
     reach: Tensor
@@ -161,8 +162,18 @@ def anneal(optimizer: torch.optim.Optimizer, config: PpoConfig, *, progress: flo
     return config.ent_coef * (1 - progress)
 
 
+def joined(trees: Sequence[Tree]) -> Tree:
+    """Rows of (nested) NamedTuples of tensors, or of None, one after the other."""
+    first = trees[0]
+    if first is None or isinstance(first, Tensor):
+        return cast(Tree, first if first is None else torch.cat(list(trees)))
+    return cast(Tree, type(first)(*(joined(parts) for parts in zip(*trees, strict=True))))
+
+
 def rows_of(tree: Tree, rows: Tensor | slice) -> Tree:
     """The given rows of every tensor in a (nested) NamedTuple; of a slice, without a copy."""
+    if tree is None:
+        return tree
     if isinstance(tree, Tensor):
         return cast(Tree, tree[rows])
     return cast(Tree, type(tree)(*(rows_of(part, rows) for part in tree)))
@@ -173,6 +184,8 @@ def _reordered(tree: Tree, order: Tensor, done: dict[int, Tensor]) -> Tree:
 
     Once an epoch, so that minibatches are slices: taking rows costs as much as a layer.
     """
+    if tree is None:
+        return tree
     if isinstance(tree, Tensor):
         if id(tree) not in done:
             done[id(tree)] = tree[order]

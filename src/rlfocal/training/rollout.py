@@ -3,6 +3,8 @@
 In training a path goes on where the policy would stop with some chance, so that one path shows what
 stopping at each of its states would have earned and what asking on would have. Where stopping sends
 a round instead, the path forks: one branch sends it, the other chooses another member first.
+
+Playing needs no gradient, so it acts in numpy, as in use.
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from rlfocal.agents.arrays import Weights, namespace
 from rlfocal.agents.config import PpoConfig
-from rlfocal.agents.decider import Critic, Decider, GlobalState
 from rlfocal.agents.known import OutOfFold
-from rlfocal.agents.observation import Observation, Observed, Observer
+from rlfocal.agents.observation import Observed, Observer, answer_of
+from rlfocal.agents.prior.decider import decide
+from rlfocal.agents.prior.observation import Observation
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.training.credit import credit
 from rlfocal.training.environment import PoolEnv
-from rlfocal.training.mappo import Batch
+from rlfocal.training.mappo import Batch, joined
+from rlfocal.training.nets import Critic, GlobalState
 
-__all__ = ["Episodes", "answer_of", "observe", "rollout"]
+__all__ = ["Episodes", "observe", "rollout"]
 
 
 _LEAST_REACH = 0.01
@@ -48,9 +52,9 @@ class _Round(NamedTuple):
 
     active: IntArray
     seen: Observed
-    action: Tensor
+    action: IntArray
     """int64[A, 2]: the member chosen next, and N for stopping."""
-    log_prob: Tensor
+    log_prob: FloatArray
     """float32[A, 2]."""
     reach: FloatArray
     """float32[A]: how often the policy gets here along this path."""
@@ -70,7 +74,7 @@ class _Round(NamedTuple):
 
 def rollout(
     observer: Observer,
-    decider: Decider,
+    decider: Weights,
     critic: Critic,
     env: PoolEnv,
     held_out: OutOfFold,
@@ -78,26 +82,27 @@ def rollout(
     price: FloatArray,
     ppo: PpoConfig,
     *,
-    generator: torch.Generator,
+    rng: np.random.Generator,
 ) -> tuple[Batch, Episodes]:
     """Play B training queries with exploration.
 
     Args:
         observer: turns views into observations.
-        decider: the acting agent.
+        decider: weights of the acting agent.
         critic: values the states met.
         env: the environment.
         held_out: out-of-fold predictions for the training queries.
         rows: int64[B], the queries.
         price: float32[B], lambda of each.
         ppo: says how much later rewards count.
-        generator: samples the actions.
+        rng: samples the actions.
     """
     view = env.reset(rows, price)
-    path, origin = _walk(observer, decider, env, held_out, view, generator)
-    observations = _join([r.seen.observation for r in path])
+    path, origin = _walk(observer, decider, env, held_out, view, rng)
+    observations = joined([_tensors(r.seen.observation) for r in path])
     member_score = env.table.member_score[env.rows[np.concatenate([r.active for r in path])]]
-    state = GlobalState(observations, torch.from_numpy(member_score))
+    stopping = np.concatenate([r.worth for r in path]).astype(np.float32)
+    state = GlobalState(observations, torch.from_numpy(member_score), torch.from_numpy(stopping))
     with torch.no_grad():
         value = critic(state).numpy()
     shape = (len(path), len(origin))
@@ -122,8 +127,8 @@ def rollout(
         observation=observations,
         state=state,
         reach=torch.from_numpy(np.concatenate([r.reach for r in path])),
-        action=torch.cat([r.action for r in path]),
-        log_prob=torch.cat([r.log_prob for r in path]),
+        action=torch.from_numpy(np.concatenate([r.action for r in path])),
+        log_prob=torch.from_numpy(np.concatenate([r.log_prob for r in path])),
         weight=torch.from_numpy(np.concatenate([r.weight for r in path])),
         advantage=torch.from_numpy(np.stack([asking, enough], axis=1) - value[:, None]),
         value=torch.from_numpy(value),
@@ -132,14 +137,13 @@ def rollout(
     return batch, _expected(path, origin)
 
 
-@torch.no_grad()
 def _walk(
     observer: Observer,
-    decider: Decider,
+    decider: Weights,
     env: PoolEnv,
     held_out: OutOfFold,
     view: View,
-    generator: torch.Generator,
+    rng: np.random.Generator,
 ) -> tuple[list[_Round], IntArray]:
     """Follow every path until it stops, or hardly ever gets further.
 
@@ -156,9 +160,9 @@ def _walk(
     while len(env.active):
         active = env.active
         seen, answer = observe(observer, env, held_out, view)
-        log_prob = decider(seen.observation)
-        member = torch.multinomial(log_prob[:, :-1].softmax(1), 1, generator=generator)
-        stop_share, here = log_prob[:, -1].exp().numpy(), reach[active]
+        log_prob = decide(decider, seen.observation)
+        member = _drawn(log_prob[:, :-1], rng)
+        stop_share, here = np.exp(log_prob[:, -1]), reach[active]
         going_on, enough = here * (1 - stop_share), here * stop_share
         on, ends = going_on > _LEAST_REACH, env.ends()
         sends = ~ends & (~on | (enough > _LEAST_REACH))
@@ -166,13 +170,13 @@ def _walk(
         judged = np.where(on, ends | sends | (enough == 0), going_on == 0)
         weight = np.stack([going_on, enough], axis=1) * judged[:, None]
         stop_share = np.where(on, stop_share * (ends | sends), np.float32(1))
-        action = torch.cat([member, torch.full_like(member, n_members)], dim=1)
+        action = np.stack([member, np.full_like(member, n_members)], axis=1)
         worth = env.stopping_earns(answer)
         opens = np.asarray(~env.pending[active].any(axis=1))
         # Where no member is chosen any more, the path itself goes on with the round that is sent.
         sent, forks = np.where(sends, active, -1), np.flatnonzero(sends & on)
         sent[forks] = env.fork(forks)
-        decision = np.where(on, member[:, 0].numpy(), n_members)
+        decision = np.where(on, member, n_members)
         step = env.step(
             np.append(decision, np.full(len(forks), n_members)),
             np.append(answer, np.full(len(forks), -1)),
@@ -180,8 +184,8 @@ def _walk(
         charge = np.where(on, -step.reward[: len(active)], np.float32(0))
         path.append(
             _Round(
-                active, seen, action, log_prob.gather(1, action), here, stop_share, weight, worth,
-                sent, charge, opens,
+                active, seen, action, np.take_along_axis(log_prob, action, axis=1), here,
+                stop_share, weight, worth, sent, charge, opens,
             )
         )  # fmt: skip
         reach[active] = np.where(on, here * (1 - stop_share), here)
@@ -226,11 +230,14 @@ def _last_answer(observer: Observer, env: PoolEnv, held_out: OutOfFold, last: In
     return answer_of(observer.fused(view, held_out.known(view)).posterior)
 
 
-def answer_of(posterior: Tensor) -> IntArray:
-    """int64[B]: the likeliest candidate by float32[B, C + 1]; "none of these" is no answer: -1."""
-    candidates = posterior[:, :-1]
-    return np.asarray(torch.where(candidates.amax(1) > 0, candidates.argmax(1), -1).numpy())
+def _drawn(log_prob: FloatArray, rng: np.random.Generator) -> IntArray:
+    """int64[A]: one member of each row, as likely as its log-probability against the others'."""
+    share = namespace(log_prob).softmax(log_prob).cumsum(axis=1)
+    place = (share < rng.random((len(share), 1)) * share[:, -1:]).sum(axis=1)
+    return np.asarray(np.minimum(place, log_prob.shape[1] - 1))
 
 
-def _join(parts: list[Observation]) -> Observation:
-    return Observation(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+def _tensors(observation: Observation) -> Observation:
+    """The same numbers as tensors."""
+    parts = (None if part is None else torch.from_numpy(part) for part in observation)
+    return Observation(*parts)

@@ -1,9 +1,9 @@
 """Train the preset `rl-focal`: Fusion by likelihood, then the Decider by MAPPO against it.
 
-The Decider meets only out-of-fold Fusion: the posterior of a training query comes from a net that
-never saw it, so confidence in training is what it will be in use. Training can be stopped at any
-iteration and go on later with the same result, because every iteration draws its randomness from
-(seed, iteration) alone.
+The Decider starts as the prior's. It meets only out-of-fold Fusion: the posterior of a training
+query comes from weights that never saw it, so confidence in training is what it will be in use.
+Training can be stopped at any iteration and go on later with the same result, because every
+iteration draws its randomness from (seed, iteration) alone.
 """
 
 from __future__ import annotations
@@ -18,19 +18,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rlfocal.agents.arrays import Weights
 from rlfocal.agents.config import RlFocalConfig
-from rlfocal.agents.decider import Critic, Decider
 from rlfocal.agents.fitted_pool import FittedPool
-from rlfocal.agents.nets import arrays_of, seeded, weights_from
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import RunState
 from rlfocal.records import ResponseTable
 from rlfocal.training.environment import PoolEnv
 from rlfocal.training.mappo import anneal, update
+from rlfocal.training.nets import Critic, Decider, Own
 from rlfocal.training.rollout import rollout
+from rlfocal.training.weights import arrays_of, one_thread, seeded, weights_from
 
 __all__ = ["Trainer"]
 
+_CRITIC_HIDDEN = 32
+"""Width of the critic's layers."""
 _DECAY = 0.9
 """Of the running mean of the Decider's weights, per iteration."""
 
@@ -42,8 +45,8 @@ class Trainer:
         table: labelled training queries, supports calibrated.
         config: settings.
         seed: source of all randomness.
-        nets: classes of the agent that acts and of the critic.
-        on_progress: called after each epoch of Fusion and each iteration of the Decider.
+        critic: its class; it sees more than the agent that acts.
+        on_progress: called as Fusion is fitted, and after each iteration of the Decider.
         state: of a trainer of the same table, config and seed, to go on from.
     """
 
@@ -53,7 +56,7 @@ class Trainer:
         config: RlFocalConfig,
         *,
         seed: int,
-        nets: tuple[type[Decider], type[Critic]] = (Decider, Critic),
+        critic: type[Critic] = Critic,
         on_progress: Callable[[Progress], None] | None = None,
         state: RunState | None = None,
     ) -> None:
@@ -64,16 +67,19 @@ class Trainer:
         rng = self._rng(0)
         self.fitted_pool = FittedPool.fit(
             table, config, rng=rng, on_progress=on_progress,
-            fitted=None if state is None else _part("fusion", state.arrays),
+            fitted=None if state is None else _part("votes", state.arrays),
         )  # fmt: skip
         self._observer = self.fitted_pool.observer_of(config.rounds)
         unit_cost = self.fitted_pool.statistics.unit_cost
         self._env = PoolEnv(table, unit_cost=unit_cost, rounds=config.rounds)
-        sizes = table.n_members, len(table.tasks)
-        shape = config.of_nets | self.fitted_pool.of_nets
+        own = Own(table.n_members, len(table.tasks), gathered=config.rounds is not None)
+        prior = self.fitted_pool.prior.whole.prior
         self.decider, self._critic = seeded(
             int(rng.integers(2**62)),
-            lambda: (nets[0](*sizes, **shape), nets[1](*sizes, **shape)),
+            lambda: (
+                Decider.from_prior(prior.decider, own),
+                critic(hidden=_CRITIC_HIDDEN, own=own),
+            ),
         )
         self._optimizer = torch.optim.Adam(
             [*self.decider.parameters(), *self._critic.parameters()],
@@ -101,22 +107,22 @@ class Trainer:
     def train(self, n_iterations: int | None = None) -> None:
         """Train until done, or for so many iterations."""
         stop = self.config.n_iterations if n_iterations is None else self.iteration + n_iterations
-        while not self.done and self.iteration < stop:
-            self._iterate()
+        with one_thread():
+            while not self.done and self.iteration < stop:
+                self._iterate()
 
-    def averaged_decider(self) -> Decider:
-        """The Decider with the running mean of its weights, the result of training so far."""
-        return copy.deepcopy(self._averaged)
+    def averaged_decider(self) -> Weights:
+        """The running mean of the Decider's weights, the result of training so far."""
+        return self._averaged.exported()
 
     def _iterate(self) -> None:
         config, rng = self.config, self._rng(1, self.iteration)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         rows = rng.integers(self.table.n_queries, size=config.n_episodes)
         low, high = np.log(config.price_min), np.log(config.price_max)
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         batch, episodes = rollout(
-            self._observer, self.decider, self._critic, self._env, self.fitted_pool.held_out,
-            rows, price, config.ppo, generator=generator,
+            self._observer, self.decider.exported(), self._critic, self._env,
+            self.fitted_pool.held_out, rows, price, config.ppo, rng=rng,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
         ent_coef = anneal(self._optimizer, config.ppo, progress=progress)
@@ -156,6 +162,7 @@ class Trainer:
             for name, net in self._nets().items()
             for key, array in arrays_of(net).items()
         }
+        arrays |= {f"votes/{key}": a for key, a in self.fitted_pool.votes.arrays().items()}
         for place, moments in optimizer["state"].items():
             arrays |= {f"optimizer/{place}/{key}": m.numpy() for key, m in moments.items()}
         rest = {
@@ -178,8 +185,7 @@ class Trainer:
 
     def _nets(self) -> dict[str, torch.nn.Module]:
         return {
-            "fusion": self.fitted_pool.fusion, "decider": self.decider, "critic": self._critic,
-            "averaged": self._averaged,
+            "decider": self.decider, "critic": self._critic, "averaged": self._averaged
         }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Fusion: from the asked members' answers to the probability of each candidate, or of none."""
 
-from rlfocal.agents.fusion.net import Fusion, FusionInput, fusion_input
-from rlfocal.agents.fusion.prior_signal import PriorSignal
-from rlfocal.agents.fusion.training import fit_fusion
+from rlfocal.agents.fusion.fitting import fit_votes
+from rlfocal.agents.fusion.opinion import Opinion, PriorOnPool
+from rlfocal.agents.fusion.votes import Judged, Votes
 
-__all__ = ["Fusion", "FusionInput", "PriorSignal", "fit_fusion", "fusion_input"]
+__all__ = ["Judged", "Opinion", "PriorOnPool", "Votes", "fit_votes"]

@@ -1,13 +1,15 @@
-"""The prior's Decider: one net for every pool, equivariant over members.
+"""The Decider: one net for every pool, equivariant over members.
 
-The Decider starts as a simple rule and learns corrections to it: members in order of expected score
-minus price, and a stop where the posterior passes a threshold that falls with the price of the next
-call. It has no weights of one member, task or pool, and knows them by statistics alone.
+It starts as a simple rule and learns corrections to it: members in order of expected score minus
+price, and a stop where the posterior passes a threshold that falls with the price of the next call.
+The prior has no weights of one member, task or pool, and knows them by statistics alone. Trained on
+a pool, all its weights go on from there, and each member and task gets a few of its own, which
+start at zero (`own_layers`).
 
 For numpy and torch alike (`agents.arrays`): it acts on weights from disk; they are the parameters
-of `training.prior.nets.Decider` while they are learned.
+of `training.nets.Decider` while they are learned.
 
-Axes: K states, N members, H hidden units.
+Axes: K states, N members, T tasks, H hidden units.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from rlfocal.agents.arrays import Array, Layer, Weights, layer, namespace
 from rlfocal.agents.policy import action_log_prob, rule
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
-__all__ = ["body", "body_layers", "decide", "layers"]
+__all__ = ["body", "body_layers", "decide", "layers", "own_layers"]
 
 
 def body_layers(n_member: int, n_shared: int, hidden: int) -> dict[str, Layer]:
@@ -50,30 +52,56 @@ def layers(hidden: int) -> dict[str, Layer]:
     }
 
 
+def own_layers(n_members: int, n_tasks: int, hidden: int, *, gathered: bool) -> dict[str, Layer]:
+    """What a Decider or critic that trains on one pool adds to the layers of `body`.
+
+    Args:
+        n_members: N.
+        n_tasks: T.
+        hidden: H.
+        gathered: whether choices are gathered into rounds, so that there is more to see.
+    """
+    own = {
+        "own.member": Layer(n_members, hidden, bias=False, zero=True),
+        "own.task": Layer(n_tasks + 1, hidden, bias=False, zero=True),
+    }
+    if gathered:
+        own["own.pending"] = Layer(1, hidden, bias=False, zero=True)
+        own["own.hurry"] = Layer(2, hidden, bias=False, zero=True)
+    return own
+
+
 def decide(weights: Weights, observation: Observation) -> Array:
     """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
     xp = namespace(observation.member)
-    members, shared = body(weights, observation.member, observation.shared)
+    members, shared = body(weights, observation)
     start = rule(observation.preference, observation.confidence, observation.next_price)
     of_members = layer(weights, "member_head", members)[:, :, 0]
     logit = xp.concat([of_members, layer(weights, "stop_head", shared)])
     return action_log_prob(start=start, legal=observation.legal, logit=logit)
 
 
-def body(weights: Weights, member: Array, shared: Array) -> tuple[Array, Array]:
+def body(weights: Weights, seen: Observation) -> tuple[Array, Array]:
     """What the members have in common mixed into each of them, and into the state.
 
     Args:
-        weights: of a net with `body_layers`.
-        member: float32[K, N, F], of each member; the first is 1 where it was asked.
-        shared: float32[K, G], of the state.
+        weights: of a net with `body_layers`, and perhaps `own_layers`.
+        seen: the observation; a critic's holds more features.
 
     Returns:
         float32[K, N, H] per member and float32[K, H] shared.
     """
+    member = seen.member
     xp = namespace(member)
-    shared = layer(weights, "body.shared_in", shared)
-    hidden = xp.relu(layer(weights, "body.member_in", member) + shared[:, None])
+    shared = layer(weights, "body.shared_in", seen.shared)
+    of_member = layer(weights, "body.member_in", member)
+    if "own.member.weight" in weights:
+        shared = shared + weights["own.task.weight"].swapaxes(0, 1)[seen.task]
+        of_member = of_member + weights["own.member.weight"].swapaxes(0, 1)
+        if seen.pending is not None:
+            shared = shared + layer(weights, "own.hurry", seen.hurry)
+            of_member = of_member + layer(weights, "own.pending", seen.pending[:, :, None])
+    hidden = xp.relu(of_member + shared[:, None])
     asked = member[:, :, 0]
     left = 1 - asked
     means = [

@@ -1,4 +1,4 @@
-"""The prior's observation: features per member and shared ones, from a pool and its queries.
+"""The Decider's observation: features per member and shared ones, from a pool and its queries.
 
 Training and serving call the same function, in torch and in numpy (`agents.arrays`), so they cannot
 disagree. Everything comes from the pool's statistics and from what has been revealed; nothing from
@@ -37,11 +37,25 @@ class Observation(NamedTuple):
     next_price: Array
     """float32[K]: cost of asking the preferred remaining member, in units of worth."""
     legal: Array
-    """bool[K, N + 1]: members not asked yet; stopping, once a member has been asked."""
+    """bool[K, N + 1]: members not chosen yet; stopping, once a member has been chosen."""
+    task: Array
+    """int64[K], T for an unknown task; read by agents that have trained on the pool."""
+    pending: Array | None = None
+    """float32[K, N]: 1 where a member is chosen for the round to come; None where each member that
+    is chosen is asked at once."""
+    hurry: Array | None = None
+    """float32[K, 2]: share of members pending, and 1 over the rounds left (0 without a limit)."""
 
 
 def observe(
-    pools: Pools, relative_cost: Array, seen: Queries, fused: Fused, price: Array
+    pools: Pools,
+    relative_cost: Array,
+    seen: Queries,
+    fused: Fused,
+    price: Array,
+    *,
+    task: Array,
+    chosen: Array | None = None,
 ) -> Observation:
     """Make the observation of all queries.
 
@@ -51,8 +65,11 @@ def observe(
         seen: what has been revealed.
         fused: what Fusion makes of it.
         price: float32[P, B], lambda.
+        task: int64[P, B].
+        chosen: bool[P, B, N], members asked, or chosen to be; None for those asked.
     """
     xp = namespace(seen.support)
+    chosen = seen.asked if chosen is None else chosen
     posterior = xp.softmax(fused.logit)
     candidates = posterior[..., :-1]
     k = min(3, candidates.shape[2])
@@ -66,15 +83,17 @@ def observe(
         backing = backing if k == 2 else xp.concat([backing, backing])
     cost = price[..., None] * relative_cost[:, None]
     preference = xp.sigmoid(seen.log_odds) - cost
-    left = ~seen.asked
+    left = ~chosen
     next_up = xp.where(left, preference, -1e9)
     preferred = next_up.argmax(2)[..., None] == xp.arange(left.shape[2])
     next_price = xp.sum(cost * preferred, 2, keepdims=True)
     next_odds = xp.sum(seen.log_odds * preferred, 2, keepdims=True)
     best_left = xp.max(next_up, 2, keepdims=True)
-    member = _member_features(pools, seen, fused, backing, preference - best_left, cost)
+    member = _member_features(pools, seen, fused, backing, preference - best_left, cost, chosen)
     following = xp.concat([next_odds / 2, 4 * xp.at_most(next_price, 1)]) * left.any(2)[..., None]
-    shared = _shared_features(pools, relative_cost, seen, fused, backing, price, top, posterior)
+    shared = _shared_features(
+        pools, relative_cost, seen, fused, backing, price, top, posterior, chosen
+    )
     n_states = left.shape[0] * left.shape[1]
     return Observation(
         member=member.reshape(n_states, *member.shape[2:]),
@@ -82,13 +101,15 @@ def observe(
         preference=preference.reshape(n_states, -1),
         confidence=top[..., 0].reshape(n_states),
         next_price=next_price.reshape(n_states),
-        legal=xp.concat([left, seen.asked.any(2)[..., None]]).reshape(n_states, -1),
+        legal=xp.concat([left, chosen.any(2)[..., None]]).reshape(n_states, -1),
+        task=task.reshape(n_states),
     )
 
 
 def _member_features(
-    pools: Pools, seen: Queries, fused: Fused, backing: Array, ahead: Array, cost: Array
-) -> Array:
+    pools: Pools, seen: Queries, fused: Fused, backing: Array, ahead: Array, cost: Array,
+    chosen: Array,
+) -> Array:  # fmt: skip
     """float32[P, B, N, F].
 
     Args:
@@ -98,9 +119,10 @@ def _member_features(
         backing: float32[P, B, N, 2], support of the two leading candidates.
         ahead: float32[P, B, N], how far a member is to be preferred to the best remaining one.
         cost: float32[P, B, N].
+        chosen: bool[P, B, N].
     """
     xp = namespace(seen.support)
-    asked, leaders = xp.floats(seen.asked), xp.floats(backing[..., 0] > 0.5)
+    asked, leaders = xp.floats(chosen), xp.floats(backing[..., 0] > 0.5)
     related = []
     for members in (asked, leaders):
         share = members / xp.at_least(xp.sum(members, 2, keepdims=True), 1)
@@ -122,13 +144,14 @@ def _member_features(
 
 def _shared_features(
     pools: Pools, relative_cost: Array, seen: Queries, fused: Fused, backing: Array,
-    price: Array, top: Array, posterior: Array,
+    price: Array, top: Array, posterior: Array, chosen: Array,
 ) -> Array:  # fmt: skip
     """float32[P, B, G - 3]."""
     xp = namespace(seen.support)
-    asked, answered = xp.floats(seen.asked), xp.floats(seen.answered)
+    asked = xp.floats(chosen)
     n_members = asked.shape[2]
-    n_asked, n_answered = xp.sum(asked, 2, keepdims=True), xp.sum(answered, 2, keepdims=True)
+    n_asked = xp.sum(asked, 2, keepdims=True)
+    n_silent = xp.sum(xp.floats(seen.asked & ~seen.answered), 2, keepdims=True)
     none = posterior[..., -1:]
     rest = xp.at_least(1 - xp.sum(top, 2, keepdims=True) - none, 0)
     parts = xp.at_least(xp.concat([top, none, rest]), 1e-6)
@@ -151,7 +174,7 @@ def _shared_features(
             top, none, entropy, xp.log(first / (1 - first)) / 4,
             xp.log(parts[..., :1] / parts[..., 1:2]) / 4,
             n_asked / n_members, xp.log1p(n_asked) / 2, xp.log1p(n_members - n_asked) / 2,
-            (n_asked - n_answered) / xp.at_least(n_asked, 1), xp.log1p(n_distinct),
+            n_silent / xp.at_least(n_asked, 1), xp.log1p(n_distinct),
             xp.log1p(backers) / 2, lead / 4,
             xp.at_most(xp.at_least(lead / (left_weight + 0.5), -2), 2),
             xp.log1p(left_weight), xp.log1p(spent) / 2,

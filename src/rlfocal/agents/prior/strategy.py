@@ -11,7 +11,7 @@ Axes: B queries, N members, T tasks, C candidates.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -22,8 +22,8 @@ from rlfocal.agents.arrays import namespace, rows_of
 from rlfocal.agents.config import PriorConfig
 from rlfocal.agents.policy import likeliest
 from rlfocal.agents.prior.decider import decide
-from rlfocal.agents.prior.fusion import Pooled, Pools, Queries, fuse, pooled_of, tempered
-from rlfocal.agents.prior.observation import observe
+from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries, fuse, pooled_of, tempered
+from rlfocal.agents.prior.observation import Observation, observe
 from rlfocal.agents.prior.statistics import Counts, Statistics
 from rlfocal.agents.prior.unasked import as_if_all_were_asked
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
@@ -36,10 +36,12 @@ from rlfocal.numbers import sigmoid
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.settings import Settings
 
-__all__ = ["RlFocalPrior"]
+__all__ = ["Believed", "RlFocalPrior"]
 
 _LEAST = 0.01
-"""A member's probability of being right is clipped to [this, 1 - this]."""
+"""A member's probability of being right, by its text, is clipped to [this, 1 - this]."""
+_MOST_ODDS = 5.3
+"""No member is taken to be surer to be right, or wrong, than this, in log-odds."""
 _FIRST = 20.0
 """Number of labels at which those of a pool that had none are trusted by half."""
 _CELLS = 2048
@@ -52,6 +54,17 @@ class _PoolState(NamedTuple):
     statistics: Statistics
     pools: Pools
     pooled: Pooled
+
+
+class Believed(NamedTuple):
+    """Fusion's belief on B queries."""
+
+    logit: FloatArray
+    """float32[B, C + 1]; the last is "none of these"."""
+    posterior: FloatArray
+    """float32[B, C]: of candidates that exist; what is missing to 1 is "none of these"."""
+    vote: FloatArray
+    """float32[B, N]: weight of each member's vote; 0 where it has not answered."""
 
 
 class RlFocalPrior(Trained):
@@ -196,72 +209,54 @@ class RlFocalPrior(Trained):
 
     def decide(self, view: View) -> Decision:
         """Ask one more member, or stop; "none of these" keeps its share of the posterior."""
+        seen = self.queries(view)
+        believed = self.believe(view, seen)
         price = np.full(view.task.shape, self.price, dtype=np.float32)
-        posterior, log_prob = self.consider(view, price)
-        assert log_prob is not None  # a price was given
+        log_prob = np.empty((len(price), view.asked.shape[1] + 1), dtype=np.float32)
+        for rows in self._blocks(len(price)):
+            observation = self.observe(
+                _taken(seen, rows), Fused(believed.logit[None, rows], believed.vote[None, rows]),
+                price[rows], view.task[rows],
+            )  # fmt: skip
+            log_prob[rows] = decide(self.prior.decider, observation)
+        if view.closed is not None:
+            log_prob[:, :-1][view.closed] = -1e9
+        place = self._place(view.task)
+        apart = np.flatnonzero(~self.adds_up_[place])
+        if len(apart):
+            chance = sigmoid(seen.log_odds[0, apart])
+            worth = chance - price[apart, None] * self.relative_cost_
+            log_prob[apart] = _select(view.take(apart), worth)
         ask = np.asarray(likeliest(log_prob)[:, None] == np.arange(view.asked.shape[1]))
-        return Decision(ask, posterior, np.exp(log_prob))
+        return Decision(ask, believed.posterior, np.exp(log_prob))
 
-    def consider(
+    def queries(
         self,
         view: View,
-        price: FloatArray | None,
         competence: FloatArray | None = None,
         reply_shift: FloatArray | None = None,
-    ) -> tuple[FloatArray, FloatArray | None]:
-        """Judge queries.
+    ) -> Queries:
+        """Queries as the nets see them, of P = 1 pool.
 
         Args:
             view: what has been revealed.
-            price: float32[B], lambda of each query; None where no decision is asked for.
             competence: float32[B, N], expected gain of each member over its accuracy on the task,
                 where something is known of the query itself.
             reply_shift: float32[B, N], how far each reply moves its log-odds of being right, where
                 replies are read.
-
-        Returns:
-            The posterior float32[B, C], and log-probabilities float32[B, N + 1] of asking each
-            member next and of stopping (last), or None.
         """
-        known, n_tasks = self._pool_state, len(self.adds_up_) - 1
-        place: np.ndarray = np.where((view.task >= 0) & (view.task < n_tasks), view.task, n_tasks)
-        chance = 1 / (1 + np.exp(-known.statistics.log_odds[place]))
-        if competence is not None:
-            chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
-        shift = np.zeros(chance.shape, dtype=np.float32) if reply_shift is None else reply_shift
-        if reply_shift is not None:
-            chance = sigmoid(np.log(chance / (1 - chance)) + reply_shift)
-            chance = np.clip(chance, _LEAST, 1 - _LEAST)
-        comparable = self.adds_up_[place]
-        posterior = np.zeros(view.available.shape, dtype=np.float32)
-        shape = (len(place), chance.shape[1] + 1)
-        log_prob = None if price is None else np.empty(shape, dtype=np.float32)
-        if not comparable.all():
-            posterior = _believe(view, chance)
-            if price is not None:
-                log_prob = _select(view, chance - price[:, None] * known.statistics.relative_cost)
-        rows = np.flatnonzero(comparable)
-        size = max(1, _CELLS // chance.shape[1])
-        for start in range(0, len(rows), size):
-            block = rows[start : start + size]
-            part = view if len(block) == len(place) else view.take(block)
-            lam = None if price is None else price[block]
-            found, decided = self._judge(part, chance[block], shift[block], lam)
-            posterior[block] = found
-            if log_prob is not None and decided is not None:
-                log_prob[block] = decided
-        posterior = posterior * (view.available & view.answered.any(axis=1, keepdims=True))
-        return posterior, log_prob
-
-    def _judge(
-        self, view: View, chance: FloatArray, shift: FloatArray, price: FloatArray | None
-    ) -> tuple[FloatArray, FloatArray | None]:
-        """As of `consider`, for queries whose answers can be compared."""
-        known = self._pool_state
-        log_odds = np.log(chance / (1 - chance)).astype(np.float32)
-        plain = tempered(view.support, view.answer, known.statistics.n_labels)
+        statistics = self._pool_state.statistics
+        log_odds = statistics.log_odds[self._place(view.task)]
+        shift = np.zeros(log_odds.shape, dtype=np.float32) if reply_shift is None else reply_shift
+        if competence is not None or reply_shift is not None:
+            chance = sigmoid(log_odds)
+            if competence is not None:
+                chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
+            log_odds = np.log(chance / (1 - chance)) + shift
+            log_odds = np.clip(log_odds, -_MOST_ODDS, _MOST_ODDS).astype(np.float32)
+        plain = tempered(view.support, view.answer, statistics.n_labels)
         support = np.where(view.is_open[:, None, None], view.support, plain)
-        seen = Queries(
+        return Queries(
             log_odds=log_odds[None],
             is_open=view.is_open[None],
             asked=view.asked[None],
@@ -270,16 +265,67 @@ class RlFocalPrior(Trained):
             available=view.available[None],
             reply_shift=shift[None],
         )
-        fused = fuse(self.prior.fusion, known.pooled, seen)
-        posterior = namespace(fused.logit).softmax(fused.logit[0])[:, :-1]
-        if price is None:
-            return posterior, None
-        cost = known.statistics.relative_cost[None]
-        observation = observe(known.pools, cost, seen, fused, price[None])
-        log_prob = decide(self.prior.decider, observation)
-        if view.closed is not None:
-            log_prob[:, :-1][view.closed] = -1e9
-        return posterior, log_prob
+
+    def believe(self, view: View, seen: Queries) -> Believed:
+        """What Fusion believes, before it knows any label of the pool but as statistics.
+
+        Args:
+            view: B queries.
+            seen: the same.
+        """
+        comparable = self.adds_up_[self._place(view.task)]
+        logit = np.full((len(view), view.available.shape[1] + 1), np.float32(-1e9))
+        posterior = np.zeros(view.available.shape, dtype=np.float32)
+        vote = np.zeros(view.asked.shape, dtype=np.float32)
+        for rows in self._blocks(len(view)):
+            fused = fuse(self.prior.fusion, self._pool_state.pooled, _taken(seen, rows))
+            logit[rows], vote[rows] = fused.logit[0], fused.vote[0]
+            posterior[rows] = namespace(fused.logit).softmax(fused.logit[0])[:, :-1]
+        apart = np.flatnonzero(~comparable)
+        if len(apart):
+            chance = sigmoid(seen.log_odds[0, apart])
+            posterior[apart] = found = _believed_alone(view.take(apart), chance)
+            rest = np.maximum(1 - found.sum(axis=1, keepdims=True), 0)
+            logit[apart] = np.log(np.maximum(np.concatenate([found, rest], axis=1), 1e-9))
+        known = view.available & view.answered.any(axis=1, keepdims=True)
+        return Believed(logit, posterior * known, vote)
+
+    def observe(
+        self,
+        seen: Queries,
+        fused: Fused,
+        price: FloatArray,
+        task: IntArray,
+        *,
+        chosen: BoolArray | None = None,
+    ) -> Observation:
+        """The Decider's observation.
+
+        Args:
+            seen: B queries.
+            fused: what Fusion makes of them.
+            price: float32[B], lambda.
+            task: int64[B].
+            chosen: bool[B, N], members asked, or chosen to be; None for those asked.
+        """
+        known = self._pool_state
+        return observe(
+            known.pools, known.statistics.relative_cost[None], seen, fused, price[None],
+            task=task[None], chosen=None if chosen is None else chosen[None],
+        )  # fmt: skip
+
+    def _place(self, task: IntArray) -> IntArray:
+        """int64[B]: row of each query's task in the statistics; the last one for unknown tasks."""
+        n_tasks = len(self.adds_up_) - 1
+        return np.where((task >= 0) & (task < n_tasks), task, n_tasks)
+
+    def _blocks(self, n_queries: int) -> Iterator[slice]:
+        size = max(1, _CELLS // len(self.relative_cost_))
+        return (slice(start, start + size) for start in range(0, n_queries, size))
+
+
+def _taken(seen: Queries, rows: slice) -> Queries:
+    return Queries(*(part[:, rows] for part in seen))
 
 
 def _select(view: View, worth: FloatArray) -> FloatArray:
@@ -293,7 +339,7 @@ def _select(view: View, worth: FloatArray) -> FloatArray:
     return np.where(taken, np.float32(0), np.float32(-1e9))
 
 
-def _believe(view: View, chance: FloatArray) -> FloatArray:
+def _believed_alone(view: View, chance: FloatArray) -> FloatArray:
     """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
     given = np.where(view.answered, chance, 0.0)
     best = given.argmax(axis=1)

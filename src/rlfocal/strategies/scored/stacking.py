@@ -74,7 +74,7 @@ class EvidenceFit:
         best, thetas = cross_fit(choices, self.fold, self._apart, self._penalties)
         self._penalties = self._penalties[best : best + 1]
         theta = self._model.fit(choices, *self._penalties[0])
-        weight, none_bias, _ = self._model.weights(theta)
+        weight, none_bias, *_ = self._model.weights(theta)
         apart = [model.weights(theta) for model, theta in zip(self._apart, thetas, strict=True)]
         return CrossFitted(weight, none_bias, apart)
 

@@ -59,6 +59,8 @@ class Weights(NamedTuple):
     company: Float64Array
     """float64[T, K, N]: how much more signal k counts where member n is absent; N = 0 for no such
     dependence."""
+    position: Float64Array
+    """float64[T, S]: bias of an option's position; S = 0 for none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,8 @@ class Choices:
     `signal` float32[P, K]; `share` float64[P]: what the query's label gives the candidate;
     `start` int64[Q]: where each query's candidates begin; `task` int64[Q], ascending;
     `is_open` bool[Q]; `none_share` float64[Q]; `row` int64[Q]: the query's row in the table;
-    `absent` float32[Q, N]: 1 where a member's answer is not known.
+    `absent` float32[Q, N]: 1 where a member's answer is not known; `slot` int64[P]: an option's
+    position, -1 for what is none.
     Shares of a query (and its "none", if it is open) sum to 1, or to 0 where it has no label.
     """
 
@@ -80,6 +83,7 @@ class Choices:
     none_share: Float64Array
     row: IntArray
     absent: FloatArray
+    slot: IntArray
 
     def take(self, wanted: BoolArray) -> Choices:
         """Keep the queries of the table's rows for which `wanted` (bool[Q]) is True."""
@@ -97,11 +101,12 @@ class Choices:
             none_share=self.none_share[keep],
             row=rank[keep],
             absent=self.absent[keep],
+            slot=self.slot[pairs],
         )
 
     def loss(self, weights: Weights) -> tuple[float, Weights]:
         """Negative log-likelihood and its gradients."""
-        weight, none_bias, company = weights
+        weight, none_bias, company, position = weights
         if not len(self.start):
             return 0.0, Weights(*(np.zeros_like(part) for part in weights))
         ends = np.append(self.start, len(self.share))
@@ -116,6 +121,10 @@ class Choices:
             for t, first, last in blocks:
                 more[first:last] = self.absent[first:last] @ company[t].T.astype(np.float32)
             logit += np.einsum("pk,pk->p", self.signal, np.repeat(more, length, axis=0))
+        n_positions = position.shape[1]
+        placed = np.flatnonzero((self.slot >= 0) & (self.slot < n_positions))
+        cell = np.repeat(self.task, length)[placed] * n_positions + self.slot[placed]
+        logit[placed] += position.reshape(-1)[cell]
         none = np.where(self.is_open, none_bias[self.task], -np.inf)
         top = np.maximum(np.maximum.reduceat(logit, self.start), none)
         power = np.exp(logit - np.repeat(top, length))
@@ -138,7 +147,13 @@ class Choices:
             pull = np.add.reduceat(gap[:, None] * self.signal, self.start, axis=0)
             for t, first, last in blocks:
                 company_slope[t] = pull[first:last].T @ self.absent[first:last]
-        return float(value), Weights(slope, none_slope.astype(np.float64), company_slope)
+        position_slope = np.asarray(
+            np.bincount(cell, weights=gap[placed], minlength=position.size), dtype=np.float64
+        )
+        return float(value), Weights(
+            slope, none_slope.astype(np.float64), company_slope,
+            position_slope.reshape(position.shape),
+        )  # fmt: skip
 
     def _blocks(self, n_tasks: int) -> list[tuple[int, int, int]]:
         """(task, first query, last query + 1) of every task that has queries."""
@@ -205,6 +220,7 @@ def choices_of(
         none_share=np.where(is_open, np.maximum(0, 1 - total), 0.0),
         row=order,
         absent=(~known[order]).astype(np.float32),
+        slot=np.where(is_open[query], -1, slot),
     )
 
 
@@ -212,9 +228,9 @@ def choices_of(
 class WeightModel:
     """Weights as a common direction plus penalised deviations.
 
-    weight[t] = base[t] @ common + own + special[t], with base float64[T, K, S] fixed; parameters
-    are flat: common [S], own [K], special [T, K], none [1], none_special [T], company [K, A] and
-    its own departures on tasks [T, K, A].
+    weight[t] = base[t] @ common + own + special[t], with base float64[T, K, B] fixed; parameters
+    are flat: common [B], own [K], special [T, K], none [1], none_special [T], company [K, A] and
+    its own departures on tasks [T, K, A], position [S] and its own [T, S].
     """
 
     base: Float64Array
@@ -223,6 +239,8 @@ class WeightModel:
     with_prior: bool = False
     """True where the last signal is a ready-made logit: then everything is drawn towards it alone,
     counting 1, rather than towards log-odds."""
+    n_positions: int = 0
+    """S where an option's position has a bias, else 0."""
     with_shift: bool = False
     """True where a signal says how far replies move log-odds. It counts as log-odds do, or nothing
     beside a prior, which knows of it already."""
@@ -237,6 +255,7 @@ class WeightModel:
         company: bool = False,
         with_prior: bool = False,
         with_shift: bool = False,
+        n_positions: int = 0,
     ) -> WeightModel:
         """Let weights be free multiples of 1, of log-odds, and of a task's departure from them.
 
@@ -247,6 +266,7 @@ class WeightModel:
             company: let weights depend on who is absent.
             with_prior: whether the signals end with one of the prior.
             with_shift: whether one of the replies stands before it.
+            n_positions: of options, with a bias each; 0 for none.
         """
         overall = np.broadcast_to(member, task.shape)
         base = np.stack([np.ones_like(task), overall, task - member], axis=2)
@@ -254,7 +274,8 @@ class WeightModel:
             none = np.zeros_like(base)
             base = np.block([[base, none], [none, base]])
         base = np.pad(base, ((0, 0), (0, with_shift + with_prior), (0, 0)))
-        return cls(base, len(member) if company else 0, with_prior, with_shift)
+        n_absent = len(member) if company else 0
+        return cls(base, n_absent, with_prior, n_positions, with_shift)
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -263,6 +284,7 @@ class WeightModel:
         return (
             (n_common,), (n_signals,), (n_tasks, n_signals), (1,), (n_tasks,),
             (n_signals, self.n_absent), (n_tasks, n_signals, self.n_absent),
+            (self.n_positions,), (n_tasks, self.n_positions),
         )  # fmt: skip
 
     @property
@@ -275,8 +297,9 @@ class WeightModel:
 
     def weights(self, theta: Float64Array) -> Weights:
         """From flat parameters to weights."""
-        common, own, special, none, none_special, company, apart = self._split(theta)
-        return Weights(self.base @ common + own + special, none + none_special, company + apart)
+        common, own, special, none, none_special, company, apart, *places = self._split(theta)
+        weight = self.base @ common + own + special
+        return Weights(weight, none + none_special, company + apart, places[0] + places[1])
 
     def _split(self, theta: Float64Array) -> tuple[Float64Array, ...]:
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])
@@ -287,7 +310,7 @@ class WeightModel:
         """The penalty of each parameter."""
         # Without a prior a trace on the common part only keeps it finite on separable data.
         common, none = (own, own) if self.with_prior else (0.1, 0.0)
-        strengths = (common, own, task, none, task, own, task)
+        strengths = (common, own, task, none, task, own, task, own, task)
         sizes = [math.prod(shape) for shape in self.shapes]
         return np.repeat(strengths, sizes)
 
@@ -304,6 +327,8 @@ class WeightModel:
             slope.none_bias,
             slope.company.sum(axis=0),
             slope.company,
+            slope.position.sum(axis=0),
+            slope.position,
         ]
         ridge, away = self._ridge(own_penalty, task_penalty), theta - self.centre
         value += float(ridge @ away**2) / 2

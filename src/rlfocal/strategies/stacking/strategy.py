@@ -91,7 +91,7 @@ class Stacking(OneRound):
         self.penalty_ = float(penalty[0]), float(penalty[1])
         model = self._model(table)
         theta = model.fit(choices, *self.penalty_)
-        weight, self.none_bias_, _ = model.weights(theta)
+        weight, self.none_bias_, *_ = model.weights(theta)
         # [T, K] -> [T, G, N]: supports first, then their logarithms where there are any.
         self.weight_ = weight.reshape(len(weight), -1, table.n_members)
         return self

@@ -21,8 +21,8 @@ from rlfocal.agents.policy import likeliest
 from rlfocal.agents.prior.observation import Observation, observe
 from rlfocal.records import FloatArray
 from rlfocal.training.credit import credit
-from rlfocal.training.mappo import Batch, rows_of
-from rlfocal.training.prior.nets import Critic, Decider, Fusion, GlobalState
+from rlfocal.training.mappo import Batch, joined, rows_of
+from rlfocal.training.nets import Critic, Decider, Fusion, GlobalState
 from rlfocal.training.prior.pool_batches import PoolBatch
 
 __all__ = ["GreedyEpisodes", "play", "rollout"]
@@ -83,6 +83,7 @@ class _Environment:
             all_asked = pool_batch.reveal(torch.ones_like(pool_batch.answered))
             self.worth = fusion.posterior(self.pooled, all_asked)[..., :-1]
         self.charge = (price[..., None] * pool_batch.charge).flatten(0, 1)
+        self.no_task = torch.zeros(price.shape, dtype=torch.long)
 
     def observe(self, asked: Tensor) -> _Observed:
         pool_batch = self.pool_batch
@@ -91,7 +92,9 @@ class _Environment:
         # The likeliest candidate there is; "none of these" is no answer to give.
         best = fused.logit[..., :-1].argmax(2, keepdim=True)
         worth = (self.worth * seen.available).gather(2, best)[..., 0] * asked.any(2)
-        observation = observe(pool_batch.pools, pool_batch.relative_cost, seen, fused, self.price)
+        observation = observe(
+            pool_batch.pools, pool_batch.relative_cost, seen, fused, self.price, task=self.no_task
+        )
         return _Observed(observation, worth.flatten())
 
 
@@ -156,7 +159,7 @@ def rollout(
         The states concatenated, and the mean score, calls and utility of the policy.
     """
     path = _walk(decider, fusion, pool_batch, price, generator)
-    state = _join([r.state for r in path])
+    state = joined([r.state for r in path])
     with torch.no_grad():
         value = critic(state)
     grid_shape = (len(path), pool_batch.is_open.numel())
@@ -216,12 +219,3 @@ def play(decider: Decider, fusion: Fusion, pool_batch: PoolBatch, price: Tensor)
     grid = shape[:2]
     calls = asked.float().sum(2)
     return GreedyEpisodes(score.view(grid), calls, (score - paid).view(grid))
-
-
-def _join(states: list[GlobalState]) -> GlobalState:
-    seen = [s.observation for s in states]
-    return GlobalState(
-        Observation(*(torch.cat(columns) for columns in zip(*seen, strict=True))),
-        torch.cat([s.member_score for s in states]),
-        torch.cat([s.worth for s in states]),
-    )

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from rlfocal.agents.nets import seeded, weights_of
 from rlfocal.deliberation.progress import Progress
-from rlfocal.training.prior.nets import Fusion, nll
+from rlfocal.training.nets import Fusion, nll
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
+from rlfocal.training.weights import seeded, weights_of
 
 __all__ = ["held_out", "train_fusion", "validate_fusion"]
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from rlfocal.agents.config import PpoConfig
-from rlfocal.agents.nets import seeded, weights_of
 from rlfocal.deliberation.progress import Progress
 from rlfocal.training.mappo import anneal, update
+from rlfocal.training.nets import Critic, Decider, Fusion
 from rlfocal.training.prior.episodes import play, rollout
-from rlfocal.training.prior.nets import Critic, Decider, Fusion
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch
+from rlfocal.training.weights import seeded, weights_of
 
 __all__ = ["PRICE_MAX", "PRICE_MIN", "train_decider", "validate_decider"]
 

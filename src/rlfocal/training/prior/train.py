@@ -12,12 +12,11 @@ import typer
 from rich.console import Console
 
 from rlfocal.agents.arrays import size_of
-from rlfocal.agents.nets import one_thread
 from rlfocal.agents.prior.weights import Card, Prior, save_prior
 from rlfocal.deliberation.progress import Progress
 from rlfocal.files import check_writable
 from rlfocal.simulator import VERSION
-from rlfocal.training.prior.nets import Decider
+from rlfocal.training.nets import Decider
 from rlfocal.training.prior.pretraining import held_out, train_fusion, validate_fusion
 from rlfocal.training.prior.reinforcement import (
     PRICE_MAX,
@@ -25,6 +24,7 @@ from rlfocal.training.prior.reinforcement import (
     train_decider,
     validate_decider,
 )
+from rlfocal.training.weights import one_thread
 
 __all__ = ["main", "train_prior"]
 

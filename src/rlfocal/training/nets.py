@@ -1,26 +1,26 @@
-"""The prior's nets while they learn: parameters in torch for the functions that act in numpy.
+"""The agents' nets while they learn: parameters in torch for the functions that act in numpy.
 
 Nothing is computed here: `agents.prior.fusion` and `agents.prior.decider` have the forward passes.
 
-Axes: P pools, B queries of each, K states, N members, C candidates.
+Axes: P pools, B queries of each, K states, N members, T tasks, C candidates.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rlfocal.agents.arrays import Layers, Weights
-from rlfocal.agents.nets import arrays_of, zeroed
 from rlfocal.agents.policy import taken
 from rlfocal.agents.prior import decider, fusion
 from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
+from rlfocal.training.weights import arrays_of, weights_from, zeroed
 
-__all__ = ["Critic", "Decider", "Fusion", "GlobalState", "nll"]
+__all__ = ["Critic", "Decider", "Fusion", "GlobalState", "Own", "nll"]
 
 
 class _Net(nn.Module):
@@ -68,15 +68,37 @@ class Fusion(_Net):
         return torch.softmax(self(pooled, seen).logit, dim=2)
 
 
+class Own(NamedTuple):
+    """The pool that a Decider and its critic train on, and have weights of their own for."""
+
+    n_members: int
+    """N."""
+    n_tasks: int
+    """T; index T stands for an unknown task."""
+    gathered: bool = False
+    """Whether choices are gathered into rounds."""
+
+    def layers(self, hidden: int) -> Layers:
+        """The layers that come on top, H units wide."""
+        return decider.own_layers(self.n_members, self.n_tasks, hidden, gathered=self.gathered)
+
+
 class Decider(_Net):
     """The acting agent.
 
     Args:
         hidden: H.
+        own: the pool; None for a net of any pool.
     """
 
-    def __init__(self, *, hidden: int = 56) -> None:
-        super().__init__(decider.layers(hidden))
+    def __init__(self, *, hidden: int = 56, own: Own | None = None) -> None:
+        super().__init__({**decider.layers(hidden), **(own.layers(hidden) if own else {})})
+
+    @classmethod
+    def from_prior(cls, weights: Weights, own: Own) -> Self:
+        """A net for one pool that acts as a net of any pool does, until it has learned."""
+        made = cls(hidden=len(weights["stop_head.weight"][0]), own=own)
+        return weights_from(made, {**made.exported(), **weights}).train()
 
     def forward(self, observation: Observation) -> Tensor:
         """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
@@ -99,11 +121,16 @@ class GlobalState(NamedTuple):
 
 
 class Critic(_Net):
-    """Centralised value of a state; it also sees the scores of members' answers."""
+    """Centralised value of a state; it also sees the scores of members' answers.
 
-    def __init__(self, *, hidden: int = 56) -> None:
+    Args:
+        hidden: H.
+        own: the pool; None for a net of any pool.
+    """
+
+    def __init__(self, *, hidden: int = 56, own: Own | None = None) -> None:
         layers = decider.body_layers(N_MEMBER_FEATURES + 1, N_SHARED_FEATURES + 1, hidden)
-        super().__init__(layers)
+        super().__init__({**layers, **(own.layers(hidden) if own else {})})
         self.head = nn.Linear(2 * hidden, 1)
 
     def forward(self, state: GlobalState) -> Tensor:
@@ -111,7 +138,8 @@ class Critic(_Net):
         seen = state.observation
         member = torch.cat([seen.member, state.member_score[:, :, None] - 0.5], dim=2)
         shared = torch.cat([seen.shared, state.worth[:, None] - 0.5], dim=1)
-        members, shared = decider.body(self.weights, member, shared)
+        global_view = seen._replace(member=member, shared=shared)
+        members, shared = decider.body(self.weights, global_view)
         value: Tensor = self.head(torch.cat([members.mean(1), shared], dim=1))
         return value.squeeze(1)
 

@@ -1,4 +1,4 @@
-"""Helpers for all nets: weights by value and as arrays, seeding, and computing on one thread."""
+"""Helpers for nets in torch: weights by value and as arrays, seeding, one thread."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from rlfocal.agents.arrays import rows_of
-
-__all__ = ["arrays_of", "one_thread", "rows_of", "seeded", "weights_from", "weights_of", "zeroed"]
+__all__ = ["arrays_of", "one_thread", "seeded", "weights_from", "weights_of", "zeroed"]
 
 Made = TypeVar("Made")
 Net = TypeVar("Net", bound=nn.Module)
@@ -49,7 +47,8 @@ def seeded(seed: int, make: Callable[[], Made]) -> Made:
 def zeroed(layer: nn.Linear) -> nn.Linear:
     """The layer with weights and biases of zero: what it adds is all learned."""
     nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
