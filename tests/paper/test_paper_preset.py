@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from rlfocal.agents.config import PaperConfig
-from rlfocal.agents.nets import seeded
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
@@ -24,6 +23,7 @@ from rlfocal.paper.strategy import RlFocalPaper
 from rlfocal.paper.training import PaperTraining
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.strategies.voting import rank_members
+from rlfocal.training.weights import seeded
 
 N = 4
 

@@ -81,7 +81,7 @@ def train(folder: Path) -> Path:
     dataset = asyncio.run(_recorded(folder, queries))
     encode = HashingEncoder(16)
     table = build_table(dataset, encode=encode)
-    settings = {"n_iterations": 20, "n_episodes": 256, "fusion_epochs": 10, "hidden": 16}
+    settings = {"n_iterations": 20, "n_episodes": 256}
     spec = Spec("rl-focal", settings)
     train_to_disk(folder / "checkpoint", spec, table, seed=0, encoder_spec=encode.spec)
     return folder / "checkpoint"

@@ -37,11 +37,9 @@ every_strategy = pytest.mark.parametrize(
     "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in NAMES]
 )
 QUICK: Mapping[str, Mapping[str, Any]] = {
-    "rl-focal": {
-        "n_iterations": 2, "n_episodes": 32, "fusion_epochs": 2, "hidden": 8, "learn_from": 1,
-    },
+    "rl-focal": {"n_iterations": 2, "n_episodes": 32, "learn_from": 1},
     "rl-focal-paper": {"n_passes": 1, "n_streams": 2},
-}  # fmt: skip
+}
 """Settings that train in seconds, where the usual ones do not."""
 
 

@@ -133,9 +133,7 @@ async def _record(folder: Path) -> None:
             assert tally.complete
 
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "rl-focal": {"n_iterations": 6, "n_episodes": 64, "fusion_epochs": 4, "hidden": 16}
-}
+SETTINGS: Mapping[str, Mapping[str, Any]] = {"rl-focal": {"n_iterations": 6, "n_episodes": 64}}
 """Where the defaults would take too long."""
 
 
