@@ -52,7 +52,8 @@ class FittedPool:
 
     def known(self, view: View) -> Known:
         """What is known of new queries."""
-        competence, score = self.competence.predict(view.features), self.reply_score
+        untold = view.task >= len(self.statistics.task_accuracy) - 1
+        competence, score = self.competence.predict(view.features, untold), self.reply_score
         if score is None:
             return Known(competence)
         if view.replies is None:
@@ -100,7 +101,9 @@ class FittedPool:
         statistics = PoolStatistics.of(table)
         fold = inner_folds(table, config.n_folds, rng=rng)
         score, reply_shift = _read_replies(table, rng=rng)
-        held_out = OutOfFold(Competence.out_of_fold(table, fold), fold, reply_shift)
+        held_out = OutOfFold(
+            Competence.out_of_fold(table, fold), len(table.tasks), fold, reply_shift
+        )
         prior = PriorOnPool.fit(table, fold, config.n_folds)
         tell = on_progress or (lambda _: None)
         (of_votes,) = rng.spawn(1)  # fitted or not, what is drawn later is the same
@@ -133,13 +136,14 @@ class FittedPool:
         statistics = PoolStatistics(unit_cost=unit_cost, **found)
         replies = without_prefix("replies", state)
         votes = Votes(**without_prefix("votes", state), reads_replies=bool(replies))
-        nobody = np.zeros((0, len(statistics.accuracy)), dtype=np.float32)
+        n_tasks, n_members = statistics.task_accuracy.shape
+        nobody = np.zeros((2, 0, n_members), dtype=np.float32)
         return cls(
             statistics,
             Competence(**without_prefix("competence", state)),
             PriorOnPool((RlFocalPrior().restore(without_prefix("prior", state)),)),
             votes,
-            OutOfFold(nobody, np.zeros(0, dtype=np.int64)),
+            OutOfFold(nobody, n_tasks - 1, np.zeros(0, dtype=np.int64)),
             _restored(replies) if replies else None,
         )
 
@@ -156,8 +160,8 @@ class FittedPool:
             "statistics.task_accuracy": Row("float32", "TN"),
             "statistics.relative_cost": Row("float32", "N", low=0),
             "statistics.unit_cost": Row("float64", "1", low=0),
-            "competence.weight": Row("float32", "DN"),
-            "competence.intercept": Row("float32", "N"),
+            "competence.weight": Row("float32", "2DN"),
+            "competence.intercept": Row("float32", "2N"),
         }
         rows = own | nested("votes", Votes.layout(), among)
         inner = names_of("prior", present)

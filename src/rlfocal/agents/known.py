@@ -49,7 +49,9 @@ class OutOfFold:
     """Out-of-fold predictions for the training queries."""
 
     competence: FloatArray
-    """float32[Q, N]."""
+    """float32[2, Q, N]: with the task known, and without."""
+    n_tasks: int
+    """T; a view's queries of task T are those whose task is not told."""
     fold: IntArray
     """int64[Q]: whose weights of Fusion never saw the query."""
     reply_shift: FloatArray | None = None
@@ -59,9 +61,10 @@ class OutOfFold:
         """Look training queries up by their position in the table."""
         rows, shift = view.position, self.reply_shift
         revealed = None if shift is None else np.where(view.asked, shift[rows], np.float32(0))
-        return Known(self.competence[rows], revealed, self.fold[rows])
+        untold = (view.task >= self.n_tasks).astype(np.int64)
+        return Known(self.competence[untold, rows], revealed, self.fold[rows])
 
     def take(self, rows: IntArray) -> OutOfFold:
         """Select some of the queries."""
         shift = None if self.reply_shift is None else self.reply_shift[rows]
-        return OutOfFold(self.competence[rows], self.fold[rows], shift)
+        return OutOfFold(self.competence[:, rows], self.n_tasks, self.fold[rows], shift)

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.extras import need
-from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.single import expected_score, sound_accuracy, task_accuracy
 
 __all__ = ["Competence", "PoolStatistics"]
@@ -59,43 +59,61 @@ class PoolStatistics:
 
 @dataclass(frozen=True, eq=False)
 class Competence:
-    """How well each member should do on a query, judged by its text: ridge regression per member.
+    """How well each member should do on a query, judged by its text: ridge regressions per member.
 
-    It predicts the difference from the member's accuracy on the task, so that a heavy penalty
-    leaves the task accuracy, not zero.
+    One predicts the difference from the member's accuracy on the task, so that a heavy penalty
+    leaves the task accuracy, not zero. The other is for queries whose task is not told, as most
+    that are served: it predicts the difference from the accuracy on all tasks.
     """
 
     weight: FloatArray
-    """float32[D, N]."""
+    """float32[2, D, N]: where the task is known, and where it is not."""
     intercept: FloatArray
-    """float32[N]."""
+    """float32[2, N]."""
 
     @classmethod
     def fit(cls, table: ResponseTable, statistics: PoolStatistics) -> Self:
-        """Fit on labelled queries; the penalty is picked by leave-one-out error."""
+        """Fit on labelled queries; the penalties are picked by leave-one-out error."""
         n_features = table.features.shape[1]
         if n_features == 0:
-            zeros = np.zeros((0, table.n_members), dtype=np.float32)
-            return cls(zeros, np.zeros(table.n_members, dtype=np.float32))
+            zeros = np.zeros((2, 0, table.n_members), dtype=np.float32)
+            return cls(zeros, np.zeros((2, table.n_members), dtype=np.float32))
         linear_model = need("sklearn.linear_model", "judging members by a query's text")
-        gap = expected_score(table) - statistics.task_accuracy[table.task]
-        model = linear_model.RidgeCV(alphas=_RIDGE).fit(table.features, gap)
+        score, fitted = expected_score(table), []
+        untold = np.full_like(table.task, len(statistics.task_accuracy) - 1)
+        for task in (table.task, untold) if len(table.tasks) > 1 else (untold,):
+            gap = score - statistics.task_accuracy[task]
+            fitted.append(linear_model.RidgeCV(alphas=_RIDGE).fit(table.features, gap))
+        models = (fitted[0], fitted[-1])
         return cls(
-            np.asarray(model.coef_, dtype=np.float32).T.copy(),
-            np.asarray(model.intercept_, dtype=np.float32),
+            np.stack([np.asarray(model.coef_, dtype=np.float32).T for model in models]),
+            np.stack([np.asarray(model.intercept_, dtype=np.float32) for model in models]),
         )
 
-    def predict(self, features: FloatArray) -> FloatArray:
-        """float32[B, D] → float32[B, N]: expected gain over the member's accuracy on the task."""
-        return np.asarray(features @ self.weight + self.intercept, dtype=np.float32)
+    def predict(self, features: FloatArray, untold: BoolArray) -> FloatArray:
+        """float32[B, N]: expected gain over the member's accuracy on the task.
+
+        Args:
+            features: float32[B, D].
+            untold: bool[B], where the task is unknown and the accuracy is that on all tasks.
+        """
+        found = np.empty((len(features), self.weight.shape[2]), dtype=np.float32)
+        for place, rows in enumerate((~untold, untold)):
+            if rows.any():
+                found[rows] = features[rows] @ self.weight[place] + self.intercept[place]
+        return found
 
     @classmethod
     def out_of_fold(cls, table: ResponseTable, fold: IntArray) -> FloatArray:
-        """float32[Q, N]: predictions for training queries, each from the other folds alone."""
-        out = np.zeros((table.n_queries, table.n_members), dtype=np.float32)
+        """float32[2, Q, N]: predictions for training queries, each from the other folds alone.
+
+        First with the tasks known, then without.
+        """
+        out = np.zeros((2, table.n_queries, table.n_members), dtype=np.float32)
         for k in np.unique(fold):
-            rest = table.take(fold != k)
-            out[fold == k] = cls.fit(rest, PoolStatistics.of(rest)).predict(
-                table.features[fold == k]
-            )
+            rest, here = table.take(fold != k), fold == k
+            fitted = cls.fit(rest, PoolStatistics.of(rest))
+            for place in (0, 1):
+                untold = np.full(int(here.sum()), bool(place))
+                out[place, here] = fitted.predict(table.features[here], untold)
         return out

@@ -15,6 +15,7 @@ allowed: the answer is then fused from its replies.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -53,12 +54,13 @@ class PoolEnv:
         self.active: IntArray = np.zeros(0, dtype=np.int64)
         """int64[A]: which of the B episodes go on."""
 
-    def reset(self, rows: IntArray, price: FloatArray) -> View:
+    def reset(self, rows: IntArray, price: FloatArray, untold: BoolArray | None = None) -> View:
         """Start B episodes.
 
         Args:
             rows: int64[B], the queries.
             price: float32[B], lambda of each episode: what one unit of cost is worth.
+            untold: bool[B], where nothing says of which task the query is; None for nowhere.
 
         Returns:
             The view of all B, before any member is asked.
@@ -66,6 +68,7 @@ class PoolEnv:
         self.rows, self.price = rows, price.astype(np.float32)
         self.asked = np.zeros((len(rows), self.table.n_members), dtype=bool)
         self.pending = np.zeros_like(self.asked)
+        self.untold = np.zeros(len(rows), dtype=bool) if untold is None else untold
         self.n_rounds = np.zeros(len(rows), dtype=np.int64)
         self.active = np.arange(len(rows))
         return self.view()
@@ -85,9 +88,13 @@ class PoolEnv:
         return self._revealed(self.active[which], self.asked | self.pending)
 
     def _revealed(self, episodes: IntArray, asked: BoolArray) -> View:
-        return reveal(
+        view = reveal(
             self.table, self.rows[episodes], asked[episodes], n_rounds=self.n_rounds[episodes]
         )
+        untold = self.untold[episodes]
+        if not untold.any():
+            return view
+        return replace(view, task=np.where(untold, len(self.table.tasks), view.task))
 
     def ends(self) -> BoolArray:
         """bool[A]: where stopping ends the episode: no member is pending, or rounds run out."""
@@ -109,7 +116,7 @@ class PoolEnv:
         n_before, copied = len(self.rows), self.active[which]
         copies = np.arange(n_before, n_before + len(copied))
         if len(copied):
-            for name in ("rows", "price", "asked", "pending", "n_rounds"):
+            for name in ("rows", "price", "asked", "pending", "untold", "n_rounds"):
                 every = getattr(self, name)
                 setattr(self, name, np.concatenate([every, every[copied]]))
             self.active = np.concatenate([self.active, copies])

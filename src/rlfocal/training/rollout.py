@@ -80,6 +80,7 @@ def rollout(
     held_out: OutOfFold,
     rows: IntArray,
     price: FloatArray,
+    untold: BoolArray,
     ppo: PpoConfig,
     *,
     rng: np.random.Generator,
@@ -94,10 +95,11 @@ def rollout(
         held_out: out-of-fold predictions for the training queries.
         rows: int64[B], the queries.
         price: float32[B], lambda of each.
+        untold: bool[B], where nothing says of which task the query is.
         ppo: says how much later rewards count.
         rng: samples the actions.
     """
-    view = env.reset(rows, price)
+    view = env.reset(rows, price, untold)
     path, origin = _walk(observer, decider, env, held_out, view, rng)
     observations = joined([_tensors(r.seen.observation) for r in path])
     member_score = env.table.member_score[env.rows[np.concatenate([r.active for r in path])]]

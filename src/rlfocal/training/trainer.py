@@ -32,6 +32,8 @@ from rlfocal.training.weights import arrays_of, one_thread, seeded, weights_from
 
 __all__ = ["Trainer"]
 
+_UNTOLD = 0.25
+"""Share of episodes without a word of which task the query is, as most clients have none."""
 _CRITIC_HIDDEN = 32
 """Width of the critic's layers."""
 _DECAY = 0.9
@@ -120,9 +122,10 @@ class Trainer:
         rows = rng.integers(self.table.n_queries, size=config.n_episodes)
         low, high = np.log(config.price_min), np.log(config.price_max)
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
+        untold = rng.random(len(rows)) < (_UNTOLD if len(self.table.tasks) > 1 else 0)
         batch, episodes = rollout(
             self._observer, self.decider.exported(), self._critic, self._env,
-            self.fitted_pool.held_out, rows, price, config.ppo, rng=rng,
+            self.fitted_pool.held_out, rows, price, untold, config.ppo, rng=rng,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
         ent_coef = anneal(self._optimizer, config.ppo, progress=progress)

@@ -9,6 +9,7 @@ company.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -32,10 +33,15 @@ __all__ = ["Lesson", "draw_lessons", "fit_votes", "random_subsets"]
 
 _N_LESSONS = 5
 """Ways to reveal each training query: all members, and random subsets."""
+_N_UNTOLD = 2
+"""Of the first of these, repeated without saying of which task a query is."""
 
 
 class Lesson(NamedTuple):
     """The training queries with some of their members revealed."""
+
+    untold: bool
+    """Whether nothing says of which task a query is."""
 
     asked: BoolArray
     """bool[Q, N]."""
@@ -47,18 +53,25 @@ def draw_lessons(
     table: ResponseTable,
     held_out: OutOfFold,
     prior: PriorOnPool,
-    n: int,
     *,
     rng: np.random.Generator,
 ) -> list[Lesson]:
-    """Reveal all members, and n - 1 times random subsets of them, as far as they are recorded."""
+    """Reveal all members, and several times random subsets of them, as far as they are recorded.
+
+    Args: as of `fit_votes`.
+    """
     whole = table.is_complete
     accuracy = table.member_score.mean(axis=0) if whole else sound_accuracy(table)
     masks = [np.ones((table.n_queries, table.n_members), dtype=bool)]
-    masks += [random_subsets(accuracy, table.n_queries, rng=rng) for _ in range(n - 1)]
+    masks += [random_subsets(accuracy, table.n_queries, rng=rng) for _ in range(_N_LESSONS - 1)]
     if not table.is_recorded:  # a missing record cannot be revealed
         masks = [mask & table.recorded for mask in masks]
-    return [Lesson(mask, prior.of_table(table, mask, held_out)) for mask in masks]
+    lessons = [Lesson(False, mask, prior.of_table(table, mask, held_out)) for mask in masks]
+    if len(table.tasks) > 1:
+        untold = table.untold()
+        signals = [prior.of_table(untold, mask, held_out) for mask in masks[:_N_UNTOLD]]
+        lessons += [Lesson(True, mask, s) for mask, s in zip(masks, signals, strict=False)]
+    return lessons
 
 
 def fit_votes(
@@ -77,9 +90,12 @@ def fit_votes(
         rng: draws the subsets.
     """
     fold, n_folds = held_out.fold, len(prior.copies) - 1
-    lessons = draw_lessons(table, held_out, prior, _N_LESSONS, rng=rng)
+    lessons = draw_lessons(table, held_out, prior, rng=rng)
     graded, reply_shift = table.has_graded_support, held_out.reply_shift
-    copies = table.take(np.tile(np.arange(table.n_queries), len(lessons)))
+    untold = np.repeat([lesson.untold for lesson in lessons], table.n_queries)
+    copies = table.untold().take(np.tile(np.arange(table.n_queries), len(lessons)))
+    told = np.where(untold, copies.task, np.tile(table.task, len(lessons)))
+    copies = replace(copies, task=told)
     choices = choices_of(
         copies,
         graded=graded,

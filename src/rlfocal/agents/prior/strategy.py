@@ -80,6 +80,7 @@ class RlFocalPrior(Trained):
     name = "rl-focal-prior"
     # Counting is quick, but `follow` counts the same labels: refitting would add nothing to it.
     dial: ClassVar[str] = "price"
+    former: ClassVar[tuple[str, ...]] = ("its agents were other nets",)
     fitted: ClassVar[Mapping[str, Row]] = {
         "card": Row("uint8", "b"),
         "relative_cost": Row("float32", "N", low=0),

@@ -42,6 +42,9 @@ _PER_QUERY = frozenset((
 ))  # fmt: skip
 
 
+UNKNOWN_TASK = "(unknown)"
+
+
 class CandidateKind(IntEnum):
     """What the candidate answers of a query are."""
 
@@ -282,11 +285,16 @@ class ResponseTable(Shown):
         cost = np.where(self.recorded, latency, np.float32(0))
         return replace(self, cost=cost, cost_unit="second")
 
+    def untold(self) -> ResponseTable:
+        """Return the same table with no query's task known: all are numbered T, the last."""
+        unknown = np.full(len(self.task), len(self.tasks), dtype=np.int64)
+        return replace(self, tasks=(*self.tasks, UNKNOWN_TASK), task=unknown)
+
     def with_tasks(self, tasks: tuple[str, ...]) -> ResponseTable:
         """Return the same table with tasks numbered as in `tasks`, and unknown ones len(tasks)."""
         number = {name: i for i, name in enumerate(tasks)}
         renumbered = np.array([number.get(name, len(tasks)) for name in self.tasks], dtype=np.int64)
-        return replace(self, tasks=(*tasks, "(unknown)"), task=renumbered[self.task])
+        return replace(self, tasks=(*tasks, UNKNOWN_TASK), task=renumbered[self.task])
 
     def digest(self) -> str:
         """Return a sha256 over names, answers, replies, scores: what a model was trained on."""
