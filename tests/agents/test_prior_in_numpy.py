@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rlfocal
-from rlfocal.agents.nets import arrays_of, seeded, weights_from
 from rlfocal.agents.prior import decider, fusion
 from rlfocal.agents.prior import strategy as prior_strategy
 from rlfocal.agents.prior.fusion import Fused, Queries
@@ -23,8 +22,9 @@ from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.simulator import draw_answers, draw_pool, to_table
-from rlfocal.training.prior.nets import Decider, Fusion
+from rlfocal.training.nets import Decider, Fusion
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
+from rlfocal.training.weights import arrays_of, seeded, weights_from
 
 CLOSE = 1e-5
 
@@ -40,7 +40,8 @@ def in_torch(fusion_net: Fusion, decider_net: Decider, batch: PoolBatch, seen: Q
     with torch.no_grad():
         fused = fusion_net(fusion_net.pool(batch.pools), seen)
         price = torch.full(batch.is_open.shape, 0.02)
-        observation = observe(batch.pools, batch.relative_cost, seen, fused, price)
+        task = torch.zeros(batch.is_open.shape, dtype=torch.int64)
+        observation = observe(batch.pools, batch.relative_cost, seen, fused, price, task=task)
         chance = decider_net(observation).exp()
     return Judged(torch.softmax(fused.logit, 2).numpy(), chance.numpy())
 
@@ -50,9 +51,10 @@ def in_numpy(fusion_net: Fusion, decider_net: Decider, batch: PoolBatch, seen: Q
     weights = arrays_of(fusion_net)
     fused = fusion.fuse(weights, fusion.pooled_of(weights, pools), queries)
     price = np.full(batch.is_open.shape, 0.02, dtype=np.float32)
-    observation = observe(pools, batch.relative_cost.numpy(), queries, fused, price)
+    task = np.zeros(price.shape, dtype=np.int64)
+    observation = observe(pools, batch.relative_cost.numpy(), queries, fused, price, task=task)
     log_prob = decider.decide(arrays_of(decider_net), observation)
-    for found in (*fused, *observation[:-1], log_prob):
+    for found in (*fused, *observation[:5], log_prob):
         assert found.dtype == np.float32
     grown = np.exp(fused.logit - fused.logit.max(axis=2, keepdims=True))
     return Judged(grown / grown.sum(axis=2, keepdims=True), np.exp(log_prob))
@@ -122,6 +124,8 @@ def both_ways(of_numpy: Any, seen: list[float]) -> Any:
     """A forward pass that is computed in torch as well; how far the two are apart is kept."""
 
     def tensors(value: Any) -> Any:
+        if value is None:
+            return None
         if isinstance(value, np.ndarray):
             return torch.from_numpy(np.ascontiguousarray(value))
         if isinstance(value, dict):

@@ -6,21 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from telling import with_signal
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.known import OutOfFold
-from rlfocal.agents.nets import one_thread
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.strategies.evidence import Apart, ReplyScore
+from rlfocal.training.weights import one_thread
 
-CONFIG = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=4, learn_from=200)
+CONFIG = RlFocalConfig(n_iterations=2, n_episodes=64, learn_from=200)
 MODEL = PoolModel(accuracy=[[0.75, 0.65, 0.6, 0.55]])
 
 
@@ -36,7 +35,7 @@ def fitted(table: ResponseTable) -> FittedPool:
 def test_a_training_querys_shift_is_seen_only_of_members_that_were_asked() -> None:
     table = pool(30, 0)
     shift = np.random.default_rng(0).normal(size=table.answer.shape).astype(np.float32)
-    held_out = OutOfFold(np.zeros_like(shift), torch.zeros(30, dtype=torch.int64), shift)
+    held_out = OutOfFold(np.zeros((2, *shift.shape)), 1, np.zeros(30, dtype=np.int64), shift)
     rows, asked = np.array([3, 17]), np.array([[True, False, True, False]] * 2)
     known = held_out.known(reveal(table, rows, asked))
     assert known.reply_shift is not None

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from rlfocal.agents.nets import seeded
 from rlfocal.agents.prior.fusion import Pools
 from rlfocal.agents.prior.observation import observe
+from rlfocal.training.nets import Critic, Decider, Fusion, GlobalState, nll
 from rlfocal.training.prior.episodes import play, rollout
-from rlfocal.training.prior.nets import Critic, Decider, Fusion, GlobalState, nll
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
+from rlfocal.training.weights import seeded
 
 
 def shaken(module):
@@ -45,6 +45,7 @@ def members_moved(batch: PoolBatch, order: torch.Tensor) -> PoolBatch:
         pools=pools, log_odds=batch.log_odds[..., order], answered=batch.answered[..., order],
         support=batch.support[:, :, order], member_score=batch.member_score[..., order],
         charge=batch.charge[..., order], relative_cost=batch.relative_cost[:, order],
+        reply_shift=batch.reply_shift[..., order],
     )  # fmt: skip
 
 
@@ -53,7 +54,10 @@ def judged(fusion, decider, pool_batch, asked, price=0.02):
         seen = pool_batch.reveal(asked)
         fused = fusion(fusion.pool(pool_batch.pools), seen)
         prices = torch.full(pool_batch.is_open.shape, price)
-        observation = observe(pool_batch.pools, pool_batch.relative_cost, seen, fused, prices)
+        observation = observe(
+            pool_batch.pools, pool_batch.relative_cost, seen, fused, prices,
+            task=torch.zeros(prices.shape, dtype=torch.int64),
+        )  # fmt: skip
         return torch.softmax(fused.logit, 2), decider(observation).exp()
 
 
@@ -102,6 +106,7 @@ def test_unasked_members_change_nothing(fusion, decider):
         answered=torch.where(hidden, ~pool_batch.answered, pool_batch.answered),
         member_score=1 - pool_batch.member_score, worth=1 - pool_batch.worth,
         charge=pool_batch.charge * 3,
+        reply_shift=torch.where(hidden, pool_batch.reply_shift + 1, pool_batch.reply_shift),
     )  # fmt: skip
     for mine, theirs in zip(
         judged(fusion, decider, pool_batch, asked),
