@@ -37,7 +37,7 @@ def pool(accuracy: tuple[float, ...], n_queries: int, seed: int) -> ResponseTabl
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of members as they were; the best of them has become bad since."""
     table = pool(BEFORE, 800, 0)
-    config = RlFocalConfig(learn_from=10**6, fusion_epochs=1, default_price=0.1)
+    config = RlFocalConfig(learn_from=10**6, default_price=0.1)
     strategy = RlFocal(config).fit(table, rng=np.random.default_rng(0))
     folder = tmp_path_factory.mktemp("trained") / "checkpoint"
     save_checkpoint(folder, strategy, table, Calibration.fit(table), encoder_spec=None, seed=0)
@@ -165,8 +165,9 @@ def shadow_of(folder: Path) -> tuple[Path, str]:
     """A checkpoint whose Decider differs a little."""
     strategy = load_checkpoint(folder).strategy
     assert isinstance(strategy, RlFocal)
-    strategy.decider_.stop_head.bias.data += 0.5
-    place, sha256 = save_shadow(folder, strategy)
+    bias = {"stop_head.bias": strategy.decider_["stop_head.bias"] + np.float32(0.5)}
+    parts = strategy.fitted_pool_, {**strategy.decider_, **bias}, strategy.fallback_
+    place, sha256 = save_shadow(folder, RlFocal(strategy.config).assemble(*parts))
     return place, sha256[:16]
 
 
@@ -221,8 +222,9 @@ def test_a_shadow_on_disk_is_the_one_in_memory(served: tuple[Path, Path]) -> Non
     assert isinstance(back.strategy, RlFocal)
     assert back.description.weights_sha256.startswith(name)
     assert np.array_equal(back.training_queries, live.training_queries)
-    moved = back.strategy.decider_.stop_head.bias - live.strategy.decider_.stop_head.bias
-    assert float(moved.detach()) == 0.5
+    for key, array in back.strategy.decider_.items():
+        moved = np.float32(0.5 if key == "stop_head.bias" else 0)
+        assert np.array_equal(array, live.strategy.decider_[key] + moved), key
     with pytest.raises(Exception, match="does not do already"):
         save_shadow(folder, live.strategy)
     with pytest.raises(Exception, match="holds the live policy"):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
 from rlfocal.agents.known import Known
-from rlfocal.agents.policy import promised
+from rlfocal.agents.policy import promised, rule
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Memory
@@ -22,7 +21,7 @@ from rlfocal.strategies.capped import CappedAgreement
 pytestmark = pytest.mark.slow
 
 N, ENOUGH = 4, 4
-SMALL = {"n_iterations": 4, "n_episodes": 64, "fusion_epochs": 3, "hidden": 8, "learn_from": 1}
+SMALL = {"n_iterations": 4, "n_episodes": 64, "learn_from": 1}
 WAYS = {
     "one round": {"max_rounds": 1},
     "two rounds": {"max_rounds": 2},
@@ -128,7 +127,7 @@ def test_rounds_are_gathered_with_recent_labels_too(fitted, table):
 
 
 def test_what_the_decider_sees_of_pending_members(fitted, table):
-    """Chosen, pending, their share, the hurry; what may be chosen."""
+    """Chosen, pending, their share, the hurry; what may be chosen; what the next choice costs."""
     observer = fitted.fitted_pool_.observer_of(Rounds(0.1, 3))
     asked = np.array([[False] * 4, [True, False, False, False]])
     pending = np.array([[False, True, True, False], [False] * 4])
@@ -138,8 +137,8 @@ def test_what_the_decider_sees_of_pending_members(fitted, table):
     seen = observer.observe(view, price, Known(competence), pending=pending).observation
     assert seen.member[:, :, 0].tolist() == [[0, 1, 1, 0], [1, 0, 0, 0]]
     assert seen.member[:, :, 1].tolist() == [[0, 0, 0, 0], [1, 0, 0, 0]]
-    assert seen.member[:, :, -1].tolist() == pending.tolist()
-    assert seen.shared[:, -2:].tolist() == [[0.5, pytest.approx(1 / 3)], [0, 1]]
+    assert seen.pending.tolist() == pending.tolist()
+    assert seen.hurry.tolist() == [[0.5, pytest.approx(1 / 3)], [0, 1]]
     assert seen.legal.tolist() == [
         [True, False, False, True, True],
         [False, True, True, True, True],
@@ -152,13 +151,16 @@ def test_what_the_decider_sees_of_pending_members(fitted, table):
     free = fitted.fitted_pool_.observer_of(Rounds(0.0, 3)).observe(
         view, price, Known(competence), pending=pending
     )
-    assert seen.start[0, -1] == free.observation.start[0, -1]
-    assert seen.start[1, -1] > free.observation.start[1, -1]
+    paid = seen.next_price - free.observation.next_price
+    assert paid.tolist() == pytest.approx([0, 0.1])
+    stop = [rule(o.preference, o.confidence, o.next_price)[:, -1] for o in (seen, free.observation)]
+    assert stop[0][0] == stop[1][0]
+    assert stop[0][1] > stop[1][1]
 
 
 def test_confidence_promised_by_hand():
-    expected = torch.tensor([[0.8, 0.6, 0.5]]).repeat(4, 1)
-    pending = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1]]).bool()
-    confidence = torch.tensor([0.55, 0.55, 0.7, 0.0])
+    expected = np.tile([0.8, 0.6, 0.5], (4, 1))
+    pending = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 1], [1, 1, 1]], dtype=bool)
+    confidence = np.array([0.55, 0.55, 0.7, 0.0])
     found = promised(confidence, expected, pending).tolist()
     assert found == pytest.approx([0.55, 0.8, 1 - 0.3 * 0.75, 1 - 0.2 * 0.75**2])

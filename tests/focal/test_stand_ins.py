@@ -21,7 +21,7 @@ from rlfocal.strategies.verdicts import Choice
 
 pytestmark = pytest.mark.slow
 
-CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, fusion_epochs=3, hidden=8, learn_from=1)
+CONFIG = RlFocalConfig(n_iterations=4, n_episodes=64, learn_from=1)
 
 
 def table_of(accuracy: list[list[float]], n_queries: int, seed: int = 0) -> ResponseTable:

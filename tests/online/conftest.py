@@ -36,7 +36,7 @@ def pool() -> MakePool:
 @pytest.fixture(scope="session")
 def live() -> RlFocal:
     """A policy that knows how the members were."""
-    config = RlFocalConfig(learn_from=10**6, fusion_epochs=1, default_price=PRICE)
+    config = RlFocalConfig(learn_from=10**6, default_price=PRICE)
     return RlFocal(config).fit(_pool(BEFORE, 800, 0), rng=np.random.default_rng(0))
 
 
@@ -55,5 +55,5 @@ def utility() -> Utility:
 @pytest.fixture(scope="session")
 def better() -> RlFocal:
     """A policy that knows how the members are now; it differs from the live one everywhere."""
-    config = RlFocalConfig(learn_from=10**6, fusion_epochs=1, default_price=PRICE)
+    config = RlFocalConfig(learn_from=10**6, default_price=PRICE)
     return RlFocal(config).fit(_pool(AFTER, 800, 2), rng=np.random.default_rng(0))

@@ -160,7 +160,7 @@ def test_episodes_of_other_pools_do_not_mix(live, pool):
 def test_of_replies_an_episode_keeps_how_they_were_judged(pool):
     """So a policy that reads them decides on what came back as it did, without any text."""
     train, table = (with_signal(pool((0.9, 0.7, 0.65, 0.6), 400, seed=s), 2.0) for s in (5, 6))
-    config = RlFocalConfig(learn_from=10**6, fusion_epochs=1, default_price=0.01)
+    config = RlFocalConfig(learn_from=10**6, default_price=0.01)
     reading = RlFocal(config).fit(train, rng=np.random.default_rng(0))
     assert reading.reads_replies
     for episode in log_replay(reading, table.take(np.arange(60)), EXPLORING):
