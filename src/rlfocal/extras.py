@@ -31,6 +31,10 @@ EXTRAS: Mapping[str, str] = {
 """Package, as it is imported → the extra that brings it."""
 
 
+_WITHIN: Mapping[str, str] = {"learn": "train"}
+"""Extra → one that brings all of it, too."""
+
+
 def need(module: str, what: str) -> Any:
     """Import a module of a package that an extra brings.
 
@@ -77,7 +81,8 @@ def not_installed(what: str, *packages: str) -> NotInstalled:
 
 
 def _told(missing: list[str]) -> str:
-    extras = ",".join(dict.fromkeys(EXTRAS[name] for name in missing if name in EXTRAS))
+    found = dict.fromkeys(EXTRAS[name] for name in missing if name in EXTRAS)
+    extras = ",".join(extra for extra in found if _WITHIN.get(extra) not in found)
     remedy = f"pip install 'rlfocal[{extras}]'" if extras else f"pip install {' '.join(missing)}"
     are = "which is" if len(missing) == 1 else "which are"
     return f"needs {' and '.join(missing)}, {are} not installed: {remedy}"

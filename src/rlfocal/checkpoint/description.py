@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.registry import kind_of
 from rlfocal.errors import CheckpointError, ConfigError, nearest
 from rlfocal.features.registry import check_spec
 from rlfocal.records.answers import KINDS
@@ -24,6 +27,8 @@ __all__ = [
     "REACH_AXIS",
     "SCHEMA_VERSION",
     "Description",
+    "check_form",
+    "form_of",
     "in_one_line",
     "read_description",
 ]
@@ -51,6 +56,8 @@ class Description(BaseModel):
     """UTC, ISO 8601."""
     strategy: str
     """Its name in the registry."""
+    form: int = Field(default=1, ge=1)
+    """Of what it keeps: one more than `Base.former` named when it was written."""
     settings: dict[str, Any]
     """What it is made with: with the name they rebuild it unfitted."""
     members: list[str] = Field(min_length=1)
@@ -166,6 +173,38 @@ def read_description(folder: Path) -> Description:
         raise CheckpointError(
             f"{path}: a name in it holds half of a character (a lone surrogate); train again"
         ) from None
+
+
+def form_of(kind: Base | type[Base]) -> int:
+    """Number of the form in which this build keeps a strategy."""
+    return len(getattr(kind, "former", ())) + 1  # a point of comparison is kept in none
+
+
+def check_form(folder: Path, about: Description) -> None:
+    """Refuse a checkpoint of a form that this build does not read.
+
+    Raises:
+        CheckpointError: an earlier build wrote it, or a later one; with what to do.
+        ConfigError: the strategy is unknown, or what it needs is not installed.
+    """
+    kind = kind_of(about.strategy)
+    today = form_of(kind)
+    if about.form == today:
+        return
+    whose = f"{folder / DESCRIPTION_FILE}: a checkpoint of {about.strategy} that "
+    again = (
+        f"train it again: rlfocal train DATA --strategy {about.strategy} "
+        f"-o {shlex.quote(str(folder))}"
+    )
+    if about.form > today:
+        raise CheckpointError(
+            f"{whose}a later build wrote, in form {about.form}; this one reads form {today}: use "
+            f"the later one, or {again}"
+        )
+    raise CheckpointError(
+        f"{whose}an earlier build wrote ({about.created}): {kind.former[about.form - 1]}, which "
+        f"this one does not have; {again}"
+    )
 
 
 def in_one_line(text: object) -> str:

@@ -24,6 +24,8 @@ from rlfocal.checkpoint.description import (
     DESCRIPTION_FILE,
     SCHEMA_VERSION,
     Description,
+    check_form,
+    form_of,
     in_one_line,
     read_description,
 )
@@ -249,6 +251,7 @@ def describe(
         rlfocal_version=rlfocal.__version__,
         created="",
         strategy=strategy.name,
+        form=form_of(strategy),
         settings=dict(strategy.spec.settings),
         members=list(table.members),
         tasks=list(table.tasks),
@@ -298,12 +301,13 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """Read a checkpoint. No code runs but that of the strategy, which the registry names.
 
     Raises:
-        CheckpointError: it is missing, damaged, truncated, of another schema version, or of a
-            strategy that is not installed here.
+        CheckpointError: it is missing, damaged, truncated, of another schema version, of a form of
+            the strategy that is no more, or of a strategy that is not installed here.
     """
     description = read_description(folder)
     about, path = folder / DESCRIPTION_FILE, folder / description.weights_file
     try:
+        check_form(folder, description)
         strategy = create_strategy(Spec(description.strategy, description.settings))
     except _DAMAGE as exc:
         raise CheckpointError(

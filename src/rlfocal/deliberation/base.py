@@ -45,7 +45,11 @@ class Base:
     name: str = ""
     needs: ClassVar[frozenset[Need]] = frozenset()
     packages: tuple[str, ...] = ()
-    """Packages that fitting needs, of those that an extra brings (`rlfocal.extras.EXTRAS`)."""
+    """Packages that fitting needs, of those that an extra brings (`rlfocal.extras.EXTRAS`); what is
+    fitted acts without them."""
+    former: ClassVar[tuple[str, ...]] = ()
+    """What was different in each form of checkpoint that earlier builds wrote and this one cannot
+    read, oldest first; their number and one is the form of today's."""
     stochastic: ClassVar[bool] = False
     """True when another seed gives another result; others are run once for all seeds."""
     learned: ClassVar[bool] = False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rlfocal.deliberation.base import Base
     from rlfocal.deliberation.protocol import Reference, Spec, Strategy
 
-__all__ = ["BUILT_IN", "GROUP", "create", "create_strategy", "names", "resolve"]
+__all__ = ["BUILT_IN", "GROUP", "create", "create_strategy", "kind_of", "names", "resolve"]
 
 GROUP = "rlfocal.strategies"
 
@@ -115,6 +115,16 @@ def resolve(wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(out)
 
 
+def kind_of(name: str) -> type[Any]:
+    """The class of a strategy.
+
+    Raises:
+        ConfigError: the name is unknown, or what the class needs is not installed.
+    """
+    kind: type[Any] = _STRATEGIES.load(name)
+    return kind
+
+
 def create(name: str, settings: Mapping[str, Any] | None = None) -> Strategy | Reference:
     """Make an unfitted strategy.
 
@@ -126,7 +136,7 @@ def create(name: str, settings: Mapping[str, Any] | None = None) -> Strategy | R
         ConfigError: the name or a setting is unknown, a value is impossible, what the strategy
             needs is not installed, or the entry point leads to something else.
     """
-    kind: type[Any] = _STRATEGIES.load(name)
+    kind = kind_of(name)
     from rlfocal.deliberation.protocol import Reference, Strategy
 
     make = getattr(kind, "of", None)

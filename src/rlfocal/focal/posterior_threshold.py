@@ -157,6 +157,8 @@ class PosteriorThreshold(Configured):
     name = "posterior-threshold"
     stochastic: ClassVar[bool] = True
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
+    packages = ("sklearn", "scipy")
+    former: ClassVar[tuple[str, ...]] = ("its agents were other nets",)
     slow_to_fit: ClassVar[bool] = True
     dial: ClassVar[str] = "price"
 

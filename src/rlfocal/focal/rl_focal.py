@@ -26,7 +26,7 @@ from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.extras import need
 from rlfocal.focal.ask_all import AskAll
-from rlfocal.focal.posterior_threshold import prices_of
+from rlfocal.focal.posterior_threshold import PosteriorThreshold, prices_of
 from rlfocal.focal.stand_ins import (
     LEARNED,
     fallback_layout,
@@ -63,6 +63,8 @@ class RlFocal(Trained):
     stochastic: ClassVar[bool] = True
     dial: ClassVar[str] = "price"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.QUERIES})
+    packages = ("torch", *PosteriorThreshold.packages)
+    former: ClassVar[tuple[str, ...]] = PosteriorThreshold.former
 
     config_type: ClassVar[type[Settings]] = RlFocalConfig
     config: RlFocalConfig
