@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from rlfocal.agents.config import PpoConfig
-from rlfocal.agents.nets import seeded, weights_of
 from rlfocal.training.mappo import Batch, anneal, rows_of, update
+from rlfocal.training.weights import seeded, weights_of
 
 
 class Seen(NamedTuple):

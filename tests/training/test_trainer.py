@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from rlfocal.agents.config import PpoConfig, RlFocalConfig
-from rlfocal.agents.nets import weights_of
 from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.errors import ConfigError
 from rlfocal.features import HashingEncoder
@@ -17,8 +16,9 @@ from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.settings import read_toml
 from rlfocal.training.trainer import Trainer
+from rlfocal.training.weights import weights_of
 
-CONFIG = RlFocalConfig(n_iterations=6, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1)
+CONFIG = RlFocalConfig(n_iterations=6, n_episodes=32, learn_from=1)
 
 
 @pytest.fixture(scope="module")
@@ -64,15 +64,15 @@ def test_what_acts_is_the_mean_of_the_weights_so_far_by_value(table: ResponseTab
     for _ in range(3):
         trainer.train(1)
         reached.append(weights_of(trainer.decider))
-    acting = trainer.averaged_decider().state_dict()
+    acting = trainer.averaged_decider()
     for name, weight in acting.items():
         mean = torch.stack([weights[name] for weights in reached]).mean(0)
-        torch.testing.assert_close(weight, mean)
+        torch.testing.assert_close(torch.from_numpy(weight), mean)
     with torch.no_grad():
         for parameter in trainer.decider.parameters():
             parameter.add_(1.0)
-    after = trainer.averaged_decider().state_dict()
-    assert all(torch.equal(weight, acting[name]) for name, weight in after.items())
+    after = trainer.averaged_decider()
+    assert all(np.array_equal(weight, acting[name]) for name, weight in after.items())
 
 
 def test_training_leaves_the_global_generator_alone(table: ResponseTable) -> None:
@@ -89,8 +89,9 @@ def test_competence_of_a_query_does_not_depend_on_its_own_label(table: ResponseT
     flipped = table.candidate_score.copy()
     flipped[7] = 1 - flipped[7]
     after = Competence.out_of_fold(replace(table, candidate_score=flipped), fold)
-    assert np.array_equal(before[fold == fold[7]], after[fold == fold[7]])
-    assert not np.array_equal(before[fold != fold[7]], after[fold != fold[7]])
+    mine = fold == fold[7]
+    assert np.array_equal(before[:, mine], after[:, mine])
+    assert not np.array_equal(before[:, ~mine], after[:, ~mine])
 
 
 def test_inner_folds_keep_prompts_together_and_tasks_even(table: ResponseTable) -> None:
@@ -114,10 +115,6 @@ def test_statistics_by_hand(table: ResponseTable) -> None:
     own = table.member_score[table.task == 1, 0]
     expected = (own.sum() + 20 * mean) / (len(own) + 20)
     assert statistics.task_accuracy[1, 0] == pytest.approx(expected, rel=1e-5)
-    failed = table.failed
-    both = (failed[:, 0] & failed[:, 1]).sum()
-    expected = (both + 10 * failed[:, 1].mean()) / (failed[:, 0].sum() + 10)
-    assert statistics.joint_failure[0, 1] == pytest.approx(expected, rel=1e-5)
     assert statistics.relative_cost.tolist() == [1, 1, 1]
 
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from rlfocal.agents.nets import weights_of
 from rlfocal.agents.prior.weights import load_prior
 from rlfocal.training.prior import pretraining, reinforcement, train
 from rlfocal.training.prior.pool_batches import draw_labels, draw_pool_batch
 from rlfocal.training.prior.pretraining import train_fusion
 from rlfocal.training.prior.reinforcement import train_decider
+from rlfocal.training.weights import weights_of
 
 
 def test_scenes_are_reproducible_and_their_labels_lie_in_0_to_1000():
