@@ -1,17 +1,22 @@
 """How long one decision takes: whom to ask next and the fused answer, beside plurality's.
 
     OMP_NUM_THREADS=1 python benchmarks/decision.py [--json] [--seed S] [--calls C] [--quick]
+        [--before SRC [--rounds R]]
 
 For pools of 8, 32 and 128 members, each call shows a strategy a query of which two members have
 answered, and lets it `decide`: one query at a time (wall time per call, each on another query), and
 1,024 together (queries per second of processor time, median). `rl-focal` is the learned policy
 itself, never a rival in its place; its nets have the default sizes but little training, which
-changes no time. `rl-focal-prior` acts in numpy alone. Building the view and encoding the query's
+changes no time. Building the view and encoding the query's
 text are not timed: they are the caller's.
 
 Exit status 1 where a promise is missed: a median below 1 ms for 8 members and below 5 ms for 128.
 With `--quick`, pools of 64 queries, 10 calls and one batch show that the script runs; then no
 promise is judged.
+
+--before names the folder `src` of an earlier build's checkout. Then this script runs R times on
+both builds in turn, each with its own sources and its own copy of the script, and shows the medians
+side by side; promised is a third of the time for 8 members.
 """
 
 from __future__ import annotations
@@ -25,9 +30,13 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from load.beside import Figure, beside
 from load.figures import finish
 
 from rlfocal.agents.config import RlFocalConfig
@@ -49,7 +58,8 @@ N_ANSWERED = 2
 N_BATCHES = 15
 QUICK_QUERIES, QUICK_CALLS, QUICK_BATCHES = 64, 10, 1
 PROMISES_MS = {8: 1.0, 128: 5.0}
-CONFIG = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=1)
+OF_BEFORE = {8: 1 / 3}
+CONFIG = RlFocalConfig(n_iterations=2, n_episodes=64)
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,27 @@ def table_of(found: Measured) -> str:
     )
 
 
+def of_row(n_members: int, figure: str) -> Callable[[dict[str, Any]], float]:
+    """Reads a figure of `rl-focal` off a run's JSON."""
+
+    def read(run: dict[str, Any]) -> float:
+        rows = run["rows"]
+        (row,) = (r for r in rows if (r["n_members"], r["strategy"]) == (n_members, RlFocal.name))
+        return float(row[figure])
+
+    return read
+
+
+COMPARED = tuple(
+    figure
+    for n in N_MEMBERS
+    for figure in (
+        Figure(f"N = {n}, one decision, ms", of_row(n, "median_ms"), most=OF_BEFORE.get(n)),
+        Figure(f"N = {n}, queries/s in batch", of_row(n, "queries_per_s")),
+    )
+)
+
+
 def main() -> int:
     """Measure, print, and say by the exit status whether the promises hold."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -184,7 +215,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=1_000)
     parser.add_argument("--quick", action="store_true", help="small pools: does it run?")
+    parser.add_argument("--before", type=Path, metavar="SRC", help="src of another build")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each build (3)")
     args = parser.parse_args()
+    if args.before is not None:
+        words = ["--seed", str(args.seed), "--calls", str(args.calls)]
+        words += ["--quick"] if args.quick else []
+        both = beside(args.before, "decision.py", words, COMPARED, n_rounds=args.rounds)
+        missed = [] if args.quick else both.missed()
+        return finish(both, both.table(), as_json=args.json, missed=missed)
     if args.quick:
         found = measure(args.seed, QUICK_CALLS, QUICK_QUERIES, QUICK_BATCHES)
     else:

@@ -35,7 +35,7 @@ STRATEGIES = (
     "plurality", "weighted-vote", "agreement", "agreement-capped", "routed-vote", "static-subset",
     "stacking", "best-single-per-task",
 )  # fmt: skip
-QUICK = {"n_iterations": 20, "fusion_epochs": 10}
+QUICK = {"n_iterations": 20}
 """Settings of a policy that trains in seconds."""
 
 Keep = Callable[[np.random.Generator, int, int], np.ndarray]

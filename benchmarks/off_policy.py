@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one case, a rougher truth")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    config = RlFocalConfig(learn_from=10**6, fusion_epochs=1, default_price=PRICE)
+    config = RlFocalConfig(learn_from=10**6, default_price=PRICE)
     live = RlFocal(config).fit(pool(BEFORE, 800, 0), rng=np.random.default_rng(0))
     lesson = log_replay(live, pool(AFTER, 6000, 1), Exploration(0.3, seed=1))
     candidate = learn(live, lesson).strategy

@@ -43,9 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "round_price 0.005": {"round_price": 0.005},
     "round_price 0.02": {"round_price": 0.02},
 }
-QUICK: dict[str, Any] = {
-    "n_iterations": 2, "n_episodes": 64, "fusion_epochs": 1, "learn_from": 100
-}  # fmt: skip
+QUICK: dict[str, Any] = {"n_iterations": 2, "n_episodes": 64, "learn_from": 100}
 """Hardly any training, whatever the setting: shows that the script runs, and nothing else."""
 CALLS = (1.5, 2.0, 3.0, 4.0, 6.0)
 

@@ -1,7 +1,7 @@
 """How long `rl-focal` takes to train, and decisions per second with learning, beside PPO of SB3.
 
     OMP_NUM_THREADS=1 python benchmarks/training.py [--data DIR] [--pool P] [--sb3] [--quick]
-        [--json]
+        [--before SRC [--rounds R]] [--json]
 
 1. One whole training with the default settings, split by phase. Without `--data`, the pool is
    simulated and of the size of mmlu_pro's mid8: 9,500 queries, 8 members, 10 options, 14 tasks,
@@ -15,9 +15,13 @@
    long; one of them warms up.
 
 Rates are per second of processor time of one thread: on an idle machine the same as wall time, and
-comparable on a busy one. Exit status 1 where a promise is missed: training in 90 s of wall time,
+comparable on a busy one. Exit status 1 where a promise is missed: training in 45 s of wall time,
 50,000 decisions per second, 3 times as many as the fastest PPO of SB3. With `--quick`, a small pool
 and hardly any training show that the script runs; then no promise is judged.
+
+--before names the folder `src` of an earlier build's checkout. Then this script runs R times on
+both builds in turn, each with its own sources and its own copy of the script, and shows the medians
+side by side; promised are 2.5 times the decisions per second.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from load.beside import Figure, beside
 from load.figures import finish, processor
 
 from rlfocal.agents.config import RlFocalConfig
@@ -58,8 +63,8 @@ N_QUERIES, N_MEMBERS, N_OPTIONS, N_TASKS = 9_500, 8, 10, 14
 N_ENVS = (16, 64)
 SB3_ROLLOUT, SB3_ROLLOUTS = 4_096, 2
 QUICK_QUERIES = 200
-QUICK = RlFocalConfig(n_iterations=2, n_episodes=64, fusion_epochs=1, learn_from=100)
-TRAINING_S, DECISIONS_PER_S, TIMES_SB3 = 90.0, 50_000.0, 3.0
+QUICK = RlFocalConfig(n_iterations=2, n_episodes=64, learn_from=100)
+TRAINING_S, DECISIONS_PER_S, TIMES_SB3, TIMES_BEFORE = 45.0, 50_000.0, 3.0, 2.5
 
 ROLLOUTS, UPDATES, AROUND = (
     "Decider, rollouts", "Decider, updates", "Decider, rest of the iterations"
@@ -67,8 +72,9 @@ ROLLOUTS, UPDATES, AROUND = (
 LEARNING = (ROLLOUTS, UPDATES, AROUND)
 REST = "statistics, competence, rest"
 STEPS = {
-    "rlfocal.agents.fusion.training.fit_start": "Fusion, convex start",
-    "rlfocal.agents.fitted_pool.fit_fusion": "Fusion, nets",
+    "rlfocal.agents.fusion.fitting.draw_lessons": "Fusion, opinions of the prior",
+    "rlfocal.agents.fitted_pool.fit_votes": "Fusion, the pool's votes",
+    "rlfocal.agents.fitted_pool.ReplyScore.fit_apart": "score of replies",
     "rlfocal.training.trainer.rollout": ROLLOUTS,
     "rlfocal.training.trainer.update": UPDATES,
     "rlfocal.training.trainer.Trainer.train": AROUND,
@@ -133,8 +139,6 @@ class Training:
     """One training."""
 
     phases: list[Phase]
-    n_epochs: int
-    """Of Fusion's nets."""
     n_iterations: int
     n_decisions: int
     """States of all rollouts."""
@@ -211,7 +215,7 @@ def recorded_pool(folder: Path, pool: str | None) -> ResponseTable:
 
 def train(table: ResponseTable, seed: int, config: RlFocalConfig) -> Training:
     """Train and time it."""
-    clock, n_states, phases = Clock(), list[int](), list[str]()
+    clock, n_states = Clock(), list[int]()
 
     def note(name: str, found: Any) -> None:
         if name == ROLLOUTS:
@@ -221,16 +225,13 @@ def train(table: ResponseTable, seed: int, config: RlFocalConfig) -> Training:
         for path, name in STEPS.items():
             step = clock.timing(pkgutil.resolve_name(path), name, note)
             stack.enter_context(mock.patch(path, step))
-        strategy = RlFocal(config)
-        strategy.on_progress = lambda progress: phases.append(progress.phase)
-        strategy.fit(table, rng=np.random.default_rng(seed))
+        RlFocal(config).fit(table, rng=np.random.default_rng(seed))
         clock.book()
     return Training(
         phases=[
             Phase(name, clock.wall_s[name], clock.processor_s[name])
             for name in (REST, *STEPS.values())
         ],
-        n_epochs=phases.count("fusion"),
         n_iterations=len(n_states),
         n_decisions=sum(n_states),
     )
@@ -318,8 +319,8 @@ def table_of(found: Measured) -> str:
                 for p in training.phases
             ),
             f"  {'in all':<34}{training.wall_s:>10.1f}{total_s:>14.1f}{1:>8.0%}",
-            f"  {training.n_epochs} epochs of Fusion, {training.n_iterations} iterations of the "
-            f"Decider, {training.n_decisions:,} decisions",
+            f"  {training.n_iterations} iterations of the Decider, {training.n_decisions:,} "
+            "decisions",
             "",
             f"{'with learning':<36}{'decisions/s':>14}{'rl-focal is times faster':>28}",
             f"  {'rl-focal':<34}{found.decisions_per_s:>14,.0f}",
@@ -333,6 +334,30 @@ def table_of(found: Measured) -> str:
     )
 
 
+def processor_s(run: dict[str, Any]) -> float:
+    """Of a whole training."""
+    return float(sum(phase["processor_s"] for phase in run["training"]["phases"]))
+
+
+def learning(of: str) -> Callable[[dict[str, Any]], float]:
+    """Reads seconds of the Decider's iterations, "wall_s" or "processor_s", off a run's JSON."""
+
+    def seconds(run: dict[str, Any]) -> float:
+        phases = run["training"]["phases"]
+        return float(sum(phase[of] for phase in phases if phase["name"] in LEARNING))
+
+    return seconds
+
+
+COMPARED = (
+    Figure("decisions/s with learning", lambda run: run["decisions_per_s"], least=TIMES_BEFORE),
+    Figure("decisions", lambda run: run["training"]["n_decisions"]),
+    Figure("iterations, processor s", learning("processor_s")),
+    Figure("training, wall s", lambda run: run["training_wall_s"]),
+    Figure("training, processor s", processor_s),
+)
+
+
 def main() -> int:
     """Measure, print, and say by the exit status whether the promises hold."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -342,7 +367,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="hardly any training: does it run?")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--before", type=Path, metavar="SRC", help="src of another build")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each build (3)")
     args = parser.parse_args()
+    if args.before is not None:
+        words = ["--seed", str(args.seed), *(["--quick"] if args.quick else [])]
+        for name in ("data", "pool"):
+            if (value := getattr(args, name)) is not None:
+                words += [f"--{name}", str(value)]
+        both = beside(args.before, "training.py", words, COMPARED, n_rounds=args.rounds)
+        missed = [] if args.quick else both.missed()
+        return finish(both, both.table(), as_json=args.json, missed=missed)
     if args.data is None:
         n_queries = QUICK_QUERIES if args.quick else N_QUERIES
         table, pool = synthetic_pool(args.seed, n_queries), "simulated pool"
