@@ -114,3 +114,16 @@ def test_without_rounds_every_choice_is_sent_at_once(table):
     assert (env.n_rounds == 1).all()
     assert not env.pending.any()
     assert env.ends().all()
+
+
+def test_where_the_task_is_not_told_it_is_unknown_throughout_and_in_copies(table):
+    env, untold = PoolEnv(table, unit_cost=1.0), np.arange(Q) % 3 == 0
+    view = env.reset(np.arange(Q), np.full(Q, 0.1, dtype=np.float32), untold)
+    expected = np.where(untold, len(table.tasks), table.task)
+    np.testing.assert_array_equal(view.task, expected)
+    decide(env, 1)
+    copies = env.fork(np.array([0, 1, 3]))
+    np.testing.assert_array_equal(env.view().task, np.append(expected, expected[[0, 1, 3]]))
+    np.testing.assert_array_equal(env.last_view(copies).task, expected[[0, 1, 3]])
+    told = env.reset(np.arange(Q), np.full(Q, 0.1, dtype=np.float32))
+    np.testing.assert_array_equal(told.task, table.task)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from rlfocal.agents.config import PpoConfig
-from rlfocal.training.mappo import Batch, anneal, rows_of, update
+from rlfocal.training import mappo
+from rlfocal.training.mappo import Batch, anneal, joined, rows_of, update
 from rlfocal.training.weights import seeded, weights_of
 
 
@@ -245,3 +246,30 @@ def test_rows_are_taken_from_every_tensor_of_a_nested_tuple():
     assert isinstance(got.inner, Seen)
     assert got.inner.inputs.tolist() == [[9, 10, 11], [0, 1, 2]]
     assert got.flag.tolist() == [False, True]
+
+
+class Partly(NamedTuple):
+    inner: Seen
+    pending: Tensor | None
+
+
+def test_what_is_none_stays_none_and_the_rest_is_taken_joined_and_reordered():
+    tree = Partly(Seen(torch.arange(12).view(4, 3)), None)
+    order = torch.tensor([2, 0, 3, 1])
+    whole = joined([rows_of(tree, slice(0, 1)), rows_of(tree, slice(1, 4))])
+    for found, expected in (
+        (whole, tree.inner.inputs),
+        (rows_of(tree, order), tree.inner.inputs[order]),
+        (mappo._reordered(tree, order, {}), tree.inner.inputs[order]),
+    ):
+        assert isinstance(found, Partly)
+        assert found.pending is None
+        assert torch.equal(found.inner.inputs, expected)
+
+
+def test_a_tensor_in_several_places_is_reordered_once():
+    shared = torch.arange(4)
+    order, done = torch.tensor([3, 2, 1, 0]), {}
+    found = mappo._reordered(Partly(Seen(shared), shared), order, done)
+    assert found.pending is found.inner.inputs
+    assert found.pending.tolist() == [3, 2, 1, 0]

@@ -43,19 +43,48 @@ def test_one_seed_reproduces_a_run(table: ResponseTable) -> None:
     assert runs[0].history != runs[2].history
 
 
-@pytest.mark.slow
-def test_stopping_half_way_changes_nothing(table: ResponseTable) -> None:
-    whole = Trainer(table, CONFIG, seed=1)
+@pytest.mark.parametrize("stops", [[0], [2], [1, 3]])
+@pytest.mark.parametrize("max_rounds", [None, 2])
+def test_a_run_broken_off_ends_as_one_that_was_never_stopped(
+    table: ResponseTable, stops: list[int], max_rounds: int | None
+) -> None:
+    config = CONFIG.model_copy(update={"n_iterations": 4, "max_rounds": max_rounds})
+    whole = Trainer(table, config, seed=1)
     whole.train()
-    first = Trainer(table, CONFIG, seed=1)
-    first.train(3)
-    state = first.state()
-    first.train()  # a state is a copy: going on must not change it
-    second = Trainer(table, CONFIG, seed=1, state=state)
-    assert not second.done
-    second.train()
-    assert second.history == whole.history
-    assert same(second, whole)
+    part, state = Trainer(table, config, seed=1), None
+    for stop in stops:
+        part = Trainer(table, config, seed=1, state=state)
+        part.train(stop - part.iteration)
+        state = part.state()
+        part.train()  # a state is a copy: going on must not change it
+    part = Trainer(table, config, seed=1, state=state)
+    assert part.iteration == stops[-1]
+    assert not part.done
+    part.train()
+    assert part.history == whole.history
+    assert same(part, whole)
+    for name, weight in whole.averaged_decider().items():
+        np.testing.assert_array_equal(part.averaged_decider()[name], weight)
+
+
+def test_it_starts_from_the_prior_and_learns_weights_of_its_own(table: ResponseTable) -> None:
+    trainer = Trainer(table, CONFIG, seed=1)
+    prior = trainer.fitted_pool.prior.whole.prior.decider
+    for name, weight in trainer.averaged_decider().items():
+        np.testing.assert_array_equal(weight, prior.get(name, np.zeros_like(weight)))
+    trainer.train(2)
+    learned = trainer.averaged_decider()
+    assert learned["own.member.weight"].shape[1] == 3
+    assert learned["own.task.weight"].shape[1] == 3  # two tasks, and the unknown one
+    assert all(np.any(weight != prior.get(name, 0)) for name, weight in learned.items())
+
+
+def test_with_few_queries_it_acts_as_the_prior_does(table: ResponseTable) -> None:
+    trainer = Trainer(table, CONFIG.model_copy(update={"learn_from": 241}), seed=1)
+    assert trainer.done
+    trainer.train()
+    assert not trainer.history
+    assert not trainer.averaged_decider()["own.member.weight"].any()
 
 
 def test_what_acts_is_the_mean_of_the_weights_so_far_by_value(table: ResponseTable) -> None:
