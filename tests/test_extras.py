@@ -72,6 +72,27 @@ def test_every_package_belongs_to_the_extra_that_brings_it() -> None:
     assert not core & {name for extra in EXTRAS.values() for name in declared(extra)}
 
 
+def brought(extra: str) -> set[str]:
+    """Distributions that an extra asks for, those of the extras that it names among them."""
+    found = set()
+    for line in PROJECT["optional-dependencies"][extra]:
+        one = Requirement(line)
+        if one.name == "rlfocal":
+            found |= {name for inner in one.extras for name in brought(inner)}
+        else:
+            found.add(one.name)
+    return found
+
+
+def test_serving_brings_nothing_that_only_learning_needs() -> None:
+    learning = {"torch", "gymnasium", "scipy", "scikit-learn"}
+    assert learning <= brought("train")
+    core = {Requirement(line).name for line in PROJECT["dependencies"]}
+    for extra in ("serve", "local", "postgres", "math", "encoder"):
+        assert not learning & (brought(extra) | core), extra
+    assert not {"torch", "gymnasium"} & brought("learn")
+
+
 def test_the_message_names_what_is_missing_and_what_brings_it() -> None:
     error = not_installed("serving", "starlette", "uvicorn.protocols")
     assert isinstance(error, ConfigError)
@@ -82,6 +103,9 @@ def test_the_message_names_what_is_missing_and_what_brings_it() -> None:
     with pytest.raises(NotInstalled, match=r"this needs not_there, .*: pip install not_there$"):
         need("not_there.part", "this")
     assert need("json", "this") is json
+    assert str(not_installed("it", "scipy", "torch", "starlette")).endswith(
+        "pip install 'rlfocal[train,serve]'"  # train brings what learn does
+    )
     assert lacking("json") is None
     assert lacking("json", "not_there") == "needs not_there, which is not installed: " + (
         "pip install not_there"
@@ -93,13 +117,19 @@ def test_every_strategy_says_beforehand_what_fitting_needs() -> None:
     reading = {
         "best-of-n", "confidence-vote", "evidence-cascade", "evidence-stacking", "score-cascade",
     }  # fmt: skip
-    assert fitted == {"stacking", "logistic-router", "routed-vote", "best-of"} | reading
+    family = {"posterior-threshold", "rl-focal"}
+    assert fitted == {"stacking", "logistic-router", "routed-vote", "best-of"} | reading | family
     assert create("kmeans-router").packages == ("sklearn",)
+    assert {name for name in BUILT_IN if "torch" in create(name).packages} == {"rl-focal"}
+    assert create("rl-focal-prior").packages == ()  # it counts
 
 
 @pytest.mark.slow
 def test_the_core_compares_and_names_what_would_be_compared_too(tmp_path: Path) -> None:
-    wanted = ["plurality", "knn-router", "stacking", "kmeans-router", "best-of", "rl-focal"]
+    wanted = [
+        "plurality", "knn-router", "stacking", "kmeans-router", "best-of", "rl-focal-prior",
+        "posterior-threshold", "rl-focal", "rl-focal-paper",
+    ]  # fmt: skip
     said = without(*EVERY, cwd=tmp_path, code=(
         "import json, rlfocal\n"
         f"result = rlfocal.benchmark('localpool', {wanted}, folds=2)\n"
@@ -112,7 +142,11 @@ def test_the_core_compares_and_names_what_would_be_compared_too(tmp_path: Path) 
         "stacking": f"needs scipy, {remedy.format('learn')}",
         "kmeans-router": f"needs sklearn, {remedy.format('learn')}",
         "best-of": f"needs scipy, {remedy.format('learn')}",
-        "rl-focal": f"strategy 'rl-focal' needs torch, {remedy.format('train')}",
+        "posterior-threshold": "needs sklearn and scipy, which are not installed: "
+        "pip install 'rlfocal[learn]'",
+        "rl-focal": "needs torch and sklearn and scipy, which are not installed: "
+        "pip install 'rlfocal[train]'",
+        "rl-focal-paper": f"strategy 'rl-focal-paper' needs torch, {remedy.format('train')}",
     }
 
 
@@ -133,9 +167,11 @@ def test_verbs_need_nothing_more_or_say_what(tmp_path: Path) -> None:
         (["evaluate", "prior", "own", "--include-trained"], None),
         ([*train, "rl-focal-prior", "--zero-shot", "-o", "none"], None),
         ([*train, "stacking", "-o", "more"], "learn"),
+        ([*train, "posterior-threshold", "-o", "more"], "learn"),
         ([*train, "rl-focal", "-o", "more"], "train"),
         (["keys", "list", "--db", "postgresql://me@host/db"], "postgres"),
         (["serve", "made", "pool.toml"], "serve"),
+        (["shadow", "learn", "made"], "train"),
     ]
     ended = without(*EVERY, cwd=tmp_path, code=VERBS.format(lines=[words for words, _ in cases]))
     for (words, extra), line in zip(cases, ended, strict=True):

@@ -64,13 +64,13 @@ BUILT_IN: dict[str, str] = {
 _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
 _NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
 """Not in the group "baselines": learned strategies, and one that chooses among the others. Listed
-here, since importing the classes would import torch."""
+here, since importing the classes would import torch for one of them."""
 _NOT_QUICK = (
     "posterior-threshold", "best-of-n", "score-cascade", "evidence-stacking", "one-coin", "m-msr",
     "adaptive-consistency", "early-consistency",
 )  # fmt: skip
-"""Baselines that are not in the group "quick": they train networks, learn from replies what
-"evidence-cascade" learns, too, do without the labels that are there, or spare samples of one
+"""Baselines that are not in the group "quick": they walk through all queries at every price, learn
+from replies what "evidence-cascade" learns, too, do without the labels that are there, or spare samples of one
 member."""
 _QUICK_TOO = ("rl-focal-prior",)
 """Learned, yet in it: what it learned is in the package, and fitting counts."""

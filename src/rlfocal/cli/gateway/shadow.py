@@ -50,13 +50,14 @@ def learn(
     """
     from rlfocal.checkpoint import load_checkpoint
     from rlfocal.checkpoint.shadow import save_shadow
+    from rlfocal.extras import need
     from rlfocal.gateway.judged.feedback_memory import memory_of
     from rlfocal.gateway.policies import policy_id
     from rlfocal.gateway.settings import GatewaySettings
     from rlfocal.gateway.store import Event, PolicyRow, open_store
     from rlfocal.gateway.store.family import Family
-    from rlfocal.online import learning
 
+    learning = need("rlfocal.online.learning", "learning a shadow")
     if checkpoint.suffix == ".toml":
         raise ConfigError(
             f"{checkpoint}: a start without labels learns no shadow: it follows judged answers as "
