@@ -70,8 +70,8 @@ _NOT_QUICK = (
     "adaptive-consistency", "early-consistency",
 )  # fmt: skip
 """Baselines that are not in the group "quick": they walk through all queries at every price, learn
-from replies what "evidence-cascade" learns, too, do without the labels that are there, or spare samples of one
-member."""
+from replies what "evidence-cascade" learns, too, do without the labels that are there, or spare
+samples of one member."""
 _QUICK_TOO = ("rl-focal-prior",)
 """Learned, yet in it: what it learned is in the package, and fitting counts."""
 
