@@ -69,7 +69,7 @@ def blurred(table: ResponseTable, seed: int = 1) -> ResponseTable:
 def test_gradient_agrees_with_finite_differences(
     graded: bool, open_queries: bool, rich: bool
 ) -> None:
-    """Rich: weights depend on who is absent, and a prior is one more signal."""
+    """Rich: weights depend on who is absent, positions count, and a prior is one more signal."""
     table = pool(PoolModel(accuracy=[[0.7, 0.5, 0.4], [0.3, 0.6, 0.5]], n_options=3), 60)
     table = blurred(table) if graded else table
     table = as_open(table) if open_queries else table
@@ -78,8 +78,9 @@ def test_gradient_agrees_with_finite_differences(
     choices = choices_of(table, graded=graded, asked=asked, prior=prior if rich else None)
     log_odds = seeded(1).standard_normal((2, 3))
     model = WeightModel.from_log_odds(
-        log_odds.mean(axis=0), log_odds, graded=graded, company=rich, with_prior=rich
-    )
+        log_odds.mean(axis=0), log_odds, graded=graded, company=rich, with_prior=rich,
+        n_positions=2 if rich else 0,
+    )  # fmt: skip
     size = len(model.centre)
     theta = 0.5 * seeded(2).standard_normal(size)
     _, gradient = model.objective(theta, choices, 2.0, 3.0)
@@ -119,6 +120,11 @@ def naive_loss(
         score = [float(table.candidate_score[q, c]) for c in slots]
         rest = max(0.0, 1 - sum(score)) if is_open else 0.0
         share = [s / (max(1, sum(score)) if is_open else sum(score)) for s in score]
+        if not is_open:
+            logits = [
+                z + (weights.position[t, c] if c < weights.position.shape[1] else 0)
+                for c, z in zip(slots, logits, strict=True)
+            ]
         if is_open:
             logits, share = [*logits, none_bias[t]], [*share, rest]
         log_total = np.log(sum(np.exp(logits)))
@@ -127,15 +133,64 @@ def naive_loss(
 
 
 @pytest.mark.parametrize("open_queries", [False, True])
-def test_likelihood_agrees_with_naive_loops(open_queries: bool) -> None:
+@pytest.mark.parametrize("n_positions", [0, 2, 4, 6])
+def test_likelihood_agrees_with_naive_loops(open_queries: bool, n_positions: int) -> None:
+    """Options without a bias of their position have none, and biases without an option count not.
+
+    The same goes for candidates that are no options.
+    """
     table = pool(PoolModel(accuracy=[[0.7, 0.5, 0.4], [0.3, 0.6, 0.5]], n_options=4), 50)
     table = as_open(table) if open_queries else table
     draw = seeded(3).standard_normal
-    weights = Weights(draw((2, 4)), draw(2), draw((2, 4, 3)))
+    weights = Weights(draw((2, 4)), draw(2), draw((2, 4, 3)), draw((2, n_positions)))
     asked = seeded(4).random((50, 3)) < 0.6
     prior = draw((50, table.n_candidates)).astype(np.float32)
     value = choices_of(table, graded=False, asked=asked, prior=prior).loss(weights)[0]
     assert value == pytest.approx(naive_loss(table, weights, asked, prior), rel=1e-5)
+
+
+@pytest.mark.parametrize("n_positions", [2, 4])
+def test_gradient_of_positions_agrees_with_finite_differences(n_positions: int) -> None:
+    """Of the likelihood itself, one bias of one task after the other."""
+    table = pool(PoolModel(accuracy=[[0.7, 0.5, 0.4], [0.3, 0.6, 0.5]], n_options=4), 80)
+    half = as_open(table)
+    mixed = np.arange(80) % 4 == 0
+    table = replace(
+        table, kind=np.where(mixed, half.kind, table.kind),
+        exists=np.where(mixed[:, None], half.exists, table.exists),
+        candidate_score=np.where(mixed[:, None], half.candidate_score, table.candidate_score),
+    )  # fmt: skip
+    choices, draw = choices_of(table, graded=False), seeded(3).standard_normal
+    weights = Weights(draw((2, 3)), draw(2), np.zeros((2, 3, 0)), draw((2, n_positions)))
+    gradient = choices.loss(weights)[1].position
+    assert gradient.shape == (2, n_positions)
+    assert np.abs(gradient).min() > 0
+    for task in range(2):
+        for place in range(n_positions):
+            ends = []
+            for step in (1e-4, -1e-4):
+                moved = weights.position.copy()
+                moved[task, place] += step
+                ends.append(choices.loss(weights._replace(position=moved))[0])
+            rise = (ends[0] - ends[1]) / 2e-4
+            assert gradient[task, place] == pytest.approx(rise, rel=1e-3, abs=1e-3)
+
+
+def test_what_all_members_share_of_a_habit_is_learned_as_a_bias_of_its_position() -> None:
+    """A likelihood without anything else: the bias is the logarithm of how often it is right."""
+    table = pool(PoolModel(accuracy=[[0.5, 0.5]], n_options=4), 4000)
+    share = np.array([0.4, 0.3, 0.2, 0.1])
+    right = seeded(5).choice(4, size=4000, p=share)
+    blind = replace(
+        table, candidate_score=np.eye(4, dtype=np.float32)[right],
+        answer=np.full_like(table.answer, -1), support=np.zeros_like(table.support),
+    )  # fmt: skip
+    log_odds = np.zeros((1, 2))
+    model = WeightModel.from_log_odds(log_odds[0], log_odds, graded=False, n_positions=4)
+    theta = model.fit(choices_of(blind, graded=False), 0.1, 1.0)
+    position = model.weights(theta).position[0]
+    expected = np.log(np.bincount(right) / 4000)
+    np.testing.assert_allclose(position - position.mean(), expected - expected.mean(), atol=0.01)
 
 
 def test_a_pair_that_always_agrees_counts_once_together_and_once_apart() -> None:
@@ -148,7 +203,7 @@ def test_a_pair_that_always_agrees_counts_once_together_and_once_apart() -> None
     model = WeightModel.from_log_odds(log_odds[0], log_odds, graded=False, company=True)
     asked = seeded(1).random((3000, 3)) < 0.6
     theta = model.fit(choices_of(table, graded=False, asked=asked), 1.0, 1.0)
-    weight, _, company = model.weights(theta)
+    weight, _, company, _ = model.weights(theta)
     together = weight[0, 0] + weight[0, 1]
     alone = [weight[0, n] + company[0, n, 1 - n] for n in (0, 1)]
     assert together == pytest.approx(weight[0, 2], abs=0.2)
@@ -160,7 +215,7 @@ def test_parts_of_the_choices_add_up_to_the_whole() -> None:
     table = as_open(pool(PoolModel(accuracy=[[0.7, 0.5], [0.3, 0.6]]), 40))
     choices: Choices = choices_of(table, graded=False)
     draw = seeded(3).standard_normal
-    weights = Weights(draw((2, 2)), draw(2), np.zeros((2, 2, 0)))
+    weights = Weights(draw((2, 2)), draw(2), np.zeros((2, 2, 0)), np.zeros((2, 0)))
     wanted = seeded(5).random(40) < 0.4
     parts = [choices.take(wanted), choices.take(~wanted)]
     assert sum(p.loss(weights)[0] for p in parts) == pytest.approx(choices.loss(weights)[0])
