@@ -3,13 +3,14 @@
     OMP_NUM_THREADS=1 python benchmarks/ablations.py ../shared/data/gsm8k --pool mid8 \
         --folds 1 --seeds 2 --jobs 2 [--quick] [--json FILE]
 
-Fits `rl-focal` as it is and as each variant of `VARIANTS`, a subclass that lacks something or a
-setting changed, beside `posterior-threshold`, on the first folds of the benchmark's partition, and
+Fits `rl-focal` as it is and as each variant of `VARIANTS`, which lacks something or has a setting
+changed, beside `posterior-threshold` (the same Fusion; what a call is worth is read off a threshold
+on the posterior, fitted for each price), on the first folds of the benchmark's partition, and
 replays all of them on the queries left out. Accuracy at b calls is read off each frontier (mixing
-its two nearest dials); the difference is to the default, paired by query, with its 95 % bootstrap
-interval over queries. All variants draw from the same generators, and seeds are averaged; no
-interval covers the luck of other training runs, so a small difference is to be believed only if it
-holds on several pools.
+its two nearest dials); the difference is to the default, or to the variant that the line names,
+paired by query, with its 95 % bootstrap interval over queries. All variants draw from the same
+generators, and seeds are averaged; no interval covers the luck of other training runs, so a small
+difference is to be believed only if it holds on several pools.
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from types import ModuleType
+from typing import Any, Literal, NamedTuple, Self
+from unittest import mock
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rlfocal.agents.decider import Critic, Decider, GlobalState
-from rlfocal.agents.observation import Observation
 from rlfocal.bench.budgets import BUDGETS
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import partition
@@ -39,16 +41,21 @@ from rlfocal.bench.jobs import BenchInput, Job, JobResult, run_job
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.rows import per_query_rows
 from rlfocal.bench.statistics import accuracy_at, judge
+from rlfocal.deliberation.configured import Configured
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor
 from rlfocal.features import HashingEncoder
+from rlfocal.focal.posterior_threshold import PosteriorThreshold
 from rlfocal.focal.rl_focal import RlFocal
+from rlfocal.focal.stand_ins import LEARNED
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.records.folders import read_dataset
+from rlfocal.training.nets import Critic, GlobalState
+from rlfocal.training.trainer import Trainer
 
 DEFAULT, THRESHOLD = "rl-focal", "posterior-threshold"
-FOCAL = slice(8, 10)
-"""A member's features that say how often it fails where those asked, or leaders' backers, do."""
+FOCAL = "rlfocal.agents.prior.statistics._failing_together"
+"""What focal diversity is made of: the one statistic of pairs that Fusion and Decider see it by."""
 
 
 class TaskUnknown(RlFocal):
@@ -81,70 +88,83 @@ class WithoutText(RlFocal):
         return super().decide(replace(view, features=view.features[:, :0]))
 
 
-def without_focal(observation: Observation) -> Observation:
-    """The observation with nothing of how often members fail together."""
-    member = observation.member.clone()
-    member[:, :, FOCAL] = 0
-    return observation._replace(member=member)
-
-
-class DeciderWithoutFocal(Decider):
-    """Decides without focal diversity."""
-
-    def forward(self, observation: Observation) -> Tensor:
-        """As of `Decider`."""
-        return super().forward(without_focal(observation))
-
-
-class CriticWithoutFocal(Critic):
-    """Values states without focal diversity."""
-
-    def forward(self, state: GlobalState) -> Tensor:
-        """As of `Critic`."""
-        return super().forward(state._replace(observation=without_focal(state.observation)))
-
-
 class LocalCritic(Critic):
-    """Sees what the Decider sees: no score of a member that was not asked."""
+    """Sees what the Decider sees: neither scores of answers nor what stopping now would earn."""
 
     def forward(self, state: GlobalState) -> Tensor:
         """As of `Critic`."""
-        nothing = torch.zeros_like(state.member_score)
-        return super().forward(state._replace(member_score=nothing))
-
-
-class WithoutFocal(RlFocal):
-    """Neither agent nor critic sees focal diversity."""
-
-    nets = (DeciderWithoutFocal, CriticWithoutFocal)
+        score, worth = (torch.full_like(part, 0.5) for part in (state.member_score, state.worth))
+        return super().forward(state._replace(member_score=score, worth=worth))
 
 
 class WithoutCentralCritic(RlFocal):
     """The critic knows no more than the agent."""
 
-    nets = (Decider, LocalCritic)
+    def critic_type(self, training: ModuleType) -> type[Critic]:
+        """Another critic."""
+        return LocalCritic
+
+
+class WithoutRivals(RlFocal):
+    """The learned policy acts at every price but 0, where all are asked, as without a price."""
+
+    def adopt(self, trainer: Trainer) -> Self:
+        """Take over what was learned, and overrule the verdicts."""
+        found = super().adopt(trainer)
+        verdicts = tuple(
+            v._replace(chosen=LEARNED) if v.price > 0 else v for v in found.fallback_.verdicts
+        )
+        fallback = found.fallback_._replace(verdicts=verdicts)
+        return found.assemble(found.fitted_pool_, found.decider_, fallback)
+
+
+def without_focal() -> AbstractContextManager[Any]:
+    """While it is entered, members of every pool seem to fail independently of each other.
+
+    The prior was trained with the statistic, so what it loses is an upper bound of its worth.
+    """
+    return mock.patch(FOCAL, lambda counts: np.zeros_like(counts.both))
 
 
 class Variant(NamedTuple):
     """What is changed."""
 
-    kind: type[RlFocal] = RlFocal
+    kind: type[Configured] = RlFocal
     settings: Mapping[str, Any] = {}
+    within: Callable[[], AbstractContextManager[Any]] = nullcontext
+    """Entered while it is fitted and replayed."""
+    replies: bool = True
+    """Whether replies are shown, in training and in use."""
+    tasks: Literal["given", "hidden"] = "given"
+    """Whether test queries name their tasks; training queries do."""
+    versus: str = DEFAULT
+    """What it is compared with."""
 
 
+NO_REPLIES = "no replies"
+TASK_HIDDEN = "task hidden in use"
 VARIANTS: dict[str, Variant] = {
-    "focal none": Variant(WithoutFocal),
-    "no query text": Variant(WithoutText),
+    # What the learned value of a call is worth: against a threshold on the same Fusion's posterior
+    # (always shown), and against the Decider as it comes, whom no query of the pool has taught.
+    "no rivals": Variant(WithoutRivals),
+    "prior's decider": Variant(settings={"learn_from": 10**9}),
+    # The same with answers alone.
+    NO_REPLIES: Variant(replies=False),
+    "threshold, no replies": Variant(PosteriorThreshold, replies=False, versus=NO_REPLIES),
+    # The task: unknown in training too, or known there and not told in use.
     "task unknown": Variant(TaskUnknown),
+    TASK_HIDDEN: Variant(tasks="hidden"),
+    "threshold, task hidden": Variant(PosteriorThreshold, tasks="hidden", versus=TASK_HIDDEN),
+    # Parts.
+    "focal none": Variant(within=without_focal),
+    "no query text": Variant(WithoutText),
     "no central critic": Variant(WithoutCentralCritic),
     "rounds-1": Variant(settings={"max_rounds": 1}),
     "rounds-2": Variant(settings={"max_rounds": 2}),
 }
 
 
-QUICK: dict[str, Any] = {
-    "n_iterations": 2, "n_episodes": 64, "fusion_epochs": 1, "learn_from": 100
-}  # fmt: skip
+QUICK: dict[str, Any] = {"n_iterations": 2, "n_episodes": 64, "learn_from": 100}
 """Hardly any training, of every variant: shows that the script runs, and nothing else."""
 
 
@@ -152,9 +172,8 @@ class Case(NamedTuple):
     """One fit."""
 
     name: str
-    """Of a variant, or of a strategy as it is."""
-    variant: Variant | None
-    """Of `rl-focal`; None for a strategy of the catalogue as it is."""
+    """Of a variant, or of the default or the threshold as they are."""
+    variant: Variant
     fold: int
     seed: int
 
@@ -164,11 +183,12 @@ class Case(NamedTuple):
 
 def run_case(shared: BenchInput, case: Case) -> JobResult:
     """Fit and replay as the benchmark does; a variant draws what the default would draw."""
-    if case.variant is None:
-        return run_job(shared, Job(case.name, case.fold, case.seed))
-    made = case.variant.kind.of(case.variant.settings)
-    only = replace(shared, entrants=Entrants.of([made]))
-    result = run_job(only, Job(DEFAULT, case.fold, case.seed))
+    variant = case.variant
+    made = variant.kind.of(variant.settings)
+    table = shared.table if variant.replies else replace(shared.table, replies=None)
+    own = BenchInput(table, shared.folds, Entrants.of([made]), variant.tasks)
+    with variant.within():
+        result = run_job(own, Job(made.name, case.fold, case.seed))
     return result._replace(job=Job(case.name, case.fold, case.seed))
 
 
@@ -192,10 +212,10 @@ def measure(
         executor: where the fits run.
     """
     part = partition(table, EvalProtocol())
-    every: dict[str, Variant | None] = {DEFAULT: Variant(settings=common), THRESHOLD: None}
-    every |= {
+    every = {DEFAULT: Variant(), THRESHOLD: Variant(PosteriorThreshold), **variants}
+    every = {
         name: variant._replace(settings={**common, **variant.settings})
-        for name, variant in variants.items()
+        for name, variant in every.items()
     }
     cases = [
         Case(name, variant, fold, seed)
@@ -212,9 +232,10 @@ def measure(
     found: dict[str, Any] = {}
     for name, variant in every.items():
         own = [result for result in results if result.job.strategy == name]
-        at = {b: accuracy_at(rows, name, b, versus=DEFAULT) for b in BUDGETS}
+        at = {b: accuracy_at(rows, name, b, versus=variant.versus) for b in BUDGETS}
         found[name] = {
-            "settings": None if variant is None else dict(variant.settings),
+            "settings": dict(variant.settings),
+            "versus": variant.versus,
             "fit_s": sum(result.fit_s for result in own) / len(own),
             "acting": sorted({result.acting.name for result in own if result.acting}),
             "at": [
@@ -237,7 +258,8 @@ def lines_of(title: str, found: dict[str, Any]) -> list[str]:
         at = {cell["n_calls"]: cell for cell in figures["at"]}
         cells = [_shown(at.get(b), is_default=name == DEFAULT) for b in BUDGETS]
         line = "".join(f"{cell:>28}" for cell in cells)
-        lines.append(f"{name:<22}{line}{figures['fit_s']:>8.0f}")
+        against = "" if figures["versus"] == DEFAULT else f"  against {figures['versus']}"
+        lines.append(f"{name:<22}{line}{figures['fit_s']:>8.0f}{against}")
     return lines
 
 
@@ -264,7 +286,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     given = parser.parse_args()
     executor = SerialExecutor() if given.jobs == 1 else ProcessExecutor(given.jobs)
-    variants = {name: VARIANTS[name] for name in given.only or VARIANTS}
+    named = set(given.only or VARIANTS)
+    named |= {VARIANTS[name].versus for name in named}
+    variants = {name: variant for name, variant in VARIANTS.items() if name in named}
     everything: dict[str, Any] = {}
     for folder in given.data:
         dataset = read_dataset(folder)

@@ -53,8 +53,14 @@ class Quick:
 
 TABLE: Mapping[str, Quick] = {
     "ablations.py": Quick(
-        "DATA --only 'focal none' --seeds 1 --quick",
-        (rf"^rl-focal +.*{NUMBER}", rf"^posterior-threshold .*{NUMBER} \[", r"^focal none .* \["),
+        "DATA --only 'focal none' --only 'threshold, no replies' --seeds 1 --quick",
+        (
+            rf"^rl-focal +.*{NUMBER}",
+            rf"^posterior-threshold .*{NUMBER} \[",
+            r"^focal none .* \[",
+            r"^no replies .* \[",
+            r"^threshold, no replies .* \[.* against no replies$",
+        ),
     ),
     "advice.py": Quick(
         "DATA --quick",
@@ -279,7 +285,7 @@ TABLE: Mapping[str, Quick] = {
         "--quick",
         (
             rf"^  in all( +{NUMBER}){{2}} +100%$",
-            r"^  1 epochs of Fusion, 2 iterations of the Decider, [\d,]+ decisions$",
+            r"^  2 iterations of the Decider, [\d,]+ decisions$",
             rf"^  rl-focal +{NUMBER}$",
         ),
     ),
@@ -367,6 +373,19 @@ def test_quick_form(name: str, data: Path, tmp_path: Path, request: pytest.Fixtu
         assert status == 0, told
     absent = [figure for figure in quick.figures if not re.search(figure, said, re.M)]
     assert not absent, f"these figures are not there: {absent}\n{told}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "figure"),
+    [("training.py", "decisions/s with learning"), ("decision.py", "N = 8, one decision, ms")],
+)
+def test_beside_an_earlier_build(name: str, figure: str, tmp_path: Path) -> None:
+    words = ["--quick", "--rounds", "1", "--before", str(ROOT / "src")]
+    script = str(ROOT / "benchmarks" / name)
+    status, said, complained = run([sys.executable, script, *words], tmp_path)
+    assert status == 0, complained
+    assert re.search(rf"^  {figure}( +{NUMBER}){{3}}  at (least|most) {NUMBER}$", said, re.M), said
 
 
 def test_members_in_another_order_keep_their_replies(monkeypatch: pytest.MonkeyPatch) -> None:

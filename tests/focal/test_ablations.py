@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 from dataclasses import replace
 from functools import cache
@@ -12,15 +11,18 @@ import numpy as np
 import pytest
 import torch
 
-from rlfocal.agents.decider import Decider, GlobalState
+from rlfocal.agents.arrays import Weights
 from rlfocal.agents.fitted_pool import FittedPool
-from rlfocal.agents.known import Known
+from rlfocal.agents.prior import statistics
+from rlfocal.agents.prior.statistics import Counts, Statistics
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import Memory, View
 from rlfocal.features import HashingEncoder
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.focal.stand_ins import LEARNED
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
+from rlfocal.training import trainer
+from rlfocal.training.nets import GlobalState, Own
 
 _SPEC = importlib.util.spec_from_file_location(
     "ablations", Path(__file__).parents[2] / "benchmarks" / "ablations.py"
@@ -30,10 +32,7 @@ assert _SPEC.loader is not None
 ablations = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(ablations)
 
-SMALL = {
-    "n_iterations": 4, "n_episodes": 64, "fusion_epochs": 2, "hidden": 8,
-    "learn_from": 1,
-}  # fmt: skip
+SMALL = {"n_iterations": 4, "n_episodes": 64, "learn_from": 1}
 N = 4
 
 
@@ -55,12 +54,15 @@ def once(table: ResponseTable, name: str = "") -> RlFocal:
 
 def fitted(table: ResponseTable, name: str = "") -> RlFocal:
     found = once(table, name)
-    decider = copy.deepcopy(found.decider_)
-    torch.nn.init.normal_(decider.member_head.weight)  # as if it had learned for long
-    return ruled(found, found.fitted_pool_, decider, LEARNED)
+    rng = np.random.default_rng(1)
+    learned = {  # as if it had learned for long
+        name: rng.normal(size=found.decider_[name].shape).astype(np.float32)
+        for name in ("member_head.weight", "own.task.weight")
+    }
+    return ruled(found, found.fitted_pool_, {**found.decider_, **learned}, LEARNED)
 
 
-def ruled(found: RlFocal, fitted_pool: FittedPool, decider: Decider, name: str) -> RlFocal:
+def ruled(found: RlFocal, fitted_pool: FittedPool, decider: Weights, name: str) -> RlFocal:
     """Somebody acts at every price: the learned policy itself, or who stands in for it."""
     verdicts = tuple(v._replace(chosen=name) for v in found.fallback_.verdicts)
     fallback = found.fallback_._replace(verdicts=verdicts)
@@ -78,7 +80,6 @@ def both(strategy: RlFocal, view: View) -> np.ndarray:
     return np.hstack([found.chance, found.answer])
 
 
-@pytest.mark.slow
 def test_by_default_nothing_is_hidden(table):
     strategy, view = fitted(table), some_view(table)
     for other in (other_task(view), other_text(view)):
@@ -124,43 +125,81 @@ def test_without_query_text_competence_is_zero(table):
     assert (fitted(table, "no query text").fitted_pool_.held_out.competence == 0).all()
 
 
-def test_focal_features_are_those_of_joint_failures_and_nothing_else(table):
-    fitted_pool = fitted(table).fitted_pool_
-    view, price = some_view(table), np.full(table.n_queries, 0.02, dtype=np.float32)
-    competence = np.zeros((table.n_queries, N), dtype=np.float32)
-    statistics = fitted_pool.statistics
-    moved = replace(statistics, joint_failure=statistics.joint_failure[::-1, ::-1].copy())
-    plain, other = (
-        replace(fitted_pool.observer, statistics=s)
-        .observe(view, price, Known(competence))
-        .observation.member
-        for s in (statistics, moved)
-    )
-    changed = (plain != other).any(dim=1).any(dim=0)
-    assert torch.nonzero(changed)[:, 0].tolist() == list(range(plain.shape[2])[ablations.FOCAL])
+def counts(table: ResponseTable) -> Counts:
+    return Counts.of(table.answer, table.member_score, table.task, len(table.tasks))
 
 
-def test_unless_observed_focal_diversity_moves_no_decision(table):
-    for strategy, sees in ((fitted(table), True), (fitted(table, "focal none"), False)):
-        before = strategy.chances(some_view(table))
-        statistics = strategy.fitted_pool_.statistics
-        moved = replace(statistics, joint_failure=1 - statistics.joint_failure)
-        fitted_pool = replace(strategy.fitted_pool_, statistics=moved)
-        other = ruled(strategy, fitted_pool, strategy.decider_, LEARNED)
-        assert np.array_equal(before, other.chances(some_view(table))) != sees
+def test_the_focal_statistic_alone_is_taken_away(table):
+    relative_cost = np.ones(N, dtype=np.float32)
+    plain = Statistics.of(counts(table), relative_cost)
+    with ablations.without_focal():
+        without = Statistics.of(counts(table), relative_cost)
+    changed = np.argwhere((plain.pair != without.pair).any(axis=(0, 1)))
+    assert changed.ravel().tolist() == [4]
+    assert (without.pair[..., 4] == 0).all()
+    # and in the members' statistics its mean over the others
+    changed = np.argwhere((plain.member != without.member).any(axis=0)).ravel().tolist()
+    off = ~np.eye(N, dtype=bool)
+    mean = (plain.pair[..., 4] * off).sum(axis=1) / (N - 1)
+    assert len(changed) == 1
+    np.testing.assert_allclose(plain.member[:, changed[0]], mean, rtol=1e-5)
+    assert (without.member[:, changed[0]] == 0).all()
+
+
+def test_unless_observed_focal_diversity_moves_no_decision(table, monkeypatch):
+    strategy, view = fitted(table), some_view(table)
+
+    def decided() -> np.ndarray:
+        """After the statistics of the same counts were computed anew."""
+        state = strategy.fitted_pool_.prior.whole.state()
+        whole = type(strategy.fitted_pool_.prior.whole)().restore(state)
+        prior = replace(strategy.fitted_pool_.prior, copies=(whole,))
+        pool = replace(strategy.fitted_pool_, prior=prior)
+        return both(ruled(strategy, pool, strategy.decider_, LEARNED), view)
+
+    before = decided()
+    with ablations.without_focal():
+        without = decided()
+    failing = statistics._failing_together
+    monkeypatch.setattr(statistics, "_failing_together", lambda c: 1 - failing(c))
+    assert (decided() != before).any()
+    with ablations.without_focal():
+        np.testing.assert_array_equal(decided(), without)
 
 
 def test_a_local_critic_does_not_see_hidden_scores(table):
-    observation = fitted(table).observe(some_view(table)).observation
-    scores = torch.from_numpy(table.member_score.copy())
-    for kind, sees in ((RlFocal, True), (ablations.WithoutCentralCritic, False)):
-        critic = kind.nets[1](N, 2, hidden=8)
+    found = fitted(table).observe(some_view(table)).observation
+    parts = (None if part is None else torch.from_numpy(part) for part in found)
+    observation = type(found)(*parts)
+    score = torch.from_numpy(table.member_score.copy())
+    worth = score.mean(dim=1)
+    for name, sees in (("", True), ("no central critic", False)):
+        kind = ablations.VARIANTS[name].kind if name else RlFocal
+        critic = kind().critic_type(trainer)(hidden=8, own=Own(N, 2))
         with torch.no_grad():
-            one, two = (critic(GlobalState(observation, s)) for s in (scores, 1 - scores))
-        assert torch.equal(one, two) != sees
+            one, *others = (
+                critic(GlobalState(observation, *told))
+                for told in ((score, worth), (1 - score, worth), (score, 1 - worth))
+            )
+        for other in others:
+            assert torch.equal(one, other) != sees
 
 
-def test_a_decider_that_does_not_see_focal_diversity_has_the_same_weights():
-    assert Decider(N, 2, hidden=8).state_dict().keys() == (
-        ablations.DeciderWithoutFocal(N, 2, hidden=8).state_dict().keys()
-    )
+def test_without_rivals_the_learned_policy_acts_at_every_price_but_nothing(table):
+    strategy = once(table, "no rivals")
+    at = {price: strategy.at(price).acting.name for price in strategy.dials}
+    assert {name for price, name in at.items() if price > 0} == {LEARNED}
+
+
+def test_the_decider_of_the_prior_is_left_as_it_came(table):
+    name = "prior's decider"
+    settings = {**SMALL, **ablations.VARIANTS[name].settings}
+    found = RlFocal.of(settings).fit(table, rng=np.random.default_rng(0))
+    prior = found.fitted_pool_.prior.whole.prior.decider
+    for key, weight in prior.items():
+        np.testing.assert_array_equal(found.decider_[key], weight)
+
+
+def test_what_a_variant_is_compared_with_is_measured_too():
+    for name, variant in ablations.VARIANTS.items():
+        assert variant.versus in {ablations.DEFAULT, *ablations.VARIANTS}, name
