@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from rlfocal.bench import BenchResult, LeaderboardRow
 from rlfocal.bench.budgets import REFERENCES
+from rlfocal.bench.protocol import Tasks
 from rlfocal.bench.rows import scores
 from rlfocal.bench.statistics import BEST_SINGLE, Axis, Estimate, MeasuredMeans, judge
 from rlfocal.markup import Code, Displayed, Sheet
@@ -68,6 +69,8 @@ class Advice(Displayed):
     """What is spent: "calls", or "usd"."""
     command: str | None
     """Commands that train and serve it."""
+    tasks: Tasks = "given"
+    """Whether strategies were shown the tasks of the queries that this was measured on."""
 
     def __repr__(self) -> str:
         return f"Advice({self.sentence()!r})"
@@ -84,7 +87,8 @@ class Advice(Displayed):
         'Use agreement: 90.1 % [88.5, 91.7] at 2.9 calls, 7.3 points above your best single model \
 [+5.0, +9.1]; nothing dearer is ahead of it on these 400 labels.'
         """
-        return f"Use {self._what()}: {self._figures()}; {self._rest()}."
+        use = "Where no task is named, use" if self.tasks == "hidden" else "Use"
+        return f"{use} {self._what()}: {self._figures()}; {self._rest()}."
 
     def to_json(self) -> dict[str, Any]:
         """All fields and the sentence, as plain values."""
@@ -131,8 +135,10 @@ class Advice(Displayed):
 def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
     """The strategy with the least spending to which no other is shown to be superior.
 
-    Strategies stand at their default setting. Points of comparison are left out: the oracle,
-    chance, and self-consistency of one member, which cannot be served.
+    Strategies stand at their default setting; tested with tasks given and hidden, as they did with
+    the tasks given: `advise(result.hidden)` says what to use where no task is named. Points of
+    comparison are left out: the oracle, chance, and self-consistency of one member, which cannot be
+    served.
 
     Args:
         result: of a benchmark; its per-query rows are resampled.
@@ -182,6 +188,7 @@ def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
         rivals=tuple(sorted(ahead, key=lambda rival: -rival.lead.value)),
         by=by,
         command=row.command,
+        tasks="hidden" if result.protocol.tasks == "hidden" else "given",
     )
 
 

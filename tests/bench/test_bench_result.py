@@ -39,14 +39,14 @@ def test_json_has_the_documented_shape(result: BenchResult) -> None:
     found = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert set(found) == {
         "data", "members", "protocol", "rows", "frontiers", "environment", "not_applicable",
-        "synthetic", "notes", "budgets", "calibration", "missing",
+        "synthetic", "notes", "budgets", "calibration", "missing", "hidden",
     }  # fmt: skip
     assert found["budgets"] == []  # nothing learned ran; test_budgets.py pins the cells
     assert found["data"] == "synthetic"
     assert found["members"] == ["model-1", "model-2"]
     assert found["protocol"] == {
         "n_folds": 2, "use_split": False, "n_seeds": 1, "fold_seed": 0, "n_resamples": 100,
-        "n_queries": 40, "n_groups": 40,
+        "tasks": "given", "n_queries": 40, "n_groups": 40,
     }  # fmt: skip
     assert found["frontiers"] == {
         "random": [{"dial": 0.5, "accuracy": 0.75, "mean_calls": 1.5, "mean_cost_usd": None}]
@@ -57,7 +57,7 @@ def test_json_has_the_documented_shape(result: BenchResult) -> None:
         assert list(row) == [
             "strategy", "accuracy", "accuracy_ci", "mean_calls", "mean_cost_usd", "mean_rounds",
             "gain_over_best_single", "gain_ci", "oracle_gap_closed", "fit_s", "replay_s",
-            "n_measured", "n_compared", "withheld", "learned", "command",
+            "n_measured", "n_compared", "withheld", "learned", "command", "hidden",
         ]  # fmt: skip
         assert row["mean_cost_usd"] is None  # no prices: calls are not dollars
         low, high = row["accuracy_ci"]

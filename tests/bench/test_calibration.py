@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
-from rlfocal.bench.calibration import (
+from rlfocal.bench.figures.calibration import (
     N_BINS,
     Calibration,
     calibrations,

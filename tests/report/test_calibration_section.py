@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from rlfocal.bench import BenchResult
-from rlfocal.bench.calibration import Calibration, ReliabilityBin
+from rlfocal.bench.figures.calibration import Calibration, ReliabilityBin
 from rlfocal.records import ResponseTable
 from rlfocal.report import render
 from rlfocal.report.calibration import calibration, reliability

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,9 @@ from rlfocal.report.place import FILES, check_folder, is_report
 def test_a_report_and_its_results_are_all_that_is_named(
     result: BenchResult, table: ResponseTable, tmp_path: Path
 ) -> None:
-    result.write(tmp_path / "run")
-    page = write_report(result, table, str(tmp_path / "run"))
+    both = replace(result, hidden=result)
+    both.write(tmp_path / "run")
+    page = write_report(both, table, str(tmp_path / "run"))
     assert sorted(path.name for path in page.parent.iterdir()) == sorted(FILES)
     assert is_report(page)
     assert not is_report(page.parent / "leaderboard.md")

@@ -9,6 +9,7 @@ import numpy as np
 
 from rlfocal.api.verbs import Data, as_dataset, load, read_table
 from rlfocal.api.words import python_words
+from rlfocal.bench.protocol import WAYS, Tasks, check_tasks
 from rlfocal.bench.summaries.data import Summary, summarise
 from rlfocal.bench.summaries.evaluation import Evaluation, evaluate_checkpoint
 from rlfocal.bench.summaries.independence import Independence, measure_independence
@@ -86,6 +87,7 @@ def evaluate(
     price: float | None = None,
     complete: bool = False,
     include_trained: bool = False,
+    tasks: Tasks = "given",
 ) -> Evaluation:
     """Measure a checkpoint on recorded answers, beside its best single member.
 
@@ -95,17 +97,23 @@ def evaluate(
         price: of a call, as a share of what a right answer is worth; None for the checkpoint's own.
         complete: use only queries that every member answered.
         include_trained: keep the queries it was trained on, which flatter it.
+        tasks: whether it is shown the queries' tasks: "given", or "hidden" as where a gateway's
+            client names none.
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or the data are of other members.
-        ConfigError: all queries were used in training, or the strategy knows no such price.
+        ConfigError: all queries were used in training, the strategy knows no such price, or tasks
+            cannot be shown so.
         RecordError: the data cannot be read or used.
     """
+    check_tasks(tasks, WAYS)
     loaded = _loaded(checkpoint)
     table = loaded.table(as_dataset(data))
     table = complete_part(table) if complete else table
     with python_words():
-        return evaluate_checkpoint(loaded, table, price=price, include_trained=include_trained)
+        return evaluate_checkpoint(
+            loaded, table, price=price, include_trained=include_trained, tasks=tasks
+        )
 
 
 def explain(

@@ -12,6 +12,7 @@ from rlfocal.api.frames import from_dataframe
 from rlfocal.api.words import python_words
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.bench.held_out import check_holdout, hold_out
+from rlfocal.bench.protocol import TasksShown
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
 from rlfocal.checkpoint.training import train as train_to_disk
 from rlfocal.deliberation.base import Base
@@ -113,6 +114,7 @@ def benchmark(
     *,
     folds: int = 5,
     seeds: int = 1,
+    tasks: TasksShown = "given",
     protocol: EvalProtocol | None = None,
     executor: Executor | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
@@ -128,7 +130,9 @@ def benchmark(
             your own.
         folds: every query is tested once, by what was fitted on the other folds.
         seeds: times that strategies with randomness are run.
-        protocol: all such settings at once; in place of `folds` and `seeds`.
+        tasks: whether strategies are shown the tasks of tested queries: "given"; "hidden", as where
+            a gateway's client names none; or "both", see `BenchResult.hidden`.
+        protocol: all such settings at once; in place of `folds`, `seeds` and `tasks`.
         executor: where the fits run; None for here, one after another.
         on_progress: called with jobs done, jobs in all, and what was done last.
 
@@ -136,11 +140,12 @@ def benchmark(
         ConfigError: a name is unknown, or the data are too few; before anything is fitted.
         RecordError: the data cannot be read or used.
     """
-    settings = EvalProtocol(n_folds=folds, n_seeds=seeds) if protocol is None else protocol
+    if protocol is None:
+        protocol = EvalProtocol(n_folds=folds, n_seeds=seeds, tasks=tasks)
     return run_bench(
         read_table(data),
         strategies,
-        settings,
+        protocol,
         data=str(data) if isinstance(data, str | Path) else None,
         executor=executor,
         on_progress=on_progress,

@@ -15,7 +15,7 @@ import numpy as np
 
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import Fold
-from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.bench.protocol import EvalProtocol, Tasks, TasksShown
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.protocol import Outcome, Reference, unmet
 from rlfocal.deliberation.replay import replay
@@ -63,6 +63,8 @@ class JobResult(NamedTuple):
     history: tuple[Mapping[str, float], ...]
     acting: Acting | None = None
     """The policy that acts at the default dial, where a strategy may choose among several."""
+    hidden: tuple[Point, ...] = ()
+    """Outcomes on the same queries with their tasks hidden, where both are wanted."""
 
 
 class Calibrated(NamedTuple):
@@ -92,6 +94,8 @@ class BenchInput:
     table: ResponseTable
     folds: tuple[Fold, ...]
     entrants: Entrants = field(default_factory=Entrants)
+    tasks: TasksShown = "given"
+    """How test queries are shown."""
     _last: tuple[int, FoldTables] | None = field(default=None, repr=False)
 
     def fold(self, index: int) -> FoldTables:
@@ -101,6 +105,18 @@ class BenchInput:
             ready = Calibrated(*calibrate(train))
             self._last = index, FoldTables(train, ready, ready.calibration.apply(test))
         return self._last[1]
+
+    def tests(self, index: int) -> dict[Tasks, ResponseTable]:
+        """The test queries of a fold in each way in which they are shown, calibrated likewise.
+
+        An unknown task is numbered as in `Checkpoint.table` and live: one after those that are
+        known. Supports are calibrated after it is hidden, since they depend on the task.
+        """
+        _, ready, given = self.fold(index)
+        if self.tasks == "given":
+            return {"given": given}
+        hidden = ready.calibration.apply(given.with_tasks(self.table.tasks, hidden=True))
+        return {"hidden": hidden} if self.tasks == "hidden" else {"given": given, "hidden": hidden}
 
 
 def run_jobs(
@@ -194,20 +210,36 @@ def fit_job(entrants: Entrants, job: Job, train: ResponseTable, *more: int) -> B
 def run_job(shared: BenchInput, job: Job) -> JobResult:
     """Fit on the training queries of the fold, replay on its test queries at every dial.
 
+    It is fitted as `rlfocal train` fits it, so that it has statistics for an unknown task.
+
     Raises:
         NotApplicable: the strategy cannot be fitted on this fold.
     """
-    _, (_, train), test = shared.fold(job.fold)
+    _, (_, train), _ = shared.fold(job.fold)
+    train = shared.entrants.fresh(job.strategy).training_table(train)
     start = time.perf_counter()
     strategy = fit_job(shared.entrants, job, train)
     fit_s = time.perf_counter() - start
+    first, *second = [_points(strategy, test) for test in shared.tests(job.fold).values()]
+    history = tuple({k: float(value) for k, value in step.items()} for step in strategy.history)
+    return JobResult(
+        job, first.points, fit_s, first.replay_s, history,
+        acting=strategy.acting, hidden=second[0].points if second else (),
+    )  # fmt: skip
+
+
+class _Replayed(NamedTuple):
+    points: tuple[Point, ...]
+    replay_s: float
+    """At the default dial."""
+
+
+def _points(strategy: Base, test: ResponseTable) -> _Replayed:
     start = time.perf_counter()
     outcome = _outcome(strategy, test)
     replay_s = time.perf_counter() - start
-    points = [Point(None, outcome)]
-    points += [Point(float(d), _outcome(strategy.with_dial(d), test)) for d in strategy.dials]
-    history = tuple({k: float(value) for k, value in step.items()} for step in strategy.history)
-    return JobResult(job, tuple(points), fit_s, replay_s, history, acting=strategy.acting)
+    others = [Point(float(d), _outcome(strategy.with_dial(d), test)) for d in strategy.dials]
+    return _Replayed((Point(None, outcome), *others), replay_s)
 
 
 def _outcome(strategy: Base, test: ResponseTable) -> Outcome:

@@ -12,7 +12,9 @@ from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, judge
 from rlfocal.markup import Displayed, Grid, Sheet
 
 __all__ = [
+    "TASK_HIDDEN",
     "LeaderboardRow",
+    "TaskHidden",
     "Verdict",
     "arrow_rows",
     "markdown_rows",
@@ -21,6 +23,24 @@ __all__ = [
 ]
 
 Verdict = Literal["better", "worse", "no difference", "withheld", "reference", "bound"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskHidden:
+    """The same fitted strategy at its default dial where it is not told the tasks of queries."""
+
+    accuracy: float
+    """Mean score in [0, 1], over the queries on which it was measured so."""
+    accuracy_ci: tuple[float, float]
+    """95 % interval over queries."""
+    mean_calls: float
+    mean_cost_usd: float | None
+    """USD a query; None where prices are not known."""
+    mean_rounds: float
+    lost: float | None
+    """Accuracy with the task given less this one, paired over the queries measured both ways; None
+    where there are none."""
+    lost_ci: tuple[float, float] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +77,8 @@ class LeaderboardRow(Displayed):
     command: str | None = None
     """Commands that train this strategy on the data and serve it; None for references, for
     strategies given as objects, and in results older than this."""
+    hidden: TaskHidden | None = None
+    """Its figures where tasks are hidden; None where they were not tested both ways."""
 
     @property
     def verdict(self) -> Verdict:
@@ -79,10 +101,12 @@ class LeaderboardRow(Displayed):
 def shown_rows(rows: Sequence[LeaderboardRow]) -> Grid:
     """The columns that a reader needs first; `arrow_rows` has all."""
     priced = any(row.mean_cost_usd is not None for row in rows)
+    both = any(row.hidden is not None for row in rows)
     head = ["strategy", "accuracy %", "gain in points", "verdict", "calls"]
+    head += ["USD / 1k"] if priced else []
     return Grid(
         "leaderboard",
-        [*head, "USD / 1k"] if priced else head,
+        [*head, *TASK_HIDDEN] if both else head,
         [
             (
                 _name(row),
@@ -91,10 +115,15 @@ def shown_rows(rows: Sequence[LeaderboardRow]) -> Grid:
                 row.verdict,
                 f"{row.mean_calls:.2f}",
                 *([_usd(row)] if priced else []),
+                *(_task_hidden(row) if both else []),
             )
             for row in rows
         ],
     )
+
+
+TASK_HIDDEN = ("task hidden %", "given - hidden", "calls hidden")
+"""Titles of the columns of what was tested both ways."""
 
 
 _COLUMNS: dict[str, pa.DataType] = {
@@ -116,6 +145,14 @@ _COLUMNS: dict[str, pa.DataType] = {
     "replay_s": pa.float64(),
     "learned": pa.bool_(),
     "command": pa.string(),
+    "hidden_accuracy": pa.float64(),
+    "hidden_accuracy_low": pa.float64(),
+    "hidden_accuracy_high": pa.float64(),
+    "hidden_calls": pa.float64(),
+    "hidden_cost_usd": pa.float64(),
+    "lost": pa.float64(),
+    "lost_low": pa.float64(),
+    "lost_high": pa.float64(),
 }
 
 
@@ -125,9 +162,21 @@ def arrow_rows(rows: Sequence[LeaderboardRow]) -> pa.Table:
         {name: getattr(row, name, None) for name in _COLUMNS}
         | _ends("accuracy", row.accuracy_ci)
         | _ends("gain", row.gain_ci)
+        | ({} if row.hidden is None else _hidden_columns(row.hidden))
         for row in rows
     ]
     return pa.Table.from_pylist(found, pa.schema(_COLUMNS.items()))
+
+
+def _hidden_columns(hidden: TaskHidden) -> dict[str, float | None]:
+    return {
+        "hidden_accuracy": hidden.accuracy,
+        **_ends("hidden_accuracy", hidden.accuracy_ci),
+        "hidden_calls": hidden.mean_calls,
+        "hidden_cost_usd": hidden.mean_cost_usd,
+        "lost": hidden.lost,
+        **_ends("lost", hidden.lost_ci),
+    }
 
 
 def _ends(name: str, ci: tuple[float, float] | None) -> dict[str, float | None]:
@@ -140,21 +189,6 @@ def percent_with_interval(value: float, ci: tuple[float, float], sign: str = "")
     return f"{100 * value:{sign}.1f} [{100 * ci[0]:{sign}.1f}, {100 * ci[1]:{sign}.1f}]"
 
 
-_HEADER = (
-    "| strategy | accuracy % | gain over best single | verdict | calls | USD / 1k | rounds "
-    "| oracle gap closed | fit s | replay s |",
-    "|:--|--:|--:|:--|--:|--:|--:|--:|--:|--:|",
-)
-
-
-_HEADER_MEASURED = tuple(
-    line.replace("verdict |", "verdict | measured |").replace(
-        "|:--|--:|--:|:--|", "|:--|--:|--:|:--|--:|"
-    )
-    for line in _HEADER
-)
-
-
 def markdown_rows(rows: Sequence[LeaderboardRow], *, measured: bool) -> list[str]:
     """Lines of a leaderboard in Markdown.
 
@@ -162,11 +196,17 @@ def markdown_rows(rows: Sequence[LeaderboardRow], *, measured: bool) -> list[str
         rows: in their order.
         measured: whether it says on how many queries each was measured.
     """
-    head = _HEADER_MEASURED if measured else _HEADER
-    return [*head, *(_markdown_row(row, measured=measured) for row in rows)]
+    both = any(row.hidden is not None for row in rows)
+    head = ["strategy", "accuracy %", "gain over best single", "verdict"]
+    head += ["measured"] if measured else []
+    head += ["calls", "USD / 1k", "rounds", "oracle gap closed", "fit s", "replay s"]
+    head += TASK_HIDDEN if both else ()
+    ruler = [":--" if title in ("strategy", "verdict") else "--:" for title in head]
+    lines = [_markdown_row(row, measured=measured, both=both) for row in rows]
+    return [f"| {' | '.join(head)} |", f"|{'|'.join(ruler)}|", *lines]
 
 
-def _markdown_row(row: LeaderboardRow, *, measured: bool) -> str:
+def _markdown_row(row: LeaderboardRow, *, measured: bool, both: bool) -> str:
     closed = "-" if row.oracle_gap_closed is None else f"{100 * row.oracle_gap_closed:.0f} %"
     cells = (
         _name(row),
@@ -180,8 +220,21 @@ def _markdown_row(row: LeaderboardRow, *, measured: bool) -> str:
         closed,
         f"{row.fit_s:.2f}",
         f"{row.replay_s:.2f}",
+        *(_task_hidden(row) if both else []),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _task_hidden(row: LeaderboardRow) -> tuple[str, str, str]:
+    """Cells of `TASK_HIDDEN`."""
+    hidden = row.hidden
+    if hidden is None:
+        return "-", "-", "-"
+    lost = "-"
+    if hidden.lost is not None and hidden.lost_ci is not None:
+        lost = percent_with_interval(hidden.lost, hidden.lost_ci, "+")
+    accuracy = percent_with_interval(hidden.accuracy, hidden.accuracy_ci)
+    return accuracy, lost, f"{hidden.mean_calls:.2f}"
 
 
 def _name(row: LeaderboardRow) -> str:

@@ -1,15 +1,38 @@
-"""Settings of a benchmark: folds, seeds and resamples.
+"""Settings of a benchmark: folds, seeds, resamples, and whether tasks are shown.
 
 Holds settings only; `folds` makes the partition and `statistics` the intervals.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from rlfocal.errors import ConfigError
 
-__all__ = ["EvalProtocol"]
+__all__ = ["WAYS", "EvalProtocol", "Tasks", "TasksShown", "check_tasks"]
+
+Tasks = Literal["given", "hidden"]
+"""Whether strategies are shown the task of a tested query, or an unknown one, as a gateway shows
+them where its client names none."""
+TasksShown = Literal["given", "hidden", "both"]
+"""The same; "both" tests what was fitted once either way."""
+WAYS: tuple[Tasks, ...] = get_args(Tasks)
+"""All of `Tasks`, in the order in which they are tested."""
+
+
+def check_tasks(tasks: str, known: Sequence[str] = get_args(TasksShown)) -> None:
+    """Refuse an unknown way of showing tasks.
+
+    Raises:
+        ConfigError: naming those that are known.
+    """
+    if tasks not in known:
+        raise ConfigError(
+            f"tasks must be {', '.join(known[:-1])} or {known[-1]}, got {tasks!r}: whether "
+            "strategies are shown the tasks of tested queries"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +53,8 @@ class EvalProtocol:
     """Draws the folds; the same for every seed, so that seeds differ by training alone."""
     n_resamples: int = 2000
     """Bootstrap resamples behind every interval."""
+    tasks: TasksShown = "given"
+    """Whether strategies are shown the tasks of tested queries; training queries keep theirs."""
 
     def __post_init__(self) -> None:
         for option, value, low in (
@@ -40,6 +65,7 @@ class EvalProtocol:
         ):
             if value < low:
                 raise ConfigError(f"{option} must be at least {low}, got {value}")
+        check_tasks(self.tasks)
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter, ValidationError
 
 from rlfocal.bench.budgets import AXIS_TITLES, EQUAL_COST, BudgetCell
-from rlfocal.bench.calibration import Calibration
+from rlfocal.bench.figures.calibration import Calibration
 from rlfocal.bench.leaderboard import (
     LeaderboardRow,
     Verdict,
@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 _ROWS, _JSON, _TABLE, _HISTORY = "rows.parquet", "bench.json", "leaderboard.md", "history.json"
+_HIDDEN_ROWS = "rows-hidden.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,9 @@ class BenchResult(Displayed):
     """Calibration of confidences, in the order of `rows`."""
     missing: Missing | None = None
     """Missing responses; None where there are none."""
+    hidden: BenchResult | None = None
+    """The same fitted strategies with the tasks of tested queries hidden, where both ways were
+    tested; all other figures are then with the tasks given."""
 
     def __repr__(self) -> str:
         return (
@@ -143,6 +147,7 @@ class BenchResult(Displayed):
             "synthetic": self.synthetic,
             "notes": list(self.notes),
             "environment": dict(self.environment),
+            "hidden": None if self.hidden is None else self.hidden.to_json(),
         }
 
     def to_markdown(self) -> str:
@@ -154,12 +159,18 @@ class BenchResult(Displayed):
         lines += [self.describe(), "", *markdown_rows(self.rows, measured=measured), ""]
         lines += [f"- {note}" for note in self.notes]
         lines += [f"- not applicable: {s}: {reason}" for s, reason in self.not_applicable.items()]
-        if self.budgets:
-            lines += ["", "## At equal cost", "", EQUAL_COST]
+        lines += self._equal_cost("At equal cost")
+        if self.hidden is not None:
+            lines += self.hidden._equal_cost("At equal cost, tasks hidden")
+        return "\n".join(lines).rstrip() + "\n"
+
+    def _equal_cost(self, title: str) -> list[str]:
+        """Lines of Markdown; none where nothing was compared."""
+        lines = ["", f"## {title}", "", EQUAL_COST] if self.budgets else []
         for axis, cells in self.cells().items():
             lines += ["", f"Budgets are {self.axis_title(axis)}.", "", *_CELL_HEADER]
             lines += [_markdown_cell(cell, self.budget_label(cell)) for cell in cells]
-        return "\n".join(lines).rstrip() + "\n"
+        return lines
 
     def describe(self) -> str:
         """One sentence on how the figures were made."""
@@ -169,13 +180,24 @@ class BenchResult(Displayed):
             if protocol.use_split
             else f"{protocol.n_folds} grouped, task-stratified folds"
         )
+        tasks = self.tasks_shown()
         return (
-            f"{len(self.members)} members, {self.tested['n_queries']} tested queries, {how}, "
-            f"{protocol.n_seeds} seed{'s' if protocol.n_seeds > 1 else ''}; everything was fitted "
-            "on training queries only. Brackets: 95 % intervals over queries (paired bootstrap, "
+            f"{len(self.members)} members, {self.tested['n_queries']} tested queries"
+            f"{tasks and f' ({tasks})'}, {how}, {protocol.n_seeds} "
+            f"seed{'s' if protocol.n_seeds > 1 else ''}; everything was fitted on training queries "
+            "only. Brackets: 95 % intervals over queries (paired bootstrap, "
             f"{protocol.n_resamples} resamples). Gains are over the best single member, chosen on "
             "training queries."
         )
+
+    def tasks_shown(self) -> str:
+        """How tested queries were shown: "tasks given", "tasks hidden" or "tasks given and hidden".
+
+        Empty where all are of one task, which says nothing to anybody.
+        """
+        if len(self.per_query["task"].unique()) < 2:
+            return ""
+        return f"tasks {self.protocol.tasks}".replace("both", "given and hidden")
 
     def cells(self) -> dict[Axis, tuple[BudgetCell, ...]]:
         """The comparisons at equal cost by axis; without the axes that have none."""
@@ -204,7 +226,8 @@ class BenchResult(Displayed):
     def write(self, folder: str | Path) -> None:
         """Write rows.parquet, history.json, leaderboard.md and, last, bench.json.
 
-        Each file appears whole or not at all.
+        Where tasks were also hidden, rows-hidden.parquet stands beside rows.parquet. Each file
+        appears whole or not at all.
 
         Raises:
             ConfigError: the folder cannot be written.
@@ -215,6 +238,11 @@ class BenchResult(Displayed):
         report = json.dumps(self.to_json(), indent=2, allow_nan=False) + "\n"
         table = self.to_markdown()
         replace_file(folder / _ROWS, lambda path: pq.write_table(self.per_query, path))
+        if self.hidden is None:
+            (folder / _HIDDEN_ROWS).unlink(missing_ok=True)  # of older figures
+        else:
+            rows = self.hidden.per_query
+            replace_file(folder / _HIDDEN_ROWS, lambda path: pq.write_table(rows, path))
         replace_file(folder / _HISTORY, lambda path: path.write_text(histories, "utf-8"))
         replace_file(folder / _TABLE, lambda path: path.write_text(table, "utf-8"))
         replace_file(folder / _JSON, lambda path: path.write_text(report, "utf-8"))
@@ -223,36 +251,55 @@ class BenchResult(Displayed):
     def read(cls, folder: str | Path) -> Self:
         """Read what `write` wrote; results older than `budgets` or `calibration` have none.
 
+        In results older than `protocol.tasks`, tasks were given.
+
         Raises:
             RecordError: a file is missing, damaged or not of a benchmark.
         """
         folder = Path(folder)
         found, histories = read_json(folder / _JSON), read_json(folder / _HISTORY)
+        per_query = _read_rows(folder / _ROWS)
         try:
-            per_query = pq.read_table(folder / _ROWS)
-        except (OSError, pa.ArrowInvalid) as exc:
-            raise RecordError(f"{folder / _ROWS}: cannot be read: {exc}") from exc
-        try:
-            protocol = found["protocol"]
-            return cls(
-                data=found["data"],
-                members=tuple(found["members"]),
-                protocol=_read_as(EvalProtocol, protocol),
-                tested={name: protocol[name] for name in ("n_queries", "n_groups")},
-                rows=_read_as(tuple[LeaderboardRow, ...], found["rows"]),
-                frontiers=_read_as(dict[str, tuple[FrontierPoint, ...]], found["frontiers"]),
-                budgets=_read_as(tuple[BudgetCell, ...], found.get("budgets", ())),
-                calibration=_read_as(tuple[Calibration, ...], found.get("calibration", ())),
-                missing=_read_as(Missing, found["missing"]) if found.get("missing") else None,
-                not_applicable=found["not_applicable"],
-                synthetic=found["synthetic"],
-                notes=tuple(found["notes"]),
-                environment=found["environment"],
-                per_query=per_query,
-                histories=_read_as(tuple[History, ...], histories),
-            )
+            learned = _read_as(tuple[History, ...], histories)
+            result = cls._of(found, per_query, learned)
+            hidden = found.get("hidden")
+            if hidden is not None:
+                rows = _read_rows(folder / _HIDDEN_ROWS)
+                result = replace(result, hidden=cls._of(hidden, rows, learned))
         except (KeyError, TypeError, AttributeError) as exc:
             raise RecordError(f"{folder / _JSON}: not the JSON of a bench: {exc!r}") from exc
+        return result
+
+    @classmethod
+    def _of(
+        cls, found: Mapping[str, Any], per_query: pa.Table, histories: tuple[History, ...]
+    ) -> Self:
+        """Undo `to_json`, but for `hidden`."""
+        protocol = found["protocol"]
+        return cls(
+            data=found["data"],
+            members=tuple(found["members"]),
+            protocol=_read_as(EvalProtocol, protocol),
+            tested={name: protocol[name] for name in ("n_queries", "n_groups")},
+            rows=_read_as(tuple[LeaderboardRow, ...], found["rows"]),
+            frontiers=_read_as(dict[str, tuple[FrontierPoint, ...]], found["frontiers"]),
+            budgets=_read_as(tuple[BudgetCell, ...], found.get("budgets", ())),
+            calibration=_read_as(tuple[Calibration, ...], found.get("calibration", ())),
+            missing=_read_as(Missing, found["missing"]) if found.get("missing") else None,
+            not_applicable=found["not_applicable"],
+            synthetic=found["synthetic"],
+            notes=tuple(found["notes"]),
+            environment=found["environment"],
+            per_query=per_query,
+            histories=histories,
+        )
+
+
+def _read_rows(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as exc:
+        raise RecordError(f"{path}: cannot be read: {exc}") from exc
 
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.jobs import Job, JobResult, Point
+from rlfocal.bench.protocol import Tasks
 from rlfocal.records import IntArray, ResponseTable
 
 __all__ = ["SCHEMA", "Scores", "per_query_rows", "scores"]
@@ -44,7 +45,11 @@ SCHEMA = pa.schema(
 
 
 def per_query_rows(
-    table: ResponseTable, folds: Sequence[Fold], results: Sequence[JobResult]
+    table: ResponseTable,
+    folds: Sequence[Fold],
+    results: Sequence[JobResult],
+    *,
+    tasks: Tasks = "given",
 ) -> pa.Table:
     """Lay out the outcomes of all jobs as rows.
 
@@ -52,19 +57,20 @@ def per_query_rows(
         table: the whole table.
         folds: the folds that the jobs name.
         results: in the order in which the rows shall stand.
+        tasks: how the queries were shown; their rows name their tasks either way.
 
     Returns:
-        A table of `SCHEMA`, with the cost unit in its metadata.
+        A table of `SCHEMA`, with the cost unit and `tasks` in its metadata.
     """
     query_ids = pa.array(table.query_ids.tolist(), pa.string())
-    tasks = pa.array(table.tasks, pa.string())
+    task_names = pa.array(table.tasks, pa.string())
     batches = [
-        _batch(table, folds[result.job.fold].test, result.job, point, query_ids, tasks)
+        _batch(table, folds[result.job.fold].test, result.job, point, query_ids, task_names)
         for result in results
         for point in result.points
     ]
     schema = SCHEMA.with_metadata(
-        {"cost_unit": table.cost_unit, "members": "\n".join(table.members)}
+        {"cost_unit": table.cost_unit, "members": "\n".join(table.members), "tasks": tasks}
     )
     return (
         pa.Table.from_batches(batches, SCHEMA)

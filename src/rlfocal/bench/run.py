@@ -7,18 +7,20 @@ the oracle, which bounds them. Both are always run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from rlfocal.bench.budgets import BUDGETS, check_budgets, equal_cost
-from rlfocal.bench.calibration import calibrations
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.environment import environment
+from rlfocal.bench.figures.calibration import calibrations
+from rlfocal.bench.figures.hidden_tasks import lost_by_hiding, tasks_note, with_hidden
 from rlfocal.bench.folds import Partition, partition
 from rlfocal.bench.jobs import BenchInput, JobResult, OnProgress, run_job, run_jobs
-from rlfocal.bench.protocol import EvalProtocol
+from rlfocal.bench.protocol import EvalProtocol, Tasks
 from rlfocal.bench.result import (
     BEST_SINGLE,
     ORACLE,
@@ -58,7 +60,7 @@ def run_bench(
         table: the recorded answers.
         strategies: one or several: names of strategies or groups, and unfitted strategies of your
             own, each with a name that no other has; `best-single` and `oracle` are added.
-        protocol: folds, seeds, resamples.
+        protocol: folds, seeds, resamples, and whether tasks of tested queries are shown.
         budgets: mean calls a query at which learned strategies are compared with simple ones.
         data: the data as the command line names them, for the commands of the rows.
         executor: where the jobs run; None for here, one after another. It changes no figure but
@@ -83,13 +85,41 @@ def run_bench(
     limits = check_budgets(budgets)
     entrants = Entrants.of(wanted, always=(BEST_SINGLE, ORACLE))
     part = partition(table, protocol)
-    shared = BenchInput(table, part.folds, entrants)
+    shared = BenchInput(table, part.folds, entrants, protocol.tasks)
     results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress)
+    figures = partial(
+        _figures, table, part, entrants,
+        not_applicable=not_applicable, limits=limits, data=data,
+    )  # fmt: skip
+    if protocol.tasks != "both":
+        return figures(results, protocol)
+    found = figures(results, protocol)
+    hidden = figures(
+        [result._replace(points=result.hidden) for result in results],
+        replace(protocol, tasks="hidden"),
+    )
+    lost = lost_by_hiding(found.per_query, hidden.per_query, n_resamples=protocol.n_resamples)
+    return replace(found, rows=with_hidden(found.rows, hidden.rows, lost), hidden=hidden)
+
+
+def _figures(
+    table: ResponseTable,
+    part: Partition,
+    entrants: Entrants,
+    results: Sequence[JobResult],
+    protocol: EvalProtocol,
+    *,
+    not_applicable: Mapping[str, str],
+    limits: Sequence[float],
+    data: str | None,
+) -> BenchResult:
+    """Figures and rows of jobs whose test queries were all shown in one way."""
+    tasks: Tasks = "hidden" if protocol.tasks == "hidden" else "given"
     results = [result for result in results if result.job.strategy not in not_applicable]
     results, dropped = _common_dials(results)
     results, unmeasured = _measured(table, results)
-    not_applicable |= unmeasured
-    per_query = per_query_rows(table, part.folds, results)
+    not_applicable = {**not_applicable, **unmeasured}
+    per_query = per_query_rows(table, part.folds, results, tasks=tasks)
     found, priced = scores(per_query), table.cost_unit == "usd"
     n_groups = len(np.unique(found.group))
     missing = missing_of(table.take(np.concatenate([fold.test for fold in part.folds])))
@@ -106,6 +136,7 @@ def run_bench(
         found, [row.strategy for row in rows if row.learned], limits,
         priced=priced, n_resamples=protocol.n_resamples, withheld=withheld,
     )  # fmt: skip
+    about_tasks = tasks_note(len(per_query["task"].unique())) if protocol.tasks == "given" else None
     return BenchResult(
         data=table.name,
         members=table.members,
@@ -120,6 +151,7 @@ def run_bench(
         notes=(
             *([missing.explain()] if missing is not None else []),
             *_notes(table, part, n_groups),
+            *([] if about_tasks is None else [about_tasks]),
             *dropped,
             *_stand_ins(results),
             *_believers(table, entrants, [row.strategy for row in rows]),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol, cast
 
 from rlfocal.cli import common
 from rlfocal.cli.common import option
@@ -18,6 +18,7 @@ from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
     from rlfocal.bench import BenchResult, EvalProtocol
+    from rlfocal.bench.protocol import TasksShown
     from rlfocal.bench.scenarios import StreamSettings
     from rlfocal.executor import Executor
     from rlfocal.records import Dataset, ResponseTable
@@ -50,6 +51,14 @@ def bench(
         bool, option("--split", help="Use the data set's own split instead of folds.")
     ] = False,
     seeds: Annotated[int, option(value="S", help="Seeds of strategies that learn at random.")] = 1,
+    tasks: Annotated[
+        str,
+        option(
+            value="given|hidden|both",
+            help="Whether strategies are shown the tasks of tested queries; hidden as where a "
+            "gateway's client names none.",
+        ),
+    ] = "given",
     budgets: Annotated[
         str,
         option(
@@ -111,13 +120,18 @@ def bench(
     from rlfocal.executor import ProcessExecutor, SerialExecutor
 
     protocol = EvalProtocol(
-        n_folds=_N_FOLDS if folds is None else folds, use_split=split, n_seeds=seeds
+        n_folds=_N_FOLDS if folds is None else folds,
+        use_split=split,
+        n_seeds=seeds,
+        tasks=cast("TasksShown", tasks),  # checked there
     )
     limits = _budgets(budgets)
     if jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")
-    if scenario is not None and (report is not None or budgets != _BUDGETS):
-        raise ConfigError("--scenario knows neither --report nor --budgets; use --json FILE")
+    if scenario is not None and (report is not None or budgets != _BUDGETS or tasks != "given"):
+        raise ConfigError(
+            "--scenario knows neither --report nor --budgets nor --tasks; use --json FILE"
+        )
     if report is None and (no_questions or overwrite):
         raise ConfigError("--no-questions and --overwrite go with --report DIR")
     if scenario is None and (orders is not None or retrain):

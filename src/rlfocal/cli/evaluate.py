@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from rlfocal.cli import common
 from rlfocal.cli.common import option
 from rlfocal.cli.output import tables
 from rlfocal.cli.output.console import check_json, deliver, print_notes, terminal, waiting
 from rlfocal.cli.output.tables import Column, percent, print_table
+
+if TYPE_CHECKING:
+    from rlfocal.bench.protocol import Tasks
 
 __all__ = ["evaluate"]
 
@@ -23,15 +26,25 @@ def evaluate(
         bool,
         option("--include-trained", help="Keep queries it was trained on: the figures flatter it."),
     ] = False,
+    tasks: Annotated[
+        str,
+        option(
+            value="given|hidden",
+            help="Whether it is shown the queries' tasks; hidden as where a gateway's client names "
+            "none.",
+        ),
+    ] = "given",
 ) -> None:
     """Evaluate a checkpoint on recorded answers of its pool.
 
     Queries it was trained on are left out, and the best single member is shown beside it.
     """
+    from rlfocal.bench.protocol import WAYS, check_tasks
     from rlfocal.bench.summaries.evaluation import evaluate_checkpoint
     from rlfocal.checkpoint import load_checkpoint
 
     check_json(json)
+    check_tasks(tasks, WAYS)
     loaded = load_checkpoint(checkpoint)
     with waiting(f"reading {data}"):
         table = loaded.table(common.load_dataset(data))
@@ -40,19 +53,22 @@ def evaluate(
 
         table = complete_part(table)
     with waiting("replaying"):
-        found = evaluate_checkpoint(loaded, table, price=price, include_trained=include_trained)
+        found = evaluate_checkpoint(
+            loaded, table, price=price, include_trained=include_trained,
+            tasks=cast("Tasks", tasks),
+        )  # fmt: skip
     figures = found.to_json()
-    deliver(figures, json, lambda: _show(figures))
+    deliver(figures, json, lambda: _show(figures, found.shown_tasks()))
 
 
-def _show(figures: dict[str, Any]) -> None:
+def _show(figures: dict[str, Any], shown_tasks: str) -> None:
     console = terminal()
     tables.show_synthetic(figures["synthetic"])
     if figures["trained_on_included"]:
         console.print("These queries include training queries: the figures flatter the checkpoint.")
     console.print(
         f"{figures['strategy']} on {figures['n_queries']} queries of {figures['data']}"
-        f" ({figures['queries_left_out']} training queries left out)"
+        f" ({figures['queries_left_out']} training queries left out{shown_tasks})"
     )
     low, high = (percent(end) for end in figures["accuracy_ci"])
     console.print(

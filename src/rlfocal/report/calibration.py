@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rlfocal.bench import BenchResult
-from rlfocal.bench.calibration import Calibration
+from rlfocal.bench.figures.calibration import Calibration
 from rlfocal.markup import Html, table
 from rlfocal.report.drawing import plot
 from rlfocal.report.drawing.plot import Mark, Series

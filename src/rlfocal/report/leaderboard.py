@@ -46,6 +46,9 @@ def leaderboard(result: BenchResult) -> Html:
     head += ["95 % interval of accuracy", "95 % interval of gain", "Against best single"]
     head += [*(["Measured"] if measured else []), "Rounds", "Oracle gap closed", "Fit"]
     rows = [_cells(row, scale, priced=priced, measured=measured) for row in result.rows]
+    if result.hidden is not None:
+        head += ["Task hidden, %", "Given - hidden, points", "Interval", "Calls hidden"]
+        rows = [[*cells, *_task_hidden(row)] for cells, row in zip(rows, result.rows, strict=True)]
     marks = [row.verdict.replace(" ", "-") for row in result.rows]
     found = table(head, rows, label="Leaderboard", classes="leaderboard ranks", row_classes=marks)
     return Html(f"{_ALL_COLUMNS}\n{found}")
@@ -77,6 +80,20 @@ def _cells(
         number(row.mean_rounds, 2),
         percent(closed, 0) if closed is not None else "",
         seconds(row.fit_s),
+    ]
+
+
+def _task_hidden(row: LeaderboardRow) -> list[str]:
+    """What was measured where strategies were not told the tasks of queries."""
+    hidden = row.hidden
+    if hidden is None:
+        return [""] * 4
+    lost, lost_ci = hidden.lost, hidden.lost_ci
+    return [
+        number(100 * hidden.accuracy, 1),
+        "" if lost is None else points(lost),
+        "" if lost_ci is None else interval(lost_ci, signed=True),
+        number(hidden.mean_calls, 2),
     ]
 
 

@@ -158,8 +158,10 @@ def _facts(result: BenchResult, table: ResponseTable) -> Html:
     how = "own split" if protocol.use_split else f"{protocol.n_folds} folds"
     seeds = "1 seed" if protocol.n_seeds == 1 else f"{protocol.n_seeds} seeds"
     environment = result.environment
+    tasks = result.tasks_shown()
     facts = {
-        "Queries tested": f"{result.tested['n_queries']:,}, {_count(len(table.tasks), 'task')}",
+        "Queries tested": f"{result.tested['n_queries']:,}, {_count(len(table.tasks), 'task')}"
+        f"{tasks and f', {tasks} to strategies'}",
         "Members": f"{len(result.members)}: {', '.join(result.members)}",
         "Protocol": f"{how}, {seeds}, {protocol.n_resamples:,} bootstrap resamples",
     }

@@ -10,7 +10,9 @@ from rlfocal.files import check_own, check_writable
 __all__ = ["FILES", "PAGE", "TITLE_END", "check_folder", "check_page", "is_report"]
 
 PAGE = "index.html"
-FILES = (PAGE, "bench.json", "rows.parquet", "leaderboard.md", "history.json")
+FILES = (
+    PAGE, "bench.json", "rows.parquet", "rows-hidden.parquet", "leaderboard.md", "history.json",
+)  # fmt: skip
 """The page, and what `BenchResult.write` puts beside it."""
 TITLE_END = "- rlfocal report"
 """How the title of every report ends; by it a report is known."""

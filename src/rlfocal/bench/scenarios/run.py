@@ -54,10 +54,12 @@ def run_scenarios(
         on_progress: called once before the first job and after every job.
 
     Raises:
-        ConfigError: a name is unknown, an object is no strategy, something is not installed, or the
-            data set is too small; before any job is run.
+        ConfigError: a name is unknown, an object is no strategy, something is not installed, tasks
+            are to be hidden, or the data set is too small; before any job is run.
         RlfocalError: a strategy failed; the message names strategy, fold and seed.
     """
+    if protocol.tasks != "given":
+        raise ConfigError(f"scenarios show tasks as they are, so tasks='{protocol.tasks}' is none")
     settings = StreamSettings() if settings is None else settings
     table = complete_part(table)
     chosen, entrants = resolve_scenarios(scenarios), Entrants.of(strategies)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rlfocal.bench.leaderboard import Verdict, percent_with_interval
+from rlfocal.bench.protocol import WAYS, Tasks, check_tasks
 from rlfocal.bench.statistics import BootstrapMeans, bootstrap_means, judge
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.protocol import Outcome
@@ -79,6 +80,10 @@ class Evaluation(Displayed):
     """Queries of the data that it was trained on."""
     trained_on_included: bool
     """Whether such queries are in the figures, which flatter it then."""
+    tasks: Tasks = "given"
+    """Whether it was shown the tasks of the queries."""
+    n_tasks: int = 1
+    """Tasks of the queries; those that training did not know count as one."""
 
     def __repr__(self) -> str:
         figures = f"{self.accuracy:.1%} at {self.mean_calls:.2f} calls, {self.verdict}"
@@ -107,7 +112,7 @@ class Evaluation(Displayed):
             (f"{at.dial:.4f}", f"{100 * at.accuracy:.1f}", f"{at.mean_calls:.2f}")
             for at in self.frontier
         ]
-        left_out = f" ({self.queries_left_out:,} training queries left out)"
+        left_out = f" ({self.queries_left_out:,} training queries left out{self.shown_tasks()})"
         return Sheet(
             f"{self.strategy} on {self.n_queries:,} queries of {self.data}{left_out}",
             (
@@ -130,6 +135,10 @@ class Evaluation(Displayed):
         """All fields, as plain values."""
         return asdict(self)
 
+    def shown_tasks(self) -> str:
+        """How tasks were shown, as the end of a list; empty where all queries are of one."""
+        return f", tasks {self.tasks}" if self.n_tasks > 1 else ""
+
 
 def evaluate_checkpoint(
     loaded: Checkpoint,
@@ -137,6 +146,7 @@ def evaluate_checkpoint(
     *,
     price: float | None = None,
     include_trained: bool = False,
+    tasks: Tasks = "given",
 ) -> Evaluation:
     """Measure a checkpoint on recorded answers of its pool, as `Checkpoint.table` gives them.
 
@@ -145,14 +155,22 @@ def evaluate_checkpoint(
         table: queries it was trained on are left out.
         price: of a call; None for the checkpoint's own.
         include_trained: keep the queries it was trained on.
+        tasks: whether it is shown the tasks of the queries; hidden, each is an unknown one, as to a
+            gateway whose client names none.
 
     Raises:
-        ConfigError: every query was used in training, none can be compared, or the strategy knows
-            no such price.
+        ConfigError: every query was used in training, none can be compared, the strategy knows no
+            such price, or tasks cannot be shown so.
     """
+    check_tasks(tasks, WAYS)
     seen = loaded.was_trained_on(table)
     if not include_trained:
         table = _unseen(table, seen)
+    n_tasks = len(np.unique(table.task))
+    if tasks == "hidden":
+        # Supports depend on the task, so they are calibrated anew.
+        table = table.with_tasks(tuple(loaded.description.tasks), hidden=True)
+        table = loaded.calibration.apply(table)
     strategy, best = loaded.strategy.at_price(price), loaded.best_member
     outcome, missing = replay(strategy, table), missing_of(table)
     known, single = outcome.measured, table.member_score[:, best]
@@ -195,6 +213,8 @@ def evaluate_checkpoint(
         ),
         queries_left_out=0 if include_trained else int(seen.sum()),
         trained_on_included=bool(include_trained and seen.any()),
+        tasks=tasks,
+        n_tasks=n_tasks,
     )
 
 

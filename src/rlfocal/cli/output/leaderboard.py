@@ -49,13 +49,18 @@ def show_leaderboard(result: BenchResult, *, has_report: bool = False) -> None:
             "measured", lambda r: f"{r.n_measured:,}" if measured else None, optional=True, spare=1
         ),
         Column("calls", lambda row: f"{row.mean_calls:.2f}"),
+        Column("task hidden %", _hidden_accuracy, optional=True),
+        Column("given - hidden", _lost, short=_short_lost, optional=True),
+        Column("calls hidden", _hidden_calls, optional=True, spare=1),
         Column("USD / 1k", lambda row: usd_per_1k(row.mean_cost_usd), optional=True, spare=2),
         Column("rounds", lambda row: f"{row.mean_rounds:.2f}", spare=3),
         Column("gap closed %", lambda row: percent(row.oracle_gap_closed), spare=4),
         Column("fit s", lambda row: f"{row.fit_s:.2f}", spare=5),
     )
     console.print(result.describe())
-    _show_equal_cost(result)
+    _show_equal_cost(result, "At equal cost")
+    if result.hidden is not None:
+        _show_equal_cost(result.hidden, "At equal cost, tasks hidden")
     for name, reason in result.not_applicable.items():
         console.print(f"not applicable: {name}: {reason}")
     print_notes(result.notes)
@@ -66,18 +71,19 @@ def show_leaderboard(result: BenchResult, *, has_report: bool = False) -> None:
 
 
 def _show_advice(result: BenchResult) -> None:
-    """Say what to use, and the commands that serve it."""
+    """Say what to use, where tasks are given and where they are hidden, and what serves it."""
     from rlfocal.advice import advise
 
-    found = advise(result)
     console = terminal()
-    if found is None:
-        if result.missing is not None and result.missing.withheld:
-            console.print("\nNo advice: too many responses are missing to say what is better.")
-        return
-    console.print(f"\n{found.sentence()}")
-    if found.command is not None:
-        console.print(f"To train and serve it: {found.command}", soft_wrap=True)
+    ways = [result] if result.hidden is None else [result, result.hidden]
+    found = [advice for advice in map(advise, ways) if advice is not None]
+    if not found and result.missing is not None and result.missing.withheld:
+        console.print("\nNo advice: too many responses are missing to say what is better.")
+    for advice in found:
+        console.print(f"\n{advice.sentence()}")
+    for command in dict.fromkeys(advice.command for advice in found):
+        if command is not None:
+            console.print(f"To train and serve it: {command}", soft_wrap=True)
 
 
 def _gain(row: LeaderboardRow) -> str | None:
@@ -86,7 +92,26 @@ def _gain(row: LeaderboardRow) -> str | None:
     return interval(row.gain_over_best_single, row.gain_ci, signed=True)
 
 
-def _show_equal_cost(result: BenchResult) -> None:
+def _hidden_accuracy(row: LeaderboardRow) -> str | None:
+    return None if row.hidden is None else percent(row.hidden.accuracy)
+
+
+def _hidden_calls(row: LeaderboardRow) -> str | None:
+    return None if row.hidden is None else f"{row.hidden.mean_calls:.2f}"
+
+
+def _lost(row: LeaderboardRow) -> str | None:
+    hidden = row.hidden
+    if hidden is None or hidden.lost is None or hidden.lost_ci is None:
+        return None
+    return interval(hidden.lost, hidden.lost_ci, signed=True)
+
+
+def _short_lost(row: LeaderboardRow) -> str:
+    return percent(None if row.hidden is None else row.hidden.lost, signed=True)
+
+
+def _show_equal_cost(result: BenchResult, title: str) -> None:
     """Show what equal cost buys, under the leaderboard; nothing without a learned strategy."""
     from rlfocal.bench.budgets import EQUAL_COST
 
@@ -103,7 +128,7 @@ def _show_equal_cost(result: BenchResult) -> None:
             Column("its accuracy %", lambda cell: percent(cell.rival_accuracy), spare=2),
             Column("difference", difference),
             Column("verdict", lambda cell: cell.verdict, left=True),
-            title=f"At equal cost: {result.axis_title(axis)}",
+            title=f"{title}: {result.axis_title(axis)}",
             section_after=lambda cell: cell.budget is None,
         )
     if result.budgets:

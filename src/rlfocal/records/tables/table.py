@@ -290,9 +290,14 @@ class ResponseTable(Shown):
         unknown = np.full(len(self.task), len(self.tasks), dtype=np.int64)
         return replace(self, tasks=(*self.tasks, UNKNOWN_TASK), task=unknown)
 
-    def with_tasks(self, tasks: tuple[str, ...]) -> ResponseTable:
-        """Return the same table with tasks numbered as in `tasks`, and unknown ones len(tasks)."""
-        number = {name: i for i, name in enumerate(tasks)}
+    def with_tasks(self, tasks: tuple[str, ...], *, hidden: bool = False) -> ResponseTable:
+        """Return the same table with tasks numbered as in `tasks`, and unknown ones len(tasks).
+
+        Args:
+            tasks: those that are known.
+            hidden: every query's task is unknown, as to a server whose client names none.
+        """
+        number = {} if hidden else {name: i for i, name in enumerate(tasks)}
         renumbered = np.array([number.get(name, len(tasks)) for name in self.tasks], dtype=np.int64)
         return replace(self, tasks=(*tasks, UNKNOWN_TASK), task=renumbered[self.task])
 
