@@ -103,6 +103,9 @@ class EnsembleBackend:
         self._answering = ensemble.led_by(decides).begin(chat.question, synthesiser=synthesiser)
         self._max_usd = math.inf
         self.trace = self._answering.trace
+        if chat.question.task and not ensemble.reader.knows_task(chat.question):
+            # Nobody decides by it, whatever later training may make of it.
+            self.ignored = ("rlfocal.task",)
 
     def most_usd(self) -> float | None:
         """Upper bound of asking everybody, retries included."""
