@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlfocal.agents.prior.statistics import Counts, Statistics
+from rlfocal.agents.prior.statistics import Counts, Statistics, _failing_together
 
 ANSWER = np.array([[0, 0, 1], [1, 1, 1], [0, -1, 2], [2, 2, 0]], dtype=np.int16)
 SCORE = np.array([[1, 1, 0], [1, 1, 1], [0, 0, 0], [0, 0, 1]], dtype=np.float32)
@@ -26,6 +26,9 @@ def test_counts_by_hand():
     assert found.agree[0].tolist() == [4, 3, 1]
     assert found.agree_right[0].tolist() == [2, 2, 1]
     assert found.both_wrong[0].tolist() == [2, 1, 1]
+    assert found.both_right[0].tolist() == [2, 2, 1]
+    assert (found.both_known == 4).all()
+    assert found.right_beside.tolist() == [[2] * 3] * 3
     assert found.n_labels == 4
 
 
@@ -42,6 +45,8 @@ def test_members_not_asked_and_answers_not_comparable_are_left_out():
     found = Counts.of(ANSWER, score, TASK, 2)
     assert found.known[-1].tolist() == [3, 4, 4]
     assert found.agree[0, 1] == 2
+    assert found.both_known.tolist() == [[3, 3, 3], [3, 4, 4], [3, 4, 4]]
+    assert found.right_beside.tolist() == [[1, 1, 1], [1, 2, 2], [2, 2, 2]]
     apart = Counts.of(ANSWER, SCORE, TASK, 2, comparable=TASK == 0)
     assert apart.known[-1].tolist() == [4, 4, 4]
     assert apart.both[0, 2] == 2
@@ -74,3 +79,89 @@ def test_statistics_move_with_their_member():
     np.testing.assert_allclose(second.member, first.member[order], rtol=1e-5)
     np.testing.assert_allclose(second.pair, first.pair[order][:, order], rtol=1e-5)
     assert second.log_odds == pytest.approx(first.log_odds[:, order])
+
+
+# Failing together ---------------------------------------------------------------------------------
+
+
+def together(score):
+    """Of members with these scores float[Q, N] on one task; NaN where a member was not asked."""
+    answer = np.where(np.isnan(score), -1, 0).astype(np.int16)
+    score = np.asarray(score, dtype=np.float32)
+    return _failing_together(Counts.of(answer, score, np.zeros(len(score), dtype=np.int64), 1))
+
+
+def test_failing_together_by_hand():
+    """Ten queries: the first fails on the first four, the second on the first two and one more."""
+    score = np.ones((10, 2), dtype=np.float32)
+    score[:4, 0] = 0
+    score[[0, 1, 5], 1] = 0
+    # Both are right on five of ten; .5 - .6 * .7 = .08, five labels of independence: 10 / 15.
+    covariance = 0.08 * 10 / 15
+    found = together(score)
+    assert found[0, 1] == pytest.approx(covariance / 0.3)
+    assert found[1, 0] == pytest.approx(covariance / 0.4)
+    assert found[0, 0] == pytest.approx(0.24 * 10 / 15 / 0.4)
+
+
+def test_with_many_labels_it_is_how_much_more_often_one_fails_where_the_other_does():
+    rng = np.random.default_rng(0)
+    hard = rng.random(5000) < 0.4
+    score = (rng.random((5000, 3)) > np.where(hard, 0.7, 0.1)[:, None]).astype(np.float32)
+    found, failed = together(score), 1 - score
+    for i, j in ((0, 1), (2, 0)):
+        where = failed[failed[:, j] == 1, i].mean()
+        assert found[i, j] == pytest.approx(where - failed[:, i].mean(), abs=0.002)
+
+
+def test_independent_members_have_none_of_it_and_copies_most():
+    rng = np.random.default_rng(1)
+    score = (rng.random((4000, 3)) < [0.6, 0.8, 0.5]).astype(np.float32)
+    score = np.column_stack([score, score[:, 0]])
+    found = together(score)
+    independent = ~np.eye(4, dtype=bool)
+    independent[0, 3] = independent[3, 0] = False
+    assert np.abs(found[independent]).max() < 0.05
+    assert found[0, 3] == pytest.approx(0.6, abs=0.03)  # where the copy fails, it surely does
+
+
+def test_without_labels_and_of_members_that_never_fail_there_is_nothing_to_see():
+    assert not _failing_together(Counts.none(2, 3)).any()
+    assert not together(np.ones((30, 2))).any()
+    rare = np.ones((1000, 2))
+    rare[0] = 0  # one common failure is no habit: it counts as one in fifty at most
+    assert together(rare).max() < 0.03
+
+
+def test_queries_of_which_a_record_is_missing_count_for_those_recorded():
+    rng = np.random.default_rng(2)
+    hard = rng.random(4000) < 0.5
+    score = (rng.random((4000, 3)) > np.where(hard, 0.8, 0.1)[:, None]).astype(np.float32)
+    whole = together(score)
+    holes = np.where(rng.random(score.shape) < 0.3, np.nan, score)
+    np.testing.assert_allclose(together(holes), whole, atol=0.04)
+    unknown = score.copy()
+    unknown[:, 2] = np.nan
+    found = together(unknown)
+    np.testing.assert_allclose(found[:2, :2], whole[:2, :2], atol=1e-9)
+    np.testing.assert_allclose(found[2], 0, atol=1e-9)
+    np.testing.assert_allclose(found[:, 2], 0, atol=1e-9)
+
+
+def test_who_is_asked_on_hard_queries_alone_does_not_seem_to_fail_with_others():
+    """Of independent members the last is asked where the first failed: nothing follows of it."""
+    rng = np.random.default_rng(3)
+    score = (rng.random((4000, 3)) < 0.6).astype(np.float32)
+    score[score[:, 0] == 1, 2] = np.nan
+    found = together(score)
+    assert np.abs(found[~np.eye(3, dtype=bool)]).max() < 0.05
+
+
+def test_of_one_member_alone_it_is_its_own_successes():
+    found = together(np.array([[1.0], [0.0]]))
+    assert found[0, 0] == pytest.approx(0.25 * 2 / 7 / 0.5)
+
+
+def test_the_fifth_statistic_of_a_pair_is_it():
+    found = Statistics.of(counts(), EVEN)
+    np.testing.assert_allclose(found.pair[:, :, 4], 4 * _failing_together(counts()), rtol=1e-6)

@@ -61,12 +61,17 @@ class Counts:
     """float64[N, N]: queries that both answered wrongly."""
     both_right: Floats
     """float64[N, N]: sum of the product of both scores."""
+    both_known: Floats
+    """float64[N, N]: queries with a score of both; fewer than of either where records are missing.
+    """
+    right_beside: Floats
+    """float64[N, N]: sum of the row's scores on these queries."""
 
     @classmethod
     def none(cls, n_tasks: int, n_members: int) -> Self:
         """No labelled queries."""
         by_task, pairs = np.zeros((n_tasks + 1, n_members)), np.zeros((n_members, n_members))
-        return cls(by_task, by_task, np.zeros(n_members), pairs, pairs, pairs, pairs, pairs)
+        return cls(by_task, by_task, np.zeros(n_members), *(pairs,) * 7)
 
     @classmethod
     def of(
@@ -111,7 +116,11 @@ class Counts:
         both = (flag.T @ flag).astype(np.float64)
         wrong = (bad.T @ bad).astype(np.float64)
         answered = usable.sum(axis=0).astype(np.float64)
-        return cls(known, right, answered, both, agree, agree_right, wrong, worth.T @ worth)
+        scored = asked.astype(np.float64)
+        return cls(
+            known, right, answered, both, agree, agree_right, wrong, worth.T @ worth,
+            scored.T @ scored, worth.T @ scored,
+        )  # fmt: skip
 
     def plus(self, other: Counts, *, weight: float = 1.0) -> Counts:
         """The sum of these counts and weighted others of the same pool."""
@@ -210,8 +219,7 @@ def _worth_of_level(counts: Counts, level: float) -> float:
     if n_labels > 1:
         observed = counts.right[-1] / np.maximum(known, 1)
         off = ~np.eye(n_members, dtype=bool)
-        joint = counts.both_right / np.maximum(np.minimum(known[:, None], known[None, :]), 1)
-        covariance = (joint - observed[:, None] * observed[None, :])[off].mean()
+        covariance = _covariance(counts)[off].mean()
         shared = float((covariance * n_labels + 0.3 * luck_one * 20) / luck_one / (n_labels + 20))
         luck = luck_one * (1 - np.clip(shared, 0, 0.95)) / n_labels
         spread = float(observed.var(ddof=1) - luck)
@@ -260,9 +268,17 @@ def _failing_together(counts: Counts) -> Floats:
 
     Focal diversity is high where it is low: members of an ensemble then fail independently.
     """
-    known, right = counts.known[-1], counts.right[-1]
-    mean = right / np.maximum(known, 1)
-    both = np.minimum(known[:, None], known[None, :])
-    covariance = counts.both_right / np.maximum(both, 1) - mean[:, None] * mean[None, :]
-    covariance = covariance * both / (both + _PAIR)
-    return np.asarray(covariance / np.maximum(1 - mean, _LEAST_FAILURE)[None, :])
+    both = counts.both_known
+    covariance = _covariance(counts) * both / (both + _PAIR)
+    failures = 1 - counts.right_beside.T / np.maximum(both, 1)
+    return np.asarray(covariance / np.maximum(failures, _LEAST_FAILURE))
+
+
+def _covariance(counts: Counts) -> Floats:
+    """float64[N, N]: of two members' scores, on the queries with a score of both.
+
+    Means over other queries would not do: who is asked late is asked on hard ones.
+    """
+    both = np.maximum(counts.both_known, 1)
+    mean = counts.right_beside / both
+    return np.asarray(counts.both_right / both - mean * mean.T)

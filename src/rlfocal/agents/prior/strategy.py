@@ -44,6 +44,10 @@ _MOST_ODDS = 5.3
 """No member is taken to be surer to be right, or wrong, than this, in log-odds."""
 _FIRST = 20.0
 """Number of labels at which those of a pool that had none are trusted by half."""
+_OF_PAIRS = (
+    "both", "agree", "agree_right", "both_wrong", "both_right", "both_known", "right_beside",
+)  # fmt: skip
+"""Counts of pairs of members."""
 _CELLS = 2048
 """Queries times members judged at once: what they take fits a processor's cache."""
 
@@ -87,10 +91,7 @@ class RlFocalPrior(Trained):
         "adds_up": Row("bool", "T"),
         **{f"counts.{name}": Row("float64", "TN", low=0) for name in ("known", "right")},
         "counts.answered": Row("float64", "N", low=0),
-        **{
-            f"counts.{name}": Row("float64", "NN", low=0)
-            for name in ("both", "agree", "agree_right", "both_wrong", "both_right")
-        },
+        **{f"counts.{name}": Row("float64", "NN", low=0) for name in _OF_PAIRS},
     }
 
     config_type: ClassVar[type[Settings]] = PriorConfig
