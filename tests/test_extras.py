@@ -160,6 +160,11 @@ def test_verbs_need_nothing_more_or_say_what(tmp_path: Path) -> None:
         (["inspect", "own"], None),
         (["diversity", "own"], None),
         (["bench", "own", "--folds", "2", *some], None),
+        (
+            ["bench", "own", "--folds", "2", "--strategies", "plurality,rl-focal,rl-focal-paper"],
+            None,
+        ),
+        (["bench", "own", "--folds", "2", "--strategies", "rl-focal,rl-focal-paper"], "train"),
         ([*train, "agreement", "-o", "made"], None),
         (["evaluate", "made", "own"], None),
         (["bench", "own", "--folds", "2", "--strategies", "rl-focal-prior"], None),

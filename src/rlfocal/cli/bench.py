@@ -14,7 +14,7 @@ from rlfocal.cli.common import option
 from rlfocal.cli.output.console import check_json, deliver, progress, remark, waiting
 from rlfocal.cli.output.leaderboard import show_leaderboard
 from rlfocal.cli.output.scenarios import show_scenarios
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, NotInstalled
 
 if TYPE_CHECKING:
     from rlfocal.bench import BenchResult, EvalProtocol
@@ -224,13 +224,21 @@ def _draw(result: BenchResult, table: ResponseTable, dataset: Dataset, report: _
 
 def _refuse_if_none_applies(names: tuple[str, ...], table: ResponseTable) -> None:
     """Refuse to compare nothing but the points of reference that stand beside what was named."""
-    from rlfocal.deliberation.protocol import unmet
-    from rlfocal.deliberation.registry import create
-
-    reasons = {name: unmet(create(name), table) for name in names}
+    reasons = {name: _why_not(name, table) for name in names}
     if all(reasons.values()):
         said = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
         raise ConfigError(f"{table.name}: nothing of what was named can be compared: {said}")
+
+
+def _why_not(name: str, table: ResponseTable) -> str | None:
+    """The reason why a strategy cannot be compared here; None where it can."""
+    from rlfocal.deliberation.protocol import unmet
+    from rlfocal.deliberation.registry import create
+
+    try:
+        return unmet(create(name), table)
+    except NotInstalled as exc:
+        return str(exc)
 
 
 def _play(
