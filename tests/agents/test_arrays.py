@@ -116,6 +116,7 @@ def test_a_layer_is_that_of_torch_and_its_arrays_are_checked() -> None:
 def test_whoever_holds_no_tensor_imports_no_torch() -> None:
     code = (
         "import sys, rlfocal.agents.policy, rlfocal.agents.prior.strategy as s; s.RlFocalPrior(); "
+        "import rlfocal.agents.learned, rlfocal.agents.fitted_pool, rlfocal.focal.rl_focal; "
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('torch', 'scipy', 'sklearn')))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
