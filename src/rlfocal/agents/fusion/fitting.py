@@ -9,7 +9,6 @@ company.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -33,15 +32,10 @@ __all__ = ["Lesson", "draw_lessons", "fit_votes", "random_subsets"]
 
 _N_LESSONS = 5
 """Ways to reveal each training query: all members, and random subsets."""
-_N_UNTOLD = 2
-"""Of the first of these, repeated without saying of which task a query is."""
 
 
 class Lesson(NamedTuple):
     """The training queries with some of their members revealed."""
-
-    untold: bool
-    """Whether nothing says of which task a query is."""
 
     asked: BoolArray
     """bool[Q, N]."""
@@ -66,12 +60,7 @@ def draw_lessons(
     masks += [random_subsets(accuracy, table.n_queries, rng=rng) for _ in range(_N_LESSONS - 1)]
     if not table.is_recorded:  # a missing record cannot be revealed
         masks = [mask & table.recorded for mask in masks]
-    lessons = [Lesson(False, mask, prior.of_table(table, mask, held_out)) for mask in masks]
-    if len(table.tasks) > 1:
-        untold = table.untold()
-        signals = [prior.of_table(untold, mask, held_out) for mask in masks[:_N_UNTOLD]]
-        lessons += [Lesson(True, mask, s) for mask, s in zip(masks, signals, strict=False)]
-    return lessons
+    return [Lesson(mask, prior.of_table(table, mask, held_out)) for mask in masks]
 
 
 def fit_votes(
@@ -92,10 +81,7 @@ def fit_votes(
     fold, n_folds = held_out.fold, len(prior.copies) - 1
     lessons = draw_lessons(table, held_out, prior, rng=rng)
     graded, reply_shift = table.has_graded_support, held_out.reply_shift
-    untold = np.repeat([lesson.untold for lesson in lessons], table.n_queries)
-    copies = table.untold().take(np.tile(np.arange(table.n_queries), len(lessons)))
-    told = np.where(untold, copies.task, np.tile(table.task, len(lessons)))
-    copies = replace(copies, task=told)
+    copies = table.take(np.tile(np.arange(table.n_queries), len(lessons)))
     choices = choices_of(
         copies,
         graded=graded,

@@ -285,11 +285,6 @@ class ResponseTable(Shown):
         cost = np.where(self.recorded, latency, np.float32(0))
         return replace(self, cost=cost, cost_unit="second")
 
-    def untold(self) -> ResponseTable:
-        """Return the same table with no query's task known: all are numbered T, the last."""
-        unknown = np.full(len(self.task), len(self.tasks), dtype=np.int64)
-        return replace(self, tasks=(*self.tasks, UNKNOWN_TASK), task=unknown)
-
     def with_tasks(self, tasks: tuple[str, ...], *, hidden: bool = False) -> ResponseTable:
         """Return the same table with tasks numbered as in `tasks`, and unknown ones len(tasks).
 
