@@ -54,6 +54,23 @@ def test_a_folder_a_data_set_and_a_table_give_the_same_figures(tmp_path: Path) -
     assert all(one == found[0] for one in found)
 
 
+def test_tasks_are_hidden_as_on_the_command_line() -> None:
+    both = rlfocal.benchmark("demo", "best-single-per-task", folds=2, tasks="both")
+    hidden = rlfocal.benchmark("demo", "best-single-per-task", folds=2, tasks="hidden")
+    assert both.hidden is not None
+    assert both.hidden.per_query.equals(hidden.per_query)
+    assert {row.strategy for row in both.rows if row.hidden is not None} == {
+        "best-single", "best-single-per-task", "oracle",
+    }  # fmt: skip
+    made = rlfocal.train("demo", "best-single-per-task")
+    found = rlfocal.evaluate(made, "demo", tasks="hidden")
+    assert found.tasks == "hidden"
+    assert found.accuracy == pytest.approx(found.best_single_accuracy)
+    assert "tasks hidden" in str(found)
+    with pytest.raises(rlfocal.ConfigError, match="given or hidden"):
+        rlfocal.evaluate(made, "demo", tasks="both")  # type: ignore[arg-type]
+
+
 def test_own_strategies_are_compared_beside_named_ones() -> None:
     result = rlfocal.benchmark("demo", [First(), "best-single"], folds=2)
     rows = {row.strategy: row for row in result.rows}

@@ -23,6 +23,7 @@ from rlfocal.bench.protocol import TasksShown
 from rlfocal.bench.scenarios import run_scenarios
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.errors import ConfigError
+from rlfocal.features import HashingEncoder
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 
 __all__ = ["installed"]
@@ -185,7 +186,7 @@ def test_other_ways_and_scenarios_are_refused() -> None:
 @every_strategy
 @pytest.mark.usefixtures("installed")
 def test_no_strategy_can_tell_hidden_tasks(name: str) -> None:
-    table = build_table(pool(1, 130), encode=None)
+    table = build_table(pool(1, 130), encode=HashingEncoder(32))
     fold = Fold(np.arange(100), np.arange(100, 130))
     made = create_strategy(quick_spec(name))
     outcomes = []

@@ -259,3 +259,39 @@ def test_unlabelled_queries_are_left_out_and_counted(run: Run, small: Path) -> N
     assert result["missing"] is None
     shown = run("inspect", small).out
     assert "6 of 12 queries" in shown
+
+
+def test_tasks_are_given_hidden_or_both(run: Run, small: Path) -> None:
+    names = (*QUICK, "--strategies", "best-single-per-task")
+    given, hidden, both = (
+        json.loads(run("bench", small, *names, "--tasks", tasks, "--json", "-").out)
+        for tasks in ("given", "hidden", "both")
+    )
+    unsaid = json.loads(run("bench", small, *names, "--json", "-").out)
+    assert unsaid["protocol"]["tasks"] == "given"
+    assert [found["protocol"]["tasks"] for found in (hidden, both)] == ["hidden", "both"]
+    for row, one, other in zip(both["rows"], given["rows"], hidden["rows"], strict=True):
+        alone = next(each for each in hidden["rows"] if each["strategy"] == row["strategy"])
+        assert row["accuracy"] == one["accuracy"]
+        assert row["hidden"]["accuracy"] == alone["accuracy"]
+        assert one["hidden"] is other["hidden"] is None
+    shown = run("bench", small, *names, "--tasks", "both").out
+    assert "task hidden %" in shown
+    assert "(tasks given and hidden)" in shown
+    assert "a gateway knows that only where its client names the task" in run(
+        "bench", small, *names
+    ).out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--tasks", "some"), "tasks must be given, hidden or both, got 'some'"),
+        (("--tasks", "hidden", "--scenario", "steady"), "nor --tasks"),
+    ],
+)
+def test_tasks_are_shown_in_no_other_way(
+    run: Run, small: Path, options: tuple[str, ...], told: str
+) -> None:
+    ran = run("bench", small, *options)
+    assert (ran.code, told in ran.err.replace("\n", " ")) == (2, True), ran.err

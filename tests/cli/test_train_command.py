@@ -435,3 +435,22 @@ def test_zero_shot_is_refused_where_labels_teach(
     assert left.value.code == 2
     assert "rl-focal: unknown key 'zero_shot'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_evaluate_hides_tasks_as_a_gateway_does(run: Any, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "per-task"
+    assert run("train", folder, "--strategy", "best-single-per-task", "-o", out).code == 0
+    given, hidden = (
+        json.loads(run("evaluate", out, folder, "--tasks", tasks, "--json", "-").out)
+        for tasks in ("given", "hidden")
+    )
+    assert (given["tasks"], hidden["tasks"]) == ("given", "hidden")
+    assert given == json.loads(run("evaluate", out, folder, "--json", "-").out)
+    # Of an unknown task, the best of each is the best of all.
+    assert hidden["accuracy"] == pytest.approx(hidden["best_single_accuracy"])
+    assert given["accuracy"] > hidden["accuracy"]
+    assert "tasks hidden)" in run("evaluate", out, folder, "--tasks", "hidden").out
+    assert "tasks given)" in run("evaluate", out, folder).out
+    ran = run("evaluate", out, folder, "--tasks", "both")
+    assert ran.code == 2
+    assert "tasks must be given or hidden, got 'both'" in ran.err

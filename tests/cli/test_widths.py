@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -62,6 +63,8 @@ class Made:
         protocol = EvalProtocol(n_folds=2, n_resamples=100)
         names: list[str | rlfocal.Base] = ["weighted-vote-per-task", "plurality", Asking()]
         self.result = run_bench(table, names, protocol, budgets=(2.0,), data=str(self.data))
+        both = replace(protocol, tasks="both")
+        self.both = run_bench(table, names, both, budgets=(2.0,), data=str(self.data))
         self.scenarios = run_scenarios(
             table, ["degrading"], protocol, strategies=["weighted-vote-per-task"]
         )
@@ -132,6 +135,7 @@ def shown(made: Made, run: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[
     yield of("inspect", made.data)
     yield of("diversity", made.data)
     yield "bench", printed(lambda: show_leaderboard(made.result))
+    yield "bench --tasks both", printed(lambda: show_leaderboard(made.both))
     yield "bench --scenario", printed(lambda: show_scenarios(made.scenarios))
     out = made.checkpoint
     yield of("train", made.data, "--strategy", "agreement", "-o", out, "--overwrite")
@@ -175,6 +179,7 @@ def policies(db: Path, checkpoint: Path) -> None:
 
 MOST_IMPORTANT = {
     "inspect": ["accuracy"], "diversity": ["focal", "value"], "bench": ["accuracy", "budget"],
+    "bench --tasks both": ["task", "given", "hidden"],
     "bench --scenario": ["frozen"], "train": ["accuracy"], "evaluate": ["accuracy"],
     "explain": ["answer:"], "collect": ["calls"], "keys": ["state", "spent"], "shadow": ["state"],
 }  # fmt: skip

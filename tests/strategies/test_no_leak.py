@@ -12,6 +12,7 @@ from every_strategy import REFERENCES
 
 from rlfocal.agents.config import PaperConfig, RlFocalConfig
 from rlfocal.agents.prior.strategy import RlFocalPrior
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Strategy
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.registry import BUILT_IN
@@ -51,7 +52,7 @@ from rlfocal.strategies.voting import (
     WeightedVotePerTask,
 )
 
-TINY = RlFocalConfig(n_iterations=3, n_episodes=32, fusion_epochs=2, hidden=8, learn_from=1)
+TINY = RlFocalConfig(n_iterations=3, n_episodes=32, learn_from=1)
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "best-single": BestSingle,
@@ -110,6 +111,17 @@ every_kind = pytest.mark.parametrize("kind", list(CandidateKind))
 def _fit(name: str, make_table: Callable[..., ResponseTable], kind: CandidateKind) -> Strategy:
     train = make_table(kind, seed=1, graded=True, replies=True, n_queries=90)
     return STRATEGIES[name]().fit(train, rng=np.random.default_rng(5))
+
+
+@functools.cache
+def _fit_for_others(
+    name: str, make_table: Callable[..., ResponseTable], kind: CandidateKind
+) -> Strategy:
+    """Fitted as `rlfocal train` does: it knows what to do about an unknown task."""
+    train = make_table(kind, seed=1, graded=True, replies=True, n_queries=90)
+    made = STRATEGIES[name]()
+    assert isinstance(made, Base)
+    return made.fit(made.training_table(train), rng=np.random.default_rng(5))
 
 
 def _tampered(table: ResponseTable, asked: np.ndarray, rng: np.random.Generator) -> ResponseTable:
@@ -181,6 +193,20 @@ def test_unasked_members_and_labels_change_no_decision(name, kind, make_table, r
         view = reveal(table, rows, asked, n_rounds=n_rounds)
         other = reveal(_tampered(table, asked, rng), rows, asked, n_rounds=n_rounds)
         assert _bits(strategy.decide(view)) == _bits(strategy.decide(other))
+
+
+@every_strategy
+def test_hidden_tasks_change_no_decision(name, make_table, rng):
+    strategy = _fit_for_others(name, make_table, CandidateKind.OPTIONS)
+    table = make_table(CandidateKind.OPTIONS, seed=2, graded=True, replies=True)
+    permuted = replace(table, task=rng.permutation(table.task))
+    assert (permuted.task != table.task).any()
+    one, other = (each.with_tasks(each.tasks, hidden=True) for each in (table, permuted))
+    rows = np.arange(table.n_queries)
+    for asked, n_rounds in _rounds(strategy, one):
+        views = [reveal(each, rows, asked, n_rounds=n_rounds) for each in (one, other)]
+        assert (views[0].task == len(table.tasks)).all()
+        assert _bits(strategy.decide(views[0])) == _bits(strategy.decide(views[1]))
 
 
 @every_kind
