@@ -10,7 +10,7 @@ import pytest
 
 import rlfocal.agents.fusion.fitting as fitting
 from rlfocal.agents.fusion import Judged, PriorOnPool, Votes, fit_votes
-from rlfocal.agents.fusion.fitting import Lesson, draw_lessons, random_subsets
+from rlfocal.agents.fusion.fitting import draw_lessons, random_subsets
 from rlfocal.agents.known import Known, OutOfFold
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
@@ -203,39 +203,45 @@ def test_by_way_of_other_querys_lessons_it_changes_next_to_nothing(
 # Lessons ------------------------------------------------------------------------------------------
 
 
-def test_lessons_reveal_everybody_first_and_repeat_some_without_a_task(
+def test_lessons_reveal_everybody_first_and_then_random_subsets(
     table: ResponseTable, fitted: Fitted
 ) -> None:
     lessons = draw_lessons(table, fitted.held_out, fitted.prior, rng=np.random.default_rng(0))
+    assert len(lessons) == 5
     assert lessons[0].asked.all()
-    told, untold = ([x for x in lessons if x.untold is flag] for flag in (False, True))
-    assert len(told) == 5
-    assert len(untold) == 2
-    for one, other in zip(told, untold, strict=False):
-        np.testing.assert_array_equal(one.asked, other.asked)
-        assert not np.array_equal(one.signal, other.signal)
-    for lesson in lessons:
+    for lesson in lessons[1:]:
         assert lesson.asked.any(axis=1).all()
+        assert 0.4 < lesson.asked.mean() < 0.8
+        expected = fitted.prior.of_table(table, lesson.asked, fitted.held_out)
+        np.testing.assert_array_equal(lesson.signal, expected)
 
 
-def test_a_pool_of_one_task_has_no_lessons_without_it() -> None:
-    alone = pool(60, 2, PoolModel(accuracy=[[0.7, 0.6]]))
-    made = fit(alone)
-    lessons = draw_lessons(alone, made.held_out, made.prior, rng=np.random.default_rng(0))
-    assert not any(lesson.untold for lesson in lessons)
-    assert made.votes.weight.shape == (N_FOLDS + 1, 2, 3)
-    assert isinstance(lessons[0], Lesson)
+def test_no_lesson_reveals_what_is_not_recorded() -> None:
+    plain, rng = pool(80, 2), np.random.default_rng(3)
+    missing = rng.random(plain.answer.shape) < 0.3
+    missing[:, 0] = False
+    partly = replace(
+        plain,
+        answer=np.where(missing, -1, plain.answer).astype(np.int16),
+        support=np.where(missing[:, :, None], np.float32(0), plain.support),
+        cost=np.where(missing, np.float32(0), plain.cost),
+        recorded=~missing,
+    )
+    made = fit(partly)
+    for lesson in draw_lessons(partly, made.held_out, made.prior, rng=rng):
+        assert not lesson.asked[missing].any()
+    assert all(np.isfinite(array).all() for array in made.votes.arrays().values())
 
 
-def test_the_unknown_task_has_weights_that_served_queries_are_judged_by(
-    table: ResponseTable, fitted: Fitted
-) -> None:
-    """Not much is lost where nobody says of which task a query is."""
+def test_where_nobody_says_of_which_task_a_query_is_not_much_is_lost(fitted: Fitted) -> None:
     new = pool(1500, 8)
-    told, untold = fitted.judge(new).posterior, fitted.judge(new.untold()).posterior
+    untold = new.with_tasks(("another", "one"))
+    assert (untold.task == 2).all()
     votes = (new.answer[:, :, None] == np.arange(4)).sum(axis=1)
-    assert score(new, told) > score(new, untold) > new.score_of(votes.argmax(axis=1)).mean() - 0.01
-    assert untold.max(axis=1).mean() == pytest.approx(score(new, untold), abs=0.06)
+    plurality = new.score_of(votes.argmax(axis=1)).mean()
+    with_task, without = (fitted.judge(one).posterior for one in (new, untold))
+    assert score(new, with_task) > score(new, without) > plurality - 0.01
+    assert without.max(axis=1).mean() == pytest.approx(score(new, without), abs=0.06)
 
 
 def test_random_subsets_are_of_every_size_and_half_of_them_prefer_accurate_members() -> None:
