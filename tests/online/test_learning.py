@@ -111,6 +111,12 @@ def test_learning_leaves_the_live_policy_and_the_global_generator_alone(live, po
     assert np.array_equal(before.asked, replay(live, table).asked)
     # Fusion is shared, so what is answered after the same calls is the same.
     assert shadow.strategy.fitted_pool_ is live.fitted_pool_
+    # On disk it differs in the Decider, and in who acts at the prices that were learned at.
+    mine, other = live.state(), shadow.strategy.state()
+    assert mine.keys() == other.keys()
+    moved = {key.partition(".")[0] for key in mine if not np.array_equal(mine[key], other[key])}
+    assert "decider" in moved
+    assert moved <= {"decider", "acting"}
 
 
 def test_what_judges_never_teaches(live, pool):
