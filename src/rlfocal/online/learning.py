@@ -48,7 +48,7 @@ from rlfocal.online.estimates import (
 from rlfocal.online.exploring import Explorable
 from rlfocal.online.values import Features, Observing, fit_values
 from rlfocal.training.nets import Decider, Own
-from rlfocal.training.weights import one_thread
+from rlfocal.training.weights import one_thread, seeded
 
 __all__ = ["Shadow", "Teachable", "learn", "split"]
 
@@ -170,7 +170,9 @@ class _Learner:
         self._action = _actions(log)
         self._single = log.wanted.sum(axis=1) <= 1
         n_tasks, n_members = live.decider_["own.task.weight"].shape[1] - 1, log.wanted.shape[1]
-        self.decider = Decider.from_prior(live.decider_, Own(n_members, n_tasks))
+        own = Own(n_members, n_tasks)
+        # All weights are given, yet making a net draws some first: not from the global generator.
+        self.decider = seeded(seed, lambda: Decider.from_prior(live.decider_, own))
         with torch.no_grad():
             logits = _logits(self.decider(self._seen))
             self._temperature = _temperature(logits, self._seen.legal, _LEAST_CHANCE)
