@@ -33,8 +33,8 @@ PUBLIC = {
         picture read_table train
     """,
     "rlfocal.bench": """
-        BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow Verdict
-        run_bench
+        BenchResult BudgetCell EvalProtocol FrontierPoint History LeaderboardRow TaskHidden
+        Verdict run_bench
     """,
     "rlfocal.checkpoint": """
         Checkpoint Description SCHEMA_VERSION load_checkpoint query_hashes read_description

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rlfocal.advice import Advice
-from rlfocal.bench import BenchResult, LeaderboardRow
+from rlfocal.bench import BenchResult, LeaderboardRow, TaskHidden
 from rlfocal.bench.budgets import BudgetCell
 from rlfocal.bench.statistics import Estimate
 from rlfocal.markup import escape
@@ -125,6 +125,24 @@ def test_strategy_accuracy_gain_and_calls_stand_first(result: BenchResult) -> No
     ]  # fmt: skip
     cells = re.findall(r"<t[hd][^>]*>(?:<span[^>]*>)?([^<]*)", html.split("<tbody>")[1])
     assert cells[:4] == ["up", "90.0", "+6.0", "3.00"]
+
+
+def test_what_hidden_tasks_cost_stands_beside_the_figures(result: BenchResult) -> None:
+    hidden = TaskHidden(
+        accuracy=0.812, accuracy_ci=(0.79, 0.83), mean_calls=2.5, mean_cost_usd=None,
+        mean_rounds=1.0, lost=0.088, lost_ci=(0.06, 0.1),
+    )  # fmt: skip
+    unknown = replace(hidden, lost=None, lost_ci=None)
+    up, down = row("up", 0.9, (0.01, 0.06, 0.1)), row("down", 0.7, (-0.2, -0.14, -0.1))
+    rows = (replace(up, hidden=hidden), BASE, replace(down, hidden=unknown))
+    html = leaderboard(replace(result, rows=rows, hidden=result))
+    titles = re.findall(r'<th scope="col">([^<]*)</th>', html)[-4:]
+    assert titles == ["Task hidden, %", "Given - hidden, points", "Interval", "Calls hidden"]
+    ends = [re.findall(r"<td>([^<]*)</td>", line)[-4:] for line in html.split("<tr")[2:]]
+    assert [end[0] for end in ends] == ["81.2", "", "81.2"]
+    assert [end[1] for end in ends] == ["+8.8", "", ""]
+    assert [end[3] for end in ends] == ["2.50", "", "2.50"]
+    assert "Task hidden" not in leaderboard(replace(result, rows=rows))
 
 
 def test_interval_bars_share_a_scale() -> None:

@@ -1,6 +1,7 @@
 """The evaluation protocol: folds and seeds, paired intervals, the leaderboard."""
 
 from rlfocal.bench.budgets import BudgetCell
+from rlfocal.bench.leaderboard import TaskHidden
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
     BenchResult,
@@ -18,6 +19,7 @@ __all__ = [
     "FrontierPoint",
     "History",
     "LeaderboardRow",
+    "TaskHidden",
     "Verdict",
     "run_bench",
 ]

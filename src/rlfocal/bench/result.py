@@ -128,7 +128,8 @@ class BenchResult(Displayed):
         Returns:
             One row per strategy, in the order of `rows`: the fields of `LeaderboardRow`, with
             intervals as two columns, `accuracy_low` and `accuracy_high`, `gain_low` and
-            `gain_high`; then the verdict.
+            `gain_high`; the verdict; and those of `TaskHidden`, `hidden_accuracy` to `lost_high`,
+            null where tasks were not tested both ways.
         """
         return arrow_rows(self.rows)
 
