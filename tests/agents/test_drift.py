@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.drift import adapted, find_drift
-from rlfocal.agents.fusion import prior_signal
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.view import Memory
 from rlfocal.focal.rl_focal import RlFocal
@@ -18,7 +16,7 @@ from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 
 pytestmark = pytest.mark.slow
 
-CONFIG = RlFocalConfig(n_iterations=10, n_episodes=128, fusion_epochs=5, hidden=16, learn_from=1)
+CONFIG = RlFocalConfig(n_iterations=10, n_episodes=128, learn_from=1)
 ACCURACY = [[0.8, 0.75, 0.7, 0.65, 0.6], [0.6, 0.55, 0.5, 0.45, 0.4]]
 
 
@@ -49,15 +47,7 @@ def repeated(table: ResponseTable) -> ResponseTable:
 
 
 @pytest.fixture(scope="module")
-def fitted() -> Iterator[RlFocal]:
-    """Its own weights alone: as a pool has them that needs no prior."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prior_signal, "_MOST_LABELS", 0)
-        yield RlFocal(CONFIG).fit(table_of(1000, 0), rng=np.random.default_rng(0)).at(0.005)
-
-
-@pytest.fixture(scope="module")
-def with_prior() -> RlFocal:
+def fitted() -> RlFocal:
     return RlFocal(CONFIG).fit(table_of(1000, 0), rng=np.random.default_rng(0)).at(0.005)
 
 
@@ -142,6 +132,28 @@ def test_the_posterior_is_that_of_a_sum_over_all_changes() -> None:
     assert drift.since[1, 0] == pytest.approx(posterior[2:].sum())
 
 
+def test_labels_from_before_a_change_count_for_no_statistics(fitted: RlFocal) -> None:
+    """Neither those of training, nor those of the window: the others keep both."""
+    old, new = Memory.of(table_of(75, 8), 75), Memory.of(colluding(table_of(25, 9), 5), 25)
+    prior, counts = fitted.fitted_pool_.prior.whole, fitted.fitted_pool_.prior.whole.counts_
+    found = adapted(fitted.fitted_pool_, joined(old, new)).observer.prior.whole
+    believed = 1 / (1 + np.exp(-found._pool_state.statistics.log_odds[-1]))
+    assert (believed[:2] < 0.2).all()
+    usual = counts.right[-1] / counts.known[-1]
+    np.testing.assert_allclose(believed[2:], usual[2:], atol=0.1)
+    # What is fitted weighs as much as the window of a hundred, at most.
+    assert found._pool_state.statistics.n_labels == pytest.approx(200, abs=10)
+    assert prior._pool_state.statistics.n_labels == 1000
+
+
+def joined(old: Memory, new: Memory) -> Memory:
+    return Memory(
+        np.concatenate([old.task, new.task]),
+        np.concatenate([old.answer, new.answer]),
+        np.concatenate([old.member_score, new.member_score]),
+    )
+
+
 # What a policy makes of it ------------------------------------------------------------------------
 
 
@@ -151,24 +163,18 @@ def test_an_empty_memory_changes_no_decision(fitted: RlFocal) -> None:
     plain, empty = replay(fitted, test), replay(fitted.follow(nothing), test)
     observer = adapted(fitted.fitted_pool_, nothing).observer
     np.testing.assert_allclose(shift_of(fitted, nothing), 0)
-    np.testing.assert_allclose(
-        observer.statistics.accuracy, fitted.fitted_pool_.statistics.accuracy, atol=1e-6
-    )
-    np.testing.assert_allclose(
-        observer.statistics.joint_failure, fitted.fitted_pool_.statistics.joint_failure, atol=1e-6
-    )
+    assert observer.prior.whole is fitted.fitted_pool_.prior.whole
+    assert observer.votes is fitted.fitted_pool_.votes
     if fitted.acting.name == "learned":
         assert (plain.asked == empty.asked).mean() > 0.99
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_colluders_lose_their_votes(fitted: RlFocal, with_prior: RlFocal, own: bool) -> None:
-    policy = fitted if own else with_prior
+def test_colluders_lose_their_votes(fitted: RlFocal) -> None:
     clean, broken = table_of(1500, 2), colluding(table_of(1500, 2), 3)
     memory = Memory.of(colluding(table_of(100, 4), 5), 100)
-    before = replay(policy, clean).score.mean()
-    frozen = replay(policy, broken).score.mean()
-    followed = replay(policy.follow(memory), broken).score.mean()
+    before = replay(fitted, clean).score.mean()
+    frozen = replay(fitted, broken).score.mean()
+    followed = replay(fitted.follow(memory), broken).score.mean()
     # Three honest members are left; the best that can be had of them is what a vote of them gets.
     rest = np.eye(4)[broken.answer[:, 2:]].sum(axis=1).argmax(axis=1)
     possible = broken.score_of(rest.astype(np.int16)).mean()
@@ -176,24 +182,15 @@ def test_colluders_lose_their_votes(fitted: RlFocal, with_prior: RlFocal, own: b
     assert followed > possible - 0.03
 
 
-@pytest.mark.parametrize("own", [True, False])
-def test_without_drift_a_memory_costs_next_to_nothing(
-    fitted: RlFocal, with_prior: RlFocal, own: bool
-) -> None:
-    policy, test = fitted if own else with_prior, table_of(1500, 6)
-    memory = Memory.of(table_of(100, 7), 100)
-    plain, followed = replay(policy, test), replay(policy.follow(memory), test)
+def test_without_drift_a_memory_costs_next_to_nothing(fitted: RlFocal) -> None:
+    test, memory = table_of(1500, 6), Memory.of(table_of(100, 7), 100)
+    plain, followed = replay(fitted, test), replay(fitted.follow(memory), test)
     assert followed.score.mean() > plain.score.mean() - 0.015
 
 
 def test_a_change_is_followed_before_it_fills_the_window(fitted: RlFocal) -> None:
     old, new = Memory.of(table_of(75, 8), 75), Memory.of(colluding(table_of(25, 9), 5), 25)
-    both = Memory(
-        np.concatenate([old.task, new.task]),
-        np.concatenate([old.answer, new.answer]),
-        np.concatenate([old.member_score, new.member_score]),
-    )
-    late, whole = shift_of(fitted, both), shift_of(fitted, new)
+    late, whole = shift_of(fitted, joined(old, new)), shift_of(fitted, new)
     np.testing.assert_allclose(late[:2], whole[:2], atol=0.4)
     assert (late[:2] < -1).all()
     np.testing.assert_allclose(late[2:], 0, atol=0.4)
@@ -203,9 +200,6 @@ def test_members_that_repeat_another_share_its_vote(fitted: RlFocal) -> None:
     """Nobody's accuracy tells of it: the third member is as good as it was, the others better."""
     everybody, test = fitted.at(0), repeated(table_of(1500, 10))
     memory = Memory.of(repeated(table_of(100, 11)), 100)
-    weight = fitted.fitted_pool_.fusion.start_weights().mean(axis=(0, 1))
-    shift = shift_of(fitted, memory)
-    assert (weight + shift)[2:].sum() < 0.7 * weight[2:].sum()
     gained = replay(everybody.follow(memory), test).score.mean() - replay(everybody, test).score
     assert gained.mean() > 0.03
 
@@ -214,15 +208,12 @@ def test_members_that_repeat_another_share_its_vote(fitted: RlFocal) -> None:
 def test_a_member_that_never_answered_in_training_is_trusted_once_labels_speak_for_it() -> None:
     silent = table_of(1000, 12).answer.copy()
     silent[:, 0] = -1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prior_signal, "_MOST_LABELS", 0)
-        policy = RlFocal(CONFIG).fit(
-            given(table_of(1000, 12), silent), rng=np.random.default_rng(0)
-        )
+    policy = RlFocal(CONFIG).fit(given(table_of(1000, 12), silent), rng=np.random.default_rng(0))
     known = Memory.of(table_of(25, 13), 25)
     observer = adapted(policy.fitted_pool_, known).observer
     assert policy.fitted_pool_.statistics.accuracy[0] == 0
-    assert abs(observer.statistics.accuracy[0] - known.accuracy()[0]) < 0.15
+    odds = observer.prior.whole._pool_state.statistics.log_odds[-1, 0]
+    assert abs(1 / (1 + np.exp(-odds)) - known.accuracy()[0]) < 0.3
     test = table_of(1500, 14)
     without, added = replay(policy, test), replay(policy.follow(known), test)
     assert added.asked[:, 0].mean() > without.asked[:, 0].mean() + 0.3

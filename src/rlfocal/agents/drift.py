@@ -2,14 +2,16 @@
 
 No weight of a net is trained. A member either kept its accuracy of training, or became better or
 worse at some query of a window of labelled ones; the posterior over both is exact. The weight of
-its votes moves as its accuracy moved. That two members now err together, although neither became
-better or worse, the prior sees: it counts the window as well.
+its votes moves as its accuracy moved, and labels from before a change no longer count for it. That
+two members now err together, although neither became better or worse, the prior sees: it counts the
+window as well.
 
 Axes: N members, W remembered queries, T tasks, G sizes of a change.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +37,7 @@ _SIZES = np.linspace(-6, 6, 25)
 _PRIOR_SLOPE = 0.6
 """Vote weight of a point of log-odds where a pool's own weights do not say."""
 _LIKELY = 0.5
-"""From this probability on the pool counts as changed."""
+"""From this probability on a member, or the pool, counts as changed."""
 
 
 class Drift(NamedTuple):
@@ -109,7 +111,9 @@ def adapted(fitted_pool: FittedPool, memory: Memory) -> Followed:
     drift = find_drift(memory.member_score, statistics.task_accuracy[memory.task])
     weight = votes.of_members().mean(axis=0, dtype=np.float64)
     trust = _slope(statistics.accuracy, weight) * drift.shift
-    observer = Observer(fitted_pool.prior.follow(memory), votes, trust.astype(np.float32))
+    present = np.where(drift.since > _LIKELY, np.float32(np.nan), memory.member_score)
+    prior = fitted_pool.prior.follow(replace(memory, member_score=present), changed=drift.chance)
+    observer = Observer(prior, votes, trust.astype(np.float32))
     return Followed(observer, bool(drift.chance.max() > _LIKELY))
 
 

@@ -39,6 +39,20 @@ def test_counts_add_up():
     assert np.array_equal(counts().plus(counts(), weight=0.5).known, 1.5 * counts().known)
 
 
+def test_a_share_of_a_members_queries_is_kept_and_of_a_pair_the_less():
+    whole, part = counts(), counts().kept(np.array([1.0, 0.5, 0.0]))
+    assert part.known[-1].tolist() == [4, 2, 0]
+    assert part.right[0].tolist() == [2, 1, 0]
+    assert part.answered.tolist() == [4, 1.5, 0]
+    assert part.both.tolist() == [[4, 1.5, 0], [1.5, 1.5, 0], [0, 0, 0]]
+    for name, value in whole.kept(np.ones(3)).__dict__.items():
+        assert np.array_equal(value, whole.__dict__[name]), name
+    few = whole.kept(np.full(3, 0.25)).__dict__
+    assert all(
+        np.array_equal(few[name], value) for name, value in whole.times(0.25).__dict__.items()
+    )
+
+
 def test_members_not_asked_and_answers_not_comparable_are_left_out():
     score = SCORE.copy()
     score[0, 0] = np.nan

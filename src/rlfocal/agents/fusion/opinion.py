@@ -22,6 +22,7 @@ from rlfocal.agents.prior.observation import Observation
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.view import Memory, View
+from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = ["Opinion", "PriorOnPool"]
@@ -72,9 +73,12 @@ class PriorOnPool:
         """The copy that knows all labels."""
         return self.copies[-1]
 
-    def follow(self, memory: Memory) -> PriorOnPool:
-        """A copy for new queries that counts recent labelled ones as well."""
-        return PriorOnPool((self.whole.follow(memory),))
+    def follow(self, memory: Memory, *, changed: Float64Array | None = None) -> PriorOnPool:
+        """A copy for new queries that counts recent labelled ones as well.
+
+        Args: as of `RlFocalPrior.follow`.
+        """
+        return PriorOnPool((self.whole.follow(memory, changed=changed),))
 
     def of(self, view: View, known: Known) -> Opinion:
         """The prior's opinion on queries.

@@ -18,12 +18,16 @@ from numpy.typing import NDArray
 from rlfocal.numbers import log_odds, shrunk, sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray
 
-__all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "Counts", "Statistics"]
+__all__ = ["N_MEMBER_STATISTICS", "N_PAIR_STATISTICS", "PAIR_COUNTS", "Counts", "Statistics"]
 
 Floats = NDArray[np.float64]
 
 N_MEMBER_STATISTICS = 16
 N_PAIR_STATISTICS = 7
+PAIR_COUNTS = (
+    "both", "agree", "agree_right", "both_wrong", "both_right", "both_known", "right_beside",
+)  # fmt: skip
+"""The `Counts` of pairs of members."""
 
 _SPREAD, _SPREAD_WORTH = 0.1, 2.0
 """Prior spread of members' accuracies in a pool, and its weight in members."""
@@ -130,6 +134,12 @@ class Counts:
     def times(self, weight: float) -> Counts:
         """These counts as if there were so many times as many queries, with the same rates."""
         return Counts(**{name: weight * value for name, value in self.__dict__.items()})
+
+    def kept(self, share: Floats) -> Counts:
+        """These counts with float64[N], a share of each member's queries; of a pair, the less."""
+        of_pair = np.minimum(share[:, None], share[None, :])
+        every = self.__dict__.items()
+        return Counts(**{k: a * (of_pair if k in PAIR_COUNTS else share) for k, a in every})
 
     @property
     def n_labels(self) -> float:

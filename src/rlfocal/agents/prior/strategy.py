@@ -24,7 +24,7 @@ from rlfocal.agents.policy import likeliest
 from rlfocal.agents.prior.decider import decide
 from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries, fuse, pooled_of, tempered
 from rlfocal.agents.prior.observation import Observation, observe
-from rlfocal.agents.prior.statistics import Counts, Statistics
+from rlfocal.agents.prior.statistics import PAIR_COUNTS, Counts, Statistics
 from rlfocal.agents.prior.unasked import as_if_all_were_asked
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
 from rlfocal.deliberation.configured import Trained
@@ -32,7 +32,7 @@ from rlfocal.deliberation.dial import checked_price
 from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
-from rlfocal.numbers import sigmoid
+from rlfocal.numbers import Float64Array, sigmoid
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
 from rlfocal.settings import Settings
 
@@ -44,10 +44,6 @@ _MOST_ODDS = 5.3
 """No member is taken to be surer to be right, or wrong, than this, in log-odds."""
 _FIRST = 20.0
 """Number of labels at which those of a pool that had none are trusted by half."""
-_OF_PAIRS = (
-    "both", "agree", "agree_right", "both_wrong", "both_right", "both_known", "right_beside",
-)  # fmt: skip
-"""Counts of pairs of members."""
 _CELLS = 2048
 """Queries times members judged at once: what they take fits a processor's cache."""
 
@@ -91,7 +87,7 @@ class RlFocalPrior(Trained):
         "adds_up": Row("bool", "T"),
         **{f"counts.{name}": Row("float64", "TN", low=0) for name in ("known", "right")},
         "counts.answered": Row("float64", "N", low=0),
-        **{f"counts.{name}": Row("float64", "NN", low=0) for name in _OF_PAIRS},
+        **{f"counts.{name}": Row("float64", "NN", low=0) for name in PAIR_COUNTS},
     }
 
     config_type: ClassVar[type[Settings]] = PriorConfig
@@ -173,12 +169,17 @@ class RlFocalPrior(Trained):
         pools = Pools(statistics.member[None], statistics.pair[None])
         return _PoolState(statistics, pools, pooled_of(self.prior.fusion, pools))
 
-    def follow(self, memory: Memory) -> Self:
+    def follow(self, memory: Memory, *, changed: Float64Array | None = None) -> Self:
         """A copy that counts recent labelled queries as well.
 
         Fitted counts weigh no more than the memory: the pool may have changed since. Where there
         are none, the first remembered ones weigh less than others would: by so few queries the
         nets, which take a pool's level from them, would ask too few members.
+
+        Args:
+            memory: recent labelled queries.
+            changed: float64[N] in [0, 1], the chance that each member is another one than when it
+                was fitted: so much of its fitted counts is left out. None where nothing is known.
         """
         if not len(memory.task):
             return self
@@ -187,7 +188,8 @@ class RlFocalPrior(Trained):
             trust = recent.n_labels / (recent.n_labels + _FIRST)
             return self._with(_pool_state=self._pool_state_of(recent.times(trust)))
         weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
-        return self._with(_pool_state=self._pool_state_of(recent.plus(self.counts_, weight=weight)))
+        fitted = self.counts_ if changed is None else self.counts_.kept(1 - changed)
+        return self._with(_pool_state=self._pool_state_of(recent.plus(fitted, weight=weight)))
 
     @property
     def dials(self) -> tuple[float, ...]:
