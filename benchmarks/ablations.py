@@ -50,7 +50,7 @@ from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.focal.stand_ins import LEARNED
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.records.folders import read_dataset
-from rlfocal.training.nets import Critic, GlobalState
+from rlfocal.training.nets import GlobalState, PoolCritic
 from rlfocal.training.trainer import Trainer
 
 DEFAULT, THRESHOLD = "rl-focal", "posterior-threshold"
@@ -88,11 +88,11 @@ class WithoutText(RlFocal):
         return super().decide(replace(view, features=view.features[:, :0]))
 
 
-class LocalCritic(Critic):
+class LocalCritic(PoolCritic):
     """Sees what the Decider sees: neither scores of answers nor what stopping now would earn."""
 
     def forward(self, state: GlobalState) -> Tensor:
-        """As of `Critic`."""
+        """As of `PoolCritic`."""
         score, worth = (torch.full_like(part, 0.5) for part in (state.member_score, state.worth))
         return super().forward(state._replace(member_score=score, worth=worth))
 
@@ -100,7 +100,7 @@ class LocalCritic(Critic):
 class WithoutCentralCritic(RlFocal):
     """The critic knows no more than the agent."""
 
-    def critic_type(self, training: ModuleType) -> type[Critic]:
+    def critic_type(self, training: ModuleType) -> type[PoolCritic]:
         """Another critic."""
         return LocalCritic
 

@@ -14,7 +14,7 @@ from rlfocal.agents.prior.decider import decide, layers, own_layers
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 from rlfocal.agents.prior.weights import shipped_prior
 from rlfocal.training.mappo import rows_of
-from rlfocal.training.nets import Critic, Decider, GlobalState, Own
+from rlfocal.training.nets import Decider, GlobalState, Own, PoolCritic
 from rlfocal.training.weights import seeded
 
 B, N, T = 6, 4, 2
@@ -217,7 +217,7 @@ def test_logits_and_log_probabilities_lead_to_each_other() -> None:
 
 
 def test_only_the_critic_depends_on_hidden_scores() -> None:
-    critic = seeded(0, lambda: Critic(hidden=8, own=Own(N, T)))
+    critic = seeded(0, lambda: PoolCritic(Own(N, T)))
     seen, worth = tensors(observed(some_asked())), torch.zeros(B)
     low = critic(GlobalState(seen, torch.zeros(B, N), worth))
     high = critic(GlobalState(seen, torch.ones(B, N), worth))
@@ -230,7 +230,7 @@ def test_only_the_critic_depends_on_hidden_scores() -> None:
 def test_gradients_reach_every_layer_of_its_own(gathered: bool) -> None:
     own = Own(N, T, gathered=gathered)
     decider = Decider.from_prior(shipped_prior().decider, own)
-    critic = seeded(1, lambda: Critic(hidden=8, own=own))
+    critic = seeded(1, lambda: PoolCritic(own, hidden=8))
     seen = tensors(observed(some_asked(), gathered=gathered))
     stopped = torch.full((B, 1), N)
     log_prob, _ = decider.evaluate(rows_of(seen, slice(1, 5)), stopped[1:5])
@@ -238,6 +238,6 @@ def test_gradients_reach_every_layer_of_its_own(gathered: bool) -> None:
     critic(GlobalState(seen, torch.zeros(B, N), torch.zeros(B))).sum().backward()
     for net in (decider, critic):
         for name, parameter in net.named_parameters():
-            if name.startswith("own."):
+            if net is critic or name.startswith("own."):
                 assert parameter.grad is not None, name
                 assert parameter.grad.abs().max() > 0, name

@@ -175,7 +175,7 @@ def test_a_local_critic_does_not_see_hidden_scores(table):
     worth = score.mean(dim=1)
     for name, sees in (("", True), ("no central critic", False)):
         kind = ablations.VARIANTS[name].kind if name else RlFocal
-        critic = kind().critic_type(trainer)(hidden=8, own=Own(N, 2))
+        critic = kind().critic_type(trainer)(Own(N, 2), hidden=8)
         with torch.no_grad():
             one, *others = (
                 critic(GlobalState(observation, *told))

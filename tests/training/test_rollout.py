@@ -22,7 +22,7 @@ from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.training.environment import PoolEnv
-from rlfocal.training.nets import Critic, Decider, Own
+from rlfocal.training.nets import Decider, Own, PoolCritic
 from rlfocal.training.rollout import observe
 from rlfocal.training.weights import seeded
 
@@ -35,7 +35,7 @@ class World(NamedTuple):
 
     observer: Observer
     decider: Decider
-    critic: Critic
+    critic: PoolCritic
     env: PoolEnv
     held_out: OutOfFold
 
@@ -66,7 +66,7 @@ def world(request):
         np.zeros((3, 3, 0), dtype=np.float32), reads_replies=False,
     )  # fmt: skip
     own = Own(N, 2, gathered=rounds is not None)
-    decider, critic = seeded(1, lambda: (Decider(hidden=8, own=own), Critic(hidden=8, own=own)))
+    decider, critic = seeded(1, lambda: (Decider(hidden=8, own=own), PoolCritic(own, hidden=8)))
     generator = torch.Generator().manual_seed(2)
     for head in (decider.member_head, decider.stop_head):
         torch.nn.init.normal_(head.weight, std=0.5, generator=generator)

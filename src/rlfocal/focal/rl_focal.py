@@ -40,7 +40,7 @@ from rlfocal.settings import Settings
 from rlfocal.strategies.verdicts import Choice
 
 if TYPE_CHECKING:
-    from rlfocal.training.nets import Critic
+    from rlfocal.training.nets import PoolCritic
     from rlfocal.training.trainer import Trainer
 
 __all__ = ["RlFocal"]
@@ -100,13 +100,13 @@ class RlFocal(Trained):
         )  # fmt: skip
         return _Training(self, trainer)
 
-    def critic_type(self, training: ModuleType) -> type[Critic]:
+    def critic_type(self, training: ModuleType) -> type[PoolCritic]:
         """The critic that the Decider trains with.
 
         Args:
             training: the module `rlfocal.training.trainer`, which needs torch.
         """
-        critic: type[Critic] = training.Critic
+        critic: type[PoolCritic] = training.PoolCritic
         return critic
 
     def training_table(self, table: ResponseTable) -> ResponseTable:

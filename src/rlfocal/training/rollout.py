@@ -25,7 +25,7 @@ from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.training.credit import credit
 from rlfocal.training.environment import PoolEnv
 from rlfocal.training.mappo import Batch, joined
-from rlfocal.training.nets import Critic, GlobalState
+from rlfocal.training.nets import GlobalState, PoolCritic
 
 __all__ = ["Episodes", "observe", "rollout"]
 
@@ -75,7 +75,7 @@ class _Round(NamedTuple):
 def rollout(
     observer: Observer,
     decider: Weights,
-    critic: Critic,
+    critic: PoolCritic,
     env: PoolEnv,
     held_out: OutOfFold,
     rows: IntArray,

@@ -26,7 +26,7 @@ from rlfocal.deliberation.protocol import RunState
 from rlfocal.records import ResponseTable
 from rlfocal.training.environment import PoolEnv
 from rlfocal.training.mappo import anneal, update
-from rlfocal.training.nets import Critic, Decider, Own
+from rlfocal.training.nets import Decider, Own, PoolCritic
 from rlfocal.training.rollout import rollout
 from rlfocal.training.weights import arrays_of, one_thread, seeded, weights_from
 
@@ -34,8 +34,6 @@ __all__ = ["Trainer"]
 
 _UNTOLD = 0.25
 """Share of episodes without a word of which task the query is, as most clients have none."""
-_CRITIC_HIDDEN = 32
-"""Width of the critic's layers."""
 _DECAY = 0.9
 """Of the running mean of the Decider's weights, per iteration."""
 
@@ -58,7 +56,7 @@ class Trainer:
         config: RlFocalConfig,
         *,
         seed: int,
-        critic: type[Critic] = Critic,
+        critic: type[PoolCritic] = PoolCritic,
         on_progress: Callable[[Progress], None] | None = None,
         state: RunState | None = None,
     ) -> None:
@@ -78,10 +76,7 @@ class Trainer:
         prior = self.fitted_pool.prior.whole.prior
         self.decider, self._critic = seeded(
             int(rng.integers(2**62)),
-            lambda: (
-                Decider.from_prior(prior.decider, own),
-                critic(hidden=_CRITIC_HIDDEN, own=own),
-            ),
+            lambda: (Decider.from_prior(prior.decider, own), critic(own)),
         )
         self._optimizer = torch.optim.Adam(
             [*self.decider.parameters(), *self._critic.parameters()],

@@ -114,8 +114,8 @@ def _along(ufunc: np.ufunc, x: Floats, axis: int, keepdims: bool) -> Floats:
     if x.size < _LARGE or not 1 < x.shape[axis] <= _SHORT:
         whole: Floats = ufunc.reduce(x, axis=axis, keepdims=keepdims)
         return whole
-    slices = np.moveaxis(x, axis, 0)
-    found: Floats = ufunc(slices[0], slices[1])
-    for part in slices[2:]:
-        ufunc(found, part, out=found)
-    return np.expand_dims(found, axis) if keepdims else found
+    before = (slice(None),) * (axis % x.ndim)
+    found: Floats = ufunc(x[(*before, 0)], x[(*before, 1)])
+    for place in range(2, x.shape[axis]):
+        ufunc(found, x[(*before, place)], out=found)
+    return found[(*before, None)] if keepdims else found
