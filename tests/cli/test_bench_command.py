@@ -286,7 +286,7 @@ def test_tasks_are_given_hidden_or_both(run: Run, small: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--tasks", "some"), "tasks must be given, hidden or both, got 'some'"),
+        (("--tasks", "some"), "'some' is not one of 'given', 'hidden', 'both'"),
         (("--tasks", "hidden", "--scenario", "steady"), "nor --tasks"),
     ],
 )

@@ -453,4 +453,4 @@ def test_evaluate_hides_tasks_as_a_gateway_does(run: Any, folder: Path, tmp_path
     assert "tasks given)" in run("evaluate", out, folder).out
     ran = run("evaluate", out, folder, "--tasks", "both")
     assert ran.code == 2
-    assert "tasks must be given or hidden, got 'both'" in ran.err
+    assert "'both' is not one of 'given', 'hidden'" in ran.err

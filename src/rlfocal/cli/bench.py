@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from rlfocal.cli import common
 from rlfocal.cli.common import option
@@ -18,7 +18,6 @@ from rlfocal.errors import ConfigError, NotInstalled
 
 if TYPE_CHECKING:
     from rlfocal.bench import BenchResult, EvalProtocol
-    from rlfocal.bench.protocol import TasksShown
     from rlfocal.bench.scenarios import StreamSettings
     from rlfocal.executor import Executor
     from rlfocal.records import Dataset, ResponseTable
@@ -52,12 +51,8 @@ def bench(
     ] = False,
     seeds: Annotated[int, option(value="S", help="Seeds of strategies that learn at random.")] = 1,
     tasks: Annotated[
-        str,
-        option(
-            value="given|hidden|both",
-            help="Whether strategies are shown the tasks of tested queries; hidden as where a "
-            "gateway's client names none.",
-        ),
+        Literal["given", "hidden", "both"],
+        option(help="Tested queries' tasks; hidden as where a gateway's client names none."),
     ] = "given",
     budgets: Annotated[
         str,
@@ -119,12 +114,8 @@ def bench(
     from rlfocal.bench import EvalProtocol
     from rlfocal.executor import ProcessExecutor, SerialExecutor
 
-    protocol = EvalProtocol(
-        n_folds=_N_FOLDS if folds is None else folds,
-        use_split=split,
-        n_seeds=seeds,
-        tasks=cast("TasksShown", tasks),  # checked there
-    )
+    n_folds = _N_FOLDS if folds is None else folds
+    protocol = EvalProtocol(n_folds=n_folds, use_split=split, n_seeds=seeds, tasks=tasks)
     limits = _budgets(budgets)
     if jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, Literal
 
 from rlfocal.cli import common
 from rlfocal.cli.common import option
 from rlfocal.cli.output import tables
 from rlfocal.cli.output.console import check_json, deliver, print_notes, terminal, waiting
 from rlfocal.cli.output.tables import Column, percent, print_table
-
-if TYPE_CHECKING:
-    from rlfocal.bench.protocol import Tasks
 
 __all__ = ["evaluate"]
 
@@ -27,24 +24,18 @@ def evaluate(
         option("--include-trained", help="Keep queries it was trained on: the figures flatter it."),
     ] = False,
     tasks: Annotated[
-        str,
-        option(
-            value="given|hidden",
-            help="Whether it is shown the queries' tasks; hidden as where a gateway's client names "
-            "none.",
-        ),
+        Literal["given", "hidden"],
+        option(help="The queries' tasks; hidden as where a gateway's client names none."),
     ] = "given",
 ) -> None:
     """Evaluate a checkpoint on recorded answers of its pool.
 
     Queries it was trained on are left out, and the best single member is shown beside it.
     """
-    from rlfocal.bench.protocol import WAYS, check_tasks
     from rlfocal.bench.summaries.evaluation import evaluate_checkpoint
     from rlfocal.checkpoint import load_checkpoint
 
     check_json(json)
-    check_tasks(tasks, WAYS)
     loaded = load_checkpoint(checkpoint)
     with waiting(f"reading {data}"):
         table = loaded.table(common.load_dataset(data))
@@ -54,9 +45,8 @@ def evaluate(
         table = complete_part(table)
     with waiting("replaying"):
         found = evaluate_checkpoint(
-            loaded, table, price=price, include_trained=include_trained,
-            tasks=cast("Tasks", tasks),
-        )  # fmt: skip
+            loaded, table, price=price, include_trained=include_trained, tasks=tasks
+        )
     figures = found.to_json()
     deliver(figures, json, lambda: _show(figures, found.shown_tasks()))
 
