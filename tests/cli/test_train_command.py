@@ -24,9 +24,7 @@ from rlfocal.records.folders import read_dataset, write_dataset
 SETTINGS = """
 n_iterations = 4
 n_episodes = 32
-fusion_epochs = 2
 learn_from = 1
-hidden = 8
 """
 
 
