@@ -154,12 +154,23 @@ def test_statistics_by_hand(table: ResponseTable) -> None:
         ("n_episodes = 0", "n_episodes = 0"),
         ("[ppo]\nclip_coef = -1", "clip_coef"),
         ("n_episodes = [", "cannot read"),
+        ("hidden = 8", "hidden is a setting of an earlier build, whose agents were other nets"),
+        (
+            "fusion_epochs = 2\nfusion_patience = 1",
+            "fusion_epochs is a setting of an earlier build",
+        ),
+        ("credit = 'sampled'", "credit = 'sampled' is a setting of an earlier build"),
     ],
 )
 def test_settings_are_checked(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "c.toml").write_text(text)
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
         RlFocalConfig.of(read_toml(tmp_path / "c.toml"), source="c.toml")
+
+
+def test_settings_of_an_earlier_build_that_are_the_only_ones_now_are_left_out() -> None:
+    found = RlFocalConfig.of({"credit": "counterfactual", "focal": "observation", "n_folds": 4})
+    assert found == RlFocalConfig(n_folds=4)
 
 
 def test_settings_are_read(tmp_path: Path) -> None:
