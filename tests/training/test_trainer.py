@@ -169,7 +169,9 @@ def test_settings_are_checked(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_settings_of_an_earlier_build_that_are_the_only_ones_now_are_left_out() -> None:
-    found = RlFocalConfig.of({"credit": "counterfactual", "focal": "observation", "n_folds": 4})
+    found = RlFocalConfig.of(
+        {"credit": "counterfactual", "focal": "observation", "n_folds": 4}, source="x"
+    )
     assert found == RlFocalConfig(n_folds=4)
 
 
