@@ -22,6 +22,12 @@ from load.builds import Build
 __all__ = ["Beside", "Compared", "Figure", "beside"]
 
 _SCRIPTS = Path(__file__).resolve().parents[1]
+_RUN = """
+import os, runpy, sys
+sys.argv = sys.argv[1:]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 class Figure(NamedTuple):
@@ -93,7 +99,13 @@ class Beside:
 
 
 def beside(
-    source: Path, script: str, words: Sequence[str], figures: Sequence[Figure], *, n_rounds: int
+    source: Path,
+    script: str,
+    words: Sequence[str],
+    figures: Sequence[Figure],
+    *,
+    n_rounds: int,
+    repair: str = "",
 ) -> Beside:
     """Run a script on both builds in turn, the earlier one first.
 
@@ -103,6 +115,8 @@ def beside(
         words: arguments that both builds' scripts know; `--json` is added.
         figures: what is compared.
         n_rounds: how often both run.
+        repair: Python that is run before the script of either build, where one as it was released
+            does not run.
 
     Raises:
         SystemExit: a script is missing or fails.
@@ -111,7 +125,7 @@ def beside(
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in builds}
     for _ in range(n_rounds):
         for name, build in builds.items():
-            runs[name].append(_printed(build, script, words))
+            runs[name].append(_printed(build, script, words, repair))
     rows = []
     for figure in figures:
         old, new = (median(figure.of(run) for run in runs[name]) for name in builds)
@@ -122,14 +136,14 @@ def beside(
     )
 
 
-def _printed(build: Build, script: str, words: Sequence[str]) -> dict[str, Any]:
+def _printed(build: Build, script: str, words: Sequence[str], repair: str) -> dict[str, Any]:
     assert build.source is not None
     path = build.source.parent / "benchmarks" / script
     if not path.exists():
         raise SystemExit(f"{path}: no such script; --before names the folder src of a checkout")
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            [sys.executable, str(path), *words, "--json"],
+            [sys.executable, "-c", f"{repair}\n{_RUN}", str(path), *words, "--json"],
             env={**os.environ, **build.environment(Path(folder))}, capture_output=True, text=True,
         )  # fmt: skip
     if done.returncode not in (0, 1):  # 1: a promise of that build's own is missed
