@@ -14,13 +14,8 @@ from rlfocal.deliberation.state import check_state
 from rlfocal.errors import CheckpointError
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
 from rlfocal.strategies.stacking import Stacking
-from rlfocal.strategies.stacking.likelihood import (
-    Choices,
-    WeightModel,
-    Weights,
-    choices_of,
-    evidence,
-)
+from rlfocal.strategies.stacking.likelihood import Choices, Weights, choices_of, evidence
+from rlfocal.strategies.stacking.weights import WeightModel
 
 DOMINANT = PoolModel(
     accuracy=[[0.9, 0.5, 0.5, 0.5, 0.5]], shared_distractor=0.9, correlation=0.3, n_options=4

@@ -9,6 +9,7 @@ company.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -20,16 +21,13 @@ from rlfocal.agents.known import OutOfFold
 from rlfocal.numbers import log_odds
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
-from rlfocal.strategies.stacking.likelihood import (
-    LEAST,
-    PENALTIES,
-    WeightModel,
-    choices_of,
-    cross_fit,
-)
+from rlfocal.strategies.stacking.likelihood import choices_of
+from rlfocal.strategies.stacking.weights import LEAST, PENALTIES, WeightModel, cross_fit
 
 __all__ = ["Lesson", "draw_lessons", "fit_votes", "random_subsets"]
 
+_PROOF = 0.5
+"""Standard errors by which votes that depart further from the prior's opinion must be better."""
 _N_LESSONS = 5
 """Ways to reveal each training query: all members, and random subsets."""
 
@@ -103,7 +101,9 @@ def fit_votes(
     models = [model(table.take(fold != k)) for k in range(n_folds)]
     # A query counts once, however many of its subsets are fitted.
     penalties = [(len(lessons) * own, len(lessons) * task) for own, task in PENALTIES]
-    best, thetas = cross_fit(choices, np.tile(fold, len(lessons)), models, penalties)
+    # The prior deserves more trust than a few labels; lessons of one query are not independent.
+    proof = _PROOF * math.sqrt(len(lessons))
+    best, thetas = cross_fit(choices, np.tile(fold, len(lessons)), models, penalties, proof=proof)
     models.append(model(table))
     thetas.append(models[-1].fit(choices, *penalties[best], start=thetas[0]))
     fitted = [model.weights(theta) for model, theta in zip(models, thetas, strict=True)]

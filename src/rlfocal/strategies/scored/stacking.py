@@ -20,15 +20,9 @@ from rlfocal.errors import CheckpointError
 from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.scored.scored import Scored
-from rlfocal.strategies.stacking.likelihood import (
-    PENALTIES,
-    WeightModel,
-    Weights,
-    choices_of,
-    cross_fit,
-    evidence,
-)
+from rlfocal.strategies.stacking.likelihood import Weights, choices_of, evidence
 from rlfocal.strategies.stacking.strategy import MIN_TUNING_ROWS, choice_probability, model_of
+from rlfocal.strategies.stacking.weights import PENALTIES, WeightModel, cross_fit
 
 __all__ = ["CrossFitted", "EvidenceFit", "EvidenceStacking", "FusesEvidence", "signals_of"]
 

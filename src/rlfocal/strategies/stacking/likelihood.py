@@ -1,4 +1,4 @@
-"""The conditional logit: its likelihood over existing candidates, its gradient and its weights.
+"""The conditional logit: its likelihood over existing candidates, and its gradient.
 
 Candidates are kept as one flat list, grouped by query and sorted by task, so that a task's logits
 are one matrix-vector product and nothing is spent on empty slots. Knows nothing of rounds.
@@ -12,30 +12,18 @@ are graded, one of what the replies' texts say, one of a prior), N members, T ta
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from rlfocal.extras import need
 from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
-__all__ = [
-    "FLOOR", "LEAST", "PENALTIES", "Choices", "WeightModel", "Weights", "choices_of", "cross_fit",
-    "evidence",
-]  # fmt: skip
+__all__ = ["FLOOR", "Choices", "Weights", "choices_of", "evidence"]
 
 FLOOR = 0.01
 """Supports well below this say the same as none: about what a frequency can resolve."""
-
-LEAST = 0.02
-"""No accuracy is taken to be nearer to 0 or 1 than this, where weights start from its log-odds."""
-
-PENALTIES = ((300.0, 300.0), (30.0, 100.0), (10.0, 30.0), (1.0, 10.0), (0.3, 1.0), (0.1, 0.3))
-"""(per member, per task and member) ridge penalties worth choosing from, the strongest first."""
 
 
 def evidence(support: FloatArray, *, graded: bool) -> FloatArray:
@@ -109,6 +97,40 @@ class Choices:
         weight, none_bias, company, position = weights
         if not len(self.start):
             return 0.0, Weights(*(np.zeros_like(part) for part in weights))
+        each, gap, none_gap = self._judged(weights)
+        ends, slope = np.append(self.start, len(self.share)), np.zeros_like(weight)
+        blocks = self._blocks(len(weight))
+        for t, first, last in blocks:
+            part = slice(ends[first], ends[last])
+            slope[t] = gap[part] @ self.signal[part]
+        none_slope = np.bincount(self.task, weights=none_gap, minlength=len(none_bias))
+        company_slope = np.zeros_like(company)
+        if company.size:
+            pull = np.add.reduceat(gap[:, None] * self.signal, self.start, axis=0)
+            for t, first, last in blocks:
+                company_slope[t] = pull[first:last].T @ self.absent[first:last]
+        placed, cell = self._placed(position)
+        position_slope = np.asarray(
+            np.bincount(cell, weights=gap[placed], minlength=position.size), dtype=np.float64
+        )
+        return float(each.sum()), Weights(
+            slope, none_slope.astype(np.float64), company_slope,
+            position_slope.reshape(position.shape),
+        )  # fmt: skip
+
+    def each(self, weights: Weights) -> Float64Array:
+        """float64[Q]: negative log-likelihood of each query, in the table's order of queries."""
+        found = np.zeros(len(self.start))
+        if len(self.start):
+            found[self.row.argsort().argsort()] = self._judged(weights)[0]
+        return found
+
+    def _judged(self, weights: Weights) -> tuple[Float64Array, FloatArray, Float64Array]:
+        """Negative log-likelihoods float64[Q], and their slopes by the logits.
+
+        The slopes are float32[P] of candidates and float64[Q] of "none of these".
+        """
+        weight, none_bias, company, position = weights
         ends = np.append(self.start, len(self.share))
         blocks = self._blocks(len(weight))
         logit = np.empty(len(self.share))
@@ -121,9 +143,7 @@ class Choices:
             for t, first, last in blocks:
                 more[first:last] = self.absent[first:last] @ company[t].T.astype(np.float32)
             logit += np.einsum("pk,pk->p", self.signal, np.repeat(more, length, axis=0))
-        n_positions = position.shape[1]
-        placed = np.flatnonzero((self.slot >= 0) & (self.slot < n_positions))
-        cell = np.repeat(self.task, length)[placed] * n_positions + self.slot[placed]
+        placed, cell = self._placed(position)
         logit[placed] += position.reshape(-1)[cell]
         none = np.where(self.is_open, none_bias[self.task], -np.inf)
         top = np.maximum(np.maximum.reduceat(logit, self.start), none)
@@ -131,29 +151,18 @@ class Choices:
         none_power = np.exp(none - top)
         total = np.add.reduceat(power, self.start) + none_power
         labelled = np.add.reduceat(self.share, self.start) + self.none_share
-        value = (labelled * (top + np.log(total))).sum() - self.share @ logit
-        value -= (self.none_share * np.where(self.is_open, none, 0)).sum()
+        each = labelled * (top + np.log(total)) - np.add.reduceat(self.share * logit, self.start)
+        each -= self.none_share * np.where(self.is_open, none, 0)
         ratio = labelled / total
         gap = (np.repeat(ratio, length) * power - self.share).astype(np.float32)
-        slope = np.zeros_like(weight)
-        for t, first, last in blocks:
-            part = slice(ends[first], ends[last])
-            slope[t] = gap[part] @ self.signal[part]
-        none_slope = np.bincount(
-            self.task, weights=ratio * none_power - self.none_share, minlength=len(none_bias)
-        )
-        company_slope = np.zeros_like(company)
-        if company.size:
-            pull = np.add.reduceat(gap[:, None] * self.signal, self.start, axis=0)
-            for t, first, last in blocks:
-                company_slope[t] = pull[first:last].T @ self.absent[first:last]
-        position_slope = np.asarray(
-            np.bincount(cell, weights=gap[placed], minlength=position.size), dtype=np.float64
-        )
-        return float(value), Weights(
-            slope, none_slope.astype(np.float64), company_slope,
-            position_slope.reshape(position.shape),
-        )  # fmt: skip
+        return each, gap, ratio * none_power - self.none_share
+
+    def _placed(self, position: Float64Array) -> tuple[IntArray, IntArray]:
+        """Which candidates have a bias of their position, and its place in the flat biases."""
+        n_positions = position.shape[1]
+        length = np.diff(np.append(self.start, len(self.share)))
+        placed = np.flatnonzero((self.slot >= 0) & (self.slot < n_positions))
+        return placed, np.repeat(self.task, length)[placed] * n_positions + self.slot[placed]
 
     def _blocks(self, n_tasks: int) -> list[tuple[int, int, int]]:
         """(task, first query, last query + 1) of every task that has queries."""
@@ -222,170 +231,3 @@ def choices_of(
         absent=(~known[order]).astype(np.float32),
         slot=np.where(is_open[query], -1, slot),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class WeightModel:
-    """Weights as a common direction plus penalised deviations.
-
-    weight[t] = base[t] @ common + own + special[t], with base float64[T, K, B] fixed; parameters
-    are flat: common [B], own [K], special [T, K], none [1], none_special [T], company [K, A] and
-    its own departures on tasks [T, K, A], position [S] and its own [T, S].
-    """
-
-    base: Float64Array
-    n_absent: int = 0
-    """A: N where weights depend on who is absent, else 0."""
-    with_prior: bool = False
-    """True where the last signal is a ready-made logit: then everything is drawn towards it alone,
-    counting 1, rather than towards log-odds."""
-    n_positions: int = 0
-    """S where an option's position has a bias, else 0."""
-    with_shift: bool = False
-    """True where a signal says how far replies move log-odds. It counts as log-odds do, or nothing
-    beside a prior, which knows of it already."""
-
-    @classmethod
-    def from_log_odds(
-        cls,
-        member: Float64Array,
-        task: Float64Array,
-        *,
-        graded: bool,
-        company: bool = False,
-        with_prior: bool = False,
-        with_shift: bool = False,
-        n_positions: int = 0,
-    ) -> WeightModel:
-        """Let weights be free multiples of 1, of log-odds, and of a task's departure from them.
-
-        Args:
-            member: float64[N], log-odds of each member's accuracy.
-            task: float64[T, N], log-odds on each task.
-            graded: the logarithmic signals get multiples of their own.
-            company: let weights depend on who is absent.
-            with_prior: whether the signals end with one of the prior.
-            with_shift: whether one of the replies stands before it.
-            n_positions: of options, with a bias each; 0 for none.
-        """
-        overall = np.broadcast_to(member, task.shape)
-        base = np.stack([np.ones_like(task), overall, task - member], axis=2)
-        if graded:
-            none = np.zeros_like(base)
-            base = np.block([[base, none], [none, base]])
-        base = np.pad(base, ((0, 0), (0, with_shift + with_prior), (0, 0)))
-        n_absent = len(member) if company else 0
-        return cls(base, n_absent, with_prior, n_positions, with_shift)
-
-    @property
-    def shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of the parts of the parameters, in order."""
-        n_tasks, n_signals, n_common = self.base.shape
-        return (
-            (n_common,), (n_signals,), (n_tasks, n_signals), (1,), (n_tasks,),
-            (n_signals, self.n_absent), (n_tasks, n_signals, self.n_absent),
-            (self.n_positions,), (n_tasks, self.n_positions),
-        )  # fmt: skip
-
-    @property
-    def centre(self) -> Float64Array:
-        """What the parameters are drawn towards, and where a fit starts."""
-        parts = [np.zeros(shape) for shape in self.shapes]
-        if self.with_prior or self.with_shift:
-            parts[1][-1] = 1.0
-        return np.concatenate([part.reshape(-1) for part in parts])
-
-    def weights(self, theta: Float64Array) -> Weights:
-        """From flat parameters to weights."""
-        common, own, special, none, none_special, company, apart, *places = self._split(theta)
-        weight = self.base @ common + own + special
-        return Weights(weight, none + none_special, company + apart, places[0] + places[1])
-
-    def _split(self, theta: Float64Array) -> tuple[Float64Array, ...]:
-        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
-        parts = np.split(theta, ends[:-1])
-        return tuple(part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
-
-    def _ridge(self, own: float, task: float) -> Float64Array:
-        """The penalty of each parameter."""
-        # Without a prior a trace on the common part only keeps it finite on separable data.
-        common, none = (own, own) if self.with_prior else (0.1, 0.0)
-        strengths = (common, own, task, none, task, own, task, own, task)
-        sizes = [math.prod(shape) for shape in self.shapes]
-        return np.repeat(strengths, sizes)
-
-    def objective(
-        self, theta: Float64Array, choices: Choices, own_penalty: float, task_penalty: float
-    ) -> tuple[float, Float64Array]:
-        """Penalised negative log-likelihood and its gradient."""
-        value, slope = choices.loss(self.weights(theta))
-        gradient = [
-            np.einsum("tks,tk->s", self.base, slope.weight),
-            slope.weight.sum(axis=0),
-            slope.weight,
-            slope.none_bias.sum(keepdims=True),
-            slope.none_bias,
-            slope.company.sum(axis=0),
-            slope.company,
-            slope.position.sum(axis=0),
-            slope.position,
-        ]
-        ridge, away = self._ridge(own_penalty, task_penalty), theta - self.centre
-        value += float(ridge @ away**2) / 2
-        return value, np.concatenate([part.reshape(-1) for part in gradient]) + ridge * away
-
-    def fit(
-        self,
-        choices: Choices,
-        own_penalty: float,
-        task_penalty: float,
-        *,
-        start: Float64Array | None = None,
-    ) -> Float64Array:
-        """Minimise the objective; returns theta."""
-        result = need("scipy.optimize", "stacking").minimize(
-            self.objective,
-            self.centre if start is None else start,
-            args=(choices, own_penalty, task_penalty),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": 200, "ftol": 1e-8},
-        )
-        return np.asarray(result.x)
-
-
-def cross_fit(
-    choices: Choices,
-    fold: IntArray,
-    models: Sequence[WeightModel],
-    penalties: Sequence[tuple[float, float]],
-) -> tuple[int, list[Float64Array]]:
-    """Fit without each fold in turn, and choose the penalties by out-of-fold likelihood.
-
-    Args:
-        choices: the labelled queries.
-        fold: int64[Q] in [0, F), by row of the table.
-        models: F models, each with log-odds measured without its fold.
-        penalties: S pairs (per member, per task and member), the strongest first; weaker ones are
-            not tried once the likelihood falls.
-
-    Returns:
-        The best setting, and the parameters of each model under it.
-    """
-    parts = [(choices.take(fold != k), choices.take(fold == k)) for k in range(len(models))]
-    best, best_loss, found = 0, math.inf, list[Float64Array]()
-    thetas: list[Float64Array | None] = [None] * len(models)
-    for j, penalty in enumerate(penalties):
-        fits = [
-            model.fit(inside, *penalty, start=theta)
-            for model, (inside, _), theta in zip(models, parts, thetas, strict=True)
-        ]
-        loss = sum(
-            outside.loss(model.weights(theta))[0]
-            for model, (_, outside), theta in zip(models, parts, fits, strict=True)
-        )
-        if loss >= best_loss:
-            break
-        best, best_loss, found = j, loss, fits
-        thetas = list(fits)
-    return best, found

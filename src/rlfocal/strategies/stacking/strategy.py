@@ -21,14 +21,8 @@ from rlfocal.numbers import log_odds
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
-from rlfocal.strategies.stacking.likelihood import (
-    LEAST,
-    PENALTIES,
-    WeightModel,
-    choices_of,
-    cross_fit,
-    evidence,
-)
+from rlfocal.strategies.stacking.likelihood import choices_of, evidence
+from rlfocal.strategies.stacking.weights import LEAST, PENALTIES, WeightModel, cross_fit
 
 __all__ = ["MIN_TUNING_ROWS", "Stacking", "choice_probability", "model_of"]
 
