@@ -109,6 +109,23 @@ def test_a_rival_decides_by_chances_that_are_sure(fitted: RlFocal, table: Respon
     np.testing.assert_allclose(np.exp(found), chance, rtol=1e-5)
 
 
+def test_where_no_task_is_told_the_agents_decide(fitted: RlFocal, table: ResponseTable) -> None:
+    """Rivals were judged on queries whose task was known."""
+    view = reveal(table, np.arange(20), np.zeros((20, 4), dtype=bool))
+    untold = np.arange(20) % 2 == 1
+    mixed = replace(view, task=np.where(untold, len(table.tasks), view.task))
+    every = replace(view, task=np.full(20, len(table.tasks)))
+    rival, own = ruled(fitted, "stacking").at(0.01), ruled(fitted, LEARNED).at(0.01)
+    found, told, alone = (rival.decide(v) for v in (mixed, view, every))
+    for part, of_rival, of_agents, expected in zip(
+        found, told, alone, own.decide(every), strict=True
+    ):
+        np.testing.assert_array_equal(of_agents, expected)
+        np.testing.assert_array_equal(part[~untold], of_rival[~untold])
+        np.testing.assert_allclose(part[untold], of_agents[untold], atol=1e-6)
+    np.testing.assert_allclose(rival.chances(mixed), found.chance, atol=1e-6)
+
+
 def test_arrays_hold_all_of_it(fitted: RlFocal, table: ResponseTable) -> None:
     again = again_from_disk(fitted)
     for one, two in zip(again.fallback_.verdicts, fitted.fallback_.verdicts, strict=True):

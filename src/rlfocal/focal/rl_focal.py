@@ -139,6 +139,8 @@ class RlFocal(Trained):
         self._learned = Learned(
             self.config, fitted_pool, self.decider_, price=self.price, observer=self._observer
         )
+        everybody = AskAll(fitted_pool, observer=self._observer)
+        self._agents: Base = self._learned if self.price else everybody
         self._rival: Base | None = None
         if not (self._changed or self._alone):
             self._verdict, self._rival = self.fallback_.at(self.price)
@@ -210,8 +212,22 @@ class RlFocal(Trained):
         """Ask one more member, or a round of them, or stop."""
         if self._rival is None:
             return self._learned.decide(view)
-        found = self._rival.decide(view)
-        return found._replace(chance=_chance(found.ask & ~view.asked))
+        untold = self._untold(view)
+        if untold.all():
+            return _decided(self._agents, view)
+        found = _decided(self._rival, view)
+        if untold.any():
+            own = _decided(self._agents, view)
+            for mine, rival in zip(own, found, strict=True):
+                assert mine is not None  # both come from `_decided`
+                assert rival is not None
+                rival[untold] = mine[untold]
+        return found
+
+    def _untold(self, view: View) -> BoolArray:
+        """bool[B]: where a task was to be told and was not; rivals were judged where it is."""
+        n_tasks = len(self.fitted_pool_.statistics.task_accuracy) - 1
+        return np.asarray((view.task >= n_tasks) & (n_tasks > 1))
 
     def chances(self, view: View, pending: BoolArray | None = None) -> FloatArray:
         """float32[B, N + 1]: probability of choosing each member next, and of enough (last).
@@ -220,9 +236,11 @@ class RlFocal(Trained):
             view: what has been revealed.
             pending: bool[B, N], members chosen already for the round to come; None for none.
         """
+        own, untold = self._learned.chances(view, pending), self._untold(view)
         if self._rival is None:
-            return self._learned.chances(view, pending)
-        return _chance(self._rival.decide(view).ask & ~view.asked)
+            return own
+        rival = _chance(self._rival.decide(view).ask & ~view.asked)
+        return np.where(untold[:, None], own, rival)
 
     def observe(self, view: View, price: FloatArray | None = None) -> Observed:
         """The agents' observation of queries, also while a rival acts: see `Learned.observe`."""
@@ -336,6 +354,13 @@ class _Training(Generic[S]):
 
     def strategy(self) -> S:
         return self._strategy.adopt(self._trainer)
+
+
+def _decided(policy: Base, view: View) -> Decision:
+    """What a policy decides, as arrays of its own, with probabilities also where it has none."""
+    found = policy.decide(view)
+    chance = _chance(found.ask & ~view.asked) if found.chance is None else found.chance
+    return Decision(found.ask.copy(), found.answer.copy(), chance.copy())
 
 
 def _chance(ask: BoolArray) -> FloatArray:
