@@ -141,8 +141,9 @@ def test_labels_from_before_a_change_count_for_no_statistics(fitted: RlFocal) ->
     assert (believed[:2] < 0.2).all()
     usual = counts.right[-1] / counts.known[-1]
     np.testing.assert_allclose(believed[2:], usual[2:], atol=0.1)
-    # What is fitted weighs as much as the window of a hundred, at most.
-    assert found._pool_state.statistics.n_labels == pytest.approx(200, abs=10)
+    # Who has not changed is known by all labels; pairs by the window as much as by training.
+    assert found._pool_state.statistics.n_labels == pytest.approx(1100, abs=50)
+    assert np.log1p(175) / 4 < found._pool_state.statistics.pair[2, 3, 6] < np.log1p(205) / 4
     assert prior._pool_state.statistics.n_labels == 1000
 
 

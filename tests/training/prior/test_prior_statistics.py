@@ -36,7 +36,7 @@ def test_counts_add_up():
     together = counts(slice(0, 1)).plus(counts(slice(1, 4)))
     for name, value in counts().__dict__.items():
         assert np.array_equal(together.__dict__[name], value), name
-    assert np.array_equal(counts().plus(counts(), weight=0.5).known, 1.5 * counts().known)
+    assert np.array_equal(counts().plus(counts().times(0.5)).known, 1.5 * counts().known)
 
 
 def test_a_share_of_a_members_queries_is_kept_and_of_a_pair_the_less():

@@ -126,14 +126,21 @@ class Counts:
             scored.T @ scored, worth.T @ scored,
         )  # fmt: skip
 
-    def plus(self, other: Counts, *, weight: float = 1.0) -> Counts:
-        """The sum of these counts and weighted others of the same pool."""
+    def plus(self, other: Counts) -> Counts:
+        """The sum of these counts and others of the same pool."""
         mine, theirs = self.__dict__, other.__dict__
-        return Counts(**{name: value + weight * theirs[name] for name, value in mine.items()})
+        return Counts(**{name: value + theirs[name] for name, value in mine.items()})
 
-    def times(self, weight: float) -> Counts:
-        """These counts as if there were so many times as many queries, with the same rates."""
-        return Counts(**{name: weight * value for name, value in self.__dict__.items()})
+    def times(self, weight: float, *, of_pairs: float | None = None) -> Counts:
+        """These counts as if there were so many times as many queries, with the same rates.
+
+        Args:
+            weight: how many times.
+            of_pairs: the same for what is counted of pairs; None for as many.
+        """
+        pairs = weight if of_pairs is None else of_pairs
+        every = self.__dict__.items()
+        return Counts(**{k: (pairs if k in PAIR_COUNTS else weight) * a for k, a in every})
 
     def kept(self, share: Floats) -> Counts:
         """These counts with float64[N], a share of each member's queries; of a pair, the less."""

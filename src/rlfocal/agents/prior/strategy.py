@@ -172,9 +172,11 @@ class RlFocalPrior(Trained):
     def follow(self, memory: Memory, *, changed: Float64Array | None = None) -> Self:
         """A copy that counts recent labelled queries as well.
 
-        Fitted counts weigh no more than the memory: the pool may have changed since. Where there
-        are none, the first remembered ones weigh less than others would: by so few queries the
-        nets, which take a pool's level from them, would ask too few members.
+        Fitted counts weigh no more than the memory: the pool may have changed since. Where it is
+        known which members have, that holds for pairs alone: two may now err together although
+        neither became better or worse. Where there are no fitted counts, the first remembered ones
+        weigh less than others would: by so few queries the nets, which take a pool's level from
+        them, would ask too few members.
 
         Args:
             memory: recent labelled queries.
@@ -189,7 +191,8 @@ class RlFocalPrior(Trained):
             return self._with(_pool_state=self._pool_state_of(recent.times(trust)))
         weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
         fitted = self.counts_ if changed is None else self.counts_.kept(1 - changed)
-        return self._with(_pool_state=self._pool_state_of(recent.plus(fitted, weight=weight)))
+        fitted = fitted.times(weight if changed is None else 1.0, of_pairs=weight)
+        return self._with(_pool_state=self._pool_state_of(recent.plus(fitted)))
 
     @property
     def dials(self) -> tuple[float, ...]:
