@@ -45,7 +45,7 @@ PUBLIC = {
         Need Outcome Reference Resumable Run RunState Spec State Strategy unmet
     """,
     "rlfocal.deliberation.recorded": "Recorded candidates_of reveal worth_of",
-    "rlfocal.deliberation.registry": "BUILT_IN GROUP create create_strategy names resolve",
+    "rlfocal.deliberation.registry": "BUILT_IN GROUP create create_strategy kind_of names resolve",
     "rlfocal.deliberation.replay": "best_answer decided replay",
     "rlfocal.deliberation.trace": "CallRecord Deliberation Round Trace",
     "rlfocal.deliberation.view": "Decision Labelled Memory View",

@@ -143,8 +143,10 @@ def test_the_leaderboard_has_every_figure_of_every_row(shown: Mapping[str, Any])
         assert (found["accuracy_low"], found["accuracy_high"]) == row.accuracy_ci
         assert (found["gain_low"], found["gain_high"]) == row.gain_ci
         assert found["verdict"] == row.verdict
-        fields = {*vars(row)} - {"accuracy_ci", "gain_ci", "withheld"}
+        fields = {*vars(row)} - {"accuracy_ci", "gain_ci", "withheld", "hidden"}
         assert {name: found[name] for name in fields} == {n: getattr(row, n) for n in fields}
+        assert row.hidden is None
+        assert found["hidden_accuracy"] is None
 
 
 def test_frames_are_made_of_what_comes_out(shown: Mapping[str, Any]) -> None:
