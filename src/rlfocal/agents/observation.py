@@ -84,7 +84,9 @@ class Observer:
         chosen = view.asked if pending is None else view.asked | pending
         logit = np.log(np.maximum(judged.posterior, np.float32(_LEAST)))
         of_votes = fusion.Fused(logit[None], (judged.vote * view.answered)[None])
-        observation = self.prior.observe(view, known, opinion, of_votes, price, chosen=chosen)
+        observation = self.prior.whole.observe(
+            opinion.seen, of_votes, price, view.task, chosen=chosen
+        )
         if view.closed is not None:
             legal = observation.legal.copy()
             legal[:, :-1] &= ~view.closed

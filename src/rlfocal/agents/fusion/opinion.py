@@ -9,16 +9,13 @@ Axes: B queries, N members, C candidates.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
 
-from rlfocal.agents.arrays import Array
 from rlfocal.agents.known import Known, OutOfFold
-from rlfocal.agents.prior.fusion import Fused, Queries
-from rlfocal.agents.prior.observation import Observation
+from rlfocal.agents.prior.fusion import Queries
 from rlfocal.agents.prior.strategy import RlFocalPrior
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.view import Memory, View
@@ -30,8 +27,6 @@ __all__ = ["Opinion", "PriorOnPool"]
 _FLOOR = 1e-4
 """Least probability whose logarithm is taken."""
 _ROWS = 8192
-_N_ALWAYS = 7
-"""Fields of an observation that are always there; the others are of rounds, and come later."""
 
 
 class Opinion(NamedTuple):
@@ -42,7 +37,11 @@ class Opinion(NamedTuple):
     vote: FloatArray
     """float32[B, N]: weight of each member's vote; 0 where it has not answered."""
     seen: Queries
-    """The queries as its nets see them."""
+    """The queries as the Decider's net sees them, by the statistics of all labels.
+
+    So it trains on statistics as good as those in use; one label in hundreds tells a query's own
+    answer to nobody, while whom to ask first depends on every one of them.
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,52 +88,13 @@ class PriorOnPool:
         """
         if known.fold is None:
             return _opinion(self.whole, view, known)
-        apart = list(self._apart(known.fold))
-        found = [_opinion(copy, view.take(rows), known.take(rows)) for copy, rows in apart]
-        places, n = [rows for _, rows in apart], len(view)
-        seen = zip(*(opinion.seen for opinion in found), strict=True)
-        return Opinion(
-            _together(places, [opinion.signal for opinion in found], n),
-            _together(places, [opinion.vote for opinion in found], n),
-            Queries(*(_together(places, parts, n, axis=1) for parts in seen)),
-        )
-
-    def observe(
-        self,
-        view: View,
-        known: Known,
-        opinion: Opinion,
-        fused: Fused,
-        price: FloatArray,
-        *,
-        chosen: BoolArray | None = None,
-    ) -> Observation:
-        """The Decider's observation.
-
-        Args:
-            view: what has been revealed.
-            known: of the queries.
-            opinion: of the same view.
-            fused: what Fusion makes of the queries.
-            price: float32[B], lambda.
-            chosen: bool[B, N], members asked, or chosen to be; None for those asked.
-        """
-        if known.fold is None:
-            return self.whole.observe(opinion.seen, fused, price, view.task, chosen=chosen)
-        apart, found = list(self._apart(known.fold)), list[Observation]()
-        for copy, rows in apart:
-            seen = Queries(*(part[:, rows] for part in opinion.seen))
-            of_rows = Fused(*(part[:, rows] for part in fused))
-            picked = None if chosen is None else chosen[rows]
-            found.append(copy.observe(seen, of_rows, price[rows], view.task[rows], chosen=picked))
-        places = [rows for _, rows in apart]
-        columns = zip(*(one[:_N_ALWAYS] for one in found), strict=True)
-        return Observation(*(_together(places, parts, len(view)) for parts in columns))
-
-    def _apart(self, fold: IntArray) -> Iterator[tuple[RlFocalPrior, IntArray]]:
-        """The copies, and which queries each of them judges."""
-        for k in np.unique(fold):
-            yield self.copies[k], np.flatnonzero(fold == k)
+        signal = np.empty(view.available.shape, dtype=np.float32)
+        vote = np.empty(view.asked.shape, dtype=np.float32)
+        for k in np.unique(known.fold):
+            rows = np.flatnonzero(known.fold == k)
+            found = _opinion(self.copies[k], view.take(rows), known.take(rows))
+            signal[rows], vote[rows] = found.signal, found.vote
+        return Opinion(signal, vote, self.whole.queries(view, known.competence, known.reply_shift))
 
     def of_table(self, table: ResponseTable, asked: BoolArray, held_out: OutOfFold) -> FloatArray:
         """float32[Q, C]: the signal for training queries with some members revealed, by table slot.
@@ -167,15 +127,3 @@ def _opinion(prior: RlFocalPrior, view: View, known: Known) -> Opinion:
     seen = prior.queries(view, known.competence, known.reply_shift)
     believed = prior.believe(view, seen)
     return Opinion(_signal(believed.posterior, view), believed.vote, seen)
-
-
-def _together(
-    rows: Sequence[IntArray], parts: Sequence[Array], n_queries: int, *, axis: int = 0
-) -> Array:
-    """Parts of an array in their rows, along its first or second axis."""
-    shape = list(parts[0].shape)
-    shape[axis] = n_queries
-    whole = np.empty(shape, dtype=parts[0].dtype)
-    for place, part in zip(rows, parts, strict=True):
-        whole[(slice(None),) * axis + (place,)] = part
-    return whole
