@@ -28,7 +28,7 @@ from rlfocal.records import ResponseTable, build_table
 from rlfocal.records.built_in import localpool
 
 N_TRAINING, N_REQUESTS, SPAN_S = 500, 2000, 3540
-SMALL = {"n_iterations": 10, "n_episodes": 128, "fusion_epochs": 6, "hidden": 16}
+SMALL = {"n_iterations": 10, "n_episodes": 128}
 """A policy that is trained in a minute."""
 
 
