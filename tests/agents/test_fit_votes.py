@@ -244,6 +244,12 @@ def test_where_nobody_says_of_which_task_a_query_is_not_much_is_lost(fitted: Fit
     assert without.max(axis=1).mean() == pytest.approx(score(new, without), abs=0.06)
 
 
+def test_where_all_queries_are_of_one_task_an_untold_one_is_of_that(table: ResponseTable) -> None:
+    votes = fit(replace(table, tasks=("all",), task=np.zeros_like(table.task))).votes
+    for array in votes.arrays().values():
+        np.testing.assert_array_equal(array[:, 0], array[:, 1])
+
+
 def test_random_subsets_are_of_every_size_and_half_of_them_prefer_accurate_members() -> None:
     asked = random_subsets(np.array([0.9, 0.5, 0.1]), 6000, rng=np.random.default_rng(0))
     size = np.bincount(asked.sum(axis=1), minlength=4)

@@ -107,9 +107,11 @@ def fit_votes(
     models.append(model(table))
     thetas.append(models[-1].fit(choices, *penalties[best], start=thetas[0]))
     fitted = [model.weights(theta) for model, theta in zip(models, thetas, strict=True)]
-    weight, none_bias, company, position = (
-        np.stack(parts).astype(np.float32) for parts in zip(*fitted, strict=True)
-    )
+    arrays = [np.stack(parts).astype(np.float32) for parts in zip(*fitted, strict=True)]
+    if len(table.tasks) == 1:  # then a query whose task is not told is of that one
+        for array in arrays:
+            array[:, 1] = array[:, 0]
+    weight, none_bias, company, position = arrays
     return Votes(weight, none_bias, company, position, reads_replies=reply_shift is not None)
 
 
