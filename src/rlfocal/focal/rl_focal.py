@@ -236,11 +236,13 @@ class RlFocal(Trained):
             view: what has been revealed.
             pending: bool[B, N], members chosen already for the round to come; None for none.
         """
-        own, untold = self._learned.chances(view, pending), self._untold(view)
-        if self._rival is None:
-            return own
-        rival = _chance(self._rival.decide(view).ask & ~view.asked)
-        return np.where(untold[:, None], own, rival)
+        untold = self._untold(view)
+        if self._rival is None or untold.all():
+            return self._learned.chances(view, pending)
+        found = _chance(self._rival.decide(view).ask & ~view.asked)
+        if untold.any():
+            found[untold] = self._learned.chances(view, pending)[untold]
+        return found
 
     def observe(self, view: View, price: FloatArray | None = None) -> Observed:
         """The agents' observation of queries, also while a rival acts: see `Learned.observe`."""

@@ -39,8 +39,8 @@ class Opinion(NamedTuple):
     seen: Queries
     """The queries as the Decider's net sees them, by the statistics of all labels.
 
-    So it trains on statistics as good as those in use; one label in hundreds tells a query's own
-    answer to nobody, while whom to ask first depends on every one of them.
+    So it trains on statistics as good as those in use. A training query's own label is one of
+    those counted; what is believed of its candidates never knows it.
     """
 
 
