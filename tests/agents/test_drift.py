@@ -217,7 +217,7 @@ def test_a_member_that_never_answered_in_training_is_trusted_once_labels_speak_f
     assert abs(1 / (1 + np.exp(-odds)) - known.accuracy()[0]) < 0.3
     test = table_of(1500, 14)
     without, added = replay(policy, test), replay(policy.follow(known), test)
-    assert added.asked[:, 0].mean() > without.asked[:, 0].mean() + 0.3
+    assert added.asked[:, 0].mean() > without.asked[:, 0].mean() + 0.1
     assert added.score.mean() > without.score.mean()
 
 

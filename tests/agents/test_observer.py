@@ -22,7 +22,7 @@ from rlfocal.deliberation.view import View
 from rlfocal.numbers import log_odds, sigmoid
 from rlfocal.records import ResponseTable
 from rlfocal.simulator import draw_answers, draw_pool, to_table
-from rlfocal.training.nets import Decider, Own
+from rlfocal.training.nets import Heads, Own
 
 MANY, CLOSE = 1024, 1e-5
 every_kind = pytest.mark.parametrize("is_open", [True, False])
@@ -65,7 +65,8 @@ def observer_of(table: ResponseTable, **more: Any) -> Observer:
 def decider_of(table: ResponseTable, observer: Observer) -> Weights:
     """The prior's, with layers of its own that are not zero."""
     own = Own(table.n_members, len(table.tasks), gathered=observer.rounds is not None)
-    made = dict(Decider.from_prior(observer.prior.whole.prior.decider, own).exported())
+    prior = observer.prior.whole.prior.decider
+    made = {**prior, **Heads.from_prior(prior, own).exported()}
     rng = np.random.default_rng(4)
     for name in made:
         if name.startswith("own."):
@@ -192,9 +193,7 @@ def test_choices_that_are_gathered_are_seen() -> None:
     opening = np.where(pending.any(axis=1), 0, 0.05)
     np.testing.assert_allclose(found.next_price, price + opening, rtol=1e-6)
     assert not found.legal[np.arange(60) % 4 == 3, :-1].any()  # no round is left
-    expected = promised(
-        plain.observation.confidence, sigmoid(seen.fused.opinion.seen.log_odds[0]), pending
-    )
+    expected = promised(plain.observation.confidence, sigmoid(seen.fused.seen.log_odds[0]), pending)
     np.testing.assert_allclose(found.confidence, expected, rtol=1e-6)
 
 

@@ -108,7 +108,10 @@ def test_a_walk_goes_on_where_nobody_is_left_to_ask() -> None:
     part = holes(TRAIN, 0.5)
     part = part.take(part.recorded.any(axis=1))
     fitted_pool = FittedPool.fit(part, QUICK, rng=np.random.default_rng(0))
-    found = walk(fitted_pool, part, np.arange(part.n_queries), 0.01)
+    observer = fitted_pool.observer
+    found = walk(
+        observer, part, fitted_pool.held_out, 0.01, unit_cost=fitted_pool.statistics.unit_cost
+    )
     assert found.worth.shape == (4, part.n_queries)
     paid = part.cost.sum(axis=1) / fitted_pool.statistics.unit_cost
     assert found.cost[-1] == pytest.approx(paid, rel=1e-4)

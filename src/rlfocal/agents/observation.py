@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rlfocal.agents.config import Rounds
-from rlfocal.agents.fusion import Judged, Opinion, PriorOnPool, Votes
+from rlfocal.agents.fusion import Judged, PriorOnPool, Votes
 from rlfocal.agents.known import Known
 from rlfocal.agents.policy import promised
 from rlfocal.agents.prior import fusion
+from rlfocal.agents.prior.fusion import Queries
 from rlfocal.agents.prior.observation import Observation
 from rlfocal.deliberation.view import View
 from rlfocal.numbers import sigmoid
@@ -31,7 +32,8 @@ _LEAST = 1e-9
 class Fused(NamedTuple):
     """Fusion's outputs for a batch of views, which do not depend on pending choices."""
 
-    opinion: Opinion
+    seen: Queries
+    """The queries as the Decider sees them: see `Opinion.seen`."""
     judged: Judged
 
     @property
@@ -80,19 +82,17 @@ class Observer:
             pending: bool[B, N], members chosen for the round to come; None for none.
             fused: Fusion's outputs for the same view, where they are known.
         """
-        opinion, judged = fused = fused or self.fused(view, known)
+        queries, judged = fused = fused or self.fused(view, known)
         chosen = view.asked if pending is None else view.asked | pending
         logit = np.log(np.maximum(judged.posterior, np.float32(_LEAST)))
         of_votes = fusion.Fused(logit[None], (judged.vote * view.answered)[None])
-        observation = self.prior.whole.observe(
-            opinion.seen, of_votes, price, view.task, chosen=chosen
-        )
+        observation = self.prior.whole.observe(queries, of_votes, price, view.task, chosen=chosen)
         if view.closed is not None:
             legal = observation.legal.copy()
             legal[:, :-1] &= ~view.closed
             observation = observation._replace(legal=legal)
         if self.rounds is not None:
-            expected = sigmoid(opinion.seen.log_odds[0])
+            expected = sigmoid(queries.log_odds[0])
             observation = _gathered(
                 observation, self.rounds, view, price, chosen & ~view.asked, expected
             )
@@ -101,7 +101,7 @@ class Observer:
     def fused(self, view: View, known: Known) -> Fused:
         """Fuse; arguments as of `observe`."""
         opinion = self.prior.of(view, known)
-        return Fused(opinion, self.votes.judge(view, known, opinion, self.shift))
+        return Fused(opinion.seen, self.votes.judge(view, known, opinion, self.shift))
 
 
 def _gathered(

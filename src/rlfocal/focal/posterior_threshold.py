@@ -10,6 +10,7 @@ Axes: K calls, Q queries, P prices.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fitted_pool import FittedPool
-from rlfocal.agents.observation import answer_of
+from rlfocal.agents.known import OutOfFold
+from rlfocal.agents.observation import Observer, answer_of
 from rlfocal.agents.prior.observation import Observation
+from rlfocal.agents.remembering import Remembering
 from rlfocal.deliberation.configured import Configured
 from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.recorded import reveal, worth_of
@@ -90,28 +93,31 @@ def next_in_order(observation: Observation) -> IntArray:
     return np.asarray(np.where(open_to.any(axis=1), best, open_to.shape[1]))
 
 
-def walk(fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, price: float) -> Walk:
+def walk(
+    observer: Observer, table: ResponseTable, held_out: OutOfFold, price: float, *, unit_cost: float
+) -> Walk:
     """Follow training queries, judged out of fold.
 
     A loop of its own: one walk measures every threshold, where each would need a replay.
 
     Args:
-        fitted_pool: fitted on the table.
-        table: the training queries.
-        rows: int64[Q], which of them.
+        observer: that of the fitted pool.
+        table: the Q queries.
+        held_out: what is known of them out of fold.
         price: lambda, which orders members by expected score less price.
+        unit_cost: cost of an average call.
     """
-    unit_cost = np.float32(fitted_pool.statistics.unit_cost)
+    rows = np.arange(table.n_queries)
     lam = np.full(len(rows), price, dtype=np.float32)
     asked = np.zeros((len(rows), table.n_members), dtype=bool)
     confidence, worth, cost = [], [], []
     for n_calls in range(min(table.n_members, _MOST_CALLS) + 1):
         view = reveal(table, rows, asked, n_rounds=np.full(len(rows), n_calls))
-        seen = fitted_pool.observer.observe(view, lam, fitted_pool.held_out.known(view))
+        seen = observer.observe(view, lam, held_out.known(view))
         if n_calls:
             confidence.append(seen.observation.confidence)
             worth.append(worth_of(table, rows, asked, answer_of(seen.posterior)))
-            cost.append(view.spent / unit_cost)
+            cost.append(view.spent / np.float32(unit_cost))
         # A query without a member left to ask only waits for the others.
         member = next_in_order(seen.observation)
         asked = asked | (member[:, None] == np.arange(table.n_members))
@@ -174,7 +180,7 @@ class PosteriorThreshold(Configured):
         if not table.is_complete:
             table = table.take(np.asarray(table.scored.any(axis=1)))
         fitted_pool = FittedPool.fit(table, self.config, rng=rng, on_progress=self.on_progress)
-        walks = walk_prices(fitted_pool, table, np.arange(table.n_queries), self.dials)
+        walks = walk_prices(fitted_pool, table, fitted_pool.held_out, self.dials)
         return self.assemble(fitted_pool, Curve.of(walks))
 
     def training_table(self, table: ResponseTable) -> ResponseTable:
@@ -237,10 +243,24 @@ class PosteriorThreshold(Configured):
 
 
 def walk_prices(
-    fitted_pool: FittedPool, table: ResponseTable, rows: IntArray, prices: tuple[float, ...]
+    fitted_pool: FittedPool,
+    table: ResponseTable,
+    held_out: OutOfFold,
+    prices: tuple[float, ...],
+    *,
+    observer: Remembering | None = None,
 ) -> list[Walk]:
-    """One walk for each price; where all calls cost the same, the order never changes."""
-    cost = fitted_pool.statistics.relative_cost
+    """One walk for each price; where all calls cost the same, the order never changes.
+
+    Args:
+        fitted_pool: fitted.
+        table: training queries.
+        held_out: what is known of them out of fold.
+        prices: of P walks.
+        observer: one that remembers them from elsewhere; None for one of its own.
+    """
+    cost, unit_cost = fitted_pool.statistics.relative_cost, fitted_pool.statistics.unit_cost
+    observer = replace(observer or Remembering.of(fitted_pool.observer), rounds=None)
     if np.allclose(cost, cost[0], rtol=1e-6):
-        return [walk(fitted_pool, table, rows, 0.0)] * len(prices)
-    return [walk(fitted_pool, table, rows, price) for price in prices]
+        return [walk(observer, table, held_out, 0.0, unit_cost=unit_cost)] * len(prices)
+    return [walk(observer, table, held_out, price, unit_cost=unit_cost) for price in prices]

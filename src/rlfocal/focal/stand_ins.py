@@ -23,6 +23,7 @@ from rlfocal.agents.arrays import Weights
 from rlfocal.agents.config import RlFocalConfig
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import LEARNED, Learned
+from rlfocal.agents.remembering import Remembering
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import State, unmet
@@ -84,7 +85,7 @@ _MOST_ROWS = 3000
 
 def fit_fallback(
     fitted_pool: FittedPool,
-    decider: Weights,
+    heads: Weights,
     table: ResponseTable,
     config: RlFocalConfig,
     *,
@@ -95,7 +96,7 @@ def fit_fallback(
 
     Args:
         fitted_pool: fitted on the table.
-        decider: weights, trained against it.
+        heads: weights of the Decider, trained against it.
         table: the training queries.
         config: says which prices there are; the least one stands in for 0 with the Decider.
         rng: picks the queries that judge and seeds what is stochastic.
@@ -110,18 +111,17 @@ def fit_fallback(
     unit_cost = fitted_pool.statistics.unit_cost
     held_out, part = fitted_pool.held_out.take(rows), table.take(rows)
     fold = fitted_pool.held_out.fold
-    judged = {
-        LEARNED: _replayed(
-            Learned(config, fitted_pool, decider, held_out=held_out), part, prices, unit_cost, mu
-        )
-    }
+    observer = Remembering.of(fitted_pool.observer_of(config.rounds))
+    learned = Learned(config, fitted_pool, heads, observer=observer, held_out=held_out)
+    judged = {LEARNED: _replayed(learned, part, prices, unit_cost, mu)}
     # It has no price, so one replay serves all prices.
-    every = _replayed(AskAll(fitted_pool, held_out=held_out), part, (0.0,), unit_cost, mu)
+    everybody = AskAll(fitted_pool, observer=observer, held_out=held_out)
+    every = _replayed(everybody, part, (0.0,), unit_cost, mu)
     judged[AskAll.name] = Judged(*(np.repeat(x, len(prices), axis=0) for x in every))
     candidates = {AskAll.name: Candidate(AskAll(fitted_pool))}
     one_by_one = config.max_rounds is None or config.max_rounds >= table.n_members
     if one_by_one:
-        walks = walk_prices(fitted_pool, table, rows, prices)
+        walks = walk_prices(fitted_pool, part, held_out, prices, observer=observer)
         judged[PosteriorThreshold.name] = _thresholds(walks, fold[rows], prices, mu)
         threshold = PosteriorThreshold(config).assemble(fitted_pool, Curve.of(walks))
         candidates[PosteriorThreshold.name] = Candidate(threshold, one_by_one=True)
