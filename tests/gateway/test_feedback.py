@@ -140,6 +140,18 @@ def test_judged_answers_become_the_memory_of_the_policy(serve: Serve, ask: Ask) 
         assert len(served.gateway.recent.rows) == 4
 
 
+def test_a_strategy_is_set_to_a_price_once_until_more_is_judged(serve: Serve, ask: Ask) -> None:
+    with serve(least_remembered=1, poll_s=0.1) as (served, _):
+        recent = served.gateway.recent
+        before = recent.at_price(0.0)
+        assert before.price == 0
+        assert recent.at_price(0.0) is before
+        reply = ask(served, CHOICE, model="rlfocal:0", extension=OPTIONS).json()
+        assert send(served, id=reply["id"], score=1).status_code == 200
+        until(lambda: recent.memory is not None)
+        assert recent.at_price(0.0) is not before
+
+
 def test_a_member_asked_by_its_name_is_judged_too(serve: Serve, ask: Ask) -> None:
     with serve() as (served, _):
         reply = ask(served, model="plain").json()

@@ -148,7 +148,7 @@ class Gateway:
         if price not in strategy.prices and (known := [p for p in strategy.prices if p > 0]):
             price = min(max(price, min(known)), max(known))
         try:
-            return strategy.at_price(price)
+            return self.recent.at_price(price)
         except ConfigError as exc:
             raise ApiError(400, "invalid_value", str(exc), param="model") from None
 

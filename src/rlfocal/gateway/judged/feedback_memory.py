@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -26,6 +26,7 @@ __all__ = ["FeedbackMemory", "memory_of"]
 
 _log = logging.getLogger(__name__)
 _BATCH = 1000
+_PRICES = 64
 
 
 class FeedbackMemory:
@@ -58,8 +59,7 @@ class FeedbackMemory:
         self._lock = asyncio.Lock()
         self.memory: Memory | None = None
         """None while too few answers were judged."""
-        self.strategy: Base = checkpoint.strategy
-        """The strategy, following the remembered answers."""
+        self._follow_with(checkpoint.strategy)
         self.n_seen = 0
         """Judged answers since the start that are in the memory, or were."""
 
@@ -113,8 +113,15 @@ class FeedbackMemory:
                 memory = memory_of(tuple(self._rows), self._checkpoint)
                 # Takes milliseconds, which no request should wait for.
                 strategy = await asyncio.to_thread(strategy.follow, memory)
-            self.memory, self.strategy = memory, strategy
+            self.memory = memory
+            self._follow_with(strategy)
             self.n_seen += len(rows)
+
+    def _follow_with(self, strategy: Base) -> None:
+        self.strategy = strategy
+        """The strategy, following the remembered answers."""
+        self.at_price = lru_cache(_PRICES)(strategy.at_price)
+        """The same at a price; most requests name one of a few."""
 
     def _remember(self, rows: Sequence[FeedbackRow]) -> None:
         for row in rows:

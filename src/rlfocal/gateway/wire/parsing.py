@@ -21,17 +21,8 @@ def read_json(body: bytes) -> Any:
     Raises:
         ApiError: it is not JSON.
     """
-
-    def refuse(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no JSON")
-
-    def finite(text: str) -> float:
-        value = float(text)
-        # It could not be written as JSON again.
-        return value if math.isfinite(value) else refuse("an endless number")
-
     try:
-        found = json.loads(body.decode("utf-8-sig"), parse_constant=refuse, parse_float=finite)
+        found = _DECODER.decode(body.decode("utf-8-sig"))
         if _HALF.search(body):
             json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):  # errors of Unicode are ValueErrors
@@ -43,6 +34,17 @@ def read_json(body: bytes) -> Any:
     return found
 
 
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    # It could not be written as JSON again.
+    return value if math.isfinite(value) else _refuse("an endless number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 """Begins one of the two halves in which JSON may write a rare character."""
 

@@ -188,8 +188,10 @@ def known_confidence(done: Answer) -> float | None:
 
 def encode(value: Any) -> bytes:
     """JSON in UTF-8; what is no Unicode is replaced."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.encode("utf-8", "replace")
+    return _ENCODER.encode(value).encode("utf-8", "replace")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _member(call: CallRecord) -> dict[str, Any]:

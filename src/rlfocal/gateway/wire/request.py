@@ -141,7 +141,8 @@ def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:
 def _note_unused(chat: ChatBody, ignored: IgnoredFields, member: str | None) -> None:
     """What of the fields that we know has no effect."""
     unused = NO_PLACE if member is not None else (*NO_PLACE, *OPTIONAL, *SAMPLING)
-    for name in unused:
+    given = chat.model_fields_set
+    for name in [name for name in unused if name in given]:
         value = getattr(chat, name)
         # None of log-probabilities is what everybody gets.
         if value is not None and not (name in NO_PLACE and not value):
