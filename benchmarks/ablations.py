@@ -115,7 +115,7 @@ class WithoutRivals(RlFocal):
             v._replace(chosen=LEARNED) if v.price > 0 else v for v in found.fallback_.verdicts
         )
         fallback = found.fallback_._replace(verdicts=verdicts)
-        return found.assemble(found.fitted_pool_, found.heads_, fallback)
+        return found.assemble(found.fitted_pool_, found.decider_, fallback)
 
 
 def without_focal() -> AbstractContextManager[Any]:

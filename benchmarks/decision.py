@@ -121,7 +121,7 @@ def learned(table: ResponseTable, seed: int) -> RlFocal:
         for price in (CONFIG.default_price, CONFIG.price_max, 0.0)
     ]
     choice = Choice(tuple(alone), {})
-    return RlFocal(CONFIG).assemble(trainer.fitted_pool, trainer.averaged_heads(), choice)
+    return RlFocal(CONFIG).assemble(trainer.fitted_pool, trainer.averaged_decider(), choice)
 
 
 def view_of(table: ResponseTable, rows: np.ndarray) -> View:

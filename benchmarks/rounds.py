@@ -85,7 +85,7 @@ def measure(
                 v._replace(chosen=LEARNED) if v.price > 0 else v for v in fitted.fallback_.verdicts
             )
             kept = fitted.fallback_._replace(verdicts=verdicts)
-            fitted.assemble(fitted.fitted_pool_, fitted.heads_, kept)
+            fitted.assemble(fitted.fitted_pool_, fitted.decider_, kept)
         outcomes = [replay(fitted.at(dial), test) for dial in fitted.dials]
         played = [np.stack([o.score, o.n_calls, o.n_rounds]) for o in outcomes]
         every.append(np.stack(played, axis=1))

@@ -1,8 +1,6 @@
-"""The Decider of one pool: the prior until its heads learn, equivariant, in numpy as in torch."""
+"""The Decider of one pool: the prior until it learns, equivariant, legal, in numpy as in torch."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +10,11 @@ from hypothesis import strategies as st
 
 from rlfocal.agents.arrays import Weights, checked
 from rlfocal.agents.policy import action_log_prob, logits_of, rule
-from rlfocal.agents.prior.decider import act, decide, embed, head_layers, own_layers
+from rlfocal.agents.prior.decider import decide, layers, own_layers
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 from rlfocal.agents.prior.weights import shipped_prior
 from rlfocal.training.mappo import rows_of
-from rlfocal.training.nets import Decider, GlobalState, Heads, Own, PoolCritic
+from rlfocal.training.nets import Decider, GlobalState, Own, PoolCritic
 from rlfocal.training.weights import seeded
 
 B, N, T = 6, 4, 2
@@ -48,8 +46,8 @@ def observed(
     )
 
 
-def tensors(seen: Any) -> Any:
-    return type(seen)(*(None if part is None else torch.from_numpy(part) for part in seen))
+def tensors(seen: Observation) -> Observation:
+    return Observation(*(None if part is None else torch.from_numpy(part) for part in seen))
 
 
 def some_asked(n_members: int = N, seed: int = 0) -> np.ndarray:
@@ -57,17 +55,15 @@ def some_asked(n_members: int = N, seed: int = 0) -> np.ndarray:
 
 
 def drawn_weights(own: Own, seed: int = 0) -> Weights:
-    """Of a body and heads whose weights, the pool's own included, are nowhere zero."""
+    """Of a Decider whose weights, its own included, are nowhere zero."""
 
-    def make() -> tuple[Decider, Heads]:
-        made = Decider(hidden=8), Heads(own, hidden=8)
-        for net in made:
-            for parameter in net.parameters():
-                torch.nn.init.normal_(parameter, std=0.3)
+    def make() -> Decider:
+        made = Decider(hidden=8, own=own)
+        for parameter in made.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
         return made
 
-    decider, heads = seeded(seed, make)
-    return {**decider.exported(), **heads.exported()}
+    return seeded(seed, make).exported()
 
 
 # What it starts from ------------------------------------------------------------------------------
@@ -76,24 +72,22 @@ def drawn_weights(own: Own, seed: int = 0) -> Weights:
 @pytest.mark.parametrize("gathered", [False, True])
 def test_before_it_learns_it_acts_exactly_as_the_prior(gathered: bool) -> None:
     weights = shipped_prior().decider
-    made = Heads.from_prior(weights, Own(N, T, gathered=gathered))
+    made = Decider.from_prior(weights, Own(N, T, gathered=gathered))
     own = {name for name in made.exported() if name.startswith("own.")}
-    assert len(own) == (9 if gathered else 5)
+    assert len(own) == (9 if gathered else 7)
     assert all(not made.exported()[name].any() for name in own)
     assert made.training
     assert all(parameter.requires_grad for parameter in made.parameters())
     seen = observed(some_asked(), gathered=gathered)
-    np.testing.assert_array_equal(
-        decide({**weights, **made.exported()}, seen), decide(weights, seen)
-    )
+    np.testing.assert_array_equal(decide(made.exported(), seen), decide(weights, seen))
     with torch.no_grad():
-        learning = made(tensors(embed(weights, seen))).numpy()
+        learning = made(tensors(seen)).numpy()
     np.testing.assert_allclose(learning, decide(weights, seen), atol=CLOSE)
 
 
 def test_training_it_leaves_the_shipped_weights_as_they_are() -> None:
     weights = shipped_prior().decider
-    made = Heads.from_prior(weights, Own(N, T))
+    made = Decider.from_prior(weights, Own(N, T))
     before = weights["stop_head.weight"].copy()
     with torch.no_grad():
         for parameter in made.parameters():
@@ -101,27 +95,17 @@ def test_training_it_leaves_the_shipped_weights_as_they_are() -> None:
     np.testing.assert_array_equal(weights["stop_head.weight"], before)
 
 
-def test_heads_go_on_from_those_of_the_pool() -> None:
-    own = Own(N, T)
-    weights = drawn_weights(own)
-    made = Heads.from_prior(weights, own).exported()
-    assert made
-    for name, weight in made.items():
-        np.testing.assert_array_equal(weight, weights[name])
-
-
-def test_their_arrays_are_those_of_their_layers() -> None:
+def test_its_arrays_are_those_of_its_layers() -> None:
     for gathered in (False, True):
         own = Own(N, T, gathered=gathered)
-        expected = {**head_layers(8), **own_layers(N, T, 8, gathered=gathered)}
-        assert checked(Heads(own, hidden=8).exported(), expected)
-    others = Heads(Own(N + 1, T), hidden=8).exported()
+        expected = {**layers(8), **own_layers(N, T, 8, gathered=gathered)}
+        assert checked(drawn_weights(own), expected)
     with pytest.raises(RuntimeError, match=r"own\.member"):
-        checked(others, {**head_layers(8), **own_layers(N, T, 8, gathered=False)})
+        checked(drawn_weights(Own(N + 1, T)), {**layers(8), **own_layers(N, T, 8, gathered=False)})
 
 
 def test_the_rule_it_starts_by_prefers_and_stops_later_at_a_lower_price() -> None:
-    fresh = seeded(0, lambda: Decider(hidden=8)).exported()
+    fresh = seeded(0, lambda: Decider(hidden=8, own=Own(N, T))).exported()
     seen = observed(some_asked())
     chance = decide(fresh, seen)[:, :-1]
     open_to = seen.legal[:, :-1]
@@ -142,43 +126,44 @@ def test_the_rule_it_starts_by_prefers_and_stops_later_at_a_lower_price() -> Non
 def test_numpy_and_torch_decide_alike(seed: int, n_members: int, gathered: bool) -> None:
     own = Own(n_members, T, gathered=gathered)
     weights = drawn_weights(own, seed)
-    heads = Heads.from_prior(weights, own)
+    net = Decider.from_prior(weights, own)
     seen = observed(some_asked(n_members, seed), seed=seed, gathered=gathered)
     mine = decide(weights, seen)
     assert mine.dtype == np.float32
-    in_torch = {name: torch.from_numpy(weight) for name, weight in weights.items()}
     with torch.no_grad():
-        theirs = heads(embed(in_torch, tensors(seen))).numpy()
+        theirs = net(tensors(seen)).numpy()
     np.testing.assert_allclose(np.exp(mine), np.exp(theirs), rtol=0, atol=CLOSE)
 
 
 @pytest.mark.parametrize(
-    "part", ["own.member", "own.task_member", "own.task_stop", "own.hurry_member", "own.hurry_stop"]
+    "part",
+    [
+        "own.member",
+        "own.task",
+        "own.pending",
+        "own.hurry",
+        "own.member_head",
+        "own.task_member",
+        "own.task_stop",
+    ],
 )
 def test_each_layer_of_its_own_is_read(part: str) -> None:
     weights = dict(drawn_weights(Own(N, T, gathered=True)))
     seen = observed(some_asked(), gathered=True)
+    assert seen.pending is not None
     before = decide(weights, seen)
     weights[f"{part}.weight"] = -weights[f"{part}.weight"]
     assert not np.allclose(decide(weights, seen), before, atol=1e-3)
 
 
-def test_heads_read_no_weight_of_the_body_nor_the_body_one_of_theirs() -> None:
-    own = Own(N, T, gathered=True)
-    weights, seen = drawn_weights(own), observed(some_asked(), gathered=True)
-    body = {name: weight for name, weight in weights.items() if name.startswith("body.")}
-    heads = {name: weight for name, weight in weights.items() if name not in body}
-    np.testing.assert_array_equal(act(heads, embed(body, seen)), decide(weights, seen))
-
-
-@pytest.mark.parametrize("part", ["own.task_member", "own.task_stop"])
+@pytest.mark.parametrize("part", ["own.task", "own.task_member", "own.task_stop"])
 def test_a_task_has_its_own_weights_and_so_has_the_unknown_one(part: str) -> None:
     weights = dict(drawn_weights(Own(N, T)))
-    asked = np.tile([True, False, False, False], (B, 1))
-    seen = observed(asked)._replace(task=np.array([0, 0, 1, 1, T, T]))
+    one_asked = np.tile([True, False, False, False], (B, 1))
+    seen = observed(one_asked)._replace(task=np.array([0, 0, 1, 1, T, T]))
     before = decide(weights, seen)
     moved = weights[f"{part}.weight"].copy()
-    of_unknown = moved[:, T] if part == "own.task_member" else moved[T]
+    of_unknown = moved[T] if part == "own.task_stop" else moved[:, T]
     of_unknown += np.arange(len(of_unknown))
     weights[f"{part}.weight"] = moved
     changed = (decide(weights, seen) != before).any(axis=1)
@@ -200,7 +185,8 @@ def test_what_belongs_to_a_member_moves_with_it(
     )
     before = decide(weights, seen)
     unmoved = decide(weights, moved)
-    for name in ("own.member.weight", "own.member.bias", "own.task_member.weight"):
+    weights["own.member.weight"] = weights["own.member.weight"][:, order]
+    for name in ("own.member_head.weight", "own.member_head.bias", "own.task_member.weight"):
         weights[name] = weights[name][order]
     after = decide(weights, moved)
     np.testing.assert_allclose(after, before[:, [*order, N]], rtol=1e-4, atol=1e-5)
@@ -259,16 +245,16 @@ def test_only_the_critic_depends_on_hidden_scores() -> None:
 @pytest.mark.parametrize("gathered", [False, True])
 def test_gradients_reach_every_layer_of_its_own(gathered: bool) -> None:
     own = Own(N, T, gathered=gathered)
-    heads = Heads.from_prior(shipped_prior().decider, own)
+    decider = Decider.from_prior(shipped_prior().decider, own)
     critic = seeded(1, lambda: PoolCritic(own, hidden=8))
-    asked = np.tile([True, False, False, False], (B, 1))
-    seen = tensors(observed(asked, gathered=gathered))
+    one_asked = np.tile([True, False, False, False], (B, 1))
+    seen = tensors(observed(one_asked, gathered=gathered))
     either = torch.tensor([[1, N]] * B)
-    embedded = tensors(embed(shipped_prior().decider, observed(asked, gathered=gathered)))
-    log_prob, _ = heads.evaluate(rows_of(embedded, slice(1, 5)), either[1:5])
+    log_prob, _ = decider.evaluate(rows_of(seen, slice(1, 5)), either[1:5])
     log_prob.clamp_min(-50).sum().backward()
     critic(GlobalState(seen, torch.zeros(B, N), torch.zeros(B))).sum().backward()
-    for net in (heads, critic):
+    for net in (decider, critic):
         for name, parameter in net.named_parameters():
-            assert parameter.grad is not None, name
-            assert parameter.grad.abs().max() > 0, name
+            if net is critic or name.startswith("own."):
+                assert parameter.grad is not None, name
+                assert parameter.grad.abs().max() > 0, name

@@ -22,7 +22,7 @@ from rlfocal.deliberation.view import View
 from rlfocal.numbers import log_odds, sigmoid
 from rlfocal.records import ResponseTable
 from rlfocal.simulator import draw_answers, draw_pool, to_table
-from rlfocal.training.nets import Heads, Own
+from rlfocal.training.nets import Decider, Own
 
 MANY, CLOSE = 1024, 1e-5
 every_kind = pytest.mark.parametrize("is_open", [True, False])
@@ -65,8 +65,7 @@ def observer_of(table: ResponseTable, **more: Any) -> Observer:
 def decider_of(table: ResponseTable, observer: Observer) -> Weights:
     """The prior's, with layers of its own that are not zero."""
     own = Own(table.n_members, len(table.tasks), gathered=observer.rounds is not None)
-    prior = observer.prior.whole.prior.decider
-    made = {**prior, **Heads.from_prior(prior, own).exported()}
+    made = dict(Decider.from_prior(observer.prior.whole.prior.decider, own).exported())
     rng = np.random.default_rng(4)
     for name in made:
         if name.startswith("own."):

@@ -165,8 +165,8 @@ def shadow_of(folder: Path) -> tuple[Path, str]:
     """A checkpoint whose Decider differs a little."""
     strategy = load_checkpoint(folder).strategy
     assert isinstance(strategy, RlFocal)
-    bias = {"stop_head.bias": strategy.heads_["stop_head.bias"] + np.float32(0.5)}
-    parts = strategy.fitted_pool_, {**strategy.heads_, **bias}, strategy.fallback_
+    bias = {"stop_head.bias": strategy.decider_["stop_head.bias"] + np.float32(0.5)}
+    parts = strategy.fitted_pool_, {**strategy.decider_, **bias}, strategy.fallback_
     place, sha256 = save_shadow(folder, RlFocal(strategy.config).assemble(*parts))
     return place, sha256[:16]
 
@@ -222,9 +222,9 @@ def test_a_shadow_on_disk_is_the_one_in_memory(served: tuple[Path, Path]) -> Non
     assert isinstance(back.strategy, RlFocal)
     assert back.description.weights_sha256.startswith(name)
     assert np.array_equal(back.training_queries, live.training_queries)
-    for key, array in back.strategy.heads_.items():
+    for key, array in back.strategy.decider_.items():
         moved = np.float32(0.5 if key == "stop_head.bias" else 0)
-        assert np.array_equal(array, live.strategy.heads_[key] + moved), key
+        assert np.array_equal(array, live.strategy.decider_[key] + moved), key
     with pytest.raises(Exception, match="does not do already"):
         save_shadow(folder, live.strategy)
     with pytest.raises(Exception, match="holds the live policy"):

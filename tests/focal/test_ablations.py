@@ -56,10 +56,10 @@ def fitted(table: ResponseTable, name: str = "") -> RlFocal:
     found = once(table, name)
     rng = np.random.default_rng(1)
     learned = {  # as if it had learned for long
-        name: rng.normal(size=found.heads_[name].shape).astype(np.float32)
-        for name in ("member_head.weight", "own.task_stop.weight")
+        name: rng.normal(size=found.decider_[name].shape).astype(np.float32)
+        for name in ("member_head.weight", "own.task.weight")
     }
-    return ruled(found, found.fitted_pool_, {**found.heads_, **learned}, LEARNED)
+    return ruled(found, found.fitted_pool_, {**found.decider_, **learned}, LEARNED)
 
 
 def ruled(found: RlFocal, fitted_pool: FittedPool, decider: Weights, name: str) -> RlFocal:
@@ -102,7 +102,7 @@ def other_text(view: View) -> View:
 def test_what_is_left_out_moves_neither_decisions_nor_answers(table, name, other):
     strategy, view = fitted(table, name), some_view(table)
     np.testing.assert_array_equal(both(strategy, view), both(strategy, other(view)))
-    rival = ruled(strategy, strategy.fitted_pool_, strategy.heads_, "stacking")
+    rival = ruled(strategy, strategy.fitted_pool_, strategy.decider_, "stacking")
     np.testing.assert_array_equal(both(rival, view), both(rival, other(view)))
 
 
@@ -155,7 +155,7 @@ def test_unless_observed_focal_diversity_moves_no_decision(table, monkeypatch):
         whole = type(strategy.fitted_pool_.prior.whole)().restore(state)
         prior = replace(strategy.fitted_pool_.prior, copies=(whole,))
         pool = replace(strategy.fitted_pool_, prior=prior)
-        return both(ruled(strategy, pool, strategy.heads_, LEARNED), view)
+        return both(ruled(strategy, pool, strategy.decider_, LEARNED), view)
 
     before = decided()
     with ablations.without_focal():
@@ -196,8 +196,8 @@ def test_the_decider_of_the_prior_is_left_as_it_came(table):
     settings = {**SMALL, **ablations.VARIANTS[name].settings}
     found = RlFocal.of(settings).fit(table, rng=np.random.default_rng(0))
     prior = found.fitted_pool_.prior.whole.prior.decider
-    for key, weight in found.heads_.items():
-        np.testing.assert_array_equal(weight, prior.get(key, np.zeros_like(weight)))
+    for key, weight in prior.items():
+        np.testing.assert_array_equal(found.decider_[key], weight)
 
 
 def test_what_a_variant_is_compared_with_is_measured_too():

@@ -45,7 +45,7 @@ def by_itself(fitted, price):
     """The learned policy alone, whoever was judged better."""
     verdicts = tuple(v._replace(chosen=LEARNED) for v in fitted.fallback_.verdicts)
     fallback = fitted.fallback_._replace(verdicts=verdicts)
-    return RlFocal(fitted.config).assemble(fitted.fitted_pool_, fitted.heads_, fallback).at(price)
+    return RlFocal(fitted.config).assemble(fitted.fitted_pool_, fitted.decider_, fallback).at(price)
 
 
 @pytest.mark.slow

@@ -97,7 +97,7 @@ def ruled(strategy: RlFocal, name: str) -> RlFocal:
     """Somebody acts at every price."""
     verdicts = tuple(v._replace(chosen=name) for v in strategy.fallback_.verdicts)
     fallback = strategy.fallback_._replace(verdicts=verdicts)
-    return RlFocal(CONFIG).assemble(strategy.fitted_pool_, strategy.heads_, fallback)
+    return RlFocal(CONFIG).assemble(strategy.fitted_pool_, strategy.decider_, fallback)
 
 
 def test_a_rival_decides_by_chances_that_are_sure(fitted: RlFocal, table: ResponseTable) -> None:
@@ -207,7 +207,7 @@ def test_nothing_that_a_former_fit_saw_survives(fitted: RlFocal, table: Response
     other = table_of([[0.3, 0.9, 0.3, 0.3], [0.3, 0.9, 0.3, 0.3]], 200, seed=3)
     fresh = RlFocal(CONFIG).fit(other, rng=np.random.default_rng(1))
     view = reveal(table, np.arange(20), np.ones((20, 4), dtype=bool))
-    used = RlFocal(CONFIG).assemble(fitted.fitted_pool_, fitted.heads_, fitted.fallback_)
+    used = RlFocal(CONFIG).assemble(fitted.fitted_pool_, fitted.decider_, fitted.fallback_)
     used.decide(view)
-    used.assemble(fresh.fitted_pool_, fresh.heads_, fresh.fallback_)
+    used.assemble(fresh.fitted_pool_, fresh.decider_, fresh.fallback_)
     np.testing.assert_array_equal(used.decide(view).answer, fresh.decide(view).answer)

@@ -138,7 +138,7 @@ def test_no_rival_acts_where_a_member_has_failed(learned: Checkpoint, live: Live
             verdicts=tuple(v._replace(chosen="plurality") for v in choice.verdicts),
             candidates={**choice.candidates, "plurality": Candidate(vote)},
         )
-        voting = RlFocal(led.config).assemble(led.fitted_pool_, led.heads_, fallback)
+        voting = RlFocal(led.config).assemble(led.fitted_pool_, led.decider_, fallback)
         return await ensemble.led_by(voting.at(price)).answer(SUM)
 
     whole = live(learned, act, says=agreeing)

@@ -59,7 +59,7 @@ def test_every_path_is_taken_as_often_as_its_propensities_say(live, pool, acting
 def acted_by(live: RlFocal, name: str) -> RlFocal:
     verdicts = tuple(verdict._replace(chosen=name) for verdict in live.fallback_.verdicts)
     fallback = live.fallback_._replace(verdicts=verdicts)
-    return RlFocal(live.config).assemble(live.fitted_pool_, live.heads_, fallback)
+    return RlFocal(live.config).assemble(live.fitted_pool_, live.decider_, fallback)
 
 
 @pytest.mark.slow

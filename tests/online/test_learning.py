@@ -93,20 +93,20 @@ def test_a_seed_reproduces(live, pool):
     episodes = log_replay(live, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
     one, again = (learn(live, episodes, **SHORT) for _ in range(2))
     assert one.estimate == again.estimate
-    assert same(one.strategy.heads_, again.strategy.heads_)
+    assert same(one.strategy.decider_, again.strategy.decider_)
 
 
 def test_learning_leaves_the_live_policy_and_the_global_generator_alone(live, pool):
     import torch
 
     episodes = log_replay(live, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
-    weights = copy.deepcopy(live.heads_)
+    weights = copy.deepcopy(live.decider_)
     state = torch.get_rng_state()
     table = pool(AFTER, 200, seed=11)
     before = replay(live, table)
     shadow = learn(live, episodes, **SHORT)
-    assert same(live.heads_, weights)
-    assert not same(shadow.strategy.heads_, weights)
+    assert same(live.decider_, weights)
+    assert not same(shadow.strategy.decider_, weights)
     assert torch.equal(state, torch.get_rng_state())
     assert np.array_equal(before.asked, replay(live, table).asked)
     # Fusion is shared, so what is answered after the same calls is the same.
@@ -115,8 +115,8 @@ def test_learning_leaves_the_live_policy_and_the_global_generator_alone(live, po
     mine, other = live.state(), shadow.strategy.state()
     assert mine.keys() == other.keys()
     moved = {key.partition(".")[0] for key in mine if not np.array_equal(mine[key], other[key])}
-    assert "heads" in moved
-    assert moved <= {"heads", "acting"}
+    assert "decider" in moved
+    assert moved <= {"decider", "acting"}
 
 
 def test_what_judges_never_teaches(live, pool):
@@ -129,13 +129,13 @@ def test_what_judges_never_teaches(live, pool):
     assert {e.key for e in early} == {e.key for e in teach} & {e.key for e in episodes[:300]}
     other = [e.judged(1 - e.score) for e in judge]
     one, two = (learn(live, teach + part, **SHORT) for part in (judge, other))
-    assert same(one.strategy.heads_, two.strategy.heads_)
+    assert same(one.strategy.decider_, two.strategy.decider_)
 
 
 def test_where_a_rival_acted_the_shadow_acts_itself(live, pool):
     verdicts = tuple(v._replace(chosen="best-single") for v in live.fallback_.verdicts)
     fallback = live.fallback_._replace(verdicts=verdicts)
-    ruled = RlFocal(live.config).assemble(live.fitted_pool_, live.heads_, fallback).at(0.1)
+    ruled = RlFocal(live.config).assemble(live.fitted_pool_, live.decider_, fallback).at(0.1)
     episodes = log_replay(ruled, pool(AFTER, 1000, seed=10), Exploration(0.5, seed=1))
     shadow = learn(ruled, episodes, **SHORT).strategy
     assert shadow.acting.name == "learned"
@@ -149,7 +149,7 @@ def test_too_little_to_learn_from_is_said(live, pool):
     free = log_replay(live.at(0), pool(AFTER, 400, seed=10), Exploration(0.5, seed=1))
     with pytest.raises(NotApplicable, match="had a price"):
         learn(live, free)
-    parts = live.fitted_pool_, live.heads_, live.fallback_
+    parts = live.fitted_pool_, live.decider_, live.fallback_
     gathering = RlFocal(RlFocalConfig(max_rounds=2)).assemble(*parts)
     with pytest.raises(NotApplicable, match="gathers rounds"):
         learn(gathering, episodes)

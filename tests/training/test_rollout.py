@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import rlfocal.training.rollout as module
-from rlfocal.agents.arrays import Weights
 from rlfocal.agents.config import RlFocalConfig, Rounds
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.fusion import PriorOnPool, Votes
@@ -17,13 +16,13 @@ from rlfocal.agents.known import OutOfFold
 from rlfocal.agents.learned import Learned
 from rlfocal.agents.observation import Observer
 from rlfocal.agents.policy import likeliest
-from rlfocal.agents.prior.decider import act, decide
+from rlfocal.agents.prior.decider import decide
 from rlfocal.agents.prior.observation import Observation
 from rlfocal.agents.statistics import Competence, PoolStatistics
 from rlfocal.deliberation.replay import replay
 from rlfocal.records import PoolModel, build_table, simulate
 from rlfocal.training.environment import PoolEnv
-from rlfocal.training.nets import Heads, Own, PoolCritic
+from rlfocal.training.nets import Decider, Own, PoolCritic
 from rlfocal.training.rollout import observe
 from rlfocal.training.weights import seeded
 
@@ -35,7 +34,7 @@ class World(NamedTuple):
     """What a rollout needs."""
 
     observer: Observer
-    heads: Heads
+    decider: Decider
     critic: PoolCritic
     env: PoolEnv
     held_out: OutOfFold
@@ -48,12 +47,8 @@ class World(NamedTuple):
             statistics, nothing, self.observer.prior, self.observer.votes, self.held_out
         )
 
-    @property
-    def prior(self) -> Weights:
-        return self.observer.prior.whole.prior.decider
-
     def decide(self, observation: Observation) -> np.ndarray:
-        return np.asarray(decide({**self.prior, **self.heads.exported()}, observation))
+        return np.asarray(decide(self.decider.exported(), observation))
 
 
 @pytest.fixture(scope="module", params=ROUNDS, ids=str)
@@ -71,13 +66,13 @@ def world(request):
         np.zeros((3, 3, 0), dtype=np.float32), reads_replies=False,
     )  # fmt: skip
     own = Own(N, 2, gathered=rounds is not None)
-    heads, critic = seeded(1, lambda: (Heads(own), PoolCritic(own, hidden=8)))
+    decider, critic = seeded(1, lambda: (Decider(hidden=8, own=own), PoolCritic(own, hidden=8)))
     generator = torch.Generator().manual_seed(2)
-    for head in (heads.member_head, heads.stop_head):
+    for head in (decider.member_head, decider.stop_head):
         torch.nn.init.normal_(head.weight, std=0.5, generator=generator)
     env = PoolEnv(table, unit_cost=PoolStatistics.of(table).unit_cost, rounds=rounds)
     held_out = OutOfFold(np.zeros((2, Q, N), dtype=np.float32), 2, fold)
-    return World(Observer(prior, votes, rounds=rounds), heads, critic, env, held_out)
+    return World(Observer(prior, votes, rounds=rounds), decider, critic, env, held_out)
 
 
 def roll(world, n_episodes, *, seed=0, price=0.05, drawn=False):
@@ -86,18 +81,18 @@ def roll(world, n_episodes, *, seed=0, price=0.05, drawn=False):
     rows, untold = rng.integers(Q, size=n_episodes), rng.random(n_episodes) < 0.25
     rng = np.random.default_rng(seed)
 
-    def drawing(weights, embedded):
+    def drawing(weights, observation):
         """Log-probabilities with the stop drawn: certain or out of the question."""
-        log_prob = act(weights, embedded).copy()
+        log_prob = decide(weights, observation).copy()
         stops = rng.random(len(log_prob)) < np.exp(log_prob[:, -1])
         log_prob[:, -1] = np.where(stops, 0, -np.inf)
         return log_prob
 
     with pytest.MonkeyPatch.context() as patch:
         if drawn:
-            patch.setattr(module, "act", drawing)
+            patch.setattr(module, "decide", drawing)
         return module.rollout(
-            world.observer, world.heads.exported(), world.critic, world.env, world.held_out,
+            world.observer, world.decider.exported(), world.critic, world.env, world.held_out,
             rows, np.full(n_episodes, price, dtype=np.float32), untold, RlFocalConfig().ppo,
             rng=rng,
         )  # fmt: skip
@@ -125,7 +120,7 @@ def test_weights_are_what_of_the_reach_asks_and_stops(world, drawn):
 def test_stored_log_probabilities_are_the_deciders(world):
     batch, _ = roll(world, 100)
     with torch.no_grad():
-        again = world.heads.evaluate(batch.observation, batch.action)[0]
+        again = world.decider.evaluate(batch.observation, batch.action)[0]
     taken = batch.weight > 0
     torch.testing.assert_close(again[taken], batch.log_prob[taken])
 
@@ -135,11 +130,11 @@ def test_drawn_stops_have_the_same_outcome_and_gradient_in_the_mean_but_more_noi
     """Plain advantage estimation, which draws what a rollout takes the exact share of."""
 
     def gradient(batch):
-        heads = world.heads
-        heads.zero_grad()
-        log_prob = heads.evaluate(batch.observation, batch.action)[0]
+        decider = world.decider
+        decider.zero_grad()
+        log_prob = decider.evaluate(batch.observation, batch.action)[0]
         (log_prob * batch.weight * batch.advantage).nan_to_num().sum().div(n).backward()
-        return torch.cat([heads.stop_head.weight.grad.flatten(), heads.stop_head.bias.grad])
+        return torch.cat([decider.stop_head.weight.grad.flatten(), decider.stop_head.bias.grad])
 
     n = 400
     ways = (False, True)
@@ -159,7 +154,7 @@ def test_drawn_stops_have_the_same_outcome_and_gradient_in_the_mean_but_more_noi
 
 def test_episodes_by_the_likeliest_decisions_are_a_replay_of_the_policy(world):
     """What the agents train in is what they are evaluated in."""
-    observer, heads, _, env, held_out = world
+    observer, decider, _, env, held_out = world
     rows, price = np.arange(Q), np.full(Q, 0.05, dtype=np.float32)
     view, utility = env.reset(rows, price), np.zeros(Q)
     while len(env.active):
@@ -171,13 +166,15 @@ def test_episodes_by_the_likeliest_decisions_are_a_replay_of_the_policy(world):
     most, mu = (env.rounds.most, env.rounds.price) if env.rounds else (None, 0.0)
     config = RlFocalConfig(max_rounds=most, round_price=mu)
     policy = Learned(
-        config, fitted_pool, heads.exported(), price=0.05, observer=observer, held_out=held_out
+        config, fitted_pool, decider.exported(), price=0.05, observer=observer, held_out=held_out
     )
     found = replay(policy, env.table)
     np.testing.assert_array_equal(found.asked, env.asked)
     np.testing.assert_array_equal(found.n_rounds, env.n_rounds)
     charged = 0.05 * found.cost / fitted_pool.statistics.unit_cost + mu * found.n_rounds
     np.testing.assert_allclose(utility, found.score - charged, atol=1e-5)
+    if most:
+        assert env.n_rounds.max() == most
 
 
 def test_the_utility_expected_is_that_of_episodes_played_one_by_one(world):
@@ -198,21 +195,6 @@ def test_the_utility_expected_is_that_of_episodes_played_one_by_one(world):
     assert expected.utility.mean() == pytest.approx(utility.mean(), abs=0.02)
     assert expected.n_calls.mean() == pytest.approx(env.asked.sum() / len(rows), abs=0.04)
     assert expected.n_rounds.mean() == pytest.approx(env.n_rounds.mean(), abs=0.04)
-
-
-def test_no_episode_has_more_rounds_than_there_may_be(world):
-    """Where every decision is drawn, some episode uses them up."""
-    if world.env.rounds is None or world.env.rounds.most is None:
-        pytest.skip("no limit of rounds")
-    observer, _, _, env, held_out = world
-    rng = np.random.default_rng(6)
-    view = env.reset(np.arange(Q), np.full(Q, 0.05, dtype=np.float32))
-    while len(env.active):
-        seen, answer = observe(observer, env, held_out, view)
-        drawn = rng.random(seen.observation.legal.shape) * seen.observation.legal
-        env.step(drawn.argmax(axis=1), answer)
-        view = env.view()
-    assert env.n_rounds.max() == env.rounds.most
 
 
 def test_what_stopping_earns_is_what_a_stop_is_paid(world):

@@ -63,20 +63,19 @@ def test_a_run_broken_off_ends_as_one_that_was_never_stopped(
     part.train()
     assert part.history == whole.history
     assert same(part, whole)
-    for name, weight in whole.averaged_heads().items():
-        np.testing.assert_array_equal(part.averaged_heads()[name], weight)
+    for name, weight in whole.averaged_decider().items():
+        np.testing.assert_array_equal(part.averaged_decider()[name], weight)
 
 
 def test_it_starts_from_the_prior_and_learns_weights_of_its_own(table: ResponseTable) -> None:
     trainer = Trainer(table, CONFIG, seed=1)
     prior = trainer.fitted_pool.prior.whole.prior.decider
-    for name, weight in trainer.averaged_heads().items():
+    for name, weight in trainer.averaged_decider().items():
         np.testing.assert_array_equal(weight, prior.get(name, np.zeros_like(weight)))
     trainer.train(2)
-    learned = trainer.averaged_heads()
-    assert learned["own.member.weight"].shape[0] == 3
-    assert learned["own.task_stop.weight"].shape[0] == 3  # two tasks, and the unknown one
-    assert not any(name.startswith("body.") for name in learned)
+    learned = trainer.averaged_decider()
+    assert learned["own.member.weight"].shape[1] == 3
+    assert learned["own.task.weight"].shape[1] == 3  # two tasks, and the unknown one
     assert all(np.any(weight != prior.get(name, 0)) for name, weight in learned.items())
 
 
@@ -85,7 +84,7 @@ def test_with_few_queries_it_acts_as_the_prior_does(table: ResponseTable) -> Non
     assert trainer.done
     trainer.train()
     assert not trainer.history
-    assert not trainer.averaged_heads()["own.member.weight"].any()
+    assert not trainer.averaged_decider()["own.member.weight"].any()
 
 
 def test_what_acts_is_the_mean_of_the_weights_so_far_by_value(table: ResponseTable) -> None:
@@ -93,15 +92,15 @@ def test_what_acts_is_the_mean_of_the_weights_so_far_by_value(table: ResponseTab
     reached = []
     for _ in range(3):
         trainer.train(1)
-        reached.append(weights_of(trainer.heads))
-    acting = trainer.averaged_heads()
+        reached.append(weights_of(trainer.decider))
+    acting = trainer.averaged_decider()
     for name, weight in acting.items():
         mean = torch.stack([weights[name] for weights in reached]).mean(0)
         torch.testing.assert_close(torch.from_numpy(weight), mean)
     with torch.no_grad():
-        for parameter in trainer.heads.parameters():
+        for parameter in trainer.decider.parameters():
             parameter.add_(1.0)
-    after = trainer.averaged_heads()
+    after = trainer.averaged_decider()
     assert all(np.array_equal(weight, acting[name]) for name, weight in after.items())
 
 

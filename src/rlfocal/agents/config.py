@@ -56,7 +56,7 @@ class Rounds(NamedTuple):
 class RlFocalConfig(Settings):
     """The preset `rl-focal`: rounds, query features, cost in every reward, equivariant nets."""
 
-    ppo: PpoConfig = PpoConfig(learning_rate=5e-3, n_epochs=2, minibatch_size=1024)
+    ppo: PpoConfig = PpoConfig(learning_rate=2e-3, n_epochs=2, minibatch_size=1024)
     """The Decider's and the critic's optimisation."""
     n_iterations: Count = 150
     """Rollouts, each followed by an update."""

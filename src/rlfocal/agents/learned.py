@@ -16,7 +16,7 @@ from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.known import Knowledge, OutOfFold
 from rlfocal.agents.observation import Fused, Observed, Observer
 from rlfocal.agents.policy import likeliest
-from rlfocal.agents.prior.decider import Embedded, decide, embed
+from rlfocal.agents.prior.decider import decide
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
@@ -33,7 +33,7 @@ class Learned(Base):
     Args:
         config: settings.
         fitted_pool: fitted.
-        heads: weights of the Decider's heads, trained against it; its body is the prior's.
+        decider: weights of the Decider, trained against it.
         price: lambda; None for that of the settings. Below the least one that the Decider was
             trained for, it acts as at that one.
         observer: one that follows recent labels; None for that of training.
@@ -47,13 +47,13 @@ class Learned(Base):
         self,
         config: RlFocalConfig,
         fitted_pool: FittedPool,
-        heads: Weights,
+        decider: Weights,
         *,
         price: float | None = None,
         observer: Observer | None = None,
         held_out: OutOfFold | None = None,
     ) -> None:
-        self._config, self._decider = config, {**fitted_pool.prior.whole.prior.decider, **heads}
+        self._config, self._decider = config, decider
         self._observer = observer or fitted_pool.observer_of(config.rounds)
         self._knowledge: Knowledge = held_out or fitted_pool
         self.price = config.default_price if price is None else price
@@ -109,10 +109,6 @@ class Learned(Base):
         """
         observation = self.observe(view, pending=pending).observation
         return np.asarray(np.exp(decide(self._decider, observation)))
-
-    def embed(self, view: View, price: FloatArray | None = None) -> Embedded:
-        """What the Decider's heads act on; arguments as of `observe`."""
-        return embed(self._decider, self.observe(view, price).observation)
 
     def log_policy(
         self, view: View, price: FloatArray | None = None

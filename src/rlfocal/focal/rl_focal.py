@@ -17,7 +17,6 @@ from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.learned import Learned
 from rlfocal.agents.observation import Observed
 from rlfocal.agents.prior import decider as net
-from rlfocal.agents.prior.decider import Embedded
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.dial import checked_price
@@ -117,16 +116,16 @@ class RlFocal(Trained):
     def adopt(self, trainer: Trainer) -> Self:
         """Take over a trainer's result so far, and judge it against simple rivals."""
         self.history_ = trainer.history
-        heads = trainer.averaged_heads()
+        decider = trainer.averaged_decider()
         fallback = fit_fallback(
-            trainer.fitted_pool, heads, trainer.table, self.config,
+            trainer.fitted_pool, decider, trainer.table, self.config,
             rng=np.random.default_rng(trainer.seed), on_progress=trainer.tell,
         )  # fmt: skip
-        return self.assemble(trainer.fitted_pool, heads, fallback)
+        return self.assemble(trainer.fitted_pool, decider, fallback)
 
-    def assemble(self, fitted_pool: FittedPool, heads: Weights, fallback: Choice) -> Self:
+    def assemble(self, fitted_pool: FittedPool, decider: Weights, fallback: Choice) -> Self:
         """Put the strategy together from its trained parts."""
-        self.fitted_pool_, self.heads_, self.fallback_ = fitted_pool, heads, fallback
+        self.fitted_pool_, self.decider_, self.fallback_ = fitted_pool, decider, fallback
         self._observer = fitted_pool.observer_of(self.config.rounds)
         self._changed = self._alone = False
         self._memory: Memory | None = None
@@ -138,7 +137,7 @@ class RlFocal(Trained):
         """Choose the policy that acts at the present price, in the present pool."""
         fitted_pool = self.fitted_pool_
         self._learned = Learned(
-            self.config, fitted_pool, self.heads_, price=self.price, observer=self._observer
+            self.config, fitted_pool, self.decider_, price=self.price, observer=self._observer
         )
         everybody = AskAll(fitted_pool, observer=self._observer)
         self._agents: Base = self._learned if self.price else everybody
@@ -249,10 +248,6 @@ class RlFocal(Trained):
         """The agents' observation of queries, also while a rival acts: see `Learned.observe`."""
         return self._learned.observe(view, price)
 
-    def embed(self, view: View, price: FloatArray | None = None) -> Embedded:
-        """What the Decider's heads act on: see `Learned.embed`."""
-        return self._learned.embed(view, price)
-
     def log_policy(
         self, view: View, price: FloatArray | None = None
     ) -> tuple[NDArray[np.float64], BoolArray]:
@@ -290,8 +285,8 @@ class RlFocal(Trained):
         """Cost of an average call in training."""
         return self.fitted_pool_.statistics.unit_cost
 
-    def with_heads(self, heads: Weights, prices: Sequence[float]) -> Self:
-        """The trained policy with other heads of its Decider, that acts at some prices.
+    def with_decider(self, decider: Weights, prices: Sequence[float]) -> Self:
+        """The trained policy with another Decider that acts at some prices.
 
         The policy at a price between two of the dial's depends on both, so that it acts at both.
         """
@@ -305,7 +300,7 @@ class RlFocal(Trained):
         other = type(self)(self.config)
         other.history_ = list(self.history_)
         fallback = self.fallback_._replace(verdicts=tuple(verdicts))
-        return other.assemble(self.fitted_pool_, heads, fallback).at(self.price)
+        return other.assemble(self.fitted_pool_, decider, fallback).at(self.price)
 
     # On disk -----------------------------------------------------------------------------------
 
@@ -313,7 +308,7 @@ class RlFocal(Trained):
         """All arrays, by name."""
         return {
             **self.fitted_pool_.state(),
-            **prefixed("heads", self.heads_),
+            **prefixed("decider", self.decider_),
             **fallback_state(self.fallback_, self.fitted_pool_),
         }
 
@@ -326,15 +321,15 @@ class RlFocal(Trained):
             n_members, n_tasks - 1, hidden, gathered=self.config.rounds is not None
         )
         try:
-            heads = checked(without_prefix("heads", state), net.head_layers(hidden) | own)
+            decider = checked(without_prefix("decider", state), net.layers(hidden) | own)
         except (KeyError, RuntimeError) as exc:
-            raise type(exc)(f"heads: {exc.args[0]}") from None
+            raise type(exc)(f"decider: {exc.args[0]}") from None
         fallback = restore_fallback(state, fitted_pool, self.config)
-        return self.assemble(fitted_pool, heads, fallback)
+        return self.assemble(fitted_pool, decider, fallback)
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """What the arrays of `state` must be like."""
-        rows = rows_of(present, "heads")
+        rows = rows_of(present, "decider")
         rows |= fallback_layout(present, rows)
         return rows | FittedPool.layout(present, rows)
 

@@ -85,7 +85,7 @@ _MOST_ROWS = 3000
 
 def fit_fallback(
     fitted_pool: FittedPool,
-    heads: Weights,
+    decider: Weights,
     table: ResponseTable,
     config: RlFocalConfig,
     *,
@@ -96,7 +96,7 @@ def fit_fallback(
 
     Args:
         fitted_pool: fitted on the table.
-        heads: weights of the Decider, trained against it.
+        decider: weights, trained against it.
         table: the training queries.
         config: says which prices there are; the least one stands in for 0 with the Decider.
         rng: picks the queries that judge and seeds what is stochastic.
@@ -112,7 +112,7 @@ def fit_fallback(
     held_out, part = fitted_pool.held_out.take(rows), table.take(rows)
     fold = fitted_pool.held_out.fold
     observer = Remembering.of(fitted_pool.observer_of(config.rounds))
-    learned = Learned(config, fitted_pool, heads, observer=observer, held_out=held_out)
+    learned = Learned(config, fitted_pool, decider, observer=observer, held_out=held_out)
     judged = {LEARNED: _replayed(learned, part, prices, unit_cost, mu)}
     # It has no price, so one replay serves all prices.
     everybody = AskAll(fitted_pool, observer=observer, held_out=held_out)

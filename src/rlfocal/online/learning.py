@@ -1,8 +1,8 @@
 """Learn a shadow policy from logged episodes, and evaluate it on held-out ones.
 
-Only the Decider's heads are trained: its body, Fusion, statistics and rivals stay the live
-policy's, so that a logged answer is the shadow's answer, too. Learning is off-policy improvement
-in rounds. In each round, with the log split in folds,
+Only the Decider's weights are trained: Fusion, statistics and rivals stay the live policy's, so
+that a logged answer is the shadow's answer, too. Learning is off-policy improvement in rounds.
+In each round, with the log split in folds,
 
 - a model is fitted to what follows each decision if the shadow acts (`values`), on other folds;
 - every logged state gets a payoff for every action: the model's, and for the action that was taken
@@ -30,9 +30,9 @@ from torch import Tensor
 
 from rlfocal.agents.arrays import Weights
 from rlfocal.agents.policy import action_log_prob, likeliest
-from rlfocal.agents.prior.decider import Embedded
+from rlfocal.agents.prior.observation import Observation
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.view import Memory, View
+from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
 from rlfocal.numbers import Float64Array
 from rlfocal.online.decisions import Decisions, batch, path_of, products
@@ -47,8 +47,7 @@ from rlfocal.online.estimates import (
 )
 from rlfocal.online.exploring import Explorable
 from rlfocal.online.values import Features, Observing, fit_values
-from rlfocal.records import FloatArray
-from rlfocal.training.nets import Heads, Own
+from rlfocal.training.nets import Decider, Own
 from rlfocal.training.weights import one_thread, seeded
 
 __all__ = ["Shadow", "Teachable", "learn", "split"]
@@ -76,19 +75,10 @@ _LEAST_REACH = 0.02
 class Teachable(Explorable, Observing, Protocol):
     """A policy whose Decider can be trained while everything else stays fixed."""
 
-    heads_: Weights
+    decider_: Weights
 
-    def with_heads(self, heads: Weights, prices: Sequence[float]) -> Base:
-        """The trained policy with other heads of its Decider, that acts at these prices."""
-        ...
-
-    def embed(self, view: View, price: FloatArray | None = None) -> Embedded:
-        """What the heads act on.
-
-        Args:
-            view: B queries.
-            price: float32[B], lambda of each; None for the strategy's.
-        """
+    def with_decider(self, decider: Weights, prices: Sequence[float]) -> Base:
+        """The trained policy with another Decider that acts at these prices."""
         ...
 
 
@@ -154,8 +144,8 @@ def learn(
         raise NotApplicable(f"only {len(priced)} episodes in which a call had a price")
     log, now = batch(priced), live if memory is None else live.follow(memory)
     with one_thread():
-        heads = _Learner(now, log, seed).learn(n_rounds, n_steps)
-    shadow = live.with_heads(heads, np.unique(log.price).tolist())
+        decider = _Learner(now, log, seed).learn(n_rounds, n_steps)
+    shadow = live.with_decider(decider, np.unique(log.price).tolist())
     candidate = shadow if memory is None else shadow.follow(memory)
     return Shadow(shadow, compare(candidate, now, judge, seed=seed), len(priced))
 
@@ -170,30 +160,30 @@ class _Learner:
         self._log = log
         self._features = Features.of(live, log)
         price = log.price[log.episode]
-        embedded = live.embed(log.view, price)
-        parts = (None if part is None else torch.from_numpy(part) for part in embedded)
-        self._seen = Embedded(*parts)
+        seen = live.observe(log.view, price).observation
+        parts = (None if part is None else torch.from_numpy(part) for part in seen)
+        self._seen = Observation(*parts)
         # Fusion stays, so the answers at the end are the live policy's.
         self._score = path_of(live, log).score
         rng = np.random.default_rng([seed, 1])
         self._fold = (rng.permutation(len(log)) % _N_FOLDS)[log.episode]
         self._action = _actions(log)
         self._single = log.wanted.sum(axis=1) <= 1
-        n_members, n_rows = live.heads_["own.task_member.weight"].shape
-        own = Own(n_members, n_rows - 1)
+        n_tasks, n_members = live.decider_["own.task.weight"].shape[1] - 1, log.wanted.shape[1]
+        own = Own(n_members, n_tasks)
         # All weights are given, yet making a net draws some first: not from the global generator.
-        self.heads = seeded(seed, lambda: Heads.from_prior(live.heads_, own))
+        self.decider = seeded(seed, lambda: Decider.from_prior(live.decider_, own))
         with torch.no_grad():
-            logits = _logits(self.heads(self._seen))
+            logits = _logits(self.decider(self._seen))
             self._temperature = _temperature(logits, self._seen.legal, _LEAST_CHANCE)
             self._live = self._softened()
         # The live policy gains nothing, for certain.
-        self._least, self._best = 0.0, copy.deepcopy(self.heads)
+        self._least, self._best = 0.0, copy.deepcopy(self.decider)
         self._from: tuple[Float64Array, Float64Array] | None = None
 
     def learn(self, n_rounds: int, n_steps: int) -> Weights:
         """Improve round by round."""
-        optimizer = torch.optim.Adam(self.heads.parameters(), lr=_LEARNING_RATE)
+        optimizer = torch.optim.Adam(self.decider.parameters(), lr=_LEARNING_RATE)
         for _ in range(n_rounds):
             payoff, reach = (torch.from_numpy(part).float() for part in self._payoffs())
             self._keep_best()
@@ -205,7 +195,7 @@ class _Learner:
                 loss = -(gain * reach).sum() / reach.sum()
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self.heads.parameters(), 1.0)
+                torch.nn.utils.clip_grad_norm_(self.decider.parameters(), 1.0)
                 optimizer.step()
         self._payoffs()
         self._keep_best()
@@ -225,14 +215,14 @@ class _Learner:
         gain = earned - before
         least = float(gain.mean() - gain.std() / np.sqrt(len(gain)))
         if least > self._least and effective(weight[own == 0]) >= LEAST_DEPARTED / 2:
-            self._least, self._best = least, copy.deepcopy(self.heads)
+            self._least, self._best = least, copy.deepcopy(self.decider)
 
     def _softened(self) -> Tensor:
         """float32[B, N + 1]: log-probabilities in the same order of preference, but less peaked.
 
         A policy that is certain of an action has no gradient away from it.
         """
-        start = _logits(self.heads(self._seen)) / self._temperature
+        start = _logits(self.decider(self._seen)) / self._temperature
         log_prob: Tensor = action_log_prob(
             start=start, legal=self._seen.legal, logit=torch.zeros(())
         )
@@ -242,7 +232,7 @@ class _Learner:
         """Payoffs of actions in each state, float64[B, N + 1]; reach of each state, float64[B]."""
         log, features = self._log, self._features
         with torch.no_grad():
-            log_prob = self.heads(self._seen)
+            log_prob = self.decider(self._seen)
         action = likeliest(log_prob).numpy()
         n_members = log.wanted.shape[1]
         wanted = action[:, None] == np.arange(n_members)

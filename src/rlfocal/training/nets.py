@@ -16,12 +16,11 @@ from torch.nn import functional
 from rlfocal.agents.arrays import Layers, Weights
 from rlfocal.agents.policy import taken
 from rlfocal.agents.prior import decider, fusion
-from rlfocal.agents.prior.decider import Embedded
 from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 from rlfocal.training.weights import arrays_of, weights_from, zeroed
 
-__all__ = ["Critic", "Decider", "Fusion", "GlobalState", "Heads", "Own", "PoolCritic", "nll"]
+__all__ = ["Critic", "Decider", "Fusion", "GlobalState", "Own", "PoolCritic", "nll"]
 
 
 class _Net(nn.Module):
@@ -69,28 +68,8 @@ class Fusion(_Net):
         return torch.softmax(self(pooled, seen).logit, dim=2)
 
 
-class Decider(_Net):
-    """The acting agent of any pool.
-
-    Args:
-        hidden: H.
-    """
-
-    def __init__(self, *, hidden: int = 56) -> None:
-        super().__init__(decider.layers(hidden))
-
-    def forward(self, observation: Observation) -> Tensor:
-        """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
-        log_prob: Tensor = decider.decide(self.weights, observation)
-        return log_prob
-
-    def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-probability float32[K, A] of actions int64[K, A], and entropy float32[K]."""
-        return taken(self(observation), action)
-
-
 class Own(NamedTuple):
-    """The pool that heads and their critic train on, and have weights of their own for."""
+    """The pool that a Decider and its critic train on, and have weights of their own for."""
 
     n_members: int
     """N."""
@@ -100,44 +79,35 @@ class Own(NamedTuple):
     """Whether choices are gathered into rounds."""
 
     def layers(self, hidden: int) -> Layers:
-        """The heads' layers, over H units."""
-        gathered = self.gathered
-        own = decider.own_layers(self.n_members, self.n_tasks, hidden, gathered=gathered)
-        return {**decider.head_layers(hidden), **own}
+        """The layers that come on top, H units wide."""
+        return decider.own_layers(self.n_members, self.n_tasks, hidden, gathered=self.gathered)
 
 
-class Heads(_Net):
-    """The part of the acting agent that one pool trains: it acts on what the prior's body embeds.
+class Decider(_Net):
+    """The acting agent.
 
     Args:
-        own: the pool.
         hidden: H.
+        own: the pool; None for a net of any pool.
     """
 
-    def __init__(self, own: Own, *, hidden: int = 56) -> None:
-        super().__init__(own.layers(hidden))
+    def __init__(self, *, hidden: int = 56, own: Own | None = None) -> None:
+        super().__init__({**decider.layers(hidden), **(own.layers(hidden) if own else {})})
 
     @classmethod
     def from_prior(cls, weights: Weights, own: Own) -> Self:
-        """Heads that act as a Decider of any pool does, until they have learned.
+        """A net for one pool that acts as a net of any pool does, until it has learned."""
+        made = cls(hidden=len(weights["stop_head.weight"][0]), own=own)
+        return weights_from(made, {**made.exported(), **weights}).train()
 
-        Args:
-            weights: of that Decider, or heads of the pool to go on from; a body is left out.
-            own: the pool.
-        """
-        made = cls(own, hidden=len(weights["stop_head.weight"][0]))
-        start = made.exported()
-        start = {name: weights.get(name, zero) for name, zero in start.items()}
-        return weights_from(made, start).train()
-
-    def forward(self, embedded: Embedded) -> Tensor:
+    def forward(self, observation: Observation) -> Tensor:
         """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
-        log_prob: Tensor = decider.act(self.weights, embedded)
+        log_prob: Tensor = decider.decide(self.weights, observation)
         return log_prob
 
-    def evaluate(self, embedded: Embedded, action: Tensor) -> tuple[Tensor, Tensor]:
+    def evaluate(self, observation: Observation, action: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probability float32[K, A] of actions int64[K, A], and entropy float32[K]."""
-        return taken(self(embedded), action)
+        return taken(self(observation), action)
 
 
 class GlobalState(NamedTuple):

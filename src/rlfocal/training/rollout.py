@@ -4,13 +4,12 @@ In training a path goes on where the policy would stop with some chance, so that
 stopping at each of its states would have earned and what asking on would have. Where stopping sends
 a round instead, the path forks: one branch sends it, the other chooses another member first.
 
-Playing needs no gradient, so it acts in numpy, as in use. A state is embedded once, by the prior's
-body; the heads that learn act on that.
+Playing needs no gradient, so it acts in numpy, as in use.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from rlfocal.agents.arrays import Weights, namespace
 from rlfocal.agents.config import PpoConfig
 from rlfocal.agents.known import OutOfFold
 from rlfocal.agents.observation import Observed, Observer, answer_of
-from rlfocal.agents.prior.decider import Embedded, act, embed
+from rlfocal.agents.prior.decider import decide
+from rlfocal.agents.prior.observation import Observation
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, FloatArray, IntArray
 from rlfocal.training.credit import credit
@@ -29,7 +29,6 @@ from rlfocal.training.nets import GlobalState, PoolCritic
 
 __all__ = ["Episodes", "observe", "rollout"]
 
-Arrays = TypeVar("Arrays", bound=tuple[Any, ...])
 
 _LEAST_REACH = 0.01
 """A path ends where the policy gets further less often than this."""
@@ -53,7 +52,6 @@ class _Round(NamedTuple):
 
     active: IntArray
     seen: Observed
-    embedded: Embedded
     action: IntArray
     """int64[A, 2]: the member chosen next, and N for stopping."""
     log_prob: FloatArray
@@ -76,7 +74,7 @@ class _Round(NamedTuple):
 
 def rollout(
     observer: Observer,
-    heads: Weights,
+    decider: Weights,
     critic: PoolCritic,
     env: PoolEnv,
     held_out: OutOfFold,
@@ -91,7 +89,7 @@ def rollout(
 
     Args:
         observer: turns views into observations.
-        heads: weights of the acting agent.
+        decider: weights of the acting agent.
         critic: values the states met.
         env: the environment.
         held_out: out-of-fold predictions for the training queries.
@@ -102,7 +100,7 @@ def rollout(
         rng: samples the actions.
     """
     view = env.reset(rows, price, untold)
-    path, origin = _walk(observer, heads, env, held_out, view, rng)
+    path, origin = _walk(observer, decider, env, held_out, view, rng)
     observations = joined([_tensors(r.seen.observation) for r in path])
     member_score = env.table.member_score[env.rows[np.concatenate([r.active for r in path])]]
     stopping = np.concatenate([r.worth for r in path]).astype(np.float32)
@@ -128,7 +126,7 @@ def rollout(
     )  # fmt: skip
     asking, enough = earned.asking[alive], earned.enough[alive]
     batch = Batch(
-        observation=joined([_tensors(r.embedded) for r in path]),
+        observation=observations,
         state=state,
         reach=torch.from_numpy(np.concatenate([r.reach for r in path])),
         action=torch.from_numpy(np.concatenate([r.action for r in path])),
@@ -143,7 +141,7 @@ def rollout(
 
 def _walk(
     observer: Observer,
-    heads: Weights,
+    decider: Weights,
     env: PoolEnv,
     held_out: OutOfFold,
     view: View,
@@ -159,14 +157,12 @@ def _walk(
         The states met, and int64[P], the episode that each path and each of its branches belong to.
     """
     n_members, origin = env.table.n_members, np.arange(len(view))
-    prior = observer.prior.whole.prior.decider
     reach = np.ones(len(view), dtype=np.float32)
     path: list[_Round] = []
     while len(env.active):
         active = env.active
         seen, answer = observe(observer, env, held_out, view)
-        embedded = embed(prior, seen.observation)
-        log_prob = act(heads, embedded)
+        log_prob = decide(decider, seen.observation)
         member = _drawn(log_prob[:, :-1], rng)
         stop_share, here = np.exp(log_prob[:, -1]), reach[active]
         going_on, enough = here * (1 - stop_share), here * stop_share
@@ -190,7 +186,7 @@ def _walk(
         charge = np.where(on, -step.reward[: len(active)], np.float32(0))
         path.append(
             _Round(
-                active, seen, embedded, action, np.take_along_axis(log_prob, action, axis=1), here,
+                active, seen, action, np.take_along_axis(log_prob, action, axis=1), here,
                 stop_share, weight, worth, sent, charge, opens,
             )
         )  # fmt: skip
@@ -243,7 +239,7 @@ def _drawn(log_prob: FloatArray, rng: np.random.Generator) -> IntArray:
     return np.asarray(np.minimum(place, log_prob.shape[1] - 1))
 
 
-def _tensors(arrays: Arrays) -> Arrays:
+def _tensors(observation: Observation) -> Observation:
     """The same numbers as tensors."""
-    parts: list[Any] = [None if part is None else torch.from_numpy(part) for part in arrays]
-    return type(arrays)(*parts)
+    parts = (None if part is None else torch.from_numpy(part) for part in observation)
+    return Observation(*parts)

@@ -1,10 +1,9 @@
 """Train the preset `rl-focal`: Fusion by likelihood, then the Decider by MAPPO against it.
 
-The Decider is the prior's: its heads go on from there, and its body stays. It meets only
-out-of-fold Fusion: the posterior of a training query comes from weights that never saw it, so
-confidence in training is what it will be in use. Training can be stopped at any iteration and go
-on later with the same result, because every iteration draws its randomness from (seed,
-iteration) alone.
+The Decider starts as the prior's. It meets only out-of-fold Fusion: the posterior of a training
+query comes from weights that never saw it, so confidence in training is what it will be in use.
+Training can be stopped at any iteration and go on later with the same result, because every
+iteration draws its randomness from (seed, iteration) alone.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from rlfocal.deliberation.protocol import RunState
 from rlfocal.records import ResponseTable
 from rlfocal.training.environment import PoolEnv
 from rlfocal.training.mappo import anneal, update
-from rlfocal.training.nets import Heads, Own, PoolCritic
+from rlfocal.training.nets import Decider, Own, PoolCritic
 from rlfocal.training.rollout import rollout
 from rlfocal.training.weights import arrays_of, one_thread, seeded, weights_from
 
@@ -36,7 +35,7 @@ __all__ = ["Trainer"]
 _UNTOLD = 0.25
 """Share of episodes without a word of which task the query is, as most clients have none."""
 _DECAY = 0.9
-"""Of the running mean of the heads' weights, per iteration."""
+"""Of the running mean of the Decider's weights, per iteration."""
 
 
 class Trainer:
@@ -75,19 +74,19 @@ class Trainer:
         self._env = PoolEnv(table, unit_cost=unit_cost, rounds=config.rounds)
         own = Own(table.n_members, len(table.tasks), gathered=config.rounds is not None)
         prior = self.fitted_pool.prior.whole.prior
-        self.heads, self._critic = seeded(
+        self.decider, self._critic = seeded(
             int(rng.integers(2**62)),
-            lambda: (Heads.from_prior(prior.decider, own), critic(own)),
+            lambda: (Decider.from_prior(prior.decider, own), critic(own)),
         )
         self._optimizer = torch.optim.Adam(
-            [*self.heads.parameters(), *self._critic.parameters()],
+            [*self.decider.parameters(), *self._critic.parameters()],
             lr=config.ppo.learning_rate, eps=1e-5, fused=True,
         )  # fmt: skip
         self.iteration, self.history = 0, list[dict[str, float]]()
         # The policy that acts has the running mean of the weights: single iterations are noisy
         # where the best number of calls changes with the price. No query is held out to pick the
         # best iteration: a query is worth more in training.
-        self._averaged = copy.deepcopy(self.heads).eval()
+        self._averaged = copy.deepcopy(self.decider).eval()
         if state is not None:
             self._go_on_from(state)
 
@@ -109,8 +108,8 @@ class Trainer:
             while not self.done and self.iteration < stop:
                 self._iterate()
 
-    def averaged_heads(self) -> Weights:
-        """The running mean of the weights of the Decider's heads, the result of training so far."""
+    def averaged_decider(self) -> Weights:
+        """The running mean of the Decider's weights, the result of training so far."""
         return self._averaged.exported()
 
     def _iterate(self) -> None:
@@ -120,13 +119,13 @@ class Trainer:
         price = np.exp(rng.uniform(low, high, size=len(rows))).astype(np.float32)
         untold = rng.random(len(rows)) < (_UNTOLD if len(self.table.tasks) > 1 else 0)
         batch, episodes = rollout(
-            self._observer, self.heads.exported(), self._critic, self._env,
+            self._observer, self.decider.exported(), self._critic, self._env,
             self.fitted_pool.held_out, rows, price, untold, config.ppo, rng=rng,
         )  # fmt: skip
         progress = self.iteration / config.n_iterations
         ent_coef = anneal(self._optimizer, config.ppo, progress=progress)
         how = update(
-            self.heads, self._critic, self._optimizer, batch, config.ppo,
+            self.decider, self._critic, self._optimizer, batch, config.ppo,
             ent_coef=ent_coef, rng=rng,
         )  # fmt: skip
         self.iteration += 1
@@ -148,7 +147,7 @@ class Trainer:
         """Update the running mean with the present weights."""
         # Early on the mean is over everything so far, later over about 1 / (1 - decay) iterations.
         decay = min(_DECAY, 1 - 1 / self.iteration)
-        for mean, now in zip(self._averaged.parameters(), self.heads.parameters(), strict=True):
+        for mean, now in zip(self._averaged.parameters(), self.decider.parameters(), strict=True):
             mean.lerp_(now, 1 - decay)
 
     # Resuming ---------------------------------------------------------------------------------
@@ -184,7 +183,7 @@ class Trainer:
 
     def _nets(self) -> dict[str, torch.nn.Module]:
         return {
-            "heads": self.heads, "critic": self._critic, "averaged": self._averaged
+            "decider": self.decider, "critic": self._critic, "averaged": self._averaged
         }  # fmt: skip
 
 

@@ -2,47 +2,23 @@
 
 It starts as a simple rule and learns corrections to it: members in order of expected score minus
 price, and a stop where the posterior passes a threshold that falls with the price of the next call.
-The prior has no weights of one member, task or pool, and knows them by statistics alone.
-
-It has a body, which embeds a state, and heads, which act on what it makes of it. A pool trains
-heads alone: the prior's go on, and each member and task gets one of its own, which starts at zero
-(`own_layers`). They are linear in the embedding, so that a few thousand labels suffice for them.
+The prior has no weights of one member, task or pool, and knows them by statistics alone. Trained on
+a pool, all its weights go on from there, and each member and task gets some of its own, which start
+at zero (`own_layers`): what it adds to the state, and a head of its own.
 
 For numpy and torch alike (`agents.arrays`): it acts on weights from disk; they are the parameters
-of `training.nets` while they are learned.
+of `training.nets.Decider` while they are learned.
 
 Axes: K states, N members, T tasks, H hidden units.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from rlfocal.agents.arrays import Array, Layer, Weights, layer, namespace
 from rlfocal.agents.policy import action_log_prob, rule
 from rlfocal.agents.prior.observation import N_MEMBER_FEATURES, N_SHARED_FEATURES, Observation
 
-__all__ = [
-    "Embedded", "act", "body", "body_layers", "decide", "embed", "head_layers", "layers",
-    "own_layers",
-]  # fmt: skip
-
-
-class Embedded(NamedTuple):
-    """What the heads act on."""
-
-    member: Array
-    """float32[K, N, H]: what the body makes of each member."""
-    shared: Array
-    """float32[K, H]: of the state."""
-    start: Array
-    """float32[K, N + 1]: logits of the rule; see `policy.rule`."""
-    legal: Array
-    """bool[K, N + 1]: as of `Observation`."""
-    task: Array
-    """int64[K]: the same."""
-    hurry: Array | None = None
-    """float32[K, 2]: the same."""
+__all__ = ["body", "body_layers", "decide", "layers", "own_layers"]
 
 
 def body_layers(n_member: int, n_shared: int, hidden: int) -> dict[str, Layer]:
@@ -63,26 +39,21 @@ def body_layers(n_member: int, n_shared: int, hidden: int) -> dict[str, Layer]:
     }
 
 
-def head_layers(hidden: int) -> dict[str, Layer]:
-    """The layers that turn what the body makes of a state into logits.
-
-    Args:
-        hidden: H.
-    """
-    return {"member_head": Layer(hidden, 1, zero=True), "stop_head": Layer(hidden, 1, zero=True)}
-
-
 def layers(hidden: int) -> dict[str, Layer]:
     """The net's layers.
 
     Args:
         hidden: H.
     """
-    return {**body_layers(N_MEMBER_FEATURES, N_SHARED_FEATURES, hidden), **head_layers(hidden)}
+    return {
+        **body_layers(N_MEMBER_FEATURES, N_SHARED_FEATURES, hidden),
+        "member_head": Layer(hidden, 1, zero=True),
+        "stop_head": Layer(hidden, 1, zero=True),
+    }
 
 
 def own_layers(n_members: int, n_tasks: int, hidden: int, *, gathered: bool) -> dict[str, Layer]:
-    """The heads that a pool has beside those of `head_layers`.
+    """What a Decider that trains on one pool has beside `layers`.
 
     Args:
         n_members: N.
@@ -91,56 +62,41 @@ def own_layers(n_members: int, n_tasks: int, hidden: int, *, gathered: bool) -> 
         gathered: whether choices are gathered into rounds, so that there is more to see.
     """
     own = {
-        "own.member": Layer(hidden, n_members, zero=True),
-        "own.task_member": Layer(n_tasks + 1, n_members, bias=False, zero=True),
-        "own.task_stop": Layer(hidden, n_tasks + 1, zero=True),
+        "own.member": Layer(n_members, hidden, bias=False, zero=True),
+        "own.task": Layer(n_tasks + 1, hidden, bias=False, zero=True),
     }
+    own["own.member_head"] = Layer(hidden, n_members, zero=True)
+    own["own.task_member"] = Layer(n_tasks + 1, n_members, bias=False, zero=True)
+    own["own.task_stop"] = Layer(hidden, n_tasks + 1, zero=True)
     if gathered:
-        own["own.hurry_member"] = Layer(hidden, 2, zero=True)
-        own["own.hurry_stop"] = Layer(hidden, 2, zero=True)
+        own["own.pending"] = Layer(1, hidden, bias=False, zero=True)
+        own["own.hurry"] = Layer(2, hidden, bias=False, zero=True)
     return own
 
 
 def decide(weights: Weights, observation: Observation) -> Array:
     """float32[K, N + 1]: log-probabilities of asking each member, and of stopping (last)."""
-    return act(weights, embed(weights, observation))
-
-
-def embed(weights: Weights, observation: Observation) -> Embedded:
-    """What the body makes of states; the weights of heads are not read."""
-    member, shared = body(weights, observation)
+    xp = namespace(observation.member)
+    members, shared = body(weights, observation)
     start = rule(observation.preference, observation.confidence, observation.next_price)
-    return Embedded(
-        member, shared, start, observation.legal, observation.task, observation.hurry
-    )  # fmt: skip
-
-
-def act(weights: Weights, embedded: Embedded) -> Array:
-    """As of `decide`, from what the body has made of the states; its weights are not read."""
-    member, shared, task = embedded.member, embedded.shared, embedded.task
-    xp = namespace(member)
-    ask = layer(weights, "member_head", member)[:, :, 0]
+    ask = layer(weights, "member_head", members)[:, :, 0]
     stop = layer(weights, "stop_head", shared)
-    if "own.member.weight" in weights:
-        ask = ask + xp.sum(member * weights["own.member.weight"], 2) + weights["own.member.bias"]
+    if "own.member_head.weight" in weights:
+        task = observation.task
+        own = weights["own.member_head.weight"], weights["own.member_head.bias"]
+        ask = ask + xp.sum(members * own[0], 2) + own[1]
         ask = ask + weights["own.task_member.weight"].swapaxes(0, 1)[task]
-        of_task = shared * weights["own.task_stop.weight"][task]
-        stop = stop + xp.sum(of_task, 1, keepdims=True) + weights["own.task_stop.bias"][task, None]
-        if embedded.hurry is not None:
-            hurry = embedded.hurry
-            ask = ask + xp.sum(layer(weights, "own.hurry_member", member) * hurry[:, None], 2)
-            hurried = layer(weights, "own.hurry_stop", shared) * hurry
-            stop = stop + xp.sum(hurried, 1, keepdims=True)
-    return action_log_prob(
-        start=embedded.start, legal=embedded.legal, logit=xp.concat([ask, stop])
-    )  # fmt: skip
+        own = weights["own.task_stop.weight"][task], weights["own.task_stop.bias"][task]
+        stop = stop + xp.sum(shared * own[0], 1, keepdims=True) + own[1][:, None]
+    logit = xp.concat([ask, stop])
+    return action_log_prob(start=start, legal=observation.legal, logit=logit)
 
 
 def body(weights: Weights, seen: Observation) -> tuple[Array, Array]:
     """What the members have in common mixed into each of them, and into the state.
 
     Args:
-        weights: of a net with `body_layers`.
+        weights: of a net with `body_layers`, and perhaps `own_layers`.
         seen: the observation; a critic's holds more features.
 
     Returns:
@@ -150,6 +106,12 @@ def body(weights: Weights, seen: Observation) -> tuple[Array, Array]:
     xp = namespace(member)
     shared = layer(weights, "body.shared_in", seen.shared)
     of_member = layer(weights, "body.member_in", member)
+    if "own.member.weight" in weights:
+        shared = shared + weights["own.task.weight"].swapaxes(0, 1)[seen.task]
+        of_member = of_member + weights["own.member.weight"].swapaxes(0, 1)
+        if seen.pending is not None:
+            shared = shared + layer(weights, "own.hurry", seen.hurry)
+            of_member = of_member + layer(weights, "own.pending", seen.pending[:, :, None])
     hidden = xp.relu(of_member + shared[:, None])
     asked = member[:, :, 0]
     left = 1 - asked
