@@ -34,7 +34,7 @@ $(CORE): pyproject.toml | $(BIN)/python
 	touch $@
 
 demo: $(if $(wildcard $(STAMP)),install,$(CORE))
-	@echo "Comparing ways to use three small models, on real answers to 1,200 questions: seconds."
+	@echo "Comparing ways to use four small models, on real answers to 456 questions: seconds."
 	$(BIN)/rlfocal quickstart localpool -o runs/demo --overwrite
 
 test: install

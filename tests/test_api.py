@@ -135,8 +135,8 @@ def test_members_are_described_as_on_the_command_line() -> None:
     assert [row.accuracy for row in found.members] == table.member_accuracy.tolist()
     some = rlfocal.independence("localpool", members=["qwen-1.5b-steps", "qwen-0.5b"])
     assert some.members == ("qwen-1.5b-steps", "qwen-0.5b")
-    with pytest.raises(rlfocal.ConfigError, match=r"size must lie in 2\.\.6, got 7"):
-        rlfocal.independence("localpool", size=7)
+    with pytest.raises(rlfocal.ConfigError, match=r"size must lie in 2\.\.7, got 8"):
+        rlfocal.independence("localpool", size=8)
 
 
 def test_a_file_with_one_table_is_data(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from rlfocal.online.exploring import Exploration, log_replay
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.records.built_in import localpool
 
-N_TRAINING, N_REQUESTS, SPAN_S = 500, 2000, 3540
+N_TRAINING, N_REQUESTS, SPAN_S = 300, 2000, 3540
 SMALL = {"n_iterations": 10, "n_episodes": 128}
 """A policy that is trained in a minute."""
 
@@ -42,11 +42,12 @@ class Speed(NamedTuple):
 
 MEMBERS = {
     "qwen-1.5b-steps": Speed(1.9, 0.0012, 0.012),
-    "qwen-1.5b-examples": Speed(0.8, 0.0005, 0.004),
+    "qwen-1.5b-other": Speed(2.0, 0.0012, 0.012),
+    "qwen-1.5b-sampled": Speed(0.8, 0.0005, 0.004),
     "qwen-0.5b-steps": Speed(1.1, 0.0003, 0.03),
-    "qwen-0.5b-sampled": Speed(1.4, 0.0004, 0.01),
     "qwen-0.5b": Speed(0.4, 0.0001, 0.002),
     "gemma-270m": Speed(0.25, 0.00005, 0.0),
+    "smollm2-135m": Speed(0.2, 0.00003, 0.01),
 }
 KEYS = {"web-shop": (0.55, 40.0), "support-bot": (0.3, 5.0), "nightly-report": (0.15, None)}
 """Name → share of the requests, and dollars that it may spend in a month."""

@@ -1,7 +1,7 @@
 """Make the questions of the built-in pool: reasoning-gym's generators, graded and mixed to tasks.
 
     pip install reasoning-gym==0.1.25
-    python examples/localpool/queries.py queries.jsonl [--per-level 21] [--most 1200]
+    python examples/localpool/queries.py queries.jsonl [--per-level 21] [--most 456]
 
 Every family of questions has three levels of difficulty, and every level as many questions. One
 seed gives the same file, to the byte. A task mixes families that different members are good at, so
@@ -129,7 +129,7 @@ def _steps(name: str, *values: Any) -> tuple[dict[str, Any], ...]:
 
 FAMILIES = (
     Family(
-        "figures",
+        "arithmetic",
         "sums",
         "chain_sum",
         (
@@ -178,7 +178,7 @@ FAMILIES = (
         ),
     ),
     Family(
-        "algebra",
+        "integers",
         "sequence",
         "number_sequence",
         tuple(
@@ -194,7 +194,7 @@ FAMILIES = (
         tuple({"min_sides": n, "max_sides": n} for n in (3, 4, 5)),
         change=_as_number,
     ),
-    Family("figures", "multiple", "lcm", _steps("max_value", 12, 25, 60)),
+    Family("integers", "multiple", "lcm", _steps("max_value", 12, 25, 60)),
     Family(
         "counting",
         "letters",
@@ -210,7 +210,7 @@ FAMILIES = (
             for n, m in ((1, 15), (2, 9), (3, 9))
         ),
     ),
-    Family("arithmetic", "bits", "count_bits", _steps("max_n", 31, 63, 255)),
+    Family("integers", "bits", "count_bits", _steps("max_n", 31, 63, 255)),
     Family("stories", "shop", "gsm_symbolic", ({}, {}, {}), change=_story),
     Family("stories", "siblings", "aiw", _steps("max_entities", 4, 6, 9), change=_short),
     Family(
@@ -227,7 +227,7 @@ FAMILIES = (
         tuple({"tasks": ["count_days"], "offset_upper_bound": n} for n in (20, 40, 70)),
     ),
     Family(
-        "arithmetic",
+        "counting",
         "minutes",
         "time_intervals",
         tuple(
@@ -255,7 +255,7 @@ FAMILIES = (
         _alphabet,
     ),
     Family(
-        "figures",
+        "arithmetic",
         "order",
         "number_format",
         (
@@ -323,7 +323,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--per-level", type=int, default=21)
-    parser.add_argument("--most", type=int, default=1200, help="questions in all")
+    parser.add_argument("--most", type=int, default=456, help="questions in all; a round has 57")
     options = parser.parse_args()
     made = [row for family in FAMILIES for row in questions(family, options.per_level)]
     # Round by round, so that any beginning of a recording holds all families and levels alike.

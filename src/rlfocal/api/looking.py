@@ -38,7 +38,7 @@ def inspect(
 
     >>> found = inspect("localpool")
     >>> found.best_single, round(found.best_single_accuracy, 3), round(found.oracle_accuracy, 3)
-    ('qwen-1.5b-steps', 0.595, 0.88)
+    ('qwen-1.5b-steps', 0.419, 0.689)
     """
     dataset = as_dataset(data)
     return summarise(

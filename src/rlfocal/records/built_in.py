@@ -16,12 +16,12 @@ __all__ = ["BUILT_IN", "localpool", "read_data"]
 
 
 def localpool() -> Dataset:
-    """What small local models answered to 1,200 reasoning questions; its card is CARD.md beside it.
+    """What small local models answered to 456 reasoning questions; its card is CARD.md beside it.
 
     Real answers, recorded by `rlfocal collect` itself (examples/localpool makes them again).
 
     >>> localpool().queries.num_rows
-    1200
+    456
     """
     with resources.as_file(resources.files("rlfocal.records") / "localpool") as folder:
         return read_dataset(folder)
