@@ -1,6 +1,6 @@
 """Makes the pictures of the documents from the code as it is, so that none is older than it.
 
-    python docs/pictures/make.py dashboard docs/pictures/dashboard.png --height 790
+    python docs/pictures/make.py dashboard docs/pictures/dashboard.png --height 905
     python docs/pictures/make.py report docs/pictures/report.png --width 1180 --height 1330
     python docs/pictures/make.py questions docs/pictures/questions.png
 
