@@ -227,7 +227,9 @@ class MemberBackend:
     def _requests(self) -> list[Request]:
         """One for each reply that is wanted."""
         member = self._member.bare
-        question = replace(self._chat.question, extra=self._extra)
+        question = self._chat.question
+        if len(self._extra) < len(question.extra):
+            question = replace(question, extra=self._extra)
         body, sampling = self._chat.body, dict[str, Any]()
         for name in SAMPLING:
             if (value := getattr(body, name)) not in (None, "", []):
@@ -240,7 +242,7 @@ class MemberBackend:
             if body.seed is not None:  # equal seeds would draw equal replies
                 sampling["seed"] = min(body.seed + k, _LAST_SEED)
             request = member.request(question, sample=k, logprobs=False)
-            made.append(replace(request, **sampling))
+            made.append(replace(request, **sampling) if sampling else request)
         return made
 
     async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:
@@ -260,7 +262,9 @@ class MemberBackend:
         started = time.perf_counter()
         with billed() as bill:
             try:
-                sent = [self._sent(replace(r, on_text=relay), timeout_s) for r in requests]
+                if relay is not None:
+                    requests = [replace(request, on_text=relay) for request in requests]
+                sent = [self._sent(request, timeout_s) for request in requests]
                 # One alone needs no task of its own.
                 found = [await sent[0]] if len(sent) == 1 else await asyncio.gather(*sent)
             finally:
@@ -284,7 +288,8 @@ class MemberBackend:
         for reply in found:
             if isinstance(reply, MemberError):  # fewer than are wanted are no reply
                 raise reply
-        return replace(answers[0], others=tuple(answers[1:]))
+        first, *others = answers
+        return replace(first, others=tuple(others)) if others else first
 
     async def _sent(self, request: Request, timeout_s: float) -> Slot:
         try:

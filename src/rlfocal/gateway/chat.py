@@ -72,13 +72,13 @@ def answering(dialect: Dialect) -> Handler:
                 records=gateway.records,
                 places=gateway.places,
             )
+        # After the body: who sends slowly keeps nobody out.
+        if not chat.body.stream:
+            with gateway.places.hold(key):
+                return await _whole(made(), request)
         with ExitStack() as held:
-            # After it: who sends slowly keeps nobody out.
             held.enter_context(gateway.places.hold(key))
-            responder = made()
-            if chat.body.stream:
-                return await _streamed(responder, request, held)
-            return await _whole(responder, request)
+            return await _streamed(made(), request, held)
 
     return answer
 

@@ -58,8 +58,7 @@ class LiteLlmEndpoint:
             raise found  # here, so that litellm's exception, which holds the request, is no context
         latency_s = time.perf_counter() - started
         upstream = Upstream(where, partial(_shown, prompt=request.text))
-        reply = read_object(found, request, upstream)
-        return replace(reply, latency_s=latency_s)
+        return read_object(found, request, upstream, latency_s=latency_s)
 
     async def _exchange(
         self, request: Request, where: str, timeout_s: float

@@ -117,7 +117,8 @@ def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
 
 def _optional(chat: ChatBody, ignored: IgnoredFields) -> dict[str, Any]:
     """What a member that is asked by its name gets of OpenAI's other fields."""
-    extra = {name: value for name in OPTIONAL if (value := getattr(chat, name)) is not None}
+    given = [name for name in OPTIONAL if name in chat.model_fields_set]
+    extra = {name: value for name in given if (value := getattr(chat, name)) is not None}
     for name, value in extra.items():
         if name == "metadata":  # flat, as OpenAI has it; what is nested could set a server
             extra[name] = {k: v for k, v in value.items() if not isinstance(v, dict | list)}

@@ -12,6 +12,8 @@ from rlfocal.pool.types import Message
 
 __all__ = ["Question"]
 
+_SORTED = json.JSONEncoder(sort_keys=True)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -43,7 +45,7 @@ class Question:
         """What seeds depend on of it: prompt, choices, history and system, as JSON."""
         before = [[turn.role, turn.content, list(turn.parts)] for turn in self.history]
         asked = [self.prompt, list(self.choices), before, self.system]
-        return json.dumps(asked, sort_keys=True)
+        return _SORTED.encode(asked)
 
     @property
     def has_images(self) -> bool:

@@ -151,7 +151,7 @@ class OpenAIEndpoint:
                 # Raised here and not where it was met: there aiohttp's exception would become its
                 # context, and that holds the request, and so the key.
                 raise done.broken
-            found = self._read(done, where, request)
+            found = self._read(done, where, request, max(0.0, done.ended_at - started))
             if isinstance(found, Response):
                 break
             if not attempt.refused(found.status or 400, done.refusal):
@@ -162,9 +162,11 @@ class OpenAIEndpoint:
         found = attempt.accepted(found, n_alternatives=done.incoming.n_alternatives)
         for pieces in held:
             pieces.end()
-        return replace(found, latency_s=max(0.0, done.ended_at - started))
+        return found
 
-    def _read(self, done: _Exchange, where: str, request: Request) -> Response | MemberError:
+    def _read(
+        self, done: _Exchange, where: str, request: Request, latency_s: float
+    ) -> Response | MemberError:
         """The response, or why there is none; what may be put otherwise is not raised."""
         if 300 <= done.status < 400:
             location = redact(done.headers.get("Location", ""), map(Secret.reveal, self._secrets))
@@ -173,7 +175,7 @@ class OpenAIEndpoint:
         if not done.is_good:
             return read_error(bytes(done.error_body), done.status, upstream)
         try:
-            return done.incoming.read(upstream, broken=done.broken)
+            return done.incoming.read(upstream, broken=done.broken, latency_s=latency_s)
         except MemberError as exc:
             exc.has_begun = done.incoming.has_begun
             if exc.failure is not Failure.BAD_REQUEST or exc.has_begun:

@@ -199,12 +199,15 @@ class Incoming:
             return False
         return self._whole is not None
 
-    def read(self, upstream: Upstream, *, broken: MemberError | None = None) -> Response:
+    def read(
+        self, upstream: Upstream, *, broken: MemberError | None = None, latency_s: float = 0.0
+    ) -> Response:
         """The response, when nothing more comes.
 
         Args:
             upstream: who answered.
             broken: how the connection broke; None where it ended as it should.
+            latency_s: seconds that it took to come.
 
         Raises:
             MemberError: there is none.
@@ -225,7 +228,7 @@ class Incoming:
             found = self._whole_of_pieces(upstream, broken)
         else:
             found = self._whole
-        reply = read_object(found, self._request, upstream, api=self._api)
+        reply = read_object(found, self._request, upstream, api=self._api, latency_s=latency_s)
         if reply.tokens is not None:
             self.n_alternatives = n_alternatives(logprobs_in(choice_of(found) or {}))
         if self._request.on_text is not None and reply.text and not self._told:

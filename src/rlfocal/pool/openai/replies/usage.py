@@ -65,8 +65,9 @@ def usages_of(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
         places.append(choices[0].get("usage"))
     n_sure = len(places)
+    places += [found[name] for name in _OTHER_PLACES if name in found]
     usages = []
-    for k, place in enumerate((*places, *map(found.get, _OTHER_PLACES))):
+    for k, place in enumerate(places):
         usage = place[0] if isinstance(place, list) and len(place) == 1 else place
         if not isinstance(usage, Mapping):
             continue

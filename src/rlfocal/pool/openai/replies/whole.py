@@ -51,14 +51,22 @@ _BROKEN_PARTS = re.compile("cancel|abort|error|overload")
 """All other words for how a reply ended are taken for an end like any other."""
 
 
-def read_object(found: Any, request: Request, upstream: Upstream, *, api: Api = "chat") -> Response:
-    """Read a reply that has been parsed; its latency is left to the caller.
+def read_object(
+    found: Any,
+    request: Request,
+    upstream: Upstream,
+    *,
+    api: Api = "chat",
+    latency_s: float = 0.0,
+) -> Response:
+    """Read a reply that has been parsed.
 
     Args:
         found: what JSON said.
         request: what was asked.
         upstream: who answered.
         api: which shape the reply should have; the other one is understood, too.
+        latency_s: seconds that it took to come.
 
     Raises:
         MemberError: it holds no usable response.
@@ -106,6 +114,7 @@ def read_object(found: Any, request: Request, upstream: Upstream, *, api: Api = 
         n_completion_tokens=usage.n_completion,
         first_logprobs=logprobs,
         tokens=token_logprobs(told, text) if request.logprobs and told else None,
+        latency_s=latency_s,
         cost_usd=usage.cost_usd,
         tool_calls=calls,
         reasoning=thinking if thinking.isascii() else whole_characters(thinking),
