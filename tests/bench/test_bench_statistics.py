@@ -178,6 +178,25 @@ def test_points_that_cost_nothing_are_mixed_evenly() -> None:
     assert found.score[:, 0].tolist() == [0.25, 0.5, 0.75, 1]
 
 
+def test_at_a_number_of_calls_no_point_counts_that_saves_money_by_more_calls() -> None:
+    """The one of two calls costs less than that of one call: many cheap members are asked."""
+    cost = np.broadcast_to([3e-8, 1e-8, 9e-8, 9e-8, 1e-8], FRONTIER.score.shape)
+    table = FRONTIER._replace(cost=cost)
+    found = frontier(table, "vote")
+    assert found.spend.tolist() == [1, 4]
+    at = found.at(2)
+    assert at is not None
+    np.testing.assert_allclose(at, [1 / 6, 1 / 3, 1, 1])
+    assert frontier(table, "vote", axis="usd").spend.tolist() == [1e-8, 3e-8, 9e-8]
+
+
+def test_of_points_of_as_many_calls_the_dearest_counts() -> None:
+    cost = np.broadcast_to([1e-8, 2e-8, 8e-8, 9e-8, 1e-8], FRONTIER.score.shape)
+    at = frontier(FRONTIER._replace(cost=cost), "vote").at(4)
+    assert at is not None
+    assert at.tolist() == [0, 1, 1, 1]
+
+
 def test_mixing_unknown_strategies_is_refused() -> None:
     with pytest.raises(KeyError, match="veto"):
         frontier(FRONTIER, "veto").at(2)

@@ -271,7 +271,9 @@ def frontier(table: Scores, strategy: str, *, axis: Axis = "calls") -> Frontier:
     """Order the operating points of a strategy (every dial, and the default) by what they spend.
 
     Points that spend more and score less stay in: leaving them out would choose by test labels and
-    flatter the frontier. Points of equal mean spend are mixed evenly.
+    flatter the frontier. Points of equal mean spend are mixed evenly. Along calls, a point that
+    makes at least as many as another one for less money is left out: a dial that was turned to
+    save money asks more members that are cheap, and is no way to spend a number of calls.
 
     Raises:
         KeyError: the strategy was not benchmarked.
@@ -279,13 +281,24 @@ def frontier(table: Scores, strategy: str, *, axis: Axis = "calls") -> Frontier:
     columns = [i for i, (name, _) in enumerate(table.points) if name == strategy]
     if not columns:
         raise KeyError(f"{strategy} is not among the benchmarked strategies")
-    spent = (table.n_calls if axis == "calls" else table.cost)[:, columns].mean(axis=0)
+    calls, cost = (spend[:, columns].mean(axis=0) for spend in (table.n_calls, table.cost))
+    if axis == "calls":
+        kept = ~_saves_money(calls, cost)
+        columns, calls = list(np.array(columns)[kept]), calls[kept]
+    spent = calls if axis == "calls" else cost
     order = np.argsort(spent, kind="stable")
     spent = spent[order]
     starts = np.concatenate([[True], np.diff(spent) > _SAME_SPEND * spent[-1]])  # [points]
     level = np.cumsum(starts) - 1
     share = (level[:, None] == np.arange(level[-1] + 1)) / np.bincount(level)  # [points, L]
     return Frontier(spent[starts], table.score[:, columns][:, order] @ share)
+
+
+def _saves_money(calls: _Floats, cost: _Floats) -> NDArray[np.bool_]:
+    """bool[P]: where another point makes no more calls, float64[P], and costs more, float64[P]."""
+    no_more = calls <= calls[:, None] + _SAME_SPEND * calls.max()
+    dearer = cost > cost[:, None] + _SAME_SPEND * cost.max()
+    return np.asarray((no_more & dearer).any(axis=1))
 
 
 def _estimate(value: float, resampled: _Floats) -> Estimate:
