@@ -209,6 +209,71 @@ def test_a_corrected_label_is_the_one_that_counts(
     assert [(r["answer"], r["score"]) for r in back.responses.to_pylist()] == [("4", None)]
 
 
+@pytest.mark.parametrize("values", [{"label": "5"}, {"task": "sums"}, {"label": None}])
+def test_a_label_or_task_that_returns_counts_again(
+    database_url: str, values: dict[str, str | None]
+) -> None:
+    with open_database(database_url) as database:
+        ask(database, "p")
+        ask(database, "q", task="algebra")
+        live(database, "4", query="p")
+        live(database, "4", query="q")
+        first = export_dataset(database)
+        ask(database, "q", **({"label": "4", "task": "algebra"} | values))
+        assert export_dataset(database).digest() != first.digest()
+        ask(database, "q", task="algebra")
+        assert export_dataset(database).digest() == first.digest()
+
+
+def test_the_values_registered_last_count_whatever_came_before(
+    database_url: str, rng: np.random.Generator
+) -> None:
+    """Against a mapping that is written over; questions stay in the order in which they came."""
+    expected: dict[str, tuple[str, str]] = {}
+    with open_database(database_url) as database:
+        for name in "qrs":
+            live(database, "4", query=name)
+        seen: set[tuple[str, str, str]] = set()
+        for _ in range(30):
+            rows = []
+            for _ in range(rng.integers(1, 6)):
+                name, task, label = rng.choice(["q", "r", "s"]), *rng.choice(["1", "2"], size=2)
+                rows.append(
+                    {"query_id": name, "prompt": f"prompt of {name}", "label": label, "task": task}
+                )
+                expected[name] = task, label
+            told = {(row["query_id"], row["task"], row["label"]) for row in rows}
+            assert database.add_queries(rows) == len(told - seen)
+            seen |= told
+            out = export_dataset(database).queries.to_pylist()
+            assert {row["query_id"]: (row["task"], row["label"]) for row in out} == expected
+            assert [row["query_id"] for row in out] == list(expected)
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_a_score_under_a_label_that_returned(database: Database, imported: bool) -> None:
+    """Only an import says under which label it was given."""
+    ask(database, label="4")
+    live(database, "4", score=1.0)
+    if imported:
+        import_dataset(database, export_dataset(database, name="old"))
+    ask(database, label="5")
+    ask(database, label="4")
+    (row,) = export_dataset(database).responses.to_pylist()
+    assert (row["answer"], row["score"]) == ("4", 1.0 if imported else None)
+
+
+def test_a_prompt_keeps_its_name_when_its_label_returns(database: Database) -> None:
+    ask(database, "q", "4")
+    database.add_queries([{"query_id": "q", "prompt": "prompt of r", "label": "7"}])
+    live(database, "4", query="q")
+    live(database, "7", query="r")
+    before = export_dataset(database).queries.to_pylist()
+    ask(database, "q", "5")
+    ask(database, "q", "4")
+    assert export_dataset(database).queries.to_pylist() == before
+
+
 def test_two_prompts_under_one_id_both_stay(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,6 +16,7 @@ from rlfocal.records.database import (
     Database,
     StoredError,
     StoredResponse,
+    export_dataset,
     key_of,
     open_database,
     query_key_of,
@@ -70,7 +71,9 @@ def as_version(database: Database, version: int) -> None:
         named = TABLES.meta.c.name == "schema_version"
         connection.execute(TABLES.meta.update().where(named).values(value=str(version)))
         for column in ("tokens", "signals"):  # of the third
-            connection.exec_driver_sql(f"ALTER TABLE responses DROP COLUMN {column}")
+            if version < 3:
+                connection.exec_driver_sql(f"ALTER TABLE responses DROP COLUMN {column}")
+        connection.exec_driver_sql("ALTER TABLE queries DROP COLUMN registered")  # of the fourth
     database.close()
 
 
@@ -164,3 +167,20 @@ def test_replies_of_the_second_version_stay_and_later_ones_bring_their_tokens(
     assert [row.text for row in rows] == ["said 0", "said 1"]
     assert [row.tokens for row in rows] == [None, brings]
     assert [row.signals for row in rows] == [None, {"mine": 0.5}]
+
+
+def test_queries_of_the_third_version_stay_and_may_be_labelled_as_they_were(
+    database_url: str,
+) -> None:
+    first, second = QUERIES[:2]
+    with open_database(database_url) as database:
+        database.add_queries([first, second, first | {"label": "9"}])
+        database.add_responses([stored(n, database.add_member("m", {})) for n in (0, 1)])
+        as_version(database, 3)
+    with open_database(database_url) as database:
+        assert export_dataset(database).queries["label"].to_pylist() == ["9", "2"]
+        assert database.add_queries([first]) == 0
+        assert database.add_queries([second | {"label": "8"}]) == 1
+        back = export_dataset(database)
+    assert back.queries["label"].to_pylist() == ["1", "8"]
+    assert back.responses["text"].to_pylist() == ["said 0", "said 1"]

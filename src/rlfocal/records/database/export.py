@@ -83,7 +83,7 @@ def export_dataset(
 
 @dataclass
 class _Query:
-    """A query as it goes out: the latest of the rows that share its id and what it reads."""
+    """A query as it goes out: the row registered last of those with its id and what it reads."""
 
     name: str
     row: dict[str, Any]
@@ -154,7 +154,8 @@ def _read_queries(
             identity = row["query_id"], row["query_key"]
             if identity in queries:
                 n_relabelled += 1
-                queries[identity].row = row
+                if row["registered"] > queries[identity].row["registered"]:
+                    queries[identity].row = row
             else:
                 name = row["query_id"]
                 if name in used:

@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rlfocal.database import JsonText, TokenBytes
+from rlfocal.database import JsonText, Position, TokenBytes
 from rlfocal.records.database.keys import key_of, settings_key_of
 
-__all__ = ["with_tokens", "without_addresses"]
+__all__ = ["with_tokens", "with_turns", "without_addresses"]
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +79,20 @@ def with_tokens(connection: sa.Connection) -> None:
         if column.name not in there:
             kind = column.type.compile(connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE responses ADD COLUMN {column.name} {kind}")
+
+
+def with_turns(connection: sa.Connection) -> None:
+    """From version 3 to 4: a query's task and label may return to what they were.
+
+    Of what is stored the latest is what came last.
+    """
+    there = {column["name"] for column in sa.inspect(connection).get_columns("queries")}
+    if "registered" not in there:
+        kind = Position.compile(connection.dialect)
+        connection.exec_driver_sql(
+            f"ALTER TABLE queries ADD COLUMN registered {kind} NOT NULL DEFAULT 0"
+        )
+        connection.exec_driver_sql("UPDATE queries SET registered = position")
 
 
 def _move_responses(connection: sa.Connection, member: str, old: str, new: str) -> int:

@@ -1,7 +1,8 @@
 """The tables of answers and their version.
 
 Version 1 is the first. In version 2 a server's address is no part of a member's settings. Version 3
-keeps the log-probabilities of a reply's tokens, and the user's own signals.
+keeps the log-probabilities of a reply's tokens, and the user's own signals. In version 4 a query's
+task and label may return to what they were.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from rlfocal.database import JsonText, Key, Position, SafeText, Tables, TokenBytes, columns
-from rlfocal.records.database.migrations import with_tokens, without_addresses
+from rlfocal.records.database.migrations import with_tokens, with_turns, without_addresses
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
 
-TABLES = Tables("meta", version=3, migrations={1: without_addresses, 2: with_tokens})
+_STEPS = {1: without_addresses, 2: with_tokens, 3: with_turns}
+TABLES = Tables("meta", version=4, migrations=_STEPS)
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(
@@ -27,8 +29,10 @@ queries = sa.Table(
     sa.Column("prompt", SafeText, nullable=False),
     sa.Column("choices", JsonText),
     sa.Column("label", SafeText),
+    sa.Column("registered", Position, nullable=False),
 )
-"""`digest` names a row by its content; `position` is the order in which rows came."""
+"""`digest` names a row by its content; `position` is the order in which rows came, `registered`
+that in which they came last: of rows of one query the one with the highest counts."""
 
 members = sa.Table(
     "members",

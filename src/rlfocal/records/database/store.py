@@ -57,9 +57,30 @@ class Database(OpenTables):
     tables = TABLES
 
     def add_queries(self, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Store rows of a data set's queries; what is there stays. Returns how many were new."""
+        """Store rows of a data set's queries, whose tasks and labels are the latest from now on.
+
+        What is there stays: a task or label that returns to an earlier value makes that row the
+        latest of its query again. Returns how many were new.
+        """
         values = [_query_row(row) for row in rows]
-        return self._insert_new(queries, values, "digest")
+        if not values:
+            return 0
+        q = queries.c
+        update = sa.update(queries).where(q.digest == sa.bindparam("row"))
+        with self.connections.write() as connection:
+            last = connection.scalar(sa.select(sa.func.max(q.registered))) or 0
+            turns = {row["digest"]: last + n for n, row in enumerate(values, start=1)}
+            for row in values:
+                row["registered"] = turns[row["digest"]]
+            new = self._insert_new(connection, queries, values, "digest")
+            # All of these, not only those out of date: their order among each other counts too.
+            again = turns.keys() & set(connection.scalars(_of_several_values())) - new
+            if again:
+                connection.execute(
+                    update.values(registered=sa.bindparam("turn")),
+                    [{"row": digest, "turn": turns[digest]} for digest in sorted(again)],
+                )
+        return len(new)
 
     def add_member(self, name: str, settings: Mapping[str, Any]) -> str:
         """Store how a member is asked, again to make it the latest; returns the settings' key.
@@ -87,7 +108,13 @@ class Database(OpenTables):
             How many were new.
         """
         values = [{n: getattr(row, n) for n in _STORED} | {"key": row.key} for row in rows]
-        return self._insert_new(responses, values, "key", end_claims=True)
+        if not values:
+            return 0
+        with self.connections.write() as connection:
+            new = self._insert_new(connection, responses, values, "key")
+            for chunk in _chunks(row["key"] for row in values):
+                connection.execute(claims.delete().where(claims.c.key.in_(chunk)))
+        return len(new)
 
     def add_errors(self, rows: Sequence[StoredError]) -> None:
         """Store failed attempts. They stand in nobody's way: the call may be made again."""
@@ -265,18 +292,11 @@ class Database(OpenTables):
         return Path(f"{path}-reserve") if path else None
 
     def _insert_new(
-        self, table: sa.Table, rows: list[dict[str, Any]], key: str, *, end_claims: bool = False
-    ) -> int:
-        """Insert what is not there, all in one transaction; how many rows that were."""
-        if not rows:
-            return 0
+        self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], key: str
+    ) -> set[str]:
+        """Insert what is not there; the keys of what was not."""
         insert = self.connections.insert(table).on_conflict_do_nothing(index_elements=[key])
-        with self.connections.write() as connection:
-            n_new = len(connection.scalars(insert.returning(table.c[key]), rows).all())
-            if end_claims:
-                for chunk in _chunks(row[key] for row in rows):
-                    connection.execute(claims.delete().where(claims.c.key.in_(chunk)))
-        return n_new
+        return set(connection.scalars(insert.returning(table.c[key]), rows))
 
 
 def _query_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,6 +313,15 @@ def _query_row(row: Mapping[str, Any]) -> dict[str, Any]:
         "choices": None if choices is None else list(choices),
         "label": label,
     }
+
+
+def _of_several_values() -> sa.Select[tuple[str]]:
+    """Digests of rows whose query was stored with other tasks or labels too."""
+    q = queries.c
+    # Not joined: where no prompts were imported all queries have one key, and its index no use.
+    n = sa.func.count().over(partition_by=(q.query_id, q.query_key)).label("n")
+    counted = sa.select(q.digest, n).subquery()
+    return sa.select(counted.c.digest).where(counted.c.n > 1)
 
 
 def _present(
