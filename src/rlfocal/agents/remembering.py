@@ -27,28 +27,6 @@ _MOST_BYTES = 2**28
 """Once verdicts take so much memory, no more of them are kept."""
 
 
-@dataclass(frozen=True, eq=False)
-class Remembering(Observer):
-    """Observes queries of one table, which it knows by their positions."""
-
-    _verdicts: _Verdicts = field(default_factory=lambda: _Verdicts())
-
-    @classmethod
-    def of(cls, observer: Observer) -> Self:
-        """The same observer, with a memory of its own that is empty."""
-        return cls(observer.prior, observer.votes, observer.shift, observer.rounds)
-
-    def fused(self, view: View, known: Known) -> Fused:
-        """Fuse what is not remembered; arguments as of `observe`."""
-        keys = _keys(view, untold=view.task >= len(self.prior.whole.adds_up_) - 1)
-        place, new = self._verdicts.places(keys)
-        if len(new):
-            found = super().fused(view.take(new), known.take(new)).judged
-            self._verdicts.keep([keys[k] for k in new], place[new], found)
-        seen = self.prior.whole.queries(view, known.competence, known.reply_shift)
-        return Fused(seen, self._verdicts.at(place))
-
-
 class _Verdicts:
     """Fusion's verdicts by key, in two arrays that grow."""
 
@@ -80,6 +58,28 @@ class _Verdicts:
     def at(self, place: IntArray) -> Judged:
         """The verdicts kept there."""
         return Judged(self._posterior[place], self._vote[place])
+
+
+@dataclass(frozen=True, eq=False)
+class Remembering(Observer):
+    """Observes queries of one table, which it knows by their positions."""
+
+    _verdicts: _Verdicts = field(default_factory=_Verdicts)
+
+    @classmethod
+    def of(cls, observer: Observer) -> Self:
+        """The same observer, with a memory of its own that is empty."""
+        return cls(observer.prior, observer.votes, observer.shift, observer.rounds)
+
+    def fused(self, view: View, known: Known) -> Fused:
+        """Fuse what is not remembered; arguments as of `observe`."""
+        keys = _keys(view, untold=view.task >= len(self.prior.whole.adds_up_) - 1)
+        place, new = self._verdicts.places(keys)
+        if len(new):
+            found = super().fused(view.take(new), known.take(new)).judged
+            self._verdicts.keep([keys[k] for k in new], place[new], found)
+        seen = self.prior.whole.queries(view, known.competence, known.reply_shift)
+        return Fused(seen, self._verdicts.at(place))
 
 
 def _grown(array: NDArray[np.float32], n_rows: int, width: int) -> NDArray[np.float32]:

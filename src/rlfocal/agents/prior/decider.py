@@ -64,10 +64,10 @@ def own_layers(n_members: int, n_tasks: int, hidden: int, *, gathered: bool) -> 
     own = {
         "own.member": Layer(n_members, hidden, bias=False, zero=True),
         "own.task": Layer(n_tasks + 1, hidden, bias=False, zero=True),
+        "own.member_head": Layer(hidden, n_members, zero=True),
+        "own.task_member": Layer(n_tasks + 1, n_members, bias=False, zero=True),
+        "own.task_stop": Layer(hidden, n_tasks + 1, zero=True),
     }
-    own["own.member_head"] = Layer(hidden, n_members, zero=True)
-    own["own.task_member"] = Layer(n_tasks + 1, n_members, bias=False, zero=True)
-    own["own.task_stop"] = Layer(hidden, n_tasks + 1, zero=True)
     if gathered:
         own["own.pending"] = Layer(1, hidden, bias=False, zero=True)
         own["own.hurry"] = Layer(2, hidden, bias=False, zero=True)
@@ -83,11 +83,11 @@ def decide(weights: Weights, observation: Observation) -> Array:
     stop = layer(weights, "stop_head", shared)
     if "own.member_head.weight" in weights:
         task = observation.task
-        own = weights["own.member_head.weight"], weights["own.member_head.bias"]
-        ask = ask + xp.sum(members * own[0], 2) + own[1]
+        of_member = xp.sum(members * weights["own.member_head.weight"], 2)
+        ask = ask + of_member + weights["own.member_head.bias"]
         ask = ask + weights["own.task_member.weight"].swapaxes(0, 1)[task]
-        own = weights["own.task_stop.weight"][task], weights["own.task_stop.bias"][task]
-        stop = stop + xp.sum(shared * own[0], 1, keepdims=True) + own[1][:, None]
+        of_task = xp.sum(shared * weights["own.task_stop.weight"][task], 1, keepdims=True)
+        stop = stop + of_task + weights["own.task_stop.bias"][task, None]
     logit = xp.concat([ask, stop])
     return action_log_prob(start=start, legal=observation.legal, logit=logit)
 

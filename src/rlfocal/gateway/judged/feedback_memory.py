@@ -27,6 +27,7 @@ __all__ = ["FeedbackMemory", "memory_of"]
 _log = logging.getLogger(__name__)
 _BATCH = 1000
 _PRICES = 64
+"""Most prices at which the strategy is kept: clients may name any."""
 
 
 class FeedbackMemory:
