@@ -37,8 +37,10 @@ from rlfocal.collect.plan import make_plan
 from rlfocal.collect.tally import Tally
 from rlfocal.grading import Grader
 from rlfocal.pool.building import LivePool
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.openai.client import OpenAIEndpoint
-from rlfocal.pool.settings import MemberSettings, OpenAISettings, PoolSettings
+from rlfocal.pool.servers import OpenAISettings
+from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.stub import StubServer
 from rlfocal.pool.types import Message, Request
 from rlfocal.records.database import open_database

@@ -28,13 +28,10 @@ from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.asking.prompting import Question
 from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.building import LiveMember, LivePool
-from rlfocal.pool.settings import (
-    LlamaCppSettings,
-    MemberSettings,
-    OpenAISettings,
-    PoolSettings,
-    Shot,
-)
+from rlfocal.pool.endpoints import LlamaCppSettings
+from rlfocal.pool.member import MemberSettings, Shot
+from rlfocal.pool.servers import OpenAISettings
+from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.stub import StubServer, prompt_of
 from rlfocal.pool.types import Api
 

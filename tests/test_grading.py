@@ -9,7 +9,7 @@ import pytest
 
 from rlfocal.errors import ConfigError
 from rlfocal.grading import Grade, Grader, load_scorer
-from rlfocal.pool.settings import MemberSettings
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.types import Response
 from rlfocal.records.kinds import Kind
 

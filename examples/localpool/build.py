@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rlfocal import build_table, write_dataset
-from rlfocal.pool.settings import LlamaCppSettings, PoolSettings, read_pool
+from rlfocal.pool.endpoints import LlamaCppSettings
+from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.records import Dataset, ResponseTable
 from rlfocal.records.database import export_dataset, open_database
 

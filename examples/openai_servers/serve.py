@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from rlfocal.errors import ConfigError
-from rlfocal.pool.settings import OpenAISettings, read_pool
+from rlfocal.pool.servers import OpenAISettings
+from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import Said, StubServer, StubThread, prompt_of
 
 END = (signal.SIGINT, signal.SIGTERM)

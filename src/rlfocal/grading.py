@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.asking.prompting import asked_logprobs, letter_scores, letters_given
-from rlfocal.pool.settings import MemberSettings
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.types import Response
 from rlfocal.records.answers import KINDS, Extractor
 from rlfocal.records.canonical import open_extractor

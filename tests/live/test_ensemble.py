@@ -16,7 +16,7 @@ from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.errors import ConfigError, NobodyAnswered
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
 from rlfocal.pool.asking.prompting import request_for
-from rlfocal.pool.settings import MemberSettings
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.stub import Fault, Said, prompt_of
 from rlfocal.pool.types import Message
 

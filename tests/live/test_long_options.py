@@ -11,7 +11,7 @@ from rlfocal.live import Question
 from rlfocal.live.aside import LONG
 from rlfocal.live.reading import Reader
 from rlfocal.live.replies import Replies
-from rlfocal.pool.settings import MemberSettings
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.types import Response
 from rlfocal.records.answers.choice import MAX_OPTION, ChoiceExtractor
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rlfocal.pool import Message, Request
 from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.asking.seeds import seed_of
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.openai.body import body_bytes, body_of
 from rlfocal.pool.prices import most_prompt_tokens
-from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.types import Api, JsonObject, Wording
 
 VALUES = st.recursive(

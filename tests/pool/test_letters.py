@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from rlfocal.pool.asking.letters import letter_scores, letters_given
 from rlfocal.pool.asking.prompting import Question, request_for
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
-from rlfocal.pool.settings import MemberSettings, OpenAISettings
+from rlfocal.pool.servers import OpenAISettings
 
 A, B = {"token": "A", "logprob": -2.0}, {"token": "B", "logprob": -0.5}
 TOLD = {"B": -0.5, "A": -2.0}

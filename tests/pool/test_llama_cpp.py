@@ -18,8 +18,9 @@ import pytest
 from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.asking.prompting import Question, letter_scores
 from rlfocal.pool.building import LiveMember, LivePool
+from rlfocal.pool.endpoints import LlamaCppSettings
 from rlfocal.pool.llama_cpp import LlamaCppEndpoint
-from rlfocal.pool.settings import LlamaCppSettings, read_pool
+from rlfocal.pool.settings import read_pool
 from rlfocal.pool.types import Message, Request
 
 pytestmark = pytest.mark.models

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rlfocal.pool.settings import EndpointSettings, MemberSettings, read_pool
+from rlfocal.pool.endpoints import EndpointSettings
+from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.settings import read_pool
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "live-pool.md").read_text("utf-8")

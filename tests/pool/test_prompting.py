@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlfocal.pool.asking.prompting import Question, letter_scores, letters_given, request_for
-from rlfocal.pool.settings import MemberSettings, Shot
+from rlfocal.pool.member import MemberSettings, Shot
 from rlfocal.pool.types import Message
 
 CHOICE = Question("What boils at 100 degrees?", ("iron", "water"))

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.asking.seeds import seed_of
-from rlfocal.pool.settings import (
-    LlamaCppSettings,
-    MemberSettings,
-    OpenAISettings,
-    PoolSettings,
-)
+from rlfocal.pool.endpoints import LlamaCppSettings
+from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.servers import OpenAISettings
+from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.types import Message
 from rlfocal.records.database import settings_key_of
 
@@ -70,7 +68,7 @@ def test_another_process_draws_alike() -> None:
     """Python's own hashes of texts differ from process to process."""
     program = (
         "from rlfocal.pool.asking.prompting import Question\n"
-        "from rlfocal.pool.settings import MemberSettings\n"
+        "from rlfocal.pool.member import MemberSettings\n"
         "from rlfocal.pool.asking.seeds import seed_of\n"
         "member = MemberSettings(name='m', endpoint='e', temperature=1)\n"
         "asked = Question('What boils at 100 degrees?', ('iron', 'water'))\n"

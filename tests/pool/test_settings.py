@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from rlfocal.errors import ConfigError
-from rlfocal.pool.settings import LlamaCppSettings, OpenAISettings, PoolSettings, read_pool
+from rlfocal.pool.endpoints import LlamaCppSettings
+from rlfocal.pool.servers import OpenAISettings
+from rlfocal.pool.settings import PoolSettings, read_pool
 
 POOL = """
 [endpoints.hosted]

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.llama_cpp import plain
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.openai.body import body_of
 from rlfocal.pool.openai.client import OpenAIEndpoint
 from rlfocal.pool.openai.replies.errors.reading import Upstream
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.openai.replies.tokens import joined, token_logprobs
-from rlfocal.pool.settings import MemberSettings
 from rlfocal.pool.stub import Fault, Said, StubServer
 from rlfocal.pool.types import Api, Message, Request, Response, Wording
 from rlfocal.tokens import TokenLogprobs
@@ -68,7 +68,7 @@ def test_llama_cpp_is_asked_for_one_likely_token_since_it_tells_twenty_otherwise
 
 
 def test_it_is_no_part_of_what_a_reply_depends_on() -> None:
-    from rlfocal.pool.settings import OpenAISettings
+    from rlfocal.pool.servers import OpenAISettings
 
     served = OpenAISettings(kind="openai", base_url="http://127.0.0.1:1/v1")
     on = MemberSettings(name="m", endpoint="e")

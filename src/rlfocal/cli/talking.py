@@ -87,7 +87,7 @@ class Talk:
         return True
 
     def _show_members(self) -> None:
-        from rlfocal.pool.settings import LlamaCppSettings
+        from rlfocal.pool.endpoints import LlamaCppSettings
 
         checkpoint, pool = self._start.checkpoint, self._start.pool
         about, served = checkpoint.description, {member.name: member for member in pool.members}

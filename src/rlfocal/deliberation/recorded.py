@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.view import View
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.records.readers import Reads
 from rlfocal.records.signals import Replies
 
 __all__ = ["Recorded", "candidates_of", "reveal", "worth_of"]
@@ -39,6 +40,8 @@ class Recorded(Protocol):
     def is_recorded(self) -> bool: ...  # noqa: D102
     @property
     def recorded(self) -> BoolArray: ...  # noqa: D102
+    @property
+    def reads(self) -> Reads | None: ...  # noqa: D102
     @property
     def replies(self) -> Replies | None: ...  # noqa: D102
 
@@ -89,6 +92,7 @@ def reveal(
         budget=np.full(len(rows), budget, dtype=np.float32),
         n_rounds=np.zeros(len(rows), dtype=np.int64) if n_rounds is None else n_rounds,
         closed=None if table.is_recorded else ~table.recorded[rows],
+        ready=None if table.reads is None else table.reads.ready(asked),
         replies=None if table.replies is None else table.replies[rows].where(asked),
     )
 

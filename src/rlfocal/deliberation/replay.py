@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from rlfocal.deliberation.protocol import Outcome, Strategy
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.view import Decision, View
-from rlfocal.records import FloatArray, ResponseTable
+from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.records.readers import Reads
 
-__all__ = ["best_answer", "decided", "replay"]
+__all__ = ["best_answer", "decided", "replay", "stages"]
 
 
 def replay(
@@ -55,14 +58,15 @@ def replay(
             place, confidence[rows] = best_answer(view.available[ends], decision.answer[ends])
             chosen[rows] = candidates_of(table, rows, asked[rows], place)
             active, wanted = active[goes_on], decision.ask[goes_on]
-            asked[active] |= wanted
             n_turns[active] += 1
-            called = wanted & table.recorded[active]
-            n_rounds[active] += called.any(axis=1)
-            asked_in[active] += np.where(called, n_rounds[active, None], 0).astype(np.int16)
-            if table.latency_s is not None and len(active):
-                waits = np.where(called, table.latency_s[active], -np.inf).max(axis=1)
-                latency_s[active] += np.where(called.any(axis=1), waits, 0)
+            for now in stages(table.reads, wanted, asked[active]):
+                asked[active] |= now
+                called = now & table.recorded[active]
+                n_rounds[active] += called.any(axis=1)
+                asked_in[active] += np.where(called, n_rounds[active, None], 0).astype(np.int16)
+                if table.latency_s is not None and len(active):
+                    waits = np.where(called, table.latency_s[active], -np.inf).max(axis=1)
+                    latency_s[active] += np.where(called.any(axis=1), waits, 0)
     asked &= table.recorded
     return Outcome(
         chosen=chosen,
@@ -75,6 +79,27 @@ def replay(
         latency_s=latency_s if table.latency_s is not None else np.full_like(latency_s, np.nan),
         asked_in=asked_in,
     )
+
+
+def stages(reads: Reads | None, wanted: BoolArray, asked: BoolArray) -> Iterator[BoolArray]:
+    """Whom to ask at once, one after another, until all that are wanted have been asked.
+
+    Args:
+        reads: who reads whom: whom a reader reads is asked before it.
+        wanted: bool[B, N], not asked yet.
+        asked: bool[B, N].
+
+    Yields:
+        bool[B, N]; once where nobody wanted reads anybody who has not been asked.
+    """
+    if reads is None:
+        yield wanted
+        return
+    left = reads.expanded(wanted, asked)
+    while left.any():
+        now = left & reads.ready(asked)
+        yield now
+        asked, left = asked | now, left & ~now
 
 
 def decided(strategy: Strategy, view: View) -> Decision:

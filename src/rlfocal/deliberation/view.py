@@ -108,6 +108,9 @@ class View:
     closed: BoolArray | None = None
     """bool[B, N]: members that cannot be asked on this query, since they have no record; asking one
     costs nothing and brings no answer. None where all can be asked, as in live use."""
+    ready: BoolArray | None = None
+    """bool[B, N]: members that can be asked at once; another one reads members that have not been
+    asked, and whoever asks it asks those first. None where nobody reads."""
     replies: Replies | None = None
     """By query and member, of those asked: their signals and words. None where there are none."""
 
@@ -125,17 +128,25 @@ class View:
         """Concatenate views of one pool; `closed` is left out, and missing slots hold nothing."""
         n_slots = max([view.available.shape[1] for view in views])
         parts: dict[str, Any] = {}
-        for name in [f.name for f in fields(cls) if f.name not in ("closed", "replies")]:
+        for name in [f.name for f in fields(cls) if f.name not in _OPTIONAL]:
             found = [getattr(view, name) for view in views]
             if name in ("support", "available"):
                 found = [_padded(part, n_slots) for part in found]
             parts[name] = np.concatenate(found)
         if any(view.replies is not None for view in views):
             parts["replies"] = Replies.concat([view._present_replies() for view in views])
+        if any(view.ready is not None for view in views):
+            parts["ready"] = np.concatenate([view._all_ready() for view in views])
         return cls(**parts)
+
+    def _all_ready(self) -> BoolArray:
+        return np.ones_like(self.asked) if self.ready is None else self.ready
 
     def _present_replies(self) -> Replies:
         return Replies.none(self.asked.shape) if self.replies is None else self.replies
+
+
+_OPTIONAL = ("closed", "replies", "ready")
 
 
 def _padded(values: NDArray[Any], n_slots: int) -> NDArray[Any]:

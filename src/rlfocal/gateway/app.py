@@ -34,7 +34,7 @@ from rlfocal.gateway.wire.dialects.messages import Messages
 from rlfocal.gateway.wire.dialects.responses import Responses
 from rlfocal.gateway.wire.models import ENSEMBLE, who_is_asked
 from rlfocal.gateway.wire.openapi import describe
-from rlfocal.pool.settings import OpenAISettings
+from rlfocal.pool.servers import OpenAISettings
 
 __all__ = ["build_app"]
 

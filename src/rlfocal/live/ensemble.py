@@ -25,7 +25,8 @@ from rlfocal.live.state import QueryState
 from rlfocal.live.unlike import Unlike
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember, unpriced
-from rlfocal.pool.settings import MemberSettings, PoolSettings
+from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.settings import PoolSettings
 from rlfocal.records import FloatArray
 from rlfocal.records.schema import OPTION_LETTERS
 

@@ -30,6 +30,7 @@ from rlfocal.deliberation.trace import CallRecord
 from rlfocal.deliberation.view import View
 from rlfocal.online.episodes import Episode
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
+from rlfocal.records.readers import Reads
 from rlfocal.records.signals import Replies
 
 __all__ = [
@@ -128,6 +129,8 @@ class _Answers:
     """float32[B, N]."""
     is_recorded: bool = True
     """Members that were not asked could have been; their answers are unknown."""
+    reads: Reads | None = None
+    """Who reads whom; a log has each reply with what it was shown, so nobody has to wait."""
     replies: Replies | None = None
     """By query and member, where the log has them."""
 

@@ -14,16 +14,12 @@ from typing import Self, assert_never
 
 from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.prompting import Question, request_for
+from rlfocal.pool.endpoints import EndpointSettings, LiteLlmSettings, LlamaCppSettings
+from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.own_signals import OwnSignals
 from rlfocal.pool.prices import Price
-from rlfocal.pool.settings import (
-    EndpointSettings,
-    LiteLlmSettings,
-    LlamaCppSettings,
-    MemberSettings,
-    OpenAISettings,
-    PoolSettings,
-)
+from rlfocal.pool.servers import OpenAISettings
+from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.types import Api, Endpoint, Request, Response
 from rlfocal.pool.wrappers.breaker import CircuitBreaker, Circuits
 from rlfocal.pool.wrappers.limits import Limited

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rlfocal.errors import ConfigError
 from rlfocal.extras import need
+from rlfocal.pool.endpoints import LlamaCppSettings
 from rlfocal.pool.openai.client import OpenAIEndpoint
-from rlfocal.pool.settings import LlamaCppSettings
 from rlfocal.pool.types import Request, Response
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`pool.toml`: which LLMs there are, how each is asked, what it costs.
+"""`pool.toml`: which LLMs there are, how each is asked, what it costs, who reads whom.
 
 Keys never stand in it: it names an environment variable or a file that holds one. Knows names and
 ranges only; `prompting` turns a question into messages, `building` turns settings into endpoints.
@@ -10,66 +10,26 @@ import difflib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.pool.asking.templates import places
+from rlfocal.pool.endpoints import KINDS, EndpointSettings, LlamaCppSettings
+from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings
 from rlfocal.pool.mistakes import kind_hint, misplaced, price_names, remark_prices
 from rlfocal.pool.own_signals import OwnSignals
-from rlfocal.pool.servers import Count, OpenAISettings, Positive, Served, Words, no_inline_key
-from rlfocal.pool.types import Api
+from rlfocal.pool.reading.checks import check_reads, with_first
+from rlfocal.pool.servers import OpenAISettings, no_inline_key
 from rlfocal.settings import Settings, read_toml
 
-__all__ = [
-    "EndpointSettings",
-    "LiteLlmSettings",
-    "LlamaCppSettings",
-    "MemberSettings",
-    "OpenAISettings",
-    "PoolSettings",
-    "PriceSettings",
-    "Shot",
-    "read_pool",
-]
+__all__ = ["PoolSettings", "PriceSettings", "read_pool"]
 
-OWN_SAMPLERS = ("top_k", "min_p")
-"""What llama.cpp draws by beyond OpenAI's fields."""
-_SEEDS = "by question"
-"""How seeds are drawn, in a sampled member's identity; older replies, of one seed, have none."""
 _MOST_LOGPROBS = 1000
 """First tokens that llama.cpp tells of where a member does not say how many: option letters are
 seldom beyond them, and a reply takes 60 kB."""
 
-
-class LlamaCppSettings(Served):
-    """A GGUF file, run in this process by llama.cpp."""
-
-    kind: Literal["llama-cpp"]
-    path: Path = Field(description="the GGUF file")
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """What the file must hash to; null to take it as it is."""
-    api: Api = "chat"
-    n_threads: Count = 1
-    n_context: Count = 2048
-    """Tokens of prompt and response together."""
-    concurrency: Count = 1
-
-
-class LiteLlmSettings(Served):
-    """Whatever the litellm library reaches; it finds keys by its own environment variables."""
-
-    kind: Literal["litellm"]
-
-
-EndpointSettings = OpenAISettings | LlamaCppSettings | LiteLlmSettings
-_KINDS: Mapping[str, type[EndpointSettings]] = {
-    "openai": OpenAISettings, "llama-cpp": LlamaCppSettings, "litellm": LiteLlmSettings,
-}  # fmt: skip
-
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 
 
 class PriceSettings(Settings):
@@ -79,125 +39,6 @@ class PriceSettings(Settings):
     completion: Dollars
     as_of: date | None = None
     """When that was the price."""
-
-
-class Shot(Settings):
-    """A worked example that stands before the question."""
-
-    question: str
-    options: tuple[str, ...] = ()
-    reply: str
-
-
-class MemberSettings(Words):
-    """One member: a model and the way it is asked."""
-
-    name: Annotated[str, Field(min_length=1, pattern=r"^\S(.*\S)?$")]
-    endpoint: str = Field(description="the name of a table under [endpoints]")
-    model: str = ""
-    """As the server calls it; empty where it serves only one."""
-    system: str = ""
-    """Says who the model is; empty for nothing."""
-    template: str = "{question}"
-    """How an open question is put."""
-    choice_template: str = "{question}\n\n{options}\n\nAnswer with the letter of the right option."
-    """How a multiple choice question is put."""
-    shots: tuple[Shot, ...] = ()
-    """Worked examples; each is put as a question of its kind is. In a pool file, `shots_file` may
-    name a TOML file of them instead."""
-    answers: Literal["reply", "option-scores"] = "reply"
-    """Where the answer to a multiple choice question is found: in the reply, or in the
-    log-probabilities of the options' letters as its first token."""
-    max_tokens: Count = 512
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1, strict=True)] | None = None
-    stop: tuple[str, ...] = ()
-    """The reply ends before the first of these texts; of no use to option scores."""
-    n_logprobs: Count | None = None
-    """Likeliest first tokens asked for where options are scored: more are more letters found. null
-    for 1,000 of llama-cpp, and for 20 elsewhere, which is OpenAI's most."""
-    logprobs: Annotated[bool, Field(strict=True)] = True
-    """Whether to ask for the log-probability of each token of a reply, from which signals are read;
-    false for a server that is slow to tell them. One that refuses is not asked for them again."""
-    score_tokens: Annotated[int, Field(ge=1, le=64, strict=True)] | None = None
-    """Most tokens of a reply where options are scored, for servers that give no single one; blanks
-    and brackets before the letter are passed over. null for 1."""
-    top_k: Annotated[int, Field(ge=0, strict=True)] | None = None
-    """Draw among so many of the likeliest tokens, of llama-cpp; null or 0 for all."""
-    min_p: Share | None = None
-    """Leave out tokens less likely than so much of the likeliest, of llama-cpp; null or 0 for none.
-    """
-    seed: Annotated[int, Field(strict=True)] = 0
-    """What replies are drawn with, where the server takes seeds: by it, the member's name, the
-    sample and the question."""
-    samples: Count = 1
-    """Times each question is asked."""
-    timeout_s: Positive | None = None
-    """Seconds for one call; null for the endpoint's."""
-
-    @field_validator("template", "choice_template")
-    @classmethod
-    def _known_places(cls, value: str, info: Any) -> str:
-        known = {"question", "options"} if info.field_name == "choice_template" else {"question"}
-        for name in places(value):
-            if name not in known:
-                raise ValueError(
-                    f"unknown placeholder {{{name}}}; {nearest(name, sorted(known))}; braces that "
-                    f"the model is to see are written twice: {{{{{name}}}}}"
-                )
-        if "question" not in places(value):
-            why = "{{question}} stands for that word in braces; " * ("{{question}}" in value)
-            raise ValueError(f"{why}{{question}} is missing: the model would not see what is asked")
-        return value
-
-    @model_validator(mode="after")
-    def _samples_differ(self) -> MemberSettings:
-        if self.samples > 1 and self.temperature == 0:
-            raise ValueError(
-                f"samples = {self.samples} with temperature = 0 would pay for the same reply again "
-                "and again; raise the temperature"
-            )
-        return self
-
-    def served_by(self, endpoint: EndpointSettings) -> MemberSettings:
-        """The member, with its endpoint's words where it has none of its own."""
-        words = self.over(endpoint)
-        return self.model_copy(update={n: getattr(words, n) for n in Words.model_fields})
-
-    def identity(self, endpoint: EndpointSettings) -> dict[str, Any]:
-        """What a reply depends on: two members that agree in it would say the same, or draw alike.
-
-        Neither keys, addresses, headers nor limits count, nor how often or how fast it is asked:
-        a server that has moved says what it said. What it tells beside the reply does not either,
-        nor what a server made us leave out, since it is known only later.
-        """
-        apart = {"name", "endpoint", "samples", "timeout_s", "logprobs", *Words.model_fields}
-        own = self.model_dump(mode="json", exclude=apart) | self.over(endpoint).changes()
-        # What was stored before there were these settings keeps its key.
-        own = {k: v for k, v in own.items() if v is not None or k not in _LATER}
-        if isinstance(endpoint, OpenAISettings):
-            served: dict[str, Any] = {"api": endpoint.api}
-        elif isinstance(endpoint, LlamaCppSettings):
-            file = endpoint.sha256 or endpoint.path.name
-            served = {"file": file, "api": endpoint.api, "n_context": endpoint.n_context}
-        else:
-            served = {}
-        return {"kind": endpoint.kind, **served, **own, **_drawing(self, endpoint)}
-
-
-_LATER = {"n_logprobs", "score_tokens", *OWN_SAMPLERS}
-
-
-def _drawing(member: MemberSettings, endpoint: EndpointSettings) -> dict[str, Any]:
-    """How replies are drawn; nothing where they are not."""
-    words = member.over(endpoint)
-    if member.temperature == 0 and "temperature" not in (words.drop or ()):
-        return {}
-    if not isinstance(endpoint, LlamaCppSettings):
-        return {"seeds": _SEEDS}
-    own = {"top_p": member.top_p or 1.0, "top_k": member.top_k or 0, "min_p": member.min_p or 0.0}
-    sent = words.extra_body or {}
-    return {"seeds": _SEEDS, **{name: sent.get(name, value) for name, value in own.items()}}
 
 
 class PoolSettings(Settings):
@@ -278,10 +119,12 @@ def read_pool(path: Path) -> PoolSettings:
         )
         for number, values in enumerate(raw, start=1)
     )
+    members = with_first(members)
     names = [member.name for member in members]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: two members are called '{name}'; rename one")
+    check_reads(members, where=str(path))
     remark_prices(prices, [(m.endpoint, m.model) for m in members], where=str(path))
     signals = found.get("signals", {})
     if not isinstance(signals, dict):
@@ -321,14 +164,14 @@ def _price(
 def _endpoint(values: dict[str, Any], *, where: str, base: Path) -> EndpointSettings:
     no_inline_key(values, where)
     kind = values.get("kind", "openai")
-    if kind not in _KINDS:
-        hint = kind_hint(kind) or nearest(str(kind), _KINDS)
+    if kind not in KINDS:
+        hint = kind_hint(kind) or nearest(str(kind), KINDS)
         raise ConfigError(f"{where}: kind = {kind!r}: {hint}")
     for name in ("path", "key_file"):
         if isinstance(values.get(name), str):
             values = {**values, name: base / Path(values[name]).expanduser()}
-    _in_its_place(values, _KINDS[kind], where, (MemberSettings, "members"))
-    return _KINDS[kind].of(values, source=where)
+    _in_its_place(values, KINDS[kind], where, (MemberSettings, "members"))
+    return KINDS[kind].of(values, source=where)
 
 
 def _in_its_place(

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from rlfocal.errors import RecordError
+from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.synonyms import is_pairwise, meant_by
 
 __all__ = [
@@ -75,8 +76,14 @@ RESPONSES: Mapping[str, Column] = {
     "n_completion_tokens": Column(pa.int64()),
     "token_chars": Column(pa.list_(pa.int32())),
     "token_logprobs": Column(pa.list_(pa.float32())),
+    "shown": Column(pa.list_(pa.list_(pa.string()))),
+    "verdicts": Column(pa.list_(pa.int32())),
 }
 """Columns of `responses`; those from `choice_scores` on stay absent where the source has none.
+
+`shown` and `verdicts` are of members that read others, an item a sample: the names of those whose
+replies were shown, in order; and which of them a judge named (0 is the first, -1 none of them, null
+where it named none clearly).
 
 Beside them stand the user's own signals, a number each: columns whose names begin with `signal_`.
 """
@@ -109,6 +116,7 @@ class DatasetInfo(BaseModel):
         synthetic: True for generated data, which every report then says.
         member_accuracy: accuracy of each member in [0, 1], as the source states it; its key order
             is the members' order.
+        readers: members that were shown replies of others, by name.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -122,6 +130,7 @@ class DatasetInfo(BaseModel):
     choice_scores_scale: str | None = None
     synthetic: bool = False
     member_accuracy: dict[str, float] = {}
+    readers: dict[str, ReaderInfo] = {}
 
     @property
     def noted(self) -> tuple[str, ...]:

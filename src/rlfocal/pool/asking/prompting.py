@@ -16,7 +16,10 @@ from rlfocal.pool.asking.question import Question
 from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.asking.templates import fill
 from rlfocal.pool.asking.turns import system_as_user
-from rlfocal.pool.settings import OWN_SAMPLERS, MemberSettings
+from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings
+from rlfocal.pool.reading.settings import JUDGING
+from rlfocal.pool.reading.showing import Showing, showing_of
+from rlfocal.pool.reading.wording import reading_text
 from rlfocal.pool.types import Api, JsonObject, Message, Request
 
 __all__ = ["Question", "asked_logprobs", "letter_scores", "letters_given", "request_for"]
@@ -49,7 +52,8 @@ def request_for(
     'Q: 1 + 1?\nA:'
     """
     scored = bool(question.choices) and member.answers == "option-scores"
-    turns = _chat(member, question) if api == "chat" else _text(member, question)
+    shown = showing_of(member, question, sample) if member.reads else None
+    turns = (_chat if api == "chat" else _text)(member, question, shown)
     return Request(
         messages=system_as_user(turns) if member.system_as == "user" else turns,
         model=member.model,
@@ -88,12 +92,13 @@ def _extra(member: MemberSettings, question: Question) -> Mapping[str, Any]:
     return JsonObject.of(question.extra).with_fields(own) if own else question.extra
 
 
-def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
+def _chat(member: MemberSettings, question: Question, shown: Showing | None) -> tuple[Message, ...]:
     system = "\n\n".join(filter(None, (member.system, question.system)))
     turns = [Message("system", system)] if system else []
     history = for_member(question.history, member.name) if question.history else ()
     if question.whole:
-        return (*turns, *history)
+        read = () if shown is None else (Message("user", _read(member, question, shown).lstrip()),)
+        return (*turns, *history, *read)
     for shot in member.shots:
         turns.append(Message("user", _put(member, shot.question, shot.options)))
         turns.append(Message("assistant", shot.reply))
@@ -102,7 +107,7 @@ def _chat(member: MemberSettings, question: Question) -> tuple[Message, ...]:
             text = _put(member, turn.content)
             turn = replace(turn, content=text, parts=_with_text(text, turn.parts))
         turns.append(turn)
-    text = _put(member, question.prompt, question.choices)
+    text = _read(member, question, shown)
     parts = _with_text(text, question.images) if question.images else ()
     return (*turns, Message("user", text, parts=parts))
 
@@ -113,7 +118,7 @@ def _with_text(text: str, parts: Sequence[Mapping[str, Any]]) -> tuple[Mapping[s
     return ({"type": "text", "text": text}, *others) if others else ()
 
 
-def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
+def _text(member: MemberSettings, question: Question, shown: Showing | None) -> tuple[Message, ...]:
     parts = [text for text in (member.system, question.system) if text]
     for shot in member.shots:
         put = _put(member, shot.question, shot.options)
@@ -132,9 +137,25 @@ def _text(member: MemberSettings, question: Question) -> tuple[Message, ...]:
             body = None
     if body is not None:
         parts.append(body)
-    if not question.whole:
-        parts.append(_put(member, question.prompt, question.choices))
+    if shown is not None and member.reading not in JUDGING:
+        # The template ends where the model goes on: the replies stand where the question does.
+        read = reading_text(member, "" if question.whole else question.prompt, shown)
+        parts.append(_put(member, read, question.choices))
+    elif shown is not None or not question.whole:
+        parts.append(_read(member, question, shown))
     return (Message("user", "\n\n".join(parts)),)
+
+
+def _read(member: MemberSettings, question: Question, shown: Showing | None) -> str:
+    """The question as it is put to a member, with the replies that it reads."""
+    if shown is None:
+        return _put(member, question.prompt, question.choices)
+    if question.whole:
+        return reading_text(member, "", shown)
+    if member.reading in JUDGING:  # a template would ask for an answer of its own
+        options = _listed(question.choices)
+        return reading_text(member, "\n\n".join(filter(None, (question.prompt, options))), shown)
+    return reading_text(member, _put(member, question.prompt, question.choices), shown)
 
 
 def _joined(body: str, reply: str) -> str:
@@ -145,6 +166,9 @@ def _put(member: MemberSettings, prompt: str, choices: Sequence[str] = ()) -> st
     """A question in the member's template, its options behind their letters."""
     if not choices:
         return fill(member.template, {"question": prompt})
+    return fill(member.choice_template, {"question": prompt, "options": _listed(choices)})
+
+
+def _listed(choices: Sequence[str]) -> str:
     letters = LETTERS[: len(choices)]
-    lines = [f"{a}. {text}" for a, text in zip(letters, choices, strict=True)]
-    return fill(member.choice_template, {"question": prompt, "options": "\n".join(lines)})
+    return "\n".join([f"{a}. {text}" for a, text in zip(letters, choices, strict=True)])

@@ -6,13 +6,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlfocal.pool.types import Message
 
-__all__ = ["Question"]
+__all__ = ["Question", "Said"]
 
 _SORTED = json.JSONEncoder(sort_keys=True)
+
+
+class Said(NamedTuple):
+    """A reply as others may read it."""
+
+    text: str
+    answer: str | None
+    """Canonical; None where it holds no usable one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,8 @@ class Question:
     """Of a reply; None for what the member's settings allow."""
     images: tuple[Mapping[str, Any], ...] = ()
     """Parts beside the prompt, in OpenAI's words."""
+    shown: Mapping[str, Said] = field(default_factory=dict)
+    """Member → its reply, for those who read it; who has replied to nothing is not in it."""
     answers: str | None = None
     """Kind of answer that the question has; None for what the asker assumes. Members are not told.
     """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rlfocal.pool.asking.question import Question
 
 if TYPE_CHECKING:
-    from rlfocal.pool.settings import MemberSettings
+    from rlfocal.pool.member import MemberSettings
 
 __all__ = ["seed_of"]
 
@@ -39,7 +39,7 @@ def seed_of(member: MemberSettings, question: Question, sample: int) -> int:
     Returns:
         From 0 to 2^31 - 1.
 
-    >>> from rlfocal.pool.settings import MemberSettings
+    >>> from rlfocal.pool.member import MemberSettings
     >>> member = MemberSettings(name="m", endpoint="e", temperature=1)
     >>> [seed_of(member, Question(text), 0) for text in ("1 + 1?", "2 + 2?")]
     [840829615, 607788812]

@@ -5,7 +5,13 @@ A SQLite file by default; a PostgreSQL server where several machines collect sid
 
 from rlfocal.records.database.export import export_dataset
 from rlfocal.records.database.importing import import_dataset
-from rlfocal.records.database.keys import digest_of, key_of, query_key_of, settings_key_of
+from rlfocal.records.database.keys import (
+    digest_of,
+    key_of,
+    query_key_of,
+    settings_key_of,
+    shown_key_of,
+)
 from rlfocal.records.database.rows import FailureCounts, Spent, StoredError, StoredResponse
 from rlfocal.records.database.store import Database, open_database, read_database
 
@@ -23,4 +29,5 @@ __all__ = [
     "query_key_of",
     "read_database",
     "settings_key_of",
+    "shown_key_of",
 ]

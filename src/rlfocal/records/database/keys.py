@@ -14,7 +14,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["digest_of", "key_of", "plain_settings", "query_key_of", "settings_key_of"]
+__all__ = [
+    "digest_of",
+    "key_of",
+    "plain_settings",
+    "query_key_of",
+    "settings_key_of",
+    "shown_key_of",
+]
 
 
 def query_key_of(prompt: str, choices: Sequence[str] | None = None) -> str:
@@ -66,13 +73,28 @@ def settings_key_of(settings: Mapping[str, Any]) -> str:
     return _sha("settings", plain_settings(settings))
 
 
-def key_of(query_key: str, member: str, settings_key: str, sample: int = 0) -> str:
+def key_of(
+    query_key: str, member: str, settings_key: str, sample: int = 0, shown_key: str | None = None
+) -> str:
     """Key of one call, which is paid for once; `sample` counts repeated ones from 0.
+
+    Args:
+        query_key: of the query.
+        member: who is asked.
+        settings_key: how.
+        sample: which reply to the same question.
+        shown_key: of what a reader is shown; None for a member that reads nobody.
 
     >>> key_of(query_key_of("1 + 1 ="), "small", settings_key_of({}))[:12]
     '93c3b8d49122'
     """
-    return _sha("response", query_key, member, settings_key, int(sample))
+    shown = [] if shown_key is None else [shown_key]
+    return _sha("response", query_key, member, settings_key, int(sample), *shown)
+
+
+def shown_key_of(contents: Sequence[Any]) -> str:
+    """Key of the replies that a reader is shown, from JSON values that say all of it."""
+    return _sha("shown", *contents)
 
 
 def plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rlfocal.database import JsonText, Position, TokenBytes
+from rlfocal.database import JsonText, Position, SafeText, TokenBytes
 from rlfocal.records.database.keys import key_of, settings_key_of
 
-__all__ = ["with_tokens", "with_turns", "without_addresses"]
+__all__ = ["with_readings", "with_tokens", "with_turns", "without_addresses"]
 
 _log = logging.getLogger(__name__)
 
@@ -74,11 +74,7 @@ def with_tokens(connection: sa.Connection) -> None:
 
     What is stored has none, and is not asked again for their sake.
     """
-    there = {column["name"] for column in sa.inspect(connection).get_columns("responses")}
-    for column in (sa.Column("tokens", TokenBytes), sa.Column("signals", JsonText)):
-        if column.name not in there:
-            kind = column.type.compile(connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE responses ADD COLUMN {column.name} {kind}")
+    _add_to_responses(connection, {"tokens": TokenBytes, "signals": JsonText})
 
 
 def with_turns(connection: sa.Connection) -> None:
@@ -93,6 +89,20 @@ def with_turns(connection: sa.Connection) -> None:
             f"ALTER TABLE queries ADD COLUMN registered {kind} NOT NULL DEFAULT 0"
         )
         connection.exec_driver_sql("UPDATE queries SET registered = position")
+
+
+def with_readings(connection: sa.Connection) -> None:
+    """From version 4 to 5: members may read others. Nobody of those stored did."""
+    added = {"shown": JsonText, "shown_key": SafeText, "verdict": sa.Integer()}
+    _add_to_responses(connection, added)
+
+
+def _add_to_responses(connection: sa.Connection, added: Mapping[str, Any]) -> None:
+    there = {column["name"] for column in sa.inspect(connection).get_columns("responses")}
+    for name, of_type in added.items():
+        if name not in there:
+            kind = sa.Column(name, of_type).type.compile(connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE responses ADD COLUMN {name} {kind}")
 
 
 def _move_responses(connection: sa.Connection, member: str, old: str, new: str) -> int:

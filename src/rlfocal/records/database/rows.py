@@ -57,6 +57,12 @@ class StoredResponse:
     """Length of an imported reply, whose text may be missing."""
     tokens: TokenLogprobs | None = None
     """Log-probabilities of its tokens; None where its server told none."""
+    shown: tuple[str, ...] | None = None
+    """Of a reader: the members whose replies it was shown, in order; its own is not among them."""
+    shown_key: str | None = None
+    """Of a reader: from `shown_key_of`, of all that it was shown."""
+    verdict: int | None = None
+    """Of a judge: which of them it named, 0 for the first, -1 for none of them."""
     signals: Mapping[str, float] | None = None
     """The user's own numbers about it, by name; those that are not finite are left out."""
 
@@ -80,11 +86,13 @@ class StoredResponse:
         object.__setattr__(self, "signals", finite or None)
         if self.samples is not None:
             object.__setattr__(self, "samples", tuple(self.samples))
+        if self.shown is not None:
+            object.__setattr__(self, "shown", tuple(self.shown))
 
     @property
     def key(self) -> str:
         """The call's content key."""
-        return key_of(self.query_key, self.member, self.settings_key, self.sample)
+        return key_of(self.query_key, self.member, self.settings_key, self.sample, self.shown_key)
 
 
 @dataclass(frozen=True, kw_only=True)

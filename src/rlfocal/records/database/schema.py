@@ -2,7 +2,7 @@
 
 Version 1 is the first. In version 2 a server's address is no part of a member's settings. Version 3
 keeps the log-probabilities of a reply's tokens, and the user's own signals. In version 4 a query's
-task and label may return to what they were.
+task and label may return to what they were. Version 5 knows what readers were shown.
 """
 
 from __future__ import annotations
@@ -10,12 +10,17 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from rlfocal.database import JsonText, Key, Position, SafeText, Tables, TokenBytes, columns
-from rlfocal.records.database.migrations import with_tokens, with_turns, without_addresses
+from rlfocal.records.database.migrations import (
+    with_readings,
+    with_tokens,
+    with_turns,
+    without_addresses,
+)
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
 
-_STEPS = {1: without_addresses, 2: with_tokens, 3: with_turns}
-TABLES = Tables("meta", version=4, migrations=_STEPS)
+_STEPS = {1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings}
+TABLES = Tables("meta", version=5, migrations=_STEPS)
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(
@@ -65,6 +70,9 @@ responses = sa.Table(
     sa.Column("response_chars", sa.BigInteger),
     sa.Column("tokens", TokenBytes),
     sa.Column("signals", JsonText),
+    sa.Column("shown", JsonText),
+    sa.Column("shown_key", SafeText),
+    sa.Column("verdict", sa.Integer),
 )
 """No reference to `queries` or `members`: a paid reply is stored whatever else is there."""
 

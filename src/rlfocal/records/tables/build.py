@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
 from rlfocal.records.dataset import Dataset
+from rlfocal.records.readers import Reads
 from rlfocal.records.smells import smells
 from rlfocal.records.tables.candidates import LETTERS, Answers, Responses, flatten
 from rlfocal.records.tables.replies import replies_of
@@ -138,6 +139,7 @@ def build_table(
         judged=judged,
         prompts=prompts,
         replies=replies_of(queries, responses, recorded, dataset.kinds),
+        reads=Reads.of(names, dataset.info.readers),
         answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
     )

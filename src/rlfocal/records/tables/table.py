@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
+from rlfocal.records.readers import Reads
 from rlfocal.records.signals import Replies
 from rlfocal.records.tables.shown import Shown
 
@@ -119,6 +120,8 @@ class ResponseTable(Shown):
     """object[Q]: the query texts, where `features` were made of them."""
     replies: Replies | None = None
     """Replies by query and member, for their signals; None where only answers are recorded."""
+    reads: Reads | None = None
+    """Who of the members reads whom; None where nobody does."""
     answers: Mapping[str, str] = field(default_factory=dict)
     """Task → kind of its open answers ("number", "text", ...); tasks whose kind nobody knows, and
     those with options alone, are not in it."""

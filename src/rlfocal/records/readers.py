@@ -1,0 +1,145 @@
+"""Who reads whom: members whose prompts hold the replies of others.
+
+A reader can be asked once all whom it reads have been. Whoever wants to ask it before asks those
+first: `Reads.expanded` says whom, `Reads.ready` who can be asked now.
+
+Axes: B queries of one batch, N members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from rlfocal.errors import RecordError, nearest
+
+__all__ = ["ReaderInfo", "Reads"]
+
+_Bool = NDArray[np.bool_]
+
+
+class ReaderInfo(BaseModel):
+    """What `dataset.json` says of a member that reads others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    reads: list[str]
+    """Names of the members whose replies it was shown, its own first one left out."""
+    first: str | None = None
+    """The member whose reply it was shown as its own."""
+    reading: str = "aggregate"
+    """What it did with them, in the words of pool files: "judge", "debate", ..."""
+
+    @property
+    def inputs(self) -> list[str]:
+        """All members that it read."""
+        return [*self.reads, *([] if self.first is None else [self.first])]
+
+
+@dataclass(frozen=True, eq=False)
+class Reads:
+    """Who reads whom in a pool of N members.
+
+    Raises:
+        RecordError: a member reads itself, over others or directly.
+    """
+
+    members: tuple[str, ...]
+    """Names of the N members."""
+    direct: _Bool
+    """bool[N, N]: member n (row) reads member m (column), its own first reply included."""
+    first: NDArray[np.int64]
+    """int64[N]: the member whose reply each is shown as its own; -1 for none."""
+    forms: tuple[str, ...]
+    """What each does with what it reads ("judge", ...); "" for those that read nobody."""
+
+    def __post_init__(self) -> None:
+        circle = np.flatnonzero(self.closure.diagonal())
+        if len(circle):
+            raise RecordError(
+                f"member '{self.members[circle[0]]}' reads itself, by way of "
+                f"{', '.join(self.members[m] for m in circle)}; take one of them out of reads"
+            )
+
+    @classmethod
+    def of(cls, members: Sequence[str], readers: Mapping[str, ReaderInfo]) -> Self | None:
+        """Of those members; None where nobody of them reads.
+
+        Args:
+            members: names of the N members.
+            readers: by name; of members that are not among these nothing counts.
+
+        Raises:
+            RecordError: a member reads one that is not there, or itself.
+        """
+        place = {name: n for n, name in enumerate(members)}
+        direct = np.zeros((len(place), len(place)), dtype=bool)
+        first = np.full(len(place), -1, dtype=np.int64)
+        forms = [""] * len(place)
+        for name in [name for name in readers if name in place]:
+            about, n = readers[name], place[name]
+            for read in about.inputs:
+                if read not in place:
+                    raise RecordError(
+                        f"member '{name}' reads '{read}', which is not among the members; add it, "
+                        f"or leave '{name}' out ({nearest(read, members)})"
+                    )
+                direct[n, place[read]] = True
+            first[n] = -1 if about.first is None else place[about.first]
+            forms[n] = about.reading
+        return cls(tuple(members), direct, first, tuple(forms)) if direct.any() else None
+
+    @property
+    def infos(self) -> dict[str, ReaderInfo]:
+        """By the names of those who read, as `of` takes them."""
+        found = {}
+        for n in np.flatnonzero(self.direct.any(axis=1)).tolist():
+            own = int(self.first[n])
+            read = [self.members[m] for m in np.flatnonzero(self.direct[n]) if m != own]
+            first = None if own < 0 else self.members[own]
+            found[self.members[n]] = ReaderInfo(reads=read, first=first, reading=self.forms[n])
+        return found
+
+    @cached_property
+    def closure(self) -> _Bool:
+        """bool[N, N]: whom each has to wait for, those whom its readings read included."""
+        found = self.direct.copy()
+        for _ in range(len(self.members)):
+            further = found | ((found.astype(np.float32) @ found.astype(np.float32)) > 0)
+            if (further == found).all():
+                break
+            found = further
+        return found
+
+    @cached_property
+    def stage(self) -> NDArray[np.int64]:
+        """int64[N]: 0 for who reads nobody, else one more than the latest of those it reads."""
+        found = np.zeros(len(self.members), dtype=np.int64)
+        for _ in range(len(self.members)):
+            found = np.where(self.direct, found + 1, 0).max(axis=1)
+        return found
+
+    def ready(self, asked: _Bool) -> _Bool:
+        """bool[B, N]: who can be asked now, since all whom it reads have been.
+
+        Args:
+            asked: bool[B, N]; who was asked and failed counts as asked.
+        """
+        waits = (~asked).astype(np.float32) @ self.direct.T.astype(np.float32)
+        return np.asarray(waits == 0)
+
+    def expanded(self, wanted: _Bool, asked: _Bool) -> _Bool:
+        """bool[B, N]: those wanted, and whom they have to wait for, who have not been asked yet.
+
+        Args:
+            wanted: bool[B, N].
+            asked: bool[B, N].
+        """
+        behind = wanted.astype(np.float32) @ self.closure.astype(np.float32) > 0
+        return np.asarray((wanted | behind) & ~asked)
