@@ -16,7 +16,7 @@ from rlfocal.pool.asking.question import Question
 from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.asking.templates import fill
 from rlfocal.pool.asking.turns import system_as_user
-from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings
+from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings, Shot
 from rlfocal.pool.reading.settings import JUDGING
 from rlfocal.pool.reading.showing import Showing, showing_of
 from rlfocal.pool.reading.wording import reading_text
@@ -99,7 +99,7 @@ def _chat(member: MemberSettings, question: Question, shown: Showing | None) -> 
     if question.whole:
         read = () if shown is None else (Message("user", _read(member, question, shown).lstrip()),)
         return (*turns, *history, *read)
-    for shot in member.shots:
+    for shot in _examples(member):
         turns.append(Message("user", _put(member, shot.question, shot.options)))
         turns.append(Message("assistant", shot.reply))
     for turn in history:
@@ -120,7 +120,7 @@ def _with_text(text: str, parts: Sequence[Mapping[str, Any]]) -> tuple[Mapping[s
 
 def _text(member: MemberSettings, question: Question, shown: Showing | None) -> tuple[Message, ...]:
     parts = [text for text in (member.system, question.system) if text]
-    for shot in member.shots:
+    for shot in _examples(member):
         put = _put(member, shot.question, shot.options)
         parts.append(_joined(put, shot.reply))
     body: str | None = None
@@ -144,6 +144,12 @@ def _text(member: MemberSettings, question: Question, shown: Showing | None) -> 
     elif shown is not None or not question.whole:
         parts.append(_read(member, question, shown))
     return (Message("user", "\n\n".join(parts)),)
+
+
+def _examples(member: MemberSettings) -> Sequence[Shot]:
+    """Its worked examples; they show answers, which nobody wants of a judge or a critic."""
+    answers = not member.reads or member.reading not in (*JUDGING, "criticise")
+    return member.shots if answers else ()
 
 
 def _read(member: MemberSettings, question: Question, shown: Showing | None) -> str:
