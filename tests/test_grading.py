@@ -9,7 +9,10 @@ import pytest
 
 from rlfocal.errors import ConfigError
 from rlfocal.grading import Grade, Grader, load_scorer
+from rlfocal.pool.asking.question import Said
 from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.reading.settings import Form
+from rlfocal.pool.reading.showing import Showing
 from rlfocal.pool.types import Response
 from rlfocal.records.kinds import Kind
 
@@ -129,3 +132,55 @@ def test_a_file_that_cannot_be_run_is_named(tmp_path: Path) -> None:
     path.write_text("def f(:\n")
     with pytest.raises(ConfigError, match="SyntaxError"):
         load_scorer(f"{path}:f")
+
+
+SHOWN = Showing(("a", "b"), (Said("It is 5.", "5"), Said("It is 7.", "7")))
+
+
+def reader(reading: Form, reads: tuple[str, ...] = ("a", "b")) -> MemberSettings:
+    return MemberSettings(name="m", endpoint="e", reads=reads, reading=reading)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Reply 2", Grade("7", 1.0, None, verdict=1)),
+        ("<think>Reply 2? No.</think>1", Grade("5", 0.0, None, verdict=0)),
+        ("Both are good.", Grade(None, 0.0, None)),
+        ("3", Grade(None, 0.0, None)),
+    ],
+)
+def test_a_judges_answer_is_that_of_the_reply_it_names(said: str, expected: Grade) -> None:
+    for form in ("judge", "pairwise"):
+        found = Grader("number").grade(query("7"), reader(form), Response(said), SHOWN)
+        assert found == expected
+    unlabelled = Grader("number").grade(query(), reader("judge"), Response(said), SHOWN)
+    assert unlabelled == expected._replace(score=None)
+
+
+def test_who_verifies_backs_the_reply_or_has_no_answer() -> None:
+    shown = Showing(("b",), (Said("It is 7.", "7"),))
+    by = reader("verify", ("b",))
+    right = Grader("number").grade(query("7"), by, Response("Right"), shown)
+    assert right == Grade("7", 1.0, None, verdict=0)
+    wrong = Grader("number").grade(query("7"), by, Response("It is wrong."), shown)
+    assert wrong == Grade(None, 0.0, None, verdict=-1)
+
+
+def test_who_criticises_gives_no_answer_and_others_are_read_as_ever() -> None:
+    said = Response("The first says 5, but it is 7.")
+    assert Grader("number").grade(query("7"), reader("criticise"), said, SHOWN) == Grade(
+        None, 0.0, None
+    )
+    for form in ("aggregate", "debate", "refine"):
+        found = Grader("number").grade(query("7"), reader(form), said, SHOWN)
+        assert found == Grade("7", 1.0, None)
+
+
+def test_a_scorer_judges_the_reply_that_is_named(tmp_path: Path) -> None:
+    grader = Grader(scorer=lambda _, text: len(text) / 100)
+    named = Showing(("a", "b"), (Said("x" * 40, None), Said("y" * 60, None)))
+    found = grader.grade(query(), reader("judge"), Response("2"), named)
+    assert found == Grade(None, 0.6, None, verdict=1)
+    assert grader.grade(query(), reader("judge"), Response("?"), named).score == 0.0
+    assert grader.grade(query(), reader("criticise"), Response("long " * 9), named).score == 0.0

@@ -15,8 +15,12 @@ from typing import Any, NamedTuple
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.asking.prompting import asked_logprobs, letter_scores, letters_given
 from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.reading.settings import JUDGING
+from rlfocal.pool.reading.showing import Showing
+from rlfocal.pool.reading.verdicts import verdict_of
 from rlfocal.pool.types import Response
 from rlfocal.records.answers import KINDS, Extractor
+from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.records.canonical import open_extractor
 from rlfocal.records.kinds import AS_THEY_ARE, Kind
 from rlfocal.records.options import option_extractor
@@ -41,6 +45,9 @@ class Grade(NamedTuple):
     n_bounds: int = 0
     """Number of option scores that are only upper bounds: the option's letter was not among the
     tokens that the server reported."""
+    verdict: int | None = None
+    """Of a judge: which of the replies shown it named, from 0; -1 for none of them, None where it
+    says nothing of the kind."""
 
 
 @dataclass(frozen=True)
@@ -65,30 +72,72 @@ class Grader:
                 f"answers to open questions: {self.kind!r}: {nearest(self.kind, KINDS)}"
             )
 
-    def grade(self, query: Mapping[str, Any], member: MemberSettings, reply: Response) -> Grade:
+    def grade(
+        self,
+        query: Mapping[str, Any],
+        member: MemberSettings,
+        reply: Response,
+        showing: Showing | None = None,
+    ) -> Grade:
         """Grade one reply.
+
+        A judge's answer is that of the reply which it names, and is worth what that is worth. Who
+        only criticises gives none.
 
         Args:
             query: query_id, task, prompt, choices (a list or None), label (canonical, or None).
             member: says where the answer is found.
             reply: what came back.
+            showing: what a reader was shown; None for members that read nobody.
 
         Raises:
             ConfigError: the scorer raised, or returned something else than a number in [0, 1].
         """
-        choices, label = query["choices"], query["label"]
-        reader = option_extractor(tuple(choices)) if choices else self._open_reader(query)
+        if member.reads and member.reading in JUDGING:
+            return self._judged(query, member, reply, showing)
+        if member.reads and member.reading == "criticise":
+            return Grade(None, self._worth(query, None, None), None)
+        choices = query["choices"]
         scores, n_bounds = None, 0
         if choices and member.answers == "option-scores":
             answer, scores, n_bounds = _scored_options(reply, member, len(choices))
         else:
-            answer = reader.extract(reply.text, truncated=reply.finish == "length")
-        score = None
+            answer = self._reader(query).extract(reply.text, truncated=reply.finish == "length")
+        return Grade(answer, self._worth(query, answer, reply.text), scores, n_bounds)
+
+    def _judged(
+        self,
+        query: Mapping[str, Any],
+        member: MemberSettings,
+        reply: Response,
+        showing: Showing | None,
+    ) -> Grade:
+        """Of a member that names one of the replies it was shown."""
+        said = () if showing is None else showing.said
+        verdict = verdict_of(member.reading, without_thinking(reply.text) or "", len(said))
+        if verdict is None or not 0 <= verdict < len(said):
+            return Grade(None, self._worth(query, None, None), None, verdict=verdict)
+        named = said[verdict]
+        worth = self._worth(query, named.answer, named.text)
+        return Grade(named.answer, worth, None, verdict=verdict)
+
+    def _worth(
+        self, query: Mapping[str, Any], answer: str | None, text: str | None
+    ) -> float | None:
+        """What an answer is worth, or a reply's text where a scorer judges; a text of None nothing.
+
+        None where there is neither a label nor a scorer.
+        """
+        label = query["label"]
         if self.scorer is not None:
-            score = self._scored(query, reply.text)
-        elif label is not None:
-            score = float(answer is not None and reader.equal(answer, label))
-        return Grade(answer, score, scores, n_bounds)
+            return 0.0 if text is None else self._scored(query, text)
+        if label is None:
+            return None
+        return float(answer is not None and self._reader(query).equal(answer, label))
+
+    def _reader(self, query: Mapping[str, Any]) -> Extractor:
+        choices = query["choices"]
+        return option_extractor(tuple(choices)) if choices else self._open_reader(query)
 
     def kind_of(self, query: Mapping[str, Any]) -> str:
         """How a query's answers are compared: "choice" of options, or a kind of open ones."""

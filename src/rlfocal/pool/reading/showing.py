@@ -40,6 +40,11 @@ class Showing:
     """How many of those it reads gave no reply."""
 
     @property
+    def is_empty(self) -> bool:
+        """True where nobody has replied: there is nothing to read, and no call to make."""
+        return not self.said and self.own is None
+
+    @property
     def contents(self) -> list[object]:
         """What its reply depends on, as JSON values."""
         own = None if self.own is None else self.own.text
