@@ -14,10 +14,10 @@ from rlfocal.pool.asking.letters import LETTERS, letter_scores, letters_given
 from rlfocal.pool.asking.passed_back import for_member
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.asking.seeds import seed_of
-from rlfocal.pool.asking.templates import fill
+from rlfocal.pool.asking.templates import fill_halves
 from rlfocal.pool.asking.turns import system_as_user
 from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings, Shot
-from rlfocal.pool.reading.settings import JUDGING
+from rlfocal.pool.reading.settings import ABOUT
 from rlfocal.pool.reading.showing import Showing, showing_of
 from rlfocal.pool.reading.wording import reading_text
 from rlfocal.pool.types import Api, JsonObject, Message, Request
@@ -97,8 +97,7 @@ def _chat(member: MemberSettings, question: Question, shown: Showing | None) -> 
     turns = [Message("system", system)] if system else []
     history = for_member(question.history, member.name) if question.history else ()
     if question.whole:
-        read = () if shown is None else (Message("user", _read(member, question, shown).lstrip()),)
-        return (*turns, *history, *read)
+        return (*turns, *(history if shown is None else _with_replies(member, history, shown)))
     for shot in _examples(member):
         turns.append(Message("user", _put(member, shot.question, shot.options)))
         turns.append(Message("assistant", shot.reply))
@@ -107,9 +106,20 @@ def _chat(member: MemberSettings, question: Question, shown: Showing | None) -> 
             text = _put(member, turn.content)
             turn = replace(turn, content=text, parts=_with_text(text, turn.parts))
         turns.append(turn)
-    text = _read(member, question, shown)
+    text = _read(member, question.prompt, question.choices, shown)
     parts = _with_text(text, question.images) if question.images else ()
     return (*turns, Message("user", text, parts=parts))
+
+
+def _with_replies(
+    member: MemberSettings, history: Sequence[Message], shown: Showing
+) -> tuple[Message, ...]:
+    """A whole conversation, the replies to it in its last turn: many models want roles by turns."""
+    if not history or history[-1].role != "user":
+        return (*history, Message("user", reading_text(member, "", shown)))
+    last = history[-1]
+    text = reading_text(member, last.content, shown)
+    return (*history[:-1], replace(last, content=text, parts=_with_text(text, last.parts)))
 
 
 def _with_text(text: str, parts: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
@@ -124,7 +134,10 @@ def _text(member: MemberSettings, question: Question, shown: Showing | None) -> 
         put = _put(member, shot.question, shot.options)
         parts.append(_joined(put, shot.reply))
     body: str | None = None
-    for turn in question.history:
+    history, asked = question.history, "" if question.whole else question.prompt
+    if shown is not None and question.whole and history and history[-1].role == "user":
+        history, asked = history[:-1], history[-1].content
+    for turn in history:
         if turn.role == "user":
             if body is not None:
                 parts.append(body)
@@ -137,31 +150,39 @@ def _text(member: MemberSettings, question: Question, shown: Showing | None) -> 
             body = None
     if body is not None:
         parts.append(body)
-    if shown is not None and member.reading not in JUDGING:
-        # The template ends where the model goes on: the replies stand where the question does.
-        read = reading_text(member, "" if question.whole else question.prompt, shown)
-        parts.append(_put(member, read, question.choices))
-    elif shown is not None or not question.whole:
-        parts.append(_read(member, question, shown))
+    if shown is not None or not question.whole:
+        parts.append(_read(member, asked, question.choices, shown, cue=True))
     return (Message("user", "\n\n".join(parts)),)
 
 
 def _examples(member: MemberSettings) -> Sequence[Shot]:
     """Its worked examples; they show answers, which nobody wants of a judge or a critic."""
-    answers = not member.reads or member.reading not in (*JUDGING, "criticise")
+    answers = not member.reads or member.reading not in ABOUT
     return member.shots if answers else ()
 
 
-def _read(member: MemberSettings, question: Question, shown: Showing | None) -> str:
-    """The question as it is put to a member, with the replies that it reads."""
+def _read(
+    member: MemberSettings,
+    prompt: str,
+    choices: Sequence[str],
+    shown: Showing | None,
+    *,
+    cue: bool = False,
+) -> str:
+    """A question as it is put to a member, with the replies that it reads.
+
+    What a template says behind the question stays the last: it tells the form of the answer, or is
+    where a model goes on.
+    """
     if shown is None:
-        return _put(member, question.prompt, question.choices)
-    if question.whole:
+        return _put(member, prompt, choices)
+    if member.reading in ABOUT:  # a template would ask for an answer of its own
+        asked = "\n\n".join(filter(None, (prompt, _listed(choices))))
+        return reading_text(member, asked, shown, cue=cue)
+    if not prompt:
         return reading_text(member, "", shown)
-    if member.reading in JUDGING:  # a template would ask for an answer of its own
-        options = _listed(question.choices)
-        return reading_text(member, "\n\n".join(filter(None, (question.prompt, options))), shown)
-    return reading_text(member, _put(member, question.prompt, question.choices), shown)
+    asked, end = _halves(member, prompt, choices)
+    return reading_text(member, asked, shown) + end
 
 
 def _joined(body: str, reply: str) -> str:
@@ -170,9 +191,14 @@ def _joined(body: str, reply: str) -> str:
 
 def _put(member: MemberSettings, prompt: str, choices: Sequence[str] = ()) -> str:
     """A question in the member's template, its options behind their letters."""
+    return "".join(_halves(member, prompt, choices))
+
+
+def _halves(member: MemberSettings, prompt: str, choices: Sequence[str]) -> tuple[str, str]:
+    """The same up to its last place, and what the template says behind that."""
     if not choices:
-        return fill(member.template, {"question": prompt})
-    return fill(member.choice_template, {"question": prompt, "options": _listed(choices)})
+        return fill_halves(member.template, {"question": prompt})
+    return fill_halves(member.choice_template, {"question": prompt, "options": _listed(choices)})
 
 
 def _listed(choices: Sequence[str]) -> str:

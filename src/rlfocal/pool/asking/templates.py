@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-__all__ = ["fill", "places"]
+__all__ = ["fill", "fill_halves", "places"]
 
 _PLACE = re.compile(r"\{([a-z_]+)\}")
 # In a template without "{{" a pair of closing braces is what it was: the end of "{a{b}}".
@@ -52,7 +52,21 @@ def fill(template: str, texts: Mapping[str, str]) -> str:
     >>> fill(r"{question} End with \boxed{{answer}}.", {"question": "{1 + 1}?"})
     '{1 + 1}? End with \\boxed{answer}.'
     """
+    return "".join(fill_halves(template, texts))
+
+
+def fill_halves(template: str, texts: Mapping[str, str]) -> tuple[str, str]:
+    r"""The filled template up to its last place, and what stands behind it.
+
+    Args:
+        template: as of `fill`.
+        texts: as of `fill`.
+
+    >>> fill_halves("Question: {question}\nAnswer:", {"question": "1 + 1?"})
+    ('Question: 1 + 1?', '\nAnswer:')
+    """
+    *pieces, (end, _) = _pieces(template)
     filled = ""
-    for text, name in _pieces(template):
+    for text, name in pieces:
         filled += text if name is None else text + texts.get(name, f"{{{name}}}")
-    return filled
+    return filled, end

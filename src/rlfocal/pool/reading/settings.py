@@ -11,7 +11,7 @@ from rlfocal.errors import nearest
 from rlfocal.pool.asking.templates import places
 from rlfocal.settings import Settings
 
-__all__ = ["JUDGING", "Form", "Reading"]
+__all__ = ["ABOUT", "JUDGING", "WORDING", "Form", "Reading"]
 
 Form = Literal["aggregate", "debate", "judge", "pairwise", "verify", "criticise", "refine"]
 """What a reader does with the replies: writes a better one out of them; answers again after them;
@@ -19,6 +19,11 @@ names the best of them, of all at once or in pairs; says whether one is right; n
 repairs the first by what the others say of it."""
 JUDGING: frozenset[Form] = frozenset({"judge", "pairwise", "verify"})
 """Forms whose reply names one of those read, in place of an answer of its own."""
+ABOUT: frozenset[Form] = JUDGING | {"criticise"}
+"""Forms whose reply speaks of those read: what asks for an answer is left out of their prompts."""
+WORDING = 1
+"""Of the words in which replies are shown; a part of the identity of who reads them. To be raised
+with every change of `wording`, so that replies to other words are not taken for the same."""
 _PLACES = {"question", "replies", "mark"}
 
 
@@ -58,7 +63,7 @@ class Reading(Settings):
             return {}
         ordered = list(self.reads) if self.reading == "refine" else sorted(self.reads)
         found: dict[str, Any] = {"reads": ordered, "reading": self.reading}
-        found["read_tokens"] = self.read_tokens
+        found |= {"read_tokens": self.read_tokens, "wording": WORDING}
         if self.own is not None:
             found["first"] = self.own
         if self.read_template is not None:

@@ -99,7 +99,7 @@ def shortened(text: str, n_tokens: int) -> str:
     r"""The beginning and the end of a text that is longer than so many tokens.
 
     >>> shortened("a" * 40 + "b" * 40, 10)
-    'aaaaaaaa\n[...]\\nbbbbbbbbbbbbbbbbbbbbbbbbb'
+    'aaaaaaaa\n[...]\nbbbbbbbbbbbbbbbbbbbbbbbbb'
     """
     most = _CHARS_PER_TOKEN * n_tokens
     if len(text) <= most:
