@@ -101,6 +101,35 @@ class Database(OpenTables):
         with self.connections.read() as connection:
             return _present(connection, sa.select(responses.c.key), keys)
 
+    def texts(self, keys: Iterable[str]) -> dict[str, tuple[str | None, str | None]]:
+        """The full reply and the answer of those of the keys that have a response."""
+        r = responses.c
+        found: dict[str, tuple[str | None, str | None]] = {}
+        with self.connections.read() as connection:
+            for chunk in _chunks(keys):
+                statement = sa.select(r.key, r.text, r.answer).where(r.key.in_(chunk))
+                found.update({key: (t, a) for key, t, a in connection.execute(statement)})
+        return found
+
+    def n_samples(self, member: str, settings_key: str) -> int:
+        """How often a member was asked one question at most, asked in this way."""
+        r = responses.c
+        own = sa.select(sa.func.max(r.sample))
+        own = own.where(r.member == member, r.settings_key == settings_key)
+        with self.connections.read() as connection:
+            last = connection.scalar(own)
+        return 0 if last is None else int(last) + 1
+
+    def replies(self, keys: Iterable[str]) -> dict[str, StoredResponse]:
+        """The responses to those of the keys that have one."""
+        found = {}
+        with self.connections.read() as connection:
+            for chunk in _chunks(keys):
+                statement = sa.select(responses).where(responses.c.key.in_(chunk))
+                for row in map(dict, connection.execute(statement).mappings()):
+                    found[row.pop("key")] = StoredResponse(**row)
+        return found
+
     def add_responses(self, rows: Sequence[StoredResponse]) -> int:
         """Store answered calls and end their claims; a call that has its answer keeps it.
 
