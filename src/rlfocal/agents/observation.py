@@ -86,7 +86,9 @@ class Observer:
         chosen = view.asked if pending is None else view.asked | pending
         logit = np.log(np.maximum(judged.posterior, np.float32(_LEAST)))
         of_votes = fusion.Fused(logit[None], (judged.vote * view.answered)[None])
-        observation = self.prior.whole.observe(queries, of_votes, price, view.task, chosen=chosen)
+        observation = self.prior.whole.observe(
+            queries, of_votes, price, view.task, chosen=chosen, ready=self._ready(view)
+        )
         if view.closed is not None:
             legal = observation.legal.copy()
             legal[:, :-1] &= ~view.closed
@@ -97,6 +99,13 @@ class Observer:
                 observation, self.rounds, view, price, chosen & ~view.asked, expected
             )
         return Observed(observation, fused)
+
+    def _ready(self, view: View) -> BoolArray | None:
+        """bool[B, N]: who can be asked at once; a view from a log does not say."""
+        readers = self.prior.whole.readers_
+        if view.ready is not None or readers is None:
+            return view.ready
+        return readers.reads.ready(view.asked)
 
     def fused(self, view: View, known: Known) -> Fused:
         """Fuse; arguments as of `observe`."""

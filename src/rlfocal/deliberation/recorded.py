@@ -78,6 +78,8 @@ def reveal(
         answer = np.where(answered, np.take_along_axis(place, np.maximum(answer, 0), axis=1), -1)
         support = np.take_along_axis(support, slot[:, None, :], axis=2)
         available = np.take_along_axis(available, slot, axis=1)
+    # Without a record it can only fail: who reads it is told so, and need not wait.
+    gone = asked if table.is_recorded else asked | ~table.recorded[rows]
     return View(
         position=rows,
         task=table.task[rows],
@@ -92,7 +94,7 @@ def reveal(
         budget=np.full(len(rows), budget, dtype=np.float32),
         n_rounds=np.zeros(len(rows), dtype=np.int64) if n_rounds is None else n_rounds,
         closed=None if table.is_recorded else ~table.recorded[rows],
-        ready=None if table.reads is None else table.reads.ready(asked),
+        ready=None if table.reads is None else table.reads.ready(gone),
         replies=None if table.replies is None else table.replies[rows].where(asked),
     )
 

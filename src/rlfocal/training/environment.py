@@ -5,7 +5,8 @@ final. Their views come from `recorded.reveal` alone, the same function that eva
 
 Decisions are numbered 0..N-1 (that member) and N (stop). A member costs price · cost; stopping
 earns the score of the answer given. Choosing a member again costs again and reveals nothing new;
-choosing one without a record costs nothing and reveals nothing.
+choosing one without a record costs nothing and reveals nothing. A reader can be chosen once all
+whom it reads have been asked, so in a round after theirs: see `View.ready`.
 
 By default a chosen member is asked at once and "stop" ends the episode. Where choices are gathered
 into rounds, chosen members are pending: the first of a round also costs the price of the round, and
@@ -152,7 +153,7 @@ class PoolEnv:
                 the Decider has enough and `ends`.
 
         Raises:
-            ValueError: a decision out of range, or a wrong length.
+            ValueError: a decision out of range, a wrong length, or a reader that is not ready.
         """
         n_members, active = self.table.n_members, self.active
         if decision.shape != active.shape or answer.shape != active.shape:
@@ -162,6 +163,7 @@ class PoolEnv:
             )
         if len(decision) and not (decision.min() >= 0 and decision.max() <= n_members):
             raise ValueError(f"decisions must lie in 0..{n_members} ({n_members} = enough)")
+        self._check_ready(decision)
         enough = decision == n_members
         stop = enough & self.ends()
         member = np.minimum(decision, n_members - 1)
@@ -179,6 +181,23 @@ class PoolEnv:
             self._send(active[enough])
         self.active = active[~stop]
         return Step(reward, stop)
+
+    def _check_ready(self, decision: IntArray) -> None:
+        reads, active = self.table.reads, self.active
+        if reads is None:
+            return
+        gone = self.asked[active] | ~self.table.recorded[self.rows[active]]
+        ready = np.append(reads.ready(gone), np.ones((len(active), 1), dtype=bool), axis=1)
+        early = np.flatnonzero(~ready[np.arange(len(active)), decision])
+        if len(early):
+            first = early[0]
+            reader = decision[first]
+            missing = np.flatnonzero(reads.direct[reader] & ~gone[first])
+            names = ", ".join(self.table.members[m] for m in missing)
+            raise ValueError(
+                f"'{self.table.members[reader]}' reads {names}, not asked yet in episode "
+                f"{active[first]}: a reader may be chosen where the view says that it is ready"
+            )
 
     def _send(self, episodes: IntArray) -> None:
         """Ask all pending members, in one round; do nothing where none is."""

@@ -1,7 +1,8 @@
 """One query per episode as a gymnasium environment, for agents of other libraries.
 
 It wraps `PoolEnv`, so rewards are the same. Illegal actions have natural consequences instead of a
-mask: asking a member again costs again and reveals nothing, stopping before any call earns nothing.
+mask: asking a member again costs again and reveals nothing, stopping before any call earns nothing,
+asking a reader asks those first whom it reads.
 Fusion is what any fitted strategy answers. gymnasium is imported here alone.
 """
 
@@ -101,13 +102,27 @@ class PoolGymEnv(gymnasium.Env[FloatArray, np.int64]):
         best = self._best
         if action == self._table.n_members and self._env.pending[0].any() and self._env.ends()[0]:
             _, best = self._fused(self._env.last_view(np.array([0])))
-        step = self._env.step(np.array([action], dtype=np.int64), np.array([best]))
+        reward = 0.0
+        for member in self._before(int(action)):
+            step = self._env.step(np.array([member]), np.array([best]))
+            reward += float(step.reward[0])
         self._n_steps += 1
         terminated = bool(step.terminated[0])
         if not terminated:
             self._look(self._env.view())
         truncated = not terminated and self._n_steps >= self._most_steps
-        return self._observation, float(step.reward[0]), terminated, truncated, dict(self._info)
+        return self._observation, reward, terminated, truncated, dict(self._info)
+
+    def _before(self, action: int) -> list[int]:
+        """The action itself, and first whom a reader has to wait for; in a round, only these."""
+        reads = self._table.reads
+        if reads is None or action == self._table.n_members:
+            return [action]
+        gone = self._env.asked | ~self._table.recorded[self._env.rows]
+        waits = reads.closure[action] & ~gone[0]
+        if self._env.rounds is not None and waits.any():
+            return np.flatnonzero(waits & reads.ready(gone)[0]).tolist()
+        return [*sorted(np.flatnonzero(waits).tolist(), key=lambda m: int(reads.stage[m])), action]
 
     def _fused(self, view: View) -> tuple[FloatArray, int]:
         """float32[C], and the candidate that leads; zeros and -1 where no member has answered."""

@@ -20,11 +20,12 @@ from rlfocal.agents.fusion.votes import Votes
 from rlfocal.agents.known import OutOfFold
 from rlfocal.numbers import log_odds
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
+from rlfocal.records.readers import Reads
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 from rlfocal.strategies.stacking.likelihood import choices_of
 from rlfocal.strategies.stacking.weights import LEAST, PENALTIES, WeightModel, cross_fit
 
-__all__ = ["Lesson", "draw_lessons", "fit_votes", "random_subsets"]
+__all__ = ["Lesson", "as_called", "draw_lessons", "fit_votes", "random_subsets"]
 
 _PROOF = 0.5
 """Standard errors by which votes that depart further from the prior's opinion must be better."""
@@ -56,6 +57,8 @@ def draw_lessons(
     accuracy = table.member_score.mean(axis=0) if whole else sound_accuracy(table)
     masks = [np.ones((table.n_queries, table.n_members), dtype=bool)]
     masks += [random_subsets(accuracy, table.n_queries, rng=rng) for _ in range(_N_LESSONS - 1)]
+    if table.reads is not None:
+        masks = [as_called(table.reads, mask) for mask in masks]
     if not table.is_recorded:  # a missing record cannot be revealed
         masks = [mask & table.recorded for mask in masks]
     return [Lesson(mask, prior.of_table(table, mask, held_out)) for mask in masks]
@@ -113,6 +116,21 @@ def fit_votes(
             array[:, 1] = array[:, 0]
     weight, none_bias, company, position = arrays
     return Votes(weight, none_bias, company, position, reads_replies=reply_shift is not None)
+
+
+def as_called(reads: Reads, masks: BoolArray) -> BoolArray:
+    """bool[B, N]: masks that can occur, since nobody is asked before whom it reads.
+
+    Readers without all whom they read are left out; where nobody else was in, those are added.
+
+    Args:
+        reads: who reads whom.
+        masks: bool[B, N].
+    """
+    missing = (~masks).astype(np.float32) @ reads.closure.T.astype(np.float32)
+    kept = masks & (missing == 0)
+    alone = ~kept.any(axis=1, keepdims=True)
+    return np.asarray(kept | (alone & (masks | reads.expanded(masks, np.zeros_like(masks)))))
 
 
 def random_subsets(

@@ -37,7 +37,7 @@ class Observation(NamedTuple):
     next_price: Array
     """float32[K]: cost of asking the preferred remaining member, in units of worth."""
     legal: Array
-    """bool[K, N + 1]: members not chosen yet; stopping, once a member has been chosen."""
+    """bool[K, N + 1]: members that can be chosen now; stopping, once one has been chosen."""
     task: Array
     """int64[K], T for an unknown task; read by agents that have trained on the pool."""
     pending: Array | None = None
@@ -56,6 +56,7 @@ def observe(
     *,
     task: Array,
     chosen: Array | None = None,
+    ready: Array | None = None,
 ) -> Observation:
     """Make the observation of all queries.
 
@@ -67,6 +68,7 @@ def observe(
         price: float32[P, B], lambda.
         task: int64[P, B].
         chosen: bool[P, B, N], members asked, or chosen to be; None for those asked.
+        ready: bool[P, B, N], members that can be asked at once; None where nobody reads others.
     """
     xp = namespace(seen.support)
     chosen = seen.asked if chosen is None else chosen
@@ -83,7 +85,7 @@ def observe(
         backing = backing if k == 2 else xp.concat([backing, backing])
     cost = price[..., None] * relative_cost[:, None]
     preference = xp.sigmoid(seen.log_odds) - cost
-    left = ~chosen
+    left = ~chosen if ready is None else ~chosen & ready
     next_up = xp.where(left, preference, -1e9)
     preferred = next_up.argmax(2)[..., None] == xp.arange(left.shape[2])
     next_price = xp.sum(cost * preferred, 2, keepdims=True)

@@ -21,16 +21,18 @@ from numpy.typing import NDArray
 from rlfocal.agents.arrays import namespace, rows_of
 from rlfocal.agents.config import PriorConfig
 from rlfocal.agents.policy import likeliest
+from rlfocal.agents.prior.alone import believed_alone, select
 from rlfocal.agents.prior.decider import decide
 from rlfocal.agents.prior.fusion import Fused, Pooled, Pools, Queries, fuse, pooled_of, tempered
 from rlfocal.agents.prior.observation import Observation, observe
+from rlfocal.agents.prior.reading import READING_ROWS, Readers
 from rlfocal.agents.prior.statistics import PAIR_COUNTS, Counts, Statistics
 from rlfocal.agents.prior.unasked import as_if_all_were_asked
 from rlfocal.agents.prior.weights import Prior, prior_of, shipped_prior, state_of
 from rlfocal.deliberation.configured import Trained
 from rlfocal.deliberation.dial import checked_price
 from rlfocal.deliberation.protocol import State
-from rlfocal.deliberation.state import Row, prefixed, without_prefix
+from rlfocal.deliberation.state import Row, names_of, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.numbers import Float64Array, sigmoid
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
@@ -54,6 +56,8 @@ class _PoolState(NamedTuple):
     statistics: Statistics
     pools: Pools
     pooled: Pooled
+    reading: FloatArray | None
+    """float32[2, N], of `Readers.shift`; None where nobody reads."""
 
 
 class Believed(NamedTuple):
@@ -108,6 +112,7 @@ class RlFocalPrior(Trained):
         relative_cost = np.ones(n_members, dtype=np.float32)
         adds_up = np.ones(n_tasks + 1, dtype=bool)
         counts = Counts.none(n_tasks, n_members)
+        readers = None if table.reads is None else Readers.none(table.reads)
         if table.n_queries:
             mean = table.member_mean(table.cost, dtype=np.float32)
             relative_cost = (mean / mean.mean()).astype(np.float32)
@@ -118,7 +123,8 @@ class RlFocalPrior(Trained):
             if not self.config.zero_shot:
                 known = Memory.of(table, table.n_queries)
                 counts = _count(known.task, known.answer, known.member_score, adds_up)
-        return self._adopt(counts, relative_cost, adds_up)
+                readers = None if readers is None else _count_readers(readers, known, adds_up)
+        return self._adopt(counts, relative_cost, adds_up, readers)
 
     def priced(self, cost: FloatArray) -> Self:
         """A fitted copy whose members cost something else, as far as is known before any call.
@@ -127,26 +133,35 @@ class RlFocalPrior(Trained):
             cost: float32[N], positive, of a call to each member; only ratios matter.
         """
         relative = (cost / cost.mean()).astype(np.float32)
-        return self._with()._adopt(self.counts_, relative, self.adds_up_)
+        return self._with()._adopt(self.counts_, relative, self.adds_up_, self.readers_)
 
-    def _adopt(self, counts: Counts, relative_cost: FloatArray, adds_up: BoolArray) -> Self:
+    def _adopt(
+        self,
+        counts: Counts,
+        relative_cost: FloatArray,
+        adds_up: BoolArray,
+        readers: Readers | None,
+    ) -> Self:
         """Set the fitted counts, and compute the statistics.
 
         Args:
             counts: of labelled queries.
             relative_cost: float32[N], of a call to each member, in average calls.
             adds_up: bool[T + 1], whether answers on a task can be compared.
+            readers: how those did that read others; None where nobody does.
         """
         self.counts_, self.relative_cost_, self.adds_up_ = counts, relative_cost, adds_up
-        self._pool_state = self._pool_state_of(counts)
+        self.readers_ = readers
+        self._pool_state = self._pool_state_of(counts, readers)
         return self
 
     def state(self) -> State:
         """Counts, prices, and the agents with their card."""
         counts = {f.name: getattr(self.counts_, f.name) for f in fields(Counts)}
+        readers = {} if self.readers_ is None else self.readers_.state()
         return {
             "relative_cost": self.relative_cost_, "adds_up": self.adds_up_,
-            **prefixed("counts", counts), **state_of(self.prior),
+            **prefixed("counts", counts), **prefixed("readers", readers), **state_of(self.prior),
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> Self:
@@ -155,19 +170,26 @@ class RlFocalPrior(Trained):
         Raises:
             KeyError, RuntimeError, TypeError: an array is missing or has another shape.
             ValueError: the card is damaged.
+            RecordError: a member reads itself.
         """
         self.prior = prior_of(state)
         counts = Counts(**without_prefix("counts", state))
-        return self._adopt(counts, state["relative_cost"], state["adds_up"])
+        found = without_prefix("readers", state)
+        readers = Readers.restore(found) if found else None
+        return self._adopt(counts, state["relative_cost"], state["adds_up"], readers)
 
     def layout(self, present: Collection[str]) -> dict[str, Row]:
         """The layout of the arrays of `state`."""
-        return {**rows_of(present, "decider", "fusion"), **self.fitted}
+        rows = {**rows_of(present, "decider", "fusion"), **self.fitted}
+        if names_of("readers", present):
+            rows |= {f"readers.{key}": row for key, row in READING_ROWS.items()}
+        return rows
 
-    def _pool_state_of(self, counts: Counts) -> _PoolState:
+    def _pool_state_of(self, counts: Counts, readers: Readers | None) -> _PoolState:
         statistics = Statistics.of(counts, self.relative_cost_)
         pools = Pools(statistics.member[None], statistics.pair[None])
-        return _PoolState(statistics, pools, pooled_of(self.prior.fusion, pools))
+        reading = None if readers is None else readers.shift(statistics.log_odds[-1])
+        return _PoolState(statistics, pools, pooled_of(self.prior.fusion, pools), reading)
 
     def follow(self, memory: Memory, *, changed: Float64Array | None = None) -> Self:
         """A copy that counts recent labelled queries as well.
@@ -186,13 +208,17 @@ class RlFocalPrior(Trained):
         if not len(memory.task):
             return self
         recent = _count(memory.task, memory.answer, memory.member_score, self.adds_up_)
+        weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
+        readers = self.readers_
+        if readers is not None:
+            kept = readers.times(weight if changed is None else 1 - changed)
+            readers = _count_readers(readers, memory, self.adds_up_).plus(kept)
         if not self.counts_.n_labels:
             trust = recent.n_labels / (recent.n_labels + _FIRST)
-            return self._with(_pool_state=self._pool_state_of(recent.times(trust)))
-        weight = min(1.0, recent.n_labels / max(1.0, self.counts_.n_labels))
+            return self._with(_pool_state=self._pool_state_of(recent.times(trust), readers))
         fitted = self.counts_ if changed is None else self.counts_.kept(1 - changed)
         fitted = fitted.times(weight if changed is None else 1.0, of_pairs=weight)
-        return self._with(_pool_state=self._pool_state_of(recent.plus(fitted)))
+        return self._with(_pool_state=self._pool_state_of(recent.plus(fitted), readers))
 
     @property
     def dials(self) -> tuple[float, ...]:
@@ -224,6 +250,7 @@ class RlFocalPrior(Trained):
             observation = self.observe(
                 _taken(seen, rows), Fused(believed.logit[None, rows], believed.vote[None, rows]),
                 price[rows], view.task[rows],
+                ready=None if view.ready is None else view.ready[rows],
             )  # fmt: skip
             log_prob[rows] = decide(self.prior.decider, observation)
         if view.closed is not None:
@@ -233,7 +260,7 @@ class RlFocalPrior(Trained):
         if len(apart):
             chance = sigmoid(seen.log_odds[0, apart])
             worth = chance - price[apart, None] * self.relative_cost_
-            log_prob[apart] = _select(view.take(apart), worth)
+            log_prob[apart] = select(view.take(apart), worth)
         ask = np.asarray(likeliest(log_prob)[:, None] == np.arange(view.asked.shape[1]))
         return Decision(ask, believed.posterior, np.exp(log_prob))
 
@@ -261,6 +288,8 @@ class RlFocalPrior(Trained):
                 chance = np.clip(chance + competence, _LEAST, 1 - _LEAST)
             log_odds = np.log(chance / (1 - chance)) + shift
             log_odds = np.clip(log_odds, -_MOST_ODDS, _MOST_ODDS).astype(np.float32)
+        if self.readers_ is not None:
+            log_odds = self._as_readers(log_odds, view)
         plain = tempered(view.support, view.answer, statistics.n_labels)
         support = np.where(view.is_open[:, None, None], view.support, plain)
         return Queries(
@@ -272,6 +301,16 @@ class RlFocalPrior(Trained):
             available=view.available[None],
             reply_shift=shift[None],
         )
+
+    def _as_readers(self, log_odds: FloatArray, view: View) -> FloatArray:
+        """float32[B, N]: of readers, those of the case in which each query is: see `Readers`."""
+        readers, shift = self.readers_, self._pool_state.reading
+        assert readers is not None  # both are there, or neither
+        assert shift is not None
+        ready = readers.reads.ready(view.asked) if view.ready is None else view.ready
+        ready = ready & self.adds_up_[self._place(view.task)][:, None]
+        moved = log_odds + readers.moved(shift, view.answer, ready)
+        return np.asarray(np.clip(moved, -_MOST_ODDS, _MOST_ODDS), dtype=np.float32)
 
     def believe(self, view: View, seen: Queries) -> Believed:
         """What Fusion believes, before it knows any label of the pool but as statistics.
@@ -291,7 +330,7 @@ class RlFocalPrior(Trained):
         apart = np.flatnonzero(~comparable)
         if len(apart):
             chance = sigmoid(seen.log_odds[0, apart])
-            posterior[apart] = found = _believed_alone(view.take(apart), chance)
+            posterior[apart] = found = believed_alone(view.take(apart), chance)
             rest = np.maximum(1 - found.sum(axis=1, keepdims=True), 0)
             logit[apart] = np.log(np.maximum(np.concatenate([found, rest], axis=1), 1e-9))
         known = view.available & view.answered.any(axis=1, keepdims=True)
@@ -305,6 +344,7 @@ class RlFocalPrior(Trained):
         task: IntArray,
         *,
         chosen: BoolArray | None = None,
+        ready: BoolArray | None = None,
     ) -> Observation:
         """The Decider's observation.
 
@@ -314,11 +354,13 @@ class RlFocalPrior(Trained):
             price: float32[B], lambda.
             task: int64[B].
             chosen: bool[B, N], members asked, or chosen to be; None for those asked.
+            ready: bool[B, N], members that can be asked at once; None where nobody reads.
         """
         known = self._pool_state
         return observe(
             known.pools, known.statistics.relative_cost[None], seen, fused, price[None],
             task=task[None], chosen=None if chosen is None else chosen[None],
+            ready=None if ready is None else ready[None],
         )  # fmt: skip
 
     def _place(self, task: IntArray) -> IntArray:
@@ -335,26 +377,6 @@ def _taken(seen: Queries, rows: slice) -> Queries:
     return Queries(*(part[:, rows] for part in seen))
 
 
-def _select(view: View, worth: FloatArray) -> FloatArray:
-    """float32[B, N + 1]: log-probabilities; ask the member with the highest worth, then stop."""
-    n_members = view.asked.shape[1]
-    if view.closed is not None:
-        worth = np.where(view.closed, -np.inf, worth)
-    begun = view.asked.any(axis=1)
-    chosen = np.where(begun, n_members, worth.argmax(axis=1))
-    taken = chosen[:, None] == np.arange(n_members + 1)
-    return np.where(taken, np.float32(0), np.float32(-1e9))
-
-
-def _believed_alone(view: View, chance: FloatArray) -> FloatArray:
-    """float32[B, C]: the answer of the best member that gave one, at its accuracy."""
-    given = np.where(view.answered, chance, 0.0)
-    best = given.argmax(axis=1)
-    rows = np.arange(len(best))
-    posterior = view.support[rows, best] * given[rows, best][:, None]
-    return np.asarray(posterior, dtype=np.float32)
-
-
 def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: BoolArray) -> Counts:
     """Counts of labelled queries; answers that cannot be compared add nothing to pairs.
 
@@ -364,3 +386,10 @@ def _count(task: np.ndarray, answer: np.ndarray, score: FloatArray, adds_up: Boo
     place = np.where((task >= 0) & (task < n_tasks), task, n_tasks)
     counts = Counts.of(answer, score, place, n_tasks, comparable=adds_up[place])
     return as_if_all_were_asked(counts, score)
+
+
+def _count_readers(readers: Readers, memory: Memory, adds_up: BoolArray) -> Readers:
+    """Counts of labelled queries alone."""
+    n_tasks = len(adds_up) - 1
+    place = np.where((memory.task >= 0) & (memory.task < n_tasks), memory.task, n_tasks)
+    return Readers.of(readers.reads, memory.answer, memory.member_score, adds_up[place])
