@@ -29,7 +29,7 @@ from rlfocal.errors import DatabaseError, Failure, MemberError
 from rlfocal.grading import Grader, seen_reply
 from rlfocal.pool.building import unpriced
 from rlfocal.pool.types import Response
-from rlfocal.records.database import Database, StoredError, StoredResponse
+from rlfocal.records.database import Database, StoredError, StoredResponse, shown_key_of
 
 __all__ = ["Collector", "Limits", "Tally"]
 
@@ -147,9 +147,8 @@ class Collector:
                 self._database.release(None, self._owner)
         if self._writer.trouble is not None:
             raise self._trouble(self._writer.trouble)
-        if self._feed.n_passes > 1:  # other collectors had claimed, and may have answered, some
-            n_answered = await asyncio.to_thread(self._plan.n_answered, self._database)
-            self.tally.n_stored = n_answered - self.tally.n_answered
+        if self._feed.n_passes > 1:  # there was more to see than on the first pass
+            await asyncio.to_thread(self._count_again)
         self._on_progress(self.tally)
         return self.tally
 
@@ -215,6 +214,15 @@ class Collector:
             paid_usd = 0.0
         return self._graded(call, reply), paid_usd
 
+    def _count_again(self) -> None:
+        """Count what others have answered, and readers of what came in this run."""
+        tally, found = self.tally, self._plan.counted(self._database)
+        tally.n_stored = max(found.n_stored - tally.n_answered, 0)
+        if self._plan.has_readers:
+            tally.n_skipped = max(found.n_failed - tally.failures.total(), 0)
+            if tally.stopped is None:
+                tally.n_unread = found.n_unread
+
     # Parts ----------------------------------------------------------------------------------
 
     def _most_usd(self, call: Call) -> float:
@@ -246,7 +254,8 @@ class Collector:
 
     def _graded(self, call: Call, reply: Response) -> StoredResponse:
         query, member = self._plan.queries[call.query], self._plan.members[call.member]
-        grade = self._grader.grade(query, member.settings, reply)
+        showing = self._plan.showing(call)
+        grade = self._grader.grade(query, member.settings, reply, showing)
         self.tally.n_bounded += grade.n_bounds > 0
         seen = seen_reply(
             reply,
@@ -273,6 +282,9 @@ class Collector:
             latency_s=reply.latency_s,
             tokens=reply.tokens,
             signals=member.own.read(seen),
+            shown=None if showing is None else showing.names,
+            shown_key=None if showing is None else shown_key_of(showing.contents),
+            verdict=grade.verdict,
         )
 
     def _error(self, call: Call, exc: MemberError, elapsed_s: float) -> StoredError:

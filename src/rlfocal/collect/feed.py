@@ -1,8 +1,8 @@
 """Claim calls of a plan that are still to be made, without a list of them in memory.
 
-The plan is traversed from start to end, and again as long as other collectors work on parts of it.
-State between passes is kept in the database alone, so memory does not grow with the number of
-calls.
+The plan is traversed from start to end, and again as long as other collectors work on parts of it
+or somebody whom readers read may reply yet. State between passes is kept in the database alone, so
+memory does not grow with the number of calls.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection
 
 from rlfocal.collect.plan import BLOCK, Call, Plan, blocks
+from rlfocal.collect.readings import Readings
 from rlfocal.collect.tally import Tally
 from rlfocal.records.database import Database
 
@@ -50,6 +51,8 @@ class Feed:
         self._retry_failed = retry_failed
         self._failed_since = 0
         self._held: set[str] = set()
+        self._n_waiting = 0
+        """Calls of readers that cannot be made yet, of this pass."""
         self.n_passes = 0
 
     async def calls(self, given_up: Callable[[int], bool]) -> AsyncGenerator[Call]:
@@ -61,10 +64,11 @@ class Feed:
             self._failed_since = await asyncio.to_thread(self._database.last_failure)
         while True:
             self.n_passes += 1
-            looked_s, n_elsewhere = 0.0, 0
+            looked_s, n_elsewhere, self._n_waiting = 0.0, 0, 0
+            readings = Readings(self._plan, self._database, failed_since=self._failed_since)
             for block in blocks(self._plan.calls()):
                 started = time.monotonic()
-                wanted = await self._open(block, given_up)
+                wanted = await self._open(block, readings, given_up)
                 looked_s += time.monotonic() - started
                 for start in range(0, len(wanted), self._portion):
                     portion = wanted[start : start + self._portion]
@@ -73,27 +77,33 @@ class Feed:
                     for call in portion:
                         if call.key in won:
                             yield call
-            if not n_elsewhere:
+            if not n_elsewhere and not self._n_waiting:
                 return
             # At most half of the time goes into passes, however large the plan is.
             await asyncio.sleep(max(_POLL_S, looked_s))
             if self._tally.stopped:  # without a claimed call the caller would not see it
                 return
 
-    async def _open(self, block: list[Call], given_up: Callable[[int], bool]) -> list[Call]:
-        """Calls that are neither answered, failed, held nor given up."""
+    async def _open(
+        self, block: list[Call], readings: Readings, given_up: Callable[[int], bool]
+    ) -> list[Call]:
+        """Calls that can be made and are neither answered, failed, held nor given up."""
         # Read before the database: a call that ends in between has its reply or failure there.
-        mine = [call.key in self._held for call in block]
-        keys = [call.key for call in block]
+        gone = {m for m in range(len(self._plan.members)) if given_up(m)}
+        held = self._held.copy()
+        found = await asyncio.to_thread(readings.resolve, block, held=held, gone=gone)
+        self._n_waiting += len(found.waiting)
+        keys = [call.key for call in found.calls]
         stored = await asyncio.to_thread(self._database.answered, keys)
         failed = await asyncio.to_thread(self._database.failed_among, keys, self._failed_since)
         if self.n_passes == 1:  # later passes would count what this run has stored
             self._tally.n_stored += len(stored)
             self._tally.n_skipped += len(failed)
+            self._tally.n_unread += found.n_unread
         return [
             call
-            for call, held in zip(block, mine, strict=True)
-            if not held
+            for call in found.calls
+            if call.key not in held
             and call.key not in stored
             and call.key not in failed
             and not given_up(call.member)

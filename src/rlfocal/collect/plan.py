@@ -1,7 +1,8 @@
 """Plan the calls of a collection, and estimate their cost.
 
 A call is one sample of one member's reply to one query. It has a content key: the same question put
-in the same way has the same key, in every run, so what is stored is never paid for again.
+in the same way has the same key, in every run, so what is stored is never paid for again. What a
+member is shown of others' replies is part of it; it is found when they have replied (`readings`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from rlfocal.collect.readings import Readings
 from rlfocal.errors import ConfigError
-from rlfocal.pool.asking.prompting import Question
+from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.building import LiveMember, unpriced
-from rlfocal.records.database import Database, key_of, query_key_of
+from rlfocal.pool.reading.showing import Showing, n_showings, showing_of
+from rlfocal.records.database import Database, key_of, query_key_of, shown_key_of
 from rlfocal.records.signals.registry import signal_names
 
-__all__ = ["BLOCK", "Call", "Estimate", "Plan", "blocks", "make_plan"]
+__all__ = ["BLOCK", "Call", "Counted", "Estimate", "Plan", "blocks", "make_plan"]
 
 _CHARS_PER_TOKEN = 4
 """For estimates: English text in common tokenisers."""
@@ -31,11 +34,23 @@ class Call(NamedTuple):
     """One call to make."""
 
     key: str
+    """Empty as long as it is not known what a reader is shown."""
     query_key: str
     query: int
     """Row of the queries."""
     member: int
     sample: int
+    shown: Mapping[str, Said] | None = None
+    """Replies of those whom the member reads; None for one that reads nobody."""
+
+
+class Counted(NamedTuple):
+    """Calls of a plan, as they stand in a database once nobody is asked any more."""
+
+    n_stored: int
+    n_failed: int
+    n_unread: int
+    """Of readers whom nobody has replied to read."""
 
 
 class Estimate(NamedTuple):
@@ -56,6 +71,8 @@ class Estimate(NamedTuple):
     """Upper bound: every byte of a prompt counts as a token, and every attempt is billed."""
     unpriced: tuple[str, ...]
     """Members without a known price."""
+    n_unread: int = 0
+    """Calls of readers that are not made: all whom they read have failed."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +86,58 @@ class Plan:
     """How often each member is asked."""
 
     def calls(self) -> Iterator[Call]:
-        """All calls, grouped by query, so that a part of them is of use already."""
+        """All calls, grouped by query, so that a part of them is of use already.
+
+        Those of readers have no key yet.
+        """
         for own, row in self._distinct.items():
-            for m, member in enumerate(self.members):
+            for m in range(len(self.members)):
                 for sample in range(self.samples[m]):
-                    key = key_of(own, member.name, self.settings_keys[m], sample)
-                    yield Call(key, own, row, m, sample)
+                    yield self.call(row, own, m, sample)
+
+    def call(self, query: int, query_key: str, member: int, sample: int) -> Call:
+        """One call; a reader's has no key yet."""
+        key = ""
+        if not self.inputs[member]:
+            name = self.members[member].name
+            key = key_of(query_key, name, self.settings_keys[member], sample)
+        return Call(key, query_key, query, member, sample)
+
+    def shown(self, said: Mapping[str, Said], call: Call) -> Call | None:
+        """A reader's call with what it is shown, and its key; None where there is nothing.
+
+        Args:
+            said: the replies of those whom it reads, by name.
+            call: one of the reader.
+        """
+        call = call._replace(shown=said)
+        showing = self.showing(call)
+        assert showing is not None
+        if showing.is_empty:
+            return None
+        name, settings_key = self.members[call.member].name, self.settings_keys[call.member]
+        shown_key = shown_key_of(showing.contents)
+        key = key_of(call.query_key, name, settings_key, call.sample, shown_key)
+        return call._replace(key=key)
+
+    def showing(self, call: Call) -> Showing | None:
+        """What a reader is shown, in order; None for a member that reads nobody."""
+        if call.shown is None:
+            return None
+        return showing_of(self.members[call.member].settings, self.question(call), call.sample)
+
+    @cached_property
+    def inputs(self) -> tuple[tuple[int, ...], ...]:
+        """Of each member the numbers of those whom it reads."""
+        place = {member.name: m for m, member in enumerate(self.members)}
+        return tuple(
+            tuple(place[name] for name in member.settings.inputs) for member in self.members
+        )
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether some members read others."""
+        return any(self.inputs)
 
     @property
     def n_calls(self) -> int:
@@ -92,7 +155,7 @@ class Plan:
     def question(self, call: Call) -> Question:
         """The question of a call."""
         query = self.queries[call.query]
-        return Question(query["prompt"], tuple(query["choices"] or ()))
+        return Question(query["prompt"], tuple(query["choices"] or ()), shown=call.shown or {})
 
     def tokens(self, call: Call) -> tuple[int, int]:
         """Estimated tokens of the prompt, by its length, and the most of the reply."""
@@ -105,15 +168,22 @@ class Plan:
         return member.most_usd(member.request(self.question(call), sample=call.sample))
 
     def estimate(self, database: Database | None, *, retry_failed: bool = False) -> Estimate:
-        """Count the calls still to be made; makes no call and writes nothing."""
-        n_stored = n_failed = n_prompt = n_completion = n_calls = 0
+        """Count the calls still to be made; makes no call and writes nothing.
+
+        What readers will be shown of replies to come counts as long as it may be.
+        """
+        n_stored = n_failed = n_prompt = n_completion = n_calls = n_unread = 0
         cost = most = 0.0
+        since = database.last_failure() if database is not None and retry_failed else 0
+        readings = Readings(self, database, failed_since=since)
         for block in blocks(self.calls()):
-            keys = [call.key for call in block]
+            known, waiting, unread = readings.resolve(block)
+            keys = [call.key for call in known]
             stored = set() if database is None else database.answered(keys)
-            failed = set() if database is None or retry_failed else database.failed_among(keys)
+            failed = set() if database is None else database.failed_among(keys, since)
             n_stored, n_failed = n_stored + len(stored), n_failed + len(failed)
-            for call in block:
+            n_unread += unread
+            for call in (*known, *waiting):
                 if call.key in stored or call.key in failed:
                     continue
                 prompt, completion = self.tokens(call)
@@ -123,13 +193,22 @@ class Plan:
                 cost += 0.0 if price is None else price.of(prompt, completion) or 0.0
                 most += self.most_usd(call) or 0.0
         names = unpriced(self.members)
-        return Estimate(n_calls, n_stored, n_failed, n_prompt, n_completion, cost, most, names)
-
-    def n_answered(self, database: Database) -> int:
-        """Number of calls that have a reply."""
-        return sum(
-            len(database.answered([call.key for call in block])) for block in blocks(self.calls())
+        return Estimate(
+            n_calls, n_stored, n_failed, n_prompt, n_completion, cost, most, names, n_unread
         )
+
+    def counted(self, database: Database) -> Counted:
+        """Count calls by what became of them; those not made yet are none of these."""
+        found = Counted(0, 0, 0)
+        readings = Readings(self, database)
+        for block in blocks(self.calls()):
+            known, _, n_unread = readings.resolve(block, final=True)
+            keys = [call.key for call in known]
+            n_stored, n_failed = len(database.answered(keys)), len(database.failed_among(keys))
+            found = Counted(
+                found.n_stored + n_stored, found.n_failed + n_failed, found.n_unread + n_unread
+            )
+        return found
 
 
 def make_plan(
@@ -148,16 +227,23 @@ def make_plan(
         samples: times each member is asked; None for as often as its settings say.
 
     Raises:
-        ConfigError: several samples of a member at temperature 0, or a signal of the user's own
-            that has the name of another.
+        ConfigError: several samples of a member at temperature 0, a reader without those whom it
+            reads, or a signal of the user's own that has the name of another.
     """
+    names = [member.name for member in members]
     for member in members:
+        for read in member.settings.inputs:
+            if read not in names:
+                raise ConfigError(
+                    f"member '{member.name}' reads '{read}', who is not among those to be asked "
+                    f"({', '.join(names)}); name '{read}', too: what is stored is not asked again"
+                )
         if taken := signal_names().intersection(member.own.names):
             raise ConfigError(
                 f"signals.{min(taken)}: a signal of that name is read of every reply; give yours "
                 "another name in the pool file"
             )
-        if (samples or 1) > 1 and member.settings.temperature == 0:
+        if (samples or 1) > n_showings(member.settings) and member.settings.temperature == 0:
             raise ConfigError(
                 f"--samples {samples}: member '{member.name}' has temperature = 0 and would say "
                 "the same again; raise its temperature, or leave --samples out"

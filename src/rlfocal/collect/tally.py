@@ -36,6 +36,8 @@ class Tally:
     """Of those, replies stored before this run, or by another collector."""
     n_skipped: int = 0
     """Calls that failed in an earlier run and are not retried."""
+    n_unread: int = 0
+    """Calls of readers that were not made: nobody whom they read has replied."""
     n_answered: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     """By kind."""
@@ -66,7 +68,8 @@ class Tally:
     @property
     def n_settled(self) -> int:
         """Calls that need no further work in this run."""
-        return self.n_stored + self.n_skipped + self.n_answered + self.failures.total()
+        n_made = self.n_answered + self.failures.total()
+        return self.n_stored + self.n_skipped + self.n_unread + n_made
 
     def failed(self, error: StoredError) -> None:
         """Count a call that failed."""

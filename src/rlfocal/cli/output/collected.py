@@ -130,7 +130,7 @@ def _show_figures(figures: Mapping[str, Any], *, cost: str = "dollars") -> None:
     )
 
 
-_ONLY_IF_ANY = {"n_bounded", "n_lost", "lost_usd"}
+_ONLY_IF_ANY = {"n_bounded", "n_lost", "lost_usd", "n_unread"}
 _LABELS = {
     "n_calls_in_all": "calls in all", "n_calls": "calls", "n_stored": "stored already",
     "n_failed": "failed before (--retry-failed asks again)",
@@ -142,5 +142,6 @@ _LABELS = {
     "n_answered": "answered now", "failures": "failed now",
     "n_attempted": "asked now", "n_unpriced": "unpriced replies", "stopped": "stopped",
     "n_bounded": "replies that do not tell every option's letter (docs: option scores)",
+    "n_unread": "not asked, since nobody whom they read has replied",
     "n_lost": "replies that could not be stored", "lost_usd": "dollars paid for them",
 }  # fmt: skip
