@@ -3,7 +3,8 @@
 Every answer is the likeliest, to that member, of the right answer and the wrong ones: an argmax
 over logits plus Gumbel noise. Members err together because queries are hard for all, because wrong
 answers are popular or traps, because topics suit some and not others, and because near-copies use
-the same noise. An offset per member is solved so that accuracies come out as drawn.
+the same noise. An offset per member is solved so that accuracies come out as drawn. Readers change
+their answers after that (`readers`).
 
 Axes: Q queries of one stream, N members, S internal slots (0: right), C candidates, F families.
 """
@@ -16,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray, FloatArray, IntArray
+from rlfocal.records.readers import Reads
 from rlfocal.simulator.ranges import PoolSpec
+from rlfocal.simulator.readers import after_reading
 
 __all__ = ["SimulatedPool", "draw_answers"]
 
@@ -46,6 +49,8 @@ class SimulatedPool(NamedTuple):
     reply_shift: FloatArray
     """float32[Q, N]: how far each reply itself is said to move its log-odds of being right; 0
     everywhere where replies are not read."""
+    reads: Reads | None = None
+    """Who of the members reads whom; None where nobody does."""
 
     @property
     def member_score(self) -> FloatArray:
@@ -79,8 +84,13 @@ def draw_answers(
     if spec.graded != "none":
         graded = _graded(spec, logit[rows], slot[rows], rng)
     slot, full = _tell_singletons_apart(spec, slot, copied)
+    if spec.readers is not None:
+        slot, usable = after_reading(spec.readers, slot, usable, *rng.spawn(1))
     answer, exists, rank = _number(slot, usable, place, full, spec.is_open, rng)
     support = _supports(spec, answer[rows], graded, rank[rows], copied[rows], exists[rows])
+    if spec.readers is not None and graded is not None:
+        read = spec.readers.reads.direct.any(axis=1)
+        support[:, read] = answer[rows][:, read, None] == np.arange(support.shape[2])
     right = usable & (slot == 0)
     reply_shift = _reply_shift(spec, right, usable, difficulty, rng)
     cost = spec.price * np.exp(rng.normal(0, spec.price_jitter, answer.shape))
@@ -93,6 +103,7 @@ def draw_answers(
         cost=cost.astype(np.float32),
         is_open=spec.is_open,
         reply_shift=reply_shift,
+        reads=None if spec.readers is None else spec.readers.reads,
     )
 
 

@@ -8,18 +8,20 @@ Axes: N members, T tasks (shown to strategies), G topics (hidden from them), K o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rlfocal.simulator.readers import ReaderSpec, draw_readers
 
 __all__ = ["VERSION", "PoolSpec", "draw_pool"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the ranges or the way answers are drawn change."""
 
 _MAX_OPTIONS = 19
@@ -30,7 +32,8 @@ class PoolSpec:
     """One pool. Effects are in logits, on the scale where a member's own noise is Gumbel(1)."""
 
     accuracy: Floats
-    """float64[N] in (0, 1): share of a member's answers that are right, over the whole stream."""
+    """float64[N] in (0, 1): share of a member's answers that are right, over the whole stream; of a
+    reader, of its own answers, which it may not give."""
     is_open: bool
     """True for free-form answers, False for multiple choice."""
     n_options: Ints
@@ -92,6 +95,8 @@ class PoolSpec:
     """Log of how much too far their log-odds are taken to move; negative for not far enough."""
     reply_noise: float
     """Spread of what a score learned by chance adds to that, in log-odds."""
+    readers: ReaderSpec | None = None
+    """Members that read others; None where nobody does."""
 
     @property
     def n_members(self) -> int:
@@ -105,6 +110,7 @@ def draw_pool(
     n_members: int | None = None,
     is_open: bool | None = None,
     graded: bool | None = None,
+    readers: bool = False,
 ) -> PoolSpec:
     """Draw the properties of a pool.
 
@@ -113,6 +119,7 @@ def draw_pool(
         n_members: N in 2..48; None draws it, mostly 3 to 24.
         is_open: free-form or multiple choice; None draws it.
         graded: whether graded support may be known; None draws it.
+        readers: whether some members read others; all else is drawn as without.
     """
     if n_members is None:
         n_members = draw_size(rng)
@@ -133,7 +140,7 @@ def draw_pool(
     skill_sd = rng.uniform(0, 0.9) if n_tasks > 1 else 0.0
     traps = rng.random() < 0.7
     skewed = rng.random() < 0.25
-    return PoolSpec(
+    spec = PoolSpec(
         accuracy=accuracy,
         is_open=is_open,
         n_options=n_options,
@@ -162,6 +169,17 @@ def draw_pool(
         drift_is_sudden=bool(rng.random() < 0.5),
         **_replies(rng, n_members),
     )
+    return _with_readers(spec, *rng.spawn(1)) if readers else spec
+
+
+def _with_readers(spec: PoolSpec, rng: np.random.Generator) -> PoolSpec:
+    """The same pool in which some members read others; reading costs more."""
+    found = draw_readers(rng, spec.n_members)
+    if found is None:
+        return spec
+    dearer = np.where(found.reads.direct.any(axis=1), np.exp(rng.uniform(-0.3, 1.0)), 1.0)
+    price = spec.price * dearer
+    return replace(spec, readers=found, price=price / price.mean())
 
 
 class _Replies(TypedDict):

@@ -25,6 +25,9 @@ def to_table(pool: SimulatedPool, *, name: str = "simulated pool") -> ResponseTa
         raise ValueError(
             f"supports of {len(pool.support)} of {n_queries} queries; draw with n_graded=None"
         )
+    members = tuple(f"member-{n + 1}" for n in range(n_members))
+    if pool.reads is not None:
+        members = pool.reads.members
     kind = CandidateKind.ANSWERS if pool.is_open else CandidateKind.OPTIONS
     n_tasks = int(pool.task.max()) + 1 if n_queries else 1
     texts = [f"answer {c:02d}" for c in range(pool.exists.shape[1])]
@@ -35,7 +38,7 @@ def to_table(pool: SimulatedPool, *, name: str = "simulated pool") -> ResponseTa
         candidates[q] = tuple(texts[: int(pool.exists[q].sum())])
     return ResponseTable(
         name=name,
-        members=tuple(f"member-{n + 1}" for n in range(n_members)),
+        members=members,
         tasks=tuple(f"task-{t + 1}" for t in range(n_tasks)),
         query_ids=np.array([f"q{q:06d}" for q in range(n_queries)], dtype=np.str_),
         task=pool.task,
@@ -50,5 +53,6 @@ def to_table(pool: SimulatedPool, *, name: str = "simulated pool") -> ResponseTa
         support=pool.support,
         cost=pool.cost,
         cost_unit="call" if (pool.cost == 1).all() else "usd",
+        reads=pool.reads,
         synthetic=True,
     )

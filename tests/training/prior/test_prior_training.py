@@ -28,8 +28,8 @@ def test_scenes_are_reproducible_and_their_labels_lie_in_0_to_1000():
     assert np.median(labels) < 100
 
 
-def small(rng, **_):
-    return draw_pool_batch(rng, n_pools=2, n_queries=4, n_members=4, n_labels=10)
+def small(rng, *, readers=False, **_):
+    return draw_pool_batch(rng, n_pools=2, n_queries=4, n_members=4, n_labels=10, readers=readers)
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def small_scenes(monkeypatch):
     monkeypatch.setattr(pretraining, "draw_pool_batch", small)
     monkeypatch.setattr(reinforcement, "draw_pool_batch", small)
     monkeypatch.setattr(
-        train, "held_out", lambda seed, n_labels: [small(np.random.default_rng(seed))] * 2
+        train, "held_out", lambda seed, n_labels, readers: [small(np.random.default_rng(seed))] * 2
     )
 
 

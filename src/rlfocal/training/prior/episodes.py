@@ -93,8 +93,9 @@ class _Environment:
         best = fused.logit[..., :-1].argmax(2, keepdim=True)
         worth = (self.worth * seen.available).gather(2, best)[..., 0] * asked.any(2)
         observation = observe(
-            pool_batch.pools, pool_batch.relative_cost, seen, fused, self.price, task=self.no_task
-        )
+            pool_batch.pools, pool_batch.relative_cost, seen, fused, self.price,
+            task=self.no_task, ready=pool_batch.ready(asked),
+        )  # fmt: skip
         return _Observed(observation, worth.flatten())
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from rlfocal.agents.prior.fusion import Pools, Queries, tempered
+from rlfocal.agents.prior.reading import Readers
 from rlfocal.agents.prior.statistics import Counts, Statistics
 from rlfocal.simulator import SimulatedPool, draw_answers, draw_pool
 from rlfocal.simulator.ranges import draw_size
@@ -26,6 +27,26 @@ _CONTEXTS = 2
 _MOST_LABELS = 1000
 _MOST_ODDS = 5.3
 """No member is taken to be surer to be right, or wrong, than this, in log-odds."""
+
+
+class Reading(NamedTuple):
+    """Who reads whom in P pools, and how far that moves what readers are taken for."""
+
+    direct: Tensor
+    """float32[P, N, N]: 1 where a member (row) reads another (column)."""
+    before: Tensor
+    """float32[P, B, N]: shift of the log-odds once all whom it reads have been asked; 0 for who
+    reads nobody. See `Readers`."""
+    after: Tensor
+    """float32[P, B, N]: the same once it has answered, too."""
+
+    def ready(self, asked: Tensor) -> Tensor:
+        """bool[P, B, N]: who can be asked now."""
+        return (~asked).float() @ self.direct.swapaxes(1, 2) == 0
+
+    def shift(self, asked: Tensor, answered: Tensor) -> Tensor:
+        """float32[P, B, N]: shift of the log-odds with these members asked."""
+        return torch.where(answered, self.after, self.before) * self.ready(asked)
 
 
 class PoolBatch(NamedTuple):
@@ -52,6 +73,8 @@ class PoolBatch(NamedTuple):
     """float32[P, N]: mean cost of a call, as known beforehand."""
     reply_shift: Tensor
     """float32[P, B, N]: how far each reply, once given, moves the log-odds of its being right."""
+    reading: Reading | None = None
+    """None where nobody reads."""
 
     def reveal(self, asked: Tensor) -> Queries:
         """The queries once the members `asked` (bool[P, B, N]) were asked."""
@@ -61,7 +84,14 @@ class PoolBatch(NamedTuple):
         available = torch.where(self.is_open[..., None], given, self.exists)
         shift = self.reply_shift * answered
         log_odds = (self.log_odds + shift).clamp(-_MOST_ODDS, _MOST_ODDS)
+        if self.reading is not None:
+            log_odds = log_odds + self.reading.shift(asked, answered)
+            log_odds = log_odds.clamp(-_MOST_ODDS, _MOST_ODDS)
         return Queries(log_odds, self.is_open, asked, answered, support, available, shift)
+
+    def ready(self, asked: Tensor) -> Tensor | None:
+        """bool[P, B, N]: who can be asked now; None where nobody reads."""
+        return None if self.reading is None else self.reading.ready(asked)
 
     def targets(self, seen: Queries) -> Tensor:
         """float32[P, B, C + 1]: worth of available candidates; last, of "none of these"."""
@@ -84,6 +114,7 @@ def draw_pool_batch(
     n_queries: int,
     n_members: int | None = None,
     n_labels: int | None = None,
+    readers: bool = False,
 ) -> PoolBatch:
     """Draw pools of one size and kind.
 
@@ -93,13 +124,14 @@ def draw_pool_batch(
         n_queries: B.
         n_members: N; None draws it.
         n_labels: labelled queries of each; None draws them.
+        readers: whether some of the members read others.
     """
     n_members = draw_size(rng) if n_members is None else n_members
     is_open, graded = bool(rng.random() < 0.5), bool(rng.random() < 0.3)
     parts: list[_Part] = []
     for _ in range(max(1, n_pools // _CONTEXTS)):
         labels = [draw_labels(rng) if n_labels is None else n_labels for _ in range(_CONTEXTS)]
-        spec = draw_pool(rng, n_members=n_members, is_open=is_open, graded=graded)
+        spec = draw_pool(rng, n_members=n_members, is_open=is_open, graded=graded, readers=readers)
         n_stream = max(labels) + _CONTEXTS * n_queries
         pool = draw_answers(spec, n_stream, rng=rng, n_graded=_CONTEXTS * n_queries)
         n_tasks = len(spec.task_share)
@@ -121,6 +153,13 @@ class _Part(NamedTuple):
     member_score: np.ndarray
     charge: np.ndarray
     reply_shift: np.ndarray
+    reading: _ReadingOfPart | None
+
+
+class _ReadingOfPart(NamedTuple):
+    direct: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
 
 
 def _part(
@@ -137,11 +176,32 @@ def _part(
         unit = float(mean.mean())
         relative = mean / np.float32(unit)
     rows = slice(first + offset, first + offset + n_queries)
+    statistics = Statistics.of(counts, relative)
     return _Part(
-        Statistics.of(counts, relative), pool.task[rows], pool.answer[rows],
+        statistics, pool.task[rows], pool.answer[rows],
         pool.support[offset : offset + n_queries], pool.exists[rows], pool.worth[rows],
         score[rows], pool.cost[rows] / np.float32(unit), pool.reply_shift[rows],
+        _reading(pool, past, rows, statistics),
     )  # fmt: skip
+
+
+def _reading(
+    pool: SimulatedPool, past: slice, rows: slice, statistics: Statistics
+) -> _ReadingOfPart | None:
+    """Of the queries `rows`, by what labels of the queries `past` say of readers."""
+    if pool.reads is None:
+        return None
+    answer, score = pool.answer[past], pool.member_score[past]
+    counted = Readers.of(pool.reads, answer, score, np.ones(len(answer), dtype=bool))
+    shift = counted.shift(statistics.log_odds[-1])
+    said = pool.answer[rows]
+    ready = np.ones(said.shape, dtype=bool)
+    before = np.zeros(said.shape, dtype=np.float32)
+    for reader in np.flatnonzero(pool.reads.direct.any(axis=1)):
+        seen = said.copy()
+        seen[:, reader] = -1
+        before[:, reader] = counted.moved(shift, seen, ready)[:, reader]
+    return _ReadingOfPart(pool.reads.direct, before, counted.moved(shift, said, ready))
 
 
 def _miscalibrated(
@@ -187,7 +247,18 @@ def _stack(parts: list[_Part], *, is_open: bool) -> PoolBatch:
         charge=plain([p.charge for p in parts]),
         relative_cost=plain([p.statistics.relative_cost for p in parts]),
         reply_shift=plain([p.reply_shift for p in parts]),
+        reading=_stack_reading([p.reading for p in parts]),
     )
+
+
+def _stack_reading(parts: list[_ReadingOfPart | None]) -> Reading | None:
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    direct, before, after = (
+        torch.from_numpy(np.stack(arrays).astype(np.float32)) for arrays in zip(*known, strict=True)
+    )
+    return Reading(direct, before, after)
 
 
 def subsets(pool_batch: PoolBatch, generator: torch.Generator) -> Tensor:
@@ -201,4 +272,21 @@ def subsets(pool_batch: PoolBatch, generator: torch.Generator) -> Tensor:
     noise = torch.rand(shape, generator=generator)
     lean = (torch.rand(rows, generator=generator) < 0.5) * 3.0
     rank = (noise + lean * pool_batch.log_odds).argsort(dim=2, descending=True).argsort(dim=2)
-    return rank < size
+    return _as_called(pool_batch, rank < size)
+
+
+def _as_called(pool_batch: PoolBatch, masks: Tensor) -> Tensor:
+    """bool[P, B, N]: masks that can occur: see `agents.fusion.fitting.as_called`."""
+    if pool_batch.reading is None:
+        return masks
+    n_steps, direct = int(masks.shape[2]), pool_batch.reading.direct
+    kept, added = masks, masks
+    for _ in range(n_steps):
+        kept, before = kept & pool_batch.reading.ready(kept), kept
+        if bool((kept == before).all()):
+            break
+    for _ in range(n_steps):
+        added, before = added | (added.float() @ direct > 0), added
+        if bool((added == before).all()):
+            break
+    return torch.where(kept.any(2, keepdim=True), kept, added)

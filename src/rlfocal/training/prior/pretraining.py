@@ -13,19 +13,25 @@ from rlfocal.training.nets import Fusion, nll
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch, subsets
 from rlfocal.training.weights import seeded, weights_of
 
-__all__ = ["held_out", "train_fusion", "validate_fusion"]
+__all__ = ["READERS", "held_out", "train_fusion", "validate_fusion"]
 
+READERS = 0.25
+"""Share of training's batches of pools in which some members read others."""
 _N_POOLS, _N_QUERIES = 8, 48
 _LEARNING_RATE = 2e-3
 _AVERAGE = 0.998
 """The weights kept are an exponential average over steps: free, and steadier than the last."""
 
 
-def held_out(seed: int, *, n_batches: int = 40, n_labels: int | None = None) -> list[PoolBatch]:
-    """Batches of pools that training does not use."""
+def held_out(
+    seed: int, *, n_batches: int = 40, n_labels: int | None = None, readers: bool = False
+) -> list[PoolBatch]:
+    """Batches of pools that training does not use, with readers where so asked."""
     rng = np.random.default_rng([seed, 99])
     return [
-        draw_pool_batch(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES, n_labels=n_labels)
+        draw_pool_batch(
+            rng, n_pools=_N_POOLS, n_queries=_N_QUERIES, n_labels=n_labels, readers=readers
+        )
         for _ in range(n_batches)
     ]
 
@@ -50,7 +56,8 @@ def train_fusion(
     while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = _LEARNING_RATE * min(1.0, (step + 1) / 100) * (1 - 0.97 * used)
-        pool_batch = draw_pool_batch(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES)
+        readers = bool(rng.random() < READERS)
+        pool_batch = draw_pool_batch(rng, n_pools=_N_POOLS, n_queries=_N_QUERIES, readers=readers)
         seen = pool_batch.reveal(subsets(pool_batch, generator))
         loss = nll(
             fusion(fusion.pool(pool_batch.pools), seen).logit, pool_batch.targets(seen)

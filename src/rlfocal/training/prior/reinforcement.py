@@ -15,6 +15,7 @@ from rlfocal.training.mappo import anneal, update
 from rlfocal.training.nets import Critic, Decider, Fusion
 from rlfocal.training.prior.episodes import play, rollout
 from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch
+from rlfocal.training.prior.pretraining import READERS
 from rlfocal.training.weights import seeded, weights_of
 
 __all__ = ["PRICE_MAX", "PRICE_MIN", "train_decider", "validate_decider"]
@@ -54,7 +55,8 @@ def train_decider(
     average = weights_of(decider)
     started, step, logs = time.monotonic(), 0, list[dict[str, float]]()
     while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
-        pool_batch = draw_pool_batch(rng, n_pools=16, n_queries=24)
+        readers = bool(rng.random() < READERS)
+        pool_batch = draw_pool_batch(rng, n_pools=16, n_queries=24, readers=readers)
         price = _prices(rng, pool_batch)
         batch, figures = rollout(decider, critic, fusion, pool_batch, price, generator=generator)
         ent_coef = anneal(optimizer, _PPO, progress=used)

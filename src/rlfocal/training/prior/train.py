@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -63,14 +64,16 @@ def train_prior(
     )
     validation: dict[str, dict[str, float]] = {}
     untrained = Decider(hidden=hidden)
-    for n_labels in (0, 25, 100, 500):
-        pool_batches = held_out(seed, n_labels=n_labels)
+    for n_labels, readers in product((0, 25, 100, 500), (False, True)):
+        pool_batches = held_out(seed, n_labels=n_labels, readers=readers)
         figures = validate_fusion(fusion, pool_batches)
         learned = validate_decider(decider, fusion, pool_batches)
         rule = validate_decider(untrained, fusion, pool_batches)
         figures |= {f"decider_{name}": value for name, value in learned.items()}
         figures["starting_rule_utility"] = rule["utility"]
-        validation[f"{n_labels} labels"] = {k: round(v, 4) for k, v in figures.items()}
+        validation[f"{n_labels} labels{', readers' if readers else ''}"] = {
+            k: round(v, 4) for k, v in figures.items()
+        }
     card = Card(
         recipe=(
             "Fusion by maximum likelihood on random subsets of members, AdamW, averaged weights; "
