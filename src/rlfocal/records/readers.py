@@ -118,6 +118,11 @@ class Reads:
         return found
 
     @cached_property
+    def with_read(self) -> _Bool:
+        """bool[N, N]: whom asking each calls where nobody was asked before, itself included."""
+        return np.asarray(self.closure | np.eye(len(self.members), dtype=bool))
+
+    @cached_property
     def stage(self) -> NDArray[np.int64]:
         """int64[N]: 0 for who reads nobody, else one more than the latest of those it reads."""
         found = np.zeros(len(self.members), dtype=np.int64)
@@ -143,3 +148,15 @@ class Reads:
         """
         behind = wanted.astype(np.float32) @ self.closure.astype(np.float32) > 0
         return np.asarray((wanted | behind) & ~asked)
+
+    def in_turn(self, order: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[N]: that order of all members, but whom a reader reads stands before it.
+
+        Args:
+            order: int64[N], members from the one to ask first to the last.
+        """
+        turn: list[int] = []
+        for n in order.tolist():
+            behind = [m for m in order.tolist() if self.with_read[n, m] and m not in turn]
+            turn.extend(sorted(behind, key=lambda m: int(self.stage[m])))
+        return np.array(turn, dtype=np.int64)

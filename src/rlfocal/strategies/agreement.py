@@ -25,6 +25,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
+from rlfocal.strategies.reading import in_turn
 from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.stopping import StoppingGrid
 from rlfocal.strategies.voting import (
@@ -74,7 +75,8 @@ class Agreement(Base):
 
     Args:
         threshold: in [0, 1]; 1 is safe, 0 stops at the first lead.
-        order: "accuracy" asks the most accurate member first, "cost" the cheapest.
+        order: "accuracy" asks the most accurate member first, "cost" the cheapest; whom a member
+            reads is asked before it.
         members_per_round: how many to ask at once: more calls, fewer rounds to wait for.
 
     Raises:
@@ -118,9 +120,10 @@ class Agreement(Base):
             table: labelled training queries.
             caps: ascending, the last one N; others than N only where members are asked one by one.
         """
-        self.order_ = rank_members(table)
+        order = rank_members(table)
         if self.order == "cost":
-            self.order_ = self.order_[np.argsort(table.mean_cost[self.order_], kind="stable")]
+            order = order[np.argsort(table.mean_full_cost[order], kind="stable")]
+        self.order_ = in_turn(table, order)
         self.weight_ = fit_vote_weights(table, vote_accuracy(table))
         adds_up = np.zeros(len(table.tasks), dtype=bool)
         adds_up[table.task[table.kind != CandidateKind.RESPONSES]] = True

@@ -31,8 +31,9 @@ class Sampled(Base, ABC):
 
     Every sample drawn counts as a call, unusable ones included; all are drawn in one round. Ties
     go to the candidate sampled first. A recorded price in dollars covers all samples of a response,
-    so a share of it is charged; where every call costs 1, every sample does. A subclass writes
-    `drawn`, which says where sampling ends, and `dials`.
+    so a share of it is charged; where every call costs 1, every sample does. Members that read
+    others are not taken: theirs would be samples of several models. A subclass writes `drawn`,
+    which says where sampling ends, and `dials`.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset({Need.ANSWERS, Need.SAMPLES})
@@ -59,6 +60,8 @@ class Sampled(Base, ABC):
         if table.samples is None:
             raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")
         recorded = (table.samples != -2).sum(axis=2).max(axis=0)
+        if table.reads is not None:
+            recorded = np.where(table.reads.direct.any(axis=1), 0, recorded)
         score = np.where(recorded > 1, sound_accuracy(table), -1)
         if not (recorded > 1).any():
             raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")

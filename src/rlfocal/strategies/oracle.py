@@ -13,12 +13,16 @@ import numpy as np
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Outcome
 from rlfocal.records import ResponseTable
+from rlfocal.strategies.reading import calls_for
 
 __all__ = ["Oracle"]
 
 
 class Oracle(Base):
-    """One call per query: the cheapest member among those whose answer scores best."""
+    """One call per query: the cheapest member among those whose answer scores best.
+
+    Where that one reads others, they are called before it, and count in its price.
+    """
 
     name = "oracle"
 
@@ -34,21 +38,14 @@ class Oracle(Base):
         """
         score, recorded = table.member_score, table.recorded
         best = (score >= np.where(recorded, score, 0).max(axis=1, keepdims=True)) & recorded
-        member = np.where(best, table.cost, np.inf).argmin(axis=1)
+        member = np.where(best, table.full_cost, np.inf).argmin(axis=1)
         rows = np.arange(table.n_queries)
         chosen = table.answer[rows, member]
-        latency_s = np.full(table.n_queries, np.nan, dtype=np.float32)
-        if table.latency_s is not None:
-            latency_s = table.latency_s[rows, member]
-        asked = (member[:, None] == np.arange(table.n_members)) & recorded
-        n_calls = asked.sum(axis=1)
+        calls = calls_for(table, (member[:, None] == np.arange(table.n_members)) & recorded)
         return Outcome(
             chosen=chosen,
-            score=table.measured_score(chosen, asked),
+            score=table.measured_score(chosen, calls.asked),
             confidence=(chosen >= 0).astype(np.float32),
-            asked=asked,
-            n_calls=n_calls,
-            n_rounds=n_calls,
-            cost=table.cost[rows, member],
-            latency_s=latency_s,
+            n_calls=calls.asked.sum(axis=1),
+            **calls._asdict(),
         )

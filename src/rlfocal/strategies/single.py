@@ -14,6 +14,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
 from rlfocal.numbers import shrunk
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.reading import voters
 
 __all__ = [
     "BestSingle",
@@ -89,7 +90,9 @@ class OneMember(OneRound, ABC):
         return np.asarray(self.member(view)[:, None] == np.arange(view.asked.shape[1]))
 
     def fuse(self, view: View) -> FloatArray:
-        """Its support is the answer."""
+        """Its support is the answer; what those said whom it read was paid, and does not count."""
+        if view.ready is not None:
+            view = voters(view, self.first(view))
         return np.asarray(view.support.sum(axis=1), dtype=np.float32)
 
 
@@ -102,7 +105,7 @@ class BestSingle(OneMember):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Pick the member; ties go to the cheaper one, then to the first."""
-        self.member_ = int(np.lexsort((table.mean_cost, -sound_accuracy(table)))[0])
+        self.member_ = int(np.lexsort((table.mean_full_cost, -sound_accuracy(table)))[0])
         return self
 
     def member(self, view: View) -> IntArray:

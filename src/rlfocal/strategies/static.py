@@ -19,6 +19,7 @@ from rlfocal.deliberation.view import Labelled, View
 from rlfocal.diversity.subsets import best_subsets
 from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.reading import voters
 from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.voting import ORDER, plurality_share, rank_members
 
@@ -194,8 +195,10 @@ class StaticSubset(OneRound):
     18 and 500); larger pools are searched by growing subsets member by member, best four at a time,
     and then swapping a member.
 
+    Members that those of the subset read are asked as well; they are paid, and do not vote.
+
     Args:
-        max_size: most members; None for the best of all sizes.
+        max_size: most members that vote; None for the best of all sizes.
     """
 
     name = "static-subset"
@@ -222,7 +225,7 @@ class StaticSubset(OneRound):
                 kept.append(subset)
         self.masks_: BoolArray = np.stack([subset.mask for subset in kept])
         self.accuracies_ = np.array([subset.accuracy for subset in kept])
-        cost = self.masks_ @ (table.mean_cost / table.call_cost())
+        cost = table.called_for(self.masks_) @ (table.mean_cost / table.call_cost())
         self.measured_ = np.stack([self.masks_.sum(axis=1), self.accuracies_, cost], axis=1)
         return self
 
@@ -233,7 +236,7 @@ class StaticSubset(OneRound):
 
     @property
     def setting(self) -> float:
-        """How many members are asked."""
+        """How many members vote."""
         return float(self.mask_.sum())
 
     def with_dial(self, value: float) -> Self:
@@ -246,7 +249,7 @@ class StaticSubset(OneRound):
 
     @property
     def mask_(self) -> BoolArray:
-        """bool[N]: the members asked."""
+        """bool[N]: the members that vote."""
         limit = np.inf if self.max_size is None else self.max_size
         return np.asarray(self.masks_[np.flatnonzero(self.masks_.sum(axis=1) <= limit)[-1]])
 
@@ -256,4 +259,4 @@ class StaticSubset(OneRound):
 
     def fuse(self, view: View) -> FloatArray:
         """Each candidate's share of the votes."""
-        return plurality_share(view, self.order_)
+        return plurality_share(voters(view, self.mask_), self.order_)

@@ -31,6 +31,7 @@ from rlfocal.diversity.subsets import best_subsets, weighted_sum
 from rlfocal.errors import CheckpointError
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
 from rlfocal.strategies.candidate_mlp import N_FEATURES, CandidateMlp
+from rlfocal.strategies.reading import voters
 from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.static import VoteAccuracy, ask_only, is_enumerable
 from rlfocal.strategies.voting import (
@@ -135,5 +136,6 @@ class Topla(OneRound):
         """Softmax of the network's scores."""
         inside = np.flatnonzero(self.mask_)
         scorer = CandidateMlp(self.skip_, self.w1_, self.b1_, self.w2_)
+        view = voters(view, self.mask_)
         logit = scorer.logits(view.support[:, inside], view.answered[:, inside])
         return vote_probability(logit.astype(np.float64), view)

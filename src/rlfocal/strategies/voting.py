@@ -60,7 +60,7 @@ def rank_members(table: ResponseTable) -> IntArray:
 
     Ties go to the cheaper member, then to the first.
     """
-    return np.lexsort((table.mean_cost, -sound_accuracy(table))).astype(np.int64)
+    return np.lexsort((table.mean_full_cost, -sound_accuracy(table))).astype(np.int64)
 
 
 def tally(

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.records.readers import Reads
+
 __all__ = ["Known"]
 
 
@@ -28,6 +30,7 @@ class Known:
     cost: NDArray[np.float32]
     recorded: NDArray[np.bool_]
     judged: NDArray[np.bool_]
+    reads: Reads | None
 
     @cached_property
     def member_score(self) -> NDArray[np.float32]:
@@ -77,6 +80,27 @@ class Known:
     def mean_cost(self) -> NDArray[np.float64]:
         """float64[N], positive: mean price of the recorded calls of each member."""
         return self.member_mean(self.cost)
+
+    @cached_property
+    def full_cost(self) -> NDArray[np.float32]:
+        """float32[Q, N]: price of asking member n where nobody was asked before.
+
+        `cost` itself but for members that read others: whom they read is paid, too.
+        """
+        if self.reads is None:
+            return self.cost
+        return self.cost @ self.reads.with_read.T.astype(np.float32) * self.recorded
+
+    @cached_property
+    def mean_full_cost(self) -> NDArray[np.float64]:
+        """float64[N], positive: the mean of `full_cost` over the recorded calls of each member."""
+        return self.mean_cost if self.reads is None else self.member_mean(self.full_cost)
+
+    def called_for(self, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """bool[B, N]: members wanted, bool[B, N], and all whom they read."""
+        if self.reads is None:
+            return wanted
+        return self.reads.expanded(wanted, np.zeros_like(wanted))
 
     def call_cost(self, *, dtype: type[np.floating] = np.float64) -> float:
         """Mean price of a recorded call, whoever is called; 1 where nothing is recorded."""

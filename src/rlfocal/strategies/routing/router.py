@@ -31,9 +31,10 @@ class Router(OneMember):
     """Asks one member: the arg max of predicted score - cost_weight * relative cost.
 
     The relative cost of a member is its mean training cost on the query's task (drawn towards its
-    mean over all tasks by 20 pseudo-counts) divided by the mean cost of the dearest member. So a
-    weight of 0.1 gives up at most 0.1 of expected score to save the price of the dearest member's
-    call. Ties go to the cheaper member, then to the first.
+    mean over all tasks by 20 pseudo-counts) divided by the mean cost of the dearest member; that of
+    a member which reads others includes their calls. So a weight of 0.1 gives up at most 0.1 of
+    expected score to save the price of the dearest member's call. Ties go to the cheaper member,
+    then to the first.
 
     Args:
         cost_weight: price of the dearest member's call, in score, >= 0.
@@ -75,9 +76,10 @@ class Router(OneMember):
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn to predict scores, and what each member costs on each task."""
-        mean = table.mean_cost
+        mean = table.mean_full_cost
         prior = np.tile(mean.astype(np.float32), (len(table.tasks), 1))
-        cost = shrunk_mean(table.cost, table.task, prior, pseudo_counts=20.0, known=table.recorded)
+        full, known = table.full_cost, table.recorded
+        cost = shrunk_mean(full, table.task, prior, pseudo_counts=20.0, known=known)
         self.relative_cost_ = cost / np.float32(mean.max())
         self.dearest_ = float(mean.max() / table.call_cost())  # its cost in average calls
         self._fit_predictor(table, rng)

@@ -63,7 +63,7 @@ class RoutedVote(Base):
     (1-p)), p being the chance that an answer, once given, is right: the predicted chance with its
     log-odds raised by what failing to answer costs the member on average. K and scale are fitted
     for each k, on predictions out of fold where text is used. An option that nobody asked named
-    cannot win.
+    cannot win. Whom the promising ones read is asked with them, and votes.
 
     As in all votes, a member backs the candidate it answered. Where supports are graded, routers
     take the candidate of the largest calibrated support instead, so k = 1 may answer otherwise.
@@ -105,10 +105,10 @@ class RoutedVote(Base):
         score, spent = np.empty((2, len(sizes), table.n_queries))
         scales = []
         for i, size in enumerate(sizes):
-            asked = most_promising(seen, cost, size)
+            asked = table.called_for(most_promising(seen, cost, size))
             scale = fit_vote_scale(table, self._given_answer(seen), asked=asked)
             scales.append(scale)
-            asked = most_promising(unseen, cost, size)
+            asked = table.called_for(most_promising(unseen, cost, size))
             score[i] = _vote_score(table, scale.weights(self._given_answer(unseen)), asked)
             spent[i] = (table.cost * (asked & table.recorded)).sum(axis=1) / table.call_cost()
         self.sizes_, self.scales_ = np.array(sizes), np.array(scales)

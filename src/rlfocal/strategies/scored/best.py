@@ -16,6 +16,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.numbers import sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.reading import in_turn
 from rlfocal.strategies.scored.scored import Scored
 from rlfocal.strategies.scored.walk import Looked, Walk, next_of, walk
 from rlfocal.strategies.single import sound_accuracy
@@ -81,7 +82,7 @@ class BestOfN(Scored, OneRound):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, and measure every n out of fold."""
         _, held_out = self.learn(table, rng=rng)
-        self.order_ = rank_members(table)
+        self.order_ = in_turn(table, rank_members(table))
         sizes = pool_sizes(table.n_members)
 
         grid = _walk(table, held_out.log_odds, self.order_).grid(np.array([np.inf]), sizes)
@@ -155,8 +156,9 @@ class ScoreCascade(Scored):
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Learn the score, and measure every threshold out of fold."""
         _, held_out = self.learn(table, rng=rng)
-        worth = sound_accuracy(table) / table.mean_cost
-        self.order_ = np.lexsort((table.mean_cost, -worth)).astype(np.int64)
+        cost = table.mean_full_cost
+        best = np.lexsort((cost, -sound_accuracy(table) / cost)).astype(np.int64)
+        self.order_ = in_turn(table, best)
 
         grid = _walk(table, held_out.log_odds, self.order_).grid(
             np.array(self.dials), [table.n_members]

@@ -19,6 +19,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.numbers import Float64Array
 from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.reading import in_turn
 from rlfocal.strategies.scored.stacking import CrossFitted, EvidenceFit, FusesEvidence, signals_of
 from rlfocal.strategies.scored.walk import Looked, next_of, walk
 from rlfocal.strategies.single import task_accuracy
@@ -65,7 +66,7 @@ class EvidenceCascade(StopsByPrice, FusesEvidence):
         # Ties on a task go to who is the best of all.
         best = rank_members(table)
         on_task = np.argsort(-task_accuracy(table)[:, best], axis=1, kind="stable")
-        self.order_ = best[on_task][:, :_MOST_CALLS]
+        self.order_ = in_turn(table, best[on_task])[:, :_MOST_CALLS]
         order = self.order_[table.task]
         fusions = list[CrossFitted]()
         for n_asked in range(order.shape[1], 0, -1):  # penalties are best chosen by all answers
