@@ -127,7 +127,8 @@ class Database(OpenTables):
             for chunk in _chunks(keys):
                 statement = sa.select(responses).where(responses.c.key.in_(chunk))
                 for row in map(dict, connection.execute(statement).mappings()):
-                    found[row.pop("key")] = StoredResponse(**row)
+                    key = row.pop("key")
+                    found[key] = StoredResponse(**row)
         return found
 
     def add_responses(self, rows: Sequence[StoredResponse]) -> int:
