@@ -24,7 +24,14 @@ from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.stub import Said, StubServer, prompt_of
 from rlfocal.records.canonical import canonical_queries
-from rlfocal.records.database import Database, open_database
+from rlfocal.records.database import (
+    Database,
+    export_dataset,
+    import_dataset,
+    key_of,
+    open_database,
+    shown_key_of,
+)
 from rlfocal.records.database.schema import responses
 from rlfocal.records.schema import DatasetInfo, normalise_queries
 
@@ -455,3 +462,135 @@ def test_samples_beyond_both_orders_need_a_temperature(tmp_path: Path, database:
     assert plan_of(pool, database, 1, samples=2).n_calls == 6
     with pytest.raises(ConfigError, match="member 'judge' has temperature = 0"):
         plan_of(pool, database, 1, samples=3)
+
+
+def exported(database: Database) -> dict[tuple[str, str], dict[str, Any]]:
+    rows = export_dataset(database).responses.to_pylist()
+    return {(row["query_id"], row["member"]): row for row in rows}
+
+
+def test_what_was_collected_is_exported_imported_and_exported_again(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with StubServer(says) as stub:
+            await collect(pool_of(tmp_path, stub.base_url), database)
+
+    asyncio.run(run())
+    data = export_dataset(database)
+    assert {name: info.model_dump() for name, info in data.info.readers.items()} == {
+        "judge": {"reads": ["a", "b"], "first": None, "reading": "judge"},
+        "last": {"reads": ["b", "judge"], "first": "last-first", "reading": "debate"},
+    }
+    rows = {(row["query_id"], row["member"]): row for row in data.responses.to_pylist()}
+    for k in range(6):
+        judge, last, a = (rows[f"q{k}", name] for name in ("judge", "last", "a"))
+        assert judge["verdicts"] == [0, 0]
+        assert sorted(map(sorted, judge["shown"])) == [["a", "b"], ["a", "b"]]
+        assert judge["samples"] == [rows[f"q{k}", shown[0]]["answer"] for shown in judge["shown"]]
+        assert sorted(last["shown"][0]) == ["b", "judge"]
+        assert last["verdicts"] is None
+        assert a["shown"] is None
+    with open_database(tmp_path / "other.db") as other:
+        assert import_dataset(other, data) == 6 * 5
+        back = export_dataset(other)
+        assert (back.digest(), back.info.readers) == (data.digest(), data.info.readers)
+        assert import_dataset(other, back) == 0
+        with pytest.raises(ConfigError, match="member 'judge' reads 'a', which is not to be exp"):
+            export_dataset(other, members=["judge", "b"])
+        fewer = export_dataset(other, members=["a", "judge", "b"])
+        assert list(fewer.info.readers) == ["judge"]
+    with pytest.raises(ConfigError, match="member 'judge' reads 'a', which is not to be exported"):
+        export_dataset(database, members=["judge", "b"])
+    assert list(export_dataset(database, members=["a", "b"]).info.readers) == []
+    assert not [line for line in caplog.messages if "left out" in line]
+
+
+def test_replies_to_what_was_said_before_are_not_exported(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with StubServer(says) as stub:
+            await collect(pool_of(tmp_path, stub.base_url), database, 3)
+            before = exported(database)
+
+            def change(text: str) -> str:
+                return text.replace('system = "a"', 'system = "a2"')
+
+            await collect(pool_of(tmp_path, stub.base_url, change), database, 3)
+            caplog.clear()
+            after = exported(database)
+            assert [line for line in caplog.messages if "left out" in line] == [
+                f"{database}: 6 replies of readers are left out, since those whom they read say "
+                "something else by now; `rlfocal collect` asks them again"
+            ]
+            assert after.keys() == before.keys()
+            judged = [row for row in rows_of(database, "judge") if row["query_id"] == "q0"]
+            assert len(judged) == 4
+            assert len(after["q0", "judge"]["samples"]) == 2
+            # Of the new a without the judge's new replies nothing of the judge is of use.
+            with database.connections.write() as connection:
+                newest = sorted(judged, key=lambda row: row["created_at"])[2:]
+                keys = [row["key"] for row in newest]
+                connection.execute(responses.delete().where(responses.c.key.in_(keys)))
+            fewer = exported(database)
+            # Who has read the judge was told of it.
+            assert before.keys() - fewer.keys() == {("q0", "judge"), ("q0", "last")}
+
+    asyncio.run(run())
+
+
+def test_who_never_replied_is_read_by_nobody_in_the_export(
+    tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    def answer(body: Mapping[str, Any]) -> Said:
+        return Said("") if who(body) == "a" else says(body)
+
+    async def run() -> None:
+        async with StubServer(answer) as stub:
+            await collect(pool_of(tmp_path, stub.base_url), database, 3)
+
+    asyncio.run(run())
+    data = export_dataset(database)
+    assert data.info.readers["judge"].inputs == ["b"]
+    assert "a" not in data.members
+    assert len([row for row in data.responses.to_pylist() if row["member"] == "judge"]) == 3
+    assert any("reads 'a', who never replied; that is left out" in line for line in caplog.messages)
+
+
+def test_pairs_are_exported_whoever_is_absent(tmp_path: Path, database: Database) -> None:
+    def change(text: str) -> str:
+        text = text.replace(
+            'reads = ["a", "b"]\nreading = "judge"\nsamples = 2',
+            ('reads = ["a", "b", "last-first"]\nreading = "pairwise"\nsamples = 6'),
+        )
+        return text
+
+    def answer(body: Mapping[str, Any]) -> Said:
+        absent = who(body) == "a" and prompt_of(body).startswith("1 + 1")
+        return Said("") if absent else says(body)
+
+    async def run() -> None:
+        async with StubServer(answer) as stub:
+            settings = pool_of(tmp_path, stub.base_url, change)
+            tally = await collect(settings, database, 3)
+            assert tally.n_answered == 3 * (N_CALLS + 4) - 1
+
+    asyncio.run(run())
+    rows = exported(database)
+    for k in (0, 2):
+        shown = {tuple(pair) for pair in rows[f"q{k}", "judge"]["shown"]}
+        assert shown == {
+            (x, y) for x in ("a", "b", "last-first") for y in ("a", "b", "last-first") if x != y
+        }
+    absent = rows["q1", "judge"]
+    assert sorted(map(len, absent["shown"])) == [1, 1, 1, 1, 2, 2]
+    assert absent["verdicts"] == [0] * 6
+
+
+def test_keys_of_members_that_read_nobody_are_what_they_were() -> None:
+    query, settings = "0" * 64, "1" * 64
+    assert key_of(query, "m", settings, 2)[:16] == "22777d8c98093adb"
+    shown = shown_key_of([["one", "two"], None, 0])
+    assert shown[:16] == "292a36b071d89062"
+    assert key_of(query, "m", settings, 2, shown)[:16] == "a0734d088b2b5888"

@@ -16,14 +16,23 @@ import sqlalchemy as sa
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.records.database.keys import key_of
+from rlfocal.records.database.readings import fresh_readings, in_turn, reader_of, without
 from rlfocal.records.database.rows import StoredResponse
 from rlfocal.records.database.schema import members as members_table
 from rlfocal.records.database.schema import queries as queries_table
 from rlfocal.records.database.schema import responses as responses_table
 from rlfocal.records.database.store import Database
 from rlfocal.records.dataset import Dataset
+from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.samples import agreed
-from rlfocal.records.schema import QUERIES, SIGNAL, DatasetInfo, table_of, with_signals
+from rlfocal.records.schema import (
+    JUDGING,
+    QUERIES,
+    SIGNAL,
+    DatasetInfo,
+    table_of,
+    with_signals,
+)
 from rlfocal.tokens import TokenLogprobs
 
 __all__ = ["export_dataset"]
@@ -46,6 +55,7 @@ def export_dataset(
     text, score, option scores, tokens and signals of the first reply that gave it; costs are added
     up, and latencies averaged. A query that was relabelled counts with its latest label, and scores
     given under another label are left out. Of two prompts under one query_id the later is renamed.
+    Of a reader's replies those count that were given to the replies exported beside them.
 
     Args:
         database: where from.
@@ -54,25 +64,37 @@ def export_dataset(
         name: of the data set; None: as imported, else the database's name.
 
     Raises:
-        ConfigError: a member or its settings are not there.
+        ConfigError: a member or its settings are not there, or a reader is to go without those whom
+            it reads.
         RecordError: there is nothing that can be measured.
     """
     chosen = _choose_settings(database, members, dict(settings or {}))
+    described = _Description.of(database, chosen)
+    described.check_readers(database)
     queries, targets, judged = _read_queries(database)
     for response in _read_responses(database, chosen):
         for query in targets.get(response.query_key, ()):
             query.add(response)
+    turn = [name for name in in_turn(list(chosen), described.readers) if name in described.readers]
+    stale = {key for query in queries for key in query.settle(turn, described.readers)}
+    _warn(
+        database,
+        len(stale),
+        "replies of readers are left out, since those whom they read say something else by now; "
+        "`rlfocal collect` asks them again",
+    )
     failed = database.failed_keys(members=list(chosen))
     asked = [query for query in queries if query.replies or query.failed_in(failed, chosen)]
     _warn(database, len(queries) - len(asked), "queries that nobody was asked are left out")
     rows = [
-        {"query_id": query.name, "member": member} | _row(query.replies[member], query.row, judged)
+        {"query_id": query.name, "member": member}
+        | _row(query.replies[member], query.row, judged, described.readers.get(member))
         for query in asked
         for member in chosen
         if member in query.replies
     ]
     columns = with_signals(sorted({column for row in rows for column in row}))
-    info = _info(database, chosen)
+    info = described.info(database, {row["member"] for row in rows})
     return Dataset(
         name or info.name or database.connections.name,
         table_of([query.row | {"query_id": query.name} for query in asked], QUERIES),
@@ -89,11 +111,27 @@ class _Query:
     row: dict[str, Any]
     replies: dict[str, dict[int, StoredResponse]] = field(default_factory=dict)
     """Member → sample → reply."""
+    readings: dict[str, list[StoredResponse]] = field(default_factory=dict)
+    """Member → replies to what it was shown, until it is known which of them count."""
 
     def add(self, reply: StoredResponse) -> None:
+        if reply.shown_key is not None:
+            self.readings.setdefault(reply.member, []).append(reply)
+            return
         samples = self.replies.setdefault(reply.member, {})
         if reply.sample not in samples or reply.query_key == self.row["digest"]:
             samples[reply.sample] = reply
+
+    def settle(self, turn: Sequence[str], readers: Mapping[str, ReaderInfo]) -> set[str]:
+        """Choose among the replies of readers, in that order; keys of those left out."""
+        stale: set[str] = set()
+        for member in turn:
+            given = self.readings.pop(member, [])
+            fresh = fresh_readings(readers[member], given, self.replies)
+            stale |= {reply.key for reply in given} - {reply.key for reply in fresh.values()}
+            if fresh:
+                self.replies.setdefault(member, {}).update(fresh)
+        return stale
 
     def failed_in(self, failed: set[str], chosen: Mapping[str, str]) -> bool:
         keys = (key_of(self.row["query_key"], member, key) for member, key in chosen.items())
@@ -184,11 +222,14 @@ def _read_responses(database: Database, chosen: Mapping[str, str]) -> Iterable[S
 
 
 def _row(
-    replies: Mapping[int, StoredResponse], query: Mapping[str, Any], judged: _Labels
+    replies: Mapping[int, StoredResponse],
+    query: Mapping[str, Any],
+    judged: _Labels,
+    reader: ReaderInfo | None,
 ) -> dict[str, Any]:
     """One row for all samples of one query and member."""
     ordered = [replies[sample] for sample in sorted(replies)]
-    first = ordered[agreed([reply.answer for reply in ordered])]
+    first = ordered[_typical(ordered)]
     costs = [reply.cost_usd for reply in ordered]
     latencies = [reply.latency_s for reply in ordered if reply.latency_s is not None]
     live = first.query_key == query["query_key"]
@@ -205,8 +246,34 @@ def _row(
         "n_prompt_tokens": first.n_prompt_tokens,
         "n_completion_tokens": first.n_completion_tokens,
         **_tokens(first.tokens),
+        **_readings(ordered, reader),
         **{SIGNAL + name: value for name, value in (first.signals or {}).items()},
     }
+
+
+def _typical(ordered: Sequence[StoredResponse]) -> int:
+    """The reply that stands for several: by the answers, or by whom judges name without any."""
+    answers = [reply.answer for reply in ordered]
+    if set(answers) == {None}:
+        answers = [_named(reply) for reply in ordered]
+    return agreed(answers)
+
+
+def _named(reply: StoredResponse) -> str | None:
+    named, shown = reply.verdict, reply.shown or ()
+    return shown[named] if named is not None and 0 <= named < len(shown) else None
+
+
+def _readings(ordered: Sequence[StoredResponse], reader: ReaderInfo | None) -> dict[str, Any]:
+    """Columns of a reader: what each sample was shown, and whom a judge named."""
+    if reader is None:
+        return {}
+    if ordered[0].shown_key is None:
+        return dict(ordered[0].readings or {})
+    found: dict[str, Any] = {"shown": [list(reply.shown or ()) for reply in ordered]}
+    if reader.reading in JUDGING:
+        found["verdicts"] = [reply.verdict for reply in ordered]
+    return found
 
 
 def _tokens(tokens: TokenLogprobs | None) -> dict[str, Any]:
@@ -217,27 +284,82 @@ def _tokens(tokens: TokenLogprobs | None) -> dict[str, Any]:
     return {"token_chars": tokens.chars.tolist(), "token_logprobs": logprob}
 
 
-def _info(database: Database, chosen: Mapping[str, str]) -> DatasetInfo:
-    """The description: an import's own where all comes from it, else only what holds for all."""
-    m = members_table.c
-    with database.connections.read() as connection:
-        rows = connection.execute(sa.select(m.name, m.settings_key, m.settings)).all()
-    settings = {member: s for member, key, s in rows if chosen.get(member) == key}
-    sources = {settings.get(member, {}).get("imported") for member in chosen}
-    infos: list[DatasetInfo] = []
-    for source in sorted(s for s in sources if s is not None):
-        infos.append(DatasetInfo(**json.loads(database.note(f"import {source}") or "{}")))
-    pool_of_all = {"all": list(chosen)}
-    if len(sources) == 1 and infos:
-        update: dict[str, Any] = {"name": next(iter(sources))}
-        named = set(infos[0].pools.get("all", [])) | set(infos[0].member_accuracy)
-        if named - set(chosen) or not named:
-            update |= {"pools": pool_of_all, "member_accuracy": {}}
-        return infos[0].model_copy(update=update)
-    synthetic = any(info.synthetic for info in infos)
-    said = database.note("answers")
-    kinds = json.loads(said) if said and said[0] in '"{' else said  # older ones hold a bare word
-    return DatasetInfo(pools=pool_of_all, synthetic=synthetic, answers=kinds)
+@dataclass(frozen=True)
+class _Description:
+    """What is known of the members that are exported, and of the data sets they came with."""
+
+    chosen: Mapping[str, str]
+    """Member → settings_key."""
+    sources: Mapping[str, str | None]
+    """Member → data set that it was imported with; None for one that was asked."""
+    imports: Mapping[str, DatasetInfo]
+    """By data set."""
+    readers: Mapping[str, ReaderInfo]
+    """Those of the members that read others."""
+
+    @classmethod
+    def of(cls, database: Database, chosen: Mapping[str, str]) -> _Description:
+        m = members_table.c
+        with database.connections.read() as connection:
+            rows = connection.execute(sa.select(m.name, m.settings_key, m.settings)).all()
+        settings = {member: s for member, key, s in rows if chosen.get(member) == key}
+        sources = {member: settings.get(member, {}).get("imported") for member in chosen}
+        imports = {
+            source: DatasetInfo(**json.loads(database.note(f"import {source}") or "{}"))
+            for source in sorted({source for source in sources.values() if source is not None})
+        }
+        readers = {}
+        for member, source in sources.items():
+            found = reader_of(settings.get(member, {}))
+            if source is not None:
+                found = imports[source].readers.get(member)
+            if found is not None:
+                readers[member] = found
+        return cls(chosen, sources, imports, readers)
+
+    def check_readers(self, database: Database) -> None:
+        """Refuse readers without those whom they read, as far as these have ever replied."""
+        r = responses_table.c
+        for member, info in self.readers.items():
+            for read in [name for name in info.inputs if name not in self.chosen]:
+                statement = sa.select(r.key).where(r.member == read).limit(1)
+                with database.connections.read() as connection:
+                    has_replied = connection.scalar(statement) is not None
+                if has_replied:
+                    raise ConfigError(
+                        f"{database.connections.place.name}: member '{member}' reads '{read}', "
+                        f"which is not to be exported; name '{read}', too, or leave out '{member}'"
+                    )
+
+    def info(self, database: Database, present: set[str]) -> DatasetInfo:
+        """The description: an import's own where all comes from it, else only what holds for all.
+
+        Args:
+            database: where the members come from.
+            present: members that have a response.
+        """
+        readers = {}
+        for member in [name for name in self.readers if name in present]:
+            silent = [name for name in self.readers[member].inputs if name not in present]
+            if silent:
+                _log.warning(
+                    "%s: member '%s' reads %s, who never replied; that is left out",
+                    database, member, ", ".join(f"'{name}'" for name in silent),
+                )  # fmt: skip
+            if (found := without(self.readers[member], silent)) is not None:
+                readers[member] = found
+        pool_of_all = {"all": list(self.chosen)}
+        infos = list(self.imports.values())
+        if len(set(self.sources.values())) == 1 and infos:
+            update: dict[str, Any] = {"name": next(iter(self.imports)), "readers": readers}
+            named = set(infos[0].pools.get("all", [])) | set(infos[0].member_accuracy)
+            if named - set(self.chosen) or not named:
+                update |= {"pools": pool_of_all, "member_accuracy": {}}
+            return infos[0].model_copy(update=update)
+        synthetic = any(info.synthetic for info in infos)
+        said = database.note("answers")
+        kinds = json.loads(said) if said and said[0] in '"{' else said  # older ones: a bare word
+        return DatasetInfo(pools=pool_of_all, synthetic=synthetic, answers=kinds, readers=readers)
 
 
 def _warn(database: Database, n: int, what: str) -> None:

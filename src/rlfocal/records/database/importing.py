@@ -22,6 +22,7 @@ _COPIED = (
     "text", "answer", "score", "cost_usd", "latency_s", "response_chars", "finish",
     "n_prompt_tokens", "n_completion_tokens",
 )  # fmt: skip
+_OF_READERS = ("shown", "verdicts")
 _log = logging.getLogger(__name__)
 
 
@@ -55,6 +56,7 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
                     samples=_tuple(row.get("samples")),
                     tokens=_tokens(row),
                     signals=_signals(row),
+                    readings=_readings(row),
                     **{name: row.get(name) for name in _COPIED},
                 )
                 for row in batch.to_pylist()
@@ -76,6 +78,11 @@ def _tokens(row: Mapping[str, Any]) -> TokenLogprobs | None:
 def _signals(row: Mapping[str, Any]) -> dict[str, float]:
     given = {name: value for name, value in row.items() if is_signal(name)}
     return {name.removeprefix(SIGNAL): v for name, v in given.items() if v is not None}
+
+
+def _readings(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    found = {name: row[name] for name in _OF_READERS if row.get(name) is not None}
+    return found or None
 
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

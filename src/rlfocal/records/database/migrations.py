@@ -14,7 +14,13 @@ import sqlalchemy as sa
 from rlfocal.database import JsonText, Position, SafeText, TokenBytes
 from rlfocal.records.database.keys import key_of, settings_key_of
 
-__all__ = ["with_readings", "with_tokens", "with_turns", "without_addresses"]
+__all__ = [
+    "with_imported_readings",
+    "with_readings",
+    "with_tokens",
+    "with_turns",
+    "without_addresses",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -95,6 +101,11 @@ def with_readings(connection: sa.Connection) -> None:
     """From version 4 to 5: members may read others. Nobody of those stored did."""
     added = {"shown": JsonText, "shown_key": SafeText, "verdict": sa.Integer()}
     _add_to_responses(connection, added)
+
+
+def with_imported_readings(connection: sa.Connection) -> None:
+    """From version 5 to 6: what imported readers were shown stands in a row of several samples."""
+    _add_to_responses(connection, {"readings": JsonText})
 
 
 def _add_to_responses(connection: sa.Connection, added: Mapping[str, Any]) -> None:

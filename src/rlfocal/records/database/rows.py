@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rlfocal.records.database.keys import key_of
 from rlfocal.tokens import TokenLogprobs
@@ -63,6 +63,9 @@ class StoredResponse:
     """Of a reader: from `shown_key_of`, of all that it was shown."""
     verdict: int | None = None
     """Of a judge: which of them it named, 0 for the first, -1 for none of them."""
+    readings: Mapping[str, Any] | None = None
+    """What samples that an imported data set holds in one row were shown, and their verdicts: its
+    columns "shown" and "verdicts"."""
     signals: Mapping[str, float] | None = None
     """The user's own numbers about it, by name; those that are not finite are left out."""
 

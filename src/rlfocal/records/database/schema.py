@@ -2,7 +2,8 @@
 
 Version 1 is the first. In version 2 a server's address is no part of a member's settings. Version 3
 keeps the log-probabilities of a reply's tokens, and the user's own signals. In version 4 a query's
-task and label may return to what they were. Version 5 knows what readers were shown.
+task and label may return to what they were. Version 5 knows what readers were shown, version 6 also
+that of imported ones.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from rlfocal.database import JsonText, Key, Position, SafeText, Tables, TokenBytes, columns
 from rlfocal.records.database.migrations import (
+    with_imported_readings,
     with_readings,
     with_tokens,
     with_turns,
@@ -19,8 +21,11 @@ from rlfocal.records.database.migrations import (
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
 
-_STEPS = {1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings}
-TABLES = Tables("meta", version=5, migrations=_STEPS)
+_STEPS = {
+    1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings,
+    5: with_imported_readings,
+}  # fmt: skip
+TABLES = Tables("meta", version=6, migrations=_STEPS)
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(
@@ -73,6 +78,7 @@ responses = sa.Table(
     sa.Column("shown", JsonText),
     sa.Column("shown_key", SafeText),
     sa.Column("verdict", sa.Integer),
+    sa.Column("readings", JsonText),
 )
 """No reference to `queries` or `members`: a paid reply is stored whatever else is there."""
 
