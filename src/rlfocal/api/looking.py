@@ -133,8 +133,9 @@ def explain(
         RecordError: the data cannot be read or used.
     """
     loaded = _loaded(checkpoint)
-    table = loaded.table(as_dataset(data), unlabelled="keep")
-    return explain_query(loaded, table, query, price=price)
+    dataset = as_dataset(data)
+    table = loaded.table(dataset, unlabelled="keep")
+    return explain_query(loaded, table, query, price=price, dataset=dataset)
 
 
 def _loaded(checkpoint: Checkpoint | str | Path) -> Checkpoint:

@@ -12,14 +12,23 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.registry import kind_of
-from rlfocal.errors import CheckpointError, ConfigError, nearest
+from rlfocal.errors import CheckpointError, ConfigError, RecordError, nearest
 from rlfocal.features.registry import check_spec
 from rlfocal.records.answers import KINDS
 from rlfocal.records.kinds import NOT_OPEN
+from rlfocal.records.readers import ReaderInfo, Reads
 from rlfocal.records.tables.table import CostUnit
 
 __all__ = [
@@ -61,6 +70,8 @@ class Description(BaseModel):
     settings: dict[str, Any]
     """What it is made with: with the name they rebuild it unfitted."""
     members: list[str] = Field(min_length=1)
+    readers: dict[str, ReaderInfo] = {}
+    """Of the members, those that read others; none in checkpoints of earlier versions."""
     tasks: list[str] = Field(min_length=1)
     encoder: dict[str, str | int] | None
     reach: dict[str, str | int] | None = None
@@ -93,6 +104,27 @@ class Description(BaseModel):
             if isinstance(n_features, int):
                 axes[letter] = n_features
         return axes
+
+    @property
+    def reads(self) -> Reads | None:
+        """Who of the members reads whom; None where nobody does."""
+        return Reads.of(self.members, self.readers) if self.readers else None
+
+    @property
+    def written(self) -> str:
+        """As JSON; where nobody reads, as earlier versions wrote it and read it."""
+        return self.model_dump_json(indent=1, exclude=None if self.readers else {"readers"})
+
+    @model_validator(mode="after")
+    def _readers_fit(self) -> Description:
+        for name in self.readers:
+            if name not in self.members:
+                raise ValueError(f"readers: '{_cut(name)}' is no member")
+        try:
+            _ = self.reads
+        except RecordError as exc:
+            raise ValueError(f"readers: {exc}") from None
+        return self
 
     @field_validator("members", "tasks")
     @classmethod

@@ -29,6 +29,7 @@ from rlfocal.checkpoint.description import (
     in_one_line,
     read_description,
 )
+from rlfocal.checkpoint.readers import difference
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Spec
 from rlfocal.deliberation.registry import create_strategy
@@ -124,7 +125,7 @@ class Checkpoint(Displayed):
             unlabelled: whether queries are kept of which nothing says what is right.
 
         Raises:
-            CheckpointError: the data lack members of the pool.
+            CheckpointError: the data lack members of the pool, or they read others there.
         """
         wanted = self.description.members
         lacking = [name for name in wanted if name not in dataset.members]
@@ -134,6 +135,9 @@ class Checkpoint(Displayed):
                 f"{', '.join(lacking)} (its members: {', '.join(dataset.members)}); train a "
                 "checkpoint for these members, or add the missing responses"
             )
+        unlike = difference(self.description.readers, dataset.info.readers, members=wanted)
+        if unlike:
+            raise CheckpointError(f"{dataset.name}: {unlike}; train a checkpoint on these data")
         spec = self.description.encoder
         table = build_table(
             dataset, members=wanted, encode=None if spec is None else encoder(spec),
@@ -254,6 +258,7 @@ def describe(
         form=form_of(strategy),
         settings=dict(strategy.spec.settings),
         members=list(table.members),
+        readers={} if table.reads is None else table.reads.infos,
         tasks=list(table.tasks),
         encoder=None if encoder_spec is None else dict(encoder_spec),
         reach=None if reach is None else dict(reach.encoder),
@@ -288,7 +293,7 @@ def write_files(folder: Path, description: Description, weights: bytes) -> Path:
     weights_file = f"weights-{sha256[:12]}.safetensors"
     now = datetime.now(UTC).isoformat(timespec="seconds")
     fresh = {"created": now, "weights_file": weights_file, "weights_sha256": sha256}
-    text = description.model_copy(update=fresh).model_dump_json(indent=1)
+    text = description.model_copy(update=fresh).written
     replace_file(folder / weights_file, lambda path: path.write_bytes(weights))
     replace_file(folder / DESCRIPTION_FILE, lambda path: path.write_text(text, encoding="utf-8"))
     for old in folder.glob("weights-*.safetensors"):

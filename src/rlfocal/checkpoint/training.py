@@ -98,6 +98,8 @@ def train(
 def _key(table: ResponseTable, spec: Spec, seed: int) -> str:
     """What must be equal for a run to go on: data, settings, seed."""
     text = f"{table.digest()} {spec.name} {json.dumps(spec.settings)} {seed}"
+    if table.reads is not None:
+        text += " ".join(f"{n} {one!r}" for n, one in sorted(table.reads.infos.items()))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -28,8 +28,9 @@ def explain(
 
     loaded = load_checkpoint(checkpoint)
     with waiting(f"reading {data}"):
-        table = loaded.table(common.load_dataset(data), unlabelled="keep")
-    found = explain_query(loaded, table, query, price=price)
+        dataset = common.load_dataset(data)
+        table = loaded.table(dataset, unlabelled="keep")
+    found = explain_query(loaded, table, query, price=price, dataset=dataset)
     if as_json:
         print_json(found.to_json())
     else:

@@ -21,8 +21,9 @@ from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure
 from rlfocal.markup import Displayed, Grid, Sheet, one_line
 from rlfocal.records import BoolArray
+from rlfocal.records.readers import ReaderInfo, Reads
 
-__all__ = ["CallRecord", "Deliberation", "Round", "Trace"]
+__all__ = ["CallRecord", "Deliberation", "Round", "Trace", "named_by"]
 
 _N_SHOWN = 4
 """Candidates named in a round."""
@@ -58,6 +59,27 @@ class CallRecord:
     """The failure in words."""
     uncertain_cost_usd: float | None = None
     """What its replies may cost beyond `cost_usd`, at most: its server has not counted."""
+    read: tuple[tuple[str, ...], ...] | None = None
+    """Of a member that reads others: whose replies each of its samples was shown, in that order;
+    last its own earlier one."""
+    verdict: tuple[str | None, ...] | None = None
+    """Of a judge: whose reply each of its samples named; empty for none of them, None where it
+    named none clearly."""
+
+    @property
+    def reading(self) -> str:
+        """Whom it read, and whom it named, in words; empty for one that reads nobody.
+
+        >>> CallRecord("j", read=(("a", "b"), ("b", "a")), verdict=("a", None)).reading
+        'read a, b (named a); b, a (named nobody)'
+        """
+        if not self.read:
+            return ""
+        named = [""] * len(self.read)
+        for k, name in enumerate(self.verdict or ()):
+            named[k] = f" (named {name or ('none of them' if name == '' else 'nobody')})"
+        parts = [f"{', '.join(one)}{name}" for one, name in zip(self.read, named, strict=True)]
+        return f"read {'; '.join(dict.fromkeys(parts))}"
 
     @property
     def was_cancelled(self) -> bool:
@@ -71,7 +93,12 @@ class CallRecord:
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> Self:
         """Undo `as_json`; fields that this version does not know are passed over."""
-        return cls(**_known(found, _CALL_FIELDS))
+        known = _known(found, _CALL_FIELDS)
+        if "read" in known:
+            known["read"] = tuple(map(tuple, known["read"]))
+        if "verdict" in known:
+            known["verdict"] = tuple(known["verdict"])
+        return cls(**known)
 
 
 @dataclass(frozen=True)
@@ -137,11 +164,15 @@ class Trace(Displayed):
     """Cost of all replies received; some are in no round, because it ended before."""
     members_s: float = 0.0
     """Seconds spent waiting for members; the rest of the time is overhead."""
+    readers: dict[str, ReaderInfo] = field(default_factory=dict)
+    """Of the members, those that read others."""
+    nothing_to_read: list[str] = field(default_factory=list)
+    """Members that were not asked because nobody of those they read has replied."""
 
     def _sheet(self) -> Sheet:
         price = "" if self.price is None else f", price of a call {self.price:g}"
         rows = [
-            (str(number), call.member, *_said(call), self._belief(part) if last else "")
+            (str(number), _who(call), *_said(call), self._belief(part) if last else "")
             for number, part in enumerate(self.rounds, start=1)
             for call, last in zip(part.asked, [False] * len(part.asked[1:]) + [True], strict=False)
         ]
@@ -151,9 +182,16 @@ class Trace(Displayed):
                 self.why or "",
                 Grid("rounds", ("round", "asked", "answered", "support", "then likeliest"), rows),
                 f"stopped: {self.stopped}; not asked: {', '.join(self.not_asked) or 'nobody'}",
+                self.unread,
                 f"answer: {one_line(self.answer or 'none')} (confidence {self.confidence:.2f})",
             ),
         )
+
+    @property
+    def unread(self) -> str:
+        """Who was not asked for want of anything to read, in words; empty for nobody."""
+        names = ", ".join(self.nothing_to_read)
+        return f"not asked, since nobody whom they read has replied: {names}" if names else ""
 
     @staticmethod
     def _belief(part: Round) -> str:
@@ -185,8 +223,12 @@ class Trace(Displayed):
     def as_json(self) -> dict[str, Any]:
         """Everything, as plain values; what is not known is left out of calls."""
         # Not by `asdict`, which copies each value and takes a good part of a millisecond.
-        found = {name: getattr(self, name) for name in _TRACE_FIELDS if name != "synthesis"}
+        found = {name: getattr(self, name) for name in _ALWAYS_OF_TRACE}
         found["members"] = list(self.members)
+        if self.readers:
+            found["readers"] = {name: one.model_dump() for name, one in self.readers.items()}
+        if self.nothing_to_read:
+            found["nothing_to_read"] = self.nothing_to_read
         found["rounds"] = [part.as_json() for part in self.rounds]
         found["not_asked"] = self.not_asked
         return found if self.synthesis is None else found | {"synthesis": self.synthesis.as_json()}
@@ -201,9 +243,28 @@ class Trace(Displayed):
         known["members"] = tuple(known.get("members", ()))
         known["rounds"] = [Round.of_json(part) for part in known.get("rounds", ())]
         known["circuit_open"] = list(known.get("circuit_open", ()))
+        known["nothing_to_read"] = list(known.get("nothing_to_read", ()))
+        told = known.get("readers", {})
+        known["readers"] = {name: ReaderInfo.model_validate(told[name]) for name in told}
         if known.get("synthesis") is not None:
             known["synthesis"] = CallRecord.of_json(known["synthesis"])
         return cls(**known)
+
+
+def named_by(read: Sequence[str], verdict: int | None) -> str | None:
+    """Whom a judge named: a name; empty for none of them; None where it named none clearly.
+
+    Args:
+        read: whose replies it was shown, in order.
+        verdict: the place of one among these, from 0; -1 for none of them.
+    """
+    if verdict is None or verdict >= len(read):
+        return None
+    return "" if verdict < 0 else read[verdict]
+
+
+def _who(call: CallRecord) -> str:
+    return f"{call.member} ({call.reading})" if call.read else call.member
 
 
 def _said(call: CallRecord) -> tuple[str, str]:
@@ -222,6 +283,10 @@ def _known(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 _CALL_FIELDS = tuple(f.name for f in fields(CallRecord))
 _TRACE_FIELDS = tuple(f.name for f in fields(Trace))
+_ALWAYS_OF_TRACE = tuple(
+    name for name in _TRACE_FIELDS if name not in ("synthesis", "readers", "nothing_to_read")
+)
+"""Fields of a trace that are written even where they say nothing."""
 
 
 class Deliberation:
@@ -232,10 +297,17 @@ class Deliberation:
         members: names of the N members.
         cost_unit: what costs are counted in.
         kind: how answers are compared, see `Trace.kind`.
+        reads: who reads whom; None where nobody does.
     """
 
     def __init__(
-        self, strategy: Base, members: Sequence[str], cost_unit: str, *, kind: str = ""
+        self,
+        strategy: Base,
+        members: Sequence[str],
+        cost_unit: str,
+        *,
+        kind: str = "",
+        reads: Reads | None = None,
     ) -> None:
         self.strategy = strategy
         """The strategy that decides now."""
@@ -248,12 +320,8 @@ class Deliberation:
             members=tuple(members),
             cost_unit=cost_unit,
             kind=kind,
+            readers={} if reads is None else reads.infos,
         )
-
-    @property
-    def n_rounds(self) -> int:
-        """Number of rounds so far."""
-        return len(self.trace.rounds)
 
     def go_on_alone(self) -> None:
         """Use the learned policy without rivals from now on, since a member has failed."""
@@ -280,14 +348,18 @@ class Deliberation:
         candidates: Sequence[str],
         *,
         passed_over: Collection[str] = (),
+        goes_on: bool = False,
     ) -> BoolArray:
         """Record a round.
 
         Args:
             view: after it.
-            calls: of the members asked in it.
+            calls: of the members asked in it; none where there was nothing to read for them, which
+                is no round.
             candidates: names of the view's slots, from the first on.
             passed_over: those that are not the answer while there is another.
+            goes_on: whether others are asked now whatever the strategy says: those who read what
+                has just come.
 
         Returns:
             bool[N]: members to ask next; none once the strategy stops.
@@ -298,13 +370,15 @@ class Deliberation:
         named = {name: fused[slot] for slot, name in enumerate(candidates) if fused[slot]}
         leading = sorted(named, key=named.__getitem__, reverse=True)  # of equals, the earlier slot
         shown, spent = {name: named[name] for name in leading[:_N_SHOWN]}, float(view.spent[0])
-        self.trace.rounds.append(Round(tuple(calls), shown, spent, chance))
+        if calls:
+            chance = None if goes_on else chance
+            self.trace.rounds.append(Round(tuple(calls), shown, spent, chance))
         best = next(
             (name for name in leading if name not in passed_over), next(iter(leading), None)
         )
         self.trace.answer = best
         self.trace.confidence = 0.0 if best is None else min(1.0, named[best])
-        if not found.ask.any():
+        if not (goes_on or found.ask.any()):
             all_asked = bool(view.asked.all())
             self.trace.stopped = "everybody was asked" if all_asked else "it has enough"
         return np.asarray(found.ask[0])

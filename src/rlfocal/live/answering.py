@@ -6,23 +6,23 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from rlfocal.deliberation.trace import Deliberation, Round, Trace
+from rlfocal.deliberation.trace import Deliberation
 from rlfocal.errors import MemberError, NobodyAnswered
+from rlfocal.live.answer import Answer, Limits, Listener
 from rlfocal.live.aside import aside
 from rlfocal.live.early_stop import is_last, outcome_is_fixed
-from rlfocal.live.reading import FREE_WORDS, Reader
+from rlfocal.live.reading import FREE_WORDS, Reader, speaks
 from rlfocal.live.replies import Replies, record_of
 from rlfocal.live.similarity import fetch_text_encoder
 from rlfocal.live.state import QueryState
 from rlfocal.live.synthesis import synthesis_request
+from rlfocal.live.turns import Turns
 from rlfocal.live.unlike import lowered
-from rlfocal.markup import Displayed, Sheet, one_line
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
@@ -31,70 +31,13 @@ from rlfocal.pool.types import Finish, Request
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.records import BoolArray
+from rlfocal.records.readers import Reads
 from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["Answer", "Answering", "Limits", "Listener"]
+__all__ = ["Answering"]
 
 _LEAST_BUDGET = 1e-30
 _STOP: Finish = "stop"
-
-
-@dataclass(frozen=True)
-class Answer(Displayed):
-    """What an ensemble answers to a question, or one member that was asked by its name."""
-
-    answer: str
-    """An option's letter, or an answer as members' answers are compared."""
-    text: str
-    """For people: the option's text; or the reply, verbatim, of the best member that gave the
-    answer; or what the synthesiser made of the replies."""
-    confidence: float
-    """In [0, 1]: probability that the answer is right, as the strategy reckons; NaN for a member
-    that was asked by its name."""
-    trace: Trace
-    streamed: bool = False
-    """True where `text` was passed to the listener as it came."""
-    finish: Finish = "stop"
-    """How the reply ended, where it is given verbatim."""
-    tool_calls: tuple[Mapping[str, Any], ...] = ()
-    """Of the reply, marked with the name of the member that made them."""
-    reasoning: str = ""
-    """What a member asked by its name thought before, where its server tells that apart."""
-    others: tuple[Answer, ...] = ()
-    """More replies of a member asked by its name, where several are wanted."""
-
-    def __repr__(self) -> str:
-        calls = len(self.trace.calls)
-        sure = "" if math.isnan(self.confidence) else f", {self.confidence:.0%} sure"
-        return f"Answer({one_line(self.text)!r}{sure} after {calls} call{'s' * (calls != 1)})"
-
-    def _sheet(self) -> Sheet:
-        title, parts, _ = self.trace._sheet()
-        return Sheet(self.text, (title, *parts))
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Callbacks for what happens while a query is answered."""
-
-    on_round: Callable[[Round], None] | None = None
-    on_text: Callable[[str], None] | None = None
-    """Called with each piece of a reply that will be the answer, whatever it says."""
-    is_final: bool = False
-    """True where text that was passed on cannot be taken back: if that reply breaks off, no other
-    member is asked."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What answering one query may take."""
-
-    budget: float = math.inf
-    """Once this much is spent, in the strategy's unit, no other member is asked."""
-    max_usd: float = math.inf
-    """A call that could pass this sum of dollars is not made."""
-    early: bool = False
-    """Whether to stop waiting for members whose replies can no longer change the answer."""
 
 
 class Answering:
@@ -110,6 +53,7 @@ class Answering:
         synthesiser: a member that makes one reply out of several; None for none.
         unlike: says in what a prompt is unlike those of training, see `Unlike`; None for a question
             that is taken for one of them.
+        reads: who of the members reads whom; None where nobody does.
     """
 
     _state: QueryState
@@ -126,6 +70,7 @@ class Answering:
         *,
         synthesiser: LiveMember | None,
         unlike: Callable[[str], str] | None = None,
+        reads: Reads | None = None,
     ) -> None:
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
         self._reader, self._question, self._new_state = reader, question, new_state
@@ -138,6 +83,8 @@ class Answering:
         self._replies = Replies(
             members, reader, question, self.trace.kind, least=self._least, are_seen=self._reads
         )
+        self._turns = Turns(members, ranking, question, self._replies, reads, logprobs=self._reads)
+        self._is_over = False
         self._streamed: int | None = None
         """The member whose reply was streamed to the listener."""
         self._has_streamed = False
@@ -147,8 +94,8 @@ class Answering:
         self,
         deadline_s: float,
         *,
-        limits: Limits = Limits(),
-        listener: Listener = Listener(),
+        limits: Limits = Limits(),  # noqa: B008 (frozen)
+        listener: Listener = Listener(),  # noqa: B008 (frozen)
     ) -> Answer:
         """Answer it, once.
 
@@ -180,10 +127,8 @@ class Answering:
             try:
                 self._pass_over_unavailable()
                 wanted = self._deliberation.first(self._state.view())
-                while calls := self._next_calls(wanted, deadline_s, ends - clock()):
-                    wanted = await self._ask(calls, ends - clock())
-                    if listener.is_final and self._has_streamed:
-                        break
+                while not self._is_over and self._begins(wanted):
+                    wanted = await self._take_turn(wanted, deadline_s, ends)
                 return await self._synthesised(self._answer(), ends - clock())
             finally:
                 self.trace.settle(self._bill.paid_usd, self._bill.unsettled_usd)
@@ -204,63 +149,110 @@ class Answering:
             self.trace.circuit_open = skipped
             self._deliberation.go_on_alone()
 
-    # One round ---------------------------------------------------------------------------------
+    # One turn ----------------------------------------------------------------------------------
 
-    def _next_calls(
-        self, wanted: BoolArray, deadline_s: float, left_s: float
-    ) -> dict[int, list[Request]]:
-        """Members to ask now and what each is sent, one request for each sample; none at the end.
+    def _begins(self, wanted: BoolArray) -> bool:
+        """Whether there is another turn.
 
         Args:
-            wanted: bool[N], members that the strategy wants to ask.
-            deadline_s: for all rounds together.
-            left_s: of it.
+            wanted: bool[N], members that the strategy wants to ask; where there is nothing to
+                return yet, somebody is added.
         """
-        state, trace, most_usd = self._state, self.trace, self._limits.max_usd
+        state, trace = self._state, self.trace
         if not state.asked.all():
             if trace.rounds and state.spent.sum(dtype=np.float32) >= state.budget:
                 trace.stopped = "the budget is spent"
-                return {}
+                return False
             if not (wanted.any() or state.has_answer):
                 # There would be nothing to return: ask the best of the members not asked yet.
                 wanted[next(n for n in self._ranking if not state.asked[n])] = True
-        chosen = np.flatnonzero(wanted).tolist()
-        if not chosen:
-            return {}
-        if left_s <= 0:
-            trace.stopped = f"the deadline of {deadline_s:g} s is over"
-            return {}
-        calls = self._affordable(chosen)
-        if not calls and not state.has_answer:
-            # There is no answer yet: ask the best member that the budget allows.
-            others = [n for n in self._ranking if not state.asked[n]]
-            calls = dict(list(self._affordable(others).items())[:1])
-        if not calls:
-            trace.stopped = f"another call could pass {most_usd:g} dollars"
-        return calls
+        return bool(wanted.any())
 
-    def _affordable(self, chosen: Sequence[int]) -> dict[int, list[Request]]:
-        """Members and what they are sent, as far as the money reaches for certain."""
+    async def _take_turn(self, wanted: BoolArray, deadline_s: float, ends: float) -> BoolArray:
+        """Ask whom the strategy wants, and before them, in stages, whom they read.
+
+        Returns:
+            bool[N], members that it wants to ask next.
+        """
+        clock, state, turns = asyncio.get_running_loop().time, self._state, self._turns
+        if not self._has_time(deadline_s, ends - clock()):
+            return wanted
         left_usd = self._limits.max_usd - self._bill.most_usd
-        calls = {}
-        for n in chosen:
-            member = self._members[n]
-            requests = member.requests(self._question, logprobs=self._reads)
-            if left_usd < math.inf:
-                most = [member.most_usd(request) for request in requests]
-                usd = sum(math.inf if part is None else part for part in most)
-                if usd > left_usd:
-                    continue
-                left_usd -= usd
-            calls[n] = requests
-        return calls
+        left = turns.affordable(wanted, state, left_usd)
+        if not left.any():
+            self.trace.stopped = f"another call could pass {self._limits.max_usd:g} dollars"
+            self._is_over = True
+        else:
+            state.n_rounds += 1
+        while left.any():
+            left_s = ends - clock()
+            if not self._has_time(deadline_s, left_s):
+                break
+            now = turns.ready(left, state.asked)
+            later = left & ~now
+            if later.any():  # those who read what comes now are left as much time
+                left_s /= turns.n_stages(left, state.asked)
+            calls, unread = turns.calls(now, state)
+            self.trace.nothing_to_read += unread
+            wanted, left = await self._ask(calls, later, left_s), later
+            if self._listener.is_final and self._has_streamed:
+                self._is_over = True
+                break
+        return wanted
 
-    async def _ask(self, chosen: Mapping[int, list[Request]], left_s: float) -> BoolArray:
-        """Run a round; returns bool[N], the members to ask next."""
-        state, listener = self._state, self._listener
-        state.n_rounds += 1
+    def _has_time(self, deadline_s: float, left_s: float) -> bool:
+        if left_s > 0:
+            return True
+        self.trace.stopped = f"the deadline of {deadline_s:g} s is over"
+        self._is_over = True
+        return False
+
+    async def _ask(
+        self, chosen: Mapping[int, list[Request]], later: BoolArray, left_s: float
+    ) -> BoolArray:
+        """Run a round.
+
+        Args:
+            chosen: member → what it is sent.
+            later: bool[N], members of this turn that are asked after it; emptied where they are
+                not needed any more.
+            left_s: seconds for it.
+
+        Returns:
+            bool[N], the members to ask next; it counts at the end of the turn only.
+        """
+        state, listener, replies = self._state, self._listener, self._replies
+        came = await self._sent(chosen, later, left_s) if chosen else {}
+        await replies.take(came, state, verbatim=self._has_streamed)
+        if replies.failures:
+            self._deliberation.go_on_alone()
+        settled = bool(self._limits.early and later.any() and self._is_settled(later))
+        if settled:
+            for n in np.flatnonzero(later).tolist():
+                state.put(n, None)
+            later[:] = False
+        view = state.view()
+        records = [replies.record(n, state, view) for n in chosen]
+        wanted = self._deliberation.record_round(
+            view,
+            records,
+            state.candidates,
+            passed_over=replies.passed_over(state.candidates),
+            goes_on=bool(later.any()),
+        )
+        if settled:
+            self.trace.stopped = "it has enough"
+        if records and listener.on_round is not None:
+            listener.on_round(self.trace.rounds[-1])
+        return wanted
+
+    async def _sent(
+        self, chosen: Mapping[int, list[Request]], later: BoolArray, left_s: float
+    ) -> dict[int, list[Slot]]:
+        """Member → what became of its calls."""
         on_text: TextRelay | None = None
-        if listener.on_text is not None and self._may_stream(list(chosen)):
+        listener = self._listener
+        if listener.on_text is not None and self._may_stream(list(chosen), later):
             on_text = TextRelay(listener.on_text)
             self._streamed = next(iter(chosen))
         calls, allowed, names = {}, {}, dict[int, list[str]]()
@@ -277,31 +269,19 @@ class Answering:
             calls,
             deadline_s=left_s,
             member_timeout_s=allowed,
-            enough=partial(self._outcome_is_fixed, names) if early else None,
+            enough=partial(self._outcome_is_fixed, names, later) if early else None,
         )
         self.trace.members_s += time.perf_counter() - started
         if on_text is not None:
             self._has_streamed = on_text.started
-        came = {n: [slots[name] for name in own] for n, own in names.items()}
-        await self._replies.take(came, state, verbatim=self._has_streamed)
-        if self._replies.failures:
-            self._deliberation.go_on_alone()
-        view = state.view()
-        records = [self._replies.record(n, state, view) for n in chosen]
-        passed_over = self._replies.passed_over(state.candidates)
-        wanted = self._deliberation.record_round(
-            view, records, state.candidates, passed_over=passed_over
-        )
-        if listener.on_round is not None:
-            listener.on_round(self.trace.rounds[-1])
-        return wanted
+        return {n: [slots[name] for name in own] for n, own in names.items()}
 
     def _outcome_is_fixed(
-        self, names: Mapping[int, Sequence[str]], slots: Mapping[str, Slot]
+        self, names: Mapping[int, Sequence[str]], later: BoolArray, slots: Mapping[str, Slot]
     ) -> bool:
         if self._replies.compares_together:
             return False  # answers are grouped only once all replies are there
-        state, pending = self._state.copy(), []
+        state, pending = self._state.copy(), np.flatnonzero(later).tolist()
         for n, own in names.items():
             came = [slots[name] for name in own if name in slots]
             # Reading a long reply here would block the event loop.
@@ -309,7 +289,14 @@ class Answering:
                 pending.append(n)
         return outcome_is_fixed(self._deliberation.strategy, state, pending)
 
-    def _may_stream(self, chosen: Sequence[int]) -> bool:
+    def _is_settled(self, later: BoolArray) -> bool:
+        """True where no reply of those who read what has come could change the outcome."""
+        if self._replies.compares_together:
+            return False
+        pending = np.flatnonzero(later).tolist()
+        return outcome_is_fixed(self._deliberation.strategy, self._state, pending)
+
+    def _may_stream(self, chosen: Sequence[int], later: BoolArray) -> bool:
         """True where one member is asked and no other would be asked after it, whatever it says.
 
         Only replies to open questions are streamed: of a choice the answer is the option's text,
@@ -317,9 +304,12 @@ class Answering:
         """
         if self._synthesiser is not None or not self._is_open:
             return False
-        if len(chosen) > 1 or self._state.has_answer or self._streamed is not None:
+        if len(chosen) > 1 or later.any() or self._streamed is not None:
+            return False
+        member = self._members[chosen[0]]
+        if self._state.has_answer and not member.settings.reads:
             return False  # the client would receive parts of two replies
-        if self._members[chosen[0]].settings.samples > 1:
+        if member.settings.samples > 1 or not speaks(member):
             return False
         return is_last(self._deliberation.strategy, self._state, chosen[0], cost=self._least)
 
@@ -328,7 +318,11 @@ class Answering:
     def _answer(self) -> Answer:
         trace, state, choices = self.trace, self._state, self._question.choices
         # Fusion gives options probabilities even without any answer, but that is a guess.
-        if trace.answer is None or not state.has_answer:
+        broken = False  # what was passed on of a reply cannot be taken back
+        if self._listener.is_final and self._has_streamed and self._streamed is not None:
+            broken = state.replies[self._streamed] is None
+            trace.answer = state.answer(self._streamed) or trace.answer
+        if broken or trace.answer is None or not state.has_answer:
             trace.answer, trace.confidence = None, 0.0
             causes = {name: str(self._replies.failures[name]) for name in trace.circuit_open} | {
                 call.member: call.detail or "its reply holds no usable answer"
@@ -345,13 +339,15 @@ class Answering:
         text = trace.answer
         if choices:
             text = choices[OPTION_LETTERS.index(trace.answer)]
-        for n in self._ranking:
+        first = [] if self._streamed is None else [self._streamed]  # what was passed on is it
+        for n in (*first, *self._ranking):
             if state.answer(n) == trace.answer:
                 break
         else:  # only a sample gave it
             return Answer(trace.answer, text, trace.confidence, trace)
-        reply, finish = self._replies.standing_for(n, state), _STOP
-        calls = marked(reply.tool_calls, self._members[n].name) if reply.tool_calls else ()
+        speaker, reply = self._replies.standing_for(n, state)
+        finish = _STOP
+        calls = marked(reply.tool_calls, self._members[speaker].name) if reply.tool_calls else ()
         if calls:
             text = reply.text
         if not choices:
@@ -377,7 +373,8 @@ class Answering:
         ordered = sorted(
             self._replies.of, key=lambda n: -believed.get(str(self._state.answer(n)), 0)
         )
-        found = [self._replies.standing_for(n, self._state).text for n in ordered]
+        heard = [n for n in ordered if self._replies.has_voice(n)]
+        found = [self._replies.standing_for(n, self._state)[1].text for n in heard]
         texts = list(dict.fromkeys(filter(None, found)))
         if len(texts) < 2:
             return answer

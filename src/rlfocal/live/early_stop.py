@@ -71,14 +71,17 @@ def is_last(strategy: Base, state: QueryState, member: int, *, cost: float) -> b
     """True where nobody would be asked after a member, whatever it says.
 
     While there is no other answer, which one it gives makes no difference; of a strategy that reads
-    replies it is tried what it would do after a bad, a middling and a good one.
+    replies it is tried what it would do after a bad, a middling and a good one. Where there are
+    others, those that it reads, its own has to be the one that is given, whichever it is.
 
     Args:
         strategy: fitted.
-        state: before it is asked; without an answer.
+        state: before it is asked.
         member: who is asked alone.
         cost: of asking it, at least.
     """
+    if state.has_answer:
+        return _is_followed(strategy, state, member, cost)
     after = state.copy()
     after.put(member, Reply(("any",), cost=cost))
     view = after.view()
@@ -87,3 +90,17 @@ def is_last(strategy: Base, state: QueryState, member: int, *, cost: float) -> b
         judged[:, member] = _JUDGED
         view = replace(View.concat([view] * len(_JUDGED)), replies=Replies.of_judged(judged))
     return not decided(strategy, view).ask.any()
+
+
+def _is_followed(strategy: Base, state: QueryState, member: int, cost: float) -> bool:
+    if strategy.reads_replies:
+        return False
+    names = [*state.candidates, *([] if state.n_options else [_ANOTHER])]
+    cases = [state.copy() for _ in names]
+    for case, name in zip(cases, names, strict=True):
+        case.put(member, Reply((name,), cost=cost))
+    view = View.concat([case.view() for case in cases])
+    found = decided(strategy, view)
+    best = best_answer(view.available, found.answer)[0].tolist()
+    given = [case.candidates[slot] for case, slot in zip(cases, best, strict=True) if slot >= 0]
+    return given == names and not found.ask.any()

@@ -14,12 +14,15 @@ from functools import partial
 
 import numpy as np
 
-from rlfocal.checkpoint import Checkpoint
+from rlfocal.checkpoint import Checkpoint, Description
+from rlfocal.checkpoint.readers import difference, readers_of
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.replay import stages
 from rlfocal.deliberation.trace import Deliberation
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
-from rlfocal.live.answering import Answer, Answering, Limits, Listener
+from rlfocal.live.answer import Answer, Limits, Listener
+from rlfocal.live.answering import Answering
 from rlfocal.live.reading import Reader
 from rlfocal.live.state import QueryState
 from rlfocal.live.unlike import Unlike
@@ -40,7 +43,7 @@ def members_for(checkpoint: Checkpoint, pool: PoolSettings) -> tuple[MemberSetti
     """The members that a checkpoint was trained for, in its order.
 
     Raises:
-        ConfigError: the pool lacks one.
+        ConfigError: the pool lacks one, or one reads others than it did in training.
     """
     known = {member.name: member for member in pool.members}
     for name in checkpoint.description.members:
@@ -49,7 +52,18 @@ def members_for(checkpoint: Checkpoint, pool: PoolSettings) -> tuple[MemberSetti
                 f"the checkpoint was trained with member '{name}', which the pool lacks; "
                 f"{nearest(name, known)}"
             )
-    return tuple(known[name] for name in checkpoint.description.members)
+    members = tuple(known[name] for name in checkpoint.description.members)
+    _check_readers(checkpoint.description, members)
+    return members
+
+
+def _check_readers(about: Description, members: Sequence[MemberSettings]) -> None:
+    unlike = difference(about.readers, readers_of(members), members=about.members)
+    if unlike:
+        raise ConfigError(
+            f"the checkpoint does not fit the pool: {unlike}; say in the pool file what "
+            "training had, or collect these members' answers and train again"
+        )
 
 
 class LiveEnsemble:
@@ -62,8 +76,9 @@ class LiveEnsemble:
         answers: kind of answer that open questions have, see `Reader`.
 
     Raises:
-        ConfigError: other members, a price that the strategy does not know, an unknown kind of
-            answer, or a strategy that reckons in dollars with members that have no price.
+        ConfigError: other members, or ones that read others than in training, a price that the
+            strategy does not know, an unknown kind of answer, or a strategy that reckons in dollars
+            with members that have no price.
     """
 
     def __init__(
@@ -81,6 +96,9 @@ class LiveEnsemble:
                 f"the checkpoint's members are {', '.join(about.members)}; the pool's are "
                 f"{', '.join(names)}"
             )
+        _check_readers(about, [member.settings for member in members])
+        self.reads = about.reads
+        """Who of the members reads whom; None where nobody does."""
         if about.cost_unit == "usd" and (missing := unpriced(members)):
             raise ConfigError(
                 "the checkpoint weighs calls by their dollars, and nobody knows what these members "
@@ -126,11 +144,15 @@ class LiveEnsemble:
             n_slots=about.n_candidates,
             position=position,
             budget=budget,
+            reads=self.reads,
         )
 
     def route(self, question: Question) -> list[str]:
         """Names of the members that the first round would ask; no call is made."""
-        wanted = self._deliberation(question).first(self.new_state(question).view())
+        state = self.new_state(question)
+        wanted = self._deliberation(question).first(state.view())
+        if self.reads is not None:
+            wanted = next(stages(self.reads, wanted[None], state.asked[None]))[0]
         return [self.members[n].name for n in np.flatnonzero(wanted).tolist()]
 
     async def answer(
@@ -174,6 +196,7 @@ class LiveEnsemble:
         return Answering(
             self._deliberation(question), self.members, self._ranking, self.reader, question,
             new_state, synthesiser=synthesiser, unlike=self._judge(question),
+            reads=self.reads,
         )  # fmt: skip
 
     def _judge(self, question: Question) -> Callable[[str], str] | None:
@@ -184,7 +207,9 @@ class LiveEnsemble:
 
     def _deliberation(self, question: Question) -> Deliberation:
         names, kind = self._checkpoint.description.members, self.reader.kind_of(question)
-        return Deliberation(self.strategy, names, self.reader.cost_unit, kind=kind)
+        return Deliberation(
+            self.strategy, names, self.reader.cost_unit, kind=kind, reads=self.reads
+        )
 
     def led_by(self, strategy: Base) -> LiveEnsemble:
         """The same members led by another strategy, for instance by its own one after `follow`."""

@@ -18,10 +18,14 @@ from rlfocal.grading import Grader, seen_reply
 from rlfocal.live.state import Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
+from rlfocal.pool.reading.settings import JUDGING
+from rlfocal.pool.reading.showing import Showing
+from rlfocal.pool.reading.verdicts import verdict_of
 from rlfocal.pool.types import Response
+from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.records.signals import ReplyStore, SeenReply
 
-__all__ = ["FREE_WORDS", "Reader", "as_called"]
+__all__ = ["FREE_WORDS", "Reader", "as_called", "speaks"]
 
 FREE_WORDS = "open"
 """A kind of answer beside those of the records: replies are compared by meaning."""
@@ -79,7 +83,12 @@ class Reader:
         return self._graders[kind]
 
     def graded(
-        self, member: LiveMember, question: Question, kind: str, replies: Sequence[Response]
+        self,
+        member: LiveMember,
+        question: Question,
+        kind: str,
+        replies: Sequence[Response],
+        showings: Sequence[Showing] = (),
     ) -> Reply:
         """Read a member's replies, one for each sample.
 
@@ -88,8 +97,11 @@ class Reader:
             question: what was asked.
             kind: of the question, as `kind_of` finds it.
             replies: at least one.
+            showings: what each was shown, of a member that reads others.
         """
         cost = self.cost_of(replies)
+        if kind in ("tools", FREE_WORDS) and not speaks(member):
+            return _silent(member, kind, replies, showings, cost)
         if kind == "tools":
             return Reply(tuple(map(as_called, replies)), cost)
         if kind == FREE_WORDS:
@@ -97,8 +109,14 @@ class Reader:
         choices = list(question.choices) or None
         row = {"query_id": "", "task": question.task, "choices": choices, "label": None}
         grader = self._grader(kind)
-        grades = [grader.grade(row, member.settings, reply) for reply in replies]
+        if showings:
+            pairs = zip(replies, showings, strict=True)
+            grades = [grader.grade(row, member.settings, *pair) for pair in pairs]
+        else:
+            grades = [grader.grade(row, member.settings, reply) for reply in replies]
         read = Reply(tuple([grade.answer for grade in grades]), cost)
+        if member.settings.reads and member.settings.reading in JUDGING:
+            read = replace(read, verdicts=tuple([grade.verdict for grade in grades]))
         scores = grades[read.typical].choice_scores
         return read if scores is None else replace(read, scores=scores)
 
@@ -159,6 +177,35 @@ class _Typical:
         seen = seen_reply(reply, question.prompt, question.choices, answer, kind=kind)
         mean_s = sum([reply.latency_s for reply in self.replies]) / len(self.replies)
         return replace(seen, latency_s=mean_s, given=self.member.own.read(seen))
+
+
+def speaks(member: LiveMember) -> bool:
+    """Whether a member's replies hold answers of its own: not those of judges and critics."""
+    settings = member.settings
+    return not settings.reads or not (
+        settings.reading in JUDGING or settings.reading == "criticise"
+    )
+
+
+def _silent(
+    member: LiveMember,
+    kind: str,
+    replies: Sequence[Response],
+    showings: Sequence[Showing],
+    cost: float,
+) -> Reply:
+    """Of a judge, where whole replies are the answers: those of the replies that it names."""
+    form = member.settings.reading
+    if form == "criticise" or not showings:
+        return Reply((None,) * len(replies), cost)
+    answers, verdicts = list[str | None](), list[int | None]()
+    for reply, showing in zip(replies, showings, strict=True):
+        said = showing.said
+        verdict = verdict_of(form, without_thinking(reply.text) or "", len(said))
+        named = None if verdict is None or verdict < 0 else said[verdict]
+        verdicts.append(verdict)
+        answers.append(None if named is None else named.answer if kind == "tools" else named.text)
+    return Reply(tuple(answers), cost, verdicts=tuple(verdicts))
 
 
 def _usual_kind(answers: str | Mapping[str, str]) -> str:

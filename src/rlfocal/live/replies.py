@@ -6,19 +6,21 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
-from rlfocal.deliberation.trace import CallRecord
+from rlfocal.deliberation.trace import CallRecord, named_by
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure, MemberError
 from rlfocal.live.aside import LONG, aside
-from rlfocal.live.reading import FREE_WORDS, Reader
+from rlfocal.live.reading import FREE_WORDS, Reader, as_called, speaks
 from rlfocal.live.similarity import AnswerGroups, group_answers, text_encoder
 from rlfocal.live.state import QueryState, Reply
-from rlfocal.pool.asking.question import Question
+from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
+from rlfocal.pool.reading.showing import Showing
 from rlfocal.pool.types import Response
 from rlfocal.records.canonical import expression_names
 
@@ -64,9 +66,18 @@ class Replies:
         """Member → its replies as read; each is read once."""
         self.of: dict[int, list[Response]] = {}
         """Member → what it replied, one for each sample."""
+        self.showings: dict[int, list[Showing]] = {}
+        """Of members that read others: what each of their requests shows."""
+        self._shown: dict[int, list[Showing]] = {}
+        """The same, of those that were replied to."""
         self.failures: dict[str, MemberError] = {}
         self.unfit = ""
         """How many replies are not of the kind that training had, where most are not."""
+
+    @cached_property
+    def number(self) -> Mapping[str, int]:
+        """Name of a member → its number."""
+        return {member.name: n for n, member in enumerate(self._members)}
 
     @property
     def compares_together(self) -> bool:
@@ -104,7 +115,7 @@ class Replies:
                 has been streamed already.
         """
         for n, own in slots.items():
-            replies, length = self._responses(own)
+            replies, length = self._responses(n, own)
             if not replies:
                 error = next(slot for slot in own if isinstance(slot, MemberError))
                 self.failures[self._members[n].name] = error
@@ -114,23 +125,25 @@ class Replies:
             if n not in self._read and length >= LONG:
                 await aside(length, self._graded, n, replies)
             state.put(n, self._graded(n, replies))
-        if verbatim and self._is_open:
+        if verbatim and self._is_open and not self._fit(slots, state):
             self._free = True
-        elif (
-            self._may_be_free
-            and len(self.of) >= _DOUBTS
-            and 2 * self._n_unfit(state) > len(self.of)
-        ):
-            # Most replies do not fit the kind of question that training had.
-            self._free = self._gave_up_kind = True
-            self.unfit = f"{self._n_unfit(state)} of {len(self.of)} replies hold no {self._kind}"
+        elif self._may_be_free:
+            # Judges and critics say nothing of the kind of the question.
+            told = [n for n in self.of if speaks(self._members[n])] if self._shown else self.of
+            n_unfit = sum(state.answer(n) is None for n in told)
+            if len(told) >= _DOUBTS and 2 * n_unfit > len(told):
+                # Most replies do not fit the kind of question that training had.
+                self._free = self._gave_up_kind = True
+                self.unfit = f"{n_unfit} of {len(told)} replies hold no {self._kind}"
         if self._free and self.of:
             await self._regroup(state)
         elif self._kind == "math" and self.of:
             await self._regroup_expressions(state)
 
-    def _n_unfit(self, state: QueryState) -> int:
-        return sum(state.answer(n) is None for n in self.of)
+    def _fit(self, slots: Mapping[int, Sequence[Slot]], state: QueryState) -> bool:
+        """Whether readers that were asked have answers of the kind of the question."""
+        readers = [n for n in slots if n in self._shown]
+        return bool(readers) and all(state.answer(n) is not None for n in readers)
 
     def try_out(self, n: int, slots: Sequence[Slot], state: QueryState) -> bool:
         """Record the outcome in `state` alone, as a trial; False where reading it would take long.
@@ -140,15 +153,18 @@ class Replies:
             slots: what became of its calls, one for each sample.
             state: is updated.
         """
-        replies, length = self._responses(slots)
+        replies, length = self._responses(n, slots)
         if replies and n not in self._read and length >= LONG:
             return False
         state.put(n, self._graded(n, replies) if replies else None, cost=self._least)
         return True
 
-    def _responses(self, slots: Sequence[Slot]) -> tuple[list[Response], int]:
+    def _responses(self, n: int, slots: Sequence[Slot]) -> tuple[list[Response], int]:
         """Those that came, and the characters to read: of them, and of options they may name."""
         replies, length = [], self._n_options
+        if n in self.showings:
+            pairs = zip(self.showings[n], slots, strict=True)
+            self._shown[n] = [shown for shown, slot in pairs if isinstance(slot, Response)]
         for slot in slots:
             if isinstance(slot, Response):
                 replies.append(slot)
@@ -158,7 +174,7 @@ class Replies:
     def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
         if n not in self._read:
             asked = self._members[n], self._question, self._kind, replies
-            read = self._reader.graded(*asked)
+            read = self._reader.graded(*asked, self._shown.get(n, ()))
             if self._are_seen:
                 read = replace(read, seen=self._reader.seen(*asked, read))
             self._read[n] = read
@@ -180,14 +196,22 @@ class Replies:
 
     async def _regroup(self, state: QueryState) -> None:
         """Group replies in free words anew by their meaning."""
-        texts = [(n, reply.text) for n, replies in self.of.items() for reply in replies]
+        voices = {n: self._voices(n) for n in self.of}
+        texts = [(n, one.text) for n, said in voices.items() for one in said if one is not None]
+        if not texts:
+            return
         # Encoding takes milliseconds or more: keep the event loop free.
         found = await asyncio.to_thread(_compared, [text for _, text in texts])
         for n in self.of:
             own = [k for k, (owner, _) in enumerate(texts) if owner == n]
+            if not own:  # a critic, or a judge that named nobody
+                silent = Reply((None,) * len(self.of[n]), float(state.spent[n]))
+                state.put(n, replace(silent, seen=self._read[n].seen))
+                continue
             backed = found.support[own].mean(axis=0)
             support = {texts[k][1]: float(backed[k]) for k in np.flatnonzero(backed).tolist()}
-            samples = tuple(texts[found.stands_for[k]][1] for k in own)
+            named = iter([texts[found.stands_for[k]][1] for k in own])
+            samples = tuple([None if one is None else next(named) for one in voices[n]])
             seen = self._read[n].seen
             state.put(n, Reply(samples, float(state.spent[n]), support=support, seen=seen))
 
@@ -214,17 +238,66 @@ class Replies:
         """
         name, read, cost = self._members[n].name, state.replies[n], float(state.spent[n])
         if read is None:
-            return record_of(name, [self.failures[name]], cost=cost)
-        place = view.answer[0, n]
-        support = None if place < 0 else float(view.support[0, n, place])
-        return record_of(
-            name, self.of[n], typical=read.typical, cost=cost, answer=read.answer, support=support
-        )
+            found = record_of(name, [self.failures[name]], cost=cost)
+        else:
+            place = view.answer[0, n]
+            support = None if place < 0 else float(view.support[0, n, place])
+            found = record_of(
+                name, self.of[n], typical=read.typical, cost=cost, answer=read.answer,
+                support=support,
+            )  # fmt: skip
+        return found if n not in self.showings else self._with_read(found, n)
 
-    def standing_for(self, n: int, state: QueryState) -> Response:
-        """The reply of a member that stands for its answer; of one that replied."""
+    def _with_read(self, found: CallRecord, n: int) -> CallRecord:
+        """A call with whom the member read, and whom it named."""
+        shown = self._shown.get(n) or self.showings[n]
+        own = self._members[n].settings.own
+        read = tuple([(*s.names, *([own] if own and s.own is not None else [])) for s in shown])
+        verdicts = self._read[n].verdicts if n in self._read else None
+        if verdicts is None:
+            return replace(found, read=read)
+        named = [named_by(s.names, v) for s, v in zip(shown, verdicts, strict=True)]
+        return replace(found, read=read, verdict=tuple(named))
+
+    # Who speaks, and who is read ----------------------------------------------------------------
+
+    def said(self, n: int) -> Said | None:
+        """The reply of a member as others read it: its typical one; None where it gave none."""
+        if n not in self.of:
+            return None
+        read = self._read[n]
+        reply = self.of[n][read.typical]
+        text = as_called(reply) if reply.tool_calls and not reply.text else reply.text
+        return Said(text, read.answer)
+
+    def has_voice(self, n: int) -> bool:
+        """Whether a member that replied has given an answer, its own or another's."""
+        return any(voice is not None for voice in self._voices(n))
+
+    def _voices(self, n: int) -> Sequence[Response | None]:
+        """The replies by which a member speaks, one for each of its own: a judge by those named."""
+        if speaks(self._members[n]):
+            return self.of[n]
+        verdicts = self._read[n].verdicts or (None,) * len(self.of[n])
+        found = list[Response | None]()
+        for showing, verdict in zip(self._shown[n], verdicts, strict=True):
+            name = named_by(showing.names, verdict)
+            found.append(self._voice(self.number[name]) if name else None)
+        return found
+
+    def _voice(self, n: int) -> Response | None:
+        return self._voices(n)[self._read[n].typical]
+
+    def standing_for(self, n: int, state: QueryState) -> tuple[int, Response]:
+        """The reply that stands for a member's answer, and whose it is: a judge's is another's."""
         read = state.replies[n]
-        return self.of[n][0 if read is None else read.typical]
+        typical = 0 if read is None else read.typical
+        own = self.of[n][typical]
+        if not self._shown or speaks(self._members[n]):
+            return n, own
+        verdicts = self._read[n].verdicts or {typical: None}
+        name = named_by(self._shown[n][typical].names, verdicts[typical])
+        return self.standing_for(self.number[name], state) if name else (n, own)
 
 
 def record_of(

@@ -17,6 +17,7 @@ import numpy as np
 
 from rlfocal.deliberation.view import View
 from rlfocal.records import Calibration, FloatArray
+from rlfocal.records.readers import Reads
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.records.signals import Replies, ReplyStore
@@ -38,6 +39,8 @@ class Reply:
     """Candidate → support, adding up to 1; None to count samples."""
     seen: ReplyStore | None = None
     """The typical sample, as signals read it; None where they cannot."""
+    verdicts: tuple[int | None, ...] | None = None
+    """Of a judge: which of the replies shown each sample named, as `Grade.verdict`."""
     typical: int = field(init=False)
     """The sample that stands for all: the first that gave the most frequent answer."""
     answer: str | None = field(init=False)
@@ -61,6 +64,7 @@ class QueryState:
         n_slots: C, at least; as many as the strategy has seen in training.
         position: place in the stream of queries.
         budget: most that may be spent.
+        reads: who reads whom; None where nobody does.
     """
 
     def __init__(
@@ -74,12 +78,13 @@ class QueryState:
         n_slots: int = 1,
         position: int = 0,
         budget: float = np.inf,
+        reads: Reads | None = None,
     ) -> None:
         self._calibration, self._task, self._features = calibration, task, features
-        self._position, self.budget = position, budget
+        self._position, self.budget, self._reads = position, budget, reads
         self.n_options, self._n_slots = n_options, max(n_options, n_slots)
         self.n_rounds = 0
-        """Rounds so far, one under way included."""
+        """Turns of the strategy so far, one under way included."""
         self.replies: list[Reply | None] = [None] * n_members
         """[N]: None where a member was not asked, or failed."""
         self.asked = np.zeros(n_members, dtype=bool)
@@ -164,6 +169,7 @@ class QueryState:
             spent=self.spent.sum(dtype=np.float32)[None],
             budget=np.array([self.budget], dtype=np.float32),
             n_rounds=np.array([self.n_rounds], dtype=np.int64),
+            ready=None if self._reads is None else self._reads.ready(self.asked[None]),
             replies=self._seen(),
         )
 

@@ -25,7 +25,8 @@ def show_trace(trace: Trace) -> None:
     for number, part in enumerate(trace.rounds, start=1):
         console.print(f"round {number}")
         for call in part.asked:
-            console.print(f"  {call.member} {_what(call)}", markup=False)
+            read = f"; {call.reading}" if call.read else ""
+            console.print(f"  {call.member} {_what(call)}{read}", markup=False)
         beliefs = ", ".join(f"{name} {p:.2f}" for name, p in part.probabilities.items())
         unit = _UNITS[trace.cost_unit]
         spent = f"{part.spent:.4g} {unit[:-1] if part.spent == 1 else unit}"
@@ -33,6 +34,8 @@ def show_trace(trace: Trace) -> None:
         if part.probability_of_stopping is not None:
             console.print(f"  probability of stopping: {part.probability_of_stopping:.2f}")
     console.print(f"stopped: {trace.stopped}")
+    if trace.unread:
+        console.print(trace.unread, markup=False)
     console.print(
         f"answer: {trace.answer or 'none'} (confidence {trace.confidence:.2f}); "
         f"not asked: {joined(trace.not_asked) or 'nobody'}",
