@@ -254,6 +254,14 @@ TABLE: Mapping[str, Quick] = {
             rf"^hiershrink-router, ours +{NUMBER} \[",
         ),
     ),
+    "readers_optimum.py": Quick(
+        "--quick",
+        (
+            rf"^judge +agreement, 500 labels( +{NUMBER}){{8}}$",
+            rf"^judge +rl-focal-prior, 25 labels( +{NUMBER}){{8}}$",
+            rf"^judge +rl-focal, 4,000 labels( +{NUMBER}){{8}}$",
+        ),
+    ),
     "results.py": Quick(
         "BENCH --learned rl-focal-prior",
         (
