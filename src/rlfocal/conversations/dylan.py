@@ -98,10 +98,8 @@ class Dylan(Conversation):
                 active = await self._go_on(talking, members[0], before, active, rng)
             order = [active[place] for place in rng.permutation(len(active)).tolist()]
             said, agreed = await self._spoken(talking, agents, order, before)
-            if not said:
-                break
             rounds.append(said)
-            if agreed:
+            if agreed or all(turn.said is None for turn in said):
                 break
         by = self._decided(rounds)
         return talking.over(by, importance=importance(rounds, None if by is None else by.answer))
@@ -248,7 +246,10 @@ def importance(rounds: Sequence[Sequence[Turn]], answer: str | None) -> dict[str
     total = {turn.speaker: 0.0 for said in rounds for turn in said}
     if answer is None:
         return total
-    right = [turn.speaker for turn in rounds[-1] if turn.answer == answer]
+    rounds = list(rounds)
+    while rounds and all(turn.answer != answer for turn in rounds[-1]):
+        rounds.pop()  # in which nothing could be read any more
+    right = [turn.speaker for turn in rounds[-1] if turn.answer == answer] if rounds else []
     worth = {speaker: 1 / len(right) for speaker in right}
     for said in reversed(rounds):
         for speaker, share in worth.items():

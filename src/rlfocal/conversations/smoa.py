@@ -72,6 +72,8 @@ class Sparse(_Settings, Conversation):
         for number in range(1, self.rounds + 1):
             said = await talking.round(_proposals(question, members, kept, number))
             kept = await self._kept(talking, members[0], said)
+            if not kept:
+                return talking.over(None)
             if number < self.rounds and await self._settled(talking, members[0], kept):
                 break
         last = await talking.round(
