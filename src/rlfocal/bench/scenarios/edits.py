@@ -4,6 +4,8 @@ Pure functions from table to table; all chance comes from the generator that is 
 given by an edit is always a candidate that the query has already, or no usable answer: for an open
 query no new text is invented. Costs and latencies stay: a member that fails is paid all the same.
 An answer that was not given has no reply: what is known of one is of the reply that was given.
+What a reader would have said of an answer that was not given is not known either: where an edit
+changes what it read, it gives no usable answer, unless the edit says what it answers.
 
 Axes: Q queries, N members, C candidate slots, S samples, K queries of an edit.
 """
@@ -88,10 +90,23 @@ def _swapped(
 
 def fail(table: ResponseTable, members: Sequence[int], *, start: int = 0) -> ResponseTable:
     """Let members give no usable answer from query `start` on."""
-    rows = np.arange(start, table.n_queries)
+    rows, found = np.arange(start, table.n_queries), table
     for member in members:
-        table = give(table, member, rows, np.full(len(rows), -1))
-    return table
+        found = give(found, member, rows, np.full(len(rows), -1))
+    return _unheard(table, found, members)
+
+
+def _unheard(before: ResponseTable, after: ResponseTable, members: Sequence[int]) -> ResponseTable:
+    """Let members that read changed answers give none, but those that were changed themselves."""
+    if before.reads is None:
+        return after
+    changed = (after.answer != before.answer).astype(np.float32)
+    misled = (changed @ before.reads.closure.T.astype(np.float32)) > 0
+    for reader in np.flatnonzero(misled.any(axis=0)).tolist():
+        if reader not in members:
+            rows = np.flatnonzero(misled[:, reader])
+            after = give(after, reader, rows, np.full(len(rows), -1))
+    return after
 
 
 def answer_at_random(
@@ -107,7 +122,8 @@ def answer_at_random(
     allowed = np.column_stack([table.exists[rows], table.is_open[rows]])
     allowed[~allowed.any(axis=1), -1] = True
     drawn = np.where(allowed, draw, -1).argmax(axis=1)
-    return give(table, member, rows, np.where(drawn == table.n_candidates, -1, drawn))
+    found = give(table, member, rows, np.where(drawn == table.n_candidates, -1, drawn))
+    return _unheard(table, found, [member])
 
 
 def collude(
@@ -128,9 +144,10 @@ def collude(
     draw = rng.random((len(rows), table.n_candidates))
     wrong = table.exists[rows] & (table.candidate_score[rows] < 0.5)
     answer = np.where(wrong.any(axis=1), np.where(wrong, draw, -1).argmax(axis=1), -1)
+    found = table
     for member in members:
-        table = give(table, member, rows, answer)
-    return table
+        found = give(found, member, rows, answer)
+    return _unheard(table, found, members)
 
 
 def improve(
@@ -150,7 +167,7 @@ def improve(
     use = solvable & table.failed[rows, member] & (rng.random(len(rows)) < share)
     rows = rows[use]
     best = np.where(table.exists[rows], table.candidate_score[rows], -1).argmax(axis=1)
-    return give(table, member, rows, best)
+    return _unheard(table, give(table, member, rows, best), [member])
 
 
 def stand_in(
@@ -169,7 +186,7 @@ def stand_in(
         place = np.arange(table.answer.size).reshape(table.answer.shape)
         place[rows, member] = place[rows, substitute]
         changes["replies"] = table.replies.at(place)
-    return replace(table, **changes)
+    return _unheard(table, replace(table, **changes), [member])
 
 
 def mislabel(table: ResponseTable, share: float, *, rng: np.random.Generator) -> ResponseTable:

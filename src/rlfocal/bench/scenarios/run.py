@@ -86,7 +86,7 @@ def run_scenarios(
         rows=_rows(results, chosen, entrants.names, not_applicable, settings, protocol),
         not_applicable=not_applicable,
         synthetic=table.synthetic,
-        notes=(*table.notes, *part.notes),
+        notes=(*table.notes, *part.notes, *_readers(table)),
         environment=environment(),
     )
 
@@ -98,6 +98,15 @@ def _check_size(table: ResponseTable, folds: Sequence[Fold]) -> None:
             f"{table.name}: a stream needs at least {_LEAST} test queries, a fold has {smallest}; "
             "use fewer folds"
         )
+
+
+def _readers(table: ResponseTable) -> list[str]:
+    if table.reads is None:
+        return []
+    return [
+        "where a scenario changes what a member reads, what it would have said is not known: it "
+        "gives no usable answer there"
+    ]
 
 
 def _which(protocol: EvalProtocol, n_streams: int) -> str:
