@@ -21,6 +21,7 @@ from rlfocal.records.database import (
     open_database,
     query_key_of,
     settings_key_of,
+    shown_key_of,
 )
 from rlfocal.records.database.schema import TABLES, responses
 from rlfocal.tokens import TokenLogprobs
@@ -43,6 +44,8 @@ OLD: dict[str, Any] = {
     "stop": [], "seed": 0,
 }  # fmt: skip
 OLD_KEY = "af0ea6667fc1bb1c3250146b3ec6380b309590e9dd94272be0b299cce44af898"
+OLD_REPLY = "e6f481b8b0ac241c3ee613b5c3c10b1826f4f399adbd469fc0f17ddbdfcf818c"
+"""Key of what m said to q0 under no settings, as every version gave it."""
 ELSEWHERE = OLD | {"base_url": "http://127.0.0.1:8001/v1"}
 QUERIES = [{"query_id": f"q{n}", "prompt": f"{n} + 1?", "label": str(n + 1)} for n in range(6)]
 
@@ -66,14 +69,21 @@ def failed(query: int, settings_key: str, *, sample: int = 0) -> StoredError:
     return StoredError(key=key, member="m", failure=Failure.TIMEOUT)
 
 
+_COLUMNS = (
+    (3, "tokens"), (3, "signals"), (5, "shown"), (5, "shown_key"), (5, "verdict"), (6, "readings"),
+)  # fmt: skip
+"""Of `responses`, and the version that brought each."""
+
+
 def as_version(database: Database, version: int) -> None:
     with database.connections.write() as connection:
         named = TABLES.meta.c.name == "schema_version"
         connection.execute(TABLES.meta.update().where(named).values(value=str(version)))
-        for column in ("tokens", "signals"):  # of the third
-            if version < 3:
+        for since, column in _COLUMNS:
+            if version < since:
                 connection.exec_driver_sql(f"ALTER TABLE responses DROP COLUMN {column}")
-        connection.exec_driver_sql("ALTER TABLE queries DROP COLUMN registered")  # of the fourth
+        if version < 4:
+            connection.exec_driver_sql("ALTER TABLE queries DROP COLUMN registered")
     database.close()
 
 
@@ -184,3 +194,37 @@ def test_queries_of_the_third_version_stay_and_may_be_labelled_as_they_were(
         back = export_dataset(database)
     assert back.queries["label"].to_pylist() == ["1", "8"]
     assert back.responses["text"].to_pylist() == ["said 0", "said 1"]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+def test_replies_of_earlier_versions_keep_their_keys_beside_those_of_readers(
+    database_url: str, version: int
+) -> None:
+    key = settings_key_of({})
+    judge = {"reads": ["m"], "reading": "verify"}
+    shown_key = shown_key_of([["said 0"], None, 0])
+    reading = StoredResponse(
+        query_key=query_key_of(QUERIES[0]["prompt"]), query_id="q0", member="judge",
+        settings_key=settings_key_of(judge), text="right", answer="0", shown=("m",),
+        shown_key=shown_key, verdict=0,
+    )  # fmt: skip
+    with open_database(database_url) as database:
+        database.add_queries(QUERIES)
+        database.add_member("m", {})
+        database.add_responses([stored(0, key)])
+        as_version(database, version)
+    with open_database(database_url) as database:
+        assert texts(database) == {OLD_REPLY: "said 0"}
+        database.add_member("judge", judge)
+        database.add_responses([reading])
+        assert set(texts(database)) == {OLD_REPLY, reading.key}
+        assert database.replies([OLD_REPLY, reading.key]) == {
+            OLD_REPLY: stored(0, key), reading.key: reading,
+        }  # fmt: skip
+        back = export_dataset(database)
+        assert back.info.readers["judge"].reads == ["m"]
+        rows = {row["member"]: row for row in back.responses.to_pylist()}
+        assert (rows["judge"]["shown"], rows["judge"]["verdicts"]) == ([["m"]], [0])
+        as_version(database, 6)
+    with open_database(database_url) as database:  # and nothing happens to it any more
+        assert set(texts(database)) == {OLD_REPLY, reading.key}
