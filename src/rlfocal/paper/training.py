@@ -1,5 +1,7 @@
 """The two training stages of the preset `rl-focal-paper`.
 
+Whom a chosen member reads is called as well, and counts: replay does the same.
+
 Axes: B queries, N members, V validation queries.
 """
 
@@ -76,7 +78,9 @@ class PaperTraining:
             score = self._window_score(before)
             batch, previous, reward = self._decide(decider, critic, block, previous, score)
             how = self._update(decider, critic, optimizer, batch, step / len(blocks))
-            utility = self._utility(chain(decider, score, np.arange(len(self._validation))))
+            masks = chain(decider, score, np.arange(len(self._validation)))
+            masks = self.table.called_for(masks)
+            utility = self._utility(masks)
             if utility > best_utility:
                 best, best_utility = weights_of(decider), utility
             size = float(batch.action.sum(1).mean())
@@ -97,7 +101,7 @@ class PaperTraining:
         )
         optimizer = _adam(config, fusion, critic)
         score = EnsembleScore(self.memory, self.order, focal_weight=config.focal_weight)
-        masks = chain(decider, score, np.arange(table.n_queries))
+        masks = self.table.called_for(chain(decider, score, np.arange(table.n_queries)))
         best, best_utility = weights_of(fusion), -np.inf
         blocks = self._blocks()
         for step, (block, _) in enumerate(blocks):
@@ -150,7 +154,7 @@ class PaperTraining:
         rows = np.concatenate([part[0] for part in parts])
         inputs = torch.cat([part[1].inputs for part in parts])
         mask = torch.cat([part[2] for part in parts])
-        asked = mask.numpy() > 0.5
+        asked = self.table.called_for(mask.numpy() > 0.5)
         right = self._vote(rows, asked)
         size = asked.mean(axis=1)
         charge = right * self.config.beta + (1 - right) * self.config.alpha
