@@ -245,7 +245,8 @@ class _Leads:
 
 def _that_can_be_used(result: BenchResult) -> list[LeaderboardRow]:
     """Rows of strategies to serve; of all but bound and chance, where no row says how."""
-    rows = [row for row in result.rows if row.strategy not in REFERENCES]
+    apart = {*REFERENCES, *(found.strategy for found in result.live if found.live)}
+    rows = [row for row in result.rows if row.strategy not in apart]
     of_others = {row.strategy for row in rows if row.command is None}
     references = _references(of_others)
     return [row for row in rows if row.strategy not in references]

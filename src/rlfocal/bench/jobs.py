@@ -50,6 +50,8 @@ class Point(NamedTuple):
 
     dial: float | None
     outcome: Outcome
+    answers: tuple[str | None, ...] | None = None
+    """As texts, of who answers what no candidate is; None: the candidates chosen."""
 
 
 class JobResult(NamedTuple):

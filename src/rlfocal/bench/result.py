@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rlfocal.bench.budgets import AXIS_TITLES, EQUAL_COST, BudgetCell
 from rlfocal.bench.figures.calibration import Calibration
+from rlfocal.bench.figures.live import LiveFigures
 from rlfocal.bench.leaderboard import (
     LeaderboardRow,
     Verdict,
@@ -96,6 +97,8 @@ class BenchResult(Displayed):
     """Calibration of confidences, in the order of `rows`."""
     missing: Missing | None = None
     """Missing responses; None where there are none."""
+    live: tuple[LiveFigures, ...] = ()
+    """Tokens, seconds and dollars, in the order of `rows`; empty without conversations."""
     hidden: BenchResult | None = None
     """The same fitted strategies with the tasks of tested queries hidden, where both ways were
     tested; all other figures are then with the tasks given."""
@@ -149,6 +152,7 @@ class BenchResult(Displayed):
             "notes": list(self.notes),
             "environment": dict(self.environment),
             "hidden": None if self.hidden is None else self.hidden.to_json(),
+            **({"live": [asdict(found) for found in self.live]} if self.live else {}),
         }
 
     def to_markdown(self) -> str:
@@ -286,6 +290,7 @@ class BenchResult(Displayed):
             frontiers=_read_as(dict[str, tuple[FrontierPoint, ...]], found["frontiers"]),
             budgets=_read_as(tuple[BudgetCell, ...], found.get("budgets", ())),
             calibration=_read_as(tuple[Calibration, ...], found.get("calibration", ())),
+            live=_read_as(tuple[LiveFigures, ...], found.get("live", ())),
             missing=_read_as(Missing, found["missing"]) if found.get("missing") else None,
             not_applicable=found["not_applicable"],
             synthetic=found["synthetic"],

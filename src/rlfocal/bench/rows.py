@@ -89,7 +89,7 @@ def _batch(
 ) -> pa.RecordBatch:
     n_rows, outcome = len(rows), point.outcome
     taken = table.candidates[rows]
-    answer = [
+    answer = point.answers or [
         texts[slot] if slot >= 0 else None
         for texts, slot in zip(taken, outcome.chosen.tolist(), strict=True)
     ]

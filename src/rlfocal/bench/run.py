@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rlfocal.bench.budgets import BUDGETS, check_budgets, equal_cost
 from rlfocal.bench.entrants import Entrants
-from rlfocal.bench.environment import environment
 from rlfocal.bench.figures.calibration import calibrations
+from rlfocal.bench.figures.environment import environment
 from rlfocal.bench.figures.hidden_tasks import lost_by_hiding, tasks_note, with_hidden
 from rlfocal.bench.folds import Partition, partition
 from rlfocal.bench.jobs import BenchInput, JobResult, OnProgress, run_job, run_jobs
@@ -38,6 +39,9 @@ from rlfocal.executor import Executor
 from rlfocal.records import ResponseTable
 from rlfocal.records.tables.missing import missing_of
 
+if TYPE_CHECKING:
+    from rlfocal.bench.talks.held import Talked
+
 __all__ = ["run_bench"]
 
 _FEW = 30
@@ -53,6 +57,7 @@ def run_bench(
     data: str | None = None,
     executor: Executor | None = None,
     on_progress: OnProgress | None = None,
+    talked: Talked | None = None,
 ) -> BenchResult:
     """Fit strategies on training queries and measure them on queries that nothing was fitted on.
 
@@ -66,6 +71,7 @@ def run_bench(
         executor: where the jobs run; None for here, one after another. It changes no figure but
             the seconds.
         on_progress: called once before the first job and after every job.
+        talked: conversations held on the same folds, whose rows stand beside those of strategies.
 
     Returns:
         The figures and the rows behind them.
@@ -87,9 +93,13 @@ def run_bench(
     part = partition(table, protocol)
     shared = BenchInput(table, part.folds, entrants, protocol.tasks)
     results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress)
+    notes: tuple[str, ...] = ()
+    if talked is not None:
+        results, notes = [*results, *talked.results], talked.notes
+        not_applicable = {**not_applicable, **talked.not_applicable}
     figures = partial(
         _figures, table, part, entrants,
-        not_applicable=not_applicable, limits=limits, data=data,
+        not_applicable=not_applicable, limits=limits, data=data, notes=notes,
     )  # fmt: skip
     if protocol.tasks != "both":
         return figures(results, protocol)
@@ -112,6 +122,7 @@ def _figures(
     not_applicable: Mapping[str, str],
     limits: Sequence[float],
     data: str | None,
+    notes: Sequence[str],
 ) -> BenchResult:
     """Figures and rows of jobs whose test queries were all shown in one way."""
     tasks: Tasks = "hidden" if protocol.tasks == "hidden" else "given"
@@ -130,10 +141,14 @@ def _figures(
             learned=entrants.fresh(row.strategy).learned,
             command=entrants.command(row.strategy, data),
         )
+        if row.strategy in entrants.names
+        else row  # of a conversation
         for row in _leaderboard(found, results, protocol, priced=priced, withheld=withheld)
     )
+    fitted = [row.strategy for row in rows if row.strategy in entrants.names]
+    served = found.take([i for i, (name, _) in enumerate(found.points) if name in fitted])
     budgets_found = equal_cost(
-        found, [row.strategy for row in rows if row.learned], limits,
+        served, [row.strategy for row in rows if row.learned], limits,
         priced=priced, n_resamples=protocol.n_resamples, withheld=withheld,
     )  # fmt: skip
     about_tasks = tasks_note(len(per_query["task"].unique())) if protocol.tasks == "given" else None
@@ -145,7 +160,9 @@ def _figures(
         rows=rows,
         frontiers=_frontiers(found, priced=priced),
         not_applicable={
-            name: not_applicable[name] for name in entrants.names if name in not_applicable
+            name: not_applicable[name]
+            for name in dict.fromkeys((*entrants.names, *not_applicable))
+            if name in not_applicable
         },
         synthetic=table.synthetic,
         notes=(
@@ -154,7 +171,8 @@ def _figures(
             *([] if about_tasks is None else [about_tasks]),
             *dropped,
             *_stand_ins(results),
-            *_believers(table, entrants, [row.strategy for row in rows]),
+            *_believers(table, entrants, fitted),
+            *notes,
         ),
         environment=environment(),
         per_query=per_query,
@@ -169,7 +187,7 @@ def _figures(
             if result.history
         ),
         budgets=budgets_found,
-        calibration=calibrations(per_query, [row.strategy for row in rows]),
+        calibration=calibrations(per_query, fitted),
         missing=missing,
     )
 

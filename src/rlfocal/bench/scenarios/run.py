@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlfocal.bench.entrants import Entrants
-from rlfocal.bench.environment import environment
+from rlfocal.bench.figures.environment import environment
 from rlfocal.bench.folds import Fold, partition
 from rlfocal.bench.jobs import OnProgress, run_jobs
 from rlfocal.bench.protocol import EvalProtocol
