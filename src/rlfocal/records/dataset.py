@@ -19,7 +19,12 @@ from numpy.typing import NDArray
 from rlfocal.errors import ConfigError, RecordError, nearest
 from rlfocal.markup import Displayed, Grid, Sheet, one_line
 from rlfocal.records.canonical import canonical
-from rlfocal.records.checks import check_tables
+from rlfocal.records.checks import (
+    check_readers,
+    check_readings,
+    check_tables,
+    missing_inputs,
+)
 from rlfocal.records.frames import arrow_table
 from rlfocal.records.kinds import Kind
 from rlfocal.records.schema import DatasetInfo, normalise_queries, normalise_responses
@@ -79,6 +84,8 @@ class Dataset(Displayed):
             if not read.lost:
                 raise
             raise RecordError(f"{exc} ({'; '.join(read.lost)})") from exc
+        check_readers(self.info.readers, self.members, self.info.pools)
+        check_readings(self.responses, self.info.readers)
 
     def __repr__(self) -> str:
         queries, members = f"{self.queries.num_rows:,} queries", f"{len(self.members)} members"
@@ -137,7 +144,8 @@ class Dataset(Displayed):
             At least two distinct members.
 
         Raises:
-            ConfigError: both are given, a name is unknown or repeated, or fewer than two remain.
+            ConfigError: both are given, a name is unknown or repeated, fewer than two remain, or a
+                reader is named without those whom it reads.
         """
         if pool is not None and members is not None:
             raise ConfigError("give a pool or a list of members, not both")
@@ -158,6 +166,11 @@ class Dataset(Displayed):
             raise ConfigError(
                 f"{self.name}: {origin}: {len(chosen)} member(s) ({', '.join(chosen)}), but an "
                 "ensemble needs at least 2; add responses of another member"
+            )
+        if missing := missing_inputs(self.info.readers, chosen):
+            raise ConfigError(
+                f"{self.name}: {origin}: '{missing[0]}' reads '{missing[1]}', which is not among "
+                f"them; name '{missing[1]}', too, or leave '{missing[0]}' out"
             )
         return chosen
 
