@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,10 @@ READERS: dict[str, dict[str, Any]] = {
 def build(
     readers: dict[str, dict[str, Any]] | None = None,
     pools: dict[str, list[str]] | None = None,
-    **columns: list[Any] | None,
+    columns: Mapping[str, list[Any] | None] | None = None,
 ) -> Dataset:
-    rows = {name: values for name, values in (RESPONSES | columns).items() if values is not None}
+    given = {**RESPONSES, **(columns or {})}
+    rows = {name: values for name, values in given.items() if values is not None}
     info = DatasetInfo.model_validate(
         {"readers": READERS if readers is None else readers, "pools": pools or {}}
     )
@@ -142,7 +144,10 @@ def test_pools_and_choices_of_members_hold_those_who_are_read() -> None:
         (changed("shown", 2, [["a", "b"], None]), r"shown holds a null.*row 3"),
         (changed("shown", 2, None), r"verdicts without 'shown'.*row 3"),
         (changed("verdicts", 2, [0]), r"verdicts needs one item a sample.*has 1 for 2"),
-        (changed("verdicts", 2, [0, 2]), r"verdicts outside what was shown: .*verdicts \[0, 2\] \(row 3\)"),
+        (
+            changed("verdicts", 2, [0, 2]),
+            r"verdicts outside what was shown: .*verdicts \[0, 2\] \(row 3\)",
+        ),
         (changed("verdicts", 6, [0, -2, 0]), r"verdicts outside what was shown.*row 7"),
         (changed("verdicts", 6, [0, 0, 1]), r"verdicts outside what was shown.*row 7"),
         ({"shown": None}, r"verdicts without 'shown'"),
@@ -150,11 +155,11 @@ def test_pools_and_choices_of_members_hold_those_who_are_read() -> None:
 )
 def test_what_readers_saw_is_checked(columns: dict[str, Any], message: str) -> None:
     with pytest.raises(RecordError, match=message):
-        build(**columns)
+        build(columns=columns)
 
 
 def test_none_of_them_is_a_verdict() -> None:
-    data = build(**changed("verdicts", 2, [-1, 1]))
+    data = build(columns=changed("verdicts", 2, [-1, 1]))
     assert data.responses["verdicts"].to_pylist()[2] == [-1, 1]
 
 
@@ -175,5 +180,58 @@ def test_a_judges_support_is_the_share_of_its_samples() -> None:
     judge = table.members.index("judge")
     assert table.candidates.tolist() == [("2", "3"), ("4", "5")]
     assert table.support[:, judge].tolist() == [[1.0, 0.0], [1.0, 0.0]]
-    split = build(**(changed("samples", 2, ["2", "3"]) | changed("verdicts", 2, [0, 0])))
+    split = build(columns=(changed("samples", 2, ["2", "3"]) | changed("verdicts", 2, [0, 0])))
     assert build_table(split).support[0, judge].tolist() == [0.5, 0.5]
+
+
+def scores_only(verdicts: list[int | None], score: float) -> dict[str, Any]:
+    """Essays of a and b, a judge that saw both in both orders, a critic; of each a score alone."""
+    shown = [["a", "b"], ["b", "a"], ["a", "b"]]
+    rows: dict[str, list[Any]] = {
+        "query_id": ["q1"] * 4,
+        "member": ["a", "b", "critic", "judge"],
+        "answer": [None] * 4,
+        "score": [0.3, 0.9, 0.0, score],
+        "shown": [None, None, [["a", "b"]], shown[: len(verdicts)]],
+        "verdicts": [None, None, None, verdicts],
+    }
+    if len(verdicts) > 1:
+        rows["samples"] = [None, None, None, [None] * len(verdicts)]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "answer", "support"),
+    [
+        ([1], 1, [0, 1]),
+        ([0], 0, [1, 0]),
+        ([None], -1, [0, 0]),
+        ([-1], -1, [0, 0]),
+        ([1, 0], 1, [0, 1]),
+        ([0, 0], 0, [0.5, 0.5]),
+        ([None, 0], 1, [0, 1]),
+        ([1, 1, 0], 0, [2 / 3, 1 / 3]),
+        ([1, 1, None], 1, [0.5, 0.5]),
+        ([None, None], -1, [0, 0]),
+    ],
+)
+def test_where_only_scores_are_known_a_judge_backs_the_reply_that_it_names(
+    verdicts: list[int | None], answer: int, support: list[float]
+) -> None:
+    queries = pa.table({"query_id": ["q1"], "prompt": ["Write."]})
+    readers = {
+        "judge": {"reads": ["a", "b"], "reading": "judge"},
+        "critic": {"reads": ["a", "b"], "reading": "criticise"},
+    }
+    info = DatasetInfo.model_validate({"readers": readers, "answers": "score only"})
+    worth = [0.3, 0.9][answer] if answer >= 0 else 0.0
+    table = build_table(Dataset("essays", queries, pa.table(scores_only(verdicts, worth)), info))
+    assert table.members == ("a", "b", "critic", "judge")
+    assert table.kind.tolist() == [2]
+    assert table.answer[0].tolist() == [0, 1, -1, answer]
+    assert table.support[0, 3, :2].tolist() == pytest.approx(support)
+    assert table.support[0, :, 2:].sum() == 0
+    assert table.support[0, 2].sum() == 0
+    assert table.support[0, 0].tolist() == [1, 0, 0, 0]
+    assert table.member_score[0].tolist() == pytest.approx([0.3, 0.9, 0.0, worth])
+    assert table.recorded.all()

@@ -20,6 +20,7 @@ from rlfocal.records.dataset import Dataset
 from rlfocal.records.readers import Reads
 from rlfocal.records.smells import smells
 from rlfocal.records.tables.candidates import LETTERS, Answers, Responses, flatten
+from rlfocal.records.tables.judges import named_replies
 from rlfocal.records.tables.replies import replies_of
 from rlfocal.records.tables.table import CandidateKind, FloatArray, IntArray, ResponseTable
 
@@ -87,6 +88,7 @@ def build_table(
     exists = np.arange(n_slots) < answers.n_candidates[:, None]
     answer = answers.scatter(shape)
     samples = answers.samples(shape)
+    answer, samples = named_replies(responses, kind, names, dataset.info.readers, answer, samples)
     option_scores = _option_scores(responses, kind, (*shape, n_slots))
     if option_scores is not None:
         guess = np.nan_to_num(option_scores, nan=-np.inf).argmax(axis=2)
