@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +19,7 @@ from rlfocal.live.reading import FREE_WORDS, Reader, speaks
 from rlfocal.live.replies import Replies, record_of
 from rlfocal.live.similarity import fetch_text_encoder
 from rlfocal.live.state import QueryState
-from rlfocal.live.synthesis import synthesis_request
+from rlfocal.live.synthesis import synthesis
 from rlfocal.live.turns import Turns
 from rlfocal.live.unlike import lowered
 from rlfocal.pool.asking.passed_back import marked
@@ -315,13 +314,21 @@ class Answering:
 
     # The end -----------------------------------------------------------------------------------
 
-    def _answer(self) -> Answer:
-        trace, state, choices = self.trace, self._state, self._question.choices
-        # Fusion gives options probabilities even without any answer, but that is a guess.
-        broken = False  # what was passed on of a reply cannot be taken back
+    def _settle(self) -> str:
+        """The answer that is given, which the trace says then, too.
+
+        Raises:
+            NobodyAnswered: there is none.
+        """
+        trace, state, broken = self.trace, self._state, False
         if self._listener.is_final and self._has_streamed and self._streamed is not None:
+            # What was passed on of a reply cannot be taken back.
             broken = state.replies[self._streamed] is None
             trace.answer = state.answer(self._streamed) or trace.answer
+        if trace.answer is None and trace.readers:
+            # It follows one reader, who gave none: then the best of those who were read.
+            trace.answer, trace.confidence = state.first_answer(self._ranking)
+        # Fusion gives options probabilities even without any answer, but that is a guess.
         if broken or trace.answer is None or not state.has_answer:
             trace.answer, trace.confidence = None, 0.0
             causes = {name: str(self._replies.failures[name]) for name in trace.circuit_open} | {
@@ -329,6 +336,11 @@ class Answering:
                 for call in trace.calls
             }
             raise NobodyAnswered(causes, self._replies.failures)
+        return trace.answer
+
+    def _answer(self) -> Answer:
+        trace, state, choices = self.trace, self._state, self._question.choices
+        given = self._settle()
         if self._replies.unfit:
             trace.kind = FREE_WORDS
             trace.unlike = trace.unlike or f"unlike the training queries: {self._replies.unfit}"
@@ -336,15 +348,13 @@ class Answering:
             trace.learned_confidence = trace.confidence
             free = self._replies.in_free_words
             trace.confidence = lowered(trace.confidence, in_free_words=free)
-        text = trace.answer
-        if choices:
-            text = choices[OPTION_LETTERS.index(trace.answer)]
+        text = choices[OPTION_LETTERS.index(given)] if choices else given
         first = [] if self._streamed is None else [self._streamed]  # what was passed on is it
         for n in (*first, *self._ranking):
-            if state.answer(n) == trace.answer:
+            if state.answer(n) == given:
                 break
         else:  # only a sample gave it
-            return Answer(trace.answer, text, trace.confidence, trace)
+            return Answer(given, text, trace.confidence, trace)
         speaker, reply = self._replies.standing_for(n, state)
         finish = _STOP
         calls = marked(reply.tool_calls, self._members[speaker].name) if reply.tool_calls else ()
@@ -353,14 +363,9 @@ class Answering:
         if not choices:
             text, finish = reply.text or text, reply.finish
         return Answer(
-            trace.answer,
-            text,
-            trace.confidence,
-            trace,
-            streamed=n == self._streamed,
-            finish=finish,
-            tool_calls=calls,
-        )
+            given, text, trace.confidence, trace,
+            streamed=n == self._streamed, finish=finish, tool_calls=calls,
+        )  # fmt: skip
 
     async def _synthesised(self, answer: Answer, left_s: float) -> Answer:
         """Rewrite the answer by a member that reads all replies; unchanged if that fails."""
@@ -369,22 +374,13 @@ class Answering:
             return answer
         if self._question.has_images and not writer.takes_images:
             return answer
-        believed = self.trace.rounds[-1].probabilities
-        ordered = sorted(
-            self._replies.of, key=lambda n: -believed.get(str(self._state.answer(n)), 0)
-        )
-        heard = [n for n in ordered if self._replies.has_voice(n)]
-        found = [self._replies.standing_for(n, self._state)[1].text for n in heard]
-        texts = list(dict.fromkeys(filter(None, found)))
+        texts = self._replies.texts(self.trace.rounds[-1].probabilities, self._state)
         if len(texts) < 2:
             return answer
-        request = synthesis_request(writer, self._question, texts)
-        most = writer.most_usd(request)
         left_usd = self._limits.max_usd - self._bill.most_usd
-        if (math.inf if most is None else most) > left_usd:
+        slot = await synthesis(writer, self._question, texts, left_s=left_s, left_usd=left_usd)
+        if slot is None:
             return answer
-        call = {writer.name: (writer.endpoint, request)}
-        slot = (await ask_all(call, deadline_s=min(left_s, writer.timeout_s)))[writer.name]
         if isinstance(slot, MemberError):
             self.trace.synthesis = record_of(writer.name, [slot], cost=0.0)
             return answer

@@ -270,9 +270,17 @@ class Replies:
         text = as_called(reply) if reply.tool_calls and not reply.text else reply.text
         return Said(text, read.answer)
 
-    def has_voice(self, n: int) -> bool:
-        """Whether a member that replied has given an answer, its own or another's."""
-        return any(voice is not None for voice in self._voices(n))
+    def texts(self, believed: Mapping[str, float], state: QueryState) -> list[str]:
+        """The distinct replies, the best supported first; those of critics are none.
+
+        Args:
+            believed: answer → its probability.
+            state: of the query.
+        """
+        ordered = sorted(self.of, key=lambda n: -believed.get(str(state.answer(n)), 0))
+        heard = [n for n in ordered if any(self._voices(n))]
+        found = [self.standing_for(n, state)[1].text for n in heard]
+        return list(dict.fromkeys(filter(None, found)))
 
     def _voices(self, n: int) -> Sequence[Response | None]:
         """The replies by which a member speaks, one for each of its own: a judge by those named."""

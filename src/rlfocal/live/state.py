@@ -9,7 +9,7 @@ Axes: N members, C candidate slots, T tasks.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -129,6 +129,14 @@ class QueryState:
         """The answer of a member; None where it was not asked, failed, or gave none."""
         reply = self.replies[member]
         return None if reply is None else reply.answer
+
+    def first_answer(self, members: Sequence[int]) -> tuple[str | None, float]:
+        """The answer of the first of these members that gave one, and its support of it."""
+        view = self.view()
+        for n in members:
+            if (answer := self.answer(n)) is not None:
+                return answer, float(view.support[0, n, view.answer[0, n]])
+        return None, 0.0
 
     def view(self) -> View:
         """What a strategy sees, as one row."""

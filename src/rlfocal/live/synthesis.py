@@ -7,15 +7,17 @@ marks that their authors could not know.
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
+from rlfocal.pool.fan_out import Slot, ask_all
 from rlfocal.pool.types import Message, Request
 
-__all__ = ["synthesis_request"]
+__all__ = ["synthesis", "synthesis_request"]
 
 _TASK = (
     "Several assistants have replied to the last question. Their replies follow, each between two "
@@ -42,3 +44,28 @@ def synthesis_request(
     text = f"{_TASK.format(mark=mark)}\n\nThe question:\n{question.prompt}\n\n{quoted}"
     system = [message for message in asked.messages if message.role == "system"]
     return replace(asked, messages=(*system, Message("user", text)), stop=())
+
+
+async def synthesis(
+    writer: LiveMember,
+    question: Question,
+    replies: Sequence[str],
+    *,
+    left_s: float,
+    left_usd: float,
+) -> Slot | None:
+    """What a member makes of several replies; None where it could cost more than is left.
+
+    Args:
+        writer: the member.
+        question: as of `synthesis_request`.
+        replies: as there.
+        left_s: seconds.
+        left_usd: dollars; infinite for no bound.
+    """
+    request = synthesis_request(writer, question, replies)
+    most = writer.most_usd(request)
+    if (math.inf if most is None else most) > left_usd:
+        return None
+    call = {writer.name: (writer.endpoint, request)}
+    return (await ask_all(call, deadline_s=min(left_s, writer.timeout_s)))[writer.name]
