@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rlfocal.agents.config import RlFocalConfig, Rounds
 from rlfocal.records import PoolModel, build_table, simulate
+from rlfocal.simulator.known import KnownPool
 from rlfocal.training.environment import PoolEnv
 
 N, Q = 3, 40
@@ -127,3 +130,54 @@ def test_where_the_task_is_not_told_it_is_unknown_throughout_and_in_copies(table
     np.testing.assert_array_equal(env.last_view(copies).task, expected[[0, 1, 3]])
     told = env.reset(np.arange(Q), np.full(Q, 0.1, dtype=np.float32))
     np.testing.assert_array_equal(told.task, table.task)
+
+
+# Readers ------------------------------------------------------------------------------------------
+
+
+def reading(n_queries=Q):
+    pool = KnownPool((0.7, 0.7), (0, 1), follows=0.9, n_options=2)
+    return pool.draw(n_queries, rng=np.random.default_rng(0))
+
+
+def test_a_reader_can_be_chosen_once_those_it_reads_have_been_asked():
+    env = start(reading(), None)
+    with pytest.raises(ValueError, match="'reader' reads member-1, member-2, not asked yet in"):
+        decide(env, 2)
+    decide(env, 0)
+    with pytest.raises(ValueError, match="'reader' reads member-2, not asked yet in episode 0"):
+        decide(env, 2)
+    decide(env, 1)
+    assert env.view().ready.all()
+    np.testing.assert_allclose(decide(env, 2).reward, -0.1, rtol=1e-6)
+    assert env.view().asked.all()
+
+
+def test_pending_members_make_no_reader_ready():
+    env = start(reading(), Rounds(0.5))
+    decide(env, 0)
+    decide(env, 1)
+    with pytest.raises(ValueError, match="a reader may be chosen where the view says"):
+        decide(env, 2)
+    decide(env, ENOUGH)
+    np.testing.assert_allclose(decide(env, 2).reward, -0.6, rtol=1e-6)
+    decide(env, ENOUGH)
+    assert (env.view().n_rounds == 2).all()
+
+
+def test_who_has_no_record_is_not_waited_for():
+    table = reading()
+    recorded = np.ones(table.answer.shape, dtype=bool)
+    recorded[:, 1] = False
+    gone = replace(
+        table,
+        recorded=recorded,
+        answer=np.where(recorded, table.answer, np.int16(-1)),
+        support=table.support * recorded[:, :, None],
+        cost=table.cost * recorded,
+    )
+    env = start(gone, None)
+    decide(env, 0)
+    assert env.view().ready.all()
+    decide(env, 2)
+    assert (env.view().asked == [True, False, True]).all()

@@ -10,6 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from rlfocal.agents.config import Rounds
 from rlfocal.records import PoolModel, build_table, simulate
+from rlfocal.simulator.known import KnownPool
 from rlfocal.strategies.voting import WeightedVote
 from rlfocal.training.environment import PoolEnv
 from rlfocal.training.gym_adapter import PoolGymEnv
@@ -181,3 +182,31 @@ def test_an_answer_without_a_call_earns_nothing(table):
     step = env.step(np.full(50, 3), np.zeros(50, dtype=np.int64))
     assert (step.reward == 0).all()
     assert step.terminated.all()
+
+
+@pytest.mark.parametrize("rounds", WAYS)
+def test_gymnasium_finds_no_fault_where_members_read(rounds):
+    table = KnownPool((0.7, 0.7), (0, 1), follows=0.9).draw(60, rng=np.random.default_rng(0))
+    vote = WeightedVote().fit(table, rng=np.random.default_rng(0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = PoolGymEnv(table, vote, price=0.04, rounds=rounds)
+        check_env(env, skip_render_check=True)
+
+
+def test_asking_a_reader_asks_those_first_whom_it_reads():
+    table = KnownPool((0.7, 0.7), (0, 1), follows=0.9).draw(60, rng=np.random.default_rng(0))
+    vote = WeightedVote().fit(table, rng=np.random.default_rng(0))
+    env = PoolGymEnv(table, vote, price=0.04)
+    env.reset(options={"row": 3})
+    assert env.step(2)[1] == pytest.approx(-3 * 0.04)
+    env.reset(options={"row": 3})
+    env.step(0)
+    assert env.step(2)[1] == pytest.approx(-2 * 0.04)
+    in_rounds = PoolGymEnv(table, vote, price=0.04, rounds=Rounds(0.1))
+    seen, _ = in_rounds.reset(options={"row": 3})
+    seen, reward, *_ = in_rounds.step(2)
+    assert reward == pytest.approx(-0.1 - 2 * 0.04)
+    assert seen[:3].tolist() == [1, 1, 0]  # pending: the reader itself comes in the next round
+    in_rounds.step(3)
+    assert in_rounds.step(2)[1] == pytest.approx(-0.1 - 0.04)
