@@ -12,7 +12,10 @@ from rlfocal.cli.output.console import print_json, print_notes, terminal
 from rlfocal.cli.output.tables import Column, joined, percent, print_table, usd_per_1k
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rlfocal.bench.summaries.data import MemberSummary, Summary
+    from rlfocal.records.readers import ReaderInfo
 
 __all__ = ["inspect"]
 
@@ -42,15 +45,47 @@ def inspect(
 
     dataset, table = common.load_table(data, pool, members, with_features=False, with_text=False)
     summary = summarise(dataset, table)
+    present = {name: i for name, i in dataset.info.readers.items() if name in table.members}
     if json:
-        print_json(asdict(summary))
+        readers = {name: info.model_dump() for name, info in present.items()}
+        print_json(asdict(summary) | ({"readers": readers} if readers else {}))
         return
-    _show_facts(summary)
+    _show_facts(summary, "; ".join([_reading(name, info) for name, info in present.items()]))
     _show_members(summary, max_tasks=max_tasks)
     print_notes(summary.notes)
 
 
-def _show_facts(summary: Summary) -> None:
+_WORDS = {
+    "aggregate": "{who} makes one reply of those of {them}",
+    "debate": "{who} answers again after {them}",
+    "judge": "{who} names the best of {them}",
+    "pairwise": "{who} compares {them} in pairs",
+    "verify": "{who} says whether {them} is right",
+    "criticise": "{who} names mistakes of {them}",
+    "refine": "{who} repairs {first} by what it reads of {rest}",
+}
+"""What readers do, by their form."""
+
+
+def _reading(name: str, info: ReaderInfo) -> str:
+    """Whom a member reads and what for, in a few words."""
+    own = f"its own first answer ({info.first})"
+    if not info.reads:
+        return f"{name} reads {own}"
+    words = _WORDS.get(info.reading, "{who} reads {them}")
+    if len(info.reads) == 1 and "{rest}" in words:
+        words = "{who} repairs {them}"
+    said = words.format(
+        who=name, them=_and(info.reads), first=info.reads[0], rest=_and(info.reads[1:])
+    )
+    return said if info.first is None else f"{said}, seeing {own}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def _show_facts(summary: Summary, readers: str) -> None:
     vote = summary.plurality_accuracy
     voted = f"not applicable: {summary.plurality_reason}" if vote is None else f"{percent(vote)} %"
     own = on = ""
@@ -69,6 +104,7 @@ def _show_facts(summary: Summary) -> None:
         "split": ", ".join(f"{name} {n:,}" for name, n in summary.splits.items()) or "none",
         "tasks": _counted(summary.tasks),
         "pools": _counted(summary.pools),
+        "readers": readers,
         "costs": "US dollars" if summary.cost_unit == "usd" else "unknown: every call counts 1",
         "best single": f"{percent(summary.best_single_accuracy)} %  {summary.best_single}{own} "
         "(known afterwards: bench and train choose it on training queries)",
