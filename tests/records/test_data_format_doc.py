@@ -46,3 +46,9 @@ def test_every_column_and_key_is_documented() -> None:
     documented = set(re.findall(r"^\| `(\w+)` \|", DOC, re.MULTILINE))
     assert set(QUERIES) | set(RESPONSES) <= documented
     assert set(DatasetInfo.model_fields) == set(json.loads(FILES["dataset.json"]))
+
+
+def test_the_readers_are_read() -> None:
+    info = DatasetInfo.model_validate(json.loads(FILES["readers.json"]))
+    assert info.readers["again"].inputs == ["large-model", "small-model"]
+    assert info.readers["judge"].reading == "judge"
