@@ -75,6 +75,7 @@ def replaced(old: str, new: str) -> str:
         (replaced('name = "big"', 'name = "small, letters"'), "two members are called"),
         (replaced('name = "big"\n', ""), "'name' is missing"),
         (replaced('kind = "llama-cpp"', 'kind = "llamacpp"'), "did you mean 'llama-cpp'"),
+        (replaced('kind = "llama-cpp"', 'kind = ["llama-cpp"]'), r"kind = \['llama-cpp'\]"),
         (replaced("concurrency = 16", "concurrency = 0"), "concurrency = 0: .*greater than"),
         (replaced("https://api", "ftp://api"), "not an http or https address"),
         (replaced("completion = 15.0", "completion = -1"), "prices.'big-1': completion = -1"),

@@ -5,6 +5,7 @@ Knows names and ranges only; `asking` turns a question into messages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from rlfocal.errors import nearest
 from rlfocal.pool.asking.templates import places
 from rlfocal.pool.endpoints import EndpointSettings, LlamaCppSettings
-from rlfocal.pool.reading.settings import Reading
+from rlfocal.pool.reading.settings import ABOUT, Reading
 from rlfocal.pool.reading.showing import n_showings
 from rlfocal.pool.servers import Count, OpenAISettings, Positive, Words
 from rlfocal.settings import Settings
@@ -77,7 +78,8 @@ class MemberSettings(Words, Reading):
     """What replies are drawn with, where the server takes seeds: by it, the member's name, the
     sample and the question."""
     samples: Count = 1
-    """Times each question is asked."""
+    """Times each question is asked; of who compares pairs, once for each pair in each order unless
+    it is said."""
     timeout_s: Positive | None = None
     """Seconds for one call; null for the endpoint's."""
 
@@ -96,12 +98,32 @@ class MemberSettings(Words, Reading):
             raise ValueError(f"{why}{{question}} is missing: the model would not see what is asked")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _compares_all_pairs(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("reading") != "pairwise":
+            return values
+        read = values.get("reads", ())
+        n_pairs = len(read) * (len(read) - 1) if isinstance(read, list | tuple) else 0
+        return {"samples": max(1, n_pairs), **values}
+
     @model_validator(mode="after")
     def _samples_differ(self) -> MemberSettings:
-        if self.samples > n_showings(self) and self.temperature == 0:
+        most = n_showings(self)
+        if self.samples > most and self.temperature == 0:
+            shown = f"the same replies are shown in {most} orders; say samples = {most}, or "
             raise ValueError(
                 f"samples = {self.samples} with temperature = 0 would pay for the same reply again "
-                "and again; raise the temperature"
+                f"and again; {shown * (most > 1)}raise the temperature"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _answers_where_asked(self) -> MemberSettings:
+        if self.reads and self.reading in ABOUT and self.answers == "option-scores":
+            raise ValueError(
+                f'reading = "{self.reading}" gives no letter of an option; leave answers = '
+                '"option-scores" out'
             )
         return self
 

@@ -19,12 +19,14 @@ from rlfocal.pool.endpoints import KINDS, EndpointSettings, LlamaCppSettings
 from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings
 from rlfocal.pool.mistakes import kind_hint, misplaced, price_names, remark_prices
 from rlfocal.pool.own_signals import OwnSignals
-from rlfocal.pool.reading.checks import check_reads, with_first
+from rlfocal.pool.reading.checks import check_reads, check_room, with_first
+from rlfocal.pool.reading.panels import with_panels
 from rlfocal.pool.servers import OpenAISettings, no_inline_key
 from rlfocal.settings import Settings, read_toml
 
 __all__ = ["PoolSettings", "PriceSettings", "read_pool"]
 
+_TABLES = ("endpoints", "members", "panels", "prices", "signals")
 _MOST_LOGPROBS = 1000
 """First tokens that llama.cpp tells of where a member does not say how many: option letters are
 seldom beyond them, and a reply takes 60 kB."""
@@ -83,22 +85,21 @@ def read_pool(path: Path) -> PoolSettings:
     """Read a pool file.
 
     Args:
-        path: a TOML file with [endpoints.NAME] tables, [[members]] and perhaps [prices."MODEL"]
-            or [prices."ENDPOINT/MODEL"], and [signals].
+        path: a TOML file with [endpoints.NAME] tables, [[members]] and perhaps [[panels]],
+            [prices."MODEL"] or [prices."ENDPOINT/MODEL"], and [signals].
 
     Returns:
         The pool; paths in it are relative to the file.
 
     Raises:
         ConfigError: it cannot be read, a key is unknown or missing, a value out of range, a member
-            names an unknown endpoint, two have one name, or a signal's function is not there.
+            names an unknown endpoint, two have one name, one reads itself or who is not there or
+            more than its model can, or a signal's function is not there.
     """
     found = read_toml(path)
     for name in found:
-        if name not in PoolSettings.model_fields:
-            raise ConfigError(
-                f"{path}: unknown key '{name}'; {nearest(name, PoolSettings.model_fields)}"
-            )
+        if name not in _TABLES:
+            raise ConfigError(f"{path}: unknown key '{name}'; {nearest(name, _TABLES)}")
     endpoints = {
         name: _endpoint(values, where=f"{path}: endpoints.{name}", base=path.parent)
         for name, values in _tables(found, "endpoints", path).items()
@@ -119,12 +120,17 @@ def read_pool(path: Path) -> PoolSettings:
         )
         for number, values in enumerate(raw, start=1)
     )
+    panels = found.get("panels", [])
+    if not isinstance(panels, list) or not all(isinstance(panel, dict) for panel in panels):
+        raise ConfigError(f"{path}: 'panels' should be tables: [[panels]]")
     members = with_first(members)
     names = [member.name for member in members]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: two members are called '{name}'; rename one")
+    members = with_panels(members, panels, where=str(path))
     check_reads(members, where=str(path))
+    check_room(members, endpoints, where=str(path))
     remark_prices(prices, [(m.endpoint, m.model) for m in members], where=str(path))
     signals = found.get("signals", {})
     if not isinstance(signals, dict):
@@ -164,7 +170,7 @@ def _price(
 def _endpoint(values: dict[str, Any], *, where: str, base: Path) -> EndpointSettings:
     no_inline_key(values, where)
     kind = values.get("kind", "openai")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         hint = kind_hint(kind) or nearest(str(kind), KINDS)
         raise ConfigError(f"{where}: kind = {kind!r}: {hint}")
     for name in ("path", "key_file"):

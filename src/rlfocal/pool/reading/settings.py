@@ -11,7 +11,7 @@ from rlfocal.errors import nearest
 from rlfocal.pool.asking.templates import places
 from rlfocal.settings import Settings
 
-__all__ = ["ABOUT", "JUDGING", "WORDING", "Form", "Reading"]
+__all__ = ["ABOUT", "JUDGING", "LEAST_READ", "WORDING", "Form", "Reading"]
 
 Form = Literal["aggregate", "debate", "judge", "pairwise", "verify", "criticise", "refine"]
 """What a reader does with the replies: writes a better one out of them; answers again after them;
@@ -24,6 +24,8 @@ ABOUT: frozenset[Form] = JUDGING | {"criticise"}
 WORDING = 1
 """Of the words in which replies are shown; a part of the identity of who reads them. To be raised
 with every change of `wording`, so that replies to other words are not taken for the same."""
+LEAST_READ = 16
+"""Tokens of a reply: of fewer nothing could be understood."""
 _PLACES = {"question", "replies", "mark"}
 
 
@@ -40,7 +42,7 @@ class Reading(Settings):
     read_template: str | None = None
     """Words of one's own in place of those of `reading`: {question}, {replies}, and {mark} for the
     line between two of them."""
-    read_tokens: Annotated[int, Field(ge=16, strict=True)] = 400
+    read_tokens: Annotated[int, Field(ge=LEAST_READ, strict=True)] = 400
     """Most tokens shown of one reply, at four characters a token; of longer ones the beginning and
     the end."""
 
