@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from rlfocal.cli import common
+from rlfocal.cli.benching import options
+from rlfocal.cli.benching.typed import as_typed, budgets_of
 from rlfocal.cli.common import option
 from rlfocal.cli.output.console import check_json, deliver, progress, remark, waiting
 from rlfocal.cli.output.leaderboard import show_leaderboard
@@ -101,6 +103,13 @@ def bench(
     features: Annotated[
         bool, option(help="Encode the query texts, for strategies that route on them.")
     ] = True,
+    live: options.Live = None,
+    conversations: options.Conversations = None,
+    db: options.Db = None,
+    max_usd: options.MaxUsd = None,
+    max_calls: options.MaxCalls = None,
+    retry_failed: options.RetryFailed = False,
+    dry_run: options.DryRun = False,
 ) -> None:
     """Compare strategies on unseen queries.
 
@@ -116,7 +125,7 @@ def bench(
 
     n_folds = _N_FOLDS if folds is None else folds
     protocol = EvalProtocol(n_folds=n_folds, use_split=split, n_seeds=seeds, tasks=tasks)
-    limits = _budgets(budgets)
+    limits = budgets_of(budgets)
     if jobs < 1:
         raise ConfigError(f"--jobs must be at least 1, got {jobs}")
     if scenario is not None and (report is not None or budgets != _BUDGETS or tasks != "given"):
@@ -129,6 +138,10 @@ def bench(
         raise ConfigError("--orders and --retrain go with --scenario alone")
     if orders is not None and orders < 1:
         raise ConfigError(f"--orders must be at least 1, got {orders}")
+    held = options.LiveOptions.of(
+        live, conversations, db, max_usd, max_calls,
+        retry_failed=retry_failed, dry_run=dry_run, scenario=scenario,
+    )  # fmt: skip
     check_json(json)
     executor = ProcessExecutor(jobs) if jobs > 1 else SerialExecutor()
 
@@ -139,9 +152,9 @@ def bench(
 
     if scenario is None:
         names = named or resolve(("baselines",))
-        as_typed = _as_typed(data, pool, members, cost, complete=complete)
+        typed = as_typed(data, pool, members, cost, complete=complete)
         wanted = None if report is None else _Report(report, not no_questions, overwrite)
-        _compare(load, names, protocol, limits, as_typed, executor, json=json, report=wanted)
+        _compare(load, names, protocol, limits, typed, executor, wanted, json=json, live=held)
     else:
         from rlfocal.bench.scenarios import StreamSettings
 
@@ -170,11 +183,12 @@ def _compare(
     names: tuple[str, ...],
     protocol: EvalProtocol,
     budgets: tuple[float, ...],
-    as_typed: str,
+    typed: str,
     executor: Executor,
+    report: _Report | None,
     *,
     json: Path | None,
-    report: _Report | None,
+    live: options.LiveOptions | None,
 ) -> None:
     """Compare strategies and show how they did; outputs are checked before the data are read."""
     from rlfocal.bench import run_bench
@@ -185,18 +199,31 @@ def _compare(
         check_folder(report.folder, overwrite=report.overwrite)
     dataset, table = load()
     _refuse_if_none_applies(names, table)
+    held = None
+    if live is not None:
+        from rlfocal.cli.benching.live import converse
+
+        held = converse(live, dataset, table, protocol, json)
+        if held is None:  # a dry run
+            return
     with progress("bench") as move:
         result = run_bench(
             table, names, protocol,
-            budgets=budgets, data=as_typed, executor=executor, on_progress=move,
+            budgets=budgets, data=typed, executor=executor, on_progress=move,
+            talked=None if held is None else held.talked,
         )  # fmt: skip
+    if held is not None:
+        result = held.figured(result)
     deliver(result.to_json(), json, lambda: show_leaderboard(result, has_report=report is not None))
     if report is not None:
         _draw(result, table, dataset, report)
+    if held is not None:
+        held.finish(report.folder if report is not None and report.questions else None)
 
 
 def _draw(result: BenchResult, table: ResponseTable, dataset: Dataset, report: _Report) -> None:
     """Write results and page, and say where they are and what they hold."""
+    from rlfocal.bench.summaries.reading import readings_of
     from rlfocal.report import write_report
     from rlfocal.report.place import PAGE
 
@@ -205,7 +232,11 @@ def _draw(result: BenchResult, table: ResponseTable, dataset: Dataset, report: _
     result.write(report.folder)
     with waiting("drawing the report"):
         page = write_report(
-            result, table, report.folder, dataset=dataset if report.questions else None
+            result,
+            table,
+            report.folder,
+            dataset=dataset if report.questions else None,
+            readings=readings_of(table, dataset),
         )
     remark(f"report: {page} ({page.stat().st_size / 1e6:.1f} MB)")
     if report.questions:
@@ -255,35 +286,3 @@ def _play(
             executor=executor, on_progress=move,
         )  # fmt: skip
     deliver(result.to_json(), json, lambda: show_scenarios(result))
-
-
-def _budgets(text: str) -> tuple[float, ...]:
-    """Read numbers of calls.
-
-    Raises:
-        ConfigError: one is not a number, or below the one call that every query takes.
-    """
-    from rlfocal.bench.budgets import check_budgets
-
-    found = []
-    for part in common.split_names(text, "--budgets") or ():
-        try:
-            found.append(float(part))
-        except ValueError:
-            raise ConfigError(
-                f"--budgets: '{part}' is not a number of calls; separate numbers by commas, "
-                'as in 1.5,2,3 ("all", no limit, is always added)'
-            ) from None
-    try:
-        return check_budgets(found)
-    except ConfigError as exc:
-        raise ConfigError(f"--budgets: {exc}") from exc
-
-
-def _as_typed(
-    data: str, pool: str | None, members: str | None, cost: str | None, *, complete: bool
-) -> str:
-    """The data with the options that choose of them, as another verb takes them."""
-    options = {"--pool": pool, "--members": members, "--cost": cost}
-    words = [data, *(word for option in options.items() if option[1] for word in option)]
-    return shlex.join([str(word) for word in words] + ["--complete"] * complete)

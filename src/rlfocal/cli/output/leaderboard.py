@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rlfocal.cli.output.console import print_notes, terminal
+from rlfocal.cli.output.live import show_live
 from rlfocal.cli.output.tables import (
     Column,
     interval,
@@ -58,6 +59,7 @@ def show_leaderboard(result: BenchResult, *, has_report: bool = False) -> None:
         Column("fit s", lambda row: f"{row.fit_s:.2f}", spare=5),
     )
     console.print(result.describe())
+    show_live(result)
     _show_equal_cost(result, "At equal cost")
     if result.hidden is not None:
         _show_equal_cost(result.hidden, "At equal cost, tasks hidden")

@@ -83,12 +83,13 @@ def facts_of(result: BenchResult, table: ResponseTable, dataset: Dataset) -> Fac
             "table was built from"
         )
     queries = dataset.queries.take(source)
-    runs = tuple(_runs(result, rows, table, ids))
+    candidates = _candidates(rows, table, ids)
+    runs = tuple(_runs(result, rows, candidates, ids))
     return Facts(
         index=_index(table, queries),
         score=_mean_scores(runs),
         asked={"prompt": queries["prompt"].to_pylist(), "choices": queries["choices"].to_pylist()},
-        said=_said(table, queries, dataset),
+        said=_said(table, queries, dataset, candidates),
         runs=runs,
     )
 
@@ -124,13 +125,29 @@ def disagreement(table: ResponseTable) -> NDArray[np.float64]:
     return np.where(pairs > 0, 1 - same / np.maximum(pairs, 1), 0.0)
 
 
-def _said(table: ResponseTable, queries: pa.Table, dataset: Dataset) -> Columns:
-    answer = np.where(table.recorded, table.answer, NOT_RECORDED)
+def _candidates(rows: pa.Table, table: ResponseTable, ids: pa.Array) -> list[dict[str, float]]:
+    """The candidates of each question with their worth.
+
+    Behind those recorded stand answers of who is not bound to them.
+    """
     worth = np.round(table.candidate_score.astype(np.float64), 4).tolist()
+    found = [dict(zip(*each, strict=False)) for each in zip(table.candidates, worth, strict=True)]
+    place = pc.index_in(rows["query_id"].cast(pa.string()), value_set=ids).to_pylist()
+    columns = (rows["answer"].to_pylist(), rows["score"].to_pylist())
+    for row, answer, score in zip(place, *columns, strict=True):
+        if answer is not None:
+            found[row].setdefault(answer, round(score or 0.0, 4))
+    return found
+
+
+def _said(
+    table: ResponseTable, queries: pa.Table, dataset: Dataset, candidates: list[dict[str, float]]
+) -> Columns:
+    answer = np.where(table.recorded, table.answer, NOT_RECORDED)
     found: Columns = {
         "label": queries["label"].to_pylist(),
-        "candidates": [list(texts) for texts in table.candidates],
-        "worth": [w[: len(texts)] for w, texts in zip(worth, table.candidates, strict=True)],
+        "candidates": [list(worth) for worth in candidates],
+        "worth": [list(worth.values()) for worth in candidates],
         "answer": answer.tolist(),
     }
     replies = _replies(table, dataset)
@@ -156,7 +173,7 @@ def _replies(table: ResponseTable, dataset: Dataset) -> list[list[str | None]] |
 
 
 def _runs(
-    result: BenchResult, rows: pa.Table, table: ResponseTable, ids: pa.Array
+    result: BenchResult, rows: pa.Table, candidates: list[dict[str, float]], ids: pa.Array
 ) -> Iterator[Run]:
     strategy = np.asarray(rows["strategy"].cast(pa.string()).to_pylist())
     seed = rows["seed"].to_numpy()
@@ -165,10 +182,10 @@ def _runs(
             own = rows.filter(pa.array((strategy == row.strategy) & (seed == number)))
             place = pc.index_in(own["query_id"].cast(pa.string()), value_set=ids)
             own = own.take(pc.sort_indices(place))
-            yield Run(row.strategy, number, _columns(own, table.candidates.tolist()))
+            yield Run(row.strategy, number, _columns(own, [list(worth) for worth in candidates]))
 
 
-def _columns(own: pa.Table, candidates: Sequence[tuple[str, ...]]) -> Columns:
+def _columns(own: pa.Table, candidates: Sequence[list[str]]) -> Columns:
     answers = own["answer"].to_pylist()
     return {
         "answer": [

@@ -1,0 +1,1 @@
+"""What `rlfocal bench` needs beside its command: options read, conversations held."""
