@@ -149,9 +149,14 @@ async def show_model(request: Request) -> Response:
     return JsonResponse(_model(gateway, name))
 
 
-def _model(gateway: Gateway, name: str) -> dict[str, str | int]:
+def _model(gateway: Gateway, name: str) -> dict[str, Any]:
     owner = "member" if name in gateway.member_names else "rlfocal"
-    return {"id": name, "object": "model", "created": int(gateway.started_at), "owned_by": owner}
+    found: dict[str, Any] = {
+        "id": name, "object": "model", "created": int(gateway.started_at), "owned_by": owner,
+    }  # fmt: skip
+    # Who asks a member that reads others pays for those, too.
+    reading = gateway.reading_of(name)
+    return found if reading is None else found | {"rlfocal": reading}
 
 
 async def take_feedback(request: Request) -> Response:

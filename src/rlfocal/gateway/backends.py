@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -19,15 +19,17 @@ from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer, Limits, Listener, LiveEnsemble
 from rlfocal.live.reading import as_called
 from rlfocal.live.replies import record_of
+from rlfocal.live.turns import longest_shown
 from rlfocal.online.exploring import Exploration, Exploring, may_explore
 from rlfocal.pool.asking.passed_back import marked
+from rlfocal.pool.asking.question import Said
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
-from rlfocal.pool.types import Request
+from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import billed
 
-__all__ = ["Backend", "EnsembleBackend", "MemberBackend"]
+__all__ = ["Backend", "EnsembleBackend", "MemberBackend", "OnText"]
 
 OnText = Callable[[str], None]
 
@@ -113,7 +115,12 @@ class EnsembleBackend:
         for member in self._members:
             if self._with_images and not member.takes_images:
                 continue
-            for request in member.requests(question):
+            if member.settings.reads:
+                asked = replace(question, shown=longest_shown(member))
+                requests = member.requests(asked)
+            else:
+                requests = member.requests(question)
+            for request in requests:
                 usd = member.most_usd(request)
                 if usd is None:
                     return None
@@ -132,7 +139,8 @@ class EnsembleBackend:
     def refusal(self, error: NobodyAnswered | MemberError) -> ApiError:
         """Why no member was asked, or what became of those who were."""
         assert isinstance(error, NobodyAnswered)
-        if self.trace.rounds or len(self.trace.circuit_open) == len(self._members):
+        n_left_out = len(self.trace.circuit_open) + len(self.trace.nothing_to_read)
+        if self.trace.rounds or n_left_out >= len(self._members):
             return from_nobody(error)
         if "deadline" in self.trace.stopped:  # over before anybody could be asked
             return too_late(self._chat.deadline_s)
@@ -150,7 +158,10 @@ class EnsembleBackend:
             return None
         if any(call.failure is not None for call in trace.calls):
             return None  # other rules hold where a member fails
-        return self._exploring.episode().as_json()
+        found = self._exploring.episode()
+        if trace.readers and found.states.asked[-1].sum() > len(trace.calls):
+            return None  # some were not needed, and count as asked: likewise
+        return found.as_json()
 
 
 _PLAIN_TIERS = ("auto", "default", "flex", "batch", "standard_only")
@@ -203,10 +214,13 @@ class MemberBackend:
         self._extra = {k: v for k, v in self._extra.items() if k not in dear}
         self.ignored += tuple(sorted(dear))
 
-    def most_usd(self) -> float | None:
+    def most_usd(self, shown: Mapping[str, Said] | None = None) -> float | None:
         """Upper bound, retries included; asked where there is a budget.
 
         Fields that could make it cost more are left out from then on, and told.
+
+        Args:
+            shown: the longest replies that it may be shown, of a member that reads others.
 
         Raises:
             ApiError: it would cost more than its tokens do.
@@ -221,13 +235,19 @@ class MemberBackend:
                     "a budget; leave it out",
                     param=name,
                 )  # fmt: skip
-        most = [self._member.most_usd(request) for request in self._requests()]
+        most = [self._member.most_usd(request) for request in self.requests(shown)]
         return None if None in most else sum(usd for usd in most if usd is not None)
 
-    def _requests(self) -> list[Request]:
-        """One for each reply that is wanted."""
+    def requests(self, shown: Mapping[str, Said] | None = None) -> list[Request]:
+        """One for each reply that is wanted.
+
+        Args:
+            shown: replies of others that it reads.
+        """
         member = self._member.bare
         question = self._chat.question
+        if shown:
+            question = replace(question, shown=shown)
         if len(self._extra) < len(question.extra):
             question = replace(question, extra=self._extra)
         body, sampling = self._chat.body, dict[str, Any]()
@@ -247,7 +267,7 @@ class MemberBackend:
 
     async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:
         """Ask the member."""
-        member, requests = self._member, self._requests()
+        member, requests = self._member, self.requests()
         most = self.most_usd() if max_usd < math.inf else 0.0
         if most is None or most > max_usd:
             raise ApiError(
@@ -277,19 +297,22 @@ class MemberBackend:
                 continue
             answer = as_called(reply)
             calls.append(record_of(member.name, [reply], cost=1.0, answer=answer, support=1.0))
-            answers.append(
-                Answer(
-                    answer, reply.text, math.nan, self.trace,
-                    streamed=relay is not None and relay.started, finish=reply.finish,
-                    tool_calls=marked(reply.tool_calls, member.name), reasoning=reply.reasoning,
-                )
-            )  # fmt: skip
+            streamed = relay is not None and relay.started
+            answers.append(self.answer_of(member.name, reply, streamed=streamed))
         self.trace.rounds.append(Round(tuple(calls), {}, 1.0))
         for reply in found:
             if isinstance(reply, MemberError):  # fewer than are wanted are no reply
                 raise reply
         first, *others = answers
         return replace(first, others=tuple(others)) if others else first
+
+    def answer_of(self, name: str, reply: Response, *, streamed: bool = False) -> Answer:
+        """The answer that a member's reply is."""
+        return Answer(
+            as_called(reply), reply.text, math.nan, self.trace,
+            streamed=streamed, finish=reply.finish,
+            tool_calls=marked(reply.tool_calls, name), reasoning=reply.reasoning,
+        )  # fmt: skip
 
     async def _sent(self, request: Request, timeout_s: float) -> Slot:
         try:

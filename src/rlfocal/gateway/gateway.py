@@ -26,6 +26,7 @@ from rlfocal.gateway.judged.feedback_memory import FeedbackMemory
 from rlfocal.gateway.judged.labels import JudgedLabels, LabelCounter
 from rlfocal.gateway.metrics import Gauges, Metrics
 from rlfocal.gateway.policies import Policies
+from rlfocal.gateway.reading_backend import ReadingBackend, stages_before
 from rlfocal.gateway.repeats.records import Records
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.keys import Key
@@ -93,6 +94,8 @@ class Gateway:
         self._by_name = {member.name: member for member in self.members}
         self.member_names = tuple(self._by_name)
         """By which they can be asked."""
+        self._before = stages_before(self.members)
+        """Members that read others → whom to ask before them."""
         self._synthesiser = self._by_name.get(settings.synthesiser or "")
         self.checkpoint = checkpoint
         self._ensemble = self._ensemble_of(checkpoint)
@@ -200,7 +203,10 @@ class Gateway:
         id_ = f"{id_prefix}{secrets.token_hex(12)}"
         settings = self.settings
         backend: Backend
-        if chat.member is not None:
+        if chat.member is not None and chat.member in self._before:
+            member = self._by_name[chat.member]
+            backend = ReadingBackend(member, chat, self._before[chat.member])
+        elif chat.member is not None:
             backend = MemberBackend(self._by_name[chat.member], chat)
         else:
             exploration = None
@@ -218,6 +224,16 @@ class Gateway:
             access=self.access, metrics=self.metrics, policy=self.policies.id,
             keep_prompt=settings.keep_prompts, keep=self.keep,
         )  # fmt: skip
+
+    def reading_of(self, name: str) -> dict[str, Any] | None:
+        """Whom a member reads that is asked by its name, and what for; None for nobody."""
+        if name not in self._before:
+            return None
+        settings = self._by_name[name].settings
+        n_before = sum(map(len, self._before[name]))
+        return {
+            "reads": list(settings.inputs), "reading": settings.reading, "n_calls": n_before + 1,
+        }  # fmt: skip
 
     @property
     def circuits(self) -> dict[str, str]:

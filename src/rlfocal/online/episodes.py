@@ -31,6 +31,8 @@ __all__ = ["VERSION", "Episode"]
 
 VERSION = 1
 """Raised whenever the JSON changes its meaning; other versions are refused."""
+_N_PARTS = 4
+"""Of a state, where nobody reads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +175,10 @@ class Episode:
 
 
 def _state(states: View, k: int) -> list[Any]:
-    """[[[member, answer], [member, answer, supports], ...], candidates, spent, rounds]."""
+    """[[[member, answer], [member, answer, supports], ...], candidates, spent, rounds].
+
+    Where members read others, last those that have to wait for some.
+    """
     said = []
     for n in np.flatnonzero(states.asked[k]).tolist():
         answer, support = int(states.answer[k, n]), states.support[k, n]
@@ -184,7 +189,10 @@ def _state(states: View, k: int) -> list[Any]:
         n_backed = int(np.flatnonzero(support)[-1]) + 1 if support.any() else 0
         said.append([n, answer] if alone else [n, answer, _short(support[:n_backed])])
     spent = _short(states.spent[k : k + 1])[0]
-    return [said, int(states.available[k].sum()), spent, int(states.n_rounds[k])]
+    found = [said, int(states.available[k].sum()), spent, int(states.n_rounds[k])]
+    if states.ready is not None:
+        found.append(np.flatnonzero(~states.ready[k]).tolist())
+    return found
 
 
 def _replies(states: View) -> dict[str, Any]:
@@ -219,7 +227,10 @@ def _states(values: Mapping[str, Any], n_members: int, n_slots: int) -> View:
     asked = np.zeros((n_states, n_members), dtype=bool)
     answer = np.full((n_states, n_members), -1, dtype=np.int16)
     support = np.zeros((n_states, n_members, n_slots), dtype=np.float32)
-    for k, (said, _, _, _) in enumerate(rows):
+    ready = np.ones_like(asked) if any(len(row) > _N_PARTS for row in rows) else None
+    for k, (said, *_) in enumerate(rows):
+        if ready is not None:
+            ready[k, rows[k][_N_PARTS]] = False
         if k:
             asked[k], answer[k], support[k] = asked[k - 1], answer[k - 1], support[k - 1]
         for n, given, *backed in said:
@@ -243,6 +254,7 @@ def _states(values: Mapping[str, Any], n_members: int, n_slots: int) -> View:
         spent=np.array([row[2] for row in rows], dtype=np.float32),
         budget=np.full(n_states, np.inf, dtype=np.float32),
         n_rounds=np.array([row[3] for row in rows], dtype=np.int64),
+        ready=ready,
         replies=_judged_replies(values, asked),
     )
 

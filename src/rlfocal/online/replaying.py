@@ -57,6 +57,8 @@ class Logged:
     """Whether the prices of all calls are known."""
     earned: float | None
     """Score of the served answer; None where it was not judged."""
+    reads: Reads | None = None
+    """Who of the members reads whom; None where nobody does."""
 
     @property
     def asked(self) -> BoolArray:
@@ -130,7 +132,8 @@ class _Answers:
     is_recorded: bool = True
     """Members that were not asked could have been; their answers are unknown."""
     reads: Reads | None = None
-    """Who reads whom; a log has each reply with what it was shown, so nobody has to wait."""
+    """Who reads whom: who asks a reader asks those first, and what a reader has said is known where
+    they were asked, too."""
     replies: Replies | None = None
     """By query and member, where the log has them."""
 
@@ -156,6 +159,7 @@ class _Answers:
             answer=last.answer,
             support=last.support,
             cost=cost,
+            reads=logged[0].reads,
             replies=last.replies,
         )
 
@@ -167,7 +171,7 @@ def replay_requests(
 
     Args:
         strategy: at a price.
-        logged: the requests, at least one; they were served at another price.
+        logged: the requests of one pool, at least one; they were served at another price.
         own: whether members that were not waited for count as asked without an answer, as they did
             when the request was served.
     """
@@ -183,9 +187,12 @@ def replay_requests(
         stops = ~decision.ask.any(axis=1)
         place, _ = best_answer(view.available, decision.answer)
         chosen[rows[stops]] = candidates_of(answers, rows, asked[rows], place)[stops]
-        strays: BoolArray = np.asarray((decision.ask & ~known[rows]).any(axis=1))
+        wanted = decision.ask
+        if answers.reads is not None:
+            wanted = answers.reads.expanded(wanted, asked[rows])
+        strays: BoolArray = np.asarray((wanted & ~known[rows]).any(axis=1))
         is_known[rows[strays]] = False
-        asked[rows] |= decision.ask & ~strays[:, None]
+        asked[rows] |= wanted & ~strays[:, None]
         rows = rows[~stops & ~strays]
         if not len(rows):
             break

@@ -204,5 +204,7 @@ def _logged(
             episode = episode.judged(judgement.earned, scores)
         earned = None if judgement is None else judgement.earned
         is_priced = request.row.n_unpriced == 0
-        found.append(Logged(episode, request.asked, members, is_priced, earned))
+        found.append(
+            Logged(episode, request.asked, members, is_priced, earned, checkpoint.description.reads)
+        )
     return found

@@ -6,10 +6,10 @@ Nothing is made up: whoever was not asked has no response, and is neither right 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rlfocal.deliberation.trace import Trace
+from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.errors import ConfigError
 from rlfocal.gateway.feedback import right_answer
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
@@ -17,6 +17,7 @@ from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.wire.models import ENSEMBLE
 from rlfocal.records import Dataset
 from rlfocal.records.answers import KINDS
+from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo, table_of
 
 __all__ = ["judged_dataset"]
@@ -52,21 +53,43 @@ def judged_dataset(store: Store, *, name: str) -> Dataset:
             "judged); prompts are kept from when the limits say keep_prompts = true "
             "(rlfocal serve --config)"
         )
+    n_judged, found = len(found), _alike(found)
     usual = {task: counted.most_common(1)[0][0] for task, counted in kinds.items()}
     kept = [one for one in found if one.trace.kind in ("choice", usual.get(one.task))]
     answers = {task: kind for task, kind in usual.items() if kind in KINDS}
     info: dict[str, Any] = {"name": name, "answers": answers or None, "source": _SOURCE}
+    notes = []
     if len(kept) < len(found):
-        info["notes"] = [
+        notes.append(
             f"{len(found) - len(kept):,} judged requests are left out: open questions whose "
             "answers were compared otherwise than most of their task's"
-        ]
+        )
+    if len(found) < n_judged:
+        notes.append(
+            f"{n_judged - len(found):,} judged requests are left out: members read others then "
+            "than they do now"
+        )
+    if notes:
+        info["notes"] = notes
+    rows = [row for one in kept for row in one.responses()]
+    replied = {row["member"] for row in rows}
+    readers = kept[-1].trace.readers if kept else {}
+    for reader, about in readers.items():
+        if reader in replied and replied.issuperset(about.inputs):
+            info.setdefault("readers", {})[reader] = about
+    # Of a reader of somebody who never replied nothing could be said.
+    left_out = readers.keys() - info.get("readers", {}).keys()
     return Dataset(
         name,
         table_of([one.query() for one in kept], QUERIES),
-        table_of([row for one in kept for row in one.responses()], RESPONSES),
+        table_of([row for row in rows if row["member"] not in left_out], RESPONSES),
         DatasetInfo(**info),
     )
+
+
+def _alike(found: Sequence[_Judged]) -> list[_Judged]:
+    """Those at whose time members read whom they read at last."""
+    return [one for one in found if one.trace.readers == found[-1].trace.readers]
 
 
 class _Judged(NamedTuple):
@@ -105,4 +128,22 @@ class _Judged(NamedTuple):
                 "answer": None if number is None else texts[number],
                 "score": None if is_labelled else worth,
                 "cost_usd": call.cost_usd, "latency_s": call.latency_s,
+                **_shown(call, self.trace.readers.get(call.member)),
             }  # fmt: skip
+
+
+def _shown(call: CallRecord, about: ReaderInfo | None) -> dict[str, Any]:
+    """Columns of one that reads others: whose replies it was shown, and whom it named.
+
+    Nothing where there were several samples: which of them gave the answer is not kept.
+    """
+    if about is None or call.read is None or len(call.read) > 1:
+        return {}
+    shown = [[name for name in names if name != about.first] for names in call.read]
+    if call.verdict is None:
+        return {"shown": shown}
+    verdicts = [
+        None if name is None else names.index(name) if name else -1
+        for names, name in zip(shown, call.verdict, strict=True)
+    ]
+    return {"shown": shown, "verdicts": verdicts}

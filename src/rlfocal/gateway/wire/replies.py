@@ -110,6 +110,8 @@ class Shape:
             known |= {"unlike": trace.unlike, "learned_confidence": trace.learned_confidence}
         if trace.circuit_open:
             known["circuit_open"] = trace.circuit_open
+        if trace.nothing_to_read:
+            known["nothing_to_read"] = trace.nothing_to_read
         if self._ignored:
             known["ignored"] = list(self._ignored)
         if self._explain:
@@ -195,7 +197,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan
 
 
 def _member(call: CallRecord) -> dict[str, Any]:
-    known = {
+    known: dict[str, Any] = {
         "member": call.member,
         "answer": _short(call.answer),
         "cost_usd": call.cost_usd,
@@ -203,6 +205,10 @@ def _member(call: CallRecord) -> dict[str, Any]:
         "completion_tokens": call.n_completion_tokens,
         "latency_ms": None if call.latency_s is None else round(1000 * call.latency_s, 1),
     }
+    if call.read is not None:
+        known["read"] = [list(names) for names in call.read]
+    if call.verdict is not None:
+        known["verdict"] = list(call.verdict)
     return known if call.failure is None else known | {"failure": call.failure}
 
 

@@ -57,15 +57,26 @@ const usd = (said) => {
   return said.cost_usd === undefined ? "unpriced" : dollars(said.cost_usd);
 };
 
+const reading = (one) => {
+  if (!one.read) return null;
+  const named = (k) => {
+    const name = one.verdict?.[k];
+    if (one.verdict === undefined) return "";
+    return ` (named ${name === "" ? "none of them" : name ?? "nobody"})`;
+  };
+  return `read ${one.read.map((names, k) => `${names.join(", ")}${named(k)}`).join("; ")}`;
+};
+
 const said = (one, scores) => {
   const score = scores?.[one.member];
+  const read = reading(one);
   const what = one.failure
     ? { text: one.failure, kind: "text wrap bad", title: one.detail }
     : { text: answer(one.answer), kind: "text wrap" };
   return {
     key: one.member,
     cells: [
-      { text: one.member, title: one.member }, what, support(one),
+      { text: read ? `${one.member}: ${read}` : one.member, title: read ?? one.member }, what, support(one),
       score === null || score === undefined ? "–" : fixed(score),
       one.latency_s === undefined ? "–" : seconds(one.latency_s),
       `${count(one.n_prompt_tokens ?? 0)} / ${count(one.n_completion_tokens ?? 0)}`,
@@ -119,6 +130,9 @@ const stoppedText = (trace) => {
   const parts = [];
   if (trace.stopped) parts.push(`Nobody else was asked: ${trace.stopped}.`);
   if (trace.not_asked?.length) parts.push(`Not asked: ${trace.not_asked.join(", ")}.`);
+  if (trace.nothing_to_read?.length) {
+    parts.push(`Nobody whom they read has replied: ${trace.nothing_to_read.join(", ")}.`);
+  }
   if (trace.circuit_open?.length) parts.push(`Left alone because they kept failing: ${trace.circuit_open.join(", ")}.`);
   return parts.join(" ");
 };
