@@ -374,6 +374,24 @@ def test_replies_of_more_samples_than_planned_say_what_is_typical(
     asyncio.run(run())
 
 
+def test_nothing_is_looked_up_again_before_a_call_has_ended(
+    tmp_path: Path, database: Database
+) -> None:
+    """Three stages of half a second, 8 calls: a pass for each that has ended at most."""
+
+    async def run() -> int:
+        async with (
+            StubServer(says, latency_s=0.5) as stub,
+            LivePool(pool_of(tmp_path, stub.base_url)) as pool,
+        ):
+            plan = plan_of(pool, database, 1)
+            collector = Collector(plan, database, Grader("number"), limits=Limits(8))
+            assert (await asyncio.wait_for(collector.run(), 120)).complete
+            return collector._feed.n_passes
+
+    assert 3 <= asyncio.run(run()) <= N_CALLS + 2
+
+
 def test_estimates_bound_what_readers_will_be_shown(tmp_path: Path, database: Database) -> None:
     async def run() -> None:
         async with StubServer(says) as stub:

@@ -8,6 +8,7 @@ memory does not grow with the number of calls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
 
@@ -53,6 +54,8 @@ class Feed:
         self._held: set[str] = set()
         self._n_waiting = 0
         """Calls of readers that cannot be made yet, of this pass."""
+        self._has_ended = asyncio.Event()
+        """Set when a call has ended since the pass began."""
         self.n_passes = 0
 
     async def calls(self, given_up: Callable[[int], bool]) -> AsyncGenerator[Call]:
@@ -65,6 +68,7 @@ class Feed:
         while True:
             self.n_passes += 1
             looked_s, n_elsewhere, self._n_waiting = 0.0, 0, 0
+            self._has_ended.clear()
             readings = Readings(self._plan, self._database, failed_since=self._failed_since)
             for block in blocks(self._plan.calls()):
                 started = time.monotonic()
@@ -81,8 +85,17 @@ class Feed:
                 return
             # At most half of the time goes into passes, however large the plan is.
             await asyncio.sleep(max(_POLL_S, looked_s))
+            if not n_elsewhere:
+                await self._until_news()
             if self._tally.stopped:  # without a claimed call the caller would not see it
                 return
+
+    async def _until_news(self) -> None:
+        """Return once a call under way has ended: before that a pass would find what it found."""
+        while self._held and not (self._has_ended.is_set() or self._tally.stopped):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_POLL_S):
+                    await self._has_ended.wait()
 
     async def _open(
         self, block: list[Call], readings: Readings, given_up: Callable[[int], bool]
@@ -116,6 +129,7 @@ class Feed:
 
     def ended(self, keys: Collection[str]) -> None:
         """Forget calls that are answered, have failed or were released."""
+        self._has_ended.set()
         self._held.difference_update(keys)
 
     async def renew(self) -> None:

@@ -19,6 +19,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.reading.showing import Showing, n_showings, showing_of
+from rlfocal.pool.types import Request
 from rlfocal.records.database import Database, key_of, query_key_of, shown_key_of
 from rlfocal.records.signals.registry import signal_names
 
@@ -157,15 +158,13 @@ class Plan:
         query = self.queries[call.query]
         return Question(query["prompt"], tuple(query["choices"] or ()), shown=call.shown or {})
 
-    def tokens(self, call: Call) -> tuple[int, int]:
-        """Estimated tokens of the prompt, by its length, and the most of the reply."""
-        request = self.members[call.member].request(self.question(call), sample=call.sample)
-        return len(request.text) // _CHARS_PER_TOKEN + 1, request.max_tokens
+    def request(self, call: Call) -> Request:
+        """What is sent for a call."""
+        return self.members[call.member].request(self.question(call), sample=call.sample)
 
     def most_usd(self, call: Call) -> float | None:
         """Upper bound of a call's cost, retries included; None where its member has no price."""
-        member = self.members[call.member]
-        return member.most_usd(member.request(self.question(call), sample=call.sample))
+        return self.members[call.member].most_usd(self.request(call))
 
     def estimate(self, database: Database | None, *, retry_failed: bool = False) -> Estimate:
         """Count the calls still to be made; makes no call and writes nothing.
@@ -186,12 +185,13 @@ class Plan:
             for call in (*known, *waiting):
                 if call.key in stored or call.key in failed:
                     continue
-                prompt, completion = self.tokens(call)
+                member, request = self.members[call.member], self.request(call)
+                prompt = len(request.text) // _CHARS_PER_TOKEN + 1
                 n_calls, n_prompt = n_calls + 1, n_prompt + prompt
-                n_completion += completion
-                price = self.members[call.member].price
-                cost += 0.0 if price is None else price.of(prompt, completion) or 0.0
-                most += self.most_usd(call) or 0.0
+                n_completion += request.max_tokens
+                if member.price is not None:
+                    cost += member.price.of(prompt, request.max_tokens) or 0.0
+                    most += member.most_usd(request) or 0.0
         names = unpriced(self.members)
         return Estimate(
             n_calls, n_stored, n_failed, n_prompt, n_completion, cost, most, names, n_unread
