@@ -121,7 +121,7 @@ def test_a_table_shows_tokens_seconds_and_dollars(
     db = ["--db", str(folder / "answers.db")]
     assert run([*args, *db, "--max-usd", "1", "--conversations", "moa"]) == 0
     out = capsys.readouterr().out
-    beside = out[out.index("Beside calls") :]
+    beside = out[out.index("What a query takes beside calls") :]
     assert "moa (live)" in beside
     assert "tokens" in beside
     assert "seconds" in beside
@@ -130,7 +130,10 @@ def test_a_table_shows_tokens_seconds_and_dollars(
 def test_a_report_shows_conversations_and_holds_transcripts(folder: Path) -> None:
     bench(folder, "--max-usd", "1", "--conversations", "moa,self-refine", "--report",
           str(folder / "report"))  # fmt: skip
-    assert "self-refine" in (folder / "report" / "index.html").read_text()
+    page = (folder / "report" / "index.html").read_text()
+    assert "<h3>Beside calls</h3>" in page
+    assert "self-refine (live)" in page
+    assert "| moa (live) |" in (folder / "report" / "leaderboard.md").read_text()
     lines = (folder / "report" / "talks.jsonl").read_text().splitlines()
     talks = [json.loads(line) for line in lines]
     assert len(talks) == 2 * N_QUERIES

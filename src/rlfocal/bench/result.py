@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from rlfocal.bench.budgets import AXIS_TITLES, EQUAL_COST, BudgetCell
 from rlfocal.bench.figures.calibration import Calibration
-from rlfocal.bench.figures.live import LiveFigures
+from rlfocal.bench.figures.live import LiveFigures, markdown_of
 from rlfocal.bench.leaderboard import (
     LeaderboardRow,
     Verdict,
@@ -164,6 +164,7 @@ class BenchResult(Displayed):
         lines += [self.describe(), "", *markdown_rows(self.rows, measured=measured), ""]
         lines += [f"- {note}" for note in self.notes]
         lines += [f"- not applicable: {s}: {reason}" for s, reason in self.not_applicable.items()]
+        lines += markdown_of(self.live)
         lines += self._equal_cost("At equal cost")
         if self.hidden is not None:
             lines += self.hidden._equal_cost("At equal cost, tasks hidden")

@@ -225,10 +225,11 @@ def _draw(result: BenchResult, table: ResponseTable, dataset: Dataset, report: _
     """Write results and page, and say where they are and what they hold."""
     from rlfocal.bench.summaries.reading import readings_of
     from rlfocal.report import write_report
-    from rlfocal.report.place import PAGE
+    from rlfocal.report.place import PAGE, TALKS
 
-    # An older page must not stand beside newer figures, whatever happens now.
-    (report.folder / PAGE).unlink(missing_ok=True)
+    # Older ones must not stand beside newer figures, whatever happens now.
+    for name in (PAGE, TALKS):
+        (report.folder / name).unlink(missing_ok=True)
     result.write(report.folder)
     with waiting("drawing the report"):
         page = write_report(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from rlfocal.bench import BenchResult, LeaderboardRow, Verdict
 from rlfocal.bench.budgets import EQUAL_COST, BudgetCell
+from rlfocal.bench.figures.live import BESIDE, HEAD, cells_of
 from rlfocal.markup import Html, escape, table
 from rlfocal.report.html import paragraphs
 from rlfocal.report.labels import interval, money, number, percent, points, seconds
@@ -51,7 +52,7 @@ def leaderboard(result: BenchResult) -> Html:
         rows = [[*cells, *_task_hidden(row)] for cells, row in zip(rows, result.rows, strict=True)]
     marks = [row.verdict.replace(" ", "-") for row in result.rows]
     found = table(head, rows, label="Leaderboard", classes="leaderboard ranks", row_classes=marks)
-    return Html(f"{_ALL_COLUMNS}\n{found}")
+    return Html(f"{_ALL_COLUMNS}\n{found}{_beside_calls(result) if result.live else ''}")
 
 
 def _cells(
@@ -123,6 +124,13 @@ def interval_bar(
         f'<line x1="{place(bounds[0])}" x2="{place(bounds[1])}" y1="{middle}" y2="{middle}"/>'
         f'<circle cx="{place(value)}" cy="{middle}" r="4"/></svg>'
     )
+
+
+def _beside_calls(result: BenchResult) -> Html:
+    """Make the table of what rows took beside calls, where there are conversations."""
+    cells = [list(cells_of(row)) for row in result.live]
+    found = table(HEAD, cells, label="Beside calls", classes="leaderboard")
+    return Html(f"\n<h3>Beside calls</h3>\n{paragraphs([BESIDE])}\n{found}")
 
 
 # At equal cost ---------------------------------------------------------------------------------

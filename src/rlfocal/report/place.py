@@ -7,13 +7,14 @@ from pathlib import Path
 from rlfocal.errors import ConfigError
 from rlfocal.files import check_own, check_writable
 
-__all__ = ["FILES", "PAGE", "TITLE_END", "check_folder", "check_page", "is_report"]
+__all__ = ["FILES", "PAGE", "TALKS", "TITLE_END", "check_folder", "check_page", "is_report"]
 
-PAGE = "index.html"
+PAGE, TALKS = "index.html", "talks.jsonl"
 FILES = (
     PAGE, "bench.json", "rows.parquet", "rows-hidden.parquet", "leaderboard.md", "history.json",
+    TALKS,
 )  # fmt: skip
-"""The page, and what `BenchResult.write` puts beside it."""
+"""The page, what `BenchResult.write` puts beside it, and transcripts of conversations."""
 TITLE_END = "- rlfocal report"
 """How the title of every report ends; by it a report is known."""
 

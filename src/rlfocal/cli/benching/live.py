@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Held", "converse", "write_talks"]
 
 _PATIENCE_S = 600.0
-_TALKS = "talks.jsonl"
 INCOMPLETE = 3
 """Exit code: a limit ended some conversations; as of `rlfocal collect`."""
 
@@ -212,6 +211,7 @@ def write_talks(talked: Talked, folder: Path, query_ids: Sequence[Sequence[str]]
         query_ids: of each fold's test queries.
     """
     from rlfocal.files import replace_file
+    from rlfocal.report.place import TALKS
 
     lines = [
         json_text.dumps(
@@ -221,6 +221,6 @@ def write_talks(talked: Talked, folder: Path, query_ids: Sequence[Sequence[str]]
         for query_id, talk in zip(query_ids[fold], talks, strict=True)
     ]
     text = "".join(f"{line}\n" for line in lines)
-    place = folder / _TALKS
+    place = folder / TALKS
     replace_file(place, lambda path: path.write_text(text, "utf-8"))
     return place

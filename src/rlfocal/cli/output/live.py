@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from rlfocal.bench.figures.live import BESIDE, HEAD, cells_of
 from rlfocal.cli.output.console import terminal
 from rlfocal.cli.output.tables import Column, print_table
 
 if TYPE_CHECKING:
-    from rlfocal.bench.figures.live import LiveFigures
     from rlfocal.bench.result import BenchResult
 
 __all__ = ["show_estimate", "show_live"]
@@ -36,32 +36,13 @@ def show_live(result: BenchResult) -> None:
     """Show what rows took beside calls, where conversations stand among them."""
     if not result.live:
         return
-    terminal().print("\nBeside calls, a query (brackets: 95 % intervals):")
+    terminal().print(f"\n{BESIDE}")
     print_table(
-        result.live,
-        Column("", lambda row: f"{row.strategy} (live)" if row.live else row.strategy),
-        Column("tokens", _tokens, optional=True),
-        Column("seconds", _seconds, optional=True),
-        Column("USD / 1k", _usd, optional=True),
+        [cells_of(row) for row in result.live],
+        Column("", lambda cells: cells[0]),
+        *(_column(place) for place in range(1, len(HEAD))),
     )
 
 
-def _tokens(row: LiveFigures) -> str | None:
-    return _with_interval(row.mean_tokens, row.tokens_ci, 1.0, ".0f")
-
-
-def _seconds(row: LiveFigures) -> str | None:
-    return _with_interval(row.mean_s, row.s_ci, 1.0, ".2f")
-
-
-def _usd(row: LiveFigures) -> str | None:
-    return _with_interval(row.mean_usd, row.usd_ci, 1000.0, ".3g")
-
-
-def _with_interval(
-    value: float | None, ci: tuple[float, float] | None, scale: float, form: str
-) -> str | None:
-    if value is None or ci is None:
-        return None
-    low, high = (f"{scale * end:{form}}" for end in ci)
-    return f"{scale * value:{form}} [{low}, {high}]"
+def _column(place: int) -> Column[tuple[str, str, str, str]]:
+    return Column(HEAD[place].lower().replace("usd", "USD"), lambda cells: cells[place])
