@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rlfocal.pool.asking.prompting import request_for
+from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.endpoints import EndpointSettings
 from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.reading.panels import PANELS
 from rlfocal.pool.settings import read_pool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,3 +33,17 @@ def test_every_setting_is_explained() -> None:
     for kind in EndpointSettings.__args__:
         settings |= set(kind.model_fields)
     assert [name for name in sorted(settings) if f"`{name}`" not in PAGE] == []
+
+
+def test_every_setting_of_a_panel_is_explained() -> None:
+    settings = {name for kind in PANELS.values() for name in kind.model_fields}
+    assert [name for name in sorted(settings) if f"`{name}`" not in PAGE] == []
+    assert [kind for kind in PANELS if f'`"{kind}"`' not in PAGE] == []
+
+
+def test_what_a_reader_is_sent_is_shown_as_it_is() -> None:
+    shown = {"a": Said("8 + 9 = 17. Answer: 17", "17"), "b": Said("It is 16.", "16")}
+    judge = MemberSettings(name="judge", endpoint="e", reads=("a", "b"), reading="judge")
+    sent = request_for(judge, Question("8 + 9?", shown=shown)).messages[0].content
+    (page,) = re.findall(r"```text\n(8 \+ 9\?.*?)```", PAGE, re.DOTALL)
+    assert page.split() == sent.split()

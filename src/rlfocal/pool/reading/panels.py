@@ -19,7 +19,7 @@ from rlfocal.pool.reading.showing import n_showings
 from rlfocal.pool.servers import Count
 from rlfocal.settings import Settings
 
-__all__ = ["with_panels"]
+__all__ = ["PANELS", "with_panels"]
 
 _JUDGE_TOKENS = 32
 """Of a judge's reply: it is to say a number, or right or wrong."""
@@ -189,7 +189,7 @@ class _Refine(_Panel):
         )  # fmt: skip
 
 
-_KINDS: Mapping[str, type[_Panel]] = {
+PANELS: Mapping[str, type[_Panel]] = {
     "moa": _Moa, "debate": _Debate, "judge": _Judge, "refine": _Refine,
 }  # fmt: skip
 
@@ -235,10 +235,10 @@ def with_panels(
 def _panel(values: Mapping[str, Any], at: str) -> _Panel:
     kind = values.get("kind")
     if kind is None:
-        raise ConfigError(f"{at}: 'kind' is missing; say one of {', '.join(_KINDS)}")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise ConfigError(f"{at}: kind = {kind!r}: {nearest(str(kind), _KINDS)}")
-    return _KINDS[kind].of(values, source=at)
+        raise ConfigError(f"{at}: 'kind' is missing; say one of {', '.join(PANELS)}")
+    if not isinstance(kind, str) or kind not in PANELS:
+        raise ConfigError(f"{at}: kind = {kind!r}: {nearest(str(kind), PANELS)}")
+    return PANELS[kind].of(values, source=at)
 
 
 def _member(panel: _Panel, made: _Made, base: MemberSettings, at: str) -> MemberSettings:
