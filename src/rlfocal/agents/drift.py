@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rlfocal.agents.fitted_pool import FittedPool
 from rlfocal.agents.observation import Observer
 from rlfocal.deliberation.view import Memory
-from rlfocal.numbers import Float64Array, log_odds
+from rlfocal.numbers import Float64Array, log_odds, sigmoid
 from rlfocal.records import FloatArray
 
 __all__ = ["Drift", "Followed", "adapted", "find_drift"]
@@ -108,13 +108,29 @@ def adapted(fitted_pool: FittedPool, memory: Memory) -> Followed:
     """
     statistics, votes = fitted_pool.statistics, fitted_pool.votes
     # Other tasks than before are no drift: what was to be expected is the accuracy on each task.
-    drift = find_drift(memory.member_score, statistics.task_accuracy[memory.task])
+    drift = find_drift(memory.member_score, _expected(fitted_pool, memory))
     weight = votes.of_members().mean(axis=0, dtype=np.float64)
     trust = _slope(statistics.accuracy, weight) * drift.shift
     present = np.where(drift.since > _LIKELY, np.float32(np.nan), memory.member_score)
     prior = fitted_pool.prior.follow(replace(memory, member_score=present), changed=drift.chance)
     observer = Observer(prior, votes, trust.astype(np.float32))
     return Followed(observer, bool(drift.chance.max() > _LIKELY))
+
+
+def _expected(fitted_pool: FittedPool, memory: Memory) -> NDArray[np.floating]:
+    """float[W, N]: chance that each member was to be right.
+
+    A reader is mostly asked where those it reads are apart, and is right less often there than on
+    all queries: that it is no worse than before must be seen from there.
+    """
+    statistics, readers = fitted_pool.statistics, fitted_pool.prior.whole.readers_
+    expected = statistics.task_accuracy[memory.task]
+    if readers is None:
+        return expected
+    shift = readers.shift(log_odds(statistics.accuracy, least=_LEAST))
+    ready = readers.reads.ready(memory.scored)
+    moved = readers.moved(shift, memory.answer, ready)
+    return np.where(moved != 0, sigmoid(log_odds(expected, least=_LEAST) + moved), expected)
 
 
 def _slope(accuracy: FloatArray, weight: Float64Array) -> float:
