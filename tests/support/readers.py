@@ -81,7 +81,7 @@ def dataset_with_readers(
                     "query_id": query_id, "member": member,
                     "answer": _said(samples[0], options=options),
                     "samples": [_said(one, options=options) for one in samples],
-                    "cost_usd": _PRICE[member] * float(rng.uniform(0.5, 1.5)),
+                    "cost_usd": 1e-3 * _PRICE[member] * float(rng.uniform(0.5, 1.5)),
                     "latency_s": float(rng.uniform(0.5, 3.0)), **found,
                     "text": f"{word} it is {_said(samples[0], options=options)}.",
                 }

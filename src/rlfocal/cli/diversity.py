@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["diversity"]
 
+_TOP = 5
 SEED = 0
 """Of the search and of the sample of subsets: the same command prints the same figures."""
 
@@ -25,9 +26,25 @@ def diversity(
     data: common.Data,
     pool: common.Pool = None,
     members: common.Members = None,
-    top: Annotated[int, option(value="K", min=1, help="Subsets and pairs to list.")] = 5,
+    top: Annotated[int, option(value="K", min=1, help="Subsets and pairs to list.")] = _TOP,
     size: Annotated[
         int | None, option(value="S", help="Members in a listed subset; else any number.")
+    ] = None,
+    readers: Annotated[
+        bool,
+        option(
+            "--readers",
+            help="Instead: what members that read others made of it: whom they follow, biases of "
+            "judges, who mattered without labels, what each role is worth.",
+        ),
+    ] = False,
+    family: Annotated[
+        list[str] | None,
+        option(
+            "--family",
+            value="JUDGE=A,B",
+            help="With --readers: members that share a judge's model; may be given several times.",
+        ),
     ] = None,
     json: common.JsonFlag = False,
 ) -> None:
@@ -35,6 +52,13 @@ def diversity(
 
     Pairs, the whole pool, the best subsets, and whether diverse subsets vote better.
     """
+    if readers:
+        if size is not None or top != _TOP:
+            raise ConfigError("--readers knows neither --top nor --size")
+        _readers(data, pool, members, _families(family or []), json=json)
+        return
+    if family:
+        raise ConfigError("--family goes with --readers")
     import numpy as np
 
     from rlfocal.bench.summaries.independence import measure_independence
@@ -46,6 +70,8 @@ def diversity(
         found = measure_independence(table, top=top, size=size, rng=np.random.default_rng(SEED))
     for note in table.notes:
         remark(f"note: {note}")
+    if table.reads is not None:
+        remark("note: some members read others; --readers shows what they made of it")
     if not table.is_complete:
         remark(
             f"note: figures are of the {found.n_queries:,} of {table.n_queries:,} queries that all "
@@ -55,6 +81,50 @@ def diversity(
         print_json(asdict(found))
     else:
         _show(found, top=top)
+
+
+def _families(given: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Judge → members, as typed.
+
+    Raises:
+        ConfigError: a part is missing, or a judge is named twice.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for text in given:
+        judge, equals, names = text.partition("=")
+        split = common.split_names(names, f"--family {text}") if equals and judge else None
+        if split is None:
+            raise ConfigError(f"--family takes a judge and members, as in judge=a,b; got '{text}'")
+        if judge in found:
+            raise ConfigError(f"--family names '{judge}' twice; give all its members at once")
+        found[judge] = split
+    return found
+
+
+def _readers(
+    data: str,
+    pool: str | None,
+    members: str | None,
+    family: dict[str, tuple[str, ...]],
+    *,
+    json: bool,
+) -> None:
+    from rlfocal.bench.summaries.reading import readings_of
+    from rlfocal.cli.output.readers import show_readings
+
+    dataset, table = common.load_table(data, pool, members, with_features=False)
+    found = readings_of(table, dataset, family=family)
+    if found is None:
+        raise ConfigError(
+            f"{table.name}: no member reads another; members with reads = [...] in a pool file "
+            "do, or those that dataset.json lists under readers"
+        )
+    for note in table.notes:
+        remark(f"note: {note}")
+    if json:
+        print_json(found.to_json())
+    else:
+        show_readings(found)
 
 
 def _show(found: Independence, *, top: int) -> None:

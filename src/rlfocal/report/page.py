@@ -18,6 +18,7 @@ import numpy as np
 from rlfocal import __version__
 from rlfocal.advice import advise
 from rlfocal.bench import BenchResult
+from rlfocal.bench.summaries.reading import Readings, readings_of
 from rlfocal.files import replace_file
 from rlfocal.markup import Html, escape
 from rlfocal.records import Dataset, ResponseTable
@@ -39,6 +40,7 @@ def write_report(
     folder: str | Path,
     *,
     dataset: Dataset | None = None,
+    readings: Readings | None = None,
     overwrite: bool = True,
 ) -> Path:
     """Write the report of a benchmark to index.html in a folder, made where it does not exist.
@@ -49,6 +51,8 @@ def write_report(
         folder: where to; its other files stay as they are.
         dataset: what the table was built from, for a page in which every question can be looked at,
             with replies where it was read `with_text`; None for a page without any prompt.
+        readings: what `readings_of` found of members that read others; None to find that out of
+            what is given here.
         overwrite: replace the report that is there, as running a notebook again does. A page that
             is no report is never replaced.
 
@@ -61,13 +65,19 @@ def write_report(
     """
     folder = Path(folder)
     check_page(folder, overwrite=overwrite)
-    page = render(result, table, dataset=dataset)
+    page = render(result, table, dataset=dataset, readings=readings)
     target = folder / PAGE
     replace_file(target, lambda fresh: fresh.write_text(page, encoding="utf-8"))
     return target
 
 
-def render(result: BenchResult, table: ResponseTable, *, dataset: Dataset | None = None) -> str:
+def render(
+    result: BenchResult,
+    table: ResponseTable,
+    *,
+    dataset: Dataset | None = None,
+    readings: Readings | None = None,
+) -> str:
     """Return the report as one HTML text; see `write_report`.
 
     Raises:
@@ -79,7 +89,9 @@ def render(result: BenchResult, table: ResponseTable, *, dataset: Dataset | None
             "pass the table that the benchmark ran on"
         )
     advice = advise(result)
-    parts = list(sections(result, table, advice, rng=np.random.default_rng(SEED)))
+    rng = np.random.default_rng(SEED)
+    readings = readings_of(table, dataset) if readings is None else readings
+    parts = list(sections(result, table, advice, rng=rng, readings=readings))
     questions = None if dataset is None else questions_of(result, table, dataset, advice)
     if questions is not None:
         place = next((i for i, part in enumerate(parts) if part.anchor == "members"), len(parts))

@@ -12,6 +12,7 @@ import numpy as np
 
 from rlfocal.advice import Advice
 from rlfocal.bench import BenchResult
+from rlfocal.bench.summaries.reading import Readings
 from rlfocal.bench.summaries.subsets import score_subsets
 from rlfocal.diversity.pairwise import PAIRWISE, pair_counts
 from rlfocal.markup import Html, table
@@ -24,6 +25,7 @@ from rlfocal.report.highlights import highlights
 from rlfocal.report.html import Choice, Section, chart, details, paragraphs
 from rlfocal.report.leaderboard import equal_cost, leaderboard
 from rlfocal.report.pool_figures import focal_chart, focal_sentence, member_table
+from rlfocal.report.readers import readers_section
 from rlfocal.report.selection import selection_shares
 from rlfocal.report.training import training
 
@@ -36,6 +38,7 @@ def sections(
     advice: Advice | None,
     *,
     rng: np.random.Generator,
+    readings: Readings | None = None,
 ) -> Iterator[Section]:
     """Yield the sections in reading order; those with nothing to show are left out.
 
@@ -44,6 +47,7 @@ def sections(
         responses: the table it ran on.
         advice: `advise(result)`; pictures show what is advised in colour.
         rng: draws subsets and queries of the diversity figure.
+        readings: of members that read others; None where nobody does.
     """
     hues = highlights(result, advice)
     yield Section("leaderboard", "Leaderboard", _leaderboard(result))
@@ -53,6 +57,8 @@ def sections(
     if result.calibration:
         yield Section("calibration", "Calibration", calibration(result, hues))
     yield Section("members", "Members", _members(responses))
+    if readings is not None:
+        yield Section("readers", "Who reads whom", readers_section(readings))
     yield Section("diversity", "Diversity", _diversity(responses, rng))
     shares = selection_shares(result, responses)
     if shares:

@@ -59,7 +59,7 @@ class Readings:
     members: tuple[ReadMember, ...]
     following: tuple[Following, ...]
     judges: tuple[JudgeBias, ...]
-    """Of those that choose between replies; empty where verdicts are not recorded or not at hand."""
+    """Of those that choose between replies; empty where no verdicts are recorded or at hand."""
     importance: Importance | None
     roles: tuple[RoleValue, ...]
 
