@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 from rlfocal.cli import common
-from rlfocal.cli.benching import options
-from rlfocal.cli.benching.typed import as_typed, budgets_of
+from rlfocal.cli.bench import options
+from rlfocal.cli.bench.typed import as_typed, budgets_of
 from rlfocal.cli.common import option
 from rlfocal.cli.output.console import check_json, deliver, progress, remark, waiting
 from rlfocal.cli.output.leaderboard import show_leaderboard
@@ -201,7 +201,7 @@ def _compare(
     _refuse_if_none_applies(names, table)
     held = None
     if live is not None:
-        from rlfocal.cli.benching.live import converse
+        from rlfocal.cli.bench.live import converse
 
         held = converse(live, dataset, table, protocol, json)
         if held is None:  # a dry run

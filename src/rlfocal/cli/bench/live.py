@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from rlfocal.cli.benching.options import LiveOptions
+from rlfocal.cli.bench.options import LiveOptions
 from rlfocal.cli.output.console import deliver, progress, remark
 from rlfocal.cli.output.live import show_estimate
 from rlfocal.cli.output.tables import joined

@@ -1,1 +1,0 @@
-"""What `rlfocal bench` needs beside its command: options read, conversations held."""
