@@ -323,6 +323,11 @@ class Deliberation:
             readers={} if reads is None else reads.infos,
         )
 
+    @property
+    def n_rounds(self) -> int:
+        """Number of rounds so far."""
+        return len(self.trace.rounds)
+
     def go_on_alone(self) -> None:
         """Use the learned policy without rivals from now on, since a member has failed."""
         acting = self.strategy.acting
@@ -354,8 +359,8 @@ class Deliberation:
 
         Args:
             view: after it.
-            calls: of the members asked in it; none where there was nothing to read for them, which
-                is no round.
+            calls: of the members asked in it; without any it is no round where members read others,
+                since there was nothing to read.
             candidates: names of the view's slots, from the first on.
             passed_over: those that are not the answer while there is another.
             goes_on: whether others are asked now whatever the strategy says: those who read what
@@ -370,7 +375,7 @@ class Deliberation:
         named = {name: fused[slot] for slot, name in enumerate(candidates) if fused[slot]}
         leading = sorted(named, key=named.__getitem__, reverse=True)  # of equals, the earlier slot
         shown, spent = {name: named[name] for name in leading[:_N_SHOWN]}, float(view.spent[0])
-        if calls:
+        if calls or not self.trace.readers:
             chance = None if goes_on else chance
             self.trace.rounds.append(Round(tuple(calls), shown, spent, chance))
         best = next(
