@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from rlfocal.collect import feed as feed_module
+from rlfocal.collect import plan as plan_module
 from rlfocal.collect.collector import Collector, Limits, Tally
 from rlfocal.collect.plan import Plan, make_plan
 from rlfocal.collect.readings import Readings
@@ -284,6 +285,25 @@ def test_limits_end_it_and_the_next_run_goes_on(
             return len(stub.bodies)
 
     assert asyncio.run(run()) == 48
+
+
+def test_what_a_limit_leaves_is_of_use(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In blocks of two queries: most queries that were begun are through all their stages."""
+    monkeypatch.setattr(plan_module, "BLOCK", 2 * N_CALLS)
+
+    async def run() -> None:
+        async with StubServer(says, latency_s=0.005) as stub:
+            settings = pool_of(tmp_path, stub.base_url)
+            await collect(settings, database, 40, limits=Limits(2, max_calls=20 * N_CALLS))
+
+    asyncio.run(run())
+    begun = {row["query_id"] for row in rows_of(database, "a")}
+    through = {row["query_id"] for row in rows_of(database, "last")}
+    assert through <= begun
+    assert len(through) >= 8
+    assert len(begun) < 32
 
 
 def test_the_cap_on_dollars_is_kept_by_readers_too(tmp_path: Path, database: Database) -> None:

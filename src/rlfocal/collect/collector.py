@@ -147,7 +147,7 @@ class Collector:
                 self._database.release(None, self._owner)
         if self._writer.trouble is not None:
             raise self._trouble(self._writer.trouble)
-        if self._feed.n_passes > 1:  # there was more to see than on the first pass
+        if self._feed.n_passes > 1 or self._plan.depth:  # more came to be seen meanwhile
             await asyncio.to_thread(self._count_again)
         self._on_progress(self.tally)
         return self.tally
@@ -218,7 +218,7 @@ class Collector:
         """Count what others have answered, and readers of what came in this run."""
         tally, found = self.tally, self._plan.counted(self._database)
         tally.n_stored = max(found.n_stored - tally.n_answered, 0)
-        if self._plan.has_readers:
+        if self._plan.depth:
             tally.n_skipped = max(found.n_failed - tally.failures.total(), 0)
             if tally.stopped is None:
                 tally.n_unread = found.n_unread

@@ -135,10 +135,13 @@ class Plan:
             tuple(place[name] for name in member.settings.inputs) for member in self.members
         )
 
-    @property
-    def has_readers(self) -> bool:
-        """Whether some members read others."""
-        return any(self.inputs)
+    @cached_property
+    def depth(self) -> int:
+        """How often somebody has to wait for others: 0 where nobody reads, 1 for one judge."""
+        depth = [0] * len(self.members)
+        for _ in self.members:
+            depth = [1 + max((depth[m] for m in read), default=-1) for read in self.inputs]
+        return max(depth, default=0)
 
     @property
     def n_calls(self) -> int:
