@@ -31,7 +31,7 @@ from rlfocal.bench.result import (
     LeaderboardRow,
 )
 from rlfocal.bench.rows import Scores, per_query_rows, scores
-from rlfocal.bench.statistics import MeasuredMeans, gap_closed
+from rlfocal.bench.statistics import BEST_ALONE, MeasuredMeans, gap_closed
 from rlfocal.bench.summaries.copies import copies_note
 from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError
@@ -64,7 +64,8 @@ def run_bench(
     Args:
         table: the recorded answers.
         strategies: one or several: names of strategies or groups, and unfitted strategies of your
-            own, each with a name that no other has; `best-single` and `oracle` are added.
+            own, each with a name that no other has; `best-single` and `oracle` are added, and
+            `best-alone` where members read others.
         protocol: folds, seeds, resamples, and whether tasks of tested queries are shown.
         budgets: mean calls a query at which learned strategies are compared with simple ones.
         data: the data as the command line names them, for the commands of the rows.
@@ -89,7 +90,8 @@ def run_bench(
         )
     wanted = [strategies] if isinstance(strategies, str | Base) else strategies
     limits = check_budgets(budgets)
-    entrants = Entrants.of(wanted, always=(BEST_SINGLE, ORACLE))
+    alone = () if table.reads is None else (BEST_ALONE,)
+    entrants = Entrants.of(wanted, always=(BEST_SINGLE, *alone, ORACLE))
     part = partition(table, protocol)
     shared = BenchInput(table, part.folds, entrants, protocol.tasks)
     results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress)

@@ -39,6 +39,8 @@ _Floats = NDArray[np.float64]
 
 BEST_SINGLE = "best-single"
 """The strategy that gains are measured against."""
+BEST_ALONE = "best-alone"
+"""The best of the members that read no other; where members read, it always stands beside."""
 ORACLE = "oracle"
 """The bound: it looks at labels."""
 

@@ -21,7 +21,7 @@ from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.extras import lacking
 from rlfocal.markup import Displayed, Grid, Sheet
-from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = [
     "Need",
@@ -198,7 +198,7 @@ class Need(Enum):
 def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
     """The reason why a strategy cannot be fitted to a table here; None when it can."""
     has = {
-        Need.ANSWERS: bool((table.kind != CandidateKind.RESPONSES).any()),
+        Need.ANSWERS: bool(table.comparable.any()),
         Need.GRADED_SUPPORT: table.has_graded_support,
         Need.SAMPLES: table.samples is not None,
         Need.FEATURES: table.features.shape[1] > 0,

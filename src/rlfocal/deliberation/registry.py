@@ -29,6 +29,7 @@ BUILT_IN: dict[str, str] = {
     "oracle": "rlfocal.strategies.oracle:Oracle",
     "random": "rlfocal.strategies.single:RandomMember",
     "best-single": "rlfocal.strategies.single:BestSingle",
+    "best-alone": "rlfocal.strategies.single:BestAlone",
     "best-single-per-task": "rlfocal.strategies.single:BestSinglePerTask",
     "plurality": "rlfocal.strategies.voting:Plurality",
     "weighted-vote": "rlfocal.strategies.voting:WeightedVote",
@@ -62,9 +63,10 @@ BUILT_IN: dict[str, str] = {
 }
 """Name → module and class."""
 _STRATEGIES = Registry(GROUP, "strategy", BUILT_IN)
-_NO_BASELINES = ("best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
-"""Not in the group "baselines": learned strategies, and one that chooses among the others. Listed
-here, since importing the classes would import torch for one of them."""
+_NO_BASELINES = ("best-alone", "best-of", "rl-focal-paper", "rl-focal-prior", "rl-focal")
+"""Not in the group "baselines": learned strategies, one that chooses among the others, and one that
+stands in every benchmark of members that read one another, where alone it is another than the best
+single. Listed here, since importing the classes would import torch for one of them."""
 _NOT_QUICK = (
     "posterior-threshold", "best-of-n", "score-cascade", "evidence-stacking", "one-coin", "m-msr",
     "adaptive-consistency", "early-consistency",

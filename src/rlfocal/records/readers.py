@@ -19,7 +19,13 @@ from pydantic import BaseModel, ConfigDict
 
 from rlfocal.errors import RecordError, nearest
 
-__all__ = ["ReaderInfo", "Reads"]
+__all__ = ["CRITICISING", "JUDGING", "ReaderInfo", "Reads"]
+
+JUDGING = frozenset({"judge", "pairwise", "verify"})
+"""What readers do that name one of the replies which they read, in the words of pool files."""
+
+CRITICISING = "criticise"
+"""What readers do that give no answer."""
 
 _Bool = NDArray[np.bool_]
 
@@ -105,6 +111,11 @@ class Reads:
             first = None if own < 0 else self.members[own]
             found[self.members[n]] = ReaderInfo(reads=read, first=first, reading=self.forms[n])
         return found
+
+    @property
+    def has_judges(self) -> bool:
+        """Whether somebody names one of the replies that it reads."""
+        return not JUDGING.isdisjoint(self.forms)
 
     @cached_property
     def closure(self) -> _Bool:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from rlfocal.errors import RecordError
-from rlfocal.records.readers import ReaderInfo
+from rlfocal.records.readers import CRITICISING, JUDGING, ReaderInfo
 from rlfocal.records.synonyms import is_pairwise, meant_by
 
 __all__ = [
@@ -95,12 +95,6 @@ SIGNAL = "signal_"
 
 LONG = ("text", "token_chars", "token_logprobs")
 """Columns of responses that are far larger than all the others, and that only replies need."""
-
-JUDGING = frozenset({"judge", "pairwise", "verify"})
-"""What readers do that name one of the replies which they read, in the words of pool files."""
-
-CRITICISING = "criticise"
-"""What readers do that give no answer."""
 
 EVIDENCE = ("answer", "score", "choice_scores")
 """`responses` needs at least one of these columns: without them nothing was recorded."""

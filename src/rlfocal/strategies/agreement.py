@@ -24,7 +24,7 @@ from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.numbers import Float64Array
-from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
+from rlfocal.records import BoolArray, IntArray, ResponseTable
 from rlfocal.strategies.reading import in_turn
 from rlfocal.strategies.sizes import checked_count
 from rlfocal.strategies.stopping import StoppingGrid
@@ -126,7 +126,7 @@ class Agreement(Base):
         self.order_ = in_turn(table, order)
         self.weight_ = fit_vote_weights(table, vote_accuracy(table))
         adds_up = np.zeros(len(table.tasks), dtype=bool)
-        adds_up[table.task[table.kind != CandidateKind.RESPONSES]] = True
+        adds_up[table.task[table.comparable]] = True
         seen = np.bincount(table.task, minlength=len(table.tasks)) > 0
         self.adds_up_ = adds_up | ~seen
         grid = self.grid(table, caps)

@@ -17,6 +17,7 @@ from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.reading import voters
 
 __all__ = [
+    "BestAlone",
     "BestSingle",
     "BestSinglePerTask",
     "OneMember",
@@ -111,6 +112,24 @@ class BestSingle(OneMember):
     def member(self, view: View) -> IntArray:
         """The same for every query."""
         return np.full(view.task.shape, self.member_, dtype=np.int64)
+
+
+class BestAlone(BestSingle):
+    """Of the members that read no other, the one that was most accurate on the training queries.
+
+    What one model gives: beside it a judge, a second turn or an aggregator has to earn its price.
+    Where nobody reads it is `BestSingle`.
+    """
+
+    name = "best-alone"
+
+    def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
+        """Pick the member; ties go to the cheaper one, then to the first."""
+        accuracy = sound_accuracy(table)
+        if table.reads is not None:
+            accuracy = np.where(table.reads.direct.any(axis=1), -1.0, accuracy)
+        self.member_ = int(np.lexsort((table.mean_cost, -accuracy))[0])
+        return self
 
 
 class BestSinglePerTask(OneMember):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rlfocal.diversity.focal import FailureCounts
 from rlfocal.diversity.masks import masks_from_codes
-from rlfocal.records import CandidateKind, ResponseTable
+from rlfocal.records import ResponseTable
 from rlfocal.strategies.static import VoteAccuracy
 from rlfocal.strategies.voting import rank_members
 
@@ -112,7 +112,7 @@ def score_subsets(table: ResponseTable, *, rng: np.random.Generator) -> SubsetSc
         None where no query's answers can be compared, of those that every member answered: how
         members fail together is known nowhere else.
     """
-    rows = np.flatnonzero((table.kind != CandidateKind.RESPONSES) & table.complete)
+    rows = np.flatnonzero(table.comparable & table.complete)
     if not len(rows):
         return None
     if len(rows) > MAX_QUERIES:

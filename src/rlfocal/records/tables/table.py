@@ -209,6 +209,15 @@ class ResponseTable(Shown):
         return np.asarray(self.kind != CandidateKind.OPTIONS)
 
     @property
+    def comparable(self) -> BoolArray:
+        """bool[Q]: True where two members can back the same candidate, so that votes add up.
+
+        Where each response is a candidate of its own, that takes a judge that names one of them.
+        """
+        judged = self.reads is not None and self.reads.has_judges
+        return np.asarray((self.kind != CandidateKind.RESPONSES) | judged)
+
+    @property
     def has_graded_support(self) -> bool:
         """True when some support is neither 0 nor 1: option scores or several samples are known."""
         return self.option_scores is not None or bool(

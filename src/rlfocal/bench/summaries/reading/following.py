@@ -11,7 +11,7 @@ import numpy as np
 
 from rlfocal.bench.summaries.reading.shares import Share
 from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
-from rlfocal.records.readers import Reads
+from rlfocal.records.readers import JUDGING, Reads
 
 __all__ = ["Following", "SecondThoughts", "followings"]
 
@@ -97,7 +97,7 @@ def _following(table: ResponseTable, reads: Reads, reader: int) -> Following | N
     none_right = np.equal(n_right, 0)
     wrong_read = usable & (score < _RIGHT)
     same = _same_answer(table, rows, reader, read)
-    comparable = (table.kind != CandidateKind.RESPONSES)[rows]
+    comparable = _comparable(table, reads, reader)[rows]
     best = int(score.mean(axis=0).argmax())
     return Following(
         reader=table.members[reader],
@@ -116,6 +116,12 @@ def _following(table: ResponseTable, reads: Reads, reader: int) -> Following | N
         best_read_accuracy=float(score[:, best].mean(dtype=np.float64)),
         second_thoughts=_second_thoughts(table, reads, reader),
     )
+
+
+def _comparable(table: ResponseTable, reads: Reads, reader: int) -> BoolArray:
+    """bool[Q]: where its answer can be that of somebody it reads."""
+    judges = reads.forms[reader] in JUDGING
+    return np.asarray((table.kind != CandidateKind.RESPONSES) | judges)
 
 
 def _right(table: ResponseTable, rows: IntArray, member: int) -> BoolArray:

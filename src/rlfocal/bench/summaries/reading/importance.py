@@ -19,7 +19,7 @@ import numpy as np
 
 from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
-from rlfocal.records.readers import Reads
+from rlfocal.records.readers import JUDGING, Reads
 
 __all__ = ["Importance", "importance_of", "propagated", "rank_correlation", "ratings"]
 
@@ -62,7 +62,8 @@ def ratings(table: ResponseTable, named: FloatArray | None) -> FloatArray:
     if reads is None:
         raise ValueError(f"{table.name}: nobody reads another, so there is nothing to rate")
     answer, there = table.answer, table.recorded
-    comparable = (table.kind != CandidateKind.RESPONSES)[:, None, None]
+    judges = np.array([form in JUDGING for form in reads.forms])
+    comparable = ((table.kind != CandidateKind.RESPONSES)[:, None] | judges)[:, :, None]
     same = (answer[:, :, None] == answer[:, None, :]) & (answer[:, :, None] >= 0)
     used = np.where(comparable, same, table.answered[:, None, :])
     weight = (used & reads.direct & there[:, :, None] & there[:, None, :]).astype(np.float32)
