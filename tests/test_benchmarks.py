@@ -262,6 +262,15 @@ TABLE: Mapping[str, Quick] = {
             rf"^judge +rl-focal, 4,000 labels( +{NUMBER}){{8}}$",
         ),
     ),
+    "readers_swayed.py": Quick(
+        "--data DATA --quick",
+        (
+            r"^a stub, 12 questions of small: ",
+            rf"^\| judge \| judge \| 36 of 36 \|( {NUMBER} % \|){{3}} {NUMBER} \({NUMBER} to ",
+            rf"^\| all \| kind: fence \|.*{NUMBER} \({NUMBER} to {NUMBER}\) \|$",
+            r"^judges' replies without a verdict: 0 of 72$",
+        ),
+    ),
     "results.py": Quick(
         "BENCH --learned rl-focal-prior",
         (

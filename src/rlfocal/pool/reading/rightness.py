@@ -51,12 +51,12 @@ def rightness(text: str) -> bool | None:
     >>> rightness("The correct answer is 17."), rightness("Right or wrong, I cannot say.")
     (None, None)
     """
-    if (told := _in_object(text)) is not None:
-        return told
     lines = [plain for line in text.splitlines() if (plain := _MARKUP.sub(" ", line).strip())]
     bare = [_of(line) if _is_bare(line) else None for line in lines]
     if bare and bare[-1] is not None:
         return bare[-1]
+    if (told := _in_object(text)) is not None:
+        return told
     if bare and bare[0] is not None and set(bare) <= {bare[0], None}:
         return bare[0]
     for line in reversed(lines):

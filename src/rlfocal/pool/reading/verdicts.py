@@ -99,15 +99,15 @@ def verdict_of(form: Form, text: str, n_shown: int) -> int | None:
 
 def _named(text: str, n_shown: int) -> int | None:
     """The number of the reply that is named, 0 for none of them; None where that is not clear."""
-    for told in (_in_objects(text), [_int(n) for n in _BRACKETED.findall(text)]):
-        if told:
-            return told[-1] or None
     lines = [plain for line in text.splitlines() if (plain := _plain(line))]
     bare = [
         (_int(n) if 1 <= _int(n) <= n_shown else None) if n else None for n in map(_bare, lines)
     ]
     if bare and bare[-1] is not None:
         return bare[-1]
+    for told in (_in_objects(text), [_int(n) for n in _BRACKETED.findall(text)]):
+        if told:
+            return told[-1] or None
     if bare and bare[0] is not None and set(bare) <= {bare[0], None}:
         return bare[0]
     for line in reversed(lines):
