@@ -18,10 +18,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 import rlfocal
-from rlfocal.bench import EvalProtocol, run_bench
+from rlfocal.bench import EvalProtocol, LeaderboardRow, run_bench
+from rlfocal.bench.figures.live import LiveFigures
 from rlfocal.bench.scenarios import run_scenarios
 from rlfocal.cli.output import tables
 from rlfocal.cli.output.leaderboard import show_leaderboard
+from rlfocal.cli.output.live import show_estimate
 from rlfocal.cli.output.scenarios import show_scenarios
 from rlfocal.gateway.store import PolicyRow, open_store
 from rlfocal.records import Dataset, PoolModel, build_table, simulate
@@ -136,6 +138,11 @@ def shown(made: Made, run: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[
     yield of("diversity", made.data)
     yield "bench", printed(lambda: show_leaderboard(made.result))
     yield "bench --tasks both", printed(lambda: show_leaderboard(made.both))
+    live = replace(made.result, live=tuple(map(beside_calls, made.result.rows)))
+    yield "bench --live", printed(lambda: show_leaderboard(live))
+    counts = dict.fromkeys(("n_calls", "n_stored", "n_tokens"), 123456)
+    dollars = {"cost_usd": 123.4, "most_usd": 1234.5}
+    yield "bench --dry-run", printed(lambda: show_estimate({**counts, **dollars}))
     yield "bench --scenario", printed(lambda: show_scenarios(made.scenarios))
     out = made.checkpoint
     yield of("train", made.data, "--strategy", "agreement", "-o", out, "--overwrite")
@@ -153,6 +160,13 @@ def shown(made: Made, run: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[
     if not made.policies.exists():
         policies(made.policies, out)
     yield of("shadow", "list", out, "--db", made.policies)
+
+
+def beside_calls(row: LeaderboardRow) -> LiveFigures:
+    return LiveFigures(
+        strategy=row.strategy, live=True, mean_tokens=12345.6, tokens_ci=(12000.0, 13000.0),
+        mean_s=123.4, s_ci=(100.0, 150.0), mean_usd=None, usd_ci=None,
+    )  # fmt: skip
 
 
 def abandon(db: Path, name: str) -> None:
@@ -180,6 +194,7 @@ def policies(db: Path, checkpoint: Path) -> None:
 MOST_IMPORTANT = {
     "inspect": ["accuracy"], "diversity": ["focal", "value"], "bench": ["accuracy", "budget"],
     "bench --tasks both": ["task", "given", "hidden"],
+    "bench --live": ["accuracy", "tokens", "seconds"], "bench --dry-run": ["calls", "dollars"],
     "bench --scenario": ["frozen"], "train": ["accuracy"], "evaluate": ["accuracy"],
     "explain": ["answer:"], "collect": ["calls"], "keys": ["state", "spent"], "shadow": ["state"],
 }  # fmt: skip
