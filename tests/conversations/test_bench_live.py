@@ -207,3 +207,61 @@ def test_what_does_not_go_together(
 def test_options_of_live_go_with_it_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "demo", "--max-usd", "1", "--dry-run"]) == 2
     assert "--max-usd, --dry-run goes with --live POOL.toml alone" in capsys.readouterr().err
+
+
+def test_the_advice_names_nothing_that_cannot_be_served(
+    folder: Path, stub: StubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def right(body: Mapping[str, Any]) -> str:
+        k = next(k for k, prompt in enumerate(PROMPTS) if prompt in body["messages"][-1]["content"])
+        return f"It is {1000 if k % 4 == 0 else 2 * k}."
+
+    stub._answer = right
+    args = ["bench", str(folder / "data"), "--live", str(folder / "pool.toml"), *FAST]
+    db = ["--db", str(folder / "answers.db"), "--max-usd", "1", "--conversations", "moa"]
+    assert run([*args, *db]) == 0
+    out = capsys.readouterr().out
+    assert "moa          100.0" in out
+    assert "Use your best single model, ann" in out
+
+
+def test_hidden_tasks_and_costs_in_seconds(folder: Path) -> None:
+    found = bench(
+        folder, "--max-usd", "1", "--conversations", "moa", "--tasks", "both", "--cost", "second"
+    )
+    rows = {row["strategy"]: row for row in found["rows"]}
+    hidden = {row["strategy"]: row for row in found["hidden"]["rows"]}
+    assert rows["moa"]["accuracy"] == hidden["moa"]["accuracy"]
+    assert rows["moa"]["hidden"]["lost"] == 0
+    assert rows["moa"]["mean_cost_usd"] is None
+    live = next(each for each in found["live"] if each["strategy"] == "moa")
+    assert live["mean_usd"] > 0
+    assert len(found["hidden"]["live"]) == len(found["live"])
+
+
+def test_data_in_dollars_need_prices_of_those_who_talk(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "pool.toml"
+    file.write_text(file.read_text().replace("[prices.bob]\nprompt = 1.0\ncompletion = 2.0\n", ""))
+    args = ["bench", str(folder / "data"), "--live", str(file), *FAST]
+    assert run([*args, "--db", str(folder / "answers.db")]) == 2
+    assert "nobody knows what these members cost: bob" in capsys.readouterr().err
+    assert run([*args, "--db", str(folder / "answers.db"), "--max-usd", "1"]) == 2
+    assert "--max-usd: nobody knows what these members cost: bob" in capsys.readouterr().err
+
+
+def test_members_that_read_others_take_no_part(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "pool.toml"
+    reader = 'reads = ["ann", "bob"]\nreading = "judge"\n'
+    file.write_text(
+        file.read_text()
+        + f'[[members]]\nname = "judge"\nmodel = "ann"\nendpoint = "stub"\n{reader}'
+    )
+    args = ["bench", str(folder / "data"), "--live", str(file), *FAST, "--conversations", "moa"]
+    assert run([*args, "--db", str(folder / "answers.db"), "--max-usd", "1"]) == 0
+    told = capsys.readouterr()
+    assert "judge read others, and take no part in conversations" in told.err
+    assert "held live, with ann, bob, cid, once" in told.out
