@@ -24,6 +24,7 @@ from rlfocal.pool.asking.question import Said as Replied
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.stub import Said, StubServer, prompt_of
+from rlfocal.records import build_table
 from rlfocal.records.canonical import canonical_queries
 from rlfocal.records.database import (
     Database,
@@ -632,3 +633,42 @@ def test_keys_of_members_that_read_nobody_are_what_they_were() -> None:
     shown = shown_key_of([["one", "two"], None, 0])
     assert shown[:16] == "292a36b071d89062"
     assert key_of(query, "m", settings, 2, shown)[:16] == "a0734d088b2b5888"
+
+
+def test_open_answers_judged_by_a_scorer_become_candidates_that_judges_back(
+    tmp_path: Path, database: Database
+) -> None:
+    """Essays: of no use as answers, worth by their length; the judge takes what it sees first."""
+    lines = [f"Of line {k} this essay says that it goes on{' and on' * 60}." for k in range(9)]
+
+    def essay(body: Mapping[str, Any]) -> Said:
+        if who(body) == "judge":
+            return Said("Reply 1.")
+        return Said("\n".join(lines[: 9 if who(body) == "b" else 5]))
+
+    async def run() -> None:
+        async with StubServer(essay) as stub:
+            settings = pool_of(tmp_path, stub.base_url)
+            async with LivePool(settings, settings.select(["a", "b", "judge"])) as pool:
+                keys = [database.add_member(m.name, m.identity) for m in pool.members]
+                queries = sums(3).drop_columns("label")
+                plan = make_plan(normalise_queries(queries), pool.members, keys)
+                database.add_queries(plan.queries)
+                grader = Grader("text", scorer=lambda _, text: text.count("\n") / 8)
+                tally = await Collector(plan, database, grader, limits=Limits(8)).run()
+                assert tally.complete
+
+    asyncio.run(run())
+    data = export_dataset(database)
+    table = build_table(data)
+    a, b, judge = (table.members.index(name) for name in ("a", "b", "judge"))
+    assert table.kind.tolist() == [2] * 3
+    assert table.member_score[:, a].tolist() == [0.5] * 3
+    assert table.member_score[:, b].tolist() == [1.0] * 3
+    rows = {row["query_id"]: row for row in data.responses.to_pylist() if row["member"] == "judge"}
+    for q, name in enumerate(table.query_ids.tolist()):
+        first = rows[name]["shown"][0][0]
+        assert table.support[q, judge, [a, b]].tolist() == [0.5, 0.5]  # once each
+        assert table.answer[q, judge] == table.members.index(first)
+        assert rows[name]["score"] == (1.0 if first == "b" else 0.5)
+        assert table.member_score[q, judge] == rows[name]["score"]

@@ -98,3 +98,24 @@ def test_of_several_samples_the_typical_ones_are_told(database_url: str) -> None
     assert row["signal_doubt"] == 0.5
     assert "signal_odd" not in row  # no number is no signal
     assert "signal_all" not in row
+
+
+def test_texts_and_numbers_of_samples_are_told_by_key_and_member(database_url: str) -> None:
+    said = [
+        StoredResponse(
+            query_key=query_key_of("1 + 1?"), query_id="q", member=member, settings_key="0" * 64,
+            sample=sample, text=text, answer=answer,
+        )
+        for member, sample, text, answer in (
+            ("m", 0, "so 2", "2"), ("m", 3, "ü", None), ("other", 0, None, "5")
+        )
+    ]  # fmt: skip
+    with open_database(database_url) as database:
+        assert database.n_samples("m", "0" * 64) == 0
+        database.add_responses(said)
+        assert database.texts([*(reply.key for reply in said), "f" * 64]) == {
+            said[0].key: ("so 2", "2"), said[1].key: ("ü", None), said[2].key: (None, "5"),
+        }  # fmt: skip
+        assert database.texts([]) == {}
+        assert [database.n_samples(name, "0" * 64) for name in ("m", "other", "x")] == [4, 1, 0]
+        assert database.n_samples("m", "1" * 64) == 0
