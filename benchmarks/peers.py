@@ -47,7 +47,7 @@ from rlfocal.deliberation.replay import replay
 from rlfocal.features import HashingEncoder
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.records.folders import read_dataset
-from rlfocal.strategies.early_samples import AdaptiveConsistency
+from rlfocal.strategies.sampled.early_samples import AdaptiveConsistency
 from rlfocal.strategies.voting import Plurality
 
 HERE = Path(__file__).resolve().parent / "peer_packages"

@@ -15,8 +15,8 @@ from rlfocal.deliberation.registry import BUILT_IN
 
 PUBLIC = {
     "rlfocal": """
-        AdaptiveConsistency Advice Agreement Answer Base BenchResult BestOf BestOfN BestSingle
-        BestSinglePerTask CappedAgreement Checkpoint CheckpointError ConfidenceVote ConfigError
+        AdaptiveConsistency Advice Agreement Answer Base BenchResult BestAlone BestOf BestOfN
+        BestSingle BestSinglePerTask CappedAgreement Checkpoint CheckpointError ConfidenceVote ConfigError
         Dataset Decision EarlyStoppingConsistency Ensemble EvalProtocol EvidenceCascade
         EvidenceStacking FailureCounts HashingEncoder HierShrinkRouter KMeansRouter KnnRouter Limits
         Listener LogisticRouter MatrixMeanSubsequence MeanProbability MemberError Memory Message
@@ -46,7 +46,7 @@ PUBLIC = {
     """,
     "rlfocal.deliberation.recorded": "Recorded candidates_of reveal worth_of",
     "rlfocal.deliberation.registry": "BUILT_IN GROUP create create_strategy kind_of names resolve",
-    "rlfocal.deliberation.replay": "best_answer decided replay",
+    "rlfocal.deliberation.replay": "best_answer decided replay stages",
     "rlfocal.deliberation.trace": "CallRecord Deliberation Round Trace",
     "rlfocal.deliberation.view": "Decision Labelled Memory View",
     "rlfocal.deliberation.wrapper": "Wrapper",

@@ -64,8 +64,6 @@ if TYPE_CHECKING:
     from rlfocal.strategies.agreement import Agreement
     from rlfocal.strategies.best_of import BestOf
     from rlfocal.strategies.capped import CappedAgreement
-    from rlfocal.strategies.consistency import SelfConsistency
-    from rlfocal.strategies.early_samples import AdaptiveConsistency, EarlyStoppingConsistency
     from rlfocal.strategies.label_free import MatrixMeanSubsequence, OneCoin
     from rlfocal.strategies.oracle import Oracle
     from rlfocal.strategies.routing import (
@@ -75,6 +73,11 @@ if TYPE_CHECKING:
         LogisticRouter,
         RoutedVote,
     )
+    from rlfocal.strategies.sampled import (
+        AdaptiveConsistency,
+        EarlyStoppingConsistency,
+        SelfConsistency,
+    )
     from rlfocal.strategies.scored import (
         BestOfN,
         ConfidenceVote,
@@ -82,7 +85,12 @@ if TYPE_CHECKING:
         EvidenceStacking,
         ScoreCascade,
     )
-    from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
+    from rlfocal.strategies.single import (
+        BestAlone,
+        BestSingle,
+        BestSinglePerTask,
+        RandomMember,
+    )
     from rlfocal.strategies.stacking import Stacking
     from rlfocal.strategies.static import StaticSubset
     from rlfocal.strategies.topla import Topla
@@ -102,6 +110,7 @@ __all__ = [
     "Answer",
     "Base",
     "BenchResult",
+    "BestAlone",
     "BestOf",
     "BestOfN",
     "BestSingle",

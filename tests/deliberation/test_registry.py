@@ -31,7 +31,7 @@ def test_groups_are_all_strategies_and_those_that_are_simple() -> None:
     learned = {"rl-focal", "rl-focal-paper", "rl-focal-prior"}
     chooses_among_others = {"best-of"}
     left_out = set(groups()["all"]) - set(groups()["baselines"])
-    assert left_out == learned | chooses_among_others
+    assert left_out == learned | chooses_among_others | {"best-alone"}  # added where members read
     added = set(groups()["quick"]) - set(groups()["baselines"])
     assert added == {"rl-focal-prior"}  # trained already; fitting only counts
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from rlfocal.deliberation.protocol import Reference, unmet
 from rlfocal.errors import NotApplicable
 from rlfocal.records import ResponseTable
-from rlfocal.strategies.consistency import Sampled, SelfConsistency
-from rlfocal.strategies.early_samples import (
+from rlfocal.strategies.sampled.consistency import Sampled, SelfConsistency
+from rlfocal.strategies.sampled.early_samples import (
     AdaptiveConsistency,
     EarlyStoppingConsistency,
     leads,

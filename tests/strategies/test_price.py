@@ -16,8 +16,8 @@ from rlfocal.deliberation.view import View
 from rlfocal.features import HashingEncoder
 from rlfocal.records import ResponseTable, build_table
 from rlfocal.strategies.agreement import Agreement
-from rlfocal.strategies.consistency import SelfConsistency
 from rlfocal.strategies.routing import KnnRouter, LogisticRouter, RoutedVote
+from rlfocal.strategies.sampled.consistency import SelfConsistency
 from rlfocal.strategies.static import StaticSubset
 
 from .conftest import _make_table

@@ -17,9 +17,9 @@ from rlfocal.records import ResponseTable
 from rlfocal.records.readers import ReaderInfo, Reads
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
-from rlfocal.strategies.consistency import SelfConsistency
 from rlfocal.strategies.oracle import Oracle
 from rlfocal.strategies.reading import calls_for, in_turn
+from rlfocal.strategies.sampled.consistency import SelfConsistency
 from rlfocal.strategies.single import BestSingle
 from rlfocal.strategies.static import StaticSubset
 

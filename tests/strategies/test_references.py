@@ -10,8 +10,8 @@ import pytest
 from rlfocal.deliberation.protocol import Reference, Strategy, unmet
 from rlfocal.errors import NotApplicable
 from rlfocal.records import CandidateKind
-from rlfocal.strategies.consistency import SelfConsistency
 from rlfocal.strategies.oracle import Oracle
+from rlfocal.strategies.sampled.consistency import SelfConsistency
 
 
 @pytest.mark.parametrize("kind", list(CandidateKind))

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.records import BoolArray
-from rlfocal.strategies.consistency import Sampled
+from rlfocal.strategies.sampled.consistency import Sampled
 from rlfocal.strategies.sizes import checked_count
 
 __all__ = ["AdaptiveConsistency", "EarlyStoppingConsistency", "leads"]
