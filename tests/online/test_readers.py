@@ -41,7 +41,9 @@ def test_episodes_keep_who_could_be_asked(served: tuple[Checkpoint, ResponseTabl
 
 
 @pytest.mark.slow
-def test_requests_are_replayed_as_they_were_served(served: tuple[Checkpoint, ResponseTable]) -> None:
+def test_requests_are_replayed_as_they_were_served(
+    served: tuple[Checkpoint, ResponseTable],
+) -> None:
     checkpoint, table = served
     exploring = Exploring(checkpoint.strategy, Exploration())
     outcome = replay(exploring, table)
