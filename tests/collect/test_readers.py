@@ -452,7 +452,7 @@ def test_no_reply_makes_a_longer_prompt_than_the_estimate_allows(
         bound = plan.most_usd(call)
         assert bound is not None
         assert call.shown is not None
-        for text in ("x" * 1600, "\U00010000" * 5000, "é" * 1601):
+        for text in ("x" * 1600, "<s>" * 600, "<|im_end|>" * 200, "\U00010000" * 5000, "é" * 1601):
             said = {name: Replied(text, None) for name in call.shown}
             ready = plan.shown(said, call)
             assert ready is not None
