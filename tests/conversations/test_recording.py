@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,19 @@ def test_a_query_put_as_the_pool_has_it_has_the_key_of_collecting(stage: Stage) 
         assert (stored.text, stored.query_id) == (held.talk.turns[0].text, PROMPT)
         assert stored.score in (0.0, 1.0)
         assert database.spent().n_calls == len(MEMBERS) + 1
+
+
+@pytest.mark.parametrize(("pid", "lease_s"), [(2**22 + 5, 3600.0), (os.getpid(), 1.0)])
+def test_a_call_that_another_process_makes_is_waited_for_as_long_as_that_lives(
+    stage: Stage, pid: int, lease_s: float
+) -> None:
+    stage.hold(MixtureOfAgents(), varied, db="other.db")  # writes the file
+    ann = LivePool(read_pool(stage.folder / "pool.toml")).members[0]
+    key = key_of(query_key_of(PROMPT), "ann", settings_key_of(ann.identity))
+    with open_database(str(stage.folder / "answers.db")) as database:
+        assert database.claim([key], f"{socket.gethostname()}:{pid}:0", lease_s) == {key}
+    held = stage.hold(MixtureOfAgents(), varied)
+    assert held.talk.n_calls == len(held.bodies) == len(MEMBERS) + 1
 
 
 def test_failures_are_stored_and_not_repeated_unless_it_is_wanted(stage: Stage) -> None:

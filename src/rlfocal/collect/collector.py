@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from rlfocal.collect.budget import Budget
+from rlfocal.collect.claims import new_owner, release_dead
 from rlfocal.collect.feed import Feed
 from rlfocal.collect.giving_up import GivingUp
 from rlfocal.collect.plan import Call, Plan
@@ -79,7 +78,7 @@ class Collector:
     ) -> None:
         self._plan, self._database, self._grader = plan, database, grader
         self._limits, self._on_progress = limits, on_progress or (lambda _: None)
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+        self._owner = new_owner()
         self.tally = Tally(plan.n_calls)
         self._feed = Feed(
             plan,
@@ -121,7 +120,7 @@ class Collector:
             DatabaseError: replies cannot be stored, before the first call or in between; then no
                 further call is made, and the message says which replies are lost.
         """
-        await asyncio.to_thread(_release_dead_claims, self._database)
+        await asyncio.to_thread(release_dead, self._database)
         room = _ROOM_BYTES + _ROOM_A_CALL * self._limits.concurrency
         await asyncio.to_thread(self._database.reserve_room, room)
         try:
@@ -338,23 +337,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first single exception of a group."""
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _release_dead_claims(database: Database) -> None:
-    """Release the claims of processes of this machine that have ended."""
-    host = socket.gethostname()
-    for owner in database.owners():
-        name, _, rest = owner.partition(":")
-        pid = rest.partition(":")[0]
-        if name == host and pid.isdigit() and not _alive(int(pid)):
-            database.release(None, owner)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from rlfocal.collect.budget import Budget
+from rlfocal.collect.claims import new_owner, release_dead
 from rlfocal.collect.giving_up import GivingUp
 from rlfocal.collect.writing import Outcome, Unmade, Writer
 from rlfocal.conversations.calls import Call, Heard, Put, Query
@@ -29,8 +28,9 @@ from rlfocal.records.database import Database, StoredError, StoredResponse, sett
 __all__ = ["Ended", "RecordingPool", "Spending"]
 
 _CHARS_PER_TOKEN = 4
-_LEASE_S = 60.0
-"""Beyond a call's own time: so long nobody else makes a call that is being made."""
+_LEASE_S = 660.0
+"""Beyond a call's own time, waits for rate limits included: so long nobody else makes a call that
+is being made. Claims of processes of this machine end with them."""
 _POLL_S = 0.5
 _MOST_MESSAGE = 1000
 
@@ -98,7 +98,7 @@ class RecordingPool:
         self._database, self._grader, self._on_call = database, grader, on_call
         self._max_usd, self._max_calls, self._retry_failed = max_usd, max_calls, retry_failed
         self._estimating = estimating
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+        self._owner = new_owner()
         self._slots = asyncio.Semaphore(concurrency)
         self._under_way: dict[str, asyncio.Task[Heard]] = {}
         self._ledgers = tuple({id(m.unsettled): m.unsettled for m in members}.values())
@@ -114,6 +114,7 @@ class RecordingPool:
         if self._database is not None and not self._estimating:
             if self._retry_failed:
                 self._failed_since = self._database.last_failure()
+            release_dead(self._database)
             for member in self.members.values():
                 self._database.add_member(member.name, member.identity)
             self._writer = Writer(
