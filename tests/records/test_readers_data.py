@@ -235,3 +235,24 @@ def test_where_only_scores_are_known_a_judge_backs_the_reply_that_it_names(
     assert table.support[0, 0].tolist() == [1, 0, 0, 0]
     assert table.member_score[0].tolist() == pytest.approx([0.3, 0.9, 0.0, worth])
     assert table.recorded.all()
+
+
+def test_who_need_not_answer_does_not_smell() -> None:
+    """Critics, and those who call replies wrong; a judge that names nobody does."""
+    names = [f"q{k}" for k in range(30)]
+    queries = pa.table({"query_id": names, "prompt": names, "label": ["7"] * 30})
+    answers = {"a": "7", "b": "7", "critic": None, "verifier": None, "judge": None}
+    rows = pa.table({
+        "query_id": names * 5,
+        "member": [name for name in answers for _ in names],
+        "answer": [answer for answer in answers.values() for _ in names],
+    })  # fmt: skip
+    forms = {"critic": "criticise", "verifier": "verify", "judge": "judge"}
+    readers = {name: {"reads": ["a"], "reading": form} for name, form in forms.items()}
+    info = DatasetInfo.model_validate({"answers": "number", "readers": readers})
+    notes = build_table(Dataset("read", queries, rows, info)).notes
+    assert [note for note in notes if "usable" in note] == [
+        "judge: 30 of 30 replies hold no usable answer; look at the column `answer`, or give whole "
+        "replies in `text`"
+    ]
+    assert not [note for note in notes if "right" in note]

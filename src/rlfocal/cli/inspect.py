@@ -62,7 +62,7 @@ _WORDS = {
     "pairwise": "{who} compares {them} in pairs",
     "verify": "{who} says whether {them} is right",
     "criticise": "{who} names mistakes of {them}",
-    "refine": "{who} repairs {first} by what it reads of {rest}",
+    "refine": "{who} repairs {first} by the remarks of {rest}",
 }
 """What readers do, by their form."""
 

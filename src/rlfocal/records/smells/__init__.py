@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from rlfocal.records.dataset import Dataset
 from rlfocal.records.kinds import AS_THEY_ARE
+from rlfocal.records.schema import CRITICISING
 from rlfocal.records.smells.beside_labels import Bools, Ints, Rows, cut, fitted, short, worst
 from rlfocal.records.smells.figures import FIGURES
 from rlfocal.records.smells.spellings import A_DATE, NUMBERS, SPELLINGS, Alike, differ_in_signs
@@ -28,6 +29,8 @@ __all__ = ["smells"]
 
 MANY = 20
 """Queries beyond which a member that is never right, or seldom usable, is more than bad luck."""
+_WITHOUT_ANSWER = {CRITICISING, "verify"}
+"""What readers do that give none, or none where they call a reply wrong."""
 UNANSWERED = 50
 """Queries beyond which a label that nobody ever gives is more than a hard question."""
 ALIKE = 0.9
@@ -171,12 +174,14 @@ def _said(rows: Rows, spelling: str, found: Sequence[tuple[int, int, Ints]], rem
 
 
 def _unusable(rows: Rows) -> Iterator[str]:
-    """Members most of whose replies hold no usable answer."""
+    """Members most of whose replies hold no usable answer, but for those that need not give one."""
     table = rows.table
+    forms = [""] * table.n_members if table.reads is None else table.reads.forms
+    meant = np.array([form in _WITHOUT_ANSWER for form in forms])
     asked = table.recorded & (table.kind != CandidateKind.RESPONSES)[:, None]
     count = asked.sum(axis=0)
     none = (asked & (table.answer < 0)).sum(axis=0)
-    for number in np.flatnonzero((count > MANY) & (2 * none > count)).tolist():
+    for number in np.flatnonzero((count > MANY) & (2 * none > count) & ~meant).tolist():
         yield (
             f"{table.members[number]}: {int(none[number]):,} of {int(count[number]):,} replies "
             "hold no usable answer; look at the column `answer`, or give whole replies in `text`"
