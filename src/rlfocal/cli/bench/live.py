@@ -120,7 +120,20 @@ async def _hold(
     from rlfocal.conversations.registry import conversations
     from rlfocal.grading import Grader
 
+    now = (0, 1, "")
+
     async with contextlib.AsyncExitStack() as stack:
+        move = stack.enter_context(progress("conversations"))
+
+        def begin(done: int, total: int, text: str) -> None:
+            nonlocal now
+            now = done, total, text
+            move(*now)
+
+        def tell(spending: Spending) -> None:
+            done, total, text = now
+            move(done, total, f"{text}: {spending.n_made} calls, ${spending.cost_usd:.4f}")
+
         if not options.dry_run:
             await stack.enter_async_context(live)
         pool: RecordingPool = await stack.enter_async_context(
@@ -132,13 +145,13 @@ async def _hold(
                 max_calls=options.max_calls,
                 retry_failed=options.retry_failed,
                 estimating=options.dry_run,
+                on_call=tell,
             )
         )
-        with progress("conversations") as move:
-            talked = await hold_talks(
-                table, queries_of(dataset, table), protocol,
-                conversations(options.conversations), pool, on_progress=move,
-            )  # fmt: skip
+        talked = await hold_talks(
+            table, queries_of(dataset, table), protocol,
+            conversations(options.conversations), pool, on_progress=begin,
+        )  # fmt: skip
     return pool.spending, talked
 
 
