@@ -328,6 +328,19 @@ def test_readers_come_back_from_their_arrays() -> None:
     assert not [name for name in without if name.startswith("readers")]
 
 
+def test_a_trained_policy_comes_back_with_its_readers() -> None:
+    table = JUDGE.draw(200, rng=np.random.default_rng(0))
+    for strategy in (RlFocal(RlFocalConfig(**LITTLE)), PosteriorThreshold()):
+        fitted = strategy.fit(table, rng=np.random.default_rng(0))
+        state = fitted.state()
+        assert "prior.readers.known" in state
+        check_state(state, fitted.layout(list(state)), fitted.axes() | {"N": 4, "T": 2})
+        back = type(fitted)(fitted.config).restore(state)
+        one, two = replay(fitted.at(0.01), table), replay(back.at(0.01), table)
+        assert np.array_equal(one.asked, two.asked)
+        assert np.array_equal(one.confidence, two.confidence)
+
+
 def apart_odds(fitted: RlFocalPrior) -> float:
     """Log-odds of the last member where those it reads are apart."""
     known = fitted._pool_state
