@@ -255,4 +255,4 @@ def test_who_need_not_answer_does_not_smell() -> None:
         "judge: 30 of 30 replies hold no usable answer; look at the column `answer`, or give whole "
         "replies in `text`"
     ]
-    assert not [note for note in notes if "right" in note]
+    assert not [note for note in notes if "% right" in note]
