@@ -136,8 +136,8 @@ class Dylan(Conversation):
         rng: np.random.Generator,
     ) -> list[str]:
         """The agents that a ranker names; all where that cannot be read."""
-        verdict = await _ranked(talking, ranker, before)
-        return list(active) if verdict is None else list(verdict)
+        ranked = await _ranked(talking, ranker, before)
+        return list(active) if ranked is None else [ranked.shown[place] for place in ranked.best]
 
     def _needed(self, order: Sequence[str]) -> int:
         """How many votes have to be passed for a consensus in a round of these agents."""
@@ -207,9 +207,10 @@ class DylanReleased(Dylan):
         active: Sequence[str],
         rng: np.random.Generator,
     ) -> list[str]:
-        await _ranked(talking, ranker, before)
+        ranked = await _ranked(talking, ranker, before)
         shuffled = [active[place] for place in rng.permutation(len(active)).tolist()]
-        return shuffled[:_N_RANKED]
+        best = range(_N_RANKED) if ranked is None else ranked.best
+        return [shuffled[place] for place in best]
 
     def _needed(self, order: Sequence[str]) -> int:
         return 2 * (len(self.team) or self.agents) // 3
@@ -263,8 +264,15 @@ def importance(rounds: Sequence[Sequence[Turn]], answer: str | None) -> dict[str
     return total
 
 
-async def _ranked(talking: Talking, ranker: str, before: Sequence[Turn]) -> tuple[str, ...] | None:
-    """The agents that a ranker names; None where it names nobody, or nobody has to go."""
+class _Ranked(NamedTuple):
+    best: tuple[int, ...]
+    """Places in the order shown."""
+    shown: tuple[str, ...]
+    """The agents in that order."""
+
+
+async def _ranked(talking: Talking, ranker: str, before: Sequence[Turn]) -> _Ranked | None:
+    """What a ranker names; None where that cannot be read, or nobody has to go."""
     there = [turn for turn in before if turn.said is not None]
     if len(there) <= _N_RANKED:
         return None
@@ -272,7 +280,7 @@ async def _ranked(talking: Talking, ranker: str, before: Sequence[Turn]) -> tupl
     call = reader("ranker", ranker, talking.question, there, "rank", form="judge", words=words)
     verdict = (await talking.round([call]))[0]
     best = chosen(verdict.said, _N_RANKED, len(there))
-    return None if best is None else tuple(verdict.shown[place] for place in best)
+    return None if best is None else _Ranked(best, verdict.shown)
 
 
 def _call(name: str, agent: Agent, talking: Talking, before: Sequence[Turn]) -> Call:
