@@ -127,7 +127,7 @@ def _elected(there: Sequence[Turn], judged: Sequence[Turn]) -> Turn:
     votes: Counter[tuple[str, str]] = Counter()
     for verdict in judged:
         named = verdict_of("judge", verdict.said or "", len(verdict.shown))
-        if named is not None:
+        if named is not None and named >= 0:
             votes[keys[verdict.shown[named]]] += 1
     given = Counter(turn.answer for turn in there if turn.answer is not None)
     order = [turn.speaker for turn in there]

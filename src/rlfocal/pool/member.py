@@ -14,7 +14,6 @@ from rlfocal.errors import nearest
 from rlfocal.pool.asking.templates import places
 from rlfocal.pool.endpoints import EndpointSettings, LlamaCppSettings
 from rlfocal.pool.reading.settings import ABOUT, Reading
-from rlfocal.pool.reading.showing import n_showings
 from rlfocal.pool.servers import Count, OpenAISettings, Positive, Words
 from rlfocal.settings import Settings
 
@@ -109,7 +108,7 @@ class MemberSettings(Words, Reading):
 
     @model_validator(mode="after")
     def _samples_differ(self) -> MemberSettings:
-        most = n_showings(self)
+        most = self.n_orders
         if self.samples > most and self.temperature == 0:
             shown = f"the same replies are shown in {most} orders; say samples = {most}, or "
             raise ValueError(

@@ -15,7 +15,6 @@ from pydantic import Field, model_validator
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.reading.settings import ABOUT, JUDGING, Form, Reading
-from rlfocal.pool.reading.showing import n_showings
 from rlfocal.pool.servers import Count
 from rlfocal.settings import Settings
 
@@ -256,5 +255,5 @@ def _member(panel: _Panel, made: _Made, base: MemberSettings, at: str) -> Member
             values[name] = said
     found = MemberSettings.of(values, source=f"{at}: its member '{made.name}'")
     if made.reading in JUDGING and panel.samples is None:
-        return found.model_copy(update={"samples": n_showings(found)})
+        return found.model_copy(update={"samples": found.n_orders})
     return found

@@ -56,6 +56,17 @@ class Reading(Settings):
         """All members that it reads, its own first reply's included."""
         return self.reads if self.own is None else (*self.reads, self.own)
 
+    @property
+    def n_orders(self) -> int:
+        """How often it has to be asked until each order of replies has had its turn.
+
+        Both orders of all replies, or of each pair; once where there is no order, or it is meant.
+        """
+        n_read = len(self.reads)
+        if self.reading == "pairwise":
+            return n_read * (n_read - 1)
+        return 1 if n_read < 2 or self.reading == "refine" else 2
+
     def of_reading(self) -> dict[str, Any]:
         """What of it a reply depends on, for a member's identity; empty for one that reads nobody.
 

@@ -52,14 +52,8 @@ class Showing:
 
 
 def n_showings(member: MemberSettings) -> int:
-    """How often a reader has to be asked until each order has had its turn.
-
-    Both orders of all replies, or of each pair; once where there is no order, or it is meant.
-    """
-    n_read = len(member.reads)
-    if member.reading == "pairwise":
-        return n_read * (n_read - 1)
-    return 1 if n_read < 2 or member.reading == "refine" else 2
+    """How often a reader has to be asked until each order has had its turn."""
+    return member.n_orders
 
 
 def showing_of(member: MemberSettings, question: Question, sample: int = 0) -> Showing:
