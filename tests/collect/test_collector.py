@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from rlfocal.collect.collector import Collector, Limits, Tally
+from rlfocal.collect.counting import estimated
 from rlfocal.collect.plan import Plan, make_plan
 from rlfocal.errors import ConfigError
 from rlfocal.grading import Grade, Grader
@@ -401,9 +402,9 @@ def test_estimates_count_what_is_left_and_cost_at_most(tmp_path: Path, database:
         async with StubServer(solve) as stub:
             limits = Limits(8, max_calls=4)
             tally, plan = await collect(pool_of(tmp_path, stub.base_url), database, limits=limits)
-            left = plan.estimate(database)
+            left = estimated(plan, database)
             assert (left.n_calls, left.n_stored, left.n_failed) == (2, 4, 0)
-            whole = plan.estimate(None)
+            whole = estimated(plan, None)
             assert whole.n_calls == 6
             assert whole.most_usd >= whole.cost_usd >= tally.cost_usd
 

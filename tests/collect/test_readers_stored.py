@@ -13,6 +13,7 @@ from judge_pool import N_CALLS, collect, plan_of, pool_of, rows_of, says, sums, 
 
 from rlfocal.collect import feed as feed_module
 from rlfocal.collect.collector import Collector, Limits
+from rlfocal.collect.counting import estimated
 from rlfocal.collect.plan import make_plan
 from rlfocal.collect.readings import Readings
 from rlfocal.errors import ConfigError
@@ -50,20 +51,20 @@ def test_estimates_bound_what_readers_will_be_shown(tmp_path: Path, database: Da
             settings = pool_of(tmp_path, stub.base_url)
             async with LivePool(settings) as pool:
                 plan = plan_of(pool, database, 4)
-                whole = plan.estimate(None)
-                assert plan.estimate(database) == whole
+                whole = estimated(plan, None)
+                assert estimated(plan, database) == whole
                 assert (whole.n_calls, whole.n_stored, whole.n_unread) == (32, 0, 0)
                 # Of each query three prompts of two replies and one of three, of 400 tokens each.
                 assert whole.n_prompt_tokens > 4 * (2 * 2 + 3) * 400
                 tally = await collect(settings, database, 4, limits=Limits(4, max_calls=25))
-                left = plan.estimate(database)
+                left = estimated(plan, database)
                 assert (left.n_calls, left.n_stored) == (32 - 25, 25)
                 assert left.most_usd <= whole.most_usd
                 paid = tally.cost_usd
                 tally = await collect(settings, database, 4)
                 assert tally.cost_usd <= left.most_usd
                 assert paid + tally.cost_usd <= whole.most_usd
-                done = plan.estimate(database)
+                done = estimated(plan, database)
                 assert (done.n_calls, done.n_stored) == (0, 32)
 
     asyncio.run(run())
@@ -101,9 +102,9 @@ def test_failures_of_those_who_are_read_count_in_estimates(
             settings = pool_of(tmp_path, stub.base_url)
             await collect(settings, database, 2)
             plan = plan_of(LivePool(settings), database, 2)
-            left = plan.estimate(database)
+            left = estimated(plan, database)
             assert (left.n_calls, left.n_stored, left.n_failed, left.n_unread) == (0, 4, 8, 4)
-            again = plan.estimate(database, retry_failed=True)
+            again = estimated(plan, database, retry_failed=True)
             # last reads b: what it will be shown is not known any more.
             assert (again.n_calls, again.n_stored, again.n_failed, again.n_unread) == (14, 2, 0, 0)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from rlfocal.collect.budget import Budget
 from rlfocal.collect.claims import new_owner, release_dead
+from rlfocal.collect.counting import counted
 from rlfocal.collect.feed import Feed
 from rlfocal.collect.giving_up import GivingUp
 from rlfocal.collect.plan import Call, Plan
@@ -215,7 +216,7 @@ class Collector:
 
     def _count_again(self) -> None:
         """Count what others have answered, and readers of what came in this run."""
-        tally, found = self.tally, self._plan.counted(self._database)
+        tally, found = self.tally, counted(self._plan, self._database)
         tally.n_stored = max(found.n_stored - tally.n_answered, 0)
         if self._plan.depth:
             tally.n_skipped = max(found.n_failed - tally.failures.total(), 0)

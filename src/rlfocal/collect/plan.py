@@ -1,4 +1,4 @@
-"""Plan the calls of a collection, and estimate their cost.
+"""Plan the calls of a collection.
 
 A call is one sample of one member's reply to one query. It has a content key: the same question put
 in the same way has the same key, in every run, so what is stored is never paid for again. What a
@@ -14,19 +14,16 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from rlfocal.collect.readings import Readings
 from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.question import Question, Said
-from rlfocal.pool.building import LiveMember, unpriced
+from rlfocal.pool.building import LiveMember
 from rlfocal.pool.reading.showing import Showing, n_showings, showing_of
 from rlfocal.pool.types import Request
-from rlfocal.records.database import Database, key_of, query_key_of, shown_key_of
+from rlfocal.records.database import key_of, query_key_of, shown_key_of
 from rlfocal.records.signals.registry import signal_names
 
-__all__ = ["BLOCK", "Call", "Counted", "Estimate", "Plan", "blocks", "make_plan"]
+__all__ = ["BLOCK", "Call", "Plan", "blocks", "make_plan"]
 
-_CHARS_PER_TOKEN = 4
-"""For estimates: English text in common tokenisers."""
 BLOCK = 500
 """Keys looked up in the database at once."""
 
@@ -43,37 +40,6 @@ class Call(NamedTuple):
     sample: int
     shown: Mapping[str, Said] | None = None
     """Replies of those whom the member reads; None for one that reads nobody."""
-
-
-class Counted(NamedTuple):
-    """Calls of a plan, as they stand in a database once nobody is asked any more."""
-
-    n_stored: int
-    n_failed: int
-    n_unread: int
-    """Of readers whom nobody has replied to read."""
-
-
-class Estimate(NamedTuple):
-    """Calls, tokens and cost of a plan."""
-
-    n_calls: int
-    n_stored: int
-    """Calls whose replies are in the database."""
-    n_failed: int
-    """Calls whose last attempt failed; they are made again on request only."""
-    n_prompt_tokens: int
-    """At four characters a token."""
-    n_completion_tokens: int
-    """As many as members are allowed to write."""
-    cost_usd: float
-    """Of priced members, by these numbers of tokens, each call sent once."""
-    most_usd: float
-    """Upper bound: every byte of a prompt counts as a token, and every attempt is billed."""
-    unpriced: tuple[str, ...]
-    """Members without a known price."""
-    n_unread: int = 0
-    """Calls of readers that are not made: all whom they read have failed."""
 
 
 @dataclass(frozen=True)
@@ -168,50 +134,6 @@ class Plan:
     def most_usd(self, call: Call) -> float | None:
         """Upper bound of a call's cost, retries included; None where its member has no price."""
         return self.members[call.member].most_usd(self.request(call))
-
-    def estimate(self, database: Database | None, *, retry_failed: bool = False) -> Estimate:
-        """Count the calls still to be made; makes no call and writes nothing.
-
-        What readers will be shown of replies to come counts as long as it may be.
-        """
-        n_stored = n_failed = n_prompt = n_completion = n_calls = n_unread = 0
-        cost = most = 0.0
-        since = database.last_failure() if database is not None and retry_failed else 0
-        readings = Readings(self, database, failed_since=since)
-        for block in blocks(self.calls()):
-            known, waiting, unread = readings.resolve(block)
-            keys = [call.key for call in known]
-            stored = set() if database is None else database.answered(keys)
-            failed = set() if database is None else database.failed_among(keys, since)
-            n_stored, n_failed = n_stored + len(stored), n_failed + len(failed)
-            n_unread += unread
-            for call in (*known, *waiting):
-                if call.key in stored or call.key in failed:
-                    continue
-                member, request = self.members[call.member], self.request(call)
-                prompt = len(request.text) // _CHARS_PER_TOKEN + 1
-                n_calls, n_prompt = n_calls + 1, n_prompt + prompt
-                n_completion += request.max_tokens
-                if member.price is not None:
-                    cost += member.price.of(prompt, request.max_tokens) or 0.0
-                    most += member.most_usd(request) or 0.0
-        names = unpriced(self.members)
-        return Estimate(
-            n_calls, n_stored, n_failed, n_prompt, n_completion, cost, most, names, n_unread
-        )
-
-    def counted(self, database: Database) -> Counted:
-        """Count calls by what became of them; those not made yet are none of these."""
-        found = Counted(0, 0, 0)
-        readings = Readings(self, database)
-        for block in blocks(self.calls()):
-            known, _, n_unread = readings.resolve(block, final=True)
-            keys = [call.key for call in known]
-            n_stored, n_failed = len(database.answered(keys)), len(database.failed_among(keys))
-            found = Counted(
-                found.n_stored + n_stored, found.n_failed + n_failed, found.n_unread + n_unread
-            )
-        return found
 
 
 def make_plan(

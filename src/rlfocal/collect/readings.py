@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from rlfocal.collect.plan import Call, Plan
 from rlfocal.pool.asking.question import Said
 from rlfocal.records.database import Database
 from rlfocal.records.samples import agreed
-
-if TYPE_CHECKING:
-    from rlfocal.collect.plan import Call, Plan
 
 __all__ = ["Readings", "Resolved"]
 

@@ -31,8 +31,10 @@ def show_estimate(
     plan: Plan, database: Database | None, live: LivePool, *, retry_failed: bool, as_json: bool
 ) -> None:
     """Say what a plan would come to, and which keys it lacks."""
+    from rlfocal.collect.counting import estimated
+
     missing = live.missing_keys()
-    estimate = plan.estimate(database, retry_failed=retry_failed)
+    estimate = estimated(plan, database, retry_failed=retry_failed)
     figures = estimate._asdict() | {"n_calls_in_all": plan.n_calls}
     for problem in missing:
         remark(f"note: a real run would stop here: {problem}")
