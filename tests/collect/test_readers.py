@@ -204,13 +204,16 @@ def test_the_cap_on_dollars_is_kept_by_readers_too(tmp_path: Path, database: Dat
     assert 0 < tally.cost_usd <= 0.003
 
 
-def test_several_collectors_share_readers_and_pay_once(tmp_path: Path) -> None:
+def test_several_collectors_share_readers_and_pay_once(tmp_path: Path, database_url: str) -> None:
     async def run() -> tuple[list[Tally], StubServer]:
         draw = random.Random(0)
         async with StubServer(says, latency_s=lambda: draw.uniform(0, 0.02)) as stub:
             settings = pool_of(tmp_path, stub.base_url)
-            url = tmp_path / "answers.db"
-            with open_database(url) as one, open_database(url) as two, open_database(url) as three:
+            with (
+                open_database(database_url) as one,
+                open_database(database_url) as two,
+                open_database(database_url) as three,
+            ):
                 tallies = await asyncio.gather(
                     *(collect(settings, database, 25) for database in (one, two, three))
                 )
