@@ -84,7 +84,8 @@ class Dataset(Displayed):
             if not read.lost:
                 raise
             raise RecordError(f"{exc} ({'; '.join(read.lost)})") from exc
-        check_readers(self.info.readers, self.members, self.info.pools)
+        if self.info.readers:
+            check_readers(self.info.readers, self.members, self.info.pools)
         check_readings(self.responses, self.info.readers)
 
     def __repr__(self) -> str:
