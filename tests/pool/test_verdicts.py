@@ -51,6 +51,8 @@ SAID = {
     '{"best": 2}': 2,
     '{"best": "Reply 2", "why": "it adds rightly"}': 2,
     '```json\n{"best": 2}\n```': 2,
+    '{"best": 2, "score": 9}': 2,
+    '{"score_1": 1, "score_2": 2}': None,
     "Ranking: 2 > 1 > 3": 2,
     "2 > 3 > 1": 2,
     "Reply 1 says 17. Reply 2 says 16. Reply 3 says 17, without steps.\n\nReply 1": 1,

@@ -60,6 +60,8 @@ _BEFORE = re.compile(
     r"(?i)(?:\b(?:not|neither|nor|worse|worst|except|than|over|unlike)\b|n't)[^.,;!?\n]{0,12}$"
 )
 _NOBODY = re.compile(r"(?i)\b(?:neither|none|no reply|no one|nobody)\b")
+_VERDICT = re.compile(r"(?i)best|better|choice|chosen|winner|verdict|reply|response|number|index")
+"""In the name of a JSON field that holds one, beside scores and the like."""
 _NEAR = 80
 """Characters around a number that may turn its sense."""
 _MOST_BARE = 200
@@ -180,21 +182,23 @@ def _is_turned_before(text: str, found: re.Match[str]) -> bool:
 
 
 def _in_objects(text: str) -> Sequence[int]:
-    """The number in the last JSON object that holds just one."""
+    """The number in the last JSON object with just one, or just one under a verdict's name."""
     for found in reversed(_OBJECT.findall(text)):
-        numbers = list(_numbers(found))
-        if len(numbers) == 1:
-            return numbers
+        numbers = dict(_numbers(found))
+        named = [n for name, n in numbers.items() if _VERDICT.search(name)]
+        for told in (named, list(numbers.values())):
+            if len(told) == 1:
+                return told
     return ()
 
 
-def _numbers(written: str) -> Iterator[int]:
+def _numbers(written: str) -> Iterator[tuple[str, int]]:
     try:
         values = json.loads(written)
     except ValueError:
         return
-    for value in values.values():
+    for name, value in values.items():
         if isinstance(value, int) and not isinstance(value, bool):
-            yield value
+            yield name, value
         elif isinstance(value, str) and (named := _bare(_plain(value))) is not None:
-            yield _int(named)
+            yield name, _int(named)
