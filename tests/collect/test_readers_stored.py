@@ -211,6 +211,26 @@ def test_replies_to_what_was_said_before_are_not_exported(
     asyncio.run(run())
 
 
+def test_a_reader_of_whom_nothing_is_of_use_any_more_is_no_member(
+    tmp_path: Path, database: Database
+) -> None:
+    async def run() -> None:
+        async with StubServer(says) as stub:
+            await collect(pool_of(tmp_path, stub.base_url), database, 3)
+
+            def change(text: str) -> str:
+                return text.replace('system = "a"', 'system = "a2"')
+
+            settings = pool_of(tmp_path, stub.base_url, change)
+            await collect(settings, database, 3, members=["a", "b"])
+
+    asyncio.run(run())
+    data = export_dataset(database)
+    assert set(data.members) == {"a", "b", "last-first"}
+    assert data.select_members() == data.pools["all"] == ("a", "b", "last-first")
+    assert data.info.readers == {}
+
+
 def test_who_never_replied_is_read_by_nobody_in_the_export(
     tmp_path: Path, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:

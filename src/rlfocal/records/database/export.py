@@ -348,7 +348,7 @@ class _Description:
                 )  # fmt: skip
             if (found := without(self.readers[member], silent)) is not None:
                 readers[member] = found
-        pool_of_all = {"all": list(self.chosen)}
+        pool_of_all = {"all": [name for name in self.chosen if name in present]}
         infos = list(self.imports.values())
         if len(set(self.sources.values())) == 1 and infos:
             update: dict[str, Any] = {"name": next(iter(self.imports)), "readers": readers}
