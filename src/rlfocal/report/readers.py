@@ -178,15 +178,23 @@ def _importance(found: Importance) -> Html:
 def _roles(found: Sequence[RoleValue]) -> Html:
     aid = (
         "The mean outcome of the final members that read each one, directly or through others "
-        "(MALT, arXiv:2412.01928), beside that of final members that did not, on the same queries."
+        "(MALT, arXiv:2412.01928), also where its own answer is right and where it is wrong; "
+        "beside that of final members that did not read it, on the same queries."
     )
     rows = [
         [
             one.member, one.role, ", ".join(one.leaves),
             Html(f'{percent(one.value)} <span class="ci">{interval(one.interval)}</span>'),
-            DASH if one.beside is None else percent(one.beside), f"{one.n_queries:,}",
+            *(
+                DASH if share is None else percent(share)
+                for share in (one.where_right, one.where_wrong, one.beside)
+            ),
+            f"{one.n_queries:,}",
         ]
         for one in found
     ]  # fmt: skip
-    head = ["Member", "Role", "Read by, in the end", "Their outcome", "Of others", "Queries"]
+    head = [
+        "Member", "Role", "Read by, in the end", "Their outcome", "Where it is right",
+        "Where it is wrong", "Of others", "Queries",
+    ]  # fmt: skip
     return Html(f"{paragraphs([aid])}\n{table(head, rows, label='Roles', classes='prose shares')}")

@@ -150,6 +150,10 @@ def test_values_of_roles_by_hand() -> None:
     assert found["a"].value == pytest.approx(0.5)
     assert found["a"].beside is None
     assert (found["s"].value, found["s"].beside) == (pytest.approx(0.5), pytest.approx(0.5))
+    # a is right on the first query, where s is; so is j. c is wrong on both.
+    assert (found["a"].where_right, found["a"].where_wrong) == (0.5, 0.5)
+    assert (found["c"].where_right, found["c"].where_wrong) == (None, 0.5)
+    assert (found["s"].where_right, found["s"].where_wrong) == (None, None)
     low, high = found["j"].interval
     assert low < 0.5 < high
     assert found["j"].n_queries == 2

@@ -165,6 +165,8 @@ def _show_roles(rows: tuple[RoleValue, ...]) -> None:
             "their outcome %",
             lambda one: None if math.isnan(one.value) else interval(one.value, one.interval),
         ),
+        Column("where it is right %", lambda one: percent(one.where_right), spare=2),
+        Column("where it is wrong %", lambda one: percent(one.where_wrong), spare=3),
         Column(
             "of others %", lambda one: None if one.beside is None else percent(one.beside), spare=1
         ),

@@ -16,13 +16,14 @@ from typing import Literal
 import numpy as np
 
 from rlfocal.numbers import wilson
-from rlfocal.records import FloatArray, ResponseTable
+from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.schema import CRITICISING, JUDGING
 
 __all__ = ["Role", "RoleValue", "role_values"]
 
 Role = Literal["generator", "critic", "refiner"]
 
+_RIGHT = 0.5
 _CRITICS = JUDGING | {CRITICISING}
 
 
@@ -42,6 +43,11 @@ class RoleValue:
     """Where it and one of these have a record that can be judged."""
     beside: float | None
     """Mean outcome, on the same queries, of final members that did not read it, if any."""
+    where_right: float | None
+    """Mean outcome of those that read it where its own answer scores at least 0.5; None where it is
+    final itself, gives no answer, or never does."""
+    where_wrong: float | None
+    """The same where its own answer scores less: how far its mistakes are mended."""
 
 
 def role_values(table: ResponseTable) -> tuple[RoleValue, ...]:
@@ -61,6 +67,12 @@ def role_values(table: ResponseTable) -> tuple[RoleValue, ...]:
             continue
         value = _mean_outcome(outcome[rows][:, own], known[rows][:, own])
         low, high = wilson(value, len(rows))
+        right, wrong = (
+            _mean_outcome(outcome[some][:, own], known[some][:, own])
+            if n not in own and len(some)
+            else None
+            for some in _by_rightness(table, rows, n)
+        )
         both = rows[known[rows][:, others].any(axis=1)]
         found.append(
             RoleValue(
@@ -73,9 +85,18 @@ def role_values(table: ResponseTable) -> tuple[RoleValue, ...]:
                 beside=_mean_outcome(outcome[both][:, others], known[both][:, others])
                 if len(both)
                 else None,
+                where_right=right,
+                where_wrong=wrong,
             )
         )
     return tuple(found)
+
+
+def _by_rightness(table: ResponseTable, rows: IntArray, member: int) -> tuple[IntArray, IntArray]:
+    """Those of the queries where a member's usable answer is right, and where it is wrong."""
+    rows = rows[table.answered[rows, member]]
+    right = table.member_score[rows, member] >= _RIGHT
+    return rows[right], rows[~right]
 
 
 def _role(form: str) -> Role:
