@@ -177,23 +177,22 @@ class Answering:
         if not self._has_time(deadline_s, ends - clock()):
             return wanted
         left_usd = self._limits.max_usd - self._bill.most_usd
-        left = turns.affordable(wanted, state, left_usd)
-        if not left.any():
+        left: BoolArray | None = turns.affordable(wanted, state, left_usd)
+        if left is None:
             self.trace.stopped = f"another call could pass {self._limits.max_usd:g} dollars"
             self._is_over = True
         else:
             state.n_rounds += 1
-        while left.any():
+        while left is not None:
             left_s = ends - clock()
             if not self._has_time(deadline_s, left_s):
                 break
-            now = turns.ready(left, state.asked)
-            later = left & ~now
-            if later.any():  # those who read what comes now are left as much time
+            now, later = turns.split(left, state.asked)
+            if later is not None:  # those who read what comes now are left as much time
                 left_s /= turns.n_stages(left, state.asked)
             calls, unread = turns.calls(now, state)
             self.trace.nothing_to_read += unread
-            wanted, left = await self._ask(calls, later, left_s), later
+            wanted, left = await self._ask(calls, later, left_s)
             if self._listener.is_final and self._has_streamed:
                 self._is_over = True
                 break
@@ -207,29 +206,29 @@ class Answering:
         return False
 
     async def _ask(
-        self, chosen: Mapping[int, list[Request]], later: BoolArray, left_s: float
-    ) -> BoolArray:
+        self, chosen: Mapping[int, list[Request]], later: BoolArray | None, left_s: float
+    ) -> tuple[BoolArray, BoolArray | None]:
         """Run a round.
 
         Args:
             chosen: member → what it is sent.
-            later: bool[N], members of this turn that are asked after it; emptied where they are
-                not needed any more.
+            later: bool[N], members of this turn that are asked after it; None for none.
             left_s: seconds for it.
 
         Returns:
-            bool[N], the members to ask next; it counts at the end of the turn only.
+            bool[N], the members to ask next, which counts at the end of the turn only; and `later`,
+            or None where they are not needed any more.
         """
         state, listener, replies = self._state, self._listener, self._replies
         came = await self._sent(chosen, later, left_s) if chosen else {}
         await replies.take(came, state, verbatim=self._has_streamed)
         if replies.failures:
             self._deliberation.go_on_alone()
-        settled = bool(self._limits.early and later.any() and self._is_settled(later))
-        if settled:
+        settled = later is not None and self._limits.early and self._is_settled(later)
+        if settled and later is not None:
             for n in np.flatnonzero(later).tolist():
                 state.put(n, None)
-            later[:] = False
+            later = None
         view = state.view()
         records = [replies.record(n, state, view) for n in chosen]
         wanted = self._deliberation.record_round(
@@ -237,21 +236,21 @@ class Answering:
             records,
             state.candidates,
             passed_over=replies.passed_over(state.candidates),
-            goes_on=bool(later.any()),
+            goes_on=later is not None,
         )
         if settled:
             self.trace.stopped = "it has enough"
         if records and listener.on_round is not None:
             listener.on_round(self.trace.rounds[-1])
-        return wanted
+        return wanted, later
 
     async def _sent(
-        self, chosen: Mapping[int, list[Request]], later: BoolArray, left_s: float
+        self, chosen: Mapping[int, list[Request]], later: BoolArray | None, left_s: float
     ) -> dict[int, list[Slot]]:
         """Member → what became of its calls."""
         on_text: TextRelay | None = None
         listener = self._listener
-        if listener.on_text is not None and self._may_stream(list(chosen), later):
+        if later is None and listener.on_text is not None and self._may_stream(list(chosen)):
             on_text = TextRelay(listener.on_text)
             self._streamed = next(iter(chosen))
         calls, allowed, names = {}, {}, dict[int, list[str]]()
@@ -276,11 +275,15 @@ class Answering:
         return {n: [slots[name] for name in own] for n, own in names.items()}
 
     def _outcome_is_fixed(
-        self, names: Mapping[int, Sequence[str]], later: BoolArray, slots: Mapping[str, Slot]
+        self,
+        names: Mapping[int, Sequence[str]],
+        later: BoolArray | None,
+        slots: Mapping[str, Slot],
     ) -> bool:
         if self._replies.compares_together:
             return False  # answers are grouped only once all replies are there
-        state, pending = self._state.copy(), np.flatnonzero(later).tolist()
+        state = self._state.copy()
+        pending = [] if later is None else np.flatnonzero(later).tolist()
         for n, own in names.items():
             came = [slots[name] for name in own if name in slots]
             # Reading a long reply here would block the event loop.
@@ -295,7 +298,7 @@ class Answering:
         pending = np.flatnonzero(later).tolist()
         return outcome_is_fixed(self._deliberation.strategy, self._state, pending)
 
-    def _may_stream(self, chosen: Sequence[int], later: BoolArray) -> bool:
+    def _may_stream(self, chosen: Sequence[int]) -> bool:
         """True where one member is asked and no other would be asked after it, whatever it says.
 
         Only replies to open questions are streamed: of a choice the answer is the option's text,
@@ -303,7 +306,7 @@ class Answering:
         """
         if self._synthesiser is not None or not self._is_open:
             return False
-        if len(chosen) > 1 or later.any() or self._streamed is not None:
+        if len(chosen) > 1 or self._streamed is not None:
             return False
         member = self._members[chosen[0]]
         if self._state.has_answer and not member.settings.reads:

@@ -65,15 +65,20 @@ class Turns:
 
     # Who is asked when --------------------------------------------------------------------------
 
-    def ready(self, left: BoolArray, asked: BoolArray) -> BoolArray:
-        """bool[N]: those of `left`, bool[N], who need not wait for anybody."""
-        return left if self._reads is None else left & self._reads.ready(asked[None])[0]
+    def split(self, left: BoolArray, asked: BoolArray) -> tuple[BoolArray, BoolArray | None]:
+        """bool[N]: those of `left`, bool[N], who need not wait; and the others, None for nobody."""
+        if self._reads is None:
+            return left, None
+        now = left & self._reads.ready(asked[None])[0]
+        later = left & ~now
+        return now, later if later.any() else None
 
-    def n_stages(self, left: BoolArray, asked: BoolArray) -> int:
+    def n_stages(self, left: BoolArray | None, asked: BoolArray) -> int:
         """In how many stages these are asked, one after another."""
         number = 0
-        while (now := self.ready(left, asked)).any():
-            asked, left, number = asked | now, left & ~now, number + 1
+        while left is not None:
+            now, left = self.split(left, asked)
+            asked, number = asked | now, number + 1
         return number
 
     def _expanded(self, wanted: BoolArray, asked: BoolArray) -> BoolArray:
@@ -83,39 +88,42 @@ class Turns:
 
     # Money -------------------------------------------------------------------------------------
 
-    def affordable(self, wanted: BoolArray, state: QueryState, left_usd: float) -> BoolArray:
+    def affordable(self, wanted: BoolArray, state: QueryState, left_usd: float) -> BoolArray | None:
         """bool[N]: those wanted and whom they read, as far as the money reaches for certain.
 
-        Where it reaches for none, and there is no answer yet, the best that it does reach for.
+        Where it reaches for none, and there is no answer yet, the best that it does reach for; None
+        where there is nobody.
 
         Args:
-            wanted: bool[N].
+            wanted: bool[N], at least one.
             state: says who was asked.
             left_usd: dollars.
         """
         if left_usd == math.inf:
             return self._expanded(wanted, state.asked)
         found = self._within(np.flatnonzero(wanted).tolist(), state, left_usd)
-        if not (found.any() or state.has_answer):
+        if found is None and not state.has_answer:
             for n in [n for n in self._ranking if not state.asked[n]]:
-                found = self._within([n], state, left_usd)
-                if found.any():
+                if (found := self._within([n], state, left_usd)) is not None:
                     break
         return found
 
-    def _within(self, chosen: Sequence[int], state: QueryState, left_usd: float) -> BoolArray:
+    def _within(
+        self, chosen: Sequence[int], state: QueryState, left_usd: float
+    ) -> BoolArray | None:
         """bool[N]: those of them, in turn, and whom they read, that so many dollars pay for."""
         found = np.zeros(len(self._members), dtype=bool)
+        is_empty = True
         for n in chosen:
             group = [n]
             if self._reads is not None:
                 alone = np.arange(len(found)) == n
                 group = np.flatnonzero(self._expanded(alone, state.asked | found)).tolist()
-            usd = sum([self._most_usd(m, state.asked) for m in group])
+            usd = sum(self._most_usd(m, state.asked) for m in group)
             if usd <= left_usd:
                 left_usd -= usd
-                found[group] = True
-        return found
+                found[group], is_empty = True, False
+        return None if is_empty else found
 
     def _most_usd(self, n: int, asked: BoolArray) -> float:
         """Dollars that asking a member may cost at most."""
@@ -132,8 +140,11 @@ class Turns:
             if n not in self._made:
                 self._made[n] = member.requests(self._question, logprobs=self._logprobs)
             requests = self._made[n]
-        most = [member.most_usd(request) for request in requests]
-        return sum([math.inf if usd is None else usd for usd in most])
+        total = 0.0
+        for request in requests:
+            usd = member.most_usd(request)
+            total += math.inf if usd is None else usd
+        return total
 
     # What is sent ------------------------------------------------------------------------------
 
