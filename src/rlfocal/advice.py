@@ -19,7 +19,14 @@ from rlfocal.bench import BenchResult, LeaderboardRow
 from rlfocal.bench.budgets import REFERENCES
 from rlfocal.bench.protocol import Tasks
 from rlfocal.bench.rows import scores
-from rlfocal.bench.statistics import BEST_SINGLE, Axis, Estimate, MeasuredMeans, judge
+from rlfocal.bench.statistics import (
+    BEST_ALONE,
+    BEST_SINGLE,
+    Axis,
+    Estimate,
+    MeasuredMeans,
+    judge,
+)
 from rlfocal.markup import Code, Displayed, Sheet
 
 __all__ = ["Advice", "Rival", "advise", "labels_to_settle"]
@@ -71,6 +78,9 @@ class Advice(Displayed):
     """Commands that train and serve it."""
     tasks: Tasks = "given"
     """Whether strategies were shown the tasks of the queries that this was measured on."""
+    over_alone: Estimate | None = None
+    """Its lead over the best member that reads no other, where members read one another; the best
+    single member may be a reader then."""
 
     def __repr__(self) -> str:
         return f"Advice({self.sentence()!r})"
@@ -92,11 +102,16 @@ class Advice(Displayed):
 
     def to_json(self) -> dict[str, Any]:
         """All fields and the sentence, as plain values."""
-        return {**asdict(self), "sentence": self.sentence()}
+        found = {**asdict(self), "sentence": self.sentence()}
+        if self.over_alone is None:
+            del found["over_alone"]
+        return found
 
     def _what(self) -> str:
         if self.strategy != BEST_SINGLE:
             return self.strategy
+        if self.over_alone is not None and self.mean_calls > 1:
+            return f"your best single member, {self.member}, and whom it reads"
         return "your best single model" + ("" if self.member is None else f", {self.member}")
 
     def _figures(self) -> str:
@@ -106,14 +121,12 @@ class Advice(Displayed):
         if self.mean_cost_usd is not None:
             spent += f" and {1000 * self.mean_cost_usd:.3g} USD per 1,000 queries"
         said = f"{100 * self.accuracy.value:.1f} % [{low:.1f}, {high:.1f}] at {spent}"
+        if self.over_alone is not None and (self.strategy != BEST_SINGLE or self.mean_calls > 1):
+            said += f", {_lead(self.over_alone, 'the best that reads no other')}"
         if self.gain is None:
             return said
-        less, more = (f"{100 * end:+.1f}" for end in self.gain.ci)
-        against = f"your best single model [{less}, {more}]"
-        gain = 100 * self.gain.value
-        if round(gain, 1) == 0:
-            return f"{said}, level with {against}"
-        return f"{said}, {abs(gain):.1f} points {'above' if gain > 0 else 'below'} {against}"
+        single = "your best single model" if self.over_alone is None else "the best of all members"
+        return f"{said}, {_lead(self.gain, single)}"
 
     def _rest(self) -> str:
         labels = f"these {self.n_labels:,} label{'' if self.n_labels == 1 else 's'}"
@@ -130,6 +143,15 @@ class Advice(Displayed):
             f"{best.strategy} ({100 * best.lead.value:+.1f} points at {best.mean_calls:.1f} calls) "
             "is worth it"
         )
+
+
+def _lead(gain: Estimate, over: str) -> str:
+    """How far something is ahead, with the interval."""
+    less, more = (f"{100 * end:+.1f}" for end in gain.ci)
+    points = 100 * gain.value
+    if round(points, 1) == 0:
+        return f"level with {over} [{less}, {more}]"
+    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'} {over} [{less}, {more}]"
 
 
 def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
@@ -189,6 +211,7 @@ def advise(result: BenchResult, *, by: Axis = "calls") -> Advice | None:
         by=by,
         command=row.command,
         tasks="hidden" if result.protocol.tasks == "hidden" else "given",
+        over_alone=_over_alone(result, row.strategy),
     )
 
 
@@ -267,11 +290,19 @@ def _gain(row: LeaderboardRow) -> Estimate | None:
     return Estimate(row.gain_over_best_single, *row.gain_ci)
 
 
+def _over_alone(result: BenchResult, strategy: str) -> Estimate | None:
+    """Its lead over the best member that reads no other; None where there is no such row."""
+    if strategy == BEST_ALONE or BEST_ALONE not in [row.strategy for row in result.rows]:
+        return None
+    found = _Leads(result, [strategy, BEST_ALONE]).over(0, 1)
+    return None if found is None else found[0]
+
+
 def _only_member(result: BenchResult, strategy: str) -> str | None:
-    """The member asked most often by a strategy that asks one."""
+    """The member asked most often by a strategy that asks one, and before it those it reads."""
     table = result.per_query
     own = table.filter(pc.and_(pc.equal(table["strategy"], strategy), pc.is_null(table["dial"])))
-    asked = Counter(pc.list_flatten(own["asked"]).to_pylist())
+    asked = Counter(members[-1] for members in own["asked"].to_pylist() if members)
     return result.members[asked.most_common(1)[0][0]] if asked else None
 
 

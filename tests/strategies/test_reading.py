@@ -131,6 +131,15 @@ def test_what_a_fit_measures_is_what_a_replay_of_its_queries_costs(name: str) ->
         assert found.score.mean() == pytest.approx(score, rel=1e-5)
 
 
+def test_best_of_n_asks_closed_sets_of_n_members() -> None:
+    train = table_with_readers(90, seed=3)
+    fitted = create("best-of-n").fit(train, rng=np.random.default_rng(0))
+    for setting, _, cost in fitted.measured_:
+        found = replay(fitted.with_dial(setting), train)
+        assert (found.n_calls == setting).all()
+        assert found.cost.mean() / train.call_cost() == pytest.approx(cost, rel=1e-5)
+
+
 class _Capped(Agreement):
     def __init__(self, within: Agreement, cap: int) -> None:
         self.within, self.cap = within, cap
