@@ -48,6 +48,12 @@ def test_no_mistake_ends_it_at_once(stage: Stage) -> None:
     assert (held.talk.n_calls, held.talk.answer) == (2, "41")
 
 
+def test_no_mistake_in_one_step_ends_nothing(stage: Stage) -> None:
+    long = "I see no mistake in the first step, but the product that follows from it is wrong."
+    held = stage.hold(SelfRefine(rounds=1), refining(long))
+    assert (held.talk.n_calls, held.talk.answer) == (3, "42")
+
+
 def test_the_rounds_are_bounded(stage: Stage) -> None:
     held = stage.hold(SelfRefine(rounds=1), refining("Wrong."))
     assert (held.talk.n_calls, held.talk.answer) == (3, "42")

@@ -18,6 +18,8 @@ from rlfocal.pool.reading.verdicts import verdict_of
 __all__ = ["BestOfNJudge", "SelfRefine"]
 
 _TEMPERATURE = 0.7
+_FEW_WORDS = 12
+"""A longer remark that finds no mistake in one step may find one in the next."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class SelfRefine(Conversation):
                 form="criticise", words=CRITICISE,
             )  # fmt: skip
             remarks = (await talking.round([call]))[0]
-            if remarks.said is None or NO_MISTAKE in remarks.said.lower():
+            if remarks.said is None or _finds_nothing(remarks.said):
                 break
             call = reader("draft", member, question, [draft, remarks], "refine", form="refine")
             repaired = (await talking.round([call]))[0]
@@ -115,6 +117,11 @@ class BestOfNJudge(Conversation):
             ]
         )  # fmt: skip
         return talking.over(_elected(there, judged))
+
+
+def _finds_nothing(remarks: str) -> bool:
+    """Whether a remark says that there is no mistake, and nothing much beside."""
+    return NO_MISTAKE in remarks.lower() and len(remarks.split()) <= _FEW_WORDS
 
 
 def _elected(there: Sequence[Turn], judged: Sequence[Turn]) -> Turn:
