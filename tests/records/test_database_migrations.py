@@ -70,7 +70,7 @@ def failed(query: int, settings_key: str, *, sample: int = 0) -> StoredError:
 
 
 _COLUMNS = (
-    (3, "tokens"), (3, "signals"), (5, "shown"), (5, "shown_key"), (5, "verdict"), (6, "readings"),
+    (3, "tokens"), (3, "signals"), (5, "shown"), (5, "shown_key"), (5, "verdict"), (5, "readings"),
 )  # fmt: skip
 """Of `responses`, and the version that brought each."""
 
@@ -225,6 +225,6 @@ def test_replies_of_earlier_versions_keep_their_keys_beside_those_of_readers(
         assert back.info.readers["judge"].reads == ["m"]
         rows = {row["member"]: row for row in back.responses.to_pylist()}
         assert (rows["judge"]["shown"], rows["judge"]["verdicts"]) == ([["m"]], [0])
-        as_version(database, 6)
+        as_version(database, 5)
     with open_database(database_url) as database:  # and nothing happens to it any more
         assert set(texts(database)) == {OLD_REPLY, reading.key}

@@ -15,7 +15,6 @@ from rlfocal.database import JsonText, Position, SafeText, TokenBytes
 from rlfocal.records.database.keys import key_of, settings_key_of
 
 __all__ = [
-    "with_imported_readings",
     "with_readings",
     "with_tokens",
     "with_turns",
@@ -100,12 +99,7 @@ def with_turns(connection: sa.Connection) -> None:
 def with_readings(connection: sa.Connection) -> None:
     """From version 4 to 5: members may read others. Nobody of those stored did."""
     added = {"shown": JsonText, "shown_key": SafeText, "verdict": sa.Integer()}
-    _add_to_responses(connection, added)
-
-
-def with_imported_readings(connection: sa.Connection) -> None:
-    """From version 5 to 6: what imported readers were shown stands in a row of several samples."""
-    _add_to_responses(connection, {"readings": JsonText})
+    _add_to_responses(connection, {**added, "readings": JsonText})
 
 
 def _add_to_responses(connection: sa.Connection, added: Mapping[str, Any]) -> None:

@@ -2,8 +2,7 @@
 
 Version 1 is the first. In version 2 a server's address is no part of a member's settings. Version 3
 keeps the log-probabilities of a reply's tokens, and the user's own signals. In version 4 a query's
-task and label may return to what they were. Version 5 knows what readers were shown, version 6 also
-that of imported ones.
+task and label may return to what they were. Version 5 knows what readers were shown.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 
 from rlfocal.database import JsonText, Key, Position, SafeText, Tables, TokenBytes, columns
 from rlfocal.records.database.migrations import (
-    with_imported_readings,
     with_readings,
     with_tokens,
     with_turns,
@@ -21,11 +19,8 @@ from rlfocal.records.database.migrations import (
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
 
-_STEPS = {
-    1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings,
-    5: with_imported_readings,
-}  # fmt: skip
-TABLES = Tables("meta", version=6, migrations=_STEPS)
+_STEPS = {1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings}
+TABLES = Tables("meta", version=5, migrations=_STEPS)
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(
