@@ -135,7 +135,7 @@ def judge_biases(
     return tuple(
         _bias(judge, given, worth, lengths, family.get(judge))
         for judge, given in verdicts.items()
-        if given
+        if any(len(one.shown) > 1 for one in given)
     )
 
 
