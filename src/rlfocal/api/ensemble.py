@@ -49,8 +49,14 @@ class Pool(Displayed):
         return f"Pool({', '.join(self.members)})"
 
     def _sheet(self) -> Sheet:
-        rows = [(m.name, m.endpoint, m.model or "-") for m in self.settings.members]
-        grid = Grid("members", ("member", "endpoint", "model"), rows)
+        members = self.settings.members
+        head: tuple[str, ...] = ("member", "endpoint", "model")
+        rows: list[tuple[str, ...]] = [(m.name, m.endpoint, m.model or "-") for m in members]
+        if any(member.reads for member in members):
+            head = (*head, "reads", "what for")
+            told = [(", ".join(m.inputs), m.reading if m.reads else "") for m in members]
+            rows = [row + more for row, more in zip(rows, told, strict=True)]
+        grid = Grid("members", head, rows)
         return Sheet(f"Pool of {len(rows)} members", (grid,))
 
 
