@@ -11,7 +11,7 @@ from rlfocal.bench import BenchResult
 from rlfocal.errors import ConfigError
 from rlfocal.records import ResponseTable
 from rlfocal.report import write_report
-from rlfocal.report.place import FILES, check_folder, is_report
+from rlfocal.report.place import FILES, TALKS, check_folder, is_report
 
 
 def test_a_report_and_its_results_are_all_that_is_named(
