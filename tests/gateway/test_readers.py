@@ -10,6 +10,7 @@ from typing import Any
 
 import openai
 import pytest
+from browsing import OVERFLOW, Tab, browsing
 from reading_pool import pool_file, says, trained
 from serving import Served, serving, until
 
@@ -293,3 +294,21 @@ def _rows(found: Served) -> list[Any]:
 def _row(found: Served) -> Any:
     until(lambda: bool(_rows(found)))
     return _rows(found)[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.chromium
+def test_the_page_of_a_request_says_who_read_whom(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, ask: Ask, chromium: str
+) -> None:
+    with served(tmp_path, tmp_path_factory) as (found, _), browsing(chromium) as browser:
+        tab = Tab(browser, found)
+        reply = ask(found, QUESTION).json()
+        until(lambda: bool(_rows(found)))
+        page = tab.open(f"/requests/{reply['id']}", ".round")
+        judge = next(one for one in reply["rlfocal"]["members"] if one["member"] == "judge")
+        told = page.inner_text("#round-list")
+        assert f"read {', '.join(judge['read'][0])} (named" in told
+        assert "plain: read" not in told
+        assert page.locator(".round").count() == reply["rlfocal"]["n_rounds"]
+        assert page.evaluate(OVERFLOW) <= 0
