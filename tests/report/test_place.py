@@ -45,3 +45,9 @@ def test_results_alone_are_not_replaced_either(result: BenchResult, tmp_path: Pa
         check_folder(tmp_path, overwrite=False)
     check_folder(tmp_path, overwrite=True)
     check_folder(tmp_path / "new", overwrite=False)
+
+
+def test_every_file_of_a_report_can_be_served() -> None:
+    from rlfocal.report.serving import _TYPES
+
+    assert {Path(name).suffix for name in FILES} <= _TYPES.keys()

@@ -24,6 +24,7 @@ HOST = "127.0.0.1"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".json": "application/json",
+    ".jsonl": "application/x-ndjson; charset=utf-8",
     ".md": "text/markdown; charset=utf-8",
     ".parquet": "application/vnd.apache.parquet",
 }
